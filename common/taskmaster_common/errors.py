@@ -1,0 +1,60 @@
+"""The errors of both programs: whose fault it was is in the type.
+
+A child's expected failures (a missing binary, an exit before `starttime`) are events, not exceptions.
+Text is lower case and reads "cannot <verb> <object>: <reason>".
+"""
+
+from __future__ import annotations
+
+
+class TaskmasterError(Exception):
+    """Base of everything that the two programs raise on purpose."""
+
+
+class ConfigError(TaskmasterError):
+    """The configuration cannot be used.
+
+    `problems` are finished lines of text, each `file:line:column: error: place: reason` and
+    optionally the source line below it; there is at least one.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class RequestError(TaskmasterError):
+    """The client asked for something that cannot be done; nothing was changed.
+
+    `code` is the stable word of the wire ("unknown-verb", "unknown-name", ...; the list is in
+    `protocol`), `exit_code` what taskmasterctl exits with, `hints` are next steps, one line each.
+    """
+
+    def __init__(self, code: str, message: str, exit_code: int, hints: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.exit_code = exit_code
+        self.hints = hints
+
+
+class ProtocolError(TaskmasterError):
+    """The other side broke the grammar of the wire; the connection is of no further use."""
+
+
+class SystemFailure(TaskmasterError):
+    """The operating system refused something that the program itself needs.
+
+    `op` is a verb phrase ("open log file"), `target` what it was done to, `errno` the number (0 where there is none).
+    """
+
+    def __init__(self, op: str, target: str, reason: str, errno: int = 0) -> None:
+        super().__init__(f"cannot {op} {target}: {reason}")
+        self.op = op
+        self.target = target
+        self.reason = reason
+        self.errno = errno
+
+
+class BugError(TaskmasterError):
+    """Something happened that cannot: an event in a state that cannot see it. Never caught to go on silently."""

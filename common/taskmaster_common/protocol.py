@@ -1,0 +1,144 @@
+"""The wire: its normative text, its encoder and its decoder. No I/O.
+
+TASKMASTER CONTROL PROTOCOL, VERSION 1
+
+Transport. A UNIX stream socket. Both directions are lines of UTF-8 that end with LF; a CR before it is ignored.
+
+Greeting. The daemon speaks first, one object:
+
+    {"type": "hello", "name": "taskmasterd", "version": "0.1.0", "protocol": 1, "pid": 4711}
+
+A peer who may not control this daemon gets an `end` with the error "permission" instead, and the connection is closed.
+
+Request. One line: a verb with its flags and arguments, separated by blanks, as one types them
+(`restart web --no-wait`). The verbs and flags are those of `commands`; flags of the client's side are refused. An
+empty line is ignored. At most 65 536 bytes with the LF.
+
+Reply. JSON objects, one a line, each with a `type`. The first is `ack`, sent at once; the last is `end`. Requests on one
+connection are answered in their order. A client ignores types and fields that it does not know.
+
+    type       fields                                                       verbs
+    ack        verb                                                         all
+    daemon     version protocol pid uptime_s config socket stopping         status, version, pid
+               reload_problems (lines; of the last reload, until a good one)
+    processes  processes: list of PROCESS, at most 100 an object            status, show
+    program    name, settings: {key: text}, processes: list of PROCESS,     show
+               logs: {process name: {stdout, stderr}}
+    pid        name, pid (null where nothing runs)                          pid
+    progress   name, text                                                   start, stop, restart, reload, shutdown
+    result     name ok outcome state pid seconds reason stderr log          start, stop, restart, signal, reload
+    plan       programs: list of PLAN, daemon_keys: list, changes           reload
+    problem    text                                                         reload
+    warning    text                                                         reload, restart
+    output     name stream text                                             logs
+    missed     name stream bytes                                            logs
+    text       text                                                         help
+    end        exit; error: {code, message, hints: list} on failure         all
+
+    PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
+               exit: {code or signal or failure, core, after_s, expected} or null
+    PLAN       name change (kept updated scaled restarted added removed) keys why
+               start stop restart: lists of process names
+
+Times are seconds. `seconds` of a result is how long the operation took; `reason` says why it was not `ok`; `stderr`
+holds the last lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted
+skipped signalled failed overtaken stuck requested. `wanted` is false in BACKOFF, FATAL and after an unexpected exit.
+While a client waits, something is sent at least every 2 s: after 5 s of silence the daemon is frozen.
+
+Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape), written \\udcXX, so that output of
+programs survives unchanged. Replies are pure ASCII.
+
+Errors. `code` is one of: usage unknown-verb (exit 2), permission (4), unknown-name (4 or 5), unknown-signal (2),
+stopping (1: the daemon is being shut down), config (6), failed (1), too-long (2), busy (1: the operating system
+refused what is needed to answer), internal (1).
+
+Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete
+30 s after its first byte. When more than 1 MiB waits to be read by the client: a follower is paused and then told what
+it `missed`, another client is disconnected.
+
+End of a connection. It ends a stream or a wait, never the operation.
+
+Versions. Everything above is of version 1. A change that an old client could misread raises the number; names are
+never used again with another meaning.
+"""
+
+from __future__ import annotations
+
+import json
+
+from taskmaster_common.errors import ProtocolError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PROTOCOL_VERSION = 1
+MAX_REQUEST = 65_536
+MAX_REPLY = 16 * 1024 * 1024
+MAX_QUEUED = 1024 * 1024
+PROCESSES_PER_OBJECT = 100
+HALF_LINE_TIMEOUT_S = 30.0
+PROGRESS_EVERY_S = 2.0
+FROZEN_AFTER_S = 5.0
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    """Return one object as a line of the wire."""
+    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """Return the object of one reply line (without LF). Raises ProtocolError where it is none."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"cannot read a reply: {error}") from None
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        raise ProtocolError("cannot read a reply: it is not an object with a type")
+    return message
+
+
+def request_line(words: tuple[str, ...]) -> bytes:
+    """Return the line of a request. Raises ProtocolError where a word holds a blank or the line is too long."""
+    if any(not word or word.split() != [word] for word in words):
+        raise ProtocolError("cannot send a request: a word is empty or holds a blank")
+    line = " ".join(words).encode("utf-8", "surrogateescape") + b"\n"
+    if len(line) > MAX_REQUEST:
+        raise ProtocolError(f"cannot send a request: {len(line)} bytes, the most is {MAX_REQUEST}")
+    return line
+
+
+class LineDecoder:
+    """Cuts received bytes into lines; holds at most one incomplete line of `limit` bytes.
+
+    The lines come without LF and without a CR before it. What arrived in how many pieces makes no difference.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._pieces: list[bytes] = []
+        self._held = 0
+
+    @property
+    def pending(self) -> int:
+        """How many bytes of an incomplete line are held."""
+        return self._held
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Return the lines that `data` completes. Raises ProtocolError as soon as a line is longer than the limit."""
+        *complete, rest = data.split(b"\n")
+        lines: list[bytes] = []
+        for piece in complete:
+            self._hold(piece, 1)
+            lines.append(b"".join(self._pieces).removesuffix(b"\r"))
+            self._pieces.clear()
+            self._held = 0
+        if rest:
+            self._hold(rest, 0)
+        return lines
+
+    def _hold(self, piece: bytes, end: int) -> None:
+        if self._held + len(piece) + end > self._limit:
+            raise ProtocolError(f"cannot read a line: it is longer than {self._limit} bytes")
+        self._pieces.append(piece)
+        self._held += len(piece)

@@ -1,0 +1,133 @@
+"""The effective configuration as YAML text, for `taskmasterd -T`.
+
+The text decodes to the same values again: every text is quoted, `${` is escaped, and the number of an instance is
+`${TASKMASTER_INSTANCE}`. What has no value to write (a default that depends on the host) stands as a comment.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import (
+    DAEMON_KEYS,
+    DEFAULT_LOG,
+    DISCARD,
+    INHERIT,
+    INSTANCE,
+    PROGRAM_KEYS,
+    SAME_AS_STDOUT,
+)
+from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
+from taskmaster_common.units import format_size, signal_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+    from taskmaster_common.places import Places
+
+
+def effective_text(config: Config, signals: Mapping[str, int], places: Places) -> str:
+    """Return the whole configuration with its defaults filled in, as YAML that ends with a line feed."""
+    lines = ["taskmasterd:", *_daemon_lines(config.daemon, places)]
+    lines.append("programs:" if config.programs else "programs: {}")
+    for program in config.programs:
+        lines.append(f"  {_quoted(program.name)}:")
+        lines.extend(_program_lines(program, signals, config.daemon.log_dir or places.log_dir))
+    return "\n".join(lines) + "\n"
+
+
+def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
+    beside = f"{daemon.socket}.pid" if daemon.socket is not None else places.pidfile
+    defaults = {
+        "socket": places.socket,
+        "pidfile": beside,
+        "logfile": places.logfile,
+        "log_dir": places.log_dir,
+        "state_dir": places.state_dir,
+    }
+    for key in DAEMON_KEYS:
+        value = getattr(daemon, key)
+        if value is None:
+            yield f"  # {key}: {defaults.get(key, 'not set')}".translate(_ONE_LINE)
+        else:
+            yield f"  {key}: {_value(DAEMON_KINDS[key].shape, value, {})}"
+
+
+def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: str) -> Iterator[str]:
+    if program.refusal:
+        yield f"    # cannot be started: {program.refusal}".translate(_ONE_LINE)
+    for key in PROGRAM_KEYS:
+        value = getattr(program, key)
+        if key == "cmd":
+            yield from _command_lines(program)
+        elif key == "env" and value:
+            yield "    env:"
+            for name, text in value.items():
+                yield f"      {_quoted(name)}: " + ("null" if text is None else _escaped(text))
+        elif value is None:
+            yield f"    # {key}: the " + ("user's" if key == "group" and program.user else "daemon's")
+        elif value == DEFAULT_LOG and PROGRAM_KINDS[key].shape == "stream":
+            yield f"    # {key}: {log_dir}/{program.name}.log".translate(_ONE_LINE)
+        else:
+            yield f"    {key}: {_value(PROGRAM_KINDS[key].shape, value, signals)}"
+
+
+def _command_lines(program: ProgramConfig) -> Iterator[str]:
+    if program.shell:
+        yield f"    cmd: {_quoted(program.cmd[0])}"  # not expanded, so nothing is escaped
+        return
+    yield "    cmd:"
+    for word in program.cmd:
+        yield f"    - {_escaped(word)}"
+
+
+def _value(shape: str, value: Any, signals: Mapping[str, int]) -> str:
+    """Return one value as its kind is written."""
+    if shape == "boolean":
+        return "true" if value else "false"
+    if shape == "octal":
+        return f"0{value:o}"
+    if shape == "seconds":
+        return plain_number(value)
+    if shape == "size":
+        return format_size(value)
+    if shape == "signal":
+        return signal_name(value, signals)
+    if shape == "exit codes":
+        return f"[{', '.join(str(code) for code in value)}]"
+    if shape == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
+        return str(value)
+    if shape in ("whole", "autorestart", "choice"):
+        return str(value)
+    return "{}" if shape == "variables" else _escaped(value)
+
+
+def plain_number(value: float) -> str:
+    """Return a number of seconds without exponent: 5, 0.5, 0.00001."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _escaped(text: str) -> str:
+    """Return a text that is expanded when it is read again."""
+    text = text.replace("${", "$${").replace("$" + INSTANCE, "${TASKMASTER_DOLLAR:-$}" + INSTANCE)
+    return _quoted(text.replace(INSTANCE, "${TASKMASTER_INSTANCE}"))
+
+
+def _quoted(text: str) -> str:
+    """Return a YAML double-quoted scalar. Source: YAML 1.1, 5.6 (escape sequences)."""
+    return '"' + "".join(_character(character) for character in text) + '"'
+
+
+def _character(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    code = ord(character)
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+
+
+_ONE_LINE = dict.fromkeys((*range(32), 0x7F, 0x85, 0x2028, 0x2029), " ")

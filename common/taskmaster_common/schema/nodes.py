@@ -1,0 +1,311 @@
+"""YAML text -> nodes that keep their text, style and position. The only module that imports yaml.
+
+Nodes and not loaded values, because YAML 1.1 turns `022` into 18, `NO` into False and `22:30` into 1350, and drops
+duplicate keys. The tree is built from the parser's events in one loop without recursion, so that depth, number of
+nodes and what aliases expand to are bounded while it grows. An alias shares the node of its anchor; merge keys (`<<`)
+are applied when their mapping ends. Tags are refused, never resolved.
+"""
+
+from __future__ import annotations
+
+import yaml
+
+from taskmaster_common.schema.report import Position, Source, quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from taskmaster_common.schema.report import Report
+
+SCALAR = "a value"
+SEQUENCE = "a list"
+MAPPING = "a mapping"
+BROKEN = "broken"  # a problem has been reported; nobody else complains about it
+
+MAX_DEPTH = 50
+MAX_NODES = 500_000
+MAX_EXPANDED = 1_000_000
+"""How many nodes all aliases together may stand for: 10 000 programs that merge 25 keys each need half of it."""
+
+# The C parser is six times as fast; PyYAML may be built without it.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_NULLS = frozenset(("", "~", "null", "Null", "NULL"))
+
+
+class Node(Position):
+    """A scalar with its `text`, a sequence with its `items`, or a mapping with its `entries` by the key's text.
+
+    `plain` is true for a scalar without quotes; `weight` is the number of nodes it stands for, 0 while it is open.
+    """
+
+    __slots__ = ("entries", "items", "kind", "plain", "text", "weight")
+
+    def __init__(self, kind: str, source: Source, mark: Any, text: str = "", *, plain: bool = False) -> None:
+        super().__init__(source, mark.line, mark.column)
+        self.kind = kind
+        self.text = text
+        self.plain = plain
+        self.weight = 0
+        # A scalar has neither; there may be half a million of them.
+        self.items: list[Node] = [] if kind == SEQUENCE else _NO_ITEMS
+        self.entries: dict[str, tuple[Node, Node]] = {} if kind == MAPPING else _NO_ENTRIES
+
+    def is_null(self) -> bool:
+        """Return whether nothing, `~` or `null` is written here, without quotes."""
+        return self.kind == SCALAR and self.plain and self.text in _NULLS
+
+    def is_empty(self) -> bool:
+        """Return whether nothing at all is written here."""
+        return self.kind == SCALAR and self.plain and not self.text
+
+
+_NO_ITEMS: list[Node] = []
+_NO_ENTRIES: dict[str, tuple[Node, Node]] = {}
+
+
+class Budget:
+    """What all files of one configuration together may cost."""
+
+    __slots__ = ("expanded", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes = MAX_NODES
+        self.expanded = MAX_EXPANDED
+
+
+class _GivenUp(Exception):  # noqa: N818 - not an error: the problem has been reported
+    """The rest of the file cannot be used."""
+
+
+def compose(source: Source, report: Report, budget: Budget, until: str = "") -> Node | None:
+    """Return the root node of the file's one document, or None where it has none or cannot be read at all.
+
+    With `until`, composing ends after the value of that top-level key. Problems go to `report`.
+    """
+    composer = _Composer(source, report, budget, until)
+    try:
+        for event in yaml.parse(source.text, Loader=_LOADER):
+            composer.take(event)
+            if composer.found:
+                break
+    except yaml.MarkedYAMLError as error:
+        _syntax_error(source, report, error)
+        return None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # a character that YAML forbids, an absurd escape
+        report.file_error(source.shown, f"not YAML: {str(error).splitlines()[0]}", source.order)
+        return None
+    except _GivenUp:
+        return None
+    return composer.root
+
+
+class _Frame:
+    """A collection that is being read, with the key that waits for its value."""
+
+    __slots__ = ("key", "merges", "node", "weight")
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.key: Node | None = None
+        self.merges: list[Node] = []
+        self.weight = 1
+
+
+class _Composer:
+    def __init__(self, source: Source, report: Report, budget: Budget, until: str) -> None:
+        self.root: Node | None = None
+        self.found = False
+        self._source = source
+        self._report = report
+        self._budget = budget
+        self._until = until
+        self._stack: list[_Frame] = []
+        self._anchors: dict[str, Node] = {}
+        self._documents = 0
+
+    def take(self, event: yaml.Event) -> None:
+        """Take the parser's next event. Raises _GivenUp when the rest of the file is of no use."""
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(self._scalar(event))
+        elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            self._open(event)
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            self._close()
+        elif isinstance(event, yaml.AliasEvent):
+            self._add(self._alias(event))
+        elif isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                self._give_up(event.start_mark, "a second document; a configuration file is one YAML document")
+
+    # -- nodes from events
+
+    def _node(self, kind: str, event: Any, text: str = "", *, plain: bool = False) -> Node:
+        self._budget.nodes -= 1
+        if self._budget.nodes < 0:
+            self._give_up(event.start_mark, f"the configuration has more than {MAX_NODES} values")
+        node = Node(kind, self._source, event.start_mark, text, plain=plain)
+        if event.tag is not None:
+            self._error(
+                node, f"the tag {quoted(event.tag)}: tags are not used here; quote the value where ! begins a text"
+            )
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _scalar(self, event: yaml.ScalarEvent) -> Node:
+        node = self._node(SCALAR, event, event.value, plain=not event.style)
+        node.weight = 1
+        if "\0" in node.text:
+            self._error(node, "a NUL character cannot be part of a value")
+            node.kind = BROKEN
+        elif not node.text.isascii() and any("\ud800" <= character <= "\udfff" for character in node.text):
+            self._error(node, "half of a surrogate pair cannot be part of a value")
+            node.kind = BROKEN
+        return node
+
+    def _alias(self, event: yaml.AliasEvent) -> Node:
+        name = str(event.anchor)
+        node = self._anchors.get(name)
+        mark: Any = event.start_mark
+        broken = Node(BROKEN, self._source, mark)
+        broken.weight = 1
+        if node is None:
+            reason = f"there is no anchor &{name} before this alias"
+            self._error(broken, reason + _quoting_hint(self._source, mark.line))
+            return broken
+        if not node.weight:
+            self._error(broken, f"the alias *{name} is part of its own anchor")
+            return broken
+        self._spend(node.weight, mark)
+        return node
+
+    def _spend(self, weight: int, mark: Any) -> None:
+        self._budget.expanded -= weight
+        if self._budget.expanded < 0:
+            self._give_up(mark, f"the aliases of the configuration stand for more than {MAX_EXPANDED} values")
+
+    # -- the tree
+
+    def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
+        if len(self._stack) >= MAX_DEPTH:
+            self._give_up(event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
+        kind = MAPPING if isinstance(event, yaml.MappingStartEvent) else SEQUENCE
+        self._stack.append(_Frame(self._node(kind, event)))
+
+    def _close(self) -> None:
+        frame = self._stack.pop()
+        for merged in frame.merges:
+            self._merge(frame, merged)
+        frame.node.weight = frame.weight
+        self._add(frame.node)
+
+    def _add(self, node: Node) -> None:
+        if not self._stack:
+            self.root = node
+            return
+        frame = self._stack[-1]
+        frame.weight += node.weight
+        if frame.node.kind == SEQUENCE:
+            frame.node.items.append(node)
+        elif frame.key is None:
+            frame.key = node
+            if node.kind in (SEQUENCE, MAPPING):
+                self._error(node, f"a key is a word, not {node.kind}", inside=self._stack[:-1])
+        else:
+            self._pair(frame, frame.key, node)
+            frame.key = None
+
+    def _pair(self, frame: _Frame, key: Node, value: Node) -> None:
+        if key.kind != SCALAR:
+            return
+        first = frame.node.entries.get(key.text)
+        if first is not None:
+            self._error(key, f"written twice; the first is on line {first[0].line + 1}", first=first[0])
+        elif key.text == "<<" and key.plain:
+            self._remember_merge(frame, key, value)
+        else:
+            frame.node.entries[key.text] = (key, value)
+            if len(self._stack) == 1 and key.text == self._until:
+                self.root, self.found = frame.node, True
+
+    def _remember_merge(self, frame: _Frame, key: Node, value: Node) -> None:
+        if frame.merges:
+            self._error(key, "a second << in one mapping; write << : [*a, *b]")
+            return
+        frame.merges = value.items if value.kind == SEQUENCE else [value]
+        for merged in frame.merges:
+            if merged.kind not in (MAPPING, BROKEN):
+                self._error(merged, f"<< takes a mapping or a list of mappings, not {merged.kind}")
+
+    def _merge(self, frame: _Frame, merged: Node) -> None:
+        """Add the merged entries that the mapping does not have itself; earlier ones win, as YAML's merge key says."""
+        self._spend(len(merged.entries), _mark_of(merged))
+        entries = frame.node.entries
+        for name, entry in merged.entries.items():
+            entries.setdefault(name, entry)
+        frame.weight += 2 * len(merged.entries)
+
+    # -- problems
+
+    def _place(self, stack: list[_Frame]) -> str:
+        return ".".join(frame.key.text for frame in stack if frame.key is not None)
+
+    def _error(
+        self, at: Position, reason: str, *, first: Position | None = None, inside: list[_Frame] | None = None
+    ) -> None:
+        self._report.error(at, self._place(self._stack if inside is None else inside), reason, first)
+
+    def _give_up(self, mark: Any, reason: str) -> None:
+        self._report.error(Position(self._source, mark.line, mark.column), "", reason)
+        raise _GivenUp
+
+
+def _mark_of(node: Node) -> yaml.Mark:
+    return yaml.Mark("", 0, node.line, node.column, None, 0)
+
+
+def _syntax_error(source: Source, report: Report, error: yaml.MarkedYAMLError) -> None:
+    """Report the parser's own error, at the opening quote or bracket where it only noticed at the end of the file."""
+    problem, mark = error.problem or "", error.problem_mark
+    if error.context_mark is not None and ("end of stream" in problem or mark is None):
+        mark = error.context_mark
+    line, column = (mark.line, mark.column) if mark is not None else (0, 0)
+    reason = f"{problem} ({error.context})" if error.context else problem
+    report.error(Position(source, line, column), "", f"not YAML: {reason}{_quoting_hint(source, line)}")
+
+
+def _quoting_hint(source: Source, line: int) -> str:
+    """Return how to write what stands on that line so that YAML takes it as text, or ""."""
+    text = source.line(line)
+    indentation = text[: len(text) - len(text.lstrip())]
+    if "\t" in indentation:
+        return "; indent with spaces: YAML does not allow tabs there"
+    key, colon, value = text.lstrip(" -").partition(":")
+    value = value.strip()
+    if not colon or not value or not key.replace("_", "").replace("-", "").isalnum():
+        return ""
+    return f"; quote the {'whole ' if value[0] in chr(34) + chr(39) else ''}value: {key}: '…'"
+
+
+def read_text(content: bytes, shown: str, order: int, report: Report) -> Source | None:
+    """Return the file's text without a byte order mark, or None where it is not UTF-8 or not text: a problem then."""
+    bare = Source(shown, "", order)
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        at = _end_of(content[: error.start].decode("utf-8"), bare)
+        report.error(at, "", f"not UTF-8 text: it holds the byte 0x{content[error.start]:02x}")
+        return None
+    wrong = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if wrong is not None:
+        character = f"U+{ord(wrong.group()):04X}"
+        report.error(_end_of(text[: wrong.start()], bare), "", f"not a text file: it holds the character {character}")
+        return None
+    return Source(shown, text, order)
+
+
+def _end_of(before: str, source: Source) -> Position:
+    return Position(source, before.count("\n"), len(before) - before.rfind("\n") - 1)

@@ -1,0 +1,204 @@
+"""One program out of its layers: the main file's defaults, its own file's defaults, its entry.
+
+Layers are merged as nodes, so that `${TASKMASTER_PROGRAM}` in defaults means each program and every problem is told
+where it was written. `env` merges name by name, other keys are replaced.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import INHERIT, INSTANCE, ProgramConfig
+from taskmaster_common.records import Record
+from taskmaster_common.schema.nodes import BROKEN, MAPPING
+from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.values import (
+    PROGRAM_KINDS,
+    VARIABLE,
+    Context,
+    Kind,
+    WrongElementError,
+    unknown_program_key,
+    variable_name_problem,
+)
+from taskmaster_common.schema.variables import Variables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.report import Report
+    from taskmaster_common.schema.surroundings import Surroundings, User
+
+
+class Layer(Record):
+    """A mapping of program keys and what it is called in messages: `defaults`, `programs.web`."""
+
+    place: str
+    node: Node
+
+
+class Frame(Record):
+    """What all programs of one configuration share: CONFIG_DIR, the host, the account that they have by default.
+
+    `account` is None where that is the daemon's own; `uid` is the daemon's once it has become its configured user.
+    """
+
+    directory: str
+    surroundings: Surroundings
+    report: Report
+    account: User | None
+    uid: int
+    log_dir_given: bool
+
+
+class Program:
+    """A decoded program with the nodes it came from, for what is checked later."""
+
+    __slots__ = ("account", "config", "key", "nodes")
+
+    def __init__(self, config: ProgramConfig, key: Node, nodes: Mapping[str, Node], account: User | None) -> None:
+        self.config = config
+        self.key = key
+        self.nodes = nodes
+        self.account = account
+
+    def at(self, key: str) -> Node:
+        """Return where that key's value was written, or else the program's name."""
+        return self.nodes.get(key, self.key)
+
+    def place(self, key: str) -> str:
+        """Return what that key is called in messages."""
+        return f"programs.{self.config.name}.{key}"
+
+
+def check_keys(layer: Layer, report: Report) -> None:
+    """Report the keys that no program has."""
+    for name, (key, _) in layer.node.entries.items():
+        if name not in PROGRAM_KINDS:
+            report.error(key, f"{layer.place}.{name}", unknown_program_key(name))
+
+
+def decode_value(kind: Kind, node: Node, context: Context, place: str, report: Report) -> Any:
+    """Return the decoded value, or None after reporting what is wrong with it."""
+    if node.kind == BROKEN:
+        return None
+    try:
+        return kind.decode(node, context, kind)
+    except WrongElementError as wrong:
+        if str(wrong):
+            report.error(wrong.node, place, str(wrong))
+    except ValueError as error:
+        report.error(node, place, str(error))
+    return None
+
+
+def check_defaults(layer: Layer, frame: Frame) -> None:
+    """Report what is wrong in `defaults:`, whether or not a program uses it."""
+    check_keys(layer, frame.report)
+    _values("program", (layer,), frame)
+
+
+def decode_program(name: str, key: Node, layers: Sequence[Layer], frame: Frame) -> Program | None:
+    """Return the program, or None where something in it has been reported. `layers` are weakest first."""
+    check_keys(layers[-1], frame.report)
+    values, nodes = _values(name, layers, frame)
+    if "cmd" not in nodes:
+        frame.report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
+    if not values.get("cmd"):
+        return None
+    _fill_streams(values, frame)
+    account, values["refusal"] = _account(name, values, nodes, frame)
+    if "workingdir" not in values:
+        values["workingdir"] = _workingdir(name, key, account, refused=bool(values["refusal"]), frame=frame)
+    known = {field: value for field, value in values.items() if value != getattr(ProgramConfig, field, None)}
+    return Program(ProgramConfig(name=name, **known), key, nodes, account)
+
+
+def _values(name: str, layers: Sequence[Layer], frame: Frame) -> tuple[dict[str, Any], dict[str, Node]]:
+    """Return the decoded values and their nodes, by key."""
+    own = {"TASKMASTER_PROGRAM": name, "TASKMASTER_INSTANCE": INSTANCE, "CONFIG_DIR": frame.directory}
+    variables = Variables(frame.surroundings.environment, own)
+    context = Context(variables, frame.directory, frame.surroundings.signals)
+    entries = {
+        key: (f"{layer.place}.{key}", entry[1])
+        for layer in layers
+        for key, entry in layer.node.entries.items()
+        if key in PROGRAM_KINDS
+    }
+    values: dict[str, Any] = {}
+    # `shell` decides how cmd is read, so it comes first; a stronger layer's cmd meets a weaker layer's shell.
+    for key in sorted(entries, key=lambda each: each != "shell"):
+        place, node = entries[key]
+        if key == "env":
+            values[key] = _env(layers, context, frame.report)
+            continue
+        value = decode_value(PROGRAM_KINDS[key], node, context, place, frame.report)
+        if value is not None:
+            values[key] = value
+        context.shell = values.get("shell", False)
+    return values, {key: node for key, (_, node) in entries.items()}
+
+
+def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str, str | None]:
+    """Return the variables of all layers, the stronger one's value for each name."""
+    merged: dict[str, tuple[str, Node]] = {}
+    for layer in layers:
+        _, node = layer.node.entries.get("env", (None, None))
+        if node is None or node.is_null() or node.kind == BROKEN:
+            continue
+        if node.kind != MAPPING:
+            report.error(node, f"{layer.place}.env", f"expected a mapping of names to texts, not {node.kind}")
+            continue
+        for name, (key, value) in node.entries.items():
+            problem = variable_name_problem(name)
+            if problem:
+                report.error(key, f"{layer.place}.env", problem)
+            merged[name] = (f"{layer.place}.env.{name}", value)
+    return {name: decode_value(VARIABLE, node, context, place, report) for name, (place, node) in merged.items()}
+
+
+def _fill_streams(values: dict[str, Any], frame: Frame) -> None:
+    """As PID 1 without log_dir, what is omitted goes to the container's own output."""
+    if frame.surroundings.pid1 and not frame.log_dir_given:
+        values.setdefault("stdout", INHERIT)
+        values.setdefault("stderr", INHERIT)
+
+
+def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], frame: Frame) -> tuple[User | None, str]:
+    """Return whose identity the program has (None: the daemon's own) and why it cannot have it, or ""."""
+    account, problem, key = frame.account, "", "user"
+    wanted = values.get("user")
+    if wanted is not None:
+        account = frame.surroundings.user(wanted)
+        if account is None:
+            problem = f"there is no user {quoted(wanted)}"
+        elif frame.uid not in (0, account.uid):
+            problem = (
+                f"only root can run a program as another user, {quoted(wanted)}; taskmasterd runs it as uid {frame.uid}"
+            )
+    if values.get("group") is not None and not problem:
+        key, problem = "group", _group_problem(values["group"], account, frame)
+    if problem and not frame.surroundings.lenient_users:
+        frame.report.error(nodes[key], f"programs.{name}.{key}", problem)
+    return account, problem
+
+
+def _group_problem(wanted: str, account: User | None, frame: Frame) -> str:
+    gid = frame.surroundings.group(wanted)
+    if gid is None:
+        return f"there is no group {quoted(wanted)}"
+    own = account.gid if account is not None else frame.surroundings.gid
+    if frame.uid != 0 and gid != own:
+        return f"only root can run a program with another group, {quoted(wanted)}"
+    return ""
+
+
+def _workingdir(name: str, key: Node, account: User | None, *, refused: bool, frame: Frame) -> str:
+    """Return the default: the configuration's directory, or / where the program's user may not enter that."""
+    if refused or frame.surroundings.may_enter(frame.directory, account):
+        return frame.directory
+    who = account.name if account is not None else f"uid {frame.uid}"
+    reason = f"it runs in /, because {who} may not enter {frame.directory}; set workingdir to choose a directory"
+    frame.report.warn(key, f"programs.{name}.workingdir", reason)
+    return "/"

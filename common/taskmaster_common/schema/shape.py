@@ -1,0 +1,311 @@
+"""The shape of a configuration: its sections, the files it includes, which entry is stronger.
+
+`decode` is the decoder's front door. It reads through its `Surroundings` only, and tells all problems at once.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import Config, DaemonConfig
+from taskmaster_common.errors import ConfigError
+from taskmaster_common.names import name_problem
+from taskmaster_common.schema.checks import check_configuration
+from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
+from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program, decode_value
+from taskmaster_common.schema.report import Report, Source, quoted
+from taskmaster_common.schema.surroundings import Loaded, absolute
+from taskmaster_common.schema.values import DAEMON_KINDS, Context, unknown_daemon_key, unknown_key
+from taskmaster_common.schema.variables import Variables
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.surroundings import File, Surroundings
+
+TASKMASTERD = "taskmasterd"
+SECTIONS = (TASKMASTERD, "defaults", "include", "programs")
+FOREIGN_SECTIONS = {
+    "program": "the section is called programs here",
+    "services": "the section is called programs here",
+    "supervisord": "the section is called taskmasterd here",
+    "unix_http_server": "the socket is set by socket: in taskmasterd: here",
+    "version": "there is no version: key here",
+}
+NO_PROGRAM = "no program at all; write `programs: {}` if that is what is meant"
+
+
+def decode(path: str, surroundings: Surroundings) -> Loaded:
+    """Return the configuration at `path` with its warnings. Raises ConfigError with every problem of every file."""
+    return _Decoder(path, surroundings).run()
+
+
+def daemon_section(path: str, content: bytes, environment: Mapping[str, str], cwd: str) -> DaemonConfig:
+    """Return what a client needs of a configuration: `taskmasterd:`, read only up to the end of that section.
+
+    Keys that are wrong are left at their default, except `socket`; a mistake elsewhere is not noticed. A file without
+    the section means the defaults. Raises ConfigError where `socket` is wrong or the section is no YAML.
+    """
+    report = Report()
+    source = Source(path, content.decode("utf-8", "replace").removeprefix("\ufeff"))
+    root = compose(source, report, Budget(), until=TASKMASTERD)
+    if root is None or TASKMASTERD not in root.entries:
+        alone = _section_alone(source)
+        if alone is None:
+            return DaemonConfig()
+        report = Report()
+        root = compose(alone, report, Budget(), until=TASKMASTERD)
+    if root is None:
+        report.check()
+        return DaemonConfig()
+    own = Report()
+    _, node = root.entries.get(TASKMASTERD, (None, None))
+    directory = absolute(cwd, _directory(path) or ".")
+    config, nodes = _daemon(node, Context(Variables(environment, {"CONFIG_DIR": directory}), directory, {}), own)
+    if "socket" in nodes and config.socket is None:
+        own.check()
+    return config
+
+
+def _section_alone(source: Source) -> Source | None:
+    """Return the lines of `taskmasterd:` alone, each still at its number, or None where no line begins with it."""
+    number = 0
+    while source.line(number) or number <= source.text.count("\n"):
+        if source.line(number).startswith(f"{TASKMASTERD}:"):
+            break
+        number += 1
+    else:
+        return None
+    lines = [source.line(number)]
+    while (following := source.line(number + len(lines)))[:1] in (" ", "\t", "#") or (
+        not following and number + len(lines) <= source.text.count("\n")
+    ):
+        lines.append(following)
+    return Source(source.shown, "\n" * number + "\n".join(lines) + "\n")
+
+
+def _directory(path: str) -> str:
+    """Return the directory of a path as written: "" for a bare name."""
+    head = path.rpartition("/")[0]
+    return "/" if not head and path.startswith("/") else head
+
+
+def _daemon(node: Node | None, context: Context, report: Report) -> tuple[DaemonConfig, dict[str, Node]]:
+    """Return `taskmasterd:` decoded, and the nodes of its keys."""
+    if node is None or node.is_null() or node.kind == BROKEN:
+        return DaemonConfig(), {}
+    if node.kind != MAPPING:
+        report.error(node, TASKMASTERD, f"expected a mapping, not {node.kind}")
+        return DaemonConfig(), {}
+    values: dict[str, Any] = {}
+    for name, (key, value) in node.entries.items():
+        place = f"{TASKMASTERD}.{name}"
+        if name not in DAEMON_KINDS:
+            report.error(key, place, unknown_daemon_key(name))
+            continue
+        decoded = decode_value(DAEMON_KINDS[name], value, context, place, report)
+        if decoded is not None and decoded != getattr(DaemonConfig, name):
+            values[name] = decoded
+    return DaemonConfig(**values), {name: value for name, (_, value) in node.entries.items()}
+
+
+class _Decoder:
+    def __init__(self, path: str, surroundings: Surroundings) -> None:
+        self._path = path
+        self._surroundings = surroundings
+        self._report = Report()
+        self._budget = Budget()
+        self._directory = absolute(surroundings.cwd, _directory(path) or ".")
+        own = {"CONFIG_DIR": self._directory}
+        self._context = Context(Variables(surroundings.environment, own), self._directory, surroundings.signals)
+        self._files: dict[str, tuple[str, int, int]] = {}
+        self._programs: dict[str, Program | None] = {}
+        self._keys: dict[str, Node] = {}
+
+    def run(self) -> Loaded:
+        root = self._main()
+        daemon, nodes = _daemon(_value(root, TASKMASTERD), self._context, self._report)
+        frame = self._frame(daemon, nodes)
+        defaults = self._defaults(root, frame)
+        self._take_programs(root, defaults, frame)
+        for included in self._included(root):
+            self._take_programs(included, [*defaults, *self._defaults(included, frame)], frame)
+        programs = [program for program in self._programs.values() if program is not None]
+        self._report.check()
+        if not programs and not self._says_none(root):
+            key = root.entries["programs"][0] if "programs" in root.entries else root
+            self._report.error(key, "", NO_PROGRAM)
+        check_configuration(programs, daemon, nodes, self._surroundings, self._report)
+        self._report.check()
+        config = Config(
+            path=absolute(self._surroundings.cwd, self._path),
+            daemon=daemon,
+            programs=tuple(program.config for program in programs),
+            files=tuple(self._files.values()),
+        )
+        return Loaded(config, self._report.warnings())
+
+    # -- files
+
+    def _main(self) -> Node:
+        """Return the main file's root. Raises ConfigError where it cannot be read."""
+        try:
+            file = self._surroundings.read(self._path)
+        except OSError as error:
+            raise ConfigError((f"{self._path}: error: cannot read it: {_reason(error)}",)) from None
+        root = self._root(self._path, file)
+        if root is None:
+            self._report.check()
+            problem = f"{self._path}: error: the file is empty: {NO_PROGRAM}"
+            raise ConfigError((problem,))
+        self._check_sections(root, SECTIONS)
+        return root
+
+    def _root(self, path: str, file: File) -> Node | None:
+        """Return a file's root mapping, or None where it is empty or something in it has been reported."""
+        order = len(self._files)
+        self._files[absolute(self._surroundings.cwd, path)] = (
+            absolute(self._surroundings.cwd, path),
+            file.mtime_ns,
+            file.size,
+        )
+        self._check_mode(path, file, order)
+        source = read_text(file.content, path, order, self._report)
+        root = compose(source, self._report, self._budget) if source is not None else None
+        if root is None or root.is_null() or root.kind == BROKEN:
+            return None
+        if root.kind != MAPPING:
+            self._report.error(root, "", f"expected a mapping with programs:, not {root.kind}")
+            return None
+        return root
+
+    def _check_mode(self, path: str, file: File, order: int) -> None:
+        """What root obeys must not be writable by others."""
+        if self._surroundings.uid != 0:
+            return
+        if file.mode & 0o002:
+            self._report.file_error(path, f"everybody may write to it (mode {file.mode & 0o777:04o}); chmod o-w", order)
+        if file.mode & 0o020 and file.gid != 0:
+            self._report.warn_file(path, f"the group {file.gid} may write to what root obeys; chmod g-w", order)
+        if file.uid != 0:
+            self._report.warn_file(path, f"it belongs to uid {file.uid}, who decides what root runs; chown root", order)
+
+    def _check_sections(self, root: Node, allowed: tuple[str, ...]) -> None:
+        for name, (key, _) in root.entries.items():
+            if name in allowed or name.startswith("x-"):
+                continue
+            if name in SECTIONS:
+                self._report.error(key, name, "only the main file may have this section")
+            else:
+                self._report.error(key, name, unknown_key(name, allowed, FOREIGN_SECTIONS))
+
+    def _included(self, root: Node) -> list[Node]:
+        """Return the roots of the included files, in their order."""
+        roots: list[Node] = []
+        for node, pattern in self._patterns(_value(root, "include")):
+            wild = any(character in pattern for character in "*?[")
+            base = _directory(self._path)
+            whole = pattern if pattern.startswith("/") or not base else f"{base.rstrip('/')}/{pattern}"
+            paths = self._surroundings.expand(whole) if wild else (whole,)
+            if not paths:
+                self._report.warn(node, "include", f"{quoted(pattern)} matches no file")
+            for path in paths:
+                included = self._include(node, path)
+                if included is not None:
+                    roots.append(included)
+        return roots
+
+    def _include(self, node: Node, path: str) -> Node | None:
+        if absolute(self._surroundings.cwd, path) in self._files:
+            return None
+        try:
+            file = self._surroundings.read(path)
+        except OSError as error:
+            self._report.error(node, "include", f"cannot read {path}: {_reason(error)}")
+            return None
+        root = self._root(path, file)
+        if root is not None:
+            self._check_sections(root, ("defaults", "programs"))
+        return root
+
+    def _patterns(self, node: Node | None) -> list[tuple[Node, str]]:
+        if node is None or node.is_null() or node.kind == BROKEN:
+            return []
+        patterns: list[tuple[Node, str]] = []
+        for item in node.items if node.kind == SEQUENCE else [node]:
+            if item.kind != SCALAR or item.is_null() or not item.text:
+                self._report.error(item, "include", "expected a list of paths or patterns such as [conf.d/*.yaml]")
+                continue
+            try:
+                patterns.append((item, self._context.variables.expand(item.text)))
+            except ValueError as error:
+                self._report.error(item, "include", str(error))
+        return patterns
+
+    # -- programs
+
+    def _frame(self, daemon: DaemonConfig, nodes: dict[str, Node]) -> Frame:
+        """Return what all programs share; `taskmasterd.user` is the one whom programs run as by default."""
+        surroundings, account, uid = self._surroundings, None, self._surroundings.uid
+        if daemon.user is not None:
+            account = surroundings.user(daemon.user)
+            if account is None:
+                self._report.error(nodes["user"], f"{TASKMASTERD}.user", f"there is no user {quoted(daemon.user)}")
+            elif uid == 0:
+                uid = account.uid
+            elif account.uid != uid:
+                self._report.warn(nodes["user"], f"{TASKMASTERD}.user", "only root can become another user")
+                account = None
+        if daemon.socket_group is not None and surroundings.group(daemon.socket_group) is None:
+            reason = f"there is no group {quoted(daemon.socket_group)}"
+            self._report.error(nodes["socket_group"], f"{TASKMASTERD}.socket_group", reason)
+        return Frame(self._directory, surroundings, self._report, account, uid, daemon.log_dir is not None)
+
+    def _defaults(self, root: Node, frame: Frame) -> list[Layer]:
+        node = _value(root, "defaults")
+        if node is None or node.is_null() or node.kind == BROKEN:
+            return []
+        if node.kind != MAPPING:
+            self._report.error(node, "defaults", f"expected a mapping of program keys, not {node.kind}")
+            return []
+        layer = Layer("defaults", node)
+        check_defaults(layer, frame)
+        return [layer]
+
+    def _take_programs(self, root: Node, defaults: list[Layer], frame: Frame) -> None:
+        node = _value(root, "programs")
+        if node is None or node.is_null() or node.kind == BROKEN:
+            return
+        if node.kind != MAPPING:
+            self._report.error(node, "programs", f"expected a mapping of names to programs, not {node.kind}")
+            return
+        for name, (key, value) in node.entries.items():
+            first = self._keys.setdefault(name, key)
+            problem = name_problem(name)
+            if first is not key:
+                where = f"{first.source.shown}, line {first.line + 1}"
+                self._report.error(key, f"programs.{name}", f"a program of that name is in {where}", first)
+            elif problem:
+                self._report.error(key, "programs", f"{quoted(name)} cannot be a name: {problem}")
+            elif value.kind == MAPPING:
+                layers = (*defaults, Layer(f"programs.{name}", value))
+                self._programs[name] = decode_program(name, key, layers, frame)
+            elif value.is_null():
+                self._report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
+            elif value.kind != BROKEN:
+                self._report.error(value, f"programs.{name}", f"expected a mapping with cmd:, not {value.kind}")
+
+    @staticmethod
+    def _says_none(root: Node) -> bool:
+        node = _value(root, "programs")
+        return node is not None and node.kind == MAPPING and not node.entries
+
+
+def _value(root: Node, name: str) -> Node | None:
+    return root.entries[name][1] if name in root.entries else None
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,85 @@
+"""What the decoder has to know of the host, gathered by its caller: the decoder itself touches nothing.
+
+Every callable may be slow and is called once for each distinct question, except where it says otherwise.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from taskmaster_common.config import Config
+    from taskmaster_common.places import Places
+
+MAX_FILE = 16 * 1024 * 1024
+"""Bytes of one configuration file."""
+
+
+class User(Record):
+    """An account: `groups` are all its group ids, `gid` included."""
+
+    uid: int
+    gid: int
+    name: str
+    home: str = "/"
+    shell: str = "/bin/sh"
+    groups: tuple[int, ...] = ()
+
+
+class File(Record):
+    """What was read from one path, and what fstat said of it: permission bits, owner, group, nanoseconds, bytes."""
+
+    content: bytes
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    mtime_ns: int = 0
+    size: int = 0
+
+
+class Surroundings(Record):
+    """The host as the decoder sees it.
+
+    `signals` are numbers by name without SIG. `cwd` makes a relative path of the main file absolute. `lenient_users`
+    is true when the daemon starts: a user that cannot be had then makes that program alone unusable. `pid1` without
+    log_dir sends omitted streams to the daemon's own.
+
+    `read(path)` returns at most MAX_FILE bytes of a regular file, raises OSError. `expand(pattern)` returns sorted
+    paths. `user(name or uid)` and `group(name or gid)` return None for one that does not exist. `may_enter(directory,
+    user)` and `find_command(word, PATH, workingdir, user)` answer for that user, None being the daemon itself;
+    the latter returns why the command cannot be executed, or "". `identity(path)` returns a text that is equal for
+    equal files, existing or not, and "" for one that may have several writers (a device, a FIFO).
+    """
+
+    environment: Mapping[str, str]
+    signals: Mapping[str, int]
+    uid: int
+    gid: int
+    cwd: str
+    places: Places
+    read: Callable[[str], File]
+    expand: Callable[[str], Sequence[str]]
+    user: Callable[[str], User | None]
+    group: Callable[[str], int | None]
+    may_enter: Callable[[str, User | None], bool]
+    find_command: Callable[[str, str, str, User | None], str]
+    identity: Callable[[str], str]
+    daemonized: bool = False
+    pid1: bool = False
+    lenient_users: bool = False
+
+
+class Loaded(Record):
+    """A configuration that can be used, and the finished lines of what is doubtful in it."""
+
+    config: Config
+    warnings: tuple[str, ...] = ()
+
+
+def absolute(directory: str, path: str) -> str:
+    """Return `path` as seen from the absolute `directory`, without empty and `.` parts; `..` stays."""
+    whole = path if path.startswith("/") else f"{directory}/{path}"
+    return "/" + "/".join(part for part in whole.split("/") if part not in ("", "."))

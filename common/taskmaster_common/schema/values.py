@@ -1,0 +1,395 @@
+"""One decoder for each kind of value, and the table that says which key has which kind.
+
+A decoder gets a node and the context, and returns the value or raises ValueError with the reason; `WrongElementError` adds the
+element it is about. Decoders read the text as written: what YAML would make of it does not count. The tables
+PROGRAM_KINDS and DAEMON_KINDS are all that a generator of a JSON schema needs.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+from taskmaster_common.config import (
+    ALWAYS,
+    DAEMON_KEYS,
+    DISCARD,
+    INHERIT,
+    INSTANCE,
+    LOG_LEVELS,
+    NEVER,
+    PROGRAM_KEYS,
+    SAME_AS_STDOUT,
+    UNEXPECTED,
+)
+from taskmaster_common.names import nearest
+from taskmaster_common.places import MAX_SOCKET_PATH
+from taskmaster_common.records import Record
+from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
+from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.surroundings import absolute
+from taskmaster_common.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeVar
+
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.variables import Variables
+
+    T = TypeVar("T")
+
+TRUE_WORDS = ("true", "yes", "on")
+FALSE_WORDS = ("false", "no", "off")
+NEVER_IN_ENV = ("TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET")
+"""What the daemon itself sets for each child, and by which it knows its orphans."""
+
+
+class WrongElementError(ValueError):
+    """A value whose element `node` is wrong; without a text the problem has been reported already."""
+
+    def __init__(self, node: Node, text: str) -> None:
+        super().__init__(text)
+        self.node = node
+
+
+class Context:
+    """What decoders need besides the node: `directory` is where relative paths start, `shell` whether cmd is for sh."""
+
+    __slots__ = ("directory", "shell", "signals", "variables")
+
+    def __init__(self, variables: Variables, directory: str, signals: Mapping[str, int]) -> None:
+        self.variables = variables
+        self.directory = directory
+        self.signals = signals
+        self.shell = False
+
+
+class Kind(Record):
+    """How a key's value is written.
+
+    `shape` is its name for generators; `least` and `most` bound whole numbers; `words` are the texts that are
+    accepted; `varies` says that the value may differ between instances (hold ${TASKMASTER_INSTANCE}).
+    """
+
+    shape: str
+    decode: Callable[[Node, Context, Kind], object]
+    least: int = 0
+    most: int = 0
+    words: tuple[str, ...] = ()
+    varies: bool = False
+
+
+# -- text
+
+
+def _text(node: Node, context: Context, kind: Kind) -> str:
+    """Return the expanded text of a value that is written."""
+    _expect(node, SCALAR)
+    if node.is_null():
+        raise ValueError("has no value; write one, or remove the line")
+    text = context.variables.expand(node.text)
+    if INSTANCE in text and not kind.varies:
+        raise ValueError("${TASKMASTER_INSTANCE} cannot be used here: the value is the same for all instances")
+    return text
+
+
+def _expect(node: Node, shape: str) -> None:
+    if node.kind == BROKEN:
+        raise WrongElementError(node, "")
+    if node.kind != shape:
+        raise WrongElementError(node, f"expected {shape}, not {node.kind}")
+
+
+def _one_line(node: Node, context: Context, kind: Kind) -> str:
+    return " ".join(_text(node, context, kind).split())
+
+
+def _choice(node: Node, context: Context, kind: Kind) -> str:
+    text = _text(node, context, kind)
+    if text not in kind.words:
+        raise ValueError(_not_one_of(text, kind.words))
+    return text
+
+
+def _not_one_of(text: str, words: tuple[str, ...]) -> str:
+    near = nearest(text, words)
+    return f"{quoted(text)} is not one of {', '.join(words)}" + (f"; did you mean {near}?" if near else "")
+
+
+# -- booleans and numbers
+
+
+def _boolean(node: Node, context: Context, kind: Kind) -> bool:
+    text = _text(node, context, kind)
+    if text.lower() not in kind.words:
+        raise ValueError(_not_one_of(text, kind.words))
+    return text.lower() in TRUE_WORDS
+
+
+def _autorestart(node: Node, context: Context, kind: Kind) -> str:
+    text = _text(node, context, kind)
+    if text.lower() in TRUE_WORDS:
+        return ALWAYS
+    return NEVER if text.lower() in FALSE_WORDS else _choice(node, context, kind)
+
+
+def _whole(node: Node, context: Context, kind: Kind) -> int:
+    """Return a whole number in its range; quotes are for text, except where a variable needs them."""
+    text = _text(node, context, kind)
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal()):
+        raise ValueError(f"{quoted(text)} is not a whole number")
+    if not node.plain and "${" not in node.text:
+        raise ValueError(f"{quoted(text)} is text; write the number without quotes")
+    if digits[0] == "0" and len(digits) > 1:
+        raise ValueError(f"{quoted(text)} begins with 0; write the number without it")
+    if len(digits) > MAX_DIGITS or not kind.least <= int(text) <= kind.most:
+        raise ValueError(f"{quoted(text)} is not between {kind.least} and {kind.most}")
+    return int(text)
+
+
+def _exit_codes(node: Node, context: Context, kind: Kind) -> tuple[int, ...]:
+    if node.kind == SEQUENCE:
+        return tuple(sorted({_element(item, context, kind, _whole) for item in node.items}))
+    text = _text(node, context, kind)
+    if "," in text or " " in text:
+        codes = ", ".join(text.replace(",", " ").split())
+        raise ValueError(f"{quoted(text)} is not one code; write a list: [{codes}]")
+    return (_whole(node, context, kind),)
+
+
+def _element(node: Node, context: Context, kind: Kind, decode: Callable[[Node, Context, Kind], T]) -> T:
+    """Decode one element of a list, so that a problem is told where the element stands."""
+    try:
+        return decode(node, context, kind)
+    except WrongElementError:
+        raise
+    except ValueError as error:
+        raise WrongElementError(node, str(error)) from None
+
+
+def _octal(node: Node, context: Context, kind: Kind) -> int:
+    return parse_umask(_text(node, context, kind))
+
+
+def _seconds(node: Node, context: Context, kind: Kind) -> float:
+    return parse_seconds(_text(node, context, kind))
+
+
+def _size(node: Node, context: Context, kind: Kind) -> int:
+    return parse_size(_text(node, context, kind))
+
+
+def _signal(node: Node, context: Context, kind: Kind) -> int:
+    return parse_signal(_text(node, context, kind), context.signals)
+
+
+# -- paths and commands
+
+
+def _path(node: Node, context: Context, kind: Kind) -> str:
+    text = _text(node, context, kind)
+    if not text:
+        raise ValueError("a path has at least one character")
+    return absolute(context.directory, text)
+
+
+def _socket(node: Node, context: Context, kind: Kind) -> str:
+    path = _path(node, context, kind)
+    length = len(path.encode("utf-8", "surrogateescape"))
+    if length > MAX_SOCKET_PATH:
+        raise ValueError(f"{quoted(path)} has {length} bytes; the path of a socket has at most {MAX_SOCKET_PATH}")
+    return path
+
+
+def _stream(node: Node, context: Context, kind: Kind) -> str:
+    """Return a path or one of the words; a file of that name is written ./null."""
+    _expect(node, SCALAR)
+    if node.is_empty():
+        raise ValueError("has no value; write null to discard the output, or remove the line")
+    if node.is_null():
+        return DISCARD
+    text = _text(node, context, kind)
+    if text in kind.words:
+        return text
+    if text in ("stdout", "stderr"):
+        raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
+    return _path(node, context, kind)
+
+
+def _command(node: Node, context: Context, kind: Kind) -> tuple[str, ...]:
+    """Return the words of a command: split first and expanded then, so that a value is never split."""
+    if node.kind == SEQUENCE:
+        if context.shell:
+            raise ValueError("with shell: true the command is one text, not a list")
+        words = tuple(_element(item, context, kind, _text) for item in node.items)
+    elif context.shell:
+        _expect(node, SCALAR)
+        return (_not_blank(node),)
+    else:
+        _expect(node, SCALAR)
+        words = tuple(context.variables.expand(word) for word in split(_not_blank(node), node))
+    if not words or not words[0]:
+        raise ValueError("the command has no first word")
+    return words
+
+
+def _not_blank(node: Node) -> str:
+    if node.is_null() or not node.text.strip():
+        raise ValueError("has no value; write a command")
+    return node.text
+
+
+def split(text: str, node: Node) -> list[str]:
+    """Return the words of a command line. Raises ValueError for a quote that is not closed. Source: POSIX XCU 2.2."""
+    if text.isascii() and text.isprintable() and not any(character in text for character in "'\"\\"):
+        return text.split()
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        reason = str(error)[:1].lower() + str(error)[1:]
+        comment = node.plain and " #" in node.source.line(node.line)[node.column :]
+        hint = "; in YAML a # after a blank begins a comment: quote the whole value" if comment else ""
+        raise ValueError(f"{quoted(text)} cannot be split into words: {reason}{hint}") from None
+
+
+# -- users and variables
+
+
+def _account(node: Node, context: Context, kind: Kind) -> str:
+    text = _text(node, context, kind)
+    if not text:
+        raise ValueError("a name has at least one character")
+    return text
+
+
+def _variable(node: Node, context: Context, _kind: Kind) -> str | None:
+    """Return a variable's text exactly as written, or None for one that is to be removed."""
+    _expect(node, SCALAR)
+    if node.is_empty():
+        raise ValueError('has no value; write "" for an empty one, or null to remove the variable')
+    return None if node.is_null() else context.variables.expand(node.text)
+
+
+def variable_name_problem(name: str) -> str:
+    """Return why `name` cannot be the name of a variable, or ""."""
+    if not name or "=" in name:
+        return f"{quoted(name)} cannot be the name of a variable"
+    return f"{name} is set by taskmasterd itself" if name in NEVER_IN_ENV else ""
+
+
+def _no_decoder(_node: Node, _context: Context, _kind: Kind) -> object:
+    raise ValueError("is merged name by name")
+
+
+# -- which key has which kind
+
+_BOOLEAN = Kind("boolean", _boolean, words=TRUE_WORDS + FALSE_WORDS)
+_OCTAL = Kind("octal", _octal)
+_SECONDS = Kind("seconds", _seconds)
+_COUNT = Kind("whole", _whole, most=1_000_000)
+_ACCOUNT = Kind("account", _account)
+_PATH = Kind("path", _path)
+
+VARIABLE = Kind("variable", _variable, varies=True)
+"""One value under `env:`."""
+
+PROGRAM_KINDS: Mapping[str, Kind] = {
+    "cmd": Kind("command", _command, varies=True),
+    "numprocs": Kind("whole", _whole, least=1, most=10_000),
+    "umask": _OCTAL,
+    "workingdir": Kind("path", _path, varies=True),
+    "autostart": _BOOLEAN,
+    "autorestart": Kind("autorestart", _autorestart, words=(ALWAYS, NEVER, UNEXPECTED)),
+    "exitcodes": Kind("exit codes", _exit_codes, most=255),
+    "startretries": _COUNT,
+    "starttime": _SECONDS,
+    "stopsignal": Kind("signal", _signal),
+    "stoptime": _SECONDS,
+    "stdout": Kind("stream", _stream, words=(DISCARD, INHERIT), varies=True),
+    "stderr": Kind("stream", _stream, words=(DISCARD, INHERIT, SAME_AS_STDOUT), varies=True),
+    "env": Kind("variables", _no_decoder, varies=True),
+    "user": _ACCOUNT,
+    "group": _ACCOUNT,
+    "shell": _BOOLEAN,
+    "description": Kind("text", _one_line, varies=True),
+    "stopasgroup": _BOOLEAN,
+    "restart_delay": _SECONDS,
+    "restart_max_delay": _SECONDS,
+    "restart_burst": _COUNT,
+    "restart_window": _SECONDS,
+    "log_maxbytes": Kind("size", _size),
+    "log_backups": Kind("whole", _whole, most=10_000),
+}
+
+DAEMON_KINDS: Mapping[str, Kind] = {
+    "socket": Kind("socket", _socket),
+    "socket_mode": _OCTAL,
+    "socket_group": _ACCOUNT,
+    "pidfile": _PATH,
+    "logfile": _PATH,
+    "loglevel": Kind("choice", _choice, words=LOG_LEVELS),
+    "log_dir": _PATH,
+    "state_dir": _PATH,
+    "user": _ACCOUNT,
+    "umask": _OCTAL,
+    "shutdown_timeout": _SECONDS,
+}
+
+FOREIGN_PROGRAM_KEYS = {
+    "command": "command is called cmd here",
+    "args": "arguments are part of cmd here",
+    "directory": "directory is called workingdir here",
+    "working_dir": "working_dir is called workingdir here",
+    "cwd": "cwd is called workingdir here",
+    "startsecs": "startsecs is called starttime here",
+    "stopwaitsecs": "stopwaitsecs is called stoptime here",
+    "stop_signal": "stop_signal is called stopsignal here",
+    "stop_grace_period": "stop_grace_period is called stoptime here",
+    "environment": "environment is called env here",
+    "stdout_logfile": "stdout_logfile is called stdout here",
+    "stderr_logfile": "stderr_logfile is called stderr here",
+    "redirect_stderr": "redirect_stderr is written stderr: stdout here",
+    "stdout_logfile_maxbytes": "stdout_logfile_maxbytes is called log_maxbytes here",
+    "stderr_logfile_maxbytes": "stderr_logfile_maxbytes is called log_maxbytes here",
+    "stdout_logfile_backups": "stdout_logfile_backups is called log_backups here",
+    "stderr_logfile_backups": "stderr_logfile_backups is called log_backups here",
+    "killasgroup": "killasgroup is called stopasgroup here, and is true by default",
+    "priority": "programs start in the order of the file here",
+    "process_name": "processes are called web:0, web:1 here; numprocs_start has no counterpart",
+    "numprocs_start": "instances are counted from 0 here",
+    "restart": "restart is called autorestart here: always, never or unexpected",
+    "instances": "instances is called numprocs here",
+    "replicas": "replicas is called numprocs here",
+}
+"""Keys that users of supervisor, Compose or pm2 know under another name."""
+
+FOREIGN_DAEMON_KEYS = {
+    "nodaemon": "nodaemon is the option -n of taskmasterd",
+    "childlogdir": "childlogdir is called log_dir here",
+    "directory": "relative paths mean this file's directory here",
+    "identifier": "identifier has no counterpart here",
+    "file": "file is called socket here",
+    "chmod": "chmod is called socket_mode here",
+    "chown": "chown is called socket_group here",
+}
+"""The same for supervisor's sections of its daemon and socket."""
+
+
+def unknown_key(name: str, known: tuple[str, ...], foreign: Mapping[str, str]) -> str:
+    """Return the reason for a key that does not exist, with what was probably meant."""
+    if name in foreign:
+        return f"unknown key; {foreign[name]}"
+    near = nearest(name, known)
+    return "unknown key" + (f"; did you mean {near}?" if near else f"; the keys are {', '.join(known)}")
+
+
+def unknown_program_key(name: str) -> str:
+    """Return the reason for an unknown key of a program."""
+    return unknown_key(name, PROGRAM_KEYS, FOREIGN_PROGRAM_KEYS)
+
+
+def unknown_daemon_key(name: str) -> str:
+    """Return the reason for an unknown key of `taskmasterd:`."""
+    return unknown_key(name, DAEMON_KEYS, FOREIGN_DAEMON_KEYS)

@@ -1,0 +1,325 @@
+"""`taskmasterctl`: from the words of a command line, or from lines on a pipe, to an exit code.
+
+The only file of the client that reads the environment and writes to a terminal. What the daemon says in its `end` is the
+exit code; the client has its own only for what happens without a daemon: usage 2, no daemon 4 or 7, time-out 124, Ctrl-C 130.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from taskmaster_common import __version__
+from taskmaster_common.commands import USAGE, Request, parse
+from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
+from taskmaster_common.places import socket_candidates
+from taskmaster_common.protocol import PROTOCOL_VERSION
+from taskmasterctl.client import (
+    Connection,
+    FrozenError,
+    LostError,
+    TimedOutError,
+    UnreachableError,
+    connect,
+    request_words,
+)
+from taskmasterctl.options import Options, client_help, quoted, split_options, unreachable_exit
+from taskmasterctl.render import Look, clean, short_seconds
+from taskmasterctl.replies import ERR, OUT, reply_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+    from taskmasterctl.replies import Reply
+
+FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED, BROKEN_PIPE = 1, 4, 6, 124, 130, 141
+NON_BLOCKING_PAUSE_S = 0.01
+MAX_CONFIG = 16 * 1024 * 1024
+OPERATIONS = ("start", "stop", "restart", "reload", "shutdown")
+"""The verbs whose work goes on in the daemon when nobody waits any more."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command line (without the name of the program) and return the exit code. Lets no exception out."""
+    try:
+        return run(words)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except SystemFailure as failure:
+        return _last_words(str(failure))
+    except Exception as error:  # noqa: BLE001 - a traceback helps nobody who did not ask for one
+        if os.environ.get("TASKMASTER_DEBUG") == "1":
+            sys.excepthook(type(error), error, error.__traceback__)
+            return FAILED
+        return _last_words(f"internal error: {type(error).__name__}: {error} (TASKMASTER_DEBUG=1 shows where)")
+
+
+def _last_words(text: str) -> int:
+    write(((ERR, f"taskmasterctl: {clean(text)}\n"),))
+    return FAILED
+
+
+def run(words: Sequence[str]) -> int:
+    """Run one command line: a verb, or none, which means commands on a pipe (and later the shell on a terminal)."""
+    try:
+        options, rest = split_options(words, Options())
+    except RequestError as error:
+        return _refuse(error, Options(json="--json" in words))
+    if rest or options.version or options.help:
+        return run_command(options, rest)
+    if os.isatty(0):
+        write(((ERR, client_help()),))
+        return USAGE
+    return run_script(options, _stdin_lines())
+
+
+def run_script(options: Options, lines: Iterable[str]) -> int:
+    """Run each line as a command; return the exit code of the first that failed. Blank lines and `#` comments are skipped."""
+    from shlex import split  # noqa: PLC0415 - 4 ms that a command line does not need
+
+    code = 0
+    for line in lines:
+        try:
+            line_options, rest = split_options(split(line, comments=True), options)
+            done = run_command(line_options, rest) if rest or line_options != options else 0
+        except RequestError as error:
+            done = _refuse(error, options)
+        except ValueError as error:  # an open quotation
+            done = _refuse(RequestError("usage", f"cannot read {line.strip()}: {error}".lower(), USAGE), options)
+        code = code or done
+        if done and (options.exit_on_error or done == INTERRUPTED):
+            break
+    return code
+
+
+def _stdin_lines() -> Iterator[str]:
+    with open(0, "rb", closefd=False) as stdin:
+        for line in stdin:
+            yield line.decode("utf-8", "surrogateescape")
+
+
+def run_command(options: Options, words: Sequence[str]) -> int:
+    """Run one verb with its words and return the exit code. The shell calls this too."""
+    try:
+        if options.version:
+            write(((OUT, f"taskmasterctl {__version__}\n"),))
+            return 0
+        if options.help:
+            write(((OUT, client_help(*words[:1])),))
+            return 0
+        request = parse(words)
+        if request.verb == "help":
+            write(((OUT, client_help(*request.targets)),))
+            return 0
+        if request.has("list"):
+            write(((OUT, _signal_list()),))
+            return 0
+    except RequestError as error:
+        return _refuse(error, options)
+    reply = reply_for(request, look_of(options, request), as_json=options.json)
+    return Conversation(options, request, reply).run()
+
+
+def _refuse(error: RequestError, options: Options) -> int:
+    """Show an error that was found before anything was sent."""
+    reply = reply_for(Request(""), Look(), as_json=options.json)
+    write(reply.take(local_end(error.code, error.message, error.hints, error.exit_code)))
+    return error.exit_code
+
+
+def _signal_list() -> str:
+    import signal  # noqa: PLC0415 - its enums cost 3 ms
+
+    return "".join(f"{each.value:2} {each.name.removeprefix('SIG')}\n" for each in signal.Signals)
+
+
+def look_of(options: Options, request: Request) -> Look:
+    """Return how answers are shown on this terminal, or where there is none."""
+    terminal = os.isatty(OUT)
+    colour = options.color == "always" or (
+        options.color == "auto"
+        and terminal
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM", "dumb") != "dumb"
+    )
+    width = _terminal_width() if terminal and not request.has("wide") else 0
+    return Look(colour=colour, width=width, watched=os.isatty(ERR), quiet=options.quiet, command=options.command)
+
+
+def _terminal_width() -> int:
+    try:
+        return os.get_terminal_size(OUT).columns or 80
+    except OSError:
+        return 80
+
+
+# -- one request
+
+
+class Conversation:
+    """One request: finds the daemon, shows what it answers, and says what came between."""
+
+    def __init__(self, options: Options, request: Request, reply: Reply) -> None:
+        self._options = options
+        self._request = request
+        self._reply = reply
+        self._connection: Connection | None = None
+        self._origin = ""
+
+    def run(self) -> int:
+        """Return the exit code: the daemon's, or the client's own where the daemon could not say one."""
+        try:
+            return self._ask()
+        except KeyboardInterrupt:
+            hints = self._goes_on()
+            if hints or self._options.json:
+                return self._end("interrupted", f"no longer waiting for {self._named()}", hints, INTERRUPTED)
+            return INTERRUPTED
+        except TimedOutError:
+            what = f"{self._named()} is not finished" if self._connection else "taskmasterd did not answer"
+            text = f"{what} after {short_seconds(self._options.timeout or 0)}"
+            return self._end("timeout", text, self._goes_on(), TIMED_OUT)
+        except UnreachableError as error:
+            return self._unreachable(error)
+        except FrozenError as error:
+            return self._frozen(error)
+        except (LostError, ProtocolError) as error:
+            return self._end("lost", str(error), self._goes_on(), unreachable_exit(self._request.verb))
+        except ConfigError as error:
+            for problem in error.problems:
+                self._show({"type": "problem", "text": problem})
+            return self._end("config", f"cannot find the socket: {self._options.config} has a problem", (), CONFIG)
+        finally:
+            if self._connection is not None:
+                self._connection.close()
+
+    def _ask(self) -> int:
+        """Raise what `connect` and `Connection.ask` raise, and ConfigError."""
+        timeout, request = self._options.timeout, self._request
+        deadline = None if timeout is None else time.monotonic() + timeout
+        words = request_words(request)
+        if request.verb == "version":
+            self._show({"type": "client", "version": __version__, "protocol": PROTOCOL_VERSION})
+        paths, self._origin = sockets(self._options)
+        self._connection = connect(paths, deadline)
+        code = FAILED
+        for message in self._connection.ask(words, endless=request.has("follow")):
+            self._show(message)
+            code = message.get("exit", FAILED)
+        if request.verb == "shutdown" and not request.has("no_wait"):
+            self._connection.wait_closed()
+        return code
+
+    def _show(self, message: dict[str, Any]) -> None:
+        write(self._reply.take(message))
+
+    def _end(self, code: str, message: str, hints: Iterable[str], exit_code: int) -> int:
+        self._show(local_end(code, message, hints, exit_code))
+        return exit_code
+
+    def _unreachable(self, error: UnreachableError) -> int:
+        from taskmasterctl.diagnose import unreachable  # noqa: PLC0415 - only when something is wrong
+
+        found = unreachable(error.attempts, self._origin, self._options.command)
+        if found.denied:
+            return self._end("permission", found.message, found.hints, DENIED)
+        return self._end("unreachable", found.message, found.hints, unreachable_exit(self._request.verb))
+
+    def _frozen(self, error: FrozenError) -> int:
+        from taskmasterctl.diagnose import frozen  # noqa: PLC0415 - only when something is wrong
+
+        found = frozen(error.path, error.pid)
+        hints = (*found.hints, *self._goes_on())
+        return self._end("frozen", found.message, hints, unreachable_exit(self._request.verb))
+
+    def _named(self) -> str:
+        targets = self._request.targets
+        return f"{self._request.verb} of {' '.join(targets)}" if targets else self._request.verb
+
+    def _goes_on(self) -> tuple[str, ...]:
+        """Return that the operation goes on, and how to look at it; nothing where there is none or it was never sent."""
+        if self._connection is None or not self._connection.sent or self._request.verb not in OPERATIONS:
+            return ()
+        command = " ".join((self._options.command, "status", *map(quoted, self._request.targets)))
+        return (f"It goes on in the daemon. Look at it:  {command}",)
+
+
+def local_end(code: str, message: str, hints: Iterable[str], exit_code: int) -> dict[str, Any]:
+    """Return an `end` of the client's own making."""
+    return {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": list(hints)}}
+
+
+def sockets(options: Options) -> tuple[Sequence[str], str]:
+    """Return where the daemon may listen, best first, and who said so. Raises ConfigError."""
+    if options.socket:
+        return (options.socket,), ""
+    environment = {
+        name: value for name, value in os.environ.items() if name != "TASKMASTER_SOCKET" or not options.config
+    }
+    if options.config:
+        named = _socket_of(options.config)
+        return (named,) if named else socket_candidates(os.geteuid(), environment), options.config
+    origin = "$TASKMASTER_SOCKET" if environment.get("TASKMASTER_SOCKET") else ""
+    return socket_candidates(os.geteuid(), environment), origin
+
+
+def _socket_of(path: str) -> str | None:
+    """Return the socket that a configuration names. YAML is loaded here and nowhere else in the client."""
+    from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - 20 ms that only -c costs
+
+    return daemon_section(path, _read(path), os.environ, os.getcwd()).socket
+
+
+def _read(path: str) -> bytes:
+    """Return a regular file's content. Raises ConfigError; a FIFO would keep us waiting."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file:
+            text = file.read(MAX_CONFIG + 1)
+    except OSError as error:
+        raise ConfigError((f"{path}: error: cannot read it: {(error.strerror or str(error)).lower()}",)) from None
+    if text is None or len(text) > MAX_CONFIG:
+        raise ConfigError((f"{path}: error: it is no ordinary file of at most 16 MiB",))
+    return text
+
+
+# -- output
+
+
+def write(chunks: Iterable[tuple[int, str]]) -> None:
+    """Write text to the streams at once. Raises BrokenPipeError, SystemFailure; a closed stderr is nobody's loss."""
+    for stream, text in chunks:
+        _write(stream, text)
+
+
+def _write(stream: int, text: str) -> None:
+    rest = memoryview(_encoded(text))
+    try:
+        while rest:
+            rest = rest[_write_some(stream, rest) :]
+    except OSError as error:
+        if stream == OUT:
+            if isinstance(error, BrokenPipeError):
+                raise
+            reason = (error.strerror or str(error)).lower()
+            raise SystemFailure("write", "standard output", reason, error.errno or 0) from None
+
+
+def _write_some(stream: int, text: memoryview) -> int:
+    try:
+        return os.write(stream, text)
+    except BlockingIOError:  # somebody who shares the terminal has made it non-blocking
+        time.sleep(NON_BLOCKING_PAUSE_S)
+        return 0
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate that no byte was made of
+        return text.encode("utf-8", "backslashreplace")

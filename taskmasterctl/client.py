@@ -1,0 +1,234 @@
+"""One connection to the daemon: connect, greeting, one request, its replies. It waits with limits and retries nothing.
+
+It shows nothing and decides no exit code: what goes wrong is an exception that says which kind of wrong it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+
+from taskmaster_common.commands import COMMANDS, DAEMON_SIDE
+from taskmaster_common.errors import ProtocolError, TaskmasterError
+from taskmaster_common.places import MAX_SOCKET_PATH
+from taskmaster_common.protocol import (
+    FROZEN_AFTER_S,
+    MAX_REPLY,
+    PROTOCOL_VERSION,
+    LineDecoder,
+    decode,
+    request_line,
+)
+
+try:
+    import _socket as socket  # socket itself costs 6 ms, for enums that nobody needs here
+except ImportError:
+    import socket  # type: ignore[no-redef]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from taskmaster_common.commands import Request
+
+    Attempt = tuple[str, int]
+
+CHUNK = 65_536
+BACKLOG_PAUSE_S = 0.02
+PEER_CREDENTIALS_SIZE = 12
+NEXT_CANDIDATE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.EACCES, errno.EPERM})
+"""After these the next candidate is tried: no daemon of ours is behind this path."""
+
+
+class UnreachableError(TaskmasterError):
+    """No candidate could be connected to. `attempts` are (path, errno), in the order tried; there is at least one."""
+
+    def __init__(self, attempts: Sequence[Attempt]) -> None:
+        super().__init__(", ".join(f"{path}: {os.strerror(number)}" for path, number in attempts))
+        self.attempts = tuple(attempts)
+
+
+class FrozenError(TaskmasterError):
+    """The daemon's socket accepts but nothing was heard for FROZEN_AFTER_S. `pid` is the daemon's, 0 where unknown."""
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(f"no answer within {FROZEN_AFTER_S:g} s")
+        self.path = path
+        self.pid = pid
+
+
+class TimedOutError(TaskmasterError):
+    """The caller's own deadline has passed."""
+
+
+class LostError(TaskmasterError):
+    """The daemon closed the connection before it had answered."""
+
+
+def connect(paths: Sequence[str], deadline: float | None = None) -> Connection:
+    """Return a greeted connection to the first of these sockets behind which somebody listens.
+
+    `deadline` is absolute, monotonic. Raises UnreachableError, FrozenError, TimedOutError, LostError, and ProtocolError where somebody else
+    than a daemon of our protocol answers.
+    """
+    attempts: list[Attempt] = []
+    for path in paths:
+        connection = Connection(path, deadline)
+        try:
+            connection.open()
+            connection.greet()
+        except OSError as error:
+            connection.close()
+            attempts.append((path, error.errno or errno.EIO))
+            if error.errno not in NEXT_CANDIDATE:
+                break
+        except TaskmasterError:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise UnreachableError(attempts)
+
+
+class Connection:
+    """A connection for one request. `sent` tells whether the daemon may have got it."""
+
+    def __init__(self, path: str, deadline: float | None = None) -> None:
+        self.path = path
+        self.sent = False
+        self._deadline = deadline
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._decoder = LineDecoder(MAX_REPLY)
+        self._lines: list[bytes] = []
+        self._refusal: dict[str, Any] | None = None
+
+    def open(self) -> None:
+        """Connect. Raises OSError, FrozenError where the queue of waiting connections stays full, TimedOutError."""
+        if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        limit = time.monotonic() + FROZEN_AFTER_S
+        while True:
+            self._channel.settimeout(self._patience(limit))
+            try:
+                self._channel.connect(self.path)
+            except BlockingIOError:  # Linux says so at once while the queue is full; connect(2), EAGAIN
+                time.sleep(BACKLOG_PAUSE_S)
+            else:
+                return
+
+    def greet(self) -> None:
+        """Read the greeting. Raises FrozenError, TimedOutError, LostError, ProtocolError."""
+        hello = self._message(FROZEN_AFTER_S)
+        if hello["type"] == "end":
+            self._refusal = hello
+        elif hello["type"] != "hello" or hello.get("name") != "taskmasterd":
+            raise ProtocolError("cannot read the greeting: whoever answers is not taskmasterd")
+        elif hello.get("protocol") != PROTOCOL_VERSION:
+            raise ProtocolError(
+                f"cannot talk to taskmasterd {hello.get('version')}: it speaks protocol {hello.get('protocol')}, "
+                f"this client {PROTOCOL_VERSION}"
+            )
+
+    def ask(self, words: tuple[str, ...], *, endless: bool = False) -> Iterator[dict[str, Any]]:
+        """Send a request and yield its replies, `end` last; the `ack` is not shown.
+
+        An `endless` request (a follower's) may be silent for ever once it was acknowledged.
+        Raises FrozenError, TimedOutError, LostError, ProtocolError.
+        """
+        if self._refusal is not None:
+            yield self._refusal
+            return
+        self._send(request_line(words))
+        silence: float | None = FROZEN_AFTER_S
+        while True:
+            message = self._message(silence)
+            if message["type"] == "ack":
+                silence = None if endless else FROZEN_AFTER_S
+                continue
+            yield message
+            if message["type"] == "end":
+                return
+
+    def wait_closed(self) -> None:
+        """Wait until the daemon has closed: after a shutdown its files are gone then. Raises FrozenError, TimedOutError."""
+        limit = time.monotonic() + FROZEN_AFTER_S
+        while self._receive(limit):
+            pass
+
+    def close(self) -> None:
+        """Close; an operation that was asked for goes on in the daemon."""
+        self._channel.close()
+
+    def _send(self, line: bytes) -> None:
+        self._channel.settimeout(self._patience(time.monotonic() + FROZEN_AFTER_S))
+        self.sent = True
+        try:
+            self._channel.sendall(line)
+        except TimeoutError:
+            raise FrozenError(self.path, self._peer_pid()) from None
+        except OSError:
+            return  # the daemon has closed; why, may be there to be read
+
+    def _message(self, silence: float | None) -> dict[str, Any]:
+        """Return the next object. `silence`: after how many seconds without a byte the daemon is frozen, None never."""
+        while not self._lines:
+            limit = None if silence is None else time.monotonic() + silence
+            received = self._receive(limit)
+            if not received:
+                raise LostError("the daemon closed the connection before the end of its answer")
+            self._lines = self._decoder.feed(received)
+        return decode(self._lines.pop(0))
+
+    def _receive(self, limit: float | None) -> bytes:
+        """Return what comes before `limit`, b"" at the end of the connection. Raises FrozenError, TimedOutError.
+
+        Looks before it gives up: this process itself may have been stopped (Ctrl-Z) while the answer came.
+        """
+        while True:
+            try:
+                self._channel.settimeout(0.0)
+                return self._channel.recv(CHUNK)
+            except BlockingIOError:
+                self._channel.settimeout(self._patience(limit))
+            except OSError:
+                return b""
+            try:
+                return self._channel.recv(CHUNK)
+            except TimeoutError:
+                continue
+            except OSError:
+                return b""
+
+    def _patience(self, limit: float | None) -> float | None:
+        """Return the seconds to wait for `limit` or the deadline, None for ever. Raises FrozenError or TimedOutError when past."""
+        now = time.monotonic()
+        if self._deadline is not None and self._deadline <= now:
+            raise TimedOutError
+        if limit is not None and limit <= now:
+            raise FrozenError(self.path, self._peer_pid())
+        ends = [end for end in (limit, self._deadline) if end is not None]
+        return min(ends) - now if ends else None
+
+    def _peer_pid(self) -> int:
+        """Return the pid of whoever listens, 0 where the system does not tell. Source: unix(7), SO_PEERCRED."""
+        try:
+            credentials = self._channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS_SIZE)
+        except (AttributeError, OSError):
+            return 0
+        return int.from_bytes(credentials[:4], sys.byteorder)
+
+
+def request_words(request: Request) -> tuple[str, ...]:
+    """Return the words that travel: aliases resolved, flags of the client's side left out; `parse` reads them back."""
+    words = [request.verb]
+    verb = next(command for command in COMMANDS if command.name == request.verb)
+    for flag in verb.flags:
+        if flag.side == DAEMON_SIDE and flag.key in request.flags:
+            value = request.flags[flag.key]
+            words.append(flag.name if value is True else f"{flag.name}={value}")
+    if any(target.startswith("-") for target in request.targets):
+        words.append("--")
+    return (*words, *request.targets)

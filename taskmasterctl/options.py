@@ -1,0 +1,140 @@
+"""The options that belong to `taskmasterctl` itself, whatever the verb: they may stand before it and after it.
+
+Pure text; the verbs' own flags are in the command table.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.commands import COMMANDS, USAGE, Flag, help_text
+from taskmaster_common.errors import RequestError
+from taskmaster_common.names import nearest
+from taskmaster_common.records import Record
+from taskmaster_common.units import parse_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+COLOUR_WORDS = ("auto", "always", "never")
+
+GLOBALS = (
+    Flag("--socket", "the daemon's control socket", short="-s", value="SOCKET"),
+    Flag("--config", "the configuration that names the socket", short="-c", value="FILE"),
+    Flag("--json", "one JSON document instead of text; JSON lines for logs"),
+    Flag("--quiet", "say nothing about what succeeded", short="-q"),
+    Flag("--timeout", "wait at most so long (5, 1m30s), then exit 124", value="DUR"),
+    Flag("--color", "auto, always or never", value="WHEN"),
+    Flag("--exit-on-error", "commands from a pipe: stop at the first that fails", short="-e"),
+    Flag("--version", "print the version of this client", short="-V"),
+    Flag("--help", "print this, or the help of a verb", short="-h"),
+)
+USAGE_LINE = (
+    "usage: taskmasterctl [-s SOCKET | -c FILE] [--json] [-q] [--timeout DUR] [--color auto|always|never] "
+    "VERB [FLAGS] [TARGET...]"
+)
+
+
+class Options(Record):
+    """What the options say. `timeout` is seconds or None for no limit; `color` one of COLOUR_WORDS."""
+
+    socket: str = ""
+    config: str = ""
+    json: bool = False
+    quiet: bool = False
+    timeout: float | None = None
+    color: str = "auto"
+    exit_on_error: bool = False
+    version: bool = False
+    help: bool = False
+
+    @property
+    def command(self) -> str:
+        """How the client has to be called to reach the same daemon again."""
+        if self.socket:
+            return f"taskmasterctl -s {quoted(self.socket)}"
+        return f"taskmasterctl -c {quoted(self.config)}" if self.config else "taskmasterctl"
+
+
+def quoted(word: str) -> str:
+    """Return the word as a shell wants it. Source: POSIX.1-2017, XCU 2.2.2."""
+    safe = word and all(character.isalnum() or character in "@%+=:,./-_" for character in word)
+    return word if safe else "'" + word.replace("'", "'\\''") + "'"
+
+
+def split_options(words: Sequence[str], base: Options) -> tuple[Options, list[str]]:
+    """Return `base` changed by the options among these words, and the words left over: the verb with its own.
+
+    A `--` ends the options. Raises RequestError "usage".
+    """
+    given: dict[str, Any] = {}
+    left: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word == "--":
+            left += [word, *rest] if left else rest
+            break
+        flag, attached = _option(word)
+        if flag is not None:
+            given[flag.key] = _value(flag, attached, rest)
+        elif word.startswith("-") and word != "-" and not left:
+            near = nearest(word, (each.name for each in GLOBALS))
+            raise usage_error(f'unknown option "{word}"' + (f"; did you mean {near}?" if near else ""))
+        else:
+            left.append(word)
+    if given.get("socket") and given.get("config"):
+        raise usage_error("-s and -c exclude each other: both name the socket")
+    if given.get("socket") or given.get("config"):
+        base = base.replace(socket="", config="")
+    return base.replace(**given), left
+
+
+def _option(word: str) -> tuple[Flag | None, str | None]:
+    """Return the option that the word is and the value attached to it: `--socket=X`, `-sX`; None where there is none."""
+    if word.startswith("--"):
+        name, equals, value = word.partition("=")
+        return next((flag for flag in GLOBALS if flag.name == name), None), value if equals else None
+    flag = next((flag for flag in GLOBALS if flag.short and flag.short == word[:2]), None)
+    if flag is None or (word[2:] and not flag.value):
+        return None, None
+    return flag, word[2:] or None
+
+
+def _value(flag: Flag, attached: str | None, rest: Iterator[str]) -> object:
+    if not flag.value:
+        if attached is not None:
+            raise usage_error(f"{flag.name} takes no value")
+        return True
+    text = attached if attached is not None else next(rest, None)
+    if not text:
+        raise usage_error(f"{flag.name} needs a value: {flag.name} {flag.value}")
+    if flag.key == "timeout":
+        try:
+            return parse_seconds(text)
+        except ValueError as error:
+            raise usage_error(f"--timeout: {error}") from None
+    if flag.key == "color" and text not in COLOUR_WORDS:
+        raise usage_error(f'--color: "{text}" is not one of {", ".join(COLOUR_WORDS)}')
+    return text
+
+
+def usage_error(message: str) -> RequestError:
+    """Return the error for something typed wrongly."""
+    return RequestError("usage", message, USAGE, ("`taskmasterctl --help` lists verbs and options",))
+
+
+def client_help(verb: str = "") -> str:
+    """Return the help of a verb, or of the whole command line. Raises RequestError for an unknown verb."""
+    if verb:
+        return help_text(verb) + "\n"
+    lines = [USAGE_LINE, "", help_text(), "", "Options, before or after the verb:"]
+    for flag in GLOBALS:
+        left = f"{flag.short + ', ' if flag.short else ''}{flag.name}{' ' + flag.value if flag.value else ''}"
+        lines.append(f"  {left:<22} {flag.help}")
+    lines.append("Commands may come on a pipe, one a line; the exit code is that of the first that failed.")
+    return "\n".join(lines) + "\n"
+
+
+def unreachable_exit(verb: str) -> int:
+    """Return the exit code where no daemon answers: 7 for a verb that changes something, else 4."""
+    return 7 if any(command.name == verb and command.acts for command in COMMANDS) else 4

@@ -1,0 +1,280 @@
+"""The daemon's objects as text: tables, results, plans, errors. Pure: the terminal's facts come in as a `Look`.
+
+Text from the daemon passes through `clean` everywhere, so that no name, reason or path can move a terminal's cursor; the
+output of programs is not this file's business. Every function gives whole lines.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+from taskmaster_common.units import format_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    Message = Mapping[str, Any]
+
+OUT, ERR = 1, 2
+STATUS_COLUMNS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "DETAIL")
+STATE_WIDTH = 8
+LEAST_DETAIL = 8
+NAMED = 5
+"""So many processes of a plan are named; more are counted."""
+
+GREEN, YELLOW, RED, DIM, PLAIN = "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[2m", "\x1b[0m"
+COLOURS = {
+    "RUNNING": GREEN,
+    "STARTING": YELLOW,
+    "BACKOFF": YELLOW,
+    "STOPPING": YELLOW,
+    "FATAL": RED,
+    "STOPPED": DIM,
+    "EXITED": DIM,
+}
+
+
+class Look(Record):
+    """How text is shown.
+
+    `width` is the terminal's, 0: cut nothing. `watched`: somebody sits there and wants to see that it goes on.
+    `command` is how the client was called, for hints.
+    """
+
+    colour: bool = False
+    width: int = 0
+    watched: bool = False
+    quiet: bool = False
+    command: str = "taskmasterctl"
+
+
+def clean(text: object) -> str:
+    """Return the text in one line; what a terminal might obey is written out, as Python writes it in a string."""
+    line = str(text)
+    return line if line.isprintable() else "".join(map(_shown, line))
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    if character == "\t" or (character.isspace() and character > "\x9f" and character not in "\u2028\u2029"):
+        return " "
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+
+
+def clean_lines(text: object) -> list[str]:
+    """Return the lines of a text, each cleaned; one empty line where there is none."""
+    return [clean(line) for line in str(text).split("\n")]
+
+
+def short_seconds(seconds: float) -> str:
+    """Return a duration: tenths below ten seconds."""
+    return f"{max(0.0, seconds):.1f}s" if seconds < 9.95 else format_seconds(seconds)
+
+
+def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), least: Sequence[int] = ()) -> list[str]:
+    """Return the rows as lines: two blanks between columns, none at the end; `right` are the numbers' columns."""
+    last = len(rows[0]) - 1
+    widths = [max(len(row[column]) for row in rows) for column in range(last)]
+    widths = [max(width, minimum) for width, minimum in zip(widths, [*least, *[0] * last])]
+    lines = []
+    for row in rows:
+        cells = [row[at].rjust(widths[at]) if at in right else row[at].ljust(widths[at]) for at in range(last)]
+        lines.append("  ".join((*cells, row[last])).rstrip())
+    return lines
+
+
+def status_table(processes: Sequence[Message], look: Look) -> str:
+    """Return the table of `status`, with its head, a line for each process."""
+    rows = [STATUS_COLUMNS, *[_status_row(process) for process in processes]]
+    lines = columns(rows, frozenset({2, 4}), (0, STATE_WIDTH))
+    if look.width:
+        lines = [_cut(line, row[-1], look.width) for line, row in zip(lines, rows)]
+    if look.colour:
+        name_width = max(len(row[0]) for row in rows) + 2
+        for at, process in enumerate(processes, 1):
+            lines[at] = _coloured(lines[at], name_width, rows[at][1], process)
+    return "\n".join(lines) + "\n"
+
+
+def _status_row(process: Message) -> tuple[str, ...]:
+    pid, uptime = process.get("pid"), process.get("uptime_s")
+    return (
+        clean(process["name"]),
+        clean(process["state"]),
+        "-" if pid is None else str(pid),
+        "-" if uptime is None else format_seconds(uptime),
+        str(process.get("restarts", 0)),
+        clean(process.get("detail") or process.get("description") or "-"),
+    )
+
+
+def _cells(text: str) -> int:
+    """Return how many columns of a terminal the text takes. Source: Unicode Standard Annex 11."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # noqa: PLC0415 - 1 ms that only a text beyond ASCII costs
+
+    return sum(
+        0 if unicodedata.combining(character) else 1 + (unicodedata.east_asian_width(character) in "WF")
+        for character in text
+    )
+
+
+def _cut(line: str, detail: str, width: int) -> str:
+    """Return the line with its last column cut so that it fits, where that leaves something to read."""
+    if _cells(line) <= width:
+        return line
+    before = line[: len(line) - len(detail)]
+    room = max(LEAST_DETAIL, width - len(before)) - len("...")
+    kept = detail[:room]
+    while _cells(kept) > room:
+        kept = kept[:-1]
+    return before + (kept + "..." if _cells(detail) > room + len("...") else detail)
+
+
+def _coloured(line: str, start: int, state: str, process: Message) -> str:
+    unwanted_end = state == "EXITED" and not process.get("wanted", True)
+    colour = RED if unwanted_end else COLOURS.get(state, "")
+    end = start + len(state)
+    return f"{line[:start]}{colour}{line[start:end]}{PLAIN}{line[end:]}" if colour else line
+
+
+def error_text(message: object, hints: Iterable[object] = ()) -> str:
+    """Return an error in the form what, why, and how to go on, the latter indented."""
+    first, *more = clean_lines(message)
+    return "\n  ".join((f"taskmasterctl: {first}", *more, *map(clean, hints))) + "\n"
+
+
+def warning_text(text: object) -> str:
+    """Return a warning; what follows its first line (a line of the source) stays below it."""
+    lines = "\n".join(clean_lines(text))
+    return f"taskmasterctl: warning: {lines}\n"
+
+
+# -- results of actions
+
+
+def success_text(result: Message, verb: str) -> str:
+    """Return the line of a result that is ok: `web:0 started (pid 2001, ready in 1.2s)`."""
+    outcome, pid, seconds = str(result.get("outcome", "done")), result.get("pid"), result.get("seconds")
+    notes: list[str] = []
+    if outcome == "requested":
+        outcome = f"{verb} requested"
+    elif "stopped" in outcome or outcome == "skipped":
+        pid = None
+    if pid is not None:
+        notes.append(f"pid {pid}")
+    if seconds is not None and outcome in ("started", "restarted"):
+        notes.append(f"ready in {short_seconds(seconds)}")
+    elif seconds is not None and outcome == "stopped":
+        notes.append(f"{'killed after' if result.get('killed') else 'in'} {short_seconds(seconds)}")
+    if result.get("reason"):
+        notes.append(clean(result["reason"]))
+    told = f" ({', '.join(notes)})" if notes else ""
+    return f"{clean(result['name'])} {clean(outcome.replace('-', ' '))}{told}\n"
+
+
+def failure_text(result: Message, verb: str, look: Look) -> str:
+    """Return what failed and why, the last lines of its stderr, and where to read more."""
+    name = clean(result["name"])
+    lines = [f"taskmasterctl: {name} {_failed(verb, result)}: {clean(result.get('reason') or 'no reason is known')}"]
+    if result.get("state") == "FATAL":
+        lines[0] += ", now FATAL"
+    lines.extend(f"  stderr: {clean(line)}" for line in result.get("stderr") or ())
+    log = str(result.get("log") or "")
+    if log.startswith("/"):
+        lines.append(f"  Log:    {clean(log)}")
+    if result.get("stderr"):
+        lines.append(f"  More:   {look.command} logs --stderr {name}      {look.command} show {name}")
+    elif verb != "signal":
+        lines.append(f"  More:   {look.command} show {name}")
+    return "\n".join(lines) + "\n"
+
+
+def _failed(verb: str, result: Message) -> str:
+    if verb == "signal":
+        return "was not signalled"
+    if verb in ("stop", "shutdown") or result.get("outcome") == "stuck":
+        return "did not stop"
+    return "did not start"
+
+
+# -- reload
+
+
+def plan_text(programs: Sequence[Message], daemon_keys: Sequence[str], *, kept_too: bool) -> str:
+    """Return a plan program by program, what waits for the daemon's next start, and the sum of it."""
+    shown = [program for program in programs if kept_too or program["change"] != "kept"]
+    rows = [(clean(each["name"]), clean(each["change"]), _keys(each), _why(each)) for each in shown]
+    lines = columns([("PROGRAM", "CHANGE", "KEYS", "WHY"), *rows]) if rows else []
+    lines.extend(f"taskmasterd.{clean(key)} waits for the next start of the daemon" for key in daemon_keys)
+    count = {"added": 0, "removed": 0, "kept": 0}
+    for program in programs:
+        count[program["change"]] = count.get(program["change"], 0) + 1
+    changed = len(programs) - count["added"] - count["removed"] - count["kept"]
+    lines.append(f"+{count['added']} ~{changed} -{count['removed']}, {count['kept']} untouched")
+    return "\n".join(lines) + "\n"
+
+
+def _keys(program: Message) -> str:
+    return clean(",".join(program.get("keys") or ()) or "-")
+
+
+def _why(program: Message) -> str:
+    told = [
+        f"{verb}s {', '.join(program[verb]) if len(program[verb]) <= NAMED else f'{len(program[verb])} processes'}"
+        for verb in ("start", "stop", "restart")
+        if program.get(verb)
+    ]
+    return clean("; ".join((str(program.get("why") or "-"), *told)))
+
+
+# -- show, version
+
+
+def show_text(program: Message, look: Look) -> str:
+    """Return everything about one program."""
+    processes = program.get("processes") or ()
+    description = next((process["description"] for process in processes if process.get("description")), "")
+    lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
+    lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
+    settings = [(key, clean(text) or "-") for key, text in (program.get("settings") or {}).items()]
+    lines += _section("settings", settings)
+    ends = [(clean(process["name"]), _exit_text(process["exit"])) for process in processes if process.get("exit")]
+    lines += _section("last exits", ends)
+    logs = program.get("logs") or {}
+    paths = [(clean(name), stream, clean(path or "-")) for name, each in logs.items() for stream, path in each.items()]
+    return "\n".join(lines + _section("log files", paths)) + "\n"
+
+
+def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"  {title}:", *(f"    {line}" for line in columns(rows))] if rows else []
+
+
+def _exit_text(end: Message) -> str:
+    if end.get("failure"):
+        how = clean(end["failure"])
+    elif end.get("signal") is not None:
+        how = f"killed by {clean(end['signal'])}" + (" (core dumped)" if end.get("core") else "")
+    else:
+        how = f"exit code {end.get('code')}"
+    after = f" after {short_seconds(end['after_s'])}" if end.get("after_s") is not None else ""
+    return f"{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"
+
+
+def client_text(message: Message) -> str:
+    """Return the line that names this client."""
+    return f"taskmasterctl {message['version']} (protocol {message['protocol']})\n"
+
+
+def daemon_text(daemon: Message) -> str:
+    """Return the lines that name the daemon: versions, pid, where its configuration and socket are."""
+    up = f", up {format_seconds(daemon['uptime_s'])}" if daemon.get("uptime_s") is not None else ""
+    versions = f"taskmasterd {clean(daemon.get('version'))} (protocol {daemon.get('protocol')})"
+    lines = [f"{versions}, pid {daemon.get('pid')}{up}"]
+    lines.extend(f"  {field}: {clean(daemon[field])}" for field in ("config", "socket") if daemon.get(field))
+    return "\n".join(lines) + "\n"

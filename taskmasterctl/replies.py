@@ -1,0 +1,296 @@
+"""Replies as they come in: which of the daemon's objects is shown when, on which stream, as text or as JSON. No I/O.
+
+A reply takes the objects one by one and gives back chunks: a stream (OUT or ERR) and the text for it. Answers go to OUT;
+warnings, progress and errors go to ERR. `end` is the last object; whatever goes wrong on the client's side is told by an
+`end` of its own making, so that text and JSON look the same whoever failed.
+"""
+
+from __future__ import annotations
+
+import json
+
+from taskmaster_common.names import is_pattern
+from taskmasterctl.render import (
+    Look,
+    clean,
+    clean_lines,
+    client_text,
+    daemon_text,
+    error_text,
+    failure_text,
+    plan_text,
+    show_text,
+    status_table,
+    success_text,
+    warning_text,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
+
+    from taskmaster_common.commands import Request
+
+    Chunks = list[tuple[int, str]]
+    Message = dict[str, Any]
+
+    class Reply(Protocol):
+        """What `reply_for` returns."""
+
+        def take(self, message: Message) -> Chunks:
+            """Return what is to be shown now that this object has come."""
+            ...
+
+
+OUT, ERR = 1, 2
+
+SCHEMA = 1
+"""Version of the documents that --json prints; it rises when a field changes its meaning or goes away."""
+
+HELD_LINE = 1024 * 1024
+"""Characters of an unfinished line that are held back until its end comes."""
+
+LISTS = {
+    "processes": "processes",
+    "program": "programs",
+    "pid": "pids",
+    "result": "results",
+    "problem": "problems",
+    "warning": "warnings",
+}
+"""The list of a document into which objects of a type go."""
+
+ALWAYS = {
+    "status": ("processes",),
+    "show": ("programs",),
+    "pid": ("pids",),
+    "start": ("results",),
+    "stop": ("results",),
+    "restart": ("results",),
+    "signal": ("results",),
+    "reload": ("results", "problems", "warnings"),
+}
+"""The lists that the document of a verb has, were they empty."""
+
+
+def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
+    """Return what shows the answer to `request`."""
+    text = LogReply(request, look) if request.verb == "logs" else TextReply(request, look)
+    if not as_json:
+        return text
+    return JsonLines(text) if request.verb == "logs" else JsonReply(request, text)
+
+
+class TextReply:
+    """An answer for people. What has to be known whole (columns are as wide as their widest cell) is kept until `end`."""
+
+    def __init__(self, request: Request, look: Look) -> None:
+        self._request = request
+        self._look = look
+        self._processes: list[Message] = []
+        self._pids: list[Message] = []
+        self._plan: list[Message] = []
+        self._progress: dict[str, str] = {}
+        self._programs = 0
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come; types that are not known show nothing."""
+        kind = message["type"]
+        chunks = self._planned() if kind != "plan" else []
+        show = self._shows.get(kind)
+        return chunks + show(self, message) if show else chunks
+
+    def _take_daemon(self, message: Message) -> Chunks:
+        if self._request.verb == "version":
+            return [(OUT, daemon_text(message))]
+        if self._request.verb == "pid":
+            return [(OUT, f"{message['pid']}\n")]
+        notes: Chunks = []
+        if self._look.quiet:
+            return notes
+        if message.get("stopping"):
+            notes.append((ERR, "taskmasterctl: the daemon is being shut down\n"))
+        if message.get("reload_problems"):
+            command = f"{self._look.command} reload --dry-run"
+            text = "the last reload was refused; the configuration before it is in use"
+            notes.append((ERR, f"taskmasterctl: {text}\n  The reasons:  {command}\n"))
+        return notes
+
+    def _take_client(self, message: Message) -> Chunks:
+        return [(OUT, client_text(message))]
+
+    def _take_processes(self, message: Message) -> Chunks:
+        failed_only = self._request.has("failed")
+        self._processes += [each for each in message["processes"] if not failed_only or not each.get("wanted", True)]
+        return []
+
+    def _take_program(self, message: Message) -> Chunks:
+        self._programs += 1
+        return [(OUT, ("\n" if self._programs > 1 else "") + show_text(message, self._look))]
+
+    def _take_pid(self, message: Message) -> Chunks:
+        self._pids.append(message)
+        return []
+
+    def _take_progress(self, message: Message) -> Chunks:
+        name, text = clean(message.get("name", "")), clean(message.get("text", ""))
+        beat = message.get("heartbeat") and not self._look.watched
+        if self._look.quiet or beat or not text or self._progress.get(name) == text:
+            return []
+        self._progress[name] = text
+        return [(ERR, f"{name}: {text}\n" if name else f"{text}\n")]
+
+    def _take_result(self, message: Message) -> Chunks:
+        if not message.get("ok"):
+            return [(ERR, failure_text(message, self._request.verb, self._look))]
+        return [] if self._look.quiet else [(OUT, success_text(message, self._request.verb))]
+
+    def _take_plan(self, message: Message) -> Chunks:
+        self._plan.append(message)
+        return []
+
+    def _take_problem(self, message: Message) -> Chunks:
+        return [(ERR, "\n".join(clean_lines(message["text"])) + "\n")]
+
+    def _take_warning(self, message: Message) -> Chunks:
+        return [(ERR, warning_text(message["text"]))]
+
+    def _take_text(self, message: Message) -> Chunks:
+        return [(OUT, "\n".join(clean_lines(message["text"])) + "\n")]
+
+    def _take_end(self, message: Message) -> Chunks:
+        error = message.get("error")
+        chunks: Chunks = []
+        if self._request.verb == "status" and not error and not self._look.quiet:
+            chunks.append((OUT, status_table(self._processes, self._look)))
+        chunks += self._pids_shown()
+        if error:
+            chunks.append((ERR, error_text(error.get("message", ""), error.get("hints") or ())))
+        return chunks
+
+    def _planned(self) -> Chunks:
+        """Return the plan once its last object has come."""
+        plans, self._plan = self._plan, []
+        if not plans or self._look.quiet:
+            return []
+        programs = [program for plan in plans for program in plan["programs"]]
+        keys = [key for plan in plans for key in plan.get("daemon_keys") or ()]
+        return [(OUT, plan_text(programs, keys, kept_too=self._request.has("dry_run")))]
+
+    def _pids_shown(self) -> Chunks:
+        """Return the pids: a number alone for a single process, so that it can be used in a command line."""
+        if len(self._pids) == 1:
+            name, pid = clean(self._pids[0]["name"]), self._pids[0]["pid"]
+            return [(OUT, f"{pid}\n") if pid is not None else (ERR, error_text(f"{name} is not running"))]
+        return [(OUT, f"{clean(each['name'])} {'-' if each['pid'] is None else each['pid']}\n") for each in self._pids]
+
+    _shows: Mapping[str, Callable[[TextReply, Message], Chunks]] = {
+        "daemon": _take_daemon,
+        "client": _take_client,
+        "processes": _take_processes,
+        "program": _take_program,
+        "pid": _take_pid,
+        "progress": _take_progress,
+        "result": _take_result,
+        "plan": _take_plan,
+        "problem": _take_problem,
+        "warning": _take_warning,
+        "text": _take_text,
+        "end": _take_end,
+    }
+
+
+class LogReply(TextReply):
+    """What programs wrote, byte for byte; where several may be shown, whole lines after the name of each."""
+
+    def __init__(self, request: Request, look: Look) -> None:
+        super().__init__(request, look)
+        self._held: dict[str, str] = {}
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come."""
+        kind = message["type"]
+        if kind == "output":
+            return self._take_output(message["name"], message["text"])
+        if kind == "missed":
+            name = clean(message["name"])
+            text = f"{message.get('bytes', 0)} bytes were not shown: they came faster than they were read"
+            return [*self._flush(), (ERR, f"taskmasterctl: {name}: {text}\n")]
+        return (self._flush() if kind == "end" else []) + super().take(message)
+
+    def _take_output(self, name: str, text: str) -> Chunks:
+        if not self._named(name):
+            return [(OUT, text)]
+        *lines, rest = (self._held.pop(name, "") + text).split("\n")
+        if len(rest) > HELD_LINE:
+            lines.append(rest)
+        elif rest:
+            self._held[name] = rest
+        label = clean(name)
+        return [(OUT, "".join(f"{label} | {line}\n" for line in lines))] if lines else []
+
+    def _named(self, name: str) -> bool:
+        """Return whether the name stands before each line: it does unless the request can mean one process only."""
+        targets = self._request.targets
+        if len(targets) != 1 or is_pattern(targets[0]):
+            return not self._request.has("daemon")
+        return ":" in name and ":" not in targets[0]
+
+    def _flush(self) -> Chunks:
+        """Return the unfinished lines, each finished."""
+        held, self._held = self._held, {}
+        return [(OUT, f"{clean(name)} | {rest}\n") for name, rest in held.items()]
+
+
+class JsonReply:
+    """An answer for programs: one document on one line at the end. Warnings, progress and errors are told as text too."""
+
+    def __init__(self, request: Request, text: TextReply) -> None:
+        self._request = request
+        self._text = text
+        self._document: Message = {"schema": SCHEMA, "verb": request.verb}
+        for name in ALWAYS.get(request.verb, ()):
+            self._document[name] = []
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come."""
+        chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
+        kind = message["type"]
+        body = {key: value for key, value in message.items() if key != "type"}
+        if kind == "end":
+            return [(OUT, json.dumps({**self._document, **body}) + "\n"), *chunks]
+        if kind in ("daemon", "client"):
+            self._document[kind] = body
+        elif kind == "plan":
+            self._add_plan(body)
+        elif kind in LISTS:
+            self._document.setdefault(LISTS[kind], []).extend(self._entries(kind, body))
+        return chunks
+
+    def _entries(self, kind: str, body: Message) -> list[Any]:
+        if kind == "processes":
+            failed_only = self._request.has("failed")
+            return [each for each in body["processes"] if not failed_only or not each.get("wanted", True)]
+        return [body["text"] if kind in ("problem", "warning") else body]
+
+    def _add_plan(self, body: Message) -> None:
+        plan = self._document.setdefault("plan", {})
+        for key, value in body.items():
+            known = plan.get(key)
+            if isinstance(value, list) and isinstance(known, list):
+                known.extend(value)
+            else:
+                plan[key] = value or known if isinstance(value, bool) else value
+
+
+class JsonLines:
+    """A stream for programs: the daemon's objects, one a line, the last says how it ended."""
+
+    def __init__(self, text: TextReply) -> None:
+        self._text = text
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come."""
+        chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
+        return [(OUT, json.dumps({"schema": SCHEMA, **message}) + "\n"), *chunks]

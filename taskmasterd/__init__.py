@@ -1,0 +1,1 @@
+"""The daemon: starts, watches and stops the programs of one YAML file."""

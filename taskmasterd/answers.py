@@ -1,0 +1,211 @@
+"""Replies that come later: who waits for an operation is told its results, its failed tries and, every 2 s, that it goes on.
+
+A client that goes away ends the wait, never the operation.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.protocol import PROGRESS_EVERY_S
+from taskmaster_common.states import FATAL
+from taskmasterd.core.describe import detail
+from taskmasterd.core.ticket import Ticket
+from taskmasterd.core.view import plan_view, reason_text
+from taskmasterd.reload import Listener
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from taskmaster_common.commands import Request
+    from taskmaster_common.errors import RequestError
+    from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.table import Entry
+    from taskmasterd.core.ticket import Outcome
+    from taskmasterd.handlers import Handlers
+    from taskmasterd.system.control import Connection
+    from taskmasterd.system.reactor import Timer
+
+NAMED_WAITING = 3
+CONFIG_EXIT = 6
+
+
+def end(exit_code: int, error: RequestError | None = None) -> dict[str, Any]:
+    """Return the last object of a reply."""
+    message: dict[str, Any] = {"type": "end", "exit": exit_code}
+    if error is not None:
+        message["error"] = {"code": error.code, "message": error.message, "hints": list(error.hints)}
+    return message
+
+
+class Heartbeat:
+    """Sends `progress` while a connection waits, so that a slow operation is not taken for a frozen daemon."""
+
+    def __init__(self, handlers: Handlers, connection: Connection, text: Callable[[], tuple[str, str]]) -> None:
+        self._reactor = handlers.reactor
+        self._connection = connection
+        self._text = text
+        self._timer: Timer | None = None
+        self._arm()
+
+    def stop(self) -> None:
+        """The wait is over."""
+        self._reactor.cancel(self._timer)
+
+    def _arm(self) -> None:
+        self._timer = self._reactor.call_later(PROGRESS_EVERY_S, self._beat)
+
+    def _beat(self) -> None:
+        name, text = self._text()
+        self._arm()
+        self._connection.send({"type": "progress", "name": name, "text": text, "heartbeat": True})
+
+
+class Operation:
+    """What start, stop, restart and reload have in common: results of entries, and an end."""
+
+    def __init__(self, handlers: Handlers, connection: Connection, request: Request) -> None:
+        self._handlers = handlers
+        self._connection = connection
+        self._began = handlers.reactor.now()
+        self._heartbeat: Heartbeat | None = None
+        self.ended = False
+        self.request = request
+
+    def _wait_for(self, ticket: Ticket) -> None:
+        def gone() -> None:
+            ticket.abandon()
+            self._stop()
+
+        self._connection.on_close = gone
+        self._heartbeat = Heartbeat(self._handlers, self._connection, lambda: self._waiting_text(ticket))
+
+    def _waiting_text(self, ticket: Ticket) -> tuple[str, str]:
+        table = self._handlers.supervisor.table
+        waiting = ticket.waiting
+        if not waiting:
+            return "", "waiting"
+        first = waiting[0]
+        more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+        now = self._handlers.reactor.now()
+        text = detail(first.process, first.policy, now, self._handlers.about.signals)
+        return table.name(first), f"{first.process.state.value}{'; ' if text else ''}{text}{more}"
+
+    def _stop(self) -> None:
+        self.ended = True
+        if self._heartbeat:
+            self._heartbeat.stop()
+
+    def _end(self, exit_code: int, error: RequestError | None = None) -> None:
+        if not self.ended:
+            self._stop()
+            self._connection.end(end(exit_code, error))
+
+    def result(self, entry: Entry, outcome: Outcome) -> None:
+        """Send how the operation on one entry ended."""
+        if self.ended:
+            return
+        message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
+        if not outcome.ok:
+            message["reason"] = reason_text(entry, outcome.outcome, self._handlers.about.signals)
+            if entry.process.state is FATAL:
+                message["stderr"] = self._handlers.performer.last_words(entry)
+                message["log"] = self._handlers.performer.log_path(entry, "stderr")
+        self._connection.send(message)
+
+    def _result_view(self, entry: Entry, outcome: str, *, ok: bool) -> dict[str, Any]:
+        handlers = self._handlers
+        return {
+            "type": "result",
+            "name": handlers.supervisor.table.name(entry),
+            "ok": ok,
+            "outcome": outcome,
+            "state": entry.process.state.value,
+            "pid": entry.process.pid,
+            "seconds": round(handlers.reactor.now() - self._began, 3),
+            "killed": entry.process.killing > 0,
+        }
+
+    def tried(self, entry: Entry) -> None:
+        """Send that a start has failed and what follows."""
+        if not self.ended:
+            now = self._handlers.reactor.now()
+            text = detail(entry.process, entry.policy, now, self._handlers.about.signals)
+            name = self._handlers.supervisor.table.name(entry)
+            self._connection.send({"type": "progress", "name": name, "text": text})
+
+
+class Wait(Operation):
+    """start, stop or restart of some entries."""
+
+    def __init__(self, handlers: Handlers, connection: Connection, request: Request) -> None:
+        super().__init__(handlers, connection, request)
+        self.ticket = Ticket(self.result, self._done, self.tried)
+
+    def begin(self) -> None:
+        """The entries have been told; wait for those that have no result yet, or not."""
+        if self.ended:
+            return
+        if not self.request.has("no_wait"):
+            self._wait_for(self.ticket)
+            return
+        for entry in self.ticket.waiting:
+            self._connection.send(self._result_view(entry, "requested", ok=True))
+        self.ticket.abandon()
+        self._end(1 if self.ticket.failed else 0)
+
+    def _done(self) -> None:
+        self._end(1 if self.ticket.failed else 0)
+
+
+class ReloadAnswer(Operation, Listener):
+    """reload: problems, or the plan and how it settles."""
+
+    def __init__(self, handlers: Handlers, connection: Connection, request: Request) -> None:
+        super().__init__(handlers, connection, request)
+        self.dry_run = request.has("dry_run")
+        self.by = f"uid {connection.peer.uid}"
+        connection.on_close = self._stop
+
+    def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
+        """Send every problem."""
+        if self.ended:
+            return
+        for problem in problems:
+            self._connection.send({"type": "problem", "text": problem})
+        self._stop()
+        code, exit_code = ("busy", 1) if shortage else ("config", CONFIG_EXIT)
+        message = f"nothing was changed: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        self._connection.end(
+            {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": []}}
+        )
+
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
+        """Send the plan; a dry run is over then."""
+        if self.ended:
+            return
+        for warning in warnings:
+            self._connection.send({"type": "warning", "text": warning})
+        view = plan_view(self._handlers.supervisor.table, plan)
+        view["dry_run"] = self.dry_run
+        self._connection.send(view)
+        if self.dry_run:
+            self._end(1 if self.request.has("exit_code") and plan.changes else 0)
+
+    def waiting(self, ticket: Ticket) -> None:
+        """Wait until the plan has settled, or not."""
+        if self.ended:
+            return
+        if self.request.has("no_wait"):
+            self._end(0)
+        else:
+            self._wait_for_shared(ticket)
+
+    def _wait_for_shared(self, ticket: Ticket) -> None:
+        """Other listeners may share the ticket: a client that goes leaves it alone."""
+        self._connection.on_close = self._stop
+        self._heartbeat = Heartbeat(self._handlers, self._connection, lambda: self._waiting_text(ticket))
+
+    def settled(self, ticket: Ticket) -> None:
+        """All that the plan touched has its result."""
+        self._end(1 if ticket.failed else 0)

@@ -1,0 +1,96 @@
+"""What can happen to a process: the inputs of `process.step`, and the actions it answers with.
+
+A life has four marks, and the kernel side promises their order: Spawned, then Executed, then Exited, then GroupEmpty.
+Executed always comes before Exited of a program that was executed; GroupEmpty comes only after an Exited with `left`.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from taskmaster_common.records import Record
+
+
+class Event(Record):
+    """Base of all events."""
+
+
+class Start(Event):
+    """An operator, a reload or the daemon's start wants it up. `by` is who, in the words of the event log."""
+
+    by: str = ""
+
+
+class Stop(Event):
+    """Somebody wants it down."""
+
+    by: str = ""
+
+
+class Restart(Event):
+    """Somebody wants it down and up again, as one operation."""
+
+    by: str = ""
+
+
+class Kill(Event):
+    """It has to be down at once: SIGQUIT to the daemon, or `shutdown_timeout` has passed."""
+
+    by: str = ""
+
+
+class Spawned(Event):
+    """The process exists (fork or posix_spawn returned `pid`); it is not known yet whether the program was executed."""
+
+    pid: int
+
+
+class Executed(Event):
+    """The program's own code runs: exec succeeded."""
+
+
+class Failure(Record):
+    """A step of the set-up that failed, so that the program was never executed.
+
+    `step` is one of: log file, user, group, umask, workingdir, limits, exec. `permanent`: trying again cannot help.
+    """
+
+    step: str
+    text: str
+    permanent: bool = False
+
+
+class Exited(Event):
+    """The leader has ended and was reaped, or its set-up failed before there was one.
+
+    `status` is the wait status (wait(2)), 0 where the set-up failed in the daemon itself. `left` describes what the
+    leader left behind alive ("sleep (4711)"), and has to be ended before anything follows.
+    """
+
+    status: int = 0
+    failure: Failure | None = None
+    left: tuple[str, ...] = ()
+
+
+class GroupEmpty(Event):
+    """Nothing that the leader left behind is alive any more."""
+
+
+class SpawnFailed(Event):
+    """The operating system refused a new process or descriptor: the daemon's shortage, not the program's fault."""
+
+    reason: str
+
+
+class DeadlineReached(Event):
+    """The process's own `deadline` has passed."""
+
+
+class Action(enum.Enum):
+    """What the effects have to do after a step."""
+
+    NONE = "none"
+    SPAWN = "spawn"  # bring up a new copy; answered by Spawned, SpawnFailed or Exited(failure)
+    UNQUEUE = "unqueue"  # take back a SPAWN that has not been answered
+    TERMINATE = "terminate"  # stop signal, then CONT, to everything of it that has not been told yet
+    KILL = "kill"  # SIGKILL to everything of it

@@ -1,0 +1,120 @@
+"""What a reload will do, complete before anything is done: the difference between the table and a configuration.
+
+Restart keys are compared with what each copy was *started with*, so that undoing an edit before it took effect changes
+nothing. Order of keys, comments and formatting are gone before this: records are compared.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import DAEMON_LIVE_KEYS, LIVE, RELOAD_CLASS, RESTART, Config, DaemonConfig, ProgramConfig
+from taskmaster_common.records import Record
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED
+from taskmasterd.core.table import Entry, Table
+
+KEPT = "kept"
+UPDATED = "updated"
+SCALED = "scaled"
+RESTARTED = "restarted"
+ADDED = "added"
+REMOVED = "removed"
+
+
+class ProgramPlan(Record):
+    """What happens to one program.
+
+    `wanted` is None for a removed one. `create` are the slots that come into being, `start`, `stop` and `restart` those that
+    are told so (indices); a created slot is started only when it is in `start` too.
+    """
+
+    name: str
+    change: str
+    why: str
+    wanted: ProgramConfig | None = None
+    keys: tuple[str, ...] = ()
+    create: tuple[int, ...] = ()
+    start: tuple[int, ...] = ()
+    stop: tuple[int, ...] = ()
+    restart: tuple[int, ...] = ()
+
+
+class ReloadPlan(Record):
+    """A whole plan, programs in the order of the new file, removed ones last.
+
+    `daemon_keys` are the changed keys of `taskmasterd:` that wait for the daemon's next start, `live_keys` the others.
+    """
+
+    config: Config
+    programs: tuple[ProgramPlan, ...]
+    daemon_keys: tuple[str, ...] = ()
+    live_keys: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether applying it does anything."""
+        return bool(self.daemon_keys or self.live_keys) or any(plan.change != KEPT for plan in self.programs)
+
+
+def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
+    """Return the plan that leads from the table to `config`; `running` is what the daemon itself was started with."""
+    kept = [_program(table, program) for program in config.programs]
+    names = {program.name for program in config.programs}
+    gone = [_removed(name, table.slots(name)) for name in table.names() if name not in names]
+    keys = running.changed_fields(config.daemon)
+    return ReloadPlan(
+        config=config,
+        programs=tuple(kept + [plan for plan in gone if plan.stop]),
+        daemon_keys=tuple(key for key in keys if key not in DAEMON_LIVE_KEYS),
+        live_keys=tuple(key for key in keys if key in DAEMON_LIVE_KEYS),
+    )
+
+
+def _removed(name: str, slots: tuple[Entry, ...]) -> ProgramPlan:
+    stop = tuple(entry.index for entry in slots if not entry.removed)
+    return ProgramPlan(name, REMOVED, "no longer in the configuration", stop=stop)
+
+
+def _program(table: Table, wanted: ProgramConfig) -> ProgramPlan:
+    slots = [entry for entry in table.slots(wanted.name) if not entry.removed]
+    if not slots:
+        every = tuple(range(wanted.numprocs))
+        why = "new" if wanted.autostart else "new; not started: autostart is false"
+        return ProgramPlan(wanted.name, ADDED, why, wanted, create=every, start=every if wanted.autostart else ())
+    return _changed(wanted, slots)
+
+
+def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
+    here = {entry.index for entry in slots}
+    surplus = tuple(index for index in sorted(here) if index >= wanted.numprocs)
+    missing = tuple(index for index in range(wanted.numprocs) if index not in here)
+    staying = [entry for entry in slots if entry.index < wanted.numprocs]
+    outdated = [entry for entry in staying if _restart_keys(entry, wanted)]
+    restart = tuple(entry.index for entry in outdated if entry.process.state in (STARTING, RUNNING, BACKOFF))
+    revived = tuple(entry.index for entry in outdated if entry.process.state is FATAL)
+    up = any(entry.process.goal_is_up or entry.process.state is FATAL for entry in slots)
+    keys = {key for entry in slots for key in entry.wanted.changed_fields(wanted)}
+    keys.update(key for entry in staying for key in _restart_keys(entry, wanted))
+    ordered = tuple(key for key in ProgramConfig.fields_ if key in keys)
+    change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), outdated)
+    return ProgramPlan(
+        wanted.name, change, why, wanted, ordered,
+        create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
+    )  # fmt: skip
+
+
+def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:
+    """Return the changed keys that need a new copy: against the last copy, or against the file where none has been."""
+    basis = entry.wanted if entry.process.state in (STOPPED, EXITED) else entry.present
+    return tuple(key for key in basis.changed_fields(wanted) if RELOAD_CLASS.get(key) == RESTART)
+
+
+def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: list[Entry]) -> tuple[str, str]:
+    named = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == RESTART)
+    if restarts:
+        return RESTARTED, f"{named} cannot change while it runs"
+    if scales:
+        return SCALED, "numprocs changed" + (f"; {named} used at the next start" if outdated else "")
+    if outdated:
+        return UPDATED, f"{named} used at the next start"
+    if keys:
+        return UPDATED, ", ".join(key for key in keys if RELOAD_CLASS.get(key) == LIVE) + " applied without a restart"
+    return KEPT, "unchanged"

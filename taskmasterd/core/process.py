@@ -1,0 +1,400 @@
+"""The life of one process: a total function from (policy, process, event, now) to (process, action).
+
+THEORY
+    A process is a slot of a program. It has one of seven states, and the state says two things: what is alive, and what
+    will happen by itself.
+
+        STOPPED  EXITED  FATAL   nothing is alive, nothing will happen: DOWN
+        BACKOFF                  nothing is alive, a start is due at `deadline`
+        STARTING                 a copy was asked for (`pid` None), exists, or runs (`executed`) but has not stayed up yet
+        RUNNING                  the copy has stayed up for `starttime`
+        STOPPING                 something of a copy is alive and has to go; `then` says what follows
+
+    STOPPING is entered for two reasons that need no distinction afterwards: somebody wants the process down, or its
+    leader ended and left others behind. `then` holds the verdict of the first or of the second, and the newest intent
+    replaces it. Nothing new is spawned before nothing is left, so there are never two live copies of one slot.
+
+    What follows the end of a leader (the *verdict*) is decided at that moment, from the counters of that moment:
+        not up for `starttime`   a failed start: BACKOFF with a growing delay, FATAL when the retries are used up;
+        up before                EXITED where autorestart says so, else STARTING at once, or BACKOFF until the window of
+                                 `restart_burst` allows one more.
+
+    `deadline` is a field of the process and whoever stores the process arms it; replacing the process cancels it. In
+    STARTING it is the end of `starttime`, in BACKOFF the retry, in STOPPING the moment of KILL.
+
+    TERMINATE is held until `executed`: before exec the child has neither the session nor the dispositions that a stop
+    signal is meant for. KILL is never held.
+
+Pairs that cannot happen raise BugError: they are listed by falling through their state's match, not by omission.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import ALWAYS, NEVER
+from taskmaster_common.errors import BugError
+from taskmaster_common.records import Record
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
+from taskmasterd.core.events import (
+    Action,
+    DeadlineReached,
+    Event,
+    Executed,
+    Exited,
+    Failure,
+    GroupEmpty,
+    Kill,
+    Restart,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmaster_common.config import ProgramConfig
+
+KILL_GRACE_S = 2.0
+"""What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""
+KILL_REPEAT_MAX_S = 30.0
+STUCK_AFTER_KILLS = 2
+JITTER = 0.1
+
+
+class Policy(Record):
+    """The numbers of a program that decide over its processes; all times in seconds."""
+
+    autorestart: str
+    exitcodes: tuple[int, ...]
+    startretries: int
+    starttime: float
+    stoptime: float
+    restart_delay: float
+    restart_max_delay: float
+    restart_burst: int
+    restart_window: float
+
+
+def policy_of(program: ProgramConfig) -> Policy:
+    """Return the part of a program's configuration that `step` needs."""
+    return Policy(**{name: getattr(program, name) for name in Policy.fields_})
+
+
+class End(Record):
+    """How a leader ended: `status` of wait(2), after how many seconds, and whether that is an expected exit.
+
+    `failure` is set where the program was never executed; `started` tells whether it had reached RUNNING;
+    `left` what it left behind.
+    """
+
+    status: int
+    failure: Failure | None
+    after_s: float
+    at: float
+    expected: bool
+    started: bool
+    left: tuple[str, ...] = ()
+
+
+class Process(Record):
+    """One slot. `since` is when the state was entered, `spawned_at` when the present or last copy was.
+
+    `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
+    restarts that `restart_burst` limits, `restarts` all automatic restarts since an operator's last start.
+    `killing` counts the KILLs of the present stop. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
+    that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon.
+    """
+
+    state: ProcessState = STOPPED
+    since: float = 0.0
+    pid: int | None = None
+    executed: bool = False
+    spawned_at: float = 0.0
+    deadline: float | None = None
+    then: ProcessState | None = None
+    then_at: float = 0.0
+    tries: int = 0
+    shortages: int = 0
+    recent: tuple[float, ...] = ()
+    restarts: int = 0
+    killing: int = 0
+    end: End | None = None
+    by: str = ""
+    reason: str = ""
+
+    @property
+    def stuck(self) -> bool:
+        """Whether something is still alive `KILL_GRACE_S` after KILL."""
+        return self.state is STOPPING and self.killing >= STUCK_AFTER_KILLS
+
+    @property
+    def goal_is_up(self) -> bool:
+        """Whether it is up or will be: the newest intent that is still in force."""
+        return (self.then if self.state is STOPPING else self.state) in (STARTING, RUNNING, BACKOFF)
+
+
+Step = tuple[Process, Action]
+
+
+def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
+    """Return the process after `event`, and what has to be done. Raises BugError for a pair that cannot happen."""
+    match process.state:
+        case ProcessState.STOPPED | ProcessState.EXITED | ProcessState.FATAL:
+            return _down(process, event, now)
+        case ProcessState.BACKOFF:
+            return _backoff(process, event, now)
+        case ProcessState.STARTING:
+            return _starting(policy, process, event, now)
+        case ProcessState.RUNNING:
+            return _running(policy, process, event, now)
+        case ProcessState.STOPPING:
+            return _stopping(policy, process, event, now)
+
+
+def _down(process: Process, event: Event, now: float) -> Step:
+    match event:
+        case Start() | Restart():
+            return _fresh_start(process, event.by, now)
+        case Stop() | Kill():
+            return (process, Action.NONE) if process.state is STOPPED else _stopped(process, event.by, now)
+        case _:
+            raise _impossible(process, event)
+
+
+def _backoff(process: Process, event: Event, now: float) -> Step:
+    match event:
+        case Start() | Restart():
+            return _fresh_start(process, event.by, now)
+        case Stop() | Kill():
+            return _stopped(process, event.by, now)
+        case DeadlineReached():
+            return _start(process, now)
+        case _:
+            raise _impossible(process, event)
+
+
+def _starting(policy: Policy, process: Process, event: Event, now: float) -> Step:
+    if process.pid is None:
+        return _queued(policy, process, event, now)
+    match event:
+        case Start():
+            return process, Action.NONE
+        case Stop() | Restart() | Kill():
+            return _take_down(policy, process, event, now)
+        case Executed() if not process.executed and policy.starttime <= 0:
+            return _running_now(process.replace(executed=True), now)
+        case Executed() if not process.executed:
+            return process.replace(executed=True, deadline=now + policy.starttime), Action.NONE
+        case DeadlineReached() if process.executed:
+            return _running_now(process, now)
+        case Exited():
+            return _leader_ended(_failed_start(policy, _ended(policy, process, event, now), now), policy, event, now)
+        case _:
+            raise _impossible(process, event)
+
+
+def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
+    """Answer while a SPAWN was asked for and has not been carried out."""
+    match event:
+        case Start():
+            return process, Action.NONE
+        case Restart():
+            return _with_new_budget(process, event.by), Action.NONE
+        case Stop() | Kill():
+            return _stopped(process, event.by, now)[0], Action.UNQUEUE
+        case Spawned():
+            return process.replace(pid=event.pid, spawned_at=now, since=now, shortages=0, reason=""), Action.NONE
+        case SpawnFailed():
+            shortages = process.shortages + 1
+            waiting = process.replace(shortages=shortages, reason=event.reason)
+            return _back_off(waiting, now + _delay(policy, shortages, process, now), now)
+        case Exited() if event.failure is not None and not event.left:
+            tried = process.replace(spawned_at=now, shortages=0, reason="")
+            return _enter(_failed_start(policy, _ended(policy, tried, event, now), now), now)
+        case _:
+            raise _impossible(process, event)
+
+
+def _running(policy: Policy, process: Process, event: Event, now: float) -> Step:
+    match event:
+        case Start():
+            return process, Action.NONE
+        case Stop() | Restart() | Kill():
+            return _take_down(policy, process, event, now)
+        case Exited():
+            return _leader_ended(_after_running(policy, _ended(policy, process, event, now), now), policy, event, now)
+        case _:
+            raise _impossible(process, event)
+
+
+def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Step:
+    match event:
+        case Start() | Restart():
+            return _with_new_budget(process, event.by).replace(then=STARTING), Action.NONE
+        case Stop():
+            return process.replace(then=STOPPED, by=event.by), Action.NONE
+        case Kill():
+            return _kill(process.replace(then=STOPPED, by=event.by), now)
+        case Executed() if process.pid is not None and not process.executed:
+            told = process.replace(executed=True)
+            return (
+                (told, Action.NONE)
+                if process.killing
+                else (told.replace(deadline=now + policy.stoptime), Action.TERMINATE)
+            )
+        case DeadlineReached():
+            return _kill(process, now)
+        case Exited() if process.pid is not None:
+            ended = _ended(policy, process, event, now)
+            if event.left:
+                return ended, Action.KILL if process.killing else Action.TERMINATE
+            return _enter(ended, now)
+        case GroupEmpty() if process.pid is None:
+            return _enter(process, now)
+        case _:
+            raise _impossible(process, event)
+
+
+# -- going up
+
+
+def _fresh_start(process: Process, by: str, now: float) -> Step:
+    return _start(_with_new_budget(process, by), now)
+
+
+def _with_new_budget(process: Process, by: str) -> Process:
+    return process.replace(by=by, tries=0, shortages=0, recent=(), restarts=0)
+
+
+def _start(process: Process, now: float) -> Step:
+    return _clean(process, STARTING, now), Action.SPAWN
+
+
+def _running_now(process: Process, now: float) -> Step:
+    return process.replace(state=RUNNING, since=now, deadline=None, tries=0), Action.NONE
+
+
+# -- going down
+
+
+def _stopped(process: Process, by: str, now: float) -> Step:
+    return _clean(process.replace(by=by), STOPPED, now), Action.NONE
+
+
+def _take_down(policy: Policy, process: Process, event: Stop | Restart | Kill, now: float) -> Step:
+    """Somebody wants a live copy to go."""
+    then = STOPPED
+    if isinstance(event, Restart):
+        process, then = _with_new_budget(process, event.by), STARTING
+    going = process.replace(
+        state=STOPPING, since=now, then=then, by=event.by, deadline=now + policy.stoptime, killing=0, reason=""
+    )
+    if isinstance(event, Kill):
+        return _kill(going, now)
+    return going, Action.TERMINATE if process.executed else Action.NONE
+
+
+def _kill(process: Process, now: float) -> Step:
+    pause_s = min(KILL_GRACE_S * 2**process.killing, KILL_REPEAT_MAX_S)
+    return process.replace(killing=process.killing + 1, deadline=now + pause_s), Action.KILL
+
+
+# -- the end of a leader
+
+
+def _ended(policy: Policy, process: Process, event: Exited, now: float) -> Process:
+    """Return the process without its leader, with the end written down."""
+    end = End(
+        status=event.status,
+        failure=event.failure,
+        after_s=now - process.spawned_at,
+        at=now,
+        expected=process.state is RUNNING and exit_code(event.status) in policy.exitcodes,
+        started=process.state is RUNNING,
+        left=event.left,
+    )
+    return process.replace(pid=None, end=end)
+
+
+def _failed_start(policy: Policy, process: Process, now: float) -> Process:
+    """Write the verdict over a copy that did not stay up into `then` and `then_at`."""
+    tries = process.tries + 1
+    failure = process.end.failure if process.end else None
+    if tries > policy.startretries or (failure is not None and failure.permanent):
+        return process.replace(tries=tries, then=FATAL)
+    delay = _delay(policy, tries, process, now)
+    return process.replace(tries=tries, restarts=process.restarts + 1, then=BACKOFF, then_at=now + delay)
+
+
+def _after_running(policy: Policy, process: Process, now: float) -> Process:
+    """Write the verdict over a copy that had been RUNNING into `then` and `then_at`."""
+    expected = process.end is not None and process.end.expected
+    if policy.autorestart == NEVER or (policy.autorestart != ALWAYS and expected):
+        return process.replace(then=EXITED)
+    restarts = process.restarts + 1
+    if not policy.restart_burst or not policy.restart_window:
+        return process.replace(restarts=restarts, recent=(), then=STARTING)
+    recent = process.recent[-policy.restart_burst :]
+    allowed_at = recent[0] + policy.restart_window if len(recent) == policy.restart_burst else now
+    if allowed_at <= now:
+        return process.replace(restarts=restarts, recent=(*recent, now)[-policy.restart_burst :], then=STARTING)
+    return process.replace(restarts=restarts, recent=(*recent, allowed_at)[1:], then=BACKOFF, then_at=allowed_at)
+
+
+def _leader_ended(process: Process, policy: Policy, event: Exited, now: float) -> Step:
+    """Take the verdict that is written at once, or end first what was left behind."""
+    if not event.left:
+        return _enter(process, now)
+    ending = process.replace(state=STOPPING, since=now, deadline=now + policy.stoptime, killing=0, by="")
+    return ending, Action.TERMINATE
+
+
+def _enter(process: Process, now: float) -> Step:
+    """Nothing is left: take the verdict that waits in `then`."""
+    match process.then:
+        case ProcessState.STARTING:
+            return _start(process, now)
+        case ProcessState.BACKOFF:
+            return _back_off(process, process.then_at, now)
+        case ProcessState.STOPPED | ProcessState.EXITED | ProcessState.FATAL:
+            return _clean(process, process.then, now), Action.NONE
+        case _:
+            raise BugError(f"nothing can follow {process}")
+
+
+def _back_off(process: Process, until: float, now: float) -> Step:
+    return _clean(process, BACKOFF, now).replace(deadline=until), Action.NONE
+
+
+def _clean(process: Process, state: ProcessState, now: float) -> Process:
+    """Return the process in a state in which nothing of it is alive."""
+    return process.replace(
+        state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0, killing=0
+    )
+
+
+def _delay(policy: Policy, attempt: int, process: Process, now: float) -> float:
+    """Return the pause before the next try: doubling, capped, spread by a tenth so that mass failures drift apart."""
+    doublings = min(attempt - 1, 64)
+    delay = min(policy.restart_delay * 2.0**doublings, policy.restart_max_delay)
+    seed = hash((process.spawned_at, now)) % 2001
+    return delay * (1 - JITTER + JITTER * seed / 1000)
+
+
+def exit_code(status: int) -> int | None:
+    """Return the exit code of a wait status, or None for a death by a signal. Source: wait(2), bits as on all UNIXes."""
+    return status >> 8 & 0xFF if status & 0x7F == 0 else None
+
+
+def exit_signal(status: int) -> int | None:
+    """Return the signal that ended the process, or None where it exited by itself."""
+    return status & 0x7F or None
+
+
+def dumped_core(status: int) -> bool:
+    """Return whether the wait status says that a core was dumped."""
+    return bool(status & 0x80) and exit_signal(status) is not None
+
+
+def _impossible(process: Process, event: Event) -> BugError:
+    return BugError(f"{event} cannot happen in {process}")

@@ -1,0 +1,170 @@
+"""Owns the process table: routes events to `step`, keeps who waits for what, applies plans, shuts down.
+
+Mutable and free of I/O: what has to be done goes to the callables that it was given. Every change of a process passes
+through `handle`, so nothing can forget a deadline, an announcement or a waiting client.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.states import DOWN_STATES, RUNNING, STARTING, STOPPED, STOPPING
+from taskmasterd.core.events import Action, DeadlineReached, Event, Kill, Restart, Start, Stop
+from taskmasterd.core.process import Process, step
+from taskmasterd.core.table import Entry, Table
+from taskmasterd.core.ticket import DOWN, UP, Outcome, Ticket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from taskmaster_common.config import Config, ProgramConfig
+    from taskmasterd.core.plan import ProgramPlan, ReloadPlan
+
+
+class Supervisor:
+    """The table and its rules.
+
+    `perform(entry, action)` carries out an action later or now, but never answers with an event before it returns.
+    `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
+    `announce(entry, before, event, after)` is told of every event that changed something.
+    """
+
+    def __init__(
+        self,
+        perform: Callable[[Entry, Action], None],
+        arm: Callable[[Entry, float | None], None],
+        announce: Callable[[Entry, Process, Event, Process], None],
+    ) -> None:
+        self.table = Table()
+        self.stopping = False
+        self._perform = perform
+        self._arm = arm
+        self._announce = announce
+
+    # -- events
+
+    def handle(self, entry: Entry, event: Event, now: float) -> None:
+        """Let `event` happen to a process. Raises BugError where it cannot."""
+        before = entry.process
+        after, action = step(entry.policy, before, event, now)
+        entry.process = after
+        if after.deadline != before.deadline:
+            self._arm(entry, after.deadline)
+        if after is not before:
+            self._announce(entry, before, event, after)
+        if action is not Action.NONE:
+            self._perform(entry, action)
+        for ticket in tuple(entry.tickets):
+            ticket.observe(entry)
+        if entry.removed and after.state in DOWN_STATES:
+            self.table.discard(entry)
+
+    def deadline_reached(self, entry: Entry, now: float) -> None:
+        """Say that the armed deadline of an entry has come."""
+        if entry.process.deadline is not None and entry.process.deadline <= now:
+            self.handle(entry, DeadlineReached(), now)
+
+    # -- requests
+
+    def start(self, entries: Iterable[Entry], by: str, ticket: Ticket, now: float) -> None:
+        """Start entries; those that run already are answered at once. Raises RequestError while shutting down."""
+        self._refuse_when_stopping()
+        for entry in entries:
+            if entry.removed:
+                ticket.answer(entry, Outcome(ok=False, outcome="removed"))
+                continue
+            running = entry.process.state is RUNNING
+            self.handle(entry, Start(by), now)
+            ticket.wait_for(entry, UP, "already-started" if running else "started")
+        ticket.seal()
+
+    def stop(self, entries: Iterable[Entry], by: str, ticket: Ticket, now: float) -> None:
+        """Stop entries; a ticket's result comes when nothing of the entry is left."""
+        for entry in entries:
+            already = entry.process.state is STOPPED
+            self.handle(entry, Stop(by), now)
+            ticket.wait_for(entry, DOWN, "already-stopped" if already else "stopped")
+        ticket.seal()
+
+    def restart(
+        self, entries: Iterable[Entry], by: str, ticket: Ticket, now: float, *, if_running: bool = False
+    ) -> None:
+        """Stop and start entries as one operation. Raises RequestError while shutting down."""
+        self._refuse_when_stopping()
+        for entry in entries:
+            if entry.removed:
+                ticket.answer(entry, Outcome(ok=False, outcome="removed"))
+            elif if_running and entry.process.state not in (STARTING, RUNNING):
+                ticket.answer(entry, Outcome(ok=True, outcome="skipped"))
+            else:
+                self.handle(entry, Restart(by), now)
+                ticket.wait_for(entry, UP, "restarted")
+        ticket.seal()
+
+    def shutdown(self, by: str, ticket: Ticket, now: float) -> None:
+        """Stop everything, for good: from now on nothing is started. May be called again."""
+        self.stopping = True
+        self.stop(tuple(self.table), by, ticket, now)
+
+    def kill_all(self, by: str, now: float) -> None:
+        """End everything that is alive with SIGKILL; only while shutting down."""
+        self.stopping = True
+        for entry in tuple(self.table):
+            self.handle(entry, Kill(by), now)
+
+    def _refuse_when_stopping(self) -> None:
+        if self.stopping:
+            raise RequestError("stopping", "the daemon is being shut down", 1)
+
+    # -- configuration
+
+    def load(self, config: Config, by: str, now: float) -> None:
+        """Fill an empty table from the first configuration and start what is to be started."""
+        for program in config.programs:
+            for index in range(program.numprocs):
+                self._create(program, index, now)
+        for entry in tuple(self.table):
+            if entry.wanted.autostart:
+                self.handle(entry, Start(by), now)
+
+    def apply(self, plan: ReloadPlan, by: str, ticket: Ticket, now: float) -> None:
+        """Carry out a plan; the ticket's results come as what it touched settles. Raises RequestError while shutting down."""
+        self._refuse_when_stopping()
+        for program in plan.programs:
+            self._apply_program(program, by, ticket, now)
+        self.table.order(program.name for program in plan.config.programs)
+        ticket.seal()
+
+    def _apply_program(self, plan: ProgramPlan, by: str, ticket: Ticket, now: float) -> None:
+        slots = {entry.index: entry for entry in self.table.slots(plan.name)}
+        for index in plan.stop:
+            slots[index].removed = True
+            self.handle(slots[index], Stop(by), now)
+            ticket.wait_for(slots[index], DOWN, "stopped")
+        if plan.wanted is None:
+            return
+        for entry in slots.values():
+            if entry.index < plan.wanted.numprocs:
+                entry.want(plan.wanted)
+        for index in plan.create:
+            if index in slots:  # it was removed by an earlier reload and is not gone yet: what is wanted is back
+                slots[index].removed = False
+            else:
+                slots[index] = self._create(plan.wanted, index, now)
+        for index in plan.start:
+            self.handle(slots[index], Start(by), now)
+            ticket.wait_for(slots[index], UP, "started")
+        for index in plan.restart:
+            self.handle(slots[index], Restart(by), now)
+            ticket.wait_for(slots[index], UP, "restarted")
+
+    def _create(self, program: ProgramConfig, index: int, now: float) -> Entry:
+        entry = Entry(program, index, Process(since=now))
+        self.table.add(entry)
+        return entry
+
+    # -- what is so
+
+    def busy(self) -> tuple[Entry, ...]:
+        """Return the entries of which something is alive or about to be."""
+        return tuple(e for e in self.table if e.process.state in (STARTING, RUNNING, STOPPING))

@@ -1,0 +1,144 @@
+"""The process table: every slot of every program, in the order of the file.
+
+It knows how slots are named and selected; what happens to them is `supervisor`'s. An entry that a reload removed stays
+until nothing of it is left.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.names import ALL, is_pattern, matches, nearest, process_name
+from taskmaster_common.states import STOPPING
+from taskmasterd.core.process import Process, policy_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from taskmaster_common.config import ProgramConfig
+    from taskmasterd.core.ticket import Ticket
+
+
+class Entry:
+    """One slot: its process, the configuration that is wanted, and the one that its last copy was started with."""
+
+    __slots__ = ("current", "index", "policy", "process", "removed", "tickets", "wanted")
+
+    def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
+        self.index = index
+        self.process = process
+        self.current: ProgramConfig | None = None
+        self.removed = False
+        self.tickets: list[Ticket] = []
+        self.want(wanted)
+
+    def want(self, wanted: ProgramConfig) -> None:
+        """Take a configuration: its live keys hold from now on, the others from the next start on."""
+        self.wanted = wanted
+        self.policy = policy_of(wanted)
+
+    @property
+    def program(self) -> str:
+        """The name of the program."""
+        return self.wanted.name
+
+    @property
+    def canonical(self) -> str:
+        """The name that is always accepted: "web:0"."""
+        return f"{self.program}:{self.index}"
+
+    @property
+    def present(self) -> ProgramConfig:
+        """What the last copy was started with, or what the first one will be."""
+        return self.current or self.wanted
+
+
+class Table:
+    """All entries, by program and index."""
+
+    def __init__(self) -> None:
+        self._programs: dict[str, dict[int, Entry]] = {}
+
+    def __iter__(self) -> Iterator[Entry]:
+        for slots in self._programs.values():
+            yield from slots.values()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._programs.values()))
+
+    def add(self, entry: Entry) -> None:
+        """Take in a slot; there must be none of that program and index."""
+        slots = self._programs.setdefault(entry.program, {})
+        slots[entry.index] = entry
+        self._programs[entry.program] = dict(sorted(slots.items()))
+
+    def discard(self, entry: Entry) -> None:
+        """Forget a slot of which nothing is left."""
+        slots = self._programs.get(entry.program, {})
+        if slots.get(entry.index) is entry:
+            del slots[entry.index]
+            if not slots:
+                del self._programs[entry.program]
+
+    def slots(self, program: str) -> tuple[Entry, ...]:
+        """Return the entries of a program, those that are being removed too, in the order of their index."""
+        return tuple(self._programs.get(program, {}).values())
+
+    def names(self) -> tuple[str, ...]:
+        """Return the programs, in order."""
+        return tuple(self._programs)
+
+    def order(self, names: Iterable[str]) -> None:
+        """Put the programs into the order of `names`; others go to the end."""
+        ordered = dict.fromkeys(name for name in names if name in self._programs)
+        ordered.update(dict.fromkeys(self._programs))
+        self._programs = {name: self._programs[name] for name in ordered}
+
+    def name(self, entry: Entry) -> str:
+        """Return the shown name: the program's where the slot is alone and has number 0, else with the number."""
+        alone = entry.index == 0 and len(self._programs.get(entry.program, ())) <= 1
+        return process_name(entry.program, entry.index, alone)
+
+    def select(self, targets: Sequence[str], unknown_exit: int) -> tuple[Entry, ...]:
+        """Return the entries that the targets name, each once, in the order of the targets.
+
+        `web` is every instance of the program, `web:1` one, patterns match programs and canonical names, `all` everything.
+        Raises RequestError "unknown-name" with `unknown_exit` when a target names nothing.
+        """
+        chosen: dict[Entry, None] = {}
+        for target in targets:
+            found = self._matching(target)
+            if not found and target != ALL:
+                raise self._unknown(target, unknown_exit)
+            chosen.update(dict.fromkeys(found))
+        return tuple(chosen)
+
+    def _matching(self, target: str) -> tuple[Entry, ...]:
+        if target == ALL:
+            return tuple(self)
+        if is_pattern(target):
+            return tuple(e for e in self if matches(target, e.program) or matches(target, e.canonical))
+        program, colon, index = target.partition(":")
+        if not colon:
+            return self.slots(program)
+        slot = self._programs.get(program, {}).get(int(index)) if index.isdecimal() and len(index) < 9 else None
+        return (slot,) if slot and index == str(slot.index) else ()
+
+    def _unknown(self, target: str, exit_code: int) -> RequestError:
+        program, colon, _ = target.partition(":")
+        if is_pattern(target):
+            return RequestError("unknown-name", f'no program matches "{target}"', exit_code)
+        if colon and program in self._programs:
+            slots = ", ".join(entry.canonical for entry in self.slots(program)[:10])
+            return RequestError("unknown-name", f'no process named "{target}"; {program} has {slots}', exit_code)
+        near = nearest(program, self._programs)
+        return RequestError(
+            "unknown-name",
+            f'no program named "{target}"' + (f"; did you mean {near}?" if near else ""),
+            exit_code,
+            () if near else ("if it is new in the configuration: run `reload` first",),
+        )
+
+    def being_removed(self) -> tuple[Entry, ...]:
+        """Return the entries that a reload has removed and that are not gone yet."""
+        return tuple(entry for entry in self if entry.removed and entry.process.state is STOPPING)

@@ -1,0 +1,136 @@
+"""What the daemon says about its processes and programs on the wire: records to plain data. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import INSTANCE, PROGRAM_KEYS
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
+from taskmaster_common.units import format_seconds
+from taskmasterd.core.describe import detail, end_text, failure_text
+from taskmasterd.core.process import dumped_core, exit_code, exit_signal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from taskmaster_common.config import ProgramConfig
+    from taskmasterd.core.plan import ProgramPlan, ReloadPlan
+    from taskmasterd.core.process import End, Process
+    from taskmasterd.core.table import Entry, Table
+
+SECONDS = frozenset({"starttime", "stoptime", "restart_delay", "restart_max_delay", "restart_window"})
+
+
+def as_wanted(process: Process) -> bool:
+    """Return whether the process is what somebody wants it to be: not BACKOFF, FATAL, or EXITED unexpectedly."""
+    if process.state is EXITED:
+        return process.end is None or process.end.expected
+    return process.state not in (BACKOFF, FATAL)
+
+
+def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> dict[str, Any]:
+    """Return the PROCESS object of the wire."""
+    process = entry.process
+    alive = process.state is RUNNING or (process.state in (STARTING, STOPPING) and process.pid is not None)
+    return {
+        "name": table.name(entry),
+        "program": entry.program,
+        "instance": entry.index,
+        "state": process.state.value,
+        "pid": process.pid,
+        "uptime_s": round(now - process.spawned_at, 3) if alive else None,
+        "since_s": round(now - process.since, 3),
+        "restarts": process.restarts,
+        "tries": process.tries,
+        "detail": detail(process, entry.policy, now, signals),
+        "wanted": as_wanted(process),
+        "description": entry.wanted.description,
+        "exit": end_view(process.end, signals),
+    }
+
+
+def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | None:
+    """Return the `exit` object of the wire."""
+    if end is None:
+        return None
+    view: dict[str, Any] = {"after_s": round(end.after_s, 3), "expected": end.expected, "core": dumped_core(end.status)}
+    number = exit_signal(end.status)
+    if end.failure is not None:
+        view["failure"] = end.failure.text
+    elif number is not None:
+        view["signal"] = signals.get(number, str(number))
+    else:
+        view["code"] = exit_code(end.status)
+    return view
+
+
+def reason_text(entry: Entry, outcome: str, signals: Mapping[int, str]) -> str:
+    """Return why an operation on the entry did not succeed."""
+    process = entry.process
+    if outcome == "overtaken":
+        return f"stopped by {process.by} while starting" if process.by else "stopped while starting"
+    if outcome == "removed":
+        return "it is being removed from the configuration"
+    if outcome == "stuck":
+        return detail(process, entry.policy, process.since, signals)
+    if process.state is FATAL:
+        return failure_text(process, entry.policy, signals)
+    return end_text(process.end, signals) if process.end else ""
+
+
+def plan_view(table: Table, plan: ReloadPlan) -> dict[str, Any]:
+    """Return the `plan` object of the wire."""
+    return {
+        "type": "plan",
+        "programs": [_program_plan_view(table, program) for program in plan.programs],
+        "daemon_keys": list(plan.daemon_keys),
+        "live_keys": list(plan.live_keys),
+        "changes": plan.changes,
+    }
+
+
+def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
+    count = plan.wanted.numprocs if plan.wanted else len(table.slots(plan.name))
+
+    def named(indices: tuple[int, ...]) -> list[str]:
+        return [plan.name if count == 1 and index == 0 else f"{plan.name}:{index}" for index in indices]
+
+    return {
+        "name": plan.name,
+        "change": plan.change,
+        "keys": list(plan.keys),
+        "why": plan.why,
+        "create": named(plan.create),
+        "start": named(plan.start),
+        "stop": named(plan.stop),
+        "restart": named(plan.restart),
+    }
+
+
+def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values: bool) -> dict[str, str]:
+    """Return every key of a program with its value as text; of `env` the names only, unless `values`."""
+    return {key: _setting(program, key, signals, values=values) for key in PROGRAM_KEYS}
+
+
+def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> str:
+    value = getattr(program, key)
+    if key == "env":
+        named = (
+            f"{name}={'null' if text is None else text}" if values else name for name, text in sorted(value.items())
+        )
+        return _readable(" ".join(named))
+    if key == "umask":
+        return "the daemon's" if value is None else f"{value:03o}"
+    if key == "stopsignal":
+        return signals.get(value, str(value))
+    if key in SECONDS:
+        return format_seconds(value) if value >= 60 else f"{value:g}s"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return _readable(" ".join(map(str, value)))
+    return "the daemon's" if value is None else _readable(str(value))
+
+
+def _readable(text: str) -> str:
+    return text.replace(INSTANCE, "${TASKMASTER_INSTANCE}")

@@ -1,0 +1,238 @@
+"""From a loaded configuration to the resident daemon: places, lock, socket, identity, and the exec.
+
+What is opened here is inherited by the resident process by number. Everything that can be wrong is found here and told to
+whoever launched the daemon; after the exec only the program's own bugs are left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+
+import yaml
+
+import taskmaster_common
+from taskmaster_common.config import Config
+from taskmaster_common.errors import SystemFailure, TaskmasterError
+from taskmaster_common.places import default_places
+from taskmaster_common.records import Record
+from taskmasterd.system.logsink import LogSink
+from taskmasterd.system.places import AlreadyRunningError, listen_on, lock_pidfile, make_directory, unusable
+from taskmasterd.system.users import Account, account, group_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
+
+FAILED = 1
+CANNOT_CREATE = 4
+PR_SET_CHILD_SUBREAPER = 36
+HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+"""Blocked from the moment the pid file exists until the resident daemon can answer them; a mask survives exec."""
+
+
+class LaunchError(TaskmasterError):
+    """The daemon cannot be started; `exit_code` as in the specification, section 1."""
+
+    def __init__(self, exit_code: int, text: str) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
+class ResolvedPlaces(Record):
+    """Where this daemon's things are. `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's streams."""
+
+    socket: str
+    pidfile: str
+    logfile: str | None
+    log_dir: str | None
+    state_dir: str
+
+
+def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> ResolvedPlaces:
+    """Return the places of the daemon: -s, then the configuration, then the user's defaults."""
+    daemon = config.daemon
+    default = default_places(os.geteuid(), os.environ)
+    named = socket or daemon.socket
+    return ResolvedPlaces(
+        socket=named or default.socket,
+        pidfile=daemon.pidfile or (f"{named}.pid" if named else default.pidfile),
+        logfile=daemon.logfile or (None if pid1 else default.logfile),
+        log_dir=daemon.log_dir or (None if pid1 else default.log_dir),
+        state_dir=daemon.state_dir or default.state_dir,
+    )
+
+
+def launch_in_background(become: Callable[[int], NoReturn]) -> tuple[int, str]:
+    """Run `become(ready fd)` in a daemon process; returns (exit code, text) once it says that it is ready, or failed.
+
+    Double fork, so that the daemon can never get a terminal. Source: daemon(7), "SysV Daemons".
+    """
+    ready, write = os.pipe()
+    if os.fork() == 0:
+        os.close(ready)
+        os.setsid()
+        if os.fork() != 0:
+            os._exit(0)
+        os.chdir("/")
+        null = os.open(os.devnull, os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        os.close(null)
+        become(write)
+    os.close(write)
+    with open(ready, "rb") as answer:
+        said = answer.read()
+    code, _, text = said.decode("utf-8", "replace").partition(" ")
+    if not code.isdecimal():
+        return FAILED, "the daemon ended before it was ready"
+    return int(code), text.strip()
+
+
+def report(ready: int, exit_code: int, text: str) -> None:
+    """Tell the launcher how the start ended."""
+    os.write(ready, f"{exit_code} {text}\n".encode("utf-8", "backslashreplace"))
+    os.close(ready)
+
+
+def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, level: str | None) -> NoReturn:
+    """Open what the daemon owns, take its identity and execute the resident process. Raises LaunchError."""
+    try:
+        who = account(config.daemon.user, None) if config.daemon.user else None
+        _prepare(config, places, ready, level, who)
+    except LookupError as error:
+        raise LaunchError(CANNOT_CREATE, f"taskmasterd.user: {error}") from None
+    except AlreadyRunningError as error:
+        raise LaunchError(FAILED, str(error)) from None
+    except SystemFailure as error:
+        raise LaunchError(CANNOT_CREATE, str(error)) from None
+    except OSError as error:
+        raise LaunchError(FAILED, f"cannot start: {error}") from None
+
+
+def _prepare(
+    config: Config, places: ResolvedPlaces, ready: int | None, level: str | None, who: Account | None
+) -> NoReturn:
+    daemon = config.daemon
+    owner = (who.uid, who.gid) if who else None
+    if who and os.geteuid() not in (0, who.uid):
+        raise LaunchError(CANNOT_CREATE, f"cannot become user {who.name}: not started as root")
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    os.umask(daemon.umask)
+    _make_default_directories(config, places, owner)
+    pidfile = lock_pidfile(places.pidfile)
+    try:
+        if owner:
+            os.fchown(pidfile, *owner)
+        gid = group_id(daemon.socket_group) if daemon.socket_group else None
+        listener = listen_on(places.socket, daemon.socket_mode, gid, owner)
+        if places.logfile:
+            _check_log(places.logfile, owner)
+        if who:
+            _become(who)
+            _check_places(config, places)
+    except BaseException:
+        os.unlink(places.pidfile)
+        raise
+    state = {
+        "config": config.to_data(),
+        "places": places.to_data(),
+        "fds": {"pidfile": pidfile, "listener": listener.detach(), "ready": ready},
+        "nofile": _raise_nofile(),
+        "loglevel": level or daemon.loglevel,
+        "path": import_path(),
+    }
+    _be_subreaper()
+    execute_resident(state)
+
+
+def _make_default_directories(config: Config, places: ResolvedPlaces, owner: tuple[int, int] | None) -> None:
+    default = default_places(os.geteuid(), os.environ)
+    if places.socket == default.socket or places.pidfile == default.pidfile:
+        make_directory(default.run_dir, 0o755 if os.geteuid() == 0 else 0o700, owner)
+    if not config.daemon.state_dir:
+        make_directory(places.state_dir, 0o700, owner)
+    if places.log_dir and not config.daemon.log_dir:
+        make_directory(places.log_dir, 0o750, owner)
+    for named in (config.daemon.log_dir, config.daemon.state_dir):
+        if named and not os.path.isdir(named):
+            raise SystemFailure("use directory", named, "it does not exist; a configured directory is not created")
+
+
+def _check_log(path: str, owner: tuple[int, int] | None) -> None:
+    """Open the event log once, so that what is wrong with it is told to whoever starts the daemon."""
+    LogSink(path, 0, 0, owner, lambda _text: None).check()
+
+
+def _become(who: Account) -> None:
+    """Take the daemon's own identity for good."""
+    if os.geteuid() == 0:
+        os.setgroups(who.groups)
+        os.setresgid(who.gid, who.gid, who.gid)
+        os.setresuid(who.uid, who.uid, who.uid)
+    if os.getresuid() != (who.uid,) * 3:
+        raise SystemFailure("become user", who.name, "the identity did not stick")
+
+
+def _check_places(config: Config, places: ResolvedPlaces) -> None:
+    """Look whether the new user can do later what a daemon has to: re-create, rotate, read again."""
+    directories = {os.path.dirname(path) for path in (places.socket, places.pidfile, places.logfile) if path}
+    needed = [(directory, os.W_OK | os.X_OK) for directory in sorted(directories)]
+    needed += [(path, os.R_OK) for path, _, _ in config.files]
+    refused = unusable(needed)
+    if refused:
+        name = config.daemon.user or ""
+        raise SystemFailure(
+            "use", refused, f"user {name} may not {'read' if os.path.isfile(refused) else 'write'} there"
+        )
+
+
+def _raise_nofile() -> tuple[int, int]:
+    """Raise the soft limit of open files to the hard one; returns what it was, for the children."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return soft, hard
+
+
+def _be_subreaper() -> None:
+    """Inherit the orphans of our programs; the flag survives exec. Source: prctl(2). Linux only, elsewhere nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def import_path() -> list[str]:
+    """Return the directories where our packages and PyYAML lie, for an interpreter without site."""
+    here = [os.path.dirname(os.path.abspath(__file__)), *taskmaster_common.__path__, *yaml.__path__]
+    return list(dict.fromkeys(os.path.dirname(path) for path in here))
+
+
+def execute_resident(state: Mapping[str, object]) -> NoReturn:
+    """Replace this process by the resident daemon, with its state as JSON on a descriptor."""
+    text = json.dumps(state).encode("ascii")
+    fd = os.memfd_create("taskmasterd", 0) if hasattr(os, "memfd_create") else _unlinked_file()
+    view = memoryview(text)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    fds = state["fds"]
+    for each in (fd, *(fds.values() if isinstance(fds, dict) else ())):
+        if each is not None:
+            os.set_inheritable(each, True)
+    main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
+    path = state["path"]
+    extra = path if isinstance(path, list) else []
+    os.execv(sys.executable, [sys.executable, "-I", "-S", main, "--resident", str(fd), *extra])
+
+
+def _unlinked_file() -> int:
+    """Return a descriptor of a file without a name, where memfd_create(2) is missing."""
+    import tempfile  # noqa: PLC0415 - macOS and the BSDs only
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,150 @@
+"""The event log: one line for each thing that happened, derived from (before, event, after) of a process.
+
+A line is `TIME LEVEL TEXT`, the time with milliseconds and zone. It goes to the log file, and to stderr in the
+foreground, there with `<N>` priorities when stderr is the journal (sd-daemon(3)). A full disk never stops the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from taskmaster_common.config import LOG_LEVELS
+from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmasterd.core.describe import end_text, failure_text, left_text, seconds_text
+from taskmasterd.core.events import Spawned
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Protocol
+
+    from taskmasterd.core.events import Event
+    from taskmasterd.core.process import Process
+    from taskmasterd.core.table import Entry
+
+    class Target(Protocol):
+        """Where lines go: a log sink."""
+
+        def append(self, block: bytes, /) -> None:
+            """Write, and never raise."""
+
+
+DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
+PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
+"""Source: sd-daemon(3), SD_DEBUG and the like."""
+
+
+class EventLog:
+    """Writes lines of at least `level` to `target`, where there is one, and to stderr, where that is wanted."""
+
+    def __init__(self, level: str, *, stderr: bool, journal: bool) -> None:
+        self.level = level
+        self.target: Target | None = None
+        self._stderr = stderr
+        self._journal = journal
+
+    def write(self, level: str, text: str) -> None:
+        """Write one line; line breaks and control characters inside `text` are shown, not obeyed."""
+        if LOG_LEVELS.index(level) < LOG_LEVELS.index(self.level):
+            return
+        line = f"{stamp(time.time())} {level} {printable(text)}\n".encode("utf-8", "backslashreplace")
+        if self.target:
+            self.target.append(line)
+        if self._stderr:
+            _to_stderr(b"<%d>%s" % (PRIORITY[level], line) if self._journal else line)
+
+    def block(self, level: str, text: str) -> None:
+        """Write several lines under one time each, such as a traceback."""
+        for line in text.rstrip("\n").split("\n"):
+            self.write(level, line)
+
+    def announce(self, name: str, entry: Entry, before: Process, event: Event, signals: Mapping[int, str]) -> None:
+        """Write what `event` made of a process."""
+        for level, text in lines(entry, before, event, signals):
+            self.write(level, f"{name} {text}")
+
+
+def stamp(seconds: float) -> str:
+    """Return wall-clock seconds as RFC 3339 with milliseconds and the local zone."""
+    local = time.localtime(seconds)
+    zone = time.strftime("%z", local)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{int(seconds * 1000) % 1000:03d}{zone[:3]}:{zone[3:]}"
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters as escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _to_stderr(line: bytes) -> None:
+    try:
+        os.write(2, line)
+    except OSError:
+        return  # nobody reads the foreground's stderr any more: the file has the line
+
+
+def lines(entry: Entry, before: Process, event: Event, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    """Yield (level, text) for one event; the entry holds the process as it is after it."""
+    after = entry.process
+    if isinstance(event, Spawned):
+        tries = f", try {after.tries + 1} of {entry.policy.startretries + 1}" if after.tries else ""
+        yield INFO, f"started (pid {after.pid}{tries})"
+    if after.end is not before.end:
+        yield from _ended(before, after, signals)
+    if after.killing > before.killing:
+        yield WARNING, f"SIGKILL sent, {seconds_text(event_time(after, before))} after it was told to stop"
+    if after.state is not before.state:
+        yield from _entered(entry, before, signals)
+    elif after.shortages > before.shortages:
+        yield WARNING, f"not started: {after.reason}"
+
+
+def event_time(after: Process, before: Process) -> float:
+    """Return how long a stop has taken when a KILL was sent: its deadline moves by a known pause."""
+    return (before.deadline or after.since) - after.since if before.state is STOPPING else 0.0
+
+
+def _ended(before: Process, after: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    end = after.end
+    if end is None:
+        return
+    text = end_text(end, signals)
+    if before.state is STOPPING:
+        yield INFO, f"ended: {text}"
+    elif before.state is RUNNING:
+        yield (INFO if end.expected else WARNING), f"exited: {text} ({'expected' if end.expected else 'unexpected'})"
+    else:
+        yield WARNING, f"failed to start: {text}"
+
+
+def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    after, policy = entry.process, entry.policy
+    if after.state is RUNNING:
+        yield INFO, f"running (pid {after.pid})"
+    elif after.state is FATAL:
+        yield ERROR, f"gave up: {failure_text(after, policy, signals)}"
+    elif after.state is BACKOFF:
+        yield (WARNING if after.shortages else INFO), _waiting(entry)
+    elif after.state is STARTING and before.state in (RUNNING, STOPPING):
+        yield INFO, "restarting"
+    elif after.state is STOPPING and after.pid is None and after.end:
+        yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
+    elif after.state is STOPPING:
+        number = signals.get(entry.wanted.stopsignal, str(entry.wanted.stopsignal))
+        yield INFO, f"stopping: {number} to {'its group' if entry.wanted.stopasgroup else 'it'}, asked by {after.by}"
+    elif after.state is STOPPED and before.state is STOPPING:
+        killed = ", SIGKILL was needed" if before.killing else ""
+        yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"
+    elif after.state is STOPPED:
+        yield INFO, f"stopped by {after.by}"
+
+
+def _waiting(entry: Entry) -> str:
+    process, policy = entry.process, entry.policy
+    pause = seconds_text((process.deadline or process.since) - process.since)
+    if process.shortages:
+        return f"not started: {process.reason}; again in {pause}"
+    if process.tries:
+        return f"restarting in {pause} (retry {process.tries} of {policy.startretries})"
+    return f"restarting in {pause} ({policy.restart_burst} restarts within {seconds_text(policy.restart_window)})"

@@ -1,0 +1,199 @@
+"""What the configuration's decoder asks of the host: files, accounts, permissions. Used in the parser child only.
+
+Answers that cost a system call are kept for as long as the child lives. Permissions of another user are worked out
+from mode bits and groups; access lists are not looked at, since only warnings depend on it.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import grp
+import os
+import pwd
+import signal
+import stat
+
+from taskmaster_common.places import default_places
+from taskmaster_common.schema import MAX_FILE, File, Surroundings, User
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_SHORTAGE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+
+
+class HostShortage(Exception):  # noqa: N818 - named after what it says
+    """A file could not be read because the host is short of something; says nothing about the configuration."""
+
+
+def signal_numbers() -> dict[str, int]:
+    """Return this system's signals by name without SIG, the usual name of a number first."""
+    return {name.removeprefix("SIG"): number.value for name, number in signal.Signals.__members__.items()}
+
+
+def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool, lenient_users: bool) -> Surroundings:
+    """Return this host as the decoder wants it."""
+    uid = os.geteuid()
+    host = _Host()
+    return Surroundings(
+        environment=environment,
+        signals=signal_numbers(),
+        uid=uid,
+        gid=os.getegid(),
+        cwd=os.getcwd(),
+        places=default_places(uid, environment),
+        read=read,
+        expand=expand,
+        user=host.user,
+        group=host.group,
+        may_enter=host.may_enter,
+        find_command=host.find_command,
+        identity=host.identity,
+        daemonized=daemonized,
+        pid1=pid1,
+        lenient_users=lenient_users,
+    )
+
+
+def read(path: str) -> File:
+    """Return a regular file of at most MAX_FILE bytes. Raises OSError otherwise, HostShortage where that is the reason."""
+    try:
+        # Non-blocking, because opening a FIFO would wait for its writer.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in _SHORTAGE:
+            raise HostShortage(os.strerror(error.errno)) from None
+        raise
+    with open(fd, "rb", buffering=0) as file:
+        facts = os.fstat(fd)
+        if stat.S_ISDIR(facts.st_mode):
+            raise IsADirectoryError(errno.EISDIR, "it is a directory")
+        if not stat.S_ISREG(facts.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        pieces: list[bytes] = []
+        held = 0
+        while piece := file.read(MAX_FILE + 1 - held):
+            pieces.append(piece)
+            held += len(piece)
+            if held > MAX_FILE:
+                raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE >> 20} MiB")
+    mode = stat.S_IMODE(facts.st_mode)
+    return File(b"".join(pieces), mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns, facts.st_size)
+
+
+def expand(pattern: str) -> Sequence[str]:
+    """Return the paths that match, sorted; directories do not count."""
+    return sorted(path for path in glob.glob(pattern) if not os.path.isdir(path))
+
+
+class _Host:
+    def __init__(self) -> None:
+        self._users: dict[str, User | None] = {}
+        self._commands: dict[tuple[str, str, str, int], str] = {}
+        self._directories: dict[tuple[str, int], bool] = {}
+        self._real: dict[str, str] = {}
+
+    # -- accounts
+
+    def user(self, wanted: str) -> User | None:
+        """Return the account of that name, or else of that uid."""
+        if wanted not in self._users:
+            self._users[wanted] = _user(wanted)
+        return self._users[wanted]
+
+    @staticmethod
+    def group(wanted: str) -> int | None:
+        """Return the gid of the group of that name, or else of that gid."""
+        try:
+            return grp.getgrnam(wanted).gr_gid
+        except KeyError:
+            pass
+        try:
+            return grp.getgrgid(int(wanted)).gr_gid
+        except (KeyError, ValueError, OverflowError):
+            return None
+
+    # -- permissions
+
+    def may_enter(self, directory: str, user: User | None) -> bool:
+        """Return whether that user (None: this process) can make it the working directory."""
+        key = (directory, _uid(user))
+        if key not in self._directories:
+            above = os.path.dirname(directory)
+            reachable = above == directory or self.may_enter(above, user)
+            self._directories[key] = reachable and os.path.isdir(directory) and _may_execute(directory, user)
+        return self._directories[key]
+
+    def find_command(self, word: str, path: str, workingdir: str, user: User | None) -> str:
+        """Return why that user cannot execute the command, or "". Source: execvp(3)."""
+        key = (word, path, workingdir, _uid(user))
+        if key not in self._commands:
+            self._commands[key] = self._look_for(word, path, workingdir, user)
+        return self._commands[key]
+
+    def _look_for(self, word: str, path: str, workingdir: str, user: User | None) -> str:
+        who = f" for {user.name}" if user is not None else ""
+        if "/" in word:
+            whole = os.path.join(workingdir, word)
+            if not os.path.exists(whole):
+                return f"{whole} does not exist"
+            return "" if self._is_executable(whole, user) else f"{whole} is not executable{who}"
+        candidates = [os.path.join(workingdir, directory, word) for directory in path.split(":")]
+        if any(self._is_executable(candidate, user) for candidate in candidates):
+            return ""
+        if any(os.path.isfile(candidate) for candidate in candidates):
+            return f"{word} is not executable{who}"
+        return f"{word} is not found in PATH"
+
+    def _is_executable(self, path: str, user: User | None) -> bool:
+        real = os.path.realpath(path)
+        return os.path.isfile(real) and self.may_enter(os.path.dirname(real), user) and _may_execute(real, user)
+
+    # -- files
+
+    def identity(self, path: str) -> str:
+        """Return device and inode of an existing regular file, the resolved path of a missing one, else ""."""
+        try:
+            facts = os.stat(path)
+        except OSError:
+            directory, name = os.path.split(path)
+            if directory not in self._real:
+                self._real[directory] = os.path.realpath(directory)
+            whole = os.path.join(self._real[directory], name)
+            return os.path.realpath(whole) if os.path.islink(whole) else whole
+        return f"{facts.st_dev}:{facts.st_ino}" if stat.S_ISREG(facts.st_mode) else ""
+
+
+def _user(wanted: str) -> User | None:
+    try:
+        entry = pwd.getpwnam(wanted)
+    except KeyError:
+        try:
+            entry = pwd.getpwuid(int(wanted))
+        except (KeyError, ValueError, OverflowError):
+            return None
+    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
+    return User(entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir, entry.pw_shell, groups)
+
+
+def _uid(user: User | None) -> int:
+    return -1 if user is None else user.uid
+
+
+def _may_execute(path: str, user: User | None) -> bool:
+    """Return whether the user has the x bit of a file or directory."""
+    if user is None:
+        return os.access(path, os.X_OK)
+    try:
+        facts = os.stat(path)
+    except OSError:
+        return False
+    if user.uid == 0:
+        return stat.S_ISDIR(facts.st_mode) or bool(facts.st_mode & 0o111)
+    if facts.st_uid == user.uid:
+        return bool(facts.st_mode & stat.S_IXUSR)
+    if facts.st_gid in user.groups:
+        return bool(facts.st_mode & stat.S_IXGRP)
+    return bool(facts.st_mode & stat.S_IXOTH)

@@ -1,0 +1,292 @@
+"""The configuration read, parsed and checked in a forked child; the result comes back as lines of JSON over a pipe.
+
+A child, because the parser and what it imports would stay resident, and because a huge or hostile file may then stall,
+exhaust or crash nobody. The child is bounded in memory by RLIMIT_DATA and in time by its parent. Nothing here waits for
+the child: whoever reaps all children reaps it too. What the decoder asks of the host is in `Host` (`hostfacts`).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+
+from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+from taskmaster_common.errors import ConfigError, ProtocolError
+from taskmaster_common.protocol import LineDecoder
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, NoReturn
+
+    from taskmaster_common.schema import Surroundings
+
+DEADLINE_S = 5.0
+MAX_DATA = 512 * 1024 * 1024
+"""RLIMIT_DATA of the child, in bytes; 10 000 programs need a fifth of it."""
+MAX_RESULT = 32 * 1024 * 1024
+"""Bytes of a decoded configuration; anchors can make much of little."""
+CHUNK = 64 * 1024
+CHUNKS_A_TURN = 4
+RESULT_FD = 3
+SHORTAGE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""The daemon's own shortage: says nothing about the file."""
+
+
+class Outcome(Record):
+    """What came of it: a config with its warnings, or else `problems`, or else the `shortage` that prevented it."""
+
+    config: Config | None = None
+    warnings: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    shortage: str = ""
+
+
+class Loading:
+    """One configuration on its way: `fd` is readable when `feed` has something to do; -1 when it could not begin.
+
+    `deadline` is monotonic; a `feed` after it ends the child. `pid` is the child's, 0 when there is none.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        environment: Mapping[str, str],
+        daemonized: bool,
+        pid1: bool,
+        lenient_users: bool,
+        deadline_s: float = DEADLINE_S,
+    ) -> None:
+        self.path = path
+        self.pid = 0
+        self.fd = -1
+        self.deadline = time.monotonic() + deadline_s
+        self._deadline_s = deadline_s
+        self._outcome: Outcome | None = None
+        self._decoder = LineDecoder(MAX_RESULT)
+        self._received = 0
+        self._programs: list[ProgramConfig] = []
+        self._end: dict[str, Any] | None = None
+        options = {"daemonized": daemonized, "pid1": pid1, "lenient_users": lenient_users}
+        try:
+            self._fork(environment, options)
+        except OSError as error:
+            self._outcome = Outcome(shortage=f"cannot read the configuration: {_reason(error)}")
+
+    def _fork(self, environment: Mapping[str, str], options: Mapping[str, bool]) -> None:
+        """Start the child. Raises OSError where there is no descriptor or process left."""
+        result, child_end = os.pipe()
+        # Blocked, so that no signal to the child is written to the daemon's wake-up pipe before it has let go of that.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                _child(child_end, self.path, environment, options, self._deadline_s)
+        except OSError:
+            os.close(result)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            os.close(child_end)
+        os.set_blocking(result, False)
+        self.pid, self.fd = pid, result
+
+    def feed(self) -> Outcome | None:
+        """Read what is there, a bounded amount, and return the outcome once it is known."""
+        if self._outcome is not None:
+            return self._outcome
+        for _ in range(CHUNKS_A_TURN):
+            try:
+                received = os.read(self.fd, CHUNK)
+            except BlockingIOError:
+                return self._look_at_clock()
+            try:
+                self._take(received)
+            except (ProtocolError, ValueError, TypeError, KeyError):
+                return self._fail("the child that read it sent something incomprehensible")
+            if not received:
+                self._close()
+                self._outcome = self._concluded()
+                return self._outcome
+        return None
+
+    def cancel(self) -> None:
+        """End the child, if it is still there, and forget about it."""
+        if self.fd < 0:
+            return
+        # Its end of the pipe is open as long as it lives, and nobody else reaps while we look: the pid is still its own.
+        ended = select.poll()
+        ended.register(self.fd, 0)
+        if not any(events & select.POLLHUP for _, events in ended.poll(0)):
+            os.kill(self.pid, signal.SIGKILL)
+        self._close()
+
+    def _take(self, received: bytes) -> None:
+        self._received += len(received)
+        if self._received > MAX_RESULT + CHUNK:
+            raise ProtocolError("cannot read the result: it is too long")
+        for line in self._decoder.feed(received):
+            message = json.loads(line)
+            if "program" in message:
+                self._programs.append(ProgramConfig.from_data(message["program"]))
+            else:
+                self._end = message
+
+    def _look_at_clock(self) -> Outcome | None:
+        if time.monotonic() < self.deadline:
+            return None
+        return self._fail(f"reading it takes more than {self._deadline_s:g}s")
+
+    def _fail(self, reason: str) -> Outcome:
+        self.cancel()
+        self._outcome = Outcome(problems=(f"{self.path}: error: {reason}",))
+        return self._outcome
+
+    def _concluded(self) -> Outcome:
+        end = self._end
+        if end is None:
+            return self._fail("the child that read it died before it was done")
+        if end["problems"] or end["shortage"]:
+            return Outcome(problems=tuple(end["problems"]), shortage=end["shortage"])
+        config = Config(
+            path=end["path"],
+            daemon=DaemonConfig.from_data(end["daemon"]),
+            programs=tuple(self._programs),
+            files=tuple((path, mtime_ns, size) for path, mtime_ns, size in end["files"]),
+        )
+        return Outcome(config=config, warnings=tuple(end["warnings"]))
+
+    def _close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def load(
+    path: str,
+    *,
+    environment: Mapping[str, str],
+    daemonized: bool,
+    pid1: bool,
+    lenient_users: bool,
+    deadline_s: float = DEADLINE_S,
+) -> Outcome:
+    """Return the outcome, waiting for it at most until the deadline. For the launcher and -t, not for the daemon."""
+    loading = Loading(
+        path,
+        environment=environment,
+        daemonized=daemonized,
+        pid1=pid1,
+        lenient_users=lenient_users,
+        deadline_s=deadline_s,
+    )
+    while (outcome := loading.feed()) is None:
+        ready = select.poll()
+        ready.register(loading.fd, select.POLLIN)
+        ready.poll(max(1, int((loading.deadline - time.monotonic()) * 1000) + 1))
+    return outcome
+
+
+# -- the child
+
+
+def _child(
+    fd: int, path: str, environment: Mapping[str, str], options: Mapping[str, bool], deadline_s: float
+) -> NoReturn:
+    """Decode and report; never returns, whatever happens."""
+    try:
+        _leave_the_daemon(fd, deadline_s)
+        _send(_result(path, environment, options))
+    finally:
+        # Nothing may escape from here: it would run the daemon's code a second time.
+        try:
+            error = sys.exc_info()[1]
+            if error is not None:
+                _send([_end(problems=[f"{path}: error: {_death(error)}"])])
+        finally:
+            os._exit(0)
+
+
+def _leave_the_daemon(fd: int, deadline_s: float) -> None:
+    """Let go of everything that is the daemon's: signals, descriptors, limits."""
+    import gc  # noqa: PLC0415 - for the child only
+
+    signal.set_wakeup_fd(-1)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) not in (signal.SIG_DFL, None):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.dup2(fd, RESULT_FD)
+    os.closerange(RESULT_FD + 1, _highest_fd() + 1)
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = MAX_DATA if hard == resource.RLIM_INFINITY else min(MAX_DATA, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    signal.alarm(int(deadline_s) + 2)  # should the daemon die meanwhile, this ends the child
+    gc.disable()
+
+
+def _highest_fd() -> int:
+    """Return the highest open descriptor; closing up to the limit could be a million calls."""
+    try:
+        return max(int(name) for name in os.listdir("/dev/fd"))
+    except (OSError, ValueError):
+        return os.sysconf("SC_OPEN_MAX")
+
+
+def _result(path: str, environment: Mapping[str, str], options: Mapping[str, bool]) -> list[bytes]:
+    """Return the lines for the parent."""
+    from taskmaster_common.schema import decode  # noqa: PLC0415 - yaml must never be resident
+    from taskmasterd.hostfacts import HostShortage, surroundings  # noqa: PLC0415 - nor pwd, grp and glob
+
+    host: Surroundings = surroundings(environment, **options)
+    try:
+        loaded = decode(path, host)
+    except ConfigError as error:
+        return [_end(problems=list(error.problems))]
+    except HostShortage as error:
+        return [_end(shortage=f"cannot read the configuration: {error}")]
+    config = loaded.config
+    lines: list[bytes] = []
+    size = 0
+    for program in config.programs:
+        lines.append(_line({"program": program.to_data()}))
+        size += len(lines[-1])
+        if size > MAX_RESULT - CHUNK:
+            return [_end(problems=[f"{path}: error: its values take more than {MAX_RESULT >> 20} MiB"])]
+    lines.append(
+        _end(path=config.path, daemon=config.daemon.to_data(), files=config.files, warnings=list(loaded.warnings))
+    )
+    return lines
+
+
+def _end(**fields: object) -> bytes:
+    return _line({"problems": [], "shortage": "", "warnings": [], **fields})
+
+
+def _line(message: Mapping[str, object]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def _send(lines: list[bytes]) -> None:
+    left = memoryview(b"".join(lines))
+    while left:
+        left = left[os.write(RESULT_FD, left) :]
+
+
+def _death(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"reading it takes more than {MAX_DATA >> 20} MiB of memory"
+    return f"the child that read it failed with {type(error).__name__}: {error}"
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

@@ -1,0 +1,113 @@
+"""`logs`: what programs wrote, read back from their files as fast as the client takes it."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import DISCARD, INHERIT
+from taskmaster_common.errors import RequestError, SystemFailure
+from taskmasterd.answers import end
+from taskmasterd.system.logread import Follower, last_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
+
+    from taskmaster_common.commands import Request
+    from taskmasterd.performer import Performer
+    from taskmasterd.system.control import Connection
+
+DEFAULT_LINES = "20"
+MOST_LINES = 1_000_000
+MOST_BYTES = 4 * 1024 * 1024
+"""So much of the past one request may bring; it is held in memory while the client reads."""
+PIECE = 32 * 1024
+
+Source = tuple[str, str, str]
+"""(process name, stream, path)"""
+
+
+def show_logs(connection: Connection, performer: Performer, sources: Sequence[Source], request: Request) -> None:
+    """Answer `logs` for some streams: the last lines of each, then what is added, if that is asked for.
+
+    Raises RequestError where none of them can be read.
+    """
+    count = min(int(request.text("lines", DEFAULT_LINES)), MOST_LINES)
+    readable: dict[str, Source] = {}
+    for source in sources:
+        readable.setdefault(source[2], source)
+    past, followers, refused = _open(tuple(readable.values()), count, follow=request.has("follow"))
+    if refused and not past:
+        raise RequestError("failed", refused[0], 1)
+    connection.on_close = _watch(connection, performer, followers)
+
+    def replies() -> Iterator[dict[str, Any] | None]:
+        for text in refused:
+            yield {"type": "warning", "text": text}
+        for source, block in past:
+            for first in range(0, len(block), PIECE):
+                yield _output(source, block[first : first + PIECE])
+        if followers:
+            yield from _follow(followers)
+        connection.end(end(0))
+
+    connection.pull(replies())
+
+
+def _watch(
+    connection: Connection, performer: Performer, followers: list[tuple[Source, Follower]]
+) -> Callable[[], None]:
+    """Pull the connection's source whenever a followed file grows; returns how to undo it."""
+    poke = connection.poke
+    for source, _ in followers:
+        performer.watch_log(source[2], poke)
+
+    def close() -> None:
+        for source, follower in followers:
+            performer.unwatch_log(source[2], poke)
+            follower.close()
+
+    return close
+
+
+def _open(
+    sources: Sequence[Source], count: int, *, follow: bool
+) -> tuple[list[tuple[Source, bytes]], list[tuple[Source, Follower]], list[str]]:
+    """Return what was written, who goes on reading from exactly there, and why others cannot be read."""
+    past: list[tuple[Source, bytes]] = []
+    followers: list[tuple[Source, Follower]] = []
+    refused: list[str] = []
+    for source in sources:
+        name, stream, path = source
+        if path in (DISCARD, INHERIT):
+            where = "discarded" if path == DISCARD else "the daemon's own"
+            refused.append(f"{name}: {stream} is {where}, there is no file to read")
+            continue
+        try:
+            follower = Follower(path) if follow else None
+            past.append((source, last_lines(path, count, MOST_BYTES)))
+        except SystemFailure as failure:
+            refused.append(f"{name}: {failure}")
+            continue
+        if follower:
+            followers.append((source, follower))
+    return past, followers, refused
+
+
+def _follow(followers: list[tuple[Source, Follower]]) -> Iterator[dict[str, Any] | None]:
+    """Yield what is added, a piece of each in turn, and None when there is nothing new."""
+    while True:
+        quiet = True
+        for source, follower in followers:
+            block, missed = follower.read(PIECE)
+            if missed:
+                yield {"type": "missed", "name": source[0], "stream": source[1], "bytes": missed}
+            if block:
+                quiet = False
+                yield _output(source, block)
+        if quiet:
+            yield None
+
+
+def _output(source: Source, block: bytes) -> dict[str, Any]:
+    text = block.decode("utf-8", "surrogateescape")
+    return {"type": "output", "name": source[0], "stream": source[1], "text": text}

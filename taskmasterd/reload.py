@@ -1,0 +1,179 @@
+"""The one way to a new configuration: loading, plan, apply. On any problem the old one stays, untouched.
+
+Only loading is serial: requests that arrive while a file is being read are merged into one more reading, because the
+file may have changed since. A plan is applied at once and never waits for the stops of an earlier one.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmasterd.core.plan import KEPT, diff
+from taskmasterd.core.ticket import Ticket
+from taskmasterd.system.reactor import READ
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmaster_common.config import Config
+    from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.supervisor import Supervisor
+    from taskmasterd.core.table import Entry
+    from taskmasterd.core.ticket import Outcome as TicketOutcome
+    from taskmasterd.eventlog import EventLog
+    from taskmasterd.loading import Loading, Outcome
+    from taskmasterd.system.reactor import Reactor
+
+
+class Listener:
+    """Somebody who asked for a reload. This one is SIGHUP's: it listens to nothing, the event log tells it all."""
+
+    dry_run = False
+    by = "SIGHUP"
+
+    def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
+        """Nothing was changed: called once, instead of all others."""
+
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
+        """The plan is there; called once. A dry run ends here."""
+
+    def result(self, entry: Entry, outcome: TicketOutcome) -> None:
+        """One process that the plan touched has settled."""
+
+    def tried(self, entry: Entry) -> None:
+        """A start has failed and will be tried again."""
+
+    def settled(self, ticket: Ticket) -> None:
+        """All that the plan touched has settled; called once."""
+
+    def waiting(self, ticket: Ticket) -> None:
+        """The plan has been applied; `ticket` knows what has not settled yet."""
+
+
+class Reloader:
+    """Reads the file again for whoever asks, and applies it."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        supervisor: Supervisor,
+        log: EventLog,
+        config: Config,
+        begin_loading: Callable[[str], Loading],
+        on_applied: Callable[[ReloadPlan], None],
+    ) -> None:
+        """`begin_loading(path)` forks the parser; `on_applied` is told of each plan that the supervisor was given."""
+        self.config = config
+        self.problems: tuple[str, ...] = ()
+        self._running = config.daemon
+        self._reactor = reactor
+        self._supervisor = supervisor
+        self._log = log
+        self._begin_loading = begin_loading
+        self._on_applied = on_applied
+        self._asked: list[Listener] = []
+        self._loading: Loading | None = None
+
+    def request(self, listener: Listener) -> None:
+        """Read the file and apply it, or only plan it; answers come through the listener."""
+        self._asked.append(listener)
+        if self._loading is None:
+            self._begin()
+
+    def newer_on_disk(self) -> str:
+        """Return which file of the configuration has changed since it was loaded, or ""."""
+        for path, mtime_ns, size in self.config.files:
+            try:
+                found = os.stat(path)
+            except OSError:
+                return path
+            if (found.st_mtime_ns, found.st_size) != (mtime_ns, size):
+                return path
+        return ""
+
+    def _begin(self) -> None:
+        batch, self._asked = self._asked, []
+        who = ", ".join(dict.fromkeys(listener.by for listener in batch))
+        self._log.write("info", f"reload: reading {self.config.path}, asked by {who}")
+        self._loading = loading = self._begin_loading(self.config.path)
+        fd = loading.fd
+
+        def look() -> None:
+            outcome = loading.feed()
+            if outcome is not None:
+                self._reactor.cancel(timer)
+                if fd >= 0:
+                    self._reactor.remove(fd)
+                self._finish(outcome, batch)
+
+        timer = self._reactor.call_at(loading.deadline if fd >= 0 else self._reactor.now(), look)
+        if fd >= 0:
+            self._reactor.watch(fd, READ, lambda _ready: look())
+
+    def _finish(self, outcome: Outcome, batch: list[Listener]) -> None:
+        """The file was read, or could not be: tell the batch, then serve those who asked meanwhile."""
+        self._loading = None
+        if self._asked:
+            self._begin()
+        if outcome.config is None:
+            self._refuse(outcome, batch)
+        else:
+            self._plan(outcome.config, outcome.warnings, batch)
+
+    def _refuse(self, outcome: Outcome, batch: list[Listener]) -> None:
+        problems = outcome.problems or (f"cannot read the configuration: {outcome.shortage}",)
+        for problem in problems:
+            self._log.block("error", f"reload: {problem}")
+        self._log.write("error", "reload: nothing was changed")
+        if any(not listener.dry_run for listener in batch) and not outcome.shortage:
+            self.problems = problems
+        for listener in batch:
+            listener.failed(problems, shortage=bool(outcome.shortage))
+
+    def _plan(self, config: Config, warnings: tuple[str, ...], batch: list[Listener]) -> None:
+        plan = diff(self._supervisor.table, self._running, config)
+        for listener in batch:
+            listener.planned(plan, warnings)
+        appliers = [listener for listener in batch if not listener.dry_run]
+        if not appliers:
+            return
+        if self._supervisor.stopping:
+            for listener in appliers:
+                listener.failed(("the daemon is being shut down",), shortage=True)
+            return
+        self._apply(plan, warnings, appliers)
+
+    def _apply(self, plan: ReloadPlan, warnings: tuple[str, ...], appliers: list[Listener]) -> None:
+        def result(entry: Entry, outcome: TicketOutcome) -> None:
+            for listener in appliers:
+                listener.result(entry, outcome)
+
+        def tried(entry: Entry) -> None:
+            for listener in appliers:
+                listener.tried(entry)
+
+        def done() -> None:
+            for listener in appliers:
+                listener.settled(ticket)
+
+        ticket = Ticket(result, done, tried)
+        for warning in warnings:
+            self._log.block("warning", f"reload: {warning}")
+        for line in plan_lines(plan):
+            self._log.write("info", f"reload: {line}")
+        self.config = plan.config
+        self.problems = ()
+        for listener in appliers:
+            listener.waiting(ticket)
+        self._supervisor.apply(plan, f"a reload ({appliers[0].by})", ticket, self._reactor.now())
+        self._on_applied(plan)
+
+
+def plan_lines(plan: ReloadPlan) -> list[str]:
+    """Return what a plan does, a line for each program that changes and one for the rest."""
+    lines = [f"{each.name} {each.change}: {each.why}" for each in plan.programs if each.change != KEPT]
+    kept = len(plan.programs) - len(lines)
+    lines.append(f"{kept} program{'s' if kept != 1 else ''} untouched")
+    lines.extend(f"taskmasterd.{key} waits for the next start of the daemon" for key in plan.daemon_keys)
+    return lines

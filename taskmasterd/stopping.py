@@ -1,0 +1,123 @@
+"""The end of the daemon: programs in parallel, each by its own rule, then strays, then whoever waits is answered.
+
+A state without return: a second request only adds somebody who waits.
+"""
+
+from __future__ import annotations
+
+import signal
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.states import STOPPING
+from taskmasterd.answers import end
+from taskmasterd.core.process import KILL_GRACE_S
+from taskmasterd.core.ticket import Ticket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.core.table import Entry
+    from taskmasterd.core.ticket import Outcome
+    from taskmasterd.handlers import Parts
+    from taskmasterd.system.control import Connection
+    from taskmasterd.system.groups import Groups
+    from taskmasterd.system.notify import Notifier
+
+LAST_WAIT_S = 5.0
+"""So long after the last SIGKILL is waited for what cannot be ended."""
+
+
+class Stopping:
+    """The orderly stop. `timeout_s` is shutdown_timeout, live."""
+
+    def __init__(self, parts: Parts, groups: Groups, notifier: Notifier, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.exit_code = 0
+        self._parts = parts
+        self._groups = groups
+        self._notifier = notifier
+        self._waiting: list[Connection] = []
+        self._begun = False
+        self._sweeping = False
+        self._told = 0
+
+    def begin(self, by: str, connection: Connection | None) -> None:
+        """Begin, or join, the orderly stop; `connection` is answered when all is gone."""
+        if connection is not None:
+            self._waiting.append(connection)
+        if self._begun:
+            return
+        self._begun = True
+        self._parts.log.write("info", f"stopping all programs, asked by {by}")
+        now = self._parts.reactor.now()
+        self._notifier.stopping(self.timeout_s + LAST_WAIT_S)
+        self._parts.reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
+        self._parts.reactor.call_later(1.0, self._progress)
+        ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
+        self._parts.supervisor.shutdown(by, ticket, now)
+
+    def kill(self, by: str) -> None:
+        """End everything at once, with SIGKILL."""
+        self.begin(by, None)
+        if self._sweeping:
+            return
+        self._parts.log.write("warning", f"killing all programs, asked by {by}")
+        self._parts.supervisor.kill_all(by, self._parts.reactor.now())
+
+    def look(self) -> None:
+        """Children have ended: see whether the strays are gone."""
+        if self._sweeping:
+            self._sweep()
+
+    def answer(self) -> None:
+        """Tell everybody who waits; the last thing before the end."""
+        error = None
+        if self.exit_code:
+            error = RequestError("failed", "something could not be ended; the event log names it", self.exit_code)
+        for connection in self._waiting:
+            if not connection.closed:
+                connection.end(end(self.exit_code, error))
+
+    def _stopped(self, entry: Entry, outcome: Outcome) -> None:
+        if not outcome.ok:
+            name = self._parts.supervisor.table.name(entry)
+            left = ", ".join(entry.process.end.left) if entry.process.end and entry.process.end.left else ""
+            self._parts.log.write("error", f"{name} could not be ended: {left or f'pid {entry.process.pid}'}")
+            self.exit_code = 1
+
+    def _sweep(self) -> None:
+        """All programs are down: end what is left below us, but for what stopasgroup: false leaves alone."""
+        if not self._sweeping:
+            self._sweeping = True
+            self._parts.reactor.call_later(KILL_GRACE_S, lambda: self._tell_strays(signal.SIGKILL))
+            self._parts.reactor.call_later(KILL_GRACE_S + LAST_WAIT_S, self._give_up)
+        strays = self._groups.strays(self._free())
+        if not strays:
+            self._parts.reactor.stop()
+        elif not self._told:
+            self._tell_strays(signal.SIGTERM)
+
+    def _tell_strays(self, number: int) -> None:
+        strays = self._groups.strays(self._free())
+        self._told = number
+        if strays:
+            names = ", ".join(map(str, strays[:5]))
+            self._parts.log.write("warning", f"{signal.Signals(number).name} to {len(strays)} left-behind: {names}")
+        self._groups.tell_all(strays, number)
+
+    def _give_up(self) -> None:
+        names = ", ".join(map(str, self._groups.strays(self._free())))
+        self._parts.log.write("error", f"left alive, could not be ended: {names}")
+        self.exit_code = 1
+        self._parts.reactor.stop()
+
+    def _free(self) -> frozenset[str]:
+        return frozenset(entry.program for entry in self._parts.supervisor.table if not entry.wanted.stopasgroup)
+
+    def _progress(self) -> None:
+        """Those who wait are told that it goes on."""
+        self._parts.reactor.call_later(1.0, self._progress)
+        busy = [entry for entry in self._parts.supervisor.table if entry.process.state is STOPPING]
+        name = self._parts.supervisor.table.name(busy[0]) if busy else ""
+        text = f"waiting for {len(busy)} process{'es' if len(busy) != 1 else ''}"
+        for connection in self._waiting:
+            connection.send({"type": "progress", "name": name, "text": text, "heartbeat": True})

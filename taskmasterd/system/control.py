@@ -1,0 +1,330 @@
+"""The UNIX listener and its connections: peer credentials, lines in, objects out, ceilings everywhere.
+
+It knows bytes, lines and objects, not verbs. Each connection is served by *sources*: iterators of reply objects that are
+pulled while the client reads, so that a client that does not read holds back only itself. A source yields None when it has
+nothing to say yet and is pulled again after `poke`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+
+from taskmaster_common.errors import ProtocolError
+from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_QUEUED, MAX_REQUEST, LineDecoder, encode
+from taskmaster_common.records import Record
+from taskmasterd.system.reactor import READ, WRITE, Reactor, Timer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+BACKLOG = 1024
+MAX_CONNECTIONS = 1000
+ACCEPTS_PER_TURN = 64
+MAX_WAITING_REQUESTS = 64
+FILL_TO = 256 * 1024
+"""A source is pulled until so much waits to be read."""
+SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
+"""Source: asm-generic/socket.h; Python has no name for it."""
+
+
+class Peer(Record):
+    """Who is at the other end, from the kernel. `pid` is 0 where the system does not tell."""
+
+    uid: int
+    gid: int
+    pid: int
+    groups: tuple[int, ...] = ()
+
+
+def peer_of(channel: socket.socket) -> Peer:
+    """Return the credentials of the process that connected. Source: unix(7) SO_PEERCRED; unix(4) of the BSDs."""
+    if hasattr(socket, "SO_PEERCRED"):
+        pid, uid, gid = struct.unpack("iII", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        try:
+            raw = channel.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * 65_536)
+        except OSError:
+            raw = b""
+        return Peer(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))
+    raw = channel.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred
+    _version, uid, count, *groups = struct.unpack("IIh2x16I", raw.ljust(76, b"\0"))
+    return Peer(uid, groups[0], 0, tuple(groups[:count]))
+
+
+class Connection:
+    """One client: an incoming line buffer, an outgoing queue, and at most one source that is pulled."""
+
+    def __init__(self, server: ControlServer, channel: socket.socket, peer: Peer) -> None:
+        self.peer = peer
+        self._server = server
+        self._reactor = server.reactor
+        self._channel = channel
+        self._decoder = LineDecoder(MAX_REQUEST)
+        self._requests: list[bytes] = []
+        self._queue = bytearray()
+        self._source: Iterator[dict[str, Any] | None] | None = None
+        self._half_line: Timer | None = None
+        self._events = 0
+        self._closing = False
+        self._peer_done = False
+        self.busy = False
+        self.closed = False
+        self.last_active = self._reactor.now()
+        self.on_close: Callable[[], None] | None = None
+        self._listen()
+
+    # -- out
+
+    @property
+    def queued(self) -> int:
+        """Bytes that the client has not read yet."""
+        return len(self._queue)
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Queue one object; a client that lets more than 1 MiB wait is disconnected."""
+        if self.closed:
+            return
+        self._queue += encode(message)
+        self._write()
+        if len(self._queue) > MAX_QUEUED:
+            self.close()
+
+    def end(self, message: dict[str, Any]) -> None:
+        """Send the `end` of the present request and go on with the next one."""
+        self._source = None
+        self.send(message)
+        self.busy = False
+        self.on_close = None
+        self.last_active = self._reactor.now()
+        self._reactor.call_soon(self._next_request)
+
+    def pull(self, source: Iterator[dict[str, Any] | None]) -> None:
+        """Take objects from `source` while the client reads them; it must call `end` itself when it is through."""
+        self._source = source
+        self.poke()
+
+    def poke(self) -> None:
+        """Pull the source again: there is something new."""
+        while self._source is not None and not self.closed and len(self._queue) < FILL_TO:
+            message = next(self._source, None)
+            if message is None:
+                return
+            self.send(message)
+
+    def end_and_close(self, message: dict[str, Any]) -> None:
+        """Send a last object and close once it has been written."""
+        self._closing = True
+        self._queue += encode(message)
+        self._write()
+
+    # -- in
+
+    def _ready(self, events: int) -> None:
+        if events & WRITE:
+            self._write()
+            self.poke()
+        if events & READ and not self.closed:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            received = self._channel.recv(MAX_REQUEST)
+        except BlockingIOError:
+            return
+        except OSError:
+            received = b""
+        if self._closing:
+            if not received:
+                self.close()
+            return
+        if not received:
+            self._peer_done = True
+            self._finish_when_idle()
+            return
+        self.last_active = self._reactor.now()
+        try:
+            self._requests += [line for line in self._decoder.feed(received) if line.strip()]
+        except ProtocolError as error:
+            self.end_and_close(self._server.error("too-long", str(error)))
+            return
+        self._watch_half_line()
+        self._next_request()
+
+    def _finish_when_idle(self) -> None:
+        """The client sends no more (nc does so at once): answer what it asked, then close."""
+        if not self.busy and not self._requests:
+            self._closing = True
+            if not self._queue:
+                self.close()
+                return
+        elif self.busy and self._source is not None:
+            self.close()  # nobody would ever end a stream
+            return
+        self._listen()
+
+    def _watch_half_line(self) -> None:
+        if self._decoder.pending and self._half_line is None:
+            self._half_line = self._reactor.call_later(HALF_LINE_TIMEOUT_S, self._half_line_timed_out)
+        elif not self._decoder.pending:
+            self._reactor.cancel(self._half_line)
+            self._half_line = None
+
+    def _half_line_timed_out(self) -> None:
+        self.end_and_close(self._server.error("too-long", f"no complete line within {HALF_LINE_TIMEOUT_S:.0f} seconds"))
+
+    def _next_request(self) -> None:
+        if self.closed or self._closing or self.busy:
+            return
+        if self._requests:
+            self.busy = True
+            line = self._requests.pop(0)
+            self._listen()
+            self._server.on_request(self, line)
+        elif self._peer_done:
+            self._finish_when_idle()
+
+    # -- the descriptor
+
+    def _write(self) -> None:
+        try:
+            while self._queue:
+                sent = self._channel.send(self._queue[:MAX_REQUEST])
+                del self._queue[:sent]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.close()
+            return
+        if self._closing and not self._queue:
+            self.close()
+            return
+        self._listen()
+
+    def _listen(self) -> None:
+        """Watch for what can be used now: no reading while many requests wait."""
+        wants_read = not self._peer_done and len(self._requests) < MAX_WAITING_REQUESTS
+        events = (READ if wants_read else 0) | (WRITE if self._queue else 0)
+        if events == self._events or self.closed:
+            return
+        self._events = events
+        if events:
+            self._reactor.watch(self._channel.fileno(), events, self._ready)
+        else:
+            self._reactor.remove(self._channel.fileno())
+
+    def close(self) -> None:
+        """Close at once; whoever listens to this request is told. An operation goes on."""
+        if self.closed:
+            return
+        self.closed = True
+        self._reactor.cancel(self._half_line)
+        self._reactor.remove(self._channel.fileno())
+        self._channel.close()
+        self._server.forget(self)
+        source, self._source = self._source, None
+        if source is not None and hasattr(source, "close"):
+            source.close()
+        if self.on_close:
+            self.on_close()
+
+
+class ControlServer:
+    """Accepts connections. `permits(peer)` decides who may control; `on_request(connection, line)` is told of each line."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        listener: socket.socket,
+        greeting: dict[str, Any],
+        permits: Callable[[Peer], bool],
+        on_request: Callable[[Connection, bytes], None],
+        on_refused: Callable[[Peer], None],
+    ) -> None:
+        self.reactor = reactor
+        self.on_request = on_request
+        self._listener = listener
+        self._greeting = greeting
+        self._permits = permits
+        self._on_refused = on_refused
+        self._connections: set[Connection] = set()
+        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        listener.setblocking(False)
+        reactor.watch(listener.fileno(), READ, self._accept)
+
+    @staticmethod
+    def error(code: str, message: str, exit_code: int = 2, hints: tuple[str, ...] = ()) -> dict[str, Any]:
+        """Return an `end` object that says what failed."""
+        return {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": list(hints)}}
+
+    def replace_listener(self, listener: socket.socket) -> None:
+        """Listen on another socket (its file had been removed); connections go on."""
+        self.reactor.remove(self._listener.fileno())
+        self._listener.close()
+        self._listener = listener
+        listener.setblocking(False)
+        self.reactor.watch(listener.fileno(), READ, self._accept)
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection that has closed itself."""
+        self._connections.discard(connection)
+
+    def close_listener(self) -> None:
+        """Accept nobody any more; connections go on."""
+        self.reactor.remove(self._listener.fileno())
+        self._listener.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for connection in tuple(self._connections):
+            connection.close()
+
+    def _accept(self, _ready: int) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                channel, _address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError:
+                self._turn_away()
+                return
+            self._take(channel)
+
+    def _take(self, channel: socket.socket) -> None:
+        channel.setblocking(False)
+        try:
+            peer = peer_of(channel)
+        except OSError:
+            channel.close()
+            return
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._drop_idle()
+        connection = Connection(self, channel, peer)
+        self._connections.add(connection)
+        if self._permits(peer):
+            connection.send(self._greeting)
+            return
+        self._on_refused(peer)
+        text = f"uid {peer.uid} may not control this daemon"
+        hint = "root, the daemon's own user and members of its socket_group may"
+        connection.end_and_close(self.error("permission", text, 4, (hint,)))
+
+    def _drop_idle(self) -> None:
+        idle = [connection for connection in self._connections if not connection.busy]
+        if idle:
+            min(idle, key=lambda connection: connection.last_active).close()
+
+    def _turn_away(self) -> None:
+        """No descriptor is left for a client: use the reserve to answer it nevertheless."""
+        os.close(self._reserve)
+        try:
+            channel, _address = self._listener.accept()
+            channel.setblocking(False)
+            channel.send(encode(self.error("busy", "the daemon has no file descriptor left; try again", 1)))
+            channel.close()
+        except OSError:
+            pass
+        finally:
+            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)

@@ -1,0 +1,153 @@
+"""The event loop: file descriptors, timers and turns. It knows callables, nothing of processes.
+
+Invariants: a callback that raises is logged and costs its own descriptor, never the loop; a descriptor is
+unregistered before it is closed (`remove` is idempotent); with nothing to do the loop sleeps without a time-out.
+"""
+
+from __future__ import annotations
+
+import heapq
+import selectors
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READ = selectors.EVENT_READ
+WRITE = selectors.EVENT_WRITE
+MOST_STALE_TIMERS = 512
+
+
+class Timer:
+    """A callable that is due at `when` (monotonic seconds) until it has run or is cancelled."""
+
+    __slots__ = ("callback", "when")
+
+    def __init__(self, when: float, callback: Callable[[], None]) -> None:
+        self.when = when
+        self.callback: Callable[[], None] | None = callback
+
+
+class Reactor:
+    """One selector, one heap of timers, one list of things to do before sleeping."""
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        """`on_error` is told of every exception that escaped from a callback; it is being handled when called."""
+        self._selector = selectors.DefaultSelector()
+        self._timers: list[tuple[float, int, Timer]] = []
+        self._cancelled = 0
+        self._sequence = 0
+        self._soon: list[Callable[[], None]] = []
+        self._on_error = on_error
+        self._running = False
+        self.turns = 0
+
+    @staticmethod
+    def now() -> float:
+        """Return the monotonic clock, in seconds."""
+        return time.monotonic()
+
+    # -- descriptors
+
+    def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+        """Call `callback(ready)` with READ, WRITE or both whenever `fd` is ready; replaces an earlier watch of `fd`.
+
+        Raises PermissionError for a regular file (epoll_ctl(2): EPERM).
+        """
+        if fd in self._selector.get_map():
+            self._selector.modify(fd, events, callback)
+        else:
+            self._selector.register(fd, events, callback)
+
+    def remove(self, fd: int) -> None:
+        """Stop watching `fd`; call this before closing it. An unknown one is no error."""
+        if fd in self._selector.get_map():
+            self._selector.unregister(fd)
+
+    # -- time
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` once, at `when` or as soon after it as possible."""
+        timer = Timer(when, callback)
+        self._sequence += 1
+        heapq.heappush(self._timers, (when, self._sequence, timer))
+        return timer
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Run `callback` once, `seconds` from now."""
+        return self.call_at(time.monotonic() + seconds, callback)
+
+    def cancel(self, timer: Timer | None) -> None:
+        """Forget a timer; None, one that has run, and one that is cancelled already are no errors."""
+        if timer is None or timer.callback is None:
+            return
+        timer.callback = None
+        self._cancelled += 1
+        if self._cancelled > MOST_STALE_TIMERS and self._cancelled * 2 > len(self._timers):
+            self._timers = [entry for entry in self._timers if entry[2].callback is not None]
+            heapq.heapify(self._timers)
+            self._cancelled = 0
+
+    def call_soon(self, callback: Callable[[], None]) -> None:
+        """Run `callback` at the end of this turn, or in the next one when called from there."""
+        self._soon.append(callback)
+
+    # -- the loop
+
+    def run(self) -> None:
+        """Work until `stop`."""
+        self._running = True
+        while self._running:
+            self.turn(self._sleep_s())
+
+    def stop(self) -> None:
+        """Leave `run` at the end of this turn."""
+        self._running = False
+
+    def turn(self, timeout_s: float | None) -> None:
+        """Wait for at most `timeout_s` (None: for ever) and handle all that is ready."""
+        ready = self._selector.select(timeout_s)
+        self.turns += 1
+        for key, events in ready:
+            # an earlier callback of this turn may have removed or replaced the watch
+            if self._selector.get_map().get(key.fd) is key:
+                self._guarded(key.data, events, fd=key.fd)
+        self._run_timers()
+        soon, self._soon = self._soon, []
+        for callback in soon:
+            self._guarded(callback)
+
+    def close(self) -> None:
+        """Release the selector."""
+        self._selector.close()
+
+    def _sleep_s(self) -> float | None:
+        if self._soon:
+            return 0
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+            self._cancelled -= 1
+        if not self._timers:
+            return None
+        return max(0.0, self._timers[0][0] - time.monotonic())
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        while self._timers and self._timers[0][0] <= now:
+            timer = heapq.heappop(self._timers)[2]
+            callback, timer.callback = timer.callback, None
+            if callback is None:
+                self._cancelled -= 1
+            else:
+                self._guarded(callback)
+
+    def _guarded(self, callback: Callable[..., None], *args: int, fd: int = -1) -> None:
+        """Call, and keep the loop alive whatever happens: one of the project's two broad excepts."""
+        try:
+            callback(*args)
+        except Exception:  # noqa: BLE001 - the loop outlives every error; the error is reported with its traceback
+            if fd >= 0:
+                self.remove(fd)
+            self._on_error(sys.exc_info()[1] or RuntimeError())

@@ -1,0 +1,75 @@
+"""Signals as callables of the loop: nothing is done inside a handler but noting the number.
+
+The daemon ignores and blocks no signal: what it does not want (SIGPIPE, SIGXFSZ) gets a handler that does nothing, so
+that exec resets it and no child inherits an ignored signal. Source: signal(7), "Signal dispositions".
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from taskmasterd.system.reactor import READ, Reactor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def signal_numbers() -> dict[str, int]:
+    """Return the signals of this system by name without SIG; real-time ones as RTMIN, RTMAX."""
+    return {entry.name.removeprefix("SIG"): int(entry) for entry in signal.Signals}
+
+
+def reset_inherited() -> None:
+    """Undo what the caller left behind: ignored signals (nohup) and the blocked mask, which survive exec."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+class Signals:
+    """Delivers signals to callables, in the loop, in the order of their numbers; equal ones are merged."""
+
+    def __init__(self, reactor: Reactor, callbacks: Mapping[int, Callable[[], None]]) -> None:
+        self._reactor = reactor
+        self._callbacks = dict(callbacks)
+        self._seen: set[int] = set()
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _pipe()
+        reactor.watch(self._read, READ, self._wake)
+        # the byte only wakes the loop: what was seen is in the set, so a full pipe loses nothing
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in self._callbacks:
+            signal.signal(number, self._note)
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._seen.add(number)
+
+    def _wake(self, _ready: int) -> None:
+        try:
+            os.read(self._read, 65_536)
+        except BlockingIOError:
+            return
+        for number in sorted(self._seen):
+            self._seen.discard(number)
+            callback = self._callbacks.get(number)
+            if callback:
+                callback()
+
+    def close(self) -> None:
+        """Stop delivering; the dispositions stay."""
+        signal.set_wakeup_fd(-1)
+        self._reactor.remove(self._read)
+        os.close(self._read)
+        os.close(self._write)
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a non-blocking pipe where pipe2(2) is missing (macOS)."""
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends

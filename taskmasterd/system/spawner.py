@@ -1,0 +1,285 @@
+"""Brings up one child: its set-up step by step, and which step failed.
+
+Two ways to the same child. Without an identity to take, posix_spawn (vfork inside): working directory, umask and soft
+limits are swapped in the daemon around the call, which is safe because it has one thread; it returns when the program has
+been executed or could not be. With one, fork: the child reports a failed step over a pipe that exec closes.
+
+A child gets descriptors 0 to 2 and no other (all of Python's are close-on-exec), its own session, default dispositions
+(the daemon ignores none) and an empty mask (the daemon blocks none).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+
+from taskmaster_common.records import Record
+from taskmasterd.system.reactor import READ, Reactor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
+"""What the system lacks is not the program's fault. Source: fork(2), pipe(2), open(2)."""
+SEARCH_PATH = "/bin:/usr/bin"
+"""PATH of a child that has none, as execvp(3) has it."""
+
+
+class Identity(Record):
+    """Who the child becomes, in this order: supplementary groups, gid, uid."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+class Launch(Record):
+    """All that a child is made from. `nofile` is the pair of limits to give back, None to leave them."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    workingdir: str
+    umask: int
+    identity: Identity | None
+    nofile: tuple[int, int] | None
+
+
+class SetupError(Exception):
+    """A step of the set-up failed; the program was not executed."""
+
+    def __init__(self, step: str, text: str) -> None:
+        super().__init__(text)
+        self.step = step
+        self.text = text
+
+
+class Spawner:
+    """Spawns; tells `on_report(pid, None)` when a forked child was executed, `on_report(pid, (step, text))` when not."""
+
+    def __init__(self, reactor: Reactor, on_report: Callable[[int, tuple[str, str] | None], None]) -> None:
+        self._reactor = reactor
+        self._on_report = on_report
+        self._reports: dict[int, tuple[int, Launch]] = {}
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._can_posix_spawn = True
+
+    @property
+    def null(self) -> int:
+        """A descriptor of /dev/null, for streams that are discarded."""
+        return self._null
+
+    def spawn(self, launch: Launch, stdout: int, stderr: int) -> tuple[int, bool]:
+        """Start a child with these descriptors as 1 and 2; returns (pid, executed); not executed: a report follows.
+
+        Raises SetupError where a step failed already, OSError where the system refused a process or descriptor.
+        """
+        if launch.identity is None and self._can_posix_spawn:
+            try:
+                return self._posix_spawn(launch, stdout, stderr), True
+            except NotImplementedError:  # POSIX_SPAWN_SETSID is missing in this C library
+                self._can_posix_spawn = False
+        return self._fork(launch, stdout, stderr), False
+
+    def _posix_spawn(self, launch: Launch, stdout: int, stderr: int) -> int:
+        actions = [
+            (os.POSIX_SPAWN_DUP2, self._null, 0),
+            (os.POSIX_SPAWN_DUP2, stdout, 1),
+            (os.POSIX_SPAWN_DUP2, stderr, 2),
+        ]
+        try:
+            os.chdir(launch.workingdir)
+        except OSError as error:
+            raise SetupError("workingdir", _step_text("workingdir", launch, error)) from None
+        umask = os.umask(launch.umask)
+        mine = resource.getrlimit(resource.RLIMIT_NOFILE)
+        try:
+            if launch.nofile:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (launch.nofile[0], mine[1]))
+            path = _find(launch)
+            return os.posix_spawn(path, launch.argv, launch.environment, file_actions=actions, setsid=True)
+        except OSError as error:
+            if is_shortage(error):
+                raise
+            raise SetupError("exec", exec_text(launch, error)) from None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, mine)
+            os.umask(umask)
+            os.chdir("/")
+
+    def _fork(self, launch: Launch, stdout: int, stderr: int) -> int:
+        report, write = os.pipe()
+        try:
+            os.set_blocking(report, False)
+            pid = os.fork()
+        except OSError:
+            os.close(report)
+            os.close(write)
+            raise
+        if pid == 0:
+            _become_child(launch, (self._null, stdout, stderr), write)
+        os.close(write)
+        self._reports[pid] = (report, launch)
+        self._reactor.watch(report, READ, lambda _ready: self.settle(pid))
+        return pid
+
+    def settle(self, pid: int) -> None:
+        """Read the report of a forked child, if one is open and there; called again when the child was reaped."""
+        if pid not in self._reports:
+            return
+        report, launch = self._reports[pid]
+        try:
+            text = os.read(report, 4096)
+        except BlockingIOError:
+            return
+        del self._reports[pid]
+        self._reactor.remove(report)
+        os.close(report)
+        if not text:
+            self._on_report(pid, None)
+            return
+        step, _, number = text.decode().partition(" ")
+        error = OSError(int(number), os.strerror(int(number)))
+        self._on_report(pid, (step, exec_text(launch, error) if step == "exec" else _step_text(step, launch, error)))
+
+
+def is_shortage(error: OSError) -> bool:
+    """Return whether the system lacks something for the moment."""
+    return error.errno in SHORTAGES
+
+
+def child_pipe(owner: tuple[int, int] | None) -> tuple[int, int]:
+    """Return (read end, child's end) of a pipe for output.
+
+    The child's end is open for reading too where /proc allows it: then the child is its own last reader, and can go on
+    writing when the daemon dies. `owner` gets the pipe, so that a child of another user may open /dev/stdout.
+    Raises OSError.
+    """
+    read, write = os.pipe()
+    try:
+        os.set_blocking(read, False)
+        if owner:
+            os.fchown(write, *owner)
+        child = os.open(f"/proc/self/fd/{write}", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return read, write
+    except OSError:
+        os.close(read)
+        os.close(write)
+        raise
+    os.close(write)
+    return read, child
+
+
+def _become_child(launch: Launch, streams: tuple[int, int, int], report: int) -> None:
+    """Set up this forked child and execute the program; never returns. A failed step is written to `report`."""
+    step, failed = "session", 0
+    try:
+        signal.set_wakeup_fd(-1)
+        os.setsid()
+        if launch.nofile:
+            step = "limits"
+            resource.setrlimit(resource.RLIMIT_NOFILE, launch.nofile)
+        for number, fd in enumerate(streams):
+            os.dup2(fd, number)
+        if launch.identity:
+            step = "user"
+            _become(launch.identity)
+        step = "umask"
+        os.umask(launch.umask)
+        step = "workingdir"
+        os.chdir(launch.workingdir)
+        step = "exec"
+        os.execve(_find(launch), launch.argv, launch.environment)
+    except OSError as error:
+        failed = error.errno or 0
+    finally:
+        os.write(report, f"{step} {failed}".encode())
+        os._exit(127)
+
+
+def _become(identity: Identity) -> None:
+    """Take the identity for good, and look whether it stuck. Raises PermissionError otherwise.
+
+    Source: setresuid(2); groups first, because only root may set them.
+    """
+    if os.geteuid() == 0:
+        os.setgroups(identity.groups)
+    os.setresgid(identity.gid, identity.gid, identity.gid)
+    os.setresuid(identity.uid, identity.uid, identity.uid)
+    if os.getresuid() != (identity.uid,) * 3 or os.getresgid() != (identity.gid,) * 3:
+        raise PermissionError(errno.EPERM, "the identity did not stick")
+
+
+def _find(launch: Launch) -> str:
+    """Return the file to execute: a word without a slash is searched in the child's PATH, as execvp(3) does.
+
+    Raises FileNotFoundError, or PermissionError where only files were found that may not be executed.
+    """
+    word = launch.argv[0]
+    if "/" in word:
+        return word
+    refused = False
+    for directory in launch.environment.get("PATH", SEARCH_PATH).split(":"):
+        path = f"{directory or '.'}/{word}"
+        if os.path.isfile(path):
+            if os.access(path, os.X_OK):
+                return path
+            refused = True
+    raise (
+        PermissionError(errno.EACCES, "permission denied")
+        if refused
+        else FileNotFoundError(errno.ENOENT, "no such file")
+    )
+
+
+def _step_text(step: str, launch: Launch, error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    what = {
+        "workingdir": f"enter workingdir {launch.workingdir}",
+        "user": f"become uid {launch.identity.uid}, gid {launch.identity.gid}"
+        if launch.identity
+        else "become the user",
+        "umask": f"set umask {launch.umask:03o}",
+        "limits": "set the limit of open files",
+    }
+    return f"cannot {what.get(step, f'set up the {step}')}: {reason}"
+
+
+def exec_text(launch: Launch, error: OSError) -> str:
+    """Return why a program could not be executed, naming the file, its interpreter or the PATH that was searched."""
+    word = launch.argv[0]
+    reason = (error.strerror or str(error)).lower()
+    if "/" not in word:
+        path = launch.environment.get("PATH", SEARCH_PATH)
+        if isinstance(error, FileNotFoundError) and not _exists_in(word, path):
+            return f"cannot execute {word}: not found in PATH={path}"
+        word = _exists_in(word, path) or word
+    shown = word if word.startswith("/") else os.path.normpath(f"{launch.workingdir}/{word}")
+    if isinstance(error, FileNotFoundError) and os.path.lexists(shown):
+        return f"cannot execute {word}: interpreter of {shown} not found{_interpreter(shown)}"
+    if isinstance(error, PermissionError) and os.path.isdir(shown):
+        return f"cannot execute {word}: it is a directory"
+    if isinstance(error, PermissionError) and os.path.isfile(shown):
+        return f"cannot execute {word}: permission denied (is it executable?)"
+    if error.errno == errno.ENOEXEC:
+        return f"cannot execute {word}: {reason} (a script needs a #! line, or use shell: true)"
+    return f"cannot execute {word}: {reason}"
+
+
+def _exists_in(word: str, path: str) -> str:
+    """Return the first file of that name in the search path, or ""."""
+    candidates = (f"{directory or '.'}/{word}" for directory in path.split(":"))
+    return next((candidate for candidate in candidates if os.path.isfile(candidate)), "")
+
+
+def _interpreter(path: str) -> str:
+    """Return " (#!/x/y)" for a script, "" for anything else."""
+    try:
+        with open(path, "rb") as script:
+            first = script.readline(256)
+    except OSError:
+        return ""
+    return f" ({first.decode(errors='replace').strip()})" if first.startswith(b"#!") else ""

@@ -1,0 +1,60 @@
+"""Users and groups of the system, by name or number."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+
+from taskmaster_common.records import Record
+
+
+class Account(Record):
+    """A user as the system knows it; `groups` are all of its groups, `gid` among them."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    name: str
+    home: str
+    shell: str
+
+
+def account(user: str, group: str | None) -> Account:
+    """Return the account of a user name or uid, with `group` (name or gid) in place of the user's own where given.
+
+    A uid without an entry has no home but `/` and no other groups. Raises LookupError with the reason.
+    """
+    entry = _entry(user)
+    gid = group_id(group) if group is not None else entry.pw_gid if entry else int(user)
+    if entry is None:
+        return Account(int(user), gid, (gid,), user, "/", "/bin/sh")
+    groups = tuple(os.getgrouplist(entry.pw_name, gid))
+    return Account(entry.pw_uid, gid, groups, entry.pw_name, entry.pw_dir, entry.pw_shell or "/bin/sh")
+
+
+def group_id(group: str) -> int:
+    """Return the gid of a group name or number. Raises LookupError."""
+    if group.isdecimal():
+        return int(group)
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise LookupError(f'no group named "{group}"') from None
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a uid, or "uid N"."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _entry(user: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)
+    except KeyError:
+        if user.isdecimal():
+            return None
+        raise LookupError(f'no user named "{user}"') from None

@@ -1,0 +1,63 @@
+"""Fixtures for all tests: short private directories, a real daemon, and a look for what a test left behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon
+from tests.support.wait import wait_until
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A private directory whose path is short enough for a socket (unix(7): 107 bytes)."""
+    path = Path(tempfile.mkdtemp(prefix="tm", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def make_daemon(short_dir: Path) -> Iterator[Callable[..., Daemon]]:
+    """Make real daemons, each with its own directory; all of them, and what they started, are gone afterwards."""
+    made: list[Daemon] = []
+
+    def make(config: str = "", **options: str) -> Daemon:
+        home = short_dir / f"d{len(made)}"
+        home.mkdir()
+        daemon = Daemon(home, config, **options)
+        made.append(daemon)
+        return daemon
+
+    yield make
+    for daemon in made:
+        daemon.destroy()
+
+
+@pytest.fixture
+def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon that has not been configured or started yet."""
+    return make_daemon()
+
+
+def _own_children() -> set[int]:
+    text = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+    return {int(pid) for pid in text.read_text().split()} if text.exists() else set()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Every test leaves as many children, descriptors and threads as it found."""
+    children, threads = _own_children(), threading.active_count()
+    descriptors = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+    yield
+    wait_until(lambda: _own_children() <= children, within_s=10)
+    wait_until(lambda: threading.active_count() <= threads)
+    if descriptors:
+        assert len(os.listdir("/proc/self/fd")) <= descriptors, os.listdir("/proc/self/fd")

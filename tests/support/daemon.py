@@ -1,0 +1,194 @@
+"""A real taskmasterd in a directory of its own, and the client that controls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.support.wait import wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = ROOT / "tests" / "integration" / "programs"
+
+
+def command_environment(home: Path) -> dict[str, str]:
+    """Return the variables that keep a daemon, root's too, inside `home`."""
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "TERM") if name in os.environ}
+    environment.update(
+        HOME=str(home),
+        PYTHONPATH=f"{ROOT}:{ROOT / 'common'}",
+        RUNTIME_DIRECTORY=str(home),
+        STATE_DIRECTORY=str(home),
+        LOGS_DIRECTORY=str(home / "log"),
+        TASKMASTER_SOCKET=str(home / "taskmaster.sock"),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    return environment
+
+
+class Daemon:
+    """One daemon; `config` is the text of its YAML file."""
+
+    def __init__(self, home: Path, config: str = "") -> None:
+        self.home = home
+        self.config = home / "taskmaster.yaml"
+        self.socket = home / "taskmaster.sock"
+        self.pidfile = home / "taskmasterd.pid"
+        if os.geteuid() != 0:
+            self.pidfile = home / "taskmasterd.pid"
+        self.environment = command_environment(home)
+        self.foreground: subprocess.Popen[str] | None = None
+        if config:
+            self.write(config)
+
+    def write(self, config: str) -> None:
+        """Replace the configuration as an editor does."""
+        draft = self.config.with_suffix(".new")
+        draft.write_text(config)
+        draft.replace(self.config)
+
+    # -- the daemon
+
+    def launch(self, *options: str, within_s: float = 20) -> subprocess.CompletedProcess[str]:
+        """Run `taskmasterd -c FILE OPTIONS` to its end, which is the launcher's when it daemonizes."""
+        return subprocess.run(
+            [sys.executable, "-m", "taskmasterd", "-c", str(self.config), *options],
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            timeout=within_s,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+
+    def start(self, *options: str) -> Daemon:
+        """Start it in the background; fails the test where it does not start."""
+        done = self.launch(*options)
+        assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
+        return self
+
+    def start_foreground(self, *options: str) -> Daemon:
+        """Start it with -n as a child of the test, and wait until the socket answers."""
+        self.foreground = subprocess.Popen(
+            [sys.executable, "-m", "taskmasterd", "-c", str(self.config), "-n", *options],
+            env=self.environment,
+            cwd=self.home,
+            stdout=subprocess.PIPE,
+            stderr=(self.home / "stderr").open("w"),
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+        wait_until(lambda: self.ctl("pid").returncode == 0, within_s=10)
+        return self
+
+    @property
+    def pid(self) -> int:
+        """The daemon's pid, from its pid file."""
+        return int(self.pidfile.read_text())
+
+    @property
+    def alive(self) -> bool:
+        """Whether the daemon of the pid file lives."""
+        try:
+            os.kill(self.pid, 0)
+        except (OSError, ValueError):
+            return False
+        return _state(self.pid) not in ("Z", "")
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the daemon."""
+        os.kill(self.pid, number)
+
+    def events(self) -> str:
+        """Return the event log."""
+        path = self.home / "log" / "taskmasterd.log"
+        return path.read_text() if path.exists() else ""
+
+    def log(self, name: str) -> bytes:
+        """Return what a program with default logs has written."""
+        path = self.home / "log" / f"{name}.log"
+        return path.read_bytes() if path.exists() else b""
+
+    # -- the client
+
+    def ctl(self, *words: str, within_s: float = 30, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run `taskmasterctl WORDS`."""
+        return subprocess.run(
+            [sys.executable, "-m", "taskmasterctl", *words],
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
+            timeout=within_s,
+            check=False,
+            input=stdin if stdin is not None else "",
+        )
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return every process by its name, as `status --json` has it."""
+        done = self.ctl("status", "--json")
+        assert done.stdout, done.stderr
+        return {process["name"]: process for process in json.loads(done.stdout)["processes"]}
+
+    def state(self, name: str) -> str:
+        """Return the state of a process."""
+        return str(self.status()[name]["state"])
+
+    def wait_for(self, name: str, state: str, within_s: float = 10) -> dict[str, Any]:
+        """Wait until a process is in a state; returns it."""
+        wait_until(lambda: self.state(name) == state, within_s=within_s)
+        return self.status()[name]
+
+    # -- the end
+
+    def destroy(self) -> None:
+        """End the daemon and everything that carries its socket's name, by force."""
+        if self.pidfile.exists():
+            _kill_quietly(self.pidfile.read_text().strip())
+        if self.foreground:
+            self.foreground.kill()
+            self.foreground.communicate()
+        for pid in marked(self.socket):
+            _kill_quietly(str(pid))
+        wait_until(lambda: not marked(self.socket), within_s=10)
+
+
+def marked(socket: Path) -> list[int]:
+    """Return every live process that carries this socket's name in its environment and is a program's."""
+    needle = f"TASKMASTER_SOCKET={socket}".encode()
+    found = []
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if entry.isdecimal() and int(entry) != os.getpid():
+            try:
+                words = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if needle in words and any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words):
+                found.append(int(entry))
+    return [pid for pid in found if _state(pid) not in ("Z", "X", "")]
+
+
+def process_exists(pid: int) -> bool:
+    """Return whether a process lives; a zombie does not."""
+    return _state(pid) not in ("Z", "X", "")
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return ""
+
+
+def _kill_quietly(pid: str) -> None:
+    try:
+        os.kill(int(pid), signal.SIGKILL)
+    except (OSError, ValueError):
+        return
