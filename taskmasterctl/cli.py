@@ -7,6 +7,7 @@ exit code; the client has its own only for what happens without a daemon: usage 
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 
@@ -22,7 +23,7 @@ from taskmasterctl.client import (
     TimedOutError,
     UnreachableError,
     connect,
-    request_words,
+    wire_line,
 )
 from taskmasterctl.options import Options, client_help, quoted, split_options, unreachable_exit
 from taskmasterctl.render import Look, clean, short_seconds
@@ -119,10 +120,11 @@ def run_command(options: Options, words: Sequence[str]) -> int:
         if request.has("list"):
             write(((OUT, _signal_list()),))
             return 0
+        line = wire_line(request)
     except RequestError as error:
         return _refuse(error, options)
     reply = reply_for(request, look_of(options, request), as_json=options.json)
-    return Conversation(options, request, reply).run()
+    return Conversation(options, request, line, reply).run()
 
 
 def _refuse(error: RequestError, options: Options) -> int:
@@ -164,9 +166,10 @@ def _terminal_width() -> int:
 class Conversation:
     """One request: finds the daemon, shows what it answers, and says what came between."""
 
-    def __init__(self, options: Options, request: Request, reply: Reply) -> None:
+    def __init__(self, options: Options, request: Request, line: bytes, reply: Reply) -> None:
         self._options = options
         self._request = request
+        self._line = line
         self._reply = reply
         self._connection: Connection | None = None
         self._origin = ""
@@ -202,13 +205,12 @@ class Conversation:
         """Raise what `connect` and `Connection.ask` raise, and ConfigError."""
         timeout, request = self._options.timeout, self._request
         deadline = None if timeout is None else time.monotonic() + timeout
-        words = request_words(request)
         if request.verb == "version":
             self._show({"type": "client", "version": __version__, "protocol": PROTOCOL_VERSION})
         paths, self._origin = sockets(self._options)
         self._connection = connect(paths, deadline)
         code = FAILED
-        for message in self._connection.ask(words, endless=request.has("follow")):
+        for message in self._connection.ask(self._line, endless=request.has("follow")):
             self._show(message)
             code = message.get("exit", FAILED)
         if request.verb == "shutdown" and not request.has("no_wait"):
@@ -225,7 +227,8 @@ class Conversation:
     def _unreachable(self, error: UnreachableError) -> int:
         from taskmasterctl.diagnose import unreachable  # noqa: PLC0415 - only when something is wrong
 
-        found = unreachable(error.attempts, self._origin, self._options.command)
+        config = quoted(self._options.config) if self._options.config else ""
+        found = unreachable(error.attempts, self._origin, config)
         if found.denied:
             return self._end("permission", found.message, found.hints, DENIED)
         return self._end("unreachable", found.message, found.hints, unreachable_exit(self._request.verb))
@@ -272,19 +275,24 @@ def _socket_of(path: str) -> str | None:
     """Return the socket that a configuration names. YAML is loaded here and nowhere else in the client."""
     from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - 20 ms that only -c costs
 
-    return daemon_section(path, _read(path), os.environ, os.getcwd()).socket
+    return daemon_section(path, _read(path), os.environ, "/" if os.path.isabs(path) else os.getcwd()).socket
 
 
 def _read(path: str) -> bytes:
     """Return a regular file's content. Raises ConfigError; a FIFO would keep us waiting."""
+    text = None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            text = file.read(MAX_CONFIG + 1)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                with open(descriptor, "rb", closefd=False) as file:
+                    text = file.read(MAX_CONFIG + 1)
+        finally:
+            os.close(descriptor)
     except OSError as error:
         raise ConfigError((f"{path}: error: cannot read it: {(error.strerror or str(error)).lower()}",)) from None
     if text is None or len(text) > MAX_CONFIG:
-        raise ConfigError((f"{path}: error: it is no ordinary file of at most 16 MiB",))
+        raise ConfigError((f"{path}: error: it is not a regular file of at most 16 MiB",))
     return text
 
 

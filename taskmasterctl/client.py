@@ -10,8 +10,8 @@ import os
 import sys
 import time
 
-from taskmaster_common.commands import COMMANDS, DAEMON_SIDE
-from taskmaster_common.errors import ProtocolError, TaskmasterError
+from taskmaster_common.commands import COMMANDS, DAEMON_SIDE, USAGE
+from taskmaster_common.errors import ProtocolError, RequestError, TaskmasterError
 from taskmaster_common.places import MAX_SOCKET_PATH
 from taskmaster_common.protocol import (
     FROZEN_AFTER_S,
@@ -132,8 +132,8 @@ class Connection:
                 f"this client {PROTOCOL_VERSION}"
             )
 
-    def ask(self, words: tuple[str, ...], *, endless: bool = False) -> Iterator[dict[str, Any]]:
-        """Send a request and yield its replies, `end` last; the `ack` is not shown.
+    def ask(self, line: bytes, *, endless: bool = False) -> Iterator[dict[str, Any]]:
+        """Send the line of a request and yield its replies, `end` last; the `ack` is not shown.
 
         An `endless` request (a follower's) may be silent for ever once it was acknowledged.
         Raises FrozenError, TimedOutError, LostError, ProtocolError.
@@ -141,7 +141,7 @@ class Connection:
         if self._refusal is not None:
             yield self._refusal
             return
-        self._send(request_line(words))
+        self._send(line)
         silence: float | None = FROZEN_AFTER_S
         while True:
             message = self._message(silence)
@@ -219,6 +219,14 @@ class Connection:
         except (AttributeError, OSError):
             return 0
         return int.from_bytes(credentials[:4], sys.byteorder)
+
+
+def wire_line(request: Request) -> bytes:
+    """Return the line of the request. Raises RequestError "usage" where a word cannot travel."""
+    try:
+        return request_line(request_words(request))
+    except ProtocolError as error:
+        raise RequestError("usage", str(error), USAGE) from None
 
 
 def request_words(request: Request) -> tuple[str, ...]:

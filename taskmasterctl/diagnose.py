@@ -30,10 +30,11 @@ class Diagnosis(Record):
     denied: bool = False
 
 
-def unreachable(attempts: Sequence[tuple[str, int]], origin: str, command: str = "taskmasterctl") -> Diagnosis:
+def unreachable(attempts: Sequence[tuple[str, int]], origin: str, config: str = "") -> Diagnosis:
     """Return why none of these (path, errno) could be connected to; the one that tells most is explained.
 
-    `origin` says where the paths come from. `command` is how the client is called.
+    `origin` says where the paths come from, "" where that goes without saying. `config` is the configuration that
+    was named, as a shell wants it, "" where none was.
     """
     found = [(_kind(path, number), path, number) for path, number in attempts]
     kind, path, number = min(found, key=lambda each: _TELLING.index(each[0]))
@@ -41,7 +42,8 @@ def unreachable(attempts: Sequence[tuple[str, int]], origin: str, command: str =
     tried = f" (also tried {', '.join(others)})" if others else ""
     reason, hints = _EXPLAIN[kind](path, number, tried)
     if kind != "denied":
-        hints = (*hints, f"Start it:  taskmasterd -c taskmaster.yaml       Other socket:  {command} -s PATH status")
+        start = f"taskmasterd -c {config or 'taskmaster.yaml'}"
+        hints = (*hints, f"Start it:  {start}       Other socket:  taskmasterctl -s PATH status")
     elif tried:
         hints = (*hints, f"Nobody answers at the other places{tried}.")
     source = (f"The path comes from {origin}.",) if origin else ()
@@ -119,7 +121,8 @@ def _denied(path: str, _number: int, _tried: str) -> tuple[str, tuple[str, ...]]
     needed = stat.S_IWGRP if where == path else stat.S_IXGRP
     if status.st_mode & needed and status.st_gid not in mine and status.st_gid != 0:
         return "permission denied", (bits, you, f"Join the group, then log in again:  sudo usermod -aG {group} {user}")
-    how = f"Only root and {_user_name(status.st_uid)} may use it."
+    owner = f" and {_user_name(status.st_uid)}" if status.st_uid else ""
+    how = f"Only root{owner} may use it."
     if where == path:
         how += " To let a group: socket_mode: 0660 and socket_group: NAME in the configuration."
     return "permission denied", (bits, you, how)

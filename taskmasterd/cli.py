@@ -47,9 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     foreground = options.nodaemon or os.getpid() == 1 or bool(os.environ.get("NOTIFY_SOCKET"))
     checking = options.check or options.print_config
     pid1 = os.getpid() == 1
-    outcome = load(
-        path, environment=os.environ, daemonized=not foreground, pid1=pid1, lenient_users=not checking
-    )
+    outcome = load(path, environment=os.environ, daemonized=not foreground, pid1=pid1, lenient_users=not checking)
     for warning in outcome.warnings:
         print(warning, file=sys.stderr)
     if outcome.config is None:

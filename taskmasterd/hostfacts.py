@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import errno
 import glob
-import grp
 import os
-import pwd
-import signal
 import stat
 
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import MAX_FILE, File, Surroundings, User
+from taskmasterd.system.signals import signal_numbers
+from taskmasterd.system.users import account, group_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+MAX_ID = 2**32 - 2
+"""The largest uid and gid; the next one means \"no change\" to chown(2)."""
 
 _SHORTAGE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class HostShortage(Exception):  # noqa: N818 - named after what it says
     """A file could not be read because the host is short of something; says nothing about the configuration."""
-
-
-def signal_numbers() -> dict[str, int]:
-    """Return this system's signals by name without SIG, the usual name of a number first."""
-    return {name.removeprefix("SIG"): number.value for name, number in signal.Signals.__members__.items()}
 
 
 def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool, lenient_users: bool) -> Surroundings:
@@ -64,23 +61,30 @@ def read(path: str) -> File:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in _SHORTAGE:
-            raise HostShortage(os.strerror(error.errno)) from None
+            raise HostShortage(f"the system refuses to open {path}: {os.strerror(error.errno).lower()}") from None
         raise
-    with open(fd, "rb", buffering=0) as file:
+    try:
         facts = os.fstat(fd)
         if stat.S_ISDIR(facts.st_mode):
             raise IsADirectoryError(errno.EISDIR, "it is a directory")
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
-        pieces: list[bytes] = []
-        held = 0
-        while piece := file.read(MAX_FILE + 1 - held):
-            pieces.append(piece)
-            held += len(piece)
-            if held > MAX_FILE:
-                raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE >> 20} MiB")
+        content = _at_most(fd, MAX_FILE)
+    finally:
+        os.close(fd)
     mode = stat.S_IMODE(facts.st_mode)
-    return File(b"".join(pieces), mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns, facts.st_size)
+    return File(content, mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns, facts.st_size)
+
+
+def _at_most(fd: int, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    held = 0
+    while piece := os.read(fd, limit + 1 - held):
+        pieces.append(piece)
+        held += len(piece)
+        if held > limit:
+            raise OSError(errno.EFBIG, f"it is larger than {limit >> 20} MiB")
+    return b"".join(pieces)
 
 
 def expand(pattern: str) -> Sequence[str]:
@@ -98,22 +102,19 @@ class _Host:
     # -- accounts
 
     def user(self, wanted: str) -> User | None:
-        """Return the account of that name, or else of that uid."""
+        """Return the account of that name or uid."""
         if wanted not in self._users:
             self._users[wanted] = _user(wanted)
         return self._users[wanted]
 
     @staticmethod
     def group(wanted: str) -> int | None:
-        """Return the gid of the group of that name, or else of that gid."""
+        """Return the gid of that group."""
         try:
-            return grp.getgrnam(wanted).gr_gid
-        except KeyError:
-            pass
-        try:
-            return grp.getgrgid(int(wanted)).gr_gid
-        except (KeyError, ValueError, OverflowError):
+            gid = group_id(wanted)
+        except LookupError:
             return None
+        return gid if gid <= MAX_ID else None
 
     # -- permissions
 
@@ -167,15 +168,14 @@ class _Host:
 
 
 def _user(wanted: str) -> User | None:
+    """Return the account as the spawner will find it, or None."""
     try:
-        entry = pwd.getpwnam(wanted)
-    except KeyError:
-        try:
-            entry = pwd.getpwuid(int(wanted))
-        except (KeyError, ValueError, OverflowError):
-            return None
-    groups = tuple(os.getgrouplist(entry.pw_name, entry.pw_gid))
-    return User(entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir, entry.pw_shell, groups)
+        found = account(wanted, None)
+    except LookupError:
+        return None
+    if found.uid > MAX_ID:
+        return None
+    return User(found.uid, found.gid, found.name, found.home, found.shell, found.groups)
 
 
 def _uid(user: User | None) -> int:

@@ -7,7 +7,6 @@ the child: whoever reaps all children reaps it too. What the decoder asks of the
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import resource
@@ -36,8 +35,6 @@ MAX_RESULT = 32 * 1024 * 1024
 CHUNK = 64 * 1024
 CHUNKS_A_TURN = 4
 RESULT_FD = 3
-SHORTAGE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
-"""The daemon's own shortage: says nothing about the file."""
 
 
 class Outcome(Record):
@@ -79,7 +76,7 @@ class Loading:
         try:
             self._fork(environment, options)
         except OSError as error:
-            self._outcome = Outcome(shortage=f"cannot read the configuration: {_reason(error)}")
+            self._outcome = Outcome(shortage=f"the system refuses another process: {_reason(error)}")
 
     def _fork(self, environment: Mapping[str, str], options: Mapping[str, bool]) -> None:
         """Start the child. Raises OSError where there is no descriptor or process left."""
@@ -221,8 +218,7 @@ def _leave_the_daemon(fd: int, deadline_s: float) -> None:
 
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) not in (signal.SIG_DFL, None):
-            signal.signal(number, signal.SIG_DFL)
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.dup2(fd, RESULT_FD)
     os.closerange(RESULT_FD + 1, _highest_fd() + 1)
@@ -244,7 +240,7 @@ def _highest_fd() -> int:
 def _result(path: str, environment: Mapping[str, str], options: Mapping[str, bool]) -> list[bytes]:
     """Return the lines for the parent."""
     from taskmaster_common.schema import decode  # noqa: PLC0415 - yaml must never be resident
-    from taskmasterd.hostfacts import HostShortage, surroundings  # noqa: PLC0415 - nor pwd, grp and glob
+    from taskmasterd.hostfacts import HostShortage, surroundings  # noqa: PLC0415 - nor glob
 
     host: Surroundings = surroundings(environment, **options)
     try:
@@ -252,7 +248,7 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
     except ConfigError as error:
         return [_end(problems=list(error.problems))]
     except HostShortage as error:
-        return [_end(shortage=f"cannot read the configuration: {error}")]
+        return [_end(shortage=str(error))]
     config = loaded.config
     lines: list[bytes] = []
     size = 0

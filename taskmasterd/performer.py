@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.table import Entry
     from taskmasterd.preparation import Surroundings
-    from taskmasterd.system.logsink import Sinks
+    from taskmasterd.system.logsink import Sinks, Watcher
     from taskmasterd.system.reactor import Reactor
     from taskmasterd.system.users import Account
 
@@ -288,13 +288,13 @@ class Performer:
         stdout, stderr = targets(entry.present, entry.index, self._around.log_dir)
         return stderr if stream == "stderr" else stdout
 
-    def watch_log(self, path: str, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever the file at `path` grows, from now on and over restarts of its writers."""
-        self._sinks.watch(path, changed)
+    def watch_log(self, path: str, watcher: Watcher) -> None:
+        """Tell `watcher` whenever the file at `path` grows, from now on and over restarts of its writers."""
+        self._sinks.watch(path, watcher)
 
-    def unwatch_log(self, path: str, changed: Callable[[], None]) -> None:
+    def unwatch_log(self, path: str, watcher: Watcher) -> None:
         """Undo `watch_log`."""
-        self._sinks.unwatch(path, changed)
+        self._sinks.unwatch(path, watcher)
 
     def last_words(self, entry: Entry) -> list[str]:
         """Return the last lines that the slot's last copy wrote to stderr, none where it wrote nothing."""

@@ -35,10 +35,11 @@ def show_logs(connection: Connection, performer: Performer, sources: Sequence[So
     readable: dict[str, Source] = {}
     for source in sources:
         readable.setdefault(source[2], source)
-    past, followers, refused = _open(tuple(readable.values()), count, follow=request.has("follow"))
+    poke = connection.poke if request.has("follow") else None
+    past, followers, refused = _open(tuple(readable.values()), count, poke)
     if refused and not past:
         raise RequestError("failed", refused[0], 1)
-    connection.on_close = _watch(connection, performer, followers)
+    connection.on_close = _watch(performer, followers)
 
     def replies() -> Iterator[dict[str, Any] | None]:
         for text in refused:
@@ -53,24 +54,21 @@ def show_logs(connection: Connection, performer: Performer, sources: Sequence[So
     connection.pull(replies())
 
 
-def _watch(
-    connection: Connection, performer: Performer, followers: list[tuple[Source, Follower]]
-) -> Callable[[], None]:
-    """Pull the connection's source whenever a followed file grows; returns how to undo it."""
-    poke = connection.poke
-    for source, _ in followers:
-        performer.watch_log(source[2], poke)
+def _watch(performer: Performer, followers: list[tuple[Source, Follower]]) -> Callable[[], None]:
+    """Have the followers told whenever their files grow; returns how to undo it."""
+    for source, follower in followers:
+        performer.watch_log(source[2], follower)
 
     def close() -> None:
         for source, follower in followers:
-            performer.unwatch_log(source[2], poke)
+            performer.unwatch_log(source[2], follower)
             follower.close()
 
     return close
 
 
 def _open(
-    sources: Sequence[Source], count: int, *, follow: bool
+    sources: Sequence[Source], count: int, on_grown: Callable[[], None] | None
 ) -> tuple[list[tuple[Source, bytes]], list[tuple[Source, Follower]], list[str]]:
     """Return what was written, who goes on reading from exactly there, and why others cannot be read."""
     past: list[tuple[Source, bytes]] = []
@@ -83,7 +81,7 @@ def _open(
             refused.append(f"{name}: {stream} is {where}, there is no file to read")
             continue
         try:
-            follower = Follower(path) if follow else None
+            follower = Follower(path, on_grown) if on_grown else None
             past.append((source, last_lines(path, count, MOST_BYTES)))
         except SystemFailure as failure:
             refused.append(f"{name}: {failure}")

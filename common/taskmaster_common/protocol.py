@@ -14,8 +14,9 @@ Request. One line: a verb with its flags and arguments, separated by blanks, as 
 (`restart web --no-wait`). The verbs and flags are those of `commands`; flags of the client's side are refused. An
 empty line is ignored. At most 65 536 bytes with the LF.
 
-Reply. JSON objects, one a line, each with a `type`. The first is `ack`, sent at once; the last is `end`. Requests on one
-connection are answered in their order. A client ignores types and fields that it does not know.
+Reply. JSON objects, one a line, each with a `type`. The first is `ack`, sent at once (not for a line that is no request);
+the last is `end`. Requests on one connection are answered in their order. A client ignores types and fields that it does
+not know.
 
     type       fields                                                       verbs
     ack        verb                                                         all
@@ -25,11 +26,12 @@ connection are answered in their order. A client ignores types and fields that i
     program    name, settings: {key: text}, processes: list of PROCESS,     show
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
-    progress   name, text                                                   start, stop, restart, reload, shutdown
-    result     name ok outcome state pid seconds reason stderr log          start, stop, restart, signal, reload
-    plan       programs: list of PLAN, daemon_keys: list, changes           reload
+    progress   name, text, heartbeat (true where nothing has happened)      start, stop, restart, reload, shutdown
+    result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, reload
+    plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
+               changes, dry_run
     problem    text                                                         reload
-    warning    text                                                         reload, restart
+    warning    text                                                         reload, restart, logs
     output     name stream text                                             logs
     missed     name stream bytes                                            logs
     text       text                                                         help
@@ -38,15 +40,16 @@ connection are answered in their order. A client ignores types and fields that i
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
                exit: {code or signal or failure, core, after_s, expected} or null
     PLAN       name change (kept updated scaled restarted added removed) keys why
-               start stop restart: lists of process names
+               create start stop restart: lists of process names
 
-Times are seconds. `seconds` of a result is how long the operation took; `reason` says why it was not `ok`; `stderr`
-holds the last lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted
-skipped signalled failed overtaken stuck requested. `wanted` is false in BACKOFF, FATAL and after an unexpected exit.
-While a client waits, something is sent at least every 2 s: after 5 s of silence the daemon is frozen.
+Times are seconds. `seconds` of a result is how long the operation took; `killed`: SIGKILL was needed; `reason` says why it
+was not `ok`; `stderr` is the list of the last lines of a failed start; `outcome` is one of started already-started stopped
+already-stopped restarted skipped signalled failed overtaken stuck removed requested. `wanted` is false in BACKOFF, FATAL
+and after an unexpected exit. While a client waits, something is sent at least every 2 s: after 5 s of silence the daemon
+is frozen. A client that follows a log does not wait: silence means that nothing is written.
 
-Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape), written \\udcXX, so that output of
-programs survives unchanged. Replies are pure ASCII.
+Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape, U+DC80 to U+DCFF), so that output
+of programs survives unchanged. Replies are pure ASCII.
 
 Errors. `code` is one of: usage unknown-verb (exit 2), permission (4), unknown-name (4 or 5), unknown-signal (2),
 stopping (1: the daemon is being shut down), config (6), failed (1), too-long (2), busy (1: the operating system

@@ -59,6 +59,9 @@ KILL_GRACE_S = 2.0
 KILL_REPEAT_MAX_S = 30.0
 STUCK_AFTER_KILLS = 2
 JITTER = 0.1
+MOST_DOUBLINGS = 64
+SHORTAGE_PAUSE_S = 0.1
+"""The least first pause after a refused fork: with `restart_delay` 0 the daemon would spin for as long as it lasts."""
 
 
 class Policy(Record):
@@ -83,8 +86,8 @@ def policy_of(program: ProgramConfig) -> Policy:
 class End(Record):
     """How a leader ended: `status` of wait(2), after how many seconds, and whether that is an expected exit.
 
-    `failure` is set where the program was never executed; `started` tells whether it had reached RUNNING;
-    `left` what it left behind.
+    `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is
+    what it left behind.
     """
 
     status: int
@@ -101,7 +104,7 @@ class Process(Record):
 
     `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
     restarts that `restart_burst` limits, `restarts` all automatic restarts since an operator's last start.
-    `killing` counts the KILLs of the present stop. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
+    `killing` counts the KILLs of the present or last stop. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
     that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon.
     """
 
@@ -207,7 +210,8 @@ def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case SpawnFailed():
             shortages = process.shortages + 1
             waiting = process.replace(shortages=shortages, reason=event.reason)
-            return _back_off(waiting, now + _delay(policy, shortages, process, now), now)
+            pause_s = max(_delay(policy, shortages, process, now), SHORTAGE_PAUSE_S)
+            return _back_off(waiting, now + pause_s, now)
         case Exited() if event.failure is not None and not event.left:
             tried = process.replace(spawned_at=now, shortages=0, reason="")
             return _enter(_failed_start(policy, _ended(policy, tried, event, now), now), now)
@@ -234,14 +238,13 @@ def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Ste
         case Stop():
             return process.replace(then=STOPPED, by=event.by), Action.NONE
         case Kill():
-            return _kill(process.replace(then=STOPPED, by=event.by), now)
+            going = process.replace(then=STOPPED, by=event.by)
+            return (going, Action.KILL) if process.killing else _kill(going, now)
         case Executed() if process.pid is not None and not process.executed:
             told = process.replace(executed=True)
-            return (
-                (told, Action.NONE)
-                if process.killing
-                else (told.replace(deadline=now + policy.stoptime), Action.TERMINATE)
-            )
+            if process.killing:
+                return told, Action.NONE
+            return told.replace(deadline=now + policy.stoptime), Action.TERMINATE
         case DeadlineReached():
             return _kill(process, now)
         case Exited() if process.pid is not None:
@@ -259,7 +262,7 @@ def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Ste
 
 
 def _fresh_start(process: Process, by: str, now: float) -> Step:
-    return _start(_with_new_budget(process, by), now)
+    return _start(_with_new_budget(process, by).replace(killing=0), now)
 
 
 def _with_new_budget(process: Process, by: str) -> Process:
@@ -278,7 +281,7 @@ def _running_now(process: Process, now: float) -> Step:
 
 
 def _stopped(process: Process, by: str, now: float) -> Step:
-    return _clean(process.replace(by=by), STOPPED, now), Action.NONE
+    return _clean(process.replace(by=by, killing=0), STOPPED, now), Action.NONE
 
 
 def _take_down(policy: Policy, process: Process, event: Stop | Restart | Kill, now: float) -> Step:
@@ -295,7 +298,7 @@ def _take_down(policy: Policy, process: Process, event: Stop | Restart | Kill, n
 
 
 def _kill(process: Process, now: float) -> Step:
-    pause_s = min(KILL_GRACE_S * 2**process.killing, KILL_REPEAT_MAX_S)
+    pause_s = min(KILL_GRACE_S * 2.0 ** min(process.killing, MOST_DOUBLINGS), KILL_REPEAT_MAX_S)
     return process.replace(killing=process.killing + 1, deadline=now + pause_s), Action.KILL
 
 
@@ -310,7 +313,7 @@ def _ended(policy: Policy, process: Process, event: Exited, now: float) -> Proce
         after_s=now - process.spawned_at,
         at=now,
         expected=process.state is RUNNING and exit_code(event.status) in policy.exitcodes,
-        started=process.state is RUNNING,
+        started=process.state is not STARTING,
         left=event.left,
     )
     return process.replace(pid=None, end=end)
@@ -368,15 +371,12 @@ def _back_off(process: Process, until: float, now: float) -> Step:
 
 def _clean(process: Process, state: ProcessState, now: float) -> Process:
     """Return the process in a state in which nothing of it is alive."""
-    return process.replace(
-        state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0, killing=0
-    )
+    return process.replace(state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0)
 
 
 def _delay(policy: Policy, attempt: int, process: Process, now: float) -> float:
     """Return the pause before the next try: doubling, capped, spread by a tenth so that mass failures drift apart."""
-    doublings = min(attempt - 1, 64)
-    delay = min(policy.restart_delay * 2.0**doublings, policy.restart_max_delay)
+    delay = min(policy.restart_delay * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), policy.restart_max_delay)
     seed = hash((process.spawned_at, now)) % 2001
     return delay * (1 - JITTER + JITTER * seed / 1000)
 

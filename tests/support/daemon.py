@@ -42,7 +42,7 @@ class Daemon:
         if os.geteuid() != 0:
             self.pidfile = home / "taskmasterd.pid"
         self.environment = command_environment(home)
-        self.foreground: subprocess.Popen[str] | None = None
+        self.foreground: subprocess.Popen[bytes] | None = None
         if config:
             self.write(config)
 
@@ -75,15 +75,15 @@ class Daemon:
 
     def start_foreground(self, *options: str) -> Daemon:
         """Start it with -n as a child of the test, and wait until the socket answers."""
-        self.foreground = subprocess.Popen(
-            [sys.executable, "-m", "taskmasterd", "-c", str(self.config), "-n", *options],
-            env=self.environment,
-            cwd=self.home,
-            stdout=subprocess.PIPE,
-            stderr=(self.home / "stderr").open("w"),
-            stdin=subprocess.DEVNULL,
-            text=True,
-        )
+        with (self.home / "stdout").open("w") as stdout, (self.home / "stderr").open("w") as stderr:
+            self.foreground = subprocess.Popen(
+                [sys.executable, "-m", "taskmasterd", "-c", str(self.config), "-n", *options],
+                env=self.environment,
+                cwd=self.home,
+                stdout=stdout,
+                stderr=stderr,
+                stdin=subprocess.DEVNULL,
+            )
         wait_until(lambda: self.ctl("pid").returncode == 0, within_s=10)
         return self
 
@@ -154,7 +154,7 @@ class Daemon:
             _kill_quietly(self.pidfile.read_text().strip())
         if self.foreground:
             self.foreground.kill()
-            self.foreground.communicate()
+            self.foreground.wait()
         for pid in marked(self.socket):
             _kill_quietly(str(pid))
         wait_until(lambda: not marked(self.socket), within_s=10)

@@ -110,8 +110,15 @@ def plain_number(value: float) -> str:
 
 def _escaped(text: str) -> str:
     """Return a text that is expanded when it is read again."""
-    text = text.replace("${", "$${").replace("$" + INSTANCE, "${TASKMASTER_DOLLAR:-$}" + INSTANCE)
-    return _quoted(text.replace(INSTANCE, "${TASKMASTER_INSTANCE}"))
+    *pieces, last = text.replace("${", "$${").split(INSTANCE)
+    return _quoted("".join(_before_instance(piece) for piece in pieces) + last)
+
+
+def _before_instance(piece: str) -> str:
+    """Return `piece` with the instance's number after it; a `$` right before `${` would escape that."""
+    bare = piece.rstrip("$")
+    dollars = piece[len(bare) :]
+    return bare + (f"${{TASKMASTER_DOLLAR:-{dollars}}}" if dollars else "") + "${TASKMASTER_INSTANCE}"
 
 
 def _quoted(text: str) -> str:

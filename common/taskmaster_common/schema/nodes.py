@@ -240,13 +240,11 @@ class _Composer:
             if merged.kind not in (MAPPING, BROKEN):
                 self._error(merged, f"<< takes a mapping or a list of mappings, not {merged.kind}")
 
-    def _merge(self, frame: _Frame, merged: Node) -> None:
+    @staticmethod
+    def _merge(frame: _Frame, merged: Node) -> None:
         """Add the merged entries that the mapping does not have itself; earlier ones win, as YAML's merge key says."""
-        self._spend(len(merged.entries), _mark_of(merged))
-        entries = frame.node.entries
         for name, entry in merged.entries.items():
-            entries.setdefault(name, entry)
-        frame.weight += 2 * len(merged.entries)
+            frame.node.entries.setdefault(name, entry)
 
     # -- problems
 
@@ -263,17 +261,15 @@ class _Composer:
         raise _GivenUp
 
 
-def _mark_of(node: Node) -> yaml.Mark:
-    return yaml.Mark("", 0, node.line, node.column, None, 0)
-
-
 def _syntax_error(source: Source, report: Report, error: yaml.MarkedYAMLError) -> None:
-    """Report the parser's own error, at the opening quote or bracket where it only noticed at the end of the file."""
-    problem, mark = error.problem or "", error.problem_mark
-    if error.context_mark is not None and ("end of stream" in problem or mark is None):
-        mark = error.context_mark
+    """Report the parser's own error, at the opening quote or bracket where it only noticed after the last line."""
+    reason, mark, context = error.problem or "no reason", error.problem_mark, error.context_mark
+    if mark is None or (context is not None and not source.line(mark.line).strip()):
+        mark = context
     line, column = (mark.line, mark.column) if mark is not None else (0, 0)
-    reason = f"{problem} ({error.context})" if error.context else problem
+    if error.context:
+        begins = f", which begins on line {context.line + 1}" if context is not None and context.line != line else ""
+        reason = f"{reason} ({error.context}{begins})"
     report.error(Position(source, line, column), "", f"not YAML: {reason}{_quoting_hint(source, line)}")
 
 

@@ -66,7 +66,7 @@ class Report:
 
     def file_error(self, shown: str, reason: str, order: int = 0) -> None:
         """Add a problem of a whole file."""
-        self._problems.setdefault((order, -1, -1, reason), f"{shown}: error: {reason}")
+        self._problems.setdefault((order, -1, -1, reason), visible(f"{shown}: error: {reason}"))
 
     def warn(self, at: Position, place: str, reason: str) -> None:
         """Add a warning; beyond a thousand the rest is dropped."""
@@ -76,7 +76,7 @@ class Report:
 
     def warn_file(self, shown: str, reason: str, order: int = 0) -> None:
         """Add a warning about a whole file."""
-        self._warnings.setdefault((order, -1, -1, reason), f"{shown}: warning: {reason}")
+        self._warnings.setdefault((order, -1, -1, reason), visible(f"{shown}: warning: {reason}"))
 
     def problems(self) -> tuple[str, ...]:
         """Return the problems in the order of the files."""
@@ -97,7 +97,8 @@ def _key(at: Position, reason: str) -> tuple[int, int, int, str]:
 
 
 def _heading(at: Position, severity: str, place: str, reason: str) -> str:
-    return f"{at.source.shown}:{at.line + 1}:{at.column + 1}: {severity}: " + (f"{place}: " if place else "") + reason
+    where = f"{at.source.shown}:{at.line + 1}:{at.column + 1}"
+    return visible(f"{where}: {severity}: " + (f"{place}: " if place else "") + reason)
 
 
 def _excerpt(at: Position, *, with_file: bool = False) -> list[str]:
@@ -121,6 +122,6 @@ def visible(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a value for a message: in double quotes, visible, at most some sixty characters."""
+    """Return a value for a message: in double quotes, at most some sixty characters."""
     text = text.replace("\0", "${TASKMASTER_INSTANCE}")
-    return f'"{visible(text[:MAX_SHOWN_VALUE])}{"..." if len(text) > MAX_SHOWN_VALUE else ""}"'
+    return f'"{text[:MAX_SHOWN_VALUE]}{"..." if len(text) > MAX_SHOWN_VALUE else ""}"'

@@ -78,7 +78,7 @@ def _section_alone(source: Source) -> Source | None:
     else:
         return None
     lines = [source.line(number)]
-    while (following := source.line(number + len(lines)))[:1] in (" ", "\t", "#") or (
+    while (following := source.line(number + len(lines)))[:1] in (" ", "#") or (
         not following and number + len(lines) <= source.text.count("\n")
     ):
         lines.append(following)

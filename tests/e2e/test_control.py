@@ -1,0 +1,206 @@
+"""The socket: by hand, with garbage, by many, by those who never read."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.daemon import PROGRAMS, Daemon
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.slow
+
+
+@contextmanager
+def _connected(daemon: Daemon) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(10)
+        channel.connect(str(daemon.socket))
+        yield channel
+
+
+def _replies(channel: socket.socket) -> Iterator[dict[str, Any]]:
+    with channel.makefile("rb") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _until_end(replies: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
+    got = []
+    for message in replies:
+        got.append(message)
+        if message["type"] == "end":
+            break
+    return got
+
+
+@pytest.fixture
+def running(daemon: Daemon) -> Daemon:
+    daemon.write(
+        "programs: {web: {cmd: sleep 300, starttime: 0, numprocs: 2}, off: {cmd: sleep 300, autostart: false}}"
+    )
+    return daemon.start()
+
+
+def test_it_can_be_used_by_hand_and_answers_in_order(running: Daemon) -> None:
+    with _connected(running) as channel:
+        replies = _replies(channel)
+        hello = next(replies)
+        assert (hello["type"], hello["name"], hello["protocol"], hello["pid"]) == (
+            "hello",
+            "taskmasterd",
+            1,
+            running.pid,
+        )
+        channel.sendall(b"status web\r\n\npid\nfrobnicate\nstop web:1 off\n")
+        kinds = [[message["type"] for message in _until_end(replies)] for _ in range(3)]
+        assert kinds == [["ack", "daemon", "processes", "end"], ["ack", "daemon", "end"], ["end"]]
+        stop = _until_end(replies)
+        assert [(m["name"], m["outcome"]) for m in stop if m["type"] == "result"] == [
+            ("off", "already-stopped"),
+            ("web:1", "stopped"),
+        ]
+        assert stop[-1] == {"type": "end", "exit": 0}
+
+
+def test_half_lines_are_put_together_and_several_lines_at_once_are_cut(running: Daemon) -> None:
+    with _connected(running) as channel:
+        replies = _replies(channel)
+        next(replies)
+        for byte in b"version\n":
+            channel.sendall(bytes([byte]))
+        assert [message["type"] for message in _until_end(replies)] == ["ack", "daemon", "end"]
+
+
+def test_a_line_that_is_too_long_is_an_error_and_the_end(running: Daemon) -> None:
+    with _connected(running) as channel:
+        replies = _replies(channel)
+        next(replies)
+        try:
+            for _ in range(160):
+                channel.sendall(b"x" * 65_536)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        try:
+            last = list(replies)
+        except ConnectionResetError:
+            last = []
+        assert not last or last[-1]["error"]["code"] == "too-long"
+    assert running.ctl("status").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"\x00\xff\xfe\n", b"status \xff\n", b'{"verb": "stop"}\n', b"stop;status\n", b"-- --\n"]
+)
+def test_garbage_is_answered_with_an_error_and_harms_nothing(running: Daemon, garbage: bytes) -> None:
+    before = running.status()["web:0"]["pid"]
+    with _connected(running) as channel:
+        replies = _replies(channel)
+        next(replies)
+        channel.sendall(garbage)
+        assert "error" in _until_end(replies)[-1]
+        channel.sendall(b"pid\n")
+        assert _until_end(replies)[-1]["exit"] == 0
+    assert running.status()["web:0"]["pid"] == before
+
+
+def test_a_client_that_goes_away_does_not_undo_its_command(running: Daemon) -> None:
+    with _connected(running) as channel:
+        channel.sendall(b"start off\n")
+        channel.recv(10)
+    running.wait_for("off", "RUNNING")
+
+
+def test_five_hundred_connections_are_served_and_one_more_too(running: Daemon) -> None:
+    channels = [socket.socket(socket.AF_UNIX) for _ in range(500)]
+    try:
+        for channel in channels:
+            channel.connect(str(running.socket))
+        for channel in channels[::50]:
+            channel.settimeout(5)
+            assert channel.recv(1000).startswith(b'{"type":"hello"')
+        assert running.ctl("status", "web:0").returncode == 0
+    finally:
+        for channel in channels:
+            channel.close()
+    wait_until(lambda: len(os.listdir(f"/proc/{running.pid}/fd")) < 50)
+
+
+def test_a_follower_that_never_reads_costs_no_memory_and_nobody_else(daemon: Daemon) -> None:
+    daemon.write(
+        f"programs: {{flood: {{cmd: {sys.executable} -S {PROGRAMS}/writes_lines.py 600000 linger, log_maxbytes: 1MB, autostart: false}}}}"
+    )
+    daemon.start()
+    with _connected(daemon) as channel:
+        channel.sendall(b"logs -f flood\n")
+        daemon.ctl("start", "flood")
+        wait_until(lambda: daemon.log("flood").endswith(b"x\n") and b"000000599999" in daemon.log("flood"), within_s=20)
+        assert daemon.ctl("status").returncode == 0
+        assert _rss_mb(daemon.pid) < 40
+
+
+def test_a_slow_follower_is_told_what_it_missed(daemon: Daemon) -> None:
+    daemon.write(
+        f"programs: {{flood: {{cmd: {sys.executable} -S {PROGRAMS}/writes_lines.py 300000 linger, log_maxbytes: 1MB, log_backups: 1, autostart: false}}}}"
+    )
+    daemon.start()
+    with _connected(daemon) as channel:
+        channel.sendall(b"logs -f -n 0 flood\n")
+        replies = _replies(channel)
+        assert next(replies)["type"] == "hello"
+        assert next(replies)["type"] == "ack"
+        daemon.ctl("start", "flood")
+        wait_until(lambda: b"000000299999" in daemon.log("flood"), within_s=20)
+        seen = missed = 0
+        for message in replies:
+            seen += len(message.get("text", ""))
+            missed += message.get("bytes", 0)
+            if "000000299999" in message.get("text", ""):
+                break
+        assert missed > 0
+        assert seen + missed == 300_000 * 100
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_another_user_is_refused_by_the_kernels_credentials(running: Daemon) -> None:
+    os.chmod(running.home.parent, 0o755)
+    os.chmod(running.home, 0o755)
+    os.chmod(running.socket, 0o666)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setuid(65_534)
+            with socket.socket(socket.AF_UNIX) as channel:
+                channel.connect(str(running.socket))
+                said = channel.recv(65_536)
+                os._exit(0 if b'"code":"permission"' in said and b"hello" not in said else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert "client refused: uid 65534" in running.events()
+
+
+def test_the_socket_is_private_from_the_first_moment_whatever_the_umask(daemon: Daemon) -> None:
+    daemon.write("programs: {}")
+    mask = os.umask(0)
+    try:
+        daemon.start()
+    finally:
+        os.umask(mask)
+    assert os.stat(daemon.socket).st_mode & 0o777 == 0o600
+    for path in daemon.home.rglob("*"):
+        if path.name != "taskmaster.yaml":
+            assert path.stat().st_mode & 0o022 == 0, path
+
+
+def _rss_mb(pid: int) -> float:
+    with open(f"/proc/{pid}/statm") as statm:
+        return int(statm.read().split()[1]) * 4096 / 1e6

@@ -1,0 +1,271 @@
+"""The daemon as a process: launch, locks, what its children inherit, what it holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import PROGRAMS, Daemon, command_environment, marked, process_exists
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.slow
+PY = sys.executable
+SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
+ALLOWED = Path(__file__).with_name("resident_modules.txt")
+
+
+def test_the_launcher_returns_when_the_socket_answers_and_the_daemon_is_detached(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    done = daemon.launch()
+    assert done.returncode == 0, done.stderr
+    assert str(daemon.config) in done.stdout
+    assert str(daemon.socket) in done.stdout
+    assert daemon.ctl("pid").stdout.strip() == str(daemon.pid)
+    assert os.getsid(daemon.pid) not in (os.getsid(0), daemon.pid)
+    assert os.readlink(f"/proc/{daemon.pid}/cwd") == "/"
+    for fd in (0, 1, 2):
+        assert os.readlink(f"/proc/{daemon.pid}/fd/{fd}") == "/dev/null"
+    assert Path(f"/proc/{daemon.pid}/comm").read_text() == "taskmasterd\n"
+    assert os.listdir(f"/proc/{daemon.pid}/task") == [str(daemon.pid)], "the daemon has one thread: fork is safe"
+
+
+def test_a_child_inherits_three_descriptors_and_nothing_else(daemon: Daemon) -> None:
+    daemon.write(
+        f"{{taskmasterd: {{umask: '027'}}, programs: {{p: {{cmd: [{PY}, {PROGRAMS}/dumps_itself.py, stay], starttime: 0, "
+        "umask: 077, workingdir: /tmp, env: {ANSWER: 42, PATH: null, E: ''}}, q: {cmd: ["
+        + f"{PY}, {PROGRAMS}/dumps_itself.py, stay]}}}}}}"
+    )
+    environment = dict(daemon.environment, NOTIFY_SOCKET="", SECRET="x")
+    blocked = {signal.SIGTERM, signal.SIGUSR1}
+    signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    hangup = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        done = subprocess.run(
+            [PY, "-m", "taskmasterd", "-c", str(daemon.config)],
+            env=environment, cwd=daemon.home, capture_output=True, text=True, check=False, restore_signals=False,
+        )  # fmt: skip
+    finally:
+        signal.signal(signal.SIGHUP, hangup)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, blocked)
+    assert done.returncode == 0, done.stderr
+    wait_until(lambda: daemon.log("p").endswith(b"}\n") and daemon.log("q").endswith(b"}\n"))
+    p, q = json.loads(daemon.log("p")), json.loads(daemon.log("q"))
+    assert set(p["fds"]) <= {"0", "1", "2", "3"}  # 3 is the listing itself
+    assert p["fds"]["0"] == "/dev/null"
+    assert p["fds"]["1"] == p["fds"]["2"]
+    assert not p["fds"].get("3", "").startswith(("socket:", "pipe:", "anon"))
+    # the interpreter itself ignores SIGPIPE and SIGXFSZ; 32 and 33 are the C library's own
+    ignored = {number for number in range(1, 65) if int(p["ignored"], 16) >> number - 1 & 1}
+    assert ignored - {32, 33} == {signal.SIGPIPE, signal.SIGXFSZ}
+    assert int(p["blocked"], 16) == 0
+    assert p["pid"] == p["sid"] == p["pgid"]
+    assert p["umask"] == 0o077
+    assert p["cwd"] == "/tmp"
+    assert q["umask"] == 0o027
+    assert q["cwd"] == str(daemon.home)
+    assert p["env"]["ANSWER"] == "42"
+    assert p["env"]["E"] == ""
+    assert "PATH" not in p["env"]
+    assert p["env"]["SECRET"] == "x"
+    assert p["env"]["PYTHONUNBUFFERED"] == "1"
+    assert "NOTIFY_SOCKET" not in p["env"]
+    assert (p["env"]["TASKMASTER_PROGRAM"], p["env"]["TASKMASTER_INSTANCE"]) == ("p", "0")
+    assert p["env"]["TASKMASTER_SOCKET"] == str(daemon.socket)
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_user_sets_groups_gid_uid_and_the_variables_that_go_with_them(daemon: Daemon) -> None:
+    daemon.home.parent.chmod(0o755)
+    daemon.home.chmod(0o755)
+    daemon.write(
+        f"programs: {{n: {{cmd: [{PY}, -S, {PROGRAMS}/dumps_itself.py], user: nobody, starttime: 0, autorestart: never, startretries: 0}}, "
+        f"g: {{cmd: [/usr/bin/python3, -S, {PROGRAMS}/dumps_itself.py], user: daemon, group: nogroup, starttime: 0, autorestart: never, startretries: 0}}, "
+        "bad: {cmd: sleep 300, user: nobody, workingdir: /root, startretries: 0}}"
+    )
+    daemon.start()
+    assert "cannot enter workingdir /root: permission denied" in daemon.wait_for("bad", "FATAL")["detail"]
+    wait_until(lambda: daemon.state("n") in ("EXITED", "FATAL"))
+    if daemon.state("n") == "FATAL":
+        pytest.skip("the interpreter is out of nobody's reach: " + daemon.status()["n"]["detail"])
+    dump = json.loads(daemon.log("n"))
+    assert dump["uids"] == [65_534] * 3
+    assert dump["gids"] == [65_534] * 3
+    assert dump["groups"] == [65_534]
+    assert (dump["env"]["USER"], dump["env"]["LOGNAME"], dump["env"]["HOME"]) == ("nobody", "nobody", "/nonexistent")
+    assert (daemon.home / "log" / "n.log").stat().st_uid == 65_534
+
+
+def test_a_second_daemon_is_refused_by_name_and_touches_nothing(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    before = daemon.status()["p"]["pid"]
+    second = daemon.launch()
+    assert second.returncode == 1
+    assert f"another daemon (pid {daemon.pid})" in second.stderr
+    other = daemon.home / "other.yaml"
+    other.write_text(f"{{taskmasterd: {{pidfile: {daemon.home}/other.pid}}, programs: {{}}}}")
+    third = subprocess.run(
+        [PY, "-m", "taskmasterd", "-c", str(other)],
+        env=daemon.environment, cwd=daemon.home, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert third.returncode == 1
+    assert f"another daemon (pid {daemon.pid}) answers on {daemon.socket}" in third.stderr
+    assert not (daemon.home / "other.pid").exists()
+    assert daemon.status()["p"]["pid"] == before
+
+
+def test_of_several_daemons_started_at_once_exactly_one_wins(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    racers = [
+        subprocess.Popen(
+            [PY, "-m", "taskmasterd", "-c", str(daemon.config)],
+            env=daemon.environment, cwd=daemon.home, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for _ in range(5)
+    ]  # fmt: skip
+    said = [racer.communicate(timeout=20)[1] for racer in racers]
+    assert sorted(racer.returncode for racer in racers) == [0, 1, 1, 1, 1], said
+    daemon.wait_for("p", "RUNNING")
+    assert len(marked(daemon.socket)) == 1
+
+
+def test_a_stale_socket_and_a_foreign_pid_in_the_pidfile_are_no_obstacle(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.pidfile.write_text("1\n")
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(daemon.socket))
+    daemon.start()
+    assert daemon.ctl("pid").stdout.strip() == str(daemon.pid)
+
+
+def test_shutdown_leaves_room_for_the_next_daemon_at_once(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    for _ in range(3):
+        assert daemon.ctl("shutdown").returncode == 0
+        assert not daemon.socket.exists()
+        assert not daemon.pidfile.exists()
+        daemon.start()
+
+
+def test_a_removed_socket_is_created_anew_on_a_signal_and_a_foreign_one_is_left_at_exit(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    daemon.socket.unlink()
+    daemon.signal(signal.SIGUSR1)
+    wait_until(daemon.socket.exists)
+    assert daemon.ctl("pid").returncode == 0
+    pid = daemon.pid
+    daemon.socket.unlink()
+    daemon.socket.write_text("mine")
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: not process_exists(pid))
+    assert daemon.socket.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("section", "exit_code", "says"),
+    [
+        ("socket: /nowhere/at/all/s", 4, "/nowhere/at/all/s"),
+        ("logfile: /tmp", 4, "/tmp"),
+        ("pidfile: /nowhere/at/all/p", 4, "/nowhere/at/all/p"),
+        ("log_dir: /nowhere/at/all", 4, "/nowhere/at/all"),
+    ],
+)
+def test_what_cannot_be_created_is_exit_4_with_the_path(
+    daemon: Daemon, section: str, exit_code: int, says: str
+) -> None:
+    daemon.write(f"{{taskmasterd: {{{section}}}, programs: {{p: {{cmd: sleep 300}}}}}}")
+    for options in ((), ("-n",)):
+        done = daemon.launch(*options)
+        assert done.returncode == exit_code, done.stderr
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+    assert marked(daemon.socket) == []
+    assert not daemon.pidfile.exists()
+
+
+def test_planted_links_are_not_followed(daemon: Daemon) -> None:
+    victim = daemon.home / "victim"
+    victim.write_text("precious")
+    daemon.pidfile.symlink_to(victim)
+    daemon.write("programs: {p: {cmd: echo x, stdout: planted, startretries: 0}}")
+    refused = daemon.launch()
+    assert refused.returncode == 4
+    assert "symbolic link" in refused.stderr
+    daemon.pidfile.unlink()
+    (daemon.home / "planted").symlink_to(victim)
+    daemon.start()
+    assert "cannot open log file" in daemon.wait_for("p", "FATAL")["detail"]
+    assert victim.read_text() == "precious"
+
+
+def test_usage_errors_are_exit_2(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    assert daemon.launch("--frobnicate").returncode == 2
+    assert daemon.launch("-t", "-T").returncode == 2
+    assert daemon.launch("-V").returncode == 0
+
+
+def test_the_check_counts_programs_and_processes_and_prints_the_effective_file(daemon: Daemon) -> None:
+    daemon.write("programs: {a: {cmd: sleep 1, numprocs: 3}, b: {cmd: sleep 2}}")
+    checked = daemon.launch("-t")
+    assert (checked.returncode, checked.stdout) == (0, "taskmaster.yaml: ok (2 programs, 4 processes)\n")
+    effective = daemon.launch("-T")
+    assert effective.returncode == 0
+    daemon.write(effective.stdout)
+    assert daemon.launch("-T").stdout == effective.stdout
+    assert not daemon.socket.exists()
+
+
+def test_the_event_log_has_time_with_milliseconds_and_zone_first(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    daemon.wait_for("p", "RUNNING")
+    lines = daemon.events().splitlines()
+    for line in lines:
+        time, level, _ = line.split(" ", 2)
+        assert len(time) == len("2026-11-23T20:35:00.123+00:00"), line
+        assert level in ("debug", "info", "warning", "error")
+    assert any(" p started (pid " in line for line in lines)
+    assert any(" p running (pid " in line for line in lines)
+
+
+def test_the_resident_daemon_imports_only_what_is_on_the_list(daemon: Daemon) -> None:
+    code = (
+        "import sys; sys.argv = ['x', '--resident', '0']; sys.path[:0] = {paths!r}\n"
+        "import taskmasterd.daemon\n"
+        "print(' '.join(sorted(name for name in sys.modules if not name.startswith(('taskmasterd', 'taskmaster_common')))))"
+    ).format(paths=daemon.environment["PYTHONPATH"].split(":"))
+    done = subprocess.run([PY, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+    extra = set(done.stdout.split()) - set(ALLOWED.read_text().split())
+    assert not extra, f"resident imports grew: {sorted(extra)}"
+
+
+def test_without_a_name_the_configuration_is_searched_and_root_never_takes_the_current_directory(
+    daemon: Daemon,
+) -> None:
+    daemon.write(SLEEPER)
+    environment = command_environment(daemon.home)
+    done = subprocess.run(
+        [PY, "-m", "taskmasterd", "-t"], env=environment, cwd=daemon.home, capture_output=True, text=True, check=False
+    )
+    if os.geteuid() == 0:
+        assert done.returncode in (0, 6)
+        assert "/etc/taskmaster/taskmaster.yaml" in done.stderr + done.stdout or done.returncode == 0
+        assert "1 program" not in done.stdout
+    else:
+        assert "ok (1 program, 1 process)" in done.stdout
+    environment["TASKMASTER_CONFIG"] = str(daemon.config)
+    named = subprocess.run(
+        [PY, "-m", "taskmasterd", "-t"], env=environment, cwd="/", capture_output=True, text=True, check=False
+    )
+    assert "ok (1 program, 1 process)" in named.stdout

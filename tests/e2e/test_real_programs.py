@@ -1,0 +1,145 @@
+"""Real servers under Taskmaster: Debian's nginx and redis, Python's web server."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon, marked
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.slow
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+REDIS = shutil.which("redis-server", path="/usr/bin:/usr/local/bin")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(port: int, path: str = "/") -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+def _nginx_config(home: Path, port: int) -> Path:
+    (home / "www").mkdir()
+    (home / "www" / "index.html").write_text("hello from nginx\n")
+    config = home / "nginx.conf"
+    config.write_text(
+        f"pid {home}/nginx.pid; worker_processes 2; error_log stderr info;\n"
+        "events { worker_connections 64; }\n"
+        f"http {{ access_log /dev/stdout; client_body_temp_path {home}/b; proxy_temp_path {home}/p;\n"
+        f"fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;\n"
+        f"server {{ listen 127.0.0.1:{port}; root {home}/www; }} }}\n"
+    )
+    os.chmod(home.parent, 0o755)
+    os.chmod(home, 0o755)
+    return config
+
+
+@pytest.mark.skipif(NGINX is None, reason="Debian's nginx is not installed")
+def test_nginx_is_served_killed_restarted_reloaded_and_leaves_nothing(daemon: Daemon) -> None:
+    port = _free_port()
+    config = _nginx_config(daemon.home, port)
+    text = (
+        f"programs:\n  nginx:\n    cmd: {NGINX} -p {daemon.home} -c {config} -g 'daemon off;'\n    starttime: 0.3\n"
+        "    stopsignal: QUIT\n    env: {GREETING: one}\n  other: {cmd: sleep 300, starttime: 0}\n"
+    )
+    daemon.write(text)
+    daemon.start()
+    first = daemon.wait_for("nginx", "RUNNING")["pid"]
+    wait_until(lambda: "hello from nginx" in _answers(port))
+    wait_until(lambda: b"GET / HTTP/1.1" in daemon.log("nginx"))
+    assert len(marked(daemon.socket)) == 4  # master, two workers, other
+    other = daemon.status()["other"]["pid"]
+
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: daemon.status()["nginx"]["pid"] not in (None, first))
+    second = daemon.wait_for("nginx", "RUNNING")["pid"]
+    wait_until(lambda: "hello from nginx" in _answers(port))
+    assert len(marked(daemon.socket)) == 4, "the workers of the killed master are gone"
+
+    daemon.write(text.replace("GREETING: one", "GREETING: two"))
+    assert daemon.ctl("reload").returncode == 0
+    third = daemon.status()["nginx"]["pid"]
+    assert third != second
+    assert daemon.status()["other"]["pid"] == other
+    assert b"GREETING=two" in Path(f"/proc/{third}/environ").read_bytes()
+    assert daemon.ctl("signal", "HUP", "nginx").returncode == 0
+    wait_until(lambda: "hello from nginx" in _answers(port))
+    assert daemon.status()["nginx"]["pid"] == third
+
+    assert daemon.ctl("stop", "nginx").returncode == 0
+    assert len(marked(daemon.socket)) == 1
+    assert _answers(port) == ""
+
+
+@pytest.mark.skipif(NGINX is None, reason="Debian's nginx is not installed")
+def test_nginx_that_daemonizes_is_told_to_stay_in_the_foreground(daemon: Daemon) -> None:
+    config = _nginx_config(daemon.home, _free_port())
+    daemon.write(
+        f"programs: {{nginx: {{cmd: {NGINX} -p {daemon.home} -c {config}, starttime: 2, startretries: 0, stoptime: 3}}}}"
+    )
+    daemon.start()
+    detail = daemon.wait_for("nginx", "FATAL")["detail"]
+    assert "put itself in the background (nginx (" in detail
+    assert marked(daemon.socket) == []
+
+
+@pytest.mark.skipif(REDIS is None, reason="Debian's redis-server is not installed")
+def test_redis_is_served_killed_restarted_and_keeps_its_neighbours(daemon: Daemon) -> None:
+    ports = [_free_port(), _free_port()]
+    programs = "".join(
+        f"  redis{n}: {{cmd: {REDIS} --port {port} --bind 127.0.0.1 --save '' --dir {daemon.home}, starttime: 0.3}}\n"
+        for n, port in enumerate(ports)
+    )
+    daemon.write(f"programs:\n{programs}")
+    daemon.start()
+    wait_until(lambda: all(_ping(port) == b"+PONG\r\n" for port in ports))
+    before = daemon.status()
+    os.kill(before["redis0"]["pid"], signal.SIGKILL)
+    wait_until(lambda: daemon.status()["redis0"]["pid"] not in (None, before["redis0"]["pid"]))
+    wait_until(lambda: _ping(ports[0]) == b"+PONG\r\n")
+    assert daemon.status()["redis1"]["pid"] == before["redis1"]["pid"]
+    daemon.write(f"programs:\n{programs.replace('redis0: {', 'redis0: {workingdir: /tmp, ')}")
+    assert daemon.ctl("reload").returncode == 0
+    after = daemon.status()
+    assert os.readlink(f"/proc/{after['redis1']['pid']}/exe").endswith(("redis-server", "redis-check-rdb"))
+    assert after["redis1"]["pid"] == before["redis1"]["pid"]
+    assert b"Ready to accept connections" in daemon.log("redis0")
+    assert daemon.ctl("stop", "all").returncode == 0
+    assert b"ready to exit" in daemon.log("redis1")
+    assert marked(daemon.socket) == []
+
+
+def _ping(port: int) -> bytes:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as channel:
+            channel.sendall(b"PING\r\n")
+            return channel.recv(100)
+    except OSError:
+        return b""
+
+
+def test_a_python_web_server_answers_and_logs_its_requests_unbuffered(daemon: Daemon) -> None:
+    port = _free_port()
+    (daemon.home / "page").write_text("hello from python\n")
+    daemon.write(f"programs: {{web: {{cmd: {sys.executable} -m http.server --bind 127.0.0.1 {port}}}}}")
+    daemon.start()
+    wait_until(lambda: "hello from python" in _answers(port, "/page"))
+    wait_until(lambda: b'"GET /page HTTP/1.1" 200' in daemon.log("web"))
+    assert daemon.ctl("stop", "web").returncode == 0
+    assert _answers(port, "/page") == ""

@@ -1,0 +1,186 @@
+"""Stopped means that nothing is left, and the whole takes the longest stop and not their sum."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.slow
+PY = f"{sys.executable} -S"
+
+
+def _pid_in_log(daemon: Daemon, name: str, word: str) -> int:
+    wait_until(lambda: re.search(rf"{word} (\d+)\n".encode(), daemon.log(name)) is not None)
+    found = re.search(rf"{word} (\d+)\n".encode(), daemon.log(name))
+    assert found
+    return int(found.group(1))
+
+
+def test_a_program_that_ignores_term_is_killed_at_stoptime_and_not_before(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1}}}}")
+    daemon.start()
+    wait_until(lambda: b"ready" in daemon.log("p"))
+    began = time.monotonic()
+    stopped = daemon.ctl("stop", "p")
+    assert stopped.returncode == 0
+    assert 1 <= time.monotonic() - began < 2
+    assert "SIGKILL was needed" in daemon.events()
+
+
+def test_a_stopped_process_is_continued_so_that_it_can_hear_its_stop_signal(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: sleep 300, starttime: 0, stoptime: 30}}")
+    daemon.start()
+    os.kill(daemon.wait_for("p", "RUNNING")["pid"], signal.SIGSTOP)
+    began = time.monotonic()
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert time.monotonic() - began < 5
+
+
+def test_the_whole_group_is_stopped(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: 'sleep 300 & sleep 300 & wait', shell: true, starttime: 0}}")
+    daemon.start()
+    daemon.wait_for("p", "RUNNING")
+    wait_until(lambda: len(marked(daemon.socket)) == 3)
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert marked(daemon.socket) == []
+
+
+def test_a_descendant_that_left_the_session_is_found_and_ended(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/escapes_session.py, starttime: 0, stoptime: 2}}}}")
+    daemon.start()
+    escaped = _pid_in_log(daemon, "p", "escaped")
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert not process_exists(escaped)
+
+
+def test_what_a_crashed_leader_leaves_behind_is_ended_before_the_next_copy_starts(daemon: Daemon) -> None:
+    daemon.write(
+        f"programs: {{p: {{cmd: {PY} {PROGRAMS}/leaves_children.py 7 0.5, starttime: 0, startretries: 0, stoptime: 2, "
+        "restart_burst: 1}}"
+    )
+    daemon.start()
+    first = _pid_in_log(daemon, "p", "child")
+    daemon.wait_for("p", "BACKOFF")
+    assert not process_exists(first)
+    assert "ending what it left behind: python" in daemon.events()
+    assert daemon.events().index("ending what it left behind") < daemon.events().index("p restarting")
+
+
+def test_left_behind_processes_that_ignore_term_keep_it_stopping_and_are_killed(daemon: Daemon) -> None:
+    daemon.write(
+        f"programs: {{p: {{cmd: '{PY} {PROGRAMS}/ignores_term.py & sleep 0.7; exit 1', shell: true, starttime: 0, "
+        "stoptime: 1.5, autorestart: never}}"
+    )
+    daemon.start()
+    process = daemon.wait_for("p", "STOPPING")
+    assert "exit 1" in process["detail"]
+    assert "ending 1 left-behind process" in process["detail"]
+    assert daemon.wait_for("p", "EXITED")["exit"]["code"] == 1
+    assert marked(daemon.socket) == []
+
+
+def test_without_stopasgroup_only_the_leader_is_ended_and_the_rest_lives_on_over_shutdown(daemon: Daemon) -> None:
+    daemon.write(
+        f"programs: {{p: {{cmd: {PY} {PROGRAMS}/leaves_children.py 0 300, starttime: 0, stopasgroup: false}}}}"
+    )
+    daemon.start()
+    child = _pid_in_log(daemon, "p", "child")
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert process_exists(child)
+    assert daemon.ctl("shutdown").returncode == 0
+    assert process_exists(child)
+
+
+def test_a_start_during_a_slow_stop_waits_for_the_end_of_the_old_copy(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1}}}}")
+    daemon.start()
+    wait_until(lambda: b"ready" in daemon.log("p"))
+    old = daemon.status()["p"]["pid"]
+    daemon.ctl("stop", "--no-wait", "p")
+    assert daemon.state("p") == "STOPPING"
+    assert daemon.ctl("start", "p").returncode == 0
+    assert daemon.status()["p"]["pid"] != old
+    assert not process_exists(old)
+
+
+def test_a_stop_that_overtakes_a_start_fails_the_start_and_says_by_whom(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: sleep 300, starttime: 20, autostart: false}}")
+    daemon.start()
+    starting = subprocess.Popen(
+        [sys.executable, "-m", "taskmasterctl", "start", "p"],
+        env=daemon.environment,
+        cwd=daemon.home,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    daemon.wait_for("p", "STARTING")
+    assert daemon.ctl("stop", "p").returncode == 0
+    _, said = starting.communicate(timeout=10)
+    assert starting.returncode == 1
+    assert f"stopped by uid {os.geteuid()} while starting" in said
+
+
+def test_shutdown_takes_the_longest_stop_and_not_the_sum(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, numprocs: 4, starttime: 0, stoptime: 1.5}}}}")
+    daemon.start()
+    for name in ("p", "p-1", "p-2", "p-3"):
+        wait_until(lambda name=name: b"ready" in daemon.log(name))  # type: ignore[misc]
+    began = time.monotonic()
+    assert daemon.ctl("shutdown").returncode == 0
+    assert 1.5 <= time.monotonic() - began < 4
+    assert marked(daemon.socket) == []
+    assert not daemon.socket.exists()
+    assert not daemon.pidfile.exists()
+
+
+def test_shutdown_timeout_caps_it(daemon: Daemon) -> None:
+    daemon.write(
+        f"{{taskmasterd: {{shutdown_timeout: 1}}, programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 60}}}}}}"
+    )
+    daemon.start()
+    wait_until(lambda: b"ready" in daemon.log("p"))
+    began = time.monotonic()
+    assert daemon.ctl("shutdown").returncode == 0
+    assert time.monotonic() - began < 5
+
+
+def test_shutdown_ends_orphans_that_carry_no_mark(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: 'env -i {sys.executable} -S {PROGRAMS}/escapes_session.py', starttime: 0}}}}")
+    daemon.start()
+    escaped = _pid_in_log(daemon, "p", "escaped")
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert process_exists(escaped), "an orphan without a mark is left alone until shutdown"
+    assert daemon.ctl("shutdown").returncode == 0
+    assert not process_exists(escaped)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_daemon_orderly_and_a_second_one_is_harmless(daemon: Daemon, number: int) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1}}}}")
+    daemon.start_foreground()
+    wait_until(lambda: b"ready" in daemon.log("p"))
+    assert daemon.foreground
+    daemon.foreground.send_signal(number)
+    daemon.foreground.send_signal(number)
+    assert daemon.foreground.wait(timeout=10) == 0
+    assert marked(daemon.socket) == []
+    assert not daemon.pidfile.exists()
+
+
+def test_quit_ends_everything_at_once(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 60}}}}")
+    daemon.start_foreground()
+    wait_until(lambda: b"ready" in daemon.log("p"))
+    assert daemon.foreground
+    daemon.foreground.send_signal(signal.SIGQUIT)
+    assert daemon.foreground.wait(timeout=5) == 0
+    assert marked(daemon.socket) == []

@@ -1,0 +1,178 @@
+"""What is left of a program when its leader is gone; a real subreaper in a child of the test."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from taskmasterd.system.groups import Group, Groups
+
+from tests.support.wait import wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="subreapers are Linux's"),
+]
+MARK = {"TASKMASTER_SOCKET": "/s", "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0", "PATH": os.environ["PATH"]}
+
+
+def in_subreaper(body: Callable[[], Any]) -> Any:
+    """Run `body` in a forked child that is a subreaper; returns what it returns, by JSON."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+            os.write(write, json.dumps(body()).encode())
+        except BaseException as error:
+            os.write(write, json.dumps(f"{type(error).__name__}: {error}").encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with open(read, "rb") as answer:
+        said = answer.read()
+    os.waitpid(pid, 0)
+    return json.loads(said)
+
+
+def _spawn(*argv: str, environment: dict[str, str] = MARK) -> int:
+    return os.posix_spawnp(argv[0], argv, environment, setsid=True)
+
+
+def _reaped(pid: int) -> None:
+    os.waitpid(pid, 0)
+
+
+def test_members_of_the_group_and_escaped_descendants_are_survivors_and_nobody_else_is() -> None:
+    def body() -> list[bool]:
+        groups = Groups("/s")
+        other = _spawn("sleep", "60", environment=dict(MARK, TASKMASTER_PROGRAM="q"))
+        groups.add(Group(other, ("q", 0), whole=True))
+        leader = _spawn("sh", "-c", "sleep 60 & setsid -f sleep 61; sleep 0.3")
+        group = Group(leader, ("p", 0), whole=True)
+        groups.add(group)
+        _reaped(leader)
+        groups.reaped(leader)
+        left = groups.survivors([group]).get(group, [])
+        names = sorted(f"{survivor.name} {survivor.session == leader}" for survivor in left)
+        group.tell(left, signal.SIGKILL)
+        wait_until(lambda: _drained(groups, {other}))
+        empty = groups.survivors([group]) == {}
+        os.kill(other, signal.SIGKILL)
+        return [names == ["sleep False", "sleep True"], empty]
+
+    assert in_subreaper(body) == [True, True]
+
+
+def _drained(groups: Groups, keep: set[int]) -> bool:
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return True
+        if pid == 0:
+            return not [s for s in groups.strays([]) if s.pid not in keep]
+        groups.reaped(pid)
+
+
+def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_a_stray() -> None:
+    def body() -> list[Any]:
+        groups = Groups("/s")
+        leader = _spawn("sh", "-c", "env -i setsid -f sleep 60; TASKMASTER_SOCKET=/other setsid -f sleep 61; sleep 0.3")
+        group = Group(leader, ("p", 0), whole=True)
+        groups.add(group)
+        _reaped(leader)
+        groups.reaped(leader)
+        left = groups.survivors([group])
+        strays = groups.strays([])
+        groups.tell_all(strays, signal.SIGKILL)
+        return [len(left), len(strays)]
+
+    assert in_subreaper(body) == [0, 2]
+
+
+def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray() -> None:
+    def body() -> list[Any]:
+        groups = Groups("/s")
+        leader = _spawn("sh", "-c", "sleep 60 & sleep 0.2")
+        group = Group(leader, ("p", 0), whole=False)
+        groups.add(group)
+        _reaped(leader)
+        groups.reaped(leader)
+        found = [len(groups.survivors([group])), len(groups.strays(["p"]))]
+        os.killpg(leader, signal.SIGKILL)
+        return found
+
+    assert in_subreaper(body) == [0, 0]
+
+
+def test_zombies_do_not_count() -> None:
+    def body() -> int:
+        groups = Groups("/s")
+        leader = _spawn("sh", "-c", "sleep 0.1 & exit 0")
+        group = Group(leader, ("p", 0), whole=True)
+        groups.add(group)
+        _reaped(leader)
+        groups.reaped(leader)
+        wait_until(lambda: not groups.survivors([group]))
+        return len(groups.survivors([group]))
+
+    assert in_subreaper(body) == 0
+
+
+def test_each_survivor_is_told_a_signal_once() -> None:
+    code = (
+        "import signal, os, sys\n"
+        "tally = []\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b't'), None))\n"
+        "os.write(1, b'r')\n"
+        "while True: signal.pause()\n"
+    )
+
+    def body() -> str:
+        groups = Groups("/s")
+        read, write = os.pipe()
+        os.set_inheritable(write, True)
+        os.dup2(write, 1)
+        leader = _spawn("sh", "-c", f'{sys.executable} -S -c "$CODE" & sleep 60', environment=dict(MARK, CODE=code))
+        assert os.read(read, 1) == b"r"
+        group = Group(leader, ("p", 0), whole=True)
+        groups.add(group)
+        group.signal_group(signal.SIGTERM)
+        _reaped(leader)
+        groups.reaped(leader)
+        left = groups.survivors([group])[group]
+        group.tell(left, signal.SIGTERM)
+        group.tell(left, signal.SIGTERM)
+        assert os.read(read, 1) == b"t"
+        group.tell(left, signal.SIGKILL)
+        os.set_blocking(read, False)
+        wait_until(lambda: _drained(groups, set()))
+        try:
+            return os.read(read, 10).decode()
+        except BlockingIOError:
+            return ""
+
+    assert in_subreaper(body) == ""
+
+
+def test_a_deep_fork_bomb_is_seen_whole() -> None:
+    def body() -> int:
+        groups = Groups("/s")
+        leader = _spawn("sh", "-c", "(sleep 60 & (sleep 60 & (sleep 60 & sleep 60) ) ) & sleep 0.3")
+        group = Group(leader, ("p", 0), whole=True)
+        groups.add(group)
+        _reaped(leader)
+        groups.reaped(leader)
+        left = groups.survivors([group])[group]
+        group.tell(left, signal.SIGKILL)
+        return sum(survivor.name == "sleep" for survivor in left)
+
+    assert in_subreaper(body) == 4

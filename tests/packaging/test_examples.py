@@ -1,0 +1,62 @@
+"""The example configurations: each loads, and each is what its first lines promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
+from tests.support.daemon import ROOT, Daemon
+
+EXAMPLES = sorted((ROOT / "config").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_an_example_passes_the_daemons_check(path: Path, make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon()
+    daemon.config = path
+    done = daemon.launch("-t")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{path.name}: ok (")
+
+
+def test_the_first_example_uses_sh_and_sleep_only_and_gives_no_warning(make_daemon: Callable[..., Daemon]) -> None:
+    path = ROOT / "config" / "taskmaster.yaml"
+    programs = yaml.safe_load(path.read_text())["programs"]
+    assert {entry["cmd"].split()[0] for entry in programs.values()} <= {"sh", "sleep"}
+    daemon = make_daemon()
+    daemon.config = path
+    assert daemon.launch("-t").stderr == ""
+
+
+def test_the_reference_file_names_every_key_of_a_program() -> None:
+    text = (ROOT / "config" / "reference.yaml").read_text()
+    programs = text.partition("\nprograms:\n")[2]
+    assert _keys(programs, indent=4) == set(PROGRAM_KEYS)
+
+
+def test_the_reference_file_names_every_key_of_the_daemon() -> None:
+    text = (ROOT / "config" / "reference.yaml").read_text()
+    daemon = text.partition("\ntaskmasterd:")[2].partition("\n\n")[0]
+    assert _keys(daemon, indent=2) == set(DAEMON_KEYS)
+
+
+def _keys(text: str, indent: int) -> set[str]:
+    """Return the keys at an indentation, whether they are commented out or not."""
+    keys = set()
+    for line in text.splitlines():
+        bare = line[indent:].removeprefix("# ")
+        if line[:indent] == " " * indent and bare[:1].isalpha() and ":" in bare:
+            keys.add(bare.partition(":")[0])
+    return keys
+
+
+def test_the_sample_of_the_subject_keeps_its_values() -> None:
+    programs = yaml.safe_load((ROOT / "config" / "42.yaml").read_text())["programs"]
+    assert set(programs) == {"nginx", "vogsphere"}
+    assert programs["nginx"]["cmd"] == "/usr/local/bin/nginx -c /etc/nginx/test.conf"
+    assert programs["vogsphere"]["numprocs"] == 8
+    assert programs["nginx"]["env"] == {"STARTED_BY": "taskmaster", "ANSWER": 42}

@@ -1,0 +1,328 @@
+"""The README and docs/: every shell block runs, every table agrees with the code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import yaml
+
+from taskmaster_common.commands import ALIASES, COMMANDS, INSTEAD, usage
+from taskmaster_common.config import (
+    DAEMON_KEYS,
+    DAEMON_LIVE_KEYS,
+    PROGRAM_KEYS,
+    RELOAD_CLASS,
+    DaemonConfig,
+    ProgramConfig,
+)
+from taskmaster_common.protocol import PROTOCOL_VERSION
+from taskmaster_common.records import Record
+from taskmaster_common.schema.values import FOREIGN_PROGRAM_KEYS
+from taskmaster_common.states import ProcessState
+from taskmaster_common.units import format_seconds, format_size
+from taskmasterctl import cli
+from taskmasterctl.options import GLOBALS
+from tests.support.daemon import ROOT, Daemon, command_environment, marked
+from tests.support.wait import wait_until
+
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
+TEST_COMMAND = "<!-- ci: the test command -->"
+LANGUAGES = {"sh", "text", "yaml", "ini", "dockerfile"}
+
+
+class Block(Record):
+    """A fenced block: its language, its text, and the last line above it that is not empty."""
+
+    language: str
+    text: str
+    above: str
+
+
+def blocks(path: Path) -> list[Block]:
+    """Return the fenced blocks of a page."""
+    found: list[Block] = []
+    language, above = "", ""
+    inside: list[str] | None = None
+    for line in path.read_text().splitlines():
+        if inside is None and line.startswith("```"):
+            language, inside = line[3:], []
+        elif inside is not None and line == "```":
+            found.append(Block(language=language, text="\n".join(inside) + "\n", above=above))
+            inside = None
+            above = ""
+        elif inside is not None:
+            inside.append(line)
+        elif line:
+            above = line
+    return found
+
+
+def table(head: str, path: Path = README) -> list[list[str]]:
+    """Return the rows of the table whose head line is `head`, each a list of cells."""
+    lines = path.read_text().splitlines()
+    assert lines.count(head) == 1, f"{path.name} has not exactly one table {head}"
+    at = lines.index(head) + 2
+    rows = []
+    while lines[at].startswith("|"):
+        rows.append([cell.strip() for cell in lines[at].strip("|").replace("\\|", "\0").split("|")])
+        at += 1
+    return [[cell.replace("\0", "|") for cell in row] for row in rows]
+
+
+def code(cell: str) -> str:
+    """Return the text between the first pair of backquotes."""
+    return cell.split("`")[1]
+
+
+# -- the blocks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_block_says_what_it_is(page: Path) -> None:
+    assert {block.language for block in blocks(page)} <= LANGUAGES
+
+
+def test_the_first_screen_has_a_capture_and_the_two_commands() -> None:
+    screen = README.read_text().splitlines()[:40]
+    assert "```text" in screen
+    assert screen.count("```sh") == 2
+    assert TEST_COMMAND in screen
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    (block,) = [block for block in blocks(README) if block.above == TEST_COMMAND]
+    done = subprocess.run([ROOT / ".ci" / "run", "--test-command"], capture_output=True, text=True, check=False)
+    assert done.stdout == block.text
+    assert "pip install -e" in block.text
+    assert "-m pytest" in block.text
+    assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_configuration_block_loads(page: Path, daemon: Daemon) -> None:
+    for block in blocks(page):
+        if block.language == "yaml":
+            daemon.write(block.text)
+            daemon.environment["TOKEN"] = "secret"
+            done = daemon.launch("-t")
+            problems = [line for line in done.stderr.splitlines() if ": error:" in line and "unknown user" not in line]
+            assert not problems, done.stderr
+
+
+@pytest.fixture
+def reader(short_dir: Path) -> Iterator[tuple[Path, dict[str, str]]]:
+    """A checkout, and the environment of somebody who follows the README; no network is needed.
+
+    `python3 -m venv` makes a venv that also sees the packages of the interpreter that runs the tests.
+    """
+    tree, home, commands = short_dir / "tree", short_dir / "home", short_dir / "bin"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+    shutil.copytree(ROOT, tree, ignore=ignored)
+    shutil.copytree(ROOT / ".ci", tree / ".ci")
+    home.mkdir()
+    commands.mkdir()
+    packages = Path(yaml.__file__).parents[1]
+    shim = commands / "python3"
+    shim.write_text(
+        f'#!/bin/sh\n"{sys.executable}" "$@" || exit\n[ "$1 $2" != "-m venv" ] || '
+        f'for d in "$3"/lib/python3*/site-packages; do echo "{packages}" > "$d/outside.pth"; done\n'
+    )
+    shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
+    environment = command_environment(home)
+    del environment["PYTHONPATH"]
+    environment.update(
+        PATH=f"{commands}:{environment['PATH']}", PIP_NO_INDEX="1", PIP_NO_BUILD_ISOLATION="0", TERM="dumb"
+    )
+    yield tree, environment
+    for pid in (*marked(home / "taskmaster.sock"), *_daemon_of(home)):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not marked(home / "taskmaster.sock"))
+
+
+def _daemon_of(home: Path) -> list[int]:
+    pidfile = home / "taskmasterd.pid"
+    return [int(pidfile.read_text())] if pidfile.exists() else []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_shell_blocks_run_one_after_the_other(reader: tuple[Path, dict[str, str]]) -> None:
+    tree, environment = reader
+    shown = [block for page in PAGES for block in blocks(page) if block.language == "sh"]
+    script = ["set -euo pipefail"]
+    for number, block in enumerate(shown):
+        if block.above != TEST_COMMAND:
+            script += [f"echo '--- block {number}'", block.text]
+    (tree / "blocks").write_text("\n".join(script))
+    done = subprocess.run(
+        ["bash", "blocks"],
+        cwd=tree,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n(exit {done.returncode} in the last block named above)"
+    assert done.stdout.count("--- block") == len(shown) - 1
+    home = tree.parent / "home"
+    assert not (home / "taskmaster.sock").exists()
+    assert not marked(home / "taskmaster.sock")
+    assert (tree / "config" / "taskmaster.yaml").read_text() == (ROOT / "config" / "taskmaster.yaml").read_text()
+    assert "web:2" in done.stdout
+
+
+def test_the_transcript_of_the_wire_is_of_this_protocol() -> None:
+    (transcript,) = [block for block in blocks(README) if "nc -U" in block.text]
+    objects = [json.loads(line) for line in transcript.text.splitlines() if line.startswith("{")]
+    assert objects[0]["type"] == "hello"
+    assert objects[0]["protocol"] == PROTOCOL_VERSION
+    assert [each["type"] for each in objects[1:]].count("end") == 1
+    assert objects[-1] == {"type": "end", "exit": 0}
+
+
+# -- the tables
+
+
+def default_text(key: str, value: object) -> str:
+    """Return how the reference writes a default."""
+    written = {
+        "cmd": "required",
+        "workingdir": "the directory of the main file",
+        "stdout": "the default log",
+        "stderr": "the default log",
+        "stopsignal": "`TERM`",
+        "description": '`""`',
+        "log_maxbytes": f"`{format_size(ProgramConfig.log_maxbytes)}`",
+    }
+    if key in written:
+        return written[key]
+    if value is None:
+        return "the user's" if key == "group" else "the daemon's"
+    if isinstance(value, bool):
+        return f"`{value}`".lower()
+    if isinstance(value, tuple):
+        return f"`{', '.join(map(str, value))}`"
+    return f"`{value:g}`" if isinstance(value, (int, float)) else f"`{value}`"
+
+
+def test_the_reference_has_every_key_of_a_program_with_default_and_reload_class() -> None:
+    rows = table("| key | value | default | reload |")
+    assert [code(row[0]) for row in rows] == list(PROGRAM_KEYS)
+    for row in rows:
+        key = code(row[0])
+        assert row[3] == RELOAD_CLASS[key], key
+        default = getattr(ProgramConfig, key, None)
+        assert row[2] == default_text(key, default) if key != "env" else row[2] == "`{}`", key
+
+
+def test_the_reference_has_every_key_of_the_daemon() -> None:
+    rows = table("| key of `taskmasterd:` | value | default | reload |")
+    assert [code(row[0]) for row in rows] == list(DAEMON_KEYS)
+    for row in rows:
+        key = code(row[0])
+        assert row[3] == ("live" if key in DAEMON_LIVE_KEYS else "next start"), key
+    defaults = {code(row[0]): row[2] for row in rows}
+    plain = DaemonConfig()
+    assert defaults["socket_mode"] == f"`{plain.socket_mode:04o}`"
+    assert defaults["umask"] == f"`{plain.umask:03o}`"
+    assert defaults["loglevel"] == f"`{plain.loglevel}`"
+    assert defaults["shutdown_timeout"] == f"`{plain.shutdown_timeout:g}`"
+    assert format_seconds(plain.shutdown_timeout) == "1m"
+
+
+def test_the_reference_has_every_verb_with_its_usage_and_summary() -> None:
+    rows = table("| verb | what it does | exit codes |")
+    expected = [[f"`{usage(verb)}`", verb.summary, verb.exits] for verb in COMMANDS]
+    assert rows == expected
+
+
+def test_the_reference_has_every_alias_and_every_option_of_the_client() -> None:
+    text = README.read_text()
+    for alias, words in ALIASES.items():
+        assert f"`{alias}` is `{' '.join(words)}`" in text
+    options = [f"`{flag.short}{', ' if flag.short else ''}{flag.name} {flag.value}".rstrip() + "`" for flag in GLOBALS]
+    assert table("| option | meaning |") == [[option, flag.help] for option, flag in zip(options, GLOBALS, strict=True)]
+
+
+def test_the_reference_has_every_exit_code() -> None:
+    listed = {int(code(row[0])) for row in table("| code | meaning |")}
+    named = {int(word.strip(";,")) for verb in COMMANDS for word in verb.exits.split() if word.strip(";,").isdecimal()}
+    own = {cli.FAILED, cli.DENIED, cli.CONFIG, cli.TIMED_OUT, cli.INTERRUPTED, cli.BROKEN_PIPE}
+    assert listed == named | own
+
+
+def test_the_reference_has_every_state() -> None:
+    assert [code(row[0]) for row in table("| state | alive | what happens by itself |")] == [
+        state.value for state in ProcessState
+    ]
+
+
+def test_the_reference_has_every_option_of_the_daemon(daemon: Daemon) -> None:
+    daemon.write("programs: {}\n")
+    words = {word.strip("[],") for word in daemon.launch("-h").stdout.split()}
+    offered = {word for word in words if (word.startswith("-") and word[1:2].isalpha()) or word.startswith("--")}
+    told = README.read_text()
+    assert offered
+    assert {option for option in offered if f"`{option}" not in told and f", {option}`" not in told} == set()
+
+
+# -- coming from supervisor
+
+
+def test_the_page_for_supervisors_users_leads_to_keys_that_exist() -> None:
+    page = ROOT / "docs" / "coming-from-supervisor.md"
+    head = "| supervisor | Taskmaster | note |"
+    text = page.read_text()
+    part = text.partition("## Keys of")[2].partition("## Other")[0]
+    rows = [line for line in part.splitlines() if line.startswith("| `")]
+    assert head in part
+    for row in rows:
+        _, _, ours, _, _ = row.split("|")
+        for name in ours.replace("`", "").split(","):
+            assert not name.strip() or name.split(":")[0].strip() in PROGRAM_KEYS, row
+    theirs = part.split("|")
+    for key in FOREIGN_PROGRAM_KEYS:
+        if key in SUPERVISORS_KEYS:
+            assert any(f"`{key}`" in cell for cell in theirs), key
+
+
+SUPERVISORS_KEYS = {
+    "command",
+    "directory",
+    "startsecs",
+    "stopwaitsecs",
+    "environment",
+    "stdout_logfile",
+    "stderr_logfile",
+    "redirect_stderr",
+    "stdout_logfile_maxbytes",
+    "stderr_logfile_maxbytes",
+    "stdout_logfile_backups",
+    "stderr_logfile_backups",
+    "killasgroup",
+    "priority",
+    "process_name",
+    "numprocs_start",
+}
+
+
+def test_the_page_for_supervisors_users_has_every_alias_and_substitute() -> None:
+    commands = (ROOT / "docs" / "coming-from-supervisor.md").read_text().partition("## Commands")[2]
+    for word in (*ALIASES, "add", "remove", "avail", "clear", "fg", "open"):
+        assert f"`{word}" in commands, word
+        assert word in ALIASES or word in INSTEAD

@@ -1,0 +1,78 @@
+"""A host for the configuration's decoder that exists in memory only."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from taskmaster_common.config import ProgramConfig
+from taskmaster_common.errors import ConfigError
+from taskmaster_common.names import matches
+from taskmaster_common.places import default_places
+from taskmaster_common.schema import File, Loaded, Surroundings, User, decode
+
+SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "RTMIN": 34, "RTMAX": 64}
+ROOT = User(0, 0, "root", "/root", "/bin/sh", (0,))
+WWW = User(33, 33, "www", "/var/www", "/bin/sh", (33,))
+MAIN = "/etc/tm/taskmaster.yaml"
+ENVIRONMENT = {"HOME": "/root", "PATH": "/usr/bin:/bin", "EMPTY": "", "TAIL": "x$"}
+
+
+def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surroundings:
+    """Return a host with these files: root's, where every command exists and every directory may be entered."""
+
+    def read(path: str) -> File:
+        if path not in files:
+            raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+        content = files[path]
+        if isinstance(content, File):
+            return content
+        return File(content.encode() if isinstance(content, str) else content, mtime_ns=7, size=len(content))
+
+    standard: dict[str, Any] = {
+        "environment": ENVIRONMENT,
+        "signals": SIGNALS,
+        "uid": 0,
+        "gid": 0,
+        "cwd": "/etc/tm",
+        "places": default_places(0, {}),
+        "read": read,
+        "expand": lambda pattern: sorted(path for path in files if matches(pattern, path)),
+        "user": {"root": ROOT, "0": ROOT, "www": WWW, "33": WWW}.get,
+        "group": {"root": 0, "www": 33, "33": 33}.get,
+        "may_enter": lambda _directory, _user: True,
+        "find_command": lambda _word, _path, _workingdir, _user: "",
+        "identity": lambda path: "" if path.startswith("/dev/") else path,
+    }
+    return Surroundings(**{**standard, **changes})
+
+
+def load(text: str | bytes, others: Mapping[str, str | bytes | File] | None = None, **changes: Any) -> Loaded:
+    """Return the decoded configuration."""
+    return decode(MAIN, host({MAIN: text, **(others or {})}, **changes))
+
+
+def program(text: str, **changes: Any) -> ProgramConfig:
+    """Return the program `web`, whose keys besides cmd are `text`: lines or one flow of them."""
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    found = load(f"programs:\n  web:\n    cmd: run\n{lines}", **changes).config.program("web")
+    assert found is not None
+    return found
+
+
+def problems(text: str | bytes, others: Mapping[str, str | bytes | File] | None = None, **changes: Any) -> list[str]:
+    """Return the first line of each problem, without the directory of the main file; fails where there is none."""
+    try:
+        loaded = load(text, others, **changes)
+    except ConfigError as error:
+        return [problem.splitlines()[0].replace("/etc/tm/", "") for problem in error.problems]
+    raise AssertionError(f"decoded to {loaded.config}")
+
+
+def program_problems(text: str, **changes: Any) -> list[str]:
+    """Return the problems of the program `web` (see `program`), each without `taskmaster.yaml:`."""
+    lines = "".join(f"    {line}\n" for line in text.splitlines())
+    found = problems(f"programs:\n  web:\n    cmd: run\n{lines}", **changes)
+    return [problem.removeprefix("taskmaster.yaml:") for problem in found]

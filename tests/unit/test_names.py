@@ -1,0 +1,95 @@
+"""Names of programs and processes: valid, shown, matched, suggested."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskmaster_common.names import MAX_NAME, is_pattern, matches, name_problem, nearest, process_name
+
+
+@pytest.mark.parametrize("name", ["web", "1", "yes", "a_b-c.d@e+f", "x" * MAX_NAME, "_", "+", "ALL", "@"])
+def test_a_good_name_has_no_problem(name: str) -> None:
+    assert name_problem(name) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("", "at least one"),
+        ("x" * (MAX_NAME + 1), "at most 100 characters, this one has 101"),
+        ("a b", "' ' is not allowed"),
+        ("a:1", "':' is not allowed"),
+        ("a/b", "'/' is not allowed"),
+        ("é", "'é' is not allowed"),
+        ("w*", "'*' is not allowed"),
+        ("-x", "does not begin with '-'"),
+        (".x", "does not begin with '.'"),
+        ("all", "means every program"),
+    ],
+)
+def test_a_bad_name_is_told_why(name: str, part: str) -> None:
+    assert part in name_problem(name)
+
+
+def test_a_process_is_numbered_only_where_it_is_not_alone() -> None:
+    assert process_name("web", 0, alone=True) == "web"
+    assert process_name("web", 0, alone=False) == "web:0"
+    assert process_name("web", 12, alone=False) == "web:12"
+
+
+def test_only_all_and_wildcards_stand_for_several() -> None:
+    assert [word for word in ("all", "w*", "web:?", "[ab]", "web", "web:1", "allweb") if is_pattern(word)] == [
+        "all",
+        "w*",
+        "web:?",
+        "[ab]",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "matched"),
+    [
+        ("web:*", "web:1", True),
+        ("web:*", "web", False),
+        ("w*", "web", True),
+        ("*", "", True),
+        ("?", "", False),
+        ("w?b", "web", True),
+        ("[a-c]x", "bx", True),
+        ("[!a-c]x", "bx", False),
+        ("[!a-c]x", "dx", True),
+        ("[]]", "]", True),
+        ("[a", "[a", True),
+        ("WEB", "web", False),
+        ("*a*b*c", "xxaxxbxxc", True),
+        ("*a*b*c", "xxaxxbxx", False),
+    ],
+)
+def test_a_pattern_matches_as_in_a_shell(pattern: str, text: str, matched: bool) -> None:
+    assert matches(pattern, text) is matched
+
+
+@given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))
+def test_the_matcher_agrees_with_fnmatch(pattern: str, text: str) -> None:
+    assert matches(pattern, text) == fnmatch.fnmatchcase(text, pattern)
+
+
+def test_a_pattern_of_many_stars_takes_no_time() -> None:
+    assert not matches("*a" * 50, "a" * 49 + "b" * 2000)
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("statsu", "status"), ("sotp", "stop"), ("restrat", "restart"), ("STOP", "stop"), ("xyzzy", ""), ("s", "")],
+)
+def test_the_nearest_word_is_suggested_and_nothing_far(word: str, meant: str) -> None:
+    assert nearest(word, ("status", "stop", "start", "restart")) == meant
+
+
+@given(st.text(max_size=30))
+def test_a_suggestion_is_a_candidate_or_nothing(word: str) -> None:
+    assert nearest(word, ("alpha", "beta")) in ("alpha", "beta", "")
