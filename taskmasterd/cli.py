@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     for warning in outcome.warnings:
         print(warning, file=sys.stderr)
     if outcome.config is None:
-        return _refuse(path, outcome.problems or (outcome.shortage,))
+        return _refuse(path, outcome.problems or (f"{path}: cannot read it: {outcome.shortage}",))
     _warn_of_few_descriptors(outcome.config)
     if checking:
         return _checked(path, outcome.config, effective=options.print_config)

@@ -32,7 +32,7 @@ from taskmasterd.system.notify import Notifier
 from taskmasterd.system.places import inode_of, listen_on, unlink_own
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
-from taskmasterd.system.signals import Signals, reset_inherited, signal_numbers
+from taskmasterd.system.signals import Signals, signal_numbers
 from taskmasterd.system.users import group_id
 
 TYPE_CHECKING = False
@@ -140,7 +140,6 @@ class Daemon:
 
     def run(self) -> int:
         """Start the programs, work until the orderly stop is through, clean up; returns the exit code."""
-        reset_inherited()
         signals = Signals(self.reactor, self._signal_callbacks())
         self.log.write("info", f"taskmasterd {__version__} started (pid {os.getpid()}, {self._config.path})")
         self.supervisor.load(self._config, "the daemon's start", self.reactor.now())

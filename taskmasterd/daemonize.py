@@ -7,13 +7,12 @@ whoever launched the daemon; after the exec only the program's own bugs are left
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import os
 import resource
 import signal
 import sys
-
-import yaml
 
 import taskmaster_common
 from taskmaster_common.config import Config
@@ -208,8 +207,10 @@ def _be_subreaper() -> None:
 
 def import_path() -> list[str]:
     """Return the directories where our packages and PyYAML lie, for an interpreter without site."""
-    here = [os.path.dirname(os.path.abspath(__file__)), *taskmaster_common.__path__, *yaml.__path__]
-    return list(dict.fromkeys(os.path.dirname(path) for path in here))
+    parser = importlib.util.find_spec("yaml")
+    here = [os.path.abspath(__file__), *(f"{path}/x" for path in taskmaster_common.__path__)]
+    here.append(parser.origin if parser and parser.origin else __file__)
+    return list(dict.fromkeys(os.path.dirname(os.path.dirname(path)) for path in here))
 
 
 def execute_resident(state: Mapping[str, object]) -> NoReturn:

@@ -16,7 +16,7 @@ from taskmasterd.core.events import Action, Event, Executed, Exited, Failure, Gr
 from taskmasterd.preparation import account_of, launch_of, targets
 from taskmasterd.system.groups import Group, Groups, Survivor
 from taskmasterd.system.logpipe import LogPipe
-from taskmasterd.system.logread import size_of, tail_since
+from taskmasterd.system.logread import Follower, size_of, tail_since
 from taskmasterd.system.spawner import SetupError, Spawner, child_pipe, is_shortage
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.table import Entry
     from taskmasterd.preparation import Surroundings
-    from taskmasterd.system.logsink import Sinks, Watcher
+    from taskmasterd.system.logsink import Sinks
     from taskmasterd.system.reactor import Reactor
     from taskmasterd.system.users import Account
 
@@ -288,13 +288,19 @@ class Performer:
         stdout, stderr = targets(entry.present, entry.index, self._around.log_dir)
         return stderr if stream == "stderr" else stdout
 
-    def watch_log(self, path: str, watcher: Watcher) -> None:
-        """Tell `watcher` whenever the file at `path` grows, from now on and over restarts of its writers."""
-        self._sinks.watch(path, watcher)
+    def follow(self, path: str, changed: Callable[[], None]) -> Follower:
+        """Return who reads what is added to `path`; `changed` is called whenever that is something, until `unfollow`.
 
-    def unwatch_log(self, path: str, watcher: Watcher) -> None:
-        """Undo `watch_log`."""
-        self._sinks.unwatch(path, watcher)
+        Raises SystemFailure where it cannot be read back.
+        """
+        follower = Follower(path, retired=lambda: self._sinks.retired(path))
+        self._sinks.watch(path, changed)
+        return follower
+
+    def unfollow(self, path: str, changed: Callable[[], None], follower: Follower) -> None:
+        """Undo `follow`."""
+        self._sinks.unwatch(path, changed)
+        follower.close()
 
     def last_words(self, entry: Entry) -> list[str]:
         """Return the last lines that the slot's last copy wrote to stderr, none where it wrote nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmasterd.answers import end
-from taskmasterd.system.logread import Follower, last_lines
+from taskmasterd.system.logread import last_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskmaster_common.commands import Request
     from taskmasterd.performer import Performer
     from taskmasterd.system.control import Connection
+    from taskmasterd.system.logread import Follower
 
 DEFAULT_LINES = "20"
 MOST_LINES = 1_000_000
@@ -35,11 +36,16 @@ def show_logs(connection: Connection, performer: Performer, sources: Sequence[So
     readable: dict[str, Source] = {}
     for source in sources:
         readable.setdefault(source[2], source)
-    poke = connection.poke if request.has("follow") else None
-    past, followers, refused = _open(tuple(readable.values()), count, poke)
+    poke = connection.poke
+    past, followers, refused = _open(
+        performer, tuple(readable.values()), count, poke if request.has("follow") else None
+    )
     if refused and not past:
         raise RequestError("failed", refused[0], 1)
-    connection.on_close = _watch(performer, followers)
+
+    def close() -> None:
+        for source, follower in followers:
+            performer.unfollow(source[2], poke, follower)
 
     def replies() -> Iterator[dict[str, Any] | None]:
         for text in refused:
@@ -51,24 +57,12 @@ def show_logs(connection: Connection, performer: Performer, sources: Sequence[So
             yield from _follow(followers)
         connection.end(end(0))
 
+    connection.on_close = close
     connection.pull(replies())
 
 
-def _watch(performer: Performer, followers: list[tuple[Source, Follower]]) -> Callable[[], None]:
-    """Have the followers told whenever their files grow; returns how to undo it."""
-    for source, follower in followers:
-        performer.watch_log(source[2], follower)
-
-    def close() -> None:
-        for source, follower in followers:
-            performer.unwatch_log(source[2], follower)
-            follower.close()
-
-    return close
-
-
 def _open(
-    sources: Sequence[Source], count: int, on_grown: Callable[[], None] | None
+    performer: Performer, sources: Sequence[Source], count: int, poke: Callable[[], None] | None
 ) -> tuple[list[tuple[Source, bytes]], list[tuple[Source, Follower]], list[str]]:
     """Return what was written, who goes on reading from exactly there, and why others cannot be read."""
     past: list[tuple[Source, bytes]] = []
@@ -81,7 +75,7 @@ def _open(
             refused.append(f"{name}: {stream} is {where}, there is no file to read")
             continue
         try:
-            follower = Follower(path, on_grown) if on_grown else None
+            follower = performer.follow(path, poke) if poke else None
             past.append((source, last_lines(path, count, MOST_BYTES)))
         except SystemFailure as failure:
             refused.append(f"{name}: {failure}")

@@ -86,8 +86,8 @@ def _stopping(process: Process, end: str, now: float) -> str:
     if process.stuck:
         left = f": {left_text(process.end.left)}" if process.end and process.pid is None and process.end.left else ""
         return f"still there {seconds_text(now - process.since)} after it was told to stop, in spite of SIGKILL{left}"
-    pause = seconds_text((process.deadline or now) - now)
+    kill = "SIGKILL sent" if process.killing else f"SIGKILL in {seconds_text((process.deadline or now) - now)}"
     if process.pid is None and process.end is not None and process.end.left:
         count = len(process.end.left)
-        return f"{end}; ending {count} left-behind process{'es' if count != 1 else ''}, SIGKILL in {pause}"
-    return f"stopping for {process.by}, SIGKILL in {pause}" if process.by else f"stopping, SIGKILL in {pause}"
+        return f"{end}; ending {count} left-behind process{'es' if count != 1 else ''}, {kill}"
+    return f"stopping for {process.by}, {kill}" if process.by else f"stopping, {kill}"

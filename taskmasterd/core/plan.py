@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import DAEMON_LIVE_KEYS, LIVE, RELOAD_CLASS, RESTART, Config, DaemonConfig, ProgramConfig
 from taskmaster_common.records import Record
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.table import Entry, Table
 
 KEPT = "kept"
@@ -92,7 +92,6 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
     revived = tuple(entry.index for entry in outdated if entry.process.state is FATAL)
     up = any(entry.process.goal_is_up or entry.process.state is FATAL for entry in slots)
     keys = {key for entry in slots for key in entry.wanted.changed_fields(wanted)}
-    keys.update(key for entry in staying for key in _restart_keys(entry, wanted))
     ordered = tuple(key for key in ProgramConfig.fields_ if key in keys)
     change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), outdated)
     return ProgramPlan(
@@ -102,9 +101,16 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
 
 
 def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:
-    """Return the changed keys that need a new copy: against the last copy, or against the file where none has been."""
-    basis = entry.wanted if entry.process.state in (STOPPED, EXITED) else entry.present
-    return tuple(key for key in basis.changed_fields(wanted) if RELOAD_CLASS.get(key) == RESTART)
+    """Return the changed keys that need a new copy.
+
+    Where no copy goes on, the file's change counts. Elsewhere a key that the present copy was not started with and the
+    next start would not use: an edit that was undone before it took effect is none, nor is one that has been told already.
+    """
+    keys = [key for key in entry.wanted.changed_fields(wanted) if RELOAD_CLASS.get(key) == RESTART]
+    if entry.process.state not in (STOPPED, EXITED, STOPPING):
+        started_with = entry.present
+        keys = [key for key in keys if getattr(started_with, key) != getattr(wanted, key)]
+    return tuple(keys)
 
 
 def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: list[Entry]) -> tuple[str, str]:
@@ -115,6 +121,9 @@ def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: list
         return SCALED, "numprocs changed" + (f"; {named} used at the next start" if outdated else "")
     if outdated:
         return UPDATED, f"{named} used at the next start"
+    live = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == LIVE)
+    if live:
+        return UPDATED, f"{live} applied without a restart"
     if keys:
-        return UPDATED, ", ".join(key for key in keys if RELOAD_CLASS.get(key) == LIVE) + " applied without a restart"
+        return UPDATED, f"{named} again as it was started with"
     return KEPT, "unchanged"

@@ -60,8 +60,9 @@ KILL_REPEAT_MAX_S = 30.0
 STUCK_AFTER_KILLS = 2
 JITTER = 0.1
 MOST_DOUBLINGS = 64
-SHORTAGE_PAUSE_S = 0.1
+SHORTAGE_DELAY_S = 0.1
 """The least first pause after a refused fork: with `restart_delay` 0 the daemon would spin for as long as it lasts."""
+SHORTAGE_MAX_DELAY_S = 1.0
 
 
 class Policy(Record):
@@ -209,9 +210,9 @@ def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
             return process.replace(pid=event.pid, spawned_at=now, since=now, shortages=0, reason=""), Action.NONE
         case SpawnFailed():
             shortages = process.shortages + 1
-            waiting = process.replace(shortages=shortages, reason=event.reason)
-            pause_s = max(_delay(policy, shortages, process, now), SHORTAGE_PAUSE_S)
-            return _back_off(waiting, now + pause_s, now)
+            first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
+            pause_s = _delay(first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now)
+            return _back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)
         case Exited() if event.failure is not None and not event.left:
             tried = process.replace(spawned_at=now, shortages=0, reason="")
             return _enter(_failed_start(policy, _ended(policy, tried, event, now), now), now)
@@ -307,15 +308,10 @@ def _kill(process: Process, now: float) -> Step:
 
 def _ended(policy: Policy, process: Process, event: Exited, now: float) -> Process:
     """Return the process without its leader, with the end written down."""
-    end = End(
-        status=event.status,
-        failure=event.failure,
-        after_s=now - process.spawned_at,
-        at=now,
-        expected=process.state is RUNNING and exit_code(event.status) in policy.exitcodes,
-        started=process.state is not STARTING,
-        left=event.left,
-    )
+    expected = process.state is RUNNING and exit_code(event.status) in policy.exitcodes
+    started = process.state is not STARTING
+    after_s = now - process.spawned_at
+    end = End(event.status, event.failure, after_s, now, expected=expected, started=started, left=event.left)
     return process.replace(pid=None, end=end)
 
 
@@ -325,7 +321,7 @@ def _failed_start(policy: Policy, process: Process, now: float) -> Process:
     failure = process.end.failure if process.end else None
     if tries > policy.startretries or (failure is not None and failure.permanent):
         return process.replace(tries=tries, then=FATAL)
-    delay = _delay(policy, tries, process, now)
+    delay = _delay(policy.restart_delay, policy.restart_max_delay, tries, process, now)
     return process.replace(tries=tries, restarts=process.restarts + 1, then=BACKOFF, then_at=now + delay)
 
 
@@ -374,11 +370,10 @@ def _clean(process: Process, state: ProcessState, now: float) -> Process:
     return process.replace(state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0)
 
 
-def _delay(policy: Policy, attempt: int, process: Process, now: float) -> float:
+def _delay(first_s: float, most_s: float, attempt: int, process: Process, now: float) -> float:
     """Return the pause before the next try: doubling, capped, spread by a tenth so that mass failures drift apart."""
-    delay = min(policy.restart_delay * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), policy.restart_max_delay)
     seed = hash((process.spawned_at, now)) % 2001
-    return delay * (1 - JITTER + JITTER * seed / 1000)
+    return min(first_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), most_s) * (1 - JITTER + JITTER * seed / 1000)
 
 
 def exit_code(status: int) -> int | None:

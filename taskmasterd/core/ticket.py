@@ -60,6 +60,7 @@ class Ticket:
         self._on_try = on_try
         self._open: dict[Entry, tuple[str, str]] = {}
         self._sealed = False
+        self._told = False
         self.failed = False
 
     @property
@@ -105,8 +106,9 @@ class Ticket:
         for entry in self._open:
             entry.tickets.remove(self)
         self._open.clear()
+        self._told = True
 
     def _finish(self) -> None:
-        if self.done:
-            self._sealed = False  # on_done is called once
+        if self.done and not self._told:
+            self._told = True
             self._on_done()

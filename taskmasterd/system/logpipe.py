@@ -1,106 +1,152 @@
-"""One stream of a child: the reading end of its pipe, emptied into a sink in bounded steps.
+"""One stream of one process: moves what comes through its pipe into a sink, a bounded amount per turn.
 
-Many small writes are gathered: a stream that wakes the loop often with little is left alone for some milliseconds, so
-that its lines merge in the pipe; one that is found full gets a larger pipe. A quiet stream costs no timer and no wake-up.
+Ends with the end of the pipe, which a grandchild may put off for as long as it likes; the death of the child only makes
+it `drain` what is there. A stream that wakes the loop often is left alone for some milliseconds, so that many small
+writes gather in the pipe; a quiet one costs neither a timer nor a wake-up.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import struct
-import termios
+import time
 
-from taskmasterd.system.reactor import READ, Reactor, Timer
+from taskmasterd.system.reactor import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskmasterd.system.logsink import LogSink
+    from taskmasterd.system.reactor import Reactor, Timer
 
-F_SETPIPE_SZ = getattr(fcntl, "F_SETPIPE_SZ", 1031)
-USUAL_CAPACITY = 65_536
-LARGEST_CAPACITY = 1024 * 1024
-LARGEST_OF_A_USER = 256 * 1024
-"""A user's pipes beyond 64 MB together shrink to two pages (pipe(7), pipe-user-pages-soft): 256 may grow to this."""
-PAUSE_S = 0.004
-OFTEN_S = 0.005
-"""A stream that wakes us again within this time, with little to move, is paused for `PAUSE_S`."""
+CAPACITY = 65_536
+"""What a pipe holds where nobody can tell. Source: pipe(7)."""
+LARGE, LARGE_FOR_USERS = 1024 * 1024, 256 * 1024
+"""Users other than root may hold 16384 pages in pipes; beyond that their new ones shrink to two pages. Source: pipe(7)."""
+FULL_TURNS = 4
+"""A pipe found at least half full so often in a row is made larger."""
+CLOSE_S = 0.005
+CLOSE_TURNS = 8
+"""A stream that wakes us so often in a row, each time so soon after the last, is chatty: it pauses."""
+UNPAUSED_TURNS = 64
+PAUSE_FIRST_S, PAUSE_MOST_S = 0.001, 0.004
+STALLED_S = 0.005
+"""So long a target whose reader is slow is left alone."""
 
 
 class LogPipe:
-    """Moves what comes out of `fd` into `sink` until its end; owns the descriptor. `on_end` is called once."""
+    """Owns the read end `fd` of a pipe (non-blocking). `on_end` is called once, when it has been closed."""
 
-    def __init__(self, reactor: Reactor, fd: int, sink: LogSink, on_end: Callable[[], None]) -> None:
+    def __init__(self, reactor: Reactor, fd: int, sink: LogSink, on_end: Callable[[], object]) -> None:
         self._reactor = reactor
         self._fd = fd
         self._sink = sink
         self._on_end = on_end
-        self._capacity = USUAL_CAPACITY
-        self._woke_at = 0.0
-        self._pause: Timer | None = None
-        reactor.watch(fd, READ, self._ready)
+        self._capacity = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else CAPACITY
+        self._may_grow = hasattr(fcntl, "F_SETPIPE_SZ")
+        self._timer: Timer | None = None
+        self._last = 0.0
+        self._close_turns = 0
+        self._full_turns = 0
+        self._pause_s = PAUSE_FIRST_S
+        self._listening = False
+        self._listen()
 
     @property
     def closed(self) -> bool:
-        """Whether the stream has ended."""
+        """Whether the pipe has ended or was closed."""
         return self._fd < 0
 
     def drain(self) -> None:
-        """Move what is in the pipe now: its writer is dead. Others may hold it open, so its end is not waited for."""
-        if self._fd < 0:
-            return
-        (left,) = struct.unpack("i", fcntl.ioctl(self._fd, termios.FIONREAD, b"\0\0\0\0"))
-        while left > 0 and self._fd >= 0:
+        """Move what is in the pipe now: the process has ended, others may still write into it."""
+        left = self._capacity
+        while self._fd >= 0 and left > 0:
             moved = self._move()
-            if moved <= 0:
+            if not moved:
                 return
             left -= moved
 
     def close(self) -> None:
-        """Stop, and close the pipe; what is in it is lost."""
+        """Stop, and close the pipe; what is in it is lost. Closing twice is no error."""
         if self._fd < 0:
             return
-        self._reactor.cancel(self._pause)
-        self._reactor.remove(self._fd)
-        os.close(self._fd)
-        self._fd = -1
+        fd, self._fd = self._fd, -1
+        self._reactor.cancel(self._timer)
+        self._reactor.remove(fd)
+        os.close(fd)
         self._on_end()
 
-    def _ready(self, _events: int) -> None:
-        """One bounded step a turn: a flood costs the others nothing."""
-        moved = self._move()
-        if moved <= 0:
-            return
-        now = self._reactor.now()
-        if moved * 4 >= self._capacity * 3:
-            self._grow()
-        elif moved * 4 < self._capacity and now - self._woke_at < OFTEN_S:
-            self._reactor.remove(self._fd)
-            self._pause = self._reactor.call_later(PAUSE_S, self._resume)
-            now += PAUSE_S
-        self._woke_at = now
+    # -- turns
 
-    def _resume(self) -> None:
-        self._pause = None
-        self._reactor.watch(self._fd, READ, self._ready)
+    def _ready(self, _events: int) -> None:
+        self._turn(paused=False)
+
+    def _paused(self) -> None:
+        self._timer = None
+        self._turn(paused=True)
+
+    def _turn(self, *, paused: bool) -> None:
+        moved = self._move()
+        if moved and self._sink.busy():
+            self._pause(STALLED_S)
+        elif moved:
+            self._pace(moved, paused=paused)
 
     def _move(self) -> int:
-        """Move one piece; returns its size, 0 after the end, -1 where there is nothing."""
+        """Move once; returns how many bytes, or 0 after arranging for what follows: the end, more input, a reader."""
+        if self._sink.busy():
+            self._pause(STALLED_S)
+            return 0
         try:
             moved = self._sink.move(self._fd, self._capacity)
         except BlockingIOError:
-            return -1
-        if moved == 0:
+            self._close_turns = 0
+            self._pause_s = PAUSE_FIRST_S
+            self._listen()
+            return 0
+        if not moved:
             self.close()
         return moved
 
-    def _grow(self) -> None:
-        largest = LARGEST_CAPACITY if os.geteuid() == 0 else LARGEST_OF_A_USER
-        if self._capacity >= largest:
+    def _pace(self, moved: int, *, paused: bool) -> None:
+        """Decide when to look again: at once when it was a lot, later when it is little but often."""
+        if moved * 2 >= self._capacity:
+            self._full_turns += 1
+            if (paused or self._full_turns >= FULL_TURNS) and not self._grow():
+                self._close_turns = -UNPAUSED_TURNS  # a pause would hold the program up
+            self._pause_s = PAUSE_FIRST_S
+            self._listen()
             return
+        now = time.monotonic()
+        self._full_turns = 0
+        self._close_turns = self._close_turns + 1 if paused or now - self._last < CLOSE_S else 0
+        self._last = now
+        if self._close_turns < CLOSE_TURNS:
+            self._listen()
+            return
+        if moved * 8 < self._capacity:
+            self._pause_s = min(self._pause_s * 2, PAUSE_MOST_S)
+        self._pause(self._pause_s)
+
+    def _pause(self, seconds: float) -> None:
+        if self._timer is None:
+            self._reactor.remove(self._fd)
+            self._listening = False
+            self._timer = self._reactor.call_later(seconds, self._paused)
+
+    def _listen(self) -> None:
+        if self._timer is None and not self._listening:
+            self._reactor.watch(self._fd, READ, self._ready)
+            self._listening = True
+
+    def _grow(self) -> bool:
+        """Make the pipe larger; returns whether that was possible. Source: fcntl(2), F_SETPIPE_SZ."""
+        wanted = LARGE if os.geteuid() == 0 else LARGE_FOR_USERS
+        if not self._may_grow or self._capacity >= wanted:
+            return False
         try:
-            self._capacity = fcntl.fcntl(self._fd, F_SETPIPE_SZ, largest)
+            self._capacity = fcntl.fcntl(self._fd, fcntl.F_SETPIPE_SZ, wanted)
         except OSError:
-            self._capacity = largest  # not allowed, or no Linux: do not ask again
+            self._may_grow = False
+        return self._may_grow

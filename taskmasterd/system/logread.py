@@ -1,6 +1,6 @@
-"""Reading back what was written: the last lines, over rotated files, and what is added from now on.
+"""Reads logs back from their files: the last lines, what one process wrote, and what is being added.
 
-Everything is read from the files, so that nothing of it needs memory in the daemon.
+Read-only, by descriptors and positions of its own. Only regular files can be read back.
 """
 
 from __future__ import annotations
@@ -9,162 +9,201 @@ import os
 import stat
 
 from taskmaster_common.errors import SystemFailure
+from taskmaster_common.records import Record
+from taskmasterd.system.safeopen import open_for_reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-BLOCK = 64 * 1024
-LAST_WORDS_BYTES = 4096
-LAST_WORDS = 5
-READ_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC | os.O_NOFOLLOW
+BLOCK = 65_536
+MOST_WORDS = 5
+MOST_WORD_BYTES = 8192
+"""Bounds of what is quoted of a failed start."""
+SURE_END = 1 << 62
 
 
 def size_of(path: str) -> int:
-    """Return the size of a file, 0 where there is none."""
+    """Return the size of the regular file at `path`, 0 where there is none."""
     try:
-        return os.stat(path).st_size
+        found = os.lstat(path)
     except OSError:
         return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def last_lines(path: str, count: int, most_bytes: int) -> bytes:
+    """Return the last `count` lines, at most `most_bytes`, going back into rotated files where they are needed.
+
+    What follows the last newline counts as a line. The result begins at the start of a line, unless not even one line
+    fits. Nothing written is b"". Raises SystemFailure for what cannot be read back (FIFO, device) or may not be read.
+    """
+    blocks: list[bytes] = []
+    held = newlines = 0
+    whole = True
+    for block, start in _backwards(path):
+        piece = block[max(0, len(block) - (most_bytes - held)) :] if count > 0 else b""
+        whole = len(piece) == len(block) and start == 0
+        blocks.append(piece)
+        held += len(piece)
+        newlines += piece.count(b"\n")
+        if held >= most_bytes or newlines > count:
+            break
+    text = b"".join(reversed(blocks))
+    lines = newlines + (not text.endswith(b"\n") and bool(text))
+    surplus = lines - count
+    if surplus <= 0 and not whole and 0 <= text.find(b"\n") < len(text) - 1:
+        surplus = 1  # the cut went through the first line
+    first = 0
+    for _ in range(surplus):
+        first = text.index(b"\n", first) + 1
+    return text[first:]
 
 
 def tail_since(path: str, began: int) -> list[str]:
-    """Return the last lines that were written behind `began` bytes, as text for people; a rotated file counts whole."""
+    """Return the last lines of what was written to `path` since it was `began` bytes long; [] where that is unknown."""
+    size = size_of(path)
+    fresh = size - began if size >= began else size + max(0, size_of(f"{path}.1") - began)
+    if not fresh:
+        return []
     try:
-        fd = _open(path)
+        text = last_lines(path, MOST_WORDS, min(fresh, MOST_WORD_BYTES))
     except SystemFailure:
         return []
-    if fd < 0:
-        return []
-    try:
-        size = os.fstat(fd).st_size
-        start = max(began if began <= size else 0, size - LAST_WORDS_BYTES)
-        block = os.pread(fd, size - start, start)
-    finally:
-        os.close(fd)
-    return block.decode("utf-8", "replace").splitlines()[-LAST_WORDS:]
+    return text.removesuffix(b"\n").decode("utf-8", "surrogateescape").split("\n") if text else []
 
 
-def last_lines(path: str, count: int, most: int) -> bytes:
-    """Return the last `count` lines, at most `most` bytes; an unfinished line counts as one.
-
-    Where the file has fewer, the rotated ones before it are read too. Raises SystemFailure where it cannot be read back.
-    """
-    pieces: list[bytes] = []
-    number = 0
-    while count > 0 and most > 0:
-        fd = _open(path if not number else f"{path}.{number}")
-        if fd < 0:
-            if number:
-                break
-            number += 1
-            continue
+def _backwards(path: str) -> Iterator[tuple[bytes, int]]:
+    """Yield (block, its position in its file) from the end of `path` to the beginning of its oldest rotated file."""
+    for number in range(SURE_END):
         try:
-            block = _last_of(fd, count, most)
+            fd = open_for_reading(f"{path}.{number}" if number else path)
+        except FileNotFoundError:
+            if number:
+                return
+            continue  # the present file was deleted; what was rotated is still there
+        except SystemFailure:
+            if number:
+                return  # not a file of ours
+            raise
+        try:
+            end = os.fstat(fd).st_size
+            while end > 0:
+                start = max(0, end - BLOCK)
+                yield os.pread(fd, end - start, start), start
+                end = start
         finally:
             os.close(fd)
-        pieces.append(block)
-        count -= block.count(b"\n") + (block[-1:] not in (b"", b"\n"))
-        most -= len(block)
-        number += 1
-    return b"".join(reversed(pieces))
 
 
-def _last_of(fd: int, count: int, most: int) -> bytes:
-    """Return the last lines of one file, reading backwards."""
-    at = os.fstat(fd).st_size
-    found = b""
-    while at > 0 and len(found) < most:
-        step = min(BLOCK, at, most - len(found))
-        at -= step
-        found = os.pread(fd, step, at) + found
-        if found.count(b"\n") > count:
-            break
-    cut = len(found) - found.endswith(b"\n")
-    for _ in range(count):
-        cut = found.rfind(b"\n", 0, cut)
-        if cut < 0:
-            return found
-    return found[cut + 1 :]
+class Generation(Record):
+    """One file of a log as it was seen: the present one or a rotated one."""
+
+    path: str
+    inode: tuple[int, int]
+    size: int
 
 
 class Follower:
-    """Reads what is added to the file at `path`, over rotation, deletion and truncation; waits for one that is missing.
+    """Reads what is added to `path` from now on, over rotations and re-creation; waits for a file that is not there.
 
-    It keeps the file that it reads open, so nothing of that one is lost when it is rotated away; files that came and went
-    while the reader lagged are counted as missed. `on_grown` is called when there is something new.
+    `retired()` tells how many bytes have been at `path` and are not any more (`Sinks.retired`): with it, what was rotated
+    out of existence before it could be read is counted exactly; without it, it goes uncounted.
     """
 
-    def __init__(self, path: str, on_grown: Callable[[], None]) -> None:
-        """Begin at the present end. Raises SystemFailure where the path is no regular file."""
-        self.path = path
-        self._on_grown = on_grown
-        self._fd = _open(path)
-        self._at = os.fstat(self._fd).st_size if self._fd >= 0 else 0
-        self._missed = 0
+    def __init__(self, path: str, position: int | None = None, retired: Callable[[], int] | None = None) -> None:
+        """`position` None: from the end. Raises SystemFailure for what cannot be read back or may not be read."""
+        self._path = path
+        self._retired = retired
+        self._fd = -1
+        self._position = 0
+        self._base = retired() if retired else 0
+        try:
+            self._fd = open_for_reading(path)
+        except FileNotFoundError:
+            return
+        self._position = os.fstat(self._fd).st_size if position is None else position
 
     def read(self, most: int) -> tuple[bytes, int]:
-        """Return (new bytes, how many bytes before them were missed); (b"", 0) where there is nothing new."""
+        """Return (at most `most` bytes, how many were missed before them); (b"", 0) when there is nothing new."""
+        missed = 0
         while True:
-            block = self._here(most)
+            block = self._read_here(most)
             if block:
-                return block, 0
-            if not self._next_file():
-                return b"", 0
-            missed, self._missed = self._missed, 0
-            if missed:
+                return block, missed
+            gap = self._go_on()
+            if gap is None:
                 return b"", missed
-
-    def grown(self) -> None:
-        """Told by the sink."""
-        self._on_grown()
-
-    def rotated(self, inode: int, size: int) -> None:
-        """Told by the sink: another file is complete and has been moved away."""
-        if self._fd < 0 or os.fstat(self._fd).st_ino != inode:
-            self._missed += size
+            missed += gap
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; closing twice is no error."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
-    def _here(self, most: int) -> bytes:
+    def _read_here(self, most: int) -> bytes:
         if self._fd < 0:
             return b""
-        block = os.pread(self._fd, most, self._at)
-        if not block and os.fstat(self._fd).st_size < self._at:
-            self._at = 0  # truncated in place
+        block = os.pread(self._fd, most, self._position)
+        if not block and os.fstat(self._fd).st_size < self._position:
+            self._position = 0  # somebody truncated the file
             block = os.pread(self._fd, most, 0)
-        self._at += len(block)
+        self._position += len(block)
         return block
 
-    def _next_file(self) -> bool:
-        """Go on with the file that is at the path now, if it is another one."""
+    def _go_on(self) -> int | None:
+        """Open the file that follows the one which is read to its end; returns how many bytes lie between them.
+
+        None where nothing follows yet.
+        """
+        generations = self._generations()
+        if not generations:
+            return None
+        own = self._inode()
+        if generations[0].inode == own:
+            return None
+        present = self._retired() if self._retired else self._base + self._position
+        found = next((n for n, generation in enumerate(generations) if generation.inode == own), None)
+        follows = found - 1 if found is not None else self._first_unread(generations, present)
+        starts = present - sum(generation.size for generation in generations[1 : follows + 1])
         try:
-            fd = _open(self.path)
-        except SystemFailure:
-            return False
-        if fd < 0:
-            return False
-        if self._fd >= 0 and os.path.sameopenfile(fd, self._fd):
-            os.close(fd)
-            return False
+            fd = open_for_reading(generations[follows].path)
+        except (FileNotFoundError, SystemFailure):
+            return None
+        missed = 0 if found is not None else max(0, starts - self._base - self._position)
         self.close()
-        self._fd, self._at = fd, 0
-        return True
+        self._fd, self._position, self._base = fd, 0, starts
+        return missed
 
+    def _first_unread(self, generations: list[Generation], present: int) -> int:
+        """Return the index of the oldest file that begins where we are or later, 0 where that is not known."""
+        start, oldest = present, 0
+        for number, generation in enumerate(generations[1:], 1):
+            start -= generation.size
+            if not self._retired or start < self._base + self._position:
+                break
+            oldest = number
+        return oldest
 
-def _open(path: str) -> int:
-    """Return a descriptor for reading, -1 where there is no file. Raises SystemFailure where it is no regular file."""
-    try:
-        fd = os.open(path, READ_FLAGS)
-    except FileNotFoundError:
-        return -1
-    except OSError as error:
-        raise SystemFailure("read log", path, (error.strerror or str(error)).lower(), error.errno or 0) from None
-    if not stat.S_ISREG(os.fstat(fd).st_mode):
-        os.close(fd)
-        raise SystemFailure("read log", path, "it is no regular file, what went into it cannot be read back")
-    return fd
+    def _inode(self) -> tuple[int, int] | None:
+        if self._fd < 0:
+            return None
+        found = os.fstat(self._fd)
+        return found.st_dev, found.st_ino
+
+    def _generations(self) -> list[Generation]:
+        """Return the present file and those it was rotated to, newest first; [] where there is no present one."""
+        generations: list[Generation] = []
+        own = self._inode()
+        for number in range(SURE_END):
+            path = f"{self._path}.{number}" if number else self._path
+            try:
+                found = os.lstat(path)
+            except OSError:
+                break
+            generation = Generation(path, (found.st_dev, found.st_ino), found.st_size)
+            generations.append(generation)
+            if generation.inode == own:
+                break
+        return generations

@@ -1,19 +1,19 @@
 """Where output ends: one target each (`LogSink`), shared by all pipes that lead to the same path (`Sinks`).
 
-To a regular file the kernel moves the bytes (splice), so that they are in the pipe or in the file and never only in the
-daemon. Elsewhere they are read and written. A target that fails for now costs output, which is counted, and never an
-exception. Files rotate between two moves; no byte is copied, so none is lost or doubled.
+A target that is wrong cannot be opened; one that only fails now costs output, which is counted and told, and never an
+exception. It is tried again with each chunk.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import select
 import stat
 import time
 
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.system.logfile import GoneError, LogFile
+from taskmasterd.system.logstream import NOBODY_READS, LogStream
 from taskmasterd.system.safeopen import is_system_name, is_temporary, open_log, reason_of
 
 TYPE_CHECKING = False
@@ -22,18 +22,9 @@ if TYPE_CHECKING:
 
     Owner = tuple[int, int] | None
 
-NEVER = 1 << 62
-SLACK = 1024 * 1024
-"""A file that does not come to the end of a line is rotated so many bytes above its limit."""
-STEPPED = 8192
-"""So many bytes above the limit are moved one by one, each time looking for the end of the line."""
-STEPS_PER_PIECE = 1024
 SAY_EVERY_S = 60.0
-PATIENCE_S = 0.25
-"""So long a reader that does not read may hold up the programs; then output is dropped until it reads again."""
-SURELY_TAKEN = 4096
-"""What a stream that polls as writable takes without blocking. Source: pipe(7), PIPE_BUF."""
-OPEN_STAYS_USABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+STAYS_OPEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN})
+"""After these the descriptor is as good as before; after others the path is opened anew."""
 
 
 class Trouble:
@@ -45,8 +36,8 @@ class Trouble:
         self._path = path
         self._say = say
         self._now = now
-        self._quiet_until = -NEVER
-        self._said = False
+        self._quiet_until = 0.0
+        self._told = False
         self._untold = 0
 
     def lost(self, problem: str, amount: int) -> None:
@@ -54,32 +45,30 @@ class Trouble:
         self.present = True
         self.dropped += amount
         self._untold += amount
-        self.warn(f"{problem}; {self._untold} bytes dropped")
+        if self.warn(f"{problem}; {self._untold} bytes dropped"):
+            self._told = True
+            self._untold = 0
 
-    def warn(self, text: str) -> None:
-        """Tell something, unless something was told within the last minute."""
-        if self._now() < self._quiet_until:
-            return
-        self._quiet_until = self._now() + SAY_EVERY_S  # first: telling may come back here by way of the event log
-        self._said = self.present
-        self._untold = 0
+    def warn(self, text: str) -> bool:
+        """Tell something, unless something was told within the last minute; returns whether it was."""
+        now = self._now()
+        if now < self._quiet_until:
+            return False
+        self._quiet_until = now + SAY_EVERY_S  # first: telling may come back here by way of the event log
         self._say(text)
+        return True
 
     def over(self) -> None:
         """The target works again."""
         self.present = False
-        if self._said:
-            self._said = False
-            self._say(f"{self._path} is written again; {self.dropped} bytes dropped in all")
+        if self._told:
+            self._told = False
             self._untold = 0
+            self._say(f"{self._path} can be written again; {self.dropped} bytes dropped in all")
 
 
 class LogSink:
-    """One target of output.
-
-    `regular`: a file of its own, which rotates and can be read back. `watchers` are called when it has grown or was
-    rotated. `retired` counts the bytes of files that were left behind under this path.
-    """
+    """One target of output. `watchers` are called when something was written or dropped."""
 
     def __init__(
         self,
@@ -93,33 +82,36 @@ class LogSink:
         """`max_bytes` 0: never rotate. `owner` (uid, gid) gets the files. `on_trouble` is told what fails for now."""
         self.path = path
         self.owner = owner
-        self.regular = False
-        self.retired = 0
         self.watchers: list[Callable[[], None]] = []
-        self.users = 0
-        self._fd = -1
+        self._limits = (max_bytes, backups)
         self._now = now
         self._trouble = Trouble(path, on_trouble, now)
-        self._transfer = self._splice if hasattr(os, "splice") else self._copy
-        self._unsent = b""
-        self._stalled_since = 0.0
-        self._patient = True
-        self._polite = False
-        self.set_limits(max_bytes, backups)
+        self._target: LogFile | LogStream | None = None
+        self._retired = 0
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is a regular file of its own, which rotates and can be read back; False while it is not open."""
+        return isinstance(self._target, LogFile)
 
     @property
     def dropped(self) -> int:
         """How many bytes could not be written, in all."""
         return self._trouble.dropped
 
+    @property
+    def retired(self) -> int:
+        """How many bytes are in files that were at this path and are not any more."""
+        return self._retired + (self._target.retired if self._target else 0)
+
     # -- life
 
     def open(self) -> None:
         """Open the target, if it is not open. Raises SystemFailure if it is wrong, not if it only fails now."""
-        if self._fd >= 0:
+        if self._target:
             return
         try:
-            self._take(open_log(self.path, self.owner))
+            self._opened()
         except SystemFailure as failure:
             if not is_temporary(failure.errno):
                 raise
@@ -135,283 +127,204 @@ class LogSink:
 
     def reopen(self) -> None:
         """Open the path anew: somebody has renamed the file. What is open stays in use where that fails."""
+        before, self._target = self._target, None
         try:
-            self._replace()
+            now = self._opened()
         except SystemFailure as failure:
+            self._target = before
             self._trouble.warn(str(failure))
+            return
+        if before:
+            same = os.path.samestat(os.fstat(before.fd), os.fstat(now.fd))
+            self._leave(before, 0 if same else before.size())
 
     def set_limits(self, max_bytes: int, backups: int) -> None:
         """Rotate at `max_bytes` (0: never) and keep `backups` files, from now on."""
-        self._max_bytes = max_bytes
-        self._backups = backups
-        self._rotate_at = max_bytes or NEVER
+        self._limits = (max_bytes, backups)
+        if self._target:
+            self._target.set_limits(max_bytes, backups)
 
     def close(self) -> None:
-        """Close the target; what a stalled reader has not taken is lost."""
-        if self._unsent:
-            self._trouble.dropped += len(self._unsent)
-            self._unsent = b""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        """Close the target; the next byte would open it again."""
+        if self._target:
+            before, self._target = self._target, None
+            before.close()
 
     # -- bytes
 
-    def move(self, fd: int, most: int) -> int:
-        """Move at most `most` bytes from the pipe `fd` to the target; returns how many left the pipe, 0 at its end.
+    def move(self, pipe: int, most: int) -> int:
+        """Move at most `most` bytes from a pipe to the target; returns how many left the pipe, 0 at its end.
 
-        With `most` not below the pipe's capacity all is moved that is there, and what was written at once (≤ 4096
-        bytes) stays together. Ask `busy` first. Raises BlockingIOError when the pipe is empty, nothing else.
+        With `most` not below the pipe's capacity all is moved that is there, so what was written at once (≤ 4096 bytes)
+        stays together. Ask `busy` first. Raises BlockingIOError when the pipe is empty, nothing else.
         """
+        dropped = self._trouble.dropped
         try:
-            if self._fd < 0:
-                self._take(open_log(self.path, self.owner))
-            moved = self._move_to_file(fd, most) if self.regular else self._move_to_stream(fd, most)
+            moved = self._opened().move(pipe, most)
         except BlockingIOError:
             raise
+        except GoneError:
+            self._left_behind()
+            return self.move(pipe, most)
         except OSError as error:
-            moved = self._drop(fd, most, error)
+            moved = self._drop(pipe, most)
+            self._failed(error, moved)
         except SystemFailure as failure:
-            moved = self._drop(fd, most, failure)
-        else:
-            if self._trouble.present and self.regular and moved:
-                self._trouble.over()
-        if self.watchers and moved:
-            self._tell_watchers()
+            moved = self._drop(pipe, most)
+            self._trouble.lost(str(failure), moved)
+        self._look_back(dropped, moved)
         return moved
 
     def append(self, block: bytes) -> None:
         """Write a block of the daemon's own; never raises. What cannot be written is counted."""
+        dropped = self._trouble.dropped
         try:
-            if self._fd < 0:
-                self._take(open_log(self.path, self.owner))
-            if self.regular:
-                self._append_to_file(block)
-            elif self.busy():
-                self._trouble.lost(f"cannot write {self.path}: nobody reads it", len(block))
+            if self.busy():
+                self._failed(NOBODY_READS, len(block))
             else:
-                self._write(block)
+                self._opened().append(block)
+        except GoneError:
+            self._left_behind()
+            self.append(block)
         except OSError as error:
             self._failed(error, len(block))
         except SystemFailure as failure:
             self._trouble.lost(str(failure), len(block))
-        if self.watchers:
-            self._tell_watchers()
+        self._look_back(dropped, len(block))
 
     def busy(self) -> bool:
-        """Return whether a stream has yet to take what it was given; asks it again. Never for a file."""
-        if not self._unsent:
-            return False
-        rest = self._send(self._unsent)
-        if len(rest) < len(self._unsent):
-            self._stalled_since = self._now()
-        self._unsent = rest
-        if rest and self._now() - self._stalled_since >= PATIENCE_S:
-            self._patient = False
-            self._unsent = b""
-            self._trouble.lost(f"cannot write {self.path}: nobody reads it", len(rest))
-        return bool(self._unsent)
+        """Return whether the reader of a stream has yet to take what it was given; offers it again."""
+        return isinstance(self._target, LogStream) and self._target.busy()
 
-    # -- regular files
+    # -- the target, and what is lost
 
-    def _move_to_file(self, fd: int, most: int) -> int:
-        moved = 0
-        while True:
-            try:
-                wanted, piece = self._move_piece(fd, most - moved)
-            except OSError:
-                if moved:
-                    return moved  # the next move meets it again
-                raise
-            moved += piece
-            if not piece or moved + wanted - piece >= most:
-                return moved
-
-    def _move_piece(self, fd: int, most: int) -> tuple[int, int]:
-        """Move up to the next point where the file may have to be rotated; returns (bytes tried, bytes moved)."""
-        size = self._end()
-        if size >= self._rotate_at and self._at_line_end(size):
-            self._rotate(size)
-            size = self._end()
-        limit = self._rotate_at
-        if size < limit:
-            wanted = min(most, limit - size)
-        elif size < limit + STEPPED:
-            wanted = 1
+    def _opened(self) -> LogFile | LogStream:
+        """Return the target, opened where it is not. Raises SystemFailure."""
+        if self._target:
+            return self._target
+        fd = open_log(self.path, self.owner)
+        if stat.S_ISREG(os.fstat(fd).st_mode) and not is_system_name(self.path):
+            self._target = LogFile(fd, self.path, self.owner, self._failed, self._trouble.warn)
         else:
-            wanted = max(1, min(most, limit + SLACK - size))
-        moved = self._transfer(fd, size, wanted)
-        if moved and size + moved >= limit:
-            stepped = self._finish_line(fd)
-            return wanted + stepped, moved + stepped
-        return wanted, moved
+            self._target = LogStream(fd, self._failed, self._now)
+        self._target.set_limits(*self._limits)
+        return self._target
 
-    def _finish_line(self, fd: int) -> int:
-        """Move byte by byte until the line ends, and rotate there, or at the limit + 1 MiB; returns how many."""
-        size = self._end()
-        for stepped in range(STEPS_PER_PIECE):
-            if size >= self._rotate_at + SLACK or self._at_line_end(size):
-                self._rotate(size)
-                return stepped
-            if size >= self._rotate_at + STEPPED:
-                return stepped
-            try:
-                if not self._transfer(fd, size, 1):
-                    return stepped
-            except OSError:
-                return stepped
-            size += 1
-        return STEPS_PER_PIECE
+    def _leave(self, target: LogFile | LogStream, size: int) -> None:
+        """Close what was the target; `size` bytes at this path are at it no more."""
+        self._retired += target.retired + size
+        target.close()
 
-    def _splice(self, fd: int, offset: int, count: int) -> int:
-        """Have the kernel move bytes. Source: splice(2): EINVAL where this file system cannot do it."""
-        try:
-            return os.splice(fd, self._fd, count, offset_dst=offset, flags=os.SPLICE_F_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-        self._transfer = self._copy
-        return self._copy(fd, offset, count)
-
-    def _copy(self, fd: int, offset: int, count: int) -> int:
-        block = os.read(fd, count)
-        done = self._write_at(block, offset)
-        if done < len(block):
-            self._trouble.present = True
-        return len(block)
-
-    def _write_at(self, block: bytes, offset: int) -> int:
-        """Write to the file; returns how many bytes. What is missing was counted."""
-        view = memoryview(block)
-        while view:
-            try:
-                written = os.pwrite(self._fd, view, offset)
-            except OSError as error:
-                self._failed(error, len(view))
-                break
-            offset += written
-            view = view[written:]
-        return len(block) - len(view)
-
-    def _append_to_file(self, block: bytes) -> None:
-        size = self._end()
-        if self._write_at(block, size) < len(block):
-            return
-        if self._trouble.present:
-            self._trouble.over()
-        if size + len(block) >= self._rotate_at and block.endswith(b"\n"):
-            self._rotate(size + len(block))
-
-    def _end(self) -> int:
-        """Return the size of the file; one that was deleted is created anew first."""
-        found = os.fstat(self._fd)
-        if found.st_nlink:
-            return found.st_size
-        self._replace()
-        return os.fstat(self._fd).st_size
-
-    def _at_line_end(self, size: int) -> bool:
-        return os.pread(self._fd, 1, size - 1) == b"\n"
-
-    def _rotate(self, size: int) -> None:
-        """Start a new file. Where that fails the old one is used on, and it is tried again 1 MiB later."""
-        try:
-            if _is_at(self._fd, self.path):
-                _shift(self.path, self._backups)
-            self._replace()
-        except OSError as error:
-            problem = f"cannot rotate {self.path}: {reason_of(error)}"
-        except SystemFailure as failure:
-            problem = str(failure)
-        else:
-            return
-        self._rotate_at = size + SLACK
-        self._trouble.warn(problem)
-
-    # -- everything else
-
-    def _move_to_stream(self, fd: int, most: int) -> int:
-        block = os.read(fd, most)
-        if block:
-            self._write(block)
-        return len(block)
-
-    def _write(self, block: bytes) -> None:
-        """Give a block to the stream; what it does not take at once is kept for `busy`, or dropped."""
-        rest = self._send(self._unsent + block)
-        if not rest:
-            self._unsent = b""
-            return
-        if self._patient:
-            self._unsent = rest
-            self._stalled_since = self._now()
-        else:
-            self._trouble.lost(f"cannot write {self.path}: nobody reads it", len(rest))
-
-    def _send(self, block: bytes) -> bytes:
-        """Write as much as the stream takes now; returns the rest. What can never be written is counted."""
-        view = memoryview(block)
-        while view:
-            if self._polite and not _takes_more(self._fd):
-                return bytes(view)
-            try:
-                written = os.write(self._fd, view[:SURELY_TAKEN] if self._polite else view)
-            except BlockingIOError:
-                return bytes(view)
-            except OSError as error:
-                self._failed(error, len(view))
-                return b""
-            view = view[written:]
-        self._patient = True
-        if self._trouble.present:
-            self._trouble.over()
-        return b""
-
-    # -- the descriptor, and what is lost
-
-    def _take(self, fd: int) -> None:
-        found = os.fstat(fd)
-        self._fd = fd
-        self.regular = stat.S_ISREG(found.st_mode) and not is_system_name(self.path)
-        # a shared descriptor (/dev/stdout) must stay blocking for the others that hold it
-        self._polite = not stat.S_ISREG(found.st_mode) and os.get_blocking(fd)
-
-    def _replace(self) -> None:
-        """Open the path and leave what was open. Raises SystemFailure; then a file that still has a name stays."""
-        try:
-            fd = open_log(self.path, self.owner)
-        except SystemFailure:
-            if self._fd >= 0 and self.regular and not os.fstat(self._fd).st_nlink:
-                self._leave()
-            raise
-        if self._fd >= 0:
-            if self.regular and not os.path.samestat(os.fstat(self._fd), os.fstat(fd)):
-                self.retired += os.fstat(self._fd).st_size
-            os.close(self._fd)
-        self._rotate_at = self._max_bytes or NEVER
-        self._take(fd)
-
-    def _leave(self) -> None:
-        if self.regular:
-            self.retired += os.fstat(self._fd).st_size
-        os.close(self._fd)
-        self._fd = -1
+    def _left_behind(self) -> None:
+        """The file was deleted."""
+        if self._target:
+            before, self._target = self._target, None
+            self._leave(before, before.size())
 
     def _failed(self, error: OSError, amount: int) -> None:
-        """Count what a write error cost; the path is opened anew next time unless the file itself is sound."""
-        self._trouble.lost(f"cannot write {self.path}: {reason_of(error)}", amount)
-        if error.errno not in OPEN_STAYS_USABLE and self._fd >= 0:
-            self._leave()
+        """Count what an error cost, and open the path anew next time unless the descriptor itself is sound."""
+        if amount:
+            self._trouble.lost(f"cannot write {self.path}: {reason_of(error)}", amount)
+        if error.errno not in STAYS_OPEN and self._target:
+            before, self._target = self._target, None
+            self._leave(before, 0)
 
-    def _drop(self, fd: int, most: int, why: OSError | SystemFailure) -> int:
-        """Empty the pipe for a target that cannot be written, so that the child never waits for it."""
-        amount = len(os.read(fd, most))
-        if isinstance(why, OSError):
-            self._failed(why, amount)
+    @staticmethod
+    def _drop(pipe: int, most: int) -> int:
+        """Empty the pipe for a target that cannot be written: the child never waits for it. Returns how many bytes."""
+        return len(os.read(pipe, most))
+
+    def _look_back(self, dropped: int, amount: int) -> None:
+        """After each chunk: see whether the trouble is over, and tell who follows."""
+        if self._trouble.present and amount and dropped == self._trouble.dropped:
+            self._trouble.over()
+        if self.watchers and amount:
+            for watcher in tuple(self.watchers):
+                watcher()
+
+
+class Sinks:
+    """All targets that are open, by the real path: pipes that lead to one place share one sink."""
+
+    def __init__(self, on_trouble: Callable[[str], None]) -> None:
+        self._on_trouble = on_trouble
+        self._sinks: dict[str, LogSink] = {}
+        self._held: dict[LogSink, tuple[str, int]] = {}
+        self._watchers: dict[str, list[Callable[[], None]]] = {}
+        self._retired: dict[str, int] = {}
+
+    def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner) -> LogSink:
+        """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong."""
+        key = _real(path)
+        sink = self._sinks.get(key)
+        if sink is None:
+            sink = LogSink(path, max_bytes, backups, owner, self._on_trouble)
         else:
-            self._trouble.lost(str(why), amount)
-        return amount
+            sink.owner = owner
+            sink.set_limits(max_bytes, backups)
+        sink.open()
+        if key in self._watchers:
+            sink.watchers = self._watchers[key]
+        self._sinks[key] = sink
+        self._held[sink] = (key, self._held.get(sink, (key, 0))[1] + 1)
+        return sink
 
-    def _tell_watchers(self) -> None:
-        for watcher in tuple(self.watchers):
-            watcher()
+    def release(self, sink: LogSink) -> None:
+        """Give back what `acquire` returned; the last one closes it. After `close` there is nothing to do."""
+        if sink not in self._held:
+            return
+        key, holders = self._held[sink]
+        if holders > 1:
+            self._held[sink] = (key, holders - 1)
+            return
+        if key in self._watchers:
+            self._retired[key] = self._retired.get(key, 0) + sink.retired
+        del self._sinks[key], self._held[sink]
+        sink.close()
+
+    def find(self, path: str) -> LogSink | None:
+        """Return the sink that is open for a path, or None."""
+        return self._sinks.get(_real(path))
+
+    def watch(self, path: str, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever something is written to `path`, whoever has it open by then."""
+        key = _real(path)
+        self._watchers.setdefault(key, []).append(changed)
+        if key in self._sinks:
+            self._sinks[key].watchers = self._watchers[key]
+
+    def unwatch(self, path: str, changed: Callable[[], None]) -> None:
+        """Undo `watch`."""
+        key = _real(path)
+        watchers = self._watchers.get(key, [])
+        if changed in watchers:
+            watchers.remove(changed)
+        if not watchers:
+            self._watchers.pop(key, None)
+            self._retired.pop(key, None)
+
+    def retired(self, path: str) -> int:
+        """Return how many bytes were at `path` and are not any more; it only grows while the path is watched."""
+        key = _real(path)
+        sink = self._sinks.get(key)
+        return self._retired.get(key, 0) + (sink.retired if sink else 0)
+
+    def reopen_all(self) -> None:
+        """Open all paths anew, because somebody has renamed the files."""
+        for sink in self._sinks.values():
+            sink.reopen()
+
+    def close(self) -> None:
+        """Close all of them."""
+        for sink in self._sinks.values():
+            sink.close()
+        self._sinks.clear()
+        self._held.clear()
+
+
+def _real(path: str) -> str:
+    """Return the path by which a place is known: links among its directories resolved, the last name as it is."""
+    if is_system_name(path):
+        return path
+    directory, name = os.path.split(path)
+    return os.path.join(os.path.realpath(directory), name)

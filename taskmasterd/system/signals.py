@@ -21,14 +21,6 @@ def signal_numbers() -> dict[str, int]:
     return {entry.name.removeprefix("SIG"): int(entry) for entry in signal.Signals}
 
 
-def reset_inherited() -> None:
-    """Undo what the caller left behind: ignored signals (nohup) and the blocked mask, which survive exec."""
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
 class Signals:
     """Delivers signals to callables, in the loop, in the order of their numbers; equal ones are merged."""
 
@@ -40,10 +32,9 @@ class Signals:
         reactor.watch(self._read, READ, self._wake)
         # the byte only wakes the loop: what was seen is in the set, so a full pipe loses nothing
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
-        for number in self._callbacks:
+        for number in (*self._callbacks, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, self._note)
-        for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            signal.signal(number, self._note)
+        _undo_inherited()
 
     def _note(self, number: int, _frame: object) -> None:
         self._seen.add(number)
@@ -65,6 +56,17 @@ class Signals:
         self._reactor.remove(self._read)
         os.close(self._read)
         os.close(self._write)
+
+
+def _undo_inherited() -> None:
+    """Undo what the caller left behind, both survive exec: ignored signals (nohup), and the blocked mask.
+
+    Last, so that what the launcher held back finds its handler.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _pipe() -> tuple[int, int]:

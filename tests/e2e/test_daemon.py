@@ -40,7 +40,7 @@ def test_a_child_inherits_three_descriptors_and_nothing_else(daemon: Daemon) -> 
     daemon.write(
         f"{{taskmasterd: {{umask: '027'}}, programs: {{p: {{cmd: [{PY}, {PROGRAMS}/dumps_itself.py, stay], starttime: 0, "
         "umask: 077, workingdir: /tmp, env: {ANSWER: 42, PATH: null, E: ''}}, q: {cmd: ["
-        + f"{PY}, {PROGRAMS}/dumps_itself.py, stay]}}}}}}"
+        f"{PY}, {PROGRAMS}/dumps_itself.py, stay]}}}}}}"
     )
     environment = dict(daemon.environment, NOTIFY_SOCKET="", SECRET="x")
     blocked = {signal.SIGTERM, signal.SIGUSR1}
@@ -85,13 +85,14 @@ def test_a_child_inherits_three_descriptors_and_nothing_else(daemon: Daemon) -> 
 def test_user_sets_groups_gid_uid_and_the_variables_that_go_with_them(daemon: Daemon) -> None:
     daemon.home.parent.chmod(0o755)
     daemon.home.chmod(0o755)
+    (daemon.home / "private").mkdir(mode=0o700)
     daemon.write(
         f"programs: {{n: {{cmd: [{PY}, -S, {PROGRAMS}/dumps_itself.py], user: nobody, starttime: 0, autorestart: never, startretries: 0}}, "
         f"g: {{cmd: [/usr/bin/python3, -S, {PROGRAMS}/dumps_itself.py], user: daemon, group: nogroup, starttime: 0, autorestart: never, startretries: 0}}, "
-        "bad: {cmd: sleep 300, user: nobody, workingdir: /root, startretries: 0}}"
+        f"bad: {{cmd: sleep 300, user: nobody, workingdir: {daemon.home}/private, startretries: 0}}}}"
     )
     daemon.start()
-    assert "cannot enter workingdir /root: permission denied" in daemon.wait_for("bad", "FATAL")["detail"]
+    assert f"cannot enter workingdir {daemon.home}/private: permission denied" in daemon.wait_for("bad", "FATAL")["detail"]
     wait_until(lambda: daemon.state("n") in ("EXITED", "FATAL"))
     if daemon.state("n") == "FATAL":
         pytest.skip("the interpreter is out of nobody's reach: " + daemon.status()["n"]["detail"])

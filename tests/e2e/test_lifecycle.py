@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon, process_exists
+from tests.support.daemon import PROGRAMS, Daemon, marked
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -184,12 +184,5 @@ def test_signal_reaches_the_leader_and_its_end_is_judged_by_autorestart(daemon: 
 
 
 def _running(word: str, daemon: Daemon) -> bool:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                if word.encode() in (entry / "cmdline").read_bytes() and process_exists(int(entry.name)):
-                    if str(daemon.socket).encode() in (entry / "environ").read_bytes():
-                        return True
-            except OSError:
-                continue
-    return False
+    """Return whether a process of this daemon has `word` in its command line."""
+    return any(word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in marked(daemon.socket))

@@ -37,7 +37,7 @@ def test_a_flood_arrives_exactly_once_over_rotations_while_status_answers(daemon
     whole = b"".join(path.read_bytes() for path in logs)
     assert len(logs) > 5
     assert whole == _numbered(count)
-    assert all(path.read_bytes().endswith(b"\n") for path in logs)
+    assert all(path.read_bytes().endswith(b"\n") for path in logs if path.stat().st_size)
 
 
 def test_the_last_write_before_the_end_is_in_the_log_before_the_end_is_told(daemon: Daemon) -> None:

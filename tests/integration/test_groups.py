@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from taskmasterd.system.groups import Group, Groups
-
 from tests.support.wait import wait_until
 
 pytestmark = [

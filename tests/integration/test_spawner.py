@@ -162,14 +162,15 @@ def test_handlers_and_mask_of_the_daemon_do_not_reach_the_child(nest: Nest) -> N
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_an_identity_is_taken_whole_or_the_program_is_not_executed() -> None:
+def test_an_identity_is_taken_whole_or_the_program_is_not_executed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
     nest = Nest("fork")
     nest.identity = Identity(65_534, 65_534, (65_534, 1))
     status, output, failed = nest.run(nest.launch("sh", "-c", "id -u; id -g; id -G; whoami"))
     assert (status, failed) == (0, "")
     assert output.decode().split()[:2] == ["65534", "65534"]
     assert set(output.decode().split("\n")[2].split()) == {"65534", "1"}
-    _, output, failed = nest.run(nest.launch("sh", "-c", "echo ran", workingdir="/root"))
-    assert (output, failed) == (b"", "cannot enter workingdir /root: permission denied")
+    _, output, failed = nest.run(nest.launch("sh", "-c", "echo ran", workingdir=str(tmp_path)))
+    assert (output, failed) == (b"", f"cannot enter workingdir {tmp_path}: permission denied")
     os.close(nest.spawner.null)
     nest.reactor.close()

@@ -1,0 +1,436 @@
+"""An exhaustive walk of `step`: every state that a closed world of policies can reach, every event in it.
+
+Time is abstract: each state is seen at moment 0, the end of a running process comes 0 or 1 seconds later, and ages that
+make no difference are cut off, so that the world is finite. What follows is checked on every edge of it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
+from taskmaster_common.errors import BugError
+from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmasterd.core.events import (
+    Action,
+    DeadlineReached,
+    Event,
+    Executed,
+    Exited,
+    Failure,
+    GroupEmpty,
+    Kill,
+    Restart,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+)
+from taskmasterd.core.process import Policy, Process, step
+from tests.support.model import code, policy
+
+LEFT = ("sleep (9)",)
+FAILURE = Failure("exec", "cannot execute")
+LASTING = Failure("user", "no such user", permanent=True)
+EVENTS: dict[str, Event] = {
+    "Start": Start(),
+    "Stop": Stop(),
+    "Restart": Restart(),
+    "Kill": Kill(),
+    "Spawned": Spawned(7),
+    "SpawnFailed": SpawnFailed("x"),
+    "Executed": Executed(),
+    "Exited 0": Exited(code(0)),
+    "Exited 1": Exited(code(1)),
+    "Exited by signal": Exited(9),
+    "Exited 0, left": Exited(code(0), None, LEFT),
+    "Exited 1, left": Exited(code(1), None, LEFT),
+    "Exited, failure": Exited(0, FAILURE),
+    "Exited, lasting failure": Exited(0, LASTING),
+    "GroupEmpty": GroupEmpty(),
+    "DeadlineReached": DeadlineReached(),
+}
+WANTING = ("Start", "Restart")
+WINDOW = 2
+MOST_KILLS, MOST_SHORTAGES = 2, 1
+
+POLICIES = [
+    policy(
+        autorestart=autorestart,
+        exitcodes=exitcodes,
+        startretries=startretries,
+        starttime=starttime,
+        restart_burst=burst,
+        restart_window=window,
+    )
+    for (autorestart, exitcodes), (startretries, burst, window), starttime in itertools.product(
+        ((ALWAYS, (0,)), (NEVER, (0,)), (UNEXPECTED, (0,)), (UNEXPECTED, (1,))),
+        ((0, 0, WINDOW), (1, 0, WINDOW), (2, 0, WINDOW), (0, 1, WINDOW), (1, 1, WINDOW), (0, 2, WINDOW), (0, 1, 0)),
+        (0, 1),
+    )
+]
+
+KERNEL_END = {"Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exited 1, left"}
+FAILED_END = {"Exited, failure", "Exited, lasting failure"}
+ANY_END = KERNEL_END | FAILED_END
+NOT_COMMANDS = set(EVENTS) - {"Start", "Stop", "Restart", "Kill"}
+IMPOSSIBLE = {
+    "STOPPED": NOT_COMMANDS,
+    "EXITED": NOT_COMMANDS,
+    "FATAL": NOT_COMMANDS,
+    "BACKOFF": NOT_COMMANDS - {"DeadlineReached"},
+    "STARTING, asked for": {"Executed", "GroupEmpty", "DeadlineReached"} | KERNEL_END,
+    "STARTING, set-up": {"Spawned", "SpawnFailed", "GroupEmpty", "DeadlineReached"},
+    "STARTING, executed": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty"},
+    "RUNNING": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty", "DeadlineReached"},
+    "STOPPING, set-up": {"Spawned", "SpawnFailed", "GroupEmpty"},
+    "STOPPING, executed": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty"},
+    "STOPPING, left behind": {"Spawned", "SpawnFailed", "Executed"} | ANY_END,
+}
+"""Which events cannot happen where: all others give a process. A change of `step` shows here."""
+
+
+def situation(process: Process) -> str:
+    """Return the state and what is alive in it."""
+    state = process.state.value
+    if process.state is STARTING and process.pid is None:
+        return f"{state}, asked for"
+    if process.state is STOPPING and process.pid is None:
+        return f"{state}, left behind"
+    if process.state in (STARTING, STOPPING):
+        return f"{state}, {'executed' if process.executed else 'set-up'}"
+    return state
+
+
+def canonical(process: Process, now: float) -> Process:
+    """Return the process as it looks at moment 0, without what no later step can see."""
+    return process.replace(
+        since=0.0,
+        spawned_at=0.0,
+        deadline=None if process.deadline is None else 1.0,
+        then_at=1.0 if process.then is BACKOFF else 0.0,
+        shortages=min(process.shortages, MOST_SHORTAGES),
+        recent=tuple(at - now for at in process.recent if at - now > -WINDOW),
+        restarts=0,
+        killing=min(process.killing, MOST_KILLS) if process.state is STOPPING else 0,
+        end=None,
+        by="",
+        reason="",
+    )
+
+
+class Edge:
+    """One step of the world: the canonical process before it, and the process as `step` gave it."""
+
+    __slots__ = ("action", "after", "before", "event", "now", "policy", "to")
+
+    def __init__(self, rules: Policy, before: Process, event: str, now: float) -> None:
+        self.policy, self.before, self.event, self.now = rules, before, event, now
+        self.after, self.action = step(rules, before, EVENTS[event], now)
+        self.to = canonical(self.after, now)
+
+    def __repr__(self) -> str:
+        return f"{self.before} -- {self.event} after {self.now} s --> {self.after}, {self.action} under {self.policy}"
+
+
+class World:
+    """All states and edges of one policy."""
+
+    def __init__(self, rules: Policy) -> None:
+        self.policy = rules
+        self.edges: dict[Process, list[Edge]] = {}
+        self.refused: set[tuple[str, str]] = set()
+        waiting = [canonical(Process(), 0.0)]
+        while waiting:
+            process = waiting.pop()
+            if process not in self.edges:
+                self.edges[process] = list(self._leave(process))
+                waiting.extend(edge.to for edge in self.edges[process])
+
+    def _leave(self, process: Process) -> Iterator[Edge]:
+        place = situation(process)
+        for event in EVENTS:
+            # a wait for the window ends where its restart was written down for
+            now = max((0.0, *process.recent)) if event == "DeadlineReached" else 0.0
+            try:
+                yield Edge(self.policy, process, event, now)
+            except BugError:
+                self.refused.add((place, event))
+            else:
+                if process.state is RUNNING and process.recent:
+                    yield Edge(self.policy, process, event, now + 1)
+
+    def reachable(self, starts: set[Process], without: tuple[str, ...]) -> set[Process]:
+        """Return all states that follow any of `starts` by other events than `without`."""
+        found, waiting = set(starts), list(starts)
+        while waiting:
+            for edge in self.edges[waiting.pop()]:
+                if edge.event not in without and edge.to not in found:
+                    found.add(edge.to)
+                    waiting.append(edge.to)
+        return found
+
+    def cooperate(self, process: Process) -> tuple[Process, int]:
+        """Let the kernel and the program do what they should until it is RUNNING or down; return it and the SPAWNs."""
+        spawns = 0
+        for _ in range(20):
+            if process.state in DOWN_STATES or process.state is RUNNING:
+                return process, spawns
+            edge = next(e for e in self.edges[process] if e.event == NEXT[situation(process)])
+            spawns += edge.action is Action.SPAWN
+            process = edge.to
+        raise AssertionError(f"{process} does not settle")
+
+
+NEXT = {
+    "BACKOFF": "DeadlineReached",
+    "STARTING, asked for": "Spawned",
+    "STARTING, set-up": "Executed",
+    "STARTING, executed": "DeadlineReached",
+    "STOPPING, set-up": "Executed",
+    "STOPPING, executed": "Exited 0",
+    "STOPPING, left behind": "GroupEmpty",
+}
+
+
+@pytest.fixture(scope="module")
+def worlds() -> list[World]:
+    """Return the world of every policy."""
+    return [World(rules) for rules in POLICIES]
+
+
+@pytest.fixture(scope="module")
+def edges(worlds: list[World]) -> list[Edge]:
+    """Return every edge of every world."""
+    return [edge for world in worlds for leaving in world.edges.values() for edge in leaving]
+
+
+def test_the_world_is_large_and_every_situation_is_in_it(worlds: list[World], edges: list[Edge]) -> None:
+    assert len(POLICIES) == 56
+    assert sum(len(world.edges) for world in worlds) > 4000
+    assert len(edges) > 35_000
+    assert {situation(edge.before) for edge in edges} == set(IMPOSSIBLE)
+
+
+def test_every_event_gives_a_process_or_is_known_to_be_impossible(worlds: list[World]) -> None:
+    refused = {pair for world in worlds for pair in world.refused}
+    assert refused == {(place, event) for place, events in IMPOSSIBLE.items() for event in events}
+    for world in worlds:
+        for process, leaving in world.edges.items():
+            assert {edge.event for edge in leaving} == set(EVENTS) - IMPOSSIBLE[situation(process)]
+
+
+def test_in_every_state_the_fields_say_what_the_state_says(edges: list[Edge]) -> None:
+    for edge in edges:
+        process, state = edge.after, edge.after.state
+        stopping, trial = state is STOPPING, state is STARTING and process.executed
+        assert (process.pid is None) or state in (STARTING, RUNNING, STOPPING), edge
+        assert (process.pid is not None) or state is not RUNNING, edge
+        assert (process.deadline is not None) == (stopping or trial or state is BACKOFF), edge
+        assert (process.then is not None) == stopping, edge
+        assert process.then in (None, STOPPED, STARTING, BACKOFF, EXITED, FATAL), edge
+        assert not process.executed or process.pid is not None or stopping, edge
+        assert process.executed or state is not RUNNING, edge
+        assert process.tries <= edge.policy.startretries + 1, edge
+        assert (state is FATAL) <= (process.tries > 0), edge
+        assert len(process.recent) <= edge.policy.restart_burst, edge
+        assert list(process.recent) == sorted(process.recent), edge
+        assert stopping or not process.stuck, edge
+
+
+def test_the_time_of_a_state_is_that_of_its_first_moment(edges: list[Edge]) -> None:
+    for edge in edges:
+        moved = edge.after.state is not edge.before.state or edge.event == "Spawned"
+        assert edge.after.since == (edge.now if moved else 0.0), edge
+
+
+def test_a_copy_is_asked_for_only_when_nothing_is_alive_and_only_once(edges: list[Edge]) -> None:
+    for edge in edges:
+        asked_before = situation(edge.before) == "STARTING, asked for"
+        asked_after = situation(edge.after) == "STARTING, asked for"
+        assert (edge.action is Action.SPAWN) == (asked_after and not asked_before), edge
+        if edge.action is Action.SPAWN:
+            dead = edge.before.state in (*DOWN_STATES, BACKOFF)
+            last = edge.event in ANY_END - {"Exited 0, left", "Exited 1, left"} or edge.event == "GroupEmpty"
+            assert dead or last, edge
+        taken_back = asked_before and not asked_after and edge.event in ("Stop", "Kill")
+        assert (edge.action is Action.UNQUEUE) == taken_back, edge
+
+
+def test_only_what_is_alive_is_signalled_and_never_before_exec(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.action in (Action.TERMINATE, Action.KILL):
+            assert edge.after.state is STOPPING, edge
+        if edge.action is Action.TERMINATE:
+            assert edge.after.executed or edge.after.pid is None, edge
+            assert not edge.before.killing or edge.before.state is not STOPPING, edge
+
+
+def test_whoever_enters_stopping_is_told_at_once_or_at_exec(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.after.state is STOPPING and edge.before.state is not STOPPING:
+            told = Action.KILL if edge.event == "Kill" else Action.TERMINATE
+            held = edge.event in ("Stop", "Restart") and not edge.before.executed
+            assert edge.action is (Action.NONE if held else told), edge
+        if situation(edge.before) == "STOPPING, set-up" and edge.event == "Executed":
+            assert edge.action is (Action.NONE if edge.before.killing else Action.TERMINATE), edge
+
+
+def test_kill_comes_with_the_deadline_or_the_order_and_the_pause_doubles(edges: list[Edge]) -> None:
+    for edge in edges:
+        before, after = edge.before, edge.after
+        killed_before = before.killing if before.state is STOPPING else 0
+        by_deadline = before.state is STOPPING and edge.event == "DeadlineReached"
+        by_order = edge.event == "Kill" and after.state is STOPPING
+        inherited = killed_before > 0 and edge.event in ("Exited 0, left", "Exited 1, left")
+        assert (edge.action is Action.KILL) == (by_deadline or by_order or inherited), edge
+        if by_deadline or (by_order and not killed_before):
+            assert after.killing == killed_before + 1, edge
+            assert after.deadline == edge.now + min(2 * 2**killed_before, 30), edge
+        elif after.state is STOPPING:
+            assert after.killing == killed_before, edge
+
+
+def test_a_newer_command_in_stopping_keeps_the_deadline(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.before.state is STOPPING and edge.event in ("Start", "Stop", "Restart"):
+            assert edge.after.deadline == edge.before.deadline, edge
+            assert edge.action is Action.NONE, edge
+
+
+# -- the table of the specification
+
+
+def test_each_command_does_in_each_state_what_the_table_says(edges: list[Edge]) -> None:
+    up, down = ("STARTING", None), ("STOPPED", None)
+    stop, again = ("STOPPING", "STOPPED"), ("STOPPING", "STARTING")
+    same = ("same", None)
+    table = {
+        "STOPPED": (up, down, up),
+        "EXITED": (up, down, up),
+        "FATAL": (up, down, up),
+        "BACKOFF": (up, down, up),
+        "STARTING, asked for": (same, down, up),
+        "STARTING, set-up": (same, stop, again),
+        "STARTING, executed": (same, stop, again),
+        "RUNNING": (same, stop, again),
+        "STOPPING, set-up": (again, stop, again),
+        "STOPPING, executed": (again, stop, again),
+        "STOPPING, left behind": (again, stop, again),
+    }
+    for edge in edges:
+        if edge.event in ("Start", "Stop", "Restart"):
+            expected = table[situation(edge.before)][("Start", "Stop", "Restart").index(edge.event)]
+            if expected is same:
+                assert edge.after is edge.before, edge
+            else:
+                got = (edge.after.state.value, edge.after.then.value if edge.after.then else None)
+                assert got == expected, edge
+
+
+def test_start_and_restart_clear_both_counters_where_they_do_something(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.event in WANTING and edge.after is not edge.before:
+            assert (edge.after.tries, edge.after.shortages, edge.after.recent) == (0, 0, ()), edge
+
+
+def test_an_exit_that_somebody_asked_for_is_judged_by_the_intent_and_not_by_the_code(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.before.state is STOPPING and (edge.event in ANY_END or edge.event == "GroupEmpty"):
+            assert edge.after.then is edge.before.then or edge.after.state is edge.before.then, edge
+            assert edge.after.tries == edge.before.tries, edge
+            assert edge.after.recent == edge.before.recent, edge
+
+
+# -- intent, in every continuation
+
+
+@pytest.mark.parametrize("order", ["Stop", "Kill"])
+def test_after_a_stop_it_goes_down_and_stays_down(worlds: list[World], order: str) -> None:
+    for world in worlds:
+        ordered = {edge.to for leaving in world.edges.values() for edge in leaving if edge.event == order}
+        for process in world.reachable(ordered, without=WANTING):
+            assert process.state is STOPPED or process.then is STOPPED, process
+            later = [edge for edge in world.edges[process] if edge.event not in WANTING]
+            assert all(edge.action is not Action.SPAWN for edge in later)
+            assert world.cooperate(process)[0].state is STOPPED
+
+
+def wanting(worlds: list[World]) -> Iterator[tuple[World, Edge]]:
+    """Yield every Start and Restart that may come at any moment."""
+    for world in worlds:
+        for leaving in world.edges.values():
+            for edge in leaving:
+                if edge.event in WANTING:
+                    yield world, edge
+
+
+def test_after_a_start_it_runs_where_kernel_and_program_do_as_they_should(worlds: list[World]) -> None:
+    for world, edge in wanting(worlds):
+        settled, spawns = world.cooperate(edge.to)
+        assert settled.state is RUNNING, edge
+        assert spawns + (edge.action is Action.SPAWN) <= 1, edge
+
+
+def test_after_a_restart_the_copy_that_runs_is_a_new_one(worlds: list[World]) -> None:
+    for world, edge in wanting(worlds):
+        if edge.event == "Restart" and situation(edge.before) != "STARTING, asked for":
+            assert (edge.action is Action.SPAWN) + world.cooperate(edge.to)[1] == 1, edge
+
+
+def test_what_never_stays_up_is_started_once_and_startretries_times_more(worlds: list[World]) -> None:
+    for world in worlds:
+        for failure in ("Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exited, failure"):
+            process, spawns = follow(world, canonical(Process(), 0.0), "Start"), 1
+            while process.state is not FATAL:
+                for event in ("Spawned", failure):
+                    process = follow(world, process, event)
+                if process.state is STOPPING:
+                    process = follow(world, process, "GroupEmpty")
+                if process.state is BACKOFF:
+                    process = follow(world, process, "DeadlineReached")
+                    spawns += 1
+            assert spawns == 1 + world.policy.startretries
+
+
+def follow(world: World, process: Process, event: str) -> Process:
+    """Return where an event leads at once."""
+    return next(edge.to for edge in world.edges[process] if edge.event == event)
+
+
+def test_what_has_been_up_never_becomes_fatal_by_ending(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.before.state is RUNNING and edge.event in ANY_END:
+            verdict = edge.after.then or edge.after.state
+            assert verdict in (STARTING, BACKOFF, EXITED), edge
+            assert edge.after.tries == 0, edge
+            allowed = [at for at in edge.before.recent if at > edge.now - WINDOW]
+            full = edge.policy.restart_burst and len(allowed) >= edge.policy.restart_burst
+            if verdict is BACKOFF:
+                due = edge.after.then_at if edge.after.then else edge.after.deadline
+                assert full, edge
+                assert due == edge.before.recent[-edge.policy.restart_burst] + WINDOW, edge
+            elif verdict is STARTING:
+                assert not full, edge
+            else:
+                assert edge.policy.autorestart != ALWAYS, edge
+
+
+def test_what_ends_before_starttime_is_retried_or_fatal_whatever_autorestart_says(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.before.state is STARTING and edge.event in ANY_END:
+            verdict = edge.after.then or edge.after.state
+            lasting = edge.event == "Exited, lasting failure"
+            last = lasting or edge.before.tries >= edge.policy.startretries
+            assert verdict is (FATAL if last else BACKOFF), edge
+            assert edge.after.tries == edge.before.tries + 1, edge
+
+
+def test_a_refused_fork_counts_as_no_try(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.event == "SpawnFailed":
+            assert edge.after.state is BACKOFF, edge
+            assert (edge.after.tries, edge.after.recent) == (edge.before.tries, edge.before.recent), edge

@@ -1,0 +1,298 @@
+"""A small world for the core: configurations, one process's life, and a kernel that keeps the promised order of events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPING, ProcessState
+from taskmasterd.core.events import (
+    Action,
+    DeadlineReached,
+    Event,
+    Executed,
+    Exited,
+    Failure,
+    GroupEmpty,
+    Spawned,
+    SpawnFailed,
+    Start,
+)
+from taskmasterd.core.plan import ReloadPlan, diff
+from taskmasterd.core.process import Policy, Process, policy_of, step
+from taskmasterd.core.supervisor import Supervisor
+from taskmasterd.core.table import Entry
+from taskmasterd.core.ticket import Outcome, Ticket
+
+LEFT = ("sleep (99)",)
+DAEMON = DaemonConfig()
+
+
+def program(name: str = "web", **fields: object) -> ProgramConfig:
+    """Return a program with the defaults of the reference, but for `fields`."""
+    return ProgramConfig(**{"name": name, "cmd": ("sleep", "9"), **fields})  # type: ignore[arg-type]
+
+
+def policy(**fields: object) -> Policy:
+    """Return the policy of such a program."""
+    return policy_of(program("web", **fields))
+
+
+def config(*programs: ProgramConfig, **daemon: object) -> Config:
+    """Return a whole configuration."""
+    return Config("/etc/taskmaster.yaml", DaemonConfig(**daemon), programs)  # type: ignore[arg-type]
+
+
+def code(number: int) -> int:
+    """Return the wait status of an exit with that code."""
+    return number << 8
+
+
+class Life:
+    """One process under one policy, and the last action that was asked for."""
+
+    def __init__(self, **fields: object) -> None:
+        self.policy = policy(**fields)
+        self.process = Process()
+        self.now = 1000.0
+        self.action = Action.NONE
+
+    def __call__(self, *events: Event) -> Life:
+        """Let events happen, all of them now."""
+        for event in events:
+            self.process, self.action = step(self.policy, self.process, event, self.now)
+        return self
+
+    def wait(self, seconds: float) -> Life:
+        """Let time pass; the deadline is not looked at."""
+        self.now += seconds
+        return self
+
+    def deadline(self) -> Life:
+        """Let time pass until the deadline."""
+        assert self.process.deadline is not None
+        self.now = max(self.now, self.process.deadline)
+        return self(DeadlineReached())
+
+    def exit(self, number: int = 0, *left: str) -> Life:
+        """Let the leader exit with a code."""
+        return self(Exited(code(number), None, left))
+
+    def executed(self) -> Life:
+        """Bring it from nothing to executed, on trial."""
+        return self(Start("alice"), Spawned(7), Executed())
+
+    def running(self) -> Life:
+        """Bring it from nothing to RUNNING."""
+        self.executed()
+        return self.deadline() if self.state is STARTING else self
+
+    @property
+    def state(self) -> ProcessState:
+        """The state."""
+        return self.process.state
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the deadline."""
+        assert self.process.deadline is not None
+        return self.process.deadline - self.now
+
+
+class Copies:
+    """What the kernel knows of one slot: a start that waits, a leader, what it left behind, and what they were told."""
+
+    def __init__(self) -> None:
+        self.queued = False
+        self.pid = 0
+        self.executed = False
+        self.left = False
+        self.told: Action = Action.NONE
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of the slot is alive."""
+        return bool(self.pid) or self.left
+
+
+class World:
+    """A supervisor over a kernel that does what it is told, when a test says so.
+
+    `results` are (program:index, outcome, ok) of every ticket made by `ticket`; `done` counts its `on_done`.
+    """
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.copies: dict[Entry, Copies] = {}
+        self.armed: dict[Entry, float] = {}
+        self.actions: list[tuple[str, Action]] = []
+        self.announced: list[tuple[str, str]] = []
+        self.results: list[tuple[str, str, bool]] = []
+        self.tries: list[str] = []
+        self.done = 0
+        self.pids = 100
+        self.supervisor = Supervisor(self._perform, self._arm, self._announce)
+        self.table = self.supervisor.table
+
+    # -- what the supervisor was given
+
+    def _perform(self, entry: Entry, action: Action) -> None:
+        self.actions.append((entry.canonical, action))
+        copies = self.copies.setdefault(entry, Copies())
+        if action is Action.SPAWN:
+            assert not copies.queued, f"{entry.canonical}: a second SPAWN without an answer to the first"
+            assert not copies.alive, f"{entry.canonical}: SPAWN beside a live copy"
+            copies.queued = True
+        elif action is Action.UNQUEUE:
+            assert copies.queued
+            copies.queued = False
+        else:
+            assert copies.alive
+            assert action is Action.KILL or copies.executed or copies.left, "a stop signal before exec"
+            copies.told = action
+
+    def _arm(self, entry: Entry, deadline: float | None) -> None:
+        self.armed.pop(entry, None)
+        if deadline is not None:
+            self.armed[entry] = deadline
+
+    def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
+        assert before is not after
+        self.announced.append((entry.canonical, type(event).__name__))
+
+    # -- what clients ask
+
+    def ticket(self) -> Ticket:
+        """Return a ticket whose results are written down."""
+
+        def result(entry: Entry, outcome: Outcome) -> None:
+            self.results.append((entry.canonical, outcome.outcome, outcome.ok))
+
+        def done() -> None:
+            self.done += 1
+
+        return Ticket(result, done, lambda entry: self.tries.append(entry.canonical))
+
+    def load(self, *programs: ProgramConfig) -> World:
+        """Load the first configuration."""
+        self.supervisor.load(config(*programs), "the daemon's start", self.now)
+        return self
+
+    def start(self, *targets: str, by: str = "alice") -> Ticket:
+        """Ask for a start."""
+        ticket = self.ticket()
+        self.supervisor.start(self.table.select(targets, 5), by, ticket, self.now)
+        return ticket
+
+    def stop(self, *targets: str, by: str = "bob") -> Ticket:
+        """Ask for a stop."""
+        ticket = self.ticket()
+        self.supervisor.stop(self.table.select(targets, 5), by, ticket, self.now)
+        return ticket
+
+    def restart(self, *targets: str, by: str = "carol", if_running: bool = False) -> Ticket:
+        """Ask for a restart."""
+        ticket = self.ticket()
+        self.supervisor.restart(self.table.select(targets, 5), by, ticket, self.now, if_running=if_running)
+        return ticket
+
+    def plan(self, *programs: ProgramConfig) -> ReloadPlan:
+        """Return the plan that leads to a configuration."""
+        return diff(self.table, DAEMON, config(*programs))
+
+    def reload(self, *programs: ProgramConfig) -> ReloadPlan:
+        """Apply a configuration; the actions that are written down begin anew."""
+        self.actions.clear()
+        plan = self.plan(*programs)
+        self.supervisor.apply(plan, "a reload", self.ticket(), self.now)
+        return plan
+
+    # -- what the kernel does
+
+    def tell(self, entry: Entry, event: Event) -> None:
+        """Deliver an event."""
+        self.supervisor.handle(entry, event, self.now)
+
+    def spawn(self, entry: Entry) -> None:
+        """Carry out a start that waits."""
+        copies = self.copies[entry]
+        assert copies.queued
+        copies.queued = False
+        entry.current = entry.wanted
+        self.pids += 1
+        copies.pid, copies.executed, copies.told = self.pids, False, Action.NONE
+        self.tell(entry, Spawned(self.pids))
+
+    def refuse(self, entry: Entry) -> None:
+        """Refuse the fork."""
+        self.copies[entry].queued = False
+        entry.current = entry.wanted
+        self.tell(entry, SpawnFailed("no more processes"))
+
+    def fail_set_up(self, entry: Entry, *, permanent: bool = False) -> None:
+        """Let the set-up fail in the daemon."""
+        self.copies[entry].queued = False
+        entry.current = entry.wanted
+        self.tell(entry, Exited(0, Failure("exec", "cannot execute /x: no such file", permanent)))
+
+    def execute(self, entry: Entry) -> None:
+        """Let exec succeed."""
+        self.copies[entry].executed = True
+        self.tell(entry, Executed())
+
+    def end(self, entry: Entry, status: int = 0, left: tuple[str, ...] = ()) -> None:
+        """Let the leader end."""
+        copies = self.copies[entry]
+        assert copies.pid
+        copies.pid, copies.executed, copies.left = 0, False, bool(left)
+        self.tell(entry, Exited(status, None, left))
+
+    def empty(self, entry: Entry) -> None:
+        """Let what was left behind end."""
+        self.copies[entry].left = False
+        self.tell(entry, GroupEmpty())
+
+    def deadline(self, entry: Entry) -> None:
+        """Let time pass until the entry's deadline."""
+        self.now = max(self.now, self.armed[entry])
+        self.supervisor.deadline_reached(entry, self.now)
+
+    # -- a kernel and programs that do as they should
+
+    def cooperate(self, entries: Iterable[Entry] | None = None) -> World:
+        """Do what is due for every entry until nothing is left to be done; starts succeed, stops are obeyed."""
+        chosen = tuple(self.table if entries is None else entries)
+        while any(self._next(entry) for entry in chosen):
+            pass
+        return self
+
+    def _next(self, entry: Entry) -> bool:
+        copies, process = self.copies.get(entry, Copies()), entry.process
+        if copies.queued:
+            self.spawn(entry)
+        elif copies.pid and not copies.executed:
+            self.execute(entry)
+        elif copies.pid and copies.told is not Action.NONE:
+            self.end(entry)
+        elif copies.left and copies.told is not Action.NONE:
+            self.empty(entry)
+        elif process.state in (STARTING, BACKOFF):
+            self.deadline(entry)
+        else:
+            assert process.state is not STOPPING, f"nothing would ever end {process}"
+            assert (process.state is RUNNING) == bool(copies.pid)
+            return False
+        return True
+
+    def entry(self, name: str) -> Entry:
+        """Return the one entry of that name."""
+        (found,) = self.table.select((name,), 5)
+        return found
+
+    def states(self) -> dict[str, str]:
+        """Return the state of every slot."""
+        return {entry.canonical: entry.process.state.value for entry in self.table}
+
+    def pids_of(self) -> dict[str, int | None]:
+        """Return the pid of every slot."""
+        return {entry.canonical: entry.process.pid for entry in self.table}
