@@ -29,8 +29,8 @@ FULL_TURNS = 4
 CLOSE_S = 0.005
 CLOSE_TURNS = 8
 """A stream that wakes us so often in a row, each time so soon after the last, is chatty: it pauses."""
-UNPAUSED_TURNS = 64
-PAUSE_FIRST_S, PAUSE_MOST_S = 0.001, 0.004
+UNPAUSED_TURNS = 16
+PAUSE_FIRST_S, PAUSE_MOST_S = 0.001, 0.008
 STALLED_S = 0.005
 """So long a target whose reader is slow is left alone."""
 
@@ -111,23 +111,23 @@ class LogPipe:
 
     def _pace(self, moved: int, *, paused: bool) -> None:
         """Decide when to look again: at once when it was a lot, later when it is little but often."""
-        if moved * 2 >= self._capacity:
-            self._full_turns += 1
-            if (paused or self._full_turns >= FULL_TURNS) and not self._grow():
-                self._close_turns = -UNPAUSED_TURNS  # a pause would hold the program up
-            self._pause_s = PAUSE_FIRST_S
-            self._listen()
-            return
         now = time.monotonic()
-        self._full_turns = 0
         self._close_turns = self._close_turns + 1 if paused or now - self._last < CLOSE_S else 0
         self._last = now
+        if moved * 2 >= self._capacity:
+            self._full_turns += 1
+            self._pause_s = PAUSE_FIRST_S
+            grown = (paused or self._full_turns >= FULL_TURNS) and self._grow()
+            if not grown and moved * 8 >= self._capacity * 7:
+                self._close_turns = -UNPAUSED_TURNS  # a pause would hold the program up
+        else:
+            self._full_turns = 0
+            if moved * 8 < self._capacity:
+                self._pause_s = min(self._pause_s * 2, PAUSE_MOST_S)
         if self._close_turns < CLOSE_TURNS:
             self._listen()
-            return
-        if moved * 8 < self._capacity:
-            self._pause_s = min(self._pause_s * 2, PAUSE_MOST_S)
-        self._pause(self._pause_s)
+        else:
+            self._pause(self._pause_s)
 
     def _pause(self, seconds: float) -> None:
         if self._timer is None:

@@ -1,78 +1,21 @@
 """An exhaustive walk of `step`: every state that a closed world of policies can reach, every event in it.
 
-Time is abstract: each state is seen at moment 0, the end of a running process comes 0 or 1 seconds later, and ages that
-make no difference are cut off, so that the world is finite. What follows is checked on every edge of it.
+What follows is checked on every edge of that world (tests/support/walk.py).
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
 
-from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
-from taskmaster_common.errors import BugError
+from taskmaster_common.config import ALWAYS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.events import (
-    Action,
-    DeadlineReached,
-    Event,
-    Executed,
-    Exited,
-    Failure,
-    GroupEmpty,
-    Kill,
-    Restart,
-    Spawned,
-    SpawnFailed,
-    Start,
-    Stop,
-)
-from taskmasterd.core.process import Policy, Process, step
-from tests.support.model import code, policy
+from taskmasterd.core.events import Action
+from taskmasterd.core.process import Process
+from tests.support.walk import EVENTS, POLICIES, WINDOW, Edge, World, situation
 
-LEFT = ("sleep (9)",)
-FAILURE = Failure("exec", "cannot execute")
-LASTING = Failure("user", "no such user", permanent=True)
-EVENTS: dict[str, Event] = {
-    "Start": Start(),
-    "Stop": Stop(),
-    "Restart": Restart(),
-    "Kill": Kill(),
-    "Spawned": Spawned(7),
-    "SpawnFailed": SpawnFailed("x"),
-    "Executed": Executed(),
-    "Exited 0": Exited(code(0)),
-    "Exited 1": Exited(code(1)),
-    "Exited by signal": Exited(9),
-    "Exited 0, left": Exited(code(0), None, LEFT),
-    "Exited 1, left": Exited(code(1), None, LEFT),
-    "Exited, failure": Exited(0, FAILURE),
-    "Exited, lasting failure": Exited(0, LASTING),
-    "GroupEmpty": GroupEmpty(),
-    "DeadlineReached": DeadlineReached(),
-}
 WANTING = ("Start", "Restart")
-WINDOW = 2
-MOST_KILLS, MOST_SHORTAGES = 2, 1
-
-POLICIES = [
-    policy(
-        autorestart=autorestart,
-        exitcodes=exitcodes,
-        startretries=startretries,
-        starttime=starttime,
-        restart_burst=burst,
-        restart_window=window,
-    )
-    for (autorestart, exitcodes), (startretries, burst, window), starttime in itertools.product(
-        ((ALWAYS, (0,)), (NEVER, (0,)), (UNEXPECTED, (0,)), (UNEXPECTED, (1,))),
-        ((0, 0, WINDOW), (1, 0, WINDOW), (2, 0, WINDOW), (0, 1, WINDOW), (1, 1, WINDOW), (0, 2, WINDOW), (0, 1, 0)),
-        (0, 1),
-    )
-]
-
 KERNEL_END = {"Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exited 1, left"}
 FAILED_END = {"Exited, failure", "Exited, lasting failure"}
 ANY_END = KERNEL_END | FAILED_END
@@ -91,109 +34,6 @@ IMPOSSIBLE = {
     "STOPPING, left behind": {"Spawned", "SpawnFailed", "Executed"} | ANY_END,
 }
 """Which events cannot happen where: all others give a process. A change of `step` shows here."""
-
-
-def situation(process: Process) -> str:
-    """Return the state and what is alive in it."""
-    state = process.state.value
-    if process.state is STARTING and process.pid is None:
-        return f"{state}, asked for"
-    if process.state is STOPPING and process.pid is None:
-        return f"{state}, left behind"
-    if process.state in (STARTING, STOPPING):
-        return f"{state}, {'executed' if process.executed else 'set-up'}"
-    return state
-
-
-def canonical(process: Process, now: float) -> Process:
-    """Return the process as it looks at moment 0, without what no later step can see."""
-    return process.replace(
-        since=0.0,
-        spawned_at=0.0,
-        deadline=None if process.deadline is None else 1.0,
-        then_at=1.0 if process.then is BACKOFF else 0.0,
-        shortages=min(process.shortages, MOST_SHORTAGES),
-        recent=tuple(at - now for at in process.recent if at - now > -WINDOW),
-        restarts=0,
-        killing=min(process.killing, MOST_KILLS) if process.state is STOPPING else 0,
-        end=None,
-        by="",
-        reason="",
-    )
-
-
-class Edge:
-    """One step of the world: the canonical process before it, and the process as `step` gave it."""
-
-    __slots__ = ("action", "after", "before", "event", "now", "policy", "to")
-
-    def __init__(self, rules: Policy, before: Process, event: str, now: float) -> None:
-        self.policy, self.before, self.event, self.now = rules, before, event, now
-        self.after, self.action = step(rules, before, EVENTS[event], now)
-        self.to = canonical(self.after, now)
-
-    def __repr__(self) -> str:
-        return f"{self.before} -- {self.event} after {self.now} s --> {self.after}, {self.action} under {self.policy}"
-
-
-class World:
-    """All states and edges of one policy."""
-
-    def __init__(self, rules: Policy) -> None:
-        self.policy = rules
-        self.edges: dict[Process, list[Edge]] = {}
-        self.refused: set[tuple[str, str]] = set()
-        waiting = [canonical(Process(), 0.0)]
-        while waiting:
-            process = waiting.pop()
-            if process not in self.edges:
-                self.edges[process] = list(self._leave(process))
-                waiting.extend(edge.to for edge in self.edges[process])
-
-    def _leave(self, process: Process) -> Iterator[Edge]:
-        place = situation(process)
-        for event in EVENTS:
-            # a wait for the window ends where its restart was written down for
-            now = max((0.0, *process.recent)) if event == "DeadlineReached" else 0.0
-            try:
-                yield Edge(self.policy, process, event, now)
-            except BugError:
-                self.refused.add((place, event))
-            else:
-                if process.state is RUNNING and process.recent:
-                    yield Edge(self.policy, process, event, now + 1)
-
-    def reachable(self, starts: set[Process], without: tuple[str, ...]) -> set[Process]:
-        """Return all states that follow any of `starts` by other events than `without`."""
-        found, waiting = set(starts), list(starts)
-        while waiting:
-            for edge in self.edges[waiting.pop()]:
-                if edge.event not in without and edge.to not in found:
-                    found.add(edge.to)
-                    waiting.append(edge.to)
-        return found
-
-    def cooperate(self, process: Process) -> tuple[Process, int]:
-        """Let the kernel and the program do what they should until it is RUNNING or down; return it and the SPAWNs."""
-        spawns = 0
-        for _ in range(20):
-            if process.state in DOWN_STATES or process.state is RUNNING:
-                return process, spawns
-            edge = next(e for e in self.edges[process] if e.event == NEXT[situation(process)])
-            spawns += edge.action is Action.SPAWN
-            process = edge.to
-        raise AssertionError(f"{process} does not settle")
-
-
-NEXT = {
-    "BACKOFF": "DeadlineReached",
-    "STARTING, asked for": "Spawned",
-    "STARTING, set-up": "Executed",
-    "STARTING, executed": "DeadlineReached",
-    "STOPPING, set-up": "Executed",
-    "STOPPING, executed": "Exited 0",
-    "STOPPING, left behind": "GroupEmpty",
-}
 
 
 @pytest.fixture(scope="module")
@@ -384,21 +224,16 @@ def test_after_a_restart_the_copy_that_runs_is_a_new_one(worlds: list[World]) ->
 def test_what_never_stays_up_is_started_once_and_startretries_times_more(worlds: list[World]) -> None:
     for world in worlds:
         for failure in ("Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exited, failure"):
-            process, spawns = follow(world, canonical(Process(), 0.0), "Start"), 1
+            process, spawns = world.follow(Process(), "Start"), 1
             while process.state is not FATAL:
                 for event in ("Spawned", failure):
-                    process = follow(world, process, event)
+                    process = world.follow(process, event)
                 if process.state is STOPPING:
-                    process = follow(world, process, "GroupEmpty")
+                    process = world.follow(process, "GroupEmpty")
                 if process.state is BACKOFF:
-                    process = follow(world, process, "DeadlineReached")
+                    process = world.follow(process, "DeadlineReached")
                     spawns += 1
             assert spawns == 1 + world.policy.startretries
-
-
-def follow(world: World, process: Process, event: str) -> Process:
-    """Return where an event leads at once."""
-    return next(edge.to for edge in world.edges[process] if edge.event == event)
 
 
 def test_what_has_been_up_never_becomes_fatal_by_ending(edges: list[Edge]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
-from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPING, ProcessState
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.events import (
     Action,
     DeadlineReached,
@@ -296,3 +296,21 @@ class World:
     def pids_of(self) -> dict[str, int | None]:
         """Return the pid of every slot."""
         return {entry.canonical: entry.process.pid for entry in self.table}
+
+
+def world_in(state: ProcessState) -> World:
+    """Return a world whose one program, `web`, is in `state`; its queue is empty."""
+    world = World().load(program(autostart=state is not STOPPED, startretries=0 if state is FATAL else 3))
+    web = world.entry("web")
+    if state in (BACKOFF, FATAL):
+        world.fail_set_up(web)
+    elif state is STARTING:
+        world.spawn(web)
+    elif state is not STOPPED:
+        world.cooperate()
+    if state is EXITED:
+        world.end(web, code(0))
+    elif state is STOPPING:
+        world.stop("web")
+    assert web.process.state is state
+    return world

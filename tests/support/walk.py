@@ -1,0 +1,178 @@
+"""A closed world of `step`: every state that a small set of policies can reach, and every step that leaves it.
+
+Time is abstract: each state is seen at moment 0, the end of a running process comes 0 or 1 seconds later, and ages that
+make no difference are cut off, so that the world is finite.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
+from taskmaster_common.errors import BugError
+from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
+from taskmasterd.core.events import (
+    Action,
+    DeadlineReached,
+    Event,
+    Executed,
+    Exited,
+    Failure,
+    GroupEmpty,
+    Kill,
+    Restart,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+)
+from taskmasterd.core.process import Policy, Process, step
+from tests.support.model import LEFT, code, policy
+
+FAILURE = Failure("exec", "cannot execute")
+LASTING = Failure("user", "no such user", permanent=True)
+EVENTS: dict[str, Event] = {
+    "Start": Start(),
+    "Stop": Stop(),
+    "Restart": Restart(),
+    "Kill": Kill(),
+    "Spawned": Spawned(7),
+    "SpawnFailed": SpawnFailed("x"),
+    "Executed": Executed(),
+    "Exited 0": Exited(code(0)),
+    "Exited 1": Exited(code(1)),
+    "Exited by signal": Exited(9),
+    "Exited 0, left": Exited(code(0), None, LEFT),
+    "Exited 1, left": Exited(code(1), None, LEFT),
+    "Exited, failure": Exited(0, FAILURE),
+    "Exited, lasting failure": Exited(0, LASTING),
+    "GroupEmpty": GroupEmpty(),
+    "DeadlineReached": DeadlineReached(),
+}
+WINDOW = 2
+MOST_KILLS, MOST_SHORTAGES = 2, 1
+
+POLICIES = [
+    policy(
+        autorestart=autorestart,
+        exitcodes=exitcodes,
+        startretries=startretries,
+        starttime=starttime,
+        restart_burst=burst,
+        restart_window=window,
+    )
+    for (autorestart, exitcodes), (startretries, burst, window), starttime in itertools.product(
+        ((ALWAYS, (0,)), (NEVER, (0,)), (UNEXPECTED, (0,)), (UNEXPECTED, (1,))),
+        ((0, 0, WINDOW), (1, 0, WINDOW), (2, 0, WINDOW), (0, 1, WINDOW), (1, 1, WINDOW), (0, 2, WINDOW), (0, 1, 0)),
+        (0, 1),
+    )
+]
+
+
+def situation(process: Process) -> str:
+    """Return the state and what is alive in it."""
+    state = process.state.value
+    if process.state is STARTING and process.pid is None:
+        return f"{state}, asked for"
+    if process.state is STOPPING and process.pid is None:
+        return f"{state}, left behind"
+    if process.state in (STARTING, STOPPING):
+        return f"{state}, {'executed' if process.executed else 'set-up'}"
+    return state
+
+
+def canonical(process: Process, now: float) -> Process:
+    """Return the process as it looks at moment 0, without what no later step can see."""
+    return process.replace(
+        since=0.0,
+        spawned_at=0.0,
+        deadline=None if process.deadline is None else 1.0,
+        then_at=1.0 if process.then is BACKOFF else 0.0,
+        shortages=min(process.shortages, MOST_SHORTAGES),
+        recent=tuple(at - now for at in process.recent if at - now > -WINDOW),
+        restarts=0,
+        killing=min(process.killing, MOST_KILLS) if process.state is STOPPING else 0,
+        end=None,
+        by="",
+        reason="",
+    )
+
+
+NEXT = {
+    "BACKOFF": "DeadlineReached",
+    "STARTING, asked for": "Spawned",
+    "STARTING, set-up": "Executed",
+    "STARTING, executed": "DeadlineReached",
+    "STOPPING, set-up": "Executed",
+    "STOPPING, executed": "Exited 0",
+    "STOPPING, left behind": "GroupEmpty",
+}
+"""What a kernel and a program that do as they should let happen next."""
+
+
+class Edge:
+    """One step of the world: the canonical process before it, and the process as `step` gave it."""
+
+    __slots__ = ("action", "after", "before", "event", "now", "policy", "to")
+
+    def __init__(self, rules: Policy, before: Process, event: str, now: float) -> None:
+        self.policy, self.before, self.event, self.now = rules, before, event, now
+        self.after, self.action = step(rules, before, EVENTS[event], now)
+        self.to = canonical(self.after, now)
+
+    def __repr__(self) -> str:
+        return f"{self.before} -- {self.event} after {self.now} s --> {self.after}, {self.action} under {self.policy}"
+
+
+class World:
+    """All states and edges of one policy."""
+
+    def __init__(self, rules: Policy) -> None:
+        self.policy = rules
+        self.edges: dict[Process, list[Edge]] = {}
+        self.refused: set[tuple[str, str]] = set()
+        waiting = [canonical(Process(), 0.0)]
+        while waiting:
+            process = waiting.pop()
+            if process not in self.edges:
+                self.edges[process] = list(self._leave(process))
+                waiting.extend(edge.to for edge in self.edges[process])
+
+    def _leave(self, process: Process) -> Iterator[Edge]:
+        place = situation(process)
+        for event in EVENTS:
+            # a wait for the window ends where its restart was written down for
+            now = max((0.0, *process.recent)) if event == "DeadlineReached" else 0.0
+            try:
+                yield Edge(self.policy, process, event, now)
+            except BugError:
+                self.refused.add((place, event))
+            else:
+                if process.state is RUNNING and process.recent:
+                    yield Edge(self.policy, process, event, now + 1)
+
+    def follow(self, process: Process, event: str) -> Process:
+        """Return where an event leads at once."""
+        return next(edge.to for edge in self.edges[process] if edge.event == event)
+
+    def reachable(self, starts: set[Process], without: tuple[str, ...]) -> set[Process]:
+        """Return all states that follow any of `starts` by other events than `without`."""
+        found, waiting = set(starts), list(starts)
+        while waiting:
+            for edge in self.edges[waiting.pop()]:
+                if edge.event not in without and edge.to not in found:
+                    found.add(edge.to)
+                    waiting.append(edge.to)
+        return found
+
+    def cooperate(self, process: Process) -> tuple[Process, int]:
+        """Let the kernel and the program do what they should until it is RUNNING or down; return it and the SPAWNs."""
+        spawns = 0
+        for _ in range(20):
+            if process.state in DOWN_STATES or process.state is RUNNING:
+                return process, spawns
+            edge = next(e for e in self.edges[process] if e.event == NEXT[situation(process)])
+            spawns += edge.action is Action.SPAWN
+            process = edge.to
+        raise AssertionError(f"{process} does not settle")
