@@ -84,8 +84,8 @@ def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:
 
 def _stopping(process: Process, end: str, now: float) -> str:
     if process.stuck:
-        left = f": {left_text(process.end.left)}" if process.end and process.pid is None and process.end.left else ""
-        return f"still there {seconds_text(now - process.since)} after it was told to stop, in spite of SIGKILL{left}"
+        there = f"pid {process.pid}" if process.pid or not process.end else left_text(process.end.left)
+        return f"{there} still there {seconds_text(now - process.since)} after it was told to stop, in spite of SIGKILL"
     kill = "SIGKILL sent" if process.killing else f"SIGKILL in {seconds_text((process.deadline or now) - now)}"
     if process.pid is None and process.end is not None and process.end.left:
         count = len(process.end.left)

@@ -43,10 +43,13 @@ def table_to_data(table: Table) -> list[dict[str, Any]]:
 
 
 def fill_table(table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Put the entries that `table_to_data` wrote into an empty table."""
+    """Put the entries that `table_to_data` wrote into an empty table. Raises ValueError or TypeError for anything else."""
     wanted: ProgramConfig | None = None
     current: ProgramConfig | None = None
     for row in rows:
+        missing = {"index", "process", "removed"} - set(row)
+        if missing:
+            raise ValueError(f"an entry of a snapshot lacks {', '.join(sorted(missing))}")
         if "wanted" in row:
             wanted, current = ProgramConfig.from_data(row["wanted"]), None
         if "current" in row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config import LIVE, PROGRAM_KEYS, RELOAD_CLASS, RESTART, ProgramConfig
+from taskmaster_common.config import LIVE, PROGRAM_KEYS, RELOAD_CLASS, RESTART
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.events import Action
 from taskmasterd.core.plan import KEPT, RESTARTED, UPDATED, diff

@@ -280,9 +280,9 @@ def test_while_shutting_down_what_would_start_something_is_refused_with_the_reas
     world = up()
     plan = world.plan(WEB, program("new"))
     world.supervisor.shutdown("SIGTERM", world.ticket(), world.now)
-    for request in (lambda: world.start("web"), lambda: world.restart("web")):
+    for request in (world.start, world.restart):
         with pytest.raises(RequestError, match="the daemon is being shut down") as caught:
-            request()
+            request("web")
         assert (caught.value.code, caught.value.exit_code) == ("stopping", 1)
     with pytest.raises(RequestError):
         world.supervisor.apply(plan, "a reload", world.ticket(), world.now)

@@ -87,7 +87,7 @@ def test_a_program_with_many_slots_is_not_listed_whole() -> None:
     table = Table()
     for index in range(12):
         table.add(Entry(program("web"), index, Process()))
-    with pytest.raises(RequestError, match="web:9$"):
+    with pytest.raises(RequestError, match=r"web:9$"):
         table.select(("web:99",), 5)
 
 

@@ -1,0 +1,97 @@
+"""The configuration's values: every key has its default and its reload class, and they are those of the reference."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from taskmaster_common.config import (
+    DAEMON_LIVE_KEYS,
+    INSTANCE,
+    LIVE,
+    PROGRAM_KEYS,
+    RELOAD_CLASS,
+    RESTART,
+    SCALE,
+    Config,
+    DaemonConfig,
+    ProgramConfig,
+    for_instance,
+)
+from tests.support.model import config, program
+
+CLASSES = {
+    RESTART: "cmd umask workingdir stdout stderr env user group shell refusal",
+    SCALE: "numprocs",
+    LIVE: "autostart autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
+    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups",
+}
+
+
+@pytest.mark.parametrize("reload_class", CLASSES)
+def test_the_reload_classes_are_those_of_the_specification(reload_class: str) -> None:
+    assert {key for key, found in RELOAD_CLASS.items() if found == reload_class} == set(CLASSES[reload_class].split())
+
+
+def test_every_field_but_the_name_has_a_reload_class() -> None:
+    assert set(RELOAD_CLASS) == set(ProgramConfig.fields_) - {"name"}
+    assert set(PROGRAM_KEYS) == set(RELOAD_CLASS) - {"refusal"}
+
+
+def test_the_defaults_are_those_of_the_specification() -> None:
+    plain = program()
+    assert {key: getattr(plain, key) for key in PROGRAM_KEYS if key != "cmd"} == {
+        "numprocs": 1,
+        "umask": None,
+        "workingdir": "/",
+        "autostart": True,
+        "autorestart": "unexpected",
+        "exitcodes": (0,),
+        "startretries": 3,
+        "starttime": 1.0,
+        "stopsignal": 15,
+        "stoptime": 10.0,
+        "stdout": "default",
+        "stderr": "default",
+        "env": {},
+        "user": None,
+        "group": None,
+        "shell": False,
+        "description": "",
+        "stopasgroup": True,
+        "restart_delay": 0.5,
+        "restart_max_delay": 30.0,
+        "restart_burst": 10,
+        "restart_window": 60.0,
+        "log_maxbytes": 50_000_000,
+        "log_backups": 10,
+    }
+
+
+def test_the_daemons_defaults_and_live_keys_are_those_of_the_specification() -> None:
+    daemon = DaemonConfig()
+    assert (daemon.socket_mode, daemon.umask, daemon.loglevel, daemon.shutdown_timeout) == (0o600, 0o022, "info", 60.0)
+    assert {"loglevel", "shutdown_timeout"} == DAEMON_LIVE_KEYS
+    assert set(DaemonConfig.fields_) >= DAEMON_LIVE_KEYS
+
+
+def test_the_order_of_env_makes_no_difference() -> None:
+    assert program(env={"A": "1", "B": None}) == program(env={"B": None, "A": "1"})
+    assert program(env={"A": None}) != program(env={})
+
+
+def test_a_program_is_found_by_its_name() -> None:
+    found = config(program("a"), program("b"))
+    assert found.program("b") is found.programs[1]
+    assert found.program("c") is None
+
+
+def test_the_number_of_the_instance_is_put_in_everywhere() -> None:
+    assert for_instance(f"/log/{INSTANCE}/web-{INSTANCE}", 12) == "/log/12/web-12"
+
+
+def test_a_configuration_survives_as_plain_data() -> None:
+    odd = program("odd", cmd=("a", "b\0"), env={"A": None, "B": "\udcff"}, exitcodes=(0, 3), umask=0, stoptime=0.5)
+    whole = Config("/c.yaml", DaemonConfig(socket="/s", loglevel="debug"), (odd, program()), (("/c.yaml", 7, 9),))
+    assert Config.from_data(json.loads(json.dumps(whole.to_data()))) == whole
