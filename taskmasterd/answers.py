@@ -5,7 +5,8 @@ A client that goes away ends the wait, never the operation.
 
 from __future__ import annotations
 
-from taskmaster_common.protocol import PROGRESS_EVERY_S
+from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import PROGRESS_EVERY_S, end, refusal
 from taskmaster_common.states import FATAL
 from taskmasterd.core.describe import detail
 from taskmasterd.core.ticket import Ticket
@@ -18,31 +19,21 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands import Request
-    from taskmaster_common.errors import RequestError
     from taskmasterd.core.plan import ReloadPlan
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome
-    from taskmasterd.handlers import Handlers
+    from taskmasterd.parts import Parts
     from taskmasterd.system.control import Connection
     from taskmasterd.system.reactor import Timer
 
-NAMED_WAITING = 3
 CONFIG_EXIT = 6
-
-
-def end(exit_code: int, error: RequestError | None = None) -> dict[str, Any]:
-    """Return the last object of a reply."""
-    message: dict[str, Any] = {"type": "end", "exit": exit_code}
-    if error is not None:
-        message["error"] = {"code": error.code, "message": error.message, "hints": list(error.hints)}
-    return message
 
 
 class Heartbeat:
     """Sends `progress` while a connection waits, so that a slow operation is not taken for a frozen daemon."""
 
-    def __init__(self, handlers: Handlers, connection: Connection, text: Callable[[], tuple[str, str]]) -> None:
-        self._reactor = handlers.reactor
+    def __init__(self, parts: Parts, connection: Connection, text: Callable[[], tuple[str, str]]) -> None:
+        self._reactor = parts.reactor
         self._connection = connection
         self._text = text
         self._timer: Timer | None = None
@@ -64,10 +55,10 @@ class Heartbeat:
 class Operation:
     """What start, stop, restart and reload have in common: results of entries, and an end."""
 
-    def __init__(self, handlers: Handlers, connection: Connection, request: Request) -> None:
-        self._handlers = handlers
+    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
+        self._parts = parts
         self._connection = connection
-        self._began = handlers.reactor.now()
+        self._began = parts.reactor.now()
         self._heartbeat: Heartbeat | None = None
         self.ended = False
         self.request = request
@@ -78,17 +69,17 @@ class Operation:
             self._stop()
 
         self._connection.on_close = gone
-        self._heartbeat = Heartbeat(self._handlers, self._connection, lambda: self._waiting_text(ticket))
+        self._heartbeat = Heartbeat(self._parts, self._connection, lambda: self._waiting_text(ticket))
 
     def _waiting_text(self, ticket: Ticket) -> tuple[str, str]:
-        table = self._handlers.supervisor.table
+        table = self._parts.supervisor.table
         waiting = ticket.waiting
         if not waiting:
             return "", "waiting"
         first = waiting[0]
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
-        now = self._handlers.reactor.now()
-        text = detail(first.process, first.policy, now, self._handlers.about.signals)
+        now = self._parts.reactor.now()
+        text = detail(first.process, first.policy, now, self._parts.about.signals)
         return table.name(first), f"{first.process.state.value}{'; ' if text else ''}{text}{more}"
 
     def _stop(self) -> None:
@@ -107,39 +98,39 @@ class Operation:
             return
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
         if not outcome.ok:
-            message["reason"] = reason_text(entry, outcome.outcome, self._handlers.about.signals)
+            message["reason"] = reason_text(entry, outcome.outcome, self._parts.about.signals)
             if entry.process.state is FATAL:
-                message["stderr"] = self._handlers.performer.last_words(entry)
-                message["log"] = self._handlers.performer.log_path(entry, "stderr")
+                message["stderr"] = self._parts.performer.last_words(entry)
+                message["log"] = self._parts.performer.log_path(entry, "stderr")
         self._connection.send(message)
 
     def _result_view(self, entry: Entry, outcome: str, *, ok: bool) -> dict[str, Any]:
-        handlers = self._handlers
+        parts = self._parts
         return {
             "type": "result",
-            "name": handlers.supervisor.table.name(entry),
+            "name": parts.supervisor.table.name(entry),
             "ok": ok,
             "outcome": outcome,
             "state": entry.process.state.value,
             "pid": entry.process.pid,
-            "seconds": round(handlers.reactor.now() - self._began, 3),
+            "seconds": round(parts.reactor.now() - self._began, 3),
             "killed": entry.process.killing > 0,
         }
 
     def tried(self, entry: Entry) -> None:
         """Send that a start has failed and what follows."""
         if not self.ended:
-            now = self._handlers.reactor.now()
-            text = detail(entry.process, entry.policy, now, self._handlers.about.signals)
-            name = self._handlers.supervisor.table.name(entry)
+            now = self._parts.reactor.now()
+            text = detail(entry.process, entry.policy, now, self._parts.about.signals)
+            name = self._parts.supervisor.table.name(entry)
             self._connection.send({"type": "progress", "name": name, "text": text})
 
 
 class Wait(Operation):
     """start, stop or restart of some entries."""
 
-    def __init__(self, handlers: Handlers, connection: Connection, request: Request) -> None:
-        super().__init__(handlers, connection, request)
+    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
+        super().__init__(parts, connection, request)
         self.ticket = Ticket(self.result, self._done, self.tried)
 
     def begin(self) -> None:
@@ -161,8 +152,8 @@ class Wait(Operation):
 class ReloadAnswer(Operation, Listener):
     """reload: problems, or the plan and how it settles."""
 
-    def __init__(self, handlers: Handlers, connection: Connection, request: Request) -> None:
-        super().__init__(handlers, connection, request)
+    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
+        super().__init__(parts, connection, request)
         self.dry_run = request.has("dry_run")
         self.by = f"uid {connection.peer.uid}"
         connection.on_close = self._stop
@@ -176,9 +167,7 @@ class ReloadAnswer(Operation, Listener):
         self._stop()
         code, exit_code = ("busy", 1) if shortage else ("config", CONFIG_EXIT)
         message = f"nothing was changed: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        self._connection.end(
-            {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": []}}
-        )
+        self._connection.end(refusal(RequestError(code, message, exit_code)))
 
     def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
         """Send the plan; a dry run is over then."""
@@ -186,7 +175,7 @@ class ReloadAnswer(Operation, Listener):
             return
         for warning in warnings:
             self._connection.send({"type": "warning", "text": warning})
-        view = plan_view(self._handlers.supervisor.table, plan)
+        view = plan_view(self._parts.supervisor.table, plan)
         view["dry_run"] = self.dry_run
         self._connection.send(view)
         if self.dry_run:
@@ -204,7 +193,7 @@ class ReloadAnswer(Operation, Listener):
     def _wait_for_shared(self, ticket: Ticket) -> None:
         """Other listeners may share the ticket: a client that goes leaves it alone."""
         self._connection.on_close = self._stop
-        self._heartbeat = Heartbeat(self._handlers, self._connection, lambda: self._waiting_text(ticket))
+        self._heartbeat = Heartbeat(self._parts, self._connection, lambda: self._waiting_text(ticket))
 
     def settled(self, ticket: Ticket) -> None:
         """All that the plan touched has its result."""

@@ -19,8 +19,9 @@ from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.states import FATAL, RUNNING
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.eventlog import EventLog
-from taskmasterd.handlers import About, Handlers, Parts
+from taskmasterd.handlers import Handlers
 from taskmasterd.loading import Loading
+from taskmasterd.parts import About, Parts
 from taskmasterd.performer import Performer
 from taskmasterd.preparation import Surroundings, child_environment
 from taskmasterd.reload import Listener, Reloader
@@ -94,9 +95,9 @@ class Daemon:
         self.reloader = Reloader(
             self.reactor, self.supervisor, self.log, config, self._begin_loading, self._plan_applied
         )
-        parts = Parts(self.reactor, self.supervisor, self.performer, self.reloader, self.log)
+        parts = Parts(self._about(), self.reactor, self.supervisor, self.performer, self.reloader, self.log)
         self.stopping = Stopping(parts, self.groups, self.notifier, config.daemon.shutdown_timeout)
-        self._handlers = Handlers(self._about(), parts, self.stopping.begin, self._reopen)
+        self._handlers = Handlers(parts, self.stopping.begin, self._reopen)
         self._listener_inode = inode_of(self._places["socket"])
         self._pidfile_inode = inode_of(self._places["pidfile"])
         self._control = self._serve()

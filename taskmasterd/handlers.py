@@ -8,70 +8,39 @@ from __future__ import annotations
 from taskmaster_common.commands import Request, command, help_text, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError
 from taskmaster_common.names import nearest
-from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION
-from taskmaster_common.records import Record
+from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION, end, refusal
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.units import parse_signal
-from taskmasterd.answers import ReloadAnswer, Wait, end
+from taskmasterd.answers import ReloadAnswer, Wait
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.core.view import as_wanted, process_view, settings_view
 from taskmasterd.reading import show_logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
-    from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.core.table import Entry
-    from taskmasterd.eventlog import EventLog
-    from taskmasterd.performer import Performer
-    from taskmasterd.reload import Reloader
+    from taskmasterd.parts import Parts
     from taskmasterd.system.control import Connection
-    from taskmasterd.system.reactor import Reactor
 
 UNKNOWN_WHEN_LOOKING = 4
 UNKNOWN_WHEN_ACTING = 5
-
-
-class About(Record):
-    """What does not change while the daemon lives. `signals` maps numbers to names, `numbers` names to numbers."""
-
-    version: str
-    pid: int
-    started: float
-    socket: str
-    logfile: str | None
-    owner: int
-    signals: Mapping[int, str]
-    numbers: Mapping[str, int]
-
-
-class Parts(Record):
-    """The parts of the daemon that requests are about."""
-
-    reactor: Reactor
-    supervisor: Supervisor
-    performer: Performer
-    reloader: Reloader
-    log: EventLog
 
 
 class Handlers:
     """Answers requests. `stop_daemon(by, connection)` begins the orderly stop, `reopen()` opens all logs anew."""
 
     def __init__(
-        self,
-        about: About,
-        parts: Parts,
-        stop_daemon: Callable[[str, Connection | None], None],
-        reopen: Callable[[], None],
+        self, parts: Parts, stop_daemon: Callable[[str, Connection | None], None], reopen: Callable[[], None]
     ) -> None:
-        self.about = about
-        self.reactor = parts.reactor
-        self.supervisor = parts.supervisor
-        self.performer = parts.performer
-        self.reloader = parts.reloader
+        self._parts = parts
+        self._about = parts.about
+        self._reactor = parts.reactor
+        self._supervisor = parts.supervisor
+        self._performer = parts.performer
+        self._reloader = parts.reloader
         self._log = parts.log
         self._stop_daemon = stop_daemon
         self._reopen = reopen
@@ -88,15 +57,15 @@ class Handlers:
             connection.send({"type": "ack", "verb": request.verb})
             VERBS[request.verb](self, connection, request)
         except RequestError as error:
-            connection.end(end(error.exit_code, error))
+            connection.end(refusal(error))
 
     def selected(self, targets: Sequence[str], unknown_exit: int) -> tuple[Entry, ...]:
         """Return the entries of the targets. Raises RequestError "unknown-name"."""
-        return self.supervisor.table.select(targets, unknown_exit)
+        return self._supervisor.table.select(targets, unknown_exit)
 
     def view(self, entry: Entry) -> dict[str, Any]:
         """Return the PROCESS object of an entry."""
-        return process_view(self.supervisor.table, entry, self.reactor.now(), self.about.signals)
+        return process_view(self._supervisor.table, entry, self._reactor.now(), self._about.signals)
 
     # -- look
 
@@ -121,7 +90,7 @@ class Handlers:
         """Everything about the named programs."""
         entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
         values = request.has("env")
-        if values and connection.peer.uid not in (0, self.about.owner):
+        if values and connection.peer.uid not in (0, self._about.owner):
             raise RequestError("permission", "values of env are shown to root and the daemon's user only", 4)
         programs = dict.fromkeys(entry.program for entry in entries)
 
@@ -133,12 +102,12 @@ class Handlers:
         connection.pull(replies())
 
     def _program_view(self, name: str, entries: list[Entry], *, values: bool) -> dict[str, Any]:
-        table = self.supervisor.table
-        logs = {table.name(e): {s: self.performer.log_path(e, s) for s in ("stdout", "stderr")} for e in entries}
+        table = self._supervisor.table
+        logs = {table.name(e): {s: self._performer.log_path(e, s) for s in ("stdout", "stderr")} for e in entries}
         return {
             "type": "program",
             "name": name,
-            "settings": settings_view(entries[0].wanted, self.about.signals, values=values),
+            "settings": settings_view(entries[0].wanted, self._about.signals, values=values),
             "processes": [self.view(entry) for entry in entries],
             "logs": logs,
         }
@@ -150,17 +119,17 @@ class Handlers:
             connection.end(end(0))
             return
         if request.has("daemon"):
-            if self.about.logfile is None:
+            if self._about.logfile is None:
                 raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1)
-            sources = [("taskmasterd", "log", self.about.logfile)]
+            sources = [("taskmasterd", "log", self._about.logfile)]
         else:
             if not request.targets:
                 raise RequestError("usage", "logs needs a name", 2, ("`logs --daemon` shows the daemon's own log",))
             stream = "stderr" if request.has("stderr") else "stdout"
-            table = self.supervisor.table
+            table = self._supervisor.table
             entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
-            sources = [(table.name(e), stream, self.performer.log_path(e, stream)) for e in entries]
-        show_logs(connection, self.performer, sources, request)
+            sources = [(table.name(e), stream, self._performer.log_path(e, stream)) for e in entries]
+        show_logs(connection, self._performer, sources, request)
 
     def pid(self, connection: Connection, request: Request) -> None:
         """The daemon's pid, or those of processes."""
@@ -170,7 +139,7 @@ class Handlers:
             return
         entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
         for entry in entries:
-            connection.send({"type": "pid", "name": self.supervisor.table.name(entry), "pid": entry.process.pid})
+            connection.send({"type": "pid", "name": self._supervisor.table.name(entry), "pid": entry.process.pid})
         connection.end(end(0 if all(entry.process.pid for entry in entries) else 1))
 
     def version(self, connection: Connection, _request: Request) -> None:
@@ -188,35 +157,35 @@ class Handlers:
         """Return the `daemon` object of the wire."""
         return {
             "type": "daemon",
-            "version": self.about.version,
+            "version": self._about.version,
             "protocol": PROTOCOL_VERSION,
-            "pid": self.about.pid,
-            "uptime_s": round(self.reactor.now() - self.about.started, 3),
-            "config": self.reloader.config.path,
-            "socket": self.about.socket,
-            "stopping": self.supervisor.stopping,
-            "reload_problems": list(self.reloader.problems),
+            "pid": self._about.pid,
+            "uptime_s": round(self._reactor.now() - self._about.started, 3),
+            "config": self._reloader.config.path,
+            "socket": self._about.socket,
+            "stopping": self._supervisor.stopping,
+            "reload_problems": list(self._reloader.problems),
         }
 
     # -- act
 
     def start(self, connection: Connection, request: Request) -> None:
         """Start, and answer when it runs or has failed."""
-        self._act(connection, request, self.supervisor.start)
+        self._act(connection, request, self._supervisor.start)
 
     def stop(self, connection: Connection, request: Request) -> None:
         """Stop, and answer when nothing is left."""
-        self._act(connection, request, self.supervisor.stop)
+        self._act(connection, request, self._supervisor.stop)
 
     def restart(self, connection: Connection, request: Request) -> None:
         """Stop and start, and answer when it runs or has failed."""
-        newer = self.reloader.newer_on_disk()
+        newer = self._reloader.newer_on_disk()
         if newer:
             text = f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`"
             connection.send({"type": "warning", "text": text})
 
         def restart(entries: tuple[Entry, ...], by: str, ticket: Ticket, now: float) -> None:
-            self.supervisor.restart(entries, by, ticket, now, if_running=request.has("if_running"))
+            self._supervisor.restart(entries, by, ticket, now, if_running=request.has("if_running"))
 
         self._act(connection, request, restart)
 
@@ -224,29 +193,29 @@ class Handlers:
         self, connection: Connection, request: Request, do: Callable[[tuple[Entry, ...], str, Ticket, float], None]
     ) -> None:
         entries = self.selected(request.targets, UNKNOWN_WHEN_ACTING)
-        wait = Wait(self, connection, request)
-        do(entries, by(connection), wait.ticket, self.reactor.now())
+        wait = Wait(self._parts, connection, request)
+        do(entries, by(connection), wait.ticket, self._reactor.now())
         wait.begin()
 
     def signal(self, connection: Connection, request: Request) -> None:
         """Send a signal to leaders."""
         word, *targets = request.targets
         try:
-            number = parse_signal(word, self.about.numbers)
+            number = parse_signal(word, self._about.numbers)
         except ValueError as error:
-            near = nearest(word.upper().removeprefix("SIG"), self.about.numbers)
+            near = nearest(word.upper().removeprefix("SIG"), self._about.numbers)
             hints = (f"did you mean {near}?",) if near and near not in str(error) else ()
             raise RequestError("unknown-signal", str(error), 2, hints) from None
         well = True
         for entry in self.selected(targets, UNKNOWN_WHEN_ACTING):
             alive = entry.process.pid is not None and entry.process.state in (STARTING, RUNNING, STOPPING)
             if alive:
-                self.performer.signal_leader(entry, number)
+                self._performer.signal_leader(entry, number)
             well = well and alive
             connection.send(
                 {
                     "type": "result",
-                    "name": self.supervisor.table.name(entry),
+                    "name": self._supervisor.table.name(entry),
                     "ok": alive,
                     "outcome": "signalled" if alive else "failed",
                     "state": entry.process.state.value,
@@ -260,9 +229,9 @@ class Handlers:
         """Read the configuration anew and apply it, or only show the plan."""
         if request.has("exit_code") and not request.has("dry_run"):
             raise RequestError("usage", "--exit-code belongs to --dry-run", 2)
-        if self.supervisor.stopping:
+        if self._supervisor.stopping:
             raise RequestError("stopping", "the daemon is being shut down", 1)
-        self.reloader.request(ReloadAnswer(self, connection, request))
+        self._reloader.request(ReloadAnswer(self._parts, connection, request))
 
     def shutdown(self, connection: Connection, request: Request) -> None:
         """Stop everything and the daemon; the end comes when all is gone."""

@@ -26,7 +26,7 @@ MAX_ID = 2**32 - 2
 _SHORTAGE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
-class HostShortage(Exception):  # noqa: N818 - named after what it says
+class HostShortage(Exception):
     """A file could not be read because the host is short of something; says nothing about the configuration."""
 
 

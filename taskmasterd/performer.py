@@ -164,7 +164,8 @@ class Performer:
             for fd in streams.children_ends:
                 os.close(fd)
         self._began[entry] = streams.began
-        group = Group(pid, (entry.program, entry.index), whole=program.stopasgroup)
+        inodes = frozenset(pipe.inode for pipe in streams.pipes)
+        group = Group(pid, (entry.program, entry.index), whole=program.stopasgroup, pipes=inodes)
         return Copy(entry, group, list(streams.pipes)), executed
 
     def _open_streams(self, entry: Entry, who: Account | None) -> Streams:

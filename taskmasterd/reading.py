@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
-from taskmasterd.answers import end
+from taskmaster_common.protocol import end
 from taskmasterd.system.logread import last_lines
 
 TYPE_CHECKING = False

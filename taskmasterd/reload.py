@@ -163,6 +163,7 @@ class Reloader:
         for line in plan_lines(plan):
             self._log.write("info", f"reload: {line}")
         self.config = plan.config
+        self._running = self._running.replace(**{key: getattr(plan.config.daemon, key) for key in plan.live_keys})
         self.problems = ()
         for listener in appliers:
             listener.waiting(ticket)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import signal
 
 from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import end
 from taskmaster_common.states import STOPPING
-from taskmasterd.answers import end
 from taskmasterd.core.process import KILL_GRACE_S
 from taskmasterd.core.ticket import Ticket
 
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome
-    from taskmasterd.handlers import Parts
+    from taskmasterd.parts import Parts
     from taskmasterd.system.control import Connection
     from taskmasterd.system.groups import Groups
     from taskmasterd.system.notify import Notifier

@@ -75,6 +75,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from taskmaster_common.errors import RequestError
+
 PROTOCOL_VERSION = 1
 MAX_REQUEST = 65_536
 MAX_REPLY = 16 * 1024 * 1024
@@ -88,6 +90,19 @@ FROZEN_AFTER_S = 5.0
 def encode(message: dict[str, Any]) -> bytes:
     """Return one object as a line of the wire."""
     return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def end(exit_code: int, error: RequestError | None = None) -> dict[str, Any]:
+    """Return the last object of a reply; `error` says what failed."""
+    message: dict[str, Any] = {"type": "end", "exit": exit_code}
+    if error is not None:
+        message["error"] = {"code": error.code, "message": error.message, "hints": list(error.hints)}
+    return message
+
+
+def refusal(error: RequestError) -> dict[str, Any]:
+    """Return the `end` of a request that cannot be carried out."""
+    return end(error.exit_code, error)
 
 
 def decode(line: bytes) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from typing_extensions import Self, dataclass_transform
 else:
 
-    def dataclass_transform(**_options):
+    def dataclass_transform(**_options: bool) -> Callable[[type], type]:
         """Return the class as it is: the decorator speaks to type checkers only."""
         return lambda cls: cls
 

@@ -31,6 +31,3 @@ FATAL = ProcessState.FATAL
 
 DOWN_STATES = frozenset({STOPPED, EXITED, FATAL})
 """Nothing is alive and nothing will happen by itself."""
-
-UP_STATES = frozenset({STARTING, RUNNING, BACKOFF})
-"""It is up, or Taskmaster is trying to bring it up."""

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.names import ALL, is_pattern, matches, nearest, process_name
-from taskmaster_common.states import STOPPING
 from taskmasterd.core.process import Process, policy_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import Protocol
 
     from taskmaster_common.config import ProgramConfig
-    from taskmasterd.core.ticket import Ticket
+
+    class Observer(Protocol):
+        """Somebody who is shown every change of an entry."""
+
+        def observe(self, entry: Entry, /) -> None:
+            """Look at the entry: it has changed."""
 
 
 class Entry:
@@ -29,7 +34,7 @@ class Entry:
         self.process = process
         self.current: ProgramConfig | None = None
         self.removed = False
-        self.tickets: list[Ticket] = []
+        self.tickets: list[Observer] = []
         self.want(wanted)
 
     def want(self, wanted: ProgramConfig) -> None:
@@ -138,7 +143,3 @@ class Table:
             exit_code,
             () if near else ("if it is new in the configuration: run `reload` first",),
         )
-
-    def being_removed(self) -> tuple[Entry, ...]:
-        """Return the entries that a reload has removed and that are not gone yet."""
-        return tuple(entry for entry in self if entry.removed and entry.process.state is STOPPING)

@@ -11,8 +11,8 @@ import os
 import socket
 import struct
 
-from taskmaster_common.errors import ProtocolError
-from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_QUEUED, MAX_REQUEST, LineDecoder, encode
+from taskmaster_common.errors import ProtocolError, RequestError
+from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_QUEUED, MAX_REQUEST, LineDecoder, encode, refusal
 from taskmaster_common.records import Record
 from taskmasterd.system.reactor import READ, WRITE, Reactor, Timer
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+USAGE, NO_PERMISSION = 2, 4
+"""Exit codes of what is refused here."""
 BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
@@ -77,11 +79,6 @@ class Connection:
         self._listen()
 
     # -- out
-
-    @property
-    def queued(self) -> int:
-        """Bytes that the client has not read yet."""
-        return len(self._queue)
 
     def send(self, message: dict[str, Any]) -> None:
         """Queue one object; a client that lets more than 1 MiB wait is disconnected."""
@@ -148,7 +145,7 @@ class Connection:
         try:
             self._requests += [line for line in self._decoder.feed(received) if line.strip()]
         except ProtocolError as error:
-            self.end_and_close(self._server.error("too-long", str(error)))
+            self.end_and_close(refusal(RequestError("too-long", str(error), USAGE)))
             return
         self._watch_half_line()
         self._next_request()
@@ -173,7 +170,8 @@ class Connection:
             self._half_line = None
 
     def _half_line_timed_out(self) -> None:
-        self.end_and_close(self._server.error("too-long", f"no complete line within {HALF_LINE_TIMEOUT_S:.0f} seconds"))
+        text = f"no complete line within {HALF_LINE_TIMEOUT_S:.0f} seconds"
+        self.end_and_close(refusal(RequestError("too-long", text, USAGE)))
 
     def _next_request(self) -> None:
         if self.closed or self._closing or self.busy:
@@ -254,11 +252,6 @@ class ControlServer:
         listener.setblocking(False)
         reactor.watch(listener.fileno(), READ, self._accept)
 
-    @staticmethod
-    def error(code: str, message: str, exit_code: int = 2, hints: tuple[str, ...] = ()) -> dict[str, Any]:
-        """Return an `end` object that says what failed."""
-        return {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": list(hints)}}
-
     def replace_listener(self, listener: socket.socket) -> None:
         """Listen on another socket (its file had been removed); connections go on."""
         self.reactor.remove(self._listener.fileno())
@@ -309,7 +302,7 @@ class ControlServer:
         self._on_refused(peer)
         text = f"uid {peer.uid} may not control this daemon"
         hint = "root, the daemon's own user and members of its socket_group may"
-        connection.end_and_close(self.error("permission", text, 4, (hint,)))
+        connection.end_and_close(refusal(RequestError("permission", text, NO_PERMISSION, (hint,))))
 
     def _drop_idle(self) -> None:
         idle = [connection for connection in self._connections if not connection.busy]
@@ -322,7 +315,8 @@ class ControlServer:
         try:
             channel, _address = self._listener.accept()
             channel.setblocking(False)
-            channel.send(encode(self.error("busy", "the daemon has no file descriptor left; try again", 1)))
+            error = RequestError("busy", "the daemon has no file descriptor left; try again", 1)
+            channel.send(encode(refusal(error)))
             channel.close()
         except OSError:
             pass

@@ -2,7 +2,8 @@
 
 The daemon is a child subreaper: once a leader is dead, every survivor hangs below one of the daemon's own children. So one
 look at these finds all, and the end of each survivor wakes the daemon. Only the daemon's own descendants are ever
-signalled; an orphan belongs to a program by its session or group, or by the variables that it carries.
+signalled; an orphan belongs to a program by its session or group, by the variables that it carries, or by an output pipe that it
+holds.
 
 A pid is safe to signal while nobody but us can reap it (an own child); deeper descendants are signalled by pidfd after
 their start time was compared. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5), pidfd_open(2).
@@ -17,7 +18,7 @@ from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
 
 class Survivor(Record):
@@ -35,13 +36,17 @@ class Survivor(Record):
 
 
 class Group:
-    """One live copy of a program: its leader's pid, which is session and group too, and who was told which signal."""
+    """One live copy of a program: its leader's pid, which is session and group too, and who was told which signal.
 
-    __slots__ = ("_told", "leader_alive", "pid", "slot", "whole")
+    `pipes` are the inodes of its output pipes: whoever holds one of them descends from this copy.
+    """
 
-    def __init__(self, pid: int, slot: tuple[str, int], *, whole: bool) -> None:
+    __slots__ = ("_told", "leader_alive", "pid", "pipes", "slot", "whole")
+
+    def __init__(self, pid: int, slot: tuple[str, int], *, whole: bool, pipes: frozenset[int] = frozenset()) -> None:
         self.pid = pid
         self.slot = slot
+        self.pipes = pipes
         self.whole = whole
         self.leader_alive = True
         self._told: set[tuple[int, int]] = set()
@@ -120,10 +125,11 @@ class Groups:
             return {group: [_nameless(group)] for group in wanted if _group_exists(group.pid)}
         by_session = {group.pid: group for group in wanted}
         by_slot = {group.slot: group for group in wanted}
+        by_pipe = {inode: group for group in wanted for inode in group.pipes}
         found: dict[Group, list[Survivor]] = {}
         for orphan in self._orphans():
             group = by_session.get(orphan.group) or by_session.get(orphan.session)
-            group = group or by_slot.get(self._slot_of(orphan) or ("", -1))
+            group = group or by_slot.get(self._slot_of(orphan) or ("", -1)) or _holder(orphan.pid, by_pipe)
             if group:
                 found.setdefault(group, []).extend(_tree(orphan))
         for group in wanted:
@@ -170,6 +176,22 @@ class Groups:
         if os.fsdecode(variables.get(b"TASKMASTER_SOCKET", b"")) != self._socket or not index.isdigit():
             return None
         return os.fsdecode(variables.get(b"TASKMASTER_PROGRAM", b"")), int(index)
+
+
+def _holder(pid: int, by_pipe: Mapping[int, Group]) -> Group | None:
+    """Return the copy whose output pipe the process holds; nginx, for one, overwrites the variables it was started with."""
+    try:
+        fds = os.listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return None
+    for fd in fds:
+        try:
+            inode = os.stat(f"/proc/{pid}/fd/{fd}").st_ino
+        except OSError:
+            continue
+        if inode in by_pipe and os.readlink(f"/proc/{pid}/fd/{fd}") == f"pipe:[{inode}]":
+            return by_pipe[inode]
+    return None
 
 
 def _children(pid: int) -> list[int]:

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
 NEVER = 1 << 62
 SLACK = 1024 * 1024
 """A file that does not come to the end of a line is rotated so many bytes above its limit."""
-STEPPED = 8192
+STEPPED = 4096
 """So many bytes above the limit are moved one by one, each time looking for the end of the line."""
-STEPS_AT_ONCE = 1024
 PIECES_AT_ONCE = 16
-"""Bounds of one move: byte-wise steps, and rotations of a file with a tiny limit."""
+"""So many rotations of a file with a tiny limit are made in one turn."""
 
 
 class GoneError(Exception):
@@ -66,20 +65,21 @@ class LogFile:
         return os.fstat(self.fd).st_size
 
     def move(self, pipe: int, most: int) -> int:
-        """Move at most `most` bytes from a pipe; returns how many left it, 0 at its end.
+        """Move what is in a pipe, up to `most` bytes from one rotation to the next; returns how many left it, 0 at its end.
 
+        It stops at the end of a line, or of what was written at once (≤ 4096 bytes) if the pipe holds no more than `most`.
         Raises GoneError, BlockingIOError when the pipe is empty, OSError when the file cannot be written.
         """
         moved = 0
         for _ in range(PIECES_AT_ONCE):
             try:
-                piece, cut = self._move_piece(pipe, most - moved)
+                piece, cut = self._move_piece(pipe, most)
             except OSError:
                 if moved:
                     return moved  # the next move meets it again
                 raise
             moved += piece
-            if not piece or not cut or moved >= most:
+            if not cut:
                 break
         return moved
 
@@ -97,7 +97,7 @@ class LogFile:
     # -- moving
 
     def _move_piece(self, pipe: int, most: int) -> tuple[int, bool]:
-        """Move up to the next point where the file may have to be rotated; returns (bytes, whether it went so far)."""
+        """Move up to the next point where the file may have to be rotated; returns (bytes, whether there may be more)."""
         size = self._end()
         if size >= self._rotate_at and self._at_line_end(size):
             self._rotate(size)
@@ -112,25 +112,22 @@ class LogFile:
         moved = self._transfer(pipe, size, wanted)
         if not moved or size + moved < limit or self.fd < 0:  # closed by `lost` in the meantime
             return moved, False
-        stepped = self._finish_line(pipe)
-        return moved + stepped, stepped < STEPS_AT_ONCE
+        return moved + self._finish_line(pipe), wanted < most
 
     def _finish_line(self, pipe: int) -> int:
         """Move byte by byte until the line ends, and rotate there or at the limit + 1 MiB; returns how many bytes."""
-        size = self._end()
-        for stepped in range(STEPS_AT_ONCE):
-            if size >= self._rotate_at + SLACK or self._at_line_end(size):
-                self._rotate(size)
-                return stepped
+        size = began = self._end()
+        while size < self._rotate_at + SLACK and not self._at_line_end(size):
             if size >= self._rotate_at + STEPPED:
-                return stepped
+                return size - began
             try:
                 if not self._transfer(pipe, size, 1):
-                    return stepped
+                    return size - began
             except OSError:
-                return stepped  # an empty pipe, or what the next move meets again
+                return size - began  # an empty pipe, or what the next move meets again
             size += 1
-        return STEPS_AT_ONCE
+        self._rotate(size)
+        return size - began
 
     def _splice(self, pipe: int, offset: int, count: int) -> int:
         """Have the kernel move bytes. Source: splice(2): EINVAL where this file system cannot do it."""

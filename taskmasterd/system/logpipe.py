@@ -43,6 +43,7 @@ class LogPipe:
         self._fd = fd
         self._sink = sink
         self._on_end = on_end
+        self.inode = os.fstat(fd).st_ino
         self._capacity = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else CAPACITY
         self._may_grow = hasattr(fcntl, "F_SETPIPE_SZ")
         self._timer: Timer | None = None

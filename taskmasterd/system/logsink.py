@@ -45,7 +45,7 @@ class Trouble:
         self.present = True
         self.dropped += amount
         self._untold += amount
-        if self.warn(f"{problem}; {self._untold} bytes dropped"):
+        if self.warn(f"{problem}; {self._untold} bytes dropped" if self._untold else problem):
             self._told = True
             self._untold = 0
 
@@ -115,7 +115,7 @@ class LogSink:
         except SystemFailure as failure:
             if not is_temporary(failure.errno):
                 raise
-            self._trouble.warn(str(failure))
+            self._trouble.lost(str(failure), 0)
 
     def check(self) -> None:
         """Open the target once, without creating directories. Raises SystemFailure if it is wrong."""
@@ -153,10 +153,10 @@ class LogSink:
     # -- bytes
 
     def move(self, pipe: int, most: int) -> int:
-        """Move at most `most` bytes from a pipe to the target; returns how many left the pipe, 0 at its end.
+        """Move what is in a pipe to the target, about `most` bytes; returns how many left the pipe, 0 at its end.
 
-        With `most` not below the pipe's capacity all is moved that is there, so what was written at once (≤ 4096 bytes)
-        stays together. Ask `busy` first. Raises BlockingIOError when the pipe is empty, nothing else.
+        With `most` not below the pipe's capacity, what was written at once (≤ 4096 bytes) stays together in a target that
+        others write too. Ask `busy` first. Raises BlockingIOError when the pipe is empty, nothing else.
         """
         dropped = self._trouble.dropped
         try:

@@ -20,7 +20,11 @@ TEMPORARY = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENXIO, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
 )
 """ENXIO is a FIFO without a reader. Source: open(2), fifo(7)."""
-REASONS = {errno.ELOOP: "it is a symbolic link", errno.EISDIR: "it is a directory"}
+REASONS = {
+    errno.ELOOP: "it is a symbolic link",
+    errno.EISDIR: "it is a directory",
+    errno.ENXIO: "nobody reads it",
+}
 KINDS = {stat.S_IFSOCK: "it is a socket", stat.S_IFBLK: "it is a block device", stat.S_IFDIR: "it is a directory"}
 OPEN_TRIES = 3
 """So often a file may vanish or appear between two looks at it."""

@@ -43,14 +43,6 @@ def group_id(group: str) -> int:
         raise LookupError(f'no group named "{group}"') from None
 
 
-def user_name(uid: int) -> str:
-    """Return the name of a uid, or "uid N"."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"
-
-
 def _entry(user: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)

@@ -175,3 +175,26 @@ def test_a_deep_fork_bomb_is_seen_whole() -> None:
         return sum(survivor.name == "sleep" for survivor in left)
 
     assert in_subreaper(body) == 4
+
+
+def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds() -> None:
+    def body() -> list[int]:
+        groups = Groups("/s")
+        read, write = os.pipe()
+        other_read, other_write = os.pipe()
+        os.set_inheritable(write, True)
+        leader = _spawn("sh", "-c", "env -i setsid -f sleep 60; sleep 0.2")
+        os.set_inheritable(write, False)
+        os.set_inheritable(other_write, True)
+        stranger = _spawn("sh", "-c", "env -i setsid -f sleep 60; sleep 0.2")
+        group = Group(leader, ("p", 0), whole=True, pipes=frozenset({os.fstat(read).st_ino}))
+        groups.add(group)
+        for pid in (leader, stranger):
+            _reaped(pid)
+            groups.reaped(pid)
+        left = groups.survivors([group]).get(group, [])
+        strays = groups.strays([])
+        groups.tell_all(strays, signal.SIGKILL)
+        return [len(left), len(strays)]
+
+    assert in_subreaper(body) == [1, 2]

@@ -138,7 +138,7 @@ def test_a_removed_program_is_stopped_and_stays_in_the_table_until_nothing_is_le
     assert [(each.name, each.change) for each in plan.programs] == [("web", KEPT), ("db", REMOVED)]
     assert plan.programs[1].stop == (0,)
     assert world.states() == {"web:0": "RUNNING", "db:0": "STOPPING"}
-    assert world.table.being_removed() == (world.entry("db"),)
+    assert world.entry("db").removed
     assert not world.plan(WEB).changes, "it has been told already"
     world.cooperate()
     assert world.states() == {"web:0": "RUNNING"}

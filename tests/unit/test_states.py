@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.states import DOWN_STATES, UP_STATES, ProcessState
+from taskmaster_common.states import DOWN_STATES, ProcessState
 
 
 def test_the_states_are_supervisors_less_unknown() -> None:
@@ -11,7 +11,5 @@ def test_the_states_are_supervisors_less_unknown() -> None:
     assert [state.name for state in ProcessState] == words
 
 
-def test_every_state_but_stopping_is_up_or_down() -> None:
-    assert not UP_STATES & DOWN_STATES
+def test_nothing_is_alive_in_the_down_states() -> None:
     assert {state.value for state in DOWN_STATES} == {"STOPPED", "EXITED", "FATAL"}
-    assert {state for state in ProcessState if state not in UP_STATES | DOWN_STATES} == {ProcessState.STOPPING}

@@ -75,7 +75,7 @@ class Budget:
         self.expanded = MAX_EXPANDED
 
 
-class _GivenUp(Exception):  # noqa: N818 - not an error: the problem has been reported
+class _GivenUp(Exception):
     """The rest of the file cannot be used."""
 
 
