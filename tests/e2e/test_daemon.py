@@ -92,7 +92,9 @@ def test_user_sets_groups_gid_uid_and_the_variables_that_go_with_them(daemon: Da
         f"bad: {{cmd: sleep 300, user: nobody, workingdir: {daemon.home}/private, startretries: 0}}}}"
     )
     daemon.start()
-    assert f"cannot enter workingdir {daemon.home}/private: permission denied" in daemon.wait_for("bad", "FATAL")["detail"]
+    assert (
+        f"cannot enter workingdir {daemon.home}/private: permission denied" in daemon.wait_for("bad", "FATAL")["detail"]
+    )
     wait_until(lambda: daemon.state("n") in ("EXITED", "FATAL"))
     if daemon.state("n") == "FATAL":
         pytest.skip("the interpreter is out of nobody's reach: " + daemon.status()["n"]["detail"])

@@ -153,14 +153,22 @@ def test_shutdown_timeout_caps_it(daemon: Daemon) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_shutdown_ends_orphans_that_carry_no_mark(daemon: Daemon) -> None:
-    daemon.write(f"programs: {{p: {{cmd: 'env -i {sys.executable} -S {PROGRAMS}/escapes_session.py', starttime: 0}}}}")
+def test_an_orphan_without_a_mark_is_ended_by_stop_if_it_holds_our_pipe_and_by_shutdown_anyway(daemon: Daemon) -> None:
+    escape = f"env -i {sys.executable} -S {PROGRAMS}/escapes_session.py"
+    hidden = daemon.home / "hidden"
+    daemon.write(
+        f"programs: {{known: {{cmd: {escape}, starttime: 0}}, "
+        f"lost: {{cmd: 'exec {escape} >{hidden} 2>&1', shell: true, starttime: 0}}}}"
+    )
     daemon.start()
-    escaped = _pid_in_log(daemon, "p", "escaped")
-    assert daemon.ctl("stop", "p").returncode == 0
-    assert process_exists(escaped), "an orphan without a mark is left alone until shutdown"
+    known = _pid_in_log(daemon, "known", "escaped")
+    wait_until(lambda: hidden.exists() and "ready" in hidden.read_text())
+    lost = int(hidden.read_text().split()[1])
+    assert daemon.ctl("stop", "all").returncode == 0
+    assert not process_exists(known)
+    assert process_exists(lost), "it carries nothing of ours: left alone until shutdown"
     assert daemon.ctl("shutdown").returncode == 0
-    assert not process_exists(escaped)
+    assert not process_exists(lost)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
