@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -19,8 +20,14 @@ PY = f"{sys.executable} -S"
 
 
 def _pid_in_log(daemon: Daemon, name: str, word: str) -> int:
-    wait_until(lambda: re.search(rf"{word} (\d+)\n".encode(), daemon.log(name)) is not None)
-    found = re.search(rf"{word} (\d+)\n".encode(), daemon.log(name))
+    return _pid_in(lambda: daemon.log(name), word)
+
+
+def _pid_in(read: Callable[[], bytes], word: str) -> int:
+    """Wait until what is read holds `word` and a pid; returns the pid."""
+    pattern = re.compile(rf"{word} (\d+)\n".encode())
+    wait_until(lambda: pattern.search(read()) is not None)
+    found = pattern.search(read())
     assert found
     return int(found.group(1))
 
@@ -162,8 +169,8 @@ def test_an_orphan_without_a_mark_is_ended_by_stop_if_it_holds_our_pipe_and_by_s
     )
     daemon.start()
     known = _pid_in_log(daemon, "known", "escaped")
-    wait_until(lambda: hidden.exists() and "ready" in hidden.read_text())
-    lost = int(hidden.read_text().split()[1])
+    wait_until(hidden.exists)
+    lost = _pid_in(hidden.read_bytes, "escaped")
     assert daemon.ctl("stop", "all").returncode == 0
     assert not process_exists(known)
     assert process_exists(lost), "it carries nothing of ours: left alone until shutdown"
