@@ -74,8 +74,10 @@ class Table:
     def add(self, entry: Entry) -> None:
         """Take in a slot; there must be none of that program and index."""
         slots = self._programs.setdefault(entry.program, {})
+        in_order = not slots or entry.index > next(reversed(slots))
         slots[entry.index] = entry
-        self._programs[entry.program] = dict(sorted(slots.items()))
+        if not in_order:
+            self._programs[entry.program] = dict(sorted(slots.items()))
 
     def discard(self, entry: Entry) -> None:
         """Forget a slot of which nothing is left."""

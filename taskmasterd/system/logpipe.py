@@ -30,7 +30,7 @@ CLOSE_S = 0.005
 CLOSE_TURNS = 8
 """A stream that wakes us so often in a row, each time so soon after the last, is chatty: it pauses."""
 UNPAUSED_TURNS = 16
-PAUSE_FIRST_S, PAUSE_MOST_S = 0.001, 0.008
+PAUSE_FIRST_S, PAUSE_MOST_S = 0.001, 0.016
 STALLED_S = 0.005
 """So long a target whose reader is slow is left alone."""
 

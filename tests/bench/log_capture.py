@@ -64,7 +64,7 @@ def move_all(read: int, path: str, max_bytes: int) -> None:
     """Move a pipe into a file to its end with the classes of the daemon."""
     reactor = Reactor(lambda error: print(repr(error), file=sys.stderr))
     sinks = Sinks(print)
-    sink = sinks.acquire(path, max_bytes, 3, None)
+    sink = sinks.acquire(path, max_bytes, 10, None)
     LogPipe(reactor, read, sink, reactor.stop)
     reactor.run()
     sinks.close()
@@ -72,7 +72,7 @@ def move_all(read: int, path: str, max_bytes: int) -> None:
 
 def measure(writer: str, path: str, total: int, piece: int, rate: int = 0, *, cat: bool, max_bytes: int = 0) -> Figures:
     """Run the writer into `cat` or into our classes; the mover is a process of its own, so that its CPU is known."""
-    for name in (path, *(f"{path}.{n}" for n in range(1, 4))):
+    for name in (path, *(f"{path}.{n}" for n in range(1, 11))):
         if os.path.exists(name):
             os.unlink(name)
     read, child = child_pipe(None) if not cat else os.pipe()

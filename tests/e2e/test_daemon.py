@@ -243,12 +243,13 @@ def test_the_event_log_has_time_with_milliseconds_and_zone_first(daemon: Daemon)
 
 
 def test_the_resident_daemon_imports_only_what_is_on_the_list(daemon: Daemon) -> None:
-    code = (
-        "import sys; sys.argv = ['x', '--resident', '0']; sys.path[:0] = {paths!r}\n"
+    script = daemon.home / "script.py"
+    script.write_text(
+        f"import sys; sys.path[:0] = {daemon.environment['PYTHONPATH'].split(':')!r}\n"
         "import taskmasterd.daemon\n"
-        "print(' '.join(sorted(name for name in sys.modules if not name.startswith(('taskmasterd', 'taskmaster_common')))))"
-    ).format(paths=daemon.environment["PYTHONPATH"].split(":"))
-    done = subprocess.run([PY, "-I", "-S", "-c", code], capture_output=True, text=True, check=True)
+        "print(*(name for name in sys.modules if not name.startswith(('taskmasterd', 'taskmaster_common'))))\n"
+    )
+    done = subprocess.run([PY, "-I", "-S", str(script)], capture_output=True, text=True, check=True)
     extra = set(done.stdout.split()) - set(ALLOWED.read_text().split())
     assert not extra, f"resident imports grew: {sorted(extra)}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from tests.support.daemon import ROOT
@@ -50,3 +51,20 @@ def test_each_source_file_is_named_and_each_named_file_exists() -> None:
 
 def test_other_files_that_are_named_exist_too() -> None:
     assert sorted(name for name in named() if not (ROOT / name).exists()) == []
+
+
+def test_the_layers_are_those_that_the_import_contracts_hold() -> None:
+    told: dict[str, list[str]] = {}
+    package = ""
+    for line in (ROOT / "ARCHITECTURE.md").read_text().partition("```text\n")[2].partition("```")[0].splitlines():
+        if line.startswith("  "):
+            told[package].append(line.strip())
+        else:
+            package = line
+            told[package] = []
+    held = {}
+    for contract in (ROOT / "pyproject.toml").read_text().split("[[tool.importlinter.contracts]]"):
+        if "containers = " in contract:
+            package = contract.partition('containers = ["')[2].partition('"')[0]
+            held[package] = re.findall(r'"([^"]+)"', contract.partition("\nlayers = ")[2].partition("[[")[0])
+    assert told == held

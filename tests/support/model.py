@@ -262,7 +262,7 @@ class World:
     def cooperate(self, entries: Iterable[Entry] | None = None) -> World:
         """Do what is due for every entry until nothing is left to be done; starts succeed, stops are obeyed."""
         chosen = tuple(self.table if entries is None else entries)
-        while any(self._next(entry) for entry in chosen):
+        while sum(map(self._next, chosen)):
             pass
         return self
 

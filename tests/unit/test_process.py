@@ -168,8 +168,7 @@ def test_an_end_before_starttime_is_a_failed_start_even_with_an_expected_code(st
     life = Life(exitcodes=(0,), autorestart=NEVER).executed().wait(0.5)(Exited(status))
     assert (life.state, life.process.tries, life.action) == (BACKOFF, 1, Action.NONE)
     assert life.process.end is not None
-    assert not life.process.end.started
-    assert life.process.end.after_s == 0.5
+    assert (life.process.end.started, life.process.end.expected, life.process.end.after_s) == (False, False, 0.5)
 
 
 @pytest.mark.parametrize("startretries", [0, 1, 3])
@@ -255,6 +254,19 @@ def test_a_refused_fork_uses_no_retry_and_doubles() -> None:
         life.deadline()
     life(Spawned(7))
     assert (life.process.shortages, life.process.reason) == (0, "")
+
+
+def test_a_set_up_that_fails_after_a_shortage_is_told_as_what_it_is() -> None:
+    life = Life()(Start(), SpawnFailed("no more processes")).deadline()(Exited(0, NO_FILE))
+    assert (life.state, life.process.tries, life.process.shortages, life.process.reason) == (BACKOFF, 1, 0, "")
+
+
+def test_restarts_counts_what_was_started_again_by_itself_since_the_last_command() -> None:
+    life = Life(starttime=0)(Start(), Spawned(7), Exited(9)).deadline()
+    assert life.process.restarts == 1
+    life(SpawnFailed("x")).deadline()(Spawned(8), Executed()).exit(1)
+    assert (life.state, life.process.restarts) == (STARTING, 2)
+    assert life(Restart()).process.restarts == 0
 
 
 def test_a_refused_fork_pauses_and_doubles_even_where_restart_delay_is_zero() -> None:

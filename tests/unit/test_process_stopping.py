@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.config import ALWAYS, NEVER
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING, ProcessState
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.events import (
     Action,
     DeadlineReached,
@@ -41,7 +41,7 @@ def test_an_exit_while_stopping_is_stopped_whatever_the_code(status: int, autore
 def test_an_end_that_was_asked_for_is_no_failed_start() -> None:
     end = Life().running().wait(60)(Stop("bob")).exit(0).process.end
     assert end is not None
-    assert end.started
+    assert (end.started, end.expected) == (True, False)
     early = Life().executed()(Stop("bob")).exit(0).process
     assert early.end is not None
     assert early.end.started
@@ -143,6 +143,31 @@ def test_it_is_remembered_that_a_stop_needed_kill_and_forgotten_at_the_next() ->
     assert life(Stop("bob")).exit(0).process.killing == 0
 
 
+def killed_and_up_again(**fields: object) -> Life:
+    """Return a process whose restart needed KILL."""
+    life = Life(starttime=0, **fields).running()(Restart("carol")).deadline()(Exited(9), Spawned(8), Executed())
+    assert (life.state, life.process.killing) == (RUNNING, 1)
+    return life
+
+
+def test_the_kill_of_an_earlier_stop_does_not_count_for_the_next_one() -> None:
+    life = killed_and_up_again()(Stop("bob"))
+    assert (life.action, life.process.killing) == (Action.TERMINATE, 0)
+    assert life.deadline().pause == KILL_GRACE_S
+    assert not life.process.stuck
+
+
+def test_the_kill_of_an_earlier_stop_does_not_count_for_what_is_left_behind() -> None:
+    life = killed_and_up_again().exit(1, *LEFT)
+    assert (life.action, life.process.killing) == (Action.TERMINATE, 0)
+
+
+def test_the_kill_of_an_earlier_stop_is_no_part_of_a_stop_that_ends_nothing() -> None:
+    life = killed_and_up_again(autorestart=NEVER).exit(0)
+    assert life.state is EXITED
+    assert life(Stop("bob")).process.killing == 0
+
+
 # -- what a leader leaves behind
 
 
@@ -159,7 +184,7 @@ def test_what_a_running_leader_leaves_is_ended_before_the_verdict(
 ) -> None:
     life = Life(stoptime=10, **fields).running().wait(5).exit(1, *LEFT)
     assert (life.state, life.action, life.process.then, life.pause) == (STOPPING, Action.TERMINATE, state, 10)
-    assert life.process.pid is None
+    assert (life.process.pid, life.process.by) == (None, ""), "nobody asked for it"
     assert life.process.end is not None
     assert life.process.end.left == LEFT
     life.wait(1)(GroupEmpty())

@@ -151,13 +151,13 @@ def test_restart_is_one_operation_that_waits_for_the_new_copy() -> None:
 
 
 def test_restart_if_running_skips_what_is_down() -> None:
-    world = up("a", "b")
+    world = World().load(program("a"), program("b"), program("c"))
     world.stop("a")
-    world.cooperate()
+    world.cooperate((world.entry("b"),))
     world.results.clear()
     world.restart("all", if_running=True)
-    assert world.results == [("a:0", "skipped", True)]
-    assert world.cooperate().states() == {"a:0": "STOPPED", "b:0": "RUNNING"}
+    assert world.results == [("a:0", "skipped", True)], "what is starting is restarted"
+    assert world.cooperate().states() == {"a:0": "STOPPED", "b:0": "RUNNING", "c:0": "RUNNING"}
 
 
 def test_what_will_not_die_is_answered_as_stuck_and_ends_later() -> None:
@@ -260,6 +260,15 @@ def test_a_start_that_a_reload_removes_is_overtaken() -> None:
     world.reload()
     assert ("web:0", "overtaken", False) in world.results
     assert len(world.table) == 0
+
+
+def test_a_start_that_waits_is_not_overtaken_by_a_reloads_restart() -> None:
+    world = World().load(WEB)
+    world.spawn(world.entry("web"))
+    world.start("web")
+    world.reload(program(umask=0o77))
+    world.cooperate()
+    assert world.results == [("web:0", "started", True), ("web:0", "restarted", True)]
 
 
 # -- shutting down
