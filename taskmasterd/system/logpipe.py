@@ -123,7 +123,7 @@ class LogPipe:
                 self._close_turns = -UNPAUSED_TURNS  # a pause would hold the program up
         else:
             self._full_turns = 0
-            if moved * 8 < self._capacity:
+            if paused and moved * 8 < self._capacity:
                 self._pause_s = min(self._pause_s * 2, PAUSE_MOST_S)
         if self._close_turns < CLOSE_TURNS:
             self._listen()

@@ -181,7 +181,7 @@ def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds(
     def body() -> list[int]:
         groups = Groups("/s")
         read, write = os.pipe()
-        other_read, other_write = os.pipe()
+        _, other_write = os.pipe()
         os.set_inheritable(write, True)
         leader = _spawn("sh", "-c", "env -i setsid -f sleep 60; sleep 0.2")
         os.set_inheritable(write, False)

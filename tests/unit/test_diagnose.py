@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -141,8 +140,6 @@ def test_a_busy_daemon_is_told_with_how_to_look_at_it() -> None:
     assert frozen("/s", 0).hints == ("It is stopped by a signal, or too busy to answer.",)
 
 
-def test_the_diagnosis_is_quick_and_starts_nothing(short_dir: Path) -> None:
-    began = time.monotonic()
+def test_the_diagnosis_starts_nothing(short_dir: Path) -> None:
     unreachable([(str(short_dir / "s"), errno.ENOENT)], "")
-    assert time.monotonic() - began < 0.1
     assert list(short_dir.iterdir()) == []
