@@ -15,7 +15,7 @@ from taskmasterd.system.reactor import Reactor
 from taskmasterd.system.spawner import child_pipe
 
 TURN_S = 0.05
-SOON_TURNS = 20
+SOON_TURNS = 300
 
 
 class Stage:
