@@ -98,7 +98,9 @@ class Operation:
             return
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
         if not outcome.ok:
-            message["reason"] = reason_text(entry, outcome.outcome, self._parts.about.signals)
+            message["reason"] = reason_text(
+                entry, outcome.outcome, self._parts.reactor.now(), self._parts.about.signals
+            )
             if entry.process.state is FATAL:
                 message["stderr"] = self._parts.performer.last_words(entry)
                 message["log"] = self._parts.performer.log_path(entry, "stderr")

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.units import format_seconds
-from taskmasterd.core.process import End, Policy, Process, dumped_core, exit_code, exit_signal
+from taskmasterd.core.ends import End, dumped_core, exit_code, exit_signal
+from taskmasterd.core.process import Policy, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

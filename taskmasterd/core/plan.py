@@ -51,7 +51,7 @@ class ReloadPlan(Record):
     @property
     def changes(self) -> bool:
         """Whether applying it does anything."""
-        return bool(self.daemon_keys or self.live_keys) or any(plan.change != KEPT for plan in self.programs)
+        return bool(self.live_keys) or any(plan.change != KEPT for plan in self.programs)
 
 
 def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:

@@ -34,13 +34,13 @@ from taskmaster_common.config import ALWAYS, NEVER
 from taskmaster_common.errors import BugError
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
+from taskmasterd.core.ends import End, exit_code
 from taskmasterd.core.events import (
     Action,
     DeadlineReached,
     Event,
     Executed,
     Exited,
-    Failure,
     GroupEmpty,
     Kill,
     Restart,
@@ -82,22 +82,6 @@ class Policy(Record):
 def policy_of(program: ProgramConfig) -> Policy:
     """Return the part of a program's configuration that `step` needs."""
     return Policy(**{name: getattr(program, name) for name in Policy.fields_})
-
-
-class End(Record):
-    """How a leader ended: `status` of wait(2), after how many seconds, and whether that is an expected exit.
-
-    `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is
-    what it left behind.
-    """
-
-    status: int
-    failure: Failure | None
-    after_s: float
-    at: float
-    expected: bool
-    started: bool
-    left: tuple[str, ...] = ()
 
 
 class Process(Record):
@@ -308,7 +292,7 @@ def _kill(process: Process, now: float) -> Step:
 
 def _ended(policy: Policy, process: Process, event: Exited, now: float) -> Process:
     """Return the process without its leader, with the end written down."""
-    expected = process.state is RUNNING and exit_code(event.status) in policy.exitcodes
+    expected = process.state is STOPPING or (process.state is RUNNING and exit_code(event.status) in policy.exitcodes)
     started = process.state is not STARTING
     after_s = now - process.spawned_at
     end = End(event.status, event.failure, after_s, now, expected=expected, started=started, left=event.left)
@@ -374,21 +358,6 @@ def _delay(first_s: float, most_s: float, attempt: int, process: Process, now: f
     """Return the pause before the next try: doubling, capped, spread by a tenth so that mass failures drift apart."""
     seed = hash((process.spawned_at, now)) % 2001
     return min(first_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), most_s) * (1 - JITTER + JITTER * seed / 1000)
-
-
-def exit_code(status: int) -> int | None:
-    """Return the exit code of a wait status, or None for a death by a signal. Source: wait(2), bits as on all UNIXes."""
-    return status >> 8 & 0xFF if status & 0x7F == 0 else None
-
-
-def exit_signal(status: int) -> int | None:
-    """Return the signal that ended the process, or None where it exited by itself."""
-    return status & 0x7F or None
-
-
-def dumped_core(status: int) -> bool:
-    """Return whether the wait status says that a core was dumped."""
-    return bool(status & 0x80) and exit_signal(status) is not None
 
 
 def _impossible(process: Process, event: Event) -> BugError:

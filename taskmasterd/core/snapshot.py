@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import ProcessState
+from taskmasterd.core.ends import End
 from taskmasterd.core.events import Failure
-from taskmasterd.core.process import End, Process
+from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry, Table
 
 TYPE_CHECKING = False

@@ -6,7 +6,7 @@ from taskmaster_common.config import INSTANCE, PROGRAM_KEYS
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmaster_common.units import format_seconds
 from taskmasterd.core.describe import detail, end_text, failure_text
-from taskmasterd.core.process import dumped_core, exit_code, exit_signal
+from taskmasterd.core.ends import dumped_core, exit_code, exit_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.config import ProgramConfig
+    from taskmasterd.core.ends import End
     from taskmasterd.core.plan import ProgramPlan, ReloadPlan
-    from taskmasterd.core.process import End, Process
+    from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry, Table
 
 SECONDS = frozenset({"starttime", "stoptime", "restart_delay", "restart_max_delay", "restart_window"})
@@ -64,7 +65,7 @@ def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | No
     return view
 
 
-def reason_text(entry: Entry, outcome: str, signals: Mapping[int, str]) -> str:
+def reason_text(entry: Entry, outcome: str, now: float, signals: Mapping[int, str]) -> str:
     """Return why an operation on the entry did not succeed."""
     process = entry.process
     if outcome == "overtaken":
@@ -72,7 +73,7 @@ def reason_text(entry: Entry, outcome: str, signals: Mapping[int, str]) -> str:
     if outcome == "removed":
         return "it is being removed from the configuration"
     if outcome == "stuck":
-        return detail(process, entry.policy, process.since, signals)
+        return detail(process, entry.policy, now, signals)
     if process.state is FATAL:
         return failure_text(process, entry.policy, signals)
     return end_text(process.end, signals) if process.end else ""

@@ -25,7 +25,7 @@ CAPACITY = 65_536
 LARGE, LARGE_FOR_USERS = 1024 * 1024, 256 * 1024
 """Users other than root may hold 16384 pages in pipes; beyond that their new ones shrink to two pages. Source: pipe(7)."""
 FULL_TURNS = 4
-"""A pipe found at least half full so often in a row is made larger."""
+"""A pipe found at least half full so often in a row, or an eighth after the shortest pause, is made larger."""
 CLOSE_S = 0.005
 CLOSE_TURNS = 8
 """A stream that wakes us so often in a row, each time so soon after the last, is chatty: it pauses."""
@@ -115,16 +115,15 @@ class LogPipe:
         now = time.monotonic()
         self._close_turns = self._close_turns + 1 if paused or now - self._last < CLOSE_S else 0
         self._last = now
-        if moved * 2 >= self._capacity:
-            self._full_turns += 1
+        self._full_turns = self._full_turns + 1 if moved * 2 >= self._capacity else 0
+        fast = paused and self._pause_s == PAUSE_FIRST_S and moved * 8 >= self._capacity
+        grown = (fast or self._full_turns >= FULL_TURNS) and self._grow()
+        if self._full_turns:
             self._pause_s = PAUSE_FIRST_S
-            grown = (paused or self._full_turns >= FULL_TURNS) and self._grow()
             if not grown and moved * 8 >= self._capacity * 7:
                 self._close_turns = -UNPAUSED_TURNS  # a pause would hold the program up
-        else:
-            self._full_turns = 0
-            if paused and moved * 8 < self._capacity:
-                self._pause_s = min(self._pause_s * 2, PAUSE_MOST_S)
+        elif paused and moved * 8 < self._capacity:
+            self._pause_s = min(self._pause_s * 2, PAUSE_MOST_S)
         if self._close_turns < CLOSE_TURNS:
             self._listen()
         else:

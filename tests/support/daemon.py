@@ -99,7 +99,7 @@ class Daemon:
             os.kill(self.pid, 0)
         except (OSError, ValueError):
             return False
-        return _state(self.pid) not in ("Z", "")
+        return _state(self.pid) not in ("Z", "") and _name(self.pid) == "taskmasterd"
 
     def signal(self, number: int) -> None:
         """Send a signal to the daemon."""
@@ -150,8 +150,8 @@ class Daemon:
 
     def destroy(self) -> None:
         """End the daemon and everything that carries its socket's name, by force."""
-        if self.pidfile.exists():
-            _kill_quietly(self.pidfile.read_text().strip())
+        if self.pidfile.exists() and self.alive:
+            _kill_quietly(str(self.pid))
         if self.foreground:
             self.foreground.kill()
             self.foreground.wait()
@@ -184,6 +184,13 @@ def _state(pid: int) -> str:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (OSError, IndexError):
+        return ""
+
+
+def _name(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
         return ""
 
 

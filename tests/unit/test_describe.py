@@ -7,8 +7,9 @@ import pytest
 from taskmaster_common.config import ALWAYS
 from taskmaster_common.states import BACKOFF
 from taskmasterd.core.describe import detail, end_text, failure_text, left_text, seconds_text, status_text
+from taskmasterd.core.ends import End
 from taskmasterd.core.events import Executed, Exited, Failure, GroupEmpty, Kill, Spawned, SpawnFailed, Start, Stop
-from taskmasterd.core.process import End, Process
+from taskmasterd.core.process import Process
 from tests.support.model import LEFT, Life, code, policy
 
 SIGNALS = {9: "KILL", 11: "SEGV", 15: "TERM"}

@@ -7,6 +7,7 @@ import pytest
 from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
+from taskmasterd.core.ends import exit_code, exit_signal
 from taskmasterd.core.events import (
     Action,
     DeadlineReached,
@@ -21,7 +22,7 @@ from taskmasterd.core.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process import JITTER, Process, exit_code, exit_signal, step
+from taskmasterd.core.process import JITTER, Process, step
 from tests.support.model import LEFT, Life, code, policy
 
 NO_FILE = Failure("exec", "cannot execute /x: no such file")

@@ -41,7 +41,7 @@ def test_an_exit_while_stopping_is_stopped_whatever_the_code(status: int, autore
 def test_an_end_that_was_asked_for_is_no_failed_start() -> None:
     end = Life().running().wait(60)(Stop("bob")).exit(0).process.end
     assert end is not None
-    assert (end.started, end.expected) == (True, False)
+    assert (end.started, end.expected) == (True, True)
     early = Life().executed()(Stop("bob")).exit(0).process
     assert early.end is not None
     assert early.end.started

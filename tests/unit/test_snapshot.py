@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from taskmaster_common.states import BACKOFF, FATAL, STARTING, STOPPED, STOPPING
+from taskmasterd.core.ends import End
 from taskmasterd.core.events import Failure, Start
-from taskmasterd.core.process import End, Process
+from taskmasterd.core.process import Process
 from taskmasterd.core.snapshot import fill_table, process_from_data, process_to_data, table_to_data
 from taskmasterd.core.table import Entry, Table
 from tests.support.model import LEFT, World, code, program
