@@ -10,10 +10,9 @@ if TYPE_CHECKING:
 
 
 class End(Record):
-    """How a leader ended: `status` of wait(2), after how many seconds, and whether that is an expected
-    exit: one of `exitcodes`, or any while a stop was under way.
+    """How a leader ended: `status` of wait(2), `after_s` seconds after its start, `at` a moment.
 
-    `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is
+    `expected`: one of `exitcodes`, or any end while a stop was under way. `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is
     what it left behind.
     """
 
