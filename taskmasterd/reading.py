@@ -75,13 +75,13 @@ def _open(
             refused.append(f"{name}: {stream} is {where}, there is no file to read")
             continue
         try:
-            follower = performer.follow(path, poke) if poke else None
-            past.append((source, last_lines(path, count, MOST_BYTES)))
+            block = last_lines(path, count, MOST_BYTES)
+            if poke:
+                followers.append((source, performer.follow(path, poke)))
         except SystemFailure as failure:
             refused.append(f"{name}: {failure}")
             continue
-        if follower:
-            followers.append((source, follower))
+        past.append((source, block))
     return past, followers, refused
 
 

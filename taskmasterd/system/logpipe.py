@@ -29,6 +29,8 @@ FULL_TURNS = 4
 CLOSE_S = 0.005
 CLOSE_TURNS = 8
 """A stream that wakes us so often in a row, each time so soon after the last, is chatty: it pauses."""
+WORTH_A_TURN = 32_768
+"""So many bytes are not moved more cheaply by waiting for more."""
 UNPAUSED_TURNS = 16
 PAUSE_FIRST_S, PAUSE_MOST_S = 0.001, 0.016
 STALLED_S = 0.005
@@ -113,7 +115,8 @@ class LogPipe:
     def _pace(self, moved: int, *, paused: bool) -> None:
         """Decide when to look again: at once when it was a lot, later when it is little but often."""
         now = time.monotonic()
-        self._close_turns = self._close_turns + 1 if paused or now - self._last < CLOSE_S else 0
+        close = paused or (now - self._last < CLOSE_S and moved < WORTH_A_TURN)
+        self._close_turns = self._close_turns + 1 if close else 0
         self._last = now
         self._full_turns = self._full_turns + 1 if moved * 2 >= self._capacity else 0
         fast = paused and self._pause_s == PAUSE_FIRST_S and moved * 8 >= self._capacity
