@@ -20,7 +20,15 @@ from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.places import default_places
 from taskmaster_common.records import Record
 from taskmasterd.system.logsink import LogSink
-from taskmasterd.system.places import AlreadyRunningError, listen_on, lock_pidfile, make_directory, unusable
+from taskmasterd.system.places import (
+    AlreadyRunningError,
+    inode_of,
+    listen_on,
+    lock_pidfile,
+    make_directory,
+    unlink_own,
+    unusable,
+)
 from taskmasterd.system.users import Account, account, group_id
 
 TYPE_CHECKING = False
@@ -130,24 +138,38 @@ def _prepare(
             os.fchown(pidfile, *owner)
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
         listener = listen_on(places.socket, daemon.socket_mode, gid, owner)
-        if places.logfile:
-            _check_log(places.logfile, owner)
-        if who:
-            _become(who)
-            _check_places(config, places)
-    except BaseException:
-        os.unlink(places.pidfile)
+        fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
+        _execute(config, places, fds, level or daemon.loglevel, who)
+    except (TaskmasterError, LookupError, OSError):
+        unlink_own(places.pidfile, inode_of(places.pidfile))
         raise
-    state = {
-        "config": config.to_data(),
-        "places": places.to_data(),
-        "fds": {"pidfile": pidfile, "listener": listener.detach(), "ready": ready},
-        "nofile": _raise_nofile(),
-        "loglevel": level or daemon.loglevel,
-        "path": import_path(),
-    }
-    _be_subreaper()
-    execute_resident(state)
+
+
+def _execute(
+    config: Config, places: ResolvedPlaces, fds: dict[str, int | None], level: str, who: Account | None
+) -> NoReturn:
+    """Do what is left with lock and socket in hand. The socket's file goes where that fails."""
+    socket = inode_of(places.socket)
+    try:
+        if places.logfile:
+            _check_log(places.logfile, (who.uid, who.gid) if who else None)
+        if who:
+            _check_places(config, places, who)
+            _become(who)
+        _be_subreaper()
+        execute_resident(
+            {
+                "config": config.to_data(),
+                "places": places.to_data(),
+                "fds": fds,
+                "nofile": _raise_nofile(),
+                "loglevel": level,
+                "path": import_path(),
+            }
+        )
+    except (SystemFailure, OSError):
+        unlink_own(places.socket, socket)
+        raise
 
 
 def _make_default_directories(config: Config, places: ResolvedPlaces, owner: tuple[int, int] | None) -> None:
@@ -178,17 +200,28 @@ def _become(who: Account) -> None:
         raise SystemFailure("become user", who.name, "the identity did not stick")
 
 
-def _check_places(config: Config, places: ResolvedPlaces) -> None:
-    """Look whether the new user can do later what a daemon has to: re-create, rotate, read again."""
+def _check_places(config: Config, places: ResolvedPlaces, who: Account) -> None:
+    """Look whether the user can do later what a daemon has to: re-create, rotate, read again, execute itself.
+
+    Asked as that user, with the way back kept open so that a failure can be cleaned up. Source: setresuid(2), saved id.
+    """
     directories = {os.path.dirname(path) for path in (places.socket, places.pidfile, places.logfile) if path}
     needed = [(directory, os.W_OK | os.X_OK) for directory in sorted(directories)]
     needed += [(path, os.R_OK) for path, _, _ in config.files]
+    needed.append((sys.executable, os.X_OK))
+    groups, gid, uid = os.getgroups(), os.getegid(), os.geteuid()
+    if uid == 0:
+        os.setgroups(who.groups)
+        os.setresgid(who.gid, who.gid, gid)
+        os.setresuid(who.uid, who.uid, uid)
     refused = unusable(needed)
+    if uid == 0:
+        os.setresuid(uid, uid, uid)
+        os.setresgid(gid, gid, gid)
+        os.setgroups(groups)
     if refused:
-        name = config.daemon.user or ""
-        raise SystemFailure(
-            "use", refused, f"user {name} may not {'read' if os.path.isfile(refused) else 'write'} there"
-        )
+        what = {sys.executable: "execute", **{path: "read" for path, _, _ in config.files}}.get(refused, "write")
+        raise SystemFailure("use", refused, f"user {who.name} may not {what} it")
 
 
 def _raise_nofile() -> tuple[int, int]:
@@ -228,7 +261,11 @@ def execute_resident(state: Mapping[str, object]) -> NoReturn:
     main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
     path = state["path"]
     extra = path if isinstance(path, list) else []
-    os.execv(sys.executable, [sys.executable, "-I", "-S", main, "--resident", str(fd), *extra])
+    try:
+        os.execv(sys.executable, [sys.executable, "-I", "-S", main, "--resident", str(fd), *extra])
+    except OSError as error:
+        reason = f"{(error.strerror or str(error)).lower()} for uid {os.geteuid()}"
+        raise SystemFailure("execute", sys.executable, reason, error.errno or 0) from None
 
 
 def _unlinked_file() -> int:

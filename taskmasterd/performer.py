@@ -139,6 +139,9 @@ class Performer:
         except OSError as error:
             self._deliver(entry, SpawnFailed(_shortage_text(error)))
             return
+        except ValueError as error:  # a word or a variable that no exec can take
+            self._deliver(entry, Exited(failure=Failure("exec", f"cannot execute {entry.wanted.cmd[0]}: {error}")))
+            return
         self._groups.add(copy.group)
         self._copies[copy.group.pid] = copy
         self._by_entry[entry] = copy

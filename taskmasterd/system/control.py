@@ -29,6 +29,8 @@ ACCEPTS_PER_TURN = 64
 MAX_WAITING_REQUESTS = 64
 FILL_TO = 256 * 1024
 """A source is pulled until so much waits to be read."""
+MOST_GROUPS_BYTES = 1024
+"""What Python's getsockopt takes: 256 groups; a peer with more counts by its primary group alone."""
 SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
 """Source: asm-generic/socket.h; Python has no name for it."""
 
@@ -47,7 +49,7 @@ def peer_of(channel: socket.socket) -> Peer:
     if hasattr(socket, "SO_PEERCRED"):
         pid, uid, gid = struct.unpack("iII", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         try:
-            raw = channel.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, 4 * 65_536)
+            raw = channel.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_GROUPS_BYTES)
         except OSError:
             raw = b""
         return Peer(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))

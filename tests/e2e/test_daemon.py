@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
 import signal
@@ -273,3 +274,83 @@ def test_without_a_name_the_configuration_is_searched_and_root_never_takes_the_c
         [PY, "-m", "taskmasterd", "-t"], env=environment, cwd="/", capture_output=True, text=True, check=False
     )
     assert "ok (1 program, 1 process)" in named.stdout
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_the_daemon_becomes_its_user_and_can_do_all_it_must_later(daemon: Daemon) -> None:
+    daemon.home.parent.chmod(0o755)
+    home = daemon.home / "nobodys"
+    home.mkdir()
+    os.chown(home, 65_534, 65_534)
+    section = f"user: nobody, socket: {home}/s, logfile: {home}/log, log_dir: {home}, state_dir: {home}"
+    daemon.write(
+        f"{{taskmasterd: {{{section}}}, programs: {{p: {{cmd: sh -c 'id -un; exec sleep 300', starttime: 0}}}}}}"
+    )
+    daemon.home.chmod(0o755)
+    daemon.config.chmod(0o644)
+    done = daemon.launch()
+    if f"cannot use {PY}" in done.stderr:
+        pytest.skip("the interpreter is out of nobody's reach")
+    assert done.returncode == 0, done.stderr
+    daemon.pidfile = home / "s.pid"
+    daemon.socket = home / "s"
+    daemon.environment["TASKMASTER_SOCKET"] = str(home / "s")
+    assert daemon.ctl("pid").stdout.strip() == str(daemon.pid)
+    assert os.stat(f"/proc/{daemon.pid}").st_uid == 65_534
+    assert os.stat(home / "s").st_uid == 65_534
+    wait_until(lambda: (home / "p.log").exists() and (home / "p.log").read_text() == "nobody\n")
+    (home / "s").unlink()
+    daemon.signal(signal.SIGHUP)
+    wait_until((home / "s").exists)
+    assert daemon.ctl("reload").returncode == 0
+    assert daemon.ctl("shutdown").returncode == 0
+    assert sorted(path.name for path in home.iterdir()) == ["log", "p.log"]
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_a_place_where_the_daemons_user_cannot_work_is_exit_4_with_the_path(daemon: Daemon) -> None:
+    places = daemon.home / "roots"
+    places.mkdir(mode=0o700)
+    section = f"user: nobody, socket: {places}/s, logfile: {places}/log, log_dir: /tmp, state_dir: /tmp"
+    daemon.write(f"{{taskmasterd: {{{section}}}, programs: {{}}}}")
+    done = daemon.launch()
+    assert done.returncode == 4
+    assert str(places) in done.stderr
+    assert not (places / "s.pid").exists()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+def test_members_of_the_socket_group_may_operate_the_daemon_and_others_may_not(daemon: Daemon) -> None:
+    daemon.home.parent.chmod(0o755)
+    daemon.home.chmod(0o755)
+    daemon.write(
+        "{taskmasterd: {socket_group: games, socket_mode: 0660}, programs: {p: {cmd: sleep 300, starttime: 0}}}"
+    )
+    daemon.start()
+    found = os.stat(daemon.socket)
+    assert found.st_mode & 0o777 == 0o660
+    assert found.st_gid == grp.getgrnam("games").gr_gid
+    for groups, answered in (([found.st_gid], True), ([], False)):
+        assert _as_nobody(groups, str(daemon.socket)) is answered
+
+
+def _as_nobody(groups: list[int], path: str) -> bool:
+    """Return whether nobody, with these supplementary groups, is greeted at the socket."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(65_534)
+            os.setuid(65_534)
+            with socket.socket(socket.AF_UNIX) as channel:
+                channel.settimeout(5)
+                channel.connect(path)
+                os._exit(0 if b'"type":"hello"' in channel.recv(65_536) else 1)
+        except OSError:
+            os._exit(1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
