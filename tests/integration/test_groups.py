@@ -45,8 +45,14 @@ def _spawn(*argv: str, environment: dict[str, str] = MARK) -> int:
     return os.posix_spawnp(argv[0], argv, environment, setsid=True)
 
 
-def _reaped(pid: int) -> None:
-    os.waitpid(pid, 0)
+def _dead_leader(groups: Groups, script: str, *, whole: bool = True, pipes: frozenset[int] = frozenset()) -> Group:
+    """Run `script` as the program p to its end; return its group, with whatever it left behind."""
+    leader = _spawn("sh", "-c", script)
+    group = Group(leader, ("p", 0), whole=whole, pipes=pipes)
+    groups.add(group)
+    os.waitpid(leader, 0)
+    groups.reaped(leader)
+    return group
 
 
 def test_members_of_the_group_and_escaped_descendants_are_survivors_and_nobody_else_is() -> None:
@@ -54,13 +60,9 @@ def test_members_of_the_group_and_escaped_descendants_are_survivors_and_nobody_e
         groups = Groups("/s")
         other = _spawn("sleep", "60", environment=dict(MARK, TASKMASTER_PROGRAM="q"))
         groups.add(Group(other, ("q", 0), whole=True))
-        leader = _spawn("sh", "-c", "sleep 60 & setsid -f sleep 61; sleep 0.3")
-        group = Group(leader, ("p", 0), whole=True)
-        groups.add(group)
-        _reaped(leader)
-        groups.reaped(leader)
+        group = _dead_leader(groups, "sleep 60 & setsid -f sleep 61; sleep 0.3")
         left = groups.survivors([group]).get(group, [])
-        names = sorted(f"{survivor.name} {survivor.session == leader}" for survivor in left)
+        names = sorted(f"{survivor.name} {survivor.session == group.pid}" for survivor in left)
         group.tell(left, signal.SIGKILL)
         wait_until(lambda: _drained(groups, {other}))
         empty = groups.survivors([group]) == {}
@@ -84,11 +86,9 @@ def _drained(groups: Groups, keep: set[int]) -> bool:
 def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_a_stray() -> None:
     def body() -> list[Any]:
         groups = Groups("/s")
-        leader = _spawn("sh", "-c", "env -i setsid -f sleep 60; TASKMASTER_SOCKET=/other setsid -f sleep 61; sleep 0.3")
-        group = Group(leader, ("p", 0), whole=True)
-        groups.add(group)
-        _reaped(leader)
-        groups.reaped(leader)
+        group = _dead_leader(
+            groups, "env -i setsid -f sleep 60; TASKMASTER_SOCKET=/other setsid -f sleep 61; sleep 0.3"
+        )
         left = groups.survivors([group])
         strays = groups.strays([])
         groups.tell_all(strays, signal.SIGKILL)
@@ -100,13 +100,9 @@ def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_
 def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray() -> None:
     def body() -> list[Any]:
         groups = Groups("/s")
-        leader = _spawn("sh", "-c", "sleep 60 & sleep 0.2")
-        group = Group(leader, ("p", 0), whole=False)
-        groups.add(group)
-        _reaped(leader)
-        groups.reaped(leader)
+        group = _dead_leader(groups, "sleep 60 & sleep 0.2", whole=False)
         found = [len(groups.survivors([group])), len(groups.strays(["p"]))]
-        os.killpg(leader, signal.SIGKILL)
+        os.killpg(group.pid, signal.SIGKILL)
         return found
 
     assert in_subreaper(body) == [0, 0]
@@ -115,11 +111,7 @@ def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray
 def test_zombies_do_not_count() -> None:
     def body() -> int:
         groups = Groups("/s")
-        leader = _spawn("sh", "-c", "sleep 0.1 & exit 0")
-        group = Group(leader, ("p", 0), whole=True)
-        groups.add(group)
-        _reaped(leader)
-        groups.reaped(leader)
+        group = _dead_leader(groups, "sleep 0.1 & exit 0")
         wait_until(lambda: not groups.survivors([group]))
         return len(groups.survivors([group]))
 
@@ -145,7 +137,7 @@ def test_each_survivor_is_told_a_signal_once() -> None:
         group = Group(leader, ("p", 0), whole=True)
         groups.add(group)
         group.signal_group(signal.SIGTERM)
-        _reaped(leader)
+        os.waitpid(leader, 0)
         groups.reaped(leader)
         left = groups.survivors([group])[group]
         group.tell(left, signal.SIGTERM)
@@ -165,11 +157,7 @@ def test_each_survivor_is_told_a_signal_once() -> None:
 def test_a_deep_fork_bomb_is_seen_whole() -> None:
     def body() -> int:
         groups = Groups("/s")
-        leader = _spawn("sh", "-c", "(sleep 60 & (sleep 60 & (sleep 60 & sleep 60) ) ) & sleep 0.3")
-        group = Group(leader, ("p", 0), whole=True)
-        groups.add(group)
-        _reaped(leader)
-        groups.reaped(leader)
+        group = _dead_leader(groups, "(sleep 60 & (sleep 60 & (sleep 60 & sleep 60) ) ) & sleep 0.3")
         left = groups.survivors([group])[group]
         group.tell(left, signal.SIGKILL)
         return sum(survivor.name == "sleep" for survivor in left)
@@ -180,18 +168,13 @@ def test_a_deep_fork_bomb_is_seen_whole() -> None:
 def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds() -> None:
     def body() -> list[int]:
         groups = Groups("/s")
-        read, write = os.pipe()
-        _, other_write = os.pipe()
+        escape = "env -i setsid -f sleep 60; sleep 0.2"
+        (read, write), (_, foreign) = os.pipe(), os.pipe()
         os.set_inheritable(write, True)
-        leader = _spawn("sh", "-c", "env -i setsid -f sleep 60; sleep 0.2")
+        group = _dead_leader(groups, escape, pipes=frozenset({os.fstat(read).st_ino}))
         os.set_inheritable(write, False)
-        os.set_inheritable(other_write, True)
-        stranger = _spawn("sh", "-c", "env -i setsid -f sleep 60; sleep 0.2")
-        group = Group(leader, ("p", 0), whole=True, pipes=frozenset({os.fstat(read).st_ino}))
-        groups.add(group)
-        for pid in (leader, stranger):
-            _reaped(pid)
-            groups.reaped(pid)
+        os.set_inheritable(foreign, True)
+        os.waitpid(_spawn("sh", "-c", escape), 0)
         left = groups.survivors([group]).get(group, [])
         strays = groups.strays([])
         groups.tell_all(strays, signal.SIGKILL)

@@ -119,6 +119,10 @@ def test_what_is_asked_for_soon_runs_at_the_end_of_the_turn_and_what_that_asks_f
 
 def test_removing_an_unknown_descriptor_is_no_error(loop: Loop, pipe: tuple[int, int]) -> None:
     loop.remove(pipe[0])
-    loop.watch(pipe[0], READ, lambda _ready: None)
+    called: list[int] = []
+    loop.watch(pipe[0], READ, called.append)
     loop.remove(pipe[0])
     loop.remove(pipe[0])
+    os.write(pipe[1], b"x")
+    loop.turn(0)
+    assert called == []
