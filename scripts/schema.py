@@ -141,7 +141,7 @@ SHAPES: dict[str, Callable[[Kind], list[Schema]]] = {
     "signal": lambda _kind: [
         {"enum": list(SIGNALS)},
         {"type": "integer", "minimum": 1, "maximum": 128},
-        {"type": "string", "pattern": f"^(?:{_any_case('SIG')})?{_words(SIGNALS)}$|^[0-9]+$"},
+        {"type": "string", "pattern": f"^(?:{_any_case('SIG')})?{_words(SIGNALS)}$|^[0-9]{{1,3}}$"},
     ],
     "account": lambda _kind: [TEXT, {"type": "integer", "minimum": 0}],
     "path": lambda _kind: [TEXT],
