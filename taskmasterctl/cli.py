@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED, BROKEN_PIPE = 1, 4, 6, 124, 130, 141
 NON_BLOCKING_PAUSE_S = 0.01
 MAX_CONFIG = 16 * 1024 * 1024
+COMPLETE = "_complete"
+"""The hidden verb of the shells' completions."""
 OPERATIONS = ("start", "stop", "restart", "reload", "shutdown")
 """The verbs whose work goes on in the daemon when nobody waits any more."""
 
@@ -71,6 +73,8 @@ def run(words: Sequence[str]) -> int:
         options, rest = split_options(words, Options())
     except RequestError as error:
         return _refuse(error, Options(json="--json" in words))
+    if rest[:1] == [COMPLETE]:
+        return _complete(options, *rest[1:2])
     if rest or options.version or options.help:
         return run_command(options, rest)
     if os.isatty(0):
@@ -132,6 +136,18 @@ def _refuse(error: RequestError, options: Options) -> int:
     reply = reply_for(Request(""), Look(), as_json=options.json)
     write(reply.take(local_end(error.code, error.message, error.hints, error.exit_code)))
     return error.exit_code
+
+
+def _complete(options: Options, kind: str = "") -> int:
+    """Print what may be completed; nothing where that cannot be known, since somebody waits for Tab."""
+    from taskmasterctl.completions import candidates  # noqa: PLC0415 - no other command line needs it
+
+    try:
+        paths, _origin = sockets(options)
+    except ConfigError:
+        return 0
+    write(((OUT, candidates(kind, paths)),))
+    return 0
 
 
 def _signal_list() -> str:

@@ -187,8 +187,8 @@ VALUES = (
         "# nothing",
     ),
 )
-SPELLED = ("022", "08", "0777", "3.0", "1e3", "99", "100")
-"""Numbers whose spelling only the daemon sees: 08 is no octal number, 022 no count, and there is no signal 99."""
+SPELLED = ("022", "08", "0777", "3.0", "1e3", "33", "99")
+"""Numbers whose spelling only the daemon sees: 08 is no octal number, 022 no count, and no signal is 33 or 99."""
 STRICTER = {
     "workingdir": "a number or a truth value is rather a mistake than a directory's name",
     "stdout": "likewise",

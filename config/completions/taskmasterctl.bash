@@ -1,0 +1,88 @@
+# bash completion for taskmasterctl. Made by `python -m scripts.completions` from the command table; not edited by hand.
+
+_taskmasterctl_live() { # $1: what; the rest: how the client is called
+    local kind=$1 word _
+    shift
+    while IFS=$'\t' read -r word _; do
+        printf '%s\n' "$word"
+    done < <("$@" _complete "$kind" </dev/null 2>/dev/null)
+}
+
+_taskmasterctl() {
+    local IFS=$' \t\n' line=${COMP_LINE:0:COMP_POINT} words=() client=("${1/#\~\//$HOME/}")
+    local current word at verb= value= only= count=0 found= kind prefix=
+    COMPREPLY=()
+    # Our own splitting: COMP_WORDS is cut at the colons of web:1 and the = of --socket=PATH.
+    read -r -a words <<<"$line"
+    case $line in *[[:space:]]) words+=("") ;; esac
+    current=${words[${#words[@]} - 1]}
+    for ((at = 1; at < ${#words[@]} - 1; at++)); do
+        word=${words[at]}
+        if [ -n "$value" ]; then
+            case $value in -s | --socket | -c | --config) client+=("$value" "${word/#\~\//$HOME/}") ;; esac
+            value=
+            continue
+        fi
+        if [ -n "$only" ]; then
+            ((count++))
+            continue
+        fi
+        case $verb:$word in
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines) value=$word ;;
+        *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
+        *:--) [ -z "$verb" ] || only=1 ;;
+        *:-*) ;;
+        :*) verb=$word ;;
+        *) ((count++)) ;;
+        esac
+    done
+    case $current in
+    --*=*)
+        case $COMP_WORDBREAKS in *=*) ;; *) return ;; esac # bash would replace the option too
+        value=${current%%=*}
+        current=${current#*=}
+        ;;
+    *:*) case $COMP_WORDBREAKS in *:*) prefix=${current%:*}: ;; esac ;; # bash replaces what follows the last colon only
+    \'* | \"*) current=${current:1} ;;
+    esac
+    if [ -n "$value" ]; then
+        case $value in
+        -s | --socket | -c | --config)
+            compopt -o filenames 2>/dev/null
+            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${current/#\~\//$HOME/}")
+            return
+            ;;
+        --color) found="auto always never" ;;
+        esac
+    elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
+        case $verb in
+        status) found="--wide --failed" ;;
+        show) found="--env" ;;
+        logs | tail | maintail) found="-f --follow -n --lines --stderr --daemon --reopen" ;;
+        start) found="--no-wait" ;;
+        stop) found="--no-wait" ;;
+        restart) found="--no-wait --if-running" ;;
+        signal) found="--list" ;;
+        reload | update | reread) found="--no-wait --dry-run --exit-code" ;;
+        shutdown) found="--no-wait" ;;
+        esac
+        found="$found -s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help"
+    else
+        case $verb in
+        '') found="status show logs pid version start stop restart signal reload shutdown help" ;;
+        help) [ "$count" -gt 0 ] || found="status show logs pid version start stop restart signal reload shutdown help" ;;
+        signal)
+            kind=programs
+            if [ "$count" -eq 0 ]; then kind=signals; fi
+            ;;
+        status | show | logs | tail | maintail | pid | start | stop | restart) kind=programs ;;
+        esac
+        if [ "$kind" = programs ]; then
+            case $current in *:*) kind=processes ;; *) found=all ;; esac
+        fi
+        if [ -n "$kind" ]; then found="$found $(_taskmasterctl_live "$kind" "${client[@]}")"; fi
+    fi
+    while IFS= read -r word; do COMPREPLY+=("${word#"$prefix"}"); done < <(compgen -W "$found" -- "$current")
+}
+
+complete -F _taskmasterctl taskmasterctl

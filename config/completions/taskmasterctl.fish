@@ -1,0 +1,124 @@
+# fish completion for taskmasterctl. Made by `python -m scripts.completions` from the command table; not edited by hand.
+
+# Print the client's call with the socket of the line, the verb, and how many arguments follow it, one a line.
+function __taskmasterctl_line
+    set -l tokens (commandline -opc)
+    set -l client (string replace -r '^~/' "$HOME/" -- $tokens[1])
+    set -l verb ''
+    set -l count 0
+    set -l value ''
+    set -l only ''
+    for word in $tokens[2..-1]
+        if test -n "$value"
+            contains -- $value -s --socket -c --config
+            and set -a client $value (string replace -r '^~/' "$HOME/" -- $word)
+            set value ''
+            continue
+        end
+        if test -n "$only"
+            set count (math $count + 1)
+            continue
+        end
+        switch "$verb:$word"
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines'
+                set value $word
+            case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
+                set -a client $word
+            case '*:--'
+                test -z "$verb"
+                or set only 1
+            case '*:-*'
+            case ':*'
+                set verb $word
+            case '*'
+                set count (math $count + 1)
+        end
+    end
+    printf '%s\n' "$verb" $count $client
+end
+
+function __taskmasterctl_verb # whether one of these is the verb; without any: whether there is none yet
+    set -l line (__taskmasterctl_line)
+    if test (count $argv) -eq 0
+        test -z "$line[1]"
+    else
+        contains -- "$line[1]" $argv
+    end
+end
+
+function __taskmasterctl_first # whether the verb has no argument yet
+    set -l line (__taskmasterctl_line)
+    test $line[2] -eq 0
+end
+
+function __taskmasterctl_live
+    set -l line (__taskmasterctl_line)
+    command $line[3..-1] _complete $argv[1] </dev/null 2>/dev/null
+end
+
+function __taskmasterctl_targets
+    if string match -q '*:*' -- (commandline -ct)
+        __taskmasterctl_live processes
+    else
+        __taskmasterctl_live programs
+        printf 'all\tevery program\n'
+    end
+end
+
+complete -c taskmasterctl -f
+complete -c taskmasterctl -s s -l socket -r -F -d 'the daemon\'s control socket'
+complete -c taskmasterctl -s c -l config -r -F -d 'the configuration that names the socket'
+complete -c taskmasterctl -l json -d 'one JSON document instead of text; JSON lines for logs'
+complete -c taskmasterctl -s q -l quiet -d 'say nothing about what succeeded'
+complete -c taskmasterctl -l timeout -x -d 'wait at most so long (5, 1m30s), then exit 124'
+complete -c taskmasterctl -l color -x -a 'auto always never' -d 'auto, always or never'
+complete -c taskmasterctl -s e -l exit-on-error -d 'commands from a pipe: stop at the first that fails'
+complete -c taskmasterctl -s V -l version -d 'print the version of this client'
+complete -c taskmasterctl -s h -l help -d 'print this, or the help of a verb'
+
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a show -d 'everything about a program: settings, last exits, log files'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a logs -d 'the last lines that a program wrote'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a pid -d 'the pid of the daemon, or of processes'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions of both sides and of the protocol'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs and wait until they run'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a stop -d 'stop programs and wait until nothing of them is left'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a restart -d 'stop and start again, as one operation of the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a signal -d 'send a signal to the leading process of programs'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a reload -d 'apply the edited configuration; untouched programs keep running'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a shutdown -d 'stop all programs and the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a help -d 'this list, or everything about one verb'
+
+complete -c taskmasterctl -n '__taskmasterctl_verb status' -l wide -d 'never cut the DETAIL column'
+complete -c taskmasterctl -n '__taskmasterctl_verb status' -l failed -d 'only processes that are not in their wanted state'
+complete -c taskmasterctl -n '__taskmasterctl_verb show' -l env -d 'also the values of env (only root and the daemon\'s user may see them)'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s f -l follow -d 'go on with what is written from now on, until Ctrl-C'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s n -l lines -x -d 'how many lines (default 20)'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr -d 'the standard error stream'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and open all log files anew, for logrotate'
+complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l no-wait -d 'return at once; the operation goes on in the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-wait -d 'return at once; the operation goes on in the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l if-running -d 'leave alone what is not running'
+complete -c taskmasterctl -n '__taskmasterctl_verb signal' -l list -d 'print the names of the signals'
+complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-wait -d 'return at once; the operation goes on in the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l dry-run -d 'print the plan and change nothing'
+complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l exit-code -d 'with --dry-run: exit 1 where the plan changes something'
+complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
+
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid start stop restart' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
+complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a show -d 'everything about a program: settings, last exits, log files'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a logs -d 'the last lines that a program wrote'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a pid -d 'the pid of the daemon, or of processes'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a version -d 'the versions of both sides and of the protocol'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a start -d 'start programs and wait until they run'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a stop -d 'stop programs and wait until nothing of them is left'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a restart -d 'stop and start again, as one operation of the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a signal -d 'send a signal to the leading process of programs'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a reload -d 'apply the edited configuration; untouched programs keep running'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a shutdown -d 'stop all programs and the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a help -d 'this list, or everything about one verb'

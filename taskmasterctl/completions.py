@@ -1,0 +1,66 @@
+"""What the completions of bash, zsh and fish ask for while somebody waits for Tab: live names, and signals.
+
+`taskmasterctl _complete programs|processes|signals` prints one word a line, a tab, and what it is. It is silent: where the
+daemon is down, frozen or not ours there is nothing to print, after LIMIT_S at the latest.
+"""
+
+from __future__ import annotations
+
+import time
+
+from taskmaster_common.commands import Request
+from taskmaster_common.errors import TaskmasterError
+from taskmasterctl.client import connect, wire_line
+from taskmasterctl.render import clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+LIMIT_S = 1.0
+
+
+def candidates(kind: str, paths: Sequence[str]) -> str:
+    """Return the lines of this kind, "" for a kind that does not exist; `paths` are the sockets to try, best first."""
+    if kind == "signals":
+        return _lines([(name, f"signal {number}") for name, number in _signals()])
+    if kind not in ("programs", "processes"):
+        return ""
+    try:
+        processes = _processes(paths)
+    except TaskmasterError:
+        return ""
+    if kind == "processes":
+        return _lines([(each["name"], each["state"].lower()) for each in processes])
+    programs: dict[str, list[str]] = {}
+    for each in processes:
+        programs.setdefault(each["program"], []).append(each["state"].lower())
+    return _lines([(name, _counted(states)) for name, states in programs.items()])
+
+
+def _lines(entries: Sequence[tuple[str, str]]) -> str:
+    return "".join(f"{clean(word)}\t{clean(told)}\n" for word, told in entries)
+
+
+def _counted(states: Sequence[str]) -> str:
+    """Return `running` for a single process, `2 running, 1 fatal` for several."""
+    if len(states) == 1:
+        return states[0]
+    return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+
+
+def _processes(paths: Sequence[str]) -> list[dict[str, Any]]:
+    """Return every process that the daemon knows. Raises TaskmasterError where it does not say within LIMIT_S."""
+    connection = connect(paths, time.monotonic() + LIMIT_S)
+    try:
+        messages = [*connection.ask(wire_line(Request("status")))]
+    finally:
+        connection.close()
+    return [process for message in messages if message["type"] == "processes" for process in message["processes"]]
+
+
+def _signals() -> list[tuple[str, int]]:
+    import signal  # noqa: PLC0415 - its enums cost 3 ms
+
+    return [(each.name.removeprefix("SIG"), each.value) for each in signal.Signals]

@@ -1,0 +1,315 @@
+"""Completions of bash, zsh and fish: up to date, free of syntax errors, and they offer what the real shells shall offer."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import pexpect
+import pytest
+
+from scripts import completions
+from taskmaster_common.commands import COMMANDS
+from taskmasterctl.options import GLOBALS
+from tests.support.daemon import ROOT, Daemon
+from tests.support.wait import wait_until
+
+DIRECTORY = ROOT / "config" / "completions"
+CONFIG = """
+programs:
+  web: {cmd: sleep 86400, numprocs: 2, starttime: 0}
+  web-admin: {cmd: sleep 86400, autostart: false}
+  nginx: {cmd: sleep 86400, starttime: 0}
+"""
+BASH = """
+source "$1"
+COMP_WORDBREAKS=$' \\t\\n"\\'><=;|&(:'
+COMP_LINE=$2 COMP_POINT=${#2}
+_taskmasterctl taskmasterctl
+printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+def needs(shell: str) -> pytest.MarkDecorator:
+    """Skip where a shell is not installed."""
+    return pytest.mark.skipif(shutil.which(shell) is None, reason=f"{shell} is not installed")
+
+
+@pytest.fixture
+def started(make_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon with three programs, and `taskmasterctl` in the PATH of its environment."""
+    return with_command(make_daemon(CONFIG)).start()
+
+
+def with_command(daemon: Daemon) -> Daemon:
+    """Put a `taskmasterctl` that notes its calls into the PATH of the daemon's environment."""
+    command = daemon.home / "bin" / "taskmasterctl"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\necho "$@" >>{daemon.home}/calls\nexec {sys.executable} -m taskmasterctl "$@"\n')
+    command.chmod(0o755)
+    daemon.environment["PATH"] = f"{command.parent}:{daemon.environment['PATH']}"
+    daemon.environment["LC_ALL"] = "C.UTF-8"
+    return daemon
+
+
+def run(daemon: Daemon, *words: str) -> str:
+    """Run a command that has nothing to complain of; return what it prints."""
+    done = subprocess.run(
+        words, env=daemon.environment, cwd=daemon.home, capture_output=True, text=True, check=False, timeout=20
+    )
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
+def by_bash(daemon: Daemon, line: str) -> list[str]:
+    """Return what bash offers at the end of the line."""
+    script = str(DIRECTORY / "taskmasterctl.bash")
+    return run(daemon, "bash", "-c", BASH, "bash", script, line).split()
+
+
+def by_fish(daemon: Daemon, line: str) -> dict[str, str]:
+    """Return what fish offers at the end of the line, with the descriptions."""
+    home = f"set -x HOME {daemon.home}; source {DIRECTORY}/taskmasterctl.fish"
+    offered = run(daemon, "fish", "--no-config", "-c", f"{home}; complete -C$argv[1]", line).splitlines()
+    return {word: told for word, _, told in (entry.partition("\t") for entry in offered)}
+
+
+def matched(shell: pexpect.spawn[str]) -> str:
+    """Return the first group of what the shell has just shown."""
+    assert isinstance(shell.match, re.Match)
+    return str(shell.match.group(1))
+
+
+# -- the files
+
+
+@pytest.mark.parametrize("name", completions.FILES)
+def test_a_script_is_what_the_generator_makes(name: str) -> None:
+    assert (DIRECTORY / name).read_text() == completions.FILES[name](), "run: python -m scripts.completions"
+
+
+@pytest.mark.parametrize(
+    ("shell", "name"), [("bash", "taskmasterctl.bash"), ("zsh", "_taskmasterctl"), ("fish", "taskmasterctl.fish")]
+)
+def test_a_script_has_no_syntax_error(shell: str, name: str) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    done = subprocess.run([shell, "-n", str(DIRECTORY / name)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", completions.FILES)
+def test_a_script_knows_every_verb_and_every_flag(name: str) -> None:
+    text = (DIRECTORY / name).read_text()
+    for flag in (*GLOBALS, *(flag for command in COMMANDS for flag in command.flags)):
+        assert f"-l {flag.name[2:]} " in text if name.endswith(".fish") else flag.name in text
+    assert all(command.name in text for command in COMMANDS)
+
+
+# -- the hidden verb
+
+
+def test_the_hidden_verb_tells_programs_processes_and_signals(started: Daemon) -> None:
+    wait_until(lambda: started.state("web:1") == "RUNNING")
+    programs = started.ctl("_complete", "programs").stdout
+    assert programs.splitlines() == ["web\t2 running", "web-admin\tstopped", "nginx\trunning"]
+    processes = started.ctl("_complete", "processes").stdout
+    assert processes.splitlines() == ["web:0\trunning", "web:1\trunning", "web-admin\tstopped", "nginx\trunning"]
+    assert "HUP\tsignal 1" in started.ctl("_complete", "signals").stdout.splitlines()
+    assert started.ctl("_complete", "nothing").stdout == ""
+
+
+def test_the_hidden_verb_is_in_no_help(daemon: Daemon) -> None:
+    assert "_complete" not in daemon.ctl("--help").stdout
+
+
+def test_without_a_daemon_the_hidden_verb_is_silent(daemon: Daemon) -> None:
+    done = daemon.ctl("_complete", "programs")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    done = daemon.ctl("-c", "missing.yaml", "_complete", "programs")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.slow
+def test_a_frozen_daemon_costs_the_hidden_verb_about_a_second_and_no_word(started: Daemon) -> None:
+    started.signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        done = started.ctl("_complete", "programs")
+        took = time.monotonic() - began
+    finally:
+        started.signal(signal.SIGCONT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert 0.9 < took < 2.5
+
+
+def test_the_hidden_verb_loads_nothing_heavy(started: Daemon) -> None:
+    code = (
+        "import sys, json; from taskmasterctl.cli import main; main(['_complete', 'programs']); "
+        "print(json.dumps([*sys.modules]))"
+    )
+    loaded = set(json.loads(run(started, sys.executable, "-c", code).splitlines()[-1]))
+    assert not loaded & {"prompt_toolkit", "yaml", "difflib", "typing", "argparse", "socket", "asyncio", "signal"}
+
+
+# -- bash
+
+
+@needs("bash")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("taskmasterctl sta", {"status", "start"}),
+        ("taskmasterctl ", {command.name for command in COMMANDS}),
+        ("taskmasterctl --so", {"--socket"}),
+        ("taskmasterctl --color ", {"auto", "always", "never"}),
+        ("taskmasterctl --color=a", {"auto", "always"}),
+        ("taskmasterctl reload --d", {"--dry-run"}),
+        ("taskmasterctl reload --d -q", {"-q"}),
+        ("taskmasterctl tail --f", {"--follow"}),
+        ("taskmasterctl -q help sto", {"stop"}),
+        ("taskmasterctl help stop ", set()),
+        ("taskmasterctl version ", set()),
+        ("taskmasterctl logs -n ", set()),
+        ("taskmasterctl signal USR", {"USR1", "USR2"}),
+    ],
+)
+def test_bash_completes_what_is_fixed_without_a_daemon(daemon: Daemon, line: str, offered: set[str]) -> None:
+    assert set(by_bash(with_command(daemon), line)) == offered
+
+
+@needs("bash")
+@pytest.mark.slow
+def test_bash_completes_live_names(started: Daemon) -> None:
+    assert by_bash(started, "taskmasterctl start w") == ["web", "web-admin"]
+    assert by_bash(started, "taskmasterctl logs -n 5 -f ng") == ["nginx"]
+    assert by_bash(started, "taskmasterctl stop ") == ["all", "web", "web-admin", "nginx"]
+    assert by_bash(started, "taskmasterctl stop web:") == ["0", "1"]  # bash keeps what stands before the colon
+    assert by_bash(started, "taskmasterctl signal HUP web-") == ["web-admin"]
+    assert by_bash(started, "taskmasterctl stop -- n") == ["nginx"]
+
+
+@needs("bash")
+@pytest.mark.slow
+def test_bash_asks_the_daemon_that_the_line_names(started: Daemon) -> None:
+    socket = started.environment.pop("TASKMASTER_SOCKET")
+    started.environment["RUNTIME_DIRECTORY"] = "/nonexistent"
+    started.write(f"taskmasterd: {{socket: {socket}}}\n{CONFIG}")
+    assert "nginx" not in by_bash(started, "taskmasterctl start n")
+    for option in (f"-s {socket}", f"--socket={socket}", f"-s{socket}", f"-c {started.config}"):
+        assert by_bash(started, f"taskmasterctl {option} start n") == ["nginx"]
+
+
+@needs("bash")
+def test_bash_asks_nobody_for_what_is_fixed(daemon: Daemon) -> None:
+    by_bash(with_command(daemon), "taskmasterctl sta")
+    by_bash(daemon, "taskmasterctl status --w")
+    assert not (daemon.home / "calls").exists()
+
+
+@needs("bash")
+@pytest.mark.slow
+def test_a_word_that_is_a_command_is_not_executed(started: Daemon) -> None:
+    by_bash(started, "taskmasterctl start $(touch hacked)")
+    by_bash(started, "taskmasterctl -s `touch hacked` start ")
+    assert not (started.home / "hacked").exists()
+
+
+@needs("bash")
+@pytest.mark.slow
+def test_tab_in_a_real_bash_completes_an_instance(started: Daemon) -> None:
+    with_prompt = {**started.environment, "PS1": "ready> ", "TERM": "dumb", "INPUTRC": "/dev/null"}
+    shell = pexpect.spawn(
+        "bash", ["--norc", "--noprofile"], env=with_prompt, cwd=str(started.home), encoding="utf-8", timeout=10
+    )
+    try:
+        shell.expect("ready> ")
+        shell.sendline(f"bind 'set enable-bracketed-paste off'; source {DIRECTORY}/taskmasterctl.bash")
+        shell.expect("ready> ")
+        shell.send("taskmasterctl pid web:1\b1\t\rtaskmasterctl pi\t ng\t\r")
+        shell.expect(r"\r\n(\d+)\r\n")
+        assert int(matched(shell)) == started.status()["web:1"]["pid"]
+        shell.expect(r"\r\n(\d+)\r\n")
+        assert int(matched(shell)) == started.status()["nginx"]["pid"]
+    finally:
+        shell.close(force=True)
+
+
+# -- zsh
+
+
+@needs("zsh")
+@pytest.mark.slow
+def test_tab_in_a_real_zsh_completes_verbs_flags_and_live_names(started: Daemon) -> None:
+    home = started.home
+    functions = home / "functions"
+    functions.mkdir()
+    (functions / "_taskmasterctl").symlink_to(DIRECTORY / "_taskmasterctl")
+    environment = {**started.environment, "TERM": "dumb", "PS1": "ready> ", "PROMPT_EOL_MARK": ""}
+    shell = pexpect.spawn(
+        "zsh", ["-f"], env=environment, cwd=str(home), encoding="utf-8", timeout=20, dimensions=(24, 200)
+    )
+    try:
+        shell.expect("ready> ")
+        shell.sendline(
+            f"unsetopt zle; fpath=({functions} $fpath); autoload -Uz compinit; compinit -D -u; setopt zle; echo loa''ded"
+        )
+        shell.expect("loaded")
+        shell.expect("ready> ")
+        shell.send("taskmasterctl pid ng\t\r")
+        shell.expect(r"\n(\d+)\r")
+        assert int(matched(shell)) == started.status()["nginx"]["pid"]
+        shell.send("taskmasterctl pid web:1\b1\t\r")
+        shell.expect(r"\n(\d+)\r")
+        assert int(matched(shell)) == started.status()["web:1"]["pid"]
+        shell.send("taskmasterctl sta\t")
+        shell.expect("start +-- start programs and wait until they run")
+        shell.expect("status +-- one line for each process")
+        shell.send("\x15taskmasterctl --json start web\t")
+        shell.expect("web +-- 2 running")
+        shell.expect("web-admin +-- stopped")
+        shell.send("\x15taskmasterctl reload --\t")
+        shell.expect("--dry-run +-- print the plan")
+        shell.send("\x15taskmasterctl signal USR\t")
+        shell.expect("USR1 +-- signal")
+        shell.send("\x15taskmasterctl signal HUP web-\t\x01echo '\x05' \r")
+        shell.expect("\ntaskmasterctl signal HUP web-admin")
+    finally:
+        shell.close(force=True)
+
+
+# -- fish
+
+
+@needs("fish")
+@pytest.mark.slow
+def test_fish_completes_verbs_flags_and_live_names(started: Daemon) -> None:
+    wait_until(lambda: started.state("web:1") == "RUNNING")
+    assert by_fish(started, "taskmasterctl sta")["status"].startswith("one line for each process")
+    assert set(by_fish(started, "taskmasterctl ")) == {command.name for command in COMMANDS}
+    assert by_fish(started, "taskmasterctl reload --d") == {"--dry-run": "print the plan and change nothing"}
+    assert by_fish(started, "taskmasterctl start web") == {"web": "2 running", "web-admin": "stopped"}
+    assert by_fish(started, "taskmasterctl -q stop web:") == {"web:0": "running", "web:1": "running"}
+    assert by_fish(started, "taskmasterctl stop a")["all"] == "every program"
+    assert set(by_fish(started, "taskmasterctl signal USR")) == {"USR1", "USR2"}
+    assert set(by_fish(started, "taskmasterctl signal HUP n")) == {"nginx"}
+    assert set(by_fish(started, "taskmasterctl help sto")) == {"stop"}
+    assert set(by_fish(started, "taskmasterctl --color a")) == {"auto", "always"}
+    assert set(by_fish(started, "taskmasterctl logs -n 5 n")) == {"nginx"}
+    assert by_fish(started, "taskmasterctl version n") == {}
+
+
+@needs("fish")
+@pytest.mark.slow
+def test_fish_asks_the_daemon_that_the_line_names(started: Daemon) -> None:
+    socket = started.environment.pop("TASKMASTER_SOCKET")
+    started.environment["RUNTIME_DIRECTORY"] = "/nonexistent"
+    assert "nginx" not in by_fish(started, "taskmasterctl start n")
+    assert "nginx" in by_fish(started, f"taskmasterctl --socket {socket} start n")
+    assert "nginx" in by_fish(started, f"taskmasterctl start --socket={socket} n")
