@@ -95,7 +95,7 @@ def run_script(options: Options, lines: Iterable[str]) -> int:
         except RequestError as error:
             done = _refuse(error, options)
         except ValueError as error:  # an open quotation
-            done = _refuse(RequestError("usage", f"cannot read {line.strip()}: {error}".lower(), USAGE), options)
+            done = _refuse(RequestError("usage", f'cannot read "{line.strip()}": {str(error).lower()}', USAGE), options)
         code = code or done
         if done and (options.exit_on_error or done == INTERRUPTED):
             break
@@ -111,19 +111,18 @@ def _stdin_lines() -> Iterator[str]:
 def run_command(options: Options, words: Sequence[str]) -> int:
     """Run one verb with its words and return the exit code. The shell calls this too."""
     try:
+        if options.version and options.json:
+            return _say(options, "version", {"type": "client", "version": __version__, "protocol": PROTOCOL_VERSION})
         if options.version:
             write(((OUT, f"taskmasterctl {__version__}\n"),))
             return 0
         if options.help:
-            write(((OUT, client_help(*words[:1])),))
-            return 0
+            return _say(options, "help", {"type": "help", "text": client_help(*words[:1])})
         request = parse(words)
         if request.verb == "help":
-            write(((OUT, client_help(*request.targets)),))
-            return 0
+            return _say(options, "help", {"type": "help", "text": client_help(*request.targets)})
         if request.has("list"):
-            write(((OUT, _signal_list()),))
-            return 0
+            return _say(options, "signal", *_signals())
         line = wire_line(request)
     except RequestError as error:
         return _refuse(error, options)
@@ -150,10 +149,18 @@ def _complete(options: Options, kind: str = "") -> int:
     return 0
 
 
-def _signal_list() -> str:
+def _say(options: Options, verb: str, *messages: dict[str, Any]) -> int:
+    """Show what the client knows without a daemon."""
+    reply = reply_for(Request(verb), Look(), as_json=options.json)
+    for message in (*messages, {"type": "end", "exit": 0}):
+        write(reply.take(message))
+    return 0
+
+
+def _signals() -> list[dict[str, Any]]:
     import signal  # noqa: PLC0415 - its enums cost 3 ms
 
-    return "".join(f"{each.value:2} {each.name.removeprefix('SIG')}\n" for each in signal.Signals)
+    return [{"type": "signal", "name": each.name.removeprefix("SIG"), "number": each.value} for each in signal.Signals]
 
 
 def look_of(options: Options, request: Request) -> Look:

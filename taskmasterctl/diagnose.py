@@ -73,14 +73,13 @@ def _kind(path: str, number: int) -> str:
     """Return which of the explanations fits."""
     if number == errno.ENAMETOOLONG or len(os.fsencode(path)) > MAX_SOCKET_PATH:
         return "too-long"
+    status = _stat(path)
+    if status is not None and not stat.S_ISSOCK(status.st_mode):
+        return "no-socket"
     if number in (errno.EACCES, errno.EPERM):
         return "denied"
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
+    if status is None:
         return "missing" if number in (errno.ENOENT, errno.ENOTDIR) else "other"
-    if not stat.S_ISSOCK(mode):
-        return "no-socket"
     return "stale" if number == errno.ECONNREFUSED else "other"
 
 

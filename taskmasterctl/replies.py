@@ -56,6 +56,7 @@ LISTS = {
     "result": "results",
     "problem": "problems",
     "warning": "warnings",
+    "signal": "signals",
 }
 """The list of a document into which objects of a type go."""
 
@@ -117,6 +118,12 @@ class TextReply:
 
     def _take_client(self, message: Message) -> Chunks:
         return [(OUT, client_text(message))]
+
+    def _take_help(self, message: Message) -> Chunks:
+        return [(OUT, message["text"])]
+
+    def _take_signal(self, message: Message) -> Chunks:
+        return [(OUT, f"{message['number']:2} {clean(message['name'])}\n")]
 
     def _take_processes(self, message: Message) -> Chunks:
         failed_only = self._request.has("failed")
@@ -186,6 +193,8 @@ class TextReply:
     _shows: Mapping[str, Callable[[TextReply, Message], Chunks]] = {
         "daemon": _take_daemon,
         "client": _take_client,
+        "help": _take_help,
+        "signal": _take_signal,
         "processes": _take_processes,
         "program": _take_program,
         "pid": _take_pid,
@@ -266,6 +275,8 @@ class JsonReply:
             return [(OUT, _json_line({**self._document, **body})), *chunks]
         if kind in ("daemon", "client"):
             self._document[kind] = body
+        elif kind == "help":
+            self._document.update(body)
         elif kind == "plan":
             self._add_plan(body)
         elif kind in LISTS:

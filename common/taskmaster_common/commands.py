@@ -228,6 +228,19 @@ INSTEAD = {
     "disable": "set `autostart: false` in the configuration, then `reload`",
     "daemon-reload": "use `reload`",
     "is-active": "use `status -q NAME`: exit code 0 means RUNNING",
+    "is-failed": "use `status --failed NAME`",
+    "list-units": "use `status`",
+    "ls": "use `status`",
+    "ps": "use `status`",
+    "try-restart": "use `restart --if-running NAME`",
+    "cat": "use `show NAME`",
+    "describe": "use `show NAME`",
+    "info": "use `show NAME`, or `version` for the daemon",
+    "journalctl": "use `logs NAME`",
+    "mask": "set `autostart: false` in the configuration, then `reload`",
+    "edit": "edit the configuration file (`version` names it), then `reload`",
+    "delete": "programs are removed by the configuration: edit it, then `reload`",
+    "scale": "set `numprocs` in the configuration, then `reload`",
 }
 """What to do instead of a verb that users of other supervisors try."""
 
@@ -265,11 +278,15 @@ def parse(words: Sequence[str]) -> Request:
     for word in rest:
         if word == "--":
             targets.extend(rest)
+        elif verb.name == "logs" and word.startswith("-") and word[1:].isdecimal():
+            flags["lines"] = word[1:]  # as tail(1) understands it
         elif word.startswith("-") and word != "-":
             flag, value = _flag(verb, word, rest)
             flags[flag.key] = value
         else:
             targets.append(word)
+    if words[0] == "tail" and len(targets) > 1 and targets[-1] in ("stdout", "stderr"):
+        flags.update({"stderr": True} if targets.pop() == "stderr" else {})  # as supervisorctl's tail has it
     _check_arguments(verb, flags, targets)
     return Request(verb.name, flags, tuple(targets))
 

@@ -80,11 +80,11 @@ def test_a_pipe_with_e_stops_at_the_first_failure(path: str, stdin: Any) -> None
 
 
 def test_an_open_quotation_is_a_mistake_of_that_line_alone(path: str, stdin: Any, capfd: Capture) -> None:
-    stdin("stop 'web\nstart web\n")
+    stdin("stop 'Web\nstart web\n")
     with FakeDaemon(path, SCRIPT_REPLIES) as daemon:
         assert main(["-s", path]) == 2
     assert daemon.requests == ["start web"]
-    assert "no closing quotation" in capfd.readouterr().err
+    assert 'cannot read "stop \'Web": no closing quotation' in capfd.readouterr().err
 
 
 def test_an_empty_pipe_is_no_failure(stdin: Any, capfd: Capture) -> None:
@@ -195,7 +195,7 @@ def test_no_verb_on_a_terminal_is_usage() -> None:
 
 def test_a_one_shot_command_loads_nothing_heavy(path: str) -> None:
     heavy = {"argparse", "typing", "yaml", "prompt_toolkit", "socket", "asyncio", "subprocess", "dataclasses", "pathlib",
-             "logging", "threading", "signal", "shlex", "taskmaster_common.schema", "taskmasterctl.diagnose"}  # fmt: skip
+             "logging", "threading", "signal", "shlex", "json", "re", "enum", "difflib", "taskmaster_common.schema", "taskmasterctl.diagnose"}  # fmt: skip
     code = (
         "import sys; from taskmasterctl.cli import main; code = main(sys.argv[1:]); "
         "print(*sys.modules, sep='\\n', file=sys.stderr); sys.exit(code)"

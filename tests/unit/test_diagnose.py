@@ -43,8 +43,9 @@ def test_a_stale_socket_is_one_where_nobody_listens(short_dir: Path) -> None:
     assert "a new one will replace it" in found.hints[0]
 
 
+@pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.EACCES])
 @pytest.mark.parametrize("kind", ["a regular file", "a directory", "a FIFO"])
-def test_something_else_than_a_socket_is_named(kind: str, short_dir: Path) -> None:
+def test_something_else_than_a_socket_is_named(kind: str, number: int, short_dir: Path) -> None:
     path = short_dir / "s"
     if kind == "a directory":
         path.mkdir()
@@ -52,7 +53,7 @@ def test_something_else_than_a_socket_is_named(kind: str, short_dir: Path) -> No
         os.mkfifo(path)
     else:
         path.touch()
-    assert unreachable([(str(path), errno.ECONNREFUSED)], "").message.endswith(f"{path}: it is {kind}, not a socket")
+    assert unreachable([(str(path), number)], "").message.endswith(f"{path}: it is {kind}, not a socket")
 
 
 def test_a_path_that_is_too_long_is_told_with_both_numbers() -> None:
