@@ -77,14 +77,10 @@ def short_seconds(seconds: float) -> str:
 
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), least: Sequence[int] = ()) -> list[str]:
     """Return the rows as lines: two blanks between columns, none at the end; `right` are the numbers' columns."""
-    last = len(rows[0]) - 1
-    widths = [max(len(row[column]) for row in rows) for column in range(last)]
-    widths = [max(width, minimum) for width, minimum in zip(widths, [*least, *[0] * last])]
-    lines = []
-    for row in rows:
-        cells = [row[at].rjust(widths[at]) if at in right else row[at].ljust(widths[at]) for at in range(last)]
-        lines.append("  ".join((*cells, row[last])).rstrip())
-    return lines
+    widths = [max(map(len, cells)) for cells in zip(*rows)][:-1]
+    widths = [max(width, minimum) for width, minimum in zip(widths, [*least, *[0] * len(widths)])]
+    form = "".join(f"{{:{'>' if at in right else '<'}{width}}}  " for at, width in enumerate(widths)) + "{}"
+    return [form.format(*row).rstrip() for row in rows]
 
 
 def status_table(processes: Sequence[Message], look: Look) -> str:
