@@ -20,10 +20,10 @@ from taskmasterd.daemonize import (
     ResolvedPlaces,
     become_daemon,
     launch_in_background,
-    report,
     resolve_places,
 )
 from taskmasterd.loading import load
+from taskmasterd.system.places import report
 from taskmasterd.system.signals import signal_numbers
 
 TYPE_CHECKING = False
@@ -40,6 +40,9 @@ FDS_PER_STREAM = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the options say; returns the exit code."""
+    _open_standard_streams()
+    if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, whatever LANG
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     options = _parser().parse_args(arguments)
     path = _config_path(options.config)
     if path is None:
@@ -50,14 +53,25 @@ def main(arguments: Sequence[str]) -> int:
     outcome = load(path, environment=os.environ, daemonized=not foreground, pid1=pid1, lenient_users=not checking)
     for warning in outcome.warnings:
         print(warning, file=sys.stderr)
+    if outcome.shortage:
+        return _failed(FAILED, f"cannot read {path}: {outcome.shortage}")
     if outcome.config is None:
-        return _refuse(path, outcome.problems or (f"{path}: cannot read it: {outcome.shortage}",))
+        return _refuse(path, outcome.problems)
     _warn_of_few_descriptors(outcome.config)
     if checking:
         return _checked(path, outcome.config, effective=options.print_config)
     places = resolve_places(outcome.config, _absolute(options.socket), pid1=pid1)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
     return _launch(outcome.config, places, options.loglevel, foreground=foreground)
+
+
+def _open_standard_streams() -> None:
+    """Open /dev/null in place of a closed stdin, stdout or stderr: the next file opened would be taken for it."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from taskmaster_common import __version__
 from taskmaster_common.config import LOG_LEVELS, Config
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.protocol import PROTOCOL_VERSION
-from taskmaster_common.states import FATAL, RUNNING
+from taskmaster_common.states import DOWN_STATES, FATAL, RUNNING
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.eventlog import EventLog
 from taskmasterd.handlers import Handlers
@@ -30,7 +30,7 @@ from taskmasterd.system.control import ControlServer, Peer
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.logsink import Sinks
 from taskmasterd.system.notify import Notifier
-from taskmasterd.system.places import inode_of, listen_on, unlink_own
+from taskmasterd.system.places import inode_of, listen_on, report, unlink_own
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, signal_numbers
@@ -60,7 +60,9 @@ def resident(state_fd: int) -> int:
     except Exception as error:
         # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
         if ready is not None:
-            os.write(ready, f"1 cannot start: {error!r}\n".encode())
+            report(ready, 1, f"cannot start: {error!r}")
+        for path in (state["places"]["socket"], state["places"]["pidfile"]):
+            unlink_own(path, inode_of(path))
         raise
     return daemon.run()
 
@@ -87,11 +89,12 @@ class Daemon:
         self.notifier = Notifier(os.environ)
         self.groups = Groups(self._places["socket"])
         self.log = EventLog(state["loglevel"], stderr=self._foreground, journal=_stderr_is_journal())
-        self.sinks = Sinks(lambda text: self.log.write("warning", text))
+        self.sinks = Sinks(self._complain)
         if self._places.get("logfile"):
             self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
         self.supervisor = Supervisor(self._perform, self._arm, self._announce)
-        self.performer = Performer(self.reactor, self.groups, self.sinks, self._surroundings(state), self._deliver)
+        around = self._surroundings(state)
+        self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
         self.reloader = Reloader(
             self.reactor, self.supervisor, self.log, config, self._begin_loading, self._plan_applied
         )
@@ -168,8 +171,7 @@ class Daemon:
         """Let the launcher return: the socket is served from the next turn on."""
         ready = self._fds["ready"]
         if ready is not None:
-            os.write(ready, b"0 \n")
-            os.close(ready)
+            report(ready, 0, "")
             self._fds["ready"] = None
 
     def _announce_ready(self) -> None:
@@ -187,6 +189,7 @@ class Daemon:
         unlink_own(self._places["pidfile"], self._pidfile_inode)
         os.close(self._fds["pidfile"] or 0)
         self.stopping.answer()
+        self.performer.drain()
         self._control.close()
         self.sinks.close()
         return self.stopping.exit_code
@@ -208,7 +211,9 @@ class Daemon:
         self._timers.pop(entry, None)
         self.supervisor.deadline_reached(entry, self.reactor.now())
 
-    def _announce(self, entry: Entry, before: Process, event: Event, _after: Process) -> None:
+    def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
+        if entry.removed and after.state in DOWN_STATES:
+            self.performer.forget(entry)
         self.log.announce(self.supervisor.table.name(entry), entry, before, event, self._names)
         if self.notifier.wanted and self._status_due is None:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
@@ -218,6 +223,9 @@ class Daemon:
         states = [entry.process.state for entry in self.supervisor.table]
         fatal = states.count(FATAL)
         self.notifier.status(f"{states.count(RUNNING)}/{len(states)} running" + (f", {fatal} fatal" if fatal else ""))
+
+    def _complain(self, text: str) -> None:
+        self.log.write("warning", text)
 
     # -- news
 
@@ -291,9 +299,12 @@ class Daemon:
         self.reactor.call_later(self.notifier.watchdog_s, self._feed_watchdog)
 
     def _callback_failed(self, error: BaseException) -> None:
-        import traceback  # noqa: PLC0415 - half a megabyte that a healthy daemon never needs
+        try:
+            import traceback  # noqa: PLC0415 - half a megabyte that a healthy daemon never needs
 
-        text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        except (OSError, ImportError):  # no descriptor left to read it
+            text = repr(error)
         self.log.block("error", f"internal error, please report it:\n{text}")
 
 

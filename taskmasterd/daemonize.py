@@ -101,12 +101,6 @@ def launch_in_background(become: Callable[[int], NoReturn]) -> tuple[int, str]:
     return int(code), text.strip()
 
 
-def report(ready: int, exit_code: int, text: str) -> None:
-    """Tell the launcher how the start ended."""
-    os.write(ready, f"{exit_code} {text}\n".encode("utf-8", "backslashreplace"))
-    os.close(ready)
-
-
 def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, level: str | None) -> NoReturn:
     """Open what the daemon owns, take its identity and execute the resident process. Raises LaunchError."""
     try:
@@ -207,6 +201,8 @@ def _check_places(config: Config, places: ResolvedPlaces, who: Account) -> None:
     """
     directories = {os.path.dirname(path) for path in (places.socket, places.pidfile, places.logfile) if path}
     needed = [(directory, os.W_OK | os.X_OK) for directory in sorted(directories)]
+    needed += [(places.log_dir, os.W_OK | os.X_OK)] if places.log_dir else []
+    needed += [(places.logfile, os.W_OK)] if places.logfile else []
     needed += [(path, os.R_OK) for path, _, _ in config.files]
     needed.append((sys.executable, os.X_OK))
     groups, gid, uid = os.getgroups(), os.getegid(), os.geteuid()
@@ -262,7 +258,7 @@ def execute_resident(state: Mapping[str, object]) -> NoReturn:
     path = state["path"]
     extra = path if isinstance(path, list) else []
     try:
-        os.execv(sys.executable, [sys.executable, "-I", "-S", main, "--resident", str(fd), *extra])
+        os.execv(sys.executable, [sys.executable, "-I", "-S", "-X", "utf8", main, "--resident", str(fd), *extra])
     except OSError as error:
         reason = f"{(error.strerror or str(error)).lower()} for uid {os.geteuid()}"
         raise SystemFailure("execute", sys.executable, reason, error.errno or 0) from None

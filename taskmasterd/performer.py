@@ -63,7 +63,7 @@ class Streams(Record):
 
 
 class Performer:
-    """`deliver(entry, event)` hands an event to the supervisor."""
+    """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show."""
 
     def __init__(
         self,
@@ -72,12 +72,14 @@ class Performer:
         sinks: Sinks,
         around: Surroundings,
         deliver: Callable[[Entry, Event], None],
+        on_blind: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
         self._groups = groups
         self._sinks = sinks
         self._around = around
         self._deliver = deliver
+        self._on_blind = on_blind
         self._spawner = Spawner(reactor, self._reported)
         self._waiting: dict[Entry, None] = {}
         self._spawning = False
@@ -85,6 +87,8 @@ class Performer:
         self._by_entry: dict[Entry, Copy] = {}
         self._emptying: dict[Group, Copy] = {}
         self._probe_s = PROBE_FIRST_S
+        self._unseen: list[tuple[Copy, int]] = []
+        self._pipes: set[LogPipe] = set()
         self._began: dict[Entry, tuple[str, int]] = {}
 
     # -- actions
@@ -119,13 +123,15 @@ class Performer:
 
     def _spawn_some(self) -> None:
         until = self._reactor.now() + SPAWN_FOR_S
-        while self._waiting and self._reactor.now() < until:
-            entry = next(iter(self._waiting))
-            del self._waiting[entry]
-            self._spawn(entry)
-        self._spawning = bool(self._waiting)
-        if self._spawning:
-            self._reactor.call_soon(self._spawn_some)
+        try:
+            while self._waiting and self._reactor.now() < until:
+                entry = next(iter(self._waiting))
+                del self._waiting[entry]
+                self._spawn(entry)
+        finally:  # a bug in one start must not hold up the others
+            self._spawning = bool(self._waiting)
+            if self._spawning:
+                self._reactor.call_soon(self._spawn_some)
 
     def _spawn(self, entry: Entry) -> None:
         """Bring up one copy and deliver what came of it."""
@@ -209,7 +215,14 @@ class Performer:
         except OSError:
             self._sinks.release(sink)
             raise
-        return child, LogPipe(self._reactor, read, sink, lambda: self._sinks.release(sink))
+
+        def ended() -> None:
+            self._pipes.discard(pipe)
+            self._sinks.release(sink)
+
+        pipe = LogPipe(self._reactor, read, sink, ended)
+        self._pipes.add(pipe)
+        return child, pipe
 
     def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         """A forked child was executed, or a step of its set-up failed and its end will be reaped."""
@@ -245,17 +258,31 @@ class Performer:
         groups = [copy.group for copy, _ in dead] + (
             list(self._emptying) if strangers or not self._groups.can_see else []
         )
-        left = self._groups.survivors(groups)
+        try:
+            left = self._groups.survivors(groups)
+        except OSError as error:  # no descriptor left to look with: nobody may say that nothing is left
+            self._unseen += dead
+            self._reactor.call_later(PROBE_MOST_S, self._look_again)
+            self._on_blind(f"cannot look for what programs left behind: {(error.strerror or str(error)).lower()}")
+            return
         for copy, status in dead:
             copy.left = left.get(copy.group, [])
             if copy.left:
                 self._emptying[copy.group] = copy
                 self._probe_without_being_woken()
-            else:
-                self._by_entry.pop(copy.entry, None)
-            self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
+            # one by one: an error in the handling of one program must not cost another its end
+            self._reactor.call_soon(lambda copy=copy, status=status: self._leader_ended(copy, status))  # type: ignore[misc]
         for group in groups[len(dead) :]:
             self._probed(self._emptying[group], left.get(group, []))
+
+    def _look_again(self) -> None:
+        dead, self._unseen = self._unseen, []
+        self._look_at_what_is_left(dead, strangers=True)
+
+    def _leader_ended(self, copy: Copy, status: int) -> None:
+        if not copy.left:
+            self._by_entry.pop(copy.entry, None)
+        self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
 
     def _probed(self, copy: Copy, left: list[Survivor]) -> None:
         """A group without a leader was looked at: empty now, or with newcomers who have to be told too."""
@@ -305,6 +332,15 @@ class Performer:
         """Undo `follow`."""
         self._sinks.unwatch(path, changed)
         follower.close()
+
+    def drain(self) -> None:
+        """Move what is in any pipe now: the daemon is about to end."""
+        for pipe in tuple(self._pipes):
+            pipe.drain()
+
+    def forget(self, entry: Entry) -> None:
+        """Drop what is kept about a slot that is gone from the table."""
+        self._began.pop(entry, None)
 
     def last_words(self, entry: Entry) -> list[str]:
         """Return the last lines that the slot's last copy wrote to stderr, none where it wrote nothing."""

@@ -11,6 +11,7 @@ their start time was compared. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5),
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 
@@ -18,7 +19,13 @@ from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
+    from typing import TypeVar
+
+    Found = TypeVar("Found")
+
+
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 
 class Survivor(Record):
@@ -92,6 +99,8 @@ class Groups:
         self._ignored: set[int] = set()
         self._owner: dict[int, tuple[str, int] | None] = {}
         self._freed_sessions: set[int] = set()
+        for pid in _children(os.getpid()):  # what runs below us already is somebody else's
+            self.ignore(pid)
         self.can_see = os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
     def add(self, group: Group) -> None:
@@ -110,10 +119,12 @@ class Groups:
         if group:
             group.leader_alive = False
             if not group.whole:
-                self._freed_sessions.add(group.pid)
+                self._freed_sessions = {pid for pid in self._freed_sessions if _group_exists(pid)} | {group.pid}
 
     def survivors(self, groups: Collection[Group]) -> dict[Group, list[Survivor]]:
         """Return what is alive of each of the given groups, whose leaders are dead; empty ones are left out.
+
+        Raises OSError where there is no descriptor to look with: then nothing is known.
 
         One look serves all of them. Where /proc does not tell (no Linux), a group that still exists is one nameless
         survivor.
@@ -180,11 +191,7 @@ class Groups:
 
 def _holder(pid: int, by_pipe: Mapping[int, Group]) -> Group | None:
     """Return the copy whose output pipe the process holds; nginx, for one, overwrites the variables it was started with."""
-    try:
-        fds = os.listdir(f"/proc/{pid}/fd")
-    except OSError:
-        return None
-    for fd in fds:
+    for fd in _list(f"/proc/{pid}/fd"):
         try:
             inode = os.stat(f"/proc/{pid}/fd/{fd}").st_ino
         except OSError:
@@ -196,10 +203,7 @@ def _holder(pid: int, by_pipe: Mapping[int, Group]) -> Group | None:
 
 def _children(pid: int) -> list[int]:
     """Return the children of all threads of a process."""
-    try:
-        threads = os.listdir(f"/proc/{pid}/task")
-    except OSError:
-        return []
+    threads = _list(f"/proc/{pid}/task")
     return [int(child) for thread in threads for child in _read(f"/proc/{pid}/task/{thread}/children").split()]
 
 
@@ -217,7 +221,7 @@ def _members(pgid: int) -> list[Survivor]:
 
 
 def _all_pids() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    return [int(name) for name in _list("/proc") if name.isdecimal()]
 
 
 def _tree(root: Survivor) -> list[Survivor]:
@@ -287,18 +291,53 @@ def _quietly(send: object, target: int, number: int) -> None:
         return
 
 
+class _Reserve:
+    """One descriptor that is given up for the length of a look when there is no other one left."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def look(self, action: Callable[[str], Found], path: str, nothing: Found) -> Found:
+        """Return `action(path)`, `nothing` where the path is gone or refused.
+
+        Raises OSError (EMFILE, ENFILE) where not even the reserve helps: then nothing is known.
+        """
+        if self._fd < 0:
+            self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return action(path)
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTOR:
+                return nothing
+        os.close(self._fd)
+        self._fd = -1
+        try:
+            return action(path)
+        except OSError as error:
+            if error.errno in NO_DESCRIPTOR:
+                raise
+            return nothing
+
+
+_reserve = _Reserve()
+
+
+def _list(path: str) -> list[str]:
+    """Return the names in a directory of /proc."""
+    return _reserve.look(os.listdir, path, [])
+
+
 def _read(path: str) -> bytes:
-    """Return a file of /proc, b"" where it is gone or refused."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
+    """Return a file of /proc."""
+    return _reserve.look(_content, path, b"")
+
+
+def _content(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         pieces = []
         while piece := os.read(fd, 65_536):
             pieces.append(piece)
         return b"".join(pieces)
-    except OSError:
-        return b""
     finally:
         os.close(fd)

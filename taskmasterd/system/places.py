@@ -182,3 +182,13 @@ def unusable(paths: Iterable[tuple[str, int]]) -> str:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def report(ready: int, exit_code: int, text: str) -> None:
+    """Tell the launcher how the start ended, and close the pipe; one that has died (Ctrl-C) is told nothing."""
+    try:
+        os.write(ready, f"{exit_code} {text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        pass
+    finally:
+        os.close(ready)

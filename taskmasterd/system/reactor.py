@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 import selectors
-import sys
 import time
 
 TYPE_CHECKING = False
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 MOST_STALE_TIMERS = 512
+LONGEST_SLEEP_S = 86_400.0
+"""epoll_wait(2) takes milliseconds in an int, less than 25 days; a wake-up a day is free."""
 
 
 class Timer:
@@ -39,7 +40,7 @@ class Reactor:
         self._timers: list[tuple[float, int, Timer]] = []
         self._cancelled = 0
         self._sequence = 0
-        self._soon: list[Callable[[], None]] = []
+        self._soon: list[tuple[Callable[[], None], Callable[[], None] | None]] = []
         self._on_error = on_error
         self._running = False
         self.turns = 0
@@ -51,15 +52,18 @@ class Reactor:
 
     # -- descriptors
 
-    def watch(self, fd: int, events: int, callback: Callable[[int], None]) -> None:
+    def watch(
+        self, fd: int, events: int, callback: Callable[[int], None], dropped: Callable[[], None] | None = None
+    ) -> None:
         """Call `callback(ready)` with READ, WRITE or both whenever `fd` is ready; replaces an earlier watch of `fd`.
 
-        Raises PermissionError for a regular file (epoll_ctl(2): EPERM).
+        When the callback raises, the watch ends and `dropped` is called. Raises PermissionError for a regular file
+        (epoll_ctl(2): EPERM).
         """
         if fd in self._selector.get_map():
-            self._selector.modify(fd, events, callback)
+            self._selector.modify(fd, events, (callback, dropped))
         else:
-            self._selector.register(fd, events, callback)
+            self._selector.register(fd, events, (callback, dropped))
 
     def remove(self, fd: int) -> None:
         """Stop watching `fd`; call this before closing it. An unknown one is no error."""
@@ -90,9 +94,9 @@ class Reactor:
             heapq.heapify(self._timers)
             self._cancelled = 0
 
-    def call_soon(self, callback: Callable[[], None]) -> None:
-        """Run `callback` at the end of this turn, or in the next one when called from there."""
-        self._soon.append(callback)
+    def call_soon(self, callback: Callable[[], None], dropped: Callable[[], None] | None = None) -> None:
+        """Run `callback` at the end of this turn, or in the next one when called from there; `dropped` when it raises."""
+        self._soon.append((callback, dropped))
 
     # -- the loop
 
@@ -113,11 +117,16 @@ class Reactor:
         for key, events in ready:
             # an earlier callback of this turn may have removed or replaced the watch
             if self._selector.get_map().get(key.fd) is key:
-                self._guarded(key.data, events, fd=key.fd)
+                callback, dropped = key.data
+                if not self._guarded(callback, events):
+                    self.remove(key.fd)
+                    if dropped:
+                        self._guarded(dropped)
         self._run_timers()
         soon, self._soon = self._soon, []
-        for callback in soon:
-            self._guarded(callback)
+        for callback, dropped in soon:
+            if not self._guarded(callback) and dropped:
+                self._guarded(dropped)
 
     def close(self) -> None:
         """Release the selector."""
@@ -131,7 +140,7 @@ class Reactor:
             self._cancelled -= 1
         if not self._timers:
             return None
-        return max(0.0, self._timers[0][0] - time.monotonic())
+        return min(max(0.0, self._timers[0][0] - time.monotonic()), LONGEST_SLEEP_S)
 
     def _run_timers(self) -> None:
         now = time.monotonic()
@@ -143,11 +152,11 @@ class Reactor:
             else:
                 self._guarded(callback)
 
-    def _guarded(self, callback: Callable[..., None], *args: int, fd: int = -1) -> None:
-        """Call, and keep the loop alive whatever happens: one of the project's two broad excepts."""
+    def _guarded(self, callback: Callable[..., None], *args: int) -> bool:
+        """Call, and keep the loop alive whatever happens: one of the project's two broad excepts. False: it raised."""
         try:
             callback(*args)
-        except Exception:  # noqa: BLE001 - the loop outlives every error; the error is reported with its traceback
-            if fd >= 0:
-                self.remove(fd)
-            self._on_error(sys.exc_info()[1] or RuntimeError())
+        except Exception as error:  # noqa: BLE001 - the loop outlives every error; it is reported with its traceback
+            self._on_error(error)
+            return False
+        return True

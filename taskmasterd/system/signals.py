@@ -48,7 +48,7 @@ class Signals:
             self._seen.discard(number)
             callback = self._callbacks.get(number)
             if callback:
-                callback()
+                self._reactor.call_soon(callback)  # guarded one by one: an error in one must not cost us the pipe
 
     def close(self) -> None:
         """Stop delivering; the dispositions stay."""

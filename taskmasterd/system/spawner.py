@@ -97,7 +97,7 @@ class Spawner:
         mine = resource.getrlimit(resource.RLIMIT_NOFILE)
         try:
             if launch.nofile:
-                resource.setrlimit(resource.RLIMIT_NOFILE, (launch.nofile[0], mine[1]))
+                resource.setrlimit(resource.RLIMIT_NOFILE, (min(launch.nofile[0], mine[1]), mine[1]))
             path = _find(launch)
             return os.posix_spawn(path, launch.argv, launch.environment, file_actions=actions, setsid=True)
         except OSError as error:
@@ -181,7 +181,8 @@ def _become_child(launch: Launch, streams: tuple[int, int, int], report: int) ->
         os.setsid()
         if launch.nofile:
             step = "limits"
-            resource.setrlimit(resource.RLIMIT_NOFILE, launch.nofile)
+            hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(launch.nofile[0], hard), min(launch.nofile[1], hard)))
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
         if launch.identity:
