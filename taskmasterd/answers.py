@@ -53,27 +53,31 @@ class Heartbeat:
 
 
 class Operation:
-    """What start, stop, restart and reload have in common: results of entries, and an end."""
+    """What start, stop, restart and reload have in common: a wait with a sign of life, results of entries, and an end."""
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
         self._parts = parts
         self._connection = connection
         self._began = parts.reactor.now()
         self._heartbeat: Heartbeat | None = None
+        self._ticket: Ticket | None = None
         self.ended = False
         self.request = request
 
-    def _wait_for(self, ticket: Ticket) -> None:
-        def gone() -> None:
-            ticket.abandon()
-            self._stop()
+    def _wait(self) -> None:
+        """The answer comes later: show signs of life until then, and let go when the client does."""
+        self._connection.when_gone(self._gone)
+        if not self.ended:
+            self._heartbeat = Heartbeat(self._parts, self._connection, self._waiting_text)
 
-        self._connection.on_close = gone
-        self._heartbeat = Heartbeat(self._parts, self._connection, lambda: self._waiting_text(ticket))
+    def _gone(self) -> None:
+        self._stop()
 
-    def _waiting_text(self, ticket: Ticket) -> tuple[str, str]:
+    def _waiting_text(self) -> tuple[str, str]:
+        if self._ticket is None:
+            return "", "reading the configuration"
         table = self._parts.supervisor.table
-        waiting = ticket.waiting
+        waiting = self._ticket.waiting
         if not waiting:
             return "", "waiting"
         first = waiting[0]
@@ -133,19 +137,23 @@ class Wait(Operation):
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
         super().__init__(parts, connection, request)
-        self.ticket = Ticket(self.result, self._done, self.tried)
+        self.ticket = self._ticket = Ticket(self.result, self._done, self.tried)
 
     def begin(self) -> None:
         """The entries have been told; wait for those that have no result yet, or not."""
         if self.ended:
             return
         if not self.request.has("no_wait"):
-            self._wait_for(self.ticket)
+            self._wait()
             return
         for entry in self.ticket.waiting:
             self._connection.send(self._result_view(entry, "requested", ok=True))
         self.ticket.abandon()
         self._end(1 if self.ticket.failed else 0)
+
+    def _gone(self) -> None:
+        self.ticket.abandon()
+        self._stop()
 
     def _done(self) -> None:
         self._end(1 if self.ticket.failed else 0)
@@ -158,7 +166,7 @@ class ReloadAnswer(Operation, Listener):
         super().__init__(parts, connection, request)
         self.dry_run = request.has("dry_run")
         self.by = f"uid {connection.peer.uid}"
-        connection.on_close = self._stop
+        self._wait()
 
     def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
         """Send every problem."""
@@ -187,15 +195,9 @@ class ReloadAnswer(Operation, Listener):
         """Wait until the plan has settled, or not."""
         if self.ended:
             return
+        self._ticket = ticket
         if self.request.has("no_wait"):
             self._end(0)
-        else:
-            self._wait_for_shared(ticket)
-
-    def _wait_for_shared(self, ticket: Ticket) -> None:
-        """Other listeners may share the ticket: a client that goes leaves it alone."""
-        self._connection.on_close = self._stop
-        self._heartbeat = Heartbeat(self._parts, self._connection, lambda: self._waiting_text(ticket))
 
     def settled(self, ticket: Ticket) -> None:
         """All that the plan touched has its result."""

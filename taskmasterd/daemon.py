@@ -18,7 +18,7 @@ from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.states import DOWN_STATES, FATAL, RUNNING
 from taskmasterd.core.supervisor import Supervisor
-from taskmasterd.eventlog import EventLog
+from taskmasterd.eventlog import EventLog, lines
 from taskmasterd.handlers import Handlers
 from taskmasterd.loading import Loading
 from taskmasterd.parts import About, Parts
@@ -88,8 +88,10 @@ class Daemon:
         self.reactor = Reactor(self._callback_failed)
         self.notifier = Notifier(os.environ)
         self.groups = Groups(self._places["socket"])
-        self.log = EventLog(state["loglevel"], stderr=self._foreground, journal=_stderr_is_journal())
+        self.log = EventLog(state["loglevel"], journal=_stderr_is_journal())
         self.sinks = Sinks(self._complain)
+        if self._foreground:
+            self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
             self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
         self.supervisor = Supervisor(self._perform, self._arm, self._announce)
@@ -214,7 +216,8 @@ class Daemon:
     def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
         if entry.removed and after.state in DOWN_STATES:
             self.performer.forget(entry)
-        self.log.announce(self.supervisor.table.name(entry), entry, before, event, self._names)
+        texts = lines(entry, before, event, self.reactor.now(), self._names)
+        self.log.announce(self.supervisor.table.name(entry), texts)
         if self.notifier.wanted and self._status_due is None:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
 

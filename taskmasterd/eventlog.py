@@ -6,7 +6,6 @@ foreground, there with `<N>` priorities when stderr is the journal (sd-daemon(3)
 
 from __future__ import annotations
 
-import os
 import time
 
 from taskmaster_common.config import LOG_LEVELS
@@ -16,7 +15,7 @@ from taskmasterd.core.events import Spawned
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Protocol
 
     from taskmasterd.core.events import Event
@@ -36,12 +35,15 @@ PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
 
 
 class EventLog:
-    """Writes lines of at least `level` to `target`, where there is one, and to stderr, where that is wanted."""
+    """Writes lines of at least `level` to `target` and, in the foreground, to `stderr`; either may be missing.
 
-    def __init__(self, level: str, *, stderr: bool, journal: bool) -> None:
+    Both are sinks: a reader of stderr that does not read costs lines, never the daemon's time.
+    """
+
+    def __init__(self, level: str, *, journal: bool) -> None:
         self.level = level
         self.target: Target | None = None
-        self._stderr = stderr
+        self.stderr: Target | None = None
         self._journal = journal
 
     def write(self, level: str, text: str) -> None:
@@ -51,17 +53,17 @@ class EventLog:
         line = f"{stamp(time.time())} {level} {printable(text)}\n".encode("utf-8", "backslashreplace")
         if self.target:
             self.target.append(line)
-        if self._stderr:
-            _to_stderr(b"<%d>%s" % (PRIORITY[level], line) if self._journal else line)
+        if self.stderr:
+            self.stderr.append(b"<%d>%s" % (PRIORITY[level], line) if self._journal else line)
 
     def block(self, level: str, text: str) -> None:
         """Write several lines under one time each, such as a traceback."""
         for line in text.rstrip("\n").split("\n"):
             self.write(level, line)
 
-    def announce(self, name: str, entry: Entry, before: Process, event: Event, signals: Mapping[int, str]) -> None:
-        """Write what `event` made of a process."""
-        for level, text in lines(entry, before, event, signals):
+    def announce(self, name: str, texts: Iterable[tuple[str, str]]) -> None:
+        """Write the `lines` of an event of the process of that name."""
+        for level, text in texts:
             self.write(level, f"{name} {text}")
 
 
@@ -77,15 +79,10 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def _to_stderr(line: bytes) -> None:
-    try:
-        os.write(2, line)
-    except OSError:
-        return  # nobody reads the foreground's stderr any more: the file has the line
-
-
-def lines(entry: Entry, before: Process, event: Event, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
-    """Yield (level, text) for one event; the entry holds the process as it is after it."""
+def lines(
+    entry: Entry, before: Process, event: Event, now: float, signals: Mapping[int, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (level, text) for one event; the entry holds the process as it is after it, at the moment `now`."""
     after = entry.process
     if isinstance(event, Spawned):
         tries = f", try {after.tries + 1} of {entry.policy.startretries + 1}" if after.tries else ""
@@ -93,16 +90,11 @@ def lines(entry: Entry, before: Process, event: Event, signals: Mapping[int, str
     if after.end is not before.end:
         yield from _ended(before, after, signals)
     if after.killing > before.killing:
-        yield WARNING, f"SIGKILL sent, {seconds_text(event_time(after, before))} after it was told to stop"
+        yield WARNING, f"SIGKILL sent, {seconds_text(now - after.since)} after it was told to stop"
     if after.state is not before.state:
         yield from _entered(entry, before, signals)
     elif after.shortages > before.shortages:
         yield WARNING, f"not started: {after.reason}"
-
-
-def event_time(after: Process, before: Process) -> float:
-    """Return how long a stop has taken when a KILL was sent: its deadline moves by a known pause."""
-    return (before.deadline or after.since) - after.since if before.state is STOPPING else 0.0
 
 
 def _ended(before: Process, after: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ import stat
 
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import MAX_FILE, File, Surroundings, User
+from taskmasterd.system.safeopen import is_system_name
 from taskmasterd.system.signals import signal_numbers
 from taskmasterd.system.users import account, group_id
 
@@ -156,6 +157,8 @@ class _Host:
 
     def identity(self, path: str) -> str:
         """Return device and inode of an existing regular file, the resolved path of a missing one, else ""."""
+        if is_system_name(path):  # /dev/stdout is a device by its name, whatever it leads to
+            return ""
         try:
             facts = os.stat(path)
         except OSError:

@@ -57,8 +57,8 @@ def show_logs(connection: Connection, performer: Performer, sources: Sequence[So
             yield from _follow(followers)
         connection.end(end(0))
 
-    connection.on_close = close
-    connection.pull(replies())
+    connection.when_gone(close)
+    connection.pull(replies(), endless=bool(followers))
 
 
 def _open(

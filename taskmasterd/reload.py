@@ -73,6 +73,7 @@ class Reloader:
         self._begin_loading = begin_loading
         self._on_applied = on_applied
         self._asked: list[Listener] = []
+        self._batch: list[Listener] = []
         self._loading: Loading | None = None
 
     def request(self, listener: Listener) -> None:
@@ -80,6 +81,17 @@ class Reloader:
         self._asked.append(listener)
         if self._loading is None:
             self._begin()
+
+    def stop(self) -> None:
+        """The daemon is being shut down: end the reading, and tell those who wait for it."""
+        loading, self._loading = self._loading, None
+        batch, self._batch = self._batch + self._asked, []
+        self._asked = []
+        if loading is not None and loading.fd >= 0:
+            self._reactor.remove(loading.fd)
+            loading.cancel()
+        for listener in batch:
+            listener.failed(("the daemon is being shut down",), shortage=True)
 
     def newer_on_disk(self) -> str:
         """Return which file of the configuration has changed since it was loaded, or ""."""
@@ -93,13 +105,16 @@ class Reloader:
         return ""
 
     def _begin(self) -> None:
-        batch, self._asked = self._asked, []
+        self._batch, self._asked = self._asked, []
+        batch = self._batch
         who = ", ".join(dict.fromkeys(listener.by for listener in batch))
         self._log.write("info", f"reload: reading {self.config.path}, asked by {who}")
         self._loading = loading = self._begin_loading(self.config.path)
         fd = loading.fd
 
         def look() -> None:
+            if self._loading is not loading:
+                return  # it was ended meanwhile
             outcome = loading.feed()
             if outcome is not None:
                 self._reactor.cancel(timer)
@@ -113,7 +128,7 @@ class Reloader:
 
     def _finish(self, outcome: Outcome, batch: list[Listener]) -> None:
         """The file was read, or could not be: tell the batch, then serve those who asked meanwhile."""
-        self._loading = None
+        self._loading, self._batch = None, []
         if self._asked:
             self._begin()
         if outcome.config is None:

@@ -49,6 +49,7 @@ class Stopping:
         self._begun = True
         self._parts.log.write("info", f"stopping all programs, asked by {by}")
         now = self._parts.reactor.now()
+        self._parts.reloader.stop()
         self._notifier.stopping(self.timeout_s + LAST_WAIT_S)
         self._parts.reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
         self._parts.reactor.call_later(1.0, self._progress)

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+MOST_DIGITS = 9
 USAGE = 2
 """Exit code of everything that was typed wrongly."""
 
@@ -328,7 +329,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
         )
     if len(targets) > most:
         raise _usage(verb, f'{verb.name} does not take "{targets[most]}"')
-    if "lines" in flags and not str(flags["lines"]).isdecimal():
+    lines = str(flags.get("lines", "0"))
+    if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
         raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
 
 

@@ -27,6 +27,7 @@ BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
 MAX_WAITING_REQUESTS = 64
+PATIENCE_S = 5.0
 FILL_TO = 256 * 1024
 """A source is pulled until so much waits to be read."""
 MOST_GROUPS_BYTES = 1024
@@ -59,7 +60,10 @@ def peer_of(channel: socket.socket) -> Peer:
 
 
 class Connection:
-    """One client: an incoming line buffer, an outgoing queue, and at most one source that is pulled."""
+    """One client: an incoming line buffer, an outgoing queue, and at most one source that is pulled.
+
+    A client that has gone is still read to its end: what it asked for is done. `deaf` means that it reads no more.
+    """
 
     def __init__(self, server: ControlServer, channel: socket.socket, peer: Peer) -> None:
         self.peer = peer
@@ -70,39 +74,49 @@ class Connection:
         self._requests: list[bytes] = []
         self._queue = bytearray()
         self._source: Iterator[dict[str, Any] | None] | None = None
+        self._endless = False
         self._half_line: Timer | None = None
         self._events = 0
         self._closing = False
         self._peer_done = False
+        self._on_gone: Callable[[], None] | None = None
+        self._taken_at = self._reactor.now()
         self.busy = False
+        self.deaf = False
         self.closed = False
         self.last_active = self._reactor.now()
-        self.on_close: Callable[[], None] | None = None
         self._listen()
 
     # -- out
 
     def send(self, message: dict[str, Any]) -> None:
-        """Queue one object; a client that lets more than 1 MiB wait is disconnected."""
-        if self.closed:
+        """Queue one object; a client that lets more than 1 MiB wait, and takes nothing for 5 s, is disconnected."""
+        if self.closed or self.deaf:
+            return
+        if len(self._queue) > MAX_QUEUED and self._reactor.now() - self._taken_at > PATIENCE_S:
+            self.close()
             return
         self._queue += encode(message)
         self._write()
-        if len(self._queue) > MAX_QUEUED:
-            self.close()
 
     def end(self, message: dict[str, Any]) -> None:
         """Send the `end` of the present request and go on with the next one."""
-        self._source = None
         self.send(message)
-        self.busy = False
-        self.on_close = None
-        self.last_active = self._reactor.now()
-        self._reactor.call_soon(self._next_request)
+        self._request_is_over()
 
-    def pull(self, source: Iterator[dict[str, Any] | None]) -> None:
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Call `callback` when the client goes before the `end` of this request, at once when it has gone already.
+
+        The request counts as over then: nothing more is to be sent for it.
+        """
+        self._on_gone = callback
+        if self.deaf or self.closed:
+            self._tell_gone()
+
+    def pull(self, source: Iterator[dict[str, Any] | None], *, endless: bool = False) -> None:
         """Take objects from `source` while the client reads them; it must call `end` itself when it is through."""
         self._source = source
+        self._endless = endless
         self.poke()
 
     def poke(self) -> None:
@@ -119,12 +133,32 @@ class Connection:
         self._queue += encode(message)
         self._write()
 
+    def _request_is_over(self) -> None:
+        self._source, self._on_gone = None, None
+        self.busy = False
+        self.last_active = self._reactor.now()
+        self._reactor.call_soon(self._next_request, self._broken)
+
+    def _tell_gone(self) -> None:
+        callback, self._on_gone = self._on_gone, None
+        source, self._source = self._source, None
+        if callback:
+            callback()
+        if callback or source is not None:
+            self._request_is_over()
+
+    def _broken(self) -> None:
+        """An error of ours escaped while this client was served: it is told, instead of being left to wait."""
+        error = RequestError("internal", "internal error; the daemon's event log has the details", 1)
+        self.end_and_close(refusal(error))
+
     # -- in
 
     def _ready(self, events: int) -> None:
         if events & WRITE:
             self._write()
             self.poke()
+            self._next_request()
         if events & READ and not self.closed:
             self._read()
 
@@ -153,13 +187,13 @@ class Connection:
         self._next_request()
 
     def _finish_when_idle(self) -> None:
-        """The client sends no more (nc does so at once): answer what it asked, then close."""
+        """The client sends no more (nc -N does so at once): answer what it asked, then close."""
         if not self.busy and not self._requests:
             self._closing = True
             if not self._queue:
                 self.close()
                 return
-        elif self.busy and self._source is not None:
+        elif self.busy and self._endless and self._source is not None:
             self.close()  # nobody would ever end a stream
             return
         self._listen()
@@ -176,7 +210,7 @@ class Connection:
         self.end_and_close(refusal(RequestError("too-long", text, USAGE)))
 
     def _next_request(self) -> None:
-        if self.closed or self._closing or self.busy:
+        if self.closed or self._closing or self.busy or len(self._queue) > FILL_TO:
             return
         if self._requests:
             self.busy = True
@@ -193,14 +227,25 @@ class Connection:
             while self._queue:
                 sent = self._channel.send(self._queue[:MAX_REQUEST])
                 del self._queue[:sent]
+                self._taken_at = self._reactor.now()
         except BlockingIOError:
             pass
         except OSError:
-            self.close()
+            self._become_deaf()
             return
         if self._closing and not self._queue:
             self.close()
             return
+        self._listen()
+
+    def _become_deaf(self) -> None:
+        """The client reads no more: drop what was for it, and go on reading what it still asks for."""
+        self.deaf = True
+        self._queue.clear()
+        if self._closing:
+            self.close()
+            return
+        self._tell_gone()
         self._listen()
 
     def _listen(self) -> None:
@@ -211,7 +256,7 @@ class Connection:
             return
         self._events = events
         if events:
-            self._reactor.watch(self._channel.fileno(), events, self._ready)
+            self._reactor.watch(self._channel.fileno(), events, self._ready, self._broken)
         else:
             self._reactor.remove(self._channel.fileno())
 
@@ -224,11 +269,7 @@ class Connection:
         self._reactor.remove(self._channel.fileno())
         self._channel.close()
         self._server.forget(self)
-        source, self._source = self._source, None
-        if source is not None and hasattr(source, "close"):
-            source.close()
-        if self.on_close:
-            self.on_close()
+        self._tell_gone()
 
 
 class ControlServer:

@@ -39,7 +39,7 @@ class Story:
         self.now += after_s
         before = self.entry.process
         self.entry.process, _ = step(self.entry.policy, before, event, self.now)
-        return [f"{level} {text}" for level, text in lines(self.entry, before, event, NAMES)]
+        return [f"{level} {text}" for level, text in lines(self.entry, before, event, self.now, NAMES)]
 
     def runs(self) -> Story:
         for event in (Start("uid 0"), Spawned(7), Executed()):
@@ -132,7 +132,7 @@ def paper() -> Paper:
 
 
 def test_levels_below_the_configured_one_are_left_out_and_the_level_is_live(paper: Paper) -> None:
-    log = EventLog("warning", stderr=False, journal=False)
+    log = EventLog("warning", journal=False)
     log.target = paper
     log.write("info", "no")
     log.write("error", "yes")
@@ -142,7 +142,7 @@ def test_levels_below_the_configured_one_are_left_out_and_the_level_is_live(pape
 
 
 def test_control_characters_are_shown_and_not_obeyed(paper: Paper) -> None:
-    log = EventLog("info", stderr=False, journal=False)
+    log = EventLog("info", journal=False)
     log.target = paper
     log.write("info", "a\x1b[2Jb\nc")
     assert paper.text.count(b"\n") == 1
@@ -150,11 +150,12 @@ def test_control_characters_are_shown_and_not_obeyed(paper: Paper) -> None:
     assert b"a\\x1b[2Jb\\nc" in paper.text
 
 
-def test_in_the_journal_lines_have_priorities(capfd: pytest.CaptureFixture[str]) -> None:
-    log = EventLog("info", stderr=True, journal=True)
+def test_in_the_journal_lines_have_priorities(paper: Paper) -> None:
+    log = EventLog("info", journal=True)
+    log.stderr = paper
     log.write("error", "bad")
     log.write("info", "good")
-    assert [line[:3] for line in capfd.readouterr().err.splitlines()] == ["<3>", "<6>"]
+    assert [line[:3] for line in paper.text.decode().splitlines()] == ["<3>", "<6>"]
 
 
 def test_the_stamp_has_milliseconds_and_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:

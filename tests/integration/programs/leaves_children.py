@@ -5,7 +5,7 @@ import sys
 import time
 
 if os.fork() == 0:
-    print(f"child {os.getpid()}", flush=True)
+    os.write(1, b"child %d\n" % os.getpid())
     time.sleep(300)
     os._exit(0)
 time.sleep(float(sys.argv[2]) if len(sys.argv) > 2 else 0)
