@@ -68,7 +68,7 @@ class Trouble:
 
 
 class LogSink:
-    """One target of output. `watchers` are called when something was written or dropped."""
+    """One target of output. `watchers` are called when something was written or dropped; `trouble` counts what was lost."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class LogSink:
         self.watchers: list[Callable[[], None]] = []
         self._limits = (max_bytes, backups)
         self._now = now
-        self._trouble = Trouble(path, on_trouble, now)
+        self.trouble = Trouble(path, on_trouble, now)
         self._target: LogFile | LogStream | None = None
         self._retired = 0
 
@@ -97,7 +97,7 @@ class LogSink:
     @property
     def dropped(self) -> int:
         """How many bytes could not be written, in all."""
-        return self._trouble.dropped
+        return self.trouble.dropped
 
     @property
     def retired(self) -> int:
@@ -115,7 +115,7 @@ class LogSink:
         except SystemFailure as failure:
             if not is_temporary(failure.errno):
                 raise
-            self._trouble.lost(str(failure), 0)
+            self.trouble.lost(str(failure), 0)
 
     def check(self) -> None:
         """Open the target once, without creating directories. Raises SystemFailure if it is wrong."""
@@ -132,7 +132,7 @@ class LogSink:
             now = self._opened()
         except SystemFailure as failure:
             self._target = before
-            self._trouble.warn(str(failure))
+            self.trouble.warn(str(failure))
             return
         if before:
             same = os.path.samestat(os.fstat(before.fd), os.fstat(now.fd))
@@ -158,7 +158,7 @@ class LogSink:
         With `most` not below the pipe's capacity, what was written at once (≤ 4096 bytes) stays together in a target that
         others write too. Ask `busy` first. Raises BlockingIOError when the pipe is empty, nothing else.
         """
-        dropped = self._trouble.dropped
+        dropped = self.trouble.dropped
         try:
             moved = self._opened().move(pipe, most)
         except BlockingIOError:
@@ -171,13 +171,13 @@ class LogSink:
             self._failed(error, moved)
         except SystemFailure as failure:
             moved = self._drop(pipe, most)
-            self._trouble.lost(str(failure), moved)
+            self.trouble.lost(str(failure), moved)
         self._look_back(dropped, moved)
         return moved
 
     def append(self, block: bytes) -> None:
         """Write a block of the daemon's own; never raises. What cannot be written is counted."""
-        dropped = self._trouble.dropped
+        dropped = self.trouble.dropped
         try:
             if self.busy():
                 self._failed(NOBODY_READS, len(block))
@@ -189,7 +189,7 @@ class LogSink:
         except OSError as error:
             self._failed(error, len(block))
         except SystemFailure as failure:
-            self._trouble.lost(str(failure), len(block))
+            self.trouble.lost(str(failure), len(block))
         self._look_back(dropped, len(block))
 
     def busy(self) -> bool:
@@ -204,7 +204,7 @@ class LogSink:
             return self._target
         fd = open_log(self.path, self.owner)
         if stat.S_ISREG(os.fstat(fd).st_mode) and not is_system_name(self.path):
-            self._target = LogFile(fd, self.path, self.owner, self._failed, self._trouble.warn)
+            self._target = LogFile(fd, self.path, self.owner, self._failed, self.trouble.warn)
         else:
             self._target = LogStream(fd, self._failed, self._now)
         self._target.set_limits(*self._limits)
@@ -224,7 +224,7 @@ class LogSink:
     def _failed(self, error: OSError, amount: int) -> None:
         """Count what an error cost, and open the path anew next time unless the descriptor itself is sound."""
         if amount:
-            self._trouble.lost(f"cannot write {self.path}: {reason_of(error)}", amount)
+            self.trouble.lost(f"cannot write {self.path}: {reason_of(error)}", amount)
         if error.errno not in STAYS_OPEN and self._target:
             before, self._target = self._target, None
             self._leave(before, 0)
@@ -236,8 +236,8 @@ class LogSink:
 
     def _look_back(self, dropped: int, amount: int) -> None:
         """After each chunk: see whether the trouble is over, and tell who follows."""
-        if self._trouble.present and amount and dropped == self._trouble.dropped:
-            self._trouble.over()
+        if self.trouble.present and amount and dropped == self.trouble.dropped:
+            self.trouble.over()
         if self.watchers and amount:
             for watcher in tuple(self.watchers):
                 watcher()
@@ -250,6 +250,7 @@ class Sinks:
         self._on_trouble = on_trouble
         self._sinks: dict[str, LogSink] = {}
         self._held: dict[LogSink, tuple[str, int]] = {}
+        self._troubles: dict[str, Trouble] = {}
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._retired: dict[str, int] = {}
 
@@ -259,6 +260,7 @@ class Sinks:
         sink = self._sinks.get(key)
         if sink is None:
             sink = LogSink(path, max_bytes, backups, owner, self._on_trouble)
+            sink.trouble = self._troubles.setdefault(key, sink.trouble)  # a crash loop must not tell it at each start
         else:
             sink.owner = owner
             sink.set_limits(max_bytes, backups)

@@ -568,3 +568,13 @@ def test_descriptors_are_as_many_after_as_before(tmp_path: Path) -> None:
         with pytest.raises(SystemFailure):
             sinks.acquire(str(tmp_path), 0, 0, None)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_trouble_that_was_told_is_not_told_again_by_the_next_writer_of_that_path() -> None:
+    said: list[str] = []
+    sinks = Sinks(said.append)
+    for _ in range(5):
+        sink = sinks.acquire("/dev/full", 0, 0, None)
+        sink.append(b"x")
+        sinks.release(sink)
+    assert len(said) == 1
