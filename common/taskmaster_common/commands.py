@@ -87,10 +87,12 @@ COMMANDS = (
         (
             Flag("--wide", "never cut the DETAIL column", side=CLIENT_SIDE),
             Flag("--failed", "only processes that are not in their wanted state", side=CLIENT_SIDE),
+            Flag("--watch", "show it again whenever something changes, until Ctrl-C", side=CLIENT_SIDE),
         ),
         details="With a TARGET, only those processes. A program that was stopped, or is not started by itself, is as "
-        "wanted; BACKOFF, FATAL and an unexpected exit are not.",
-        examples=("status", "status web:1 'db*'"),
+        "wanted; BACKOFF, FATAL and an unexpected exit are not. --watch keeps the table on the terminal up to date; into "
+        "a pipe it writes a line for each change.",
+        examples=("status", "status web:1 'db*'", "status --watch"),
         exits="0 all as wanted; 3 something is not (or a named process is not RUNNING); 4 unknown name or no daemon",
     ),
     Command(
@@ -126,6 +128,15 @@ COMMANDS = (
         "[TARGET...]",
         examples=("pid", "pid web:0"),
         exits="0; 1 a named process is not running; 4 unknown name or no daemon",
+    ),
+    Command(
+        "subscribe",
+        "Look",
+        "every change of a process as it happens, until Ctrl-C",
+        "[TARGET...]",
+        details="First how everything is, then a line for each change; with --json the objects of the protocol, one a line.",
+        examples=("subscribe", "--json subscribe web"),
+        exits="130 Ctrl-C; 4 unknown name, or no daemon any more",
     ),
     Command("version", "Look", "the versions of both sides and of the protocol", exits="0; 4 no daemon"),
     Command(
@@ -222,6 +233,8 @@ INSTEAD = {
     "clear": "log files rotate by log_maxbytes; use `logs --reopen` after moving one away",
     "fg": "use `logs -f NAME` to watch a program",
     "open": "use taskmasterctl -s SOCKET to control another daemon",
+    "exit": "it leaves the shell, which `taskmasterctl` without a verb starts",
+    "quit": "it leaves the shell, which `taskmasterctl` without a verb starts",
     "kill": "use `stop NAME`, or `signal KILL NAME`",
     "list": "use `status`",
     "enable": "set `autostart: true` in the configuration, then `reload`",
