@@ -27,7 +27,7 @@ from taskmasterctl.client import (
 )
 from taskmasterctl.options import Options, client_help, quoted, split_options, unreachable_exit
 from taskmasterctl.render import Look, clean, short_seconds
-from taskmasterctl.replies import ERR, OUT, reply_for
+from taskmasterctl.replies import ERR, OUT, is_endless, reply_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED, BROKEN_PIPE = 1, 4, 6, 124, 130, 141
 NON_BLOCKING_PAUSE_S = 0.01
+TICK_S = 0.5
+"""So often `status --watch` looks whether its table should be shown anew."""
 MAX_CONFIG = 16 * 1024 * 1024
 OPERATIONS = ("start", "stop", "restart", "reload", "shutdown")
 """The verbs whose work goes on in the daemon when nobody waits any more."""
@@ -120,11 +122,22 @@ def run_command(options: Options, words: Sequence[str]) -> int:
         if request.has("list"):
             write(((OUT, _signal_list()),))
             return 0
-        line = wire_line(request)
+        line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
-    reply = reply_for(request, look_of(options, request), as_json=options.json)
+    reply = _reply_for(options, request)
     return Conversation(options, request, line, reply).run()
+
+
+def _reply_for(options: Options, request: Request) -> Reply:
+    look = look_of(options, request)
+    if not request.has("watch") and request.verb != "subscribe":
+        return reply_for(request, look, as_json=options.json)
+    from taskmasterctl.watching import Surroundings, watch_reply  # noqa: PLC0415 - what status does without
+
+    around = Surroundings(time.monotonic, lambda: time.strftime("%H:%M:%S"), _terminal_size)
+    in_place = request.has("watch") and os.isatty(OUT) and os.environ.get("TERM", "dumb") != "dumb"
+    return watch_reply(request, look, around, in_place=in_place, as_json=options.json)
 
 
 def _refuse(error: RequestError, options: Options) -> int:
@@ -149,15 +162,16 @@ def look_of(options: Options, request: Request) -> Look:
         and not os.environ.get("NO_COLOR")
         and os.environ.get("TERM", "dumb") != "dumb"
     )
-    width = _terminal_width() if terminal and not request.has("wide") else 0
+    width = _terminal_size()[0] if terminal and not request.has("wide") else 0
     return Look(colour=colour, width=width, watched=os.isatty(ERR), quiet=options.quiet, command=options.command)
 
 
-def _terminal_width() -> int:
+def _terminal_size() -> tuple[int, int]:
     try:
-        return os.get_terminal_size(OUT).columns or 80
+        columns, lines = os.get_terminal_size(OUT)
     except OSError:
-        return 80
+        return 80, 24
+    return columns or 80, lines or 24
 
 
 # -- one request
@@ -210,7 +224,8 @@ class Conversation:
         paths, self._origin = sockets(self._options)
         self._connection = connect(paths, deadline)
         code = FAILED
-        for message in self._connection.ask(self._line, endless=request.has("follow")):
+        tick_s = TICK_S if request.has("watch") else None
+        for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
             self._show(message)
             code = message.get("exit", FAILED)
         if request.verb == "shutdown" and not request.has("no_wait"):

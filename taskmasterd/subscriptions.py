@@ -61,9 +61,9 @@ class Subscriptions:
         """A process has changed; tell it at once, so that subscribers know before whoever waits for the outcome."""
         if not self._subscribers or UNSEEN.issuperset(after.changed_fields(before)):
             return
-        ended = after.end is not None and after.end is not before.end
+        end = end_text(after.end, self._signals) if after.end is not None and after.end is not before.end else ""
         gone = entry.removed and after.state in DOWN_STATES
-        self._tell(entry, before.state.value, end_text(after.end, self._signals) if ended and after.end else "", gone)
+        self._tell(entry, before.state.value, end, removed=gone)
         if gone:
             self._reactor.call_soon(lambda: self._left_alone(entry.program))
 
@@ -78,7 +78,7 @@ class Subscriptions:
         if self._subscribers and len(slots) == 1:
             self._tell(slots[0], slots[0].process.state.value, "", removed=False)
 
-    def _tell(self, entry: Entry, before: str, reason: str, removed: bool) -> None:
+    def _tell(self, entry: Entry, before: str, end: str, *, removed: bool) -> None:
         self.sequence += 1
         process = self.view(entry)
         change = {
@@ -88,7 +88,7 @@ class Subscriptions:
             "before": before,
             "state": process["state"],
             "process": process,
-            "reason": reason or process["detail"],
+            "reason": process["detail"] or end,
             "removed": removed,
         }
         for subscriber in tuple(self._subscribers):
