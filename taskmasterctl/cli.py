@@ -12,9 +12,9 @@ import sys
 import time
 
 from taskmaster_common import __version__
-from taskmaster_common.commands import USAGE, Request, parse
+from taskmaster_common.commands import Request, parse
 from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
-from taskmaster_common.places import socket_candidates
+from taskmaster_common.places import default_places, socket_candidates
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterctl.client import (
     Connection,
@@ -25,13 +25,13 @@ from taskmasterctl.client import (
     connect,
     wire_line,
 )
-from taskmasterctl.options import Options, client_help, quoted, split_options, unreachable_exit
+from taskmasterctl.options import Options, client_help, quoted, split_line, split_options, unreachable_exit
 from taskmasterctl.render import Look, clean, short_seconds
 from taskmasterctl.replies import ERR, OUT, is_endless, reply_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from taskmasterctl.replies import Reply
@@ -47,8 +47,12 @@ OPERATIONS = ("start", "stop", "restart", "reload", "shutdown")
 
 def main(words: Sequence[str]) -> int:
     """Run one command line (without the name of the program) and return the exit code. Lets no exception out."""
+    return _guarded(lambda: run(words))
+
+
+def _guarded(command: Callable[[], int]) -> int:
     try:
-        return run(words)
+        return command()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -68,7 +72,7 @@ def _last_words(text: str) -> int:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run one command line: a verb, or none, which means commands on a pipe (and later the shell on a terminal)."""
+    """Run one command line: a verb, or none, which means the shell on a terminal and commands on a pipe."""
     try:
         options, rest = split_options(words, Options())
     except RequestError as error:
@@ -76,28 +80,44 @@ def run(words: Sequence[str]) -> int:
     if rest or options.version or options.help:
         return run_command(options, rest)
     if os.isatty(0):
-        write(((ERR, client_help()),))
-        return USAGE
+        return _run_shell(options)
     return run_script(options, _stdin_lines())
 
 
-def run_script(options: Options, lines: Iterable[str]) -> int:
-    """Run each line as a command; return the exit code of the first that failed. Blank lines and `#` comments are skipped."""
-    from shlex import split  # noqa: PLC0415 - 4 ms that a command line does not need
+def _run_shell(options: Options) -> int:
+    from taskmasterctl.shell import Hands, run_shell  # noqa: PLC0415 - what a command line does without
 
+    try:
+        paths, _origin = sockets(options)
+    except ConfigError:
+        return run_command(options, ["status"])  # it fails for the same reason, and says so
+    plain = not os.isatty(OUT) or os.environ.get("TERM", "dumb") == "dumb"
+    history = f"{default_places(os.geteuid(), os.environ).state_dir}/history"
+    hands = Hands(lambda given, words: _guarded(lambda: run_command(given, words)), write)
+    return run_shell(options, hands, paths, history, plain=plain)
+
+
+def run_script(options: Options, lines: Iterable[str]) -> int:
+    """Run each line as commands; return the exit code of the first that failed. `exit` ends it, as in the shell."""
     code = 0
     for line in lines:
-        try:
-            line_options, rest = split_options(split(line, comments=True), options)
-            done = run_command(line_options, rest) if rest or line_options != options else 0
-        except RequestError as error:
-            done = _refuse(error, options)
-        except ValueError as error:  # an open quotation
-            done = _refuse(RequestError("usage", f"cannot read {line.strip()}: {error}".lower(), USAGE), options)
-        code = code or done
-        if done and (options.exit_on_error or done == INTERRUPTED):
+        if line.strip() in ("exit", "quit"):
             break
+        for done in _script_line(options, line):
+            code = code or done
+            if done and (options.exit_on_error or done == INTERRUPTED):
+                return code
     return code
+
+
+def _script_line(options: Options, line: str) -> Iterator[int]:
+    """Run the commands of one line; yield the exit code of each."""
+    try:
+        for words in split_line(line):
+            line_options, rest = split_options(words, options)
+            yield run_command(line_options, rest) if rest or line_options != options else 0
+    except RequestError as error:
+        yield _refuse(error, options)
 
 
 def _stdin_lines() -> Iterator[str]:

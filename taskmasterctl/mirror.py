@@ -23,7 +23,6 @@ class Mirror:
     def __init__(self) -> None:
         self.daemon: Message = {}
         self.known = False
-        self.missed = 0
         self._processes: dict[Key, Message] = {}
         self._seen_at: dict[Key, float] = {}
         self._daemon_seen_at = 0.0
@@ -50,8 +49,6 @@ class Mirror:
         elif kind == "change":
             self._change(message, now)
             return self.known
-        elif kind == "missed":
-            self.missed += message.get("changes", 0)
         return False
 
     def _complete(self, now: float) -> bool:
@@ -116,4 +113,3 @@ def unexpected(change: Message) -> bool:
     if state == "RUNNING":
         return bool(process.get("restarts"))
     return before == "RUNNING" and process.get("pid") is None and not end.get("expected", True)
-

@@ -159,7 +159,7 @@ class Handlers:
 
     def help(self, connection: Connection, request: Request) -> None:
         """The help of the command table, for those who type by hand."""
-        text = help_text(*request.targets)
+        text = help_text("".join(request.targets))
         connection.send({"type": "text", "text": text})
         connection.end(end(0))
 

@@ -218,6 +218,20 @@ COMMANDS = (
     ),
 )
 
+SHELL_COMMANDS = (
+    Command(
+        "notify",
+        "Shell",
+        "print above the prompt what happens to programs by itself, or not",
+        "[on|off]",
+        details="on (from the start): what nobody asked for, and when it is over. Many changes at once are counted. Without "
+        "a word: how it is.",
+        exits="0",
+    ),
+    Command("exit", "Shell", "leave the shell; the daemon goes on (also quit, Ctrl-D)", exits="0"),
+)
+"""What only the shell understands; `quit` is another word for `exit`."""
+
 ALIASES = {
     "tail": ("logs",),
     "maintail": ("logs", "--daemon"),
@@ -346,14 +360,18 @@ def refuse_client_flags(request: Request) -> None:
             raise _usage(verb, f"{flag.name} is a flag of taskmasterctl, not of the wire")
 
 
-def help_text(name: str = "") -> str:
-    """Return the help of one verb, or the list of all of them. Raises RequestError for an unknown verb."""
+def help_text(name: str = "", more: tuple[Command, ...] = ()) -> str:
+    """Return the help of one verb, or the list of all of them. Raises RequestError for an unknown verb.
+
+    `more` are verbs that only the caller has.
+    """
     if name:
-        return _help_of(command(name))
+        return _help_of(next((entry for entry in more if entry.name == name), None) or command(name))
     lines: list[str] = []
-    for group in dict.fromkeys(entry.group for entry in COMMANDS):
+    known = (*COMMANDS, *more)
+    for group in dict.fromkeys(entry.group for entry in known):
         lines.append(f"{group}:")
-        lines.extend(f"  {entry.name:<10} {entry.summary}" for entry in COMMANDS if entry.group == group)
+        lines.extend(f"  {entry.name:<10} {entry.summary}" for entry in known if entry.group == group)
     lines.append("TARGET is a program (all its instances), web:1, a pattern like 'web:*' or 'w*', or all.")
     lines.append("`help VERB` tells the flags, examples and exit codes of one verb.")
     return "\n".join(lines)
