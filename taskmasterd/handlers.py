@@ -46,7 +46,7 @@ class Handlers:
         self._stop_daemon = stop_daemon
         self._reopen = reopen
         self.subscriptions = Subscriptions(
-            parts.reactor, parts.supervisor.table, self.view, self.daemon_view, about.signals
+            parts.reactor, parts.supervisor.table, self.view, self.daemon_view, parts.about.signals
         )
 
     def handle(self, connection: Connection, line: bytes) -> None:

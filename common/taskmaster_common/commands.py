@@ -135,7 +135,7 @@ COMMANDS = (
         "every change of a process as it happens, until Ctrl-C",
         "[TARGET...]",
         details="First how everything is, then a line for each change; with --json the objects of the protocol, one a line.",
-        examples=("subscribe", "--json subscribe web"),
+        examples=("subscribe", "subscribe web:1 'db*'"),
         exits="130 Ctrl-C; 4 unknown name, or no daemon any more",
     ),
     Command("version", "Look", "the versions of both sides and of the protocol", exits="0; 4 no daemon"),
