@@ -15,6 +15,7 @@ from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
 from prompt_toolkit.completion import Completer, Completion
 from prompt_toolkit.history import History
+from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 
 from taskmaster_common.units import format_seconds
@@ -43,11 +44,15 @@ SIGNAL_NAMES = tuple(sorted(each.name.removeprefix("SIG") for each in signal.Sig
 
 
 class Prompt:
-    """Reads lines on a terminal. `write` puts a line of news on it; `terminal` replaces the real one in tests."""
+    """Reads lines on a terminal. `write` puts a line of news on it, `suspend` puts its modes right and stops us.
+
+    `terminal` replaces the real one in tests.
+    """
 
     def __init__(
         self,
         write: Callable[[str], None],
+        suspend: Callable[[], None],
         news: News,
         history: HistoryFile,
         *,
@@ -69,7 +74,7 @@ class Prompt:
             complete_while_typing=False,
             auto_suggest=AutoSuggestFromHistory(),
             history=StoredHistory(history),
-            enable_suspend=True,
+            key_bindings=_keys(suspend),
             refresh_interval=1.0,
             **given,
         )
@@ -135,6 +140,17 @@ class Prompt:
         error = context.get("exception")
         if isinstance(error, Exception) and not self._session.app.is_done:
             self._session.app.exit(exception=error)
+
+
+def _keys(suspend: Callable[[], None]) -> KeyBindings:
+    """Return the keys that prompt_toolkit has not: its own Ctrl-Z leaves the terminal without flow control."""
+    keys = KeyBindings()
+
+    @keys.add("c-z")
+    def _stop(_event: KeyPressEvent) -> None:
+        run_in_terminal(suspend)
+
+    return keys
 
 
 def toolbar(news: News) -> Fragments:

@@ -74,10 +74,15 @@ def run_shell(options: Options, hands: Hands, paths: Sequence[str], history_path
         signal.signal(number, _killed)
     news = News(Feed(paths, Mirror()))
     history = HistoryFile(history_path)
+
+    def suspend() -> None:
+        _restore(before)
+        os.kill(0, signal.SIGTSTP)  # the group: a pager or `tee` beside us stops too
+
     shell = Shell(options, hands, news)
     try:
         shell.open(history.problem)
-        shell.serve(_reader(options, hands, news, history, plain=plain))
+        shell.serve(PlainReader(hands, news) if plain else _prompt(options, hands, news, history, suspend))
     except Killed as killed:
         _restore(before)
         signal.signal(killed.number, signal.SIG_DFL)
@@ -99,13 +104,11 @@ def _restore(attributes: list[object]) -> None:
         return  # the terminal has gone
 
 
-def _reader(options: Options, hands: Hands, news: News, history: HistoryFile, *, plain: bool) -> Reader:
-    if plain:
-        return PlainReader(hands, news)
+def _prompt(options: Options, hands: Hands, news: News, history: HistoryFile, suspend: Callable[[], None]) -> Reader:
     from taskmasterctl.prompt import Prompt  # noqa: PLC0415 - 90 ms that a plain terminal does not need
 
     colour = options.color == "always" or (options.color == "auto" and not os.environ.get("NO_COLOR"))
-    return Prompt(lambda line: hands.write(((OUT, line),)), news, history, colour=colour)
+    return Prompt(lambda line: hands.write(((OUT, line),)), suspend, news, history, colour=colour)
 
 
 class Shell:

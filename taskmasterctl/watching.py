@@ -28,6 +28,8 @@ LEAST_PAUSE_S = 0.1
 
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 """Source: ECMA-48: CUP, EL, ED."""
+WRAP, NO_WRAP = "\x1b[?7h", "\x1b[?7l"
+"""What is too wide is cut by the terminal. Source: DECAWM of the VT100 manual; both stand in each frame."""
 
 
 class Surroundings(Record):
@@ -139,7 +141,8 @@ class Frames:
         room = max(2, height - 2)
         if len(rows) > room:
             rows[room - 1 :] = [f"... and {len(rows) - room + 1} more"]
-        return HOME + "".join(f"{row}{CLEAR_LINE}\n" for row in (head[:width], *rows)) + CLEAR_BELOW
+        table = "".join(f"{row}{CLEAR_LINE}\n" for row in (head, *rows))
+        return f"{HOME}{NO_WRAP}{table}{WRAP}{CLEAR_BELOW}"
 
 
 def shown(mirror: Mirror, now: float, failed_only: bool) -> list[Message]:

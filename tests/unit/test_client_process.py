@@ -202,7 +202,13 @@ def test_commands_from_a_pipe_never_load_the_line_editor(path: str) -> None:
     assert b"\x1b" not in client.stdout
     loaded = set(client.stderr.decode().split())
     assert "taskmasterctl.options" in loaded
-    assert not loaded & {"prompt_toolkit", "asyncio", "taskmasterctl.shell", "taskmasterctl.prompt", "taskmasterctl.feed"}
+    assert not loaded & {
+        "prompt_toolkit",
+        "asyncio",
+        "taskmasterctl.shell",
+        "taskmasterctl.prompt",
+        "taskmasterctl.feed",
+    }
 
 
 def test_a_one_shot_command_loads_nothing_heavy(path: str) -> None:
