@@ -13,9 +13,10 @@ import time
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import run_in_terminal
 from prompt_toolkit.auto_suggest import AutoSuggestFromHistory
-from prompt_toolkit.completion import Completer, Completion
+from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.history import History
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.key_binding.bindings.completion import generate_completions
 from prompt_toolkit.output import ColorDepth
 
 from taskmaster_common.units import format_seconds
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from prompt_toolkit.completion import CompleteEvent
     from prompt_toolkit.document import Document
     from prompt_toolkit.formatted_text import StyleAndTextTuples as Fragments
     from prompt_toolkit.input import Input
@@ -143,12 +143,24 @@ class Prompt:
 
 
 def _keys(suspend: Callable[[], None]) -> KeyBindings:
-    """Return the keys that prompt_toolkit has not: its own Ctrl-Z leaves the terminal without flow control."""
+    """Return the keys that are not prompt_toolkit's own."""
     keys = KeyBindings()
 
     @keys.add("c-z")
     def _stop(_event: KeyPressEvent) -> None:
+        """Stop us; prompt_toolkit's own Ctrl-Z leaves the terminal without flow control."""
         run_in_terminal(suspend)
+
+    @keys.add("tab")
+    def _complete(event: KeyPressEvent) -> None:
+        """Complete the only candidate at once: what was typed ahead behind the Tab comes after it."""
+        buffer = event.current_buffer
+        asked = CompleteEvent(completion_requested=True)
+        found = [] if buffer.complete_state else list(buffer.completer.get_completions(buffer.document, asked))
+        if len(found) == 1:
+            buffer.apply_completion(found[0])
+        else:
+            generate_completions(event)
 
     return keys
 
