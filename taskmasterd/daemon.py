@@ -208,8 +208,9 @@ class Daemon:
         self._timers.pop(entry, None)
         self.supervisor.deadline_reached(entry, self.reactor.now())
 
-    def _announce(self, entry: Entry, before: Process, event: Event, _after: Process) -> None:
+    def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
         self.log.announce(self.supervisor.table.name(entry), entry, before, event, self._names)
+        self._handlers.subscriptions.changed(entry, before, after)
         if self.notifier.wanted and self._status_due is None:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
 
@@ -273,6 +274,8 @@ class Daemon:
             if "log_maxbytes" in program.keys or "log_backups" in program.keys:
                 for entry in self.supervisor.table.slots(program.name):
                     self.performer.limits_changed(entry)
+        if plan.changes:
+            self._handlers.subscriptions.reloaded()
 
     def _permits(self, peer: Peer) -> bool:
         if peer.uid in (0, os.geteuid()):
