@@ -135,7 +135,7 @@ def split_line(line: str) -> list[list[str]]:
             else:
                 commands[-1].append(word)
     except ValueError as error:  # an open quotation
-        raise RequestError("usage", f"cannot read {line.strip()}: {error}".lower(), USAGE) from None
+        raise RequestError("usage", f'cannot read "{line.strip()}": {str(error).lower()}', USAGE) from None
     return [words for words in commands if words]
 
 

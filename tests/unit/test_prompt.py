@@ -179,5 +179,5 @@ def test_help_knows_the_words_of_the_shell_too(news: News) -> None:
 def test_what_cannot_be_read_is_an_error_of_one_line_and_the_shell_goes_on(news: News) -> None:
     ran = served(news, Keyboard("stop 'web", "--frob status", "pid"))
     assert ran.commands == ["pid"]
-    assert "taskmasterctl: cannot read stop 'web: no closing quotation" in ran.written
+    assert 'taskmasterctl: cannot read "stop \'web": no closing quotation' in ran.written
     assert 'unknown option "--frob"' in ran.written
