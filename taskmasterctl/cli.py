@@ -12,9 +12,9 @@ import sys
 import time
 
 from taskmaster_common import __version__
-from taskmaster_common.commands import USAGE, Request, parse
+from taskmaster_common.commands import Request, parse
 from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
-from taskmaster_common.places import socket_candidates
+from taskmaster_common.places import default_places, socket_candidates
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterctl.client import (
     Connection,
@@ -25,19 +25,21 @@ from taskmasterctl.client import (
     connect,
     wire_line,
 )
-from taskmasterctl.options import Options, client_help, quoted, split_options, unreachable_exit
+from taskmasterctl.options import Options, client_help, quoted, split_line, split_options, unreachable_exit
 from taskmasterctl.render import Look, clean, short_seconds
-from taskmasterctl.replies import ERR, OUT, reply_for
+from taskmasterctl.replies import ERR, OUT, is_endless, reply_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
     from taskmasterctl.replies import Reply
 
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED, BROKEN_PIPE = 1, 4, 6, 124, 130, 141
 NON_BLOCKING_PAUSE_S = 0.01
+TICK_S = 0.5
+"""So often `status --watch` looks whether its table should be shown anew."""
 MAX_CONFIG = 16 * 1024 * 1024
 COMPLETE = "_complete"
 """The hidden verb of the shells' completions."""
@@ -47,8 +49,12 @@ OPERATIONS = ("start", "stop", "restart", "reload", "shutdown")
 
 def main(words: Sequence[str]) -> int:
     """Run one command line (without the name of the program) and return the exit code. Lets no exception out."""
+    return _guarded(lambda: run(words))
+
+
+def _guarded(command: Callable[[], int]) -> int:
     try:
-        return run(words)
+        return command()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -68,7 +74,7 @@ def _last_words(text: str) -> int:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run one command line: a verb, or none, which means commands on a pipe (and later the shell on a terminal)."""
+    """Run one command line: a verb, or none, which means the shell on a terminal and commands on a pipe."""
     try:
         options, rest = split_options(words, Options())
     except RequestError as error:
@@ -78,28 +84,44 @@ def run(words: Sequence[str]) -> int:
     if rest or options.version or options.help:
         return run_command(options, rest)
     if os.isatty(0):
-        write(((ERR, client_help()),))
-        return USAGE
+        return _run_shell(options)
     return run_script(options, _stdin_lines())
 
 
-def run_script(options: Options, lines: Iterable[str]) -> int:
-    """Run each line as a command; return the exit code of the first that failed. Blank lines and `#` comments are skipped."""
-    from shlex import split  # noqa: PLC0415 - 4 ms that a command line does not need
+def _run_shell(options: Options) -> int:
+    from taskmasterctl.shell import Hands, run_shell  # noqa: PLC0415 - what a command line does without
 
+    try:
+        paths, _origin = sockets(options)
+    except ConfigError:
+        return run_command(options, ["status"])  # it fails for the same reason, and says so
+    plain = not os.isatty(OUT) or os.environ.get("TERM", "dumb") == "dumb"
+    history = f"{default_places(os.geteuid(), os.environ).state_dir}/history"
+    hands = Hands(lambda given, words: _guarded(lambda: run_command(given, words)), write)
+    return run_shell(options, hands, paths, history, plain=plain)
+
+
+def run_script(options: Options, lines: Iterable[str]) -> int:
+    """Run each line as commands; return the exit code of the first that failed. `exit` ends it, as in the shell."""
     code = 0
     for line in lines:
-        try:
-            line_options, rest = split_options(split(line, comments=True), options)
-            done = run_command(line_options, rest) if rest or line_options != options else 0
-        except RequestError as error:
-            done = _refuse(error, options)
-        except ValueError as error:  # an open quotation
-            done = _refuse(RequestError("usage", f'cannot read "{line.strip()}": {str(error).lower()}', USAGE), options)
-        code = code or done
-        if done and (options.exit_on_error or done == INTERRUPTED):
+        if line.strip() in ("exit", "quit"):
             break
+        for done in _script_line(options, line):
+            code = code or done
+            if done and (options.exit_on_error or done == INTERRUPTED):
+                return code
     return code
+
+
+def _script_line(options: Options, line: str) -> Iterator[int]:
+    """Run the commands of one line; yield the exit code of each."""
+    try:
+        for words in split_line(line):
+            line_options, rest = split_options(words, options)
+            yield run_command(line_options, rest) if rest or line_options != options else 0
+    except RequestError as error:
+        yield _refuse(error, options)
 
 
 def _stdin_lines() -> Iterator[str]:
@@ -123,11 +145,22 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return _say(options, "help", {"type": "help", "text": client_help(*request.targets)})
         if request.has("list"):
             return _say(options, "signal", *_signals())
-        line = wire_line(request)
+        line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
-    reply = reply_for(request, look_of(options, request), as_json=options.json)
+    reply = _reply_for(options, request)
     return Conversation(options, request, line, reply).run()
+
+
+def _reply_for(options: Options, request: Request) -> Reply:
+    look = look_of(options, request)
+    if not request.has("watch") and request.verb != "subscribe":
+        return reply_for(request, look, as_json=options.json)
+    from taskmasterctl.watching import Surroundings, watch_reply  # noqa: PLC0415 - what status does without
+
+    around = Surroundings(time.monotonic, lambda: time.strftime("%H:%M:%S"), _terminal_size)
+    in_place = request.has("watch") and os.isatty(OUT) and os.environ.get("TERM", "dumb") != "dumb"
+    return watch_reply(request, look, around, in_place=in_place, as_json=options.json)
 
 
 def _refuse(error: RequestError, options: Options) -> int:
@@ -172,15 +205,16 @@ def look_of(options: Options, request: Request) -> Look:
         and not os.environ.get("NO_COLOR")
         and os.environ.get("TERM", "dumb") != "dumb"
     )
-    width = _terminal_width() if terminal and not request.has("wide") else 0
+    width = _terminal_size()[0] if terminal and not request.has("wide") else 0
     return Look(colour=colour, width=width, watched=os.isatty(ERR), quiet=options.quiet, command=options.command)
 
 
-def _terminal_width() -> int:
+def _terminal_size() -> tuple[int, int]:
     try:
-        return os.get_terminal_size(OUT).columns or 80
+        columns, lines = os.get_terminal_size(OUT)
     except OSError:
-        return 80
+        return 80, 24
+    return columns or 80, lines or 24
 
 
 # -- one request
@@ -233,7 +267,8 @@ class Conversation:
         paths, self._origin = sockets(self._options)
         self._connection = connect(paths, deadline)
         code = FAILED
-        for message in self._connection.ask(self._line, endless=request.has("follow")):
+        tick_s = TICK_S if request.has("watch") else None
+        for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
             self._show(message)
             code = message.get("exit", FAILED)
         if request.verb == "shutdown" and not request.has("no_wait"):

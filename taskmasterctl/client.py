@@ -132,10 +132,11 @@ class Connection:
                 f"this client {PROTOCOL_VERSION}"
             )
 
-    def ask(self, line: bytes, *, endless: bool = False) -> Iterator[dict[str, Any]]:
+    def ask(self, line: bytes, *, endless: bool = False, tick_s: float | None = None) -> Iterator[dict[str, Any]]:
         """Send the line of a request and yield its replies, `end` last; the `ack` is not shown.
 
-        An `endless` request (a follower's) may be silent for ever once it was acknowledged.
+        An `endless` request (a follower's) may be silent for ever once it was acknowledged; with `tick_s` an object of
+        the type "tick" is yielded whenever it has been silent for so long.
         Raises FrozenError, TimedOutError, LostError, ProtocolError.
         """
         if self._refusal is not None:
@@ -144,9 +145,14 @@ class Connection:
         self._send(line)
         silence: float | None = FROZEN_AFTER_S
         while True:
-            message = self._message(silence)
+            try:
+                message = self._message(silence)
+            except FrozenError:
+                if silence == FROZEN_AFTER_S:
+                    raise
+                message = {"type": "tick"}
             if message["type"] == "ack":
-                silence = None if endless else FROZEN_AFTER_S
+                silence = tick_s if endless else FROZEN_AFTER_S
                 continue
             yield message
             if message["type"] == "end":

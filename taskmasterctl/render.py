@@ -151,6 +151,18 @@ def warning_text(text: object) -> str:
     return f"taskmasterctl: warning: {lines}\n"
 
 
+def change_text(change: Message, wall: str) -> str:
+    """Return the line of a change: `14:02:11 web:1 RUNNING -> BACKOFF (exit 3 after 2.1s; retry 1 of 3 in 0.5s)`."""
+    state = "removed" if change.get("removed") else clean(change["state"])
+    reason = clean(change.get("reason") or "")
+    return f"{wall} {clean(change['name'])} {clean(change['before'])} -> {state}{f' ({reason})' if reason else ''}\n"
+
+
+def counts_text(running: int, total: int, others: Iterable[tuple[str, int]]) -> str:
+    """Return how many processes are how: `11/14 running  1 backoff  2 fatal`."""
+    return "  ".join((f"{running}/{total} running", *(f"{count} {state.lower()}" for state, count in others)))
+
+
 # -- results of actions
 
 

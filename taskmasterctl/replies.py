@@ -81,6 +81,11 @@ def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
     return JsonLines(text) if request.verb == "logs" else JsonReply(request, text)
 
 
+def is_endless(request: Request) -> bool:
+    """Return whether the answer goes on until somebody ends it."""
+    return request.has("follow") or request.has("watch") or request.verb == "subscribe"
+
+
 class TextReply:
     """An answer for people. What has to be known whole (columns are as wide as their widest cell) is kept until `end`."""
 

@@ -218,6 +218,7 @@ class Daemon:
             self.performer.forget(entry)
         texts = lines(entry, before, event, self.reactor.now(), self._names)
         self.log.announce(self.supervisor.table.name(entry), texts)
+        self._handlers.subscriptions.changed(entry, before, after)
         if self.notifier.wanted and self._status_due is None:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
 
@@ -284,6 +285,8 @@ class Daemon:
             if "log_maxbytes" in program.keys or "log_backups" in program.keys:
                 for entry in self.supervisor.table.slots(program.name):
                     self.performer.limits_changed(entry)
+        if plan.changes:
+            self._handlers.subscriptions.reloaded()
 
     def _permits(self, peer: Peer) -> bool:
         if peer.uid in (0, os.geteuid()):

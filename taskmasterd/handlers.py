@@ -15,6 +15,7 @@ from taskmasterd.answers import ReloadAnswer, Wait
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.core.view import as_wanted, process_view, settings_view
 from taskmasterd.reading import show_logs
+from taskmasterd.subscriptions import Subscriptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ class Handlers:
         self._log = parts.log
         self._stop_daemon = stop_daemon
         self._reopen = reopen
+        self.subscriptions = Subscriptions(
+            parts.reactor, parts.supervisor.table, self.view, self.daemon_view, parts.about.signals
+        )
 
     def handle(self, connection: Connection, line: bytes) -> None:
         """Answer one line of the wire; every error that is the client's becomes its `end`."""
@@ -142,6 +146,12 @@ class Handlers:
             connection.send({"type": "pid", "name": self._supervisor.table.name(entry), "pid": entry.process.pid})
         connection.end(end(0 if all(entry.process.pid for entry in entries) else 1))
 
+    def subscribe(self, connection: Connection, request: Request) -> None:
+        """How everything is, and then every change."""
+        if request.targets:
+            self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
+        self.subscriptions.subscribe(connection, request.targets)
+
     def version(self, connection: Connection, _request: Request) -> None:
         """The versions of daemon and protocol."""
         connection.send(self.daemon_view())
@@ -149,7 +159,7 @@ class Handlers:
 
     def help(self, connection: Connection, request: Request) -> None:
         """The help of the command table, for those who type by hand."""
-        text = help_text(*request.targets)
+        text = help_text("".join(request.targets))
         connection.send({"type": "text", "text": text})
         connection.end(end(0))
 
@@ -250,6 +260,7 @@ VERBS: dict[str, Callable[[Handlers, Connection, Request], None]] = {
     "show": Handlers.show,
     "logs": Handlers.logs,
     "pid": Handlers.pid,
+    "subscribe": Handlers.subscribe,
     "version": Handlers.version,
     "help": Handlers.help,
     "start": Handlers.start,

@@ -88,10 +88,12 @@ COMMANDS = (
         (
             Flag("--wide", "never cut the DETAIL column", side=CLIENT_SIDE),
             Flag("--failed", "only processes that are not in their wanted state", side=CLIENT_SIDE),
+            Flag("--watch", "show it again whenever something changes, until Ctrl-C", side=CLIENT_SIDE),
         ),
         details="With a TARGET, only those processes. A program that was stopped, or is not started by itself, is as "
-        "wanted; BACKOFF, FATAL and an unexpected exit are not.",
-        examples=("status", "status web:1 'db*'"),
+        "wanted; BACKOFF, FATAL and an unexpected exit are not. --watch keeps the table on the terminal up to date; into "
+        "a pipe it writes a line for each change.",
+        examples=("status", "status web:1 'db*'", "status --watch"),
         exits="0 all as wanted; 3 something is not (or a named process is not RUNNING); 4 unknown name or no daemon",
     ),
     Command(
@@ -127,6 +129,15 @@ COMMANDS = (
         "[TARGET...]",
         examples=("pid", "pid web:0"),
         exits="0; 1 a named process is not running; 4 unknown name or no daemon",
+    ),
+    Command(
+        "subscribe",
+        "Look",
+        "every change of a process as it happens, until Ctrl-C",
+        "[TARGET...]",
+        details="First how everything is, then a line for each change; with --json the objects of the protocol, one a line.",
+        examples=("subscribe", "subscribe web:1 'db*'"),
+        exits="130 Ctrl-C; 4 unknown name, or no daemon any more",
     ),
     Command("version", "Look", "the versions of both sides and of the protocol", exits="0; 4 no daemon"),
     Command(
@@ -208,6 +219,20 @@ COMMANDS = (
     ),
 )
 
+SHELL_COMMANDS = (
+    Command(
+        "notify",
+        "Shell",
+        "print above the prompt what happens to programs by itself, or not",
+        "[on|off]",
+        details="on (from the start): what nobody asked for, and when it is over. Many changes at once are counted. Without "
+        "a word: how it is.",
+        exits="0",
+    ),
+    Command("exit", "Shell", "leave the shell; the daemon goes on (also quit, Ctrl-D)", exits="0"),
+)
+"""What only the shell understands; `quit` is another word for `exit`."""
+
 ALIASES = {
     "tail": ("logs",),
     "maintail": ("logs", "--daemon"),
@@ -223,6 +248,8 @@ INSTEAD = {
     "clear": "log files rotate by log_maxbytes; use `logs --reopen` after moving one away",
     "fg": "use `logs -f NAME` to watch a program",
     "open": "use taskmasterctl -s SOCKET to control another daemon",
+    "exit": "it leaves the shell, and this is none; use `shutdown` to end the daemon",
+    "quit": "it leaves the shell, and this is none; use `shutdown` to end the daemon",
     "kill": "use `stop NAME`, or `signal KILL NAME`",
     "list": "use `status`",
     "enable": "set `autostart: true` in the configuration, then `reload`",
@@ -352,14 +379,18 @@ def refuse_client_flags(request: Request) -> None:
             raise _usage(verb, f"{flag.name} is a flag of taskmasterctl, not of the wire")
 
 
-def help_text(name: str = "") -> str:
-    """Return the help of one verb, or the list of all of them. Raises RequestError for an unknown verb."""
+def help_text(name: str = "", more: tuple[Command, ...] = ()) -> str:
+    """Return the help of one verb, or the list of all of them. Raises RequestError for an unknown verb.
+
+    `more` are verbs that only the caller has.
+    """
     if name:
-        return _help_of(command(name))
+        return _help_of(next((entry for entry in more if entry.name == name), None) or command(name))
     lines: list[str] = []
-    for group in dict.fromkeys(entry.group for entry in COMMANDS):
+    known = (*COMMANDS, *more)
+    for group in dict.fromkeys(entry.group for entry in known):
         lines.append(f"{group}:")
-        lines.extend(f"  {entry.name:<10} {entry.summary}" for entry in COMMANDS if entry.group == group)
+        lines.extend(f"  {entry.name:<10} {entry.summary}" for entry in known if entry.group == group)
     lines.append("TARGET is a program (all its instances), web:1, a pattern like 'web:*' or 'w*', or all.")
     lines.append("`help VERB` tells the flags, examples and exit codes of one verb.")
     return "\n".join(lines)

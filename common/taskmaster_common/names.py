@@ -41,6 +41,14 @@ def is_pattern(target: str) -> bool:
     return target == ALL or "*" in target or "?" in target or "[" in target
 
 
+def selects(target: str, program: str, instance: int) -> bool:
+    """Return whether a target means this instance of this program: `web`, `web:1`, `w*`, `web:*`, `all`."""
+    canonical = f"{program}:{instance}"
+    if is_pattern(target):
+        return target == ALL or matches(target, program) or matches(target, canonical)
+    return target in (program, canonical)
+
+
 def matches(pattern: str, text: str) -> bool:
     """Return whether the whole `text` matches the shell pattern: `*`, `?`, `[a-z]`, `[!a-z]`; case matters.
 

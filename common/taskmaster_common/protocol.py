@@ -20,9 +20,11 @@ not know.
 
     type       fields                                                       verbs
     ack        verb                                                         all
-    daemon     version protocol pid uptime_s config socket stopping         status, version, pid
+    daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
                reload_problems (lines; of the last reload, until a good one)
-    processes  processes: list of PROCESS, at most 100 an object            status, show
+    processes  processes: list of PROCESS, at most 100 an object            status, show, subscribe
+    snapshot   sequence, count                                              subscribe
+    change     sequence name before state process: PROCESS reason removed   subscribe
     program    name, settings: {key: text}, processes: list of PROCESS,     show
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
@@ -33,7 +35,7 @@ not know.
     problem    text                                                         reload
     warning    text                                                         reload, restart, logs
     output     name stream text                                             logs
-    missed     name stream bytes                                            logs
+    missed     name stream bytes; changes                                   logs; subscribe
     text       text                                                         help
     end        exit; error: {code, message, hints: list} on failure         all
 
@@ -47,6 +49,16 @@ was not `ok`; `stderr` is the list of the last lines of a failed start; `outcome
 already-stopped restarted skipped signalled failed overtaken stuck removed requested. `wanted` is false in BACKOFF, FATAL
 and after an unexpected exit. While a client waits, something is sent at least every 2 s: after 5 s of silence the daemon
 is frozen. A client that follows a log does not wait: silence means that nothing is written.
+
+Subscription. `subscribe [TARGET...]` is answered by a snapshot and then, for ever, by what changes. A snapshot is a `daemon`
+object, a `snapshot` object, and `processes` objects that bring `count` processes in all; it replaces everything that was
+known. Another one follows whenever a reload has changed something, and after `missed`. A `change` says that one process,
+named by `program` and `instance` of its PROCESS, is different: `before` and `state` are its states (equal where something
+else changed: pid, reason, shown name), `reason` says why, `removed` that it exists no more. `sequence` rises by one with
+each change of any process; the one of a snapshot is that of the last change that it may include (a process may be shown
+newer than that; the change that made it so follows all the same). With TARGETs some numbers do not appear. A client that
+reads too slowly loses changes and is told how many it `missed`. Nothing is sent while nothing changes: a daemon that ends
+or dies is noticed by the end of the connection, one that is frozen by asking something on another connection.
 
 Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape, U+DC80 to U+DCFF), so that output
 of programs survives unchanged. Replies are pure ASCII.

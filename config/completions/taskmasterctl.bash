@@ -56,7 +56,7 @@ _taskmasterctl() {
         esac
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
         case $verb in
-        status) found="--wide --failed" ;;
+        status) found="--wide --failed --watch" ;;
         show) found="--env" ;;
         logs | tail | maintail) found="-f --follow -n --lines --stderr --daemon --reopen" ;;
         start) found="--no-wait" ;;
@@ -69,13 +69,13 @@ _taskmasterctl() {
         found="$found -s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help"
     else
         case $verb in
-        '') found="status show logs pid version start stop restart signal reload shutdown help" ;;
-        help) [ "$count" -gt 0 ] || found="status show logs pid version start stop restart signal reload shutdown help" ;;
+        '') found="status show logs pid subscribe version start stop restart signal reload shutdown help" ;;
+        help) [ "$count" -gt 0 ] || found="status show logs pid subscribe version start stop restart signal reload shutdown help" ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | start | stop | restart) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | start | stop | restart) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=all ;; esac

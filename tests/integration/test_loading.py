@@ -262,7 +262,7 @@ def test_an_exception_in_the_child_never_escapes_and_is_told(write: Callable[[st
 def test_memory_is_bounded(write: Callable[[str | bytes], str], monkeypatch: pytest.MonkeyPatch) -> None:
     held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
     monkeypatch.setattr(loading, "MAX_DATA", int(held.split()[1]) * 1024 + (1 << 20))
-    assert "MiB of memory" in load(write(SLOW), **OPTIONS).problems[0]
+    assert "MiB of memory" in load(write(SLOW), **OPTIONS, deadline_s=60.0).problems[0]
 
 
 @pytest.mark.slow

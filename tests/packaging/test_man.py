@@ -11,7 +11,7 @@ import pytest
 
 from scripts.schema import default_value
 from taskmaster_common import __version__
-from taskmaster_common.commands import ALIASES, COMMANDS, Command, Flag, usage
+from taskmaster_common.commands import ALIASES, COMMANDS, SHELL_COMMANDS, Command, Flag, usage
 from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
     PROGRAM_KEYS,
@@ -144,6 +144,14 @@ def test_the_client_page_says_of_a_verb_what_its_help_says(command: Command) -> 
 
 def test_the_client_page_has_no_verb_that_does_not_exist() -> None:
     assert list(entries(section(CLIENT, "VERBS"))) == [usage(command) for command in COMMANDS]
+
+
+def test_the_client_page_says_of_the_words_of_the_shell_what_their_help_says() -> None:
+    said = {name: plain(text) for name, text in entries(section(CLIENT, "Words of its own")).items()}
+    assert said == {
+        usage(command): " ".join(part for part in (sentence(command.summary), command.details) if part)
+        for command in SHELL_COMMANDS
+    }
 
 
 def test_the_client_page_has_the_options_of_the_command() -> None:

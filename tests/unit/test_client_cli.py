@@ -233,15 +233,6 @@ def test_a_connection_that_ends_too_early_says_that_the_operation_goes_on(path: 
 
 
 @pytest.mark.slow
-def test_a_frozen_daemon_is_given_up_after_five_seconds(path: str, capfd: Capture) -> None:
-    with FakeDaemon(path, hello=None):
-        assert main(["-s", path, "status"]) == 4
-    err = capfd.readouterr().err
-    assert "accepted the connection but did not answer within 5s" in err
-    assert str(os.getpid()) in err  # the pid of who listens
-
-
-@pytest.mark.slow
 def test_a_daemon_that_freezes_during_a_wait_is_given_up(path: str, capfd: Capture) -> None:
     with FakeDaemon(path, {"stop web": [HOLD]}):
         assert main(["-s", path, "stop", "web"]) == 7

@@ -184,13 +184,31 @@ def test_no_escape_in_a_pipe_unless_it_is_asked_for(path: str, capfd: Capture) -
         assert "\x1b[31mFATAL" in capfd.readouterr().out
 
 
-def test_no_verb_on_a_terminal_is_usage() -> None:
-    master, slave = pty.openpty()
-    client = subprocess.run(command(), stdin=slave, capture_output=True, env=environment(), check=False)
-    os.close(master)
-    os.close(slave)
-    assert client.returncode == 2
-    assert client.stderr.startswith(b"usage: taskmasterctl")
+def test_commands_from_a_pipe_never_load_the_line_editor(path: str) -> None:
+    code = (
+        "import sys; from taskmasterctl.cli import main; code = main(sys.argv[1:]); "
+        "print(*sys.modules, sep='\\n', file=sys.stderr); sys.exit(code)"
+    )
+    with FakeDaemon(path, {"status": [PROCESSES, end()]}):
+        client = subprocess.run(
+            [sys.executable, "-c", code, "-s", path],
+            input=b"status; status\n# nothing\nexit\nfrobnicate\n",
+            capture_output=True,
+            env=environment(),
+            check=False,
+        )
+    assert client.returncode == 0
+    assert client.stdout.count(b"NAME") == 2
+    assert b"\x1b" not in client.stdout
+    loaded = set(client.stderr.decode().split())
+    assert "taskmasterctl.options" in loaded
+    assert not loaded & {
+        "prompt_toolkit",
+        "asyncio",
+        "taskmasterctl.shell",
+        "taskmasterctl.prompt",
+        "taskmasterctl.feed",
+    }
 
 
 def test_a_one_shot_command_loads_nothing_heavy(path: str) -> None:

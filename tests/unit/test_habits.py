@@ -52,6 +52,8 @@ def test_logs_keeps_a_program_that_is_called_stderr() -> None:
         ("journalctl -u web", "`logs NAME`"),
         ("scale web 4", "numprocs"),
         ("ls", "`status`"),
+        ("exit", "it leaves the shell, and this is none; use `shutdown`"),
+        ("quit", "it leaves the shell, and this is none; use `shutdown`"),
         ("reload web", "signal HUP NAME"),
         ("restrat web", "did you mean restart?"),
     ],

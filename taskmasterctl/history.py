@@ -1,0 +1,82 @@
+"""The shell's history in a file: one command a line, only its owner may read it, no line twice, the newest 2000.
+
+Several shells may share the file: each appends, and only a shell that starts rewrites it. Where it cannot be used the
+history lives as long as the shell, and `problem` says why.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+MOST_LINES = 2000
+MOST_BYTES = 4 * 1024 * 1024
+MODE = 0o600
+
+
+class HistoryFile:
+    """The lines of the file `path`, oldest first, as they were when it was opened and with what was added since."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.problem = ""
+        self.lines: list[str] = []
+        try:
+            self._load()
+        except OSError as error:
+            self.problem = f"the history is not kept: cannot use {path}: {(error.strerror or str(error)).lower()}"
+
+    def add(self, line: str) -> bool:
+        """Add a line unless it is blank or the last one once more; return whether it was added."""
+        line = " ".join(line.splitlines()).strip()
+        if not line or (self.lines and self.lines[-1] == line):
+            return False
+        self.lines = [*(each for each in self.lines if each != line), line][-MOST_LINES:]
+        if not self.problem:
+            try:
+                self._append(line)
+            except OSError as error:
+                self.problem = f"the history is not kept any more: {(error.strerror or str(error)).lower()}"
+        return True
+
+    def _load(self) -> None:
+        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        descriptor = self._open(self.path, os.O_RDWR | os.O_CREAT)
+        with open(descriptor, "rb") as file:
+            found = file.read(MOST_BYTES).decode("utf-8", "surrogateescape").splitlines()
+            more = file.read(1) != b""
+        newest_last = dict.fromkeys(reversed([line for line in found if line.strip()]))
+        self.lines = list(newest_last)[:MOST_LINES][::-1]
+        if more or self.lines != found:
+            self._rewrite()
+
+    def _open(self, path: str, flags: int) -> int:
+        """Return a descriptor of a regular file that is only ours. Raises OSError; a FIFO must not block us."""
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE)
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            os.close(descriptor)
+            raise OSError(0, "it is not a regular file")
+        if found.st_mode & 0o077:
+            os.fchmod(descriptor, MODE)
+        return descriptor
+
+    def _append(self, line: str) -> None:
+        with open(self._open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab", buffering=0) as file:
+            file.write(_encoded(line))
+
+    def _rewrite(self) -> None:
+        """Replace the file as a whole: whoever reads it meanwhile sees the old one or the new one."""
+        draft = f"{self.path}.{os.getpid()}"
+        with open(self._open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            file.write(b"".join(map(_encoded, self.lines)))
+        os.replace(draft, self.path)
+
+
+def _encoded(line: str) -> bytes:
+    return line.encode("utf-8", "backslashreplace" if _has_lone_surrogate(line) else "surrogateescape") + b"\n"
+
+
+def _has_lone_surrogate(line: str) -> bool:
+    """Return whether a surrogate is in the line that no byte was made of."""
+    return any("\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff" for character in line)

@@ -1,0 +1,115 @@
+"""A local image of the process table, fed by the objects of a subscription. Pure: the clock is an argument.
+
+It is complete (`known`) from the end of the first snapshot on, and stays as it was when the connection is lost.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    Message = Mapping[str, Any]
+    Key = tuple[str, int]
+
+NOTABLE_STATES = ("STARTING", "BACKOFF", "STOPPING", "FATAL")
+"""States that are counted one by one; the others are normal and stand in the table."""
+
+
+class Mirror:
+    """Processes by program and instance, in the daemon's order, each as its last PROCESS object."""
+
+    def __init__(self) -> None:
+        self.daemon: Message = {}
+        self.known = False
+        self._processes: dict[Key, Message] = {}
+        self._seen_at: dict[Key, float] = {}
+        self._daemon_seen_at = 0.0
+        self._arriving: dict[Key, Message] | None = None
+        self._awaited = 0
+
+    def __len__(self) -> int:
+        return len(self._processes)
+
+    def __iter__(self) -> Iterator[Message]:
+        return iter(self._processes.values())
+
+    def take(self, message: Message, now: float) -> bool:
+        """Take one object, `now` in monotonic seconds; return whether the table is complete and was changed by it."""
+        kind = message["type"]
+        if kind == "daemon":
+            self.daemon, self._daemon_seen_at = message, now
+        elif kind == "snapshot":
+            self._arriving, self._awaited = {}, message["count"]
+            return self._complete(now)
+        elif kind == "processes" and self._arriving is not None:
+            self._arriving.update((key_of(each), each) for each in message["processes"])
+            return self._complete(now)
+        elif kind == "change":
+            self._change(message, now)
+            return self.known
+        return False
+
+    def _complete(self, now: float) -> bool:
+        """Let the arriving snapshot take the place of what was known, once all of it is there."""
+        if self._arriving is None or len(self._arriving) < self._awaited:
+            return False
+        self._processes, self._arriving = self._arriving, None
+        self._seen_at = dict.fromkeys(self._processes, now)
+        self.known = True
+        return True
+
+    def _change(self, message: Message, now: float) -> None:
+        process = message["process"]
+        key = key_of(process)
+        if message.get("removed"):
+            self._processes.pop(key, None)
+            self._seen_at.pop(key, None)
+        else:
+            self._processes[key] = process
+            self._seen_at[key] = now
+
+    def table(self, now: float) -> list[dict[str, Any]]:
+        """Return every process with its uptime as of `now`."""
+        rows = []
+        for key, process in self._processes.items():
+            row = dict(process)
+            if row.get("uptime_s") is not None:
+                row["uptime_s"] += now - self._seen_at[key]
+            rows.append(row)
+        return rows
+
+    def daemon_uptime_s(self, now: float) -> float:
+        """Return how long the daemon has been up, as of `now`."""
+        return float(self.daemon.get("uptime_s") or 0) + now - self._daemon_seen_at
+
+    def counts(self) -> tuple[int, list[tuple[str, int]]]:
+        """Return how many processes are RUNNING, and (state, how many) for each of NOTABLE_STATES that occurs."""
+        states = [process["state"] for process in self._processes.values()]
+        return states.count("RUNNING"), [(each, states.count(each)) for each in NOTABLE_STATES if each in states]
+
+    def programs(self) -> dict[str, list[Message]]:
+        """Return the processes of each program."""
+        found: dict[str, list[Message]] = {}
+        for (program, _instance), process in self._processes.items():
+            found.setdefault(program, []).append(process)
+        return found
+
+
+def key_of(process: Message) -> Key:
+    """Return what a process is known by; its shown name may change."""
+    return process["program"], process["instance"]
+
+
+def unexpected(change: Message) -> bool:
+    """Return whether a change is something that nobody asked for: trouble, or the way out of it."""
+    before, state, process = change["before"], change["state"], change["process"]
+    end = process.get("exit") or {}
+    if before == state or change.get("removed"):
+        return False
+    if state in ("BACKOFF", "FATAL"):
+        return True
+    if state == "RUNNING":
+        return bool(process.get("restarts"))
+    return before == "RUNNING" and process.get("pid") is None and not end.get("expected", True)

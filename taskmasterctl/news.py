@@ -1,0 +1,146 @@
+"""What the shell tells of what happens: which changes are worth a line, a few lines a second, the others are counted.
+
+It reads the feed and returns text; it shows nothing itself.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+
+from taskmaster_common.names import selects
+from taskmasterctl.mirror import unexpected
+from taskmasterctl.render import change_text, clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from taskmasterctl.feed import Feed
+
+MOST_A_SECOND = 5
+WINDOW_S = 1.0
+MOST_STEPS = 200
+"""So many chunks are read before a prompt is shown, in a storm that never ends."""
+
+
+class Notices:
+    """A window of a second lets MOST_A_SECOND lines through; when it is over, the others are counted, and the last of them is told.
+
+    All times are monotonic seconds.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._more = 0
+        self._last = ""
+        self._opened_at = float("-inf")
+        self._spent = 0
+
+    def add(self, line: str, now: float) -> None:
+        """Put in a line, which may end up being counted only."""
+        if now - self._opened_at >= WINDOW_S and not self._more:
+            self._opened_at, self._spent = now, 0
+        if self._spent < MOST_A_SECOND and not self._more:
+            self._spent += 1
+            self._lines.append(line)
+        else:
+            self._more += 1
+            self._last = line
+
+    def skip(self, count: int) -> None:
+        """Count changes of which nothing is known."""
+        self._more += count
+
+    def take(self, now: float) -> list[str]:
+        """Return what is to be shown now, each line with its end; it is not returned again."""
+        lines, self._lines = self._lines, []
+        if self._more and now - self._opened_at >= WINDOW_S:
+            last = [self._last] if self._last else []
+            more = self._more - len(last)
+            if more:
+                lines.append(f"... {more} more change{'s' if more != 1 else ''}; `status` shows how it stands\n")
+            lines += last
+            self._more, self._last, self._opened_at, self._spent = 0, "", now, len(last) + bool(more)
+        return lines
+
+    def wait_s(self, now: float) -> float | None:
+        """Return after how many seconds `take` has something to return, None for never."""
+        if self._lines:
+            return 0.0
+        return max(0.0, self._opened_at + WINDOW_S - now) if self._more else None
+
+
+class News:
+    """From what the feed brings to lines for whoever sits there. `notify`: changes that nobody asked for are told."""
+
+    def __init__(self, feed: Feed) -> None:
+        self.feed = feed
+        self.notify = True
+        self._notices = Notices()
+        self._lines: list[str] = []
+        self._version = ""
+
+    def step(self) -> list[str]:
+        """Read once, without waiting; return the lines that are to be shown now."""
+        self._hear(self.feed.step(time.monotonic()))
+        return self.take()
+
+    def take(self) -> list[str]:
+        """Return the lines that are to be shown now."""
+        lines, self._lines = self._lines, []
+        return lines + self._notices.take(time.monotonic())
+
+    def wait_s(self) -> float | None:
+        """Return after how many seconds `step` has something to do, None: not before something is received."""
+        now = time.monotonic()
+        waits = [each for each in (self.feed.wait_s(now), self._notices.wait_s(now)) if each is not None]
+        return min(waits) if waits else None
+
+    def catch_up(self, own: Sequence[str] = (), within_s: float = 0.0) -> None:
+        """Read all that is there; where nothing ever was, wait for the first snapshot, for at most `within_s`.
+
+        `own` are targets of a command that has just told how it went: what happened to them needs no telling again.
+        """
+        limit = time.monotonic() + within_s
+        for _ in range(MOST_STEPS):
+            self._hear(self.feed.step(time.monotonic()), own)
+            left_s = 0.0 if self.feed.connected else max(0.0, limit - time.monotonic())
+            if self.feed.fd < 0 or not _readable(self.feed.fd, left_s):
+                return
+
+    def _hear(self, happened: Sequence[dict[str, Any]], own: Sequence[str] = ()) -> None:
+        now = time.monotonic()
+        wall = time.strftime("%H:%M:%S")
+        for message in happened:
+            kind = message["type"]
+            if kind == "lost":
+                self._lines.append(f"{wall} the connection to taskmasterd is lost; trying again\n")
+            elif kind == "connected":
+                self._greet(wall)
+            elif not self.notify:
+                continue
+            elif kind == "missed":
+                self._notices.skip(message.get("changes", 0))
+            elif unexpected(message) and not _among(message["process"], own):
+                self._notices.add(change_text(message, wall), now)
+
+    def _greet(self, wall: str) -> None:
+        """Say that there is a connection again, and whether another version answers."""
+        daemon = self.feed.mirror.daemon
+        before, self._version = self._version, clean(daemon.get("version"))
+        if before:
+            changed = f", before {before}" if before != self._version else ""
+            pid = daemon.get("pid")
+            self._lines.append(f"{wall} connected to taskmasterd again ({self._version}{changed}, pid {pid})\n")
+
+
+def _among(process: dict[str, Any], targets: Sequence[str]) -> bool:
+    return any(selects(target, process["program"], process["instance"]) for target in targets)
+
+
+def _readable(fd: int, wait_s: float) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(1000 * wait_s))
