@@ -72,6 +72,7 @@ def run_shell(options: Options, hands: Hands, paths: Sequence[str], history_path
     before = termios.tcgetattr(0)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _killed)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may have ignored it
     news = News(Feed(paths, Mirror()))
     history = HistoryFile(history_path)
 

@@ -10,7 +10,7 @@ from taskmaster_common.errors import RequestError
 from taskmaster_common.names import nearest
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION, end, refusal
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
-from taskmaster_common.units import parse_signal
+from taskmaster_common.units import format_seconds, parse_seconds, parse_signal
 from taskmasterd.answers import ReloadAnswer, Wait
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.core.view import as_wanted, process_view, settings_view
@@ -133,7 +133,18 @@ class Handlers:
             table = self._supervisor.table
             entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
             sources = [(table.name(e), stream, self._performer.log_path(e, stream)) for e in entries]
-        show_logs(connection, self._performer, sources, request)
+        show_logs(connection, self._performer, sources, request, self._since(connection, request))
+
+    def _since(self, connection: Connection, request: Request) -> float | None:
+        """Return the moment that --since means; what was written before the daemon's start has no known time."""
+        if not request.has("since"):
+            return None
+        now, seconds = self._reactor.now(), parse_seconds(request.text("since"))
+        up = now - self._about.started
+        if seconds > up:
+            text = f"the daemon was started {format_seconds(up)} ago; when older lines were written is not known"
+            connection.send({"type": "warning", "text": text})
+        return now - seconds
 
     def pid(self, connection: Connection, request: Request) -> None:
         """The daemon's pid, or those of processes."""

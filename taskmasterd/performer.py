@@ -328,6 +328,10 @@ class Performer:
         self._sinks.watch(path, changed)
         return follower
 
+    def written_since(self, path: str, moment: float) -> int:
+        """Return how many of the last bytes of a log were written since then, monotonic seconds."""
+        return self._sinks.written_since(path, moment)
+
     def unfollow(self, path: str, changed: Callable[[], None], follower: Follower) -> None:
         """Undo `follow`."""
         self._sinks.unwatch(path, changed)

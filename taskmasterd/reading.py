@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
+from taskmaster_common.units import format_size
 from taskmasterd.system.logread import last_lines
 
 TYPE_CHECKING = False
@@ -27,18 +28,23 @@ Source = tuple[str, str, str]
 """(process name, stream, path)"""
 
 
-def show_logs(connection: Connection, performer: Performer, sources: Sequence[Source], request: Request) -> None:
+def show_logs(
+    connection: Connection,
+    performer: Performer,
+    sources: Sequence[Source],
+    request: Request,
+    since: float | None,
+) -> None:
     """Answer `logs` for some streams: the last lines of each, then what is added, if that is asked for.
 
-    Raises RequestError where none of them can be read.
+    With `since` (monotonic seconds) only what was written from then on. Raises RequestError where none can be read.
     """
-    count = min(int(request.text("lines", DEFAULT_LINES)), MOST_LINES)
     readable: dict[str, Source] = {}
     for source in sources:
         readable.setdefault(source[2], source)
     poke = connection.poke
     past, followers, refused = _open(
-        performer, tuple(readable.values()), count, poke if request.has("follow") else None
+        performer, tuple(readable.values()), _bounds(performer, request, since), poke if request.has("follow") else None
     )
     if refused and not past:
         raise RequestError("failed", refused[0], 1)
@@ -61,10 +67,27 @@ def show_logs(connection: Connection, performer: Performer, sources: Sequence[So
     connection.pull(replies(), endless=bool(followers))
 
 
+def _bounds(performer: Performer, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:
+    """Return what tells of a path how many lines are wanted, and within how many bytes."""
+    if since is None:
+        count = min(int(request.text("lines", DEFAULT_LINES)), MOST_LINES)
+        return lambda _path: (count, MOST_BYTES)
+    most = min(int(request.text("lines", str(MOST_LINES))), MOST_LINES)
+
+    def written(path: str) -> tuple[int, int]:
+        fresh = performer.written_since(path, since)
+        return most if fresh else 0, fresh
+
+    return written
+
+
 def _open(
-    performer: Performer, sources: Sequence[Source], count: int, poke: Callable[[], None] | None
+    performer: Performer,
+    sources: Sequence[Source],
+    bounds: Callable[[str], tuple[int, int]],
+    poke: Callable[[], None] | None,
 ) -> tuple[list[tuple[Source, bytes]], list[tuple[Source, Follower]], list[str]]:
-    """Return what was written, who goes on reading from exactly there, and why others cannot be read."""
+    """Return what was written, who goes on reading from exactly there, and what has to be said of the others."""
     past: list[tuple[Source, bytes]] = []
     followers: list[tuple[Source, Follower]] = []
     refused: list[str] = []
@@ -75,13 +98,16 @@ def _open(
             refused.append(f"{name}: {stream} is {where}, there is no file to read")
             continue
         try:
-            block = last_lines(path, count, MOST_BYTES)
+            count, most_bytes = bounds(path)
+            block = last_lines(path, count, min(most_bytes, MOST_BYTES))
             if poke:
                 followers.append((source, performer.follow(path, poke)))
         except SystemFailure as failure:
             refused.append(f"{name}: {failure}")
             continue
         past.append((source, block))
+        if most_bytes > MOST_BYTES:
+            refused.append(f"{name}: only the last {format_size(MOST_BYTES)} are shown")
     return past, followers, refused
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.names import nearest
 from taskmaster_common.records import Record
+from taskmaster_common.units import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,12 +114,14 @@ COMMANDS = (
         (
             Flag("--follow", "go on with what is written from now on, until Ctrl-C", short="-f"),
             Flag("--lines", "how many lines (default 20)", short="-n", value="N"),
+            Flag("--since", "only what was written since so long ago: 90s, 10m, 2h", value="DUR"),
             Flag("--stderr", "the standard error stream"),
             Flag("--daemon", "the daemon's own event log"),
             Flag("--reopen", "close and open all log files anew, for logrotate"),
         ),
         details="Without --stderr the standard output. Several programs are shown one after the other, with -f mixed "
-        "as they write, each line after the program's name. `tail` is the same verb, `maintail` is `logs --daemon`.",
+        "as they write, each line after the program's name. --since goes back to the daemon's start at most, and may begin some lines "
+        "early: up to a third of the time. `tail` is the same verb, `maintail` is `logs --daemon`.",
         examples=("logs web", "logs -f -n 100 web:0", "logs --daemon"),
         exits="0; 4 unknown name or no daemon",
     ),
@@ -359,6 +362,11 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
     lines = str(flags.get("lines", "0"))
     if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
         raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
+    if "since" in flags:
+        try:
+            parse_seconds(str(flags["since"]))
+        except ValueError as error:
+            raise _usage(verb, f"--since: {error}") from None
 
 
 def _usage(verb: Command, message: str, hint: str = "") -> RequestError:

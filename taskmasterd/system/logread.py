@@ -40,19 +40,23 @@ def last_lines(path: str, count: int, most_bytes: int) -> bytes:
     """
     blocks: list[bytes] = []
     held = newlines = 0
-    whole = True
-    for block, start in _backwards(path):
-        piece = block[max(0, len(block) - (most_bytes - held)) :] if count > 0 else b""
-        whole = len(piece) == len(block) and start == 0
+    for block, _start in _backwards(path):
+        if count <= 0:
+            return b""
+        piece = block[max(0, len(block) - (most_bytes + 1 - held)) :]  # one more: it tells whether a line begins there
         blocks.append(piece)
         held += len(piece)
         newlines += piece.count(b"\n")
-        if held >= most_bytes or newlines > count:
+        if held > most_bytes or newlines > count:
             break
     text = b"".join(reversed(blocks))
-    lines = newlines + (not text.endswith(b"\n") and bool(text))
-    surplus = lines - count
-    if surplus <= 0 and not whole and 0 <= text.find(b"\n") < len(text) - 1:
+    cut = False
+    if held > most_bytes:
+        cut = not text.startswith(b"\n")
+        newlines -= not cut
+        text = text[1:]
+    surplus = newlines + (not text.endswith(b"\n") and bool(text)) - count
+    if surplus <= 0 and cut and 0 <= text.find(b"\n") < len(text) - 1:
         surplus = 1  # the cut went through the first line
     first = 0
     for _ in range(surplus):

@@ -13,6 +13,7 @@ import time
 
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.logfile import GoneError, LogFile
+from taskmasterd.system.logmarks import LogMarks
 from taskmasterd.system.logstream import NOBODY_READS, LogStream
 from taskmasterd.system.safeopen import is_system_name, is_temporary, open_log, reason_of
 
@@ -83,6 +84,7 @@ class LogSink:
         self.path = path
         self.owner = owner
         self.watchers: list[Callable[[], None]] = []
+        self.marks = LogMarks()
         self._limits = (max_bytes, backups)
         self._now = now
         self.trouble = Trouble(path, on_trouble, now)
@@ -238,6 +240,9 @@ class LogSink:
         """After each chunk: see whether the trouble is over, and tell who follows."""
         if self.trouble.present and amount and dropped == self.trouble.dropped:
             self.trouble.over()
+        written = amount - (self.trouble.dropped - dropped)
+        if written > 0:
+            self.marks.add(written, self._now())
         if self.watchers and amount:
             for watcher in tuple(self.watchers):
                 watcher()
@@ -253,6 +258,7 @@ class Sinks:
         self._troubles: dict[str, Trouble] = {}
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._retired: dict[str, int] = {}
+        self._marks: dict[str, LogMarks] = {}
 
     def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner) -> LogSink:
         """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong."""
@@ -261,6 +267,7 @@ class Sinks:
         if sink is None:
             sink = LogSink(path, max_bytes, backups, owner, self._on_trouble)
             sink.trouble = self._troubles.setdefault(key, sink.trouble)  # a crash loop must not tell it at each start
+            sink.marks = self._marks.setdefault(key, sink.marks)
         else:
             sink.owner = owner
             sink.set_limits(max_bytes, backups)
@@ -310,6 +317,11 @@ class Sinks:
         key = _real(path)
         sink = self._sinks.get(key)
         return self._retired.get(key, 0) + (sink.retired if sink else 0)
+
+    def written_since(self, path: str, moment: float) -> int:
+        """Return how many of the last bytes of `path` we have written since then (monotonic seconds), and a few more."""
+        marks = self._marks.get(_real(path))
+        return marks.since(moment) if marks else 0
 
     def reopen_all(self) -> None:
         """Open all paths anew, because somebody has renamed the files."""

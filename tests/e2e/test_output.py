@@ -181,3 +181,24 @@ def test_logs_shows_the_last_lines_and_follows_over_a_restart(daemon: Daemon) ->
 def _cpu_ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11]) + int(fields[12])
+
+
+def test_logs_since_shows_what_was_written_since_even_after_the_program_has_ended(daemon: Daemon) -> None:
+    daemon.write(
+        "programs: {once: {cmd: sh -c 'echo one; echo two', autostart: false, starttime: 0, autorestart: never}}"
+    )
+    (daemon.home / "log").mkdir()
+    (daemon.home / "log" / "once.log").write_text("long ago\n")
+    daemon.start()
+    nothing = daemon.ctl("logs", "--since", "1h", "once")
+    assert (nothing.stdout, nothing.returncode) == ("", 0)
+    assert "when older lines were written is not known" in nothing.stderr
+    daemon.ctl("start", "once")
+    daemon.wait_for("once", "EXITED")
+    assert daemon.ctl("logs", "--since", "1h", "once").stdout == "one\ntwo\n"
+    assert daemon.ctl("logs", "--since", "1h", "-n", "1", "once").stdout == "two\n"
+    assert daemon.ctl("logs", "--since", "0s", "once").stdout == ""
+    assert "started (pid" in daemon.ctl("logs", "--daemon", "--since", "1h").stdout
+    wrong = daemon.ctl("logs", "--since", "yesterday", "once")
+    assert wrong.returncode == 2
+    assert '--since: "yesterday" is not a duration' in wrong.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import termios
 import threading
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from typing_extensions import Self
+
+
+def default_interrupt() -> None:
+    """Let Ctrl-C end the program, were the tests themselves started with `&`, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Screen(pyte.HistoryScreen):
@@ -55,7 +61,13 @@ class Terminal:
 
     def __enter__(self) -> Self:
         words = [*self._under, sys.executable, "-m", "taskmasterctl", *self._words]
-        self.child = pexpect.spawn(words[0], words[1:], env=self._environment, dimensions=(self.lines, self.columns))
+        self.child = pexpect.spawn(
+            words[0],
+            words[1:],
+            env=self._environment,
+            dimensions=(self.lines, self.columns),
+            preexec_fn=default_interrupt,
+        )
         self.child.delaybeforesend = None
         self.modes = self.modes_now()
         self._screen.child = self.child
