@@ -11,10 +11,11 @@ import os
 import signal
 import sys
 import termios
+from contextlib import suppress
 
 from taskmaster_common import __version__
 from taskmaster_common.commands import SHELL_COMMANDS, USAGE, help_text, parse
-from taskmaster_common.errors import RequestError
+from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.records import Record
 from taskmasterctl.feed import Feed
 from taskmasterctl.history import HistoryFile
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = 130
+SOUND = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?2004l"
+"""Plain letters, lines that wrap, a cursor, no brackets around what is pasted: wherever the signal has hit us."""
 FIRST_SNAPSHOT_S = 1.0
 NAME = "taskmaster"
 QUESTION = "Stop all programs and the daemon? [y/N] "
@@ -82,10 +85,14 @@ def run_shell(options: Options, hands: Hands, paths: Sequence[str], history_path
 
     shell = Shell(options, hands, news)
     try:
-        shell.open(history.problem)
+        with suppress(KeyboardInterrupt):
+            shell.open(history.problem)
         shell.serve(PlainReader(hands, news) if plain else _prompt(options, hands, news, history, suspend))
     except Killed as killed:
         _restore(before)
+        if not plain:
+            with suppress(SystemFailure, BrokenPipeError):  # the terminal may have gone
+                hands.write(((OUT, SOUND),))
         signal.signal(killed.number, signal.SIG_DFL)
         os.kill(os.getpid(), killed.number)
     finally:

@@ -209,3 +209,13 @@ def test_a_follower_is_told_what_was_in_files_that_others_took_away(scene: Scene
     scene.sink.reopen()
     scene.sink.append(b"4 ")
     assert read_all(follower) == (b"1 4 ", 4)
+
+
+def test_a_line_that_begins_exactly_at_the_bound_is_kept_and_one_that_is_cut_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"before\none\ntwo\n")
+    assert last_lines(str(path), 100, len(b"one\ntwo\n")) == b"one\ntwo\n"
+    assert last_lines(str(path), 100, len(b"e\none\ntwo\n")) == b"one\ntwo\n"
+    assert last_lines(str(path), 100, len(path.read_bytes())) == b"before\none\ntwo\n"
+    assert last_lines(str(path), 1, len(b"one\ntwo\n")) == b"two\n"
+    assert last_lines(str(path), 0, 1000) == b""

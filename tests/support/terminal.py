@@ -146,8 +146,9 @@ class Terminal:
     # -- the end of the program
 
     def ended(self, within_s: float = 10.0) -> tuple[int | None, int | None]:
-        """Wait for the end; return the exit code and the signal."""
+        """Wait for the end, and for the last that it wrote; return the exit code and the signal."""
         wait_until(lambda: not self.child.isalive(), within_s=within_s)
+        self._thread.join(within_s)
         return self.child.exitstatus, self.child.signalstatus
 
     def modes_now(self) -> list[object]:
