@@ -5,7 +5,8 @@ Nothing is asked for: what is known of processes comes from the mirror.
 
 from __future__ import annotations
 
-from taskmaster_common.commands import ALIASES, COMMANDS, SHELL_COMMANDS, Command, Flag
+from taskmaster_common.commands import COMMANDS, SHELL_COMMANDS, Command, Flag
+from taskmaster_common.habits import ALIASES
 from taskmaster_common.records import Record
 from taskmasterctl.options import COLOUR_WORDS, GLOBALS
 

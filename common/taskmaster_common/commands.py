@@ -7,6 +7,7 @@ belongs to one `side`: the daemon's travel on the wire, the client's never do, a
 from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
+from taskmaster_common.habits import ALIASES, INSTEAD
 from taskmaster_common.names import nearest
 from taskmaster_common.records import Record
 from taskmaster_common.units import parse_seconds
@@ -235,45 +236,6 @@ SHELL_COMMANDS = (
     Command("exit", "Shell", "leave the shell; the daemon goes on (also quit, Ctrl-D)", exits="0"),
 )
 """What only the shell understands; `quit` is another word for `exit`."""
-
-ALIASES = {
-    "tail": ("logs",),
-    "maintail": ("logs", "--daemon"),
-    "update": ("reload",),
-    "reread": ("reload", "--dry-run"),
-}
-"""Other words for a verb with its flags; supervisor's users type them."""
-
-INSTEAD = {
-    "add": "programs are added by the configuration: edit it, then `reload`",
-    "remove": "programs are removed by the configuration: edit it, then `reload`",
-    "avail": "use `status`, or `reload --dry-run` for what is on disk",
-    "clear": "log files rotate by log_maxbytes; use `logs --reopen` after moving one away",
-    "fg": "use `logs -f NAME` to watch a program",
-    "open": "use taskmasterctl -s SOCKET to control another daemon",
-    "exit": "it leaves the shell, and this is none; use `shutdown` to end the daemon",
-    "quit": "it leaves the shell, and this is none; use `shutdown` to end the daemon",
-    "kill": "use `stop NAME`, or `signal KILL NAME`",
-    "list": "use `status`",
-    "enable": "set `autostart: true` in the configuration, then `reload`",
-    "disable": "set `autostart: false` in the configuration, then `reload`",
-    "daemon-reload": "use `reload`",
-    "is-active": "use `status -q NAME`: exit code 0 means RUNNING",
-    "is-failed": "use `status --failed NAME`",
-    "list-units": "use `status`",
-    "ls": "use `status`",
-    "ps": "use `status`",
-    "try-restart": "use `restart --if-running NAME`",
-    "cat": "use `show NAME`",
-    "describe": "use `show NAME`",
-    "info": "use `show NAME`, or `version` for the daemon",
-    "journalctl": "use `logs NAME`",
-    "mask": "set `autostart: false` in the configuration, then `reload`",
-    "edit": "edit the configuration file (`version` names it), then `reload`",
-    "delete": "programs are removed by the configuration: edit it, then `reload`",
-    "scale": "set `numprocs` in the configuration, then `reload`",
-}
-"""What to do instead of a verb that users of other supervisors try."""
 
 _BY_NAME = {command.name: command for command in COMMANDS}
 

@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -58,7 +58,7 @@ _taskmasterctl() {
         case $verb in
         status) found="--wide --failed --watch" ;;
         show) found="--env" ;;
-        logs | tail | maintail) found="-f --follow -n --lines --stderr --daemon --reopen" ;;
+        logs | tail | maintail) found="-f --follow -n --lines --since --stderr --daemon --reopen" ;;
         start) found="--no-wait" ;;
         stop) found="--no-wait" ;;
         restart) found="--no-wait --if-running" ;;

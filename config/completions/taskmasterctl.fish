@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -96,6 +96,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb status' -l watch -d 'show it 
 complete -c taskmasterctl -n '__taskmasterctl_verb show' -l env -d 'also the values of env (only root and the daemon\'s user may see them)'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s f -l follow -d 'go on with what is written from now on, until Ctrl-C'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s n -l lines -x -d 'how many lines (default 20)'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l since -x -d 'only what was written since so long ago: 90s, 10m, 2h'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr -d 'the standard error stream'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and open all log files anew, for logrotate'

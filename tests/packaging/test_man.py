@@ -11,7 +11,7 @@ import pytest
 
 from scripts.schema import default_value
 from taskmaster_common import __version__
-from taskmaster_common.commands import ALIASES, COMMANDS, SHELL_COMMANDS, Command, Flag, usage
+from taskmaster_common.commands import COMMANDS, SHELL_COMMANDS, Command, Flag, usage
 from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
     PROGRAM_KEYS,
@@ -19,6 +19,7 @@ from taskmaster_common.config import (
     DaemonConfig,
     ProgramConfig,
 )
+from taskmaster_common.habits import ALIASES
 from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
 from taskmasterctl.options import GLOBALS
 from taskmasterd.cli import _parser

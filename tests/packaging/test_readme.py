@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from taskmaster_common import protocol
-from taskmaster_common.commands import ALIASES, COMMANDS, INSTEAD, usage
+from taskmaster_common.commands import COMMANDS, usage
 from taskmaster_common.config import (
     DAEMON_KEYS,
     DAEMON_LIVE_KEYS,
@@ -26,6 +26,7 @@ from taskmaster_common.config import (
     DaemonConfig,
     ProgramConfig,
 )
+from taskmaster_common.habits import ALIASES, INSTEAD
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.records import Record
 from taskmaster_common.schema.values import FOREIGN_PROGRAM_KEYS

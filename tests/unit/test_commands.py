@@ -4,18 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.commands import (
-    ALIASES,
-    COMMANDS,
-    INSTEAD,
-    Request,
-    command,
-    help_text,
-    parse,
-    refuse_client_flags,
-    usage,
-)
+from taskmaster_common.commands import COMMANDS, Request, command, help_text, parse, refuse_client_flags, usage
 from taskmaster_common.errors import RequestError
+from taskmaster_common.habits import ALIASES, INSTEAD
 
 
 def refused(line: str) -> RequestError:

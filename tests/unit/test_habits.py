@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.commands import INSTEAD, parse
+from taskmaster_common.commands import parse
 from taskmaster_common.errors import RequestError
+from taskmaster_common.habits import INSTEAD
 
 
 @pytest.mark.parametrize(
