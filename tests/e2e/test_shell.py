@@ -421,8 +421,6 @@ def test_status_watch_redraws_in_place_until_ctrl_c(running: Daemon, open_shell:
     watch.see("2/4 running")
     assert running.ctl("start", "cron").returncode == 0
     watch.see("3/4 running")
-    rows = watch.rows()
-    assert sum(row.startswith("cron ") for row in rows) == 1
-    assert next(row for row in rows if row.startswith("cron ")).split()[1] == "RUNNING"
+    wait_until(lambda: [row.split()[1] for row in watch.rows() if row.startswith("cron ")] == ["RUNNING"])
     watch.type(CTRL_C)
     assert watch.ended() == (130, None)
