@@ -151,7 +151,12 @@ class Daemon:
     def destroy(self) -> None:
         """End the daemon and everything that carries its socket's name, by force."""
         if self.pidfile.exists() and self.alive:
-            _kill_quietly(str(self.pid))
+            pid = self.pid
+            os.kill(
+                pid, signal.SIGSTOP
+            )  # takes hold once no child is between vfork and exec, where it carries no mark yet
+            wait_until(lambda: _state(pid) in ("T", "Z", ""), within_s=10)
+            _kill_quietly(str(pid))
         if self.foreground:
             self.foreground.kill()
             self.foreground.wait()
