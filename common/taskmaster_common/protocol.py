@@ -68,10 +68,12 @@ stopping (1: the daemon is being shut down), config (6), failed (1), too-long (2
 refused what is needed to answer), internal (1).
 
 Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete
-30 s after its first byte. When more than 1 MiB waits to be read by the client: a follower is paused and then told what
-it `missed`, another client is disconnected.
+30 s after its first byte. When more than 1 MiB waits to be read by the client, a
+follower is paused and then told what it `missed`; another client is disconnected once it has taken nothing for 5 s. No
+further request is begun while more than 256 KiB wait.
 
-End of a connection. It ends a stream or a wait, never the operation.
+End of a connection. It ends a stream or a wait, never the operation: complete requests that were sent before are carried
+out. A client that ends only its own sending (nc -N) gets its answers whole; a stream without an end is ended.
 
 Versions. Everything above is of version 1. A change that an old client could misread raises the number; names are
 never used again with another meaning.
