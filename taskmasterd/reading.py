@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands import Request
-    from taskmasterd.performer import Performer
+    from taskmasterd.outputs import Outputs
     from taskmasterd.system.control import Connection
     from taskmasterd.system.logread import Follower
 
@@ -30,7 +30,7 @@ Source = tuple[str, str, str]
 
 def show_logs(
     connection: Connection,
-    performer: Performer,
+    outputs: Outputs,
     sources: Sequence[Source],
     request: Request,
     since: float | None,
@@ -44,14 +44,14 @@ def show_logs(
         readable.setdefault(source[2], source)
     poke = connection.poke
     past, followers, refused = _open(
-        performer, tuple(readable.values()), _bounds(performer, request, since), poke if request.has("follow") else None
+        outputs, tuple(readable.values()), _bounds(outputs, request, since), poke if request.has("follow") else None
     )
     if refused and not past:
         raise RequestError("failed", refused[0], 1)
 
     def close() -> None:
         for source, follower in followers:
-            performer.unfollow(source[2], poke, follower)
+            outputs.unfollow(source[2], poke, follower)
 
     def replies() -> Iterator[dict[str, Any] | None]:
         for text in refused:
@@ -67,7 +67,7 @@ def show_logs(
     connection.pull(replies(), endless=bool(followers))
 
 
-def _bounds(performer: Performer, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:
+def _bounds(outputs: Outputs, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:
     """Return what tells of a path how many lines are wanted, and within how many bytes."""
     if since is None:
         count = min(int(request.text("lines", DEFAULT_LINES)), MOST_LINES)
@@ -75,14 +75,14 @@ def _bounds(performer: Performer, request: Request, since: float | None) -> Call
     most = min(int(request.text("lines", str(MOST_LINES))), MOST_LINES)
 
     def written(path: str) -> tuple[int, int]:
-        fresh = performer.written_since(path, since)
+        fresh = outputs.written_since(path, since)
         return most if fresh else 0, fresh
 
     return written
 
 
 def _open(
-    performer: Performer,
+    outputs: Outputs,
     sources: Sequence[Source],
     bounds: Callable[[str], tuple[int, int]],
     poke: Callable[[], None] | None,
@@ -101,7 +101,7 @@ def _open(
             count, most_bytes = bounds(path)
             block = last_lines(path, count, min(most_bytes, MOST_BYTES))
             if poke:
-                followers.append((source, performer.follow(path, poke)))
+                followers.append((source, outputs.follow(path, poke)))
         except SystemFailure as failure:
             refused.append(f"{name}: {failure}")
             continue

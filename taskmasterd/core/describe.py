@@ -23,8 +23,10 @@ def seconds_text(seconds: float) -> str:
     return f"{max(0.0, seconds):.1f}s" if seconds < 9.95 else format_seconds(seconds)
 
 
-def status_text(status: int, signals: Mapping[int, str]) -> str:
+def status_text(status: int | None, signals: Mapping[int, str]) -> str:
     """Return a wait status in words: "exit 1", "killed by SIGSEGV (core dumped)"."""
+    if status is None:
+        return "ended while no daemon was there, nobody knows how,"
     number = exit_signal(status)
     if number is None:
         return f"exit {exit_code(status)}"

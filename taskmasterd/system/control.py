@@ -97,6 +97,7 @@ class Connection:
             self.close()
             return
         self._queue += encode(message)
+        self._server.before_answer()
         self._write()
 
     def end(self, message: dict[str, Any]) -> None:
@@ -273,7 +274,10 @@ class Connection:
 
 
 class ControlServer:
-    """Accepts connections. `permits(peer)` decides who may control; `on_request(connection, line)` is told of each line."""
+    """Accepts connections. `permits(peer)` decides who may control; `on_request(connection, line)` is told of each line.
+
+    `before_answer()` is called before anything is sent: what is told must have been remembered.
+    """
 
     def __init__(
         self,
@@ -286,6 +290,7 @@ class ControlServer:
     ) -> None:
         self.reactor = reactor
         self.on_request = on_request
+        self.before_answer: Callable[[], None] = lambda: None
         self._listener = listener
         self._greeting = greeting
         self._permits = permits

@@ -57,6 +57,16 @@ class LogPipe:
         self._listen()
 
     @property
+    def path(self) -> str:
+        """Where it leads to."""
+        return self._sink.path
+
+    @property
+    def fd(self) -> int:
+        """The read end, -1 where it was closed."""
+        return self._fd
+
+    @property
     def closed(self) -> bool:
         """Whether the pipe has ended or was closed."""
         return self._fd < 0

@@ -260,8 +260,11 @@ class Sinks:
         self._retired: dict[str, int] = {}
         self._marks: dict[str, LogMarks] = {}
 
-    def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner) -> LogSink:
-        """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong."""
+    def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner, *, lazily: bool = False) -> LogSink:
+        """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong.
+
+        `lazily`: opened with the first byte, and what is wrong then costs output.
+        """
         key = _real(path)
         sink = self._sinks.get(key)
         if sink is None:
@@ -271,7 +274,8 @@ class Sinks:
         else:
             sink.owner = owner
             sink.set_limits(max_bytes, backups)
-        sink.open()
+        if not lazily:
+            sink.open()
         if key in self._watchers:
             sink.watchers = self._watchers[key]
         self._sinks[key] = sink

@@ -175,7 +175,9 @@ class World:
 
     def load(self, *programs: ProgramConfig) -> World:
         """Load the first configuration."""
-        self.supervisor.load(config(*programs), "the daemon's start", self.now)
+        unheard = Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)
+        plan = diff(self.table, DAEMON, config(*programs))
+        self.supervisor.apply(plan, "the daemon's start", unheard, self.now)
         return self
 
     def start(self, *targets: str, by: str = "alice") -> Ticket:
