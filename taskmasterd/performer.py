@@ -16,7 +16,7 @@ from taskmasterd.core.events import Action, Event, Executed, Exited, Failure, Gr
 from taskmasterd.preparation import account_of, launch_of, targets
 from taskmasterd.system.groups import Group, Groups, Survivor
 from taskmasterd.system.logpipe import LogPipe
-from taskmasterd.system.logread import Follower, size_of, tail_since
+from taskmasterd.system.logread import Follower, Past, size_of, tail_since
 from taskmasterd.system.spawner import SetupError, Spawner, child_pipe, is_shortage
 
 TYPE_CHECKING = False
@@ -319,13 +319,13 @@ class Performer:
         stdout, stderr = targets(entry.present, entry.index, self._around.log_dir)
         return stderr if stream == "stderr" else stdout
 
-    def follow(self, path: str, changed: Callable[[], None]) -> Follower:
-        """Return who reads what is added to `path`; `changed` is called whenever that is something, until `unfollow`.
+    def follow(self, past: Past, changed: Callable[[], None]) -> Follower:
+        """Return who reads a log from there on; `changed` is called whenever something is added, until `unfollow`.
 
         Raises SystemFailure where it cannot be read back.
         """
-        follower = Follower(path, retired=lambda: self._sinks.retired(path))
-        self._sinks.watch(path, changed)
+        follower = Follower(past.path, past, retired=lambda: self._sinks.retired(past.path))
+        self._sinks.watch(past.path, changed)
         return follower
 
     def written_since(self, path: str, moment: float) -> int:

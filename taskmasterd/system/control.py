@@ -114,7 +114,14 @@ class Connection:
             self._tell_gone()
 
     def pull(self, source: Iterator[dict[str, Any] | None], *, endless: bool = False) -> None:
-        """Take objects from `source` while the client reads them; it must call `end` itself when it is through."""
+        """Take objects from `source` while the client reads them; it must call `end` itself when it is through.
+
+        Of a client that has gone already nothing is asked: the request is over.
+        """
+        if self.deaf or self.closed:
+            if self.busy:
+                self._request_is_over()
+            return
         self._source = source
         self._endless = endless
         self.poke()
