@@ -194,10 +194,10 @@ def _holder(pid: int, by_pipe: Mapping[int, Group]) -> Group | None:
     for fd in _list(f"/proc/{pid}/fd"):
         try:
             inode = os.stat(f"/proc/{pid}/fd/{fd}").st_ino
-        except OSError:
+            if inode in by_pipe and os.readlink(f"/proc/{pid}/fd/{fd}") == f"pipe:[{inode}]":
+                return by_pipe[inode]
+        except OSError:  # it was closed meanwhile; what the others hold is still to be seen
             continue
-        if inode in by_pipe and os.readlink(f"/proc/{pid}/fd/{fd}") == f"pipe:[{inode}]":
-            return by_pipe[inode]
     return None
 
 
