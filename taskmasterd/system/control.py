@@ -28,6 +28,8 @@ MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
 MAX_WAITING_REQUESTS = 64
 PATIENCE_S = 5.0
+AGAIN_S = 0.5
+"""So long the listener rests after an error of ours: at once could be for ever."""
 FILL_TO = 256 * 1024
 """A source is pulled until so much waits to be read."""
 MOST_GROUPS_BYTES = 1024
@@ -299,16 +301,23 @@ class ControlServer:
         self._on_refused = on_refused
         self._connections: set[Connection] = set()
         self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        listener.setblocking(False)
-        reactor.watch(listener.fileno(), READ, self._accept)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Accept clients from now on; an error of ours costs one client and a moment, never the door."""
+        if self._listener.fileno() >= 0:
+            self._listener.setblocking(False)
+            self.reactor.watch(self._listener.fileno(), READ, self._accept, self._listen_again)
+
+    def _listen_again(self) -> None:
+        self.reactor.call_later(AGAIN_S, self._listen)
 
     def replace_listener(self, listener: socket.socket) -> None:
         """Listen on another socket (its file had been removed); connections go on."""
         self.reactor.remove(self._listener.fileno())
         self._listener.close()
         self._listener = listener
-        listener.setblocking(False)
-        self.reactor.watch(listener.fileno(), READ, self._accept)
+        self._listen()
 
     def forget(self, connection: Connection) -> None:
         """Drop a connection that has closed itself."""
