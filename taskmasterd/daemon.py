@@ -26,10 +26,11 @@ from taskmasterd.performer import Performer
 from taskmasterd.preparation import Surroundings, child_environment
 from taskmasterd.reload import Listener, Reloader
 from taskmasterd.stopping import Stopping
-from taskmasterd.system.control import ControlServer, Peer
+from taskmasterd.system.control import ControlServer
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.logsink import Sinks
 from taskmasterd.system.notify import Notifier
+from taskmasterd.system.peers import Peer
 from taskmasterd.system.places import inode_of, listen_on, report, unlink_own
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap

@@ -147,10 +147,10 @@ def _acts_on_others(line: bytes) -> bool:
         request = parse(line.removesuffix(b"\r").decode("utf-8", "surrogateescape").split())
     except RequestError:
         return False
+    if request.verb in ("shutdown", "reload"):  # what lies on the disk at that moment may be a sound configuration
+        return not request.has("dry_run")
     targets = request.targets[1:] if request.verb == "signal" else request.targets
-    return request.verb == "shutdown" or (
-        command(request.verb).acts and any(not name.startswith("to") for name in targets)
-    )
+    return command(request.verb).acts and any(not name.startswith("to") for name in targets)
 
 
 def configuration(dice: random.Random, good: str) -> bytes:

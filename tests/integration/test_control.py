@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import BugError
-from taskmasterd.system.control import Connection, ControlServer, Peer
+from taskmasterd.system.control import Connection, ControlServer
+from taskmasterd.system.peers import Peer
 from taskmasterd.system.places import listen_on
 from taskmasterd.system.reactor import Reactor
 
@@ -51,7 +52,6 @@ class Door:
     def close(self) -> None:
         self.server.close_listener()
         self.server.close()
-        os.close(self.server._reserve)
         self.reactor.close()
 
 
