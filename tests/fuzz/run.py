@@ -17,7 +17,7 @@ from tests.support.wire import ask, connect, descriptors, rss_mb
 
 GOOD = """\
 programs:
-  web: {cmd: sleep 300, numprocs: 3, starttime: 0}
+  web: {cmd: sleep 1000000, numprocs: 3, starttime: 0}
   toy: {cmd: 'while :; do echo tick; sleep 0.1; done', shell: true, numprocs: 2, starttime: 0, stoptime: 1, log_maxbytes: 100KB}
 """
 MOST_OPEN = 150
