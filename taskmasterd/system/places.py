@@ -22,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+PIDFILE_MODE = 0o600
+"""Whoever may read a file may hold its lock, and so keep a daemon that was killed from being started again. Source: flock(2)."""
 PROBE_WITHIN_S = 2.0
 TURN_WITHIN_S = 0.5
 """So long another daemon may be between its look at the old socket and its own."""
@@ -72,6 +74,8 @@ def lock_pidfile(path: str) -> int:
             os.close(fd)
             raise AlreadyRunningError(f"another daemon (pid {owner}) holds {path}") from None
         if _is_at(fd, path):
+            if os.fstat(fd).st_uid == os.geteuid():
+                os.fchmod(fd, PIDFILE_MODE)
             os.ftruncate(fd, 0)
             os.pwrite(fd, b"%d\n" % os.getpid(), 0)
             return fd
@@ -82,7 +86,7 @@ def _open_pidfile(path: str) -> int:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         try:
-            fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+            fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, PIDFILE_MODE)
         except FileExistsError:
             fd = os.open(path, flags)
     except FileNotFoundError:

@@ -31,6 +31,15 @@ def test_a_locked_pid_file_is_refused_with_the_pid_of_its_owner(short_dir: Path)
     os.close(lock_pidfile(path))
 
 
+def test_a_pid_file_can_be_locked_by_nobody_else(short_dir: Path) -> None:
+    new, old = short_dir / "new", short_dir / "old"
+    old.write_text("1\n")
+    old.chmod(0o644)
+    for path in (new, old):
+        os.close(lock_pidfile(str(path)))
+        assert path.stat().st_mode & 0o777 == 0o600, "whoever may open it may lock it, and refuse a restart"
+
+
 def test_a_foreign_pid_in_an_unlocked_file_is_no_obstacle(short_dir: Path) -> None:
     path = short_dir / "p"
     path.write_text("1\nand more")
