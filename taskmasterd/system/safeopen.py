@@ -166,7 +166,7 @@ def _open_system_name(path: str) -> int:
         return os.dup(number)
     try:
         fd = os.open(path, os.O_WRONLY | (FLAGS & ~os.O_NOFOLLOW))
-    except PermissionError:
+    except (PermissionError, FileNotFoundError):  # the latter: without /proc the link leads nowhere
         if number is None:
             raise
         return os.dup(number)

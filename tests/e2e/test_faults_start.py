@@ -142,3 +142,20 @@ def test_a_link_in_the_event_logs_place_is_refused_with_its_path(daemon: Daemon)
     assert f"cannot open log file {log}: it is a symbolic link" in refused.stderr
     assert victim.read_text() == "precious"
     assert not daemon.socket.exists()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="hides /proc in a mount namespace")
+def test_without_proc_it_starts_stops_groups_and_leaves_nothing(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: 'sleep 300 & sleep 300', shell: true, starttime: 0, stoptime: 2}}")
+    hidden = f'mount -t tmpfs none /proc && exec "{PY}" -m taskmasterd -n -c "{daemon.config}"'
+    with subprocess.Popen(
+        ["unshare", "-m", "sh", "-c", hidden],
+        env=daemon.environment, cwd=daemon.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as running:  # fmt: skip
+        wait_until(lambda: running.poll() is not None or len(marked(daemon.socket)) == 3)
+        assert running.poll() is None
+        assert ask(daemon, b"stop p")[-1]["exit"] == 0
+        assert marked(daemon.socket) == []
+        assert ask(daemon, b"shutdown")[-1]["exit"] == 0
+        assert running.wait(timeout=10) == 0
