@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.logfile import SLACK
-from taskmasterd.system.logsink import LogSink, Sinks
+from taskmasterd.system.logsink import PAST_PATHS, LogSink, Sinks
 from taskmasterd.system.logstream import PATIENCE_S
 from tests.support.wait import wait_until
 
@@ -606,3 +606,13 @@ def test_a_trouble_that_was_told_is_not_told_again_by_the_next_writer_of_that_pa
         sink.append(b"x")
         sinks.release(sink)
     assert len(said) == 1
+
+
+def test_of_paths_that_reloads_leave_behind_only_the_latest_are_remembered(tmp_path: Path) -> None:
+    sinks = Sinks(print)
+    for number in range(PAST_PATHS + 3):
+        sink = sinks.acquire(str(tmp_path / str(number)), 0, 0, None)
+        sink.append(b"line\n")
+        sinks.release(sink)
+    known = [number for number in range(PAST_PATHS + 3) if sinks.written_since(str(tmp_path / str(number)), 0.0)]
+    assert known == list(range(2, PAST_PATHS + 3))
