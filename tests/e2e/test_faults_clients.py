@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
+import socket
 import sys
+from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon
+from tests.support.daemon import PROGRAMS, Daemon, marked
 from tests.support.wait import wait_until
 from tests.support.wire import ask, connect, crowd, descriptors, rss_mb, seconds_of_status
 
@@ -142,3 +145,67 @@ def test_a_stopped_daemon_does_all_that_it_missed_when_it_goes_on(daemon: Daemon
     new = daemon.status()
     assert {name for name, process in new.items() if process["pid"] not in old} == {"p:0", "p:1", "p:2", "p:7"}
     assert {process["state"] for process in new.values()} == {"RUNNING"}
+
+
+def test_half_a_line_is_given_up_after_thirty_seconds_and_a_quiet_client_is_not(daemon: Daemon) -> None:
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
+        pytest.skip("libfaketime is not here")
+    offset, draft = daemon.home / "offset", daemon.home / "draft"
+    offset.write_text("+0")
+    daemon.environment.update(LD_PRELOAD=str(library), FAKETIME_TIMESTAMP_FILE=str(offset), FAKETIME_NO_CACHE="1")
+    daemon.write("programs: {}")
+    daemon.start()
+    with connect(daemon) as half, connect(daemon) as quiet:
+        half.sendall(b"sta")
+        assert ask(daemon, b"pid")[-1]["exit"] == 0
+        draft.write_text("+29s")
+        draft.replace(offset)
+        assert ask(daemon, b"pid")[-1]["exit"] == 0
+        half.sendall(b"tus")
+        assert ask(daemon, b"pid")[-1]["exit"] == 0
+        draft.write_text("+31s")
+        draft.replace(offset)
+        assert ask(daemon, b"pid")[-1]["exit"] == 0
+        with half.makefile("rb") as replies:
+            assert b"no complete line within 30 seconds" in replies.readlines()[-1]
+        quiet.sendall(b"pid\n")
+        with quiet.makefile("rb") as replies:
+            assert [b"hello" in replies.readline(), b"ack" in replies.readline()] == [True, True]
+
+
+def test_reloads_of_many_clients_at_once_are_merged_and_each_is_told_the_truth(daemon: Daemon) -> None:
+    daemon.write(SLEEPERS)
+    daemon.start()
+    wait_until(lambda: None not in _pids(daemon))
+    before = _pids(daemon)
+    for text, exit_code in ((SLEEPERS.replace("300", "301"), 0), (SLEEPERS.replace("web", "all"), 6), (SLEEPERS, 0)):
+        daemon.write(text)
+        with crowd(daemon, 12) as clients:
+            for client in clients:
+                client.sendall(b"reload\n")
+                client.shutdown(socket.SHUT_WR)
+            for client in clients:
+                with client.makefile("rb") as replies:
+                    assert json.loads(replies.readlines()[-1])["exit"] == exit_code
+        after = _pids(daemon)
+        assert (set(after) & set(before) == set()) is (exit_code == 0)
+        before = after
+    assert daemon.events().count("reload: reading") < 20
+    assert {process["restarts"] for message in ask(daemon, b"status") for process in message.get("processes", ())} == {
+        0
+    }
+
+
+def test_a_program_may_ask_for_its_own_restart(daemon: Daemon) -> None:
+    client = f"{sys.executable} -m taskmasterctl"
+    daemon.write(
+        f"programs: {{p: {{cmd: 'if [ -e flag ]; then exec sleep 300; fi; touch flag; {client} restart p; touch survived; sleep 300', "
+        "shell: true, starttime: 0, stoptime: 5}}"
+    )
+    daemon.start()
+    flag = daemon.home / "flag"
+    wait_until(lambda: flag.exists() and "p restarting" in daemon.events() and None not in _pids(daemon), within_s=10)
+    assert ask(daemon, b"start p")[-1]["exit"] == 0
+    assert not (daemon.home / "survived").exists()
+    wait_until(lambda: len(marked(daemon.socket)) == 1)

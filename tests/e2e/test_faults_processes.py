@@ -58,14 +58,16 @@ def test_two_hundred_that_are_killed_at_once_are_all_back_within_three_seconds(d
     daemon.write("programs: {p: {cmd: sleep 300, numprocs: 200, starttime: 0}}")
     daemon.start()
     wait_until(lambda: len(_pids(daemon)) == 200)
+    assert ask(daemon, b"stop p:0 p:77")[-1]["exit"] == 0
     before, held = set(_pids(daemon).values()), descriptors(daemon)
     began = time.monotonic()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: len(set(_pids(daemon).values()) - before) == 200)
+    wait_until(lambda: len(set(_pids(daemon).values()) - before) == 198)
     assert time.monotonic() - began < 3
-    assert {process["restarts"] for process in _processes(daemon).values()} == {1}
-    assert len(marked(daemon.socket)) == 200
+    stopped = {name for name, process in _processes(daemon).items() if process["restarts"] != 1}
+    assert stopped == {"p:0", "p:77"}, "what somebody stopped stays stopped"
+    assert len(marked(daemon.socket)) == 198
     assert _zombies(daemon) == []
     wait_until(lambda: descriptors(daemon) == held)
 
@@ -110,6 +112,21 @@ def test_starts_stops_and_restarts_of_many_clients_at_once_never_make_two_copies
         client.close()
     assert not (daemon.home / "twice").exists()
     assert len(marked(daemon.socket)) == 1
+
+
+def test_what_is_stopped_and_ignores_everything_is_killed_at_stoptime_and_half_a_second_after_it_at_most(
+    daemon: Daemon,
+) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 0.7}}}}")
+    daemon.start()
+    for life, how in enumerate((signal.SIGCONT, signal.SIGSTOP), 1):
+        wait_until(lambda life=life: daemon.log("p").count(b"ready") == life)  # type: ignore[misc]
+        os.kill(_pids(daemon)["p"], how)
+        began = time.monotonic()
+        assert ask(daemon, b"stop p")[-1]["exit"] == 0
+        assert 0.7 <= time.monotonic() - began < 1.2
+        assert marked(daemon.socket) == []
+        assert ask(daemon, b"start p")[-1]["exit"] == 0
 
 
 def test_an_end_is_noticed_though_a_grandchild_holds_the_pipe(daemon: Daemon) -> None:
