@@ -43,6 +43,7 @@ FDS_PER_STREAM = 2
 def main(arguments: Sequence[str]) -> int:
     """Do what the options say; returns the exit code."""
     _open_standard_streams()
+    _close_inherited()
     if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, whatever LANG
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     options = _parser().parse_args(arguments)
@@ -84,6 +85,18 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+
+
+def _close_inherited() -> None:
+    """Close what the caller left open: a script's lock or pipe would be held by the daemon and by all that it starts.
+
+    Source: daemon(7), "SysV Daemons", step 1.
+    """
+    try:
+        highest = max(map(int, os.listdir("/dev/fd")))
+    except (OSError, ValueError):
+        highest = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, highest + 1)
 
 
 def _parser() -> argparse.ArgumentParser:

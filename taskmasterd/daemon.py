@@ -381,5 +381,8 @@ def _stderr_is_journal() -> bool:
 def _name_process(name: str) -> None:
     """Make ps, top and pgrep show the daemon's name. Source: proc(5), /proc/pid/comm."""
     if sys.platform == "linux":
-        with open("/proc/self/comm", "w", encoding="ascii") as comm:
-            comm.write(name)
+        try:
+            with open("/proc/self/comm", "w", encoding="ascii") as comm:
+                comm.write(name)
+        except OSError:  # a chroot or container without /proc: then it is called python
+            return

@@ -8,7 +8,7 @@ import socket
 from taskmaster_common import __version__
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.protocol import PROTOCOL_VERSION
-from taskmasterd.system.control import ControlServer, Peer
+from taskmasterd.system.control import ControlServer
 from taskmasterd.system.places import inode_of, listen_on, unlink_own
 from taskmasterd.system.users import group_id
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskmasterd.eventlog import EventLog
     from taskmasterd.system.control import Connection
     from taskmasterd.system.guard import Guard
+    from taskmasterd.system.peers import Peer
     from taskmasterd.system.reactor import Reactor
 
 

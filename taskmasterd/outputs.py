@@ -12,7 +12,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmasterd.preparation import account_of, targets
 from taskmasterd.system.logpipe import LogPipe
-from taskmasterd.system.logread import Follower, size_of, tail_since
+from taskmasterd.system.logread import Follower, Past, size_of, tail_since
 from taskmasterd.system.spawner import SetupError, child_pipe, is_shortage
 
 TYPE_CHECKING = False
@@ -149,13 +149,13 @@ class Outputs:
         stdout, stderr = targets(entry.present, entry.index, self._log_dir)
         return stderr if stream == "stderr" else stdout
 
-    def follow(self, path: str, changed: Callable[[], None]) -> Follower:
-        """Return who reads what is added to `path`; `changed` is called whenever that is something, until `unfollow`.
+    def follow(self, past: Past, changed: Callable[[], None]) -> Follower:
+        """Return who reads a log from there on; `changed` is called whenever something is added, until `unfollow`.
 
         Raises SystemFailure where it cannot be read back.
         """
-        follower = Follower(path, retired=lambda: self._sinks.retired(path))
-        self._sinks.watch(path, changed)
+        follower = Follower(past.path, past, retired=lambda: self._sinks.retired(past.path))
+        self._sinks.watch(past.path, changed)
         return follower
 
     def written_since(self, path: str, moment: float) -> int:

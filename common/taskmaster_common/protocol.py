@@ -68,7 +68,7 @@ stopping (1: the daemon is being shut down), config (6), failed (1), too-long (2
 refused what is needed to answer), internal (1).
 
 Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete
-30 s after its first byte. When more than 1 MiB waits to be read by the client, a
+30 s after its first byte. A request holds at most 32 different patterns ("usage"). When more than 1 MiB waits to be read by the client, a
 follower is paused and then told what it `missed`; another client is disconnected once it has taken nothing for 5 s. No
 further request is begun while more than 256 KiB wait.
 

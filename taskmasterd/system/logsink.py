@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Owner = tuple[int, int] | None
 
 SAY_EVERY_S = 60.0
+PAST_PATHS = 256
+"""Of so many paths more than were ever open at once is remembered what was written and told: reloads may bring new ones for ever."""
 STAYS_OPEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN})
 """After these the descriptor is as good as before; after others the path is opened anew."""
 
@@ -259,6 +261,8 @@ class Sinks:
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._retired: dict[str, int] = {}
         self._marks: dict[str, LogMarks] = {}
+        self._past: dict[str, None] = {}
+        self._most_open = 0
 
     def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner, *, lazily: bool = False) -> LogSink:
         """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong.
@@ -279,6 +283,8 @@ class Sinks:
         if key in self._watchers:
             sink.watchers = self._watchers[key]
         self._sinks[key] = sink
+        self._past.pop(key, None)
+        self._most_open = max(self._most_open, len(self._sinks))
         self._held[sink] = (key, self._held.get(sink, (key, 0))[1] + 1)
         return sink
 
@@ -294,6 +300,10 @@ class Sinks:
             self._retired[key] = self._retired.get(key, 0) + sink.retired
         del self._sinks[key], self._held[sink]
         sink.close()
+        self._past[key] = None
+        if len(self._past) > self._most_open + PAST_PATHS:
+            oldest = next(iter(self._past))
+            del self._past[oldest], self._troubles[oldest], self._marks[oldest]
 
     def find(self, path: str) -> LogSink | None:
         """Return the sink that is open for a path, or None."""
