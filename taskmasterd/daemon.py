@@ -16,7 +16,7 @@ from taskmaster_common import __version__
 from taskmaster_common.config import LOG_LEVELS, Config
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.protocol import PROTOCOL_VERSION
-from taskmaster_common.states import DOWN_STATES, FATAL, RUNNING
+from taskmaster_common.states import FATAL, RUNNING
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.eventlog import EventLog, lines
 from taskmasterd.handlers import Handlers
@@ -94,7 +94,7 @@ class Daemon:
             self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
             self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
-        self.supervisor = Supervisor(self._perform, self._arm, self._announce)
+        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget)
         around = self._surroundings(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
         self.reloader = Reloader(
@@ -214,13 +214,14 @@ class Daemon:
         self.supervisor.deadline_reached(entry, self.reactor.now())
 
     def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
-        if entry.removed and after.state in DOWN_STATES:
-            self.performer.forget(entry)
         texts = lines(entry, before, event, self.reactor.now(), self._names)
         self.log.announce(self.supervisor.table.name(entry), texts)
         self._handlers.subscriptions.changed(entry, before, after)
         if self.notifier.wanted and self._status_due is None:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
+
+    def _forget(self, entry: Entry) -> None:
+        self.performer.forget(entry, next(iter(self.supervisor.table.slots(entry.program)), None))
 
     def _tell_status(self) -> None:
         self._status_due = None

@@ -342,9 +342,16 @@ class Performer:
         for pipe in tuple(self._pipes):
             pipe.drain()
 
-    def forget(self, entry: Entry) -> None:
-        """Drop what is kept about a slot that is gone from the table."""
+    def forget(self, entry: Entry, other: Entry | None) -> None:
+        """Drop what is kept about a slot that is gone from the table; `other` is any slot of its program that stays.
+
+        One is enough to see which logs are shared: all slots of a program have one path, or each has its own.
+        """
         self._began.pop(entry, None)
+        for stream in ("stdout", "stderr"):
+            path = self.log_path(entry, stream)
+            if other is None or self.log_path(other, stream) != path:
+                self._sinks.forget(path)
 
     def last_words(self, entry: Entry) -> list[str]:
         """Return the last lines that the slot's last copy wrote to stderr, none where it wrote nothing."""

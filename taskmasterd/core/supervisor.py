@@ -26,7 +26,8 @@ class Supervisor:
 
     `perform(entry, action)` carries out an action later or now, but never answers with an event before it returns.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
-    `announce(entry, before, event, after)` is told of every event that changed something.
+    `announce(entry, before, event, after)` is told of every event that changed something, `forget(entry)` of each entry
+    that has left the table.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Supervisor:
         perform: Callable[[Entry, Action], None],
         arm: Callable[[Entry, float | None], None],
         announce: Callable[[Entry, Process, Event, Process], None],
+        forget: Callable[[Entry], None],
     ) -> None:
         self.table = Table()
         self.stopping = False
         self._perform = perform
         self._arm = arm
         self._announce = announce
+        self._forget = forget
 
     # -- events
 
@@ -58,6 +61,7 @@ class Supervisor:
             ticket.observe(entry)
         if entry.removed and after.state in DOWN_STATES:
             self.table.discard(entry)
+            self._forget(entry)
 
     def deadline_reached(self, entry: Entry, now: float) -> None:
         """Say that the armed deadline of an entry has come."""

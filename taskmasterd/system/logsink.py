@@ -69,7 +69,11 @@ class Trouble:
 
 
 class LogSink:
-    """One target of output. `watchers` are called when something was written or dropped; `trouble` counts what was lost."""
+    """One target of output.
+
+    `watchers` are called when something was written or dropped; `trouble` counts what was lost; `forgotten`: nothing is to
+    be remembered of it once it is closed.
+    """
 
     def __init__(
         self,
@@ -84,6 +88,7 @@ class LogSink:
         self.path = path
         self.owner = owner
         self.watchers: list[Callable[[], None]] = []
+        self.forgotten = False
         self.marks = LogMarks()
         self._limits = (max_bytes, backups)
         self._now = now
@@ -270,6 +275,7 @@ class Sinks:
             sink.marks = self._marks.setdefault(key, sink.marks)
         else:
             sink.owner = owner
+            sink.forgotten = False
             sink.set_limits(max_bytes, backups)
         sink.open()
         if key in self._watchers:
@@ -290,6 +296,20 @@ class Sinks:
             self._retired[key] = self._retired.get(key, 0) + sink.retired
         del self._sinks[key], self._held[sink]
         sink.close()
+        if sink.forgotten:
+            self._drop(key)
+
+    def forget(self, path: str) -> None:
+        """Drop what is kept of a path beyond its closing, now or when it is closed: nobody will write there any more."""
+        key = _real(path)
+        if key in self._sinks:
+            self._sinks[key].forgotten = True
+        else:
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        self._troubles.pop(key, None)
+        self._marks.pop(key, None)
 
     def find(self, path: str) -> LogSink | None:
         """Return the sink that is open for a path, or None."""

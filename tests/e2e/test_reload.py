@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon, marked
+from tests.support.daemon import PROGRAMS, Daemon, marked, resident_kb
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -271,3 +271,20 @@ def test_a_storm_of_sighup_changes_no_pid_and_leaks_nothing(daemon: Daemon) -> N
     assert daemon.ctl("reload").returncode == 0
     assert _pids(daemon) == before
     wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) == fds)
+
+
+def test_programs_that_are_removed_leave_nothing_in_the_daemons_memory(daemon: Daemon) -> None:
+    # each renamed program once left its entry and what is known of its log, about 4 KB
+    quick = {"cmd": "true", "autorestart": "never", "starttime": 0}
+
+    def rename(first: int, last: int) -> int:
+        for turn in range(first, last):
+            _write(daemon, a=BASE, **{f"p{turn}x{number}": quick for number in range(50)})
+            assert daemon.ctl("reload").returncode == 0
+            assert daemon.ctl("stop", "p*").returncode == 0
+        return resident_kb(daemon.pid)
+
+    _write(daemon, a=BASE)
+    daemon.start()
+    before = rename(0, 8)
+    assert rename(8, 28) < before + 1024

@@ -578,3 +578,23 @@ def test_a_trouble_that_was_told_is_not_told_again_by_the_next_writer_of_that_pa
         sink.append(b"x")
         sinks.release(sink)
     assert len(said) == 1
+
+
+def test_a_forgotten_path_leaves_nothing_behind_even_where_it_is_open_still(tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    sinks = Sinks(print)
+
+    def write_and_forget(*, last: bool) -> None:
+        sink = sinks.acquire(path, 0, 0, None)
+        sink.append(b"one\n")
+        if not last:
+            sinks.forget(path)
+            assert sinks.written_since(path, 0) == 4  # as long as it is open
+        sinks.release(sink)
+        if last:
+            assert sinks.written_since(path, 0) == 4  # a stopped program may be asked about
+            sinks.forget(path)
+
+    for last in (True, False):
+        write_and_forget(last=last)
+        assert sinks.written_since(path, 0) == 0
