@@ -116,7 +116,9 @@ class Calm:
         else:
             allowed_kb = max(self._most_kb, first_kb) + GROWTH_KB
         if now_kb > allowed_kb:
-            self.stage.found(f"calm: {now_kb} KB resident; {first_kb} KB at the first calm, {allowed_kb} KB allowed by now")
+            self.stage.found(
+                f"calm: {now_kb} KB resident; {first_kb} KB at the first calm, {allowed_kb} KB allowed by now"
+            )
 
 
 def lines_of(log: Path) -> Iterator[str]:
