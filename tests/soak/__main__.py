@@ -146,6 +146,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--keep", action="store_true", help="leave the directory where it is, for a look")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # a time limit must leave no daemon behind
     home = Path(tempfile.mkdtemp(prefix="tmsoak", dir="/tmp"))
     print(f"seed {options.seed}, {options.programs} programs, {options.minutes:g} min, {home}", flush=True)
     code = 1
