@@ -217,6 +217,9 @@ class Daemon:
         texts = lines(entry, before, event, self.reactor.now(), self._names)
         self.log.announce(self.supervisor.table.name(entry), texts)
         self._handlers.subscriptions.changed(entry, before, after)
+        self._counts_changed()
+
+    def _counts_changed(self) -> None:
         if self.notifier.wanted and self._status_due is None:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
 
@@ -288,6 +291,7 @@ class Daemon:
                     self.performer.limits_changed(entry)
         if plan.changes:
             self._handlers.subscriptions.reloaded()
+            self._counts_changed()
 
     def _permits(self, peer: Peer) -> bool:
         if peer.uid in (0, os.geteuid()):
