@@ -157,15 +157,18 @@ class Sampler(Actor):
             state = told[slot]["state"] if slot in told else "not in the table"
             if state not in ("STARTING", "RUNNING", "STOPPING") and kernel.still_alive(seen):
                 self.stage.found(f"{slot} is {state}, and {seen} is alive")
-        pids = {seen.pid for seen in there}
+        owners = {seen.pid: slot for seen, slot in there.items()}
         missing = {
             (*slot, process["pid"])
             for slot, process in told.items()
-            if process["state"] == "RUNNING" and process["pid"] not in pids
+            if process["state"] == "RUNNING" and owners.get(process["pid"]) != slot
         }
         for program, index, pid in missing & self._missing:
-            if (now := kernel.look(pid)) is None or not now.alive:
-                self.stage.found(f"{program}:{index} is RUNNING with pid {pid}, which is not alive: {now}")
+            now = {seen.pid: slot for seen, slot in kernel.marked(self.stage.daemon.socket).items()}
+            if now.get(pid) != (program, index):
+                self.stage.found(
+                    f"{program}:{index} has been RUNNING with pid {pid}, which is {now.get(pid)}'s, {kernel.look(pid)}"
+                )
         self._missing = missing
 
     def _look_for_zombies(self) -> None:
