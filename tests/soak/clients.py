@@ -19,7 +19,8 @@ COMMANDS = (
     ("status",), ("status", "--json"), ("status", "--failed"), ("pid",), ("version",), ("reload", "--dry-run"),
     ("logs", "--daemon"), ("status", "nobody"), ("stop", "nobody"), ("help",), ("nonsense",), ("status", "--watch"),
 )  # fmt: skip
-COMMAND_EXITS = frozenset({0, 1, 2, 3, 4, 5, 124, 130})
+COMMAND_EXITS = frozenset({0, 1, 2, 3, 4, 5, 6, 124, 130})
+"""6: the editor's file may be a broken one at that moment."""
 
 
 def exit_of(reply: Reply) -> int:
