@@ -9,6 +9,7 @@ from tests.soak import kernel
 from tests.soak.population import KINDS, OWNED
 from tests.soak.stage import Actor
 from tests.soak.wire import Reply, Silence, processes
+from tests.support.wait import wait_until
 
 VERBS = ("start", "start", "stop", "stop", "restart", "restart", "signal", "show", "pid", "status", "logs")
 SIGNALS = ("HUP", "TERM", "KILL", "USR1", "STOP", "CONT", "INT", "SEGV")
@@ -19,6 +20,8 @@ COMMANDS = (
     ("status",), ("status", "--json"), ("status", "--failed"), ("pid",), ("version",), ("reload", "--dry-run"),
     ("logs", "--daemon"), ("status", "nobody"), ("stop", "nobody"), ("help",), ("nonsense",), ("status", "--watch"),
 )  # fmt: skip
+DISAGREE_S = 2.0
+"""A daemon that has not noticed the end of a process by then does not know what it says."""
 COMMAND_EXITS = frozenset({0, 1, 2, 3, 4, 5, 6, 124, 130})
 """6: the editor's file may be a broken one at that moment."""
 
@@ -80,7 +83,8 @@ class Owner(Actor):
         if exit_of(reply) != 0:
             self.stage.found(f"{self.doing}: exit {exit_of(reply)}: {reply}")
         for other in before:
-            if other != name and before[other]["pid"] != after[other]["pid"]:
+            settled = before[other]["state"] in ("RUNNING", "STOPPED")  # after a calm they are all being started
+            if other != name and settled and before[other]["pid"] != after[other]["pid"]:
                 self.stage.found(f"{self.doing}: {other} was {before[other]}, is {after[other]}")
         self._check(verb, before[name], after[name])
 
@@ -135,7 +139,6 @@ class Sampler(Actor):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._turn = 0
-        self._missing: set[tuple[str, int, int]] = set()
         self._zombies: set[tuple[int, int]] = set()
 
     def act(self) -> None:
@@ -159,18 +162,25 @@ class Sampler(Actor):
             if state not in ("STARTING", "RUNNING", "STOPPING") and kernel.still_alive(seen):
                 self.stage.found(f"{slot} is {state}, and {seen} is alive")
         owners = {seen.pid: slot for seen, slot in there.items()}
-        missing = {
-            (*slot, process["pid"])
-            for slot, process in told.items()
-            if process["state"] == "RUNNING" and owners.get(process["pid"]) != slot
-        }
-        for program, index, pid in missing & self._missing:
-            now = {seen.pid: slot for seen, slot in kernel.marked(self.stage.daemon.socket).items()}
-            if now.get(pid) != (program, index):
-                self.stage.found(
-                    f"{program}:{index} has been RUNNING with pid {pid}, which is {now.get(pid)}'s, {kernel.look(pid)}"
-                )
-        self._missing = missing
+        for slot, process in told.items():
+            pid = process["pid"]
+            if process["state"] == "RUNNING" and owners.get(pid) != slot:
+                self._confirm(slot, pid)
+
+    def _confirm(self, slot: kernel.Slot, pid: int) -> None:
+        """It may have been started after the look, or have ended meanwhile; one of the two must soon be seen."""
+        socket = self.stage.daemon.socket
+
+        def agree() -> bool:
+            there = kernel.slot_of(pid, socket) == slot
+            with self.stage.connect() as wire:
+                now = processes(wire.ask("status")).get(slot, {})
+            return there or (now.get("state"), now.get("pid")) != ("RUNNING", pid)
+
+        try:
+            wait_until(agree, within_s=DISAGREE_S)
+        except AssertionError:
+            self.stage.found(f"{slot} is RUNNING with pid {pid}, which is {kernel.look(pid)}")
 
     def _look_for_zombies(self) -> None:
         zombies = {(seen.pid, seen.started) for seen in kernel.children(self.stage.daemon.pid) if not seen.alive}

@@ -41,23 +41,27 @@ def still_alive(seen: Seen) -> bool:
     return now is not None and now.started == seen.started and now.alive
 
 
+def slot_of(pid: int, socket: Path) -> Slot | None:
+    """Return whose the process is by the variables it carries; None where they name another daemon or nothing."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    variables = dict(word.partition(b"=")[::2] for word in words)
+    program, index = variables.get(b"TASKMASTER_PROGRAM"), variables.get(b"TASKMASTER_INSTANCE", b"")
+    if variables.get(b"TASKMASTER_SOCKET") != os.fsencode(str(socket)) or program is None or not index.isdigit():
+        return None
+    return os.fsdecode(program), int(index)
+
+
 def marked(socket: Path) -> dict[Seen, Slot]:
     """Return every live process on this machine that carries the socket's name and a program's, and whose it is."""
     found: dict[Seen, Slot] = {}
-    wanted = os.fsencode(str(socket))
-    for entry in os.listdir("/proc"):
-        if not entry.isdecimal():
-            continue
-        try:
-            words = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        variables = dict(word.partition(b"=")[::2] for word in words)
-        program, index = variables.get(b"TASKMASTER_PROGRAM"), variables.get(b"TASKMASTER_INSTANCE", b"")
-        if variables.get(b"TASKMASTER_SOCKET") == wanted and program is not None and index.isdigit():
-            seen = look(int(entry))
-            if seen and seen.alive:
-                found[seen] = (os.fsdecode(program), int(index))
+    for entry in filter(str.isdecimal, os.listdir("/proc")):
+        slot = slot_of(int(entry), socket)
+        seen = look(int(entry)) if slot else None
+        if slot and seen and seen.alive:
+            found[seen] = slot
     return found
 
 
