@@ -194,6 +194,7 @@ class Daemon:
         self.performer.drain()
         self._control.close()
         self.sinks.close()
+        self.notifier.close()
         return self.stopping.exit_code
 
     # -- the supervisor's hands

@@ -61,6 +61,12 @@ class Notifier:
         """Feed the watchdog."""
         self._send("WATCHDOG=1")
 
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
     def _send(self, text: str) -> None:
         if self._channel is None:
             return
