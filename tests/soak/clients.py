@@ -24,6 +24,7 @@ DISAGREE_S = 2.0
 """A daemon that has not noticed the end of a process by then does not know what it says."""
 COMMAND_EXITS = frozenset({0, 1, 2, 3, 4, 5, 6, 124, 130})
 """6: the editor's file may be a broken one at that moment."""
+NO_DAEMON = 7
 
 
 def exit_of(reply: Reply) -> int:
@@ -119,7 +120,8 @@ class Commander(Actor):
         began = time.monotonic()
         done = self.stage.daemon.ctl(*words)
         self.stage.count("commands")
-        if done.returncode not in COMMAND_EXITS or "Traceback" in done.stderr:
+        allowed = COMMAND_EXITS | ({NO_DAEMON} if self.stage.daemon_may_vanish else set())
+        if done.returncode not in allowed or "Traceback" in done.stderr:
             self.stage.found(
                 f"{self.doing}: exit {done.returncode} after {time.monotonic() - began:.1f} s: {done.stderr}"
             )

@@ -30,7 +30,8 @@ ACT_LIMIT_S = 60.0
 class Stage:
     """One soak.
 
-    `daemon_may_vanish`: somebody kills the daemon, so a connection that ends is no finding. `targets`: the programs that
+    `daemon_may_vanish`: somebody kills the daemon, so a connection that ends, a missing pid file and a missing process are
+    no findings. `targets`: the programs that
     everybody may disturb; the editor replaces it.
     """
 
@@ -139,9 +140,9 @@ class Actor:
     def _act_once(self) -> None:
         try:
             self.act()
-        except Gone as error:
+        except (Gone, FileNotFoundError, ProcessLookupError) as error:
             if not self.stage.daemon_may_vanish:
-                self.stage.found(f"{self.name}: the connection was ended ({error}): {self.doing}")
+                self.stage.found(f"{self.name}: the daemon has gone ({error!r}): {self.doing}")
         except Exception as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
             self.stage.found(f"{self.name}: {error!r} at {where.filename}:{where.lineno}: {self.doing}")
