@@ -9,6 +9,7 @@ What the launcher imports (argparse, ctypes) must not be resident, hence the imp
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -25,6 +26,12 @@ def main() -> int:
         from taskmasterd.guardian import main as guard  # noqa: PLC0415 - see above
 
         return guard(sys.argv[2:])
+    if os.getpid() == 1:
+        # the kernel drops a signal that PID 1 has no handler for, but keeps one that is blocked (pid_namespaces(7)): a
+        # container that is stopped while the file is being read stops, and not after the ten seconds of `docker stop`
+        from taskmasterd.system.signals import hold_back  # noqa: PLC0415 - see above
+
+        hold_back()
     from taskmasterd.cli import main as launch  # noqa: PLC0415 - see above
 
     return launch(sys.argv[1:])

@@ -13,7 +13,7 @@ import time
 from taskmaster_common import __version__
 from taskmaster_common.config import DAEMON_LIVE_KEYS, LOG_LEVELS
 from taskmaster_common.errors import TaskmasterError
-from taskmaster_common.states import DOWN_STATES, FATAL, RUNNING
+from taskmaster_common.states import FATAL, RUNNING
 from taskmasterd.beginning import begin
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.door import Door
@@ -109,7 +109,7 @@ class Daemon:
             self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
             self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
-        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._record)
+        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget, self._record)
         around = self._surroundings(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
         self.performer.outputs.keeper = self.guard
@@ -226,6 +226,7 @@ class Daemon:
         self.performer.outputs.drain()
         self.door.server.close()
         self.sinks.close()
+        self.notifier.close()
         return self.stopping.exit_code
 
     # -- what is remembered
@@ -266,13 +267,18 @@ class Daemon:
         self.supervisor.deadline_reached(entry, self.reactor.now())
 
     def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
-        if entry.removed and after.state in DOWN_STATES:
-            self.performer.outputs.forget(entry)
         texts = lines(entry, before, event, self.reactor.now(), self._names)
         self.log.announce(self.supervisor.table.name(entry), texts)
         self._handlers.subscriptions.changed(entry, before, after)
+        self._counts_changed()
+
+    def _counts_changed(self) -> None:
         if self.notifier.wanted and self._status_due is None:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
+
+    def _forget(self, entry: Entry) -> None:
+        self.performer.outputs.forget(entry)
+        self.journal.gone(entry)
 
     def _tell_status(self) -> None:
         self._status_due = None
@@ -352,6 +358,7 @@ class Daemon:
                     self.performer.outputs.limits_changed(entry)
         if plan.changes:
             self._handlers.subscriptions.reloaded()
+            self._counts_changed()
 
     def _feed_watchdog(self) -> None:
         self.notifier.alive()

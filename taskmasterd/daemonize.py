@@ -10,7 +10,6 @@ import ctypes
 import importlib.util
 import os
 import resource
-import signal
 import sys
 
 import taskmaster_common
@@ -29,6 +28,7 @@ from taskmasterd.system.places import (
     unlink_own,
     unusable,
 )
+from taskmasterd.system.signals import hold_back
 from taskmasterd.system.users import Account, account, group_id
 
 TYPE_CHECKING = False
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
 FAILED = 1
 CANNOT_CREATE = 4
 PR_SET_CHILD_SUBREAPER = 36
-HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-"""Blocked from the moment the pid file exists until the resident daemon can answer them; a mask survives exec."""
 
 
 class LaunchError(TaskmasterError):
@@ -131,7 +129,7 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
     owner = (who.uid, who.gid) if who else None
     if who and os.geteuid() not in (0, who.uid):
         raise LaunchError(CANNOT_CREATE, f"cannot become user {who.name}: not started as root")
-    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+    hold_back()  # before the pid file exists
     os.umask(daemon.umask)
     _make_default_directories(config, places, owner)
     pidfile = lock_pidfile(places.pidfile)

@@ -20,7 +20,6 @@ from taskmaster_common import __version__
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.records import Record
-from taskmaster_common.states import DOWN_STATES
 from taskmasterd.core.plan import KEPT
 from taskmasterd.core.snapshot import entry_from_data, entry_to_data
 
@@ -98,18 +97,18 @@ class Journal:
             self._try(self._begin_anew)
 
     def changed(self, entry: Entry) -> None:
-        """A slot, or what is alive of it, is different; one that was removed is in the table for the last time."""
-        if self._file is None:
-            return
-        if entry.removed and entry.process.state in DOWN_STATES:
-            for entries in (self._dirty, self._late or {}):
-                entries.pop(entry, None)
-            self._add(line("gone", [entry.program, entry.index]))
-            return
-        self._dirty[entry] = None
-        if self._late is not None:
-            self._late[entry] = None
-        self._flush_soon()
+        """A slot, or what is alive of it, is different."""
+        if self._file:
+            self._dirty[entry] = None
+            if self._late is not None:
+                self._late[entry] = None
+            self._flush_soon()
+
+    def gone(self, entry: Entry) -> None:
+        """A slot is not in the table any more."""
+        for entries in (self._dirty, self._late or {}):
+            entries.pop(entry, None)
+        self._add(line("gone", [entry.program, entry.index]))
 
     def facts_changed(self) -> None:
         """What the daemon says of itself is different."""

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LAST_WAIT_S = 5.0
 """So long after the last SIGKILL is waited for what cannot be ended."""
+PROGRESS_EVERY_S = 1.0
+EXTEND_S = 10.0
+"""systemd is asked for so much more time with each progress; a loop that is stuck asks no more and is killed."""
 
 
 class Stopping:
@@ -52,7 +55,7 @@ class Stopping:
         self._parts.reloader.stop()
         self._notifier.stopping(self.timeout_s + LAST_WAIT_S)
         self._parts.reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
-        self._parts.reactor.call_later(1.0, self._progress)
+        self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
         self._parts.supervisor.shutdown(by, ticket, now)
         self._parts.journal.facts_changed()
@@ -116,8 +119,9 @@ class Stopping:
         return frozenset(entry.program for entry in self._parts.supervisor.table if not entry.wanted.stopasgroup)
 
     def _progress(self) -> None:
-        """Those who wait are told that it goes on."""
-        self._parts.reactor.call_later(1.0, self._progress)
+        """Those who wait, systemd among them, are told that it goes on."""
+        self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
+        self._notifier.extend(EXTEND_S)
         busy = [entry for entry in self._parts.supervisor.table if entry.process.state is STOPPING]
         name = self._parts.supervisor.table.name(busy[0]) if busy else ""
         text = f"waiting for {len(busy)} process{'es' if len(busy) != 1 else ''}"

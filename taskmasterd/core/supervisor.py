@@ -27,7 +27,8 @@ class Supervisor:
     `perform(entry, action)` carries out an action later or now, but never answers with an event before it returns.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
     `announce(entry, before, event, after)` is told of every event that changed something, `record(entry)` when that is to be
-    remembered: after the action was asked for, and before anybody who waits is told.
+    remembered: after the action was asked for, and before anybody who waits is told; `forget(entry)` is told of each entry
+    that has left the table.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Supervisor:
         perform: Callable[[Entry, Action], None],
         arm: Callable[[Entry, float | None], None],
         announce: Callable[[Entry, Process, Event, Process], None],
+        forget: Callable[[Entry], None],
         record: Callable[[Entry], None] = lambda _entry: None,
     ) -> None:
         self.table = Table()
@@ -42,6 +44,7 @@ class Supervisor:
         self._perform = perform
         self._arm = arm
         self._announce = announce
+        self._forget = forget
         self._record = record
 
     # -- events
@@ -63,6 +66,7 @@ class Supervisor:
             ticket.observe(entry)
         if entry.removed and after.state in DOWN_STATES:
             self.table.discard(entry)
+            self._forget(entry)
 
     def deadline_reached(self, entry: Entry, now: float) -> None:
         """Say that the armed deadline of an entry has come."""

@@ -15,11 +15,18 @@ HIDDEN_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTE
 
 
 class Notifier:
-    """Sends to NOTIFY_SOCKET; without one every method does nothing."""
+    """Sends to NOTIFY_SOCKET; without one every method does nothing.
+
+    Its own socket stays open: a daemon whose clients hold every descriptor must still feed the watchdog.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._channel: socket.socket | None = None
+        if self._address:
+            self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # close-on-exec, as all of Python's
+            self._channel.setblocking(False)
         self.watchdog_s = 0.0
         usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
         if self._address and usec.isdecimal() and pid in ("", str(os.getpid())):
@@ -42,6 +49,10 @@ class Notifier:
         """Say that the orderly stop has begun and how long it may take."""
         self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(at_most_s * 1_000_000)}")
 
+    def extend(self, seconds: float) -> None:
+        """Say that the stop goes on, and will be heard of again within so many seconds from now."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
     def status(self, text: str) -> None:
         """Give the line that `systemctl status` shows."""
         self._send(f"STATUS={text}")
@@ -50,12 +61,16 @@ class Notifier:
         """Feed the watchdog."""
         self._send("WATCHDOG=1")
 
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
     def _send(self, text: str) -> None:
-        if not self._address:
+        if self._channel is None:
             return
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                channel.setblocking(False)
-                channel.sendto(text.encode(), self._address)
+            self._channel.sendto(text.encode(), self._address)
         except OSError:
             return  # whoever asked to be told has gone: nothing here depends on it

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def hold_back() -> None:
+    """Block the signals that the daemon has a meaning for, until `Signals` unblocks them; the mask survives exec."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+
+
 def signal_numbers() -> dict[str, int]:
     """Return the signals of this system by name without SIG; real-time ones as RTMIN, RTMAX."""
     return {entry.name.removeprefix("SIG"): int(entry) for entry in signal.Signals}

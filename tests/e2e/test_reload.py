@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon, marked
+from tests.support.daemon import PROGRAMS, Daemon, marked, resident_kb
 from tests.support.wait import wait_until
 from tests.support.wire import ask, connect, descriptors, rss_mb, seconds_of_status
 
@@ -309,3 +309,20 @@ def test_two_thousand_programs_reload_within_two_seconds_and_nobody_waits_for_it
             assert reply
     assert time.monotonic() - began < 2
     assert worst < 0.5
+
+
+def test_programs_that_are_removed_leave_nothing_in_the_daemons_memory(daemon: Daemon) -> None:
+    # each renamed program once left its entry and what is known of its log, about 4 KB
+    quick = {"cmd": "true", "autorestart": "never", "starttime": 0}
+
+    def rename(first: int, last: int) -> int:
+        for turn in range(first, last):
+            _write(daemon, a=BASE, **{f"p{turn}x{number}": quick for number in range(50)})
+            assert daemon.ctl("reload").returncode == 0
+            assert daemon.ctl("stop", "p*").returncode == 0
+        return resident_kb(daemon.pid)
+
+    _write(daemon, a=BASE)
+    daemon.start()
+    before = rename(0, 8)
+    assert rename(8, 28) < before + 1024

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -125,14 +126,18 @@ def test_systemd_is_told_in_its_own_words(short_dir: Path) -> None:
         notifier.status("3/4 running")
         notifier.reloading()
         notifier.stopping(2)
+        notifier.extend(1.5)
         notifier.alive()
-        said = [systemd.recv(1000).decode() for _ in range(5)]
+        notifier.close()
+        notifier.alive()
+        said = [systemd.recv(1000).decode() for _ in range(6)]
     assert said[:2] == ["READY=1", "STATUS=3/4 running"]
     assert said[2].startswith("RELOADING=1\nMONOTONIC_USEC=")
-    assert said[3:] == ["STOPPING=1\nEXTEND_TIMEOUT_USEC=2000000", "WATCHDOG=1"]
+    assert said[3:] == ["STOPPING=1\nEXTEND_TIMEOUT_USEC=2000000", "EXTEND_TIMEOUT_USEC=1500000", "WATCHDOG=1"]
 
 
 def test_without_systemd_or_with_one_that_has_gone_nothing_happens(short_dir: Path) -> None:
     Notifier({}).ready()
-    Notifier({"NOTIFY_SOCKET": str(short_dir / "gone")}).ready()
+    with closing(Notifier({"NOTIFY_SOCKET": str(short_dir / "gone")})) as notifier:
+        notifier.ready()
     assert not Notifier({"WATCHDOG_USEC": "1000"}).watchdog_s

@@ -180,6 +180,12 @@ def marked(socket: Path) -> list[int]:
     return [pid for pid in found if _state(pid) not in ("Z", "X", "")]
 
 
+def resident_kb(pid: int) -> int:
+    """Return the resident set of a process."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
+
+
 def process_exists(pid: int) -> bool:
     """Return whether a process lives; a zombie does not."""
     return _state(pid) not in ("Z", "X", "")

@@ -127,11 +127,12 @@ class World:
         self.armed: dict[Entry, float] = {}
         self.actions: list[tuple[str, Action]] = []
         self.announced: list[tuple[str, str]] = []
+        self.forgotten: list[str] = []
         self.results: list[tuple[str, str, bool]] = []
         self.tries: list[str] = []
         self.done = 0
         self.pids = 100
-        self.supervisor = Supervisor(self._perform, self._arm, self._announce)
+        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget)
         self.table = self.supervisor.table
 
     # -- what the supervisor was given
@@ -159,6 +160,10 @@ class World:
     def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
         assert before is not after
         self.announced.append((entry.canonical, type(event).__name__))
+
+    def _forget(self, entry: Entry) -> None:
+        assert entry not in tuple(self.table)
+        self.forgotten.append(entry.canonical)
 
     # -- what clients ask
 

@@ -200,6 +200,16 @@ def test_a_request_over_nothing_is_done_at_once() -> None:
 # -- events, deadlines, announcements
 
 
+def test_what_leaves_the_table_is_forgotten_whether_or_not_something_of_it_was_alive() -> None:
+    world = up("a", "b", "c")
+    world.stop("b")
+    world.cooperate()
+    world.reload(program("c"))
+    assert world.forgotten == ["b:0"]
+    world.cooperate()
+    assert world.forgotten == ["b:0", "a:0"]
+
+
 def test_a_deadline_that_comes_early_or_late_is_harmless() -> None:
     world = World().load(WEB)
     web = world.entry("web")

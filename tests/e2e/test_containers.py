@@ -1,0 +1,228 @@
+"""The daemon as PID 1 of a pid namespace of its own, and programs that write to the container's streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import ROOT, Daemon, process_exists
+from tests.support.wait import wait_until
+
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
+def _can_unshare() -> bool:
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return False
+    return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+
+needs_a_namespace = pytest.mark.skipif(not _can_unshare(), reason="needs a pid namespace of its own")
+pytestmark = [pytest.mark.slow]
+SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
+
+
+class Container:
+    """A daemon that is PID 1. `init` is its pid here, outside."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.stdout = daemon.home / "stdout"
+        self.stderr = daemon.home / "stderr"
+
+    def run(self, *command: str) -> subprocess.Popen[bytes]:
+        """Run a command, by default the daemon, as PID 1; it is ended with the test."""
+        words = command or (sys.executable, "-m", "taskmasterd", "-c", str(self.daemon.config))
+        with self.stdout.open("wb") as stdout, self.stderr.open("wb") as stderr:
+            self.daemon.foreground = subprocess.Popen(
+                [*UNSHARE, *words], env=self.daemon.environment, cwd="/", stdout=stdout, stderr=stderr,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        return self.daemon.foreground
+
+    def serve(self, *command: str) -> subprocess.Popen[bytes]:
+        """Run, and wait until it answers."""
+        running = self.run(*command)
+        wait_until(lambda: self.daemon.ctl("pid").stdout == "1\n", within_s=10)
+        return running
+
+    @property
+    def init(self) -> int:
+        """The daemon's pid as seen from here."""
+        assert self.daemon.foreground
+        (init,) = _children(self.daemon.foreground.pid)
+        return init
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.fixture
+def container(daemon: Daemon) -> Container:
+    """A container that has not been started yet."""
+    return Container(daemon)
+
+
+@needs_a_namespace
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_as_pid_1_it_stays_in_the_foreground_logs_to_stderr_and_stops_in_order(
+    container: Container, number: signal.Signals
+) -> None:
+    polite = "trap 'echo goodbye; exit 0' TERM; echo hello; while :; do sleep 0.05; done"
+    container.daemon.write(json.dumps({"programs": {"p": {"cmd": ["sh", "-c", polite], "starttime": 0}}}))
+    running = container.serve()
+    wait_until(lambda: container.stdout.read_text().endswith("hello\n"))
+    os.kill(container.init, number)
+    assert running.wait(timeout=10) == 0
+    assert container.stdout.read_text().endswith("hello\ngoodbye\n"), "without log_dir streams are inherited"
+    assert f"stopping all programs, asked by {number.name}" in container.stderr.read_text()
+    assert "taskmasterd stopped (exit 0)" in container.stderr.read_text()
+    assert not (container.daemon.home / "log").exists(), "without logfile and log_dir nothing is written elsewhere"
+    assert not container.daemon.socket.exists()
+
+
+@needs_a_namespace
+def test_as_pid_1_it_reaps_strangers_and_takes_none_for_a_program(container: Container) -> None:
+    container.daemon.write(SLEEPER)
+    container.serve()
+    before = container.daemon.status()
+    # as `docker exec` brings them in: a shell that leaves a process behind and ends
+    enter = ["nsenter", "--pid", "--target", str(container.init)]
+    subprocess.run([*enter, "sh", "-c", "sleep 0.2 & sleep 300 &"], check=True)
+    wait_until(lambda: len(_children(container.init)) == 3)
+    wait_until(lambda: len(_children(container.init)) == 2)
+    assert all(process_exists(pid) for pid in _children(container.init)), "a stranger lives on, and is no zombie"
+    after = container.daemon.status()
+    assert (before["p"]["pid"], before["p"]["state"]) == (after["p"]["pid"], after["p"]["state"])
+    assert container.daemon.ctl("shutdown").returncode == 0
+
+
+@needs_a_namespace
+def test_the_exit_code_of_the_container_is_the_daemons(container: Container) -> None:
+    container.daemon.write("programs: {p: {cmd: sleep 300, colour: blue}}")
+    assert container.run().wait(timeout=10) == 6
+    assert "colour" in container.stderr.read_text()
+
+
+@needs_a_namespace
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_comes_while_pid_1_reads_its_file_is_kept(container: Container, number: signal.Signals) -> None:
+    # PID 1 is sent no signal that it has no handler for: `docker stop` would wait its ten seconds in vain
+    container.daemon.write(
+        "programs:\n" + "".join(f"  p{n}: {{cmd: sleep 1, autostart: false}}\n" for n in range(3000))
+    )
+    running = container.run()
+    wait_until(lambda: _children(running.pid) and _children(container.init))  # the child that reads the file
+    os.kill(container.init, number)
+    assert running.wait(timeout=10) == 0
+    assert f"asked by {number.name}" in container.stderr.read_text()
+
+
+def _entrypoint() -> list[str]:
+    """Return the words of the README's container example, with this tree's command and the directory replaced."""
+    found = re.search(r"^ENTRYPOINT (\[.*\])$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert found
+    words = json.loads(found[1])
+    assert words[0] == "taskmasterd"
+    return [str(word) for word in words]
+
+
+def _example() -> str:
+    """Return the configuration of the README's container example."""
+    text = (ROOT / "README.md").read_text().partition("## Containers")[2]
+    return text.partition("```yaml\n")[2].partition("```")[0]
+
+
+@needs_a_namespace
+def test_the_readmes_container_runs_its_programs_and_stops_within_the_time_that_docker_gives(
+    container: Container,
+) -> None:
+    command = shutil.which("taskmasterd", path=os.path.dirname(sys.executable))
+    if not command:
+        pytest.skip("the command is not installed")
+    container.daemon.write(_example())
+    words = [word.replace("/etc/taskmaster", str(container.daemon.home)) for word in _entrypoint()]
+    running = container.serve(command, *words[1:])
+    assert container.daemon.status()["web"]["state"] in ("STARTING", "RUNNING")
+    assert container.daemon.ctl("-q", "status").returncode == 0
+    os.kill(container.init, signal.SIGTERM)
+    assert running.wait(timeout=10) == 0
+
+
+# -- stdout: inherit
+
+
+def _open_sink(kind: str, path: Path, stack: ExitStack) -> tuple[int, Callable[[], bytes]]:
+    """Return a descriptor of that kind for writing, and what reads all that was written to it so far."""
+    if kind == "file":
+        return stack.enter_context(path.open("wb")).fileno(), path.read_bytes
+    read, write = os.pipe() if kind == "pipe" else [end.detach() for end in socket.socketpair()]
+    for fd in (read, write):
+        stack.callback(os.close, fd)
+    os.set_blocking(read, False)
+    got = bytearray()
+    return write, lambda: _all_of(read, got)
+
+
+def _all_of(fd: int, got: bytearray) -> bytes:
+    """Return all that was read so far and what can be read now."""
+    with suppress(BlockingIOError):
+        while piece := os.read(fd, 65_536):
+            got += piece
+    return bytes(got)
+
+
+@pytest.fixture
+def sinks() -> Iterator[ExitStack]:
+    """Closes what the test opens."""
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.mark.parametrize("kind", ["pipe", "file", "socket"])
+@pytest.mark.parametrize("identity", ["same", "program", "daemon"])
+def test_inherit_reaches_the_daemons_streams_whatever_they_are_and_whoever_writes(
+    daemon: Daemon, sinks: ExitStack, kind: str, identity: str
+) -> None:
+    if identity != "same" and os.geteuid() != 0:
+        pytest.skip("needs root")
+    daemon.home.parent.chmod(0o755)
+    home = daemon.home / "own"
+    home.mkdir()
+    section = f"socket: {home}/s, log_dir: {home}, logfile: {home}/log, state_dir: {home}"
+    if identity == "daemon":
+        os.chown(home, 65_534, 65_534)
+        section += ", user: nobody"
+    words = "id -u; echo to stderr >&2; exec sleep 300"
+    user = ", user: nobody" if identity == "program" else ""
+    daemon.write(
+        f"{{taskmasterd: {{{section}}}, programs: {{p: {{cmd: {json.dumps(words)}, shell: true, workingdir: /, "
+        f"stdout: inherit, stderr: inherit, starttime: 0{user}}}}}}}"
+    )
+    daemon.config.chmod(0o644)
+    stdout, written = _open_sink(kind, daemon.home / "out", sinks)
+    stderr, told = _open_sink(kind, daemon.home / "err", sinks)
+    daemon.foreground = running = subprocess.Popen(
+        [sys.executable, "-m", "taskmasterd", "-n", "-c", str(daemon.config)],
+        env=daemon.environment, cwd=daemon.home, stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    uid = os.geteuid() if identity == "same" else 65_534
+    wait_until(lambda: written().endswith(f"\n{uid}\n".encode()) or running.poll() is not None)
+    if f"cannot use {sys.executable}".encode() in told():
+        pytest.skip("the interpreter is out of nobody's reach")
+    wait_until(lambda: b"\nto stderr\n" in told() and b"p running" in told(), within_s=5)
+    running.terminate()
+    assert running.wait(timeout=10) == 0
+    assert b"taskmasterd stopped (exit 0)\n" in told(), "the daemon's own lines go there too"

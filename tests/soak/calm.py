@@ -1,0 +1,151 @@
+"""What has to be exactly so while nobody does anything: everything is stopped, nothing is left, nothing has grown.
+
+Memory is compared with the most that was seen in the calms of the first `WARM_UP_S`. A heap of Python is not returned
+page by page: its size is that of the worst moment, such as several clients at once who ask and do not read (1 MiB each),
+and it takes a while until such a moment has come. Afterwards it may grow by `GROWTH_KB`; during the warm-up, by
+`WARM_UP_GROWTH_KB`. A leak of 100 bytes for each of a minute's 2500 starts would be found within a quarter of an hour.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from pathlib import Path
+
+from tests.soak import kernel
+from tests.soak.chronicle import Chronicle
+from tests.soak.clients import exit_of
+from tests.soak.population import WRITER
+from tests.soak.wire import processes
+from tests.support.wait import wait_until
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.soak.stage import Stage
+
+WARM_UP_S = 180.0
+WARM_UP_GROWTH_KB = 4096
+GROWTH_KB = 1536
+MOST_FDS = 32
+"""What a daemon that runs nothing and has a client or two may have open at the first calm; later ones may not have more."""
+
+
+class Calm:
+    """Looks at everything, each time; `sizes` is what the daemon held each time."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.chronicle = Chronicle()
+        self.sizes: list[kernel.Size] = []
+        self._read = 0
+        self._most_kb = 0
+
+    def look(self, configuration: str) -> None:
+        """Load `configuration`, stop everything, and look."""
+        stage = self.stage
+        stage.daemon.write(configuration)
+        with stage.connect() as wire:
+            for words, allowed in ((("reload",), (0, 1)), (("stop", "all"), (0,))):
+                reply, seconds = wire.timed(*words)
+                if exit_of(reply) not in allowed:
+                    stage.found(f"calm: {' '.join(words)}: exit {exit_of(reply)} after {seconds:.1f} s: {reply[-2:]}")
+            for slot, process in processes(wire.ask("status")).items():
+                if process["state"] != "STOPPED":
+                    stage.found(f"calm: {slot} is {process['state']} after `stop all`")
+        self._nobody_is_left()
+        self.read_events()
+        for problem in self._marks():
+            stage.found(f"calm: {problem}")
+        self._weigh()
+
+    def _nobody_is_left(self) -> None:
+        for seen, slot in kernel.marked(self.stage.daemon.socket).items():
+            if kernel.still_alive(seen):
+                self.stage.found(f"calm: all is stopped, and {seen} of {slot} is alive")
+        for child in kernel.children(self.stage.daemon.pid):
+            if kernel.look(child.pid) == child:
+                self.stage.found(f"calm: all is stopped, and the daemon has a child: {child}")
+
+    def read_events(self) -> None:
+        """Read what has been added to the event log."""
+        log = self.stage.daemon.home / "log" / "taskmasterd.log"
+        with log.open("rb") as file:
+            file.seek(self._read)
+            added = file.read()
+        self._read += len(added)
+        for problem in self.chronicle.read(added.decode("utf-8", "replace").splitlines()):
+            self.stage.found(f"event log: {problem}")
+        for slot, pid in self.chronicle.open.items():
+            self.stage.found(f"event log: all is stopped, but {slot} has no end for pid {pid}")
+
+    def _marks(self) -> Iterator[str]:
+        """What the programs have noticed themselves."""
+        twice = self.stage.directory / "twice"
+        if twice.exists():
+            yield f"started while an earlier copy lived: {twice.read_text().split()}"
+            twice.unlink()
+        started = Counter(
+            (slot, int(pid)) for slot, pid in map(str.split, (self.stage.directory / "starts").read_text().splitlines())
+        )
+        unknown = started - self.chronicle.started
+        if unknown:
+            yield f"the event log does not know of these starts: {dict(unknown)}"
+        for log in sorted((self.stage.daemon.home / "log").glob(f"{WRITER}*.log")):
+            yield from (f"{log.name}: {problem}" for problem in count_lines(lines_of(log)))
+
+    def _weigh(self) -> None:
+        stage = self.stage
+        allowed = self.sizes[0].fds if self.sizes else MOST_FDS
+        try:
+            wait_until(lambda: kernel.size(stage.daemon.pid).fds <= allowed, within_s=5)
+        except AssertionError:
+            stage.found(f"calm: {kernel.size(stage.daemon.pid).fds} descriptors, {allowed} allowed")
+        now = kernel.size(stage.daemon.pid)
+        self.sizes.append(now)
+        if now.threads != 1:
+            stage.found(f"calm: {now.threads} threads")
+        self._weigh_memory(now.rss_kb)
+
+    def _weigh_memory(self, now_kb: int) -> None:
+        first_kb = self.sizes[0].rss_kb
+        if time.monotonic() - self.stage.began < WARM_UP_S:
+            self._most_kb = max(self._most_kb, now_kb)
+            allowed_kb = first_kb + WARM_UP_GROWTH_KB
+        else:
+            allowed_kb = max(self._most_kb, first_kb) + GROWTH_KB
+        if now_kb > allowed_kb:
+            self.stage.found(
+                f"calm: {now_kb} KB resident; {first_kb} KB at the first calm, {allowed_kb} KB allowed by now"
+            )
+
+
+def lines_of(log: Path) -> Iterator[str]:
+    """Yield the lines of a log from its oldest rotated file to the newest."""
+    rotated = sorted(log.parent.glob(f"{log.name}.*"), key=lambda path: -int(path.suffix[1:]))
+    for path in (*rotated, log):
+        yield from path.read_text().splitlines()
+
+
+def count_lines(lines: Iterator[str]) -> Iterator[str]:
+    """Yield what is wrong with `COPY NUMBER` lines: each copy counts from 1, leaves nothing out, and ends before the next.
+
+    Sources of such lines write each with one write, so even a copy that is killed leaves whole lines.
+    """
+    copy, number, over = "", 0, set[str]()
+    for line in lines:
+        found = re.fullmatch(r"(\d+\.\d+) (\d+)", line)
+        if not found:
+            yield f"no line that was written: {line!r}"
+            continue
+        if found[1] != copy:
+            if found[1] in over:
+                yield f"{found[1]} goes on after {copy}"
+            over.add(copy)
+            copy, number = found[1], 0
+        number += 1
+        if int(found[2]) != number:
+            yield f"{copy} {found[2]} where {number} was due"
+            number = int(found[2])

@@ -1,0 +1,63 @@
+"""The one who edits the configuration and reloads it: good edits, no edits, broken files, by the socket and by SIGHUP."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.soak.clients import exit_of
+from tests.soak.population import BROKEN
+from tests.soak.stage import Actor
+
+REFUSED = 6
+
+
+class Editor(Actor):
+    """Owns the file."""
+
+    pause_s = 1.0
+
+    def act(self) -> None:
+        """Edit the file in one way or another and have it loaded."""
+        self.dice.choice((self._edit, self._edit, self._edit, self._break, self._same, self._hang_up))()
+        self.stage.count("reloads")
+
+    def _write(self) -> None:
+        self.stage.daemon.write(self.stage.population.text())
+        self.stage.targets = tuple(self.stage.population.names())
+
+    def _reload(self, *flags: str) -> int:
+        with self.stage.connect() as wire:
+            return exit_of(wire.ask("reload", *flags))
+
+    def _edit(self) -> None:
+        self.doing = f"reload: {self.stage.population.edit()}"
+        self._write()
+        code = self._reload(*self.dice.choice(((), ("--no-wait",))))
+        if code not in (0, 1):
+            self.stage.found(f"{self.doing}: exit {code}")
+
+    def _same(self) -> None:
+        """What changes nothing has an empty plan: an earlier edit has been loaded by now, but for a SIGHUP under way."""
+        self.doing = "reload of the same file"
+        self._write()
+        self._reload("--no-wait")
+        code = self._reload("--dry-run", "--exit-code")
+        if code != 0:
+            self.stage.found(f"{self.doing}: the plan is not empty: exit {code}")
+
+    def _break(self) -> None:
+        broken = self.dice.choice(BROKEN)
+        self.doing = f"reload of {broken[:60]!r}"
+        self.stage.daemon.write(broken)
+        code = self._reload()
+        self._write()
+        if code != REFUSED:
+            self.stage.found(f"{self.doing}: exit {code}")
+        self._reload("--no-wait")
+
+    def _hang_up(self) -> None:
+        self.doing = f"SIGHUP: {self.stage.population.edit()}"
+        self._write()
+        for _ in range(self.dice.choice((1, 1, 5))):
+            self.stage.daemon.signal(signal.SIGHUP)
+        self._reload("--no-wait")

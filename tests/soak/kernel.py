@@ -1,0 +1,92 @@
+"""What the kernel says about the processes of one daemon. Source: proc(5)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+Slot = tuple[str, int]
+
+
+class Seen(NamedTuple):
+    """A process as it was when it was looked at. `started` tells it from a later one with the same pid."""
+
+    pid: int
+    started: int
+    state: str
+    parent: int
+    name: str
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is more than a zombie."""
+        return self.state not in ("Z", "X")
+
+
+def look(pid: int) -> Seen | None:
+    """Return a process, None where there is none."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return None
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    fields = rest.split()
+    return Seen(pid, int(fields[19]), fields[0], int(fields[1]), name)
+
+
+def still_alive(seen: Seen) -> bool:
+    """Return whether that very process is alive."""
+    now = look(seen.pid)
+    return now is not None and now.started == seen.started and now.alive
+
+
+def slot_of(pid: int, socket: Path) -> Slot | None:
+    """Return whose the process is by the variables it carries; None where they name another daemon or nothing."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    variables = dict(word.partition(b"=")[::2] for word in words)
+    program, index = variables.get(b"TASKMASTER_PROGRAM"), variables.get(b"TASKMASTER_INSTANCE", b"")
+    if variables.get(b"TASKMASTER_SOCKET") != os.fsencode(str(socket)) or program is None or not index.isdigit():
+        return None
+    return os.fsdecode(program), int(index)
+
+
+def marked(socket: Path) -> dict[Seen, Slot]:
+    """Return every live process on this machine that carries the socket's name and a program's, and whose it is."""
+    found: dict[Seen, Slot] = {}
+    for entry in filter(str.isdecimal, os.listdir("/proc")):
+        slot = slot_of(int(entry), socket)
+        seen = look(int(entry)) if slot else None
+        if slot and seen and seen.alive:
+            found[seen] = slot
+    return found
+
+
+def children(pid: int) -> list[Seen]:
+    """Return the children of a process, zombies too."""
+    try:
+        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [seen for seen in map(look, map(int, text.split())) if seen]
+
+
+class Size(NamedTuple):
+    """What a process holds."""
+
+    rss_kb: int
+    fds: int
+    threads: int
+    cpu_s: float
+
+
+def size(pid: int) -> Size:
+    """Return what a process holds now."""
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = int(fields[11]) + int(fields[12])
+    fds = len(os.listdir(f"/proc/{pid}/fd"))
+    return Size(int(status["VmRSS"].split()[0]), fds, int(status["Threads"]), ticks / os.sysconf("SC_CLK_TCK"))
