@@ -53,7 +53,7 @@ def main() -> None:
         for name in names:
             began = time.monotonic()
             rows += GROUPS[name](tools)
-            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
     print(table(rows))
     if not Supervisor.installed():
         print("\nsupervisor is not installed next to this interpreter: pip install supervisor==4.3.0")

@@ -34,7 +34,7 @@ class Contestant:
     name = ""
 
     def __init__(self, tools: Tools) -> None:
-        self.home = home = Path(tempfile.mkdtemp(prefix="tmbench", dir="/tmp"))
+        self.home = home = Path(tempfile.mkdtemp(prefix="tmbench", dir=os.environ.get("TMB", "/tmp")))
         self.tools = tools
         self.births = Births(home / "births")
         self.environment = command_environment(home)
