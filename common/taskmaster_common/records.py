@@ -43,10 +43,11 @@ class Record:
         fields = self.fields_
         if len(args) > len(fields):
             raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, not {len(args)}")
-        for name, value in zip(fields, args):
+        by_position = fields[: len(args)]
+        for name, value in zip(by_position, args):
             _store(self, name, value)
         for name, value in kwargs.items():
-            if name not in fields or name in fields[: len(args)]:
+            if name not in fields or name in by_position:
                 raise TypeError(f"{type(self).__name__} has no field {name!r}, or it is given twice")
             _store(self, name, value)
         for name in self.required_:
@@ -55,7 +56,13 @@ class Record:
 
     def replace(self, **changes: object) -> Self:
         """Return a copy with `changes` in place. Raises TypeError for an unknown field."""
-        return type(self)(**{**self.__dict__, **changes})
+        for name in changes:
+            if name not in self.fields_:
+                raise TypeError(f"{type(self).__name__} has no field {name!r}")
+        copy = object.__new__(type(self))
+        for name, value in {**self.__dict__, **changes}.items():
+            _store(copy, name, value)
+        return copy
 
     def changed_fields(self, other: Self) -> tuple[str, ...]:
         """Return the names of the fields in which `other` differs, in the order of declaration."""
