@@ -2,6 +2,9 @@
 
 One at a time, in a fresh directory. `boot` returns when the command was started: the programs tell for themselves when they
 run.
+
+The directory is in memory where that is possible, but for floods of output. On ext4 each new file would look for its inode
+past all that were deleted within the last minutes: boot after boot would become slower, 2.6 s instead of 0.7.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 BIN = Path(sys.executable).parent
+MEMORY, DISK = "/dev/shm", "/tmp"
 NULL = [(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in range(3)]
 
 
@@ -33,8 +37,10 @@ class Contestant:
 
     name = ""
 
-    def __init__(self, tools: Tools) -> None:
-        self.home = home = Path(tempfile.mkdtemp(prefix="tmbench", dir=os.environ.get("TMB", "/tmp")))
+    def __init__(self, tools: Tools, place: str = MEMORY) -> None:
+        if not os.path.isdir(place):
+            place = DISK
+        self.home = home = Path(tempfile.mkdtemp(prefix="tmbench", dir=place))
         self.tools = tools
         self.births = Births(home / "births")
         self.environment = command_environment(home)
@@ -114,6 +120,7 @@ class Ours(Contestant):
 
     name = "ours"
     settings = "autorestart: always, starttime: 0, restart_burst: 0"
+    more = ""
 
     def configure(self, count: int) -> None:
         """Write the YAML file."""
@@ -121,7 +128,7 @@ class Ours(Contestant):
 
     def write(self, names: list[str], last: str = "") -> None:
         """Write a configuration with these programs; `last` are more lines of the last one's keys."""
-        entry = f"cmd: [{self.tools.program}, {self.births.path}, %s], {self.settings}"
+        entry = f"cmd: [{self.tools.program}, {self.births.path}, %s], {self.settings}{self.more}"
         lines = [f"  {name}: {{{entry % name}}}\n" for name in names]
         lines[-1] = f"{lines[-1][:-2]}{last}}}\n"
         self.write_text("".join(lines))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.bench.contestants import Contestant, Floor, Ours, Supervisor
+from tests.bench.contestants import DISK, Contestant, Floor, Ours, Supervisor
 from tests.bench.stage import await_, cpu_s
 from tests.bench.table import Limit, Row, median
 from tests.bench.tools import Tools
@@ -70,7 +70,7 @@ def chatty(tools: Tools) -> list[Row]:
 
 
 def _ours(tools: Tools, arguments: str) -> Flow:
-    with Ours(tools) as contestant:
+    with Ours(tools, DISK) as contestant:
         words = ", ".join((tools.writer, str(contestant.births.path), *arguments.split()))
         contestant.write_text(f"  w: {{cmd: [{words}], autostart: false, autorestart: never, starttime: 0}}\n")
         contestant.launch()
@@ -80,7 +80,7 @@ def _ours(tools: Tools, arguments: str) -> Flow:
 
 
 def _supervisor(tools: Tools, arguments: str) -> Flow:
-    with Supervisor(tools) as contestant:
+    with Supervisor(tools, DISK) as contestant:
         command = f"{tools.writer} {contestant.births.path} {arguments}"
         rotation = f"stdout_logfile_maxbytes={ROTATE_AT}\nstdout_logfile_backups={BACKUPS}\nautorestart=false\n"
         contestant.write(f"[program:w]\ncommand={command}\nstartsecs=0\nredirect_stderr=true\n{rotation}")
@@ -109,7 +109,7 @@ def _copy(tools: Tools, arguments: str) -> Flow:
 
 def _piped(tools: Tools, arguments: str, mover: str) -> Flow:
     """Return what `writer | mover > file` achieves."""
-    with Floor(tools) as contestant:
+    with Floor(tools, DISK) as contestant:
         path = str(contestant.home / "log")
         read, write = os.pipe()
         into = (os.POSIX_SPAWN_OPEN, 1, path, os.O_WRONLY | os.O_CREAT, 0o640)

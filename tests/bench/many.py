@@ -1,4 +1,8 @@
-"""Ten thousand programs: reported, without limits."""
+"""Ten thousand programs: reported, without limits.
+
+Captured output needs two descriptors for each program, its pipe and its file; where the machine gives us less, it is
+discarded, and the rows say so.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,20 @@ from tests.bench.tools import Tools
 
 COUNT = 10_000
 SPARE = 1000
+EACH = 2
 
 
 def many(tools: Tools) -> list[Row]:
     """Boot, status, reload, memory and shutdown."""
-    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < COUNT + SPARE:
-        raise SystemExit(f"{COUNT} programs need as many descriptors: ulimit -n 65536")
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if descriptors < COUNT + SPARE:
+        raise SystemExit(f"{COUNT} programs need as many descriptors here, to see their ends: ulimit -n 65536")
+    captured = descriptors >= EACH * COUNT + SPARE
     with Floor(tools) as floor:
         lives, floor_boot = _boot(floor)
         floor_shutdown = floor.stop_with(life.pid for life in lives)
     with Ours(tools) as ours:
+        ours.more = "" if captured else ", stdout: null, stderr: null"
         lives, boot = _boot(ours)
         settle(ours.pid)
         memory = rss_kb(ours.pid) / 1024
@@ -30,7 +38,7 @@ def many(tools: Tools) -> list[Row]:
         reload, wait = reload_once(ours)
         changed = ours.births.take(1)
         shutdown = ours.stop_with([*(life.pid for life in lives[:-1]), *(life.pid for life in changed)])
-    name = f"{COUNT} programs: "
+    name = f"{COUNT} programs{'' if captured else ', output discarded'}: "
     return [
         Row(f"{name}boot", "s", boot, floor_boot),
         Row(f"{name}memory", "MB", memory),
