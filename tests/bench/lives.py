@@ -17,8 +17,8 @@ CRASHES = {Ours: 30, Floor: 30, Supervisor: 17}
 LONGEST_PAUSE_S = 1.0
 
 
-def masses(tools: Tools, count: int = 1000, rounds: int = 3) -> list[Row]:
-    """Boot, mass crash and shutdown, in turns."""
+def masses(tools: Tools, count: int = 1000, rounds: int = 5) -> list[Row]:
+    """Boot, mass crash and shutdown, in turns, the best of each: what else runs on the machine only ever adds."""
     found: dict[type[Contestant], list[tuple[float, float, float]]] = {kind: [] for kind in field()}
     for turn in range(rounds):
         for kind in found:
@@ -27,9 +27,9 @@ def masses(tools: Tools, count: int = 1000, rounds: int = 3) -> list[Row]:
                     found[kind].append(_boot_crash_stop(contestant, count))
     rows = []
     for at, (what, most) in enumerate((("boot", 2.5), ("mass crash", 2.5), ("shutdown", 4.0))):
-        each = {kind: median([times[at] for times in taken]) for kind, taken in found.items()}
+        each = {kind: min(times[at] for times in taken) for kind, taken in found.items()}
         quantity = f"{what}, {count} programs"
-        rows.append(Row(quantity, "s", each[Ours] or 0.0, each[Floor], each.get(Supervisor), Limit(most, times=True)))
+        rows.append(Row(quantity, "s", each[Ours], each[Floor], each.get(Supervisor), Limit(most, times=True)))
     return rows
 
 
