@@ -52,8 +52,9 @@ def main() -> None:
         tools = Tools(Path(home))
         for name in names:
             began = time.monotonic()
-            rows += GROUPS[name](tools)
-            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+            found = GROUPS[name](tools)
+            rows += found
+            print(f"{name}, {time.monotonic() - began:.0f} s:\n{table(found)}\n", file=sys.stderr, flush=True)
     print(table(rows))
     if not Supervisor.installed():
         print("\nsupervisor is not installed next to this interpreter: pip install supervisor==4.3.0")
