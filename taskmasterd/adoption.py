@@ -107,8 +107,8 @@ class Adoption:
         """Take in what the state says was alive of a slot; returns whether its leader is."""
         pid, birth = int(data["pid"]), (float(data["birth"][0]), float(data["birth"][1]))
         group = Group(pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
-        group.pipes = frozenset(inode for inode, _path in data.get("pipes", ()))
-        group.told = {(each, number) for each, number in data.get("told", ())}
+        group.pipes = tuple(inode for inode, _path in data.get("pipes", ()))
+        group.told = frozenset((each, number) for each, number in data.get("told", ()))
         child = parent_of(pid) == os.getpid()
         if not child or data.get("sessions"):
             group.sessions = frozenset(data.get("sessions", () if self._legacy.same else (pid,)))
@@ -220,7 +220,7 @@ class Adoption:
         group.handle, group.certain, group.sessions = handle, True, sessions
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
         rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
-        group.pipes = frozenset(rows)
+        group.pipes = tuple(rows)
         entry.current = entry.wanted
         self._performer.admit(Copy(entry, group, self._pipes_of(entry, orphan.pid, rows.items()), birth))
         self._deliver(entry, Spawned(orphan.pid))

@@ -14,11 +14,10 @@ What it does not say of its configuration is that of the `program` lines before 
 
 from __future__ import annotations
 
-import json
-
 from taskmaster_common import __version__
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
 from taskmaster_common.errors import TaskmasterError
+from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.records import Record
 from taskmasterd.core.plan import KEPT
 from taskmasterd.core.snapshot import entry_from_data, entry_to_data
@@ -52,12 +51,10 @@ GROWN_BYTES = 1024 * 1024
 """The file is replaced when it has grown by so much and more than doubled."""
 AGAIN_AFTER_S = 5.0
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
-
 
 def line(kind: str, value: object) -> bytes:
     """Return one line of the state."""
-    return _encode({kind: value}).encode("ascii") + b"\n"
+    return write_json({kind: value}) + b"\n"
 
 
 class Journal:
@@ -223,9 +220,7 @@ class Journal:
         self._file.begin()
         config = {**_config_data(self._config, None), "programs": [each.to_data() for each in self._config.programs]}
         first = {"taskmaster_state": STATE_VERSION, **self._identity, "version": __version__}
-        self._file.add(
-            _encode(first).encode("ascii") + b"\n" + line("config", config) + line("facts", self._host.facts())
-        )
+        self._file.add(write_json(first) + b"\n" + line("config", config) + line("facts", self._host.facts()))
         self._late, self._late_blocks = {}, []
         self._rest = iter(tuple(self._table))
         self._reactor.call_soon(self._go_on_replacing)
@@ -278,7 +273,7 @@ class Saved(Record):
 def saved_of(lines: Sequence[bytes], identity: Mapping[str, Any]) -> Saved:
     """Return what the lines of a state file say. Raises StateError where they are not for us, or make no sense."""
     try:
-        first = json.loads(lines[0])
+        first = read_json(lines[0].decode("ascii"))
         version = first.pop("taskmaster_state")
         if version != STATE_VERSION:
             raise StateError(f"it has version {version!r}, this is {STATE_VERSION}")
@@ -297,7 +292,7 @@ class _Reading:
         self._programs: dict[str, ProgramConfig] = {}
         self._slots: dict[tuple[str, int], tuple[Entry, Mapping[str, Any] | None, tuple[str, int]]] = {}
         for text in lines:
-            for kind, value in json.loads(text).items():
+            for kind, value in read_json(text.decode("ascii")).items():
                 getattr(self, f"_{kind}_line")(value)
 
     def result(self) -> Saved:

@@ -6,11 +6,11 @@ file, and says with which configuration to begin.
 
 from __future__ import annotations
 
-import json
 import os
 
 from taskmaster_common.config import Config, DaemonConfig
 from taskmaster_common.errors import SystemFailure
+from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.adoption import Legacy
 from taskmasterd.journal import StateError, saved_of
@@ -56,7 +56,7 @@ class Origin(Record):
 def origin_of(state_fd: int, kept: str) -> Origin:
     """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT."""
     with open(state_fd, "rb") as file:
-        state = json.load(file)
+        state = read_json(file.read().decode("ascii"))
     identity = {"boot": boot_id(), "socket": state["places"]["socket"], "uid": os.geteuid()}
     config = Config.from_data(state["config"])
     if "life" in state:

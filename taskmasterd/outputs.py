@@ -121,17 +121,17 @@ class Outputs:
         return child, self._watch(read, sink)
 
     def _watch(self, read: int, sink: LogSink) -> LogPipe:
-        def ended() -> None:
-            self.pipes.discard(pipe)
-            self._sinks.release(sink)
-            if self.keeper:
-                self.keeper.drop(pipe.inode)
-
-        pipe = LogPipe(self._reactor, read, sink, ended)
+        pipe = LogPipe(self._reactor, read, sink, self._ended)
         self.pipes.add(pipe)
         if self.keeper:
             self.keeper.keep(pipe.inode, read, sink.path)
         return pipe
+
+    def _ended(self, pipe: LogPipe) -> None:
+        self.pipes.discard(pipe)
+        self._sinks.release(pipe.sink)
+        if self.keeper:
+            self.keeper.drop(pipe.inode)
 
     def drain(self, pipes: Iterable[LogPipe] | None = None) -> None:
         """Move what is in these pipes now, or in all of them: the daemon is about to end."""

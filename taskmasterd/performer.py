@@ -19,7 +19,7 @@ from taskmasterd.system.spawner import SetupError, Spawner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from taskmasterd.core.orphans import Orphan
     from taskmasterd.core.table import Entry
@@ -41,13 +41,13 @@ class Copy:
 
     __slots__ = ("birth", "entry", "failure", "group", "left", "pipes")
 
-    def __init__(self, entry: Entry, group: Group, pipes: list[LogPipe], birth: tuple[float, float]) -> None:
+    def __init__(self, entry: Entry, group: Group, pipes: Sequence[LogPipe], birth: tuple[float, float]) -> None:
         self.entry = entry
         self.group = group
         self.pipes = pipes
         self.birth = birth
         self.failure: Failure | None = None
-        self.left: list[Survivor] = []
+        self.left: Sequence[Survivor] = ()
 
     def to_data(self) -> dict[str, object]:
         """Return what a later daemon needs to take this copy over."""
@@ -183,9 +183,9 @@ class Performer:
             for fd in streams.children_ends:
                 os.close(fd)
         self.outputs.begin(entry, streams.began)
-        inodes = frozenset(pipe.inode for pipe in streams.pipes)
+        inodes = tuple(pipe.inode for pipe in streams.pipes)
         group = Group(pid, (entry.program, entry.index), whole=program.stopasgroup, pipes=inodes)
-        return Copy(entry, group, list(streams.pipes), (began, boot_seconds())), executed
+        return Copy(entry, group, streams.pipes, (began, boot_seconds())), executed
 
     def _look_for_occupants(self, entry: Entry) -> None:
         """Raise SetupError while processes of an earlier daemon are alive that may be this slot's copy."""
@@ -258,13 +258,13 @@ class Performer:
             self._on_blind(f"cannot look for what programs left behind: {(error.strerror or str(error)).lower()}")
             return
         for copy, status in dead:
-            copy.left = left.get(copy.group, [])
+            copy.left = left.get(copy.group, ())
             if copy.left:
                 self._empty(copy)
             # one by one: an error in the handling of one program must not cost another its end
             self._reactor.call_soon(lambda copy=copy, status=status: self._leader_ended(copy, status))  # type: ignore[misc]
         for group in groups[len(dead) :]:
-            self._probed(self._emptying[group], left.get(group, []))
+            self._probed(self._emptying[group], left.get(group, ()))
 
     def _empty(self, copy: Copy) -> None:
         """From now on `copy` is what its leader left behind; see to it that its last end is noticed."""
@@ -282,7 +282,7 @@ class Performer:
             self._by_entry.pop(copy.entry, None)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
 
-    def _probed(self, copy: Copy, left: list[Survivor]) -> None:
+    def _probed(self, copy: Copy, left: Sequence[Survivor]) -> None:
         """A group without a leader was looked at: empty now, or with newcomers who have to be told too."""
         copy.left = left
         if left:

@@ -6,11 +6,11 @@ the descriptors that the state names.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
 from taskmaster_common.errors import SystemFailure
+from taskmaster_common.jsontext import write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def command(life: str, *words: str) -> list[str]:
 def on_descriptor(state: Mapping[str, Any]) -> int:
     """Return a descriptor, which an exec does not close, from which `state` can be read as JSON. Raises OSError."""
     fd = os.memfd_create("taskmasterd", 0) if hasattr(os, "memfd_create") else _unlinked_file()
-    view = memoryview(json.dumps(state).encode("ascii"))
+    view = memoryview(write_json(state))
     while view:
         view = view[os.write(fd, view) :]
     os.lseek(fd, 0, os.SEEK_SET)

@@ -8,11 +8,13 @@ from __future__ import annotations
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.units import format_seconds
 from taskmasterd.core.ends import End, dumped_core, exit_code, exit_signal
-from taskmasterd.core.process import Policy, Process
+from taskmasterd.core.process import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from taskmaster_common.config import ProgramConfig as Policy
 
 NAMED_LEFT = 5
 """How many left-behind processes are named; the others are counted."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.names import ALL, Pattern, is_pattern, nearest, process_name
-from taskmasterd.core.process import Process, policy_of
+from taskmasterd.core.process import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,20 +31,24 @@ MOST_PATTERNS = 32
 class Entry:
     """One slot: its process, the configuration that is wanted, and the one that its last copy was started with."""
 
-    __slots__ = ("current", "index", "policy", "process", "removed", "tickets", "wanted")
+    __slots__ = ("current", "index", "process", "removed", "tickets", "wanted")
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
+        self.wanted = wanted
         self.index = index
         self.process = process
         self.current: ProgramConfig | None = None
         self.removed = False
         self.tickets: list[Observer] = []
-        self.want(wanted)
 
     def want(self, wanted: ProgramConfig) -> None:
         """Take a configuration: its live keys hold from now on, the others from the next start on."""
         self.wanted = wanted
-        self.policy = policy_of(wanted)
+
+    @property
+    def policy(self) -> ProgramConfig:
+        """What decides over its process: the live keys of what is wanted."""
+        return self.wanted
 
     @property
     def program(self) -> str:

@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+NOBODY: frozenset[tuple[int, int]] = frozenset()
+
 
 class Group:
     """One live copy of a program: its leader's pid, which is session and group too, and who was told which signal.
@@ -32,7 +34,7 @@ class Group:
 
     __slots__ = ("certain", "handle", "leader_alive", "pid", "pipes", "sessions", "slot", "told", "whole")
 
-    def __init__(self, pid: int, slot: tuple[str, int], *, whole: bool, pipes: frozenset[int] = frozenset()) -> None:
+    def __init__(self, pid: int, slot: tuple[str, int], *, whole: bool, pipes: tuple[int, ...] = ()) -> None:
         self.pid = pid
         self.slot = slot
         self.pipes = pipes
@@ -41,7 +43,7 @@ class Group:
         self.handle: int | None = None
         self.sessions: frozenset[int] = frozenset()
         self.certain = False
-        self.told: set[tuple[int, int]] = set()
+        self.told = NOBODY
 
     def signal_leader(self, number: int) -> None:
         """Signal the leader alone; it must be alive or unreaped."""
@@ -60,7 +62,7 @@ class Group:
         if number == signal.SIGKILL:
             self.signal_leader(number)  # before its setsid it is in no group of its own
         if self.whole:
-            self.told.add((0, number))
+            self.told |= {(0, number)}
 
     def tell(self, survivors: Iterable[Survivor], number: int) -> None:
         """Signal each survivor that was not told `number` before, alone or with its group."""
@@ -69,12 +71,12 @@ class Group:
             if by_group and number != signal.SIGKILL:
                 continue
             if (survivor.pid, number) not in self.told:
-                self.told.add((survivor.pid, number))
+                self.told |= {(survivor.pid, number)}
                 _signal_survivor(survivor, number)
 
     def forget_told(self) -> None:
         """Make the next `tell` speak to everybody again."""
-        self.told.clear()
+        self.told = NOBODY
 
     def leader_has_ended(self) -> None:
         """Know that the leader was reaped: its pid may become anybody's."""
