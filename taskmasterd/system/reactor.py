@@ -123,10 +123,20 @@ class Reactor:
                     if dropped:
                         self._guarded(dropped)
         self._run_timers()
+        self._do_soon()
+
+    def _do_soon(self) -> None:
         soon, self._soon = self._soon, []
         for callback, dropped in soon:
             if not self._guarded(callback) and dropped:
                 self._guarded(dropped)
+
+    def settle(self, rounds: int) -> bool:
+        """Do what waits for the end of a turn, at most `rounds` times; returns whether nothing waits any more."""
+        while self._soon and rounds:
+            rounds -= 1
+            self._do_soon()
+        return not self._soon
 
     def close(self) -> None:
         """Release the selector."""

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from taskmasterd.system.logpipe import CLOSE_TURNS, LogPipe
-from taskmasterd.system.logsink import LogSink, Sinks
+from taskmasterd.system.logsink import LogSink
 from taskmasterd.system.reactor import Reactor
+from taskmasterd.system.sinks import Sinks
 from taskmasterd.system.spawner import child_pipe
 
 TURN_S = 0.05
