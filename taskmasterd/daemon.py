@@ -61,6 +61,7 @@ def resident(state_fd: int, kept: str) -> int:
     try:
         daemon = Daemon(origin)
         daemon.begin(origin)
+        signals = daemon.listen()
     except Exception as error:
         # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
         text = str(error) if isinstance(error, TaskmasterError) else f"cannot start: {error!r}"
@@ -73,7 +74,7 @@ def resident(state_fd: int, kept: str) -> int:
         print(f"taskmasterd: {text}", file=sys.stderr)
         return 1
     del origin  # what was handed over is not needed for as long as the daemon lives
-    return daemon.run()
+    return daemon.run(signals)
 
 
 class Daemon:
@@ -174,9 +175,12 @@ class Daemon:
         if origin.saved and origin.saved.facts.get("stopping") and not origin.launched:
             self.stopping.begin("whoever had told an earlier daemon", None)
 
-    def run(self) -> int:
+    def listen(self) -> Signals:
+        """Hear signals from now on, those too that came before."""
+        return Signals(self.reactor, self._signal_callbacks())
+
+    def run(self, signals: Signals) -> int:
         """Work until the orderly stop is through, clean up; returns the exit code."""
-        signals = Signals(self.reactor, self._signal_callbacks())
         self._children_ended()
         self._say_ready()
         self._announce_ready()
