@@ -163,9 +163,13 @@ class Daemon:
         if origin.saved and origin.saved.facts.get("stopping") and not origin.launched:
             self.stopping.begin("whoever had told an earlier daemon", None)
 
-    def run(self) -> int:
+    def listen(self) -> Signals:
+        """Hear signals from now on, those too that came before."""
+        signals = self.life.signals = Signals(self.reactor, self._signal_callbacks())
+        return signals
+
+    def run(self, signals: Signals) -> int:
         """Work until the orderly stop is through, clean up; returns the exit code."""
-        self.life.signals = signals = Signals(self.reactor, self._signal_callbacks())
         self._children_ended()
         self._say_ready()
         self._announce_ready()

@@ -21,6 +21,7 @@ def resident(state_fd: int, kept: str) -> int:
     try:
         daemon = Daemon(origin)
         daemon.begin(origin)
+        signals = daemon.listen()
     except Exception as error:
         # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
         text = str(error) if isinstance(error, TaskmasterError) else f"cannot start: {error!r}"
@@ -33,7 +34,7 @@ def resident(state_fd: int, kept: str) -> int:
         print(f"taskmasterd: {text}", file=sys.stderr)
         return 1
     del origin  # what was handed over is not needed for as long as the daemon lives
-    return daemon.run()
+    return daemon.run(signals)
 
 
 def check(state_fd: int) -> int:

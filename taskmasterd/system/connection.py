@@ -105,6 +105,8 @@ class Connection:
         self._source = source
         self._endless = endless
         self.poke()
+        if self._peer_done:
+            self._end_stream()
 
     def poke(self) -> None:
         """Pull the source again: there is something new."""
@@ -180,10 +182,13 @@ class Connection:
             if not self._queue:
                 self.close()
                 return
-        elif self.busy and self._endless and self._source is not None:
-            self.close()  # nobody would ever end a stream
-            return
+        self._end_stream()
         self._listen()
+
+    def _end_stream(self) -> None:
+        """End what is endless, for a client that sends no more: nobody else would; what was asked after it is done."""
+        if self.busy and self._endless and self._source is not None:
+            self._tell_gone()
 
     def _watch_half_line(self) -> None:
         if self._decoder.pending and self._half_line is None:
