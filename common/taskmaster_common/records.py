@@ -25,6 +25,13 @@ _store = object.__setattr__
 """Field by field: an instance whose `__dict__` is filled at once has a table of its own, three times the memory."""
 
 
+def _share_keys(cls: type) -> None:
+    """Make all instances share one table of keys: CPython closes it soon after the first ones, which may have few fields."""
+    first: object = object.__new__(cls)
+    for name in cls.fields_:  # type: ignore[attr-defined]
+        _store(first, name, None)
+
+
 @dataclass_transform(frozen_default=True)
 class Record:
     """An immutable value with named, annotated fields; equal only to a record of the same type and fields.
@@ -41,6 +48,7 @@ class Record:
         cls.fields_ = cls.fields_ + tuple(name for name in cls.__annotations__ if name not in cls.fields_)
         cls.required_ = tuple(name for name in cls.fields_ if not hasattr(cls, name))
         cls.defaults_ = tuple((name, getattr(cls, name, NO_DEFAULT)) for name in cls.fields_)
+        _share_keys(cls)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         fields = self.fields_
