@@ -56,6 +56,7 @@ class Outputs:
         self, reactor: Reactor, sinks: Sinks, log_dir: str | None, null: int, keeper: Keeper | None = None
     ) -> None:
         self._reactor = reactor
+        self._on_end = self._ended  # one for all pipes
         self._sinks = sinks
         self._log_dir = log_dir
         self._null = null
@@ -122,7 +123,7 @@ class Outputs:
         return child, self._watch(read, sink)
 
     def _watch(self, read: int, sink: LogSink) -> LogPipe:
-        pipe = LogPipe(self._reactor, read, sink, self._ended)
+        pipe = LogPipe(self._reactor, read, sink, self._on_end)
         self.pipes.add(pipe)
         if self.keeper:
             self.keeper.keep(pipe.inode, read, sink.path)

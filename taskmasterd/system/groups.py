@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
 NOBODY: frozenset[tuple[int, int]] = frozenset()
+NO_SESSIONS: frozenset[int] = frozenset()
+"""One empty set for all: each other one is 216 bytes."""
 MOST_LOOKS = 10
 
 
@@ -42,7 +44,7 @@ class Group:
         self.whole = whole
         self.leader_alive = True
         self.handle: int | None = None
-        self.sessions: frozenset[int] = frozenset()
+        self.sessions = NO_SESSIONS
         self.certain = False
         self.told = NOBODY
 

@@ -178,7 +178,7 @@ class LogSink:
             return self.move(pipe, most)
         except OSError as error:
             moved = self._drop(pipe, most)
-            self._failed(error, moved)
+            self.lost(error, moved)
         except SystemFailure as failure:
             moved = self._drop(pipe, most)
             self.trouble.lost(str(failure), moved)
@@ -190,14 +190,14 @@ class LogSink:
         dropped = self.trouble.dropped
         try:
             if self.busy():
-                self._failed(NOBODY_READS, len(block))
+                self.lost(NOBODY_READS, len(block))
             else:
                 self._opened().append(block)
         except GoneError:
             self._left_behind()
             self.append(block)
         except OSError as error:
-            self._failed(error, len(block))
+            self.lost(error, len(block))
         except SystemFailure as failure:
             self.trouble.lost(str(failure), len(block))
         self._look_back(dropped, len(block))
@@ -218,9 +218,9 @@ class LogSink:
     def _target_of(self, fd: int) -> LogFile | LogStream:
         target: LogFile | LogStream
         if stat.S_ISREG(os.fstat(fd).st_mode) and not is_system_name(self.path):
-            target = LogFile(fd, self.path, self.owner, self._failed, self.trouble.warn)
+            target = LogFile(fd, self.path, self.owner, self)
         else:
-            target = LogStream(fd, self._failed, self._now)
+            target = LogStream(fd, self.lost, self._now)
         target.set_limits(self._max_bytes, self._backups)
         return target
 
@@ -235,13 +235,17 @@ class LogSink:
             before, self._target = self._target, None
             self._leave(before, before.size())
 
-    def _failed(self, error: OSError, amount: int) -> None:
+    def lost(self, error: OSError, amount: int) -> None:
         """Count what an error cost, and open the path anew next time unless the descriptor itself is sound."""
         if amount:
             self.trouble.lost(f"cannot write {self.path}: {reason_of(error)}", amount)
         if error.errno not in STAYS_OPEN and self._target:
             before, self._target = self._target, None
             self._leave(before, 0)
+
+    def warn(self, text: str) -> None:
+        """Tell something, unless something was told within the last minute."""
+        self.trouble.warn(text)
 
     @staticmethod
     def _drop(pipe: int, most: int) -> int:
