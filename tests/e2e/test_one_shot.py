@@ -213,7 +213,7 @@ JSON = (
         "start web",
     ),
     *("stop off", "restart off", "signal CONT web", "signal --list", "reload", "reload --dry-run", "help", "help stop"),
-    *("-V", "--help", "nosuch", "start nosuch", "start bad", "shutdown"),
+    *("-V", "--help", "nosuch", "start nosuch", "start bad", "upgrade", "shutdown"),
 )
 STREAMS = {"subscribe"}
 """Verbs that end only when somebody ends them: their objects are looked at in test_subscribe."""
