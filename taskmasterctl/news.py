@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import time
 
-from taskmaster_common.names import selects
+from taskmaster_common.names import Targets
 from taskmasterctl.mirror import unexpected
 from taskmasterctl.render import change_text, clean
 
@@ -137,7 +137,7 @@ class News:
 
 
 def _among(process: dict[str, Any], targets: Sequence[str]) -> bool:
-    return any(selects(target, process["program"], process["instance"]) for target in targets)
+    return Targets(targets).select(process["program"], process["instance"])
 
 
 def _readable(fd: int, wait_s: float) -> bool:

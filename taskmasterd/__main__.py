@@ -1,7 +1,9 @@
-"""Entry of both lives of the daemon: the command, and the resident process that the command executes.
+"""Entry of all lives of the daemon: the command, and the resident processes that the command executes.
 
-`taskmasterd OPTIONS` is the launcher. `--resident FD PATH...` is what it becomes: FD holds the state as JSON, the paths are
-where our packages and PyYAML are found, because the resident interpreter runs isolated and without site (-I -S).
+`taskmasterd OPTIONS` is the launcher. `--resident STATE KEPT PATH...` is what it becomes: STATE is a descriptor that holds the
+state as JSON, KEPT one with what a guardian has kept ("-": there is none); the paths are where our packages and PyYAML are
+found, because the resident interpreter runs isolated and without site (-I -S). `--guardian STATE LISTENER READY PATH...` is the
+guardian, which executes that. `--check STATE - PATH...` reads a state and says whether this code could go on with it.
 What the launcher imports (argparse, ctypes) must not be resident, hence the imports inside the function.
 """
 
@@ -13,11 +15,17 @@ import sys
 
 def main() -> int:
     """Run the command; returns the exit code."""
-    if sys.argv[1:2] == ["--resident"]:
-        sys.path[:0] = sys.argv[3:]
+    life = sys.argv[1] if len(sys.argv) > 1 else ""
+    if life in ("--resident", "--check", "--guardian"):
+        sys.path[:0] = sys.argv[5 if life == "--guardian" else 4 :]
+    if life == "--resident":
         from taskmasterd.daemon import resident  # noqa: PLC0415 - see above
 
-        return resident(int(sys.argv[2]))
+        return resident(int(sys.argv[2]), sys.argv[3])
+    if life == "--guardian":
+        from taskmasterd.guardian import main as guard  # noqa: PLC0415 - see above
+
+        return guard(sys.argv[2:])
     if os.getpid() == 1:
         # the kernel drops a signal that PID 1 has no handler for, but keeps one that is blocked (pid_namespaces(7)): a
         # container that is stopped while the file is being read stops, and not after the ten seconds of `docker stop`

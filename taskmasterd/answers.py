@@ -106,8 +106,8 @@ class Operation:
                 entry, outcome.outcome, self._parts.reactor.now(), self._parts.about.signals
             )
             if entry.process.state is FATAL:
-                message["stderr"] = self._parts.performer.last_words(entry)
-                message["log"] = self._parts.performer.log_path(entry, "stderr")
+                message["stderr"] = self._parts.performer.outputs.last_words(entry)
+                message["log"] = self._parts.performer.outputs.log_path(entry, "stderr")
         self._connection.send(message)
 
     def _result_view(self, entry: Entry, outcome: str, *, ok: bool) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from taskmaster_common import __version__
 from taskmaster_common.config import LOG_LEVELS, Config
 from taskmaster_common.places import config_candidates, default_places
 from taskmaster_common.schema import effective_text
+from taskmasterd.core.orphans import POLICIES
 from taskmasterd.daemonize import (
     FAILED,
+    Launch,
     LaunchError,
     ResolvedPlaces,
     become_daemon,
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
-CONFIG = 6
+USAGE, CONFIG = 2, 6
 FDS_OF_DAEMON = 64
 """Descriptors that the daemon itself needs: log, socket, a reserve for clients."""
 FDS_PER_STREAM = 2
@@ -41,15 +43,19 @@ FDS_PER_STREAM = 2
 def main(arguments: Sequence[str]) -> int:
     """Do what the options say; returns the exit code."""
     _open_standard_streams()
+    _close_inherited()
     if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, whatever LANG
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     options = _parser().parse_args(arguments)
     path = _config_path(options.config)
     if path is None:
         return CONFIG
-    foreground = options.nodaemon or os.getpid() == 1 or bool(os.environ.get("NOTIFY_SOCKET"))
-    checking = options.check or options.print_config
     pid1 = os.getpid() == 1
+    foreground = options.nodaemon or pid1 or bool(os.environ.get("NOTIFY_SOCKET"))
+    checking = options.check or options.print_config
+    guarded = options.guard or (pid1 and sys.platform == "linux")
+    if options.guard and sys.platform != "linux":
+        return _failed(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
     outcome = load(path, environment=os.environ, daemonized=not foreground, pid1=pid1, lenient_users=not checking)
     for warning in outcome.warnings:
         print(warning, file=sys.stderr)
@@ -62,7 +68,14 @@ def main(arguments: Sequence[str]) -> int:
         return _checked(path, outcome.config, effective=options.print_config)
     places = resolve_places(outcome.config, _absolute(options.socket), pid1=pid1)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
-    return _launch(outcome.config, places, options.loglevel, foreground=foreground)
+    how = Launch(
+        level=options.loglevel or outcome.config.daemon.loglevel,
+        foreground=foreground,
+        guarded=guarded,
+        pid1=pid1,
+        orphans=options.orphans,
+    )
+    return _launch(outcome.config, places, how)
 
 
 def _open_standard_streams() -> None:
@@ -72,6 +85,18 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+
+
+def _close_inherited() -> None:
+    """Close what the caller left open: a script's lock or pipe would be held by the daemon and by all that it starts.
+
+    Source: daemon(7), "SysV Daemons", step 1.
+    """
+    try:
+        highest = max(map(int, os.listdir("/dev/fd")))
+    except (OSError, ValueError):
+        highest = os.sysconf("SC_OPEN_MAX")
+    os.closerange(3, highest + 1)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +112,22 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("-t", dest="check", action="store_true", help="check the configuration and start nothing")
     check.add_argument("-T", dest="print_config", action="store_true", help="the same, and print it with its defaults")
     parser.add_argument("-s", dest="socket", metavar="SOCKET", help="the control socket, instead of the configured one")
-    parser.add_argument("--loglevel", choices=LOG_LEVELS, help="of the event log, instead of the configured one")
+    parser.add_argument(
+        "--loglevel",
+        choices=LOG_LEVELS,
+        metavar="LEVEL",
+        help="debug, info, warning or error: of the event log, instead of the configured one",
+    )
+    parser.add_argument(
+        "--guard", action="store_true", help="with a guardian, which starts a daemon that died anew (PID 1: always)"
+    )
+    parser.add_argument(
+        "--orphans",
+        choices=POLICIES,
+        metavar="POLICY",
+        default=POLICIES[0],
+        help="adopt, kill or refuse programs that an earlier daemon left and whose state is lost (default: %(default)s)",
+    )
     parser.add_argument("-V", "--version", action="version", version=f"taskmasterd {__version__}")
     return parser
 
@@ -143,16 +183,16 @@ def _warn_of_few_descriptors(config: Config) -> None:
         print(f"taskmasterd: warning: {text}", file=sys.stderr)
 
 
-def _launch(config: Config, places: ResolvedPlaces, level: str | None, *, foreground: bool) -> int:
-    if foreground:
+def _launch(config: Config, places: ResolvedPlaces, how: Launch) -> int:
+    if how.foreground:
         try:
-            become_daemon(config, places, None, level)
+            become_daemon(config, places, None, how)
         except LaunchError as error:
             return _failed(error.exit_code, str(error))
 
     def become(ready: int) -> NoReturn:
         try:
-            become_daemon(config, places, ready, level)
+            become_daemon(config, places, ready, how)
         except LaunchError as error:
             report(ready, error.exit_code, str(error))
         finally:

@@ -5,36 +5,37 @@ The only file that knows all others. What happens to processes is the core's, wh
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import sys
 import time
 
 from taskmaster_common import __version__
-from taskmaster_common.config import LOG_LEVELS, Config
+from taskmaster_common.config import DAEMON_LIVE_KEYS, LOG_LEVELS
 from taskmaster_common.errors import TaskmasterError
-from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.states import FATAL, RUNNING
+from taskmasterd.beginning import begin
 from taskmasterd.core.supervisor import Supervisor
+from taskmasterd.door import Door
 from taskmasterd.eventlog import EventLog, lines
 from taskmasterd.handlers import Handlers
+from taskmasterd.journal import Journal
 from taskmasterd.loading import Loading
+from taskmasterd.origin import Origin, origin_of
 from taskmasterd.parts import About, Parts
 from taskmasterd.performer import Performer
 from taskmasterd.preparation import Surroundings, child_environment
-from taskmasterd.reload import Listener, Reloader
+from taskmasterd.reload import HangUp, Reloader
 from taskmasterd.stopping import Stopping
-from taskmasterd.system.control import ControlServer, Peer
 from taskmasterd.system.groups import Groups
+from taskmasterd.system.guard import Guard
 from taskmasterd.system.logsink import Sinks
 from taskmasterd.system.notify import Notifier
-from taskmasterd.system.places import inode_of, listen_on, report, unlink_own
+from taskmasterd.system.places import inode_of, report, unlink_own
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, signal_numbers
-from taskmasterd.system.users import group_id
+from taskmasterd.system.statefile import StateFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,36 +51,47 @@ STATUS_EVERY_S = 0.5
 """systemd's status line follows changes at most so often."""
 
 
-def resident(state_fd: int) -> int:
-    """Be the daemon until it is told to stop; returns the exit code. `state_fd` holds the state as JSON."""
-    with open(state_fd, "rb") as file:
-        state = json.load(file)
-    ready = state["fds"]["ready"]
+def resident(state_fd: int, kept: str) -> int:
+    """Be the daemon until it is told to stop; returns the exit code.
+
+    `state_fd` holds the state as JSON, `kept` is the number of the descriptor with what the guardian has kept, or "-".
+    """
+    origin = origin_of(state_fd, kept)
+    ready, places = origin.state["fds"]["ready"], origin.state["places"]
     try:
-        daemon = Daemon(state)
+        daemon = Daemon(origin)
+        daemon.begin(origin)
     except Exception as error:
         # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
+        text = str(error) if isinstance(error, TaskmasterError) else f"cannot start: {error!r}"
         if ready is not None:
-            report(ready, 1, f"cannot start: {error!r}")
-        for path in (state["places"]["socket"], state["places"]["pidfile"]):
+            report(ready, 1, text)
+        for path in (places["socket"], places["pidfile"]):
             unlink_own(path, inode_of(path))
-        raise
+        if not isinstance(error, TaskmasterError):
+            raise
+        print(f"taskmasterd: {text}", file=sys.stderr)
+        return 1
+    del origin  # what was handed over is not needed for as long as the daemon lives
     return daemon.run()
 
 
 class Daemon:
     """Everything that lives as long as the daemon."""
 
-    def __init__(self, state: Mapping[str, Any]) -> None:
+    def __init__(self, origin: Origin) -> None:
         _name_process("taskmasterd")
+        state = origin.state
         self._places: Mapping[str, Any] = state["places"]
         self._fds: dict[str, int | None] = state["fds"]
         for fd in self._fds.values():
             if fd is not None:
                 os.set_inheritable(fd, False)
-        config = Config.from_data(state["config"])
-        self._config = config
-        self._foreground = self._fds["ready"] is None
+        self._foreground = state["foreground"]
+        self._pid1 = state["pid1"]
+        # what was configured when the daemon was launched holds for as long as it lives, but for the live keys
+        live = {key: getattr(origin.config.daemon, key) for key in DAEMON_LIVE_KEYS}
+        self._config = origin.running.replace(**live)
         self._started = time.monotonic()
         self._timers: dict[Entry, Timer] = {}
         self._status_due: Timer | None = None
@@ -87,25 +99,41 @@ class Daemon:
         self._names = {number: name for name, number in self._numbers.items()}
         self.reactor = Reactor(self._callback_failed)
         self.notifier = Notifier(os.environ)
-        self.groups = Groups(self._places["socket"])
-        self.log = EventLog(state["loglevel"], journal=_stderr_is_journal())
+        self.guard = self._meet_guardian(origin)
+        facts = origin.saved.facts if origin.saved and not origin.launched else {}
+        self.groups = Groups(self._places["socket"], self.guard.pid if self.guard else 0, facts.get("ignored"))
+        self.groups.freed_sessions.update(facts.get("freed", ()))
+        self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=_stderr_is_journal())
         self.sinks = Sinks(self._complain)
         if self._foreground:
             self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
             self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
-        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget)
+        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget, self._record)
         around = self._surroundings(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
-        self.reloader = Reloader(
-            self.reactor, self.supervisor, self.log, config, self._begin_loading, self._plan_applied
+        self.performer.outputs.keeper = self.guard
+        file = StateFile(origin.state_path)
+        self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
+        self.performer.before_spawn = self.journal.flush
+        self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self)
+        self.reloader.problems = tuple(facts.get("problems", ()))
+        self._parts = parts = Parts(
+            self._about(), self.reactor, self.supervisor, self.performer, self.reloader, self.log, self.journal
         )
-        parts = Parts(self._about(), self.reactor, self.supervisor, self.performer, self.reloader, self.log)
-        self.stopping = Stopping(parts, self.groups, self.notifier, config.daemon.shutdown_timeout)
+        self.stopping = Stopping(parts, self.groups, self.notifier, self._config.shutdown_timeout)
         self._handlers = Handlers(parts, self.stopping.begin, self._reopen)
-        self._listener_inode = inode_of(self._places["socket"])
         self._pidfile_inode = inode_of(self._places["pidfile"])
-        self._control = self._serve()
+        self.door = Door(
+            self.reactor,
+            self._fds["listener"] or 0,
+            self._places["socket"],
+            self._config,
+            self.log,
+            self._handlers.handle,
+        )
+        self.door.guard = self.guard
+        self.door.server.before_answer = self.journal.flush  # what is told must have been remembered
 
     # -- building
 
@@ -126,29 +154,29 @@ class Daemon:
         return Surroundings(
             environment=child_environment(os.environ),
             socket=self._places["socket"],
-            umask=self._config.daemon.umask,
+            umask=self._config.umask,
             log_dir=self._places.get("log_dir"),
             nofile=(soft, hard) if soft != hard else None,
         )
 
-    def _serve(self) -> ControlServer:
-        listener = socket.socket(fileno=self._fds["listener"])
-        greeting = {
-            "type": "hello",
-            "name": "taskmasterd",
-            "version": __version__,
-            "protocol": PROTOCOL_VERSION,
-            "pid": os.getpid(),
-        }
-        return ControlServer(self.reactor, listener, greeting, self._permits, self._handlers.handle, self._refused)
+    def _meet_guardian(self, origin: Origin) -> Guard | None:
+        if origin.channel is None:
+            return None
+        return Guard(self.reactor, origin.channel, self._orphans_ended, self._guardian_died)
 
     # -- life
 
+    def begin(self, origin: Origin) -> None:
+        """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
+        self.log.write("info", f"taskmasterd {__version__} started (pid {os.getpid()}, {origin.config.path})")
+        begin(origin, self._parts, self._deliver)
+        self.journal.begin(origin.identity, origin.config)
+        if origin.saved and origin.saved.facts.get("stopping") and not origin.launched:
+            self.stopping.begin("whoever had told an earlier daemon", None)
+
     def run(self) -> int:
-        """Start the programs, work until the orderly stop is through, clean up; returns the exit code."""
+        """Work until the orderly stop is through, clean up; returns the exit code."""
         signals = Signals(self.reactor, self._signal_callbacks())
-        self.log.write("info", f"taskmasterd {__version__} started (pid {os.getpid()}, {self._config.path})")
-        self.supervisor.load(self._config, "the daemon's start", self.reactor.now())
         self._children_ended()
         self._say_ready()
         self._announce_ready()
@@ -175,6 +203,8 @@ class Daemon:
         if ready is not None:
             report(ready, 0, "")
             self._fds["ready"] = None
+        if self.guard:
+            self.guard.up()
 
     def _announce_ready(self) -> None:
         """Tell systemd once every program that starts by itself has been started."""
@@ -186,16 +216,38 @@ class Daemon:
 
     def _clean_up(self) -> int:
         self.log.write("info", f"taskmasterd stopped (exit {self.stopping.exit_code})")
-        self._control.close_listener()
-        unlink_own(self._places["socket"], self._listener_inode)
+        if self.guard:
+            self.guard.bye()
+        self.journal.remove()
+        self.door.close()
         unlink_own(self._places["pidfile"], self._pidfile_inode)
         os.close(self._fds["pidfile"] or 0)
         self.stopping.answer()
-        self.performer.drain()
-        self._control.close()
+        self.performer.outputs.drain()
+        self.door.server.close()
         self.sinks.close()
         self.notifier.close()
         return self.stopping.exit_code
+
+    # -- what is remembered
+
+    def _record(self, entry: Entry) -> None:
+        self.journal.changed(entry)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what of the daemon itself is to be remembered."""
+        return {
+            "ignored": sorted(self.groups.ignored),
+            "freed": sorted(self.groups.freed_sessions),
+            "stopping": self.supervisor.stopping,
+            "problems": self.reloader.problems,
+            "loglevel": self.log.level,
+        }
+
+    def noted(self) -> None:
+        """All that has happened is written."""
+        if self.guard:
+            self.guard.noted()
 
     # -- the supervisor's hands
 
@@ -225,7 +277,8 @@ class Daemon:
             self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
 
     def _forget(self, entry: Entry) -> None:
-        self.performer.forget(entry, next(iter(self.supervisor.table.slots(entry.program)), None))
+        self.performer.outputs.forget(entry)
+        self.journal.gone(entry)
 
     def _tell_status(self) -> None:
         self._status_due = None
@@ -242,8 +295,22 @@ class Daemon:
         self.performer.children_ended(list(reap()))
         self.stopping.look()
 
+    def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:
+        self.performer.orphans_ended(ended)
+        self.stopping.look()
+        self.reactor.call_soon(self.journal.note)
+
+    def _guardian_died(self) -> None:
+        """Go on without; under systemd, which starts a new guardian, make way: the next daemon takes everything over."""
+        self.performer.outputs.keeper = None
+        if self.notifier.wanted and not self.supervisor.stopping:
+            self.log.write("error", "the guardian has died; ending, to be started anew with another one")
+            self.journal.flush()
+            os._exit(1)
+        self.log.write("error", "the guardian has died; going on without")
+
     def _hang_up(self) -> None:
-        self._recreate_socket()
+        self._mend_door()
         if not self.supervisor.stopping:
             self.notifier.reloading()
             self.reloader.request(HangUp(self.notifier))
@@ -251,37 +318,36 @@ class Daemon:
     def _reopen(self) -> None:
         self.log.write("info", "opening all log files anew")
         self.sinks.reopen_all()
-        self._recreate_socket()
+        self._mend_door()
 
-    def _recreate_socket(self) -> None:
-        """Listen anew where the file of our socket has been removed."""
-        path = self._places["socket"]
-        if inode_of(path) == self._listener_inode or self.supervisor.stopping:
-            return
-        daemon = self._config.daemon
-        try:
-            gid = group_id(daemon.socket_group) if daemon.socket_group else None
-            listener = listen_on(path, daemon.socket_mode, gid, None)
-        except (TaskmasterError, LookupError) as error:
-            self.log.write("error", f"the control socket is gone, and a new one failed: {error}")
-            return
-        self._control.replace_listener(listener)
-        self._listener_inode = inode_of(path)
-        self.log.write("warning", f"the control socket {path} had been removed; created anew")
+    def _mend_door(self) -> None:
+        if not self.supervisor.stopping:
+            self.door.mend()
 
-    def _begin_loading(self, path: str) -> Loading:
+    def begin_loading(self, path: str) -> Loading:
+        """Fork the child that reads the configuration."""
         loading = Loading(
             path,
             environment=os.environ,
             daemonized=not self._foreground,
-            pid1=os.getpid() == 1,
+            pid1=self._pid1,
             lenient_users=False,
         )
         if loading.pid:
             self.groups.ignore(loading.pid)
         return loading
 
-    def _plan_applied(self, plan: ReloadPlan) -> None:
+    def applying(self, plan: ReloadPlan) -> None:
+        """A plan is about to be applied."""
+        self.journal.reloading(plan)
+
+    def problems_changed(self) -> None:
+        """The last reload has failed, or a good one has followed."""
+        self.journal.facts_changed()
+
+    def applied(self, plan: ReloadPlan) -> None:
+        """The supervisor has been given a plan; do the rest of it."""
+        self.journal.reloaded(plan)
         daemon = plan.config.daemon
         if "loglevel" in plan.live_keys and daemon.loglevel in LOG_LEVELS:
             self.log.level = daemon.loglevel
@@ -289,22 +355,10 @@ class Daemon:
         for program in plan.programs:
             if "log_maxbytes" in program.keys or "log_backups" in program.keys:
                 for entry in self.supervisor.table.slots(program.name):
-                    self.performer.limits_changed(entry)
+                    self.performer.outputs.limits_changed(entry)
         if plan.changes:
             self._handlers.subscriptions.reloaded()
             self._counts_changed()
-
-    def _permits(self, peer: Peer) -> bool:
-        if peer.uid in (0, os.geteuid()):
-            return True
-        group = self._config.daemon.socket_group
-        try:
-            return group is not None and group_id(group) in (peer.gid, *peer.groups)
-        except LookupError:
-            return False
-
-    def _refused(self, peer: Peer) -> None:
-        self.log.write("warning", f"client refused: uid {peer.uid}, pid {peer.pid}")
 
     def _feed_watchdog(self) -> None:
         self.notifier.alive()
@@ -318,23 +372,6 @@ class Daemon:
         except (OSError, ImportError):  # no descriptor left to read it
             text = repr(error)
         self.log.block("error", f"internal error, please report it:\n{text}")
-
-
-class HangUp(Listener):
-    """SIGHUP's reload: nobody waits but systemd."""
-
-    def __init__(self, notifier: Notifier) -> None:
-        self._notifier = notifier
-
-    def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
-        """The reload is over, without effect."""
-        del problems, shortage
-        self._notifier.ready()
-
-    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
-        """The reload is over as far as systemd is concerned."""
-        del plan, warnings
-        self._notifier.ready()
 
 
 LOG_MAXBYTES = 50_000_000
@@ -351,5 +388,8 @@ def _stderr_is_journal() -> bool:
 def _name_process(name: str) -> None:
     """Make ps, top and pgrep show the daemon's name. Source: proc(5), /proc/pid/comm."""
     if sys.platform == "linux":
-        with open("/proc/self/comm", "w", encoding="ascii") as comm:
-            comm.write(name)
+        try:
+            with open("/proc/self/comm", "w", encoding="ascii") as comm:
+                comm.write(name)
+        except OSError:  # a chroot or container without /proc: then it is called python
+            return

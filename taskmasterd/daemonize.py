@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import json
 import os
 import resource
 import sys
@@ -18,6 +17,7 @@ from taskmaster_common.config import Config
 from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.places import default_places
 from taskmaster_common.records import Record
+from taskmasterd.resident import execute_resident
 from taskmasterd.system.logsink import LogSink
 from taskmasterd.system.places import (
     AlreadyRunningError,
@@ -33,7 +33,7 @@ from taskmasterd.system.users import Account, account, group_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import NoReturn
 
 FAILED = 1
@@ -57,6 +57,16 @@ class ResolvedPlaces(Record):
     logfile: str | None
     log_dir: str | None
     state_dir: str
+
+
+class Launch(Record):
+    """How the daemon is to be: its log level, and the answers to what the options and the host say."""
+
+    level: str
+    foreground: bool
+    guarded: bool
+    pid1: bool
+    orphans: str
 
 
 def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> ResolvedPlaces:
@@ -99,11 +109,11 @@ def launch_in_background(become: Callable[[int], NoReturn]) -> tuple[int, str]:
     return int(code), text.strip()
 
 
-def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, level: str | None) -> NoReturn:
+def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, how: Launch) -> NoReturn:
     """Open what the daemon owns, take its identity and execute the resident process. Raises LaunchError."""
     try:
         who = account(config.daemon.user, None) if config.daemon.user else None
-        _prepare(config, places, ready, level, who)
+        _prepare(config, places, ready, how, who)
     except LookupError as error:
         raise LaunchError(CANNOT_CREATE, f"taskmasterd.user: {error}") from None
     except AlreadyRunningError as error:
@@ -114,9 +124,7 @@ def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, lev
         raise LaunchError(FAILED, f"cannot start: {error}") from None
 
 
-def _prepare(
-    config: Config, places: ResolvedPlaces, ready: int | None, level: str | None, who: Account | None
-) -> NoReturn:
+def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Launch, who: Account | None) -> NoReturn:
     daemon = config.daemon
     owner = (who.uid, who.gid) if who else None
     if who and os.geteuid() not in (0, who.uid):
@@ -131,14 +139,14 @@ def _prepare(
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
         listener = listen_on(places.socket, daemon.socket_mode, gid, owner)
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
-        _execute(config, places, fds, level or daemon.loglevel, who)
+        _execute(config, places, fds, how, who)
     except (TaskmasterError, LookupError, OSError):
         unlink_own(places.pidfile, inode_of(places.pidfile))
         raise
 
 
 def _execute(
-    config: Config, places: ResolvedPlaces, fds: dict[str, int | None], level: str, who: Account | None
+    config: Config, places: ResolvedPlaces, fds: dict[str, int | None], how: Launch, who: Account | None
 ) -> NoReturn:
     """Do what is left with lock and socket in hand. The socket's file goes where that fails."""
     socket = inode_of(places.socket)
@@ -155,9 +163,13 @@ def _execute(
                 "places": places.to_data(),
                 "fds": fds,
                 "nofile": _raise_nofile(),
-                "loglevel": level,
+                "loglevel": how.level,
+                "foreground": how.foreground,
+                "pid1": how.pid1,
+                "orphans": how.orphans,
                 "path": import_path(),
-            }
+            },
+            guarded=how.guarded,
         )
     except (SystemFailure, OSError):
         unlink_own(places.socket, socket)
@@ -238,33 +250,3 @@ def import_path() -> list[str]:
     here = [os.path.abspath(__file__), *(f"{path}/x" for path in taskmaster_common.__path__)]
     here.append(parser.origin if parser and parser.origin else __file__)
     return list(dict.fromkeys(os.path.dirname(os.path.dirname(path)) for path in here))
-
-
-def execute_resident(state: Mapping[str, object]) -> NoReturn:
-    """Replace this process by the resident daemon, with its state as JSON on a descriptor."""
-    text = json.dumps(state).encode("ascii")
-    fd = os.memfd_create("taskmasterd", 0) if hasattr(os, "memfd_create") else _unlinked_file()
-    view = memoryview(text)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    fds = state["fds"]
-    for each in (fd, *(fds.values() if isinstance(fds, dict) else ())):
-        if each is not None:
-            os.set_inheritable(each, True)
-    main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
-    path = state["path"]
-    extra = path if isinstance(path, list) else []
-    try:
-        os.execv(sys.executable, [sys.executable, "-I", "-S", "-X", "utf8", main, "--resident", str(fd), *extra])
-    except OSError as error:
-        reason = f"{(error.strerror or str(error)).lower()} for uid {os.geteuid()}"
-        raise SystemFailure("execute", sys.executable, reason, error.errno or 0) from None
-
-
-def _unlinked_file() -> int:
-    """Return a descriptor of a file without a name, where memfd_create(2) is missing."""
-    import tempfile  # noqa: PLC0415 - macOS and the BSDs only
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

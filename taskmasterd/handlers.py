@@ -107,7 +107,9 @@ class Handlers:
 
     def _program_view(self, name: str, entries: list[Entry], *, values: bool) -> dict[str, Any]:
         table = self._supervisor.table
-        logs = {table.name(e): {s: self._performer.log_path(e, s) for s in ("stdout", "stderr")} for e in entries}
+        logs = {
+            table.name(e): {s: self._performer.outputs.log_path(e, s) for s in ("stdout", "stderr")} for e in entries
+        }
         return {
             "type": "program",
             "name": name,
@@ -132,8 +134,8 @@ class Handlers:
             stream = "stderr" if request.has("stderr") else "stdout"
             table = self._supervisor.table
             entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
-            sources = [(table.name(e), stream, self._performer.log_path(e, stream)) for e in entries]
-        show_logs(connection, self._performer, sources, request, self._since(connection, request))
+            sources = [(table.name(e), stream, self._performer.outputs.log_path(e, stream)) for e in entries]
+        show_logs(connection, self._performer.outputs, sources, request, self._since(connection, request))
 
     def _since(self, connection: Connection, request: Request) -> float | None:
         """Return the moment that --since means; what was written before the daemon's start has no known time."""

@@ -7,7 +7,6 @@ the child: whoever reaps all children reaps it too. What the decoder asks of the
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import select
@@ -17,6 +16,7 @@ import time
 
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
 from taskmaster_common.errors import ConfigError, ProtocolError
+from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.protocol import LineDecoder
 from taskmaster_common.records import Record
 
@@ -131,7 +131,7 @@ class Loading:
         if self._received > MAX_RESULT + CHUNK:
             raise ProtocolError("cannot read the result: it is too long")
         for line in self._decoder.feed(received):
-            message = json.loads(line)
+            message = read_json(line.decode())
             if "program" in message:
                 self._programs.append(ProgramConfig.from_data(message["program"]))
             else:
@@ -268,7 +268,7 @@ def _end(**fields: object) -> bytes:
 
 
 def _line(message: Mapping[str, object]) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+    return write_json(message) + b"\n"
 
 
 def _send(lines: list[bytes]) -> None:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.eventlog import EventLog
+    from taskmasterd.journal import Journal
     from taskmasterd.performer import Performer
     from taskmasterd.reload import Reloader
     from taskmasterd.system.reactor import Reactor
@@ -37,3 +38,4 @@ class Parts(Record):
     performer: Performer
     reloader: Reloader
     log: EventLog
+    journal: Journal

@@ -9,25 +9,25 @@ from __future__ import annotations
 import os
 import signal
 
-from taskmaster_common.config import DISCARD, INHERIT
-from taskmaster_common.errors import SystemFailure
-from taskmaster_common.records import Record
 from taskmasterd.core.events import Action, Event, Executed, Exited, Failure, GroupEmpty, Spawned, SpawnFailed
-from taskmasterd.preparation import account_of, launch_of, targets
-from taskmasterd.system.groups import Group, Groups, Survivor
-from taskmasterd.system.logpipe import LogPipe
-from taskmasterd.system.logread import Follower, size_of, tail_since
-from taskmasterd.system.spawner import SetupError, Spawner, child_pipe, is_shortage
+from taskmasterd.outputs import Outputs
+from taskmasterd.preparation import account_of, launch_of
+from taskmasterd.system.adopted import Adopted, boot_seconds
+from taskmasterd.system.groups import Group, Groups
+from taskmasterd.system.procfs import look
+from taskmasterd.system.spawner import SetupError, Spawner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from taskmasterd.core.orphans import Orphan
     from taskmasterd.core.table import Entry
     from taskmasterd.preparation import Surroundings
+    from taskmasterd.system.logpipe import LogPipe
     from taskmasterd.system.logsink import Sinks
+    from taskmasterd.system.procfs import Survivor
     from taskmasterd.system.reactor import Reactor
-    from taskmasterd.system.users import Account
 
 SPAWN_FOR_S = 0.02
 """So long one turn spawns at most: a thousand starts must not stall an answer."""
@@ -37,33 +37,37 @@ PROBE_MOST_S = 0.5
 
 
 class Copy:
-    """What is alive of one slot, or was a moment ago."""
+    """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn."""
 
-    __slots__ = ("entry", "failure", "group", "left", "pipes")
+    __slots__ = ("birth", "entry", "failure", "group", "left", "pipes")
 
-    def __init__(self, entry: Entry, group: Group, pipes: list[LogPipe]) -> None:
+    def __init__(self, entry: Entry, group: Group, pipes: Sequence[LogPipe], birth: tuple[float, float]) -> None:
         self.entry = entry
         self.group = group
         self.pipes = pipes
+        self.birth = birth
         self.failure: Failure | None = None
-        self.left: list[Survivor] = []
+        self.left: Sequence[Survivor] = ()
 
-
-class Streams(Record):
-    """The descriptors that a child gets as 1 and 2, and what has to be closed or watched after the spawn.
-
-    `began` is the file of stderr ("" where it is none) and its size before the child wrote anything.
-    """
-
-    stdout: int
-    stderr: int
-    children_ends: tuple[int, ...]
-    pipes: tuple[LogPipe, ...]
-    began: tuple[str, int]
+    def to_data(self) -> dict[str, object]:
+        """Return what a later daemon needs to take this copy over."""
+        data: dict[str, object] = {"pid": self.group.pid, "birth": self.birth}
+        pipes = [(pipe.inode, pipe.path) for pipe in self.pipes if not pipe.closed]
+        if pipes:
+            data["pipes"] = pipes
+        if self.group.told:
+            data["told"] = list(self.group.told)
+        if self.group.sessions:
+            data["sessions"] = list(self.group.sessions)
+        return data
 
 
 class Performer:
-    """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show."""
+    """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show.
+
+    `before_spawn()` is called before anything is spawned: what is about to happen has to be remembered first.
+    `occupied` are the processes of an earlier daemon because of which a slot must not be started.
+    """
 
     def __init__(
         self,
@@ -76,20 +80,23 @@ class Performer:
     ) -> None:
         self._reactor = reactor
         self._groups = groups
-        self._sinks = sinks
         self._around = around
         self._deliver = deliver
         self._on_blind = on_blind
         self._spawner = Spawner(reactor, self._reported)
+        self.outputs = Outputs(reactor, sinks, around.log_dir, self._spawner.null)
+        self.before_spawn: Callable[[], None] = lambda: None
+        self.occupied: dict[tuple[str, int], list[Orphan]] = {}
+        self.adopted = Adopted(reactor, self._adopted_ended)
         self._waiting: dict[Entry, None] = {}
         self._spawning = False
         self._copies: dict[int, Copy] = {}
         self._by_entry: dict[Entry, Copy] = {}
         self._emptying: dict[Group, Copy] = {}
         self._probe_s = PROBE_FIRST_S
-        self._unseen: list[tuple[Copy, int]] = []
-        self._pipes: set[LogPipe] = set()
-        self._began: dict[Entry, tuple[str, int]] = {}
+        self._probing = False
+        self._unseen: list[tuple[Copy, int | None]] = []
+        self._ended: list[tuple[Copy, int | None]] = []
 
     # -- actions
 
@@ -124,6 +131,7 @@ class Performer:
     def _spawn_some(self) -> None:
         until = self._reactor.now() + SPAWN_FOR_S
         try:
+            self.before_spawn()
             while self._waiting and self._reactor.now() < until:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
@@ -139,7 +147,7 @@ class Performer:
         try:
             copy, executed = self._bring_up(entry)
         except SetupError as error:
-            permanent = error.step == "user"
+            permanent = error.step in ("user", "orphan")
             self._deliver(entry, Exited(failure=Failure(error.step, error.text, permanent=permanent)))
             return
         except OSError as error:
@@ -160,9 +168,11 @@ class Performer:
         program = entry.wanted
         if program.refusal:
             raise SetupError("user", program.refusal)
+        self._look_for_occupants(entry)
         who = account_of(program)
         launch = launch_of(program, entry.index, self._around, who)
-        streams = self._open_streams(entry, who)
+        streams = self.outputs.open(entry, who)
+        began = boot_seconds()
         try:
             pid, executed = self._spawner.spawn(launch, streams.stdout, streams.stderr)
         except (SetupError, OSError):
@@ -172,57 +182,19 @@ class Performer:
         finally:
             for fd in streams.children_ends:
                 os.close(fd)
-        self._began[entry] = streams.began
-        inodes = frozenset(pipe.inode for pipe in streams.pipes)
+        self.outputs.begin(entry, streams.began)
+        inodes = tuple(pipe.inode for pipe in streams.pipes)
         group = Group(pid, (entry.program, entry.index), whole=program.stopasgroup, pipes=inodes)
-        return Copy(entry, group, list(streams.pipes)), executed
+        return Copy(entry, group, streams.pipes, (began, boot_seconds())), executed
 
-    def _open_streams(self, entry: Entry, who: Account | None) -> Streams:
-        stdout, stderr = targets(entry.wanted, entry.index, self._around.log_dir)
-        opened: dict[str, tuple[int, LogPipe | None]] = {}
-        owner = (who.uid, who.gid) if who else None
-        try:
-            for own, target in ((1, stdout), (2, stderr)):
-                if target == INHERIT:
-                    opened[f"{INHERIT} {own}"] = (own, None)
-                elif target not in opened:
-                    opened[target] = (
-                        (self._spawner.null, None) if target == DISCARD else self._pipe(entry, target, owner)
-                    )
-        except (SetupError, OSError):
-            for fd, pipe in opened.values():
-                if pipe:
-                    os.close(fd)
-                    pipe.close()
-            raise
-        fds = [
-            opened[f"{INHERIT} {own}" if target == INHERIT else target][0] for own, target in ((1, stdout), (2, stderr))
-        ]
-        pipes = [(fd, pipe) for fd, pipe in opened.values() if pipe]
-        began = (stderr, size_of(stderr)) if stderr in opened else ("", 0)
-        return Streams(fds[0], fds[1], tuple(fd for fd, _ in pipes), tuple(pipe for _, pipe in pipes), began)
-
-    def _pipe(self, entry: Entry, path: str, owner: tuple[int, int] | None) -> tuple[int, LogPipe]:
-        """Return the child's end of a new pipe and its other end, which moves what comes into the file."""
-        try:
-            sink = self._sinks.acquire(path, entry.wanted.log_maxbytes, entry.wanted.log_backups, owner)
-        except SystemFailure as failure:
-            if failure.errno and is_shortage(OSError(failure.errno, failure.reason)):
-                raise OSError(failure.errno, failure.reason) from None
-            raise SetupError("log file", str(failure)) from None
-        try:
-            read, child = child_pipe(owner)
-        except OSError:
-            self._sinks.release(sink)
-            raise
-
-        def ended() -> None:
-            self._pipes.discard(pipe)
-            self._sinks.release(sink)
-
-        pipe = LogPipe(self._reactor, read, sink, ended)
-        self._pipes.add(pipe)
-        return child, pipe
+    def _look_for_occupants(self, entry: Entry) -> None:
+        """Raise SetupError while processes of an earlier daemon are alive that may be this slot's copy."""
+        slot = (entry.program, entry.index)
+        there = [one for one in self.occupied.get(slot, ()) if (now := look(one.pid)) and now.started == one.started]
+        if there:
+            named = ", ".join(map(str, there[:5]))
+            raise SetupError("orphan", f"an earlier daemon's {named} may be a copy of it; end that, then start it")
+        self.occupied.pop(slot, None)
 
     def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         """A forked child was executed, or a step of its set-up failed and its end will be reaped."""
@@ -236,24 +208,44 @@ class Performer:
 
     def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
         """Take the reaped children of this turn: leaders, survivors of groups, strangers."""
-        dead: list[tuple[Copy, int]] = []
+        dead: list[tuple[Copy, int | None]] = []
         strangers = False
         for pid, status in ended:
             self._spawner.settle(pid)
-            copy = self._copies.pop(pid, None)
-            if copy is None:
-                strangers = True
+            if pid in self._copies:
+                dead.append((self._without_leader(pid), status))
             else:
-                copy.group.whole = copy.entry.wanted.stopasgroup
-            self._groups.reaped(pid)
-            if copy is None:
-                continue
-            for pipe in copy.pipes:
-                pipe.drain()
-            dead.append((copy, status))
+                strangers = True
+                self._groups.reaped(pid)
         self._look_at_what_is_left(dead, strangers=strangers)
 
-    def _look_at_what_is_left(self, dead: list[tuple[Copy, int]], *, strangers: bool) -> None:
+    def orphans_ended(self, ended: Iterable[tuple[int, int]]) -> None:
+        """Take what the guardian has reaped: adopted leaders, and what is left of their groups."""
+        strangers = [pid for pid, status in ended if not self.adopted.told(pid, status)]
+        for pid in strangers:
+            self._groups.reaped(pid)
+        if strangers and self._emptying:
+            self._look_at_what_is_left([], strangers=True)
+
+    def _adopted_ended(self, pid: int, status: int | None) -> None:
+        """A leader that is no child of ours has ended; one look serves all that end in one turn."""
+        if not self._ended:
+            self._reactor.call_soon(self._look_after_adopted)
+        self._ended.append((self._without_leader(pid), status))
+
+    def _look_after_adopted(self) -> None:
+        dead, self._ended = self._ended, []
+        self._look_at_what_is_left(dead, strangers=False)
+
+    def _without_leader(self, pid: int) -> Copy:
+        """Return the copy whose leader has gone, with all that was in its pipes in the files."""
+        copy = self._copies.pop(pid)
+        copy.group.whole = copy.entry.wanted.stopasgroup
+        self._groups.reaped(pid)
+        self.outputs.drain(copy.pipes)
+        return copy
+
+    def _look_at_what_is_left(self, dead: list[tuple[Copy, int | None]], *, strangers: bool) -> None:
         """One look at the survivors serves every group that lost its leader, or a member, in this turn."""
         groups = [copy.group for copy, _ in dead] + (
             list(self._emptying) if strangers or not self._groups.can_see else []
@@ -266,104 +258,91 @@ class Performer:
             self._on_blind(f"cannot look for what programs left behind: {(error.strerror or str(error)).lower()}")
             return
         for copy, status in dead:
-            copy.left = left.get(copy.group, [])
+            copy.left = left.get(copy.group, ())
             if copy.left:
-                self._emptying[copy.group] = copy
-                self._probe_without_being_woken()
+                self._empty(copy)
             # one by one: an error in the handling of one program must not cost another its end
             self._reactor.call_soon(lambda copy=copy, status=status: self._leader_ended(copy, status))  # type: ignore[misc]
         for group in groups[len(dead) :]:
-            self._probed(self._emptying[group], left.get(group, []))
+            self._probed(self._emptying[group], left.get(group, ()))
+
+    def _empty(self, copy: Copy) -> None:
+        """From now on `copy` is what its leader left behind; see to it that its last end is noticed."""
+        self._emptying[copy.group] = copy
+        if not self._groups.wakes(copy.group) and not self._probing:
+            self._probing = True
+            self._reactor.call_later(self._probe_s, self._probe_again)
 
     def _look_again(self) -> None:
         dead, self._unseen = self._unseen, []
         self._look_at_what_is_left(dead, strangers=True)
 
-    def _leader_ended(self, copy: Copy, status: int) -> None:
+    def _leader_ended(self, copy: Copy, status: int | None) -> None:
         if not copy.left:
             self._by_entry.pop(copy.entry, None)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
 
-    def _probed(self, copy: Copy, left: list[Survivor]) -> None:
+    def _probed(self, copy: Copy, left: Sequence[Survivor]) -> None:
         """A group without a leader was looked at: empty now, or with newcomers who have to be told too."""
         copy.left = left
         if left:
             number = signal.SIGKILL if copy.entry.process.killing else copy.entry.wanted.stopsignal
             copy.group.tell(left, number)
             return
-        for pipe in copy.pipes:
-            pipe.drain()
+        self.outputs.drain(copy.pipes)
         del self._emptying[copy.group]
         self._by_entry.pop(copy.entry, None)
         self._deliver(copy.entry, GroupEmpty())
 
-    def _probe_without_being_woken(self) -> None:
-        if not self._groups.can_see:
-            self._reactor.call_later(self._probe_s, self._probe_again)
-
     def _probe_again(self) -> None:
+        self._probing = False
         self._look_at_what_is_left([], strangers=True)
-        self._probe_s = min(self._probe_s * 2, PROBE_MOST_S) if self._emptying else PROBE_FIRST_S
-        if self._emptying:
-            self._probe_without_being_woken()
+        asleep = [copy for group, copy in self._emptying.items() if not self._groups.wakes(group)]
+        self._probe_s = min(self._probe_s * 2, PROBE_MOST_S) if asleep else PROBE_FIRST_S
+        if asleep:
+            self._empty(asleep[0])
 
     @property
     def spawning(self) -> bool:
         """Whether starts are waiting for their turn."""
         return self._spawning
 
-    # -- output
+    # -- an earlier life
 
-    def log_path(self, entry: Entry, stream: str) -> str:
-        """Return where a stream of the slot's present or last copy goes."""
-        stdout, stderr = targets(entry.present, entry.index, self._around.log_dir)
-        return stderr if stream == "stderr" else stdout
+    def copy_of(self, entry: Entry) -> Copy | None:
+        """Return what is alive of a slot, None where nothing is."""
+        return self._by_entry.get(entry)
 
-    def follow(self, path: str, changed: Callable[[], None]) -> Follower:
-        """Return who reads what is added to `path`; `changed` is called whenever that is something, until `unfollow`.
+    def copies(self) -> Iterator[Copy]:
+        """Yield all that is alive."""
+        yield from self._by_entry.values()
 
-        Raises SystemFailure where it cannot be read back.
-        """
-        follower = Follower(path, retired=lambda: self._sinks.retired(path))
-        self._sinks.watch(path, changed)
-        return follower
+    @property
+    def settled(self) -> bool:
+        """Whether no child is between fork and exec, and every end that was seen has been delivered."""
+        return not (self._spawner.reporting or self._ended or self._unseen)
 
-    def written_since(self, path: str, moment: float) -> int:
-        """Return how many of the last bytes of a log were written since then, monotonic seconds."""
-        return self._sinks.written_since(path, moment)
+    def admit(self, copy: Copy) -> None:
+        """Take in a copy whose leader is alive, and wait for its end where it is no child of ours."""
+        self._by_entry[copy.entry] = copy
+        self._copies[copy.group.pid] = copy
+        self._groups.add(copy.group)
+        if copy.group.handle is not None:
+            self.adopted.watch(copy.group.pid, copy.group.handle)
 
-    def unfollow(self, path: str, changed: Callable[[], None], follower: Follower) -> None:
-        """Undo `follow`."""
-        self._sinks.unwatch(path, changed)
-        follower.close()
+    def admit_ended(self, copy: Copy, status: int | None) -> None:
+        """Take in a copy whose leader has ended since; status None: nobody knows how."""
+        self._by_entry[copy.entry] = copy
+        copy.group.leader_has_ended()
+        self.outputs.drain(copy.pipes)
+        self._look_at_what_is_left([(copy, status)], strangers=False)
 
-    def drain(self) -> None:
-        """Move what is in any pipe now: the daemon is about to end."""
-        for pipe in tuple(self._pipes):
-            pipe.drain()
-
-    def forget(self, entry: Entry, other: Entry | None) -> None:
-        """Drop what is kept about a slot that is gone from the table; `other` is any slot of its program that stays.
-
-        One is enough to see which logs are shared: all slots of a program have one path, or each has its own.
-        """
-        self._began.pop(entry, None)
-        for stream in ("stdout", "stderr"):
-            path = self.log_path(entry, stream)
-            if other is None or self.log_path(other, stream) != path:
-                self._sinks.forget(path)
-
-    def last_words(self, entry: Entry) -> list[str]:
-        """Return the last lines that the slot's last copy wrote to stderr, none where it wrote nothing."""
-        path, began = self._began.get(entry, ("", 0))
-        return tail_since(path, began) if path else []
-
-    def limits_changed(self, entry: Entry) -> None:
-        """Apply log_maxbytes and log_backups to the files that are open."""
-        for stream in ("stdout", "stderr"):
-            sink = self._sinks.find(self.log_path(entry, stream))
-            if sink:
-                sink.set_limits(entry.wanted.log_maxbytes, entry.wanted.log_backups)
+    def admit_left(self, copy: Copy) -> None:
+        """Take in what a leader had left behind already; the next look tells whether it is still there."""
+        self._by_entry[copy.entry] = copy
+        copy.group.leader_has_ended()
+        self._empty(copy)
+        self._reactor.call_soon(lambda: self._look_at_what_is_left([], strangers=True))
 
 
 def _shortage_text(error: OSError) -> str:

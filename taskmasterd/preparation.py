@@ -87,7 +87,11 @@ def _environment(program: ProgramConfig, index: int, around: Surroundings, who: 
 def targets(program: ProgramConfig, index: int, log_dir: str | None) -> tuple[str, str]:
     """Return where stdout and stderr of a slot go: an absolute path, DISCARD or INHERIT."""
     stdout = _target(program, program.stdout, index, log_dir)
-    stderr = stdout if program.stderr == SAME_AS_STDOUT else _target(program, program.stderr, index, log_dir)
+    stderr = (
+        stdout
+        if program.stderr in (SAME_AS_STDOUT, program.stdout)
+        else _target(program, program.stderr, index, log_dir)
+    )
     return stdout, stderr
 
 

@@ -6,7 +6,7 @@ from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
 from taskmaster_common.units import format_size
-from taskmasterd.system.logread import last_lines
+from taskmasterd.system.logread import check_readable, find_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands import Request
-    from taskmasterd.performer import Performer
+    from taskmasterd.outputs import Outputs
     from taskmasterd.system.control import Connection
     from taskmasterd.system.logread import Follower
 
 DEFAULT_LINES = "20"
 MOST_LINES = 1_000_000
 MOST_BYTES = 4 * 1024 * 1024
-"""So much of the past one request may bring; it is held in memory while the client reads."""
+"""So much of the past of each log one request may bring."""
 PIECE = 32 * 1024
 
 Source = tuple[str, str, str]
@@ -30,7 +30,7 @@ Source = tuple[str, str, str]
 
 def show_logs(
     connection: Connection,
-    performer: Performer,
+    outputs: Outputs,
     sources: Sequence[Source],
     request: Request,
     since: float | None,
@@ -39,35 +39,97 @@ def show_logs(
 
     With `since` (monotonic seconds) only what was written from then on. Raises RequestError where none can be read.
     """
-    readable: dict[str, Source] = {}
-    for source in sources:
-        readable.setdefault(source[2], source)
-    poke = connection.poke
-    past, followers, refused = _open(
-        performer, tuple(readable.values()), _bounds(performer, request, since), poke if request.has("follow") else None
-    )
-    if refused and not past:
+    reading = Reading(connection, outputs, _bounds(outputs, request, since))
+    refused = reading.take(sources)
+    if refused and not reading.sources:
         raise RequestError("failed", refused[0], 1)
-
-    def close() -> None:
-        for source, follower in followers:
-            performer.unfollow(source[2], poke, follower)
 
     def replies() -> Iterator[dict[str, Any] | None]:
         for text in refused:
             yield {"type": "warning", "text": text}
-        for source, block in past:
-            for first in range(0, len(block), PIECE):
-                yield _output(source, block[first : first + PIECE])
-        if followers:
-            yield from _follow(followers)
+        for source in reading.sources:
+            yield from reading.past(source, go_on=request.has("follow"))
+        if request.has("follow"):
+            yield from reading.follow()
         connection.end(end(0))
 
-    connection.when_gone(close)
-    connection.pull(replies(), endless=bool(followers))
+    connection.when_gone(reading.close)
+    connection.pull(replies(), endless=request.has("follow"))
 
 
-def _bounds(performer: Performer, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:
+class Reading:
+    """One request for logs. Each log is looked at when its turn comes; no more than a piece of one is ever held."""
+
+    def __init__(self, connection: Connection, outputs: Outputs, bounds: Callable[[str], tuple[int, int]]) -> None:
+        """`bounds(path)` tells how many lines of a log are wanted, and within how many bytes."""
+        self.sources: list[Source] = []
+        self._poke = connection.poke
+        self._outputs = outputs
+        self._bounds = bounds
+        self._open: list[tuple[Source, Follower]] = []
+
+    def take(self, sources: Sequence[Source]) -> list[str]:
+        """Keep those that can be read, each path once; returns what has to be said of the others."""
+        refused: list[str] = []
+        paths: dict[str, Source] = {}
+        for source in sources:
+            paths.setdefault(source[2], source)
+        for source in paths.values():
+            name, stream, path = source
+            if path in (DISCARD, INHERIT):
+                where = "discarded" if path == DISCARD else "the daemon's own"
+                refused.append(f"{name}: {stream} is {where}, there is no file to read")
+                continue
+            try:
+                check_readable(path)
+            except SystemFailure as failure:
+                refused.append(f"{name}: {failure}")
+                continue
+            self.sources.append(source)
+        return refused
+
+    def past(self, source: Source, *, go_on: bool) -> Iterator[dict[str, Any]]:
+        """Yield what was written; with `go_on` the log stays open, to be followed from exactly there."""
+        name, _, path = source
+        count, most_bytes = self._bounds(path)
+        try:
+            past = find_lines(path, count, min(most_bytes, MOST_BYTES))
+            reader = self._outputs.follow(past, self._poke)
+        except SystemFailure as failure:
+            yield {"type": "warning", "text": f"{name}: {failure}"}
+            return
+        self._open.append((source, reader))
+        if most_bytes > MOST_BYTES:
+            yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
+        left = past.length
+        while left > 0:
+            block, missed = reader.read(min(PIECE, left))
+            if not block and not missed:
+                break  # somebody has truncated it
+            yield from _said(source, block, missed)
+            left -= len(block) + missed
+        if not go_on:
+            self.close()
+
+    def follow(self) -> Iterator[dict[str, Any] | None]:
+        """Yield what is added, a piece of each in turn, and None when there is nothing new."""
+        while True:
+            quiet = True
+            for source, reader in self._open:
+                for message in _said(source, *reader.read(PIECE)):
+                    quiet = False
+                    yield message
+            if quiet:
+                yield None
+
+    def close(self) -> None:
+        """Close what is open."""
+        for source, reader in self._open:
+            self._outputs.unfollow(source[2], self._poke, reader)
+        self._open.clear()
+
+
+def _bounds(outputs: Outputs, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:
     """Return what tells of a path how many lines are wanted, and within how many bytes."""
     if since is None:
         count = min(int(request.text("lines", DEFAULT_LINES)), MOST_LINES)
@@ -75,57 +137,16 @@ def _bounds(performer: Performer, request: Request, since: float | None) -> Call
     most = min(int(request.text("lines", str(MOST_LINES))), MOST_LINES)
 
     def written(path: str) -> tuple[int, int]:
-        fresh = performer.written_since(path, since)
+        fresh = outputs.written_since(path, since)
         return most if fresh else 0, fresh
 
     return written
 
 
-def _open(
-    performer: Performer,
-    sources: Sequence[Source],
-    bounds: Callable[[str], tuple[int, int]],
-    poke: Callable[[], None] | None,
-) -> tuple[list[tuple[Source, bytes]], list[tuple[Source, Follower]], list[str]]:
-    """Return what was written, who goes on reading from exactly there, and what has to be said of the others."""
-    past: list[tuple[Source, bytes]] = []
-    followers: list[tuple[Source, Follower]] = []
-    refused: list[str] = []
-    for source in sources:
-        name, stream, path = source
-        if path in (DISCARD, INHERIT):
-            where = "discarded" if path == DISCARD else "the daemon's own"
-            refused.append(f"{name}: {stream} is {where}, there is no file to read")
-            continue
-        try:
-            count, most_bytes = bounds(path)
-            block = last_lines(path, count, min(most_bytes, MOST_BYTES))
-            if poke:
-                followers.append((source, performer.follow(path, poke)))
-        except SystemFailure as failure:
-            refused.append(f"{name}: {failure}")
-            continue
-        past.append((source, block))
-        if most_bytes > MOST_BYTES:
-            refused.append(f"{name}: only the last {format_size(MOST_BYTES)} are shown")
-    return past, followers, refused
-
-
-def _follow(followers: list[tuple[Source, Follower]]) -> Iterator[dict[str, Any] | None]:
-    """Yield what is added, a piece of each in turn, and None when there is nothing new."""
-    while True:
-        quiet = True
-        for source, follower in followers:
-            block, missed = follower.read(PIECE)
-            if missed:
-                yield {"type": "missed", "name": source[0], "stream": source[1], "bytes": missed}
-            if block:
-                quiet = False
-                yield _output(source, block)
-        if quiet:
-            yield None
-
-
-def _output(source: Source, block: bytes) -> dict[str, Any]:
-    text = block.decode("utf-8", "surrogateescape")
-    return {"type": "output", "name": source[0], "stream": source[1], "text": text}
+def _said(source: Source, block: bytes, missed: int) -> Iterator[dict[str, Any]]:
+    """Yield what a read brought: how much was missed before it, and the text."""
+    name, stream, _ = source
+    if missed:
+        yield {"type": "missed", "name": name, "stream": stream, "bytes": missed}
+    if block:
+        yield {"type": "output", "name": name, "stream": stream, "text": block.decode("utf-8", "surrogateescape")}

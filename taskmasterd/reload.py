@@ -14,20 +14,36 @@ from taskmasterd.system.reactor import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Protocol
 
-    from taskmaster_common.config import Config
+    from taskmaster_common.config import Config, DaemonConfig
     from taskmasterd.core.plan import ReloadPlan
     from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome as TicketOutcome
     from taskmasterd.eventlog import EventLog
     from taskmasterd.loading import Loading, Outcome
+    from taskmasterd.system.notify import Notifier
     from taskmasterd.system.reactor import Reactor
+
+    class Host(Protocol):
+        """What a reload needs of the daemon, and tells it."""
+
+        def begin_loading(self, path: str, /) -> Loading:
+            """Fork the child that reads the configuration."""
+
+        def applying(self, plan: ReloadPlan, /) -> None:
+            """A plan is about to be applied."""
+
+        def applied(self, plan: ReloadPlan, /) -> None:
+            """The supervisor has been given a plan."""
+
+        def problems_changed(self) -> None:
+            """`problems` is different."""
 
 
 class Listener:
-    """Somebody who asked for a reload. This one is SIGHUP's: it listens to nothing, the event log tells it all."""
+    """Somebody who asked for a reload. This one listens to nothing."""
 
     dry_run = False
     by = "SIGHUP"
@@ -51,6 +67,23 @@ class Listener:
         """The plan has been applied; `ticket` knows what has not settled yet."""
 
 
+class HangUp(Listener):
+    """SIGHUP's reload: nobody waits but systemd."""
+
+    def __init__(self, notifier: Notifier) -> None:
+        self._notifier = notifier
+
+    def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
+        """The reload is over, without effect."""
+        del problems, shortage
+        self._notifier.ready()
+
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
+        """The reload is over as far as systemd is concerned."""
+        del plan, warnings
+        self._notifier.ready()
+
+
 class Reloader:
     """Reads the file again for whoever asks, and applies it."""
 
@@ -60,18 +93,17 @@ class Reloader:
         supervisor: Supervisor,
         log: EventLog,
         config: Config,
-        begin_loading: Callable[[str], Loading],
-        on_applied: Callable[[ReloadPlan], None],
+        running: DaemonConfig,
+        host: Host,
     ) -> None:
-        """`begin_loading(path)` forks the parser; `on_applied` is told of each plan that the supervisor was given."""
+        """`config` holds so far; `running` is what the daemon itself was started with."""
         self.config = config
         self.problems: tuple[str, ...] = ()
-        self._running = config.daemon
+        self._running = running
         self._reactor = reactor
         self._supervisor = supervisor
         self._log = log
-        self._begin_loading = begin_loading
-        self._on_applied = on_applied
+        self._host = host
         self._asked: list[Listener] = []
         self._batch: list[Listener] = []
         self._loading: Loading | None = None
@@ -109,7 +141,7 @@ class Reloader:
         batch = self._batch
         who = ", ".join(dict.fromkeys(listener.by for listener in batch))
         self._log.write("info", f"reload: reading {self.config.path}, asked by {who}")
-        self._loading = loading = self._begin_loading(self.config.path)
+        self._loading = loading = self._host.begin_loading(self.config.path)
         fd = loading.fd
 
         def look() -> None:
@@ -142,9 +174,14 @@ class Reloader:
             self._log.block("error", f"reload: {problem}")
         self._log.write("error", "reload: nothing was changed")
         if any(not listener.dry_run for listener in batch) and not outcome.shortage:
-            self.problems = problems
+            self._remember(problems)
         for listener in batch:
             listener.failed(problems, shortage=bool(outcome.shortage))
+
+    def _remember(self, problems: tuple[str, ...]) -> None:
+        if problems != self.problems:
+            self.problems = problems
+            self._host.problems_changed()
 
     def _plan(self, config: Config, warnings: tuple[str, ...], batch: list[Listener]) -> None:
         plan = diff(self._supervisor.table, self._running, config)
@@ -179,11 +216,12 @@ class Reloader:
             self._log.write("info", f"reload: {line}")
         self.config = plan.config
         self._running = self._running.replace(**{key: getattr(plan.config.daemon, key) for key in plan.live_keys})
-        self.problems = ()
+        self._remember(())
         for listener in appliers:
             listener.waiting(ticket)
+        self._host.applying(plan)
         self._supervisor.apply(plan, f"a reload ({appliers[0].by})", ticket, self._reactor.now())
-        self._on_applied(plan)
+        self._host.applied(plan)
 
 
 def plan_lines(plan: ReloadPlan) -> list[str]:

@@ -58,6 +58,7 @@ class Stopping:
         self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
         self._parts.supervisor.shutdown(by, ticket, now)
+        self._parts.journal.facts_changed()
 
     def kill(self, by: str) -> None:
         """End everything at once, with SIGKILL."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from taskmaster_common.names import selects
+from taskmaster_common.names import ALL, Targets
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT
 from taskmaster_common.states import DOWN_STATES
 from taskmasterd.core.describe import end_text
@@ -102,14 +102,14 @@ class Subscriber:
     def __init__(self, subscriptions: Subscriptions, connection: Connection, targets: Sequence[str]) -> None:
         self._all = subscriptions
         self._connection = connection
-        self._targets = tuple(targets)
+        self._targets = Targets(targets or (ALL,))
         self._pending: deque[dict[str, Any]] = deque()
         self._missed = 0
         self._snapshot_due = True
 
     def wants(self, entry: Entry) -> bool:
         """Return whether the entry is among the targets, or there are none."""
-        return not self._targets or any(selects(target, entry.program, entry.index) for target in self._targets)
+        return self._targets.select(entry.program, entry.index)
 
     def add(self, change: dict[str, Any]) -> None:
         """Tell a change as soon as the client reads."""

@@ -68,7 +68,7 @@ stopping (1: the daemon is being shut down), config (6), failed (1), too-long (2
 refused what is needed to answer), internal (1).
 
 Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete
-30 s after its first byte. When more than 1 MiB waits to be read by the client, a
+30 s after its first byte. A request holds at most 32 different patterns ("usage"). When more than 1 MiB waits to be read by the client, a
 follower is paused and then told what it `missed`; another client is disconnected once it has taken nothing for 5 s. No
 further request is begun while more than 256 KiB wait.
 
@@ -82,10 +82,10 @@ never used again with another meaning.
 from __future__ import annotations
 
 from taskmaster_common.errors import ProtocolError
+from taskmaster_common.jsontext import read_json, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from taskmaster_common.errors import RequestError
@@ -102,9 +102,7 @@ FROZEN_AFTER_S = 5.0
 
 def encode(message: dict[str, Any]) -> bytes:
     """Return one object as a line of the wire."""
-    import json  # noqa: PLC0415 - the daemon has it; for a client it would be a third of its start
-
-    return json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+    return write_json(message) + b"\n"
 
 
 def end(exit_code: int, error: RequestError | None = None) -> dict[str, Any]:
@@ -123,45 +121,12 @@ def refusal(error: RequestError) -> dict[str, Any]:
 def decode(line: bytes) -> dict[str, Any]:
     """Return the object of one reply line (without LF). Raises ProtocolError where it is none."""
     try:
-        text = line.decode("utf-8", "surrogatepass").strip(" \t\r\n")
-        message, length = _scan(text, 0)
-    except StopIteration:
-        raise ProtocolError("cannot read a reply: it is no JSON") from None
+        message = read_json(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"cannot read a reply: {error}") from None
-    if length != len(text):
-        raise ProtocolError("cannot read a reply: something follows its end")
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
         raise ProtocolError("cannot read a reply: it is not an object with a type")
     return message
-
-
-class _JsonRules:
-    """How JSON is read: as `json.loads` reads it."""
-
-    strict = True
-    object_hook = None
-    object_pairs_hook = None
-    parse_float = float
-    parse_int = int
-    parse_constant = float
-
-
-def json_scanner() -> Callable[[str, int], tuple[Any, int]]:
-    """Return what reads one JSON value from a position of a text, and where that ends; StopIteration: there is none.
-
-    The C part of the package `json` alone: the package imports re and enum, 6 ms, a third of a client's start.
-    """
-    try:
-        from _json import make_scanner  # noqa: PLC0415 - only CPython has it
-    except ImportError:
-        import json  # noqa: PLC0415 - see above
-
-        return json.JSONDecoder().raw_decode
-    return make_scanner(_JsonRules)  # type: ignore[arg-type]
-
-
-_scan = json_scanner()
 
 
 def request_line(words: tuple[str, ...]) -> bytes:

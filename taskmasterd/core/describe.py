@@ -8,11 +8,13 @@ from __future__ import annotations
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.units import format_seconds
 from taskmasterd.core.ends import End, dumped_core, exit_code, exit_signal
-from taskmasterd.core.process import Policy, Process
+from taskmasterd.core.process import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from taskmaster_common.config import ProgramConfig as Policy
 
 NAMED_LEFT = 5
 """How many left-behind processes are named; the others are counted."""
@@ -23,8 +25,10 @@ def seconds_text(seconds: float) -> str:
     return f"{max(0.0, seconds):.1f}s" if seconds < 9.95 else format_seconds(seconds)
 
 
-def status_text(status: int, signals: Mapping[int, str]) -> str:
+def status_text(status: int | None, signals: Mapping[int, str]) -> str:
     """Return a wait status in words: "exit 1", "killed by SIGSEGV (core dumped)"."""
+    if status is None:
+        return "ended while no daemon was there, nobody knows how,"
     number = exit_signal(status)
     if number is None:
         return f"exit {exit_code(status)}"

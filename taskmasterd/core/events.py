@@ -63,11 +63,12 @@ class Failure(Record):
 class Exited(Event):
     """The leader has ended and was reaped, or its set-up failed before there was one.
 
-    `status` is the wait status (wait(2)), 0 where the set-up failed in the daemon itself. `left` describes what the
+    `status` is the wait status (wait(2)), 0 where the set-up failed in the daemon itself, None where nobody knows it because
+    no daemon was there. `left` describes what the
     leader left behind alive ("sleep (4711)"), and has to be ended before anything follows.
     """
 
-    status: int = 0
+    status: int | None = 0
     failure: Failure | None = None
     left: tuple[str, ...] = ()
 

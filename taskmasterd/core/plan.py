@@ -75,6 +75,8 @@ def _removed(name: str, slots: tuple[Entry, ...]) -> ProgramPlan:
 
 def _program(table: Table, wanted: ProgramConfig) -> ProgramPlan:
     slots = [entry for entry in table.slots(wanted.name) if not entry.removed]
+    if len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots):
+        return ProgramPlan(wanted.name, KEPT, "unchanged", wanted)  # soon said: nearly all of thousands
     if not slots:
         every = tuple(range(wanted.numprocs))
         why = "new" if wanted.autostart else "new; not started: autostart is false"

@@ -25,6 +25,9 @@ THEORY
     TERMINATE is held until `executed`: before exec the child has neither the session nor the dispositions that a stop
     signal is meant for. KILL is never held.
 
+`policy` is the program's configuration. What decides is: autorestart, exitcodes, startretries, starttime, stoptime, and
+restart_delay, restart_max_delay, restart_burst and restart_window.
+
 Pairs that cannot happen raise BugError: they are listed by falling through their state's match, not by omission.
 """
 
@@ -52,7 +55,7 @@ from taskmasterd.core.events import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from taskmaster_common.config import ProgramConfig
+    from taskmaster_common.config import ProgramConfig as Policy
 
 KILL_GRACE_S = 2.0
 """What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""
@@ -63,25 +66,6 @@ MOST_DOUBLINGS = 64
 SHORTAGE_DELAY_S = 0.1
 """The least first pause after a refused fork: with `restart_delay` 0 the daemon would spin for as long as it lasts."""
 SHORTAGE_MAX_DELAY_S = 1.0
-
-
-class Policy(Record):
-    """The numbers of a program that decide over its processes; all times in seconds."""
-
-    autorestart: str
-    exitcodes: tuple[int, ...]
-    startretries: int
-    starttime: float
-    stoptime: float
-    restart_delay: float
-    restart_max_delay: float
-    restart_burst: int
-    restart_window: float
-
-
-def policy_of(program: ProgramConfig) -> Policy:
-    """Return the part of a program's configuration that `step` needs."""
-    return Policy(**{name: getattr(program, name) for name in Policy.fields_})
 
 
 class Process(Record):

@@ -1,4 +1,4 @@
-"""The whole state of the process table to plain data and back: for the daemon's entry, a live upgrade and adoption.
+"""Slots to plain data and back: one pair of functions for the state file, adoption and the live upgrade.
 
 Times stay as they are: the monotonic clock is the kernel's and outlives the daemon, not a boot.
 """
@@ -6,66 +6,59 @@ Times stay as they are: the monotonic clock is the kernel's and outlives the dae
 from __future__ import annotations
 
 from taskmaster_common.config import ProgramConfig
-from taskmaster_common.states import ProcessState
+from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, ProcessState
 from taskmasterd.core.ends import End
 from taskmasterd.core.events import Failure
 from taskmasterd.core.process import Process
-from taskmasterd.core.table import Entry, Table
+from taskmasterd.core.table import Entry
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
+NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at"})
+COUNTS = frozenset({"pid", "tries", "shortages", "restarts", "killing"})
+TEXTS = frozenset({"by", "reason"})
 
-def table_to_data(table: Table) -> list[dict[str, Any]]:
-    """Return every entry as values that JSON can carry, in the order of the table.
 
-    A program's configurations stand once where all its slots share them: `wanted` and `current` of the first slot serve
-    the following ones that do not name their own.
+def entry_to_data(entry: Entry) -> dict[str, Any]:
+    """Return a slot as values that JSON can carry.
+
+    `wanted` is left out where it is the configuration's entry of that name, `current` where it is the same as `wanted`.
     """
-    rows: list[dict[str, Any]] = []
-    wanted: ProgramConfig | None = None
-    current: ProgramConfig | None = None
-    for entry in table:
-        row: dict[str, Any] = {
-            "index": entry.index,
-            "process": process_to_data(entry.process),
-            "removed": entry.removed,
-        }
-        if entry.wanted is not wanted:
-            wanted, current = entry.wanted, None
-            row["wanted"] = wanted.to_data()
-        if entry.current is not current:
-            current = entry.current
-            row["current"] = current.to_data() if current else None
-        rows.append(row)
-    return rows
+    row: dict[str, Any] = {
+        "program": entry.program,
+        "index": entry.index,
+        "process": process_to_data(entry.process),
+    }
+    if entry.removed:
+        row["removed"] = True
+        row["wanted"] = entry.wanted.to_data()
+    if entry.current is None:
+        row["current"] = None
+    elif entry.current is not entry.wanted and entry.current != entry.wanted:
+        row["current"] = entry.current.to_data()
+    return row
 
 
-def fill_table(table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Put the entries that `table_to_data` wrote into an empty table. Raises ValueError or TypeError for anything else."""
-    wanted: ProgramConfig | None = None
-    current: ProgramConfig | None = None
-    for row in rows:
-        missing = {"index", "process", "removed"} - set(row)
-        if missing:
-            raise ValueError(f"an entry of a snapshot lacks {', '.join(sorted(missing))}")
-        if "wanted" in row:
-            wanted, current = ProgramConfig.from_data(row["wanted"]), None
-        if "current" in row:
-            current = _same(ProgramConfig.from_data(row["current"]), wanted) if row["current"] else None
-        if wanted is None:
-            raise ValueError("the first entry of a snapshot lacks its configuration")
-        entry = Entry(wanted, row["index"], process_from_data(row["process"]))
-        entry.current = current
-        entry.removed = row["removed"]
-        table.add(entry)
+def entry_from_data(row: Mapping[str, Any], programs: Mapping[str, ProgramConfig]) -> Entry:
+    """Return the slot that `entry_to_data` wrote; `programs` is the configuration of that moment.
 
-
-def _same(one: ProgramConfig, other: ProgramConfig | None) -> ProgramConfig:
-    """Return `other` where it is equal, so that a program's slots share one record."""
-    return other if other is not None and one == other else one
+    Raises ValueError, TypeError or KeyError for anything else.
+    """
+    name, index = row["program"], row["index"]
+    if not isinstance(index, int) or index < 0:
+        raise ValueError(f"{index!r} is no number of a slot")
+    wanted = ProgramConfig.from_data(row["wanted"]) if "wanted" in row else programs[name]
+    if wanted.name != name:
+        raise ValueError(f"a slot of {name!r} has the configuration of {wanted.name!r}")
+    entry = Entry(wanted, index, process_from_data(row["process"]))
+    entry.removed = bool(row.get("removed"))
+    current = row.get("current", wanted)
+    if current is not None:
+        entry.current = current if isinstance(current, ProgramConfig) else ProgramConfig.from_data(current)
+    return entry
 
 
 def process_to_data(process: Process) -> dict[str, Any]:
@@ -93,4 +86,30 @@ def process_from_data(fields: Mapping[str, Any]) -> Process:
         if end.get("failure") is not None:
             end["failure"] = Failure.from_data(end["failure"])
         values["end"] = End.from_data(end)
-    return Process.from_data(values)
+    process = Process.from_data(values)
+    wrong = _what_is_wrong(process)
+    if wrong:
+        raise ValueError(f"{wrong} in {process}")
+    return process
+
+
+def _what_is_wrong(process: Process) -> str:
+    """Return which rule of the theory (see `process`) these values break, or ""."""
+    for name in NUMBERS | COUNTS:
+        value = getattr(process, name)
+        kinds = int if name in COUNTS else (int, float)
+        if not (isinstance(value, kinds) or (value is None and name in ("pid", "deadline"))):
+            return f"{name} is no number"
+    if process.pid is not None and process.pid <= 1:
+        return "nobody has that pid"
+    if not all(isinstance(getattr(process, name), str) for name in TEXTS):
+        return "a text is none"
+    if process.state in DOWN_STATES or process.state is BACKOFF:
+        wrong = process.pid is not None or (process.deadline is None) is (process.state is BACKOFF)
+    elif process.state is RUNNING:
+        wrong = process.pid is None or not process.executed
+    elif process.state is STARTING:
+        wrong = process.pid is None and process.executed
+    else:
+        wrong = process.then is None or (process.pid is None and process.end is None)
+    return "an impossible process" if wrong else ""

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from taskmaster_common.config import Config, ProgramConfig
+    from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.plan import ProgramPlan, ReloadPlan
 
 
@@ -26,7 +26,8 @@ class Supervisor:
 
     `perform(entry, action)` carries out an action later or now, but never answers with an event before it returns.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
-    `announce(entry, before, event, after)` is told of every event that changed something, `forget(entry)` of each entry
+    `announce(entry, before, event, after)` is told of every event that changed something, `record(entry)` when that is to be
+    remembered: after the action was asked for, and before anybody who waits is told; `forget(entry)` is told of each entry
     that has left the table.
     """
 
@@ -36,6 +37,7 @@ class Supervisor:
         arm: Callable[[Entry, float | None], None],
         announce: Callable[[Entry, Process, Event, Process], None],
         forget: Callable[[Entry], None],
+        record: Callable[[Entry], None] = lambda _entry: None,
     ) -> None:
         self.table = Table()
         self.stopping = False
@@ -43,6 +45,7 @@ class Supervisor:
         self._arm = arm
         self._announce = announce
         self._forget = forget
+        self._record = record
 
     # -- events
 
@@ -57,6 +60,8 @@ class Supervisor:
             self._announce(entry, before, event, after)
         if action is not Action.NONE:
             self._perform(entry, action)
+        if after is not before:
+            self._record(entry)
         for ticket in tuple(entry.tickets):
             ticket.observe(entry)
         if entry.removed and after.state in DOWN_STATES:
@@ -122,14 +127,17 @@ class Supervisor:
 
     # -- configuration
 
-    def load(self, config: Config, by: str, now: float) -> None:
-        """Fill an empty table from the first configuration and start what is to be started."""
-        for program in config.programs:
-            for index in range(program.numprocs):
-                self._create(program, index, now)
-        for entry in tuple(self.table):
-            if entry.wanted.autostart:
-                self.handle(entry, Start(by), now)
+    def restore(self, entry: Entry) -> None:
+        """Take in a slot of an earlier life as it was; `resume` follows once what is alive of it has been taken over."""
+        self.table.add(entry)
+
+    def resume(self, entry: Entry) -> None:
+        """Go on where an earlier life ended: its deadline holds, and a start that was asked for is asked for again."""
+        if entry.process.deadline is not None:
+            self._arm(entry, entry.process.deadline)
+        if entry.process.state is STARTING and entry.process.pid is None:
+            self._perform(entry, Action.SPAWN)
+        self._record(entry)
 
     def apply(self, plan: ReloadPlan, by: str, ticket: Ticket, now: float) -> None:
         """Carry out a plan; the ticket's results come as what it touched settles. Raises RequestError while shutting down."""
@@ -165,6 +173,7 @@ class Supervisor:
     def _create(self, program: ProgramConfig, index: int, now: float) -> Entry:
         entry = Entry(program, index, Process(since=now))
         self.table.add(entry)
+        self._record(entry)
         return entry
 
     # -- what is so

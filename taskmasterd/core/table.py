@@ -7,8 +7,8 @@ until nothing of it is left.
 from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
-from taskmaster_common.names import ALL, is_pattern, matches, nearest, process_name
-from taskmasterd.core.process import Process, policy_of
+from taskmaster_common.names import ALL, Pattern, is_pattern, nearest, process_name
+from taskmasterd.core.process import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,23 +24,31 @@ if TYPE_CHECKING:
             """Look at the entry: it has changed."""
 
 
+MOST_PATTERNS = 32
+"""So many different patterns one request may hold: each is held against every name."""
+
+
 class Entry:
     """One slot: its process, the configuration that is wanted, and the one that its last copy was started with."""
 
-    __slots__ = ("current", "index", "policy", "process", "removed", "tickets", "wanted")
+    __slots__ = ("current", "index", "process", "removed", "tickets", "wanted")
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
+        self.wanted = wanted
         self.index = index
         self.process = process
         self.current: ProgramConfig | None = None
         self.removed = False
         self.tickets: list[Observer] = []
-        self.want(wanted)
 
     def want(self, wanted: ProgramConfig) -> None:
         """Take a configuration: its live keys hold from now on, the others from the next start on."""
         self.wanted = wanted
-        self.policy = policy_of(wanted)
+
+    @property
+    def policy(self) -> ProgramConfig:
+        """What decides over its process: the live keys of what is wanted."""
+        return self.wanted
 
     @property
     def program(self) -> str:
@@ -110,10 +118,13 @@ class Table:
         """Return the entries that the targets name, each once, in the order of the targets.
 
         `web` is every instance of the program, `web:1` one, patterns match programs and canonical names, `all` everything.
-        Raises RequestError "unknown-name" with `unknown_exit` when a target names nothing.
+        Raises RequestError "unknown-name" with `unknown_exit` when a target names nothing, "usage" for too many patterns.
         """
+        distinct = tuple(dict.fromkeys(targets))
+        if sum(map(is_pattern, distinct)) > MOST_PATTERNS:
+            raise RequestError("usage", f"a request holds at most {MOST_PATTERNS} patterns", 2)
         chosen: dict[Entry, None] = {}
-        for target in targets:
+        for target in distinct:
             found = self._matching(target)
             if not found and target != ALL:
                 raise self._unknown(target, unknown_exit)
@@ -124,12 +135,17 @@ class Table:
         if target == ALL:
             return tuple(self)
         if is_pattern(target):
-            return tuple(e for e in self if matches(target, e.program) or matches(target, e.canonical))
+            return tuple(self._matched_by(Pattern(target)))
         program, colon, index = target.partition(":")
         if not colon:
             return self.slots(program)
         slot = self._programs.get(program, {}).get(int(index)) if index.isdecimal() and len(index) < 9 else None
         return (slot,) if slot and index == str(slot.index) else ()
+
+    def _matched_by(self, pattern: Pattern) -> Iterator[Entry]:
+        for program, slots in self._programs.items():
+            whole = pattern.matches(program)
+            yield from (entry for entry in slots.values() if whole or pattern.matches(entry.canonical))
 
     def _unknown(self, target: str, exit_code: int) -> RequestError:
         program, colon, _ = target.partition(":")

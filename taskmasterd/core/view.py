@@ -56,7 +56,9 @@ def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | No
         return None
     view: dict[str, Any] = {"after_s": round(end.after_s, 3), "expected": end.expected, "core": dumped_core(end.status)}
     number = exit_signal(end.status)
-    if end.failure is not None:
+    if end.status is None:
+        view["unknown"] = True
+    elif end.failure is not None:
         view["failure"] = end.failure.text
     elif number is not None:
         view["signal"] = signals.get(number, str(number))

@@ -7,13 +7,13 @@ nothing to say yet and is pulled again after `poke`.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
-import struct
 
 from taskmaster_common.errors import ProtocolError, RequestError
 from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_QUEUED, MAX_REQUEST, LineDecoder, encode, refusal
-from taskmaster_common.records import Record
+from taskmasterd.system.peers import Peer, peer_of
 from taskmasterd.system.reactor import READ, WRITE, Reactor, Timer
 
 TYPE_CHECKING = False
@@ -26,37 +26,14 @@ USAGE, NO_PERMISSION = 2, 4
 BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
+RESERVE = 8
+"""Descriptors kept for clients: without them nobody could stop anything once the programs have taken all others."""
 MAX_WAITING_REQUESTS = 64
 PATIENCE_S = 5.0
+AGAIN_S = 0.5
+"""So long the listener rests after an error of ours: at once could be for ever."""
 FILL_TO = 256 * 1024
 """A source is pulled until so much waits to be read."""
-MOST_GROUPS_BYTES = 1024
-"""What Python's getsockopt takes: 256 groups; a peer with more counts by its primary group alone."""
-SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
-"""Source: asm-generic/socket.h; Python has no name for it."""
-
-
-class Peer(Record):
-    """Who is at the other end, from the kernel. `pid` is 0 where the system does not tell."""
-
-    uid: int
-    gid: int
-    pid: int
-    groups: tuple[int, ...] = ()
-
-
-def peer_of(channel: socket.socket) -> Peer:
-    """Return the credentials of the process that connected. Source: unix(7) SO_PEERCRED; unix(4) of the BSDs."""
-    if hasattr(socket, "SO_PEERCRED"):
-        pid, uid, gid = struct.unpack("iII", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        try:
-            raw = channel.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_GROUPS_BYTES)
-        except OSError:
-            raw = b""
-        return Peer(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))
-    raw = channel.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred
-    _version, uid, count, *groups = struct.unpack("IIh2x16I", raw.ljust(76, b"\0"))
-    return Peer(uid, groups[0], 0, tuple(groups[:count]))
 
 
 class Connection:
@@ -97,6 +74,7 @@ class Connection:
             self.close()
             return
         self._queue += encode(message)
+        self._server.before_answer()
         self._write()
 
     def end(self, message: dict[str, Any]) -> None:
@@ -114,7 +92,14 @@ class Connection:
             self._tell_gone()
 
     def pull(self, source: Iterator[dict[str, Any] | None], *, endless: bool = False) -> None:
-        """Take objects from `source` while the client reads them; it must call `end` itself when it is through."""
+        """Take objects from `source` while the client reads them; it must call `end` itself when it is through.
+
+        Of a client that has gone already nothing is asked: the request is over.
+        """
+        if self.deaf or self.closed:
+            if self.busy:
+                self._request_is_over()
+            return
         self._source = source
         self._endless = endless
         self.poke()
@@ -273,7 +258,10 @@ class Connection:
 
 
 class ControlServer:
-    """Accepts connections. `permits(peer)` decides who may control; `on_request(connection, line)` is told of each line."""
+    """Accepts connections. `permits(peer)` decides who may control; `on_request(connection, line)` is told of each line.
+
+    `before_answer()` is called before anything is sent: what is told must have been remembered.
+    """
 
     def __init__(
         self,
@@ -286,26 +274,36 @@ class ControlServer:
     ) -> None:
         self.reactor = reactor
         self.on_request = on_request
+        self.before_answer: Callable[[], None] = lambda: None
         self._listener = listener
         self._greeting = greeting
         self._permits = permits
         self._on_refused = on_refused
         self._connections: set[Connection] = set()
-        self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        listener.setblocking(False)
-        reactor.watch(listener.fileno(), READ, self._accept)
+        self._reserve: list[int] = []
+        self._keep_reserve()
+        self._listen()
+
+    def _listen(self) -> None:
+        """Accept clients from now on; an error of ours costs one client and a moment, never the door."""
+        if self._listener.fileno() >= 0:
+            self._listener.setblocking(False)
+            self.reactor.watch(self._listener.fileno(), READ, self._accept, self._listen_again)
+
+    def _listen_again(self) -> None:
+        self.reactor.call_later(AGAIN_S, self._listen)
 
     def replace_listener(self, listener: socket.socket) -> None:
         """Listen on another socket (its file had been removed); connections go on."""
         self.reactor.remove(self._listener.fileno())
         self._listener.close()
         self._listener = listener
-        listener.setblocking(False)
-        self.reactor.watch(listener.fileno(), READ, self._accept)
+        self._listen()
 
     def forget(self, connection: Connection) -> None:
         """Drop a connection that has closed itself."""
         self._connections.discard(connection)
+        self._keep_reserve()
 
     def close_listener(self) -> None:
         """Accept nobody any more; connections go on."""
@@ -313,9 +311,11 @@ class ControlServer:
         self._listener.close()
 
     def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, and the reserve."""
         for connection in tuple(self._connections):
             connection.close()
+        while self._reserve:
+            os.close(self._reserve.pop())
 
     def _accept(self, _ready: int) -> None:
         for _ in range(ACCEPTS_PER_TURN):
@@ -323,9 +323,16 @@ class ControlServer:
                 channel, _address = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError:
-                self._turn_away()
-                return
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    self.reactor.remove(self._listener.fileno())
+                    self._listen_again()
+                    return
+                if len(self._reserve) < 2:
+                    self._turn_away()
+                    return
+                os.close(self._reserve.pop())
+                continue
             self._take(channel)
 
     def _take(self, channel: socket.socket) -> None:
@@ -353,8 +360,9 @@ class ControlServer:
             min(idle, key=lambda connection: connection.last_active).close()
 
     def _turn_away(self) -> None:
-        """No descriptor is left for a client: use the reserve to answer it nevertheless."""
-        os.close(self._reserve)
+        """No descriptor is left for a client: use the last of the reserve to answer it nevertheless."""
+        while self._reserve:
+            os.close(self._reserve.pop())
         try:
             channel, _address = self._listener.accept()
             channel.setblocking(False)
@@ -364,4 +372,11 @@ class ControlServer:
         except OSError:
             pass
         finally:
-            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        try:
+            while len(self._reserve) < RESERVE:
+                self._reserve.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:  # the next client that goes gives some back
+            return

@@ -37,6 +37,19 @@ class LogFile:
     `lost(error, amount)` is told what could not be written, and may close this; `warn(text)` why a rotation failed.
     """
 
+    __slots__ = (
+        "_backups",
+        "_can_splice",
+        "_lost",
+        "_max_bytes",
+        "_owner",
+        "_path",
+        "_rotate_at",
+        "_warn",
+        "fd",
+        "retired",
+    )
+
     def __init__(
         self,
         fd: int,
@@ -51,7 +64,7 @@ class LogFile:
         self._owner = owner
         self._lost = lost
         self._warn = warn
-        self._transfer = self._splice if hasattr(os, "splice") else self._copy
+        self._can_splice = hasattr(os, "splice")
         self.set_limits(0, 0)
 
     def set_limits(self, max_bytes: int, backups: int) -> None:
@@ -129,17 +142,15 @@ class LogFile:
         self._rotate(size)
         return size - began
 
-    def _splice(self, pipe: int, offset: int, count: int) -> int:
-        """Have the kernel move bytes. Source: splice(2): EINVAL where this file system cannot do it."""
-        try:
-            return os.splice(pipe, self.fd, count, offset_dst=offset, flags=os.SPLICE_F_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-        self._transfer = self._copy
-        return self._copy(pipe, offset, count)
-
-    def _copy(self, pipe: int, offset: int, count: int) -> int:
+    def _transfer(self, pipe: int, offset: int, count: int) -> int:
+        """Have the kernel move bytes where it can. Source: splice(2): EINVAL where this file system cannot do it."""
+        if self._can_splice:
+            try:
+                return os.splice(pipe, self.fd, count, offset_dst=offset, flags=os.SPLICE_F_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+            self._can_splice = False
         block = os.read(pipe, count)
         self._write(block, offset)
         return len(block)

@@ -13,15 +13,20 @@ PERIOD_S = 1.0
 MOST_PERIODS = 48
 
 
+NO_TIMES = array("d")
+NO_AMOUNTS = array("q")
+"""Shared by all logs that nobody has written yet."""
+
+
 class LogMarks:
     """The periods in which a log was written, oldest first. All times are monotonic seconds."""
 
     __slots__ = ("_amounts", "_began", "_ended")
 
     def __init__(self) -> None:
-        self._began = array("d")
-        self._ended = array("d")
-        self._amounts = array("q")
+        self._began = NO_TIMES
+        self._ended = NO_TIMES
+        self._amounts = NO_AMOUNTS
 
     def add(self, amount: int, now: float) -> None:
         """Say that `amount` bytes were written just now."""
@@ -29,6 +34,8 @@ class LogMarks:
             self._ended[-1] = now
             self._amounts[-1] += amount
             return
+        if self._began is NO_TIMES:
+            self._began, self._ended, self._amounts = array("d"), array("d"), array("q")
         self._began.append(now)
         self._ended.append(now)
         self._amounts.append(amount)

@@ -38,12 +38,28 @@ STALLED_S = 0.005
 
 
 class LogPipe:
-    """Owns the read end `fd` of a pipe (non-blocking). `on_end` is called once, when it has been closed."""
+    """Owns the read end `fd` of a pipe (non-blocking). `on_end(pipe)` is called once, when it has been closed."""
 
-    def __init__(self, reactor: Reactor, fd: int, sink: LogSink, on_end: Callable[[], object]) -> None:
+    __slots__ = (
+        "_capacity",
+        "_close_turns",
+        "_fd",
+        "_full_turns",
+        "_last",
+        "_listening",
+        "_may_grow",
+        "_on_end",
+        "_pause_s",
+        "_reactor",
+        "_timer",
+        "inode",
+        "sink",
+    )
+
+    def __init__(self, reactor: Reactor, fd: int, sink: LogSink, on_end: Callable[[LogPipe], object]) -> None:
         self._reactor = reactor
         self._fd = fd
-        self._sink = sink
+        self.sink = sink
         self._on_end = on_end
         self.inode = os.fstat(fd).st_ino
         self._capacity = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else CAPACITY
@@ -55,6 +71,16 @@ class LogPipe:
         self._pause_s = PAUSE_FIRST_S
         self._listening = False
         self._listen()
+
+    @property
+    def path(self) -> str:
+        """Where it leads to."""
+        return self.sink.path
+
+    @property
+    def fd(self) -> int:
+        """The read end, -1 where it was closed."""
+        return self._fd
 
     @property
     def closed(self) -> bool:
@@ -78,7 +104,7 @@ class LogPipe:
         self._reactor.cancel(self._timer)
         self._reactor.remove(fd)
         os.close(fd)
-        self._on_end()
+        self._on_end(self)
 
     # -- turns
 
@@ -91,18 +117,18 @@ class LogPipe:
 
     def _turn(self, *, paused: bool) -> None:
         moved = self._move()
-        if moved and self._sink.busy():
+        if moved and self.sink.busy():
             self._pause(STALLED_S)
         elif moved:
             self._pace(moved, paused=paused)
 
     def _move(self) -> int:
         """Move once; returns how many bytes, or 0 after arranging for what follows: the end, more input, a reader."""
-        if self._sink.busy():
+        if self.sink.busy():
             self._pause(STALLED_S)
             return 0
         try:
-            moved = self._sink.move(self._fd, self._capacity)
+            moved = self.sink.move(self._fd, self._capacity)
         except BlockingIOError:
             self._close_turns = 0
             self._pause_s = PAUSE_FIRST_S

@@ -32,36 +32,69 @@ def size_of(path: str) -> int:
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
-def last_lines(path: str, count: int, most_bytes: int) -> bytes:
-    """Return the last `count` lines, at most `most_bytes`, going back into rotated files where they are needed.
+def check_readable(path: str) -> None:
+    """Raise SystemFailure for what cannot be read back (FIFO, device) or may not be read; a missing file is none."""
+    try:
+        os.close(open_for_reading(path))
+    except FileNotFoundError:
+        return
 
-    What follows the last newline counts as a line. The result begins at the start of a line, unless not even one line
-    fits. Nothing written is b"". Raises SystemFailure for what cannot be read back (FIFO, device) or may not be read.
+
+class Past(Record):
+    """A stretch of a log up to its present end: `length` bytes from `position` in `file`, `path` or what it was rotated to."""
+
+    path: str
+    file: str
+    position: int
+    length: int
+
+
+def find_lines(path: str, count: int, most_bytes: int) -> Past:
+    """Return where the last `count` lines are, at most `most_bytes`, going back into rotated files where they are needed.
+
+    What follows the last newline counts as a line. It begins at the start of a line, unless not even one line fits. Holds
+    one block at a time: a client may ask for all logs at once, and read slowly. Raises SystemFailure for what cannot be
+    read back (FIFO, device) or may not be read.
     """
-    blocks: list[bytes] = []
-    held = newlines = 0
-    for block, _start in _backwards(path):
+    depth = seen = 0
+    wanted = count
+    line = None
+    past = Past(path, path, 0, 0)
+    for file, start, block in _backwards(path):
         if count <= 0:
-            return b""
-        piece = block[max(0, len(block) - (most_bytes + 1 - held)) :]  # one more: it tells whether a line begins there
-        blocks.append(piece)
-        held += len(piece)
-        newlines += piece.count(b"\n")
-        if held > most_bytes or newlines > count:
-            break
-    text = b"".join(reversed(blocks))
-    cut = False
-    if held > most_bytes:
-        cut = not text.startswith(b"\n")
-        newlines -= not cut
-        text = text[1:]
-    surplus = newlines + (not text.endswith(b"\n") and bool(text)) - count
-    if surplus <= 0 and cut and 0 <= text.find(b"\n") < len(text) - 1:
-        surplus = 1  # the cut went through the first line
-    first = 0
-    for _ in range(surplus):
-        first = text.index(b"\n", first) + 1
-    return text[first:]
+            return past
+        wanted += not depth and block.endswith(b"\n")
+        bound = max(0, len(block) - (most_bytes - depth))
+        low = max(0, bound - 1)  # a newline just before the bound: a line begins exactly there
+        newlines = block.count(b"\n", low)
+        if seen + newlines >= wanted:
+            at = len(block)
+            for _ in range(wanted - seen):
+                at = block.rfind(b"\n", low, at)
+            return Past(path, file, start + at + 1, depth + len(block) - at - 1)
+        seen += newlines
+        first = block.find(b"\n", low)
+        if first >= 0 and depth + len(block) - first > 1:
+            line = Past(path, file, start + first + 1, depth + len(block) - first - 1)
+        if bound:
+            return line or Past(path, file, start + bound, most_bytes)
+        depth += len(block)
+        past = Past(path, file, start, depth)
+    return past
+
+
+def last_lines(path: str, count: int, most_bytes: int) -> bytes:
+    """Return the last `count` lines as `find_lines` finds them; for few, since all of it is held."""
+    past = find_lines(path, count, most_bytes)
+    reader = Follower(path, past)
+    try:
+        pieces, left = [], past.length
+        while left and (piece := reader.read(left)[0]):
+            pieces.append(piece)
+            left -= len(piece)
+    finally:
+        reader.close()
+    return b"".join(pieces)
 
 
 def tail_since(path: str, began: int) -> list[str]:
@@ -77,11 +110,12 @@ def tail_since(path: str, began: int) -> list[str]:
     return text.removesuffix(b"\n").decode("utf-8", "surrogateescape").split("\n") if text else []
 
 
-def _backwards(path: str) -> Iterator[tuple[bytes, int]]:
-    """Yield (block, its position in its file) from the end of `path` to the beginning of its oldest rotated file."""
+def _backwards(path: str) -> Iterator[tuple[str, int, bytes]]:
+    """Yield (file, position, block) from the end of `path` to the beginning of its oldest rotated file."""
     for number in range(SURE_END):
+        file = f"{path}.{number}" if number else path
         try:
-            fd = open_for_reading(f"{path}.{number}" if number else path)
+            fd = open_for_reading(file)
         except FileNotFoundError:
             if number:
                 return
@@ -94,7 +128,7 @@ def _backwards(path: str) -> Iterator[tuple[bytes, int]]:
             end = os.fstat(fd).st_size
             while end > 0:
                 start = max(0, end - BLOCK)
-                yield os.pread(fd, end - start, start), start
+                yield file, start, os.pread(fd, end - start, start)
                 end = start
         finally:
             os.close(fd)
@@ -109,39 +143,49 @@ class Generation(Record):
 
 
 class Follower:
-    """Reads what is added to `path` from now on, over rotations and re-creation; waits for a file that is not there.
+    """Reads `path` from its end or from `past` on, over rotations and re-creation; waits for a file that is not there.
 
     `retired()` tells how many bytes have been at `path` and are not any more (`Sinks.retired`): with it, what was rotated
     out of existence before it could be read is counted exactly; without it, it goes uncounted.
     """
 
-    def __init__(self, path: str, position: int | None = None, retired: Callable[[], int] | None = None) -> None:
-        """`position` None: from the end. Raises SystemFailure for what cannot be read back or may not be read."""
+    def __init__(self, path: str, past: Past | None = None, retired: Callable[[], int] | None = None) -> None:
+        """Open it. Raises SystemFailure for what cannot be read back or may not be read."""
         self._path = path
         self._retired = retired
         self._fd = -1
+        self._closed = False
         self._position = 0
         self._base = retired() if retired else 0
         try:
-            self._fd = open_for_reading(path)
+            self._fd = open_for_reading(past.file if past else path)
         except FileNotFoundError:
             return
-        self._position = os.fstat(self._fd).st_size if position is None else position
+        if past is None:
+            self._position = os.fstat(self._fd).st_size
+            return
+        self._position = past.position
+        self._base -= sum(generation.size for generation in self._generations()[1:])
 
     def read(self, most: int) -> tuple[bytes, int]:
         """Return (at most `most` bytes, how many were missed before them); (b"", 0) when there is nothing new."""
         missed = 0
-        while True:
+        while not self._closed:
             block = self._read_here(most)
             if block:
                 return block, missed
             gap = self._go_on()
             if gap is None:
-                return b"", missed
+                break
             missed += gap
+        return b"", missed
 
     def close(self) -> None:
-        """Close the file; closing twice is no error."""
+        """Close the file for good; closing twice is no error."""
+        self._closed = True
+        self._leave()
+
+    def _leave(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -176,7 +220,7 @@ class Follower:
         except (FileNotFoundError, SystemFailure):
             return None
         missed = 0 if found is not None else max(0, starts - self._base - self._position)
-        self.close()
+        self._leave()
         self._fd, self._position, self._base = fd, 0, starts
         return missed
 

@@ -19,17 +19,21 @@ from taskmasterd.system.safeopen import is_system_name, is_temporary, open_log, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Owner = tuple[int, int] | None
 
 SAY_EVERY_S = 60.0
+PAST_PATHS = 256
+"""Of so many paths more than were ever open at once is remembered what was written and told: reloads may bring new ones for ever."""
 STAYS_OPEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN})
 """After these the descriptor is as good as before; after others the path is opened anew."""
 
 
 class Trouble:
     """Counts what was lost and tells it: at once, then at most once a minute, and when it is over."""
+
+    __slots__ = ("_now", "_path", "_quiet_until", "_say", "_told", "_untold", "dropped", "present")
 
     def __init__(self, path: str, say: Callable[[str], None], now: Callable[[], float]) -> None:
         self.dropped = 0
@@ -69,11 +73,25 @@ class Trouble:
 
 
 class LogSink:
-    """One target of output.
+    """One target of output. `watchers` are called when something was written or dropped; `trouble` counts what was lost.
 
-    `watchers` are called when something was written or dropped; `trouble` counts what was lost; `forgotten`: nothing is to
-    be remembered of it once it is closed.
+    `key` and `holders` are the notes of `Sinks`.
     """
+
+    __slots__ = (
+        "_backups",
+        "_max_bytes",
+        "_now",
+        "_retired",
+        "_target",
+        "holders",
+        "key",
+        "marks",
+        "owner",
+        "path",
+        "trouble",
+        "watchers",
+    )
 
     def __init__(
         self,
@@ -87,10 +105,12 @@ class LogSink:
         """`max_bytes` 0: never rotate. `owner` (uid, gid) gets the files. `on_trouble` is told what fails for now."""
         self.path = path
         self.owner = owner
-        self.watchers: list[Callable[[], None]] = []
-        self.forgotten = False
+        self.key = path
+        self.holders = 0
+        self.watchers: Sequence[Callable[[], None]] = ()
         self.marks = LogMarks()
-        self._limits = (max_bytes, backups)
+        self._max_bytes = max_bytes
+        self._backups = backups
         self._now = now
         self.trouble = Trouble(path, on_trouble, now)
         self._target: LogFile | LogStream | None = None
@@ -147,7 +167,8 @@ class LogSink:
 
     def set_limits(self, max_bytes: int, backups: int) -> None:
         """Rotate at `max_bytes` (0: never) and keep `backups` files, from now on."""
-        self._limits = (max_bytes, backups)
+        self._max_bytes = max_bytes
+        self._backups = backups
         if self._target:
             self._target.set_limits(max_bytes, backups)
 
@@ -214,7 +235,7 @@ class LogSink:
             self._target = LogFile(fd, self.path, self.owner, self._failed, self.trouble.warn)
         else:
             self._target = LogStream(fd, self._failed, self._now)
-        self._target.set_limits(*self._limits)
+        self._target.set_limits(self._max_bytes, self._backups)
         return self._target
 
     def _leave(self, target: LogFile | LogStream, size: int) -> None:
@@ -259,57 +280,54 @@ class Sinks:
     def __init__(self, on_trouble: Callable[[str], None]) -> None:
         self._on_trouble = on_trouble
         self._sinks: dict[str, LogSink] = {}
-        self._held: dict[LogSink, tuple[str, int]] = {}
         self._troubles: dict[str, Trouble] = {}
         self._watchers: dict[str, list[Callable[[], None]]] = {}
         self._retired: dict[str, int] = {}
         self._marks: dict[str, LogMarks] = {}
+        self._past: dict[str, None] = {}
+        self._most_open = 0
 
-    def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner) -> LogSink:
-        """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong."""
+    def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner, *, lazily: bool = False) -> LogSink:
+        """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong.
+
+        `lazily`: opened with the first byte, and what is wrong then costs output.
+        """
         key = _real(path)
         sink = self._sinks.get(key)
         if sink is None:
             sink = LogSink(path, max_bytes, backups, owner, self._on_trouble)
+            sink.key = key
             sink.trouble = self._troubles.setdefault(key, sink.trouble)  # a crash loop must not tell it at each start
             sink.marks = self._marks.setdefault(key, sink.marks)
         else:
             sink.owner = owner
-            sink.forgotten = False
             sink.set_limits(max_bytes, backups)
-        sink.open()
+        if not lazily:
+            sink.open()
         if key in self._watchers:
             sink.watchers = self._watchers[key]
         self._sinks[key] = sink
-        self._held[sink] = (key, self._held.get(sink, (key, 0))[1] + 1)
+        self._past.pop(key, None)
+        self._most_open = max(self._most_open, len(self._sinks))
+        sink.holders += 1
         return sink
 
     def release(self, sink: LogSink) -> None:
         """Give back what `acquire` returned; the last one closes it. After `close` there is nothing to do."""
-        if sink not in self._held:
+        if not sink.holders:
             return
-        key, holders = self._held[sink]
-        if holders > 1:
-            self._held[sink] = (key, holders - 1)
+        sink.holders -= 1
+        if sink.holders:
             return
+        key = sink.key
         if key in self._watchers:
             self._retired[key] = self._retired.get(key, 0) + sink.retired
-        del self._sinks[key], self._held[sink]
+        del self._sinks[key]
         sink.close()
-        if sink.forgotten:
-            self._drop(key)
-
-    def forget(self, path: str) -> None:
-        """Drop what is kept of a path beyond its closing, now or when it is closed: nobody will write there any more."""
-        key = _real(path)
-        if key in self._sinks:
-            self._sinks[key].forgotten = True
-        else:
-            self._drop(key)
-
-    def _drop(self, key: str) -> None:
-        self._troubles.pop(key, None)
-        self._marks.pop(key, None)
+        self._past[key] = None
+        if len(self._past) > self._most_open + PAST_PATHS:
+            oldest = next(iter(self._past))
+            del self._past[oldest], self._troubles[oldest], self._marks[oldest]
 
     def find(self, path: str) -> LogSink | None:
         """Return the sink that is open for a path, or None."""
@@ -352,8 +370,8 @@ class Sinks:
         """Close all of them."""
         for sink in self._sinks.values():
             sink.close()
+            sink.holders = 0
         self._sinks.clear()
-        self._held.clear()
 
 
 def _real(path: str) -> str:
@@ -361,4 +379,5 @@ def _real(path: str) -> str:
     if is_system_name(path):
         return path
     directory, name = os.path.split(path)
-    return os.path.join(os.path.realpath(directory), name)
+    real = os.path.join(os.path.realpath(directory), name)
+    return path if real == path else real  # a thousand programs need not keep each path twice

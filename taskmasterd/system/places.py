@@ -11,16 +11,22 @@ import fcntl
 import os
 import socket
 import stat
+import time
 
 from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.places import MAX_SOCKET_PATH
-from taskmasterd.system.control import BACKLOG, peer_of
+from taskmasterd.system.control import BACKLOG
+from taskmasterd.system.peers import peer_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+PIDFILE_MODE = 0o600
+"""Whoever may read a file may hold its lock, and so keep a daemon that was killed from being started again. Source: flock(2)."""
 PROBE_WITHIN_S = 2.0
+TURN_WITHIN_S = 0.5
+"""So long another daemon may be between its look at the old socket and its own."""
 
 
 class AlreadyRunningError(TaskmasterError):
@@ -68,6 +74,8 @@ def lock_pidfile(path: str) -> int:
             os.close(fd)
             raise AlreadyRunningError(f"another daemon (pid {owner}) holds {path}") from None
         if _is_at(fd, path):
+            if os.fstat(fd).st_uid == os.geteuid():
+                os.fchmod(fd, PIDFILE_MODE)
             os.ftruncate(fd, 0)
             os.pwrite(fd, b"%d\n" % os.getpid(), 0)
             return fd
@@ -78,7 +86,7 @@ def _open_pidfile(path: str) -> int:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         try:
-            fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o644)
+            fd = os.open(path, flags | os.O_CREAT | os.O_EXCL, PIDFILE_MODE)
         except FileExistsError:
             fd = os.open(path, flags)
     except FileNotFoundError:
@@ -115,6 +123,7 @@ def listen_on(path: str, mode: int, gid: int | None, owner: tuple[int, int] | No
         text = f"the path has {length} bytes, the most is {MAX_SOCKET_PATH}"
         raise SystemFailure("create socket", path, text, errno.ENAMETOOLONG)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
+    turn = _take_turn(os.path.dirname(path))
     try:
         _remove_stale(path)
         umask = os.umask(0o177)
@@ -132,7 +141,33 @@ def listen_on(path: str, mode: int, gid: int | None, owner: tuple[int, int] | No
     except TaskmasterError:
         listener.close()
         raise
+    finally:
+        if turn >= 0:
+            os.close(turn)
     return listener
+
+
+def _take_turn(directory: str) -> int:
+    """Return a descriptor that holds a lock of the directory, -1 where there is none to be had.
+
+    Of two daemons with different pid files one could otherwise take the other's new socket, which does not answer before
+    listen(2), for a stale one. Waits a moment only: whoever may read a public directory could hold its lock for ever.
+    """
+    until = time.monotonic() + TURN_WITHIN_S
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # what is wrong with it, bind(2) tells
+        return -1
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > until:
+                os.close(fd)
+                return -1
+            time.sleep(0.005)
+        else:
+            return fd
 
 
 def _remove_stale(path: str) -> None:
@@ -148,6 +183,8 @@ def _remove_stale(path: str) -> None:
             probe.connect(path)
         except (ConnectionRefusedError, FileNotFoundError):
             pass
+        except BlockingIOError:  # its queue is full: somebody listens, who has no time (connect(2), EAGAIN)
+            raise AlreadyRunningError(f"another daemon (pid unknown) answers on {path}") from None
         except OSError as error:
             raise SystemFailure("replace socket", path, _reason(error), error.errno or 0) from None
         else:

@@ -11,10 +11,11 @@ import os
 import stat
 
 from taskmaster_common.errors import SystemFailure
+from taskmaster_common.records import Record
+from taskmasterd.system.safewalk import CAN_WALK, DIRECTORY_MODE, PlantedError, enter_directory
 
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 FILE_MODE = 0o640
-DIRECTORY_MODE = 0o750
 OWN_STREAMS = {"/dev/stdout": 1, "/dev/fd/1": 1, "/dev/stderr": 2, "/dev/fd/2": 2}
 TEMPORARY = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENXIO, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
@@ -47,7 +48,18 @@ def open_log(path: str, owner: tuple[int, int] | None, *, directories: bool = Tr
     Raises SystemFailure with the errno, 0 where the reason is ours.
     """
     try:
-        return _open_system_name(path) if is_system_name(path) else _open_file(path, owner, directories=directories)
+        if is_system_name(path):
+            return _open_system_name(path)
+        if not CAN_WALK or os.geteuid() != 0 or not owner or not owner[0]:
+            return _open_file(Spot(path, path, None), owner, directories=directories)
+        directory, name = os.path.split(path)
+        held = enter_directory(directory, owner if directories else None)
+        try:
+            return _open_file(Spot(path, name, held), owner, directories=False)
+        finally:
+            os.close(held)
+    except PlantedError as planted:
+        raise _failure(path, str(planted)) from None
     except OSError as error:
         raise _failure(path, reason_of(error), error.errno or 0) from None
 
@@ -76,50 +88,59 @@ def _failure(path: str, reason: str, number: int = 0) -> SystemFailure:
     return SystemFailure("open log file", path, reason, number)
 
 
-def _open_file(path: str, owner: tuple[int, int] | None, *, directories: bool) -> int:
+class Spot(Record):
+    """Where a file is: `name` in the directory that is held open, or a path where none is held. `path` is what is told."""
+
+    path: str
+    name: str
+    directory: int | None
+
+
+def _open_file(spot: Spot, owner: tuple[int, int] | None, *, directories: bool) -> int:
     for _ in range(OPEN_TRIES):
         try:
-            found = os.lstat(path)
+            found = os.stat(spot.name, dir_fd=spot.directory, follow_symlinks=False)
         except FileNotFoundError:
             if directories:
-                _make_directories(os.path.dirname(path), owner)
+                _make_directories(os.path.dirname(spot.path), owner)
             try:
-                return _create(path, owner)
+                return _create(spot, owner)
             except FileExistsError:
                 continue
         try:
-            return _open_existing(path, found, owner)
+            return _open_existing(spot, found, owner)
         except FileNotFoundError:
             continue
-    raise _failure(path, "it comes and goes")
+    raise _failure(spot.path, "it comes and goes")
 
 
-def _create(path: str, owner: tuple[int, int] | None) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS, FILE_MODE)
+def _create(spot: Spot, owner: tuple[int, int] | None) -> int:
+    fd = os.open(spot.name, os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS, FILE_MODE, dir_fd=spot.directory)
     found = os.fstat(fd)
     if owner and owner != (found.st_uid, found.st_gid):
         try:
             os.fchown(fd, *owner)
         except OSError:
             os.close(fd)
-            os.unlink(path)
+            os.unlink(spot.name, dir_fd=spot.directory)
             raise
     return fd
 
 
-def _open_existing(path: str, seen: os.stat_result, owner: tuple[int, int] | None) -> int:
+def _open_existing(spot: Spot, seen: os.stat_result, owner: tuple[int, int] | None) -> int:
     """Open what is there and look at it again once it is held: only then it cannot be exchanged any more."""
     if wrong := KINDS.get(stat.S_IFMT(seen.st_mode)):
-        raise _failure(path, wrong)
+        raise _failure(spot.path, wrong)
     # a FIFO opened for reading too would seem to have a reader for ever
-    fd = os.open(path, (os.O_RDWR if stat.S_ISREG(seen.st_mode) else os.O_WRONLY) | FLAGS)
+    access = os.O_RDWR if stat.S_ISREG(seen.st_mode) else os.O_WRONLY
+    fd = os.open(spot.name, access | FLAGS, dir_fd=spot.directory)
     found = os.fstat(fd)
-    wrong = _what_is_wrong(path, found, owner)
+    wrong = _what_is_wrong(spot.path, found, owner)
     if not wrong and stat.S_IFMT(found.st_mode) != stat.S_IFMT(seen.st_mode):
         wrong = "it was exchanged while it was opened"
     if wrong:
         os.close(fd)
-        raise _failure(path, wrong)
+        raise _failure(spot.path, wrong)
     if found.st_nlink == 0:
         os.close(fd)
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -166,7 +187,7 @@ def _open_system_name(path: str) -> int:
         return os.dup(number)
     try:
         fd = os.open(path, os.O_WRONLY | (FLAGS & ~os.O_NOFOLLOW))
-    except PermissionError:
+    except (PermissionError, FileNotFoundError):  # the latter: without /proc the link leads nowhere
         if number is None:
             raise
         return os.dup(number)

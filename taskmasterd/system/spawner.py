@@ -71,6 +71,11 @@ class Spawner:
         """A descriptor of /dev/null, for streams that are discarded."""
         return self._null
 
+    @property
+    def reporting(self) -> bool:
+        """Whether a forked child has not told yet whether it was executed."""
+        return bool(self._reports)
+
     def spawn(self, launch: Launch, stdout: int, stderr: int) -> tuple[int, bool]:
         """Start a child with these descriptors as 1 and 2; returns (pid, executed); not executed: a report follows.
 

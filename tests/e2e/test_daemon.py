@@ -81,6 +81,32 @@ def test_a_child_inherits_three_descriptors_and_nothing_else(daemon: Daemon) -> 
     assert p["env"]["TASKMASTER_SOCKET"] == str(daemon.socket)
 
 
+@pytest.mark.parametrize("option", ["-n", "--loglevel=info"])
+def test_what_the_caller_left_open_reaches_neither_daemon_nor_children(daemon: Daemon, option: str) -> None:
+    daemon.write(SLEEPER)
+    reader, left_open = os.pipe()
+    with subprocess.Popen(
+        [PY, "-m", "taskmasterd", "-c", str(daemon.config), option],
+        env=daemon.environment, cwd=daemon.home, pass_fds=[left_open], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as launcher:  # fmt: skip
+        os.close(left_open)
+        wait_until(lambda: daemon.ctl("pid").returncode == 0)
+        os.set_blocking(reader, False)
+        wait_until(lambda: _is_at_end(reader))
+        assert daemon.state("p") == "RUNNING"
+        assert daemon.ctl("shutdown").returncode == 0
+        assert launcher.wait(timeout=10) == 0
+    os.close(reader)
+
+
+def _is_at_end(pipe: int) -> bool:
+    """Return whether nobody holds the other end any more."""
+    try:
+        return os.read(pipe, 1) == b""
+    except BlockingIOError:
+        return False
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
 def test_user_sets_groups_gid_uid_and_the_variables_that_go_with_them(daemon: Daemon) -> None:

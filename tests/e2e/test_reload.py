@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked, resident_kb
 from tests.support.wait import wait_until
+from tests.support.wire import ask, connect, descriptors, rss_mb, seconds_of_status
 
 pytestmark = pytest.mark.slow
 PY = sys.executable
@@ -271,6 +272,43 @@ def test_a_storm_of_sighup_changes_no_pid_and_leaks_nothing(daemon: Daemon) -> N
     assert daemon.ctl("reload").returncode == 0
     assert _pids(daemon) == before
     wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) == fds)
+
+
+def test_repeated_reloads_do_not_make_the_daemon_grow(daemon: Daemon) -> None:
+    def edit(number: int) -> None:
+        _write(
+            daemon,
+            **{f"p{number}-{n}": {**BASE, "autostart": False} for n in range(50)},
+            stays={**BASE, "stoptime": number + 1},
+        )
+        assert ask(daemon, b"reload")[-1]["exit"] == 0
+
+    _write(daemon, stays=BASE)
+    daemon.start()
+    for number in range(8):
+        edit(number)
+    held, before = descriptors(daemon), rss_mb(daemon.pid)
+    for number in range(8, 32):
+        edit(number)
+    assert rss_mb(daemon.pid) < before + 0.5
+    assert descriptors(daemon) == held
+
+
+def test_two_thousand_programs_reload_within_two_seconds_and_nobody_waits_for_it(daemon: Daemon) -> None:
+    names = "".join(
+        f"  p{number}: {{cmd: sleep 300, autostart: false, env: {{LONG: {'x' * 400}}}}}\n" for number in range(2000)
+    )
+    daemon.write(f"programs:\n{names}")
+    daemon.start()
+    daemon.write(f"programs:\n{names}".replace("p77: {cmd: sleep 300", "p77: {cmd: sleep 301"))
+    began = time.monotonic()
+    with connect(daemon) as channel, channel.makefile("rb") as replies:
+        channel.sendall(b"reload\n")
+        worst = max(seconds_of_status(daemon) for _ in range(5))
+        while b'"type":"end"' not in (reply := replies.readline()):
+            assert reply
+    assert time.monotonic() - began < 2
+    assert worst < 0.5
 
 
 def test_programs_that_are_removed_leave_nothing_in_the_daemons_memory(daemon: Daemon) -> None:

@@ -48,7 +48,7 @@ def _spawn(*argv: str, environment: dict[str, str] = MARK) -> int:
 def _dead_leader(groups: Groups, script: str, *, whole: bool = True, pipes: frozenset[int] = frozenset()) -> Group:
     """Run `script` as the program p to its end; return its group, with whatever it left behind."""
     leader = _spawn("sh", "-c", script)
-    group = Group(leader, ("p", 0), whole=whole, pipes=pipes)
+    group = Group(leader, ("p", 0), whole=whole, pipes=tuple(pipes))
     groups.add(group)
     os.waitpid(leader, 0)
     groups.reaped(leader)

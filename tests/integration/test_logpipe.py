@@ -38,7 +38,7 @@ class Stage:
     def pipe_into(self, sink: LogSink, name: str) -> int:
         read, child = child_pipe(None)
 
-        def ended() -> None:
+        def ended(_pipe: LogPipe) -> None:
             self.ended.append(name)
             self.sinks.release(sink)
 

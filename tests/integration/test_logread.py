@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.system.logread import Follower, last_lines, size_of, tail_since
+from taskmasterd.system.logread import Follower, Past, last_lines, size_of, tail_since
 from taskmasterd.system.logsink import LogSink, Sinks
 
 PLENTY = 1 << 22
@@ -194,7 +194,7 @@ def test_a_follower_begins_anew_where_somebody_truncated_the_file(log: Path) -> 
 
 def test_a_follower_may_begin_at_a_position(log: Path) -> None:
     log.write_bytes(b"0123456789")
-    follower = Follower(str(log), 7)
+    follower = Follower(str(log), Past(str(log), str(log), 7, 3))
     assert follower.read(10) == (b"789", 0)
     follower.close()
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.logfile import SLACK
-from taskmasterd.system.logsink import LogSink, Sinks
+from taskmasterd.system.logsink import PAST_PATHS, LogSink, Sinks
 from taskmasterd.system.logstream import PATIENCE_S
 from tests.support.wait import wait_until
 
@@ -318,6 +318,34 @@ def test_a_file_that_another_user_put_into_a_public_directory_is_refused(tmp_pat
 
 @as_root
 @pytest.mark.root
+def test_a_link_that_a_programs_user_plants_among_the_directories_leads_root_nowhere(tmp_path: Path) -> None:
+    home, secret = tmp_path / "home", tmp_path / "secret"
+    home.mkdir()
+    secret.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    (home / "logs").symlink_to(secret)
+    sink = LogSink(str(home / "logs" / "log"), 0, 0, (NOBODY, NOBODY), print)
+    sink.open()  # root made the link
+    sink.close()
+    (secret / "log").unlink()
+    for target in (secret, f"../{secret.name}", home / "more"):
+        (home / "more").unlink(missing_ok=True)
+        (home / "more").symlink_to(secret)
+        (home / "logs").unlink()
+        (home / "logs").symlink_to(target)
+        for link in (home / "logs", home / "more"):
+            os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+        with pytest.raises(SystemFailure, match=f"a link on its way was made by uid {NOBODY}"):
+            sink.open()
+        assert list(secret.iterdir()) == []
+    os.chown(secret, NOBODY, NOBODY)
+    sink.open()  # it is theirs: nothing is gained by the link
+    sink.close()
+    assert (secret / "log").stat().st_uid == NOBODY
+
+
+@as_root
+@pytest.mark.root
 def test_a_directory_without_permission_is_wrong(short_dir: Path) -> None:
     short_dir.chmod(0o755)
     pid = os.fork()
@@ -580,21 +608,11 @@ def test_a_trouble_that_was_told_is_not_told_again_by_the_next_writer_of_that_pa
     assert len(said) == 1
 
 
-def test_a_forgotten_path_leaves_nothing_behind_even_where_it_is_open_still(tmp_path: Path) -> None:
-    path = str(tmp_path / "log")
+def test_of_paths_that_reloads_leave_behind_only_the_latest_are_remembered(tmp_path: Path) -> None:
     sinks = Sinks(print)
-
-    def write_and_forget(*, last: bool) -> None:
-        sink = sinks.acquire(path, 0, 0, None)
-        sink.append(b"one\n")
-        if not last:
-            sinks.forget(path)
-            assert sinks.written_since(path, 0) == 4  # as long as it is open
+    for number in range(PAST_PATHS + 3):
+        sink = sinks.acquire(str(tmp_path / str(number)), 0, 0, None)
+        sink.append(b"line\n")
         sinks.release(sink)
-        if last:
-            assert sinks.written_since(path, 0) == 4  # a stopped program may be asked about
-            sinks.forget(path)
-
-    for last in (True, False):
-        write_and_forget(last=last)
-        assert sinks.written_since(path, 0) == 0
+    known = [number for number in range(PAST_PATHS + 3) if sinks.written_since(str(tmp_path / str(number)), 0.0)]
+    assert known == list(range(2, PAST_PATHS + 3))

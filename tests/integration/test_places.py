@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import socket
 from pathlib import Path
@@ -27,6 +29,15 @@ def test_a_locked_pid_file_is_refused_with_the_pid_of_its_owner(short_dir: Path)
         lock_pidfile(path)
     os.close(fd)
     os.close(lock_pidfile(path))
+
+
+def test_a_pid_file_can_be_locked_by_nobody_else(short_dir: Path) -> None:
+    new, old = short_dir / "new", short_dir / "old"
+    old.write_text("1\n")
+    old.chmod(0o644)
+    for path in (new, old):
+        os.close(lock_pidfile(str(path)))
+        assert path.stat().st_mode & 0o777 == 0o600, "whoever may open it may lock it, and refuse a restart"
 
 
 def test_a_foreign_pid_in_an_unlocked_file_is_no_obstacle(short_dir: Path) -> None:
@@ -133,3 +144,67 @@ def test_a_client_that_connects_before_accept_is_not_lost(short_dir: Path) -> No
         accepted, _ = listener.accept()
         accepted.close()
     listener.close()
+
+
+def test_of_several_that_find_the_same_stale_socket_at_the_same_moment_one_gets_it(short_dir: Path) -> None:
+    path = short_dir / "s"
+    for _ in range(20):
+        with socket.socket(socket.AF_UNIX) as stale:
+            stale.bind(str(path))
+        assert _race_for(str(path), racers=5) == 1
+        path.unlink()
+
+
+def _race_for(path: str, racers: int) -> int:
+    """Let several processes listen at `path` at once; returns how many believe that they do."""
+    gate, opened = os.pipe()
+    held, done = os.pipe()
+    answers, answer = os.pipe()
+    pids = []
+    for _ in range(racers):
+        pids.append(os.fork())
+        if pids[-1] == 0:
+            os.close(opened)
+            os.close(done)
+            os.read(gate, 1)
+            try:
+                listener = listen_on(path, 0o600, None, None)
+                os.write(answer, b"y")
+                os.read(held, 1)  # go on listening until all have tried
+                listener.close()
+            except (AlreadyRunningError, SystemFailure):
+                os.write(answer, b"n")
+            os._exit(0)
+    os.close(opened)
+    said = b"".join(os.read(answers, 1) for _ in range(racers))
+    os.close(done)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    for fd in (gate, held, answers, answer):
+        os.close(fd)
+    return said.count(b"y")
+
+
+def test_a_directory_whose_lock_somebody_keeps_holds_up_a_start_for_a_moment_only(short_dir: Path) -> None:
+    held = os.open(short_dir, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    listener = listen_on(str(short_dir / "s"), 0o600, None, None)
+    listener.close()
+    os.close(held)
+
+
+def test_a_socket_whose_queue_is_full_belongs_to_a_daemon(short_dir: Path) -> None:
+    path = str(short_dir / "s")
+    with socket.socket(socket.AF_UNIX) as frozen:
+        frozen.bind(path)
+        frozen.listen(0)
+        waiting = []
+        with contextlib.suppress(BlockingIOError):
+            for _ in range(10):
+                waiting.append(socket.socket(socket.AF_UNIX))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(path)
+        with pytest.raises(AlreadyRunningError, match="pid unknown"):
+            listen_on(path, 0o600, None, None)
+        for client in waiting:
+            client.close()

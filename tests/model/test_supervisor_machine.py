@@ -16,8 +16,8 @@ from taskmaster_common.errors import RequestError
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STOPPING
 from taskmasterd.core.events import Action
 from taskmasterd.core.plan import KEPT
-from taskmasterd.core.snapshot import fill_table, table_to_data
-from taskmasterd.core.table import Entry, Table
+from taskmasterd.core.snapshot import entry_from_data, entry_to_data
+from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
 from tests.support.model import LEFT, Copies, World, code, program
 
@@ -223,8 +223,9 @@ class ManyProcesses(RuleBasedStateMachine):
     @invariant()
     def a_snapshot_is_the_whole_truth(self) -> None:
         """The table survives as text."""
-        table = Table()
-        fill_table(table, json.loads(json.dumps(table_to_data(self.world.table))))
+        rows = json.loads(json.dumps([entry_to_data(entry) for entry in self.world.table]))
+        programs = {entry.program: entry.wanted for entry in self.world.table if not entry.removed}
+        table = [entry_from_data(row, programs) for row in rows]
         assert [(e.canonical, e.process, e.wanted, e.current, e.removed) for e in table] == [
             (e.canonical, e.process, e.wanted, e.current, e.removed) for e in self.world.table
         ]

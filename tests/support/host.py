@@ -9,7 +9,7 @@ from typing import Any
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import ConfigError
-from taskmaster_common.names import matches
+from taskmaster_common.names import Pattern
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import File, Loaded, Surroundings, User, decode
 
@@ -39,7 +39,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "cwd": "/etc/tm",
         "places": default_places(0, {}),
         "read": read,
-        "expand": lambda pattern: sorted(path for path in files if matches(pattern, path)),
+        "expand": lambda pattern: sorted(path for path in files if Pattern(pattern).matches(path)),
         "user": {"root": ROOT, "0": ROOT, "www": WWW, "33": WWW}.get,
         "group": {"root": 0, "www": 33, "33": 33}.get,
         "may_enter": lambda _directory, _user: True,

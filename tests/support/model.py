@@ -19,7 +19,7 @@ from taskmasterd.core.events import (
     Start,
 )
 from taskmasterd.core.plan import ReloadPlan, diff
-from taskmasterd.core.process import Policy, Process, policy_of, step
+from taskmasterd.core.process import Process, step
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
@@ -33,9 +33,9 @@ def program(name: str = "web", **fields: object) -> ProgramConfig:
     return ProgramConfig(**{"name": name, "cmd": ("sleep", "9"), **fields})  # type: ignore[arg-type]
 
 
-def policy(**fields: object) -> Policy:
+def policy(**fields: object) -> ProgramConfig:
     """Return the policy of such a program."""
-    return policy_of(program("web", **fields))
+    return program("web", **fields)
 
 
 def config(*programs: ProgramConfig, **daemon: object) -> Config:
@@ -180,7 +180,9 @@ class World:
 
     def load(self, *programs: ProgramConfig) -> World:
         """Load the first configuration."""
-        self.supervisor.load(config(*programs), "the daemon's start", self.now)
+        unheard = Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)
+        plan = diff(self.table, DAEMON, config(*programs))
+        self.supervisor.apply(plan, "the daemon's start", unheard, self.now)
         return self
 
     def start(self, *targets: str, by: str = "alice") -> Ticket:

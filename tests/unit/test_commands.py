@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taskmaster_common.commands import COMMANDS, Request, command, help_text, parse, refuse_client_flags, usage
 from taskmaster_common.errors import RequestError
@@ -132,3 +134,21 @@ def test_help_of_an_unknown_verb_is_an_unknown_verb() -> None:
     with pytest.raises(RequestError) as caught:
         help_text("stpo")
     assert caught.value.code == "unknown-verb"
+
+
+VERB = st.sampled_from([verb.name for verb in COMMANDS] + ["tail", "update"])
+WORD = (
+    st.sampled_from(["web", "web:1", "*", "--", "-n", "--lines=5", "-f", "--since", "1h", "HUP", "-", "9" * 5000, "²"])
+    | st.text()
+)
+
+
+@given(VERB, st.lists(WORD, max_size=8))
+def test_any_words_are_a_request_or_an_error_that_says_why(verb: str, words: list[str]) -> None:
+    try:
+        request = parse([verb, *words])
+    except RequestError as error:
+        assert error.message  # noqa: PT017 - either is right
+    else:
+        assert request.verb in {each.name for each in COMMANDS}
+        assert set(request.targets) <= set(words)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import time
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmaster_common.names import MAX_NAME, is_pattern, matches, name_problem, nearest, process_name
+from taskmaster_common.names import MAX_NAME, Pattern, is_pattern, name_problem, nearest, process_name
 
 
 @pytest.mark.parametrize("name", ["web", "1", "yes", "a_b-c.d@e+f", "x" * MAX_NAME, "_", "+", "ALL", "@"])
@@ -70,16 +71,34 @@ def test_only_all_and_wildcards_stand_for_several() -> None:
     ],
 )
 def test_a_pattern_matches_as_in_a_shell(pattern: str, text: str, matched: bool) -> None:
-    assert matches(pattern, text) is matched
+    assert Pattern(pattern).matches(text) is matched
 
 
 @given(st.text("ab*?", max_size=12), st.text("ab", max_size=12))
 def test_the_matcher_agrees_with_fnmatch(pattern: str, text: str) -> None:
-    assert matches(pattern, text) == fnmatch.fnmatchcase(text, pattern)
+    assert Pattern(pattern).matches(text) == fnmatch.fnmatchcase(text, pattern)
 
 
 def test_a_pattern_of_many_stars_takes_no_time() -> None:
-    assert not matches("*a" * 50, "a" * 49 + "b" * 2000)
+    assert not Pattern("*a" * 50).matches("a" * 49 + "b" * 2000)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*a" * 60 + "z", "*" + "?" * 50 + "z", "*[" + "b-" * 30_000 + "]*z", "*[!z]" * 13_000]
+)
+def test_no_pattern_of_a_requests_length_holds_a_thousand_long_names_up(pattern: str) -> None:
+    began = time.process_time()
+    compiled = Pattern(pattern)
+    assert not any(compiled.matches("a" * 96 + f"{number:04}") for number in range(1000))
+    assert time.process_time() - began < 0.5
+
+
+def test_a_typo_among_ten_thousand_long_names_takes_no_time() -> None:
+    names = ["a" * 90 + f"{number:05}" for number in range(10_000)]
+    for word in ("b" * 60_000, "a" * 90 + "x0000", "a" * 150):
+        began = time.process_time()
+        assert nearest(word, names) in ("", *names[:100])
+        assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize(

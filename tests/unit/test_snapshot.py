@@ -1,4 +1,4 @@
-"""The process table as plain data and back: nothing is lost on the way through JSON."""
+"""Slots as plain data and back: nothing is lost on the way through JSON, and nothing impossible comes out."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from taskmaster_common.states import BACKOFF, FATAL, STARTING, STOPPED, STOPPING
+from taskmaster_common.config import ProgramConfig
+from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.ends import End
 from taskmasterd.core.events import Failure, Start
 from taskmasterd.core.process import Process
-from taskmasterd.core.snapshot import fill_table, process_from_data, process_to_data, table_to_data
-from taskmasterd.core.table import Entry, Table
+from taskmasterd.core.snapshot import entry_from_data, entry_to_data, process_from_data, process_to_data
+from taskmasterd.core.table import Table
 from tests.support.model import LEFT, World, code, program
 
 FULL = Process(
@@ -35,10 +36,12 @@ FULL = Process(
 )
 
 
-def through_json(table: Table) -> Table:
-    """Return the table that comes out of what goes in."""
+def through_json(table: Table, *programs: ProgramConfig) -> Table:
+    """Return the table that comes out of what goes in; `programs` are the configuration of both."""
     found = Table()
-    fill_table(found, json.loads(json.dumps(table_to_data(table))))
+    for entry in table:
+        row = json.loads(json.dumps(entry_to_data(entry)))
+        found.add(entry_from_data(row, {each.name: each for each in programs}))
     return found
 
 
@@ -57,8 +60,10 @@ def test_every_field_of_a_process_survives() -> None:
     [
         Process(),
         Process(state=STARTING, since=3.0),
+        Process(state=RUNNING, since=3, pid=7, executed=True),
         Process(state=FATAL, tries=4, end=End(0, None, 0.0, 1.0, expected=False, started=False)),
         FULL.replace(then=STOPPED, end=None),
+        FULL.replace(then=STOPPED, pid=None, end=End(None, None, 1.0, 1.0, expected=False, started=True)),
     ],
 )
 def test_a_process_survives_and_takes_no_room_for_defaults(process: Process) -> None:
@@ -71,11 +76,24 @@ def test_a_restored_process_goes_on_where_it_was() -> None:
     world = World().load(program()).cooperate()
     world.end(world.entry("web"), code(1), LEFT)
     restored = World()
-    fill_table(restored.table, json.loads(json.dumps(table_to_data(world.table))))
+    for entry in through_json(world.table, program()):
+        restored.supervisor.restore(entry)
     restored.now = world.now
     restored.copies[restored.entry("web")] = world.copies[world.entry("web")]
     restored.empty(restored.entry("web"))
     assert restored.cooperate().states() == {"web:0": "RUNNING"}
+
+
+def test_a_start_that_was_asked_for_is_asked_for_again_and_a_deadline_is_armed_again() -> None:
+    world = World().load(program("queued"), program("running", starttime=5))
+    world.spawn(world.entry("running"))
+    world.execute(world.entry("running"))
+    restored = World()
+    for entry in through_json(world.table, program("queued"), program("running", starttime=5)):
+        restored.supervisor.restore(entry)
+        restored.supervisor.resume(entry)
+    assert [entry.program for entry, copies in restored.copies.items() if copies.queued] == ["queued"]
+    assert restored.armed == {restored.entry("running"): world.entry("running").process.deadline}
 
 
 def test_a_whole_table_survives_in_its_order() -> None:
@@ -85,19 +103,29 @@ def test_a_whole_table_survives_in_its_order() -> None:
     world = World().load(program("web", numprocs=3), odd, program("zero"))
     world.cooperate()
     world.stop("web:1")
-    world.reload(program("web", numprocs=2, umask=0o77), odd, program("added", numprocs=2))
+    now = (program("web", numprocs=2, umask=0o77), odd, program("added", numprocs=2))
+    world.reload(*now)
     world.spawn(world.entry("added:1"))
     assert {entry.removed for entry in world.table} == {True, False}
     assert None in [entry.current for entry in world.table]
-    assert content(through_json(world.table)) == content(world.table)
+    assert content(through_json(world.table, *now)) == content(world.table)
 
 
-def test_the_slots_of_a_program_share_one_record_before_and_after() -> None:
-    world = World().load(program("web", numprocs=50)).cooperate()
-    rows = table_to_data(world.table)
-    assert [("wanted" in row, "current" in row) for row in rows] == [(True, True)] + [(False, False)] * 49
-    table = through_json(world.table)
-    assert len({id(entry.wanted) for entry in table} | {id(entry.current) for entry in table}) == 1
+def test_a_configuration_is_written_only_where_it_is_not_the_file_s() -> None:
+    world = World().load(program("web", numprocs=2), program("gone")).cooperate()
+    assert [{"wanted", "current"} & set(entry_to_data(entry)) for entry in world.table] == [set()] * 3
+    world.reload(program("web", numprocs=1))
+    rows = {(row["program"], row["index"]): row for row in map(entry_to_data, world.table)}
+    assert "wanted" not in rows["web", 0]
+    assert rows["web", 0]["current"] == program("web", numprocs=2).to_data(), "it was started with another file"
+    assert rows["web", 1]["wanted"] == program("web", numprocs=2).to_data()
+    assert rows["gone", 0]["wanted"] == program("gone").to_data()
+
+
+def test_the_slots_of_a_program_share_one_record() -> None:
+    web = program("web", numprocs=50)
+    table = through_json(World().load(web).cooperate().table, web)
+    assert {id(entry.wanted) for entry in table} | {id(entry.current) for entry in table} == {id(web)}
 
 
 def test_slots_that_differ_in_what_they_were_started_with_keep_it() -> None:
@@ -108,7 +136,7 @@ def test_slots_that_differ_in_what_they_were_started_with_keep_it() -> None:
     for index, name in ((0, "zero"), (1, None), (2, "two"), (3, None)):
         entry = world.table.slots("web")[index]
         entry.current = program("web", description=name) if name else None
-    assert content(through_json(world.table)) == content(world.table)
+    assert content(through_json(world.table, program("web", numprocs=4))) == content(world.table)
 
 
 @pytest.mark.parametrize(
@@ -127,25 +155,49 @@ def test_what_is_no_process_is_refused(plain: dict[str, Any]) -> None:
         process_from_data(plain)
 
 
-def test_rows_without_a_configuration_are_refused() -> None:
-    with pytest.raises(ValueError, match="lacks its configuration"):
-        fill_table(Table(), [{"index": 0, "process": {}, "removed": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": "STOPPED", "pid": 7},
+        {"state": "RUNNING"},
+        {"state": "RUNNING", "pid": 7},
+        {"state": "RUNNING", "pid": 1, "executed": True},
+        {"state": "RUNNING", "pid": "7", "executed": True},
+        {"state": "STARTING", "executed": True},
+        {"state": "BACKOFF"},
+        {"state": "STOPPED", "deadline": 3.0},
+        {"state": "STOPPING", "pid": 7},
+        {"state": "STOPPING", "then": "STOPPED"},
+        {"since": "now"},
+        {"by": None},
+        {"tries": 0.5},
+    ],
+)
+def test_a_process_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=" in Process"):
+        process_from_data(changes)
 
 
-@pytest.mark.parametrize("missing", ["index", "process", "removed"])
-def test_rows_that_lack_something_are_refused(missing: str) -> None:
-    table = Table()
-    table.add(Entry(program(), 0, Process()))
-    (row,) = table_to_data(table)
-    del row[missing]
-    with pytest.raises(ValueError, match=missing):
-        fill_table(Table(), [row])
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"index": 0, "process": {}},
+        {"program": "web", "process": {}},
+        {"program": "web", "index": 0},
+        {"program": "other", "index": 0, "process": {}},
+        {"program": "web", "index": -1, "process": {}},
+        {"program": "web", "index": "0", "process": {}},
+        {"program": "web", "index": 0, "process": {}, "wanted": program("other").to_data()},
+        {"program": "web", "index": 0, "process": {}, "current": 5},
+    ],
+)
+def test_what_is_no_slot_is_refused(row: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
+        entry_from_data(row, {"web": program()})
 
 
-def test_a_snapshot_is_not_the_table() -> None:
+def test_a_row_is_not_the_slot() -> None:
     world = World().load(program(autostart=False))
-    rows = table_to_data(world.table)
+    row = entry_to_data(world.entry("web"))
     world.tell(world.entry("web"), Start())
-    table = Table()
-    fill_table(table, rows)
-    assert [entry.process.state for entry in table] == [STOPPED]
+    assert entry_from_data(row, {"web": program()}).process.state is STOPPED

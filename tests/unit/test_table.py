@@ -8,7 +8,7 @@ import pytest
 
 from taskmaster_common.errors import RequestError
 from taskmasterd.core.process import Process
-from taskmasterd.core.table import Entry, Table
+from taskmasterd.core.table import MOST_PATTERNS, Entry, Table
 from tests.support.model import program
 
 TABLE = (("web", 3), ("db", 1), ("worker-a", 1), ("worker-b", 2))
@@ -156,3 +156,10 @@ def test_an_entry_holds_what_it_was_started_with_beside_what_is_wanted() -> None
     entry.want(second)
     assert (entry.present, entry.wanted, entry.policy.stoptime) == (first, second, 3.0)
     assert (entry.program, entry.canonical) == ("web", "web:0")
+
+
+def test_a_request_of_too_many_patterns_is_refused_and_a_repeated_one_counts_once(table: Table) -> None:
+    assert chosen(table, *["d*"] * 1000) == ["db:0"]
+    with pytest.raises(RequestError, match="at most 32 patterns") as caught:
+        table.select([f"*{number}" for number in range(MOST_PATTERNS + 1)], 5)
+    assert (caught.value.code, caught.value.exit_code) == ("usage", 2)

@@ -1,0 +1,247 @@
+"""Takes over what an earlier daemon left: slots as they were, live copies with their pipes, ends that nobody saw.
+
+Who they are is settled first: a copy is ours only where a pidfd holds it and its start time is the recorded one. What the
+state does not know is looked for by the marks that programs carry. What follows from all that is the core's: a copy that has
+gone is an Exited event like any other.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.config import ProgramConfig
+from taskmaster_common.records import Record
+from taskmaster_common.states import STARTING
+from taskmasterd.core.events import Action, Executed, Restart, Spawned, Start, Stop
+from taskmasterd.core.orphans import Orphan, judge
+from taskmasterd.core.process import Process
+from taskmasterd.core.table import Entry
+from taskmasterd.performer import Copy
+from taskmasterd.preparation import account_of
+from taskmasterd.system.adopted import open_leader
+from taskmasterd.system.groups import Group
+from taskmasterd.system.procfs import TICKS_PER_S, everybody, mark_of, open_pipe, owner_of, parent_of, pipe_at
+from taskmasterd.system.spawner import SetupError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+    from taskmasterd.core.events import Event
+    from taskmasterd.core.orphans import Slot, Verdict
+    from taskmasterd.core.supervisor import Supervisor
+    from taskmasterd.journal import Saved
+    from taskmasterd.performer import Performer
+    from taskmasterd.system.logpipe import LogPipe
+    from taskmasterd.system.procfs import Survivor
+
+
+STREAMS = ((1, "stdout"), (2, "stderr"))
+NAMED = 5
+
+
+class Legacy(Record):
+    """What comes with the state.
+
+    `pipes` maps inodes to (read end, path) of pipes that were kept open, `ends` pids to statuses of those that somebody has
+    waited for meanwhile. `same`: the daemon is the same process as before, its children its own.
+    """
+
+    pipes: Mapping[int, tuple[int, str]] = {}
+    ends: Mapping[int, int] = {}
+    same: bool = False
+
+
+class Adoption:
+    """One take-over. `say(level, text)` writes to the event log; `deliver` hands an event to the supervisor."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        performer: Performer,
+        legacy: Legacy,
+        deliver: Callable[[Entry, Event], None],
+        say: Callable[[str, str], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._supervisor = supervisor
+        self._performer = performer
+        self._legacy = legacy
+        self._deliver = deliver
+        self._say = say
+        self._now = now
+        self._pipes = dict(legacy.pipes)
+        self._processes: dict[int, Survivor] | None = None
+        self._restored: set[Entry] = set()
+
+    def take_over(self, saved: Saved) -> None:
+        """Fill the empty table with the slots of an earlier life, and go on with what is alive of them."""
+        alive = 0
+        for entry, data, began in saved.slots:
+            self._supervisor.restore(entry)
+            self._restored.add(entry)
+            self._performer.outputs.begin(entry, began)
+            if data is not None:
+                alive += self._take_copy(entry, data)
+            self._supervisor.resume(entry)
+            if data is not None and entry.process.pid and not entry.process.executed and self._is_alive(entry):
+                self._deliver(entry, Executed())
+        if not self._legacy.same:
+            self._say("info", f"took over {len(saved.slots)} processes of an earlier daemon, {alive} of them alive")
+
+    def finish(self) -> None:
+        """Go on with kept pipes that belong to no copy: what left its program behind may write into them yet."""
+        outputs = self._performer.outputs
+        owners = {outputs.log_path(entry, name): entry for entry in self._supervisor.table for _, name in STREAMS}
+        for fd, path in self._pipes.values():
+            if path in owners:
+                outputs.take_over(owners[path], path, fd).drain()
+            else:
+                os.close(fd)
+        self._pipes.clear()
+
+    # -- copies that the state knows
+
+    def _take_copy(self, entry: Entry, data: Mapping[str, Any]) -> bool:
+        """Take in what the state says was alive of a slot; returns whether its leader is."""
+        pid, birth = int(data["pid"]), (float(data["birth"][0]), float(data["birth"][1]))
+        group = Group(pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
+        group.pipes = tuple(inode for inode, _path in data.get("pipes", ()))
+        group.told = frozenset((each, number) for each, number in data.get("told", ()))
+        child = parent_of(pid) == os.getpid()
+        if not child or data.get("sessions"):
+            group.sessions = frozenset(data.get("sessions", () if self._legacy.same else (pid,)))
+        if entry.process.pid is not None and not child:
+            group.handle = open_leader(pid, birth)
+            group.certain = group.handle is not None
+        copy = Copy(entry, group, self._pipes_of(entry, pid, data.get("pipes", ())), birth)
+        if entry.process.pid is None:
+            self._performer.admit_left(copy)
+        elif child or group.handle is not None:
+            self._performer.admit(copy)
+            return True
+        else:
+            self._performer.admit_ended(copy, self._legacy.ends.get(pid))
+        return False
+
+    def _is_alive(self, entry: Entry) -> bool:
+        copy = self._performer.copy_of(entry)
+        return copy is not None and copy.group.leader_alive
+
+    def _pipes_of(self, entry: Entry, pid: int, rows: Iterable[tuple[int, str]]) -> list[LogPipe]:
+        """Return the pipes of a copy, as far as they can still be read."""
+        found = []
+        for inode, path in rows:
+            kept = self._pipes.pop(inode, None)
+            try:
+                fd = kept[0] if kept else self._open_pipe(pid, inode)
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                self._say("error", f"{entry.canonical}: cannot read its output any more: {reason}; restart it")
+                continue
+            if fd is not None:
+                found.append(self._performer.outputs.take_over(entry, path, fd))
+        return found
+
+    def _open_pipe(self, pid: int, inode: int) -> int | None:
+        """Open a pipe by way of the leader that holds it, or else of a member of its session."""
+        fd = open_pipe(pid, inode)
+        if fd is not None:
+            return fd
+        members = [one.pid for one in self._everybody().values() if one.session == pid and one.pid != pid]
+        return next((fd for member in members if (fd := open_pipe(member, inode)) is not None), None)
+
+    def _everybody(self) -> dict[int, Survivor]:
+        if self._processes is None:
+            self._processes = everybody()
+        return self._processes
+
+    # -- processes that the state does not know
+
+    def orphans(self, socket: str, programs: Iterable[ProgramConfig]) -> dict[Slot, Verdict]:
+        """Return what carries the mark of this daemon's socket and neither is a copy that was taken over nor below one.
+
+        Where the state knows a slot, only a copy that was being started when the earlier daemon died can be missing in it.
+        """
+        known = {session for copy in self._performer.copies() for session in (copy.group.pid, *copy.group.sessions)}
+        found: list[tuple[Slot, Orphan]] = []
+        for one in self._everybody().values():
+            mark = mark_of(one.pid) if one.session not in known and one.pid != os.getpid() else None
+            if mark and mark.socket == socket and self._may_be_missing((mark.program, mark.index), one):
+                uid = owner_of(one.pid)
+                orphan = Orphan(one.pid, one.started, one.session, -1 if uid is None else uid, one.name)
+                found.append(((mark.program, mark.index), orphan))
+        users = {program.name: _uid_of(program) for program in programs}
+        return judge(found, lambda slot: users.get(slot[0]))
+
+    def settle(self, orphans: Mapping[Slot, Verdict], *, kill: bool) -> None:
+        """Adopt or kill what `orphans` found; the table holds the configuration by now. What is neither is named."""
+        for slot, verdict in orphans.items():
+            entry = self._entry(slot)
+            named = ", ".join(map(str, verdict.all[:NAMED]))
+            if kill:
+                self._say("warning", f"{slot[0]}:{slot[1]}: ending what an earlier daemon left: {named}")
+                self._kill(entry, slot, verdict)
+            elif entry is None:
+                self._say("warning", f"left alone: {named} of {slot[0]}, which is not in the configuration")
+            elif verdict.leader is not None and self._adopt(entry, verdict.leader, frozenset({verdict.leader.pid})):
+                self._say(
+                    "warning", f"{entry.canonical}: adopted {verdict.leader}, which an earlier daemon had started"
+                )
+            else:
+                self._performer.occupied[slot] = list(verdict.all)
+                self._say("error", f"{entry.canonical} is not started: nobody knows which of {named} is its copy")
+
+    def _kill(self, entry: Entry | None, slot: Slot, verdict: Verdict) -> None:
+        """Have the slot's own rules end all of it, and start it afterwards where it is to be started."""
+        now = self._now()
+        if entry is None:
+            entry = Entry(ProgramConfig(slot[0], ("",)), slot[1], Process(since=now))
+            entry.removed = True
+            self._supervisor.restore(entry)
+        wanted = entry.process.state is STARTING
+        sessions = frozenset(orphan.session for orphan in verdict.all)
+        if self._adopt(entry, verdict.leader or verdict.all[0], sessions):
+            by = "--orphans kill"
+            self._supervisor.handle(entry, Restart(by) if wanted else Stop(by), now)
+
+    def _adopt(self, entry: Entry, orphan: Orphan, sessions: frozenset[int]) -> bool:
+        """Take over a process that no state tells about as the copy of a slot; returns whether it was still there."""
+        second = orphan.started / TICKS_PER_S
+        birth = (second, second + 1 / TICKS_PER_S)
+        handle = open_leader(orphan.pid, birth)
+        if handle is None:
+            return False
+        if entry.process.state is not STARTING:
+            self._supervisor.handle(entry, Start("the daemon's start"), self._now())
+        self._performer.perform(entry, Action.UNQUEUE)
+        group = Group(orphan.pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
+        group.handle, group.certain, group.sessions = handle, True, sessions
+        streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
+        rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
+        group.pipes = tuple(rows)
+        entry.current = entry.wanted
+        self._performer.admit(Copy(entry, group, self._pipes_of(entry, orphan.pid, rows.items()), birth))
+        self._deliver(entry, Spawned(orphan.pid))
+        self._deliver(entry, Executed())
+        return True
+
+    def _may_be_missing(self, slot: Slot, one: Survivor) -> bool:
+        entry = self._entry(slot)
+        if entry not in self._restored:
+            return True
+        queued = entry is not None and entry.process.state is STARTING and entry.process.pid is None
+        return queued and entry is not None and one.started >= int(entry.process.since * TICKS_PER_S) - 1
+
+    def _entry(self, slot: Slot) -> Entry | None:
+        return next((entry for entry in self._supervisor.table.slots(slot[0]) if entry.index == slot[1]), None)
+
+
+def _uid_of(program: ProgramConfig) -> int | None:
+    """Return as whom the copies of a program run, None where nobody knows."""
+    try:
+        who = account_of(program)
+    except SetupError:
+        return None
+    return who.uid if who else os.geteuid()

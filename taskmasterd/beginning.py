@@ -1,0 +1,72 @@
+"""The first moments of a daemon: take over what an earlier one left, then follow the configuration as a reload would."""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import TaskmasterError
+from taskmasterd.adoption import Adoption
+from taskmasterd.core.events import Start
+from taskmasterd.core.orphans import KILL, REFUSE
+from taskmasterd.core.plan import diff
+from taskmasterd.core.ticket import Ticket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskmasterd.core.events import Event
+    from taskmasterd.core.orphans import Slot, Verdict
+    from taskmasterd.core.supervisor import Supervisor
+    from taskmasterd.core.table import Entry
+    from taskmasterd.eventlog import EventLog
+    from taskmasterd.origin import Origin
+    from taskmasterd.parts import Parts
+
+BY = "the daemon's start"
+
+
+class LeftBehindError(TaskmasterError):
+    """Processes of an earlier daemon are alive, and the operator wants none of ours beside them."""
+
+    def __init__(self, orphans: Mapping[Slot, Verdict]) -> None:
+        named = ", ".join(
+            f"{one} of {program}:{index}" for (program, index), each in orphans.items() for one in each.all
+        )
+        super().__init__(f"an earlier daemon left {named}; end them, or use --orphans adopt or kill")
+
+
+def begin(origin: Origin, parts: Parts, deliver: Callable[[Entry, Event], None]) -> None:
+    """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not."""
+    _tell(origin, parts.log)
+    supervisor = parts.supervisor
+    adoption = Adoption(supervisor, parts.performer, origin.legacy, deliver, parts.log.write, parts.reactor.now)
+    if origin.saved:
+        adoption.take_over(origin.saved)
+    if origin.legacy.same:
+        adoption.finish()
+        return
+    policy = origin.state["orphans"]
+    orphans = adoption.orphans(parts.about.socket, origin.config.programs)
+    if orphans and policy == REFUSE and origin.launched:
+        raise LeftBehindError(orphans)
+    plan = diff(supervisor.table, origin.running, origin.config)
+    supervisor.apply(plan, BY, _unheard(), parts.reactor.now())
+    if origin.launched and origin.saved and origin.saved.facts.get("stopping"):
+        _start_as_after_a_stop(supervisor, parts.reactor.now())
+    adoption.settle(orphans, kill=policy == KILL)
+    adoption.finish()
+
+
+def _tell(origin: Origin, log: EventLog) -> None:
+    for level, text in origin.notes:
+        log.write(level, text)
+
+
+def _start_as_after_a_stop(supervisor: Supervisor, now: float) -> None:
+    """The earlier daemon died while it was being shut down for good: as after an orderly stop, autostart decides."""
+    for entry in tuple(supervisor.table):
+        if entry.wanted.autostart and not entry.removed and not entry.process.goal_is_up:
+            supervisor.handle(entry, Start(BY), now)
+
+
+def _unheard() -> Ticket:
+    return Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)

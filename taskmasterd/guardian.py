@@ -1,0 +1,249 @@
+"""The guardian: a tiny parent of the daemon that outlives it and starts it anew, so that nothing is lost in between.
+
+It inherits what the daemon leaves: it waits for orphans and keeps their statuses until the daemon has taken note of them; it
+holds a second descriptor of each output pipe, so that bytes of a child that ends while no daemon is there stay; it holds the
+listening socket, so that clients wait instead of being refused, and the lock on the pid file. It decides nothing about
+programs, and knows neither the configuration nor the state.
+
+It imports hardly anything (a bare interpreter and 0.4 MB; signal and socket would add 1.2 MB for enum alone), polls without
+a time-out, and is entered by an exec of the launcher, whose subreaper flag survives that (prctl(2)).
+
+THE CHANNEL to the daemon is a socket of packets (unix(7), SOCK_SEQPACKET), each a line of words. From the daemon:
+    up                    it serves clients: from now on it is started anew whenever it dies
+    keep INODE PATH       with a descriptor: hold this pipe, whose bytes go to PATH
+    drop INODE            let go of it
+    listener              with a descriptor: this is the listening socket from now on
+    noted PID             the end of PID is in its state
+    bye                   it ends because it was told to: its exit code is the guardian's
+To the daemon:
+    end PID STATUS        an orphan has ended, with this status of wait(2)
+Each daemon gets the same on a descriptor, as words that end with NUL: its end of the channel and whether it is started anew,
+`pipe INODE FD PATH` of each pipe, and `end PID STATUS` of each orphan that has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import signal
+    import socket
+    from collections.abc import Sequence
+else:
+    import _signal as signal
+    import _socket as socket
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+FD_BYTES = 4
+LONGEST_PACKET = 8192
+RETRY_FIRST_S, RETRY_MOST_S = 0.1, 30.0
+"""The first restart is at once; a daemon that dies again within SOUND_S waits, doubling."""
+SOUND_S = 10.0
+
+
+class Guardian:
+    """The daemon's parent. `command` executes the daemon, KEPT stands for the descriptor on which it gets what was kept.
+
+    `state` and `listener` are held for it, `ready` is left to the first one.
+    """
+
+    def __init__(self, command: Sequence[str], state: int, listener: int, ready: int) -> None:
+        self._command = command
+        self._state = state
+        self._listener = listener
+        self._ready = ready
+        self._channel: socket.socket | None = None
+        self._daemon = 0
+        self._up = False
+        self._leaving = False
+        self._pipes: dict[bytes, tuple[int, bytes]] = {}
+        self._ends: dict[int, int] = {}
+        self._unsent: list[int] = []
+        self._seen: set[int] = set()
+        self._stop = 0
+        self._quick_deaths = 0
+        self._started = 0.0
+        self._due = 0.0
+
+    def run(self) -> int:
+        """Keep the daemon running until it leaves by itself; returns its exit code."""
+        wake, woken = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(woken, False)
+        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        for number in (*FORWARDED, signal.SIGCHLD):
+            signal.signal(number, lambda number, _frame: self._seen.add(number))
+        self._start()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
+        while True:
+            self._wait(wake)
+            code = self._look()
+            if code is not None:
+                return code
+
+    def _wait(self, wake: int) -> None:
+        """Sleep until a signal or a packet comes, or a daemon is to be started."""
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        if self._channel:
+            poll.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._unsent else 0))
+        pause_s = None if self._daemon else max(0.0, self._due - time.monotonic())
+        for fd, _events in poll.poll(None if pause_s is None else pause_s * 1000):
+            if fd == wake:
+                os.read(wake, 4096)
+
+    def _look(self) -> int | None:
+        """Handle all that has happened; returns the exit code once the daemon has left."""
+        seen, self._seen = self._seen & set(FORWARDED), set()
+        ended = self._reap()
+        self._receive()
+        code = None if ended is None else self._daemon_ended(ended)
+        if not self._daemon and code is None and (seen or time.monotonic() >= self._due):
+            self._start()
+            seen |= {self._stop} - {0}  # a daemon that died of it, or before it, has not heard it
+        for number in seen if self._daemon else ():
+            self._stop = number if number in STOPS else self._stop
+            os.kill(self._daemon, number)
+        self._tell()
+        return code
+
+    # -- children
+
+    def _start(self) -> None:
+        """Execute the daemon; what it gets to know of what was kept is on a descriptor of its own."""
+        self._channel, other = (socket.socket(fileno=pair) for pair in _packets())
+        self._unsent = []
+        kept = os.memfd_create("kept", 0)
+        words = [b"%d %d" % (other.fileno(), self._up)]
+        words += [b"pipe %s %d %s" % (inode, fd, path) for inode, (fd, path) in self._pipes.items()]
+        words += [b"end %d %d" % end for end in self._ends.items()]
+        os.write(kept, b"\0".join(words))
+        for fd in (kept, self._state):  # the position is shared with whoever has read it before
+            os.lseek(fd, 0, os.SEEK_SET)
+        os.set_inheritable(other.fileno(), True)
+        os.set_inheritable(kept, True)
+        self._started = time.monotonic()
+        argv = [word if word != "KEPT" else str(kept) for word in self._command]
+        self._daemon = os.posix_spawn(argv[0], argv, os.environ, setsigmask=FORWARDED)
+        other.close()
+        os.close(kept)
+        if self._ready >= 0:
+            os.close(self._ready)
+            self._ready = -1
+
+    def _reap(self) -> int | None:
+        """Wait for all that has ended; returns the daemon's status if it is among them."""
+        daemon = None
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return daemon
+            if pid == 0:
+                return daemon
+            if pid == self._daemon:
+                daemon = status
+            else:
+                self._ends[pid] = status
+                self._unsent.append(pid)
+
+    def _daemon_ended(self, status: int) -> int | None:
+        """Return the exit code to leave with, or None where another daemon is to be started."""
+        code = os.waitstatus_to_exitcode(status)
+        if self._leaving or not self._up:
+            return code if code >= 0 else 1
+        if self._channel:
+            self._channel.close()
+            self._channel = None
+        now = time.monotonic()
+        self._quick_deaths = self._quick_deaths + 1 if now - self._started < SOUND_S else 0
+        pause_s = min(RETRY_FIRST_S * 2 ** (self._quick_deaths - 2), RETRY_MOST_S) if self._quick_deaths > 1 else 0
+        how = f"exit {code}" if code >= 0 else f"killed by signal {-code}"
+        _say(
+            f"taskmasterd (pid {self._daemon}) has died: {how}; starting it again{f' in {pause_s:g}s' if pause_s else ''}"
+        )
+        self._daemon, self._due = 0, now + pause_s
+        return None
+
+    # -- the channel
+
+    def _receive(self) -> None:
+        while self._channel:
+            try:
+                packet, extra, _flags, _address = self._channel.recvmsg(LONGEST_PACKET, FD_BYTES * 8)
+            except OSError:  # nothing more, or a daemon that is about to be reaped
+                return
+            if not packet:
+                self._channel.close()
+                self._channel = None
+                return
+            fds = [fd for _level, _kind, data in extra for fd in memoryview(data).cast("i")]
+            self._take(packet.split(b" ", 2), fds)
+
+    def _take(self, words: list[bytes], fds: list[int]) -> None:
+        if words[0] == b"keep" and fds:
+            self._drop(words[1])
+            self._pipes[words[1]] = (fds.pop(), words[2])
+        elif words[0] == b"drop":
+            self._drop(words[1])
+        elif words[0] == b"noted":
+            self._ends.pop(int(words[1]), None)
+        elif words[0] == b"listener" and fds:
+            os.dup2(fds[0], self._listener)
+        elif words[0] == b"up":
+            self._up = True
+        elif words[0] == b"bye":
+            self._leaving = True
+        for fd in fds:
+            os.close(fd)
+
+    def _drop(self, inode: bytes) -> None:
+        fd, _path = self._pipes.pop(inode, (-1, b""))
+        if fd >= 0:
+            os.close(fd)
+
+    def _tell(self) -> None:
+        """Send the ends that the daemon does not know yet, as many as it takes now."""
+        while self._unsent and self._channel:
+            pid = self._unsent[0]
+            if pid in self._ends:
+                try:
+                    self._channel.send(b"end %d %d" % (pid, self._ends[pid]))
+                except OSError:
+                    return
+            del self._unsent[0]
+
+
+def _packets() -> tuple[int, int]:
+    """Return the two ends of a channel, ours and the daemon's; neither blocks."""
+    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in pair:
+        end.setblocking(False)
+    ours, other = (end.detach() for end in pair)
+    return ours, other
+
+
+def _say(text: str) -> None:
+    """Tell whoever started us in the foreground; in the background this is /dev/null, and the event log has it."""
+    try:
+        os.write(2, f"taskmasterd guardian: {text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        return
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Be the guardian: STATE is the descriptor of the daemon's initial state, LISTENER that of its socket.
+
+    READY is the descriptor on which the first daemon answers the launcher ("-": nobody waits); it is the daemon's alone.
+    """
+    state, listener, ready, *paths = arguments
+    with open("/proc/self/comm", "w", encoding="ascii") as comm:
+        comm.write("taskmasterguard")
+    os.environ.pop("WATCHDOG_PID", None)  # whoever feeds the watchdog is the daemon, whose pid systemd does not know
+    this = [sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--resident", state, "KEPT", *paths]
+    return Guardian(this, int(state), int(listener), -1 if ready == "-" else int(ready)).run()

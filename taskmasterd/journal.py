@@ -1,0 +1,328 @@
+"""Writes what a later daemon has to know: the configuration, every slot, what is alive of it, and a few facts of the daemon.
+
+A slot that has changed is written once a turn, before anything is spawned, and before any client is told: nobody ever
+knows of something that a daemon which dies now would forget. Each line is one JSON object; the later one of a slot holds.
+What it does not say of its configuration is that of the `program` lines before it:
+
+    {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "version": ...}      the first line
+    {"facts": {...}}                           of the daemon; each line replaces the names that it has
+    {"config": {path, daemon, files, programs | order}}        `order`: the programs are those of earlier lines
+    {"program": {...}}                         an entry of the configuration, as changed by a reload
+    {"slot": {program, index, process, removed, wanted, current, copy, began}}
+    {"gone": [program, index]}
+"""
+
+from __future__ import annotations
+
+from taskmaster_common import __version__
+from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+from taskmaster_common.errors import TaskmasterError
+from taskmaster_common.jsontext import read_json, write_json
+from taskmaster_common.records import Record
+from taskmasterd.core.plan import KEPT
+from taskmasterd.core.snapshot import entry_from_data, entry_to_data
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.table import Entry, Table
+    from taskmasterd.eventlog import EventLog
+    from taskmasterd.performer import Performer
+    from taskmasterd.system.reactor import Reactor
+    from taskmasterd.system.statefile import StateFile
+
+    class Host(Protocol):
+        """What the journal needs of the daemon, and tells it."""
+
+        def facts(self) -> dict[str, Any]:
+            """Return what of the daemon itself is to be remembered."""
+
+        def noted(self) -> None:
+            """All that has happened is written."""
+
+
+STATE_VERSION = 1
+ROWS_A_TURN = 100
+"""So many slots are written in one turn when the file is replaced: 10 000 of them must not stall an answer."""
+GROWN_BYTES = 1024 * 1024
+"""The file is replaced when it has grown by so much and more than doubled."""
+AGAIN_AFTER_S = 5.0
+
+
+def line(kind: str, value: object) -> bytes:
+    """Return one line of the state."""
+    return write_json({kind: value}) + b"\n"
+
+
+class Journal:
+    """Keeps the state file; after the orderly stop, there is none."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        table: Table,
+        performer: Performer,
+        file: StateFile,
+        log: EventLog,
+        host: Host,
+    ) -> None:
+        self._reactor = reactor
+        self._table = table
+        self._performer = performer
+        self._file: StateFile | None = file
+        self._log = log
+        self._host = host
+        self._identity: Mapping[str, Any] = {}
+        self._config: Config | None = None
+        self._dirty: dict[Entry, None] = {}
+        self._blocks: list[bytes] = []
+        self._late: dict[Entry, None] | None = None
+        self._late_blocks: list[bytes] = []
+        self._rest: Iterator[Entry] = iter(())
+        self._flushing = False
+        self._troubled = False
+
+    # -- what has changed
+
+    def begin(self, identity: Mapping[str, Any], config: Config) -> None:
+        """Write a new file with all that is so now. `identity` tells whose it is: boot, socket, uid."""
+        self._identity, self._config = identity, config
+        if self._file:
+            self._try(self._begin_anew)
+
+    def changed(self, entry: Entry) -> None:
+        """A slot, or what is alive of it, is different."""
+        if self._file:
+            self._dirty[entry] = None
+            if self._late is not None:
+                self._late[entry] = None
+            self._flush_soon()
+
+    def gone(self, entry: Entry) -> None:
+        """A slot is not in the table any more."""
+        for entries in (self._dirty, self._late or {}):
+            entries.pop(entry, None)
+        self._add(line("gone", [entry.program, entry.index]))
+
+    def facts_changed(self) -> None:
+        """What the daemon says of itself is different."""
+        self._add(line("facts", self._host.facts()))
+
+    def reloading(self, plan: ReloadPlan) -> None:
+        """A plan is about to be applied: what its slots are from now on follows as they change."""
+        self._config = plan.config
+        for program in plan.programs:
+            if program.wanted is not None and program.change != KEPT:
+                self._add(line("program", program.wanted.to_data()))
+        self._add(line("config", _config_data(plan.config, [program.name for program in plan.config.programs])))
+        if self._late is not None:  # what was begun speaks of the old configuration
+            self._try(self._begin_to_replace)
+
+    def reloaded(self, plan: ReloadPlan) -> None:
+        """The plan was applied; keys that touch no process have changed too."""
+        for program in plan.programs:
+            if program.change != KEPT:
+                for entry in self._table.slots(program.name):
+                    self.changed(entry)
+
+    def flush(self) -> None:
+        """Write what has changed."""
+        if self._file is None or not (self._dirty or self._blocks) or self._config is None:
+            return
+        blocks, self._blocks = self._blocks, []
+        dirty, self._dirty = self._dirty, {}
+        if self._file.open:
+            rows = b"".join([self._row(entry) for entry in dirty])
+            self._try(lambda: self._append(b"".join(blocks) + rows))
+
+    def note(self) -> None:
+        """Write what has changed, and tell who waits for that."""
+        self.flush()
+        self._host.noted()
+
+    def remove(self) -> None:
+        """Forget everything: the orderly stop is through."""
+        self._rest, self._late = iter(()), None
+        if self._file:
+            self._file.remove()
+            self._file = None
+
+    # -- writing
+
+    def _add(self, block: bytes) -> None:
+        if self._file:
+            self._blocks.append(block)
+            if self._late is not None:
+                self._late_blocks.append(block)
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._reactor.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flushing = False
+        self.flush()
+
+    def _row(self, entry: Entry) -> bytes:
+        row = entry_to_data(entry)
+        copy = self._performer.copy_of(entry)
+        if copy:
+            row["copy"] = copy.to_data()
+        began = self._performer.outputs.began(entry)
+        if began[0]:
+            row["began"] = began
+        return line("slot", row)
+
+    def _append(self, block: bytes) -> None:
+        file = self._file
+        if file is None:
+            return
+        file.append(block)
+        if self._late is None and file.size > 2 * file.base + GROWN_BYTES:
+            self._begin_to_replace()
+
+    def _try(self, write: Callable[[], object]) -> None:
+        """Write; where that fails what the file says would soon be wrong, so it goes, and is written anew later."""
+        try:
+            write()
+        except OSError as error:
+            self._failed(error)
+
+    def _failed(self, error: OSError) -> None:
+        if self._file is None:
+            return
+        self._rest, self._late = iter(()), None
+        self._file.remove()
+        if not self._troubled:
+            self._troubled = True
+            reason = (error.strerror or str(error)).lower()
+            self._log.write(
+                "warning", f"cannot write {self._file.path}: {reason}; a daemon that dies now is not adopted whole"
+            )
+        self._reactor.call_later(AGAIN_AFTER_S, lambda: self._try(self._begin_to_replace))
+
+    # -- the whole file
+
+    def _begin_anew(self) -> None:
+        """Write the file at once, with every slot of the table."""
+        self._begin_to_replace()
+        while self._late is not None:
+            self._replace_some()
+
+    def _begin_to_replace(self) -> None:
+        if self._file is None or self._config is None:
+            return
+        self._file.begin()
+        config = {**_config_data(self._config, None), "programs": [each.to_data() for each in self._config.programs]}
+        first = {"taskmaster_state": STATE_VERSION, **self._identity, "version": __version__}
+        self._file.add(write_json(first) + b"\n" + line("config", config) + line("facts", self._host.facts()))
+        self._late, self._late_blocks = {}, []
+        self._rest = iter(tuple(self._table))
+        self._reactor.call_soon(self._go_on_replacing)
+
+    def _go_on_replacing(self) -> None:
+        if self._late is not None:
+            self._try(self._replace_some)
+            self._reactor.call_soon(self._go_on_replacing)
+
+    def _replace_some(self) -> None:
+        """Write some more slots; after the last one those that have changed meanwhile, and then the file is the new one."""
+        if self._file is None or self._late is None:
+            return
+        some = [entry for _, entry in zip(range(ROWS_A_TURN), self._rest)]
+        if some:
+            self._file.add(b"".join([self._row(entry) for entry in some]))
+            return
+        self.flush()
+        late, self._late = self._late, None
+        self._file.add(b"".join([*self._late_blocks, *(self._row(entry) for entry in late)]))
+        self._file.replace()
+        if self._troubled:
+            self._troubled = False
+            self._log.write("info", f"{self._file.path} can be written again")
+
+
+def _config_data(config: Config, order: list[str] | None) -> dict[str, Any]:
+    data: dict[str, Any] = {"path": config.path, "daemon": config.daemon.to_data(), "files": config.files}
+    if order is not None:
+        data["order"] = order
+    return data
+
+
+class StateError(TaskmasterError):
+    """A state file cannot be used; `stale`: it is of another boot, which is in order."""
+
+    def __init__(self, reason: str, *, stale: bool = False) -> None:
+        super().__init__(reason)
+        self.stale = stale
+
+
+class Saved(Record):
+    """What an earlier daemon left: its configuration, its facts, and (entry, copy, began) of each slot, as written."""
+
+    config: Config
+    facts: Mapping[str, Any]
+    slots: tuple[tuple[Entry, Mapping[str, Any] | None, tuple[str, int]], ...]
+
+
+def saved_of(lines: Sequence[bytes], identity: Mapping[str, Any]) -> Saved:
+    """Return what the lines of a state file say. Raises StateError where they are not for us, or make no sense."""
+    try:
+        first = read_json(lines[0].decode("ascii"))
+        version = first.pop("taskmaster_state")
+        if version != STATE_VERSION:
+            raise StateError(f"it has version {version!r}, this is {STATE_VERSION}")
+        for name, value in identity.items():
+            if first[name] != value:
+                raise StateError(f"its {name} is {first[name]!r}, not {value!r}", stale=name == "boot")
+        return _Reading(lines[1:]).result()
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        raise StateError(f"it makes no sense ({type(error).__name__}: {error})") from None
+
+
+class _Reading:
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._config: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
+        self._programs: dict[str, ProgramConfig] = {}
+        self._slots: dict[tuple[str, int], tuple[Entry, Mapping[str, Any] | None, tuple[str, int]]] = {}
+        for text in lines:
+            for kind, value in read_json(text.decode("ascii")).items():
+                getattr(self, f"_{kind}_line")(value)
+
+    def result(self) -> Saved:
+        """Return what was read."""
+        config = Config(
+            path=self._config["path"],
+            daemon=DaemonConfig.from_data(self._config["daemon"]),
+            programs=tuple(self._programs[name] for name in self._config["order"]),
+            files=tuple((path, mtime_ns, size) for path, mtime_ns, size in self._config["files"]),
+        )
+        return Saved(config, self._facts, tuple(self._slots.values()))
+
+    def _config_line(self, value: dict[str, Any]) -> None:
+        for data in value.pop("programs", ()):
+            self._program_line(data)
+            value.setdefault("order", []).append(data["name"])
+        self._config = value
+
+    def _facts_line(self, value: dict[str, Any]) -> None:
+        self._facts.update(value)
+
+    def _program_line(self, value: dict[str, Any]) -> None:
+        program = ProgramConfig.from_data(value)
+        self._programs[program.name] = program
+
+    def _slot_line(self, value: dict[str, Any]) -> None:
+        entry = entry_from_data(value, self._programs)
+        copy, (path, size) = value.get("copy"), value.get("began", ("", 0))
+        self._slots[entry.program, entry.index] = (entry, dict(copy) if copy is not None else None, (path, size))
+
+    def _gone_line(self, value: list[Any]) -> None:
+        name, index = value
+        self._slots.pop((name, index), None)

@@ -1,0 +1,105 @@
+"""Where a resident daemon comes from: the launcher, a guardian that starts it anew, or itself before a live upgrade.
+
+All three hand over the same state as JSON on a descriptor; this reads it, and what an earlier daemon has left in the state
+file, and says with which configuration to begin.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.config import Config, DaemonConfig
+from taskmaster_common.errors import SystemFailure
+from taskmaster_common.jsontext import read_json
+from taskmaster_common.records import Record
+from taskmasterd.adoption import Legacy
+from taskmasterd.journal import StateError, saved_of
+from taskmasterd.system.guard import read_kept
+from taskmasterd.system.procfs import boot_id
+from taskmasterd.system.statefile import file_name, read_lines, set_aside
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from taskmasterd.journal import Saved
+
+NOTHING_KEPT = "-"
+
+
+class Origin(Record):
+    """How this daemon begins.
+
+    `state` is what was handed over, `config` the configuration that holds from now on, `saved` the earlier life, None where
+    there was none or it cannot be used. `launched`: an operator has started it, so `config` was just read; otherwise it is
+    that of the earlier life. `running` is what the daemon itself was launched with. `notes` are (level, text) for the event log, `channel` leads to the guardian.
+    """
+
+    state: Mapping[str, Any]
+    running: DaemonConfig
+    config: Config
+    saved: Saved | None
+    legacy: Legacy
+    launched: bool
+    identity: Mapping[str, Any]
+    notes: tuple[tuple[str, str], ...] = ()
+    channel: int | None = None
+
+    @property
+    def state_path(self) -> str:
+        """The state file."""
+        places = self.state["places"]
+        return os.path.join(places["state_dir"], file_name(places["socket"]))
+
+
+def origin_of(state_fd: int, kept: str) -> Origin:
+    """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT."""
+    with open(state_fd, "rb") as file:
+        state = read_json(file.read().decode("ascii"))
+    identity = {"boot": boot_id(), "socket": state["places"]["socket"], "uid": os.geteuid()}
+    config = Config.from_data(state["config"])
+    if "life" in state:
+        return _same_life(state, config.daemon, identity)
+    from_guardian = read_kept(int(kept)) if kept != NOTHING_KEPT else None
+    origin = Origin(state, config.daemon, config, None, Legacy(), True, identity)
+    notes: list[tuple[str, str]] = []
+    saved = _read_saved(origin.state_path, identity, notes)
+    if from_guardian is None:
+        return origin.replace(saved=saved, notes=tuple(notes))
+    if from_guardian.again:
+        state["fds"]["ready"] = None  # the launcher was answered long ago
+    return origin.replace(
+        config=saved.config if saved and from_guardian.again else config,
+        saved=saved,
+        legacy=Legacy(from_guardian.pipes, from_guardian.ends),
+        launched=not from_guardian.again,
+        notes=tuple(notes),
+        channel=from_guardian.channel,
+    )
+
+
+def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:
+    """Return how a daemon goes on that has executed itself anew. Raises StateError where it cannot."""
+    life = state["life"]
+    saved = saved_of([line.encode() for line in life["lines"]], identity)
+    pipes = {inode: (fd, path) for inode, fd, path in life["pipes"]}
+    legacy = Legacy(pipes, {}, same=True)
+    return Origin(state, running, saved.config, saved, legacy, False, identity, (), state["fds"].get("channel"))
+
+
+def _read_saved(path: str, identity: Mapping[str, Any], notes: list[tuple[str, str]]) -> Saved | None:
+    """Return what the state file says; a file that cannot be used is set aside and told."""
+    try:
+        lines = read_lines(path)
+        return saved_of(lines, identity) if lines is not None else None
+    except SystemFailure as failure:
+        reason = str(failure)
+    except StateError as error:
+        if error.stale:
+            notes.append(("info", f"{path} is not used: the machine was booted since"))
+            return None
+        reason = f"cannot use state file {path}: {error}"
+    aside = set_aside(path)
+    notes.append(("warning", f"{reason}; {f'set aside as {aside}' if aside else 'it could not be set aside'}"))
+    return None

@@ -1,0 +1,150 @@
+"""The daemon's side of the channel to its guardian; the words are in `taskmasterd.guardian`.
+
+Nothing here waits: what the guardian does not take at once is sent later, in order.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from array import array
+from collections import deque
+
+from taskmaster_common.records import Record
+from taskmasterd.system.reactor import READ, WRITE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskmasterd.system.reactor import Reactor
+
+LONGEST_PACKET = 8192
+BYE_WITHIN_S = 1.0
+
+
+class Kept(Record):
+    """What a guardian hands to a daemon that it starts: its end of the channel, what it has kept, and whether one had died.
+
+    `pipes` maps inodes to (read end, path), `ends` pids to wait statuses.
+    """
+
+    channel: int
+    again: bool
+    pipes: Mapping[int, tuple[int, str]]
+    ends: Mapping[int, int]
+
+
+def read_kept(fd: int) -> Kept:
+    """Return what is on the descriptor that the guardian has passed, and close it."""
+    with open(fd, "rb") as file:
+        first, *lines = file.read().split(b"\0")
+    channel, again = map(int, first.split())
+    pipes: dict[int, tuple[int, str]] = {}
+    ends: dict[int, int] = {}
+    for text in lines:
+        kind, *words = text.split(b" ", 3)
+        if kind == b"pipe":
+            pipes[int(words[0])] = (int(words[1]), os.fsdecode(words[2]))
+        else:
+            ends[int(words[0])] = int(words[1])
+    for each in (channel, *(pipe for pipe, _path in pipes.values())):
+        os.set_inheritable(each, False)
+    return Kept(channel, bool(again), pipes, ends)
+
+
+class Guard:
+    """Tells the guardian what to keep. `on_ends` gets (pid, status) of orphans that it has reaped, `on_lost()` its death."""
+
+    def __init__(
+        self, reactor: Reactor, fd: int, on_ends: Callable[[list[tuple[int, int]]], None], on_lost: Callable[[], None]
+    ) -> None:
+        self._reactor = reactor
+        self._channel = socket.socket(fileno=fd)
+        self._channel.setblocking(False)
+        self._on_ends = on_ends
+        self._on_lost = on_lost
+        self._waiting: deque[tuple[bytes, int | None]] = deque()
+        self._noted: list[int] = []
+        self.pid = os.getppid()
+        reactor.watch(fd, READ, self._ready)
+
+    @property
+    def fd(self) -> int:
+        """Our end of the channel."""
+        return self._channel.fileno()
+
+    def keep(self, inode: int, fd: int, path: str) -> None:
+        """Have a pipe held whose bytes go to `path`."""
+        self._send(b"keep %d %s" % (inode, os.fsencode(path)), fd)
+
+    def drop(self, inode: int) -> None:
+        """Have it let go."""
+        key = b"keep %d " % inode
+        if self._waiting and any(packet.startswith(key) for packet, _fd in self._waiting):
+            self._waiting = deque(each for each in self._waiting if not each[0].startswith(key))
+            return
+        self._send(b"drop %d" % inode)
+
+    def listener(self, fd: int) -> None:
+        """Have another listening socket held."""
+        self._send(b"listener", fd)
+
+    def up(self) -> None:
+        """Say that the daemon works."""
+        self._send(b"up")
+
+    def bye(self) -> None:
+        """Say that the daemon ends because it was told to; the only packet that is waited for, since nothing follows it."""
+        self._channel.settimeout(BYE_WITHIN_S)
+        self._send(b"bye")
+
+    def noted(self) -> None:
+        """Say that the ends it has told so far are in the state."""
+        noted, self._noted = self._noted, []
+        for pid in noted:
+            self._send(b"noted %d" % pid)
+
+    def _send(self, packet: bytes, fd: int | None = None) -> None:
+        self._waiting.append((packet, fd))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            packet, fd = self._waiting[0]
+            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))] if fd is not None else []
+            try:
+                self._channel.sendmsg([packet], extra)
+            except BlockingIOError:
+                self._reactor.watch(self.fd, READ | WRITE, self._ready)
+                return
+            except OSError:
+                self._waiting.clear()  # it is dead, which is seen when its end of the channel is read
+                return
+            self._waiting.popleft()
+
+    def _ready(self, events: int) -> None:
+        if events & WRITE:
+            self._reactor.watch(self.fd, READ, self._ready)
+            self._flush()
+        ended = []
+        while True:
+            try:
+                packet = self._channel.recv(LONGEST_PACKET)
+            except BlockingIOError:
+                break
+            except OSError:
+                packet = b""
+            if not packet:
+                self._lost()
+                break
+            _end, pid, status = packet.split()
+            ended.append((int(pid), int(status)))
+        if ended:
+            self._noted += [pid for pid, _status in ended]
+            self._on_ends(ended)
+
+    def _lost(self) -> None:
+        self._reactor.remove(self.fd)
+        self._waiting.clear()
+        self._on_lost()

@@ -1,0 +1,222 @@
+"""What /proc tells of processes: who they are, below whom, with which marks, and how they ended. Source: proc(5).
+
+Read-only. A process that is gone, or refused, is no error; that there is no descriptor to look with is one, because then
+nothing is known. Where there is no /proc (no Linux) everything here finds nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from typing import TypeVar
+
+    Found = TypeVar("Found")
+
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+"""Unit of start times. Source: proc(5), /proc/pid/stat, field 22."""
+DEAD = ("Z", "X")
+
+
+class Survivor(Record):
+    """A live process. `started` is its start time in clock ticks since boot (proc(5), field 22)."""
+
+    pid: int
+    started: int
+    name: str
+    group: int
+    session: int
+    parent: int
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.pid})"
+
+
+class Mark(Record):
+    """What the variables of a process say: whose program it is, or descends from."""
+
+    socket: str
+    program: str
+    index: int
+
+
+def can_see() -> bool:
+    """Return whether /proc tells of children and sessions."""
+    return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
+
+
+def boot_id() -> str:
+    """Return what names this boot of the kernel, "" where nothing does. Source: random(4)."""
+    return read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
+
+
+def look(pid: int) -> Survivor | None:
+    """Return the process unless it is gone or a zombie."""
+    fields = _stat(pid)
+    if not fields or fields[1] in DEAD:
+        return None
+    return Survivor(pid, int(fields[20]), fields[0], int(fields[3]), int(fields[4]), int(fields[2]))
+
+
+def started_at(pid: int) -> int | None:
+    """Return the start time of a process or zombie in clock ticks, None where there is none."""
+    fields = _stat(pid)
+    return int(fields[20]) if fields else None
+
+
+def parent_of(pid: int) -> int | None:
+    """Return the parent of a process or zombie, None where there is none."""
+    fields = _stat(pid)
+    return int(fields[2]) if fields else None
+
+
+def zombie_status(pid: int) -> int | None:
+    """Return the wait status of a zombie that is somebody else's child, None where it is none or it may not be known.
+
+    Source: proc(5), field 52; shown to root and to the same user.
+    """
+    fields = _stat(pid)
+    return int(fields[50]) if len(fields) > 50 and fields[1] == "Z" else None
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of all threads of a process."""
+    threads = listing(f"/proc/{pid}/task")
+    return [int(child) for thread in threads for child in read(f"/proc/{pid}/task/{thread}/children").split()]
+
+
+def tree(root: Survivor) -> list[Survivor]:
+    """Return a process and all its live descendants."""
+    found, waiting = [root], [root.pid]
+    while waiting:
+        for pid in children(waiting.pop()):
+            child = look(pid)
+            if child:
+                found.append(child)
+                waiting.append(pid)
+    return found
+
+
+def everybody() -> dict[int, Survivor]:
+    """Return every live process."""
+    pids = (int(name) for name in listing("/proc") if name.isdecimal())
+    return {pid: survivor for pid in pids if (survivor := look(pid))}
+
+
+def mark_of(pid: int) -> Mark | None:
+    """Return the mark that the variables of a process carry, None where they carry none or may not be read."""
+    text = read(f"/proc/{pid}/environ")
+    if b"TASKMASTER_PROGRAM=" not in text:
+        return None
+    variables = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
+    index = variables.get(b"TASKMASTER_INSTANCE", b"")
+    if not index.isdigit():
+        return None
+    socket, program = (variables.get(name, b"") for name in (b"TASKMASTER_SOCKET", b"TASKMASTER_PROGRAM"))
+    return Mark(os.fsdecode(socket), os.fsdecode(program), int(index))
+
+
+def owner_of(pid: int) -> int | None:
+    """Return the effective uid of a process."""
+    try:
+        return os.stat(f"/proc/{pid}").st_uid
+    except OSError:
+        return None
+
+
+def pipe_among(pid: int, inodes: Collection[int]) -> int | None:
+    """Return which of these pipes a process holds, None where none or where it may not be known."""
+    return next((inode for _path, inode in _pipes(pid) if inode in inodes), None)
+
+
+def pipe_at(pid: int, fd: int) -> int | None:
+    """Return the inode of the pipe that is a process's descriptor `fd`, None where it is no pipe, or may not be known."""
+    return next((inode for path, inode in _pipes(pid) if path.endswith(f"/{fd}")), None)
+
+
+def open_pipe(pid: int, inode: int) -> int | None:
+    """Return a new read end (non-blocking) of a pipe that a process holds, None where it does not.
+
+    Raises OSError where it may not be opened. Source: proc(5), /proc/pid/fd; ptrace(2), PTRACE_MODE_READ_FSCREDS.
+    """
+    path = next((path for path, found in _pipes(pid) if found == inode), None)
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if path else None
+
+
+def _pipes(pid: int) -> list[tuple[str, int]]:
+    """Return (path below /proc, inode) of each pipe that a process holds."""
+    found = []
+    for fd in listing(f"/proc/{pid}/fd"):
+        path = f"/proc/{pid}/fd/{fd}"
+        try:
+            name = os.readlink(path)
+        except OSError:
+            continue
+        if name.startswith("pipe:["):
+            found.append((path, int(name[6:-1])))
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """Return name, state, parent, group, session, ... of a process: the fields from the second on; [] where it is gone."""
+    text = read(f"/proc/{pid}/stat").decode("utf-8", "replace")
+    name, closing, rest = text[text.find("(") + 1 :].rpartition(")")
+    return [name, *rest.split()] if closing else []
+
+
+class _Reserve:
+    """One descriptor that is given up for the length of a look when there is no other one left."""
+
+    def __init__(self) -> None:
+        self._fd = -1
+
+    def look(self, action: Callable[[str], Found], path: str, nothing: Found) -> Found:
+        """Return `action(path)`, `nothing` where the path is gone or refused.
+
+        Raises OSError (EMFILE, ENFILE) where not even the reserve helps: then nothing is known.
+        """
+        if self._fd < 0:
+            self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return action(path)
+        except OSError as error:
+            if error.errno not in NO_DESCRIPTOR:
+                return nothing
+        os.close(self._fd)
+        self._fd = -1
+        try:
+            return action(path)
+        except OSError as error:
+            if error.errno in NO_DESCRIPTOR:
+                raise
+            return nothing
+
+
+_reserve = _Reserve()
+
+
+def listing(path: str) -> list[str]:
+    """Return the names in a directory of /proc."""
+    return _reserve.look(os.listdir, path, [])
+
+
+def read(path: str) -> bytes:
+    """Return a file of /proc."""
+    return _reserve.look(_content, path, b"")
+
+
+def _content(path: str) -> bytes:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(fd, 65_536):
+            pieces.append(piece)
+        return b"".join(pieces)
+    finally:
+        os.close(fd)

@@ -1,0 +1,144 @@
+"""The file in which the daemon remembers what it supervises: lines, appended as things change, replaced as a whole when grown.
+
+It knows lines, not what they mean. A write is one system call, and the file is replaced by rename, so that a daemon that dies
+at any moment leaves a whole file, or one whose last line is not complete. Nothing is synced to the disk: the page cache is
+the kernel's and outlives the daemon, and after another boot nothing of it holds any more (write(2), rename(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from taskmaster_common.errors import SystemFailure
+
+FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+MODE = 0o600
+MOST_BYTES = 256 * 1024 * 1024
+"""10 000 programs need less than a tenth of it."""
+DRAFT, ASIDE = ".new", ".unusable"
+
+
+def file_name(socket: str) -> str:
+    """Return the name of the state file of the daemon at this socket: the path, escaped as in systemd.unit(5)."""
+    text = socket.strip("/").replace("\\", "\\x5c").replace("-", "\\x2d").replace("/", "-")
+    return f"{text}.state"
+
+
+class StateFile:
+    """A file of lines. `size` is what it holds, `base` what it held when it was last replaced."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.size = self.base = 0
+        self._fd = -1
+        self._draft = -1
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be appended to."""
+        return self._fd >= 0
+
+    def append(self, block: bytes) -> None:
+        """Add whole lines. Raises OSError, and the file is then as it was before."""
+        self._write(self._fd, block, self.size)
+        self.size += len(block)
+
+    def begin(self) -> None:
+        """Begin the file that is to replace this one. Raises OSError."""
+        self.abandon()
+        path = self.path + DRAFT
+        _unlink(path)
+        self._draft = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS, MODE)
+
+    def add(self, block: bytes) -> None:
+        """Add whole lines to what was begun. Raises OSError."""
+        self._write(self._draft, block, os.fstat(self._draft).st_size)
+
+    def replace(self) -> None:
+        """Put what was begun in the place of the file. Raises OSError."""
+        os.rename(self.path + DRAFT, self.path)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._draft = self._draft, -1
+        self.size = self.base = os.fstat(self._fd).st_size
+
+    def abandon(self) -> None:
+        """Forget what was begun."""
+        if self._draft >= 0:
+            os.close(self._draft)
+            self._draft = -1
+            _unlink(self.path + DRAFT)
+
+    def remove(self) -> None:
+        """Remove the file: what it says does not hold any more."""
+        self.abandon()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        _unlink(self.path)
+
+    @staticmethod
+    def _write(fd: int, block: bytes, offset: int) -> None:
+        view = memoryview(block)
+        try:
+            while view:
+                written = os.pwrite(fd, view, offset + len(block) - len(view))
+                view = view[written:]
+        except OSError:
+            os.ftruncate(fd, offset)
+            raise
+
+
+def read_lines(path: str) -> list[bytes] | None:
+    """Return the complete lines of a state file, None where there is none.
+
+    Raises SystemFailure where it cannot be read or trusted: a link, no regular file, somebody else's, writable by others.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | FLAGS)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else (error.strerror or str(error)).lower()
+        raise SystemFailure("read state file", path, reason, error.errno or 0) from None
+    try:
+        found = os.fstat(fd)
+        wrong = _what_is_wrong(found)
+        if wrong:
+            raise SystemFailure("use state file", path, wrong)
+        content = b"".join(iter(lambda: os.read(fd, found.st_size + 1), b""))
+    except OSError as error:
+        raise SystemFailure("read state file", path, (error.strerror or str(error)).lower(), error.errno or 0) from None
+    finally:
+        os.close(fd)
+    return content.split(b"\n")[:-1]  # what follows the last newline was being written when the daemon died
+
+
+def set_aside(path: str) -> str:
+    """Rename a file that is not to be used; returns its new path, "" where it could not be renamed."""
+    try:
+        os.rename(path, path + ASIDE)
+    except OSError:
+        return ""
+    return path + ASIDE
+
+
+def _what_is_wrong(found: os.stat_result) -> str:
+    if not stat.S_ISREG(found.st_mode):
+        return "it is not a regular file"
+    if found.st_uid != os.geteuid():
+        return f"it belongs to uid {found.st_uid}"
+    if found.st_nlink > 1:
+        return f"it has {found.st_nlink} hard links"
+    if stat.S_IMODE(found.st_mode) & 0o022:
+        return "others may write it"
+    return f"it is larger than {MOST_BYTES >> 20} MiB" if found.st_size > MOST_BYTES else ""
+
+
+def _unlink(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return

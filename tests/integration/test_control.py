@@ -1,0 +1,106 @@
+"""The listener and its connections below the verbs: errors of ours, credentials, half lines."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from taskmaster_common.errors import BugError
+from taskmasterd.system.control import Connection, ControlServer
+from taskmasterd.system.peers import Peer
+from taskmasterd.system.places import listen_on
+from taskmasterd.system.reactor import Reactor
+
+
+class Door:
+    """A control server whose decisions are the test's."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.errors: list[BaseException] = []
+        self.peers: list[Peer] = []
+        self.permits: Callable[[Peer], bool] = lambda _peer: True
+        self.reactor = Reactor(self.errors.append)
+        listener = listen_on(path, 0o600, None, None)
+        self.server = ControlServer(
+            self.reactor, listener, {"type": "hello"}, self._permits, self._asked, lambda _peer: None
+        )
+
+    def _permits(self, peer: Peer) -> bool:
+        self.peers.append(peer)
+        return self.permits(peer)
+
+    @staticmethod
+    def _asked(connection: Connection, _line: bytes) -> None:
+        connection.end({"type": "end"})
+
+    def turn_until(self, condition: Callable[[], object]) -> None:
+        """Turn the loop until it is so; the test's time-out ends it otherwise."""
+        while not condition():
+            self.reactor.turn(0.05)
+
+    def client(self) -> socket.socket:
+        channel = socket.socket(socket.AF_UNIX)
+        channel.connect(self.path)
+        channel.setblocking(False)
+        return channel
+
+    def close(self) -> None:
+        self.server.close_listener()
+        self.server.close()
+        self.reactor.close()
+
+
+@pytest.fixture
+def door(short_dir: Path) -> Iterator[Door]:
+    made = Door(str(short_dir / "s"))
+    yield made
+    made.close()
+
+
+def _said(channel: socket.socket) -> bytes:
+    try:
+        return channel.recv(1000)
+    except BlockingIOError:
+        return b""
+
+
+def test_an_error_while_a_client_is_accepted_costs_that_client_and_not_the_door(door: Door) -> None:
+    def broken(_peer: Peer) -> bool:
+        raise BugError("a bug of ours")
+
+    door.permits = broken
+    with door.client() as first:
+        door.turn_until(lambda: door.errors)
+        assert _said(first) == b""
+    door.permits = lambda _peer: True
+    with door.client() as second:
+        door.turn_until(lambda: _said(second).startswith(b'{"type":"hello"'))
+    assert len(door.errors) == 1
+
+
+def test_a_peer_is_who_the_kernel_says(door: Door) -> None:
+    with door.client():
+        door.turn_until(lambda: door.peers)
+    assert (door.peers[0].uid, door.peers[0].gid, door.peers[0].pid) == (os.geteuid(), os.getegid(), os.getpid())
+
+
+def test_a_peer_who_is_not_permitted_is_told_so_and_let_go(door: Door) -> None:
+    door.permits = lambda _peer: False
+    heard = bytearray()
+    with door.client() as channel:
+
+        def let_go() -> bool:
+            try:
+                heard.extend(channel.recv(1000))
+                return not channel.recv(1000)
+            except BlockingIOError:
+                return False
+
+        door.turn_until(let_go)
+    assert b'"code":"permission"' in heard
+    assert b"hello" not in heard

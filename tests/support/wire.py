@@ -1,0 +1,59 @@
+"""A raw connection to a real daemon, for tests that do what no client of ours would do."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.daemon import Daemon
+
+
+def connect(daemon: Daemon) -> socket.socket:
+    """Return a new connection."""
+    channel = socket.socket(socket.AF_UNIX)
+    channel.settimeout(20)
+    channel.connect(str(daemon.socket))
+    return channel
+
+
+def ask(daemon: Daemon, line: bytes) -> list[dict[str, Any]]:
+    """Return all that is answered to one line, the greeting too."""
+    with connect(daemon) as channel:
+        channel.sendall(line + b"\n")
+        channel.shutdown(socket.SHUT_WR)
+        with channel.makefile("rb") as replies:
+            return [json.loads(reply) for reply in replies]
+
+
+def seconds_of_status(daemon: Daemon) -> float:
+    """Return how long a whole `status` takes."""
+    began = time.monotonic()
+    assert ask(daemon, b"status")[-1]["type"] == "end"
+    return time.monotonic() - began
+
+
+def rss_mb(pid: int) -> float:
+    """Return the resident memory of a process in 10^6 bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
+
+
+def descriptors(daemon: Daemon) -> int:
+    """Return how many descriptors the daemon has."""
+    return len(os.listdir(f"/proc/{daemon.pid}/fd"))
+
+
+@contextmanager
+def crowd(daemon: Daemon, count: int) -> Iterator[list[socket.socket]]:
+    """Be that many clients at once."""
+    channels = [connect(daemon) for _ in range(count)]
+    try:
+        yield channels
+    finally:
+        for channel in channels:
+            channel.close()
