@@ -34,7 +34,7 @@ SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
 
 
 class Container:
-    """A daemon that is PID 1. `init` is its pid here, outside."""
+    """A daemon that was started as PID 1, which its guardian is from then on. `init` is the pid of PID 1 here, outside."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
@@ -54,12 +54,12 @@ class Container:
     def serve(self, *command: str) -> subprocess.Popen[bytes]:
         """Run, and wait until it answers."""
         running = self.run(*command)
-        wait_until(lambda: self.daemon.ctl("pid").stdout == "1\n", within_s=10)
+        wait_until(lambda: self.daemon.ctl("pid").returncode == 0, within_s=10)
         return running
 
     @property
     def init(self) -> int:
-        """The daemon's pid as seen from here."""
+        """PID 1 as seen from here."""
         assert self.daemon.foreground
         (init,) = _children(self.daemon.foreground.pid)
         return init
