@@ -186,6 +186,13 @@ def success_text(result: Message, verb: str) -> str:
     return f"{clean(result['name'])} {clean(outcome.replace('-', ' '))}{told}\n"
 
 
+def upgraded_text(message: Message) -> str:
+    """Return the line of a daemon that has executed other code: `taskmasterd 0.1.0 is now 0.2.0 (pid 4711, away for 25ms)`."""
+    away = f"{message['seconds'] * 1000:.0f}ms"
+    versions = f"{clean(message['before'])} is now {clean(message['version'])}"
+    return f"taskmasterd {versions} (pid {message['pid']}, away for {away})\n"
+
+
 def failure_text(result: Message, verb: str, look: Look) -> str:
     """Return what failed and why, the last lines of its stderr, and where to read more."""
     name = clean(result["name"])

@@ -20,6 +20,7 @@ from taskmasterctl.render import (
     show_text,
     status_table,
     success_text,
+    upgraded_text,
     warning_text,
 )
 
@@ -156,6 +157,9 @@ class TextReply:
             return [(ERR, failure_text(message, self._request.verb, self._look))]
         return [] if self._look.quiet else [(OUT, success_text(message, self._request.verb))]
 
+    def _take_upgraded(self, message: Message) -> Chunks:
+        return [] if self._look.quiet else [(OUT, upgraded_text(message))]
+
     def _take_plan(self, message: Message) -> Chunks:
         self._plan.append(message)
         return []
@@ -205,6 +209,7 @@ class TextReply:
         "pid": _take_pid,
         "progress": _take_progress,
         "result": _take_result,
+        "upgraded": _take_upgraded,
         "plan": _take_plan,
         "problem": _take_problem,
         "warning": _take_warning,
@@ -280,7 +285,7 @@ class JsonReply:
             return [(OUT, _json_line({**self._document, **body})), *chunks]
         if kind in ("daemon", "client"):
             self._document[kind] = body
-        elif kind == "help":
+        elif kind in ("help", "upgraded"):
             self._document.update(body)
         elif kind == "plan":
             self._add_plan(body)

@@ -19,9 +19,13 @@ def main() -> int:
     if life in ("--resident", "--check", "--guardian"):
         sys.path[:0] = sys.argv[5 if life == "--guardian" else 4 :]
     if life == "--resident":
-        from taskmasterd.daemon import resident  # noqa: PLC0415 - see above
+        from taskmasterd.entry import resident  # noqa: PLC0415 - see above
 
         return resident(int(sys.argv[2]), sys.argv[3])
+    if life == "--check":
+        from taskmasterd.entry import check  # noqa: PLC0415 - see above
+
+        return check(int(sys.argv[2]))
     if life == "--guardian":
         from taskmasterd.guardian import main as guard  # noqa: PLC0415 - see above
 

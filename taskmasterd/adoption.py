@@ -235,7 +235,7 @@ class Adoption:
         return queued and entry is not None and one.started >= int(entry.process.since * TICKS_PER_S) - 1
 
     def _entry(self, slot: Slot) -> Entry | None:
-        return next((entry for entry in self._supervisor.table.slots(slot[0]) if entry.index == slot[1]), None)
+        return self._supervisor.table.slot(*slot)
 
 
 def _uid_of(program: ProgramConfig) -> int | None:

@@ -15,7 +15,7 @@ from taskmasterd.reload import Listener
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from taskmaster_common.commands import Request
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome
     from taskmasterd.parts import Parts
-    from taskmasterd.system.control import Connection
+    from taskmasterd.system.connection import Connection
     from taskmasterd.system.reactor import Timer
 
 CONFIG_EXIT = 6
@@ -66,9 +66,32 @@ class Operation:
 
     def _wait(self) -> None:
         """The answer comes later: show signs of life until then, and let go when the client does."""
+        self._connection.operation = self
         self._connection.when_gone(self._gone)
         if not self.ended:
             self._heartbeat = Heartbeat(self._parts, self._connection, self._waiting_text)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what another life needs to go on waiting."""
+        ticket = self._ticket
+        return {
+            "kind": "wait",
+            "words": self.request.words(),
+            "began": self._began,
+            "failed": ticket is not None and ticket.failed,
+            "open": [(e.program, e.index, goal, done) for e, goal, done in ticket.open] if ticket else [],
+        }
+
+    def go_on(self, ticket: Ticket, data: Mapping[str, Any]) -> None:
+        """Wait on with a new ticket for what an earlier life has not seen the end of."""
+        self._began, self._ticket = data["began"], ticket
+        ticket.failed = data["failed"]
+        self._wait()
+        for program, index, goal, done in data["open"]:
+            entry = self._parts.supervisor.table.slot(program, index)
+            if entry is not None:
+                ticket.wait_for(entry, goal, done)
+        ticket.seal()
 
     def _gone(self) -> None:
         self._stop()
@@ -166,7 +189,15 @@ class ReloadAnswer(Operation, Listener):
         super().__init__(parts, connection, request)
         self.dry_run = request.has("dry_run")
         self.by = f"uid {connection.peer.uid}"
+
+    def begin(self) -> None:
+        """The configuration is about to be read."""
         self._wait()
+
+    def own_ticket(self) -> Ticket:
+        """Return a ticket that tells this answer alone."""
+        ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried)
+        return ticket
 
     def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
         """Send every problem."""

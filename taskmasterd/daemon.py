@@ -12,7 +12,6 @@ import time
 
 from taskmaster_common import __version__
 from taskmaster_common.config import DAEMON_LIVE_KEYS, LOG_LEVELS
-from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.states import FATAL, RUNNING
 from taskmasterd.beginning import begin
 from taskmasterd.core.supervisor import Supervisor
@@ -20,8 +19,9 @@ from taskmasterd.door import Door
 from taskmasterd.eventlog import EventLog, lines
 from taskmasterd.handlers import Handlers
 from taskmasterd.journal import Journal
+from taskmasterd.life import Life
 from taskmasterd.loading import Loading
-from taskmasterd.origin import Origin, origin_of
+from taskmasterd.origin import Origin
 from taskmasterd.parts import About, Parts
 from taskmasterd.performer import Performer
 from taskmasterd.preparation import Surroundings, child_environment
@@ -29,13 +29,14 @@ from taskmasterd.reload import HangUp, Reloader
 from taskmasterd.stopping import Stopping
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
-from taskmasterd.system.logsink import Sinks
 from taskmasterd.system.notify import Notifier
 from taskmasterd.system.places import inode_of, report, unlink_own
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, signal_numbers
+from taskmasterd.system.sinks import Sinks
 from taskmasterd.system.statefile import StateFile
+from taskmasterd.upgrade import Upgrade
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,34 +47,10 @@ if TYPE_CHECKING:
     from taskmasterd.core.plan import ReloadPlan
     from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry
+    from taskmasterd.system.connection import Connection
 
 STATUS_EVERY_S = 0.5
 """systemd's status line follows changes at most so often."""
-
-
-def resident(state_fd: int, kept: str) -> int:
-    """Be the daemon until it is told to stop; returns the exit code.
-
-    `state_fd` holds the state as JSON, `kept` is the number of the descriptor with what the guardian has kept, or "-".
-    """
-    origin = origin_of(state_fd, kept)
-    ready, places = origin.state["fds"]["ready"], origin.state["places"]
-    try:
-        daemon = Daemon(origin)
-        daemon.begin(origin)
-    except Exception as error:
-        # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
-        text = str(error) if isinstance(error, TaskmasterError) else f"cannot start: {error!r}"
-        if ready is not None:
-            report(ready, 1, text)
-        for path in (places["socket"], places["pidfile"]):
-            unlink_own(path, inode_of(path))
-        if not isinstance(error, TaskmasterError):
-            raise
-        print(f"taskmasterd: {text}", file=sys.stderr)
-        return 1
-    del origin  # what was handed over is not needed for as long as the daemon lives
-    return daemon.run()
 
 
 class Daemon:
@@ -92,7 +69,8 @@ class Daemon:
         # what was configured when the daemon was launched holds for as long as it lives, but for the live keys
         live = {key: getattr(origin.config.daemon, key) for key in DAEMON_LIVE_KEYS}
         self._config = origin.running.replace(**live)
-        self._started = time.monotonic()
+        life = state.get("life")
+        self._started = life["started"] if life else time.monotonic()
         self._timers: dict[Entry, Timer] = {}
         self._status_due: Timer | None = None
         self._numbers = signal_numbers()
@@ -105,6 +83,8 @@ class Daemon:
         self.groups.freed_sessions.update(facts.get("freed", ()))
         self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=_stderr_is_journal())
         self.sinks = Sinks(self._complain)
+        if life:
+            self.sinks.inherit(life["sinks"])
         if self._foreground:
             self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
@@ -122,7 +102,9 @@ class Daemon:
             self._about(), self.reactor, self.supervisor, self.performer, self.reloader, self.log, self.journal
         )
         self.stopping = Stopping(parts, self.groups, self.notifier, self._config.shutdown_timeout)
-        self._handlers = Handlers(parts, self.stopping.begin, self._reopen)
+        self._handlers = Handlers(parts, self.stopping.begin, self._reopen, self._upgrade)
+        self.life = Life(state, self._config, parts, self._handlers.subscriptions, self.sinks)
+        self.upgrade = Upgrade(parts, self.life, self.groups)
         self._pidfile_inode = inode_of(self._places["pidfile"])
         self.door = Door(
             self.reactor,
@@ -132,7 +114,8 @@ class Daemon:
             self.log,
             self._handlers.handle,
         )
-        self.door.guard = self.guard
+        self.door.guard = self.life.guard = self.guard
+        self.life.door = self.door
         self.door.server.before_answer = self.journal.flush  # what is told must have been remembered
 
     # -- building
@@ -168,15 +151,25 @@ class Daemon:
 
     def begin(self, origin: Origin) -> None:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
-        self.log.write("info", f"taskmasterd {__version__} started (pid {os.getpid()}, {origin.config.path})")
+        how = "goes on after an upgrade" if origin.legacy.same else "started"
+        self.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         begin(origin, self._parts, self._deliver)
         self.journal.begin(origin.identity, origin.config)
+        if origin.legacy.same:
+            life = origin.state["life"]
+            self._handlers.subscriptions.sequence = life["sequence"]
+            self.door.server.restore(life["connections"], self._handlers.resume)
+            self.sinks.settle()
         if origin.saved and origin.saved.facts.get("stopping") and not origin.launched:
             self.stopping.begin("whoever had told an earlier daemon", None)
 
-    def run(self) -> int:
+    def listen(self) -> Signals:
+        """Hear signals from now on, those too that came before."""
+        signals = self.life.signals = Signals(self.reactor, self._signal_callbacks())
+        return signals
+
+    def run(self, signals: Signals) -> int:
         """Work until the orderly stop is through, clean up; returns the exit code."""
-        signals = Signals(self.reactor, self._signal_callbacks())
         self._children_ended()
         self._say_ready()
         self._announce_ready()
@@ -319,6 +312,9 @@ class Daemon:
         self.log.write("info", "opening all log files anew")
         self.sinks.reopen_all()
         self._mend_door()
+
+    def _upgrade(self, connection: Connection) -> None:
+        self.upgrade.begin(connection)
 
     def _mend_door(self) -> None:
         if not self.supervisor.stopping:

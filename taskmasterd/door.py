@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import DaemonConfig
     from taskmasterd.eventlog import EventLog
-    from taskmasterd.system.control import Connection
+    from taskmasterd.system.connection import Connection
     from taskmasterd.system.guard import Guard
     from taskmasterd.system.peers import Peer
     from taskmasterd.system.reactor import Reactor

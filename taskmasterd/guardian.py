@@ -78,6 +78,7 @@ class Guardian:
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
         for number in (*FORWARDED, signal.SIGCHLD):
             signal.signal(number, lambda number, _frame: self._seen.add(number))
+        signal.signal(signal.SIGABRT, self._give_up)
         self._start()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         while True:
@@ -85,6 +86,13 @@ class Guardian:
             code = self._look()
             if code is not None:
                 return code
+
+    def _give_up(self, number: int, _frame: object) -> None:
+        """Systemd's watchdog wants the unit to end because the daemon hangs; the next one takes the programs over."""
+        if self._daemon:
+            os.kill(self._daemon, signal.SIGKILL)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
     def _wait(self, wake: int) -> None:
         """Sleep until a signal or a packet comes, or a daemon is to be started."""

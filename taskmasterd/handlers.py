@@ -14,27 +14,35 @@ from taskmaster_common.units import format_seconds, parse_seconds, parse_signal
 from taskmasterd.answers import ReloadAnswer, Wait
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.core.view import as_wanted, process_view, settings_view
-from taskmasterd.reading import show_logs
+from taskmasterd.reading import go_on, show_logs
 from taskmasterd.subscriptions import Subscriptions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmasterd.core.table import Entry
     from taskmasterd.parts import Parts
-    from taskmasterd.system.control import Connection
+    from taskmasterd.system.connection import Connection
 
 UNKNOWN_WHEN_LOOKING = 4
 UNKNOWN_WHEN_ACTING = 5
 
 
 class Handlers:
-    """Answers requests. `stop_daemon(by, connection)` begins the orderly stop, `reopen()` opens all logs anew."""
+    """Answers requests.
+
+    `stop_daemon(by, connection)` begins the orderly stop, `reopen()` opens all logs anew, `upgrade(connection)` executes the
+    installed code.
+    """
 
     def __init__(
-        self, parts: Parts, stop_daemon: Callable[[str, Connection | None], None], reopen: Callable[[], None]
+        self,
+        parts: Parts,
+        stop_daemon: Callable[[str, Connection | None], None],
+        reopen: Callable[[], None],
+        upgrade: Callable[[Connection], None],
     ) -> None:
         self._parts = parts
         self._about = parts.about
@@ -45,9 +53,27 @@ class Handlers:
         self._log = parts.log
         self._stop_daemon = stop_daemon
         self._reopen = reopen
+        self._upgrade = upgrade
         self.subscriptions = Subscriptions(
             parts.reactor, parts.supervisor.table, self.view, self.daemon_view, parts.about.signals
         )
+
+    def resume(self, connection: Connection, data: Mapping[str, Any]) -> None:
+        """Go on with what a client was waiting for in an earlier life of this process."""
+        kind = data["kind"]
+        if kind == "subscribe":
+            self.subscriptions.go_on(connection, data)
+        elif kind == "upgrade":
+            connection.send(self._upgraded(data))
+            connection.end(end(0))
+        elif kind == "logs":
+            go_on(connection, self._performer.outputs, parse(data["words"]), data)
+        elif (request := parse(data["words"])).verb == "reload":
+            answer = ReloadAnswer(self._parts, connection, request)
+            answer.go_on(answer.own_ticket(), data)
+        else:
+            wait = Wait(self._parts, connection, request)
+            wait.go_on(wait.ticket, data)
 
     def handle(self, connection: Connection, line: bytes) -> None:
         """Answer one line of the wire; every error that is the client's becomes its `end`."""
@@ -254,7 +280,23 @@ class Handlers:
             raise RequestError("usage", "--exit-code belongs to --dry-run", 2)
         if self._supervisor.stopping:
             raise RequestError("stopping", "the daemon is being shut down", 1)
-        self._reloader.request(ReloadAnswer(self._parts, connection, request))
+        answer = ReloadAnswer(self._parts, connection, request)
+        answer.begin()
+        self._reloader.request(answer)
+
+    def upgrade(self, connection: Connection, _request: Request) -> None:
+        """Execute the installed code; the end comes from there."""
+        self._upgrade(connection)
+
+    def _upgraded(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        gap_s = round(self._reactor.now() - data["at"], 4)
+        return {
+            "type": "upgraded",
+            "before": data["before"],
+            "version": self._about.version,
+            "pid": self._about.pid,
+            "seconds": gap_s,
+        }
 
     def shutdown(self, connection: Connection, request: Request) -> None:
         """Stop everything and the daemon; the end comes when all is gone."""
@@ -281,5 +323,6 @@ VERBS: dict[str, Callable[[Handlers, Connection, Request], None]] = {
     "restart": Handlers.restart,
     "signal": Handlers.signal,
     "reload": Handlers.reload,
+    "upgrade": Handlers.upgrade,
     "shutdown": Handlers.shutdown,
 }

@@ -143,6 +143,21 @@ class Journal:
         self.flush()
         self._host.noted()
 
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of a whole new file."""
+        yield from self._head()
+        for entry in self._table:
+            yield self._row(entry)
+
+    def _head(self) -> Iterator[bytes]:
+        """Yield all lines but those of slots."""
+        if self._config is None:
+            return
+        config = {**_config_data(self._config, None), "programs": [each.to_data() for each in self._config.programs]}
+        yield write_json({"taskmaster_state": STATE_VERSION, **self._identity, "version": __version__}) + b"\n"
+        yield line("config", config)
+        yield line("facts", self._host.facts())
+
     def remove(self) -> None:
         """Forget everything: the orderly stop is through."""
         self._rest, self._late = iter(()), None
@@ -218,9 +233,7 @@ class Journal:
         if self._file is None or self._config is None:
             return
         self._file.begin()
-        config = {**_config_data(self._config, None), "programs": [each.to_data() for each in self._config.programs]}
-        first = {"taskmaster_state": STATE_VERSION, **self._identity, "version": __version__}
-        self._file.add(write_json(first) + b"\n" + line("config", config) + line("facts", self._host.facts()))
+        self._file.add(b"".join(self._head()))
         self._late, self._late_blocks = {}, []
         self._rest = iter(tuple(self._table))
         self._reactor.call_soon(self._go_on_replacing)

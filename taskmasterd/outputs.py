@@ -17,12 +17,13 @@ from taskmasterd.system.spawner import SetupError, child_pipe, is_shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Protocol
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, Protocol
 
     from taskmasterd.core.table import Entry
-    from taskmasterd.system.logsink import LogSink, Sinks
+    from taskmasterd.system.logsink import LogSink
     from taskmasterd.system.reactor import Reactor
+    from taskmasterd.system.sinks import Sinks
     from taskmasterd.system.users import Account
 
     class Keeper(Protocol):
@@ -55,6 +56,7 @@ class Outputs:
         self, reactor: Reactor, sinks: Sinks, log_dir: str | None, null: int, keeper: Keeper | None = None
     ) -> None:
         self._reactor = reactor
+        self._on_end = self._ended  # one for all pipes
         self._sinks = sinks
         self._log_dir = log_dir
         self._null = null
@@ -121,7 +123,7 @@ class Outputs:
         return child, self._watch(read, sink)
 
     def _watch(self, read: int, sink: LogSink) -> LogPipe:
-        pipe = LogPipe(self._reactor, read, sink, self._ended)
+        pipe = LogPipe(self._reactor, read, sink, self._on_end)
         self.pipes.add(pipe)
         if self.keeper:
             self.keeper.keep(pipe.inode, read, sink.path)
@@ -156,6 +158,14 @@ class Outputs:
         """
         follower = Follower(past.path, past, retired=lambda: self._sinks.retired(past.path))
         self._sinks.watch(past.path, changed)
+        return follower
+
+    def follow_on(self, row: Mapping[str, Any], changed: Callable[[], None]) -> Follower:
+        """Return who goes on with what a follower of an earlier life has read (`Follower.to_data`)."""
+        path = row["path"]
+        follower = Follower(path, retired=lambda: self._sinks.retired(path))
+        follower.go_on(row)
+        self._sinks.watch(path, changed)
         return follower
 
     def written_since(self, path: str, moment: float) -> int:

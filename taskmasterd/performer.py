@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from taskmasterd.core.table import Entry
     from taskmasterd.preparation import Surroundings
     from taskmasterd.system.logpipe import LogPipe
-    from taskmasterd.system.logsink import Sinks
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.system.reactor import Reactor
+    from taskmasterd.system.sinks import Sinks
 
 SPAWN_FOR_S = 0.02
 """So long one turn spawns at most: a thousand starts must not stall an answer."""

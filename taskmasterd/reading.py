@@ -10,12 +10,12 @@ from taskmasterd.system.logread import check_readable, find_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.commands import Request
     from taskmasterd.outputs import Outputs
-    from taskmasterd.system.control import Connection
+    from taskmasterd.system.connection import Connection
     from taskmasterd.system.logread import Follower
 
 DEFAULT_LINES = "20"
@@ -39,38 +39,44 @@ def show_logs(
 
     With `since` (monotonic seconds) only what was written from then on. Raises RequestError where none can be read.
     """
-    reading = Reading(connection, outputs, _bounds(outputs, request, since))
-    refused = reading.take(sources)
-    if refused and not reading.sources:
-        raise RequestError("failed", refused[0], 1)
+    reading = Reading(connection, outputs, request, since)
+    reading.take(sources)
+    if reading.refused and not reading.sources:
+        raise RequestError("failed", reading.refused[0], 1)
+    reading.begin()
 
-    def replies() -> Iterator[dict[str, Any] | None]:
-        for text in refused:
-            yield {"type": "warning", "text": text}
-        for source in reading.sources:
-            yield from reading.past(source, go_on=request.has("follow"))
-        if request.has("follow"):
-            yield from reading.follow()
-        connection.end(end(0))
 
-    connection.when_gone(reading.close)
-    connection.pull(replies(), endless=request.has("follow"))
+def go_on(connection: Connection, outputs: Outputs, request: Request, data: Mapping[str, Any]) -> None:
+    """Go on with a request for logs where an earlier life of this process has stopped (`Reading.to_data`)."""
+    reading = Reading(connection, outputs, request, data["since"])
+    reading.sources = [(name, stream, path) for name, stream, path in data["sources"]]
+    reading.refused = data["refused"]
+    reading.left = data["left"]
+    reading.resume_open(data["open_logs"])
+    reading.begin()
 
 
 class Reading:
-    """One request for logs. Each log is looked at when its turn comes; no more than a piece of one is ever held."""
+    """One request for logs. Each log is looked at when its turn comes; no more than a piece of one is ever held.
 
-    def __init__(self, connection: Connection, outputs: Outputs, bounds: Callable[[str], tuple[int, int]]) -> None:
-        """`bounds(path)` tells how many lines of a log are wanted, and within how many bytes."""
+    `refused` are the sentences that have yet to be said, `sources` the logs whose past has yet to be read; of the last one
+    that is open `left` bytes are.
+    """
+
+    def __init__(self, connection: Connection, outputs: Outputs, request: Request, since: float | None) -> None:
+        self.refused: list[str] = []
         self.sources: list[Source] = []
+        self.left = 0
+        self._connection = connection
         self._poke = connection.poke
         self._outputs = outputs
-        self._bounds = bounds
+        self._request = request
+        self._since = since
+        self._bounds = _bounds(outputs, request, since)
         self._open: list[tuple[Source, Follower]] = []
 
-    def take(self, sources: Sequence[Source]) -> list[str]:
-        """Keep those that can be read, each path once; returns what has to be said of the others."""
-        refused: list[str] = []
+    def take(self, sources: Sequence[Source]) -> None:
+        """Keep those that can be read, each path once; what has to be said of the others is in `refused`."""
         paths: dict[str, Source] = {}
         for source in sources:
             paths.setdefault(source[2], source)
@@ -78,18 +84,52 @@ class Reading:
             name, stream, path = source
             if path in (DISCARD, INHERIT):
                 where = "discarded" if path == DISCARD else "the daemon's own"
-                refused.append(f"{name}: {stream} is {where}, there is no file to read")
+                self.refused.append(f"{name}: {stream} is {where}, there is no file to read")
                 continue
             try:
                 check_readable(path)
             except SystemFailure as failure:
-                refused.append(f"{name}: {failure}")
+                self.refused.append(f"{name}: {failure}")
                 continue
             self.sources.append(source)
-        return refused
 
-    def past(self, source: Source, *, go_on: bool) -> Iterator[dict[str, Any]]:
-        """Yield what was written; with `go_on` the log stays open, to be followed from exactly there."""
+    def begin(self) -> None:
+        """Let the connection pull what there is to say."""
+        self._connection.operation = self
+        self._connection.when_gone(self.close)
+        self._connection.pull(self._messages(), endless=self._request.has("follow"))
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what another life needs to go on; the descriptors in `open_logs` have to be inherited."""
+        return {
+            "kind": "logs",
+            "words": self._request.words(),
+            "since": self._since,
+            "refused": self.refused,
+            "sources": self.sources,
+            "left": self.left,
+            "open_logs": [(source, reader.to_data()) for source, reader in self._open],
+        }
+
+    def resume_open(self, rows: Iterable[tuple[Sequence[str], Mapping[str, Any]]]) -> None:
+        """Open again what was open."""
+        for (name, stream, path), row in rows:
+            self._open.append(((name, stream, path), self._outputs.follow_on(row, self._poke)))
+
+    def _messages(self) -> Iterator[dict[str, Any] | None]:
+        while self.refused:
+            yield {"type": "warning", "text": self.refused.pop(0)}
+        while True:
+            yield from self._rest_of_past()
+            if not self.sources:
+                break
+            yield from self._look_at(self.sources.pop(0))
+        if self._request.has("follow"):
+            yield from self._follow()
+        self._connection.end(end(0))
+
+    def _look_at(self, source: Source) -> Iterator[dict[str, Any]]:
+        """Find where the past of a log begins, and open it there."""
         name, _, path = source
         count, most_bytes = self._bounds(path)
         try:
@@ -99,19 +139,23 @@ class Reading:
             yield {"type": "warning", "text": f"{name}: {failure}"}
             return
         self._open.append((source, reader))
+        self.left = past.length
         if most_bytes > MOST_BYTES:
             yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
-        left = past.length
-        while left > 0:
-            block, missed = reader.read(min(PIECE, left))
+
+    def _rest_of_past(self) -> Iterator[dict[str, Any]]:
+        """Yield what was written to the log that was opened last; to be followed it stays open, from exactly there."""
+        while self.left > 0:
+            source, reader = self._open[-1]
+            block, missed = reader.read(min(PIECE, self.left))
+            self.left -= len(block) + missed
             if not block and not missed:
-                break  # somebody has truncated it
+                self.left = 0  # somebody has truncated it
             yield from _said(source, block, missed)
-            left -= len(block) + missed
-        if not go_on:
+        if not self._request.has("follow"):
             self.close()
 
-    def follow(self) -> Iterator[dict[str, Any] | None]:
+    def _follow(self) -> Iterator[dict[str, Any] | None]:
         """Yield what is added, a piece of each in turn, and None when there is nothing new."""
         while True:
             quiet = True

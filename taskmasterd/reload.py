@@ -108,6 +108,11 @@ class Reloader:
         self._batch: list[Listener] = []
         self._loading: Loading | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether the file is being read."""
+        return self._loading is not None
+
     def request(self, listener: Listener) -> None:
         """Read the file and apply it, or only plan it; answers come through the listener."""
         self._asked.append(listener)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome
     from taskmasterd.parts import Parts
-    from taskmasterd.system.control import Connection
+    from taskmasterd.system.connection import Connection
     from taskmasterd.system.groups import Groups
     from taskmasterd.system.notify import Notifier
 

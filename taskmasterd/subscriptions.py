@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry, Table
-    from taskmasterd.system.control import Connection
+    from taskmasterd.system.connection import Connection
     from taskmasterd.system.reactor import Reactor
 
 MOST_PENDING = 1000
@@ -52,8 +52,18 @@ class Subscriptions:
 
     def subscribe(self, connection: Connection, targets: Sequence[str]) -> None:
         """Serve a connection from now on, until it closes."""
-        subscriber = Subscriber(self, connection, targets)
+        self._serve(Subscriber(self, connection, targets))
+
+    def go_on(self, connection: Connection, data: Mapping[str, Any]) -> None:
+        """Serve one on whom an earlier life of this process has served (`Subscriber.to_data`)."""
+        subscriber = Subscriber(self, connection, data["targets"])
+        subscriber.inherit(data)
+        self._serve(subscriber)
+
+    def _serve(self, subscriber: Subscriber) -> None:
+        connection = subscriber.connection
         self._subscribers.append(subscriber)
+        connection.operation = subscriber
         connection.when_gone(lambda: self._subscribers.remove(subscriber))
         connection.pull(subscriber.messages(), endless=True)
 
@@ -101,11 +111,13 @@ class Subscriber:
 
     def __init__(self, subscriptions: Subscriptions, connection: Connection, targets: Sequence[str]) -> None:
         self._all = subscriptions
-        self._connection = connection
-        self._targets = Targets(targets or (ALL,))
+        self.connection = connection
+        self._words = tuple(targets) or (ALL,)
+        self._targets = Targets(self._words)
         self._pending: deque[dict[str, Any]] = deque()
         self._missed = 0
         self._snapshot_due = True
+        self._in_snapshot = False
 
     def wants(self, entry: Entry) -> bool:
         """Return whether the entry is among the targets, or there are none."""
@@ -118,12 +130,28 @@ class Subscriber:
             self._pending.clear()
             self._snapshot_due = True
         self._pending.append(change)
-        self._connection.poke()
+        self.connection.poke()
 
     def refresh(self) -> None:
         """Send a snapshot, after what is waiting."""
         self._snapshot_due = True
-        self._connection.poke()
+        self.connection.poke()
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what another life needs to go on; a snapshot that is half sent begins anew."""
+        return {
+            "kind": "subscribe",
+            "targets": self._words,
+            "pending": list(self._pending),
+            "missed": self._missed,
+            "snapshot_due": self._snapshot_due or self._in_snapshot,
+        }
+
+    def inherit(self, data: Mapping[str, Any]) -> None:
+        """Go on where `to_data` was taken."""
+        self._pending.extend(data["pending"])
+        self._missed = data["missed"]
+        self._snapshot_due = data["snapshot_due"]
 
     def messages(self) -> Iterator[dict[str, Any] | None]:
         """Yield what is to be sent; None where there is nothing at the moment."""
@@ -134,7 +162,9 @@ class Subscriber:
             elif self._pending:
                 yield self._pending.popleft()
             elif self._snapshot_due:
+                self._in_snapshot = True
                 yield from self._snapshot()
+                self._in_snapshot = False
             else:
                 yield None
 

@@ -73,6 +73,13 @@ class Request(Record):
         """Return whether the flag was given."""
         return bool(self.flags.get(key))
 
+    def words(self) -> tuple[str, ...]:
+        """Return the words that `parse` makes this of."""
+        flags = (
+            f"--{key.replace('_', '-')}{'' if value is True else f'={value}'}" for key, value in self.flags.items()
+        )
+        return (self.verb, *flags, "--", *self.targets)
+
     def text(self, key: str, default: str = "") -> str:
         """Return the flag's value, or `default` where it was not given."""
         value = self.flags.get(key, default)
@@ -203,6 +210,16 @@ COMMANDS = (
         "nothing. `update` is the same verb, `reread` is `reload --dry-run`.",
         examples=("reload --dry-run", "reload"),
         exits="0 applied; 1 something that it started is FATAL; 6 the configuration is wrong; 7 no daemon",
+    ),
+    Command(
+        "upgrade",
+        "Daemon",
+        "execute the installed version of the daemon; programs, clients and logs go on",
+        "",
+        acts=True,
+        details="First the installed code has to start and to read the state of the daemon, in a child; if it cannot, nothing "
+        "is changed and the reason is told. Pids, uptimes, logs and connections stay.",
+        exits="0 upgraded; 1 nothing was changed; 7 no daemon",
     ),
     Command(
         "shutdown",

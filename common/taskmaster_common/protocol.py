@@ -36,6 +36,7 @@ not know.
     warning    text                                                         reload, restart, logs
     output     name stream text                                             logs
     missed     name stream bytes; changes                                   logs; subscribe
+    upgraded   before version pid seconds                                   upgrade
     text       text                                                         help
     end        exit; error: {code, message, hints: list} on failure         all
 
@@ -154,6 +155,11 @@ class LineDecoder:
     def pending(self) -> int:
         """How many bytes of an incomplete line are held."""
         return self._held
+
+    @property
+    def rest(self) -> bytes:
+        """The incomplete line that is held."""
+        return b"".join(self._pieces)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the lines that `data` completes. Raises ProtocolError as soon as a line is longer than the limit."""

@@ -20,8 +20,16 @@ else:
         return lambda cls: cls
 
 
+NO_DEFAULT = object()
 _store = object.__setattr__
 """Field by field: an instance whose `__dict__` is filled at once has a table of its own, three times the memory."""
+
+
+def _share_keys(cls: type) -> None:
+    """Make all instances share one table of keys: CPython closes it soon after the first ones, which may have few fields."""
+    first: object = object.__new__(cls)
+    for name in cls.fields_:  # type: ignore[attr-defined]
+        _store(first, name, None)
 
 
 @dataclass_transform(frozen_default=True)
@@ -34,10 +42,13 @@ class Record:
 
     fields_: tuple[str, ...] = ()
     required_: tuple[str, ...] = ()
+    defaults_: tuple[tuple[str, object], ...] = ()
 
     def __init_subclass__(cls) -> None:
         cls.fields_ = cls.fields_ + tuple(name for name in cls.__annotations__ if name not in cls.fields_)
         cls.required_ = tuple(name for name in cls.fields_ if not hasattr(cls, name))
+        cls.defaults_ = tuple((name, getattr(cls, name, NO_DEFAULT)) for name in cls.fields_)
+        _share_keys(cls)
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         fields = self.fields_
@@ -88,12 +99,8 @@ class Record:
 
     def to_data(self) -> dict[str, Any]:
         """Return the fields that are not at their default, as values that JSON can carry (tuples become lists there)."""
-        values = {name: getattr(self, name) for name in self.fields_}
-        return {
-            name: value
-            for name, value in values.items()
-            if name in self.required_ or getattr(type(self), name) != value
-        }
+        values = [(name, getattr(self, name), default) for name, default in self.defaults_]
+        return {name: value for name, value, default in values if value is not default and value != default}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:

@@ -69,8 +69,8 @@ _taskmasterctl() {
         found="$found -s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help"
     else
         case $verb in
-        '') found="status show logs pid subscribe version start stop restart signal reload shutdown help" ;;
-        help) [ "$count" -gt 0 ] || found="status show logs pid subscribe version start stop restart signal reload shutdown help" ;;
+        '') found="status show logs pid subscribe version start stop restart signal reload upgrade shutdown help" ;;
+        help) [ "$count" -gt 0 ] || found="status show logs pid subscribe version start stop restart signal reload upgrade shutdown help" ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi

@@ -87,6 +87,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a stop -d 'stop programs an
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a restart -d 'stop and start again, as one operation of the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a signal -d 'send a signal to the leading process of programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a reload -d 'apply the edited configuration; untouched programs keep running'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a upgrade -d 'execute the installed version of the daemon; programs, clients and logs go on'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a shutdown -d 'stop all programs and the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a help -d 'this list, or everything about one verb'
 
@@ -124,5 +125,6 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a restart -d 'stop and start again, as one operation of the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a signal -d 'send a signal to the leading process of programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a reload -d 'apply the edited configuration; untouched programs keep running'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a upgrade -d 'execute the installed version of the daemon; programs, clients and logs go on'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a shutdown -d 'stop all programs and the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a help -d 'this list, or everything about one verb'

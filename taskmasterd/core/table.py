@@ -99,6 +99,10 @@ class Table:
         """Return the entries of a program, those that are being removed too, in the order of their index."""
         return tuple(self._programs.get(program, {}).values())
 
+    def slot(self, program: str, index: int) -> Entry | None:
+        """Return one entry, None where there is none."""
+        return self._programs.get(program, {}).get(index)
+
     def names(self) -> tuple[str, ...]:
         """Return the programs, in order."""
         return tuple(self._programs)

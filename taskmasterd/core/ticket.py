@@ -69,6 +69,11 @@ class Ticket:
         return tuple(self._open)
 
     @property
+    def open(self) -> tuple[tuple[Entry, str, str], ...]:
+        """(entry, goal, word for success) of each that has no result yet."""
+        return tuple((entry, goal, done) for entry, (goal, done) in self._open.items())
+
+    @property
     def done(self) -> bool:
         """Whether every entry has its result."""
         return self._sealed and not self._open

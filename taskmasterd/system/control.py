@@ -1,8 +1,6 @@
-"""The UNIX listener and its connections: peer credentials, lines in, objects out, ceilings everywhere.
+"""The UNIX listener: who connects is looked at, served or refused; always somebody is answered.
 
-It knows bytes, lines and objects, not verbs. Each connection is served by *sources*: iterators of reply objects that are
-pulled while the client reads, so that a client that does not read holds back only itself. A source yields None when it has
-nothing to say yet and is pulled again after `poke`.
+It knows descriptors and peers, not verbs; what is said on a connection is `connection`'s.
 """
 
 from __future__ import annotations
@@ -11,250 +9,26 @@ import errno
 import os
 import socket
 
-from taskmaster_common.errors import ProtocolError, RequestError
-from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_QUEUED, MAX_REQUEST, LineDecoder, encode, refusal
+from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import encode, refusal
+from taskmasterd.system.connection import Connection
 from taskmasterd.system.peers import Peer, peer_of
-from taskmasterd.system.reactor import READ, WRITE, Reactor, Timer
+from taskmasterd.system.reactor import READ, Reactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
-USAGE, NO_PERMISSION = 2, 4
-"""Exit codes of what is refused here."""
+NO_PERMISSION = 4
+"""Exit code of what is refused here."""
 BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
 RESERVE = 8
 """Descriptors kept for clients: without them nobody could stop anything once the programs have taken all others."""
-MAX_WAITING_REQUESTS = 64
-PATIENCE_S = 5.0
 AGAIN_S = 0.5
 """So long the listener rests after an error of ours: at once could be for ever."""
-FILL_TO = 256 * 1024
-"""A source is pulled until so much waits to be read."""
-
-
-class Connection:
-    """One client: an incoming line buffer, an outgoing queue, and at most one source that is pulled.
-
-    A client that has gone is still read to its end: what it asked for is done. `deaf` means that it reads no more.
-    """
-
-    def __init__(self, server: ControlServer, channel: socket.socket, peer: Peer) -> None:
-        self.peer = peer
-        self._server = server
-        self._reactor = server.reactor
-        self._channel = channel
-        self._decoder = LineDecoder(MAX_REQUEST)
-        self._requests: list[bytes] = []
-        self._queue = bytearray()
-        self._source: Iterator[dict[str, Any] | None] | None = None
-        self._endless = False
-        self._half_line: Timer | None = None
-        self._events = 0
-        self._closing = False
-        self._peer_done = False
-        self._on_gone: Callable[[], None] | None = None
-        self._taken_at = self._reactor.now()
-        self.busy = False
-        self.deaf = False
-        self.closed = False
-        self.last_active = self._reactor.now()
-        self._listen()
-
-    # -- out
-
-    def send(self, message: dict[str, Any]) -> None:
-        """Queue one object; a client that lets more than 1 MiB wait, and takes nothing for 5 s, is disconnected."""
-        if self.closed or self.deaf:
-            return
-        if len(self._queue) > MAX_QUEUED and self._reactor.now() - self._taken_at > PATIENCE_S:
-            self.close()
-            return
-        self._queue += encode(message)
-        self._server.before_answer()
-        self._write()
-
-    def end(self, message: dict[str, Any]) -> None:
-        """Send the `end` of the present request and go on with the next one."""
-        self.send(message)
-        self._request_is_over()
-
-    def when_gone(self, callback: Callable[[], None]) -> None:
-        """Call `callback` when the client goes before the `end` of this request, at once when it has gone already.
-
-        The request counts as over then: nothing more is to be sent for it.
-        """
-        self._on_gone = callback
-        if self.deaf or self.closed:
-            self._tell_gone()
-
-    def pull(self, source: Iterator[dict[str, Any] | None], *, endless: bool = False) -> None:
-        """Take objects from `source` while the client reads them; it must call `end` itself when it is through.
-
-        Of a client that has gone already nothing is asked: the request is over.
-        """
-        if self.deaf or self.closed:
-            if self.busy:
-                self._request_is_over()
-            return
-        self._source = source
-        self._endless = endless
-        self.poke()
-
-    def poke(self) -> None:
-        """Pull the source again: there is something new."""
-        while self._source is not None and not self.closed and len(self._queue) < FILL_TO:
-            message = next(self._source, None)
-            if message is None:
-                return
-            self.send(message)
-
-    def end_and_close(self, message: dict[str, Any]) -> None:
-        """Send a last object and close once it has been written."""
-        self._closing = True
-        self._queue += encode(message)
-        self._write()
-
-    def _request_is_over(self) -> None:
-        self._source, self._on_gone = None, None
-        self.busy = False
-        self.last_active = self._reactor.now()
-        self._reactor.call_soon(self._next_request, self._broken)
-
-    def _tell_gone(self) -> None:
-        callback, self._on_gone = self._on_gone, None
-        source, self._source = self._source, None
-        if callback:
-            callback()
-        if callback or source is not None:
-            self._request_is_over()
-
-    def _broken(self) -> None:
-        """An error of ours escaped while this client was served: it is told, instead of being left to wait."""
-        error = RequestError("internal", "internal error; the daemon's event log has the details", 1)
-        self.end_and_close(refusal(error))
-
-    # -- in
-
-    def _ready(self, events: int) -> None:
-        if events & WRITE:
-            self._write()
-            self.poke()
-            self._next_request()
-        if events & READ and not self.closed:
-            self._read()
-
-    def _read(self) -> None:
-        try:
-            received = self._channel.recv(MAX_REQUEST)
-        except BlockingIOError:
-            return
-        except OSError:
-            received = b""
-        if self._closing:
-            if not received:
-                self.close()
-            return
-        if not received:
-            self._peer_done = True
-            self._finish_when_idle()
-            return
-        self.last_active = self._reactor.now()
-        try:
-            self._requests += [line for line in self._decoder.feed(received) if line.strip()]
-        except ProtocolError as error:
-            self.end_and_close(refusal(RequestError("too-long", str(error), USAGE)))
-            return
-        self._watch_half_line()
-        self._next_request()
-
-    def _finish_when_idle(self) -> None:
-        """The client sends no more (nc -N does so at once): answer what it asked, then close."""
-        if not self.busy and not self._requests:
-            self._closing = True
-            if not self._queue:
-                self.close()
-                return
-        elif self.busy and self._endless and self._source is not None:
-            self.close()  # nobody would ever end a stream
-            return
-        self._listen()
-
-    def _watch_half_line(self) -> None:
-        if self._decoder.pending and self._half_line is None:
-            self._half_line = self._reactor.call_later(HALF_LINE_TIMEOUT_S, self._half_line_timed_out)
-        elif not self._decoder.pending:
-            self._reactor.cancel(self._half_line)
-            self._half_line = None
-
-    def _half_line_timed_out(self) -> None:
-        text = f"no complete line within {HALF_LINE_TIMEOUT_S:.0f} seconds"
-        self.end_and_close(refusal(RequestError("too-long", text, USAGE)))
-
-    def _next_request(self) -> None:
-        if self.closed or self._closing or self.busy or len(self._queue) > FILL_TO:
-            return
-        if self._requests:
-            self.busy = True
-            line = self._requests.pop(0)
-            self._listen()
-            self._server.on_request(self, line)
-        elif self._peer_done:
-            self._finish_when_idle()
-
-    # -- the descriptor
-
-    def _write(self) -> None:
-        try:
-            while self._queue:
-                sent = self._channel.send(self._queue[:MAX_REQUEST])
-                del self._queue[:sent]
-                self._taken_at = self._reactor.now()
-        except BlockingIOError:
-            pass
-        except OSError:
-            self._become_deaf()
-            return
-        if self._closing and not self._queue:
-            self.close()
-            return
-        self._listen()
-
-    def _become_deaf(self) -> None:
-        """The client reads no more: drop what was for it, and go on reading what it still asks for."""
-        self.deaf = True
-        self._queue.clear()
-        if self._closing:
-            self.close()
-            return
-        self._tell_gone()
-        self._listen()
-
-    def _listen(self) -> None:
-        """Watch for what can be used now: no reading while many requests wait."""
-        wants_read = not self._peer_done and len(self._requests) < MAX_WAITING_REQUESTS
-        events = (READ if wants_read else 0) | (WRITE if self._queue else 0)
-        if events == self._events or self.closed:
-            return
-        self._events = events
-        if events:
-            self._reactor.watch(self._channel.fileno(), events, self._ready, self._broken)
-        else:
-            self._reactor.remove(self._channel.fileno())
-
-    def close(self) -> None:
-        """Close at once; whoever listens to this request is told. An operation goes on."""
-        if self.closed:
-            return
-        self.closed = True
-        self._reactor.cancel(self._half_line)
-        self._reactor.remove(self._channel.fileno())
-        self._channel.close()
-        self._server.forget(self)
-        self._tell_gone()
 
 
 class ControlServer:
@@ -292,6 +66,25 @@ class ControlServer:
 
     def _listen_again(self) -> None:
         self.reactor.call_later(AGAIN_S, self._listen)
+
+    @property
+    def listener(self) -> int:
+        """The descriptor of the listening socket."""
+        return self._listener.fileno()
+
+    def connections_to_data(self) -> list[dict[str, Any]]:
+        """Return what another life of this process needs to serve every client on."""
+        return [connection.to_data() for connection in tuple(self._connections) if not connection.closed]
+
+    def restore(self, rows: Iterable[Mapping[str, Any]], resume: Callable[[Connection, Any], None]) -> None:
+        """Serve the clients of an earlier life on; `resume` is given each operation that was under way."""
+        for row in rows:
+            channel = socket.socket(fileno=row["fd"])
+            os.set_inheritable(row["fd"], False)
+            channel.setblocking(False)
+            connection = Connection(self, channel, peer_of(channel))
+            self._connections.add(connection)
+            connection.restore(row, resume)
 
     def replace_listener(self, listener: socket.socket) -> None:
         """Listen on another socket (its file had been removed); connections go on."""

@@ -74,6 +74,11 @@ class Guard:
         """Our end of the channel."""
         return self._channel.fileno()
 
+    @property
+    def idle(self) -> bool:
+        """Whether the guardian has been told everything."""
+        return not self._waiting and not self._noted
+
     def keep(self, inode: int, fd: int, path: str) -> None:
         """Have a pipe held whose bytes go to `path`."""
         self._send(b"keep %d %s" % (inode, os.fsencode(path)), fd)

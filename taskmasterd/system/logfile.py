@@ -16,7 +16,17 @@ from taskmasterd.system.safeopen import open_log, reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Protocol
+
+    class Told(Protocol):
+        """Whom the file belongs to."""
+
+        def lost(self, error: OSError, amount: int, /) -> None:
+            """So many bytes were dropped; the file may be closed here."""
+
+        def warn(self, text: str, /) -> None:
+            """Something else went wrong."""
+
 
 NEVER = 1 << 62
 SLACK = 1024 * 1024
@@ -34,18 +44,17 @@ class GoneError(Exception):
 class LogFile:
     """An open regular file. `retired` counts the bytes in files that were rotated away.
 
-    `lost(error, amount)` is told what could not be written, and may close this; `warn(text)` why a rotation failed.
+    `told` hears what could not be written, and why a rotation failed.
     """
 
     __slots__ = (
         "_backups",
         "_can_splice",
-        "_lost",
         "_max_bytes",
         "_owner",
         "_path",
         "_rotate_at",
-        "_warn",
+        "_told",
         "fd",
         "retired",
     )
@@ -55,15 +64,13 @@ class LogFile:
         fd: int,
         path: str,
         owner: tuple[int, int] | None,
-        lost: Callable[[OSError, int], None],
-        warn: Callable[[str], object],
+        told: Told,
     ) -> None:
         self.fd = fd
         self.retired = 0
         self._path = path
         self._owner = owner
-        self._lost = lost
-        self._warn = warn
+        self._told = told
         self._can_splice = hasattr(os, "splice")
         self.set_limits(0, 0)
 
@@ -162,7 +169,7 @@ class LogFile:
             try:
                 written = os.pwrite(self.fd, view, offset)
             except OSError as error:
-                self._lost(error, len(view))
+                self._told.lost(error, len(view))
                 return False
             offset += written
             view = view[written:]
@@ -188,7 +195,7 @@ class LogFile:
         except (OSError, SystemFailure) as error:
             self._rotate_at = size + SLACK
             reason = reason_of(error) if isinstance(error, OSError) else str(error)
-            self._warn(f"cannot rotate {self._path}: {reason}")
+            self._told.warn(f"cannot rotate {self._path}: {reason}")
 
     def _swap(self, fd: int, size: int) -> None:
         if not stat.S_ISREG(os.fstat(fd).st_mode):

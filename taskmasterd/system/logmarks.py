@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from array import array
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 PERIOD_S = 1.0
 """What is written within so many seconds is one period from the start."""
 MOST_PERIODS = 48
@@ -41,6 +45,16 @@ class LogMarks:
         self._amounts.append(amount)
         if len(self._began) > MOST_PERIODS:
             self._join(now)
+
+    def to_data(self) -> list[tuple[float, float, int]]:
+        """Return the periods as (began, ended, amount)."""
+        return list(zip(self._began, self._ended, self._amounts))
+
+    def inherit(self, periods: Sequence[tuple[float, float, int]]) -> None:
+        """Remember what `to_data` returned."""
+        if periods:
+            began, ended, amounts = zip(*periods)
+            self._began, self._ended, self._amounts = array("d", began), array("d", ended), array("q", amounts)
 
     def since(self, moment: float) -> int:
         """Return how many of the last bytes were written since then: all of these, and what shares a period with them."""

@@ -14,7 +14,8 @@ from taskmasterd.system.safeopen import open_for_reading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
 
 BLOCK = 65_536
 MOST_WORDS = 5
@@ -166,6 +167,17 @@ class Follower:
             return
         self._position = past.position
         self._base -= sum(generation.size for generation in self._generations()[1:])
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what another life of this process needs to read on; the descriptor, if any, has to be inherited."""
+        return {"path": self._path, "fd": self._fd, "position": self._position, "base": self._base}
+
+    def go_on(self, row: Mapping[str, Any]) -> None:
+        """Read on where `to_data` was taken in an earlier life of this process."""
+        self._leave()
+        self._fd, self._position, self._base = row["fd"], row["position"], row["base"]
+        if self._fd >= 0:
+            os.set_inheritable(self._fd, False)
 
     def read(self, most: int) -> tuple[bytes, int]:
         """Return (at most `most` bytes, how many were missed before them); (b"", 0) when there is nothing new."""

@@ -24,7 +24,10 @@ WRITABLE = select.POLLOUT | select.POLLERR | select.POLLHUP
 
 
 class LogStream:
-    """An open descriptor that only takes bytes. `lost(error, amount)` is told what was dropped and why."""
+    """An open descriptor that only takes bytes; `unsent` are those that it has not taken yet.
+
+    `lost(error, amount)` is told what was dropped and why.
+    """
 
     retired = 0
 
@@ -32,7 +35,7 @@ class LogStream:
         self.fd = fd
         self._lost = lost
         self._now = now
-        self._unsent = b""
+        self.unsent = b""
         self._since = 0.0
         self._patient = True
         # a descriptor shared with others (/dev/stdout) must stay blocking for them
@@ -57,22 +60,22 @@ class LogStream:
 
     def append(self, block: bytes) -> None:
         """Write a block after what is still to be taken."""
-        if self._unsent:
-            block, self._unsent = self._unsent + block, b""
+        if self.unsent:
+            block, self.unsent = self.unsent + block, b""
         rest = self._send(block)
         if not rest:
             self._patient = True
         elif self._patient:
-            self._unsent = rest
+            self.unsent = rest
             self._since = self._now()
         else:
             self._lost(NOBODY_READS, len(rest))
 
     def busy(self) -> bool:
         """Return whether something has yet to be taken; offers it again."""
-        if not self._unsent:
+        if not self.unsent:
             return False
-        unsent, self._unsent = self._unsent, b""
+        unsent, self.unsent = self.unsent, b""
         rest = self._send(unsent)
         if len(rest) < len(unsent):
             self._since = self._now()
@@ -80,8 +83,8 @@ class LogStream:
             self._patient = False
             self._lost(NOBODY_READS, len(rest))
         else:
-            self._unsent = rest
-        return bool(self._unsent)
+            self.unsent = rest
+        return bool(self.unsent)
 
     def close(self) -> None:
         """Close it; what was not taken is lost."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-import struct
+import sys
 
 from taskmaster_common.records import Record
 
@@ -25,12 +25,18 @@ class Peer(Record):
 def peer_of(channel: socket.socket) -> Peer:
     """Return the credentials of the process that connected. Source: unix(7) SO_PEERCRED; unix(4) of the BSDs."""
     if hasattr(socket, "SO_PEERCRED"):
-        pid, uid, gid = struct.unpack("iII", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        pid, uid, gid = _numbers(channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         try:
             raw = channel.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_GROUPS_BYTES)
         except OSError:
             raw = b""
-        return Peer(uid, gid, pid, struct.unpack(f"{len(raw) // 4}I", raw))
+        return Peer(uid, gid, pid, _numbers(raw))
     raw = channel.getsockopt(0, 1, 76)  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred
-    _version, uid, count, *groups = struct.unpack("IIh2x16I", raw.ljust(76, b"\0"))
-    return Peer(uid, groups[0], 0, tuple(groups[:count]))
+    raw = raw.ljust(76, b"\0")
+    uid, count, groups = _numbers(raw[4:8])[0], int.from_bytes(raw[8:10], sys.byteorder), _numbers(raw[12:])
+    return Peer(uid, groups[0], 0, groups[:count])
+
+
+def _numbers(raw: bytes) -> tuple[int, ...]:
+    """Return what a C array of 32-bit numbers holds, without the module struct, which would be resident for this alone."""
+    return tuple(int.from_bytes(raw[at : at + 4], sys.byteorder) for at in range(0, len(raw) - 3, 4))

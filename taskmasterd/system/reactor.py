@@ -7,15 +7,16 @@ unregistered before it is closed (`remove` is idempotent); with nothing to do th
 from __future__ import annotations
 
 import heapq
-import selectors
 import time
+
+from taskmasterd.system.poller import READ, WRITE, new_poller
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-READ = selectors.EVENT_READ
-WRITE = selectors.EVENT_WRITE
+__all__ = ["READ", "WRITE", "Reactor", "Timer"]
+
 MOST_STALE_TIMERS = 512
 LONGEST_SLEEP_S = 86_400.0
 """epoll_wait(2) takes milliseconds in an int, less than 25 days; a wake-up a day is free."""
@@ -32,11 +33,12 @@ class Timer:
 
 
 class Reactor:
-    """One selector, one heap of timers, one list of things to do before sleeping."""
+    """One poller, one heap of timers, one list of things to do before sleeping."""
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         """`on_error` is told of every exception that escaped from a callback; it is being handled when called."""
-        self._selector = selectors.DefaultSelector()
+        self._poller = new_poller()
+        self._watches: dict[int, tuple[Callable[[int], None], Callable[[], None] | None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
         self._cancelled = 0
         self._sequence = 0
@@ -60,15 +62,16 @@ class Reactor:
         When the callback raises, the watch ends and `dropped` is called. Raises PermissionError for a regular file
         (epoll_ctl(2): EPERM).
         """
-        if fd in self._selector.get_map():
-            self._selector.modify(fd, events, (callback, dropped))
+        if fd in self._watches:
+            self._poller.change(fd, events)
         else:
-            self._selector.register(fd, events, (callback, dropped))
+            self._poller.add(fd, events)
+        self._watches[fd] = (callback, dropped)
 
     def remove(self, fd: int) -> None:
         """Stop watching `fd`; call this before closing it. An unknown one is no error."""
-        if fd in self._selector.get_map():
-            self._selector.unregister(fd)
+        if self._watches.pop(fd, None):
+            self._poller.remove(fd)
 
     # -- time
 
@@ -112,25 +115,34 @@ class Reactor:
 
     def turn(self, timeout_s: float | None) -> None:
         """Wait for at most `timeout_s` (None: for ever) and handle all that is ready."""
-        ready = self._selector.select(timeout_s)
+        found = self._poller.wait(timeout_s, len(self._watches))
+        ready = [(fd, events, self._watches.get(fd)) for fd, events in found]
         self.turns += 1
-        for key, events in ready:
+        for fd, events, watch in ready:
             # an earlier callback of this turn may have removed or replaced the watch
-            if self._selector.get_map().get(key.fd) is key:
-                callback, dropped = key.data
-                if not self._guarded(callback, events):
-                    self.remove(key.fd)
-                    if dropped:
-                        self._guarded(dropped)
+            if watch and self._watches.get(fd) is watch and not self._guarded(watch[0], events):
+                self.remove(fd)
+                if watch[1]:
+                    self._guarded(watch[1])
         self._run_timers()
+        self._do_soon()
+
+    def _do_soon(self) -> None:
         soon, self._soon = self._soon, []
         for callback, dropped in soon:
             if not self._guarded(callback) and dropped:
                 self._guarded(dropped)
 
+    def settle(self, rounds: int) -> bool:
+        """Do what waits for the end of a turn, at most `rounds` times; returns whether nothing waits any more."""
+        while self._soon and rounds:
+            rounds -= 1
+            self._do_soon()
+        return not self._soon
+
     def close(self) -> None:
-        """Release the selector."""
-        self._selector.close()
+        """Release the poller."""
+        self._poller.close()
 
     def _sleep_s(self) -> float | None:
         if self._soon:

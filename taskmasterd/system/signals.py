@@ -24,6 +24,11 @@ def hold_back() -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
 
 
+def release() -> None:
+    """Undo `hold_back`."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+
+
 def signal_numbers() -> dict[str, int]:
     """Return the signals of this system by name without SIG; real-time ones as RTMIN, RTMAX."""
     return {entry.name.removeprefix("SIG"): int(entry) for entry in signal.Signals}
@@ -57,6 +62,11 @@ class Signals:
             callback = self._callbacks.get(number)
             if callback:
                 self._reactor.call_soon(callback)  # guarded one by one: an error in one must not cost us the pipe
+
+    @property
+    def unheard(self) -> bool:
+        """Whether a signal was noted and its callable has not been called; children are reaped without one, too."""
+        return bool(self._seen - {signal.SIGCHLD})
 
     def close(self) -> None:
         """Stop delivering; the dispositions stay."""

@@ -125,6 +125,22 @@ def test_clients_that_ask_to_follow_and_go_at_once_leave_no_descriptor(daemon: D
     assert ask(daemon, b"pid p")[-1]["type"] == "end"
 
 
+def test_a_stream_that_was_asked_for_after_a_wait_ends_with_its_client_and_what_follows_is_done(daemon: Daemon) -> None:
+    daemon.write(
+        "programs: {p: {cmd: sleep 300, starttime: 0.3, autostart: false}, q: {cmd: sleep 300, starttime: 0}, "
+        "r: {cmd: sleep 300, starttime: 0}}"
+    )
+    daemon.start()
+    held = descriptors(daemon)
+    for stream, last in ((b"subscribe", b"stop q"), (b"logs -f q", b"stop r")):
+        answer = ask(daemon, b"restart p\n" + stream + b"\n" + last)
+        assert [message["verb"] for message in answer if message["type"] == "ack"][-1] == "stop"
+    wait_until(
+        lambda: [message["pid"] for message in ask(daemon, b"pid q r") if message["type"] == "pid"] == [None, None]
+    )
+    wait_until(lambda: descriptors(daemon) <= held)
+
+
 def test_a_stopped_daemon_does_all_that_it_missed_when_it_goes_on(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0, numprocs: 20}}")
     daemon.start()

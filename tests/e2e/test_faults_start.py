@@ -144,6 +144,24 @@ def test_a_link_in_the_event_logs_place_is_refused_with_its_path(daemon: Daemon)
     assert not daemon.socket.exists()
 
 
+def test_with_too_few_descriptors_even_for_itself_it_says_so_and_leaves_nothing(daemon: Daemon) -> None:
+    daemon.write(SLEEPERS)
+    reasons = []
+    for most in (12, 14, 16, 18):
+        done = subprocess.run(
+            ["sh", "-c", f'ulimit -n {most}; exec "{PY}" -m taskmasterd -c "{daemon.config}"'],
+            env=daemon.environment, cwd=daemon.home, check=False, timeout=20, capture_output=True, text=True,
+        )  # fmt: skip
+        reasons.append(done.stderr.splitlines()[-1])
+        if done.returncode == 0:
+            assert daemon.ctl("shutdown").returncode == 0
+        else:
+            assert "too many open files" in reasons[-1].lower()
+        assert not daemon.socket.exists()
+        assert not daemon.pidfile.exists()
+    assert any("cannot" in reason for reason in reasons)
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="hides /proc in a mount namespace")
 def test_without_proc_it_starts_stops_groups_and_leaves_nothing(daemon: Daemon) -> None:

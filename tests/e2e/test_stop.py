@@ -178,6 +178,14 @@ def test_an_orphan_without_a_mark_is_ended_by_stop_if_it_holds_our_pipe_and_by_s
     assert not process_exists(lost)
 
 
+def test_what_forks_and_ends_all_the_time_is_never_taken_for_gone(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/hops.py, starttime: 0, stoptime: 0.5, autorestart: never}}}}")
+    daemon.start()
+    daemon.wait_for("p", "EXITED")
+    assert "p SIGKILL sent" in daemon.events(), "it ignores TERM: nothing else can have ended it"
+    assert marked(daemon.socket) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_stops_the_daemon_orderly_and_a_second_one_is_harmless(daemon: Daemon, number: int) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1}}}}")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import BugError
-from taskmasterd.system.control import Connection, ControlServer
+from taskmasterd.system.connection import Connection
+from taskmasterd.system.control import ControlServer
 from taskmasterd.system.peers import Peer
 from taskmasterd.system.places import listen_on
 from taskmasterd.system.reactor import Reactor

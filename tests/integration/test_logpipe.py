@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from taskmasterd.system.logpipe import CLOSE_TURNS, LogPipe
-from taskmasterd.system.logsink import LogSink, Sinks
+from taskmasterd.system.logsink import LogSink
 from taskmasterd.system.reactor import Reactor
+from taskmasterd.system.sinks import Sinks
 from taskmasterd.system.spawner import child_pipe
 
 TURN_S = 0.05
@@ -168,7 +169,7 @@ def test_a_chatty_stream_pauses_and_a_quiet_one_has_no_timer(stage: Stage) -> No
         expected += line
         stage.reactor.turn(0)
     assert stage.reactor._sleep_s() is not None
-    assert stage.pipes[0]._fd not in stage.reactor._selector.get_map()
+    assert stage.pipes[0]._fd not in stage.reactor._watches
     stage.turns(6)
     assert stage.log("log") == expected
     assert stage.reactor._sleep_s() is None

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.logread import Follower, Past, last_lines, size_of, tail_since
-from taskmasterd.system.logsink import LogSink, Sinks
+from taskmasterd.system.logsink import LogSink
+from taskmasterd.system.sinks import Sinks
 
 PLENTY = 1 << 22
 

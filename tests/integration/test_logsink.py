@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.logfile import SLACK
-from taskmasterd.system.logsink import PAST_PATHS, LogSink, Sinks
+from taskmasterd.system.logsink import LogSink
 from taskmasterd.system.logstream import PATIENCE_S
+from taskmasterd.system.sinks import PAST_PATHS, Sinks
 from tests.support.wait import wait_until
 
 CAPACITY = 65_536

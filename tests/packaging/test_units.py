@@ -46,7 +46,7 @@ def test_systemd_has_nothing_to_say_about_the_unit(short_dir: Path) -> None:
 
 def test_the_unit_waits_longer_than_the_daemon_takes_to_stop() -> None:
     assert float(setting("TimeoutStopSec")) > DaemonConfig().shutdown_timeout
-    assert setting("KillMode") == "mixed"
+    assert setting("KillMode") == "process"
 
 
 def test_the_unit_names_the_default_configuration_and_directories() -> None:

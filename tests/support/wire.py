@@ -17,8 +17,8 @@ from tests.support.daemon import Daemon
 def connect(daemon: Daemon) -> socket.socket:
     """Return a new connection."""
     channel = socket.socket(socket.AF_UNIX)
+    channel.connect(str(daemon.socket))  # it waits where a thousand others do (unix(7): EAGAIN with a time limit)
     channel.settimeout(20)
-    channel.connect(str(daemon.socket))
     return channel
 
 

@@ -48,7 +48,7 @@ def test_the_beginning_of_a_verb_offers_those_that_begin_so() -> None:
 
 def test_other_words_for_verbs_are_offered_where_no_verb_begins_so() -> None:
     assert offered("ta") == ["tail"]
-    assert offered("up") == ["update"]
+    assert offered("upd") == ["update"]
     assert offered("xyz") == []
 
 

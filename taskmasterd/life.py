@@ -1,0 +1,99 @@
+"""This life of the daemon as data, for the next one of the same process (see `upgrade`), and whether it can be left now."""
+
+from __future__ import annotations
+
+from taskmasterd.system.signals import hold_back, release
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from taskmaster_common.config import DaemonConfig
+    from taskmasterd.door import Door
+    from taskmasterd.parts import Parts
+    from taskmasterd.subscriptions import Subscriptions
+    from taskmasterd.system.guard import Guard
+    from taskmasterd.system.signals import Signals
+    from taskmasterd.system.sinks import Sinks
+
+HANDED_OVER = ("places", "nofile", "loglevel", "foreground", "pid1", "orphans", "path")
+"""What the launcher has found out holds for as long as the process lives."""
+
+
+class Life:
+    """Knows all that an exec would lose. `launch` is the state with which the daemon began, `running` what it was launched with."""
+
+    def __init__(
+        self, launch: Mapping[str, Any], running: DaemonConfig, parts: Parts, subscriptions: Subscriptions, sinks: Sinks
+    ) -> None:
+        self._launch = {name: launch[name] for name in HANDED_OVER}
+        self._pidfile: int = launch["fds"]["pidfile"]
+        self._running = running
+        self._parts = parts
+        self._subscriptions = subscriptions
+        self._sinks = sinks
+        self.door: Door | None = None
+        self.guard: Guard | None = None
+        self.signals: Signals | None = None
+
+    def state(self) -> dict[str, Any]:
+        """Return the state for the next life, less what it has to inherit: enough to see whether other code can read it."""
+        parts = self._parts
+        return {
+            **self._launch,
+            "config": {
+                "path": parts.reloader.config.path,
+                "daemon": self._running.to_data(),
+                "programs": [],
+                "files": [],
+            },
+            "fds": {
+                "pidfile": self._pidfile,
+                "listener": self.door.server.listener if self.door else None,
+                "ready": None,
+                "channel": self.guard.fd if self.guard else None,
+            },
+            "life": {
+                "lines": [line.decode("ascii") for line in parts.journal.lines()],
+                "pipes": [],
+                "started": parts.about.started,
+                "sequence": self._subscriptions.sequence,
+            },
+        }
+
+    def handed_over(self) -> tuple[dict[str, Any], list[int]]:
+        """Return the whole state for the next life, and the descriptors that it names besides `fds`."""
+        state = self.state()
+        pipes = [(pipe.inode, pipe.fd, pipe.path) for pipe in self._parts.performer.outputs.pipes]
+        sinks = self._sinks.to_data()
+        connections = self.door.server.connections_to_data() if self.door else []
+        state["life"].update(pipes=pipes, sinks=sinks, connections=connections)
+        fds = [fd for _, fd, _ in pipes] + [row["fd"] for row in (*sinks["open"].values(), *connections)]
+        operations = [row["operation"] for row in connections if row["operation"]]
+        fds += [reader["fd"] for operation in operations for _, reader in operation.get("open_logs", ())]
+        return state, [fd for fd in fds if fd is not None and fd >= 0]
+
+    def unsettled(self) -> str:
+        """Return what is under way that an exec would lose, or ""."""
+        parts = self._parts
+        if parts.reloader.busy:
+            return "the configuration is being read"
+        if not parts.performer.settled:
+            return "programs are being started or ended"
+        if self._sinks.busy:
+            return "a log's reader is slow"
+        return "" if self.guard is None or self.guard.idle else "the guardian has yet to be told something"
+
+    def hold_signals(self) -> bool:
+        """Block the signals that mean something; returns False where one has come and is still unheard.
+
+        A signal that is blocked and pending outlives an exec, one that Python has noted does not (signal(7), execve(2)).
+        """
+        hold_back()
+        return self.signals is None or not self.signals.unheard
+
+    @staticmethod
+    def release_signals() -> None:
+        """Undo `hold_signals`."""
+        release()

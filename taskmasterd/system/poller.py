@@ -1,0 +1,104 @@
+"""Which descriptors are ready: epoll where there is one, `selectors` elsewhere.
+
+`selectors` would be resident for nothing on Linux: 0.1 MB, and a key and its dictionary entry for each descriptor.
+"""
+
+from __future__ import annotations
+
+import select
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class Poller(Protocol):
+        """What the loop sleeps in. A descriptor is added, changed any number of times, and removed."""
+
+        def add(self, fd: int, events: int, /) -> None:
+            """Look at `fd` from now on. Raises OSError."""
+
+        def change(self, fd: int, events: int, /) -> None:
+            """Look for other events."""
+
+        def remove(self, fd: int, /) -> None:
+            """Look at `fd` no more; it may have been closed already."""
+
+        def wait(self, timeout_s: float | None, most: int, /) -> list[tuple[int, int]]:
+            """Return (fd, events) of at most `most` that are ready; an error or a hang-up is every event."""
+
+        def close(self) -> None:
+            """Release it."""
+
+
+READ, WRITE = 1, 2
+
+
+class Epoll:
+    """A `Poller`. Source: epoll(7)."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+
+    def add(self, fd: int, events: int) -> None:
+        """See `Poller`."""
+        self._epoll.register(fd, _mask(events))
+
+    def change(self, fd: int, events: int) -> None:
+        """See `Poller`."""
+        self._epoll.modify(fd, _mask(events))
+
+    def remove(self, fd: int) -> None:
+        """See `Poller`."""
+        try:
+            self._epoll.unregister(fd)
+        except OSError:
+            return
+
+    def wait(self, timeout_s: float | None, most: int) -> list[tuple[int, int]]:
+        """See `Poller`."""
+        return [
+            (fd, (READ if mask & ~select.EPOLLOUT else 0) | (WRITE if mask & ~select.EPOLLIN else 0))
+            for fd, mask in self._epoll.poll(timeout_s, max(1, most))
+        ]
+
+    def close(self) -> None:
+        """See `Poller`."""
+        self._epoll.close()
+
+
+def _mask(events: int) -> int:
+    return (select.EPOLLIN if events & READ else 0) | (select.EPOLLOUT if events & WRITE else 0)
+
+
+class Portable:
+    """A `Poller` for any system."""
+
+    def __init__(self) -> None:
+        import selectors  # noqa: PLC0415 - see above
+
+        self._selector = selectors.DefaultSelector()
+
+    def add(self, fd: int, events: int) -> None:
+        """See `Poller`."""
+        self._selector.register(fd, events)
+
+    def change(self, fd: int, events: int) -> None:
+        """See `Poller`."""
+        self._selector.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """See `Poller`."""
+        self._selector.unregister(fd)
+
+    def wait(self, timeout_s: float | None, most: int) -> list[tuple[int, int]]:
+        """See `Poller`."""
+        return [(key.fd, events) for key, events in self._selector.select(timeout_s)[:most]]
+
+    def close(self) -> None:
+        """See `Poller`."""
+        self._selector.close()
+
+
+def new_poller() -> Poller:
+    """Return the best that the system has."""
+    return Epoll() if hasattr(select, "epoll") else Portable()
