@@ -105,6 +105,19 @@ class Daemon:
         """Send a signal to the daemon."""
         os.kill(self.pid, number)
 
+    def kill(self) -> None:
+        """End the daemon with SIGKILL, and wait until it is gone; what it started lives on."""
+        pid = self.pid
+        os.kill(pid, signal.SIGKILL)
+        if self.foreground:
+            self.foreground.wait()
+        wait_until(lambda: _state(pid) in ("Z", ""), within_s=10)
+
+    @property
+    def state_file(self) -> Path:
+        """Where it remembers what it supervises."""
+        return self.home / (str(self.socket).strip("/").replace("-", "\\x2d").replace("/", "-") + ".state")
+
     def events(self) -> str:
         """Return the event log."""
         path = self.home / "log" / "taskmasterd.log"
