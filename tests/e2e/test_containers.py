@@ -34,7 +34,7 @@ SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
 
 
 class Container:
-    """A daemon whose guardian is PID 1. `init` is the guardian's pid here, outside."""
+    """A daemon that was started as PID 1, which its guardian is from then on. `init` is the pid of PID 1 here, outside."""
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
@@ -59,7 +59,7 @@ class Container:
 
     @property
     def init(self) -> int:
-        """The pid of PID 1 as seen from here."""
+        """PID 1 as seen from here."""
         assert self.daemon.foreground
         (init,) = _children(self.daemon.foreground.pid)
         return init

@@ -74,6 +74,17 @@ def children(pid: int) -> list[Seen]:
     return [seen for seen in map(look, map(int, text.split())) if seen]
 
 
+def descriptors(pid: int) -> list[str]:
+    """Return what each descriptor of a process leads to."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except FileNotFoundError:
+            continue
+    return sorted(found)
+
+
 class Size(NamedTuple):
     """What a process holds."""
 
