@@ -20,7 +20,7 @@ from taskmasterd.performer import Copy
 from taskmasterd.preparation import account_of
 from taskmasterd.system.adopted import open_leader
 from taskmasterd.system.groups import Group
-from taskmasterd.system.procfs import TICKS_PER_S, everybody, mark_of, open_pipe, owner_of, parent_of, pipe_at
+from taskmasterd.system.procfs import TICKS_PER_S, each, everybody, mark_of, open_pipe, owner_of, parent_of, pipe_at
 from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
@@ -166,7 +166,7 @@ class Adoption:
         """
         known = {session for copy in self._performer.copies() for session in (copy.group.pid, *copy.group.sessions)}
         found: list[tuple[Slot, Orphan]] = []
-        for one in self._everybody().values():
+        for one in each() if self._processes is None else self._processes.values():
             mark = mark_of(one.pid) if one.session not in known and one.pid != os.getpid() else None
             if mark and mark.socket == socket and self._may_be_missing((mark.program, mark.index), one):
                 uid = owner_of(one.pid)

@@ -385,7 +385,7 @@ def _name_process(name: str) -> None:
     """Make ps, top and pgrep show the daemon's name. Source: proc(5), /proc/pid/comm."""
     if sys.platform == "linux":
         try:
-            with open("/proc/self/comm", "w", encoding="ascii") as comm:
-                comm.write(name)
+            with open("/proc/self/comm", "wb", buffering=0) as comm:
+                comm.write(name.encode())
         except OSError:  # a chroot or container without /proc: then it is called python
             return

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-import socket
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import encode, refusal
 from taskmasterd.system.connection import Connection
 from taskmasterd.system.peers import Peer, peer_of
 from taskmasterd.system.reactor import READ, Reactor
+from taskmasterd.system.sockets import accept, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ControlServer:
     def _accept(self, _ready: int) -> None:
         for _ in range(ACCEPTS_PER_TURN):
             try:
-                channel, _address = self._listener.accept()
+                channel = accept(self._listener)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -157,7 +157,7 @@ class ControlServer:
         while self._reserve:
             os.close(self._reserve.pop())
         try:
-            channel, _address = self._listener.accept()
+            channel = accept(self._listener)
             channel.setblocking(False)
             error = RequestError("busy", "the daemon has no file descriptor left; try again", 1)
             channel.send(encode(refusal(error)))

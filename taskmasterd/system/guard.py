@@ -6,12 +6,12 @@ Nothing here waits: what the guardian does not take at once is sent later, in or
 from __future__ import annotations
 
 import os
-import socket
 from array import array
 from collections import deque
 
 from taskmaster_common.records import Record
 from taskmasterd.system.reactor import READ, WRITE
+from taskmasterd.system.sockets import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from taskmaster_common.records import Record
+from taskmasterd.system.sockets import socket
 
 MOST_GROUPS_BYTES = 1024
 """What Python's getsockopt takes: 256 groups; a peer with more counts by its primary group alone."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import socket
 import stat
 import time
 
@@ -17,6 +16,7 @@ from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.places import MAX_SOCKET_PATH
 from taskmasterd.system.control import BACKLOG
 from taskmasterd.system.peers import peer_of
+from taskmasterd.system.sockets import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def _remove_stale(path: str) -> None:
         return
     if not stat.S_ISSOCK(found.st_mode):
         raise SystemFailure("create socket", path, "something that is not a socket is there", errno.EEXIST)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
         probe.settimeout(PROBE_WITHIN_S)
         try:
             probe.connect(path)
@@ -189,6 +190,8 @@ def _remove_stale(path: str) -> None:
             raise SystemFailure("replace socket", path, _reason(error), error.errno or 0) from None
         else:
             raise AlreadyRunningError(f"another daemon (pid {peer_of(probe).pid or 'unknown'}) answers on {path}")
+    finally:
+        probe.close()
     if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
         raise SystemFailure("replace socket", path, f"it belongs to uid {found.st_uid}", errno.EPERM)
     os.unlink(path)

@@ -20,6 +20,7 @@ from taskmasterd.system.places import (
     unlink_own,
     unusable,
 )
+from taskmasterd.system.sockets import accept
 
 
 def test_a_locked_pid_file_is_refused_with_the_pid_of_its_owner(short_dir: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_client_that_connects_before_accept_is_not_lost(short_dir: Path) -> No
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(short_dir / "s"))
         listener.settimeout(1)
-        accepted, _ = listener.accept()
+        accepted = accept(listener)
         accepted.close()
     listener.close()
 
