@@ -1,0 +1,234 @@
+"""The lines of the state: what is written comes back, whenever the writer dies; what is something else is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from taskmaster_common.config import Config, ProgramConfig
+from taskmasterd.core.plan import diff
+from taskmasterd.core.table import Entry
+from taskmasterd.eventlog import EventLog
+from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal, Saved, StateError, saved_of
+from taskmasterd.system.statefile import StateFile, read_lines
+from tests.support.model import DAEMON, World, config, program
+
+IDENTITY = {"boot": "b", "socket": "/s", "uid": 7}
+
+
+class Loop:
+    """Where the journal leaves what is to be done at the end of a turn, and later."""
+
+    def __init__(self) -> None:
+        self.soon: list[Any] = []
+        self.later: list[Any] = []
+
+    def call_soon(self, callback: Any) -> None:
+        self.soon.append(callback)
+
+    def call_later(self, _seconds: float, callback: Any) -> None:
+        self.later.append(callback)
+
+    def turn(self) -> None:
+        """End a turn."""
+        soon, self.soon = self.soon, []
+        for callback in soon:
+            callback()
+
+
+class Nothing:
+    """A performer under which nothing is alive."""
+
+    outputs: Any = None
+
+    def __init__(self) -> None:
+        self.outputs = self
+
+    def copy_of(self, _entry: Entry) -> None:
+        return None
+
+    def began(self, _entry: Entry) -> tuple[str, int]:
+        return "", 0
+
+
+class Disk(StateFile):
+    """A state file on a disk that may be full."""
+
+    full = False
+
+    def append(self, block: bytes) -> None:
+        if self.full:
+            raise OSError(28, "No space left on device")
+        super().append(block)
+
+
+class Kept:
+    """A world whose journal is kept in a file."""
+
+    def __init__(self, path: Path, *programs: ProgramConfig) -> None:
+        self.path = str(path / "state")
+        self.loop = Loop()
+        self.said: list[tuple[str, str]] = []
+        self.world = World().load(*programs)
+        self.file = Disk(self.path)
+        self.log = EventLog("debug", journal=False)
+        self.log.write = lambda level, text: self.said.append((level, text))  # type: ignore[method-assign]
+        around: tuple[Any, Any] = (self.loop, Nothing())
+        self.journal = Journal(around[0], self.world.table, around[1], self.file, self.log, self)
+        self.world.supervisor._record = self.journal.changed
+        self.world.supervisor._forget = self.journal.gone
+        self.journal.begin(IDENTITY, config(*programs))
+
+    def facts(self) -> dict[str, Any]:
+        return {"stopping": self.world.supervisor.stopping}
+
+    def noted(self) -> None:
+        return None
+
+    def reload(self, *programs: ProgramConfig) -> None:
+        """Apply another configuration as the reloader does."""
+        plan = diff(self.world.table, DAEMON, config(*programs))
+        self.journal.reloading(plan)
+        self.world.supervisor.apply(plan, "alice", self.world.ticket(), self.world.now)
+        self.journal.reloaded(plan)
+
+    def saved(self) -> Saved:
+        """Return what another daemon would read now."""
+        return saved_of(read_lines(self.path) or [], IDENTITY)
+
+
+def content(entries: Any) -> dict[str, tuple[Any, ...]]:
+    """Return all that slots hold."""
+    return {e.canonical: (e.process, e.wanted, e.current, e.removed) for e in entries}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator[Kept]:
+    made = Kept(tmp_path, program("web", numprocs=2), program("off", autostart=False))
+    yield made
+    made.journal.remove()
+
+
+def test_what_has_changed_is_in_the_file_after_the_turn_and_before_that_when_it_is_asked_for(kept: Kept) -> None:
+    kept.world.cooperate()
+    before = content(kept.saved().slots and [entry for entry, _, _ in kept.saved().slots])
+    kept.journal.flush()
+    after = content(entry for entry, _, _ in kept.saved().slots)
+    assert before != after == content(kept.world.table)
+    kept.world.stop("web")
+    kept.loop.turn()
+    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
+
+
+def test_configuration_order_and_facts_come_back(kept: Kept) -> None:
+    assert kept.saved().config == config(program("web", numprocs=2), program("off", autostart=False))
+    kept.world.supervisor.stopping = True
+    kept.journal.facts_changed()
+    kept.loop.turn()
+    assert kept.saved().facts == {"stopping": True}
+
+
+def test_a_reload_is_in_the_file_and_what_it_removed_is_not_once_it_is_gone(kept: Kept) -> None:
+    kept.world.cooperate()
+    now = (program("new"), program("web", stoptime=77, umask=0o77))
+    kept.reload(*now)
+    kept.loop.turn()
+    assert kept.saved().config == config(*now)
+    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
+    kept.world.cooperate()
+    kept.loop.turn()
+    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
+    assert {entry.canonical for entry, _, _ in kept.saved().slots} == {"new:0", "web:0"}
+
+
+def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.journal.flush()
+    plan = diff(kept.world.table, DAEMON, config(program("web", numprocs=2, umask=0o77), program("off")))
+    kept.journal.reloading(plan)
+    kept.journal.flush()  # and here the daemon dies: the plan is known, and nothing of it was done
+    web = next(entry for entry, _, _ in kept.saved().slots if entry.canonical == "web:0")
+    assert web.current == program("web", numprocs=2)
+    assert "umask" in web.wanted.changed_fields(kept.saved().config.programs[0])
+
+
+def test_the_file_is_whole_wherever_its_writer_dies(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.journal.flush()
+    whole = Path(kept.path).read_bytes()
+    first = whole.index(b'{"slot"')
+    seen = set()
+    for length in range(first, len(whole) + 1, 7):
+        lines = whole[:length].split(b"\n")[:-1]
+        seen.add(len(saved_of(lines, IDENTITY).slots))
+    assert seen == {0, 1, 2, 3}
+
+
+def test_a_file_that_has_grown_is_replaced_piece_by_piece_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
+    programs = tuple(program(f"p{number}", description="x" * 300) for number in range(ROWS_A_TURN * 2 + 5))
+    kept = Kept(tmp_path, *programs)
+    kept.world.cooperate()
+    base = Path(kept.path).stat().st_size
+    while Path(kept.path).stat().st_size < 2 * base + GROWN_BYTES:
+        for entry in kept.world.table:
+            kept.journal.changed(entry)
+        kept.journal.flush()
+    kept.world.stop("p7")
+    kept.reload(*programs[1:])
+    for _ in range(10):
+        kept.world.stop("p9")
+        kept.loop.turn()
+        found = content(entry for entry, _, _ in kept.saved().slots)
+        assert found.items() >= {k: v for k, v in content(kept.world.table).items() if k != "p0:0"}.items()
+    assert Path(kept.path).stat().st_size < base * 2
+    assert kept.saved().config == config(*programs[1:])
+    kept.journal.remove()
+
+
+def test_a_file_that_cannot_be_written_goes_and_comes_back_whole(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.journal.flush()
+    kept.file.full = True
+    kept.world.stop("web")
+    kept.loop.turn()
+    assert read_lines(kept.path) is None, "a file that is not kept up to date would soon be wrong"
+    assert "cannot write" in kept.said[-1][1]
+    kept.file.full = False
+    (again,) = kept.loop.later
+    again()
+    for _ in range(3):
+        kept.loop.turn()
+    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
+    assert "can be written again" in kept.said[-1][1]
+
+
+@pytest.mark.parametrize("other", [{"boot": "c"}, {"socket": "/t"}, {"uid": 8}])
+def test_a_file_of_somebody_else_is_refused_and_only_another_boot_is_in_order(
+    kept: Kept, other: dict[str, Any]
+) -> None:
+    with pytest.raises(StateError) as caught:
+        saved_of(read_lines(kept.path) or [], {**IDENTITY, **other})
+    assert caught.value.stale is ("boot" in other)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_a_file_that_was_tampered_with_is_a_state_or_an_error(kept: Kept, data: st.DataObject) -> None:
+    kept.world.cooperate()
+    kept.journal.flush()
+    text = bytearray(Path(kept.path).read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        text[at : at + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+    try:
+        saved = saved_of(bytes(text).split(b"\n")[:-1], IDENTITY)
+    except StateError:
+        return
+    assert isinstance(saved.config, Config)
+    json.dumps([entry.canonical for entry, _, _ in saved.slots])
