@@ -98,7 +98,7 @@ class Adoption:
             if path in owners:
                 outputs.take_over(owners[path], path, fd).drain()
             else:
-                os.close(fd)
+                outputs.decline(fd)
         self._pipes.clear()
 
     # -- copies that the state knows
