@@ -237,6 +237,9 @@ class Daemon:
             "stopping": self.supervisor.stopping,
             "problems": self.reloader.problems,
             "loglevel": self.log.level,
+            "occupied": [
+                (*slot, [orphan.to_data() for orphan in orphans]) for slot, orphans in self.performer.occupied.items()
+            ],
         }
 
     def noted(self) -> None:
