@@ -297,4 +297,5 @@ class Connection:
 
     def _go_on(self) -> None:
         self._write()
+        self.poke()  # what had waited for the queue to empty waits no longer: perhaps that was all written just now
         self._next_request()
