@@ -45,12 +45,14 @@ class Legacy(Record):
     """What comes with the state.
 
     `pipes` maps inodes to (read end, path) of pipes that were kept open, `ends` pids to statuses of those that somebody has
-    waited for meanwhile. `same`: the daemon is the same process as before, its children its own.
+    waited for meanwhile. `same`: the daemon is the same process as before, its children its own, and `handles` maps pids to
+    pidfds of leaders that are none: whoever holds one learns how they end, reaped or not.
     """
 
     pipes: Mapping[int, tuple[int, str]] = {}
     ends: Mapping[int, int] = {}
     same: bool = False
+    handles: Mapping[int, int] = {}
 
 
 class Adoption:
@@ -78,6 +80,8 @@ class Adoption:
     def take_over(self, saved: Saved) -> None:
         """Fill the empty table with the slots of an earlier life, and go on with what is alive of them."""
         alive = 0
+        for program, index, orphans in saved.facts.get("occupied", ()):
+            self._performer.occupied[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
         for entry, data, began in saved.slots:
             self._supervisor.restore(entry)
             self._restored.add(entry)
@@ -98,7 +102,7 @@ class Adoption:
             if path in owners:
                 outputs.take_over(owners[path], path, fd).drain()
             else:
-                os.close(fd)
+                outputs.decline(fd)
         self._pipes.clear()
 
     # -- copies that the state knows
@@ -113,7 +117,8 @@ class Adoption:
         if not child or data.get("sessions"):
             group.sessions = frozenset(data.get("sessions", () if self._legacy.same else (pid,)))
         if entry.process.pid is not None and not child:
-            group.handle = open_leader(pid, birth)
+            handle = self._legacy.handles.get(pid)
+            group.handle = open_leader(pid, birth) if handle is None else handle
             group.certain = group.handle is not None
         copy = Copy(entry, group, self._pipes_of(entry, pid, data.get("pipes", ())), birth)
         if entry.process.pid is None:

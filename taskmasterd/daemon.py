@@ -36,6 +36,7 @@ from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, signal_numbers
 from taskmasterd.system.sinks import Sinks
 from taskmasterd.system.statefile import StateFile
+from taskmasterd.system.subreaper import be_subreaper
 from taskmasterd.upgrade import Upgrade
 
 TYPE_CHECKING = False
@@ -145,7 +146,7 @@ class Daemon:
     def _meet_guardian(self, origin: Origin) -> Guard | None:
         if origin.channel is None:
             return None
-        return Guard(self.reactor, origin.channel, self._orphans_ended, self._guardian_died)
+        return Guard(self.reactor, origin.channel, origin.legacy.ends, self._orphans_ended, self._guardian_died)
 
     # -- life
 
@@ -155,6 +156,7 @@ class Daemon:
         self.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         begin(origin, self._parts, self._deliver)
         self.journal.begin(origin.identity, origin.config)
+        self._note_later()
         if origin.legacy.same:
             life = origin.state["life"]
             self._handlers.subscriptions.sequence = life["sequence"]
@@ -235,6 +237,9 @@ class Daemon:
             "stopping": self.supervisor.stopping,
             "problems": self.reloader.problems,
             "loglevel": self.log.level,
+            "occupied": [
+                (*slot, [orphan.to_data() for orphan in orphans]) for slot, orphans in self.performer.occupied.items()
+            ],
         }
 
     def noted(self) -> None:
@@ -291,16 +296,22 @@ class Daemon:
     def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:
         self.performer.orphans_ended(ended)
         self.stopping.look()
-        self.reactor.call_soon(self.journal.note)
+        self._note_later()
+
+    def _note_later(self) -> None:
+        """Tell the guardian that its ends are remembered, once they are: looked at in this turn, told in the next one."""
+        self.reactor.call_soon(lambda: self.reactor.call_soon(self.journal.note))
 
     def _guardian_died(self) -> None:
         """Go on without; under systemd, which starts a new guardian, make way: the next daemon takes everything over."""
-        self.performer.outputs.keeper = None
+        self.guard = self.life.guard = self.door.guard = self.performer.outputs.keeper = None
         if self.notifier.wanted and not self.supervisor.stopping:
             self.log.write("error", "the guardian has died; ending, to be started anew with another one")
             self.journal.flush()
             os._exit(1)
         self.log.write("error", "the guardian has died; going on without")
+        be_subreaper()
+        self.performer.guardian_died()
 
     def _hang_up(self) -> None:
         self._mend_door()

@@ -6,7 +6,6 @@ whoever launched the daemon; after the exec only the program's own bugs are left
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import os
 import resource
@@ -29,6 +28,7 @@ from taskmasterd.system.places import (
     unusable,
 )
 from taskmasterd.system.signals import hold_back
+from taskmasterd.system.subreaper import be_subreaper
 from taskmasterd.system.users import Account, account, group_id
 
 TYPE_CHECKING = False
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 FAILED = 1
 CANNOT_CREATE = 4
-PR_SET_CHILD_SUBREAPER = 36
 
 
 class LaunchError(TaskmasterError):
@@ -156,7 +155,7 @@ def _execute(
         if who:
             _check_places(config, places, who)
             _become(who)
-        _be_subreaper()
+        be_subreaper()
         execute_resident(
             {
                 "config": config.to_data(),
@@ -236,12 +235,6 @@ def _raise_nofile() -> tuple[int, int]:
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     return soft, hard
-
-
-def _be_subreaper() -> None:
-    """Inherit the orphans of our programs; the flag survives exec. Source: prctl(2). Linux only, elsewhere nothing."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def import_path() -> list[str]:

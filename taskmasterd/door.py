@@ -57,7 +57,7 @@ class Door:
 
     def mend(self) -> None:
         """Listen anew where the file of our socket has been removed."""
-        if inode_of(self.path) == self._inode:
+        if self._inode is not None and inode_of(self.path) == self._inode:
             return
         group = self._config.socket_group
         try:

@@ -27,8 +27,9 @@ def resident(state_fd: int, kept: str) -> int:
         text = str(error) if isinstance(error, TaskmasterError) else f"cannot start: {error!r}"
         if ready is not None:
             report(ready, 1, text)
-        for path in (places["socket"], places["pidfile"]):
-            unlink_own(path, inode_of(path))
+        if origin.launched or origin.channel is None:  # otherwise they are the guardian's, who tries again
+            for path in (places["socket"], places["pidfile"]):
+                unlink_own(path, inode_of(path))
         if not isinstance(error, TaskmasterError):
             raise
         print(f"taskmasterd: {text}", file=sys.stderr)

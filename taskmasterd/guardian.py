@@ -44,6 +44,10 @@ LONGEST_PACKET = 8192
 RETRY_FIRST_S, RETRY_MOST_S = 0.1, 30.0
 """The first restart is at once; a daemon that dies again within SOUND_S waits, doubling."""
 SOUND_S = 10.0
+STOP_TRIES = 6
+"""So often a daemon that was told to stop may die in a row; somebody waits for that stop."""
+REFUSED_S = 0.5
+"""So long it waits where the system has no process or descriptor for another daemon."""
 
 
 class Guardian:
@@ -107,39 +111,60 @@ class Guardian:
 
     def _look(self) -> int | None:
         """Handle all that has happened; returns the exit code once the daemon has left."""
-        seen, self._seen = self._seen & set(FORWARDED), set()
+        seen = self._seen.intersection(FORWARDED)
+        self._seen -= seen  # never replaced: a handler may add to it at any moment
         ended = self._reap()
         self._receive()
         code = None if ended is None else self._daemon_ended(ended)
+        self._heard(seen)
         if not self._daemon and code is None and (seen or time.monotonic() >= self._due):
-            self._start()
+            self._try_to_start()
             seen |= {self._stop} - {0}  # a daemon that died of it, or before it, has not heard it
         for number in seen if self._daemon else ():
-            self._stop = number if number in STOPS else self._stop
             os.kill(self._daemon, number)
         self._tell()
         return code
 
+    def _heard(self, seen: set[int]) -> None:
+        """Keep in mind that the daemon is to stop; where there is none, one is tried for that without a pause."""
+        stop = next((number for number in STOPS if number in seen), 0)
+        if stop:
+            self._stop = stop
+            self._quick_deaths = self._quick_deaths if self._daemon else 0
+
     # -- children
+
+    def _try_to_start(self) -> None:
+        """Start the daemon anew, a while later where the system refuses that."""
+        try:
+            self._start()
+        except OSError as error:
+            self._close_channel()
+            self._due = time.monotonic() + REFUSED_S
+            _say(f"cannot start taskmasterd: {error.strerror}; trying again in {REFUSED_S:g}s")
 
     def _start(self) -> None:
         """Execute the daemon; what it gets to know of what was kept is on a descriptor of its own."""
-        self._channel, other = (socket.socket(fileno=pair) for pair in _packets())
-        self._unsent = []
-        kept = os.memfd_create("kept", 0)
-        words = [b"%d %d" % (other.fileno(), self._up)]
-        words += [b"pipe %s %d %s" % (inode, fd, path) for inode, (fd, path) in self._pipes.items()]
-        words += [b"end %d %d" % end for end in self._ends.items()]
-        os.write(kept, b"\0".join(words))
-        for fd in (kept, self._state):  # the position is shared with whoever has read it before
-            os.lseek(fd, 0, os.SEEK_SET)
-        os.set_inheritable(other.fileno(), True)
-        os.set_inheritable(kept, True)
-        self._started = time.monotonic()
-        argv = [word if word != "KEPT" else str(kept) for word in self._command]
-        self._daemon = os.posix_spawn(argv[0], argv, os.environ, setsigmask=FORWARDED)
-        other.close()
-        os.close(kept)
+        ours, other = _packets()
+        self._channel, self._unsent = ours, []
+        kept = -1
+        try:
+            kept = os.memfd_create("kept", 0)
+            words = [b"%d %d" % (other.fileno(), self._up)]
+            words += [b"pipe %s %d %s" % (inode, fd, path) for inode, (fd, path) in self._pipes.items()]
+            words += [b"end %d %d" % end for end in self._ends.items()]
+            os.write(kept, b"\0".join(words))
+            for fd in (kept, self._state):  # the position is shared with whoever has read it before
+                os.lseek(fd, 0, os.SEEK_SET)
+            os.set_inheritable(other.fileno(), True)
+            os.set_inheritable(kept, True)
+            self._started = time.monotonic()
+            argv = [word if word != "KEPT" else str(kept) for word in self._command]
+            self._daemon = os.posix_spawn(argv[0], argv, os.environ, setsigmask=FORWARDED)
+        finally:
+            other.close()
+            if kept >= 0:
+                os.close(kept)
         if self._ready >= 0:
             os.close(self._ready)
             self._ready = -1
@@ -163,15 +188,16 @@ class Guardian:
     def _daemon_ended(self, status: int) -> int | None:
         """Return the exit code to leave with, or None where another daemon is to be started."""
         code = os.waitstatus_to_exitcode(status)
-        if self._leaving or not self._up:
+        if self._leaving or not self._up or code == 0:
             return code if code >= 0 else 1
-        if self._channel:
-            self._channel.close()
-            self._channel = None
+        self._close_channel()
         now = time.monotonic()
         self._quick_deaths = self._quick_deaths + 1 if now - self._started < SOUND_S else 0
         pause_s = min(RETRY_FIRST_S * 2 ** (self._quick_deaths - 2), RETRY_MOST_S) if self._quick_deaths > 1 else 0
         how = f"exit {code}" if code >= 0 else f"killed by signal {-code}"
+        if self._stop and self._quick_deaths >= STOP_TRIES:
+            _say(f"taskmasterd dies each time ({how}) and cannot stop its programs; they run on")
+            return 1
         _say(
             f"taskmasterd (pid {self._daemon}) has died: {how}; starting it again{f' in {pause_s:g}s' if pause_s else ''}"
         )
@@ -187,8 +213,7 @@ class Guardian:
             except OSError:  # nothing more, or a daemon that is about to be reaped
                 return
             if not packet:
-                self._channel.close()
-                self._channel = None
+                self._close_channel()
                 return
             fds = [fd for _level, _kind, data in extra for fd in memoryview(data).cast("i")]
             self._take(packet.split(b" ", 2), fds)
@@ -210,6 +235,11 @@ class Guardian:
         for fd in fds:
             os.close(fd)
 
+    def _close_channel(self) -> None:
+        if self._channel:
+            self._channel.close()
+            self._channel = None
+
     def _drop(self, inode: bytes) -> None:
         fd, _path = self._pipes.pop(inode, (-1, b""))
         if fd >= 0:
@@ -227,13 +257,12 @@ class Guardian:
             del self._unsent[0]
 
 
-def _packets() -> tuple[int, int]:
+def _packets() -> tuple[socket.socket, socket.socket]:
     """Return the two ends of a channel, ours and the daemon's; neither blocks."""
-    pair = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in pair:
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
         end.setblocking(False)
-    ours, other = (end.detach() for end in pair)
-    return ours, other
+    return ends
 
 
 def _say(text: str) -> None:
@@ -252,6 +281,7 @@ def main(arguments: Sequence[str]) -> int:
     state, listener, ready, *paths = arguments
     with open("/proc/self/comm", "w", encoding="ascii") as comm:
         comm.write("taskmasterguard")
-    os.environ.pop("WATCHDOG_PID", None)  # whoever feeds the watchdog is the daemon, whose pid systemd does not know
+    if os.environ.get("WATCHDOG_PID") == str(os.getpid()):
+        del os.environ["WATCHDOG_PID"]  # whoever feeds the watchdog is the daemon, whose pid systemd does not know
     this = [sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--resident", state, "KEPT", *paths]
     return Guardian(this, int(state), int(listener), -1 if ready == "-" else int(ready)).run()

@@ -57,6 +57,7 @@ class Life:
             "life": {
                 "lines": [line.decode("ascii") for line in parts.journal.lines()],
                 "pipes": [],
+                "handles": [],
                 "started": parts.about.started,
                 "sequence": self._subscriptions.sequence,
             },
@@ -71,6 +72,9 @@ class Life:
         state["life"].update(pipes=pipes, sinks=sinks, connections=connections)
         fds = [fd for _, fd, _ in pipes] + [row["fd"] for row in (*sinks["open"].values(), *connections)]
         operations = [row["operation"] for row in connections if row["operation"]]
+        handles = self._parts.performer.adopted.handles()
+        state["life"]["handles"] = handles
+        fds += [handle for _, handle in handles]
         fds += [reader["fd"] for operation in operations for _, reader in operation.get("open_logs", ())]
         return state, [fd for fd in fds if fd is not None and fd >= 0]
 

@@ -84,7 +84,10 @@ def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mappin
     life = state["life"]
     saved = saved_of([line.encode() for line in life["lines"]], identity)
     pipes = {inode: (fd, path) for inode, fd, path in life["pipes"]}
-    legacy = Legacy(pipes, {}, same=True)
+    handles = dict(life["handles"])
+    for fd in (*handles.values(), *(fd for fd, _path in pipes.values())):
+        os.set_inheritable(fd, False)
+    legacy = Legacy(pipes, {}, same=True, handles=handles)
     return Origin(state, running, saved.config, saved, legacy, False, identity, (), state["fds"].get("channel"))
 
 

@@ -135,6 +135,12 @@ class Outputs:
         if self.keeper:
             self.keeper.drop(pipe.inode)
 
+    def decline(self, fd: int) -> None:
+        """Close a pipe of an earlier daemon's copy whose bytes lead nowhere any more, and have the keeper let go of it."""
+        if self.keeper:
+            self.keeper.drop(os.fstat(fd).st_ino)
+        os.close(fd)
+
     def drain(self, pipes: Iterable[LogPipe] | None = None) -> None:
         """Move what is in these pipes now, or in all of them: the daemon is about to end."""
         for pipe in tuple(self.pipes if pipes is None else pipes):

@@ -322,6 +322,12 @@ class Performer:
         """Whether no child is between fork and exec, and every end that was seen has been delivered."""
         return not (self._spawner.reporting or self._ended or self._unseen)
 
+    def guardian_died(self) -> None:
+        """Nobody tells of orphans any more: look for those of the copies that are there as for an earlier daemon's."""
+        self._groups.guardian_died(self._emptying)
+        if self._emptying:
+            self._probe_again()
+
     def admit(self, copy: Copy) -> None:
         """Take in a copy whose leader is alive, and wait for its end where it is no child of ours."""
         self._by_entry[copy.entry] = copy

@@ -42,6 +42,7 @@ def execute_resident(state: Mapping[str, Any], *, guarded: bool = False, more: I
     """
     fds = [fd for fd in (*state["fds"].values(), *more) if fd is not None]
     path = state["path"]
+    fd = -1
     try:
         fd = on_descriptor(state)
         for each in fds:
@@ -55,6 +56,8 @@ def execute_resident(state: Mapping[str, Any], *, guarded: bool = False, more: I
             words = command("--resident", str(fd), "-", *path)
         os.execv(words[0], words)
     except OSError as error:
+        if fd >= 0:
+            os.close(fd)
         for each in fds:
             os.set_inheritable(each, False)
         reason = f"{(error.strerror or str(error)).lower()} for uid {os.geteuid()}"

@@ -128,7 +128,7 @@ class Upgrade:
         connection, self._asked = self._asked, None
         if self._heartbeat:
             self._heartbeat.stop()
-        if connection is not None and not connection.closed:
+        if connection is not None and connection.operation is self:  # the client may have gone, and asked for more
             connection.end(refusal(RequestError(code, f"{text}; nothing was changed", 1)))
 
 

@@ -17,7 +17,7 @@ from taskmasterd.system.reactor import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from taskmasterd.system.reactor import Reactor
 
@@ -98,6 +98,10 @@ class Adopted:
         self._reactor = reactor
         self._on_end = on_end
         self._handles: dict[int, int] = {}
+
+    def handles(self) -> Iterable[tuple[int, int]]:
+        """Return (pid, pidfd) of those that are waited for."""
+        return tuple(self._handles.items())
 
     def watch(self, pid: int, handle: int) -> None:
         """Wait for the end of `pid`; its pidfd stays the caller's, who closes it when told of the end."""

@@ -126,7 +126,7 @@ class Connection:
         self._source, self._on_gone, self.operation = None, None, None
         self.busy = False
         self.last_active = self._reactor.now()
-        self._reactor.call_soon(self._next_request, self._broken)
+        self._reactor.call_soon(self._next_request, self.broken)
 
     def _tell_gone(self) -> None:
         callback, self._on_gone = self._on_gone, None
@@ -136,7 +136,7 @@ class Connection:
         if callback or source is not None:
             self._request_is_over()
 
-    def _broken(self) -> None:
+    def broken(self) -> None:
         """An error of ours escaped while this client was served: it is told, instead of being left to wait."""
         error = RequestError("internal", "internal error; the daemon's event log has the details", 1)
         self.end_and_close(refusal(error))
@@ -248,7 +248,7 @@ class Connection:
             return
         self._events = events
         if events:
-            self._reactor.watch(self._channel.fileno(), events, self._ready, self._broken)
+            self._reactor.watch(self._channel.fileno(), events, self._ready, self.broken)
         else:
             self._reactor.remove(self._channel.fileno())
 
@@ -293,8 +293,9 @@ class Connection:
         if row["operation"] is not None:
             self.busy = True
             resume(self, row["operation"])
-        self._reactor.call_soon(self._go_on, self._broken)
+        self._reactor.call_soon(self._go_on, self.broken)
 
     def _go_on(self) -> None:
         self._write()
+        self.poke()  # what had waited for the queue to empty waits no longer: perhaps that was all written just now
         self._next_request()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import encode, refusal
@@ -84,7 +85,8 @@ class ControlServer:
             channel.setblocking(False)
             connection = Connection(self, channel, peer_of(channel))
             self._connections.add(connection)
-            connection.restore(row, resume)
+            # one by one: what other code cannot go on with costs one client its answer, not all of us the daemon
+            self.reactor.attempt(partial(connection.restore, row, resume), connection.broken)
 
     def replace_listener(self, listener: socket.socket) -> None:
         """Listen on another socket (its file had been removed); connections go on."""

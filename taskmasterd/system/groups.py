@@ -135,6 +135,13 @@ class Groups:
             if not group.whole:
                 self.freed_sessions = {pid for pid in self.freed_sessions if group_exists(pid)} | {group.pid}
 
+    def guardian_died(self, emptying: Iterable[Group]) -> None:
+        """Know that what was the guardian's child is init's now; of present copies only sessions tell who belongs to them."""
+        self._guardian = 0
+        for group in (*self._leaders.values(), *emptying):
+            group.certain = group.certain or group.leader_alive
+            group.sessions = group.sessions or frozenset({group.pid})
+
     def wakes(self, group: Group) -> bool:
         """Return whether the end of a survivor of this group wakes us: it is our child, or the guardian tells."""
         return self.can_see and (not group.sessions or bool(self._guardian))
@@ -214,6 +221,8 @@ class Groups:
             group = by_session.get(survivor.session)
             if group is None or not group.sessions or survivor.pid in self._leaders:
                 continue
+            if any(survivor.pid == one.pid for one in found.get(group, ())):
+                continue  # it is below us as well
             if group.certain or self._slot_of(survivor) == group.slot or pipe_among(survivor.pid, group.pipes):
                 found.setdefault(group, []).append(survivor)
 

@@ -5,17 +5,19 @@ Nothing here waits: what the guardian does not take at once is sent later, in or
 
 from __future__ import annotations
 
+import errno
 import os
 from array import array
 from collections import deque
 
 from taskmaster_common.records import Record
+from taskmasterd.system.peers import peer_of
 from taskmasterd.system.reactor import READ, WRITE
 from taskmasterd.system.sockets import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from taskmasterd.system.reactor import Reactor
 
@@ -54,10 +56,18 @@ def read_kept(fd: int) -> Kept:
 
 
 class Guard:
-    """Tells the guardian what to keep. `on_ends` gets (pid, status) of orphans that it has reaped, `on_lost()` its death."""
+    """Tells the guardian what to keep. `on_ends` gets (pid, status) of orphans that it has reaped, `on_lost()` its death.
+
+    `handed` are the pids of those whose ends it has handed over already (`Kept.ends`); `pid` is its own, 0 once it is dead.
+    """
 
     def __init__(
-        self, reactor: Reactor, fd: int, on_ends: Callable[[list[tuple[int, int]]], None], on_lost: Callable[[], None]
+        self,
+        reactor: Reactor,
+        fd: int,
+        handed: Iterable[int],
+        on_ends: Callable[[list[tuple[int, int]]], None],
+        on_lost: Callable[[], None],
     ) -> None:
         self._reactor = reactor
         self._channel = socket.socket(fileno=fd)
@@ -65,8 +75,10 @@ class Guard:
         self._on_ends = on_ends
         self._on_lost = on_lost
         self._waiting: deque[tuple[bytes, int | None]] = deque()
-        self._noted: list[int] = []
-        self.pid = os.getppid()
+        self._noted = list(handed)
+        # the kernel's word for who made the channel: with the guardian dead, our parent is somebody whose children are not ours
+        guardian = peer_of(self._channel).pid
+        self.pid = guardian if guardian == os.getppid() else 0
         reactor.watch(fd, READ, self._ready)
 
     @property
@@ -123,33 +135,38 @@ class Guard:
             except BlockingIOError:
                 self._reactor.watch(self.fd, READ | WRITE, self._ready)
                 return
-            except OSError:
-                self._waiting.clear()  # it is dead, which is seen when its end of the channel is read
-                return
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS:
+                    self._waiting.clear()  # it is dead, which is seen when its end of the channel is read
+                    return
+                # it is stopped, and as many descriptors are on their way as we may have: this pipe is not kept
             self._waiting.popleft()
 
     def _ready(self, events: int) -> None:
         if events & WRITE:
             self._reactor.watch(self.fd, READ, self._ready)
             self._flush()
-        ended = []
-        while True:
+        ended, lost = [], False
+        while not lost:
             try:
                 packet = self._channel.recv(LONGEST_PACKET)
             except BlockingIOError:
                 break
             except OSError:
                 packet = b""
-            if not packet:
-                self._lost()
-                break
-            _end, pid, status = packet.split()
-            ended.append((int(pid), int(status)))
+            if packet:
+                _end, pid, status = packet.split()
+                ended.append((int(pid), int(status)))
+            lost = not packet
         if ended:
             self._noted += [pid for pid, _status in ended]
             self._on_ends(ended)
+        if lost:
+            self._lost()
 
     def _lost(self) -> None:
         self._reactor.remove(self.fd)
+        self._channel.close()
         self._waiting.clear()
+        self.pid = 0
         self._on_lost()

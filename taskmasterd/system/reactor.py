@@ -140,6 +140,11 @@ class Reactor:
             self._do_soon()
         return not self._soon
 
+    def attempt(self, callback: Callable[[], None], dropped: Callable[[], None]) -> None:
+        """Call now, as guarded as in the loop: `dropped` when it raises."""
+        if not self._guarded(callback):
+            self._guarded(dropped)
+
     def close(self) -> None:
         """Release the poller."""
         self._poller.close()

@@ -163,6 +163,8 @@ class Daemon:
 
     def destroy(self) -> None:
         """End the daemon and everything that carries its socket's name, by force."""
+        for pid in lives(self.socket, "taskmasterguard"):
+            _kill_quietly(str(pid))  # first: it would start the daemon anew
         if self.pidfile.exists() and self.alive:
             pid = self.pid
             os.kill(
@@ -173,9 +175,26 @@ class Daemon:
         if self.foreground:
             self.foreground.kill()
             self.foreground.wait()
+        for pid in lives(self.socket, "taskmasterd"):
+            _kill_quietly(str(pid))
         for pid in marked(self.socket):
             _kill_quietly(str(pid))
         wait_until(lambda: not marked(self.socket), within_s=10)
+
+
+def lives(socket: Path, name: str) -> list[int]:
+    """Return every process of that name that was started to serve this socket and is no program's."""
+    needle = f"TASKMASTER_SOCKET={socket}".encode()
+    found = []
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if entry.isdecimal() and _name(int(entry)) == name:
+            try:
+                words = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if needle in words and not any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words):
+                found.append(int(entry))
+    return [pid for pid in found if process_exists(pid)]
 
 
 def marked(socket: Path) -> list[int]:

@@ -31,6 +31,15 @@ def ask(daemon: Daemon, line: bytes) -> list[dict[str, Any]]:
             return [json.loads(reply) for reply in replies]
 
 
+def resident(daemon: Daemon) -> int:
+    """Return the pid that the daemon names in its greeting; with a guardian the pid file has another one.
+
+    In a gap between two daemons that waits for the next one.
+    """
+    with connect(daemon) as channel, channel.makefile("rb") as said:
+        return int(json.loads(said.readline())["pid"])
+
+
 def seconds_of_status(daemon: Daemon) -> float:
     """Return how long a whole `status` takes."""
     began = time.monotonic()
