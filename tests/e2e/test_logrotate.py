@@ -58,6 +58,7 @@ def test_no_line_is_lost_or_doubled_when_logrotate_rotates_what_is_being_written
             "programs": {"p": {"cmd": ["sh", "-c", count], "starttime": 0}},
         })
     )  # fmt: skip
+    daemon.pidfile = Path(f"{daemon.socket}.pid")  # beside a configured socket; by it the test ends the daemon
     daemon.start()
     snippet = _snippet(daemon, before)
     log = daemon.home / "log" / "p.log"
