@@ -209,7 +209,8 @@ def test_with_64_descriptors_and_100_programs_clients_are_answered_and_nothing_i
         "some are served although the programs have taken all they get"
     )
     assert sum(b'"busy"' in text for text in said) == len([text for text in said if b'"hello"' not in text])
-    assert ask(daemon, b"stop " + b" ".join(name.encode() for name in running))[-1]["exit"] == 0
+    names = b" ".join(name.encode() for name in running)
+    wait_until(lambda: ask(daemon, b"stop " + names)[-1:] == [{"type": "end", "exit": 0}])
     wait_until(lambda: len(_pids(daemon).keys() - running.keys()) > 10)
     assert "internal error" not in daemon.events()
 
@@ -227,7 +228,8 @@ def test_as_process_one_it_reaps_every_orphan_answers_signals_and_leaves_nothing
         env=daemon.environment, cwd=daemon.home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     ) as outside:  # fmt: skip
         try:
-            wait_until(lambda: daemon.socket.exists() and len(_pids(daemon)) == 3)
+            wait_until(lambda: daemon.ctl("pid").returncode == 0)
+            wait_until(lambda: len(_pids(daemon)) == 3)
             first = int(Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text())
             keeper = next(pid for pid in _children(first) if Path(f"/proc/{pid}/comm").read_text() == "taskmasterd\n")
             wait_until(lambda: not [pid for pid in (*_children(first), *_children(keeper)) if _state(pid) == "Z"])
@@ -238,6 +240,8 @@ def test_as_process_one_it_reaps_every_orphan_answers_signals_and_leaves_nothing
             os.kill(first, signal.SIGTERM)
             assert outside.wait(timeout=10) == 0
         finally:
+            for pid in _children(outside.pid) if outside.poll() is None else ():
+                os.kill(pid, signal.SIGKILL)  # with its first process a namespace ends
             outside.kill()
     assert marked(daemon.socket) == []
     assert not daemon.socket.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -24,11 +25,13 @@ def connect(daemon: Daemon) -> socket.socket:
 
 def ask(daemon: Daemon, line: bytes) -> list[dict[str, Any]]:
     """Return all that is answered to one line, the greeting too."""
-    with connect(daemon) as channel:
+    answer: list[dict[str, Any]] = []
+    with connect(daemon) as channel, contextlib.suppress(ConnectionError):  # who is turned away is not read
         channel.sendall(line + b"\n")
         channel.shutdown(socket.SHUT_WR)
         with channel.makefile("rb") as replies:
-            return [json.loads(reply) for reply in replies]
+            answer.extend(json.loads(reply) for reply in replies)
+    return answer
 
 
 def resident(daemon: Daemon) -> int:
