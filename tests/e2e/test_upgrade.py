@@ -41,7 +41,9 @@ def is_counted(log: bytes) -> bool:
 
 
 def test_programs_keep_pids_uptimes_counters_and_what_they_write(daemon: Daemon) -> None:
-    daemon.write(config(count={"cmd": COUNTER, "shell": True, "starttime": 0, "log_maxbytes": "1MB"}, crashes="sleep 300"))
+    daemon.write(
+        config(count={"cmd": COUNTER, "shell": True, "starttime": 0, "log_maxbytes": "1MB"}, crashes="sleep 300")
+    )
     daemon.start()
     os.kill(daemon.status()["crashes"]["pid"], signal.SIGKILL)
     wait_until(lambda: daemon.status()["crashes"]["restarts"] == 1)
@@ -138,7 +140,11 @@ def test_followers_read_on_exactly_where_they_were(daemon: Daemon) -> None:
     )
     daemon.start()
     wait_until(lambda: daemon.log("a") and daemon.log("b"))
-    with Talk(daemon, "logs -f -n 1000000 a") as fast, Talk(daemon, "logs -f -n 1000000 a b") as both, Talk(daemon, "logs -f -n 1000000 a") as slow:
+    with (
+        Talk(daemon, "logs -f -n 1000000 a") as fast,
+        Talk(daemon, "logs -f -n 1000000 a b") as both,
+        Talk(daemon, "logs -f -n 1000000 a") as slow,
+    ):
         heard = [fast.output(300_000)]
         texts = {"a": b"", "b": b""}
         for _ in range(2):
@@ -258,7 +264,9 @@ def _all_of(fd: int) -> bytes:
 
 
 def test_what_a_full_device_costs_is_counted_on(daemon: Daemon) -> None:
-    daemon.write(config(p={"cmd": "while :; do echo x; sleep 0.01; done", "shell": True, "starttime": 0, "stdout": "/dev/full"}))
+    daemon.write(
+        config(p={"cmd": "while :; do echo x; sleep 0.01; done", "shell": True, "starttime": 0, "stdout": "/dev/full"})
+    )
     daemon.start()
     wait_until(lambda: "/dev/full: no space left" in daemon.events())
     upgrade(daemon)
@@ -267,7 +275,9 @@ def test_what_a_full_device_costs_is_counted_on(daemon: Daemon) -> None:
 
 
 def test_children_of_an_upgraded_daemon_get_three_descriptors_and_all_others_are_close_on_exec(daemon: Daemon) -> None:
-    daemon.write(config(old=COUNTER, new={"cmd": f"{PY} {PROGRAMS}/dumps_itself.py stay", "autostart": False, "starttime": 0}))
+    daemon.write(
+        config(old=COUNTER, new={"cmd": f"{PY} {PROGRAMS}/dumps_itself.py stay", "autostart": False, "starttime": 0})
+    )
     daemon.start()
     with Talk(daemon) as _idle, Talk(daemon, "logs -f old") as follower:
         follower.output(10)
@@ -284,7 +294,9 @@ def left_open(pid: int) -> list[str]:
     """Return what a process would hand down to whatever it executes, besides 0, 1 and 2."""
     found = []
     for fd in sorted(map(int, os.listdir(f"/proc/{pid}/fd")))[3:]:
-        flags = next(line for line in Path(f"/proc/{pid}/fdinfo/{fd}").read_text().splitlines() if line.startswith("flags"))
+        flags = next(
+            line for line in Path(f"/proc/{pid}/fdinfo/{fd}").read_text().splitlines() if line.startswith("flags")
+        )
         if not int(flags.split()[1], 8) & os.O_CLOEXEC:
             found.append(f"{fd} -> {os.readlink(f'/proc/{pid}/fd/{fd}')}")
     return found
