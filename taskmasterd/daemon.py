@@ -217,6 +217,7 @@ class Daemon:
         self.door.close()
         unlink_own(self._places["pidfile"], self._pidfile_inode)
         os.close(self._fds["pidfile"] or 0)
+        self.upgrade.give_up()
         self.stopping.answer()
         self.performer.outputs.drain()
         self.door.server.close()

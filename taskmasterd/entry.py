@@ -40,6 +40,10 @@ def resident(state_fd: int, kept: str) -> int:
 
 def check(state_fd: int) -> int:
     """Say whether this code could go on with the state on a descriptor; the last line begins with "ok" where it can."""
-    origin = origin_of(state_fd, NOTHING_KEPT)
+    try:
+        origin = origin_of(state_fd, NOTHING_KEPT)
+    except TaskmasterError as error:
+        print(error)
+        return 1
     print(f"ok {__version__}, {len(origin.saved.slots) if origin.saved else 0} processes")
     return 0

@@ -63,6 +63,7 @@ class Upgrade:
         self._reactor = parts.reactor
         self._host = host
         self._groups = groups
+        self._check: Check | None = None
         self._asked: Connection | None = None
         self._heartbeat: Heartbeat | None = None
 
@@ -73,7 +74,7 @@ class Upgrade:
         if self._asked is not None:
             raise RequestError("busy", "an upgrade is under way", 1)
         try:
-            check = Check(self._reactor, self._groups, self._host.state(), self._checked)
+            self._check = check = Check(self._reactor, self._groups, self._host.state(), self._checked)
         except OSError as error:
             text = f"cannot check the installed code: {(error.strerror or str(error)).lower()}"
             raise RequestError("busy", text, 1) from None
@@ -85,11 +86,19 @@ class Upgrade:
             "info", f"upgrade: checking the installed code (pid {check.pid}), asked by uid {connection.peer.uid}"
         )
 
+    def give_up(self) -> None:
+        """The daemon ends: so does the check, and whoever asked is told."""
+        if self._check:
+            self._check.cancel()
+        if self._asked:
+            self._failed("stopping", "the daemon is being shut down")
+
     def to_data(self) -> dict[str, Any]:
         """Return what the next life needs to answer."""
         return {"kind": "upgrade", "before": __version__, "at": self._reactor.now()}
 
     def _checked(self, problem: str) -> None:
+        self._check = None
         if problem:
             self._failed("failed", f"the installed code cannot go on with this daemon: {problem}")
         else:
@@ -135,8 +144,16 @@ class Upgrade:
 class Check:
     """A child that executes the installed code on a state; `done(problem)` is told what came of it, "" where it can go on."""
 
-    def __init__(self, reactor: Reactor, groups: Groups, state: Mapping[str, Any], done: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        groups: Groups,
+        state: Mapping[str, Any],
+        done: Callable[[str], None],
+        within_s: float = CHECK_WITHIN_S,
+    ) -> None:
         """Start the child. Raises OSError."""
+        self._within_s = within_s
         self._reactor = reactor
         self._groups = groups
         self._done = done
@@ -156,7 +173,7 @@ class Check:
             os.close(write)
         groups.ignore(self.pid)
         self._fd = read
-        self._timer = self._reactor.call_later(CHECK_WITHIN_S, self._late)
+        self._timer = self._reactor.call_later(within_s, self._late)
         self._reactor.watch(read, READ, self._ready)
 
     def _ready(self, _events: int) -> None:
@@ -171,12 +188,23 @@ class Check:
         self._finish("" if said.startswith("ok ") else said or "it says nothing")
 
     def _late(self) -> None:
+        self._kill()
+        self._finish(f"it did not answer within {self._within_s:g}s")
+
+    def cancel(self) -> None:
+        """End the child; nobody is told."""
+        self._kill()
+        self._leave()
+
+    def _kill(self) -> None:
         if self.pid in self._groups.ignored:  # not reaped: the pid is still its own
             os.kill(self.pid, signal.SIGKILL)
-        self._finish(f"it did not answer within {CHECK_WITHIN_S:g}s")
 
     def _finish(self, problem: str) -> None:
+        self._leave()
+        self._done(problem)
+
+    def _leave(self) -> None:
         self._reactor.cancel(self._timer)
         self._reactor.remove(self._fd)
         os.close(self._fd)
-        self._done(problem)

@@ -1,0 +1,269 @@
+"""The live upgrade at bad moments and with bad code: refused with the reason, or everything goes on; nothing in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import PROGRAMS, ROOT, Daemon, process_exists
+from tests.support.talk import Talk, upgrade
+from tests.support.wait import wait_until
+from tests.support.wire import ask, resident
+
+pytestmark = pytest.mark.slow
+SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
+EXECUTING = "executing the installed code"
+
+
+def executing(daemon: Daemon, count: int = 1) -> Callable[[], bool]:
+    """Return whether the daemon has come to its exec so often; the interpreter's start follows."""
+    return lambda: daemon.events().count(EXECUTING) == count
+
+
+# -- moments
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_a_stop_that_comes_while_the_code_is_exchanged_is_carried_out(daemon: Daemon, number: signal.Signals) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    pid, child = daemon.pid, daemon.status()["p"]["pid"]
+    with Talk(daemon, "upgrade") as talk:
+        wait_until(executing(daemon))
+        os.kill(pid, number)
+        assert talk.until("upgraded")[-1]["pid"] == pid
+        wait_until(lambda: not process_exists(pid))
+    assert not process_exists(child)
+    assert f"asked by {number.name}" in daemon.events()
+    assert not daemon.pidfile.exists()
+
+
+def test_a_reload_and_a_reopen_by_signal_and_an_end_in_the_gap_are_not_lost(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: sh -c 'trap \"exit 7\" USR1; echo ready; while :; do sleep 0.01; done', starttime: 0, "
+        "autorestart: never}, q: {cmd: sleep 300, starttime: 0}}")  # fmt: skip
+    daemon.start()
+    wait_until(lambda: daemon.log("p") == b"ready\n")
+    child = daemon.status()["p"]["pid"]
+    with Talk(daemon, "upgrade") as talk:
+        wait_until(executing(daemon))
+        os.kill(child, signal.SIGUSR1)
+        (daemon.home / "log" / "taskmasterd.log").rename(daemon.home / "log" / "before")
+        daemon.write("programs: {p: {cmd: sleep 1, autostart: false}, q: {cmd: sleep 301, starttime: 0}}")
+        os.kill(daemon.pid, signal.SIGHUP)
+        os.kill(daemon.pid, signal.SIGUSR1)
+        talk.until("end")
+    wait_until(lambda: "1 program untouched" in daemon.events() or "0 programs untouched" in daemon.events())
+    daemon.wait_for("q", "RUNNING")
+    assert daemon.status()["p"]["exit"]["code"] == 7
+    assert f"pid {child}" in (daemon.home / "log" / "before").read_text()
+
+
+def test_two_upgrades_at_once_are_one_and_a_refusal(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    with Talk(daemon, "upgrade") as first, Talk(daemon, "upgrade") as second:
+        assert second.until("end")[-1]["error"]["code"] == "busy"
+        assert first.until("end")[-1]["exit"] == 0
+    assert daemon.events().count(EXECUTING) == 1
+
+
+def test_a_client_that_goes_away_does_not_end_the_upgrade_that_it_asked_for(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    with Talk(daemon, "upgrade") as talk:
+        talk.until("ack")
+    wait_until(lambda: "goes on after an upgrade" in daemon.events())
+    assert daemon.state("p") == "RUNNING"
+
+
+def test_an_upgrade_waits_for_a_reload_that_is_being_read(daemon: Daemon) -> None:
+    daemon.write("programs:\n" + "".join(f"  p{n}: {{cmd: sleep 1, autostart: false}}\n" for n in range(1000)))
+    daemon.start()
+    with Talk(daemon, "reload") as reload, Talk(daemon, "upgrade") as exchange:
+        reload.until("ack")
+        assert exchange.until("end")[-1]["exit"] == 0
+        assert reload.until("end")[-1]["exit"] == 0
+    assert daemon.events().index("1000 programs untouched") < daemon.events().index(EXECUTING)
+
+
+def test_programs_that_are_being_started_by_the_hundred_are_each_started_once(daemon: Daemon) -> None:
+    home, count = daemon.home, 150
+    daemon.write(
+        f"programs: {{p: {{cmd: sh {PROGRAMS}/counts_starts.sh {home}/starts sleep 300, starttime: 0, numprocs: {count}}}}}"
+    )
+    daemon.start()
+    upgrade(daemon)
+    wait_until(lambda: {process["state"] for process in daemon.status().values()} == {"RUNNING"}, within_s=20)
+    wait_until(lambda: len((home / "starts").read_text().split()) == count)
+    assert sorted(int(pid) for pid in (home / "starts").read_text().split()) == sorted(
+        process["pid"] for process in daemon.status().values()
+    )
+
+
+def test_a_daemon_that_is_being_stopped_is_not_upgraded(daemon: Daemon) -> None:
+    daemon.write(
+        "programs: {p: {cmd: sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.05; done', starttime: 0, stoptime: 1}}"
+    )
+    daemon.start()
+    wait_until(lambda: daemon.log("p") == b"ready\n")
+    with Talk(daemon, "shutdown") as stop:
+        stop.until("ack")
+        end = ask(daemon, b"upgrade")[-1]
+        assert (end["exit"], end["error"]["code"]) == (1, "stopping")
+        assert stop.until("end")[-1]["exit"] == 0
+
+
+def test_a_shutdown_during_the_check_wins(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    with Talk(daemon, "upgrade") as exchange, Talk(daemon, "shutdown") as stop:
+        assert exchange.until("end")[-1]["error"]["code"] == "stopping"
+        assert stop.until("end")[-1]["exit"] == 0
+
+
+def test_clients_that_come_all_the_time_see_no_failure(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    over, answers = threading.Event(), [0, 0]
+
+    def work(number: int) -> None:
+        while not over.is_set():
+            assert ask(daemon, b"restart p" if number else b"status")[-1]["type"] == "end"
+            answers[number] += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        upgrade(daemon)
+    over.set()
+    for thread in threads:
+        thread.join(20)
+    assert min(answers) > 3
+    assert daemon.events().count("p started") == answers[1] + 1
+
+
+# -- earlier daemons and guardians
+
+
+def test_a_program_that_was_adopted_goes_through_an_upgrade_and_its_end_is_seen(daemon: Daemon) -> None:
+    daemon.write(
+        "programs: {p: {cmd: sh -c 'trap \"exit 7\" USR1; echo ready; while :; do sleep 0.01; done', starttime: 0, autorestart: never}}"
+    )
+    daemon.start()
+    wait_until(lambda: daemon.log("p") == b"ready\n")
+    before = daemon.status()["p"]
+    os.kill(daemon.pid, signal.SIGKILL)
+    wait_until(lambda: not daemon.alive)
+    daemon.start()
+    upgrade(daemon)
+    assert daemon.status()["p"]["pid"] == before["pid"]
+    with Talk(daemon, "upgrade") as talk:
+        wait_until(executing(daemon, 2))
+        os.kill(
+            before["pid"], signal.SIGUSR1
+        )  # in the gap, and nobody's child of ours: a pidfd that is held all the time tells
+        talk.until("end")
+    after = daemon.wait_for("p", "EXITED")
+    assert after["exit"]["code"] == 7 or "nobody knows" in after["detail"]
+
+
+def test_a_daemon_with_a_guardian_is_upgraded_and_then_killed(daemon: Daemon) -> None:
+    counter = "i=0; while :; do i=$((i+1)); echo $i; done"
+    daemon.write(json.dumps({"programs": {"p": {"cmd": counter, "shell": True, "starttime": 0}}}))
+    daemon.start("--guard")
+    pid, guardian, program = resident(daemon), daemon.pid, daemon.status()["p"]["pid"]
+    for _ in range(2):
+        assert upgrade(daemon)["pid"] == pid
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not process_exists(pid))
+        assert resident(daemon) not in (pid, guardian)
+        pid = resident(daemon)
+    assert daemon.status()["p"]["pid"] == program
+    assert daemon.ctl("shutdown").returncode == 0
+    lines = daemon.log("p").split(b"\n")[:-1]
+    assert lines == [b"%d" % number for number in range(1, len(lines) + 1)]
+    wait_until(lambda: not process_exists(guardian))
+
+
+# -- code that cannot go on
+
+
+@pytest.fixture
+def copied(daemon: Daemon) -> Path:
+    """Have the daemon run from a copy of the code; returns its directory."""
+    tree = daemon.home / "code"
+    for package in ("taskmasterd", "taskmasterctl"):
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "common" / "taskmaster_common", tree / "taskmaster_common", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    daemon.environment["PYTHONPATH"] = str(tree)
+    return tree
+
+
+def replaced(path: Path, before: str, after: str) -> Callable[[], None]:
+    """Replace a text in a file; returns what undoes it."""
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    return lambda: path.write_text(text) and None
+
+
+def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_different(
+    daemon: Daemon, copied: Path
+) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    entry, code = copied / "taskmasterd" / "entry.py", copied / "taskmasterd"
+    wrong = {
+        "SyntaxError": (code / "stopping.py", "import signal", "import signal signal"),
+        "ModuleNotFoundError": (code / "daemon.py", "import time", "import time\nimport nonesuch"),
+        "it has version 1, this is 2": (code / "journal.py", "STATE_VERSION = 1", "STATE_VERSION = 1 + 1"),
+        "it says nothing": (entry, "    print(f\"ok", "    return 0\n    print(f\"ok"),
+    }  # fmt: skip
+    before, fds = daemon.status(), os.listdir(f"/proc/{daemon.pid}/fd")
+    with ExitStack() as stack:
+        idle = stack.enter_context(Talk(daemon))
+        for reason, (path, text, other) in wrong.items():
+            undo = replaced(path, text, other)
+            answer = idle.ask("upgrade")
+            assert answer[-1]["exit"] == 1
+            assert reason in answer[-1]["error"]["message"], answer
+            assert answer[-1]["error"]["message"].endswith("; nothing was changed")
+            assert reason in daemon.events()
+            undo()
+        shutil.move(code, copied / "gone")
+        assert idle.ask("upgrade")[-1]["exit"] == 1
+        shutil.move(copied / "gone", code)
+        assert idle.ask("version")[1]["pid"] == daemon.pid
+    wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= len(fds))
+    assert {**before["p"], "uptime_s": 0, "since_s": 0} == {**daemon.status()["p"], "uptime_s": 0, "since_s": 0}
+    assert EXECUTING not in daemon.events()
+    replaced(copied / "taskmaster_common" / "__init__.py", '__version__ = "', '__version__ = "9.')
+    told = upgrade(daemon)
+    assert (told["before"], told["version"]) == ("0.1.0", "9.0.1.0")
+    assert ask(daemon, b"version")[0]["version"] == "9.0.1.0"
+    assert {**before["p"], "uptime_s": 0, "since_s": 0} == {**daemon.status()["p"], "uptime_s": 0, "since_s": 0}
+
+
+def test_the_client_says_what_came_of_it(daemon: Daemon, copied: Path) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    done = daemon.ctl("upgrade")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"taskmasterd 0.1.0 is now 0.1.0 (pid {daemon.pid}, away for ")
+    (copied / "taskmasterd" / "door.py").write_text("{")
+    done = daemon.ctl("upgrade")
+    assert done.returncode == 1
+    assert "the installed code cannot go on with this daemon: SyntaxError" in done.stderr
+    assert sys.executable not in done.stderr
