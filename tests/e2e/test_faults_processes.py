@@ -276,7 +276,7 @@ def test_wall_clock_jumps_disturb_no_timer(daemon: Daemon) -> None:
     )
     daemon.start()
     wait_until(lambda: b"ready" in daemon.log("ignores"))
-    for jump in ("-30d", "+400d", "+0"):
+    for jump in ("-30d", "+400d"):
         before, lives = len(daemon.events()), daemon.log("ignores").count(b"ready")
         draft = daemon.home / "draft"
         draft.write_text(jump)
@@ -286,7 +286,7 @@ def test_wall_clock_jumps_disturb_no_timer(daemon: Daemon) -> None:
         assert 0.7 < time.monotonic() - began < 1.6, jump
         assert ask(daemon, b"start ignores")[-1]["exit"] == 0
         wait_until(lambda lives=lives: daemon.log("ignores").count(b"ready") > lives)  # type: ignore[misc]
-        assert jump == "+0" or time.strftime("%Y-%m-%d") not in daemon.events()[before:], "the clock did jump"
+        assert time.strftime("%Y-%m-%d") not in daemon.events()[before:], "the clock did jump"
+    wait_until(lambda: _processes(daemon)["retries"]["state"] == "FATAL")
     states = _processes(daemon)
     assert (states["stays"]["state"], states["stays"]["restarts"]) == ("RUNNING", 0)
-    assert states["retries"]["state"] == "FATAL"

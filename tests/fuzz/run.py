@@ -59,7 +59,7 @@ def fuzz(daemon: Daemon, seconds: float, seed: int) -> Report:
     opened: list[socket.socket] = []
     while time.monotonic() < until and not report.broken:
         _connections(daemon, dice, opened, report)
-        if dice.random() < 0.1:
+        if not report.reloads or dice.random() < 0.1:
             _reload(daemon, dice, report)
         for _ in range(20):
             _decode(dice, report)
