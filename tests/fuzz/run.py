@@ -21,6 +21,8 @@ programs:
   toy: {cmd: 'while :; do echo tick; sleep 0.1; done', shell: true, numprocs: 2, starttime: 0, stoptime: 1, log_maxbytes: 100KB}
 """
 MOST_OPEN = 150
+LEAST = 50
+"""So many connections are made however slow the machine is."""
 STATUS_S, DECODE_S = 0.5, 2.0
 GROWTH_MB = 24.0
 """150 connections may have 256 KiB each; freed memory does not all go back to the system."""
@@ -57,7 +59,7 @@ def fuzz(daemon: Daemon, seconds: float, seed: int) -> Report:
     report.fds_before, report.rss_before_mb = descriptors(daemon), rss_mb(daemon.pid)
     until = time.monotonic() + seconds
     opened: list[socket.socket] = []
-    while time.monotonic() < until and not report.broken:
+    while (time.monotonic() < until or report.connections < LEAST) and not report.broken:
         _connections(daemon, dice, opened, report)
         if not report.reloads or dice.random() < 0.1:
             _reload(daemon, dice, report)
