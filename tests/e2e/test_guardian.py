@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, ROOT, Daemon, lives, marked, process_exists
-from tests.support.guarded import COUNTER, SLEEPER, ageless, config, is_counted, kill_daemon, stopped
+from tests.support.guarded import COUNTER, SLEEPER, ageless, all_new, config, is_counted, kill_daemon, pids_of, stopped
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
 from tests.support.wire import resident
@@ -101,16 +102,11 @@ def test_a_hundred_crashes_of_programs_leave_the_guardian_no_descriptor_more(dae
     before = _descriptors(daemon.pid)
     with Talk(daemon) as talk:
         for _ in range(25):
-            pids = {message["pid"] for message in talk.ask("pid all")[1:-1]}
+            pids = {pid for pid in pids_of(talk) if pid}
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
-            wait_until(lambda pids=pids: _all_new(talk, pids))  # type: ignore[misc]
+            wait_until(lambda pids=pids: all_new(talk, pids))  # type: ignore[misc]
     wait_until(lambda: _descriptors(daemon.pid) <= before)
-
-
-def _all_new(talk: Talk, before: set[int]) -> bool:
-    now = [message["pid"] for message in talk.ask("pid all")[1:-1]]
-    return None not in now and not before & set(now)
 
 
 def test_a_stop_goes_on_after_the_daemon_has_died_in_it(daemon: Daemon) -> None:
@@ -177,7 +173,7 @@ def test_a_daemon_that_keeps_dying_is_tried_at_longer_and_longer_intervals_and_i
     wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 5)
     with Talk(daemon, "pid p", greeted=False) as early:
         times = [float(word) for word in notes.read_text().split()]
-        pauses = [after - before for before, after in zip(times, times[1:])]
+        pauses = [after - before for before, after in itertools.pairwise(times)]
         assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4)))
         assert daemon.pidfile.exists()
         copied.write_text(text)

@@ -217,7 +217,7 @@ def test_the_reader_of_a_fifo_sees_no_end_and_a_renamed_log_is_written_on_until_
         got = b""
         for _ in range(2):
             upgrade(daemon)
-            wait_until(lambda: (daemon.home / "stdout").stat().st_size > told + 100)
+            wait_until(lambda told=told: (daemon.home / "stdout").stat().st_size > told + 100)  # type: ignore[misc]
             told = (daemon.home / "stdout").stat().st_size
             got += _all_of(reader)
         assert is_counted(got)

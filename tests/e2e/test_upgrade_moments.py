@@ -183,7 +183,7 @@ def test_a_daemon_with_a_guardian_is_upgraded_and_then_killed(daemon: Daemon) ->
     for _ in range(2):
         assert upgrade(daemon)["pid"] == pid
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not process_exists(pid))
+        wait_until(lambda pid=pid: not process_exists(pid))  # type: ignore[misc]
         assert resident(daemon) not in (pid, guardian)
         pid = resident(daemon)
     assert daemon.status()["p"]["pid"] == program

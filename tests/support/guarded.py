@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.daemon import Daemon, process_exists
+from tests.support.talk import Talk
 from tests.support.wait import wait_until
 from tests.support.wire import resident
 
@@ -43,6 +44,17 @@ def kill_daemon(daemon: Daemon) -> int:
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not process_exists(pid))
     return pid
+
+
+def all_new(talk: Talk, before: set[int]) -> bool:
+    """Return whether every process lives, and none with a pid of `before`."""
+    now = pids_of(talk)
+    return None not in now and not before & set(now)
+
+
+def pids_of(talk: Talk) -> list[int | None]:
+    """Return the pids of all processes."""
+    return [message["pid"] for message in talk.ask("pid all")[1:-1]]
 
 
 def state_of(pid: int) -> str:
