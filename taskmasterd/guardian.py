@@ -126,11 +126,10 @@ class Guardian:
         return code
 
     def _heard(self, seen: set[int]) -> None:
-        """Keep in mind that the daemon is to stop; where there is none, one is tried for that without a pause."""
+        """Keep in mind that the daemon is to stop; how often it has died before that counts no more."""
         stop = next((number for number in STOPS if number in seen), 0)
         if stop:
-            self._stop = stop
-            self._quick_deaths = self._quick_deaths if self._daemon else 0
+            self._stop, self._quick_deaths = stop, 0
 
     # -- children
 

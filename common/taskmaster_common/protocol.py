@@ -28,7 +28,7 @@ not know.
     program    name, settings: {key: text}, processes: list of PROCESS,     show
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
-    progress   name, text, heartbeat (true where nothing has happened)      start, stop, restart, reload, shutdown
+    progress   name, text, heartbeat (true where nothing has happened)      start, stop, restart, reload, upgrade, shutdown
     result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, reload
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
                changes, dry_run
@@ -60,6 +60,9 @@ each change of any process; the one of a snapshot is that of the last change tha
 newer than that; the change that made it so follows all the same). With TARGETs some numbers do not appear. A client that
 reads too slowly loses changes and is told how many it `missed`. Nothing is sent while nothing changes: a daemon that ends
 or dies is noticed by the end of the connection, one that is frozen by asking something on another connection.
+
+Upgrade. `upgraded` says that other code has taken the daemon's place: `before` and `version` are the versions, `seconds` is how
+long nobody was there. The process, its connections and the requests on them go on; there is no second greeting.
 
 Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape, U+DC80 to U+DCFF), so that output
 of programs survives unchanged. Replies are pure ASCII.

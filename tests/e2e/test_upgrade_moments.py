@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -15,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, ROOT, Daemon, process_exists
+from tests.support.guarded import COUNTER, SLEEPER, ageless, config, is_counted
 from tests.support.talk import Talk, upgrade
 from tests.support.wait import wait_until
 from tests.support.wire import ask, resident
 
 pytestmark = pytest.mark.slow
-SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
 EXECUTING = "executing the installed code"
 
 
@@ -178,20 +177,18 @@ def test_a_program_that_was_adopted_goes_through_an_upgrade_and_its_end_is_seen(
 
 
 def test_a_daemon_with_a_guardian_is_upgraded_and_then_killed(daemon: Daemon) -> None:
-    counter = "i=0; while :; do i=$((i+1)); echo $i; done"
-    daemon.write(json.dumps({"programs": {"p": {"cmd": counter, "shell": True, "starttime": 0}}}))
+    daemon.write(config(p=COUNTER))
     daemon.start("--guard")
     pid, guardian, program = resident(daemon), daemon.pid, daemon.status()["p"]["pid"]
     for _ in range(2):
         assert upgrade(daemon)["pid"] == pid
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not process_exists(pid))
+        wait_until(lambda pid=pid: not process_exists(pid))  # type: ignore[misc]
         assert resident(daemon) not in (pid, guardian)
         pid = resident(daemon)
     assert daemon.status()["p"]["pid"] == program
     assert daemon.ctl("shutdown").returncode == 0
-    lines = daemon.log("p").split(b"\n")[:-1]
-    assert lines == [b"%d" % number for number in range(1, len(lines) + 1)]
+    assert is_counted(daemon.log("p"))
     wait_until(lambda: not process_exists(guardian))
 
 
@@ -216,7 +213,11 @@ def replaced(path: Path, before: str, after: str) -> Callable[[], None]:
     text = path.read_text()
     assert before in text
     path.write_text(text.replace(before, after))
-    return lambda: path.write_text(text) and None
+
+    def undo() -> None:
+        path.write_text(text)
+
+    return undo
 
 
 def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_different(
@@ -229,7 +230,7 @@ def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_differ
         "SyntaxError": (code / "stopping.py", "import signal", "import signal signal"),
         "ModuleNotFoundError": (code / "daemon.py", "import time", "import time\nimport nonesuch"),
         "it has version 1, this is 2": (code / "journal.py", "STATE_VERSION = 1", "STATE_VERSION = 1 + 1"),
-        "it says nothing": (entry, "    print(f\"ok", "    return 0\n    print(f\"ok"),
+        "it says nothing": (entry, '    print(f"ok', '    return 0\n    print(f"ok'),
     }  # fmt: skip
     before, fds = daemon.status(), os.listdir(f"/proc/{daemon.pid}/fd")
     with ExitStack() as stack:
@@ -247,13 +248,13 @@ def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_differ
         shutil.move(copied / "gone", code)
         assert idle.ask("version")[1]["pid"] == daemon.pid
     wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) <= len(fds))
-    assert {**before["p"], "uptime_s": 0, "since_s": 0} == {**daemon.status()["p"], "uptime_s": 0, "since_s": 0}
+    assert ageless(before["p"]) == ageless(daemon.status()["p"])
     assert EXECUTING not in daemon.events()
     replaced(copied / "taskmaster_common" / "__init__.py", '__version__ = "', '__version__ = "9.')
     told = upgrade(daemon)
     assert (told["before"], told["version"]) == ("0.1.0", "9.0.1.0")
     assert ask(daemon, b"version")[0]["version"] == "9.0.1.0"
-    assert {**before["p"], "uptime_s": 0, "since_s": 0} == {**daemon.status()["p"], "uptime_s": 0, "since_s": 0}
+    assert ageless(before["p"]) == ageless(daemon.status()["p"])
 
 
 def test_the_client_says_what_came_of_it(daemon: Daemon, copied: Path) -> None:

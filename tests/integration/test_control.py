@@ -25,6 +25,7 @@ class Door:
         self.errors: list[BaseException] = []
         self.peers: list[Peer] = []
         self.permits: Callable[[Peer], bool] = lambda _peer: True
+        self.asked: Callable[[Connection, bytes], None] = lambda connection, _line: connection.end({"type": "end"})
         self.reactor = Reactor(self.errors.append)
         listener = listen_on(path, 0o600, None, None)
         self.server = ControlServer(
@@ -35,9 +36,8 @@ class Door:
         self.peers.append(peer)
         return self.permits(peer)
 
-    @staticmethod
-    def _asked(connection: Connection, _line: bytes) -> None:
-        connection.end({"type": "end"})
+    def _asked(self, connection: Connection, line: bytes) -> None:
+        self.asked(connection, line)
 
     def turn_until(self, condition: Callable[[], object]) -> None:
         """Turn the loop until it is so; the test's time-out ends it otherwise."""
@@ -105,3 +105,74 @@ def test_a_peer_who_is_not_permitted_is_told_so_and_let_go(door: Door) -> None:
         door.turn_until(let_go)
     assert b'"code":"permission"' in heard
     assert b"hello" not in heard
+
+
+# -- another life
+
+
+def handed_over(door: Door) -> list[dict[str, object]]:
+    """Return the connections as data, with descriptors of their own, and close them: an exec would leave nothing else."""
+    rows = [{**row, "fd": os.dup(row["fd"])} for row in door.server.connections_to_data()]
+    door.server.close()
+    return rows
+
+
+def heard(client: socket.socket) -> bytes:
+    """Return what has come so far, b"" for the end or nothing."""
+    try:
+        return client.recv(65_536)
+    except BlockingIOError:
+        return b""
+
+
+def test_what_was_queued_asked_and_half_said_goes_on_in_another_life(door: Door) -> None:
+    asked: list[bytes] = []
+
+    def answer(connection: Connection, line: bytes) -> None:
+        asked.append(line)
+        connection.end({"type": "end", "said": line.decode()})
+
+    door.asked = answer
+    with door.client() as client, door.client() as quitter:
+        door.turn_until(lambda: heard(client))
+        client.send(b"one\ntwo\nthr")
+        quitter.send(b"last\n")
+        quitter.shutdown(socket.SHUT_WR)
+        door.turn_until(lambda: b"one" in asked and b"last" in asked)
+        door.server.restore(handed_over(door), lambda _connection, _row: None)
+        client.send(b"ee\n")
+        text = b""
+        while b"three" not in text:
+            door.reactor.turn(0.05)
+            text += heard(client)
+        assert text.count(b'"said":"two"') == text.count(b'"said":"one"') == text.count(b'"said":"three"') == 1
+        assert b"hello" not in text
+        door.turn_until(lambda: b"last" in heard(quitter))
+    assert not door.errors
+
+
+def test_a_request_that_other_code_cannot_go_on_with_costs_its_client_an_answer_and_nobody_else(door: Door) -> None:
+    class Waiting:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def to_data(self) -> dict[str, str]:
+            return {"name": self.name}
+
+    def begin(connection: Connection, line: bytes) -> None:
+        connection.operation = Waiting(line.decode())
+
+    def resume(connection: Connection, row: dict[str, str]) -> None:
+        if row["name"] == "foreign":
+            raise BugError("nobody knows that verb any more")
+        connection.end({"type": "end", "said": row["name"]})
+
+    door.asked = begin
+    with door.client() as ours, door.client() as foreign:
+        ours.send(b"ours\n")
+        foreign.send(b"foreign\n")
+        door.turn_until(lambda: sum(bool(row["operation"]) for row in door.server.connections_to_data()) == 2)
+        door.server.restore(handed_over(door), resume)
+        door.turn_until(lambda: b'"said":"ours"' in heard(ours))
+        door.turn_until(lambda: b'"code":"internal"' in heard(foreign))
+    assert [str(error) for error in door.errors] == ["nobody knows that verb any more"]

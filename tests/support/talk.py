@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 class Talk:
-    """One connection. `heard` is every object that came, the greeting first."""
+    """One connection. `heard` is every object that came, the greeting first, which is waited for if `greeted`."""
 
-    def __init__(self, daemon: Daemon, *lines: str) -> None:
+    def __init__(self, daemon: Daemon, *lines: str, greeted: bool = True) -> None:
         self.channel = connect(daemon)
         self.heard: list[dict[str, Any]] = []
         self._buffer = b""
-        self.next()
+        if greeted:
+            self.next()
         for line in lines:
             self.say(line)
 

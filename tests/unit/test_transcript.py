@@ -155,5 +155,13 @@ def test_the_client_shows_what_the_transcript_says() -> None:
             ),
             "taskmasterctl: 7 changes were not shown: they came faster than they were read\n",
         ),
+        ("taskmasterd 0.1.0 is now 0.2.0 (pid 4711, away for 25ms)\n", ""),
+        (
+            "",
+            (
+                "taskmasterctl: the installed code cannot go on with this daemon: "
+                "ModuleNotFoundError: No module named 'taskmasterd.daemon'; nothing was changed\n"
+            ),
+        ),
         ("", ""),
     ]

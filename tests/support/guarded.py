@@ -1,0 +1,73 @@
+"""What tests of the guardian do to a real daemon and to what its programs wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.daemon import Daemon, process_exists
+from tests.support.talk import Talk
+from tests.support.wait import wait_until
+from tests.support.wire import resident
+
+COUNTER = "i=0; while :; do i=$((i+1)); echo $i; done"
+SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
+
+
+def config(**programs: object) -> str:
+    """Return a configuration; a text is a shell's command line that counts as started at once."""
+    entries = {
+        name: {"cmd": text, "starttime": 0, "shell": True} if isinstance(text, str) else text
+        for name, text in programs.items()
+    }
+    return json.dumps({"programs": entries})
+
+
+def is_counted(log: bytes) -> bool:
+    """Return whether COUNTER's numbers are there, each once and in order; the last one may be incomplete."""
+    lines = log.split(b"\n")[:-1]
+    return lines == [b"%d" % number for number in range(1, len(lines) + 1)]
+
+
+def ageless(process: dict[str, object]) -> dict[str, object]:
+    """Return what `status` says of a process, less what every moment changes."""
+    return {**process, "uptime_s": 0, "since_s": 0}
+
+
+def kill_daemon(daemon: Daemon) -> int:
+    """Kill the daemon, not its guardian; returns the pid that it had."""
+    pid = resident(daemon)
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not process_exists(pid))
+    return pid
+
+
+def all_new(talk: Talk, before: set[int]) -> bool:
+    """Return whether every process lives, and none with a pid of `before`."""
+    now = pids_of(talk)
+    return None not in now and not before & set(now)
+
+
+def pids_of(talk: Talk) -> list[int | None]:
+    """Return the pids of all processes."""
+    return [message["pid"] for message in talk.ask("pid all")[1:-1]]
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process as proc(5) has it."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+@contextmanager
+def stopped(pid: int) -> Iterator[None]:
+    """Keep a process from doing anything."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: state_of(pid) == "T")
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
