@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked
 from tests.support.wait import wait_until
-from tests.support.wire import ask, connect, crowd, descriptors, rss_mb, seconds_of_status
+from tests.support.wire import ask, connect, crowd, descriptors, prompt_s, rss_mb, seconds_of_status
 
 pytestmark = pytest.mark.slow
 PY = f"{sys.executable} -S"
@@ -52,7 +52,7 @@ def test_garbage_and_half_requests_from_hundreds_of_clients_harm_nobody(daemon: 
             text = dice.randbytes(2000) if number % 3 else b"".join(dice.choices(pieces, k=400))
             client.sendall(text if number % 2 else text.replace(b"\n", b" ") + b"x" * 50_000)
         worst = max(seconds_of_status(daemon) for _ in range(5))
-        assert worst < 0.5
+        assert worst < prompt_s()
         assert rss_mb(daemon.pid) < 60
     wait_until(lambda: descriptors(daemon) <= held)
     assert _pids(daemon) == before
@@ -72,7 +72,7 @@ def test_followers_and_subscribers_by_the_hundred_that_never_read_hold_up_nobody
         worst = 0.0
         while b"000000600006" not in daemon.log("flood"):
             worst = max(worst, seconds_of_status(daemon))
-        assert worst < 0.5
+        assert worst < prompt_s()
         assert rss_mb(daemon.pid) < 80
 
 
@@ -90,7 +90,7 @@ def test_no_single_request_holds_up_the_others(daemon: Daemon) -> None:
     ):
         with connect(daemon) as channel:
             channel.sendall(b"stop " + words[:65_000] + b"\n")
-            assert seconds_of_status(daemon) < 0.5, words[:20]
+            assert seconds_of_status(daemon) < prompt_s(), words[:20]
 
 
 def test_whole_logs_that_many_ask_for_and_nobody_reads_cost_no_memory(daemon: Daemon) -> None:
@@ -104,7 +104,7 @@ def test_whole_logs_that_many_ask_for_and_nobody_reads_cost_no_memory(daemon: Da
     with crowd(daemon, 20) as clients:
         for client in clients:
             client.sendall(b"logs -n 1000000 all\n")
-        assert seconds_of_status(daemon) < 0.5
+        assert seconds_of_status(daemon) < prompt_s()
         assert rss_mb(daemon.pid) < 60
         whole = sum(len(message.get("text", "")) for message in ask(daemon, b"logs -n 100000 all"))
         assert whole == 20 * 100_000 * len("a line of the past\n")

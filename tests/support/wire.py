@@ -50,6 +50,11 @@ def seconds_of_status(daemon: Daemon) -> float:
     return time.monotonic() - began
 
 
+def prompt_s() -> float:
+    """Return how long a status may take: half a second, more where others keep all processors busy."""
+    return 0.5 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def rss_mb(pid: int) -> float:
     """Return the resident memory of a process in 10^6 bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
