@@ -113,8 +113,9 @@ class Guard:
 
     def bye(self) -> None:
         """Say that the daemon ends because it was told to; the only packet that is waited for, since nothing follows it."""
-        self._channel.settimeout(BYE_WITHIN_S)
-        self._send(b"bye")
+        if self.fd >= 0:
+            self._channel.settimeout(BYE_WITHIN_S)
+            self._send(b"bye")
 
     def noted(self) -> None:
         """Say that the ends it has told so far are in the state."""

@@ -139,25 +139,47 @@ def test_a_signal_to_stop_is_carried_out_by_the_next_daemon_where_the_first_died
     assert not process_exists(child)
 
 
+def test_a_signal_that_the_daemon_has_died_before_hearing_is_told_to_the_next(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start_foreground("--guard")
+    pid, child = resident(daemon), daemon.status()["p"]["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: _is_pending(pid, signal.SIGTERM))
+    os.kill(pid, signal.SIGKILL)
+    assert daemon.foreground
+    assert daemon.foreground.wait(10) == 0
+    assert not process_exists(child)
+
+
+def _is_pending(pid: int, number: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    mask = next(int(line.split()[1], 16) for line in lines if line.startswith("ShdPnd"))
+    return bool(mask >> (number - 1) & 1)
+
+
 # -- a daemon that keeps dying
 
 
 @pytest.fixture
 def copied(daemon: Daemon) -> Path:
-    """Have the daemon run from a copy of the code; returns the file in which a resident daemon begins."""
+    """Have the daemon run from a copy of the code; returns the file of its first moments."""
     tree = daemon.home / "code"
     without = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "taskmasterd", tree / "taskmasterd", ignore=without)
     shutil.copytree(ROOT / "common" / "taskmaster_common", tree / "taskmaster_common", ignore=without)
     (tree / "taskmasterctl").symlink_to(ROOT / "taskmasterctl")
     daemon.environment["PYTHONPATH"] = str(tree)
-    return tree / "taskmasterd" / "entry.py"
+    return tree / "taskmasterd" / "beginning.py"
 
 
-def _break(entry: Path, notes: Path) -> str:
-    """Have each daemon note the time and die; returns the text that was there."""
-    text = entry.read_text()
-    entry.write_text(f"import time\nopen({str(notes)!r}, 'a').write(f'{{time.monotonic()}}\\n')\nraise SystemExit(3)\n")
+def _break(beginning: Path, notes: Path) -> str:
+    """Have each daemon note the time and fail; returns the text that was there."""
+    text = beginning.read_text()
+    first = "    _tell(origin, parts.log)\n"
+    assert first in text
+    note = f"    open({str(notes)!r}, 'a').write(f'{{parts.reactor.now()}}\\n')\n    raise TaskmasterError('broken')\n"
+    beginning.write_text(text.replace(first, note))
     return text
 
 

@@ -95,7 +95,8 @@ def test_a_guardian_that_is_stopped_holds_nobody_up_and_knows_all_in_the_end(dae
 
 
 def test_a_daemon_whose_guardian_was_killed_says_so_and_goes_on(daemon: Daemon) -> None:
-    leaves = "sleep 300 & sleep 301 & echo ready; trap 'exit 3' USR1; while :; do sleep 0.01; done"
+    # their parents end at once, so the guardian inherits them, and init after it
+    leaves = "(sleep 300 & sleep 301 &); echo ready; trap 'exit 3' USR1; while :; do sleep 0.01; done"
     daemon.write(config(count=COUNTER, leaves={"cmd": leaves, "shell": True, "starttime": 0, "stoptime": 1}))
     daemon.start("--guard")
     wait_until(lambda: daemon.log("leaves") == b"ready\n")
