@@ -126,6 +126,8 @@ class Adoption:
         elif child or group.handle is not None:
             self._performer.admit(copy)
             return True
+        elif self._performer.outputs.keeper and pid not in self._legacy.ends:
+            self._performer.admit_untold(copy)  # it ended after the guardian had written what it handed over
         else:
             self._performer.admit_ended(copy, self._legacy.ends.get(pid))
         return False

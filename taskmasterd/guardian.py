@@ -41,8 +41,8 @@ FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signa
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 FD_BYTES = 4
 LONGEST_PACKET = 8192
-RETRY_FIRST_S, RETRY_MOST_S = 0.1, 30.0
-"""The first restart is at once; a daemon that dies again within SOUND_S waits, doubling."""
+RETRY_FIRST_S, RETRY_MOST_S, RETRY_SERVING_S = 0.1, 30.0, 0.8
+"""The first restart is at once; a daemon that dies again within SOUND_S waits, doubling: less long where it had begun to work."""
 SOUND_S = 10.0
 STOP_TRIES = 6
 """So often a daemon that was told to stop may die in a row; somebody waits for that stop."""
@@ -63,7 +63,7 @@ class Guardian:
         self._ready = ready
         self._channel: socket.socket | None = None
         self._daemon = 0
-        self._up = False
+        self._up = self._serving = False
         self._leaving = False
         self._pipes: dict[bytes, tuple[int, bytes]] = {}
         self._ends: dict[int, int] = {}
@@ -145,7 +145,7 @@ class Guardian:
     def _start(self) -> None:
         """Execute the daemon; what it gets to know of what was kept is on a descriptor of its own."""
         ours, other = _packets()
-        self._channel, self._unsent = ours, []
+        self._channel, self._unsent, self._serving = ours, [], False
         kept = -1
         try:
             kept = os.memfd_create("kept", 0)
@@ -192,7 +192,8 @@ class Guardian:
         self._close_channel()
         now = time.monotonic()
         self._quick_deaths = self._quick_deaths + 1 if now - self._started < SOUND_S else 0
-        pause_s = min(RETRY_FIRST_S * 2 ** (self._quick_deaths - 2), RETRY_MOST_S) if self._quick_deaths > 1 else 0
+        most_s = RETRY_SERVING_S if self._serving else RETRY_MOST_S
+        pause_s = min(RETRY_FIRST_S * 2 ** (self._quick_deaths - 2), most_s) if self._quick_deaths > 1 else 0
         how = f"exit {code}" if code >= 0 else f"killed by signal {-code}"
         if self._stop and self._quick_deaths >= STOP_TRIES:
             _say(f"taskmasterd dies each time ({how}) and cannot stop its programs; they run on")
@@ -228,7 +229,7 @@ class Guardian:
         elif words[0] == b"listener" and fds:
             os.dup2(fds[0], self._listener)
         elif words[0] == b"up":
-            self._up = True
+            self._up = self._serving = True
         elif words[0] == b"bye":
             self._leaving = True
         for fd in fds:

@@ -336,6 +336,12 @@ class Performer:
         if copy.group.handle is not None:
             self.adopted.watch(copy.group.pid, copy.group.handle)
 
+    def admit_untold(self, copy: Copy) -> None:
+        """Take in a copy whose leader has ended since, and how is yet to be told by the guardian."""
+        self.admit(copy)
+        copy.group.leader_has_ended()
+        self.adopted.expect(copy.group.pid)
+
     def admit_ended(self, copy: Copy, status: int | None) -> None:
         """Take in a copy whose leader has ended since; status None: nobody knows how."""
         self._by_entry[copy.entry] = copy

@@ -97,11 +97,20 @@ class Adopted:
     def __init__(self, reactor: Reactor, on_end: Callable[[int, int | None], None]) -> None:
         self._reactor = reactor
         self._on_end = on_end
-        self._handles: dict[int, int] = {}
+        self._handles: dict[int, int | None] = {}
 
     def handles(self) -> Iterable[tuple[int, int]]:
         """Return (pid, pidfd) of those that are waited for."""
-        return tuple(self._handles.items())
+        return tuple((pid, handle) for pid, handle in self._handles.items() if handle is not None)
+
+    def expect(self, pid: int) -> None:
+        """Wait for the guardian's word on how `pid` has ended: it has waited for it, or is about to tell."""
+        self._handles[pid] = None
+        self._reactor.call_later(ASK_FOR_S, lambda: self._unheard(pid))
+
+    def _unheard(self, pid: int) -> None:
+        if self._handles.get(pid, 0) is None:
+            self._finish(pid, None)
 
     def watch(self, pid: int, handle: int) -> None:
         """Wait for the end of `pid`; its pidfd stays the caller's, who closes it when told of the end."""
@@ -127,5 +136,7 @@ class Adopted:
             self._finish(pid, status)
 
     def _finish(self, pid: int, status: int | None) -> None:
-        self._reactor.remove(self._handles.pop(pid))
+        handle = self._handles.pop(pid)
+        if handle is not None:
+            self._reactor.remove(handle)
         self._on_end(pid, status)
