@@ -343,6 +343,14 @@ class Performer:
         self.outputs.drain(copy.pipes)
         self._look_at_what_is_left([(copy, status)], strangers=False)
 
+    def admit_untold(self, copy: Copy) -> None:
+        """Take in a copy whose leader has ended, and of which the guardian is about to tell how."""
+        self._by_entry[copy.entry] = copy
+        self._copies[copy.group.pid] = copy
+        self._groups.add(copy.group)
+        copy.group.leader_has_ended()
+        self.adopted.expect(copy.group.pid)
+
     def admit_left(self, copy: Copy) -> None:
         """Take in what a leader had left behind already; the next look tells whether it is still there."""
         self._by_entry[copy.entry] = copy

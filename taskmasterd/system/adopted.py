@@ -97,16 +97,21 @@ class Adopted:
     def __init__(self, reactor: Reactor, on_end: Callable[[int, int | None], None]) -> None:
         self._reactor = reactor
         self._on_end = on_end
-        self._handles: dict[int, int] = {}
+        self._handles: dict[int, int | None] = {}
 
     def handles(self) -> Iterable[tuple[int, int]]:
         """Return (pid, pidfd) of those that are waited for."""
-        return tuple(self._handles.items())
+        return tuple((pid, handle) for pid, handle in self._handles.items() if handle is not None)
 
     def watch(self, pid: int, handle: int) -> None:
         """Wait for the end of `pid`; its pidfd stays the caller's, who closes it when told of the end."""
         self._handles[pid] = handle
         self._reactor.watch(handle, READ, lambda _ready: self._ended(pid, self._reactor.now() + ASK_FOR_S))
+
+    def expect(self, pid: int) -> None:
+        """Wait for what the guardian tells of `pid`, which has gone already: its word may be on its way."""
+        self._handles[pid] = None
+        self._reactor.call_later(ASK_FOR_S, lambda: self._finish(pid, None))
 
     def told(self, pid: int, status: int) -> bool:
         """Take a status that the guardian has waited for; returns whether the process was one of these."""
@@ -127,5 +132,9 @@ class Adopted:
             self._finish(pid, status)
 
     def _finish(self, pid: int, status: int | None) -> None:
-        self._reactor.remove(self._handles.pop(pid))
+        if pid not in self._handles:
+            return
+        handle = self._handles.pop(pid)
+        if handle is not None:
+            self._reactor.remove(handle)
         self._on_end(pid, status)
