@@ -46,13 +46,15 @@ class Legacy(Record):
 
     `pipes` maps inodes to (read end, path) of pipes that were kept open, `ends` pids to statuses of those that somebody has
     waited for meanwhile. `same`: the daemon is the same process as before, its children its own, and `handles` maps pids to
-    pidfds of leaders that are none: whoever holds one learns how they end, reaped or not.
+    pidfds of leaders that are none: whoever holds one learns how they end, reaped or not. `guarded`: of what is not in `ends`
+    the guardian tells.
     """
 
     pipes: Mapping[int, tuple[int, str]] = {}
     ends: Mapping[int, int] = {}
     same: bool = False
     handles: Mapping[int, int] = {}
+    guarded: bool = False
 
 
 class Adoption:
@@ -126,7 +128,7 @@ class Adoption:
         elif child or group.handle is not None:
             self._performer.admit(copy)
             return True
-        elif self._performer.outputs.keeper and pid not in self._legacy.ends:
+        elif self._legacy.guarded and pid not in self._legacy.ends:
             self._performer.admit_untold(copy)  # it ended after the guardian had written what it handed over
         else:
             self._performer.admit_ended(copy, self._legacy.ends.get(pid))

@@ -72,7 +72,7 @@ def origin_of(state_fd: int, kept: str) -> Origin:
     return origin.replace(
         config=saved.config if saved and from_guardian.again else config,
         saved=saved,
-        legacy=Legacy(from_guardian.pipes, from_guardian.ends),
+        legacy=Legacy(from_guardian.pipes, from_guardian.ends, guarded=True),
         launched=not from_guardian.again,
         notes=tuple(notes),
         channel=from_guardian.channel,
@@ -87,8 +87,9 @@ def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mappin
     handles = dict(life["handles"])
     for fd in (*handles.values(), *(fd for fd, _path in pipes.values())):
         os.set_inheritable(fd, False)
-    legacy = Legacy(pipes, {}, same=True, handles=handles)
-    return Origin(state, running, saved.config, saved, legacy, False, identity, (), state["fds"].get("channel"))
+    channel = state["fds"].get("channel")
+    legacy = Legacy(pipes, {}, same=True, handles=handles, guarded=channel is not None)
+    return Origin(state, running, saved.config, saved, legacy, False, identity, (), channel)
 
 
 def _read_saved(path: str, identity: Mapping[str, Any], notes: list[tuple[str, str]]) -> Saved | None:

@@ -97,6 +97,7 @@ class Performer:
         self._probing = False
         self._unseen: list[tuple[Copy, int | None]] = []
         self._ended: list[tuple[Copy, int | None]] = []
+        self._looking = False
 
     # -- actions
 
@@ -259,8 +260,6 @@ class Performer:
             return
         for copy, status in dead:
             copy.left = left.get(copy.group, ())
-            if copy.left:
-                self._empty(copy)
             # one by one: an error in the handling of one program must not cost another its end
             self._reactor.call_soon(lambda copy=copy, status=status: self._leader_ended(copy, status))  # type: ignore[misc]
         for group in groups[len(dead) :]:
@@ -278,9 +277,20 @@ class Performer:
         self._look_at_what_is_left(dead, strangers=True)
 
     def _leader_ended(self, copy: Copy, status: int | None) -> None:
-        if not copy.left:
+        if copy.left:
+            # not earlier: a look in between would tell that nothing is left of a process that has not ended
+            self._empty(copy)
+            if not self._looking:
+                self._looking = True
+                self._reactor.call_soon(self._look_once_more)
+        else:
             self._by_entry.pop(copy.entry, None)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
+
+    def _look_once_more(self) -> None:
+        """See what has ended between the look that found it and the news of its leader's end."""
+        self._looking = False
+        self._look_at_what_is_left([], strangers=True)
 
     def _probed(self, copy: Copy, left: Sequence[Survivor]) -> None:
         """A group without a leader was looked at: empty now, or with newcomers who have to be told too."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 
 from taskmaster_common.records import Record
 
@@ -138,8 +139,19 @@ def owner_of(pid: int) -> int | None:
 
 
 def pipe_among(pid: int, inodes: Collection[int]) -> int | None:
-    """Return which of these pipes a process holds, None where none or where it may not be known."""
-    return next((inode for _path, inode in _pipes(pid) if inode in inodes), None)
+    """Return which of these pipes a process can write into, None where none or where it may not be known.
+
+    Who can only read belongs to no program: a child of the daemon that reads the configuration. Source: proc(5),
+    /proc/pid/fd: the links' permissions are the access mode.
+    """
+    return next((inode for path, inode in _pipes(pid) if inode in inodes and _is_writable(path)), None)
+
+
+def _is_writable(path: str) -> bool:
+    try:
+        return bool(os.lstat(path).st_mode & stat.S_IWUSR)
+    except OSError:
+        return False
 
 
 def pipe_at(pid: int, fd: int) -> int | None:

@@ -18,9 +18,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+    from typing import Protocol
 
-    from tests.soak.population import Population
     from tests.support.daemon import Daemon
+
+    class Programs(Protocol):
+        """The wanted programs, as a `Population` or a cohort of the long run has them."""
+
+        def text(self) -> str:
+            """Return the configuration as YAML."""
+
+        def names(self) -> list[str]:
+            """Return the programs that everybody may disturb."""
+
+        def edit(self) -> str:
+            """Change something as an operator would; returns what, in words."""
+
 
 MOST_FINDINGS = 20
 ACT_LIMIT_S = 60.0
@@ -35,7 +48,7 @@ class Stage:
     everybody may disturb; the editor replaces it.
     """
 
-    def __init__(self, daemon: Daemon, population: Population, seed: int) -> None:
+    def __init__(self, daemon: Daemon, population: Programs, seed: int) -> None:
         self.daemon = daemon
         self.population = population
         self.seed = seed

@@ -1,0 +1,98 @@
+"""The programs of the long run: which kinds there are, and the configuration that holds them.
+
+Pure. A kind's name begins the names of its programs.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+Slot = tuple[str, int]
+
+CODES = "code"
+MIXED = "mixed"
+
+
+class Kind(NamedTuple):
+    """So many of each hundred; how a writer of it lives (see `writer`), and its keys."""
+
+    share: int
+    life_ms: int
+    how: str
+    rest_us: int
+    burst: int
+    keys: dict[str, str]
+
+
+ROTATING = {"log_maxbytes": "2MB", "log_backups": "5000"}
+ALWAYS = {"autorestart": "always", "restart_burst": "0", "starttime": "0"}
+KINDS = {
+    "gushes": Kind(1, 0, CODES, 10_000, 2000, {"log_maxbytes": "20MB", "log_backups": "5000"}),
+    "flows": Kind(21, 0, CODES, 200_000, 1000, {}),
+    "rotates": Kind(15, 0, CODES, 200_000, 1000, {**ROTATING, "log_maxbytes": "500kB"}),
+    "pair": Kind(3, 0, CODES, 20_000, 200, {"numprocs": "2"}),
+    "ticks": Kind(3, 0, CODES, 50_000, 5, {"log_maxbytes": "20kB", "log_backups": "5000"}),
+    "ends": Kind(15, 3000, MIXED, 200_000, 1000, ALWAYS),
+    "crashes": Kind(
+        8, 60, MIXED, 5_000, 100, {"starttime": "0.3", "restart_max_delay": "0.3", "startretries": "1000000"}
+    ),
+    "turns": Kind(6, 400, MIXED, 5_000, 200, {**ALWAYS, **ROTATING, "log_maxbytes": "100kB"}),
+    "once": Kind(10, 20_000, MIXED, 200_000, 1000, {"autorestart": "never", "starttime": "0"}),
+    "asked": Kind(12, 0, CODES, 200_000, 1000, {"starttime": "0.1"}),
+    "edited": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
+    "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
+}
+STEADY = ("gushes", "flows", "rotates", "pair", "ticks")
+"""Nobody touches them, and they never end."""
+ALONE = (*STEADY, "ends", "crashes", "turns", "once")
+"""Nobody touches them, so each end is their own."""
+
+
+def kind_of(name: str) -> str:
+    """Return the kind of a program."""
+    return name.rstrip("0123456789")
+
+
+class Cohort:
+    """`writer` are the words that execute a writer, `rows` is where it notes what it does. Changed by one editor."""
+
+    def __init__(self, count: int, writer: Sequence[str], rows: str, rng: random.Random) -> None:
+        self._writer = writer
+        self._rows = rows
+        self._rng = rng
+        self._edits: dict[str, str] = {}
+        shares = {kind: max(1, round(each.share * count / 100)) for kind, each in KINDS.items()}
+        self.programs = [f"{kind}{number}" for kind, share in shares.items() for number in range(share)]
+
+    def text(self) -> str:
+        """Return the configuration as YAML."""
+        lines = ["defaults: {restart_delay: 0.1, startretries: 1000}", "programs:"]
+        for name in self.programs:
+            kind = KINDS[kind_of(name)]
+            words = [*self._writer, self._rows, kind.life_ms, kind.how, kind.rest_us, kind.burst]
+            pairs = {"cmd": f"[{', '.join(f'{str(word)!r}' for word in words)}]", **kind.keys}
+            if name in self._edits:
+                pairs["env"] = f"{{EDITED: '{self._edits[name]}'}}"
+            lines.append(f"  {name}: {{{', '.join(f'{key}: {value}' for key, value in pairs.items())}}}")
+        return "\n".join(lines) + "\n"
+
+    def names(self) -> list[str]:
+        """Return the programs that everybody may disturb."""
+        return [name for name in self.programs if kind_of(name) == "asked"]
+
+    def edit(self) -> str:
+        """Change something; returns what, in words."""
+        name = self._rng.choice([name for name in self.programs if kind_of(name) == "edited"])
+        self._edits[name] = str(self._rng.randint(0, 999))
+        return f"{name} restart key"
+
+    def slots(self, *kinds: str) -> Iterator[Slot]:
+        """Yield the slots of some kinds, or of all."""
+        for name in self.programs:
+            if not kinds or kind_of(name) in kinds:
+                yield from ((name, index) for index in range(int(KINDS[kind_of(name)].keys.get("numprocs", "1"))))

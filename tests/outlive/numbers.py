@@ -1,0 +1,110 @@
+"""Whether logs hold every number exactly once, in order. Pure but for reading the files.
+
+A copy's lines are known from its name and their numbers alone, so whole blocks are compared at once; only where they differ
+is looked line by line.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BLOCK = 500
+READ_BYTES = 4 * 1024 * 1024
+MOST_PROBLEMS = 5
+
+
+def line(copy: bytes, number: int) -> bytes:
+    """Return what a copy writes as its line of that number."""
+    return b"%s %d %s\n" % (copy, number, b"x" * (number % 60))
+
+
+class Numbers:
+    """Reads the output of one slot. `counts`: how many lines each copy has; `lost` and `doubled` are in bytes."""
+
+    def __init__(self) -> None:
+        self.counts: dict[bytes, int] = {}
+        self.problems: list[str] = []
+        self.bytes = self.lost = self.doubled = 0
+        self._copy = b""
+        self._rest = b""
+
+    def take(self, data: bytes) -> None:
+        """Read on."""
+        self.bytes += len(data)
+        data = self._rest + data
+        at = 0
+        while True:
+            number = self.counts.get(self._copy, 0)
+            if len(data) - at > BLOCK * 100 and self._copy:
+                block = b"".join([line(self._copy, each) for each in range(number + 1, number + 1 + BLOCK)])
+                if data.startswith(block, at):
+                    at += len(block)
+                    self.counts[self._copy] = number + BLOCK
+                    continue
+            for _ in range(BLOCK):
+                end = data.find(b"\n", at) + 1
+                if not end:
+                    self._rest = data[at:]
+                    return
+                self._line(data[at:end])
+                at = end
+
+    def begin_with(self, text: bytes) -> None:
+        """Begin at this line instead of the first one."""
+        copy, number, *_ = text.split()
+        self._copy, self.counts[copy] = copy, int(number) - 1
+
+    def end(self) -> None:
+        """There is nothing more."""
+        if self._rest:
+            self._problem(f"ends in the middle of a line: {self._rest[-80:]!r}")
+            self._rest = b""
+
+    def _line(self, text: bytes) -> None:
+        due = self.counts.get(self._copy, 0) + 1
+        if self._copy and text == line(self._copy, due):
+            self.counts[self._copy] = due
+            return
+        copy, _, rest = text.partition(b" ")
+        word = rest.partition(b" ")[0]
+        if not word.isdigit() or text != line(copy, int(word)):
+            self._problem(f"no line that was written: {text[:80]!r} where {due} of {self._copy!r} was due")
+            return
+        number = int(word)
+        if copy != self._copy:
+            if copy in self.counts:
+                self._problem(f"{copy.decode()} goes on with {number} after {self._copy.decode()}")
+            self._copy = copy
+            due = self.counts.setdefault(copy, 0) + 1
+        if number > due:
+            self.lost += sum(len(line(copy, each)) for each in range(due, number))
+            self._problem(f"{copy.decode()}: {number} where {due} was due")
+        elif number < due:
+            self.doubled += len(text)
+            self._problem(f"{copy.decode()}: {number} again, where {due} was due")
+        self.counts[copy] = max(number, due - 1)
+
+    def _problem(self, text: str) -> None:
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(text)
+
+
+def pieces(log: Path) -> Iterator[bytes]:
+    """Yield what is in a log, from its oldest rotated file to the newest."""
+    rotated = sorted(log.parent.glob(f"{log.name}.*"), key=lambda path: -int(path.suffix[1:]))
+    for path in (*rotated, log):
+        with path.open("rb") as file:
+            yield from iter(lambda: file.read(READ_BYTES), b"")
+
+
+def read(log: Path) -> Numbers:
+    """Return what is in a log and its rotated files."""
+    numbers = Numbers()
+    for piece in pieces(log):
+        numbers.take(piece)
+    numbers.end()
+    return numbers

@@ -1,0 +1,111 @@
+"""What was lost in a run: compares the writers' rows with the logs, the event log and the last status."""
+
+from __future__ import annotations
+
+from tests.outlive import numbers, rows
+from tests.outlive.cohort import ALONE, kind_of
+from tests.soak.wire import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from tests.outlive.cohort import Cohort, Slot
+    from tests.soak.stage import Stage
+    from tests.support.daemon import Daemon
+
+MARGIN_S = 1.0
+"""A copy that ended so long before a kill may not have been noticed by then: the daemon shares two cores with hundreds."""
+AGAIN = ("ends", "turns", "crashes")
+
+
+class Verdict:
+    """One run's; `excused` are losses that only a guardian, or a daemon, could have prevented."""
+
+    def __init__(
+        self, cohort: Cohort, path: Path, daemon: Daemon, gaps: Sequence[tuple[float, float]], mode: str
+    ) -> None:
+        self._cohort = cohort
+        self._path = path
+        self._daemon = daemon
+        self._mode = mode
+        self._ends = rows.Ends(gaps, MARGIN_S if mode == "restart" else 0.0, excused=mode == "restart")
+        self._lives: dict[bytes, rows.Life] = {}
+        self.bytes = self.lines_read = self.lost = self.doubled = self.excused = self.rotated = 0
+
+    def statuses(self, stage: Stage) -> None:
+        """Ask how those ended that end once, and how often others were started again."""
+        self._lives = rows.lives(self._path)
+        with stage.connect() as wire:
+            told = processes(wire.ask("status"))
+        for problem in self._once(told):
+            stage.found(f"status: {problem}")
+
+    def _once(self, told: dict[Slot, dict[str, object]]) -> Iterator[str]:
+        by_slot: dict[Slot, list[rows.Life]] = {}
+        for life in self._lives.values():
+            by_slot.setdefault(life.slot, []).append(life)
+        for slot in self._cohort.slots("once"):
+            its = by_slot[slot]
+            end = told[slot]["exit"]
+            if len(its) != 1:
+                yield f"{slot} has autorestart: never, and was started {len(its)} times"
+            elif its[0].how and its[0].how != "exit 0" and not self._matches(its[0], end):
+                yield f"{slot} ended with {its[0].how}, status says {end}"
+
+    def _matches(self, life: rows.Life, end: object) -> bool:
+        if not isinstance(end, dict):
+            return False
+        how = f"exit {end['code']}" if "code" in end else f"killed by SIG{end.get('signal')}"
+        unknown = end.get("unknown") and self._mode == "restart" and self._ends.in_gap(life)
+        return bool(how == life.how or unknown)
+
+    def read(self, stage: Stage) -> None:
+        """Read all logs; the daemon has ended."""
+        self._lives = lives = rows.lives(self._path)
+        events = rows.told(self._events())
+        alone = [life for life in lives.values() if kind_of(life.slot[0]) in ALONE]
+        for problem in self._ends.look(alone, events):
+            stage.found(f"statuses: {problem}")
+        by_slot: dict[Slot, set[bytes]] = {}
+        for life in lives.values():
+            by_slot.setdefault(life.slot, set()).add(life.copy)
+        for slot, copies in by_slot.items():
+            for problem in self._log(slot, copies):
+                stage.found(f"log: {slot}: {problem}")
+
+    def _events(self) -> Iterator[str]:
+        for piece in numbers.pieces(self._daemon.home / "log" / "taskmasterd.log"):
+            yield from piece.decode("utf-8", "replace").splitlines()
+
+    def _log(self, slot: Slot, copies: set[bytes]) -> Iterator[str]:
+        name, index = slot
+        log = self._daemon.home / "log" / (f"{name}-{index}.log" if index else f"{name}.log")
+        found = numbers.read(log)
+        self.rotated += len(list(log.parent.glob(f"{log.name}.*")))
+        self.bytes += found.bytes
+        self.lost += found.lost
+        self.doubled += found.doubled
+        yield from found.problems
+        for copy in found.counts.keys() - copies:
+            yield f"{copy.decode()} has lines, and never began"
+        for copy in copies:
+            life, lines = self._lives[copy], found.counts.get(copy, 0)
+            self.lines_read += lines
+            if life.how and lines != life.wrote:
+                missing = sum(len(numbers.line(copy, each)) for each in range(lines + 1, life.wrote + 1))
+                if self._mode == "restart" and self._ends.in_gap(life) and lines < life.wrote:
+                    self.excused += missing
+                else:
+                    self.lost += missing
+                    yield f"{copy.decode()} ended at {life.at:.3f} with {life.how} after {life.wrote} lines, {lines} are there"
+
+    def lines(self) -> Iterator[str]:
+        """Yield the summary."""
+        ends = self._ends
+        yield f"copies: {len(self._lives)}, of which ended by themselves {sum(bool(life.how) for life in self._lives.values())}"
+        yield f"ends: {ends.right} told as they were, {ends.unknown} statuses lost; {ends.in_gaps} ends in gaps"
+        yield f"event log: {ends.untold} starts without a line, {ends.twice} ends told twice"
+        yield f"output: {self.bytes / 1e6:.0f} MB in {self.lines_read} lines and {self.rotated} rotated files"
+        yield f"bytes lost: {self.lost}, doubled: {self.doubled}; lost with programs that ended while nobody held their pipes: {self.excused}"
