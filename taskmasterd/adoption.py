@@ -20,19 +20,29 @@ from taskmasterd.performer import Copy
 from taskmasterd.preparation import account_of
 from taskmasterd.system.adopted import open_leader
 from taskmasterd.system.groups import Group
-from taskmasterd.system.procfs import TICKS_PER_S, each, everybody, mark_of, open_pipe, owner_of, parent_of, pipe_at
+from taskmasterd.system.procfs import (
+    TICKS_PER_S,
+    each,
+    everybody,
+    look,
+    mark_of,
+    open_pipe,
+    owner_of,
+    parent_of,
+    pipe_among,
+    pipe_at,
+)
 from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
 
     from taskmasterd.core.events import Event
     from taskmasterd.core.orphans import Slot, Verdict
     from taskmasterd.core.supervisor import Supervisor
-    from taskmasterd.journal import Saved
     from taskmasterd.performer import Performer
+    from taskmasterd.saved import Saved, SavedCopy
     from taskmasterd.system.logpipe import LogPipe
     from taskmasterd.system.procfs import Survivor
 
@@ -78,65 +88,75 @@ class Adoption:
         self._pipes = dict(legacy.pipes)
         self._processes: dict[int, Survivor] | None = None
         self._restored: set[Entry] = set()
+        self._spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
 
     def take_over(self, saved: Saved) -> None:
-        """Fill the empty table with the slots of an earlier life, and go on with what is alive of them."""
-        alive = 0
+        """Fill the empty table with the slots of an earlier life, and go on with what is alive of them.
+
+        What has ended meanwhile is told before any deadline can pass: it ended while the process was as the state says.
+        """
+        self._spawning = saved.spawning
         for program, index, orphans in saved.facts.get("occupied", ()):
             self._performer.occupied[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
-        for entry, data, began in saved.slots:
-            self._supervisor.restore(entry)
-            self._restored.add(entry)
-            self._performer.outputs.begin(entry, began)
-            if data is not None:
-                alive += self._take_copy(entry, data)
-            self._supervisor.resume(entry)
-            if data is not None and entry.process.pid and not entry.process.executed and self._is_alive(entry):
-                self._deliver(entry, Executed())
+        ended: list[tuple[Copy, int | None]] = []
+        for slot in saved.slots:
+            self._supervisor.restore(slot.entry)
+            self._restored.add(slot.entry)
+            self._performer.outputs.begin(slot.entry, slot.began)
+            untold = slot.copy is not None and self._take_copy(slot.entry, slot.copy, saved, ended)
+            self._supervisor.resume(slot.entry, waiting=not untold)
+        self._performer.admit_ended(ended)
+        for slot in saved.slots:
+            copy = self._performer.copy_of(slot.entry)
+            if copy and copy.group.leader_alive and not slot.entry.process.executed:
+                self._deliver(slot.entry, Executed())
+        for inode, path in saved.facts.get("pipes", ()):
+            self._take_left_pipe(inode, path)
         if not self._legacy.same:
+            alive = sum(copy.group.leader_alive for copy in self._performer.copies())
             self._say("info", f"took over {len(saved.slots)} processes of an earlier daemon, {alive} of them alive")
 
     def finish(self) -> None:
         """Go on with kept pipes that belong to no copy: what left its program behind may write into them yet."""
-        outputs = self._performer.outputs
-        owners = {outputs.log_path(entry, name): entry for entry in self._supervisor.table for _, name in STREAMS}
         for fd, path in self._pipes.values():
-            if path in owners:
-                outputs.take_over(owners[path], path, fd).drain()
-            else:
-                outputs.decline(fd)
+            self._performer.outputs.take_over_left(path, fd).drain()
         self._pipes.clear()
 
     # -- copies that the state knows
 
-    def _take_copy(self, entry: Entry, data: Mapping[str, Any]) -> bool:
-        """Take in what the state says was alive of a slot; returns whether its leader is."""
-        pid, birth = int(data["pid"]), (float(data["birth"][0]), float(data["birth"][1]))
+    def _take_copy(
+        self, entry: Entry, saved_copy: SavedCopy, saved: Saved, ended: list[tuple[Copy, int | None]]
+    ) -> bool:
+        """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
+        pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
         group = Group(pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
-        group.pipes = tuple(inode for inode, _path in data.get("pipes", ()))
-        group.told = frozenset((each, number) for each, number in data.get("told", ()))
-        child = parent_of(pid) == os.getpid()
-        if not child or data.get("sessions"):
-            group.sessions = frozenset(data.get("sessions", () if self._legacy.same else (pid,)))
-        if entry.process.pid is not None and not child:
-            handle = self._legacy.handles.get(pid)
-            group.handle = open_leader(pid, birth) if handle is None else handle
-            group.certain = group.handle is not None
-        copy = Copy(entry, group, self._pipes_of(entry, pid, data.get("pipes", ())), birth)
+        group.pipes = tuple(inode for inode, _path in saved_copy.pipes)
+        group.told = frozenset(saved_copy.told)
+        status = saved.ends.get((pid, birth[0]), legacy.ends.get(pid))
+        gone = entry.process.pid is None or (pid, birth[0]) in saved.ends
+        child = not gone and parent_of(pid) == os.getpid()
+        if saved_copy.sessions or not (child or legacy.same):
+            group.sessions = frozenset(saved_copy.sessions or (pid,))
+        if not (gone or child):
+            group.handle = legacy.handles[pid] if pid in legacy.handles else open_leader(pid, birth)
+        group.certain = group.handle is not None or self._session_goes_on(group, saved_copy)
+        copy = Copy(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
         if entry.process.pid is None:
             self._performer.admit_left(copy)
         elif child or group.handle is not None:
             self._performer.admit(copy)
-            return True
-        elif self._legacy.guarded and pid not in self._legacy.ends:
+        elif legacy.guarded and status is None:
             self._performer.admit_untold(copy)  # it ended after the guardian had written what it handed over
+            return True
         else:
-            self._performer.admit_ended(copy, self._legacy.ends.get(pid))
+            ended.append((copy, status))
         return False
 
-    def _is_alive(self, entry: Entry) -> bool:
-        copy = self._performer.copy_of(entry)
-        return copy is not None and copy.group.leader_alive
+    @staticmethod
+    def _session_goes_on(group: Group, saved_copy: SavedCopy) -> bool:
+        """Return whether one of those who were left behind is alive still: then the session's number is nobody else's."""
+        left = ((look(pid), started) for pid, started in saved_copy.left)
+        return any(one and one.started == started and one.session in group.sessions for one, started in left)
 
     def _pipes_of(self, entry: Entry, pid: int, rows: Iterable[tuple[int, str]]) -> list[LogPipe]:
         """Return the pipes of a copy, as far as they can still be read."""
@@ -161,6 +181,18 @@ class Adoption:
         members = [one.pid for one in self._everybody().values() if one.session == pid and one.pid != pid]
         return next((fd for member in members if (fd := open_pipe(member, inode)) is not None), None)
 
+    def _take_left_pipe(self, inode: int, path: str) -> None:
+        """Go on with a pipe that outlived its copy, by way of whoever holds it now."""
+        if inode in self._pipes:
+            return  # `finish` takes it
+        holders = (one.pid for one in self._everybody().values() if one.pid != os.getpid())
+        try:
+            fd = next((fd for pid in holders if (fd := open_pipe(pid, inode)) is not None), None)
+        except OSError:
+            fd = None
+        if fd is not None:
+            self._performer.outputs.take_over_left(path, fd)
+
     def _everybody(self) -> dict[int, Survivor]:
         if self._processes is None:
             self._processes = everybody()
@@ -171,16 +203,20 @@ class Adoption:
     def orphans(self, socket: str, programs: Iterable[ProgramConfig]) -> dict[Slot, Verdict]:
         """Return what carries the mark of this daemon's socket and neither is a copy that was taken over nor below one.
 
-        Where the state knows a slot, only a copy that was being started when the earlier daemon died can be missing in it.
+        Where the state knows a slot, only a copy that was being spawned when the earlier daemon died can be missing in it; that
+        one is known by the pipes which it was to get, too.
         """
         known = {session for copy in self._performer.copies() for session in (copy.group.pid, *copy.group.sessions)}
+        by_pipe = {inode: slot for slot, (_, inodes) in self._spawning.items() for inode in inodes}
+        ourselves = (os.getpid(), os.getppid() if self._legacy.guarded else 0)
         found: list[tuple[Slot, Orphan]] = []
         for one in each() if self._processes is None else self._processes.values():
-            mark = mark_of(one.pid) if one.session not in known and one.pid != os.getpid() else None
-            if mark and mark.socket == socket and self._may_be_missing((mark.program, mark.index), one):
+            if one.session in known or one.pid in ourselves:
+                continue
+            slot = _slot_of(one.pid, socket, by_pipe)
+            if slot and self._may_be_missing(slot, one):
                 uid = owner_of(one.pid)
-                orphan = Orphan(one.pid, one.started, one.session, -1 if uid is None else uid, one.name)
-                found.append(((mark.program, mark.index), orphan))
+                found.append((slot, Orphan(one.pid, one.started, one.session, -1 if uid is None else uid, one.name)))
         users = {program.name: _uid_of(program) for program in programs}
         return judge(found, lambda slot: users.get(slot[0]))
 
@@ -204,15 +240,15 @@ class Adoption:
 
     def _kill(self, entry: Entry | None, slot: Slot, verdict: Verdict) -> None:
         """Have the slot's own rules end all of it, and start it afterwards where it is to be started."""
-        now = self._now()
+        by, now = "--orphans kill", self._now()
+        sessions = frozenset(orphan.session for orphan in verdict.all)
         if entry is None:
             entry = Entry(ProgramConfig(slot[0], ("",)), slot[1], Process(since=now))
             entry.removed = True
             self._supervisor.restore(entry)
         wanted = entry.process.state is STARTING
-        sessions = frozenset(orphan.session for orphan in verdict.all)
-        if self._adopt(entry, verdict.leader or verdict.all[0], sessions):
-            by = "--orphans kill"
+        first = () if verdict.leader is None else (verdict.leader,)
+        if any(self._adopt(entry, orphan, sessions) for orphan in (*first, *verdict.all)) or entry.removed:
             self._supervisor.handle(entry, Restart(by) if wanted else Stop(by), now)
 
     def _adopt(self, entry: Entry, orphan: Orphan, sessions: frozenset[int]) -> bool:
@@ -237,14 +273,22 @@ class Adoption:
         return True
 
     def _may_be_missing(self, slot: Slot, one: Survivor) -> bool:
-        entry = self._entry(slot)
-        if entry not in self._restored:
+        if self._entry(slot) not in self._restored:
             return True
-        queued = entry is not None and entry.process.state is STARTING and entry.process.pid is None
-        return queued and entry is not None and one.started >= int(entry.process.since * TICKS_PER_S) - 1
+        began, _inodes = self._spawning.get(slot, (None, ()))
+        return began is not None and one.started >= int(began * TICKS_PER_S) - 1
 
     def _entry(self, slot: Slot) -> Entry | None:
         return self._supervisor.table.slot(*slot)
+
+
+def _slot_of(pid: int, socket: str, by_pipe: Mapping[int, Slot]) -> Slot | None:
+    """Return the slot whose mark a process carries, or whose pipe it holds."""
+    mark = mark_of(pid)
+    if mark:
+        return (mark.program, mark.index) if mark.socket == socket else None
+    inode = pipe_among(pid, by_pipe) if by_pipe else None
+    return by_pipe[inode] if inode is not None else None
 
 
 def _uid_of(program: ProgramConfig) -> int | None:

@@ -80,7 +80,11 @@ class Daemon:
         self.notifier = Notifier(os.environ)
         self.guard = self._meet_guardian(origin)
         facts = origin.saved.facts if origin.saved and not origin.launched else {}
-        self.groups = Groups(self._places["socket"], self.guard.pid if self.guard else 0, facts.get("ignored"))
+        self.groups = Groups(
+            self._places["socket"],
+            self.guard.pid if self.guard else 0,
+            facts.get("ignored", None if origin.launched else ()),
+        )
         self.groups.freed_sessions.update(facts.get("freed", ()))
         self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=_stderr_is_journal())
         self.sinks = Sinks(self._complain)
@@ -96,7 +100,7 @@ class Daemon:
         self.performer.outputs.keeper = self.guard
         file = StateFile(origin.state_path)
         self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
-        self.performer.before_spawn = self.journal.flush
+        self.performer.memory = self.journal
         self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self)
         self.reloader.problems = tuple(facts.get("problems", ()))
         self._parts = parts = Parts(
@@ -238,6 +242,7 @@ class Daemon:
             "stopping": self.supervisor.stopping,
             "problems": self.reloader.problems,
             "loglevel": self.log.level,
+            "pipes": list(self.performer.outputs.left.items()),
             "occupied": [
                 (*slot, [orphan.to_data() for orphan in orphans]) for slot, orphans in self.performer.occupied.items()
             ],
@@ -291,7 +296,7 @@ class Daemon:
     # -- news
 
     def _children_ended(self) -> None:
-        self.performer.children_ended(list(reap()))
+        self.performer.children_ended(list(reap(self.performer.child_ended)))
         self.stopping.look()
 
     def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:

@@ -10,23 +10,24 @@ What it does not say of its configuration is that of the `program` lines before 
     {"program": {...}}                         an entry of the configuration, as changed by a reload
     {"slot": {program, index, process, removed, wanted, current, copy, began}}
     {"gone": [program, index]}
+    {"spawning": [program, index, boot seconds, [inode of a pipe...]]}      at once, before a copy is spawned
+    {"end": [pid, begin of its birth, wait status]}                         at once, before a leader is reaped
 """
 
 from __future__ import annotations
 
 from taskmaster_common import __version__
-from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
-from taskmaster_common.errors import TaskmasterError
-from taskmaster_common.jsontext import read_json, write_json
-from taskmaster_common.records import Record
+from taskmaster_common.jsontext import write_json
 from taskmasterd.core.plan import KEPT
-from taskmasterd.core.snapshot import entry_from_data, entry_to_data
+from taskmasterd.core.snapshot import entry_to_data
+from taskmasterd.saved import STATE_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
+    from taskmaster_common.config import Config
     from taskmasterd.core.plan import ReloadPlan
     from taskmasterd.core.table import Entry, Table
     from taskmasterd.eventlog import EventLog
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
             """All that has happened is written."""
 
 
-STATE_VERSION = 1
 ROWS_A_TURN = 100
 """So many slots are written in one turn when the file is replaced: 10 000 of them must not stall an answer."""
 GROWN_BYTES = 1024 * 1024
@@ -100,6 +100,14 @@ class Journal:
             if self._late is not None:
                 self._late[entry] = None
             self._flush_soon()
+
+    def spawning(self, entry: Entry, began: float, pipes: Sequence[int]) -> None:
+        """A copy is about to be spawned, who holds these pipes from then on is one, whatever else happens."""
+        self._at_once(line("spawning", (entry.program, entry.index, began, list(pipes))))
+
+    def ended(self, pid: int, began: float, status: int) -> None:
+        """A leader has ended, and is about to be reaped: from then on only this tells how."""
+        self._at_once(line("end", (pid, began, status)))
 
     def gone(self, entry: Entry) -> None:
         """A slot is not in the table any more."""
@@ -173,6 +181,12 @@ class Journal:
             if self._late is not None:
                 self._late_blocks.append(block)
             self._flush_soon()
+
+    def _at_once(self, block: bytes) -> None:
+        if self._late is not None:
+            self._late_blocks.append(block)
+        if self._file and self._file.open:
+            self._try(lambda: self._append(block))
 
     def _flush_soon(self) -> None:
         if not self._flushing:
@@ -265,77 +279,3 @@ def _config_data(config: Config, order: list[str] | None) -> dict[str, Any]:
     if order is not None:
         data["order"] = order
     return data
-
-
-class StateError(TaskmasterError):
-    """A state file cannot be used; `stale`: it is of another boot, which is in order."""
-
-    def __init__(self, reason: str, *, stale: bool = False) -> None:
-        super().__init__(reason)
-        self.stale = stale
-
-
-class Saved(Record):
-    """What an earlier daemon left: its configuration, its facts, and (entry, copy, began) of each slot, as written."""
-
-    config: Config
-    facts: Mapping[str, Any]
-    slots: tuple[tuple[Entry, Mapping[str, Any] | None, tuple[str, int]], ...]
-
-
-def saved_of(lines: Sequence[bytes], identity: Mapping[str, Any]) -> Saved:
-    """Return what the lines of a state file say. Raises StateError where they are not for us, or make no sense."""
-    try:
-        first = read_json(lines[0].decode("ascii"))
-        version = first.pop("taskmaster_state")
-        if version != STATE_VERSION:
-            raise StateError(f"it has version {version!r}, this is {STATE_VERSION}")
-        for name, value in identity.items():
-            if first[name] != value:
-                raise StateError(f"its {name} is {first[name]!r}, not {value!r}", stale=name == "boot")
-        return _Reading(lines[1:]).result()
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
-        raise StateError(f"it makes no sense ({type(error).__name__}: {error})") from None
-
-
-class _Reading:
-    def __init__(self, lines: Sequence[bytes]) -> None:
-        self._config: dict[str, Any] = {}
-        self._facts: dict[str, Any] = {}
-        self._programs: dict[str, ProgramConfig] = {}
-        self._slots: dict[tuple[str, int], tuple[Entry, Mapping[str, Any] | None, tuple[str, int]]] = {}
-        for text in lines:
-            for kind, value in read_json(text.decode("ascii")).items():
-                getattr(self, f"_{kind}_line")(value)
-
-    def result(self) -> Saved:
-        """Return what was read."""
-        config = Config(
-            path=self._config["path"],
-            daemon=DaemonConfig.from_data(self._config["daemon"]),
-            programs=tuple(self._programs[name] for name in self._config["order"]),
-            files=tuple((path, mtime_ns, size) for path, mtime_ns, size in self._config["files"]),
-        )
-        return Saved(config, self._facts, tuple(self._slots.values()))
-
-    def _config_line(self, value: dict[str, Any]) -> None:
-        for data in value.pop("programs", ()):
-            self._program_line(data)
-            value.setdefault("order", []).append(data["name"])
-        self._config = value
-
-    def _facts_line(self, value: dict[str, Any]) -> None:
-        self._facts.update(value)
-
-    def _program_line(self, value: dict[str, Any]) -> None:
-        program = ProgramConfig.from_data(value)
-        self._programs[program.name] = program
-
-    def _slot_line(self, value: dict[str, Any]) -> None:
-        entry = entry_from_data(value, self._programs)
-        copy, (path, size) = value.get("copy"), value.get("began", ("", 0))
-        self._slots[entry.program, entry.index] = (entry, dict(copy) if copy is not None else None, (path, size))
-
-    def _gone_line(self, value: list[Any]) -> None:
-        name, index = value
-        self._slots.pop((name, index), None)

@@ -13,7 +13,8 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.adoption import Legacy
-from taskmasterd.journal import StateError, saved_of
+from taskmasterd.saved import StateError, saved_of
+from taskmasterd.system.adopted import can_adopt
 from taskmasterd.system.guard import read_kept
 from taskmasterd.system.procfs import boot_id
 from taskmasterd.system.statefile import file_name, read_lines, set_aside
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from taskmasterd.journal import Saved
+    from taskmasterd.saved import Saved
 
 NOTHING_KEPT = "-"
+CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
 
 
 class Origin(Record):
@@ -94,6 +96,9 @@ def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mappin
 
 def _read_saved(path: str, identity: Mapping[str, Any], notes: list[tuple[str, str]]) -> Saved | None:
     """Return what the state file says; a file that cannot be used is set aside and told."""
+    if not can_adopt():
+        notes.append(("info", CANNOT_ADOPT))
+        return None
     try:
         lines = read_lines(path)
         return saved_of(lines, identity) if lines is not None else None

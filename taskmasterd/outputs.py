@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DISCARD, INHERIT
+from taskmaster_common.config import DISCARD, INHERIT, ProgramConfig
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmasterd.preparation import account_of, targets
@@ -50,7 +50,10 @@ class Streams(Record):
 
 
 class Outputs:
-    """The output of all programs. `log_dir` None: an omitted stream is the daemon's own; `null` is /dev/null, open."""
+    """The output of all programs. `log_dir` None: an omitted stream is the daemon's own; `null` is /dev/null, open.
+
+    `left` are inode and path of pipes that are open though nothing is alive of the copy that they were made for.
+    """
 
     def __init__(
         self, reactor: Reactor, sinks: Sinks, log_dir: str | None, null: int, keeper: Keeper | None = None
@@ -62,6 +65,7 @@ class Outputs:
         self._null = null
         self.keeper = keeper
         self.pipes: set[LogPipe] = set()
+        self.left: dict[int, str] = {}
         self._began: dict[Entry, tuple[str, int]] = {}
 
     # -- a copy
@@ -98,6 +102,18 @@ class Outputs:
         """Remember where the stderr of the slot's present copy begins."""
         self._began[entry] = began
 
+    def leave(self, pipes: Iterable[LogPipe]) -> None:
+        """Nothing is alive of the copy with these pipes; what it was not asked to take with it may write into them yet."""
+        self.left.update((pipe.inode, pipe.path) for pipe in pipes if not pipe.closed)
+
+    def take_over_left(self, path: str, fd: int) -> LogPipe:
+        """Go on with a pipe of an earlier daemon that belongs to no copy any more."""
+        known = self._sinks.find(path)
+        limits = known.limits if known else (ProgramConfig.log_maxbytes, ProgramConfig.log_backups)
+        pipe = self._watch(fd, self._sinks.acquire(path, *limits, known.owner if known else None, lazily=True))
+        self.leave([pipe])
+        return pipe
+
     def take_over(self, entry: Entry, path: str, fd: int) -> LogPipe:
         """Go on with a pipe of an earlier daemon's copy; a target that is wrong by now costs output, and is told."""
         try:
@@ -131,15 +147,10 @@ class Outputs:
 
     def _ended(self, pipe: LogPipe) -> None:
         self.pipes.discard(pipe)
+        self.left.pop(pipe.inode, None)
         self._sinks.release(pipe.sink)
         if self.keeper:
             self.keeper.drop(pipe.inode)
-
-    def decline(self, fd: int) -> None:
-        """Close a pipe of an earlier daemon's copy whose bytes lead nowhere any more, and have the keeper let go of it."""
-        if self.keeper:
-            self.keeper.drop(os.fstat(fd).st_ino)
-        os.close(fd)
 
     def drain(self, pipes: Iterable[LogPipe] | None = None) -> None:
         """Move what is in these pipes now, or in all of them: the daemon is about to end."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 
 from taskmasterd.core.events import Action, Event, Executed, Exited, Failure, GroupEmpty, Spawned, SpawnFailed
 from taskmasterd.outputs import Outputs
@@ -20,6 +21,7 @@ from taskmasterd.system.spawner import SetupError, Spawner
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Protocol
 
     from taskmasterd.core.orphans import Orphan
     from taskmasterd.core.table import Entry
@@ -28,6 +30,22 @@ if TYPE_CHECKING:
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.system.reactor import Reactor
     from taskmasterd.system.sinks import Sinks
+
+    class Memory(Protocol):
+        """Remembers what a later daemon has to know."""
+
+        def flush(self) -> None:
+            """Write what has changed."""
+
+        def changed(self, entry: Entry, /) -> None:
+            """What is alive of a slot is different."""
+
+        def spawning(self, entry: Entry, began: float, pipes: Sequence[int], /) -> None:
+            """A copy is about to be spawned, which will hold these pipes."""
+
+        def ended(self, pid: int, began: float, status: int, /) -> None:
+            """A leader has ended, and is about to be reaped."""
+
 
 SPAWN_FOR_S = 0.02
 """So long one turn spawns at most: a thousand starts must not stall an answer."""
@@ -59,14 +77,15 @@ class Copy:
             data["told"] = list(self.group.told)
         if self.group.sessions:
             data["sessions"] = list(self.group.sessions)
+        if self.left:
+            data["left"] = [(survivor.pid, survivor.started) for survivor in self.left]
         return data
 
 
 class Performer:
     """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show.
 
-    `before_spawn()` is called before anything is spawned: what is about to happen has to be remembered first.
-    `occupied` are the processes of an earlier daemon because of which a slot must not be started.
+    `memory` is told what has to be remembered at once. `occupied` are the processes of an earlier daemon because of which a slot must not be started.
     """
 
     def __init__(
@@ -85,7 +104,7 @@ class Performer:
         self._on_blind = on_blind
         self._spawner = Spawner(reactor, self._reported)
         self.outputs = Outputs(reactor, sinks, around.log_dir, self._spawner.null)
-        self.before_spawn: Callable[[], None] = lambda: None
+        self.memory: Memory | None = None
         self.occupied: dict[tuple[str, int], list[Orphan]] = {}
         self.adopted = Adopted(reactor, self._adopted_ended)
         self._waiting: dict[Entry, None] = {}
@@ -132,7 +151,8 @@ class Performer:
     def _spawn_some(self) -> None:
         until = self._reactor.now() + SPAWN_FOR_S
         try:
-            self.before_spawn()
+            if self.memory:
+                self.memory.flush()
             while self._waiting and self._reactor.now() < until:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
@@ -174,6 +194,8 @@ class Performer:
         launch = launch_of(program, entry.index, self._around, who)
         streams = self.outputs.open(entry, who)
         began = boot_seconds()
+        if self.memory:
+            self.memory.spawning(entry, began, [pipe.inode for pipe in streams.pipes])
         try:
             pid, executed = self._spawner.spawn(launch, streams.stdout, streams.stderr)
         except (SetupError, OSError):
@@ -207,6 +229,12 @@ class Performer:
 
     # -- ends
 
+    def child_ended(self, pid: int, status: int) -> None:
+        """Remember the end of a leader, before it is reaped: from then on nobody else knows."""
+        copy = self._copies.get(pid)
+        if copy and self.memory:
+            self.memory.ended(pid, copy.birth[0], status)
+
     def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
         """Take the reaped children of this turn: leaders, survivors of groups, strangers."""
         dead: list[tuple[Copy, int | None]] = []
@@ -230,6 +258,8 @@ class Performer:
 
     def _adopted_ended(self, pid: int, status: int | None) -> None:
         """A leader that is no child of ours has ended; one look serves all that end in one turn."""
+        if status is not None:
+            self.child_ended(pid, status)
         if not self._ended:
             self._reactor.call_soon(self._look_after_adopted)
         self._ended.append((self._without_leader(pid), status))
@@ -285,6 +315,7 @@ class Performer:
                 self._reactor.call_soon(self._look_once_more)
         else:
             self._by_entry.pop(copy.entry, None)
+            self.outputs.leave(copy.pipes)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
 
     def _look_once_more(self) -> None:
@@ -294,7 +325,9 @@ class Performer:
 
     def _probed(self, copy: Copy, left: Sequence[Survivor]) -> None:
         """A group without a leader was looked at: empty now, or with newcomers who have to be told too."""
-        copy.left = left
+        changed, copy.left = copy.left != left, left
+        if changed and self.memory:
+            self.memory.changed(copy.entry)
         if left:
             number = signal.SIGKILL if copy.entry.process.killing else copy.entry.wanted.stopsignal
             copy.group.tell(left, number)
@@ -302,6 +335,7 @@ class Performer:
         self.outputs.drain(copy.pipes)
         del self._emptying[copy.group]
         self._by_entry.pop(copy.entry, None)
+        self.outputs.leave(copy.pipes)
         self._deliver(copy.entry, GroupEmpty())
 
     def _probe_again(self) -> None:
@@ -352,19 +386,28 @@ class Performer:
         copy.group.leader_has_ended()
         self.adopted.expect(copy.group.pid)
 
-    def admit_ended(self, copy: Copy, status: int | None) -> None:
-        """Take in a copy whose leader has ended since; status None: nobody knows how."""
-        self._by_entry[copy.entry] = copy
-        copy.group.leader_has_ended()
-        self.outputs.drain(copy.pipes)
-        self._look_at_what_is_left([(copy, status)], strangers=False)
+    def admit_ended(self, ended: Sequence[tuple[Copy, int | None]]) -> None:
+        """Take in copies whose leaders have ended since; status None: nobody knows how. They are told at once, after one look."""
+        for copy, _status in ended:
+            self._by_entry[copy.entry] = copy
+            copy.group.leader_has_ended()
+            self.outputs.drain(copy.pipes)
+        left = self._groups.survivors([copy.group for copy, _status in ended])
+        for copy, status in ended:
+            copy.left = left.get(copy.group, ())
+            self._reactor.attempt(partial(self._leader_ended, copy, status), partial(self._lost, copy))
+
+    def _lost(self, copy: Copy) -> None:
+        self._on_blind(f"the end of {copy.entry.canonical} could not be told")
 
     def admit_left(self, copy: Copy) -> None:
         """Take in what a leader had left behind already; the next look tells whether it is still there."""
         self._by_entry[copy.entry] = copy
         copy.group.leader_has_ended()
         self._empty(copy)
-        self._reactor.call_soon(lambda: self._look_at_what_is_left([], strangers=True))
+        if not self._looking:
+            self._looking = True
+            self._reactor.call_soon(self._look_once_more)
 
 
 def _shortage_text(error: OSError) -> str:

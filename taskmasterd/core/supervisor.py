@@ -131,9 +131,12 @@ class Supervisor:
         """Take in a slot of an earlier life as it was; `resume` follows once what is alive of it has been taken over."""
         self.table.add(entry)
 
-    def resume(self, entry: Entry) -> None:
-        """Go on where an earlier life ended: its deadline holds, and a start that was asked for is asked for again."""
-        if entry.process.deadline is not None:
+    def resume(self, entry: Entry, *, waiting: bool = True) -> None:
+        """Go on where an earlier life ended: its deadline holds, and a start that was asked for is asked for again.
+
+        `waiting` false: its leader has ended, and how is yet to be told, so that no deadline counts.
+        """
+        if entry.process.deadline is not None and waiting:
             self._arm(entry, entry.process.deadline)
         if entry.process.state is STARTING and entry.process.pid is None:
             self._perform(entry, Action.SPAWN)

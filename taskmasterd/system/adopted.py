@@ -12,7 +12,7 @@ import fcntl
 import os
 import time
 
-from taskmasterd.system.procfs import TICKS_PER_S, started_at, zombie_status
+from taskmasterd.system.procfs import TICKS_PER_S, boot_id, started_at, zombie_status
 from taskmasterd.system.reactor import READ
 
 TYPE_CHECKING = False
@@ -37,20 +37,31 @@ def boot_seconds() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+def can_adopt() -> bool:
+    """Return whether the system can prove who a process is: by pidfds (Linux 5.3), start times and the name of the boot."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return bool(boot_id()) and started_at(os.getpid()) is not None
+
+
 def open_leader(pid: int, birth: Birth) -> int | None:
     """Return a pidfd of the process, or zombie, `pid` that was started within `birth` (`boot_seconds` before and after).
 
-    None where it is gone, is another one, or the system has no pidfds. Source: pidfd_open(2); first hold, then compare.
+    None where it is gone or is another one. Source: pidfd_open(2); first hold, then compare. Raises OSError.
     """
-    if not hasattr(os, "pidfd_open"):
-        return None
     try:
         handle = os.pidfd_open(pid)
     except OSError as error:
         if error.errno in (errno.ESRCH, errno.EINVAL):
             return None
         raise
-    started = started_at(pid)
+    try:
+        started = started_at(pid)
+    except OSError:
+        os.close(handle)
+        raise
     if started is not None and int(birth[0] * TICKS_PER_S) - 1 <= started <= int(birth[1] * TICKS_PER_S) + 1:
         return handle
     os.close(handle)
@@ -129,7 +140,10 @@ class Adopted:
         if handle is None:
             return
         self._reactor.remove(handle)
-        status = status_of(handle, pid)
+        try:
+            status = status_of(handle, pid)
+        except OSError:  # no descriptor to look with: it is asked again
+            status, until = None, self._reactor.now() + ASK_FOR_S
         if status is None and self._reactor.now() < until:
             self._reactor.call_later(ASK_AGAIN_S, lambda: self._ended(pid, until))
         else:

@@ -143,8 +143,8 @@ class Groups:
             group.sessions = group.sessions or frozenset({group.pid})
 
     def wakes(self, group: Group) -> bool:
-        """Return whether the end of a survivor of this group wakes us: it is our child, or the guardian tells."""
-        return self.can_see and (not group.sessions or bool(self._guardian))
+        """Return whether the end of a survivor of this group surely wakes us: it is our child, or the guardian's."""
+        return self.can_see and not group.sessions
 
     def survivors(self, groups: Collection[Group]) -> dict[Group, list[Survivor]]:
         """Return what is alive of each of the given groups, whose leaders are dead; empty ones are left out.
@@ -168,7 +168,7 @@ class Groups:
             group = group or by_slot.get(self._slot_of(orphan) or ("", -1)) or _holder(orphan.pid, by_pipe)
             if group:
                 found.setdefault(group, []).extend(tree(orphan))
-        if not self._guardian and any(group.sessions for group in wanted):
+        if any(group.sessions for group in wanted):
             self._add_members_of_sessions(found, by_session)
         for group in wanted:
             # the list of children may miss one while another exits (proc(5)); the kernel's answer about a group does not

@@ -122,6 +122,11 @@ class LogSink:
             same = os.path.samestat(os.fstat(before.fd), os.fstat(now.fd))
             self._leave(before, 0 if same else before.size())
 
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The size at which it rotates, and how many rotated files are kept."""
+        return self._max_bytes, self._backups
+
     def set_limits(self, max_bytes: int, backups: int) -> None:
         """Rotate at `max_bytes` (0: never) and keep `backups` files, from now on."""
         self._max_bytes = max_bytes

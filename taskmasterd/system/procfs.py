@@ -144,19 +144,25 @@ def pipe_among(pid: int, inodes: Collection[int]) -> int | None:
     Who can only read belongs to no program: a child of the daemon that reads the configuration. Source: proc(5),
     /proc/pid/fd: the links' permissions are the access mode.
     """
-    return next((inode for path, inode in _pipes(pid) if inode in inodes and _is_writable(path)), None)
+    return next((inode for path, inode in _pipes(pid) if inode in inodes and _mode(path) & stat.S_IWUSR), None)
 
 
-def _is_writable(path: str) -> bool:
+def _mode(path: str) -> int:
     try:
-        return bool(os.lstat(path).st_mode & stat.S_IWUSR)
+        return os.lstat(path).st_mode
     except OSError:
-        return False
+        return 0
 
 
 def pipe_at(pid: int, fd: int) -> int | None:
-    """Return the inode of the pipe that is a process's descriptor `fd`, None where it is no pipe, or may not be known."""
-    return next((inode for path, inode in _pipes(pid) if path.endswith(f"/{fd}")), None)
+    """Return the inode of the pipe of ours that is a process's descriptor `fd`, None where it is none, or may not be known.
+
+    Ours are open for reading, too (`child_pipe`); a pipe that a program has made for itself is not. Source: as above.
+    """
+    path = next((path for path, _inode in _pipes(pid) if path.endswith(f"/{fd}")), None)
+    if path is None or _mode(path) & (stat.S_IRUSR | stat.S_IWUSR) != stat.S_IRUSR | stat.S_IWUSR:
+        return None
+    return int(os.stat(path).st_ino)
 
 
 def open_pipe(pid: int, inode: int) -> int | None:

@@ -221,23 +221,6 @@ def test_a_daemon_that_keeps_dying_is_tried_at_longer_and_longer_intervals_and_i
         assert early.until("end")[2]["pid"] == child
 
 
-def test_what_ends_while_the_next_daemon_begins_has_its_status_too(daemon: Daemon, copied: Path) -> None:
-    daemon.write(config(p={"cmd": TALKS, "shell": True, "starttime": 0, "autorestart": "never"}))
-    daemon.start("--guard")
-    wait_until(lambda: daemon.log("p") == b"ready\n")
-    child, begun, go_on = daemon.status()["p"]["pid"], daemon.home / "begun", daemon.home / "go-on"
-    first = "    _tell(origin, parts.log)\n"
-    wait = f"    open({str(begun)!r}, 'w').close()\n    while not __import__('os').path.exists({str(go_on)!r}):\n        pass\n"
-    copied.write_text(copied.read_text().replace(first, wait))
-    kill_daemon(daemon)
-    wait_until(begun.exists)  # it has read what the guardian handed over
-    os.kill(child, signal.SIGUSR1)
-    wait_until(lambda: not process_exists(child))
-    go_on.touch()
-    assert daemon.wait_for("p", "EXITED")["exit"]["code"] == 7
-    assert daemon.log("p") == b"ready\nlast words\nwhy\n"
-
-
 def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Daemon, copied: Path) -> None:
     daemon.write(SLEEPER)
     daemon.start_foreground("--guard")

@@ -12,10 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskmaster_common.config import Config, ProgramConfig
+from taskmaster_common.states import STOPPING
 from taskmasterd.core.plan import diff
 from taskmasterd.core.table import Entry
 from taskmasterd.eventlog import EventLog
-from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal, Saved, StateError, saved_of
+from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal
+from taskmasterd.saved import Saved, StateError, saved_of
 from taskmasterd.system.statefile import StateFile, read_lines
 from tests.support.model import DAEMON, World, config, program
 
@@ -42,15 +44,27 @@ class Loop:
             callback()
 
 
-class Nothing:
-    """A performer under which nothing is alive."""
+class Alive:
+    """What is alive of a slot: a leader, or what one has left behind."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def to_data(self) -> dict[str, Any]:
+        return {"pid": self.pid, "birth": (self.pid, self.pid + 0.5), "pipes": [(7, "/log")], "left": [(8, 9)]}
+
+
+class Kernel:
+    """A performer under which what lives is what the processes say."""
 
     outputs: Any = None
 
     def __init__(self) -> None:
         self.outputs = self
 
-    def copy_of(self, _entry: Entry) -> None:
+    def copy_of(self, entry: Entry) -> Alive | None:
+        if entry.process.pid is not None or entry.process.state is STOPPING:
+            return Alive(entry.process.pid or 99)
         return None
 
     def began(self, _entry: Entry) -> tuple[str, int]:
@@ -79,7 +93,7 @@ class Kept:
         self.file = Disk(self.path)
         self.log = EventLog("debug", journal=False)
         self.log.write = lambda level, text: self.said.append((level, text))  # type: ignore[method-assign]
-        around: tuple[Any, Any] = (self.loop, Nothing())
+        around: tuple[Any, Any] = (self.loop, Kernel())
         self.journal = Journal(around[0], self.world.table, around[1], self.file, self.log, self)
         self.world.supervisor._record = self.journal.changed
         self.world.supervisor._forget = self.journal.gone
@@ -117,13 +131,13 @@ def kept(tmp_path: Path) -> Iterator[Kept]:
 
 def test_what_has_changed_is_in_the_file_after_the_turn_and_before_that_when_it_is_asked_for(kept: Kept) -> None:
     kept.world.cooperate()
-    before = content(kept.saved().slots and [entry for entry, _, _ in kept.saved().slots])
+    before = content(slot.entry for slot in kept.saved().slots)
     kept.journal.flush()
-    after = content(entry for entry, _, _ in kept.saved().slots)
+    after = content(slot.entry for slot in kept.saved().slots)
     assert before != after == content(kept.world.table)
     kept.world.stop("web")
     kept.loop.turn()
-    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
 
 
 def test_configuration_order_and_facts_come_back(kept: Kept) -> None:
@@ -140,11 +154,11 @@ def test_a_reload_is_in_the_file_and_what_it_removed_is_not_once_it_is_gone(kept
     kept.reload(*now)
     kept.loop.turn()
     assert kept.saved().config == config(*now)
-    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
     kept.world.cooperate()
     kept.loop.turn()
-    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
-    assert {entry.canonical for entry, _, _ in kept.saved().slots} == {"new:0", "web:0"}
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+    assert {slot.entry.canonical for slot in kept.saved().slots} == {"new:0", "web:0"}
 
 
 def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(kept: Kept) -> None:
@@ -153,9 +167,55 @@ def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(ke
     plan = diff(kept.world.table, DAEMON, config(program("web", numprocs=2, umask=0o77), program("off")))
     kept.journal.reloading(plan)
     kept.journal.flush()  # and here the daemon dies: the plan is known, and nothing of it was done
-    web = next(entry for entry, _, _ in kept.saved().slots if entry.canonical == "web:0")
+    web = next(slot.entry for slot in kept.saved().slots if slot.entry.canonical == "web:0")
     assert web.current == program("web", numprocs=2)
     assert "umask" in web.wanted.changed_fields(kept.saved().config.programs[0])
+
+
+def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
+    web = kept.world.entry("web")
+    kept.journal.flush()
+    kept.journal.spawning(web, 5.5, [11, 12])
+    assert kept.saved().spawning == {("web", 0): (5.5, (11, 12))}
+    kept.world.cooperate()
+    kept.journal.flush()
+    assert kept.saved().spawning == {}, "it is a copy by now"
+    kept.journal.ended(101, 101.0, 9)
+    assert kept.saved().ends == {(101, 101.0): 9}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"pid": "7"},
+        {"pid": 1},
+        {"pid": 103},
+        {"birth": 5},
+        {"birth": [1, None]},
+        {"pipes": [[1]]},
+        {"pipes": [["1", "/log"]]},
+        {"told": [[1, "TERM"]]},
+        {"sessions": [None]},
+        {"left": [5]},
+    ],
+)
+def test_a_copy_that_makes_no_sense_makes_the_file_none(kept: Kept, changes: dict[str, Any]) -> None:
+    kept.world.cooperate()
+    kept.journal.flush()
+    *rest, last = read_lines(kept.path) or []
+    row = json.loads(last)
+    row["slot"]["copy"].update(changes)
+    with pytest.raises(StateError, match="it makes no sense"):
+        saved_of([*rest, json.dumps(row).encode()], IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"ignored": ["1"]}, {"freed": 3}, {"problems": [1]}, {"occupied": [["p"]]}, {"loglevel": "loud"}, {"pipes": [1]}],
+)
+def test_facts_that_make_no_sense_make_the_file_none(kept: Kept, facts: dict[str, Any]) -> None:
+    with pytest.raises(StateError, match="it makes no sense"):
+        saved_of([*(read_lines(kept.path) or []), json.dumps({"facts": facts}).encode()], IDENTITY)
 
 
 def test_the_file_is_whole_wherever_its_writer_dies(kept: Kept) -> None:
@@ -184,7 +244,7 @@ def test_a_file_that_has_grown_is_replaced_piece_by_piece_and_nothing_of_it_is_l
     for _ in range(10):
         kept.world.stop("p9")
         kept.loop.turn()
-        found = content(entry for entry, _, _ in kept.saved().slots)
+        found = content(slot.entry for slot in kept.saved().slots)
         assert found.items() >= {k: v for k, v in content(kept.world.table).items() if k != "p0:0"}.items()
     assert Path(kept.path).stat().st_size < base * 2
     assert kept.saved().config == config(*programs[1:])
@@ -204,7 +264,7 @@ def test_a_file_that_cannot_be_written_goes_and_comes_back_whole(kept: Kept) -> 
     again()
     for _ in range(3):
         kept.loop.turn()
-    assert content(entry for entry, _, _ in kept.saved().slots) == content(kept.world.table)
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
     assert "can be written again" in kept.said[-1][1]
 
 
@@ -231,4 +291,4 @@ def test_a_file_that_was_tampered_with_is_a_state_or_an_error(kept: Kept, data: 
     except StateError:
         return
     assert isinstance(saved.config, Config)
-    json.dumps([entry.canonical for entry, _, _ in saved.slots])
+    json.dumps([slot.entry.canonical for slot in saved.slots])
