@@ -118,13 +118,16 @@ class Adoption:
         child = parent_of(pid) == os.getpid()
         if not child or data.get("sessions"):
             group.sessions = frozenset(data.get("sessions", () if self._legacy.same else (pid,)))
-        if entry.process.pid is not None and not child:
+        ended = data.get("ended")
+        if entry.process.pid is not None and not child and ended is None:
             handle = self._legacy.handles.get(pid)
             group.handle = open_leader(pid, birth) if handle is None else handle
             group.certain = group.handle is not None
         copy = Copy(entry, group, self._pipes_of(entry, pid, data.get("pipes", ())), birth)
         if entry.process.pid is None:
             self._performer.admit_left(copy)
+        elif ended is not None:
+            self._performer.admit_ended(copy, int(ended))
         elif child or group.handle is not None:
             self._performer.admit(copy)
             return True

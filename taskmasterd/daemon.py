@@ -97,6 +97,7 @@ class Daemon:
         file = StateFile(origin.state_path)
         self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
         self.performer.before_spawn = self.journal.flush
+        self.performer.before_reap = self.journal.ends
         self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self)
         self.reloader.problems = tuple(facts.get("problems", ()))
         self._parts = parts = Parts(
@@ -291,7 +292,7 @@ class Daemon:
     # -- news
 
     def _children_ended(self) -> None:
-        self.performer.children_ended(list(reap()))
+        self.performer.children_ended(reap())
         self.stopping.look()
 
     def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:

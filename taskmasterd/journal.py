@@ -9,6 +9,7 @@ What it does not say of its configuration is that of the `program` lines before 
     {"config": {path, daemon, files, programs | order}}        `order`: the programs are those of earlier lines
     {"program": {...}}                         an entry of the configuration, as changed by a reload
     {"slot": {program, index, process, removed, wanted, current, copy, began}}
+    {"end": [program, index, status]}          the leader of its copy has ended; what follows comes with the next "slot"
     {"gone": [program, index]}
 """
 
@@ -106,6 +107,16 @@ class Journal:
         for entries in (self._dirty, self._late or {}):
             entries.pop(entry, None)
         self._add(line("gone", [entry.program, entry.index]))
+
+    def ends(self, entry: Entry, status: int) -> None:
+        """A leader has ended, and will be reaped: written at once, since nobody else remembers how."""
+        if self._file is None:
+            return
+        if self._late is not None:
+            self._late[entry] = None
+        self.flush()  # its start comes first
+        if self._file.open:
+            self._try(lambda: self._append(line("end", [entry.program, entry.index, status])))
 
     def facts_changed(self) -> None:
         """What the daemon says of itself is different."""
@@ -303,7 +314,7 @@ class _Reading:
         self._config: dict[str, Any] = {}
         self._facts: dict[str, Any] = {}
         self._programs: dict[str, ProgramConfig] = {}
-        self._slots: dict[tuple[str, int], tuple[Entry, Mapping[str, Any] | None, tuple[str, int]]] = {}
+        self._slots: dict[tuple[str, int], tuple[Entry, dict[str, Any] | None, tuple[str, int]]] = {}
         for text in lines:
             for kind, value in read_json(text.decode("ascii")).items():
                 getattr(self, f"_{kind}_line")(value)
@@ -335,6 +346,12 @@ class _Reading:
         entry = entry_from_data(value, self._programs)
         copy, (path, size) = value.get("copy"), value.get("began", ("", 0))
         self._slots[entry.program, entry.index] = (entry, dict(copy) if copy is not None else None, (path, size))
+
+    def _end_line(self, value: list[Any]) -> None:
+        name, index, status = value
+        copy = self._slots[name, index][1]
+        if copy is not None:
+            copy["ended"] = status
 
     def _gone_line(self, value: list[Any]) -> None:
         name, index = value

@@ -37,9 +37,12 @@ PROBE_MOST_S = 0.5
 
 
 class Copy:
-    """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn."""
+    """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn.
 
-    __slots__ = ("birth", "entry", "failure", "group", "left", "pipes")
+    `ended` is its leader's wait status, None while it lives.
+    """
+
+    __slots__ = ("birth", "ended", "entry", "failure", "group", "left", "pipes")
 
     def __init__(self, entry: Entry, group: Group, pipes: Sequence[LogPipe], birth: tuple[float, float]) -> None:
         self.entry = entry
@@ -48,6 +51,7 @@ class Copy:
         self.birth = birth
         self.failure: Failure | None = None
         self.left: Sequence[Survivor] = ()
+        self.ended: int | None = None
 
     def to_data(self) -> dict[str, object]:
         """Return what a later daemon needs to take this copy over."""
@@ -59,13 +63,16 @@ class Copy:
             data["told"] = list(self.group.told)
         if self.group.sessions:
             data["sessions"] = list(self.group.sessions)
+        if self.ended is not None:
+            data["ended"] = self.ended
         return data
 
 
 class Performer:
     """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show.
 
-    `before_spawn()` is called before anything is spawned: what is about to happen has to be remembered first.
+    `before_spawn()` is called before anything is spawned, `before_reap(entry, status)` before a leader is reaped: what is
+    about to happen has to be remembered first.
     `occupied` are the processes of an earlier daemon because of which a slot must not be started.
     """
 
@@ -86,6 +93,7 @@ class Performer:
         self._spawner = Spawner(reactor, self._reported)
         self.outputs = Outputs(reactor, sinks, around.log_dir, self._spawner.null)
         self.before_spawn: Callable[[], None] = lambda: None
+        self.before_reap: Callable[[Entry, int], None] = lambda _entry, _status: None
         self.occupied: dict[tuple[str, int], list[Orphan]] = {}
         self.adopted = Adopted(reactor, self._adopted_ended)
         self._waiting: dict[Entry, None] = {}
@@ -207,11 +215,19 @@ class Performer:
 
     # -- ends
 
+    def _note_end(self, pid: int, status: int) -> None:
+        """Have it remembered how a leader ended, before nobody else knows it any more."""
+        copy = self._copies.get(pid)
+        if copy:
+            copy.ended = status
+            self.before_reap(copy.entry, status)
+
     def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
-        """Take the reaped children of this turn: leaders, survivors of groups, strangers."""
+        """Take the children that have ended: leaders, survivors of groups, strangers. Each may be reaped as the next is taken."""
         dead: list[tuple[Copy, int | None]] = []
         strangers = False
         for pid, status in ended:
+            self._note_end(pid, status)
             self._spawner.settle(pid)
             if pid in self._copies:
                 dead.append((self._without_leader(pid), status))
@@ -230,6 +246,8 @@ class Performer:
 
     def _adopted_ended(self, pid: int, status: int | None) -> None:
         """A leader that is no child of ours has ended; one look serves all that end in one turn."""
+        if status is not None:
+            self._note_end(pid, status)
         if not self._ended:
             self._reactor.call_soon(self._look_after_adopted)
         self._ended.append((self._without_leader(pid), status))

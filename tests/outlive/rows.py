@@ -104,7 +104,11 @@ class Ends:
                 continue
             self.untold += marks[number] < 0
             begin = next((mark for mark in reversed(marks[: number + 1]) if mark >= 0), 0)
-            end = next((mark for mark in marks[number + 1 :] if mark >= 0), len(events))
+            if marks[number] >= 0:
+                others = (at for at in range(begin + 1, len(events)) if events[at].pid not in (0, life.pid))
+            else:  # the daemon was killed before it could say that it had started this one
+                others = (mark for mark in marks[number + 1 :] if mark >= 0)
+            end = next(others, len(events))
             hows = [event.how for event in events[begin:end] if not event.pid]
             yield from self._end(slot, life, hows)
 

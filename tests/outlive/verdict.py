@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MARGIN_S = 1.0
 """A copy that ended so long before a kill may not have been noticed by then: the daemon shares two cores with hundreds."""
-AGAIN = ("ends", "turns", "crashes")
+AGAIN = ("ends", "turns", "loops")
 
 
 class Verdict:
