@@ -145,6 +145,7 @@ class Performer:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
                 self._spawn(entry)
+                self.before_spawn()  # who it is, too: until that is written it has an end that nobody can place
         finally:  # a bug in one start must not hold up the others
             self._spawning = bool(self._waiting)
             if self._spawning:

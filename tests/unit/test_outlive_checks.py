@@ -85,14 +85,17 @@ def _events(*texts: str) -> list[str]:
 def test_ends_that_are_told_otherwise_or_not_at_all_are_found(
     texts: tuple[str, ...], gap: tuple[float, float] | tuple[()], wrong: int
 ) -> None:
-    ends = Ends([gap] if gap else [], 0.0, excused=True)
+    ends = Ends([gap] if gap else [], [], 0.0, excused=True)
     assert len(list(ends.look([LIFE], told(_events(*texts))))) == wrong
 
 
 def test_with_a_guardian_no_status_may_be_unknown() -> None:
     text = "p exited: ended while no daemon was there, nobody knows how, after 1s"
-    ends = Ends([(9.0, 11.0)], 0.0, excused=False)
+    ends = Ends([(9.0, 11.0)], [9.0], 0.0, excused=False)
     assert len(list(ends.look([LIFE], told(_events("p started (pid 7)", text))))) == 1
+    young = LIFE._replace(copy=b"7.8990000000")
+    assert list(ends.look([young], told(_events("p started (pid 7)")))) == []
+    assert ends.young == 1
 
 
 def test_rows_tell_who_began_and_how_they_ended(tmp_path: Path) -> None:
