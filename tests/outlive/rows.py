@@ -85,7 +85,7 @@ class Ends:
     """Compares both. `gaps` are (began, ended) of when no daemon was there; `excused`: then a status may get lost.
 
     `young`: an end in a gap of a program that was started in the last moment before a kill (`killed`). A daemon can only
-    write who it is once it has been started, so nobody can say whose end that was.
+    write, and say, who it is once it has been started, so nobody can know whose end that was.
     """
 
     def __init__(
@@ -123,9 +123,9 @@ class Ends:
                 others = (mark for mark in marks[number + 1 :] if mark >= 0)
             end = next(others, len(events))
             hows = [event.how for event in events[begin:end] if not event.pid]
-            yield from self._end(slot, life, hows)
+            yield from self._end(slot, life, hows, said=marks[number] >= 0)
 
-    def _end(self, slot: Slot, life: Life, hows: list[str]) -> Iterator[str]:
+    def _end(self, slot: Slot, life: Life, hows: list[str], *, said: bool) -> Iterator[str]:
         gap = self.in_gap(life)
         self.in_gaps += gap
         if life.how in hows:
@@ -133,7 +133,7 @@ class Ends:
             self.twice += hows.count(life.how) > 1
         elif any(UNKNOWN in how for how in hows) and self._excused and gap:
             self.unknown += 1
-        elif any(killed - YOUNG_S <= life.began <= killed for killed in self._killed):
+        elif gap and (not said or any(killed - YOUNG_S <= life.began <= killed for killed in self._killed)):
             self.young += 1
         else:
             where = "in a gap" if gap else "while a daemon was there"
