@@ -103,7 +103,7 @@ class Adoption:
             self._supervisor.restore(slot.entry)
             self._restored.add(slot.entry)
             self._performer.outputs.begin(slot.entry, slot.began)
-            untold = slot.copy is not None and self._take_copy(slot.entry, slot.copy, saved, ended)
+            untold = slot.copy is not None and self._take_copy(slot.entry, slot.copy, ended)
             self._supervisor.resume(slot.entry, waiting=not untold)
         self._performer.admit_ended(ended)
         for slot in saved.slots:
@@ -124,16 +124,14 @@ class Adoption:
 
     # -- copies that the state knows
 
-    def _take_copy(
-        self, entry: Entry, saved_copy: SavedCopy, saved: Saved, ended: list[tuple[Copy, int | None]]
-    ) -> bool:
+    def _take_copy(self, entry: Entry, saved_copy: SavedCopy, ended: list[tuple[Copy, int | None]]) -> bool:
         """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
         pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
         group = Group(pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
         group.pipes = tuple(inode for inode, _path in saved_copy.pipes)
         group.told = frozenset(saved_copy.told)
-        status = saved.ends.get((pid, birth[0]), legacy.ends.get(pid))
-        gone = entry.process.pid is None or (pid, birth[0]) in saved.ends
+        status = legacy.ends.get(pid) if saved_copy.ended is None else saved_copy.ended
+        gone = entry.process.pid is None or saved_copy.ended is not None
         child = not gone and parent_of(pid) == os.getpid()
         if saved_copy.sessions or not (child or legacy.same):
             group.sessions = frozenset(saved_copy.sessions or (pid,))

@@ -296,7 +296,7 @@ class Daemon:
     # -- news
 
     def _children_ended(self) -> None:
-        self.performer.children_ended(list(reap(self.performer.child_ended)))
+        self.performer.children_ended(reap())
         self.stopping.look()
 
     def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:

@@ -9,9 +9,9 @@ What it does not say of its configuration is that of the `program` lines before 
     {"config": {path, daemon, files, programs | order}}        `order`: the programs are those of earlier lines
     {"program": {...}}                         an entry of the configuration, as changed by a reload
     {"slot": {program, index, process, removed, wanted, current, copy, began}}
+    {"end": [program, index, status]}          the leader of its copy has ended; what follows comes with the next "slot"
     {"gone": [program, index]}
     {"spawning": [program, index, boot seconds, [inode of a pipe...]]}      at once, before a copy is spawned
-    {"end": [pid, begin of its birth, wait status]}                         at once, before a leader is reaped
 """
 
 from __future__ import annotations
@@ -105,15 +105,21 @@ class Journal:
         """A copy is about to be spawned, who holds these pipes from then on is one, whatever else happens."""
         self._at_once(line("spawning", (entry.program, entry.index, began, list(pipes))))
 
-    def ended(self, pid: int, began: float, status: int) -> None:
-        """A leader has ended, and is about to be reaped: from then on only this tells how."""
-        self._at_once(line("end", (pid, began, status)))
-
     def gone(self, entry: Entry) -> None:
         """A slot is not in the table any more."""
         for entries in (self._dirty, self._late or {}):
             entries.pop(entry, None)
         self._add(line("gone", [entry.program, entry.index]))
+
+    def ends(self, entry: Entry, status: int) -> None:
+        """A leader has ended, and will be reaped: written at once, since nobody else remembers how."""
+        if self._file is None:
+            return
+        if self._late is not None:
+            self._late[entry] = None
+        self.flush()  # its start comes first
+        if self._file.open:
+            self._try(lambda: self._append(line("end", [entry.program, entry.index, status])))
 
     def facts_changed(self) -> None:
         """What the daemon says of itself is different."""

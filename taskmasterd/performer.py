@@ -43,8 +43,8 @@ if TYPE_CHECKING:
         def spawning(self, entry: Entry, began: float, pipes: Sequence[int], /) -> None:
             """A copy is about to be spawned, which will hold these pipes."""
 
-        def ended(self, pid: int, began: float, status: int, /) -> None:
-            """A leader has ended, and is about to be reaped."""
+        def ends(self, entry: Entry, status: int, /) -> None:
+            """The leader of a slot has ended, and is about to be reaped."""
 
 
 SPAWN_FOR_S = 0.02
@@ -55,9 +55,12 @@ PROBE_MOST_S = 0.5
 
 
 class Copy:
-    """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn."""
+    """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn.
 
-    __slots__ = ("birth", "entry", "failure", "group", "left", "pipes")
+    `ended` is its leader's wait status, None while it lives.
+    """
+
+    __slots__ = ("birth", "ended", "entry", "failure", "group", "left", "pipes")
 
     def __init__(self, entry: Entry, group: Group, pipes: Sequence[LogPipe], birth: tuple[float, float]) -> None:
         self.entry = entry
@@ -66,6 +69,7 @@ class Copy:
         self.birth = birth
         self.failure: Failure | None = None
         self.left: Sequence[Survivor] = ()
+        self.ended: int | None = None
 
     def to_data(self) -> dict[str, object]:
         """Return what a later daemon needs to take this copy over."""
@@ -79,6 +83,8 @@ class Copy:
             data["sessions"] = list(self.group.sessions)
         if self.left:
             data["left"] = [(survivor.pid, survivor.started) for survivor in self.left]
+        if self.ended is not None:
+            data["ended"] = self.ended
         return data
 
 
@@ -157,6 +163,8 @@ class Performer:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
                 self._spawn(entry)
+                if self.memory:
+                    self.memory.flush()  # who it is, too: until that is written it has an end that nobody can place
         finally:  # a bug in one start must not hold up the others
             self._spawning = bool(self._waiting)
             if self._spawning:
@@ -229,17 +237,20 @@ class Performer:
 
     # -- ends
 
-    def child_ended(self, pid: int, status: int) -> None:
-        """Remember the end of a leader, before it is reaped: from then on nobody else knows."""
+    def _note_end(self, pid: int, status: int) -> None:
+        """Have it remembered how a leader ended, before nobody else knows it any more."""
         copy = self._copies.get(pid)
-        if copy and self.memory:
-            self.memory.ended(pid, copy.birth[0], status)
+        if copy:
+            copy.ended = status
+            if self.memory:
+                self.memory.ends(copy.entry, status)
 
     def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
-        """Take the reaped children of this turn: leaders, survivors of groups, strangers."""
+        """Take the children that have ended: leaders, survivors of groups, strangers. Each may be reaped as the next is taken."""
         dead: list[tuple[Copy, int | None]] = []
         strangers = False
         for pid, status in ended:
+            self._note_end(pid, status)
             self._spawner.settle(pid)
             if pid in self._copies:
                 dead.append((self._without_leader(pid), status))
@@ -259,7 +270,7 @@ class Performer:
     def _adopted_ended(self, pid: int, status: int | None) -> None:
         """A leader that is no child of ours has ended; one look serves all that end in one turn."""
         if status is not None:
-            self.child_ended(pid, status)
+            self._note_end(pid, status)
         if not self._ended:
             self._reactor.call_soon(self._look_after_adopted)
         self._ended.append((self._without_leader(pid), status))

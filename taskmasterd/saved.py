@@ -37,6 +37,7 @@ class SavedCopy(Record):
     """What was alive of a slot: its leader's pid and birth, (inode, path) of its pipes, (pid, signal) of who was told what.
 
     `sessions` and `left` ((pid, start time in ticks) of those whom a leader had left behind) tell who else belongs to it.
+    `ended` is the leader's wait status where its end was seen, and not yet what followed.
     """
 
     pid: int
@@ -45,6 +46,7 @@ class SavedCopy(Record):
     told: tuple[tuple[int, int], ...] = ()
     sessions: tuple[int, ...] = ()
     left: tuple[tuple[int, int], ...] = ()
+    ended: int | None = None
 
 
 class SavedSlot(Record):
@@ -58,14 +60,12 @@ class SavedSlot(Record):
 class Saved(Record):
     """All that was written.
 
-    `ends` maps (pid, begin of its birth) to the wait status of leaders whose end was seen, `spawning` slots to
-    (boot seconds, pipes) of copies that were about to be spawned.
+    `spawning` maps slots to (boot seconds, pipes) of copies that were about to be spawned.
     """
 
     config: Config
     facts: Mapping[str, Any]
     slots: tuple[SavedSlot, ...]
-    ends: Mapping[tuple[int, float], int] = {}
     spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
 
 
@@ -90,7 +90,6 @@ class _Reading:
         self._facts: dict[str, Any] = {}
         self._programs: dict[str, ProgramConfig] = {}
         self._slots: dict[Slot, SavedSlot] = {}
-        self._ends: dict[tuple[int, float], int] = {}
         self._spawning: dict[Slot, tuple[float, tuple[int, ...]]] = {}
         for text in lines:
             for kind, value in read_json(text.decode("ascii")).items():
@@ -104,7 +103,7 @@ class _Reading:
             programs=tuple(self._programs[name] for name in self._config["order"]),
             files=tuple((path, mtime_ns, size) for path, mtime_ns, size in self._config["files"]),
         )
-        return Saved(config, self._facts, tuple(self._slots.values()), self._ends, self._spawning)
+        return Saved(config, self._facts, tuple(self._slots.values()), self._spawning)
 
     def _config_line(self, value: dict[str, Any]) -> None:
         for data in value.pop("programs", ()):
@@ -137,8 +136,10 @@ class _Reading:
         self._slots.pop((name, index), None)
 
     def _end_line(self, value: list[Any]) -> None:
-        pid, began, status = value
-        self._ends[_is(pid, int), _number(began)] = _is(status, int)
+        name, index, status = value
+        slot = self._slots[name, index]
+        if slot.copy is not None:
+            self._slots[name, index] = slot.replace(copy=slot.copy.replace(ended=_is(status, int)))
 
     def _spawning_line(self, value: list[Any]) -> None:
         name, index, began, inodes = value
@@ -157,6 +158,7 @@ def _copy_of(data: Mapping[str, Any]) -> SavedCopy:
         tuple((_is(each, int), _is(number, int)) for each, number in data.get("told", ())),
         tuple(_is(session, int) for session in data.get("sessions", ())),
         tuple((_is(each, int), _is(started, int)) for each, started in data.get("left", ())),
+        _is(data["ended"], int) if "ended" in data else None,
     )
 
 

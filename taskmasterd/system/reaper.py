@@ -9,27 +9,33 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+CORE = 0x80
+"""In a wait status: a core was dumped. Source: wait(2), WCOREDUMP."""
 
 
-def reap(seen: Callable[[int, int], None] = lambda _pid, _status: None) -> Iterator[tuple[int, int]]:
+def reap() -> Iterator[tuple[int, int]]:
     """Yield (pid, wait status) of every child that has ended by now; SIGCHLD is merged by the kernel, so ask until none.
 
-    `seen(pid, status)` is called before the child is reaped: what is written down there is lost with no death of ours.
+    Until the next one is asked for, a child's status is the kernel's, too: if we are killed before that, whoever inherits the
+    child learns it. Source: waitid(2), WNOWAIT; not on macOS, where nobody takes over.
     """
-    while True:
+    while hasattr(os, "waitid"):
         try:
             found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return
         if found is None:
             return
-        seen(found.si_pid, _wait_status(found.si_code, found.si_status))
-        yield os.waitpid(found.si_pid, 0)
-
-
-def _wait_status(code: int, value: int) -> int:
-    """Return what wait(2) would tell of a child of which waitid(2) tells this."""
-    if code == os.CLD_EXITED:
-        return value << 8
-    return value | (0x80 if code == os.CLD_DUMPED else 0)
+        dumped = CORE if found.si_code == os.CLD_DUMPED else 0
+        yield found.si_pid, found.si_status << 8 if found.si_code == os.CLD_EXITED else found.si_status | dumped
+        os.waitpid(found.si_pid, 0)
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
+        if pid == 0:
+            return
+        yield pid, status

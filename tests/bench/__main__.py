@@ -19,6 +19,7 @@ from pathlib import Path
 
 from tests.bench.clients import reload, status
 from tests.bench.contestants import Supervisor
+from tests.bench.gaps import gaps
 from tests.bench.lives import crash, masses
 from tests.bench.logs import chatty, logs
 from tests.bench.many import many
@@ -36,6 +37,7 @@ GROUPS: dict[str, Callable[[Tools], list[Row]]] = {
     "status": status,
     "reload": reload,
     "many": many,
+    "gaps": gaps,
 }
 DESCRIPTORS = 65_536
 

@@ -57,7 +57,7 @@ def crash(tools: Tools, count: int = 100, rounds: int = 2) -> list[Row]:
             with kind(tools) as contestant:
                 lives = contestant.start(count)
                 settle(contestant.pid)
-                found[kind] += _crashes(contestant, [life.pid for life in lives[: CRASHES[kind]]])
+                found[kind] += crashes(contestant, [life.pid for life in lives[: CRASHES[kind]]])
     return [
         Row(
             f"crash to respawn, {name}",
@@ -71,7 +71,7 @@ def crash(tools: Tools, count: int = 100, rounds: int = 2) -> list[Row]:
     ]
 
 
-def _crashes(contestant: Contestant, pids: list[int]) -> list[float]:
+def crashes(contestant: Contestant, pids: list[int]) -> list[float]:
     """Return milliseconds. The pauses are random, so that no phase of a polling loop is preferred."""
     pauses = random.Random(42)
     times: list[float] = []

@@ -33,12 +33,12 @@ def _idle(kind: type[Contestant], tools: Tools) -> float:
 
 def memory(tools: Tools) -> list[Row]:
     """Resident memory over that of the bare interpreter, and what each program adds."""
-    bare = _bare()
+    empty = bare()
     few, many = ({kind: _rss(kind, tools, count) for kind in field(floor=False)} for count in (FEW, MANY))
-    over = {kind: (few[kind] - bare) / 1024 for kind in few}
+    over = {kind: (few[kind] - empty) / 1024 for kind in few}
     each = {kind: (many[kind] - few[kind]) / (MANY - FEW) for kind in few}
     return [
-        Row("memory: bare interpreter", "MB", bare / 1024),
+        Row("memory: bare interpreter", "MB", empty / 1024),
         Row(f"memory over bare, {FEW} programs", "MB", over[Ours], None, over.get(Supervisor), Limit(4)),
         Row(f"memory per program, {FEW} to {MANY}", "KB", each[Ours], None, each.get(Supervisor), Limit(4)),
     ]
@@ -51,7 +51,7 @@ def _rss(kind: type[Contestant], tools: Tools, count: int) -> int:
         return rss_kb(contestant.pid)
 
 
-def _bare() -> int:
+def bare() -> int:
     """Return the resident set of an interpreter that does nothing, started as the daemon is."""
     code = "import time; print(flush=True); time.sleep(60)"
     with subprocess.Popen([sys.executable, "-I", "-S", "-X", "utf8", "-c", code], stdout=subprocess.PIPE) as process:

@@ -147,6 +147,20 @@ def test_a_process_that_ends_while_no_daemon_is_there_counts_as_an_unexpected_en
     assert len(marked(daemon.socket)) == 1
 
 
+def test_an_end_that_the_daemon_noted_before_it_died_is_known_to_the_next_one(daemon: Daemon) -> None:
+    write(daemon, p={"cmd": "exec sleep 300", "autorestart": "never"})
+    daemon.start()
+    pid = daemon.status()["p"]["pid"]
+    daemon.kill()
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
+    (state,) = daemon.home.glob("*.state")
+    with state.open("a") as file:
+        file.write('{"end":["p",0,768]}\n')
+    daemon.start()
+    assert daemon.wait_for("p", "EXITED")["exit"]["code"] == 3
+
+
 def test_a_stop_that_was_under_way_goes_on_and_kills_at_its_own_moment(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 3}}, q: {{cmd: sleep 300, starttime: 0}}}}"

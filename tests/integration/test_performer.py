@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,40 +19,98 @@ from taskmasterd.preparation import Surroundings
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.procfs import listing, pipe_among
 from taskmasterd.system.reactor import Reactor
+from taskmasterd.system.reaper import reap
 from taskmasterd.system.sinks import Sinks
+from tests.support.guarded import state_of
+from tests.support.wait import wait_until
 
 # the first look at /proc opens the descriptor that is kept in reserve for all later ones
 pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 
 
-def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_before(tmp_path: Path) -> None:
-    reactor = Reactor(lambda error: pytest.fail(repr(error)))
-    sinks = Sinks(pytest.fail)
-    events: list[Event] = []
-    around = Surroundings(dict(os.environ), "/tmp/none.sock", 0o022, str(tmp_path), None)
-    groups = Groups("/tmp/none.sock")
-    performer = Performer(reactor, groups, sinks, around, lambda _entry, event: events.append(event), pytest.fail)
-    entry = Entry(ProgramConfig("p", ("sleep", "300")), 0, Process(since=0.0))
-    performer.perform(entry, Action.SPAWN)
-    while len(events) < 2:
-        reactor.turn(1)
-    assert isinstance(events[0], Spawned)
-    leader = events[0].pid
+class Stage:
+    """A performer and the one program that it has started."""
+
+    def __init__(self, home: Path) -> None:
+        self.events: list[Event] = []
+        self.reactor = Reactor(lambda error: pytest.fail(repr(error)))
+        self.sinks = Sinks(pytest.fail)
+        around = Surroundings(dict(os.environ), "/tmp/none.sock", 0o022, str(home), None)
+        self.performer = Performer(
+            self.reactor,
+            Groups("/tmp/none.sock"),
+            self.sinks,
+            around,
+            lambda _entry, event: self.events.append(event),
+            pytest.fail,
+        )
+        self.entry = Entry(ProgramConfig("p", ("sleep", "300")), 0, Process(since=0.0))
+        self.performer.perform(self.entry, Action.SPAWN)
+        self.events_until(Executed)
+        assert isinstance(self.events[0], Spawned)
+        self.leader = self.events[0].pid
+
+    def events_until(self, last: type[Event]) -> list[Event]:
+        """Return all events, up to the first of this kind."""
+        while not any(isinstance(event, last) for event in self.events):
+            self.reactor.turn(1)
+        return self.events
+
+    def close(self) -> None:
+        """Release what it holds."""
+        self.performer.outputs.drain()
+        self.sinks.close()
+        os.close(self.performer._spawner.null)
+        self.reactor.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.close()
+
+
+def test_how_a_leader_ended_is_noted_while_the_kernel_still_knows_it_too(stage: Stage) -> None:
+    noted: list[tuple[int, str]] = []
+
+    class Memory:
+        """Notes the ends of leaders, and how the kernel sees them at that moment."""
+
+        def flush(self) -> None:
+            return None
+
+        def changed(self, entry: Entry) -> None:
+            return None
+
+        def spawning(self, entry: Entry, began: float, pipes: Sequence[int]) -> None:
+            return None
+
+        def ends(self, _entry: Entry, status: int) -> None:
+            noted.append((status, state_of(stage.leader)))
+
+    stage.performer.memory = Memory()
+    os.kill(stage.leader, signal.SIGKILL)
+    wait_until(lambda: state_of(stage.leader) == "Z")
+    stage.performer.children_ended(reap())
+    assert noted == [(signal.SIGKILL, "Z")]
+    assert not os.path.exists(f"/proc/{stage.leader}")
+    copy = stage.performer.copy_of(stage.entry)
+    assert copy
+    assert copy.to_data()["ended"] == signal.SIGKILL
+    stage.events_until(Exited)
+
+
+def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_before(stage: Stage) -> None:
+    leader = stage.leader
     with open(f"/proc/{leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
-        for pid in (leader, survivor.pid):  # both have ended before anything is delivered
-            os.kill(pid, signal.SIGKILL)
-            if pid == leader:
-                performer.children_ended([os.waitpid(pid, 0)])
+        os.kill(leader, signal.SIGKILL)
+        stage.performer.children_ended([os.waitpid(leader, 0)])
+        survivor.kill()  # it has ended, too, before anything is delivered
         survivor.wait()
-        performer.children_ended([(survivor.pid, 9)])
-    while len(events) < 4:
-        reactor.turn(1)
-    assert [type(event) for event in events] == [Spawned, Executed, Exited, GroupEmpty]
-    assert performer.copy_of(entry) is None
-    performer.outputs.drain()
-    os.close(performer._spawner.null)
-    sinks.close()
-    reactor.close()
+        stage.performer.children_ended([(survivor.pid, signal.SIGKILL)])
+    assert [type(event) for event in stage.events_until(GroupEmpty)] == [Spawned, Executed, Exited, GroupEmpty]
+    assert stage.performer.copy_of(stage.entry) is None
 
 
 def test_who_can_only_read_a_pipe_does_not_belong_to_those_who_write_into_it() -> None:

@@ -38,7 +38,7 @@ KINDS = {
     "pair": Kind(3, 0, CODES, 20_000, 200, {"numprocs": "2"}),
     "ticks": Kind(3, 0, CODES, 50_000, 5, {"log_maxbytes": "20kB", "log_backups": "5000"}),
     "ends": Kind(15, 3000, MIXED, 200_000, 1000, ALWAYS),
-    "crashes": Kind(
+    "loops": Kind(
         8, 60, MIXED, 5_000, 100, {"starttime": "0.3", "restart_max_delay": "0.3", "startretries": "1000000"}
     ),
     "turns": Kind(6, 400, MIXED, 5_000, 200, {**ALWAYS, **ROTATING, "log_maxbytes": "100kB"}),
@@ -49,7 +49,7 @@ KINDS = {
 }
 STEADY = ("gushes", "flows", "rotates", "pair", "ticks")
 """Nobody touches them, and they never end."""
-ALONE = (*STEADY, "ends", "crashes", "turns", "once")
+ALONE = (*STEADY, "ends", "loops", "turns", "once")
 """Nobody touches them, so each end is their own."""
 
 

@@ -25,7 +25,10 @@ LONGEST_PAUSE_S = 0.5
 
 
 class Keeper:
-    """Starts the daemon again by hand. `pid` is the daemon's, `gaps` are (killed, answered) in monotonic seconds."""
+    """Starts the daemon again by hand. `pid` is the daemon's, `gaps` are (killed, answered) in monotonic seconds.
+
+    `killed` are the moments of all kills: one that begins is killed again in some gaps.
+    """
 
     options: tuple[str, ...] = ()
 
@@ -33,7 +36,7 @@ class Keeper:
         self.stage = stage
         self.dice = stage.dice("keeper")
         self.gaps: list[tuple[float, float]] = []
-        self.kills = 0
+        self.killed: list[float] = []
         self.pid = 0
         self._killed = 0.0
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,6 +47,11 @@ class Keeper:
         assert self._process
         return self._process
 
+    @property
+    def kills(self) -> int:
+        """How often it was killed."""
+        return len(self.killed)
+
     def start(self) -> None:
         """Start it for the first time, and wait until it answers."""
         self._launch()
@@ -51,9 +59,8 @@ class Keeper:
 
     def kill(self) -> None:
         """Kill the daemon with -9."""
-        if not self._killed:
-            self._killed = time.monotonic()
-        self.kills += 1
+        self.killed.append(time.monotonic())
+        self._killed = self._killed or self.killed[-1]
         os.kill(self.pid, signal.SIGKILL)
         self._gone()
 

@@ -20,6 +20,7 @@ Slot = tuple[str, int]
 
 ADOPTED = re.compile(r"adopted \S+ \((\d+)\)")
 UNKNOWN = "nobody knows how"
+YOUNG_S = 0.05
 HOW = re.compile(r"(exit \d+|killed by SIG\w+|.*nobody knows how)")
 
 
@@ -32,6 +33,11 @@ class Life(NamedTuple):
     wrote: int = 0
     how: str = ""
     at: float = 0.0
+
+    @property
+    def began(self) -> float:
+        """When it began, in monotonic seconds."""
+        return int(self.copy.partition(b".")[2]) / 1e9
 
 
 def lives(path: Path) -> dict[bytes, Life]:
@@ -76,13 +82,20 @@ def told(lines: Iterable[str]) -> dict[Slot, list[Told]]:
 
 
 class Ends:
-    """Compares both. `right`, `unknown` and `missing` count; `gaps` are (began, ended) of when no daemon was there."""
+    """Compares both. `gaps` are (began, ended) of when no daemon was there; `excused`: then a status may get lost.
 
-    def __init__(self, gaps: Iterable[tuple[float, float]], margin_s: float, *, excused: bool) -> None:
+    `young`: an end in a gap of a program that was started in the last moment before a kill (`killed`). A daemon can only
+    write, and say, who it is once it has been started, so nobody can know whose end that was.
+    """
+
+    def __init__(
+        self, gaps: Iterable[tuple[float, float]], killed: Iterable[float], margin_s: float, *, excused: bool
+    ) -> None:
         self._gaps = tuple(gaps)
+        self._killed = tuple(killed)
         self._margin_s = margin_s
         self._excused = excused
-        self.right = self.in_gaps = self.unknown = self.twice = self.untold = 0
+        self.right = self.in_gaps = self.unknown = self.twice = self.untold = self.young = 0
 
     def in_gap(self, life: Life) -> bool:
         """Return whether a copy ended while no daemon was there."""
@@ -104,11 +117,15 @@ class Ends:
                 continue
             self.untold += marks[number] < 0
             begin = next((mark for mark in reversed(marks[: number + 1]) if mark >= 0), 0)
-            end = next((mark for mark in marks[number + 1 :] if mark >= 0), len(events))
+            if marks[number] >= 0:
+                others = (at for at in range(begin + 1, len(events)) if events[at].pid not in (0, life.pid))
+            else:  # the daemon was killed before it could say that it had started this one
+                others = (mark for mark in marks[number + 1 :] if mark >= 0)
+            end = next(others, len(events))
             hows = [event.how for event in events[begin:end] if not event.pid]
-            yield from self._end(slot, life, hows)
+            yield from self._end(slot, life, hows, said=marks[number] >= 0)
 
-    def _end(self, slot: Slot, life: Life, hows: list[str]) -> Iterator[str]:
+    def _end(self, slot: Slot, life: Life, hows: list[str], *, said: bool) -> Iterator[str]:
         gap = self.in_gap(life)
         self.in_gaps += gap
         if life.how in hows:
@@ -116,6 +133,8 @@ class Ends:
             self.twice += hows.count(life.how) > 1
         elif any(UNKNOWN in how for how in hows) and self._excused and gap:
             self.unknown += 1
+        elif gap and (not said or any(killed - YOUNG_S <= life.began <= killed for killed in self._killed)):
+            self.young += 1
         else:
             where = "in a gap" if gap else "while a daemon was there"
             yield f"{slot} pid {life.pid} ended {where} with {life.how} at {life.at:.3f}, the event log says {hows or 'nothing'}"

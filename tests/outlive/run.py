@@ -184,7 +184,7 @@ def outlive(mode: str, kills: int, programs: int, seed: int, home: Path) -> int:
         if not stage.findings:
             run.stop()
         stage.end()
-        verdict = Verdict(run.cohort, run.rows, run.daemon, run.keeper.gaps, mode)
+        verdict = Verdict(run.cohort, run.rows, run.daemon, run.keeper, mode)
         if not stage.findings:
             verdict.statuses(stage)
             run.end()

@@ -8,29 +8,30 @@ from tests.soak.wire import processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.outlive.cohort import Cohort, Slot
+    from tests.outlive.keepers import Keeper
     from tests.soak.stage import Stage
     from tests.support.daemon import Daemon
 
 MARGIN_S = 1.0
 """A copy that ended so long before a kill may not have been noticed by then: the daemon shares two cores with hundreds."""
-AGAIN = ("ends", "turns", "crashes")
+AGAIN = ("ends", "turns", "loops")
 
 
 class Verdict:
     """One run's; `excused` are losses that only a guardian, or a daemon, could have prevented."""
 
-    def __init__(
-        self, cohort: Cohort, path: Path, daemon: Daemon, gaps: Sequence[tuple[float, float]], mode: str
-    ) -> None:
+    def __init__(self, cohort: Cohort, path: Path, daemon: Daemon, keeper: Keeper, mode: str) -> None:
         self._cohort = cohort
         self._path = path
         self._daemon = daemon
         self._mode = mode
-        self._ends = rows.Ends(gaps, MARGIN_S if mode == "restart" else 0.0, excused=mode == "restart")
+        self._ends = rows.Ends(
+            keeper.gaps, keeper.killed, MARGIN_S if mode == "restart" else 0.0, excused=mode == "restart"
+        )
         self._lives: dict[bytes, rows.Life] = {}
         self.bytes = self.lines_read = self.lost = self.doubled = self.excused = self.rotated = 0
 
@@ -105,7 +106,7 @@ class Verdict:
         """Yield the summary."""
         ends = self._ends
         yield f"copies: {len(self._lives)}, of which ended by themselves {sum(bool(life.how) for life in self._lives.values())}"
-        yield f"ends: {ends.right} told as they were, {ends.unknown} statuses lost; {ends.in_gaps} ends in gaps"
+        yield f"ends: {ends.right} told as they were, {ends.unknown} statuses lost; {ends.in_gaps} ends in gaps, {ends.young} of programs too young to be known"
         yield f"event log: {ends.untold} starts without a line, {ends.twice} ends told twice"
         yield f"output: {self.bytes / 1e6:.0f} MB in {self.lines_read} lines and {self.rotated} rotated files"
         yield f"bytes lost: {self.lost}, doubled: {self.doubled}; lost with programs that ended while nobody held their pipes: {self.excused}"

@@ -173,15 +173,19 @@ def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(ke
 
 
 def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
-    web = kept.world.entry("web")
+    web = kept.world.entry("web:0")
     kept.journal.flush()
     kept.journal.spawning(web, 5.5, [11, 12])
     assert kept.saved().spawning == {("web", 0): (5.5, (11, 12))}
     kept.world.cooperate()
     kept.journal.flush()
     assert kept.saved().spawning == {}, "it is a copy by now"
-    kept.journal.ended(101, 101.0, 9)
-    assert kept.saved().ends == {(101, 101.0): 9}
+    kept.journal.ends(web, 9)
+    assert {slot.entry.canonical: slot.copy and slot.copy.ended for slot in kept.saved().slots} == {
+        "web:0": 9,
+        "web:1": None,
+        "off:0": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,113 @@
+"""The long run's own judges: each finds what it is there to find, and lets pass what may be."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.outlive.cohort import KINDS, Cohort
+from tests.outlive.numbers import Numbers, line, read
+from tests.outlive.rows import Ends, Life, lives, told
+from tests.support.host import load
+
+
+def _lines(copy: str, *numbers: int) -> bytes:
+    return b"".join(line(copy.encode(), number) for number in numbers)
+
+
+def _judged(*pieces: bytes) -> Numbers:
+    numbers = Numbers()
+    for piece in pieces:
+        numbers.take(piece)
+    numbers.end()
+    return numbers
+
+
+def test_whole_counts_of_copies_that_follow_each_other_are_right_however_they_are_cut() -> None:
+    text = _lines("1.1", *range(1, 3000)) + _lines("2.2", *range(1, 5))
+    for size in (1, 7, 4096, len(text)):
+        found = _judged(*(text[at : at + size] for at in range(0, len(text), size)))
+        assert (found.problems, found.counts, found.bytes) == ([], {b"1.1": 2999, b"2.2": 4}, len(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "lost", "doubled", "problem"),
+    [
+        (_lines("1.1", 1, 2, 4), len(_lines("1.1", 3)), 0, "1.1: 4 where 3 was due"),
+        (_lines("1.1", *range(1, 2001), *range(2003, 4000)), len(_lines("1.1", 2001, 2002)), 0, "2003 where 2001"),
+        (_lines("1.1", 1, 2, 2, 3), 0, len(_lines("1.1", 2)), "1.1: 2 again, where 3 was due"),
+        (_lines("1.1", 1, 2)[:-4], 0, 0, "in the middle of a line"),
+        (_lines("1.1", 1) + _lines("2.2", 1) + _lines("1.1", 2), 0, 0, "1.1 goes on with 2 after 2.2"),
+        (_lines("1.1", 1) + b"1.1 2 xxx\n", 0, 0, "no line that was written"),
+    ],
+)
+def test_lost_doubled_and_mixed_lines_are_found(text: bytes, lost: int, doubled: int, problem: str) -> None:
+    found = _judged(text)
+    assert (found.lost, found.doubled, len(found.problems)) == (lost, doubled, 1)
+    assert problem in found.problems[0]
+
+
+def test_rotated_files_are_read_oldest_first(tmp_path: Path) -> None:
+    for name, number in (("p.log.10", 1), ("p.log.9", 2), ("p.log.1", 3), ("p.log", 4)):
+        (tmp_path / name).write_bytes(_lines("1.1", number))
+    assert read(tmp_path / "p.log").problems == []
+    (tmp_path / "p.log.9").unlink()
+    assert read(tmp_path / "p.log").lost == len(_lines("1.1", 2))
+
+
+SLOT = ("p", 0)
+LIFE = Life(SLOT, 7, b"7.1", 3, "exit 3", 10.0)
+
+
+def _events(*texts: str) -> list[str]:
+    return [f"2026-01-01T00:00:00.000+00:00 info {text}" for text in texts]
+
+
+@pytest.mark.parametrize(
+    ("texts", "gap", "wrong"),
+    [
+        (("p started (pid 7)", "p exited: exit 3 after 1.0s (unexpected)"), (), 0),
+        (("p:0 started (pid 7, try 2 of 4)", "p failed to start: exit 3 after 0.0s"), (), 0),
+        (("p started (pid 7)", "p exited: exit 4 after 1.0s (unexpected)"), (), 1),
+        (("p started (pid 7)",), (), 1),
+        (("p started (pid 7)", "p started (pid 8)", "p exited: exit 3 after 1.0s (unexpected)"), (), 1),
+        (("p started (pid 7)", "p exited: ended while no daemon was there, nobody knows how, after 1s"), (), 1),
+        (
+            ("p started (pid 7)", "p exited: ended while no daemon was there, nobody knows how, after 1s"),
+            (9.0, 11.0),
+            0,
+        ),
+        (("p started (pid 7)", "p exited: exit 4 after 1.0s (unexpected)"), (9.0, 11.0), 1),
+    ],
+)
+def test_ends_that_are_told_otherwise_or_not_at_all_are_found(
+    texts: tuple[str, ...], gap: tuple[float, float] | tuple[()], wrong: int
+) -> None:
+    ends = Ends([gap] if gap else [], [], 0.0, excused=True)
+    assert len(list(ends.look([LIFE], told(_events(*texts))))) == wrong
+
+
+def test_with_a_guardian_no_status_may_be_unknown() -> None:
+    text = "p exited: ended while no daemon was there, nobody knows how, after 1s"
+    ends = Ends([(9.0, 11.0)], [9.0], 0.0, excused=False)
+    assert len(list(ends.look([LIFE], told(_events("p started (pid 7)", text))))) == 1
+    young = LIFE._replace(copy=b"7.8990000000")
+    assert list(ends.look([young], told(_events("p started (pid 7)")))) == []
+    assert ends.young == 1
+
+
+def test_rows_tell_who_began_and_how_they_ended(tmp_path: Path) -> None:
+    rows = tmp_path / "rows"
+    rows.write_text("start p 0 7 7.1\nstart q 1 8 8.1\nend p 0 7 7.1 3 3 0 10000000000\nend q 1 8 8.1 5 9 9 1\n")
+    assert lives(rows) == {b"7.1": LIFE, b"8.1": Life(("q", 1), 8, b"8.1", 5, "killed by SIGKILL", 1e-9)}
+
+
+def test_each_kind_is_in_a_configuration_that_can_be_loaded() -> None:
+    cohort = Cohort(200, ["/bin/writer"], "/tmp/rows", random.Random(1))
+    before = load(cohort.text()).config
+    assert len(before.programs) >= 195
+    assert {name.rstrip("0123456789") for name in cohort.programs} == set(KINDS)
+    assert cohort.edit()
+    assert load(cohort.text()).config != before
