@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.soak.kernel import children
 from tests.support.daemon import PROGRAMS, ROOT, Daemon, lives, marked, process_exists
 from tests.support.guarded import COUNTER, SLEEPER, ageless, all_new, config, is_counted, kill_daemon, pids_of, stopped
 from tests.support.talk import Talk
@@ -73,24 +72,6 @@ def test_what_ends_while_no_daemon_is_there_has_its_status_and_its_last_words(da
     assert after["dies"]["exit"]["signal"] == "KILL"
     wait_until(lambda: daemon.log("again") == b"ready\nlast words\nwhy\nready\n")
     assert daemon.status()["again"]["restarts"] == 1
-    assert daemon.log("quits") == b"ready\nlast words\nwhy\n"
-
-
-def test_what_ends_while_the_next_daemon_begins_has_its_status_too(daemon: Daemon) -> None:
-    daemon.write(config(quits={"cmd": TALKS, "shell": True, "starttime": 0, "autorestart": "never"}))
-    daemon.start("--guard")
-    wait_until(lambda: daemon.log("quits") == b"ready\n")
-    pid = daemon.status()["quits"]["pid"]
-    kill_daemon(daemon)
-    wait_until(lambda: [child for child in children(daemon.pid) if child.pid != pid])
-    (begun,) = (child.pid for child in children(daemon.pid) if child.pid != pid)
-    with stopped(
-        begun
-    ):  # it has been given all ends that were known when it was started, and has looked at nothing yet
-        os.kill(pid, signal.SIGUSR1)
-        wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
-    assert resident(daemon) == begun
-    assert daemon.wait_for("quits", "EXITED")["exit"]["code"] == 7
     assert daemon.log("quits") == b"ready\nlast words\nwhy\n"
 
 
