@@ -33,7 +33,7 @@ from taskmasterd.system.notify import Notifier
 from taskmasterd.system.places import inode_of, report, unlink_own
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
-from taskmasterd.system.signals import Signals, signal_numbers
+from taskmasterd.system.signals import Signals, hold_back, signal_numbers
 from taskmasterd.system.sinks import Sinks
 from taskmasterd.system.statefile import StateFile
 from taskmasterd.system.subreaper import be_subreaper
@@ -182,6 +182,7 @@ class Daemon:
         if self.notifier.watchdog_s:
             self._feed_watchdog()
         self.reactor.run()
+        hold_back()  # for good: while the interpreter ends it has no handlers any more, and one signal too many would kill it
         signals.close()
         return self._clean_up()
 

@@ -89,6 +89,7 @@ class Guardian:
             self._wait(wake)
             code = self._look()
             if code is not None:
+                signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # an interpreter that ends has no handlers any more
                 return code
 
     def _give_up(self, number: int, _frame: object) -> None:
@@ -116,14 +117,16 @@ class Guardian:
         ended = self._reap()
         self._receive()
         code = None if ended is None else self._daemon_ended(ended)
+        if code is not None:
+            return code  # and signal nobody: the pid may be anybody's
         self._heard(seen)
-        if not self._daemon and code is None and (seen or time.monotonic() >= self._due):
+        if not self._daemon and (seen or time.monotonic() >= self._due):
             self._try_to_start()
             seen |= {self._stop} - {0}  # a daemon that died of it, or before it, has not heard it
         for number in seen if self._daemon else ():
             os.kill(self._daemon, number)
         self._tell()
-        return code
+        return None
 
     def _heard(self, seen: set[int]) -> None:
         """Keep in mind that the daemon is to stop; how often it has died before that counts no more."""

@@ -269,6 +269,18 @@ def test_signals_to_the_guardian_reach_the_daemon_and_a_second_stop_does_no_harm
     assert daemon.events().count("stopping all programs, asked by SIGTERM") == 1
 
 
+@pytest.mark.parametrize("options", [(), ("--guard",)])
+def test_signals_to_stop_until_the_very_end_change_nothing_about_the_exit_code(
+    daemon: Daemon, options: tuple[str, ...]
+) -> None:
+    daemon.write(SLEEPER)
+    daemon.start_foreground(*options)
+    assert daemon.foreground
+    while daemon.foreground.poll() is None:
+        daemon.foreground.send_signal(signal.SIGTERM)
+    assert daemon.foreground.returncode == 0, (daemon.home / "stderr").read_text()
+
+
 def test_ctrl_c_reaches_both_and_ends_both_in_order(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     with (daemon.home / "stderr").open("w") as stderr, subprocess.Popen(

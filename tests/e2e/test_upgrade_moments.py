@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, ROOT, Daemon, process_exists
+from tests.support.daemon import PROGRAMS, ROOT, Daemon, marked, process_exists
 from tests.support.guarded import COUNTER, SLEEPER, ageless, config, is_counted
 from tests.support.talk import Talk, upgrade
 from tests.support.wait import wait_until
@@ -190,6 +190,34 @@ def test_a_daemon_with_a_guardian_is_upgraded_and_then_killed(daemon: Daemon) ->
     assert daemon.ctl("shutdown").returncode == 0
     assert is_counted(daemon.log("p"))
     wait_until(lambda: not process_exists(guardian))
+
+
+def test_a_slot_that_may_be_occupied_stays_so_over_an_upgrade_and_a_death(daemon: Daemon) -> None:
+    # two of them lead a session, so nobody knows which is the copy; while both live there must be no other one
+    both = "setsid sleep 300 & exec sleep 301"
+    daemon.write(config(p=both))
+    daemon.start()
+    wait_until(lambda: len([pid for pid in marked(daemon.socket) if os.getsid(pid) == pid]) == 2)
+    before = sorted(marked(daemon.socket))
+
+    def restarted(*, without_state: bool) -> None:
+        os.kill(daemon.pid, signal.SIGKILL)
+        wait_until(lambda: not daemon.alive)
+        for state in daemon.home.glob("*.state") if without_state else ():
+            state.unlink()
+        daemon.start()
+
+    restarted(without_state=True)
+    for again in (lambda: None, lambda: upgrade(daemon), lambda: restarted(without_state=False)):
+        again()
+        (end,) = [message for message in ask(daemon, b"start p") if message["type"] == "result"]
+        assert (end["outcome"], end["state"]) == ("failed", "FATAL")
+        assert "may be a copy of it" in end["reason"]
+        assert sorted(marked(daemon.socket)) == before
+    os.kill(before[0], signal.SIGKILL)
+    os.kill(before[1], signal.SIGKILL)
+    wait_until(lambda: not marked(daemon.socket))
+    assert ask(daemon, b"start p")[-1]["exit"] == 0
 
 
 # -- code that cannot go on
