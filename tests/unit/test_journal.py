@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskmaster_common.config import Config, ProgramConfig
-from taskmaster_common.states import STOPPING
+from taskmaster_common.states import STOPPED, STOPPING
+from taskmasterd.core.events import Action
 from taskmasterd.core.plan import diff
 from taskmasterd.core.table import Entry
 from taskmasterd.eventlog import EventLog
@@ -138,6 +139,35 @@ def test_what_has_changed_is_in_the_file_after_the_turn_and_before_that_when_it_
     kept.world.stop("web")
     kept.loop.turn()
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+
+
+def test_a_change_is_in_the_file_before_it_is_announced_and_what_follows_from_it_was_done_by_then(kept: Kept) -> None:
+    kept.world.cooperate()
+    told = []
+
+    def announce(entry: Entry, *_change: object) -> None:
+        kept.journal.flush()  # as before each answer
+        told.append((kept.world.actions[-1], content(slot.entry for slot in kept.saved().slots)[entry.canonical][0]))
+
+    kept.world.supervisor._announce = announce
+    kept.world.stop("web:1")
+    web = kept.world.entry("web:1")
+    assert told == [(("web:1", Action.TERMINATE), web.process)]
+
+
+def test_a_removed_slot_that_was_down_when_its_daemon_died_is_gone_for_the_next_one(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.world.supervisor._announce = lambda *_: kept.journal.flush()
+    kept.world.supervisor._forget = lambda _entry: None  # and there the daemon died
+    kept.reload(program("off", autostart=False))
+    kept.world.cooperate()
+    saved = [slot.entry for slot in kept.saved().slots if slot.entry.program == "web"]
+    assert [(entry.removed, entry.process.state) for entry in saved] == [(True, STOPPED)] * 2
+    after = World()
+    for entry in saved:
+        after.supervisor.restore(entry)
+        after.supervisor.resume(entry)
+    assert (tuple(after.table), after.forgotten) == ((), ["web:0", "web:1"])
 
 
 def test_configuration_order_and_facts_come_back(kept: Kept) -> None:
