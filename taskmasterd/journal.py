@@ -119,6 +119,11 @@ class Journal:
         """What the daemon says of itself is different."""
         self._add(line("facts", self._host.facts()))
 
+    def flush_facts(self) -> None:
+        """Write at once what the daemon says of itself."""
+        self.facts_changed()
+        self.flush()
+
     def reloading(self, plan: ReloadPlan) -> None:
         """A plan is about to be applied: what its slots are from now on follows as they change."""
         self._config = plan.config
