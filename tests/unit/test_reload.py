@@ -19,12 +19,10 @@ class Order(Listener):
     def __init__(self) -> None:
         self.world = World().load(program(autostart=False))
         self.told: list[str] = []
-        around: tuple[Any, ...] = (
-            SimpleNamespace(now=lambda: self.world.now),
-            self.world.supervisor,
-            EventLog("error", journal=False),
-        )
-        self.reloader = Reloader(*around, config(program(autostart=False)), DAEMON, self)
+        reactor: Any = SimpleNamespace(now=lambda: self.world.now)
+        log = EventLog("error", journal=False)
+        before = config(program(autostart=False))
+        self.reloader = Reloader(reactor, self.world.supervisor, log, before, DAEMON, self)
 
     def begin_loading(self, _path: str) -> Any:
         raise AssertionError("nothing is read")
