@@ -197,13 +197,13 @@ class Daemon:
         }
 
     def _say_ready(self) -> None:
-        """Let the launcher return: the socket is served from the next turn on."""
+        """Let the launcher return: the socket is served from the next turn on, and by another daemon should this one die."""
+        if self.guard:
+            self.guard.up()
         ready = self._fds["ready"]
         if ready is not None:
             report(ready, 0, "")
             self._fds["ready"] = None
-        if self.guard:
-            self.guard.up()
 
     def _announce_ready(self) -> None:
         """Tell systemd once every program that starts by itself has been started."""
