@@ -17,7 +17,7 @@ from taskmasterd.core.events import Action
 from taskmasterd.core.plan import diff
 from taskmasterd.core.table import Entry
 from taskmasterd.eventlog import EventLog
-from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal
+from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal, line
 from taskmasterd.saved import Saved, StateError, saved_of
 from taskmasterd.system.statefile import StateFile, read_lines
 from tests.support.model import DAEMON, World, config, program
@@ -76,6 +76,12 @@ class Disk(StateFile):
     """A state file on a disk that may be full."""
 
     full = False
+    refusing = False
+
+    def begin(self) -> None:
+        if self.refusing:
+            raise OSError(24, "Too many open files")
+        super().begin()
 
     def append(self, block: bytes) -> None:
         if self.full:
@@ -296,6 +302,47 @@ def test_a_file_that_cannot_be_written_goes_and_comes_back_whole(kept: Kept) -> 
         kept.loop.turn()
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
     assert "can be written again" in kept.said[-1][1]
+
+
+def grow(kept: Kept) -> None:
+    """Write until the file is due to be replaced."""
+    kept.journal._add(line("facts", {"long": "x" * (kept.file.size + GROWN_BYTES)}))
+    kept.journal.flush()
+
+
+def test_a_file_that_cannot_be_replaced_is_kept_up_to_date_all_the_same(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.file.refusing = True
+    grow(kept)
+    kept.world.stop("web")
+    kept.loop.turn()
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+    assert [text for _, text in kept.said] == [
+        f"cannot replace {kept.path}: too many open files; it grows until that is possible"
+    ]
+    kept.file.refusing = False
+    (again,) = kept.loop.later
+    again()
+    for _ in range(3):
+        kept.loop.turn()
+    assert kept.file.size < GROWN_BYTES
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+
+
+def test_a_disk_that_is_full_when_the_new_file_is_all_but_written_costs_the_file_and_is_no_bug(kept: Kept) -> None:
+    kept.world.cooperate()
+    grow(kept)
+    kept.journal._replace_some()
+    kept.file.full = True
+    kept.world.stop("web")
+    kept.journal._replace_some()
+    assert read_lines(kept.path) is None
+    kept.file.full = False
+    (again,) = kept.loop.later
+    again()
+    for _ in range(4):
+        kept.loop.turn()
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
 
 
 @pytest.mark.parametrize("other", [{"boot": "c"}, {"socket": "/t"}, {"uid": 8}])
