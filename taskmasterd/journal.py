@@ -77,6 +77,7 @@ class Journal:
         self._host = host
         self._identity: Mapping[str, Any] = {}
         self._config: Config | None = None
+        self._facts: dict[str, Any] = {}
         self._dirty: dict[Entry, None] = {}
         self._blocks: list[bytes] = []
         self._late: dict[Entry, None] | None = None
@@ -91,6 +92,7 @@ class Journal:
     def begin(self, identity: Mapping[str, Any], config: Config) -> None:
         """Write a new file with all that is so now. `identity` tells whose it is: boot, socket, uid."""
         self._identity, self._config = identity, config
+        self._facts = self._host.facts()
         if self._file:
             self._try_to_replace(self._begin_anew)
 
@@ -117,13 +119,8 @@ class Journal:
         self._add(line("gone", [entry.program, entry.index]))
 
     def facts_changed(self) -> None:
-        """What the daemon says of itself is different."""
-        self._add(line("facts", self._host.facts()))
-
-    def flush_facts(self) -> None:
-        """Write at once what the daemon says of itself."""
-        self.facts_changed()
-        self.flush()
+        """What the daemon says of itself is different, and perhaps nothing else: each `flush` looks at it anyhow."""
+        self._flush_soon()
 
     def reloading(self, plan: ReloadPlan) -> None:
         """A plan is about to be applied: what its slots are from now on follows as they change."""
@@ -144,7 +141,13 @@ class Journal:
 
     def flush(self) -> None:
         """Write what has changed."""
-        if self._file is None or not (self._dirty or self._blocks) or self._config is None:
+        if self._file is None or self._config is None:
+            return
+        facts = self._host.facts()
+        if facts != self._facts:
+            self._facts = facts
+            self._add(line("facts", facts))
+        if not (self._dirty or self._blocks):
             return
         blocks, self._blocks = self._blocks, []
         dirty, self._dirty = self._dirty, {}

@@ -52,7 +52,7 @@ class Stopping:
         self._begun = True
         # first of all: a daemon that dies in the midst of this must not have its programs started again by the next one
         self._parts.supervisor.stopping = True
-        self._parts.journal.flush_facts()
+        self._parts.journal.flush()
         self._parts.log.write("info", f"stopping all programs, asked by {by}")
         now = self._parts.reactor.now()
         self._parts.reloader.stop()

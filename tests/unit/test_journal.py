@@ -184,6 +184,22 @@ def test_configuration_order_and_facts_come_back(kept: Kept) -> None:
     assert kept.saved().facts == {"stopping": True}
 
 
+def test_a_fact_that_nobody_has_told_is_written_with_the_next_change(kept: Kept) -> None:
+    kept.world.supervisor.stopping = True
+    kept.world.stop("web")
+    kept.loop.turn()
+    assert kept.saved().facts == {"stopping": True}
+
+
+def test_a_fact_that_changes_while_the_file_is_replaced_is_in_the_new_one(kept: Kept) -> None:
+    kept.journal._begin_to_replace()
+    kept.world.supervisor.stopping = True
+    kept.journal.flush()
+    for _ in range(3):
+        kept.loop.turn()
+    assert kept.saved().facts == {"stopping": True}
+
+
 def test_a_reload_is_in_the_file_and_what_it_removed_is_not_once_it_is_gone(kept: Kept) -> None:
     kept.world.cooperate()
     now = (program("new"), program("web", stoptime=77, umask=0o77))

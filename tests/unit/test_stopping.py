@@ -23,7 +23,7 @@ class Host:
     def _perform(self, entry: Any, action: Action) -> None:
         self.happened.append(f"{action.name} {entry.program}")
 
-    def flush_facts(self) -> None:
+    def flush(self) -> None:
         self.happened.append(f"remembered {self.world.supervisor.stopping}")
 
     def stop(self) -> None:
