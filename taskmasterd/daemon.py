@@ -30,7 +30,7 @@ from taskmasterd.stopping import Stopping
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
 from taskmasterd.system.notify import Notifier
-from taskmasterd.system.places import inode_of, report, unlink_own
+from taskmasterd.system.places import inode_of_fd, report, unlink_own
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, hold_back, signal_numbers
@@ -110,7 +110,7 @@ class Daemon:
         self._handlers = Handlers(parts, self.stopping.begin, self._reopen, self._upgrade)
         self.life = Life(state, self._config, parts, self._handlers.subscriptions, self.sinks)
         self.upgrade = Upgrade(parts, self.life, self.groups)
-        self._pidfile_inode = inode_of(self._places["pidfile"])
+        self._pidfile_inode = inode_of_fd(self._fds["pidfile"] or 0)
         self.door = Door(
             self.reactor,
             self._fds["listener"] or 0,
@@ -119,6 +119,7 @@ class Daemon:
             self.log,
             self._handlers.handle,
         )
+        self.door.inode = origin.door
         self.door.guard = self.life.guard = self.guard
         self.life.door = self.door
         self.door.server.before_answer = self.journal.flush  # what is told must have been remembered
@@ -198,13 +199,13 @@ class Daemon:
         }
 
     def _say_ready(self) -> None:
-        """Let the launcher return: the socket is served from the next turn on."""
+        """Let the launcher return: the socket is served from the next turn on, and by another daemon should this one die."""
+        if self.guard:
+            self.guard.up()
         ready = self._fds["ready"]
         if ready is not None:
             report(ready, 0, "")
             self._fds["ready"] = None
-        if self.guard:
-            self.guard.up()
 
     def _announce_ready(self) -> None:
         """Tell systemd once every program that starts by itself has been started."""
@@ -244,6 +245,7 @@ class Daemon:
             "problems": self.reloader.problems,
             "loglevel": self.log.level,
             "pipes": list(self.performer.outputs.left.items()),
+            "door": self.door.inode,
             "occupied": [
                 (*slot, [orphan.to_data() for orphan in orphans]) for slot, orphans in self.performer.occupied.items()
             ],
@@ -337,6 +339,7 @@ class Daemon:
     def _mend_door(self) -> None:
         if not self.supervisor.stopping:
             self.door.mend()
+            self.journal.facts_changed()
 
     def begin_loading(self, path: str) -> Loading:
         """Fork the child that reads the configuration."""

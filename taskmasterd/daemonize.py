@@ -161,6 +161,7 @@ def _execute(
                 "config": config.to_data(),
                 "places": places.to_data(),
                 "fds": fds,
+                "door": socket,
                 "nofile": _raise_nofile(),
                 "loglevel": how.level,
                 "foreground": how.foreground,

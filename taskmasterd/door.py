@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Door:
     """Serves the listening socket `fd`, whose file is `path`, by the rules of `config`; `on_request` is told of each line.
 
-    `guard` is told of a socket anew, if there is one.
+    `inode` is that of our socket: who knows better than what is at `path` by now has to set it. `guard` is told of a socket
+    anew, if there is one.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Door:
         self._config = config
         self._log = log
         self.guard: Guard | None = None
-        self._inode = inode_of(path)
+        self.inode = inode_of(path)
         greeting = {
             "type": "hello",
             "name": "taskmasterd",
@@ -57,7 +58,7 @@ class Door:
 
     def mend(self) -> None:
         """Listen anew where the file of our socket has been removed."""
-        if self._inode is not None and inode_of(self.path) == self._inode:
+        if self.inode is not None and inode_of(self.path) == self.inode:
             return
         group = self._config.socket_group
         try:
@@ -68,13 +69,13 @@ class Door:
         if self.guard:
             self.guard.listener(listener.fileno())
         self.server.replace_listener(listener)
-        self._inode = inode_of(self.path)
+        self.inode = inode_of(self.path)
         self._log.write("warning", f"the control socket {self.path} had been removed; created anew")
 
     def close(self) -> None:
         """Let nobody in any more; connections go on."""
         self.server.close_listener()
-        unlink_own(self.path, self._inode)
+        unlink_own(self.path, self.inode)
 
     def _permits(self, peer: Peer) -> bool:
         if peer.uid in (0, os.geteuid()):

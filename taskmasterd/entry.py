@@ -8,7 +8,7 @@ from taskmaster_common import __version__
 from taskmaster_common.errors import TaskmasterError
 from taskmasterd.daemon import Daemon
 from taskmasterd.origin import NOTHING_KEPT, origin_of
-from taskmasterd.system.places import inode_of, report, unlink_own
+from taskmasterd.system.places import inode_of_fd, report, unlink_own
 
 
 def resident(state_fd: int, kept: str) -> int:
@@ -28,8 +28,8 @@ def resident(state_fd: int, kept: str) -> int:
         if ready is not None:
             report(ready, 1, text)
         if origin.launched or origin.channel is None:  # otherwise they are the guardian's, who tries again
-            for path in (places["socket"], places["pidfile"]):
-                unlink_own(path, inode_of(path))
+            unlink_own(places["socket"], origin.door)
+            unlink_own(places["pidfile"], inode_of_fd(origin.state["fds"]["pidfile"]))
         if not isinstance(error, TaskmasterError):
             raise
         print(f"taskmasterd: {text}", file=sys.stderr)

@@ -77,21 +77,24 @@ class Journal:
         self._host = host
         self._identity: Mapping[str, Any] = {}
         self._config: Config | None = None
+        self._facts: dict[str, Any] = {}
         self._dirty: dict[Entry, None] = {}
         self._blocks: list[bytes] = []
         self._late: dict[Entry, None] | None = None
         self._late_blocks: list[bytes] = []
         self._rest: Iterator[Entry] = iter(())
         self._flushing = False
-        self._troubled = False
+        self._trouble = ""
+        self._again_due = False
 
     # -- what has changed
 
     def begin(self, identity: Mapping[str, Any], config: Config) -> None:
         """Write a new file with all that is so now. `identity` tells whose it is: boot, socket, uid."""
         self._identity, self._config = identity, config
+        self._facts = self._host.facts()
         if self._file:
-            self._try(self._begin_anew)
+            self._try_to_replace(self._begin_anew)
 
     def changed(self, entry: Entry) -> None:
         """A slot, or what is alive of it, is different."""
@@ -122,8 +125,8 @@ class Journal:
             self._try(lambda: self._append(line("end", [entry.program, entry.index, status])))
 
     def facts_changed(self) -> None:
-        """What the daemon says of itself is different."""
-        self._add(line("facts", self._host.facts()))
+        """What the daemon says of itself is different, and perhaps nothing else: each `flush` looks at it anyhow."""
+        self._flush_soon()
 
     def reloading(self, plan: ReloadPlan) -> None:
         """A plan is about to be applied: what its slots are from now on follows as they change."""
@@ -133,7 +136,7 @@ class Journal:
                 self._add(line("program", program.wanted.to_data()))
         self._add(line("config", _config_data(plan.config, [program.name for program in plan.config.programs])))
         if self._late is not None:  # what was begun speaks of the old configuration
-            self._try(self._begin_to_replace)
+            self._try_to_replace(self._begin_to_replace)
 
     def reloaded(self, plan: ReloadPlan) -> None:
         """The plan was applied; keys that touch no process have changed too."""
@@ -144,13 +147,19 @@ class Journal:
 
     def flush(self) -> None:
         """Write what has changed."""
-        if self._file is None or not (self._dirty or self._blocks) or self._config is None:
+        if self._file is None or self._config is None:
+            return
+        facts = self._host.facts()
+        if facts != self._facts:
+            self._facts = facts
+            self._add(line("facts", facts))
+        if not (self._dirty or self._blocks):
             return
         blocks, self._blocks = self._blocks, []
         dirty, self._dirty = self._dirty, {}
         if self._file.open:
             rows = b"".join([self._row(entry) for entry in dirty])
-            self._try(lambda: self._append(b"".join(blocks) + rows))
+            self._append(b"".join(blocks) + rows)
 
     def note(self) -> None:
         """Write what has changed, and tell who waits for that."""
@@ -214,34 +223,53 @@ class Journal:
         return line("slot", row)
 
     def _append(self, block: bytes) -> None:
+        """Write; where that fails what the file says would soon be wrong, so it goes, and is written anew later."""
         file = self._file
         if file is None:
             return
-        file.append(block)
-        if self._late is None and file.size > 2 * file.base + GROWN_BYTES:
-            self._begin_to_replace()
+        try:
+            file.append(block)
+        except OSError as error:
+            self._rest, self._late = iter(()), None
+            file.remove()
+            self._failed(f"cannot write {file.path}", error, "a daemon that dies now is not adopted whole")
+            return
+        if self._late is None and not self._again_due and file.size > 2 * file.base + GROWN_BYTES:
+            self._try_to_replace(self._begin_to_replace)
 
-    def _try(self, write: Callable[[], object]) -> None:
-        """Write; where that fails what the file says would soon be wrong, so it goes, and is written anew later."""
+    def _try_to_replace(self, write: Callable[[], object]) -> None:
+        """Write some of the new file; where that fails the old one, if there is one that is kept up to date, is as good as before."""
         try:
             write()
         except OSError as error:
-            self._failed(error)
+            if self._file is None:
+                return
+            self._rest, self._late = iter(()), None
+            if self._file.open:
+                self._file.abandon()
+                self._failed(f"cannot replace {self._file.path}", error, "it grows until that is possible")
+            else:
+                self._file.remove()
+                self._failed(f"cannot write {self._file.path}", error, "a daemon that dies now is not adopted whole")
 
-    def _failed(self, error: OSError) -> None:
-        if self._file is None:
-            return
-        self._rest, self._late = iter(()), None
-        self._file.remove()
-        if not self._troubled:
-            self._troubled = True
-            reason = (error.strerror or str(error)).lower()
-            self._log.write(
-                "warning", f"cannot write {self._file.path}: {reason}; a daemon that dies now is not adopted whole"
-            )
-        self._reactor.call_later(AGAIN_AFTER_S, lambda: self._try(self._begin_to_replace))
+    def _failed(self, what: str, error: OSError, consequence: str) -> None:
+        """Tell it, once, and try to write the whole file a while later."""
+        if what != self._trouble:
+            self._trouble = what
+            self._log.write("warning", f"{what}: {(error.strerror or str(error)).lower()}; {consequence}")
+        if not self._again_due:
+            self._again_due = True
+            self._reactor.call_later(AGAIN_AFTER_S, self._again)
+
+    def _again(self) -> None:
+        self._again_due = False
+        self._try_to_replace(self._begin_to_replace)
 
     # -- the whole file
+
+    @property
+    def _replacing(self) -> bool:
+        return self._late is not None
 
     def _begin_anew(self) -> None:
         """Write the file at once, with every slot of the table."""
@@ -260,7 +288,7 @@ class Journal:
 
     def _go_on_replacing(self) -> None:
         if self._late is not None:
-            self._try(self._replace_some)
+            self._try_to_replace(self._replace_some)
             self._reactor.call_soon(self._go_on_replacing)
 
     def _replace_some(self) -> None:
@@ -272,11 +300,13 @@ class Journal:
             self._file.add(b"".join([self._row(entry) for entry in some]))
             return
         self.flush()
+        if not self._replacing:  # that has failed, and what was begun went with it
+            return
         late, self._late = self._late, None
         self._file.add(b"".join([*self._late_blocks, *(self._row(entry) for entry in late)]))
         self._file.replace()
-        if self._troubled:
-            self._troubled = False
+        if self._trouble:
+            self._trouble = ""
             self._log.write("info", f"{self._file.path} can be written again")
 
 

@@ -16,6 +16,7 @@ from taskmasterd.adoption import Legacy
 from taskmasterd.saved import StateError, saved_of
 from taskmasterd.system.adopted import can_adopt
 from taskmasterd.system.guard import read_kept
+from taskmasterd.system.places import inode_of
 from taskmasterd.system.procfs import boot_id
 from taskmasterd.system.statefile import file_name, read_lines, set_aside
 
@@ -53,6 +54,13 @@ class Origin(Record):
         """The state file."""
         places = self.state["places"]
         return os.path.join(places["state_dir"], file_name(places["socket"]))
+
+    @property
+    def door(self) -> tuple[int, int] | None:
+        """(device, inode) of our socket; what is at its path may be somebody else's by now."""
+        saved = self.saved.facts.get("door") if self.saved and not self.launched else None
+        pair = saved or self.state.get("door")
+        return (pair[0], pair[1]) if pair else inode_of(self.state["places"]["socket"])
 
 
 def origin_of(state_fd: int, kept: str) -> Origin:

@@ -222,9 +222,11 @@ class Reloader:
         self.config = plan.config
         self._running = self._running.replace(**{key: getattr(plan.config.daemon, key) for key in plan.live_keys})
         self._remember(())
-        for listener in appliers:
-            listener.waiting(ticket)
         self._host.applying(plan)
+        for (
+            listener
+        ) in appliers:  # one that does not wait is answered here: what it is told has to be remembered by then
+            listener.waiting(ticket)
         self._supervisor.apply(plan, f"a reload ({appliers[0].by})", ticket, self._reactor.now())
         self._host.applied(plan)
 

@@ -50,6 +50,9 @@ class Stopping:
         if self._begun:
             return
         self._begun = True
+        # first of all: a daemon that dies in the midst of this must not have its programs started again by the next one
+        self._parts.supervisor.stopping = True
+        self._parts.journal.flush()
         self._parts.log.write("info", f"stopping all programs, asked by {by}")
         now = self._parts.reactor.now()
         self._parts.reloader.stop()
@@ -58,7 +61,6 @@ class Stopping:
         self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
         self._parts.supervisor.shutdown(by, ticket, now)
-        self._parts.journal.facts_changed()
 
     def kill(self, by: str) -> None:
         """End everything at once, with SIGKILL."""

@@ -27,8 +27,8 @@ class Supervisor:
     `perform(entry, action)` carries out an action later or now, but never answers with an event before it returns.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
     `announce(entry, before, event, after)` is told of every event that changed something, `record(entry)` when that is to be
-    remembered: after the action was asked for, and before anybody who waits is told; `forget(entry)` is told of each entry
-    that has left the table.
+    remembered: after the action was asked for, and before anybody is told, be it by `announce` or as one who waits;
+    `forget(entry)` is told of each entry that has left the table.
     """
 
     def __init__(
@@ -56,15 +56,18 @@ class Supervisor:
         entry.process = after
         if after.deadline != before.deadline:
             self._arm(entry, after.deadline)
-        if after is not before:
-            self._announce(entry, before, event, after)
         if action is not Action.NONE:
             self._perform(entry, action)
         if after is not before:
             self._record(entry)
+            self._announce(entry, before, event, after)
         for ticket in tuple(entry.tickets):
             ticket.observe(entry)
-        if entry.removed and after.state in DOWN_STATES:
+        self._let_go(entry)
+
+    def _let_go(self, entry: Entry) -> None:
+        """Drop an entry that was removed once nothing of it is left."""
+        if entry.removed and entry.process.state in DOWN_STATES:
             self.table.discard(entry)
             self._forget(entry)
 
@@ -141,6 +144,7 @@ class Supervisor:
         if entry.process.state is STARTING and entry.process.pid is None:
             self._perform(entry, Action.SPAWN)
         self._record(entry)
+        self._let_go(entry)  # the earlier life may have ended between what it told of its end and this
 
     def apply(self, plan: ReloadPlan, by: str, ticket: Ticket, now: float) -> None:
         """Carry out a plan; the ticket's results come as what it touched settles. Raises RequestError while shutting down."""

@@ -206,6 +206,12 @@ def inode_of(path: str) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def inode_of_fd(fd: int) -> tuple[int, int]:
+    """Return (device, inode) of an open file."""
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
 def unlink_own(path: str, inode: tuple[int, int] | None) -> None:
     """Remove `path` if it is still the same file; anything else there is somebody else's."""
     if inode is not None and inode_of(path) == inode:

@@ -202,6 +202,20 @@ def test_a_daemon_that_keeps_dying_is_tried_at_longer_and_longer_intervals_and_i
         assert early.until("end")[2]["pid"] == child
 
 
+def test_a_daemon_that_dies_as_soon_as_its_launcher_was_told_that_all_is_well_is_started_again(
+    daemon: Daemon, copied: Path
+) -> None:
+    daemon.write(SLEEPER)
+    places = copied.parent / "system" / "places.py"
+    text = places.read_text()
+    closing = "    finally:\n        os.close(ready)\n"
+    assert closing in text
+    places.write_text(text.replace(closing, f"{closing}        os.kill(os.getpid(), 9)\n"))
+    daemon.start("--guard")
+    with Talk(daemon, "pid p") as talk:
+        assert talk.until("end")[-1]["exit"] == 0
+
+
 def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Daemon, copied: Path) -> None:
     daemon.write(SLEEPER)
     daemon.start_foreground("--guard")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -64,6 +65,23 @@ def test_a_reload_and_a_reopen_by_signal_and_an_end_in_the_gap_are_not_lost(daem
     daemon.wait_for("q", "RUNNING")
     assert daemon.status()["p"]["exit"]["code"] == 7
     assert f"pid {child}" in (daemon.home / "log" / "before").read_text()
+
+
+def test_a_socket_and_a_pid_file_that_are_somebody_elses_by_now_are_left_to_them(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    pid = daemon.pid
+    with Talk(daemon) as talk, socket.socket(socket.AF_UNIX) as other:
+        daemon.socket.unlink()
+        other.bind(str(daemon.socket))
+        other.listen()
+        daemon.pidfile.unlink()
+        daemon.pidfile.write_text("1\n")
+        assert talk.ask("upgrade")[-1]["exit"] == 0
+        assert talk.ask("shutdown")[-1]["exit"] == 0
+        wait_until(lambda: not process_exists(pid))
+        assert daemon.socket.exists()
+        assert daemon.pidfile.exists()
 
 
 def test_two_upgrades_at_once_are_one_and_a_refusal(daemon: Daemon) -> None:

@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskmaster_common.config import Config, ProgramConfig
-from taskmaster_common.states import STOPPING
+from taskmaster_common.states import STOPPED, STOPPING
+from taskmasterd.core.events import Action
 from taskmasterd.core.plan import diff
 from taskmasterd.core.table import Entry
 from taskmasterd.eventlog import EventLog
-from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal
+from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal, line
 from taskmasterd.saved import Saved, StateError, saved_of
 from taskmasterd.system.statefile import StateFile, read_lines
 from tests.support.model import DAEMON, World, config, program
@@ -75,6 +76,12 @@ class Disk(StateFile):
     """A state file on a disk that may be full."""
 
     full = False
+    refusing = False
+
+    def begin(self) -> None:
+        if self.refusing:
+            raise OSError(24, "Too many open files")
+        super().begin()
 
     def append(self, block: bytes) -> None:
         if self.full:
@@ -140,11 +147,56 @@ def test_what_has_changed_is_in_the_file_after_the_turn_and_before_that_when_it_
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
 
 
+def test_a_change_is_in_the_file_before_it_is_announced_and_what_follows_from_it_was_done_by_then(kept: Kept) -> None:
+    kept.world.cooperate()
+    told = []
+
+    def announce(entry: Entry, *_change: object) -> None:
+        kept.journal.flush()  # as before each answer
+        told.append((kept.world.actions[-1], content(slot.entry for slot in kept.saved().slots)[entry.canonical][0]))
+
+    kept.world.supervisor._announce = announce
+    kept.world.stop("web:1")
+    web = kept.world.entry("web:1")
+    assert told == [(("web:1", Action.TERMINATE), web.process)]
+
+
+def test_a_removed_slot_that_was_down_when_its_daemon_died_is_gone_for_the_next_one(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.world.supervisor._announce = lambda *_: kept.journal.flush()
+    kept.world.supervisor._forget = lambda _entry: None  # and there the daemon died
+    kept.reload(program("off", autostart=False))
+    kept.world.cooperate()
+    saved = [slot.entry for slot in kept.saved().slots if slot.entry.program == "web"]
+    assert [(entry.removed, entry.process.state) for entry in saved] == [(True, STOPPED)] * 2
+    after = World()
+    for entry in saved:
+        after.supervisor.restore(entry)
+        after.supervisor.resume(entry)
+    assert (tuple(after.table), after.forgotten) == ((), ["web:0", "web:1"])
+
+
 def test_configuration_order_and_facts_come_back(kept: Kept) -> None:
     assert kept.saved().config == config(program("web", numprocs=2), program("off", autostart=False))
     kept.world.supervisor.stopping = True
     kept.journal.facts_changed()
     kept.loop.turn()
+    assert kept.saved().facts == {"stopping": True}
+
+
+def test_a_fact_that_nobody_has_told_is_written_with_the_next_change(kept: Kept) -> None:
+    kept.world.supervisor.stopping = True
+    kept.world.stop("web")
+    kept.loop.turn()
+    assert kept.saved().facts == {"stopping": True}
+
+
+def test_a_fact_that_changes_while_the_file_is_replaced_is_in_the_new_one(kept: Kept) -> None:
+    kept.journal._begin_to_replace()
+    kept.world.supervisor.stopping = True
+    kept.journal.flush()
+    for _ in range(3):
+        kept.loop.turn()
     assert kept.saved().facts == {"stopping": True}
 
 
@@ -270,6 +322,47 @@ def test_a_file_that_cannot_be_written_goes_and_comes_back_whole(kept: Kept) -> 
         kept.loop.turn()
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
     assert "can be written again" in kept.said[-1][1]
+
+
+def grow(kept: Kept) -> None:
+    """Write until the file is due to be replaced."""
+    kept.journal._add(line("facts", {"long": "x" * (kept.file.size + GROWN_BYTES)}))
+    kept.journal.flush()
+
+
+def test_a_file_that_cannot_be_replaced_is_kept_up_to_date_all_the_same(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.file.refusing = True
+    grow(kept)
+    kept.world.stop("web")
+    kept.loop.turn()
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+    assert [text for _, text in kept.said] == [
+        f"cannot replace {kept.path}: too many open files; it grows until that is possible"
+    ]
+    kept.file.refusing = False
+    (again,) = kept.loop.later
+    again()
+    for _ in range(3):
+        kept.loop.turn()
+    assert kept.file.size < GROWN_BYTES
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+
+
+def test_a_disk_that_is_full_when_the_new_file_is_all_but_written_costs_the_file_and_is_no_bug(kept: Kept) -> None:
+    kept.world.cooperate()
+    grow(kept)
+    kept.journal._replace_some()
+    kept.file.full = True
+    kept.world.stop("web")
+    kept.journal._replace_some()
+    assert read_lines(kept.path) is None
+    kept.file.full = False
+    (again,) = kept.loop.later
+    again()
+    for _ in range(4):
+        kept.loop.turn()
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
 
 
 @pytest.mark.parametrize("other", [{"boot": "c"}, {"socket": "/t"}, {"uid": 8}])

@@ -1,0 +1,47 @@
+"""The reloader: in which order a plan is remembered, told and applied."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from taskmaster_common.states import STOPPED
+from taskmasterd.core.plan import ReloadPlan
+from taskmasterd.core.ticket import Ticket
+from taskmasterd.eventlog import EventLog
+from taskmasterd.reload import Listener, Reloader
+from tests.support.model import DAEMON, World, config, program
+
+
+class Order(Listener):
+    """A client that asks for a reload, and the daemon around it: both write down what they are told."""
+
+    def __init__(self) -> None:
+        self.world = World().load(program(autostart=False))
+        self.told: list[str] = []
+        reactor: Any = SimpleNamespace(now=lambda: self.world.now)
+        log = EventLog("error", journal=False)
+        before = config(program(autostart=False))
+        self.reloader = Reloader(reactor, self.world.supervisor, log, before, DAEMON, self)
+
+    def begin_loading(self, _path: str) -> Any:
+        raise AssertionError("nothing is read")
+
+    def problems_changed(self) -> None:
+        self.told.append("problems")
+
+    def applying(self, _plan: ReloadPlan) -> None:
+        self.told.append(f"remembered, web is {self.world.entry('web').process.state.value}")
+
+    def applied(self, _plan: ReloadPlan) -> None:
+        self.told.append("applied")
+
+    def waiting(self, _ticket: Ticket) -> None:
+        self.told.append("told")
+
+
+def test_a_plan_is_remembered_before_whoever_does_not_wait_is_told_that_it_holds() -> None:
+    order = Order()
+    assert order.world.entry("web").process.state is STOPPED
+    order.reloader._plan(config(program(umask=0o77)), (), [order])
+    assert order.told == ["remembered, web is STOPPED", "told", "applied"]
