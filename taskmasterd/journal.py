@@ -122,7 +122,7 @@ class Journal:
             self._late[entry] = None
         self.flush()  # its start comes first
         if self._file.open:
-            self._try(lambda: self._append(line("end", [entry.program, entry.index, status])))
+            self._append(line("end", [entry.program, entry.index, status]))
 
     def facts_changed(self) -> None:
         """What the daemon says of itself is different, and perhaps nothing else: each `flush` looks at it anyhow."""
@@ -201,7 +201,7 @@ class Journal:
         if self._late is not None:
             self._late_blocks.append(block)
         if self._file and self._file.open:
-            self._try(lambda: self._append(block))
+            self._append(block)
 
     def _flush_soon(self) -> None:
         if not self._flushing:
