@@ -2,7 +2,7 @@
 
     python -m tests.bench [NAME...]
 
-Without a name all of GROUPS, in 10 minutes. Measure on a machine that does nothing else, in a venv made for it (an
+Without a name all of GROUPS, in 15 minutes. Measure on a machine that does nothing else, in a venv made for it (an
 interpreter behind a shim, or a .pth file that imports much, distorts starts); with many programs, `ulimit -n 65536`.
 supervisor is measured where it is installed next to the interpreter (the extra `bench`).
 """
