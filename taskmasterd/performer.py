@@ -114,7 +114,7 @@ class Performer:
         self.occupied: dict[tuple[str, int], list[Orphan]] = {}
         self.adopted = Adopted(reactor, self._adopted_ended)
         self._waiting: dict[Entry, None] = {}
-        self._spawning = False
+        self._spawning = self._held = False
         self._copies: dict[int, Copy] = {}
         self._by_entry: dict[Entry, Copy] = {}
         self._emptying: dict[Group, Copy] = {}
@@ -130,9 +130,7 @@ class Performer:
         """Carry out an action; events that answer it are delivered later."""
         if action is Action.SPAWN:
             self._waiting[entry] = None
-            if not self._spawning:
-                self._spawning = True
-                self._reactor.call_soon(self._spawn_some)
+            self._spawn_soon()
         elif action is Action.UNQUEUE:
             self._waiting.pop(entry, None)
         elif action is Action.TERMINATE:
@@ -154,21 +152,30 @@ class Performer:
 
     # -- spawning
 
+    def hold_starts(self, *, held: bool) -> None:
+        """Start nothing while `held`: what waits for its start is as it was asked for, here and in another life."""
+        self._held = held
+        self._spawn_soon()
+
+    def _spawn_soon(self) -> None:
+        if self._waiting and not self._spawning and not self._held:
+            self._spawning = True
+            self._reactor.call_soon(self._spawn_some)
+
     def _spawn_some(self) -> None:
         until = self._reactor.now() + SPAWN_FOR_S
         try:
             if self.memory:
                 self.memory.flush()
-            while self._waiting and self._reactor.now() < until:
+            while self._waiting and not self._held and self._reactor.now() < until:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
                 self._spawn(entry)
                 if self.memory:
                     self.memory.flush()  # who it is, too: until that is written it has an end that nobody can place
         finally:  # a bug in one start must not hold up the others
-            self._spawning = bool(self._waiting)
-            if self._spawning:
-                self._reactor.call_soon(self._spawn_some)
+            self._spawning = False
+            self._spawn_soon()
 
     def _spawn(self, entry: Entry) -> None:
         """Bring up one copy and deliver what came of it."""

@@ -102,6 +102,9 @@ class Upgrade:
         if problem:
             self._failed("failed", f"the installed code cannot go on with this daemon: {problem}")
         else:
+            self._parts.performer.hold_starts(
+                held=True
+            )  # with crash loops on a busy machine some would wait at any moment
             self._try(self._reactor.now() + QUIET_WITHIN_S)
 
     def _try(self, until: float) -> None:
@@ -110,7 +113,7 @@ class Upgrade:
             self._failed("stopping", "the daemon is being shut down")
             return
         settled = self._reactor.settle(ROUNDS)
-        unsettled = self._host.unsettled() or ("" if settled else "programs are being started")
+        unsettled = self._host.unsettled() or ("" if settled else "one thing leads to another")
         if not unsettled and not self._host.hold_signals():
             unsettled = "signals come"
         if not unsettled:
@@ -133,6 +136,7 @@ class Upgrade:
             self._failed("failed", str(failure))
 
     def _failed(self, code: str, text: str) -> None:
+        self._parts.performer.hold_starts(held=False)
         self._parts.log.write("error", f"upgrade: {text}; nothing was changed")
         connection, self._asked = self._asked, None
         if self._heartbeat:

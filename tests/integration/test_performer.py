@@ -101,6 +101,24 @@ def test_how_a_leader_ended_is_noted_while_the_kernel_still_knows_it_too(stage: 
     stage.events_until(Exited)
 
 
+def test_what_waits_for_its_start_is_started_when_starts_are_not_held_any_more(stage: Stage) -> None:
+    os.kill(stage.leader, signal.SIGKILL)
+    wait_until(lambda: state_of(stage.leader) == "Z")
+    stage.performer.children_ended(reap())
+    stage.events_until(Exited)
+    stage.performer.hold_starts(held=True)
+    stage.performer.perform(stage.entry, Action.SPAWN)
+    assert stage.reactor.settle(3), "nothing waits for the end of a turn, so that an upgrade could begin"
+    assert [type(event) for event in stage.events] == [Spawned, Executed, Exited]
+    stage.performer.hold_starts(held=False)
+    stage.reactor.turn(0)
+    assert [type(event) for event in stage.events[3:]] == [Spawned, Executed]
+    again = stage.events[3]
+    assert isinstance(again, Spawned)
+    os.kill(again.pid, signal.SIGKILL)
+    os.waitpid(again.pid, 0)
+
+
 def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_before(stage: Stage) -> None:
     leader = stage.leader
     with open(f"/proc/{leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
