@@ -6,8 +6,9 @@ from taskmaster_common.errors import TaskmasterError
 from taskmasterd.adoption import Adoption
 from taskmasterd.core.events import Start
 from taskmasterd.core.orphans import KILL, REFUSE
-from taskmasterd.core.plan import diff
+from taskmasterd.core.plan import KEPT, diff
 from taskmasterd.core.ticket import Ticket
+from taskmasterd.reload import plan_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.events import Event
     from taskmasterd.core.orphans import Slot, Verdict
+    from taskmasterd.core.plan import ReloadPlan
     from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.core.table import Entry
     from taskmasterd.eventlog import EventLog
@@ -34,8 +36,16 @@ class LeftBehindError(TaskmasterError):
         super().__init__(f"an earlier daemon left {named}; end them, or use --orphans adopt or kill")
 
 
-def begin(origin: Origin, parts: Parts, deliver: Callable[[Entry, Event], None]) -> None:
-    """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not."""
+def begin(
+    origin: Origin,
+    parts: Parts,
+    deliver: Callable[[Entry, Event], None],
+    applied: Callable[[ReloadPlan], None],
+) -> None:
+    """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not.
+
+    `applied` does what follows a plan, here as after a reload.
+    """
     _tell(origin, parts.log)
     supervisor = parts.supervisor
     adoption = Adoption(supervisor, parts.performer, origin.legacy, deliver, parts.log.write, parts.reactor.now)
@@ -49,7 +59,11 @@ def begin(origin: Origin, parts: Parts, deliver: Callable[[Entry, Event], None])
     if orphans and policy == REFUSE and origin.launched:
         raise LeftBehindError(orphans)
     plan = diff(supervisor.table, origin.running, origin.config)
+    if origin.saved and any(each.change != KEPT for each in plan.programs):
+        for line in plan_lines(plan):
+            parts.log.write("info", f"since the earlier daemon: {line}")
     supervisor.apply(plan, BY, _unheard(), parts.reactor.now())
+    applied(plan)
     if origin.launched and origin.saved and origin.saved.facts.get("stopping"):
         _start_as_after_a_stop(supervisor, parts.reactor.now())
     adoption.settle(orphans, kill=policy == KILL)

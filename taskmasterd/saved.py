@@ -176,6 +176,8 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
         _is(name, str)
         _is(index, int)
         _is(orphans, list)
+    for number in facts.get("door") or ():
+        _is(number, int)
     if facts.get("loglevel", LOG_LEVELS[0]) not in LOG_LEVELS:
         raise ValueError(f"{facts['loglevel']!r} is no level")
 

@@ -205,6 +205,7 @@ def test_commands_work_on_what_was_taken_over(daemon: Daemon) -> None:
 
 def test_a_file_that_was_edited_meanwhile_is_applied_as_by_a_reload(daemon: Daemon) -> None:
     keys = {"cmd": "exec sleep 300"}
+    wordy = {"cmd": f"exec {PY} -S -c 'while not __import__(\"time\").sleep(0.01): print(99, flush=True)'"}
     write(
         daemon,
         kept=keys,
@@ -214,6 +215,7 @@ def test_a_file_that_was_edited_meanwhile_is_applied_as_by_a_reload(daemon: Daem
         removed=keys,
         stopped=keys,
         off={**keys, "autostart": False},
+        wordy=wordy,
     )
     daemon.start()
     assert daemon.ctl("stop", "stopped").returncode == 0
@@ -223,19 +225,22 @@ def test_a_file_that_was_edited_meanwhile_is_applied_as_by_a_reload(daemon: Daem
         daemon,
         kept=keys, live={**keys, "stoptime": 77}, changed={**keys, "umask": "077"}, scaled={**keys, "numprocs": 2},
         stopped={**keys, "umask": "077"}, off={**keys, "autostart": True}, added=keys,
+        wordy={**wordy, "log_maxbytes": 60},
     )  # fmt: skip
     daemon.start()
     wait_until(lambda: "removed" not in daemon.status() and "scaled:2" not in daemon.status())
     daemon.wait_for("changed", "RUNNING")
     after = daemon.status()
-    same = ("kept", "live", "scaled:0", "scaled:1")
+    same = ("kept", "live", "scaled:0", "scaled:1", "wordy")
     assert {name: after[name]["pid"] for name in same} == {name: before[name]["pid"] for name in same}
     assert after["changed"]["pid"] != before["changed"]["pid"]
     assert after["stopped"]["state"] == "STOPPED"
     assert after["off"]["state"] == "STOPPED", "autostart counts when a program is added"
     assert after["added"]["state"] == "RUNNING"
     assert not process_exists(before["removed"]["pid"])
-    assert len(marked(daemon.socket)) == 6
+    assert len(marked(daemon.socket)) == 7
+    assert "since the earlier daemon: changed restarted: umask cannot change while it runs" in daemon.events()
+    wait_until((daemon.home / "log" / "wordy.log.1").exists)
 
 
 def test_an_orderly_stop_clears_the_state_and_autostart_decides_again(daemon: Daemon) -> None:
