@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import ProgramConfig
+from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
 from taskmasterd.core.events import Action, Executed, Restart, Spawned, Start, Stop
@@ -136,7 +137,7 @@ class Adoption:
         if saved_copy.sessions or not (child or legacy.same):
             group.sessions = frozenset(saved_copy.sessions or (pid,))
         if not (gone or child):
-            group.handle = legacy.handles[pid] if pid in legacy.handles else open_leader(pid, birth)
+            group.handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
         group.certain = group.handle is not None or self._session_goes_on(group, saved_copy)
         copy = Copy(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
         if entry.process.pid is None:
@@ -278,6 +279,15 @@ class Adoption:
 
     def _entry(self, slot: Slot) -> Entry | None:
         return self._supervisor.table.slot(*slot)
+
+
+def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
+    """Return a pidfd of a leader, None where it has gone. Raises SystemFailure where the system refuses to say."""
+    try:
+        return open_leader(pid, birth)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SystemFailure("take over", f"{entry.canonical} (pid {pid})", reason, error.errno or 0) from None
 
 
 def _slot_of(pid: int, socket: str, by_pipe: Mapping[int, Slot]) -> Slot | None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.table import Entry
     from taskmasterd.system.connection import Connection
 
+NOTE_AGAIN_S = 0.5
 STATUS_EVERY_S = 0.5
 """systemd's status line follows changes at most so often."""
 
@@ -252,9 +253,11 @@ class Daemon:
         }
 
     def noted(self) -> None:
-        """All that has happened is written."""
-        if self.guard:
+        """All that has been told to the supervisor is written; an end that could not be looked at yet has not been."""
+        if self.guard and self.performer.settled:
             self.guard.noted()
+        elif self.guard:
+            self.reactor.call_later(NOTE_AGAIN_S, self._note_later)
 
     # -- the supervisor's hands
 

@@ -213,6 +213,10 @@ class Guardian:
         while self._channel:
             try:
                 packet, extra, _flags, _address = self._channel.recvmsg(LONGEST_PACKET, FD_BYTES * 8)
+            except (
+                ConnectionResetError
+            ):  # told once, where it died with packets of ours unread; its own follow (unix(7))
+                continue
             except OSError:  # nothing more, or a daemon that is about to be reaped
                 return
             if not packet:
