@@ -13,11 +13,11 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
+from taskmasterd.copies import Copy
 from taskmasterd.core.events import Action, Executed, Restart, Spawned, Start, Stop
 from taskmasterd.core.orphans import Orphan, judge
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
-from taskmasterd.performer import Copy
 from taskmasterd.preparation import account_of
 from taskmasterd.system.adopted import open_leader
 from taskmasterd.system.groups import Group

@@ -10,6 +10,7 @@ import os
 import signal
 from functools import partial
 
+from taskmasterd.copies import Copy
 from taskmasterd.core.events import Action, Event, Executed, Exited, Failure, GroupEmpty, Spawned, SpawnFailed
 from taskmasterd.outputs import Outputs
 from taskmasterd.preparation import account_of, launch_of
@@ -21,71 +22,20 @@ from taskmasterd.system.spawner import SetupError, Spawner
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Protocol
 
+    from taskmasterd.copies import Memory
     from taskmasterd.core.orphans import Orphan
     from taskmasterd.core.table import Entry
     from taskmasterd.preparation import Surroundings
-    from taskmasterd.system.logpipe import LogPipe
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.system.reactor import Reactor
     from taskmasterd.system.sinks import Sinks
-
-    class Memory(Protocol):
-        """Remembers what a later daemon has to know."""
-
-        def flush(self) -> None:
-            """Write what has changed."""
-
-        def changed(self, entry: Entry, /) -> None:
-            """What is alive of a slot is different."""
-
-        def spawning(self, entry: Entry, began: float, pipes: Sequence[int], /) -> None:
-            """A copy is about to be spawned, which will hold these pipes."""
-
-        def ends(self, entry: Entry, status: int, /) -> None:
-            """The leader of a slot has ended, and is about to be reaped."""
-
 
 SPAWN_FOR_S = 0.02
 """So long one turn spawns at most: a thousand starts must not stall an answer."""
 PROBE_FIRST_S = 0.01
 PROBE_MOST_S = 0.5
 """How often a group is looked at where the end of a survivor does not wake us (no Linux)."""
-
-
-class Copy:
-    """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn.
-
-    `ended` is its leader's wait status, None while it lives.
-    """
-
-    __slots__ = ("birth", "ended", "entry", "failure", "group", "left", "pipes")
-
-    def __init__(self, entry: Entry, group: Group, pipes: Sequence[LogPipe], birth: tuple[float, float]) -> None:
-        self.entry = entry
-        self.group = group
-        self.pipes = pipes
-        self.birth = birth
-        self.failure: Failure | None = None
-        self.left: Sequence[Survivor] = ()
-        self.ended: int | None = None
-
-    def to_data(self) -> dict[str, object]:
-        """Return what a later daemon needs to take this copy over."""
-        data: dict[str, object] = {"pid": self.group.pid, "birth": self.birth}
-        pipes = [(pipe.inode, pipe.path) for pipe in self.pipes if not pipe.closed]
-        if pipes:
-            data["pipes"] = pipes
-        if self.group.told:
-            data["told"] = list(self.group.told)
-        if self.group.sessions:
-            data["sessions"] = list(self.group.sessions)
-        if self.left:
-            data["left"] = [(survivor.pid, survivor.started) for survivor in self.left]
-        if self.ended is not None:
-            data["ended"] = self.ended
-        return data
 
 
 class Performer:
