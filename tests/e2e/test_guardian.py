@@ -13,7 +13,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, ROOT, Daemon, lives, marked, process_exists
-from tests.support.guarded import COUNTER, SLEEPER, ageless, all_new, config, is_counted, kill_daemon, pids_of, stopped
+from tests.support.guarded import (
+    COUNTER,
+    SLEEPER,
+    ageless,
+    all_new,
+    config,
+    is_counted,
+    kill_daemon,
+    pids_of,
+    state_of,
+    stopped,
+)
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
 from tests.support.wire import resident
@@ -144,6 +155,7 @@ def test_a_signal_that_the_daemon_has_died_before_hearing_is_told_to_the_next(da
     daemon.start_foreground("--guard")
     pid, child = resident(daemon), daemon.status()["p"]["pid"]
     os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: state_of(pid) == "T")  # TERM would be heard before STOP otherwise: lower numbers come first
     daemon.signal(signal.SIGTERM)
     wait_until(lambda: _is_pending(pid, signal.SIGTERM))
     os.kill(pid, signal.SIGKILL)
@@ -192,7 +204,7 @@ def test_a_daemon_that_keeps_dying_is_tried_at_longer_and_longer_intervals_and_i
     text = _break(copied, notes)
     pid = resident(daemon)
     os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 5)
+    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 5, within_s=20)
     with Talk(daemon, "pid p", greeted=False) as early:
         times = [float(word) for word in notes.read_text().split()]
         pauses = [after - before for before, after in itertools.pairwise(times)]
@@ -223,7 +235,7 @@ def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Dae
     assert guardian
     text = _break(copied, notes)
     os.kill(resident(daemon), signal.SIGKILL)
-    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 5)
+    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 5, within_s=20)
     copied.write_text(text)
     guardian.send_signal(signal.SIGTERM)
     assert guardian.wait(10) == 0
@@ -238,7 +250,7 @@ def test_a_guardian_that_was_told_to_stop_gives_up_on_a_daemon_that_cannot(daemo
     assert guardian
     text = _break(copied, notes)
     os.kill(resident(daemon), signal.SIGKILL)
-    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 4)
+    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 4, within_s=20)
     guardian.send_signal(signal.SIGTERM)
     assert guardian.wait(15) == 1
     assert "cannot stop its programs; they run on" in (daemon.home / "stderr").read_text()
