@@ -30,7 +30,7 @@ from taskmasterd.stopping import Stopping
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
 from taskmasterd.system.notify import Notifier
-from taskmasterd.system.places import inode_of_fd, report, unlink_own
+from taskmasterd.system.places import inode_of_fd, report, unlink_own, write_pid
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, hold_back, signal_numbers
@@ -322,6 +322,10 @@ class Daemon:
             self.journal.flush()
             os._exit(1)
         self.log.write("error", "the guardian has died; going on without")
+        try:
+            write_pid(self._fds["pidfile"] or 0)  # it has named the guardian
+        except OSError as error:
+            self.log.write("warning", f"cannot write {self._places['pidfile']}: {(error.strerror or '').lower()}")
         be_subreaper()
         self.performer.guardian_died()
 

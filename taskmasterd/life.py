@@ -38,7 +38,10 @@ class Life:
         self.signals: Signals | None = None
 
     def state(self) -> dict[str, Any]:
-        """Return the state for the next life, less what it has to inherit: enough to see whether other code can read it."""
+        """Return the state for the next life as it is now, for others to see whether they can read it; nothing is different."""
+        return self._rows(looking=True)
+
+    def _rows(self, *, looking: bool) -> dict[str, Any]:
         parts = self._parts
         return {
             **self._launch,
@@ -56,25 +59,22 @@ class Life:
             },
             "life": {
                 "lines": [line.decode("ascii") for line in parts.journal.lines()],
-                "pipes": [],
-                "handles": [],
+                "pipes": [(pipe.inode, pipe.fd, pipe.path) for pipe in parts.performer.outputs.pipes],
+                "handles": parts.performer.adopted.handles(),
                 "started": parts.about.started,
                 "sequence": self._subscriptions.sequence,
+                "sinks": self._sinks.to_data(),
+                "connections": self.door.server.connections_to_data(looking=looking) if self.door else [],
             },
         }
 
     def handed_over(self) -> tuple[dict[str, Any], list[int]]:
         """Return the whole state for the next life, and the descriptors that it names besides `fds`."""
-        state = self.state()
-        pipes = [(pipe.inode, pipe.fd, pipe.path) for pipe in self._parts.performer.outputs.pipes]
-        sinks = self._sinks.to_data()
-        connections = self.door.server.connections_to_data() if self.door else []
-        state["life"].update(pipes=pipes, sinks=sinks, connections=connections)
-        fds = [fd for _, fd, _ in pipes] + [row["fd"] for row in (*sinks["open"].values(), *connections)]
-        operations = [row["operation"] for row in connections if row["operation"]]
-        handles = self._parts.performer.adopted.handles()
-        state["life"]["handles"] = handles
-        fds += [handle for _, handle in handles]
+        state = self._rows(looking=False)
+        life = state["life"]
+        fds = [fd for _, fd, _ in life["pipes"]] + [handle for _, handle in life["handles"]]
+        fds += [row["fd"] for row in (*life["sinks"]["open"].values(), *life["connections"])]
+        operations = [row["operation"] for row in life["connections"] if row["operation"]]
         fds += [reader["fd"] for operation in operations for _, reader in operation.get("open_logs", ())]
         return state, [fd for fd in fds if fd is not None and fd >= 0]
 

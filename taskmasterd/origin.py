@@ -63,10 +63,15 @@ class Origin(Record):
         return (pair[0], pair[1]) if pair else inode_of(self.state["places"]["socket"])
 
 
-def origin_of(state_fd: int, kept: str) -> Origin:
+def read_state(fd: int) -> dict[str, Any]:
+    """Return the state that is on a descriptor."""
+    with open(fd, "rb") as file:
+        state: dict[str, Any] = read_json(file.read().decode("ascii"))
+    return state
+
+
+def origin_of(state: dict[str, Any], kept: str) -> Origin:
     """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT."""
-    with open(state_fd, "rb") as file:
-        state = read_json(file.read().decode("ascii"))
     identity = {"boot": boot_id(), "socket": state["places"]["socket"], "uid": os.geteuid()}
     config = Config.from_data(state["config"])
     if "life" in state:

@@ -265,12 +265,18 @@ class Connection:
 
     # -- another life
 
-    def to_data(self) -> dict[str, Any]:
+    def to_data(self, *, looking: bool = False) -> dict[str, Any]:
         """Return what another life needs to serve this client on; the descriptor has to be inherited.
 
-        An answer that is no operation is told to its end first: it is bounded, and the queue carries it.
+        An answer that is no operation is told to its end first, but not for those who are only `looking`: it is bounded,
+        and the queue carries it.
         """
-        while self._source is not None and self.operation is None and (message := next(self._source, None)):
+        while (
+            not looking
+            and self._source is not None
+            and self.operation is None
+            and (message := next(self._source, None))
+        ):
             self._queue += encode(message)
         return {
             "fd": self._channel.fileno(),

@@ -73,9 +73,9 @@ class ControlServer:
         """The descriptor of the listening socket."""
         return self._listener.fileno()
 
-    def connections_to_data(self) -> list[dict[str, Any]]:
-        """Return what another life of this process needs to serve every client on."""
-        return [connection.to_data() for connection in tuple(self._connections) if not connection.closed]
+    def connections_to_data(self, *, looking: bool = False) -> list[dict[str, Any]]:
+        """Return what another life of this process needs to serve every client on; `looking`: without doing anything."""
+        return [connection.to_data(looking=looking) for connection in tuple(self._connections) if not connection.closed]
 
     def restore(self, rows: Iterable[Mapping[str, Any]], resume: Callable[[Connection, Any], None]) -> None:
         """Serve the clients of an earlier life on; `resume` is given each operation that was under way."""

@@ -76,10 +76,15 @@ def lock_pidfile(path: str) -> int:
         if _is_at(fd, path):
             if os.fstat(fd).st_uid == os.geteuid():
                 os.fchmod(fd, PIDFILE_MODE)
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+            write_pid(fd)
             return fd
         os.close(fd)  # its owner unlinked it between our open and our lock
+
+
+def write_pid(fd: int) -> None:
+    """Write our pid into the pid file. Raises OSError."""
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
 
 
 def _open_pidfile(path: str) -> int:

@@ -106,7 +106,7 @@ def test_a_daemon_whose_guardian_was_killed_says_so_and_goes_on(daemon: Daemon) 
         os.kill(daemon.pid, signal.SIGKILL)
         wait_until(lambda: "the guardian has died; going on without" in daemon.events())
         upgrade(daemon)
-        assert resident(daemon) == pid
+        assert resident(daemon) == daemon.pid == pid, "whom the pid file names can be told to stop"
         os.kill(before["leaves"]["pid"], signal.SIGUSR1)
         wait_until(lambda: daemon.status()["leaves"]["pid"] not in (None, before["leaves"]["pid"]))
         assert "leaves ending what it left behind: sleep" in daemon.events()
