@@ -43,6 +43,11 @@ class Heartbeat:
         """The wait is over."""
         self._reactor.cancel(self._timer)
 
+    def beat(self) -> None:
+        """Show a sign of life now, and the next one in its time."""
+        self.stop()
+        self._beat()
+
     def _arm(self) -> None:
         self._timer = self._reactor.call_later(PROGRESS_EVERY_S, self._beat)
 
@@ -92,6 +97,8 @@ class Operation:
             if entry is not None:
                 ticket.wait_for(entry, goal, done)
         ticket.seal()
+        if self._heartbeat and not self.ended:
+            self._heartbeat.beat()  # the last one was in the earlier life, and the exec took its time
 
     def _gone(self) -> None:
         self._stop()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from taskmaster_common.protocol import PROGRESS_EVERY_S
 from tests.support.daemon import PROGRAMS, Daemon, resident_kb
 from tests.support.guarded import COUNTER, SLEEPER, ageless, config, is_counted
 from tests.support.talk import Talk, upgrade
@@ -73,6 +74,16 @@ def test_deadlines_keep_their_moment_and_waits_are_answered_by_the_next_life(dae
             assert result["killed"] == (line == "stop deaf")
         assert time.monotonic() - began < 4
         assert any(message["type"] == "progress" for message in talks["start fails"].heard)
+
+
+def test_who_waits_is_shown_a_sign_of_life_as_soon_as_the_next_life_begins(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: sleep 300, starttime: 60, autostart: false}}")
+    daemon.start()
+    with Talk(daemon, "start p") as waiting:
+        waiting.until("ack")
+        upgrade(daemon)
+        waiting.channel.settimeout(PROGRESS_EVERY_S * 0.75)
+        assert waiting.until("progress")[-1]["heartbeat"] is True
 
 
 def test_a_reload_and_a_restart_that_were_under_way_are_answered(daemon: Daemon) -> None:
