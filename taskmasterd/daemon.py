@@ -99,7 +99,7 @@ class Daemon:
         around = self._surroundings(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
         self.performer.outputs.keeper = self.guard
-        file = StateFile(origin.state_path)
+        file = StateFile(origin.state_path) if origin.state_path else None
         self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
         self.performer.memory = self.journal
         self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self)

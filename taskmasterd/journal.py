@@ -65,14 +65,14 @@ class Journal:
         reactor: Reactor,
         table: Table,
         performer: Performer,
-        file: StateFile,
+        file: StateFile | None,
         log: EventLog,
         host: Host,
     ) -> None:
         self._reactor = reactor
         self._table = table
         self._performer = performer
-        self._file: StateFile | None = file
+        self._file = file
         self._log = log
         self._host = host
         self._identity: Mapping[str, Any] = {}

@@ -50,10 +50,10 @@ class Origin(Record):
     channel: int | None = None
 
     @property
-    def state_path(self) -> str:
-        """The state file."""
+    def state_path(self) -> str | None:
+        """The state file, None where there is no directory for it."""
         places = self.state["places"]
-        return os.path.join(places["state_dir"], file_name(places["socket"]))
+        return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
 
     @property
     def door(self) -> tuple[int, int] | None:
@@ -78,8 +78,8 @@ def origin_of(state: dict[str, Any], kept: str) -> Origin:
         return _same_life(state, config.daemon, identity)
     from_guardian = read_kept(int(kept)) if kept != NOTHING_KEPT else None
     origin = Origin(state, config.daemon, config, None, Legacy(), True, identity)
-    notes: list[tuple[str, str]] = []
-    saved = _read_saved(origin.state_path, identity, notes)
+    notes: list[tuple[str, str]] = [(level, text) for level, text in state.get("notes", ())]
+    saved = _read_saved(origin.state_path, identity, notes) if origin.state_path else None
     if from_guardian is None:
         return origin.replace(saved=saved, notes=tuple(notes))
     if from_guardian.again:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
+from tests.support.talk import upgrade
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a take-over needs /proc")]
@@ -278,6 +279,23 @@ def test_a_state_file_that_cannot_be_written_is_told_and_costs_nothing_else(daem
     assert not daemon.state_file.exists()
     assert again(daemon)["p"]["pid"] == pid, "its mark tells what no state does"
     assert "p:0: adopted sleep" in daemon.events()
+
+
+def test_without_a_default_directory_for_the_state_there_is_a_warning_and_no_adoption(daemon: Daemon) -> None:
+    blocked = daemon.home / "file"
+    blocked.touch()
+    daemon.environment["STATE_DIRECTORY"] = str(blocked / "state")
+    section = {"pidfile": str(daemon.pidfile)}
+    daemon.write(json.dumps({"taskmasterd": section, "programs": {"p": {"cmd": "sleep 300", "starttime": 0}}}))
+    daemon.start()
+    told = f"warning cannot create directory {blocked}/state: not a directory; programs of a daemon that dies are not"
+    assert told in daemon.events()
+    assert daemon.state("p") == "RUNNING"
+    upgrade(daemon)
+    assert daemon.ctl("shutdown").returncode == 0
+    daemon.write(json.dumps({"taskmasterd": {**section, "state_dir": str(blocked / "mine")}, "programs": {}}))
+    done = daemon.launch()
+    assert (done.returncode, "a configured directory is not created" in done.stderr) == (4, True)
 
 
 # -- what is not believed
