@@ -86,7 +86,7 @@ class Daemon:
             self.guard.pid if self.guard else 0,
             facts.get("ignored", None if origin.launched else ()),
         )
-        self.groups.freed_sessions.update(facts.get("freed", ()))
+        self.groups.freed_sessions, self.groups.left = set(facts.get("freed", ())), frozenset(origin.left)
         self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=_stderr_is_journal())
         self.sinks = Sinks(self._complain)
         if life:
@@ -220,7 +220,8 @@ class Daemon:
         self.log.write("info", f"taskmasterd stopped (exit {self.stopping.exit_code})")
         if self.guard:
             self.guard.bye()
-        self.journal.remove()
+        self.groups.left = self.groups.left_alone(self.stopping.free())
+        self.journal.end(keep=bool(self.groups.left))
         self.door.close()
         unlink_own(self._places["pidfile"], self._pidfile_inode)
         os.close(self._fds["pidfile"] or 0)
@@ -242,6 +243,7 @@ class Daemon:
         return {
             "ignored": sorted(self.groups.ignored),
             "freed": sorted(self.groups.freed_sessions),
+            "left": sorted(self.groups.left),
             "stopping": self.supervisor.stopping,
             "problems": self.reloader.problems,
             "loglevel": self.log.level,

@@ -58,7 +58,7 @@ def line(kind: str, value: object) -> bytes:
 
 
 class Journal:
-    """Keeps the state file; after the orderly stop, there is none."""
+    """Keeps the state file; after the orderly stop, there is none unless processes were left alone in order."""
 
     def __init__(
         self,
@@ -181,12 +181,21 @@ class Journal:
         yield line("config", config)
         yield line("facts", self._host.facts())
 
-    def remove(self) -> None:
-        """Forget everything: the orderly stop is through."""
+    def end(self, *, keep: bool = False) -> None:
+        """Forget everything, the orderly stop is through; `keep`: all but the facts, of which one is that."""
         self._rest, self._late = iter(()), None
-        if self._file:
-            self._file.remove()
-            self._file = None
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            if keep:
+                file.begin()
+                file.add(b"".join([*self._head(), line("facts", {"ended": True})]))
+                file.replace()
+                return
+        except OSError:
+            pass
+        file.remove()
 
     # -- writing
 

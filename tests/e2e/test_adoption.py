@@ -255,6 +255,35 @@ def test_an_orderly_stop_clears_the_state_and_autostart_decides_again(daemon: Da
     assert {process["state"] for process in daemon.status().values()} == {"RUNNING"}
 
 
+def test_what_an_orderly_stop_leaves_alone_is_no_copy_for_any_later_daemon(daemon: Daemon) -> None:
+    free = {"stopasgroup": False}
+    write(
+        daemon,
+        p={"cmd": "sleep 777 & exec sleep 1000", **free},
+        q={"cmd": "setsid -f sleep 778; exec sleep 1000", **free},
+    )
+    daemon.start()
+    wait_until(lambda: len(marked(daemon.socket)) == 4)
+    alone: set[int] = set()
+    for _ in range(2):
+        copies = {process["pid"] for process in daemon.status().values()}
+        assert daemon.ctl("shutdown").returncode == 0
+        alone = set(marked(daemon.socket))
+        assert not copies & alone
+        write(daemon, p={"cmd": "exec sleep 1000"}, q={"cmd": "exec sleep 1000"})
+        daemon.start("--orphans", "refuse")
+        wait_until(lambda alone=alone: len(marked(daemon.socket)) == len(alone) + 2)  # type: ignore[misc]
+        after = again(daemon)
+        assert {process["state"] for process in after.values()} == {"RUNNING"}
+        assert not {process["pid"] for process in after.values()} & alone
+    assert len(alone) == 2
+    for pid in alone:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(marked(daemon.socket)) == 2)
+    assert daemon.ctl("shutdown").returncode == 0
+    assert not daemon.state_file.exists()
+
+
 def test_a_daemon_that_is_killed_while_it_is_shut_down_was_shut_down(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 1}}, q: {{cmd: sleep 300, starttime: 0}}}}"
