@@ -37,7 +37,7 @@ from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from taskmasterd.core.events import Event
     from taskmasterd.core.orphans import Slot, Verdict
@@ -199,18 +199,20 @@ class Adoption:
 
     # -- processes that the state does not know
 
-    def orphans(self, socket: str, programs: Iterable[ProgramConfig]) -> dict[Slot, Verdict]:
+    def orphans(
+        self, socket: str, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
+    ) -> dict[Slot, Verdict]:
         """Return what carries the mark of this daemon's socket and neither is a copy that was taken over nor below one.
 
         Where the state knows a slot, only a copy that was being spawned when the earlier daemon died can be missing in it; that
-        one is known by the pipes which it was to get, too.
+        one is known by the pipes which it was to get, too. What was `left` alone in order (pid, start time) is none.
         """
         known = {session for copy in self._performer.copies() for session in (copy.group.pid, *copy.group.sessions)}
         by_pipe = {inode: slot for slot, (_, inodes) in self._spawning.items() for inode in inodes}
         ourselves = (os.getpid(), os.getppid() if self._legacy.guarded else 0)
         found: list[tuple[Slot, Orphan]] = []
         for one in each() if self._processes is None else self._processes.values():
-            if one.session in known or one.pid in ourselves:
+            if one.session in known or one.pid in ourselves or (one.pid, one.started) in left:
                 continue
             slot = _slot_of(one.pid, socket, by_pipe)
             if slot and self._may_be_missing(slot, one):

@@ -55,7 +55,7 @@ def begin(
         adoption.finish()
         return
     policy = origin.state["orphans"]
-    orphans = adoption.orphans(parts.about.socket, origin.config.programs)
+    orphans = adoption.orphans(parts.about.socket, origin.config.programs, origin.left)
     if orphans and policy == REFUSE and origin.launched:
         raise LeftBehindError(orphans)
     plan = diff(supervisor.table, origin.running, origin.config)

@@ -11,12 +11,12 @@ import sys
 import time
 
 from taskmaster_common import __version__
-from taskmaster_common.config import DAEMON_LIVE_KEYS, LOG_LEVELS
-from taskmaster_common.states import FATAL, RUNNING
+from taskmaster_common.config import DAEMON_LIVE_KEYS
 from taskmasterd.beginning import begin
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.door import Door
 from taskmasterd.eventlog import EventLog, lines
+from taskmasterd.following import Following
 from taskmasterd.handlers import Handlers
 from taskmasterd.journal import Journal
 from taskmasterd.life import Life
@@ -37,6 +37,7 @@ from taskmasterd.system.signals import Signals, hold_back, signal_numbers
 from taskmasterd.system.sinks import Sinks
 from taskmasterd.system.statefile import StateFile
 from taskmasterd.system.subreaper import be_subreaper
+from taskmasterd.systemd import Systemd
 from taskmasterd.upgrade import Upgrade
 
 TYPE_CHECKING = False
@@ -45,14 +46,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.events import Action, Event
-    from taskmasterd.core.plan import ReloadPlan
     from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry
     from taskmasterd.system.connection import Connection
 
 NOTE_AGAIN_S = 0.5
-STATUS_EVERY_S = 0.5
-"""systemd's status line follows changes at most so often."""
 
 
 class Daemon:
@@ -74,7 +72,6 @@ class Daemon:
         life = state.get("life")
         self._started = life["started"] if life else time.monotonic()
         self._timers: dict[Entry, Timer] = {}
-        self._status_due: Timer | None = None
         self._numbers = signal_numbers()
         self._names = {number: name for name, number in self._numbers.items()}
         self.reactor = Reactor(self._callback_failed)
@@ -86,23 +83,24 @@ class Daemon:
             self.guard.pid if self.guard else 0,
             facts.get("ignored", None if origin.launched else ()),
         )
-        self.groups.freed_sessions.update(facts.get("freed", ()))
+        self.groups.freed_sessions, self.groups.left = set(facts.get("freed", ())), frozenset(origin.left)
         self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=_stderr_is_journal())
         self.sinks = Sinks(self._complain)
         if life:
             self.sinks.inherit(life["sinks"])
-        if self._foreground:
-            self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
-        if self._places.get("logfile"):
-            self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
+        self._open_log()
         self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget, self._record)
         around = self._surroundings(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
         self.performer.outputs.keeper = self.guard
-        file = StateFile(origin.state_path)
+        file = StateFile(origin.state_path) if origin.state_path else None
         self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
         self.performer.memory = self.journal
-        self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self)
+        self.systemd = Systemd(self.reactor, self.notifier, self.supervisor.table, self.performer)
+        self.following = Following(
+            self._begin_loading, self.journal, self.log, self.supervisor.table, self.performer.outputs
+        )
+        self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self.following)
         self.reloader.problems = tuple(facts.get("problems", ()))
         self._parts = parts = Parts(
             self._about(), self.reactor, self.supervisor, self.performer, self.reloader, self.log, self.journal
@@ -111,6 +109,8 @@ class Daemon:
         self._handlers = Handlers(parts, self.stopping.begin, self._reopen, self._upgrade)
         self.life = Life(state, self._config, parts, self._handlers.subscriptions, self.sinks)
         self.upgrade = Upgrade(parts, self.life, self.groups)
+        self.following.stopping, self.following.systemd = self.stopping, self.systemd
+        self.following.subscriptions = self._handlers.subscriptions
         self._pidfile_inode = inode_of_fd(self._fds["pidfile"] or 0)
         self.door = Door(
             self.reactor,
@@ -126,6 +126,12 @@ class Daemon:
         self.door.server.before_answer = self.journal.flush  # what is told must have been remembered
 
     # -- building
+
+    def _open_log(self) -> None:
+        if self._foreground:
+            self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
+        if self._places.get("logfile"):
+            self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
 
     def _about(self) -> About:
         return About(
@@ -160,7 +166,7 @@ class Daemon:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
-        begin(origin, self._parts, self._deliver, self.applied)
+        begin(origin, self._parts, self._deliver, self.following.applied)
         self.journal.begin(origin.identity, origin.config)
         self._note_later()
         if origin.legacy.same:
@@ -180,9 +186,7 @@ class Daemon:
         """Work until the orderly stop is through, clean up; returns the exit code."""
         self._children_ended()
         self._say_ready()
-        self._announce_ready()
-        if self.notifier.watchdog_s:
-            self._feed_watchdog()
+        self.systemd.begin()
         self.reactor.run()
         hold_back()  # for good: while the interpreter ends it has no handlers any more, and one signal too many would kill it
         signals.close()
@@ -208,19 +212,12 @@ class Daemon:
             report(ready, 0, "")
             self._fds["ready"] = None
 
-    def _announce_ready(self) -> None:
-        """Tell systemd once every program that starts by itself has been started."""
-        if self.performer.spawning:
-            self.reactor.call_soon(self._announce_ready)
-        elif self.notifier.wanted:
-            self.notifier.ready()
-            self._tell_status()
-
     def _clean_up(self) -> int:
         self.log.write("info", f"taskmasterd stopped (exit {self.stopping.exit_code})")
         if self.guard:
             self.guard.bye()
-        self.journal.remove()
+        self.groups.left = self.groups.left_alone(self.stopping.free())
+        self.journal.end(keep=bool(self.groups.left))
         self.door.close()
         unlink_own(self._places["pidfile"], self._pidfile_inode)
         os.close(self._fds["pidfile"] or 0)
@@ -242,6 +239,7 @@ class Daemon:
         return {
             "ignored": sorted(self.groups.ignored),
             "freed": sorted(self.groups.freed_sessions),
+            "left": sorted(self.groups.left),
             "stopping": self.supervisor.stopping,
             "problems": self.reloader.problems,
             "loglevel": self.log.level,
@@ -280,21 +278,11 @@ class Daemon:
         texts = lines(entry, before, event, self.reactor.now(), self._names)
         self.log.announce(self.supervisor.table.name(entry), texts)
         self._handlers.subscriptions.changed(entry, before, after)
-        self._counts_changed()
-
-    def _counts_changed(self) -> None:
-        if self.notifier.wanted and self._status_due is None:
-            self._status_due = self.reactor.call_later(STATUS_EVERY_S, self._tell_status)
+        self.systemd.counts_changed()
 
     def _forget(self, entry: Entry) -> None:
         self.performer.outputs.forget(entry)
         self.journal.gone(entry)
-
-    def _tell_status(self) -> None:
-        self._status_due = None
-        states = [entry.process.state for entry in self.supervisor.table]
-        fatal = states.count(FATAL)
-        self.notifier.status(f"{states.count(RUNNING)}/{len(states)} running" + (f", {fatal} fatal" if fatal else ""))
 
     def _complain(self, text: str) -> None:
         self.log.write("warning", text)
@@ -348,7 +336,7 @@ class Daemon:
             self.door.mend()
             self.journal.facts_changed()
 
-    def begin_loading(self, path: str) -> Loading:
+    def _begin_loading(self, path: str) -> Loading:
         """Fork the child that reads the configuration."""
         loading = Loading(
             path,
@@ -360,33 +348,6 @@ class Daemon:
         if loading.pid:
             self.groups.ignore(loading.pid)
         return loading
-
-    def applying(self, plan: ReloadPlan) -> None:
-        """A plan is about to be applied."""
-        self.journal.reloading(plan)
-
-    def problems_changed(self) -> None:
-        """The last reload has failed, or a good one has followed."""
-        self.journal.facts_changed()
-
-    def applied(self, plan: ReloadPlan) -> None:
-        """The supervisor has been given a plan; do the rest of it."""
-        self.journal.reloaded(plan)
-        daemon = plan.config.daemon
-        if "loglevel" in plan.live_keys and daemon.loglevel in LOG_LEVELS:
-            self.log.level = daemon.loglevel
-        self.stopping.timeout_s = daemon.shutdown_timeout
-        for program in plan.programs:
-            if "log_maxbytes" in program.keys or "log_backups" in program.keys:
-                for entry in self.supervisor.table.slots(program.name):
-                    self.performer.outputs.limits_changed(entry)
-        if plan.changes:
-            self._handlers.subscriptions.reloaded()
-            self._counts_changed()
-
-    def _feed_watchdog(self) -> None:
-        self.notifier.alive()
-        self.reactor.call_later(self.notifier.watchdog_s, self._feed_watchdog)
 
     def _callback_failed(self, error: BaseException) -> None:
         try:

@@ -49,23 +49,30 @@ class LaunchError(TaskmasterError):
 
 
 class ResolvedPlaces(Record):
-    """Where this daemon's things are. `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's streams."""
+    """Where this daemon's things are.
+
+    `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's streams; `state_dir` None: nothing is remembered.
+    """
 
     socket: str
     pidfile: str
     logfile: str | None
     log_dir: str | None
-    state_dir: str
+    state_dir: str | None
 
 
 class Launch(Record):
-    """How the daemon is to be: its log level, and the answers to what the options and the host say."""
+    """How the daemon is to be: its log level, and the answers to what the options and the host say.
+
+    `notes` are (level, text) for the event log.
+    """
 
     level: str
     foreground: bool
     guarded: bool
     pid1: bool
     orphans: str
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> ResolvedPlaces:
@@ -130,7 +137,7 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
         raise LaunchError(CANNOT_CREATE, f"cannot become user {who.name}: not started as root")
     hold_back()  # before the pid file exists
     os.umask(daemon.umask)
-    _make_default_directories(config, places, owner)
+    places, notes = _make_default_directories(config, places, owner)
     pidfile = lock_pidfile(places.pidfile)
     try:
         if owner:
@@ -138,7 +145,7 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
         listener = listen_on(places.socket, daemon.socket_mode, gid, owner)
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
-        _execute(config, places, fds, how, who)
+        _execute(config, places, fds, how.replace(notes=notes), who)
     except (TaskmasterError, LookupError, OSError):
         unlink_own(places.pidfile, inode_of(places.pidfile))
         raise
@@ -167,6 +174,7 @@ def _execute(
                 "foreground": how.foreground,
                 "pid1": how.pid1,
                 "orphans": how.orphans,
+                "notes": how.notes,
                 "path": import_path(),
             },
             guarded=how.guarded,
@@ -176,17 +184,29 @@ def _execute(
         raise
 
 
-def _make_default_directories(config: Config, places: ResolvedPlaces, owner: tuple[int, int] | None) -> None:
+def _make_default_directories(
+    config: Config, places: ResolvedPlaces, owner: tuple[int, int] | None
+) -> tuple[ResolvedPlaces, tuple[tuple[str, str], ...]]:
+    """Create the default directories; returns the places that can be used, and what has to be told.
+
+    Without a default state directory (a read-only disk) nothing else is worse: it costs adoption, and is a warning.
+    """
     default = default_places(os.geteuid(), os.environ)
+    notes: tuple[tuple[str, str], ...] = ()
     if places.socket == default.socket or places.pidfile == default.pidfile:
         make_directory(default.run_dir, 0o755 if os.geteuid() == 0 else 0o700, owner)
-    if not config.daemon.state_dir:
-        make_directory(places.state_dir, 0o700, owner)
+    if places.state_dir and not config.daemon.state_dir:
+        try:
+            make_directory(places.state_dir, 0o700, owner)
+        except SystemFailure as failure:
+            notes = (("warning", f"{failure}; programs of a daemon that dies are not taken over"),)
+            places = places.replace(state_dir=None)
     if places.log_dir and not config.daemon.log_dir:
         make_directory(places.log_dir, 0o750, owner)
     for named in (config.daemon.log_dir, config.daemon.state_dir):
         if named and not os.path.isdir(named):
             raise SystemFailure("use directory", named, "it does not exist; a configured directory is not created")
+    return places, notes
 
 
 def _check_log(path: str, owner: tuple[int, int] | None) -> None:

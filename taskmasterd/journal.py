@@ -58,21 +58,21 @@ def line(kind: str, value: object) -> bytes:
 
 
 class Journal:
-    """Keeps the state file; after the orderly stop, there is none."""
+    """Keeps the state file; after the orderly stop, there is none unless processes were left alone in order."""
 
     def __init__(
         self,
         reactor: Reactor,
         table: Table,
         performer: Performer,
-        file: StateFile,
+        file: StateFile | None,
         log: EventLog,
         host: Host,
     ) -> None:
         self._reactor = reactor
         self._table = table
         self._performer = performer
-        self._file: StateFile | None = file
+        self._file = file
         self._log = log
         self._host = host
         self._identity: Mapping[str, Any] = {}
@@ -181,12 +181,21 @@ class Journal:
         yield line("config", config)
         yield line("facts", self._host.facts())
 
-    def remove(self) -> None:
-        """Forget everything: the orderly stop is through."""
+    def end(self, *, keep: bool = False) -> None:
+        """Forget everything, the orderly stop is through; `keep`: all but the facts, of which one is that."""
         self._rest, self._late = iter(()), None
-        if self._file:
-            self._file.remove()
-            self._file = None
+        file, self._file = self._file, None
+        if file is None:
+            return
+        try:
+            if keep:
+                file.begin()
+                file.add(b"".join([*self._head(), line("facts", {"ended": True})]))
+                file.replace()
+                return
+        except OSError:
+            pass
+        file.remove()
 
     # -- writing
 

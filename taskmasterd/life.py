@@ -85,8 +85,6 @@ class Life:
             return "the configuration is being read"
         if not parts.performer.settled:
             return "programs are being started or ended"
-        if self._sinks.busy:
-            return "a log's reader is slow"
         return "" if self.guard is None or self.guard.idle else "the guardian has yet to be told something"
 
     def hold_signals(self) -> bool:

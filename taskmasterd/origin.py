@@ -36,7 +36,8 @@ class Origin(Record):
 
     `state` is what was handed over, `config` the configuration that holds from now on, `saved` the earlier life, None where
     there was none or it cannot be used. `launched`: an operator has started it, so `config` was just read; otherwise it is
-    that of the earlier life. `running` is what the daemon itself was launched with. `notes` are (level, text) for the event log, `channel` leads to the guardian.
+    that of the earlier life. `running` is what the daemon itself was launched with. `notes` are (level, text) for the event log, `channel` leads to the guardian. `left` are
+    (pid, start time) of processes that an earlier daemon left alone when it was stopped in order: no copies of ours.
     """
 
     state: Mapping[str, Any]
@@ -47,13 +48,14 @@ class Origin(Record):
     launched: bool
     identity: Mapping[str, Any]
     notes: tuple[tuple[str, str], ...] = ()
+    left: tuple[tuple[int, int], ...] = ()
     channel: int | None = None
 
     @property
-    def state_path(self) -> str:
-        """The state file."""
+    def state_path(self) -> str | None:
+        """The state file, None where there is no directory for it."""
         places = self.state["places"]
-        return os.path.join(places["state_dir"], file_name(places["socket"]))
+        return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
 
     @property
     def door(self) -> tuple[int, int] | None:
@@ -78,8 +80,11 @@ def origin_of(state: dict[str, Any], kept: str) -> Origin:
         return _same_life(state, config.daemon, identity)
     from_guardian = read_kept(int(kept)) if kept != NOTHING_KEPT else None
     origin = Origin(state, config.daemon, config, None, Legacy(), True, identity)
-    notes: list[tuple[str, str]] = []
-    saved = _read_saved(origin.state_path, identity, notes)
+    notes: list[tuple[str, str]] = [(level, text) for level, text in state.get("notes", ())]
+    saved = _read_saved(origin.state_path, identity, notes) if origin.state_path else None
+    if saved:
+        origin = origin.replace(left=_left(saved))
+        saved = None if saved.facts.get("ended") else saved
     if from_guardian is None:
         return origin.replace(saved=saved, notes=tuple(notes))
     if from_guardian.again:
@@ -104,7 +109,11 @@ def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mappin
         os.set_inheritable(fd, False)
     channel = state["fds"].get("channel")
     legacy = Legacy(pipes, {}, same=True, handles=handles, guarded=channel is not None)
-    return Origin(state, running, saved.config, saved, legacy, False, identity, (), channel)
+    return Origin(state, running, saved.config, saved, legacy, False, identity, (), _left(saved), channel)
+
+
+def _left(saved: Saved) -> tuple[tuple[int, int], ...]:
+    return tuple((pid, started) for pid, started in saved.facts.get("left", ()))
 
 
 def _read_saved(path: str, identity: Mapping[str, Any], notes: list[tuple[str, str]]) -> Saved | None:

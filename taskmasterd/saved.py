@@ -176,6 +176,9 @@ def _check_facts(facts: Mapping[str, Any]) -> None:
         _is(name, str)
         _is(index, int)
         _is(orphans, list)
+    for pid, started in facts.get("left", ()):
+        _is(pid, int)
+        _is(started, int)
     for number in facts.get("door") or ():
         _is(number, int)
     if facts.get("loglevel", LOG_LEVELS[0]) not in LOG_LEVELS:

@@ -97,14 +97,14 @@ class Stopping:
             self._sweeping = True
             self._parts.reactor.call_later(KILL_GRACE_S, lambda: self._tell_strays(signal.SIGKILL))
             self._parts.reactor.call_later(KILL_GRACE_S + LAST_WAIT_S, self._give_up)
-        strays = self._groups.strays(self._free())
+        strays = self._groups.strays(self.free())
         if not strays:
             self._parts.reactor.stop()
         elif not self._told:
             self._tell_strays(signal.SIGTERM)
 
     def _tell_strays(self, number: int) -> None:
-        strays = self._groups.strays(self._free())
+        strays = self._groups.strays(self.free())
         self._told = number
         if strays:
             names = ", ".join(map(str, strays[:5]))
@@ -112,12 +112,13 @@ class Stopping:
         self._groups.tell_all(strays, number)
 
     def _give_up(self) -> None:
-        names = ", ".join(map(str, self._groups.strays(self._free())))
+        names = ", ".join(map(str, self._groups.strays(self.free())))
         self._parts.log.write("error", f"left alive, could not be ended: {names}")
         self.exit_code = 1
         self._parts.reactor.stop()
 
-    def _free(self) -> frozenset[str]:
+    def free(self) -> frozenset[str]:
+        """Return the programs whose leftovers are left alone."""
         return frozenset(entry.program for entry in self._parts.supervisor.table if not entry.wanted.stopasgroup)
 
     def _progress(self) -> None:

@@ -105,7 +105,8 @@ class Groups:
     """All live copies, and the look at what is left of dead ones. `socket` is the value of TASKMASTER_SOCKET.
 
     `guardian` is the pid of the parent that inherits what a dead daemon leaves, 0 where there is none. `ignored` are
-    descendants that belong to no program; None: whatever runs below us, or below the guardian, already.
+    descendants that belong to no program; None: whatever runs below us, or below the guardian, already. `left` are
+    (pid, start time) of those that an earlier daemon left alone when it was stopped in order.
     """
 
     def __init__(self, socket: str, guardian: int = 0, ignored: Iterable[int] | None = None) -> None:
@@ -114,6 +115,7 @@ class Groups:
         self._leaders: dict[int, Group] = {}
         self._owner: dict[int, tuple[int, tuple[str, int] | None]] = {}
         self.freed_sessions: set[int] = set()
+        self.left: frozenset[tuple[int, int]] = frozenset()
         self.ignored = set(self._below() if ignored is None else ignored)
         self.can_see = can_see()
 
@@ -188,6 +190,20 @@ class Groups:
             if not (slot and slot[0] in free) and orphan.session not in self.freed_sessions:
                 found.extend(tree(orphan))
         return found
+
+    def left_alone(self, free: Collection[str]) -> frozenset[tuple[int, int]]:
+        """Return (pid, start time) of every live process that the programs `free` left behind, now or in an earlier life."""
+        if not (free or self.freed_sessions or self.left):
+            return frozenset()
+        found = set()
+        for one in everybody().values():
+            mark = mark_of(one.pid)
+            freed = (
+                mark and mark.socket == self._socket and (mark.program in free or one.session in self.freed_sessions)
+            )
+            if freed or (one.pid, one.started) in self.left:
+                found.add((one.pid, one.started))
+        return frozenset(found)
 
     @staticmethod
     def tell_all(survivors: Iterable[Survivor], number: int) -> None:

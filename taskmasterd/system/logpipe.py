@@ -70,7 +70,10 @@ class LogPipe:
         self._full_turns = 0
         self._pause_s = PAUSE_FIRST_S
         self._listening = False
-        self._listen()
+        if sink.busy():  # with what an earlier life could not get rid of: a program that is silent would leave it there
+            self._pause(STALLED_S)
+        else:
+            self._listen()
 
     @property
     def path(self) -> str:

@@ -163,7 +163,7 @@ class LogSink:
             os.set_inheritable(row["fd"], False)
             self._target = self._target_of(row["fd"])
             if isinstance(self._target, LogStream):
-                self._target.unsent = row["unsent"].encode("latin-1")
+                self._target.inherit(row["unsent"].encode("latin-1"))
 
     # -- bytes
 

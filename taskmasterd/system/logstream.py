@@ -41,6 +41,11 @@ class LogStream:
         # a descriptor shared with others (/dev/stdout) must stay blocking for them
         self._ask_first = not stat.S_ISREG(os.fstat(fd).st_mode) and os.get_blocking(fd)
 
+    def inherit(self, unsent: bytes) -> None:
+        """Go on with what the reader has not taken in another life; he has as much time for it as anew."""
+        self.unsent = unsent
+        self._since = self._now()
+
     def set_limits(self, max_bytes: int, backups: int) -> None:
         """Nothing: only regular files rotate."""
 

@@ -51,7 +51,10 @@ def make_directory(path: str, mode: int, owner: tuple[int, int] | None) -> None:
 
 
 def _check_directory(path: str, owner: tuple[int, int] | None) -> None:
-    found = os.lstat(path)
+    try:
+        found = os.lstat(path)
+    except OSError as error:  # one of its parents is no directory
+        raise SystemFailure("create directory", path, _reason(error), error.errno or 0) from None
     if not stat.S_ISDIR(found.st_mode):
         raise SystemFailure("use directory", path, "it is not a directory", errno.ENOTDIR)
     trusted = {0, os.geteuid(), *((owner[0],) if owner else ())}

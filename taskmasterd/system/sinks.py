@@ -141,11 +141,6 @@ class Sinks:
                 os.close(row["fd"])
         self._inherited.clear()
 
-    @property
-    def busy(self) -> bool:
-        """Whether the reader of any target has yet to take something."""
-        return any(sink.busy() for sink in self._sinks.values())
-
     def close(self) -> None:
         """Close all of them."""
         for sink in self._sinks.values():

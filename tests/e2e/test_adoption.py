@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
+from tests.support.talk import upgrade
 from tests.support.wait import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a take-over needs /proc")]
@@ -254,6 +255,35 @@ def test_an_orderly_stop_clears_the_state_and_autostart_decides_again(daemon: Da
     assert {process["state"] for process in daemon.status().values()} == {"RUNNING"}
 
 
+def test_what_an_orderly_stop_leaves_alone_is_no_copy_for_any_later_daemon(daemon: Daemon) -> None:
+    free = {"stopasgroup": False}
+    write(
+        daemon,
+        p={"cmd": "sleep 777 & exec sleep 1000", **free},
+        q={"cmd": "setsid -f sleep 778; exec sleep 1000", **free},
+    )
+    daemon.start()
+    wait_until(lambda: len(marked(daemon.socket)) == 4)
+    alone: set[int] = set()
+    for _ in range(2):
+        copies = {process["pid"] for process in daemon.status().values()}
+        assert daemon.ctl("shutdown").returncode == 0
+        alone = set(marked(daemon.socket))
+        assert not copies & alone
+        write(daemon, p={"cmd": "exec sleep 1000"}, q={"cmd": "exec sleep 1000"})
+        daemon.start("--orphans", "refuse")
+        wait_until(lambda alone=alone: len(marked(daemon.socket)) == len(alone) + 2)  # type: ignore[misc]
+        after = again(daemon)
+        assert {process["state"] for process in after.values()} == {"RUNNING"}
+        assert not {process["pid"] for process in after.values()} & alone
+    assert len(alone) == 2
+    for pid in alone:
+        os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: len(marked(daemon.socket)) == 2)
+    assert daemon.ctl("shutdown").returncode == 0
+    assert not daemon.state_file.exists()
+
+
 def test_a_daemon_that_is_killed_while_it_is_shut_down_was_shut_down(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 1}}, q: {{cmd: sleep 300, starttime: 0}}}}"
@@ -278,6 +308,23 @@ def test_a_state_file_that_cannot_be_written_is_told_and_costs_nothing_else(daem
     assert not daemon.state_file.exists()
     assert again(daemon)["p"]["pid"] == pid, "its mark tells what no state does"
     assert "p:0: adopted sleep" in daemon.events()
+
+
+def test_without_a_default_directory_for_the_state_there_is_a_warning_and_no_adoption(daemon: Daemon) -> None:
+    blocked = daemon.home / "file"
+    blocked.touch()
+    daemon.environment["STATE_DIRECTORY"] = str(blocked / "state")
+    section = {"pidfile": str(daemon.pidfile)}
+    daemon.write(json.dumps({"taskmasterd": section, "programs": {"p": {"cmd": "sleep 300", "starttime": 0}}}))
+    daemon.start()
+    told = f"warning cannot create directory {blocked}/state: not a directory; programs of a daemon that dies are not"
+    assert told in daemon.events()
+    assert daemon.state("p") == "RUNNING"
+    upgrade(daemon)
+    assert daemon.ctl("shutdown").returncode == 0
+    daemon.write(json.dumps({"taskmasterd": {**section, "state_dir": str(blocked / "mine")}, "programs": {}}))
+    done = daemon.launch()
+    assert (done.returncode, "a configured directory is not created" in done.stderr) == (4, True)
 
 
 # -- what is not believed

@@ -126,6 +126,17 @@ def test_programs_that_are_being_started_by_the_hundred_are_each_started_once(da
     )
 
 
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to start programs as another user")
+def test_programs_of_another_user_that_crash_all_the_time_hold_up_no_upgrade(daemon: Daemon) -> None:
+    crash = {"cmd": "true", "user": "nobody", "starttime": 0, "autorestart": "always", "restart_burst": 0}
+    daemon.write(config(crash={**crash, "numprocs": 10, "stdout": "null", "stderr": "null"}))
+    daemon.start()
+    assert upgrade(daemon)["pid"] == daemon.pid
+    restarts = daemon.status()["crash:9"]["restarts"]
+    wait_until(lambda: daemon.status()["crash:9"]["restarts"] > restarts)
+
+
 def test_a_daemon_that_is_being_stopped_is_not_upgraded(daemon: Daemon) -> None:
     daemon.write(
         "programs: {p: {cmd: sh -c 'trap \"\" TERM; echo ready; while :; do sleep 0.05; done', starttime: 0, stoptime: 1}}"

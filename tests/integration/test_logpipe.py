@@ -242,3 +242,33 @@ def test_many_streams_come_and_go_without_leaving_a_descriptor(stage: Stage) -> 
         stage.turns(2)
     assert len(os.listdir("/proc/self/fd")) == before
     assert len(stage.log("log0")) == 67
+
+
+def test_what_a_slow_reader_has_not_taken_in_one_life_he_gets_in_the_next_though_the_program_is_silent(
+    stage: Stage, tmp_path: Path
+) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    before = Sinks(print)
+    before.acquire(str(fifo), 0, 0, None).append(b"x" * 100_000)
+    data = before.to_data()
+    data["open"][str(fifo)]["fd"] = os.dup(data["open"][str(fifo)]["fd"])
+    before.close()
+    stage.sinks.inherit(data)
+    child = stage.pipe("fifo")
+    got = 0
+    for _ in range(SOON_TURNS):
+        if got == 100_000:
+            break
+        try:
+            got += len(os.read(reader, 4096))
+        except BlockingIOError:
+            stage.turns(1)
+    assert got == 100_000
+    os.write(child, b"more")
+    stage.turns(2)
+    assert os.read(reader, 10) == b"more"
+    os.close(child)
+    os.close(reader)
+    stage.turns(2)

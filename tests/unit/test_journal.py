@@ -133,7 +133,7 @@ def content(entries: Any) -> dict[str, tuple[Any, ...]]:
 def kept(tmp_path: Path) -> Iterator[Kept]:
     made = Kept(tmp_path, program("web", numprocs=2), program("off", autostart=False))
     yield made
-    made.journal.remove()
+    made.journal.end()
 
 
 def test_what_has_changed_is_in_the_file_after_the_turn_and_before_that_when_it_is_asked_for(kept: Kept) -> None:
@@ -304,7 +304,7 @@ def test_a_file_that_has_grown_is_replaced_piece_by_piece_and_nothing_of_it_is_l
         assert found.items() >= {k: v for k, v in content(kept.world.table).items() if k != "p0:0"}.items()
     assert Path(kept.path).stat().st_size < base * 2
     assert kept.saved().config == config(*programs[1:])
-    kept.journal.remove()
+    kept.journal.end()
 
 
 def test_a_file_that_cannot_be_written_goes_and_comes_back_whole(kept: Kept) -> None:
