@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class Daemon:
 
     def write(self, config: str) -> None:
         """Replace the configuration as an editor does."""
-        draft = self.config.with_suffix(".new")
+        draft = self.config.with_suffix(f".new{threading.get_ident()}")  # two threads of a test may edit it at once
         draft.write_text(config)
         draft.replace(self.config)
 
