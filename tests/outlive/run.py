@@ -28,7 +28,7 @@ from tests.support.wait import wait_until
 MODES = ("restart", "guardian", "upgrade")
 STOP_WITHIN_S = 60.0
 IDLE_FDS, IDLE_FDS_OF_GUARDIAN = 24, 12
-"""What daemon and guardian may have open when nothing runs and one client asks."""
+"""What daemon and guardian may have open when nothing runs and one client asks; a follower has a connection and a log."""
 WAYS = ("TERM", "INT", "shutdown")
 
 
@@ -48,6 +48,7 @@ class Run:
         self.looks = Looks(self.stage, self.cohort)
         self.owner = Owner(self.stage, self.cohort)
         self.upgrades: list[float] = []
+        self.watchers = 0
         self.moments: Counter[str] = Counter()
 
     @property
@@ -80,6 +81,7 @@ class Run:
         if self.mode != "upgrade":
             return [*operators[:1], self.owner, CarefulEditor(stage, "editor")]
         Subscriber(stage).start()
+        self.watchers = 1 + sum(kind_of(name) == "ticks" for name in self.cohort.programs)
         for name in self.cohort.programs:
             if kind_of(name) == "ticks":
                 Follower(stage, name).start()
@@ -123,8 +125,9 @@ class Run:
         for seen, slot in kernel.marked(self.daemon.socket).items():
             if kernel.still_alive(seen):
                 self.stage.found(f"all is stopped, and {seen} of {slot} is alive")
+        idle_fds = IDLE_FDS + 2 * self.watchers
         for what, pid, most in (
-            ("daemon", self.keeper.pid, IDLE_FDS),
+            ("daemon", self.keeper.pid, idle_fds),
             ("guardian", self.guardian, IDLE_FDS_OF_GUARDIAN),
         ):
             if pid:
