@@ -16,5 +16,5 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reas
 def test_programs_outlive_their_daemon_and_nothing_is_lost(
     mode: str, short_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = outlive(mode, kills=3, programs=10, seed=7, home=short_dir)
+    code = outlive(mode, kills=3, programs=10, seed=7, home=short_dir, pace=0.1)
     assert code == 0, capsys.readouterr().out

@@ -26,7 +26,8 @@ POLL_S = 0.0002
 class Moments:
     """One of each in turn, in a random order."""
 
-    def __init__(self, stage: Stage, keeper: Keeper, names: list[str]) -> None:
+    def __init__(self, stage: Stage, keeper: Keeper, names: list[str], pace: float) -> None:
+        self.pace = pace  # seconds that a moment is waited for at most, or so
         self.stage = stage
         self.keeper = keeper
         self.dice: random.Random = stage.dice("moments")
@@ -47,7 +48,7 @@ class Moments:
 
     def at_random(self) -> None:
         """Whatever it is doing."""
-        self.stage.pause(self.dice.uniform(0, 1.0))
+        self.stage.pause(self.dice.uniform(0, self.pace))
 
     def at_start(self) -> None:
         """A new one, some hundredths of a second old."""
@@ -57,11 +58,11 @@ class Moments:
     def at_draft(self) -> None:
         """A new one that is writing its whole state."""
         self._anew()
-        self._watch(self._is_drafting, 1.0)
+        self._watch(self._is_drafting, self.pace)
 
     def at_state(self) -> None:
         """It is writing its state anew, or has not for a while."""
-        self._watch(self._is_drafting, 1.0)
+        self._watch(self._is_drafting, self.pace)
 
     def at_reload(self) -> None:
         """It reads or applies an edited file."""
@@ -80,12 +81,12 @@ class Moments:
         names = [name for name in self._names if kind_of(name) in ("rotates", "turns")]
         log = self.stage.daemon.home / "log" / f"{self.dice.choice(names)}.log"
         before = _inode(log)
-        self._watch(lambda: _inode(log) != before, 2.0)
+        self._watch(lambda: _inode(log) != before, 2 * self.pace)
 
     def at_upgrade(self) -> None:
         """It checks the code, executes it, or has just begun anew."""
         self._send("upgrade")
-        self.stage.pause(self.dice.uniform(0, 1.0))
+        self.stage.pause(self.dice.uniform(0, self.pace))
 
     # -- how
 

@@ -35,7 +35,8 @@ WAYS = ("TERM", "INT", "shutdown")
 class Run:
     """One run in a directory of its own."""
 
-    def __init__(self, mode: str, programs: int, seed: int, home: Path) -> None:
+    def __init__(self, mode: str, programs: int, seed: int, home: Path, pace: float) -> None:
+        self.pace = pace
         self.mode = mode
         words = writer.build(home)
         self.rows = home / "rows"
@@ -88,7 +89,7 @@ class Run:
         return [*operators, self.owner, Editor(stage, "editor"), Waiter(stage, "waiter"), Sampler(stage, "sampler")]
 
     def _kill(self, kills: int) -> None:
-        moments = Moments(self.stage, self.keeper, self.cohort.programs)
+        moments = Moments(self.stage, self.keeper, self.cohort.programs, self.pace)
         while self.keeper.kills < kills and not self.stage.findings:
             when = moments.next()
             gap = self.keeper.answer()
@@ -99,7 +100,7 @@ class Run:
     def _upgrade(self, times: int) -> None:
         dice = self.stage.dice("upgrades")
         for number in range(times):
-            self.stage.pause(dice.uniform(0, 1))
+            self.stage.pause(dice.uniform(0, self.pace))
             with self.stage.connect() as wire:
                 reply, took = wire.timed("upgrade")
             if exit_of(reply) != 0:
@@ -177,9 +178,9 @@ class Run:
         return "\n".join(lines)
 
 
-def outlive(mode: str, kills: int, programs: int, seed: int, home: Path) -> int:
+def outlive(mode: str, kills: int, programs: int, seed: int, home: Path, pace: float = 1.0) -> int:
     """Run once; returns the exit code."""
-    run = Run(mode, programs, seed, home)
+    run = Run(mode, programs, seed, home, pace)
     stage = run.stage
     began = time.monotonic()
     try:
