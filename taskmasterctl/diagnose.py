@@ -42,8 +42,8 @@ def unreachable(attempts: Sequence[tuple[str, int]], origin: str, config: str = 
     tried = f" (also tried {', '.join(others)})" if others else ""
     reason, hints = _EXPLAIN[kind](path, number, tried)
     if kind != "denied":
-        start = f"taskmasterd -c {config or 'taskmaster.yaml'}"
-        hints = (*hints, f"Start it:  {start}       Other socket:  taskmasterctl -s PATH status")
+        start = f"taskmasterd -c {config or 'FILE'}"
+        hints = (*hints, f"Start it:  {start}       Other socket:  taskmasterctl -c FILE status, or -s PATH")
     elif tried:
         hints = (*hints, f"Nobody answers at the other places{tried}.")
     source = (f"The path comes from {origin}.",) if origin else ()
@@ -89,7 +89,8 @@ def _missing(_path: str, number: int, tried: str) -> tuple[str, tuple[str, ...]]
 
 
 def _stale(_path: str, _number: int, tried: str) -> tuple[str, tuple[str, ...]]:
-    return "nobody listens", (f"The daemon that made this socket is gone; a new one will replace it{tried}.",)
+    gone = f"The daemon that made this socket is gone{tried}."
+    return "nobody listens", (gone, "A new one with its configuration takes over what still runs.")
 
 
 def _no_socket(path: str, _number: int, tried: str) -> tuple[str, tuple[str, ...]]:

@@ -276,7 +276,8 @@ def _exit_text(end: Message) -> str:
     elif end.get("signal") is not None:
         how = f"killed by {clean(end['signal'])}" + (" (core dumped)" if end.get("core") else "")
     else:
-        how = f"exit code {end.get('code')}"
+        code = end.get("code")
+        how = "ended unseen, nobody knows how" if code is None else f"exit code {code}"
     after = f" after {short_seconds(end['after_s'])}" if end.get("after_s") is not None else ""
     return f"{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"
 

@@ -120,6 +120,7 @@ class TextReply:
             command = f"{self._look.command} reload --dry-run"
             text = "the last reload was refused; the configuration before it is in use"
             notes.append((ERR, f"taskmasterctl: {text}\n  The reasons:  {command}\n"))
+        notes += [(ERR, f"taskmasterctl: warning: {clean(text)}\n") for text in message.get("warnings", ())]
         return notes
 
     def _take_client(self, message: Message) -> Chunks:

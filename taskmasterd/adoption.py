@@ -14,6 +14,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
 from taskmasterd.copies import Copy
+from taskmasterd.core.describe import NAMED_LEFT
 from taskmasterd.core.events import Action, Executed, Restart, Spawned, Start, Stop
 from taskmasterd.core.orphans import Orphan, judge
 from taskmasterd.core.process import Process
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
-NAMED = 5
 
 
 class Legacy(Record):
@@ -225,7 +225,7 @@ class Adoption:
         """Adopt or kill what `orphans` found; the table holds the configuration by now. What is neither is named."""
         for slot, verdict in orphans.items():
             entry = self._entry(slot)
-            named = ", ".join(map(str, verdict.all[:NAMED]))
+            named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
             if kill:
                 self._say("warning", f"{slot[0]}:{slot[1]}: ending what an earlier daemon left: {named}")
                 self._kill(entry, slot, verdict)

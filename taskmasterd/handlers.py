@@ -214,7 +214,14 @@ class Handlers:
             "socket": self._about.socket,
             "stopping": self._supervisor.stopping,
             "reload_problems": list(self._reloader.problems),
+            "warnings": self._warnings(),
         }
+
+    def _warnings(self) -> list[str]:
+        """Return what an administrator has to know, besides of processes."""
+        occupied = ((slot, self._performer.occupants(*slot)) for slot in tuple(self._performer.occupied))
+        texts = [f"{program}:{index}: {there}" for (program, index), there in occupied if there]
+        return [self._parts.journal.trouble, *texts] if self._parts.journal.trouble else texts
 
     # -- act
 
@@ -223,8 +230,18 @@ class Handlers:
         self._act(connection, request, self._supervisor.start)
 
     def stop(self, connection: Connection, request: Request) -> None:
-        """Stop, and answer when nothing is left."""
-        self._act(connection, request, self._supervisor.stop)
+        """Stop, and answer when nothing is left; what may be left of an earlier daemon is not known to be ours, so it is told."""
+
+        def stop(entries: tuple[Entry, ...], by: str, ticket: Ticket, now: float) -> None:
+            for entry in entries:
+                there = self._performer.occupants(entry.program, entry.index)
+                if there:
+                    name = self._supervisor.table.name(entry)
+                    connection.send({"type": "warning", "text": f"{name}: {there}"})
+                    ticket.failed = True
+            self._supervisor.stop(entries, by, ticket, now)
+
+        self._act(connection, request, stop)
 
     def restart(self, connection: Connection, request: Request) -> None:
         """Stop and start, and answer when it runs or has failed."""
@@ -300,6 +317,8 @@ class Handlers:
 
     def shutdown(self, connection: Connection, request: Request) -> None:
         """Stop everything and the daemon; the end comes when all is gone."""
+        for text in self._warnings():
+            connection.send({"type": "warning", "text": text})
         self._stop_daemon(by(connection), None if request.has("no_wait") else connection)
         if request.has("no_wait"):
             connection.end(end(0))

@@ -58,7 +58,10 @@ def line(kind: str, value: object) -> bytes:
 
 
 class Journal:
-    """Keeps the state file; after the orderly stop, there is none unless processes were left alone in order."""
+    """Keeps the state file; after the orderly stop, there is none unless processes were left alone in order.
+
+    `trouble` says why it cannot be written as it should be, "" where it can.
+    """
 
     def __init__(
         self,
@@ -84,7 +87,7 @@ class Journal:
         self._late_blocks: list[bytes] = []
         self._rest: Iterator[Entry] = iter(())
         self._flushing = False
-        self._trouble = ""
+        self.trouble = ""
         self._again_due = False
 
     # -- what has changed
@@ -263,9 +266,10 @@ class Journal:
 
     def _failed(self, what: str, error: OSError, consequence: str) -> None:
         """Tell it, once, and try to write the whole file a while later."""
-        if what != self._trouble:
-            self._trouble = what
-            self._log.write("warning", f"{what}: {(error.strerror or str(error)).lower()}; {consequence}")
+        text = f"{what}: {(error.strerror or str(error)).lower()}; {consequence}"
+        if text != self.trouble:
+            self.trouble = text
+            self._log.write("warning", text)
         if not self._again_due:
             self._again_due = True
             self._reactor.call_later(AGAIN_AFTER_S, self._again)
@@ -314,8 +318,8 @@ class Journal:
         late, self._late = self._late, None
         self._file.add(b"".join([*self._late_blocks, *(self._row(entry) for entry in late)]))
         self._file.replace()
-        if self._trouble:
-            self._trouble = ""
+        if self.trouble:
+            self.trouble = ""
             self._log.write("info", f"{self._file.path} can be written again")
 
 

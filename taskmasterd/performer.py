@@ -11,6 +11,7 @@ import signal
 from functools import partial
 
 from taskmasterd.copies import Copy
+from taskmasterd.core.describe import NAMED_LEFT
 from taskmasterd.core.events import Action, Event, Executed, Exited, Failure, GroupEmpty, Spawned, SpawnFailed
 from taskmasterd.outputs import Outputs
 from taskmasterd.preparation import account_of, launch_of
@@ -175,14 +176,21 @@ class Performer:
         group = Group(pid, (entry.program, entry.index), whole=program.stopasgroup, pipes=inodes)
         return Copy(entry, group, streams.pipes, (began, boot_seconds())), executed
 
-    def _look_for_occupants(self, entry: Entry) -> None:
-        """Raise SetupError while processes of an earlier daemon are alive that may be this slot's copy."""
-        slot = (entry.program, entry.index)
+    def occupants(self, program: str, index: int) -> str:
+        """Return what to do about processes of an earlier daemon that may be this slot's copy; "" where none is alive."""
+        slot = (program, index)
         there = [one for one in self.occupied.get(slot, ()) if (now := look(one.pid)) and now.started == one.started]
+        if not there:
+            self.occupied.pop(slot, None)
+            return ""
+        named = ", ".join(map(str, there[:NAMED_LEFT]))
+        kill = " ".join(str(one.pid) for one in there)
+        return f"an earlier daemon's {named} may be a copy of it; end that (kill {kill}), then start it"
+
+    def _look_for_occupants(self, entry: Entry) -> None:
+        there = self.occupants(entry.program, entry.index)
         if there:
-            named = ", ".join(map(str, there[:5]))
-            raise SetupError("orphan", f"an earlier daemon's {named} may be a copy of it; end that, then start it")
-        self.occupied.pop(slot, None)
+            raise SetupError("orphan", there)
 
     def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         """A forked child was executed, or a step of its set-up failed and its end will be reaped."""

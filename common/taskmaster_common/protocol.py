@@ -22,6 +22,7 @@ not know.
     ack        verb                                                         all
     daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
                reload_problems (lines; of the last reload, until a good one)
+               warnings (lines; what is wrong now, besides processes)
     processes  processes: list of PROCESS, at most 100 an object            status, show, subscribe
     snapshot   sequence, count                                              subscribe
     change     sequence name before state process: PROCESS reason removed   subscribe
@@ -33,7 +34,7 @@ not know.
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
                changes, dry_run
     problem    text                                                         reload
-    warning    text                                                         reload, restart, logs
+    warning    text                                                         stop, restart, reload, shutdown, logs
     output     name stream text                                             logs
     missed     name stream bytes; changes                                   logs; subscribe
     upgraded   before version pid seconds                                   upgrade

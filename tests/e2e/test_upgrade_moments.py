@@ -243,6 +243,10 @@ def test_a_slot_that_may_be_occupied_stays_so_over_an_upgrade_and_a_death(daemon
         assert (end["outcome"], end["state"]) == ("failed", "FATAL")
         assert "may be a copy of it" in end["reason"]
         assert sorted(marked(daemon.socket)) == before
+    *_, warning, _result, end = ask(daemon, b"stop p")
+    assert end["exit"] == 1, "nobody may believe that nothing is left"
+    assert all(str(pid) in warning["text"] for pid in before)
+    assert ask(daemon, b"version")[-2]["warnings"] == [f"p:0: {warning['text'].removeprefix('p: ')}"]
     os.kill(before[0], signal.SIGKILL)
     os.kill(before[1], signal.SIGKILL)
     wait_until(lambda: not marked(daemon.socket))

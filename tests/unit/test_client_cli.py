@@ -186,7 +186,7 @@ def test_without_a_daemon_looking_is_exit_4_and_acting_7(
     assert main(["-s", path, *words]) == exit_code
     err = capfd.readouterr().err
     assert err.startswith(f"taskmasterctl: cannot reach taskmasterd at {path}: no such file\n  ")
-    assert "Start it:  taskmasterd -c taskmaster.yaml" in err
+    assert "Start it:  taskmasterd -c FILE" in err
     assert "Traceback" not in err
 
 

@@ -17,7 +17,7 @@ from taskmasterctl.diagnose import frozen, unreachable
 from tests.support.wait import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
-START = "Start it:  taskmasterd -c taskmaster.yaml       Other socket:  taskmasterctl -s PATH status"
+START = "Start it:  taskmasterd -c FILE       Other socket:  taskmasterctl -c FILE status, or -s PATH"
 
 
 def test_a_missing_socket_tells_what_was_tried_and_how_to_start() -> None:
@@ -40,7 +40,7 @@ def test_a_stale_socket_is_one_where_nobody_listens(short_dir: Path) -> None:
         channel.bind(path)
     found = unreachable([(path, errno.ECONNREFUSED)], "")
     assert found.message == f"cannot reach taskmasterd at {path}: nobody listens"
-    assert "a new one will replace it" in found.hints[0]
+    assert "A new one with its configuration takes over what still runs." in found.hints
 
 
 @pytest.mark.parametrize("number", [errno.ECONNREFUSED, errno.EACCES])

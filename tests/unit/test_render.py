@@ -272,10 +272,12 @@ def test_failed_shows_only_what_is_not_as_wanted() -> None:
 
 def test_status_mentions_a_refused_reload_and_a_shutdown_on_stderr() -> None:
     daemon = {"type": "daemon", "pid": 1, "stopping": True, "reload_problems": ["a.yaml:1:1: error: x"]}
+    daemon["warnings"] = ["cannot write a.state: read-only file system"]
     out, err = shown("status", daemon, end())
     assert out.startswith("NAME")
     assert "being shut down" in err
     assert "the last reload was refused" in err
+    assert "taskmasterctl: warning: cannot write a.state" in err
     assert "error" not in err  # the exit code is 0
     assert shown("status", daemon, end(), look=Look(quiet=True)) == ("", "")
 
