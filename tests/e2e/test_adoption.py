@@ -112,16 +112,16 @@ def test_counters_states_and_what_the_operator_wanted_are_remembered(daemon: Dae
 
 
 def test_the_end_of_a_process_that_was_taken_over_is_seen_at_once_and_with_its_status(daemon: Daemon) -> None:
-    flags = [daemon.home / name for name in ("one", "two")]
+    flag = daemon.home / "flag"
     write(
         daemon,
-        code={"cmd": f"while ! test -e {flags[0]}; do sleep 0.02; done; exit 7", "autorestart": "never"},
-        back={"cmd": f"while ! test -e {flags[1]}; do sleep 0.02; done; exec sleep 300"},
+        code={"cmd": f"while ! test -e {flag}; do sleep 0.02; done; exit 7", "autorestart": "never"},
+        back={"cmd": "exec sleep 300"},
         killed={"cmd": "exec sleep 300", "autorestart": "never"},
     )
     daemon.start()
     before = again(daemon)
-    flags[0].touch()
+    flag.touch()
     os.kill(before["killed"]["pid"], signal.SIGSEGV)
     os.kill(before["back"]["pid"], signal.SIGKILL)
     began = time.monotonic()
