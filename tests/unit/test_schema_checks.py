@@ -81,12 +81,24 @@ def test_a_program_runs_in_the_root_where_its_user_may_not_enter_the_configurati
 
     def may_enter(directory: str, user: User | None) -> bool:
         asked.append(user)
-        return user is None
+        return user is None or directory == "/"
 
     loaded = load("programs: {a: {cmd: x}, b: {cmd: x, user: www}}", may_enter=may_enter)
     assert [each.workingdir for each in loaded.config.programs] == ["/etc/tm", "/"]
-    assert asked == [None, WWW]
+    assert asked[:2] == [None, WWW]
     assert "programs.b.workingdir: it runs in /, because www may not enter /etc/tm" in loaded.warnings[0]
+
+
+def test_directories_because_of_which_a_start_would_fail_are_doubtful() -> None:
+    text = (
+        "taskmasterd: {log_dir: /no}\nprograms: {a: {cmd: x, workingdir: /no}, b: {cmd: x, user: www, workingdir: /no}}"
+    )
+    found = load(text, may_enter=lambda directory, _user: directory != "/no").warnings
+    assert all(
+        where in line for where, line in zip(("log_dir: /no", "a.workingdir", "b.workingdir"), found, strict=True)
+    )
+    assert "the daemon will not start" in found[0]
+    assert "/no does not exist, or www may not enter it" in found[2]
 
 
 # -- what root obeys

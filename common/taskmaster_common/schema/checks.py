@@ -33,12 +33,15 @@ def check_configuration(
 ) -> None:
     """Report what is wrong or doubtful between keys, programs and the host."""
     _check_writers(programs, daemon, daemon_nodes, surroundings, report)
+    for key, directory in (("log_dir", daemon.log_dir), ("state_dir", daemon.state_dir)):
+        if directory and not surroundings.may_enter(directory, None):
+            reason = f"{directory} cannot be entered or does not exist, and is not created; the daemon will not start"
+            report.warn(daemon_nodes[key], f"taskmasterd.{key}", reason)
     for program in programs:
         _check_command(program, surroundings, report)
         _check_stop(program, daemon, daemon_nodes, report)
         _check_streams(program, surroundings, report)
-        if program.config.workingdir.rpartition("/")[2] == "~" or "/~/" in program.config.workingdir:
-            report.warn(program.at("workingdir"), program.place("workingdir"), _TILDE)
+        _check_workingdir(program, surroundings, report)
 
 
 _TILDE = "~ is not expanded here; write ${HOME}"
@@ -128,6 +131,16 @@ def _check_streams(program: Program, surroundings: Surroundings, report: Report)
             report.warn(program.at(key), program.place(key), reason)
         elif "/~/" in target:
             report.warn(program.at(key), program.place(key), _TILDE)
+
+
+def _check_workingdir(program: Program, surroundings: Surroundings, report: Report) -> None:
+    config = program.config
+    at, place = program.at("workingdir"), program.place("workingdir")
+    if config.workingdir.rpartition("/")[2] == "~" or "/~/" in config.workingdir:
+        report.warn(at, place, _TILDE)
+    elif not (config.refusal or surroundings.may_enter(for_instance(config.workingdir, 0), program.account)):
+        who = program.account.name if program.account is not None else f"uid {surroundings.uid}"
+        report.warn(at, place, f"{config.workingdir} does not exist, or {who} may not enter it")
 
 
 def _check_command(program: Program, surroundings: Surroundings, report: Report) -> None:
