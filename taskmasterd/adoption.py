@@ -115,7 +115,8 @@ class Adoption:
             self._take_left_pipe(inode, path)
         if not self._legacy.same:
             alive = sum(copy.group.leader_alive for copy in self._performer.copies())
-            self._say("info", f"took over {len(saved.slots)} processes of an earlier daemon, {alive} of them alive")
+            count = f"{len(saved.slots)} process{'' if len(saved.slots) == 1 else 'es'}"
+            self._say("info", f"took over {count} of an earlier daemon, {alive} of them alive")
 
     def finish(self) -> None:
         """Go on with kept pipes that belong to no copy: what left its program behind may write into them yet."""
