@@ -19,7 +19,7 @@ from taskmasterd.system.procfs import Survivor, can_see, children, everybody, lo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 NOBODY: frozenset[tuple[int, int]] = frozenset()
 NO_SESSIONS: frozenset[int] = frozenset()
@@ -162,14 +162,14 @@ class Groups:
         if not self.can_see:
             return {group: [_nameless(group)] for group in wanted if group_exists(group.pid)}
         by_session = {session: group for group in wanted for session in group.sessions or (group.pid,)}
-        by_slot = {group.slot: group for group in wanted}
-        by_pipe = {inode: group for group in wanted for inode in group.pipes}
-        found: dict[Group, list[Survivor]] = {}
-        for orphan in self._orphans():
-            group = by_session.get(orphan.group) or by_session.get(orphan.session)
-            group = group or by_slot.get(self._slot_of(orphan) or ("", -1)) or _holder(orphan.pid, by_pipe)
-            if group:
-                found.setdefault(group, []).extend(tree(orphan))
+        found, vanished = self._attributed(wanted, by_session)
+        looks = 1
+        while vanished and looks < MOST_LOOKS:
+            found, vanished = self._attributed(wanted, by_session)
+            looks += 1
+        if vanished:  # again and again, so it has successors, and may be anybody's: nobody may say that nothing is left
+            for group in wanted:
+                found.setdefault(group, [vanished])
         if any(group.sessions for group in wanted):
             self._add_members_of_sessions(found, by_session)
         for group in wanted:
@@ -179,6 +179,23 @@ class Groups:
                 if members:
                     found[group] = members
         return found
+
+    def _attributed(
+        self, wanted: Iterable[Group], by_session: Mapping[int, Group]
+    ) -> tuple[dict[Group, list[Survivor]], Survivor | None]:
+        """Return what is alive of each group, and one that has gone before anybody could know whose it was."""
+        by_slot = {group.slot: group for group in wanted}
+        by_pipe = {inode: group for group in wanted for inode in group.pipes}
+        found: dict[Group, list[Survivor]] = {}
+        vanished = None
+        for orphan in self._orphans():
+            group = by_session.get(orphan.group) or by_session.get(orphan.session)
+            group = group or by_slot.get(self._slot_of(orphan) or ("", -1)) or _holder(orphan.pid, by_pipe)
+            if group:
+                found.setdefault(group, []).extend(tree(orphan))
+            elif look(orphan.pid) is None:
+                vanished = orphan
+        return found, vanished
 
     def strays(self, free: Collection[str]) -> list[Survivor]:
         """Return every live descendant that is no leader's, but for what the programs `free` left behind."""
@@ -219,7 +236,8 @@ class Groups:
     def _orphans(self) -> Iterable[Survivor]:
         """Yield all that is below us and no leader's; looks until nobody new is there.
 
-        One that forks and ends all the time has gone from where it was listed before it is looked at, and is never seen else.
+        One that forks and ends all the time has gone from where it was listed before it is looked at: where there is always
+        a new one, the last that was listed is yielded for it, dead as it is.
         """
         seen: set[int] = set()
         for _ in range(MOST_LOOKS):
@@ -230,6 +248,7 @@ class Groups:
                 return
             seen.update(new)
             yield from filter(None, map(look, new))
+        yield Survivor(new[-1], 0, "process", 0, 0, 0)
 
     def _add_members_of_sessions(self, found: dict[Group, list[Survivor]], by_session: dict[int, Group]) -> None:
         """Add what an earlier daemon's copies left: members of their sessions, wherever they hang now."""

@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from taskmasterd.system.groups import Group, Groups
+from tests.support.daemon import PROGRAMS
 from tests.support.wait import wait_until
 
 pytestmark = [
@@ -163,6 +165,29 @@ def test_a_deep_fork_bomb_is_seen_whole() -> None:
         return sum(survivor.name == "sleep" for survivor in left)
 
     assert in_subreaper(body) == 4
+
+
+def test_what_forks_and_ends_all_the_time_is_never_missed() -> None:
+    def reap() -> None:
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+    def body() -> list[int]:
+        groups = Groups("/s")
+        group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py")
+        seen = []
+        for _ in range(2000):
+            seen.append(group in groups.survivors([group]))
+            reap()
+        while left := groups.survivors([group]):
+            group.tell(left[group], signal.SIGKILL)
+            reap()
+        while not seen[-1]:  # it has come to its end
+            seen.pop()
+        return [seen.count(False), len(groups.strays([]))]
+
+    assert in_subreaper(body) == [0, 0]
 
 
 def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds() -> None:
