@@ -299,6 +299,8 @@ def test_many_upgrades_in_a_row_grow_nothing(daemon: Daemon) -> None:
     with Talk(daemon, "subscribe") as _subscriber, Talk(daemon, "logs -f q"):
         for _ in range(3):
             upgrade(daemon)
+        written = len(daemon.log("p"))
+        wait_until(lambda: len(daemon.log("p")) > written)  # now its log is open again
         fds, kb = descriptors(daemon), resident_kb(daemon.pid)
         for _ in range(27):
             upgrade(daemon)
