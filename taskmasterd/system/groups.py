@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import signal
 
-from taskmasterd.system.procfs import Survivor, can_see, children, everybody, look, mark_of, pipe_among, tree
+from taskmasterd.system.procfs import Survivor, can_see, children, everybody, is_ending, look, mark_of, pipe_among, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Groups:
             group = group or by_slot.get(self._slot_of(orphan) or ("", -1)) or _holder(orphan.pid, by_pipe)
             if group:
                 found.setdefault(group, []).extend(tree(orphan))
-            elif look(orphan.pid) is None:
+            elif is_ending(orphan.pid):  # it has lost its variables and descriptors already, or was never seen alive
                 vanished = orphan
         return found, vanished
 

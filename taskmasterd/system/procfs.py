@@ -23,6 +23,7 @@ NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 """Unit of start times. Source: proc(5), /proc/pid/stat, field 22."""
 DEAD = ("Z", "X")
+PF_EXITING = 0x4
 
 
 class Survivor(Record):
@@ -63,6 +64,12 @@ def look(pid: int) -> Survivor | None:
     if not fields or fields[1] in DEAD:
         return None
     return Survivor(pid, int(fields[20]), fields[0], int(fields[3]), int(fields[4]), int(fields[2]))
+
+
+def is_ending(pid: int) -> bool:
+    """Return whether a process is gone, a zombie, or on its way there. Source: proc(5), field 9; PF_EXITING of the kernel."""
+    fields = _stat(pid)
+    return not fields or fields[1] in DEAD or bool(int(fields[7]) & PF_EXITING)
 
 
 def started_at(pid: int) -> int | None:

@@ -249,7 +249,7 @@ def test_a_slot_that_may_be_occupied_stays_so_over_an_upgrade_and_a_death(daemon
     assert ask(daemon, b"version")[-2]["warnings"] == [f"p:0: {warning['text'].removeprefix('p: ')}"]
     os.kill(before[0], signal.SIGKILL)
     os.kill(before[1], signal.SIGKILL)
-    wait_until(lambda: not marked(daemon.socket))
+    wait_until(lambda: not any(map(process_exists, before)))
     assert ask(daemon, b"start p")[-1]["exit"] == 0
 
 
