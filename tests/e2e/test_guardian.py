@@ -228,14 +228,20 @@ def test_a_daemon_that_dies_as_soon_as_its_launcher_was_told_that_all_is_well_is
         assert talk.until("end")[-1]["exit"] == 0
 
 
-def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Daemon, copied: Path) -> None:
+def _keeps_dying(daemon: Daemon, copied: Path, starts: int) -> tuple[subprocess.Popen[bytes], int, str]:
+    """Kill a guarded daemon whose next ones die at once, so many times; returns guardian, child and the whole code."""
     daemon.write(SLEEPER)
     daemon.start_foreground("--guard")
     guardian, child, notes = daemon.foreground, daemon.status()["p"]["pid"], daemon.home / "notes"
     assert guardian
     text = _break(copied, notes)
     os.kill(resident(daemon), signal.SIGKILL)
-    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 5, within_s=20)
+    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= starts, within_s=20)
+    return guardian, child, text
+
+
+def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Daemon, copied: Path) -> None:
+    guardian, child, text = _keeps_dying(daemon, copied, 5)
     copied.write_text(text)
     guardian.send_signal(signal.SIGTERM)
     assert guardian.wait(10) == 0
@@ -244,13 +250,7 @@ def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Dae
 
 
 def test_a_guardian_that_was_told_to_stop_gives_up_on_a_daemon_that_cannot(daemon: Daemon, copied: Path) -> None:
-    daemon.write(SLEEPER)
-    daemon.start_foreground("--guard")
-    guardian, child, notes = daemon.foreground, daemon.status()["p"]["pid"], daemon.home / "notes"
-    assert guardian
-    text = _break(copied, notes)
-    os.kill(resident(daemon), signal.SIGKILL)
-    wait_until(lambda: notes.exists() and len(notes.read_text().split()) >= 4, within_s=20)
+    guardian, child, text = _keeps_dying(daemon, copied, 4)
     guardian.send_signal(signal.SIGTERM)
     assert guardian.wait(15) == 1
     assert "cannot stop its programs; they run on" in (daemon.home / "stderr").read_text()
