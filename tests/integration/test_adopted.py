@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ class Grandchild:
         if self.parent == 0:
             os.close(self._go)
             began = boot_seconds()
-            pid = os.posix_spawnp("sh", ["sh", "-c", script], os.environ)
+            pid = os.posix_spawnp("sh", ["sh", "-c", script], os.environ, setpgroup=0)
             os.write(write, f"{pid} {began} {boot_seconds()}".encode())
             os.read(self._hold, 1)
             os.waitpid(pid, 0)
@@ -45,7 +46,9 @@ class Grandchild:
         assert os.read(self._read, 10) == b"reaped"
 
     def close(self) -> None:
-        """End everything."""
+        """End everything, what the script has left in its group too."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         os.kill(self.parent, signal.SIGKILL)
         os.waitpid(self.parent, 0)
         os.close(self._go)
