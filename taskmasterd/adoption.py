@@ -15,7 +15,7 @@ from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
-from taskmasterd.core.events import Action, Executed, Restart, Spawned, Start, Stop
+from taskmasterd.core.events import UNQUEUE, Executed, Restart, Spawned, Start, Stop
 from taskmasterd.core.orphans import Orphan, judge
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
@@ -248,7 +248,7 @@ class Adoption:
             entry = Entry(ProgramConfig(slot[0], ("",)), slot[1], Process(since=now))
             entry.removed = True
             self._supervisor.restore(entry)
-        wanted = entry.process.state is STARTING
+        wanted = entry.process.state == STARTING
         first = () if verdict.leader is None else (verdict.leader,)
         if any(self._adopt(entry, orphan, sessions) for orphan in (*first, *verdict.all)) or entry.removed:
             self._supervisor.handle(entry, Restart(by) if wanted else Stop(by), now)
@@ -260,9 +260,9 @@ class Adoption:
         handle = open_leader(orphan.pid, birth)
         if handle is None:
             return False
-        if entry.process.state is not STARTING:
+        if entry.process.state != STARTING:
             self._supervisor.handle(entry, Start("the daemon's start"), self._now())
-        self._performer.perform(entry, Action.UNQUEUE)
+        self._performer.perform(entry, UNQUEUE)
         group = Group(orphan.pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
         group.handle, group.certain, group.sessions = handle, True, sessions
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]

@@ -114,7 +114,7 @@ class Operation:
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
         now = self._parts.reactor.now()
         text = detail(first.process, first.policy, now, self._parts.about.signals)
-        return table.name(first), f"{first.process.state.value}{'; ' if text else ''}{text}{more}"
+        return table.name(first), f"{first.process.state}{'; ' if text else ''}{text}{more}"
 
     def _stop(self) -> None:
         self.ended = True
@@ -135,7 +135,7 @@ class Operation:
             message["reason"] = reason_text(
                 entry, outcome.outcome, self._parts.reactor.now(), self._parts.about.signals
             )
-            if entry.process.state is FATAL:
+            if entry.process.state == FATAL:
                 message["stderr"] = self._parts.performer.outputs.last_words(entry)
                 message["log"] = self._parts.performer.outputs.log_path(entry, "stderr")
         self._connection.send(message)
@@ -147,7 +147,7 @@ class Operation:
             "name": parts.supervisor.table.name(entry),
             "ok": ok,
             "outcome": outcome,
-            "state": entry.process.state.value,
+            "state": entry.process.state,
             "pid": entry.process.pid,
             "seconds": round(parts.reactor.now() - self._began, 3),
             "killed": entry.process.killing > 0,

@@ -6,7 +6,6 @@ The only file that knows all others. What happens to processes is the core's, wh
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 
@@ -29,6 +28,7 @@ from taskmasterd.reload import HangUp, Reloader
 from taskmasterd.stopping import Stopping
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
+from taskmasterd.system.lean import signal
 from taskmasterd.system.notify import Notifier
 from taskmasterd.system.places import inode_of_fd, report, unlink_own, write_pid
 from taskmasterd.system.reactor import Reactor, Timer

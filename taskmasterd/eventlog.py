@@ -102,9 +102,9 @@ def _ended(before: Process, after: Process, signals: Mapping[int, str]) -> Itera
     if end is None:
         return
     text = end_text(end, signals)
-    if before.state is STOPPING:
+    if before.state == STOPPING:
         yield INFO, f"ended: {text}"
-    elif before.state is RUNNING:
+    elif before.state == RUNNING:
         yield (INFO if end.expected else WARNING), f"exited: {text} ({'expected' if end.expected else 'unexpected'})"
     else:
         yield WARNING, f"failed to start: {text}"
@@ -112,23 +112,23 @@ def _ended(before: Process, after: Process, signals: Mapping[int, str]) -> Itera
 
 def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
     after, policy = entry.process, entry.policy
-    if after.state is RUNNING:
+    if after.state == RUNNING:
         yield INFO, f"running (pid {after.pid})"
-    elif after.state is FATAL:
+    elif after.state == FATAL:
         yield ERROR, f"gave up: {failure_text(after, policy, signals)}"
-    elif after.state is BACKOFF:
+    elif after.state == BACKOFF:
         yield (WARNING if after.shortages else INFO), _waiting(entry)
-    elif after.state is STARTING and before.state in (RUNNING, STOPPING):
+    elif after.state == STARTING and before.state in (RUNNING, STOPPING):
         yield INFO, "restarting"
-    elif after.state is STOPPING and after.pid is None and after.end:
+    elif after.state == STOPPING and after.pid is None and after.end:
         yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
-    elif after.state is STOPPING:
+    elif after.state == STOPPING:
         number = signals.get(entry.wanted.stopsignal, str(entry.wanted.stopsignal))
         yield INFO, f"stopping: {number} to {'its group' if entry.wanted.stopasgroup else 'it'}, asked by {after.by}"
-    elif after.state is STOPPED and before.state is STOPPING:
+    elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
         yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"
-    elif after.state is STOPPED:
+    elif after.state == STOPPED:
         yield INFO, f"stopped by {after.by}"
 
 

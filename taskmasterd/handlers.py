@@ -103,7 +103,7 @@ class Handlers:
         """Every process, or the named ones; the exit code tells whether all is as wanted."""
         entries = self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
         if request.targets:
-            well = all(entry.process.state is RUNNING for entry in entries)
+            well = all(entry.process.state == RUNNING for entry in entries)
         else:
             well = all(as_wanted(entry.process) for entry in entries)
 
@@ -284,7 +284,7 @@ class Handlers:
                     "name": self._supervisor.table.name(entry),
                     "ok": alive,
                     "outcome": "signalled" if alive else "failed",
-                    "state": entry.process.state.value,
+                    "state": entry.process.state,
                     "pid": entry.process.pid,
                     "reason": "" if alive else "nothing runs there",
                 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import resource
 import select
-import signal
 import sys
 import time
 
@@ -19,6 +18,7 @@ from taskmaster_common.errors import ConfigError, ProtocolError
 from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.protocol import LineDecoder
 from taskmaster_common.records import Record
+from taskmasterd.system.lean import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

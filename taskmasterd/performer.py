@@ -7,16 +7,28 @@ and what follows is in the action and in the configuration.
 from __future__ import annotations
 
 import os
-import signal
-from functools import partial
 
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
-from taskmasterd.core.events import Action, Event, Executed, Exited, Failure, GroupEmpty, Spawned, SpawnFailed
+from taskmasterd.core.events import (
+    KILL,
+    SPAWN,
+    TERMINATE,
+    UNQUEUE,
+    Action,
+    Event,
+    Executed,
+    Exited,
+    Failure,
+    GroupEmpty,
+    Spawned,
+    SpawnFailed,
+)
 from taskmasterd.outputs import Outputs
 from taskmasterd.preparation import account_of, launch_of
 from taskmasterd.system.adopted import Adopted, boot_seconds
 from taskmasterd.system.groups import Group, Groups
+from taskmasterd.system.lean import partial, signal
 from taskmasterd.system.procfs import look
 from taskmasterd.system.spawner import SetupError, Spawner
 
@@ -79,14 +91,14 @@ class Performer:
 
     def perform(self, entry: Entry, action: Action) -> None:
         """Carry out an action; events that answer it are delivered later."""
-        if action is Action.SPAWN:
+        if action == SPAWN:
             self._waiting[entry] = None
             self._spawn_soon()
-        elif action is Action.UNQUEUE:
+        elif action == UNQUEUE:
             self._waiting.pop(entry, None)
-        elif action is Action.TERMINATE:
+        elif action == TERMINATE:
             self._signal(self._by_entry[entry], entry.wanted.stopsignal)
-        elif action is Action.KILL:
+        elif action == KILL:
             self._by_entry[entry].group.forget_told()
             self._signal(self._by_entry[entry], signal.SIGKILL)
 

@@ -125,7 +125,7 @@ class _Reading:
         copy = _copy_of(value["copy"]) if "copy" in value else None
         process = entry.process
         if process.pid != (copy.pid if copy else None) and not (
-            copy and process.pid is None and process.state is STOPPING
+            copy and process.pid is None and process.state == STOPPING
         ):
             raise ValueError(f"{entry.canonical} has pid {process.pid}, and {copy} is alive of it")
         self._slots[entry.program, entry.index] = SavedSlot(entry, copy, (_is(path, str), _is(size, int)))

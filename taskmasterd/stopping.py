@@ -5,13 +5,12 @@ A state without return: a second request only adds somebody who waits.
 
 from __future__ import annotations
 
-import signal
-
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.process import KILL_GRACE_S
 from taskmasterd.core.ticket import Ticket
+from taskmasterd.system.lean import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,7 +107,10 @@ class Stopping:
         self._told = number
         if strays:
             names = ", ".join(map(str, strays[:5]))
-            self._parts.log.write("warning", f"{signal.Signals(number).name} to {len(strays)} left-behind: {names}")
+            self._parts.log.write(
+                "warning",
+                f"{'SIGKILL' if number == signal.SIGKILL else 'SIGTERM'} to {len(strays)} left-behind: {names}",
+            )
         self._groups.tell_all(strays, number)
 
     def _give_up(self) -> None:
@@ -125,7 +127,7 @@ class Stopping:
         """Those who wait, systemd among them, are told that it goes on."""
         self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
         self._notifier.extend(EXTEND_S)
-        busy = [entry for entry in self._parts.supervisor.table if entry.process.state is STOPPING]
+        busy = [entry for entry in self._parts.supervisor.table if entry.process.state == STOPPING]
         name = self._parts.supervisor.table.name(busy[0]) if busy else ""
         text = f"waiting for {len(busy)} process{'es' if len(busy) != 1 else ''}"
         for connection in self._waiting:

@@ -7,12 +7,11 @@ snapshot. Without subscribers nothing is made, counted or kept.
 
 from __future__ import annotations
 
-from collections import deque
-
 from taskmaster_common.names import ALL, Targets
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT
 from taskmaster_common.states import DOWN_STATES
 from taskmasterd.core.describe import end_text
+from taskmasterd.system.lean import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ class Subscriptions:
             return
         end = end_text(after.end, self._signals) if after.end is not None and after.end is not before.end else ""
         gone = entry.removed and after.state in DOWN_STATES
-        self._tell(entry, before.state.value, end, removed=gone)
+        self._tell(entry, before.state, end, removed=gone)
         if gone:
             self._reactor.call_soon(lambda: self._left_alone(entry.program))
 
@@ -86,7 +85,7 @@ class Subscriptions:
         """Tell the new name of the last slot: `web:0` alone is shown as `web`."""
         slots = self.table.slots(program)
         if self._subscribers and len(slots) == 1:
-            self._tell(slots[0], slots[0].process.state.value, "", removed=False)
+            self._tell(slots[0], slots[0].process.state, "", removed=False)
 
     def _tell(self, entry: Entry, before: str, end: str, *, removed: bool) -> None:
         self.sequence += 1

@@ -9,13 +9,13 @@ children, pipes, sockets and pending signals are the process's own and outlive t
 from __future__ import annotations
 
 import os
-import signal
 
 from taskmaster_common import __version__
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import refusal
 from taskmasterd.answers import Heartbeat
 from taskmasterd.resident import command, execute_resident, on_descriptor
+from taskmasterd.system.lean import signal
 from taskmasterd.system.reactor import READ
 
 TYPE_CHECKING = False

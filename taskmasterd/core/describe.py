@@ -63,17 +63,17 @@ def failure_text(process: Process, policy: Policy, signals: Mapping[int, str]) -
 def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, str]) -> str:
     """Return the DETAIL column: why the process is in its state and what comes next; "" where there is nothing to say."""
     end = end_text(process.end, signals) if process.end else ""
-    if process.state is BACKOFF:
+    if process.state == BACKOFF:
         return _backoff(process, policy, end, now)
-    if process.state is STOPPING:
+    if process.state == STOPPING:
         return _stopping(process, end, now)
-    if process.state is FATAL:
+    if process.state == FATAL:
         return failure_text(process, policy, signals)
-    if process.state is EXITED:
+    if process.state == EXITED:
         return end
-    if process.state is STARTING and process.tries:
+    if process.state == STARTING and process.tries:
         return f"try {process.tries + 1} of {policy.startretries + 1}; {end}"
-    if process.state is STOPPED:
+    if process.state == STOPPED:
         return f"stopped by {process.by}" if process.by else "not started"
     return ""
 

@@ -6,9 +6,16 @@ Executed always comes before Exited of a program that was executed; GroupEmpty c
 
 from __future__ import annotations
 
-import enum
-
 from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final, Literal
+
+    Action = Literal["none", "spawn", "unqueue", "terminate", "kill"]
+    """What the effects have to do after a step."""
+else:
+    Action = str
 
 
 class Event(Record):
@@ -87,11 +94,12 @@ class DeadlineReached(Event):
     """The process's own `deadline` has passed."""
 
 
-class Action(enum.Enum):
-    """What the effects have to do after a step."""
-
-    NONE = "none"
-    SPAWN = "spawn"  # bring up a new copy; answered by Spawned, SpawnFailed or Exited(failure)
-    UNQUEUE = "unqueue"  # take back a SPAWN that has not been answered
-    TERMINATE = "terminate"  # stop signal, then CONT, to everything of it that has not been told yet
-    KILL = "kill"  # SIGKILL to everything of it
+NONE: Final = "none"
+SPAWN: Final = "spawn"
+"""Bring up a new copy; answered by Spawned, SpawnFailed or Exited(failure)."""
+UNQUEUE: Final = "unqueue"
+"""Take back a SPAWN that has not been answered."""
+TERMINATE: Final = "terminate"
+"""The stop signal, then CONT, to everything of it that has not been told yet."""
+KILL: Final = "kill"
+"""SIGKILL to everything of it."""

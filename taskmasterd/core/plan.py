@@ -91,8 +91,8 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
     staying = [entry for entry in slots if entry.index < wanted.numprocs]
     outdated = [entry for entry in staying if _restart_keys(entry, wanted)]
     restart = tuple(entry.index for entry in outdated if entry.process.state in (STARTING, RUNNING, BACKOFF))
-    revived = tuple(entry.index for entry in outdated if entry.process.state is FATAL)
-    up = any(entry.process.goal_is_up or entry.process.state is FATAL for entry in slots)
+    revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
+    up = any(entry.process.goal_is_up or entry.process.state == FATAL for entry in slots)
     keys = {key for entry in slots for key in entry.wanted.changed_fields(wanted)}
     ordered = tuple(key for key in ProgramConfig.fields_ if key in keys)
     change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), outdated)

@@ -39,6 +39,11 @@ from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.ends import End, exit_code
 from taskmasterd.core.events import (
+    KILL,
+    NONE,
+    SPAWN,
+    TERMINATE,
+    UNQUEUE,
     Action,
     DeadlineReached,
     Event,
@@ -97,12 +102,12 @@ class Process(Record):
     @property
     def stuck(self) -> bool:
         """Whether something is still alive `KILL_GRACE_S` after KILL."""
-        return self.state is STOPPING and self.killing >= STUCK_AFTER_KILLS
+        return self.state == STOPPING and self.killing >= STUCK_AFTER_KILLS
 
     @property
     def goal_is_up(self) -> bool:
         """Whether it is up or will be: the newest intent that is still in force."""
-        return (self.then if self.state is STOPPING else self.state) in (STARTING, RUNNING, BACKOFF)
+        return (self.then if self.state == STOPPING else self.state) in (STARTING, RUNNING, BACKOFF)
 
 
 Step = tuple[Process, Action]
@@ -111,15 +116,15 @@ Step = tuple[Process, Action]
 def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
     """Return the process after `event`, and what has to be done. Raises BugError for a pair that cannot happen."""
     match process.state:
-        case ProcessState.STOPPED | ProcessState.EXITED | ProcessState.FATAL:
+        case "STOPPED" | "EXITED" | "FATAL":
             return _down(process, event, now)
-        case ProcessState.BACKOFF:
+        case "BACKOFF":
             return _backoff(process, event, now)
-        case ProcessState.STARTING:
+        case "STARTING":
             return _starting(policy, process, event, now)
-        case ProcessState.RUNNING:
+        case "RUNNING":
             return _running(policy, process, event, now)
-        case ProcessState.STOPPING:
+        case "STOPPING":
             return _stopping(policy, process, event, now)
 
 
@@ -128,7 +133,7 @@ def _down(process: Process, event: Event, now: float) -> Step:
         case Start() | Restart():
             return _fresh_start(process, event.by, now)
         case Stop() | Kill():
-            return (process, Action.NONE) if process.state is STOPPED else _stopped(process, event.by, now)
+            return (process, NONE) if process.state == STOPPED else _stopped(process, event.by, now)
         case _:
             raise _impossible(process, event)
 
@@ -150,13 +155,13 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
         return _queued(policy, process, event, now)
     match event:
         case Start():
-            return process, Action.NONE
+            return process, NONE
         case Stop() | Restart() | Kill():
             return _take_down(policy, process, event, now)
         case Executed() if not process.executed and policy.starttime <= 0:
             return _running_now(process.replace(executed=True), now)
         case Executed() if not process.executed:
-            return process.replace(executed=True, deadline=now + policy.starttime), Action.NONE
+            return process.replace(executed=True, deadline=now + policy.starttime), NONE
         case DeadlineReached() if process.executed:
             return _running_now(process, now)
         case Exited():
@@ -169,13 +174,13 @@ def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
     """Answer while a SPAWN was asked for and has not been carried out."""
     match event:
         case Start():
-            return process, Action.NONE
+            return process, NONE
         case Restart():
-            return _with_new_budget(process, event.by), Action.NONE
+            return _with_new_budget(process, event.by), NONE
         case Stop() | Kill():
-            return _stopped(process, event.by, now)[0], Action.UNQUEUE
+            return _stopped(process, event.by, now)[0], UNQUEUE
         case Spawned():
-            return process.replace(pid=event.pid, spawned_at=now, since=now, shortages=0, reason=""), Action.NONE
+            return process.replace(pid=event.pid, spawned_at=now, since=now, shortages=0, reason=""), NONE
         case SpawnFailed():
             shortages = process.shortages + 1
             first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
@@ -191,7 +196,7 @@ def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
 def _running(policy: Policy, process: Process, event: Event, now: float) -> Step:
     match event:
         case Start():
-            return process, Action.NONE
+            return process, NONE
         case Stop() | Restart() | Kill():
             return _take_down(policy, process, event, now)
         case Exited():
@@ -203,23 +208,23 @@ def _running(policy: Policy, process: Process, event: Event, now: float) -> Step
 def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Step:
     match event:
         case Start() | Restart():
-            return _with_new_budget(process, event.by).replace(then=STARTING), Action.NONE
+            return _with_new_budget(process, event.by).replace(then=STARTING), NONE
         case Stop():
-            return process.replace(then=STOPPED, by=event.by), Action.NONE
+            return process.replace(then=STOPPED, by=event.by), NONE
         case Kill():
             going = process.replace(then=STOPPED, by=event.by)
-            return (going, Action.KILL) if process.killing else _kill(going, now)
+            return (going, KILL) if process.killing else _kill(going, now)
         case Executed() if process.pid is not None and not process.executed:
             told = process.replace(executed=True)
             if process.killing:
-                return told, Action.NONE
-            return told.replace(deadline=now + policy.stoptime), Action.TERMINATE
+                return told, NONE
+            return told.replace(deadline=now + policy.stoptime), TERMINATE
         case DeadlineReached():
             return _kill(process, now)
         case Exited() if process.pid is not None:
             ended = _ended(policy, process, event, now)
             if event.left:
-                return ended, Action.KILL if process.killing else Action.TERMINATE
+                return ended, KILL if process.killing else TERMINATE
             return _enter(ended, now)
         case GroupEmpty() if process.pid is None:
             return _enter(process, now)
@@ -239,18 +244,18 @@ def _with_new_budget(process: Process, by: str) -> Process:
 
 
 def _start(process: Process, now: float) -> Step:
-    return _clean(process, STARTING, now), Action.SPAWN
+    return _clean(process, STARTING, now), SPAWN
 
 
 def _running_now(process: Process, now: float) -> Step:
-    return process.replace(state=RUNNING, since=now, deadline=None, tries=0), Action.NONE
+    return process.replace(state=RUNNING, since=now, deadline=None, tries=0), NONE
 
 
 # -- going down
 
 
 def _stopped(process: Process, by: str, now: float) -> Step:
-    return _clean(process.replace(by=by, killing=0), STOPPED, now), Action.NONE
+    return _clean(process.replace(by=by, killing=0), STOPPED, now), NONE
 
 
 def _take_down(policy: Policy, process: Process, event: Stop | Restart | Kill, now: float) -> Step:
@@ -263,12 +268,12 @@ def _take_down(policy: Policy, process: Process, event: Stop | Restart | Kill, n
     )
     if isinstance(event, Kill):
         return _kill(going, now)
-    return going, Action.TERMINATE if process.executed else Action.NONE
+    return going, TERMINATE if process.executed else NONE
 
 
 def _kill(process: Process, now: float) -> Step:
     pause_s = min(KILL_GRACE_S * 2.0 ** min(process.killing, MOST_DOUBLINGS), KILL_REPEAT_MAX_S)
-    return process.replace(killing=process.killing + 1, deadline=now + pause_s), Action.KILL
+    return process.replace(killing=process.killing + 1, deadline=now + pause_s), KILL
 
 
 # -- the end of a leader
@@ -276,8 +281,8 @@ def _kill(process: Process, now: float) -> Step:
 
 def _ended(policy: Policy, process: Process, event: Exited, now: float) -> Process:
     """Return the process without its leader, with the end written down."""
-    expected = process.state is STOPPING or (process.state is RUNNING and exit_code(event.status) in policy.exitcodes)
-    started = process.state is not STARTING
+    expected = process.state == STOPPING or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
+    started = process.state != STARTING
     after_s = now - process.spawned_at
     end = End(event.status, event.failure, after_s, now, expected=expected, started=started, left=event.left)
     return process.replace(pid=None, end=end)
@@ -313,24 +318,24 @@ def _leader_ended(process: Process, policy: Policy, event: Exited, now: float) -
     if not event.left:
         return _enter(process, now)
     ending = process.replace(state=STOPPING, since=now, deadline=now + policy.stoptime, killing=0, by="")
-    return ending, Action.TERMINATE
+    return ending, TERMINATE
 
 
 def _enter(process: Process, now: float) -> Step:
     """Nothing is left: take the verdict that waits in `then`."""
     match process.then:
-        case ProcessState.STARTING:
+        case "STARTING":
             return _start(process, now)
-        case ProcessState.BACKOFF:
+        case "BACKOFF":
             return _back_off(process, process.then_at, now)
-        case ProcessState.STOPPED | ProcessState.EXITED | ProcessState.FATAL:
-            return _clean(process, process.then, now), Action.NONE
+        case "STOPPED" | "EXITED" | "FATAL":
+            return _clean(process, process.then, now), NONE
         case _:
             raise BugError(f"nothing can follow {process}")
 
 
 def _back_off(process: Process, until: float, now: float) -> Step:
-    return _clean(process, BACKOFF, now).replace(deadline=until), Action.NONE
+    return _clean(process, BACKOFF, now).replace(deadline=until), NONE
 
 
 def _clean(process: Process, state: ProcessState, now: float) -> Process:

@@ -6,7 +6,7 @@ Times stay as they are: the monotonic clock is the kernel's and outlives the dae
 from __future__ import annotations
 
 from taskmaster_common.config import ProgramConfig
-from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, ProcessState
+from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STATES
 from taskmasterd.core.ends import End
 from taskmasterd.core.events import Failure
 from taskmasterd.core.process import Process
@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from taskmaster_common.states import ProcessState
 
 NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at"})
 COUNTS = frozenset({"pid", "tries", "shortages", "restarts", "killing"})
@@ -64,9 +66,6 @@ def entry_from_data(row: Mapping[str, Any], programs: Mapping[str, ProgramConfig
 def process_to_data(process: Process) -> dict[str, Any]:
     """Return a process as plain data; fields at their default are left out."""
     fields = process.to_data()
-    for name in ("state", "then"):
-        if name in fields:
-            fields[name] = fields[name].value
     if process.end is not None:
         end = process.end.to_data()
         if process.end.failure is not None:
@@ -80,7 +79,7 @@ def process_from_data(fields: Mapping[str, Any]) -> Process:
     values = dict(fields)
     for name in ("state", "then"):
         if values.get(name) is not None:
-            values[name] = ProcessState(values[name])
+            values[name] = _state(values[name])
     if values.get("end") is not None:
         end = dict(values["end"])
         if end.get("failure") is not None:
@@ -91,6 +90,13 @@ def process_from_data(fields: Mapping[str, Any]) -> Process:
     if wrong:
         raise ValueError(f"{wrong} in {process}")
     return process
+
+
+def _state(word: object) -> ProcessState:
+    for state in STATES:
+        if state == word:
+            return state
+    raise ValueError(f"{word!r} is no state")
 
 
 def _what_is_wrong(process: Process) -> str:
@@ -104,11 +110,11 @@ def _what_is_wrong(process: Process) -> str:
         return "nobody has that pid"
     if not all(isinstance(getattr(process, name), str) for name in TEXTS):
         return "a text is none"
-    if process.state in DOWN_STATES or process.state is BACKOFF:
-        wrong = process.pid is not None or (process.deadline is None) is (process.state is BACKOFF)
-    elif process.state is RUNNING:
+    if process.state in DOWN_STATES or process.state == BACKOFF:
+        wrong = process.pid is not None or (process.deadline is None) is (process.state == BACKOFF)
+    elif process.state == RUNNING:
         wrong = process.pid is None or not process.executed
-    elif process.state is STARTING:
+    elif process.state == STARTING:
         wrong = process.pid is None and process.executed
     else:
         wrong = process.then is None or (process.pid is None and process.end is None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.states import DOWN_STATES, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.events import Action, DeadlineReached, Event, Kill, Restart, Start, Stop
+from taskmasterd.core.events import NONE, SPAWN, Action, DeadlineReached, Event, Kill, Restart, Start, Stop
 from taskmasterd.core.process import Process, step
 from taskmasterd.core.table import Entry, Table
 from taskmasterd.core.ticket import DOWN, UP, Outcome, Ticket
@@ -56,7 +56,7 @@ class Supervisor:
         entry.process = after
         if after.deadline != before.deadline:
             self._arm(entry, after.deadline)
-        if action is not Action.NONE:
+        if action != NONE:
             self._perform(entry, action)
         if after is not before:
             self._record(entry)
@@ -85,7 +85,7 @@ class Supervisor:
             if entry.removed:
                 ticket.answer(entry, Outcome(ok=False, outcome="removed"))
                 continue
-            running = entry.process.state is RUNNING
+            running = entry.process.state == RUNNING
             self.handle(entry, Start(by), now)
             ticket.wait_for(entry, UP, "already-started" if running else "started")
         ticket.seal()
@@ -93,7 +93,7 @@ class Supervisor:
     def stop(self, entries: Iterable[Entry], by: str, ticket: Ticket, now: float) -> None:
         """Stop entries; a ticket's result comes when nothing of the entry is left."""
         for entry in entries:
-            already = entry.process.state is STOPPED
+            already = entry.process.state == STOPPED
             self.handle(entry, Stop(by), now)
             ticket.wait_for(entry, DOWN, "already-stopped" if already else "stopped")
         ticket.seal()
@@ -141,8 +141,8 @@ class Supervisor:
         """
         if entry.process.deadline is not None and waiting:
             self._arm(entry, entry.process.deadline)
-        if entry.process.state is STARTING and entry.process.pid is None:
-            self._perform(entry, Action.SPAWN)
+        if entry.process.state == STARTING and entry.process.pid is None:
+            self._perform(entry, SPAWN)
         self._record(entry)
         self._let_go(entry)  # the earlier life may have ended between what it told of its end and this
 

@@ -32,10 +32,10 @@ def reached(goal: str, process: Process, done: str) -> Outcome | None:
     if process.stuck:
         return Outcome(ok=False, outcome="stuck")
     if goal == DOWN:
-        return None if process.state is STOPPING else Outcome(ok=True, outcome=done)
-    if process.state is RUNNING:
+        return None if process.state == STOPPING else Outcome(ok=True, outcome=done)
+    if process.state == RUNNING:
         return Outcome(ok=True, outcome=done)
-    if process.state is STOPPED or (process.state is STOPPING and process.then is STOPPED):
+    if process.state == STOPPED or (process.state == STOPPING and process.then == STOPPED):
         return Outcome(ok=False, outcome="overtaken")
     if process.state in (FATAL, EXITED):
         return Outcome(ok=False, outcome="failed")
@@ -103,7 +103,7 @@ class Ticket:
         outcome = reached(goal, entry.process, done) if goal else None
         if outcome is not None:
             self.answer(entry, outcome)
-        elif goal and entry.process.state is BACKOFF:
+        elif goal and entry.process.state == BACKOFF:
             self._on_try(entry)
 
     def abandon(self) -> None:

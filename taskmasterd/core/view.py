@@ -24,7 +24,7 @@ SECONDS = frozenset({"starttime", "stoptime", "restart_delay", "restart_max_dela
 
 def as_wanted(process: Process) -> bool:
     """Return whether the process is what somebody wants it to be: not BACKOFF, FATAL, or EXITED unexpectedly."""
-    if process.state is EXITED:
+    if process.state == EXITED:
         return process.end is None or process.end.expected
     return process.state not in (BACKOFF, FATAL)
 
@@ -32,12 +32,12 @@ def as_wanted(process: Process) -> bool:
 def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> dict[str, Any]:
     """Return the PROCESS object of the wire."""
     process = entry.process
-    alive = process.state is RUNNING or (process.state in (STARTING, STOPPING) and process.pid is not None)
+    alive = process.state == RUNNING or (process.state in (STARTING, STOPPING) and process.pid is not None)
     return {
         "name": table.name(entry),
         "program": entry.program,
         "instance": entry.index,
-        "state": process.state.value,
+        "state": process.state,
         "pid": process.pid,
         "uptime_s": round(now - process.spawned_at, 3) if alive else None,
         "since_s": round(now - process.since, 3),
@@ -76,7 +76,7 @@ def reason_text(entry: Entry, outcome: str, now: float, signals: Mapping[int, st
         return "it is being removed from the configuration"
     if outcome == "stuck":
         return detail(process, entry.policy, now, signals)
-    if process.state is FATAL:
+    if process.state == FATAL:
         return failure_text(process, entry.policy, signals)
     return end_text(process.end, signals) if process.end else ""
 

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import errno
 import os
-from functools import partial
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import encode, refusal
 from taskmasterd.system.connection import Connection
+from taskmasterd.system.lean import accept, partial, socket
 from taskmasterd.system.peers import Peer, peer_of
 from taskmasterd.system.reactor import READ, Reactor
-from taskmasterd.system.sockets import accept, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

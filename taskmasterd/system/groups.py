@@ -13,8 +13,8 @@ their start time was compared. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5),
 from __future__ import annotations
 
 import os
-import signal
 
+from taskmasterd.system.lean import signal
 from taskmasterd.system.procfs import Survivor, can_see, children, everybody, is_ending, look, mark_of, pipe_among, tree
 
 TYPE_CHECKING = False

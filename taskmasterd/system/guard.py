@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-from array import array
-from collections import deque
+from struct import pack
 
 from taskmaster_common.records import Record
+from taskmasterd.system.lean import deque, socket
 from taskmasterd.system.peers import peer_of
 from taskmasterd.system.reactor import READ, WRITE
-from taskmasterd.system.sockets import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ class Guard:
     def _flush(self) -> None:
         while self._waiting:
             packet, fd = self._waiting[0]
-            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [fd]))] if fd is not None else []
+            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, pack("i", fd))] if fd is not None else []
             try:
                 self._channel.sendmsg([packet], extra)
             except BlockingIOError:

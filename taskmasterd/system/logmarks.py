@@ -6,67 +6,63 @@ whose length matters least at their age. No timer, no descriptor: a chunk that i
 
 from __future__ import annotations
 
-from array import array
+from struct import Struct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
 PERIOD_S = 1.0
 """What is written within so many seconds is one period from the start."""
 MOST_PERIODS = 48
 
-
-NO_TIMES = array("d")
-NO_AMOUNTS = array("q")
+PERIOD = Struct("=ddq")
+"""A period as it is kept, packed: 24 bytes; as a tuple of three numbers it has 150. When it began, when it ended, how many bytes."""
+NO_PERIODS = bytearray()
 """Shared by all logs that nobody has written yet."""
 
 
 class LogMarks:
     """The periods in which a log was written, oldest first. All times are monotonic seconds."""
 
-    __slots__ = ("_amounts", "_began", "_ended")
+    __slots__ = ("_periods",)
 
     def __init__(self) -> None:
-        self._began = NO_TIMES
-        self._ended = NO_TIMES
-        self._amounts = NO_AMOUNTS
+        self._periods = NO_PERIODS
 
     def add(self, amount: int, now: float) -> None:
         """Say that `amount` bytes were written just now."""
-        if self._began and now - self._began[-1] < PERIOD_S:
-            self._ended[-1] = now
-            self._amounts[-1] += amount
-            return
-        if self._began is NO_TIMES:
-            self._began, self._ended, self._amounts = array("d"), array("d"), array("q")
-        self._began.append(now)
-        self._ended.append(now)
-        self._amounts.append(amount)
-        if len(self._began) > MOST_PERIODS:
-            self._join(now)
+        last = len(self._periods) - PERIOD.size
+        if last >= 0:
+            began, _ended, before = PERIOD.unpack_from(self._periods, last)
+            if now - began < PERIOD_S:
+                PERIOD.pack_into(self._periods, last, began, now, before + amount)
+                return
+        periods = [*self.to_data(), (now, now, amount)]
+        if len(periods) > MOST_PERIODS:
+            _join(periods, now)
+        self.inherit(periods)
 
     def to_data(self) -> list[tuple[float, float, int]]:
         """Return the periods as (began, ended, amount)."""
-        return list(zip(self._began, self._ended, self._amounts))
+        return list(PERIOD.iter_unpack(self._periods))
 
-    def inherit(self, periods: Sequence[tuple[float, float, int]]) -> None:
+    def inherit(self, periods: Iterable[tuple[float, float, int]]) -> None:
         """Remember what `to_data` returned."""
-        if periods:
-            began, ended, amounts = zip(*periods)
-            self._began, self._ended, self._amounts = array("d", began), array("d", ended), array("q", amounts)
+        self._periods = bytearray().join(PERIOD.pack(*period) for period in periods) or NO_PERIODS
 
     def since(self, moment: float) -> int:
         """Return how many of the last bytes were written since then: all of these, and what shares a period with them."""
-        return sum(amount for amount, ended in zip(self._amounts, self._ended) if ended >= moment)
+        return sum(amount for _began, ended, amount in PERIOD.iter_unpack(self._periods) if ended >= moment)
 
-    def _join(self, now: float) -> None:
-        """Make one of two neighbours: the pair whose length is the smallest part of its age."""
-        at = min(range(len(self._began) - 2), key=lambda n: self._length(n) / (now - self._ended[n + 1] + PERIOD_S))
-        self._ended[at] = self._ended[at + 1]
-        self._amounts[at] += self._amounts[at + 1]
-        for column in (self._began, self._ended, self._amounts):
-            del column[at + 1]
 
-    def _length(self, first: int) -> float:
-        return self._ended[first + 1] - self._began[first]
+def _join(periods: list[tuple[float, float, int]], now: float) -> None:
+    """Make one of two neighbours: the pair whose length is the smallest part of its age."""
+
+    def weight(first: int) -> float:
+        ended = periods[first + 1][1]
+        return (ended - periods[first][0]) / (now - ended + PERIOD_S)
+
+    at = min(range(len(periods) - 2), key=weight)
+    (began, _, amount), (_, ended, more) = periods[at : at + 2]
+    periods[at : at + 2] = [(began, ended, amount + more)]

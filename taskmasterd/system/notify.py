@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from taskmasterd.system.sockets import socket
+from taskmasterd.system.lean import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

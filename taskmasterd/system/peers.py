@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from taskmaster_common.records import Record
-from taskmasterd.system.sockets import socket
+from taskmasterd.system.lean import socket
 
 MOST_GROUPS_BYTES = 1024
 """What Python's getsockopt takes: 256 groups; a peer with more counts by its primary group alone."""
@@ -38,5 +38,5 @@ def peer_of(channel: socket.socket) -> Peer:
 
 
 def _numbers(raw: bytes) -> tuple[int, ...]:
-    """Return what a C array of 32-bit numbers holds, without the module struct, which would be resident for this alone."""
-    return tuple(int.from_bytes(raw[at : at + 4], sys.byteorder) for at in range(0, len(raw) - 3, 4))
+    """Return what a C array of 32-bit numbers holds."""
+    return tuple(memoryview(raw).cast("I"))

@@ -15,8 +15,8 @@ import time
 from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.places import MAX_SOCKET_PATH
 from taskmasterd.system.control import BACKLOG
+from taskmasterd.system.lean import socket
 from taskmasterd.system.peers import peer_of
-from taskmasterd.system.sockets import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

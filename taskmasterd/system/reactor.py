@@ -6,9 +6,9 @@ unregistered before it is closed (`remove` is idempotent); with nothing to do th
 
 from __future__ import annotations
 
-import heapq
 import time
 
+from taskmasterd.system.lean import heapify, heappop, heappush
 from taskmasterd.system.poller import READ, WRITE, new_poller
 
 TYPE_CHECKING = False
@@ -79,7 +79,7 @@ class Reactor:
         """Run `callback` once, at `when` or as soon after it as possible."""
         timer = Timer(when, callback)
         self._sequence += 1
-        heapq.heappush(self._timers, (when, self._sequence, timer))
+        heappush(self._timers, (when, self._sequence, timer))
         return timer
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
@@ -94,7 +94,7 @@ class Reactor:
         self._cancelled += 1
         if self._cancelled > MOST_STALE_TIMERS and self._cancelled * 2 > len(self._timers):
             self._timers = [entry for entry in self._timers if entry[2].callback is not None]
-            heapq.heapify(self._timers)
+            heapify(self._timers)
             self._cancelled = 0
 
     def call_soon(self, callback: Callable[[], None], dropped: Callable[[], None] | None = None) -> None:
@@ -153,7 +153,7 @@ class Reactor:
         if self._soon:
             return 0
         while self._timers and self._timers[0][2].callback is None:
-            heapq.heappop(self._timers)
+            heappop(self._timers)
             self._cancelled -= 1
         if not self._timers:
             return None
@@ -162,7 +162,7 @@ class Reactor:
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            timer = heapq.heappop(self._timers)[2]
+            timer = heappop(self._timers)[2]
             callback, timer.callback = timer.callback, None
             if callback is None:
                 self._cancelled -= 1

@@ -7,8 +7,8 @@ that exec resets it and no child inherits an ignored signal. Source: signal(7), 
 from __future__ import annotations
 
 import os
-import signal
 
+from taskmasterd.system.lean import signal
 from taskmasterd.system.reactor import READ, Reactor
 
 TYPE_CHECKING = False
@@ -31,7 +31,9 @@ def release() -> None:
 
 def signal_numbers() -> dict[str, int]:
     """Return the signals of this system by name without SIG; real-time ones as RTMIN, RTMAX."""
-    return {entry.name.removeprefix("SIG"): int(entry) for entry in signal.Signals}
+    found = {name: int(number) for name, number in vars(signal).items() if name.startswith("SIG") and name[3] != "_"}
+    firsts = {number: name for name, number in sorted(found.items(), reverse=True)}  # SIGCHLD, and not its alias SIGCLD
+    return {name.removeprefix("SIG"): number for number, name in sorted(firsts.items())}
 
 
 class Signals:
@@ -82,7 +84,7 @@ def _undo_inherited() -> None:
     Last, so that what the launcher held back finds its handler.
     """
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        if signal.getsignal(number) is signal.SIG_IGN:
+        if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import signal
 
 from taskmaster_common.records import Record
+from taskmasterd.system.lean import signal
 from taskmasterd.system.reactor import READ, Reactor
 
 TYPE_CHECKING = False

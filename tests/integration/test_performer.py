@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.config import ProgramConfig
-from taskmasterd.core.events import Action, Event, Executed, Exited, GroupEmpty, Spawned
+from taskmasterd.core.events import SPAWN, Event, Executed, Exited, GroupEmpty, Spawned
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
 from taskmasterd.performer import Performer
@@ -45,7 +45,7 @@ class Stage:
             pytest.fail,
         )
         self.entry = Entry(ProgramConfig("p", ("sleep", "300")), 0, Process(since=0.0))
-        self.performer.perform(self.entry, Action.SPAWN)
+        self.performer.perform(self.entry, SPAWN)
         self.events_until(Executed)
         assert isinstance(self.events[0], Spawned)
         self.leader = self.events[0].pid
@@ -107,7 +107,7 @@ def test_what_waits_for_its_start_is_started_when_starts_are_not_held_any_more(s
     stage.performer.children_ended(reap())
     stage.events_until(Exited)
     stage.performer.hold_starts(held=True)
-    stage.performer.perform(stage.entry, Action.SPAWN)
+    stage.performer.perform(stage.entry, SPAWN)
     assert stage.reactor.settle(3), "nothing waits for the end of a turn, so that an upgrade could begin"
     assert [type(event) for event in stage.events] == [Spawned, Executed, Exited]
     stage.performer.hold_starts(held=False)

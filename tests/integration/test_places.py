@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.system.lean import accept
 from taskmasterd.system.places import (
     AlreadyRunningError,
     inode_of,
@@ -20,7 +21,6 @@ from taskmasterd.system.places import (
     unlink_own,
     unusable,
 )
-from taskmasterd.system.sockets import accept
 
 
 def test_a_locked_pid_file_is_refused_with_the_pid_of_its_owner(short_dir: Path) -> None:

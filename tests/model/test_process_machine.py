@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.events import Action, Kill, Restart, Start, Stop
+from taskmasterd.core.events import KILL, TERMINATE, Kill, Restart, Start, Stop
 from tests.support.model import LEFT, Copies, World, code, program
 
 STATUSES = st.sampled_from([code(0), code(1), 9, 15])
@@ -55,12 +55,12 @@ class OneProcess(RuleBasedStateMachine):
         before, seen = self.web.process, len(self.world.actions)
         happen()
         for _, action in self.world.actions[seen:]:
-            if action is Action.TERMINATE:
+            if action == TERMINATE:
                 self.told_at = self.world.now
                 self.order = False
-            if action is Action.KILL and not before.killing and not self.order and before.executed:
+            if action == KILL and not before.killing and not self.order and before.executed:
                 assert self.world.now >= self.told_at + self.web.policy.stoptime - 1e-9
-        if before.state is RUNNING and self.web.process.state is STARTING:
+        if before.state == RUNNING and self.web.process.state == STARTING:
             self.automatic.append(self.world.now)
 
     @rule(pause=PAUSES)
@@ -101,7 +101,7 @@ class OneProcess(RuleBasedStateMachine):
         """The fork is refused."""
         tries = self.web.process.tries
         self.tell(lambda: self.world.refuse(self.web))
-        assert self.web.process.state is BACKOFF
+        assert self.web.process.state == BACKOFF
         assert self.web.process.tries == tries
 
     @precondition(lambda self: self.copies.queued)
@@ -125,14 +125,14 @@ class OneProcess(RuleBasedStateMachine):
         self.tell(lambda: self.world.end(self.web, status, left))
         after = self.web.process
         verdict = after.then or after.state
-        if before.state is RUNNING:
+        if before.state == RUNNING:
             self.tries = 0
             assert verdict in (STARTING, BACKOFF, EXITED)
-        elif before.state is STARTING:
+        elif before.state == STARTING:
             assert verdict is (FATAL if self.tries > self.web.policy.startretries else BACKOFF)
         else:
             assert verdict is before.then
-        assert (after.state is STOPPING) == bool(left)
+        assert (after.state == STOPPING) == bool(left)
 
     @precondition(lambda self: self.copies.left)
     @rule()
@@ -159,14 +159,14 @@ class OneProcess(RuleBasedStateMachine):
         """The state says what is alive, and what was asked for last holds."""
         process, copies = self.web.process, self.copies
         assert process.pid == (copies.pid or None)
-        assert copies.alive == (process.pid is not None or process.state is STOPPING)
-        assert copies.queued == (process.state is STARTING and process.pid is None)
+        assert copies.alive == (process.pid is not None or process.state == STOPPING)
+        assert copies.queued == (process.state == STARTING and process.pid is None)
         assert self.world.armed.get(self.web) == process.deadline
-        assert process.state is not RUNNING or copies.executed
+        assert process.state != RUNNING or copies.executed
         if not self.wanted_up:
             assert not process.goal_is_up
             assert process.state in (STOPPED, STOPPING)
-        elif process.state is STOPPED:
+        elif process.state == STOPPED:
             raise AssertionError("it was wanted up and is stopped")
         if process.state in (STARTING, BACKOFF):
             assert process.tries <= self.web.policy.startretries
@@ -183,7 +183,7 @@ class OneProcess(RuleBasedStateMachine):
         """It settles, and does what was asked for last."""
         if hasattr(self, "world"):
             self.world.cooperate()
-            up = self.web.process.state is RUNNING
+            up = self.web.process.state == RUNNING
             assert up == self.wanted_up or self.web.process.state in (EXITED, FATAL)
 
 

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from taskmaster_common.config import ALWAYS, NEVER, ProgramConfig
 from taskmaster_common.errors import RequestError
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STOPPING
-from taskmasterd.core.events import Action
+from taskmasterd.core.events import SPAWN
 from taskmasterd.core.plan import KEPT
 from taskmasterd.core.snapshot import entry_from_data, entry_to_data
 from taskmasterd.core.table import Entry
@@ -41,7 +41,7 @@ class Asked:
         self.done += 1
 
     def _tried(self, entry: Entry) -> None:
-        assert entry.process.state is BACKOFF
+        assert entry.process.state == BACKOFF
         assert not self.results[entry]
 
 
@@ -138,7 +138,7 @@ class ManyProcesses(RuleBasedStateMachine):
                 assert each.name not in touched
                 assert all(e.process is before[e] for e in world.table.slots(each.name) if e not in removed)
             if each.name in known and each.name not in meant_up:
-                assert (each.name, Action.SPAWN) not in {(n.partition(":")[0], a) for n, a in world.actions}
+                assert (each.name, SPAWN) not in {(n.partition(":")[0], a) for n, a in world.actions}
         self.stopped = {e for e in self.stopped if e in set(world.table) and not (e in removed and not e.removed)}
         assert self.slots() == {f"{each.name}:{index}" for each in new for index in range(each.numprocs)}
         here = [name for name in world.table.names() if name in {each.name for each in new}]
@@ -146,7 +146,7 @@ class ManyProcesses(RuleBasedStateMachine):
 
     @staticmethod
     def _down(entry: Entry) -> bool:
-        return not entry.process.goal_is_up and entry.process.state is not FATAL
+        return not entry.process.goal_is_up and entry.process.state != FATAL
 
     def slots(self) -> set[str]:
         """Return the slots that are not being removed."""
@@ -206,14 +206,14 @@ class ManyProcesses(RuleBasedStateMachine):
         for entry in self.stopped:
             assert not entry.process.goal_is_up, entry.canonical
         if self.world.supervisor.stopping:
-            assert Action.SPAWN not in {action for _, action in self.world.actions}
+            assert SPAWN not in {action for _, action in self.world.actions}
             assert not any(entry.process.goal_is_up for entry in self.world.table)
 
     @invariant()
     def the_table_holds_what_is_wanted_and_what_is_not_gone(self) -> None:
         """Removed entries stay exactly as long as something of them is left; nobody waits who was answered."""
         for entry in self.world.table:
-            assert not entry.removed or entry.process.state is STOPPING
+            assert not entry.removed or entry.process.state == STOPPING
         for asked in self.asked:
             assert asked.done <= 1
             assert max(asked.results.values(), default=0) <= 1
@@ -241,7 +241,7 @@ class ManyProcesses(RuleBasedStateMachine):
             f"{each.name}:{index}" for each in self.wanted for index in range(each.numprocs)
         }
         assert all(entry.wanted == each for each in self.wanted for entry in self.world.table.slots(each.name))
-        running = [entry for entry in self.world.table if entry.process.state is RUNNING]
+        running = [entry for entry in self.world.table if entry.process.state == RUNNING]
         assert all(entry.current is not None for entry in running)
         assert all(not self._outdated(entry) for entry in running)
         assert not self.world.plan(*self.wanted).changes

@@ -30,7 +30,7 @@ from taskmaster_common.habits import ALIASES, INSTEAD
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.records import Record
 from taskmaster_common.schema.values import FOREIGN_PROGRAM_KEYS
-from taskmaster_common.states import ProcessState
+from taskmaster_common.states import STATES
 from taskmaster_common.units import format_seconds, format_size
 from taskmasterctl import cli
 from taskmasterctl.options import GLOBALS
@@ -269,9 +269,7 @@ def test_the_reference_has_every_exit_code() -> None:
 
 
 def test_the_reference_has_every_state() -> None:
-    assert [code(row[0]) for row in table("| state | alive | what happens by itself |")] == [
-        state.value for state in ProcessState
-    ]
+    assert [code(row[0]) for row in table("| state | alive | what happens by itself |")] == list(STATES)
 
 
 def test_the_reference_has_every_option_of_the_daemon(daemon: Daemon) -> None:

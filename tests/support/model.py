@@ -7,6 +7,10 @@ from collections.abc import Iterable
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.events import (
+    KILL,
+    NONE,
+    SPAWN,
+    UNQUEUE,
     Action,
     DeadlineReached,
     Event,
@@ -55,7 +59,7 @@ class Life:
         self.policy = policy(**fields)
         self.process = Process()
         self.now = 1000.0
-        self.action = Action.NONE
+        self.action = NONE
 
     def __call__(self, *events: Event) -> Life:
         """Let events happen, all of them now."""
@@ -85,7 +89,7 @@ class Life:
     def running(self) -> Life:
         """Bring it from nothing to RUNNING."""
         self.executed()
-        return self.deadline() if self.state is STARTING else self
+        return self.deadline() if self.state == STARTING else self
 
     @property
     def state(self) -> ProcessState:
@@ -107,7 +111,7 @@ class Copies:
         self.pid = 0
         self.executed = False
         self.left = False
-        self.told: Action = Action.NONE
+        self.told: Action = NONE
 
     @property
     def alive(self) -> bool:
@@ -140,16 +144,16 @@ class World:
     def _perform(self, entry: Entry, action: Action) -> None:
         self.actions.append((entry.canonical, action))
         copies = self.copies.setdefault(entry, Copies())
-        if action is Action.SPAWN:
+        if action == SPAWN:
             assert not copies.queued, f"{entry.canonical}: a second SPAWN without an answer to the first"
             assert not copies.alive, f"{entry.canonical}: SPAWN beside a live copy"
             copies.queued = True
-        elif action is Action.UNQUEUE:
+        elif action == UNQUEUE:
             assert copies.queued
             copies.queued = False
         else:
             assert copies.alive
-            assert action is Action.KILL or copies.executed or copies.left, "a stop signal before exec"
+            assert action == KILL or copies.executed or copies.left, "a stop signal before exec"
             copies.told = action
 
     def _arm(self, entry: Entry, deadline: float | None) -> None:
@@ -227,7 +231,7 @@ class World:
         copies.queued = False
         entry.current = entry.wanted
         self.pids += 1
-        copies.pid, copies.executed, copies.told = self.pids, False, Action.NONE
+        copies.pid, copies.executed, copies.told = self.pids, False, NONE
         self.tell(entry, Spawned(self.pids))
 
     def refuse(self, entry: Entry) -> None:
@@ -279,15 +283,15 @@ class World:
             self.spawn(entry)
         elif copies.pid and not copies.executed:
             self.execute(entry)
-        elif copies.pid and copies.told is not Action.NONE:
+        elif copies.pid and copies.told != NONE:
             self.end(entry)
-        elif copies.left and copies.told is not Action.NONE:
+        elif copies.left and copies.told != NONE:
             self.empty(entry)
         elif process.state in (STARTING, BACKOFF):
             self.deadline(entry)
         else:
-            assert process.state is not STOPPING, f"nothing would ever end {process}"
-            assert (process.state is RUNNING) == bool(copies.pid)
+            assert process.state != STOPPING, f"nothing would ever end {process}"
+            assert (process.state == RUNNING) == bool(copies.pid)
             return False
         return True
 
@@ -298,7 +302,7 @@ class World:
 
     def states(self) -> dict[str, str]:
         """Return the state of every slot."""
-        return {entry.canonical: entry.process.state.value for entry in self.table}
+        return {entry.canonical: entry.process.state for entry in self.table}
 
     def pids_of(self) -> dict[str, int | None]:
         """Return the pid of every slot."""
@@ -307,17 +311,17 @@ class World:
 
 def world_in(state: ProcessState) -> World:
     """Return a world whose one program, `web`, is in `state`; its queue is empty."""
-    world = World().load(program(autostart=state is not STOPPED, startretries=0 if state is FATAL else 3))
+    world = World().load(program(autostart=state != STOPPED, startretries=0 if state == FATAL else 3))
     web = world.entry("web")
     if state in (BACKOFF, FATAL):
         world.fail_set_up(web)
-    elif state is STARTING:
+    elif state == STARTING:
         world.spawn(web)
-    elif state is not STOPPED:
+    elif state != STOPPED:
         world.cooperate()
-    if state is EXITED:
+    if state == EXITED:
         world.end(web, code(0))
-    elif state is STOPPING:
+    elif state == STOPPING:
         world.stop("web")
     assert web.process.state is state
     return world

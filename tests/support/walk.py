@@ -13,7 +13,7 @@ from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED, ProgramConfig
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.events import (
-    Action,
+    SPAWN,
     DeadlineReached,
     Event,
     Executed,
@@ -72,10 +72,10 @@ POLICIES = [
 
 def situation(process: Process) -> str:
     """Return the state and what is alive in it."""
-    state = process.state.value
-    if process.state is STARTING and process.pid is None:
+    state = process.state
+    if process.state == STARTING and process.pid is None:
         return f"{state}, asked for"
-    if process.state is STOPPING and process.pid is None:
+    if process.state == STOPPING and process.pid is None:
         return f"{state}, left behind"
     if process.state in (STARTING, STOPPING):
         return f"{state}, {'executed' if process.executed else 'set-up'}"
@@ -88,11 +88,11 @@ def canonical(process: Process, now: float) -> Process:
         since=0.0,
         spawned_at=0.0,
         deadline=None if process.deadline is None else 1.0,
-        then_at=1.0 if process.then is BACKOFF else 0.0,
+        then_at=1.0 if process.then == BACKOFF else 0.0,
         shortages=min(process.shortages, MOST_SHORTAGES),
         recent=tuple(at - now for at in process.recent if at - now > -WINDOW),
         restarts=0,
-        killing=min(process.killing, MOST_KILLS) if process.state is STOPPING else 0,
+        killing=min(process.killing, MOST_KILLS) if process.state == STOPPING else 0,
         end=None,
         by="",
         reason="",
@@ -149,7 +149,7 @@ class World:
             except BugError:
                 self.refused.add((place, event))
             else:
-                if process.state is RUNNING and process.recent:
+                if process.state == RUNNING and process.recent:
                     yield Edge(self.policy, process, event, now + 1)
 
     def follow(self, process: Process, event: str) -> Process:
@@ -170,9 +170,9 @@ class World:
         """Let the kernel and the program do what they should until it is RUNNING or down; return it and the SPAWNs."""
         spawns = 0
         for _ in range(20):
-            if process.state in DOWN_STATES or process.state is RUNNING:
+            if process.state in DOWN_STATES or process.state == RUNNING:
                 return process, spawns
             edge = next(e for e in self.edges[process] if e.event == NEXT[situation(process)])
-            spawns += edge.action is Action.SPAWN
+            spawns += edge.action == SPAWN
             process = edge.to
         raise AssertionError(f"{process} does not settle")

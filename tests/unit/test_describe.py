@@ -99,7 +99,7 @@ def test_what_is_well_needs_no_words() -> None:
 
 def test_a_backoff_says_why_and_which_retry_comes_when() -> None:
     life = Life(restart_delay=4).executed().wait(0.2).exit(1)
-    assert life.state is BACKOFF
+    assert life.state == BACKOFF
     life.wait(life.pause - 2)
     assert said(life) == "exit 1 after 0.2s; retry 1 of 3 in 2.0s"
     assert said(life.wait(9)) == "exit 1 after 0.2s; retry 1 of 3 in 0.0s"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from taskmaster_common.config import Config, ProgramConfig
 from taskmaster_common.states import STOPPED, STOPPING
-from taskmasterd.core.events import Action
+from taskmasterd.core.events import TERMINATE
 from taskmasterd.core.plan import diff
 from taskmasterd.core.table import Entry
 from taskmasterd.eventlog import EventLog
@@ -64,7 +64,7 @@ class Kernel:
         self.outputs = self
 
     def copy_of(self, entry: Entry) -> Alive | None:
-        if entry.process.pid is not None or entry.process.state is STOPPING:
+        if entry.process.pid is not None or entry.process.state == STOPPING:
             return Alive(entry.process.pid or 99)
         return None
 
@@ -158,7 +158,7 @@ def test_a_change_is_in_the_file_before_it_is_announced_and_what_follows_from_it
     kept.world.supervisor._announce = announce
     kept.world.stop("web:1")
     web = kept.world.entry("web:1")
-    assert told == [(("web:1", Action.TERMINATE), web.process)]
+    assert told == [(("web:1", TERMINATE), web.process)]
 
 
 def test_a_removed_slot_that_was_down_when_its_daemon_died_is_gone_for_the_next_one(kept: Kept) -> None:

@@ -62,4 +62,4 @@ def test_it_stays_small() -> None:
     marks = LogMarks()
     for tick in range(10_000):
         marks.add(1, tick * 2 * PERIOD_S)
-    assert len(marks._began) == len(marks._ended) == len(marks._amounts) == MOST_PERIODS
+    assert len(marks.to_data()) == MOST_PERIODS

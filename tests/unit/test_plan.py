@@ -6,7 +6,7 @@ import pytest
 
 from taskmaster_common.config import LIVE, PROGRAM_KEYS, RELOAD_CLASS, RESTART
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
-from taskmasterd.core.events import Action
+from taskmasterd.core.events import SPAWN, TERMINATE
 from taskmasterd.core.plan import KEPT, RESTARTED, UPDATED, diff
 from tests.support.model import LEFT, World, code, config, program, world_in
 
@@ -54,7 +54,7 @@ def test_a_changed_key_does_what_its_class_says(key: str) -> None:
     assert plan.keys == (key,)
     if RELOAD_CLASS[key] == RESTART:
         assert (plan.change, plan.restart, plan.why) == (RESTARTED, (0,), f"{key} cannot change while it runs")
-        assert world.actions == [("web:0", Action.TERMINATE)]
+        assert world.actions == [("web:0", TERMINATE)]
     else:
         assert RELOAD_CLASS[key] == LIVE
         assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{key} applied without a restart")
@@ -99,7 +99,7 @@ def test_only_the_changed_program_is_touched() -> None:
     world = World().load(program("a"), program("b")).cooperate()
     plan = world.reload(program("a"), program("b", umask=0o77))
     assert [each.change for each in plan.programs] == [KEPT, RESTARTED]
-    assert world.actions == [("b:0", Action.TERMINATE)]
+    assert world.actions == [("b:0", TERMINATE)]
 
 
 # -- a changed restart key, by state
@@ -108,11 +108,11 @@ def test_only_the_changed_program_is_touched() -> None:
 @pytest.mark.parametrize("state", [STARTING, RUNNING])
 def test_a_changed_restart_key_restarts_what_is_alive_with_a_new_budget(state: ProcessState) -> None:
     world = world_in(state)
-    if state is STARTING:
+    if state == STARTING:
         world.execute(world.entry("web"))
     world.reload(EDITED)
     web = world.entry("web")
-    assert world.actions == [("web:0", Action.TERMINATE)]
+    assert world.actions == [("web:0", TERMINATE)]
     assert (web.process.then, web.process.tries, web.process.recent) == (STARTING, 0, ())
     world.cooperate()
     assert web.current == EDITED
@@ -123,7 +123,7 @@ def test_a_changed_restart_key_ends_the_wait_of_a_backoff_with_a_new_budget() ->
     world = world_in(BACKOFF)
     plan = world.reload(EDITED).programs[0]
     assert (plan.change, plan.restart) == (RESTARTED, (0,))
-    assert world.actions == [("web:0", Action.SPAWN)]
+    assert world.actions == [("web:0", SPAWN)]
     assert world.entry("web").process.tries == 0
 
 
@@ -131,7 +131,7 @@ def test_a_changed_restart_key_starts_what_gave_up() -> None:
     world = world_in(FATAL)
     plan = world.reload(program(startretries=0, cmd=("true",))).programs[0]
     assert (plan.change, plan.start, plan.restart) == (RESTARTED, (0,), ())
-    assert world.actions == [("web:0", Action.SPAWN)]
+    assert world.actions == [("web:0", SPAWN)]
 
 
 @pytest.mark.parametrize("state", [STOPPED, EXITED])
@@ -152,7 +152,7 @@ def test_a_changed_restart_key_while_stopping_is_used_by_what_was_to_follow() ->
     world = world_in(STOPPING)
     plan = world.reload(EDITED).programs[0]
     assert (plan.change, plan.why) == (UPDATED, "cmd used at the next start")
-    assert world.entry("web").process.then is STOPPED
+    assert world.entry("web").process.then == STOPPED
     assert world.actions == []
     assert not world.plan(EDITED).changes, "it has been told already"
     world.cooperate()
@@ -164,7 +164,7 @@ def test_a_changed_restart_key_during_a_restart_makes_it_one_restart() -> None:
     world.restart("web")
     world.reload(EDITED)
     world.cooperate()
-    assert world.actions == [("web:0", Action.SPAWN)]
+    assert world.actions == [("web:0", SPAWN)]
     assert world.entry("web").current == EDITED
 
 
@@ -179,7 +179,7 @@ def test_the_same_file_again_does_not_cut_a_backoff_short() -> None:
     edited = program(starttime=5.0, cmd=("true",))
     world.reload(edited)
     world.empty(web)
-    assert web.process.state is BACKOFF
+    assert web.process.state == BACKOFF
     before = web.process
     assert not world.reload(edited).changes
     assert web.process is before
@@ -205,7 +205,7 @@ def test_an_edit_that_is_undone_before_it_took_effect_changes_nothing(ended: boo
     assert world.actions == []
     world.cooperate()
     assert world.entry("web").current == WEB
-    assert [action for _, action in world.actions] == ([] if ended else [Action.SPAWN])
+    assert [action for _, action in world.actions] == ([] if ended else [SPAWN])
 
 
 def test_an_undone_edit_does_not_start_what_gave_up() -> None:
@@ -217,7 +217,7 @@ def test_an_undone_edit_does_not_start_what_gave_up() -> None:
     world.end(world.entry("web"), code(1), LEFT)
     world.reload(second)
     world.empty(world.entry("web"))
-    assert world.entry("web").process.state is FATAL
+    assert world.entry("web").process.state == FATAL
     world.reload(first)
     assert world.actions == []
 

@@ -8,7 +8,7 @@ import pytest
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STOPPED, ProcessState
-from taskmasterd.core.events import Action
+from taskmasterd.core.events import SPAWN
 from taskmasterd.core.plan import ADDED, KEPT, REMOVED, RESTARTED, SCALED, ProgramPlan
 from tests.support.model import World, code, program, world_in
 
@@ -30,7 +30,7 @@ def test_more_slots_start_and_the_others_keep_their_pids() -> None:
     before = world.pids_of()
     plan = world.reload(program(numprocs=4)).programs[0]
     assert (plan.change, plan.create, plan.start, plan.why) == (SCALED, (2, 3), (2, 3), "numprocs changed")
-    assert world.actions == [("web:2", Action.SPAWN), ("web:3", Action.SPAWN)]
+    assert world.actions == [("web:2", SPAWN), ("web:3", SPAWN)]
     world.cooperate()
     after = world.pids_of()
     assert {name: after[name] for name in before} == before
@@ -41,18 +41,18 @@ def test_more_slots_start_and_the_others_keep_their_pids() -> None:
 def test_fewer_slots_keep_the_lowest_numbers_whatever_their_state(lowest: ProcessState) -> None:
     world = World().load(program(numprocs=3, startretries=0))
     zero = world.entry("web:0")
-    if lowest is FATAL:
+    if lowest == FATAL:
         world.fail_set_up(zero)
-    elif lowest is STOPPED:
+    elif lowest == STOPPED:
         world.stop("web:0")
     world.cooperate()
-    if lowest is EXITED:
+    if lowest == EXITED:
         world.end(zero, code(0))
     assert zero.process.state is lowest
     plan = world.reload(program(numprocs=1, startretries=0)).programs[0]
     assert (plan.change, plan.stop, plan.create, plan.start) == (SCALED, (1, 2), (), ())
     world.cooperate()
-    assert world.states() == {"web:0": lowest.value}
+    assert world.states() == {"web:0": lowest}
 
 
 def start_one(world: World) -> None:
@@ -200,7 +200,7 @@ def test_a_later_plan_does_not_wait_for_the_stops_of_an_earlier_one() -> None:
     world = World().load(program("slow"), program("web")).cooperate()
     world.reload(program("slow", umask=0o77), program("web"))
     world.reload(program("slow", umask=0o77), program("web"), program("new"))
-    assert world.actions == [("new:0", Action.SPAWN)]
+    assert world.actions == [("new:0", SPAWN)]
     assert world.states()["slow:0"] == "STOPPING"
 
 

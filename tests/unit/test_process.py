@@ -9,7 +9,10 @@ from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.ends import exit_code, exit_signal
 from taskmasterd.core.events import (
-    Action,
+    NONE,
+    SPAWN,
+    TERMINATE,
+    UNQUEUE,
     DeadlineReached,
     Event,
     Executed,
@@ -30,16 +33,16 @@ NO_FILE = Failure("exec", "cannot execute /x: no such file")
 
 def life_in(state: ProcessState) -> Life:
     """Return a process that has come into `state` by the shortest way."""
-    life = Life(startretries=0) if state is FATAL else Life()
-    if state is STARTING:
+    life = Life(startretries=0) if state == FATAL else Life()
+    if state == STARTING:
         life.executed()
     elif state in (BACKOFF, FATAL):
         life.executed().exit(1)
-    elif state is not STOPPED:
+    elif state != STOPPED:
         life.running()
-    if state is STOPPING:
+    if state == STOPPING:
         life(Stop("bob"))
-    elif state is EXITED:
+    elif state == EXITED:
         life.exit(0)
     assert life.state is state
     return life
@@ -52,7 +55,7 @@ def life_in(state: ProcessState) -> Life:
 @pytest.mark.parametrize("command", [Start("eve"), Restart("eve")])
 def test_start_and_restart_bring_up_what_is_down_at_once(state: ProcessState, command: Event) -> None:
     life = life_in(state)(command)
-    assert (life.state, life.action) == (STARTING, Action.SPAWN)
+    assert (life.state, life.action) == (STARTING, SPAWN)
     assert life.process.by == "eve"
 
 
@@ -62,61 +65,61 @@ def test_start_leaves_alone_what_is_up(state: ProcessState) -> None:
     before = life.process
     life(Start("eve"))
     assert life.process is before
-    assert life.action is Action.NONE
+    assert life.action == NONE
 
 
 @pytest.mark.parametrize("state", [STARTING, RUNNING])
 def test_stop_takes_down_what_is_up(state: ProcessState) -> None:
     life = life_in(state)(Stop("eve"))
-    assert (life.state, life.action, life.process.then) == (STOPPING, Action.TERMINATE, STOPPED)
+    assert (life.state, life.action, life.process.then) == (STOPPING, TERMINATE, STOPPED)
     assert life.process.by == "eve"
 
 
 @pytest.mark.parametrize("state", [STARTING, RUNNING])
 def test_restart_takes_down_what_is_up_and_brings_it_up_when_nothing_is_left(state: ProcessState) -> None:
     life = life_in(state)(Restart("eve"))
-    assert (life.state, life.action, life.process.then) == (STOPPING, Action.TERMINATE, STARTING)
+    assert (life.state, life.action, life.process.then) == (STOPPING, TERMINATE, STARTING)
     life.exit(1)
-    assert (life.state, life.action) == (STARTING, Action.SPAWN)
+    assert (life.state, life.action) == (STARTING, SPAWN)
 
 
 def test_stop_of_what_is_stopped_changes_nothing() -> None:
     life = Life()
     before = life.process
     assert life(Stop("eve")).process is before
-    assert life.action is Action.NONE
+    assert life.action == NONE
 
 
 @pytest.mark.parametrize("state", [BACKOFF, EXITED, FATAL])
 def test_stop_of_what_is_not_alive_is_stopped_at_once(state: ProcessState) -> None:
     life = life_in(state)(Stop("eve"))
-    assert (life.state, life.action, life.process.deadline) == (STOPPED, Action.NONE, None)
+    assert (life.state, life.action, life.process.deadline) == (STOPPED, NONE, None)
     assert life.process.by == "eve"
 
 
 @pytest.mark.parametrize("command", [Start("eve"), Restart("eve")])
 def test_start_while_stopping_waits_until_nothing_is_left(command: Event) -> None:
     life = life_in(STOPPING)(command)
-    assert (life.state, life.action) == (STOPPING, Action.NONE)
-    assert life.exit(0).action is Action.SPAWN
+    assert (life.state, life.action) == (STOPPING, NONE)
+    assert life.exit(0).action == SPAWN
 
 
 def test_stop_while_stopping_joins_and_keeps_the_first_deadline() -> None:
     life = life_in(STOPPING)
     first = life.process.deadline
     life.wait(3)(Stop("eve"))
-    assert (life.state, life.action, life.process.deadline) == (STOPPING, Action.NONE, first)
+    assert (life.state, life.action, life.process.deadline) == (STOPPING, NONE, first)
 
 
 def test_stop_while_stopping_drops_a_start_that_waits() -> None:
     life = life_in(STOPPING)(Start("eve"), Stop("mallory")).exit(0)
-    assert (life.state, life.action) == (STOPPED, Action.NONE)
+    assert (life.state, life.action) == (STOPPED, NONE)
     assert life.process.by == "mallory"
 
 
 def test_the_newest_intent_wins() -> None:
-    assert life_in(RUNNING)(Restart(), Stop(), Start(), Stop()).exit(0).state is STOPPED
-    assert life_in(RUNNING)(Stop(), Start(), Stop(), Restart()).exit(0).state is STARTING
+    assert life_in(RUNNING)(Restart(), Stop(), Start(), Stop()).exit(0).state == STOPPED
+    assert life_in(RUNNING)(Stop(), Start(), Stop(), Restart()).exit(0).state == STARTING
 
 
 # -- going up
@@ -124,7 +127,7 @@ def test_the_newest_intent_wins() -> None:
 
 def test_it_is_starting_from_fork_and_running_once_it_stayed_up_for_starttime() -> None:
     life = Life(starttime=3)(Start())
-    assert (life.state, life.process.pid, life.action) == (STARTING, None, Action.SPAWN)
+    assert (life.state, life.process.pid, life.action) == (STARTING, None, SPAWN)
     life.wait(5)(Spawned(4711))
     assert (life.process.pid, life.process.since, life.process.spawned_at) == (4711, life.now, life.now)
     assert life.process.deadline is None, "the time runs from exec"
@@ -137,7 +140,7 @@ def test_it_is_starting_from_fork_and_running_once_it_stayed_up_for_starttime() 
 
 def test_starttime_zero_means_running_at_exec() -> None:
     life = Life(starttime=0)(Start(), Spawned(7))
-    assert life.state is STARTING
+    assert life.state == STARTING
     life(Executed())
     assert (life.state, life.process.deadline) == (RUNNING, None)
 
@@ -151,14 +154,14 @@ def test_starttime_zero_is_no_excuse_for_a_failed_set_up() -> None:
 
 def test_stop_of_a_start_that_is_not_carried_out_yet_takes_it_back() -> None:
     life = Life()(Start(), Stop("eve"))
-    assert (life.state, life.action) == (STOPPED, Action.UNQUEUE)
+    assert (life.state, life.action) == (STOPPED, UNQUEUE)
 
 
 def test_restart_of_a_start_that_is_not_carried_out_yet_does_not_ask_for_a_second_copy() -> None:
     life = Life()
     life.executed().exit(1)
     life.deadline()(Restart("eve"))
-    assert (life.state, life.action, life.process.tries) == (STARTING, Action.NONE, 0)
+    assert (life.state, life.action, life.process.tries) == (STARTING, NONE, 0)
 
 
 # -- failed starts
@@ -167,7 +170,7 @@ def test_restart_of_a_start_that_is_not_carried_out_yet_does_not_ask_for_a_secon
 @pytest.mark.parametrize("status", [code(0), code(1), 9], ids=["exit 0", "exit 1", "SIGKILL"])
 def test_an_end_before_starttime_is_a_failed_start_even_with_an_expected_code(status: int) -> None:
     life = Life(exitcodes=(0,), autorestart=NEVER).executed().wait(0.5)(Exited(status))
-    assert (life.state, life.process.tries, life.action) == (BACKOFF, 1, Action.NONE)
+    assert (life.state, life.process.tries, life.action) == (BACKOFF, 1, NONE)
     assert life.process.end is not None
     assert (life.process.end.started, life.process.end.expected, life.process.end.after_s) == (False, False, 0.5)
 
@@ -176,10 +179,10 @@ def test_an_end_before_starttime_is_a_failed_start_even_with_an_expected_code(st
 def test_it_is_started_once_and_startretries_times_more_then_fatal(startretries: int) -> None:
     life = Life(startretries=startretries)(Start())
     starts = 0
-    while life.state is STARTING:
+    while life.state == STARTING:
         starts += 1
-        life(Spawned(starts), Executed()).exit(1)
-        if life.state is BACKOFF:
+        after = life(Spawned(starts), Executed()).exit(1)
+        if after.state == BACKOFF:
             life.deadline()
     assert (life.state, starts, life.process.deadline) == (FATAL, 1 + startretries, None)
 
@@ -190,7 +193,7 @@ def test_the_pause_after_failed_starts_doubles_up_to_its_cap() -> None:
         life(Spawned(7), Executed()).wait(0.1).exit(1)
         assert wanted * (1 - JITTER) <= life.pause <= wanted * (1 + JITTER)
         life.deadline()
-        assert life.action is Action.SPAWN
+        assert life.action == SPAWN
 
 
 def test_the_pause_is_spread_by_a_tenth_both_ways() -> None:
@@ -221,7 +224,7 @@ def test_running_clears_the_failed_starts_in_a_row() -> None:
 @pytest.mark.parametrize("command", [Start(), Restart()])
 def test_start_of_a_fatal_process_gives_a_new_budget(command: Event) -> None:
     life = Life(startretries=1).executed().exit(1).deadline()(Spawned(8), Executed()).exit(1)
-    assert life.state is FATAL
+    assert life.state == FATAL
     life(command, Spawned(9), Executed()).exit(1)
     assert (life.state, life.process.tries) == (BACKOFF, 1)
 
@@ -239,7 +242,7 @@ def test_a_failure_that_cannot_pass_is_fatal_at_once() -> None:
 
 
 def test_a_child_that_dies_before_exec_without_a_word_is_a_failed_start() -> None:
-    assert Life()(Start(), Spawned(7), Exited(9)).state is BACKOFF
+    assert Life()(Start(), Spawned(7), Exited(9)).state == BACKOFF
 
 
 # -- the daemon's own shortage
@@ -279,7 +282,7 @@ def test_a_refused_fork_pauses_and_doubles_even_where_restart_delay_is_zero() ->
 
 
 def test_stop_ends_the_wait_for_a_fork() -> None:
-    assert Life()(Start(), SpawnFailed("x"), Stop("eve")).state is STOPPED
+    assert Life()(Start(), SpawnFailed("x"), Stop("eve")).state == STOPPED
 
 
 # -- ends of a running process
@@ -304,7 +307,7 @@ def test_stop_ends_the_wait_for_a_fork() -> None:
 def test_autorestart_judges_the_end_of_a_running_process(autorestart: str, status: int, state: ProcessState) -> None:
     life = Life(autorestart=autorestart, exitcodes=(0, 2)).running()(Exited(status))
     assert life.state is state
-    assert life.action is (Action.SPAWN if state is STARTING else Action.NONE)
+    assert life.action is (SPAWN if state == STARTING else NONE)
     assert life.process.end is not None
     assert life.process.end.started
     assert life.process.end.expected is (status in (code(0), code(2)))
@@ -313,7 +316,7 @@ def test_autorestart_judges_the_end_of_a_running_process(autorestart: str, statu
 def test_a_restart_after_running_is_at_once_and_uses_no_retry() -> None:
     life = Life(startretries=0).running()
     life.exit(1)
-    assert (life.state, life.action, life.process.tries, life.process.restarts) == (STARTING, Action.SPAWN, 0, 1)
+    assert (life.state, life.action, life.process.tries, life.process.restarts) == (STARTING, SPAWN, 0, 1)
 
 
 def die_at_once(life: Life) -> Life:
@@ -324,21 +327,21 @@ def die_at_once(life: Life) -> Life:
 def test_with_ten_restarts_in_the_window_the_eleventh_waits() -> None:
     life = Life(starttime=0)(Start())
     for _ in range(10):
-        assert die_at_once(life).action is Action.SPAWN
+        assert die_at_once(life).action == SPAWN
         life.wait(1)
     die_at_once(life)
-    assert (life.state, life.action, life.process.tries) == (BACKOFF, Action.NONE, 0)
+    assert (life.state, life.action, life.process.tries) == (BACKOFF, NONE, 0)
     assert life.pause == 50, "sixty seconds after the first of them"
-    assert life.deadline().action is Action.SPAWN
+    assert life.deadline().action == SPAWN
 
 
 def test_the_window_slides_and_it_never_gives_up() -> None:
     life = Life(starttime=0, restart_burst=2, restart_window=10)(Start())
     starts = []
     for _ in range(30):
-        if die_at_once(life.wait(0.5)).state is BACKOFF:
+        if die_at_once(life.wait(0.5)).state == BACKOFF:
             life.deadline()
-        assert (life.state, life.action) == (STARTING, Action.SPAWN)
+        assert (life.state, life.action) == (STARTING, SPAWN)
         starts.append(life.now)
     assert all(later - earlier >= 10 for earlier, later in zip(starts, starts[2:]))
     assert starts[-1] - starts[0] < 10 * 15, "nor does it wait longer than it must"
@@ -347,24 +350,24 @@ def test_the_window_slides_and_it_never_gives_up() -> None:
 def test_restarts_that_are_far_apart_never_wait() -> None:
     life = Life(starttime=0, restart_burst=2, restart_window=10)(Start())
     for _ in range(9):
-        assert die_at_once(life.wait(5)).state is STARTING
+        assert die_at_once(life.wait(5)).state == STARTING
 
 
 @pytest.mark.parametrize("limits", [{"restart_burst": 0}, {"restart_window": 0}])
 def test_zero_for_burst_or_window_means_no_limit(limits: dict[str, int]) -> None:
     life = Life(starttime=0, **limits)(Start())
     for _ in range(50):
-        assert die_at_once(life).action is Action.SPAWN
+        assert die_at_once(life).action == SPAWN
     assert life.process.recent == ()
 
 
 @pytest.mark.parametrize("command", [Start("eve"), Restart("eve")])
 def test_start_during_the_wait_for_the_window_clears_the_window(command: Event) -> None:
     life = Life(starttime=0, restart_burst=1)(Start())
-    assert die_at_once(die_at_once(life)).state is BACKOFF
+    assert die_at_once(die_at_once(life)).state == BACKOFF
     life(command)
-    assert (life.action, life.process.recent, life.process.restarts) == (Action.SPAWN, (), 0)
-    assert die_at_once(life).state is STARTING
+    assert (life.action, life.process.recent, life.process.restarts) == (SPAWN, (), 0)
+    assert die_at_once(life).state == STARTING
 
 
 def test_a_smaller_burst_counts_from_now_on() -> None:
@@ -393,4 +396,4 @@ def test_a_wait_status_tells_code_and_signal_apart() -> None:
 
 def test_a_leader_that_ends_in_the_set_up_may_leave_others_too() -> None:
     life = Life()(Start(), Spawned(7), Exited(9, None, LEFT))
-    assert (life.state, life.action, life.process.then) == (STOPPING, Action.TERMINATE, BACKOFF)
+    assert (life.state, life.action, life.process.then) == (STOPPING, TERMINATE, BACKOFF)

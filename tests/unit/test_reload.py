@@ -31,7 +31,7 @@ class Order(Listener):
         self.told.append("problems")
 
     def applying(self, _plan: ReloadPlan) -> None:
-        self.told.append(f"remembered, web is {self.world.entry('web').process.state.value}")
+        self.told.append(f"remembered, web is {self.world.entry('web').process.state}")
 
     def applied(self, _plan: ReloadPlan) -> None:
         self.told.append("applied")
@@ -42,6 +42,6 @@ class Order(Listener):
 
 def test_a_plan_is_remembered_before_whoever_does_not_wait_is_told_that_it_holds() -> None:
     order = Order()
-    assert order.world.entry("web").process.state is STOPPED
+    assert order.world.entry("web").process.state == STOPPED
     order.reloader._plan(config(program(umask=0o77)), (), [order])
     assert order.told == ["remembered, web is STOPPED", "told", "applied"]

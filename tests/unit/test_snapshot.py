@@ -200,4 +200,4 @@ def test_a_row_is_not_the_slot() -> None:
     world = World().load(program(autostart=False))
     row = entry_to_data(world.entry("web"))
     world.tell(world.entry("web"), Start())
-    assert entry_from_data(row, {"web": program()}).process.state is STOPPED
+    assert entry_from_data(row, {"web": program()}).process.state == STOPPED

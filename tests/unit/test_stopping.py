@@ -21,7 +21,7 @@ class Host:
         self.world.supervisor._perform = self._perform
 
     def _perform(self, entry: Any, action: Action) -> None:
-        self.happened.append(f"{action.name} {entry.program}")
+        self.happened.append(f"{action} {entry.program}")
 
     def flush(self) -> None:
         self.happened.append(f"remembered {self.world.supervisor.stopping}")
@@ -47,4 +47,4 @@ class Host:
 def test_that_the_daemon_is_being_stopped_is_remembered_before_anybody_is_told_or_anything_ended() -> None:
     host = Host()
     host.begin()
-    assert host.happened == ["remembered True", "reloads ended", "systemd told", "TERMINATE web", "told of web"]
+    assert host.happened == ["remembered True", "reloads ended", "systemd told", "terminate web", "told of web"]

@@ -6,7 +6,7 @@ import pytest
 
 from taskmaster_common.errors import BugError, RequestError
 from taskmaster_common.states import RUNNING, STOPPED, STOPPING
-from taskmasterd.core.events import Action, Executed, Start
+from taskmasterd.core.events import KILL, SPAWN, TERMINATE, UNQUEUE, Executed, Start
 from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
 from tests.support.model import LEFT, World, code, program
@@ -24,7 +24,7 @@ def up(*names: str, **fields: object) -> World:
 
 def test_the_first_configuration_starts_what_starts_by_itself_in_the_order_of_the_file() -> None:
     world = World().load(program("b", numprocs=2), program("c", autostart=False), program("a"))
-    assert world.actions == [("b:0", Action.SPAWN), ("b:1", Action.SPAWN), ("a:0", Action.SPAWN)]
+    assert world.actions == [("b:0", SPAWN), ("b:1", SPAWN), ("a:0", SPAWN)]
     assert world.table.names() == ("b", "c", "a")
     assert world.states()["c:0"] == "STOPPED"
 
@@ -88,7 +88,7 @@ def test_stop_of_a_start_in_the_queue_is_answered_at_once() -> None:
     world = World().load(WEB)
     world.stop("web")
     assert world.results == [("web:0", "stopped", True)]
-    assert world.actions == [("web:0", Action.SPAWN), ("web:0", Action.UNQUEUE)]
+    assert world.actions == [("web:0", SPAWN), ("web:0", UNQUEUE)]
 
 
 def test_each_client_is_answered_by_its_own_operation() -> None:
@@ -133,7 +133,7 @@ def test_start_and_restart_of_one_slot_from_many_clients_are_one_copy() -> None:
         world.restart("web")
         world.start("web")
     world.cooperate()
-    assert [action for _, action in world.actions].count(Action.SPAWN) == 2, "the daemon's start, and one more"
+    assert [action for _, action in world.actions].count(SPAWN) == 2, "the daemon's start, and one more"
     assert {ok for _, _, ok in world.results} == {True}
     assert (len(world.results), world.done) == (40, 40)
 
@@ -220,9 +220,9 @@ def test_a_deadline_that_comes_early_or_late_is_harmless() -> None:
     world.supervisor.deadline_reached(web, world.now)
     assert web.process is before
     world.deadline(web)
-    assert web.process.state is RUNNING
+    assert web.process.state == RUNNING
     world.supervisor.deadline_reached(web, world.now + 99)
-    assert web.process.state is RUNNING
+    assert web.process.state == RUNNING
 
 
 def test_a_deadline_is_armed_where_there_is_one_and_disarmed_where_not() -> None:
@@ -289,7 +289,7 @@ def test_shutdown_stops_everything_in_parallel_and_is_answered_with_the_last() -
     world.cooperate()
     world.actions.clear()
     world.supervisor.shutdown("SIGTERM", world.ticket(), world.now)
-    assert world.actions == [("a:0", Action.TERMINATE), ("b:0", Action.TERMINATE)]
+    assert world.actions == [("a:0", TERMINATE), ("b:0", TERMINATE)]
     assert world.supervisor.busy() == (world.entry("a"), world.entry("b"))
     world.cooperate()
     assert (world.done, world.supervisor.busy()) == (1, ())
@@ -321,7 +321,7 @@ def test_shutdown_takes_back_starts_and_waits_of_every_kind() -> None:
     world.supervisor.shutdown("SIGTERM", world.ticket(), world.now)
     world.cooperate()
     assert set(world.states().values()) == {"STOPPED"}
-    assert Action.SPAWN not in [action for _, action in world.actions]
+    assert SPAWN not in [action for _, action in world.actions]
 
 
 def test_a_second_shutdown_is_harmless_and_answered_too() -> None:
@@ -330,7 +330,7 @@ def test_a_second_shutdown_is_harmless_and_answered_too() -> None:
         world.supervisor.shutdown("SIGTERM", world.ticket(), world.now)
     world.cooperate()
     assert world.done == 2
-    assert [action for _, action in world.actions].count(Action.TERMINATE) == 1
+    assert [action for _, action in world.actions].count(TERMINATE) == 1
 
 
 def test_kill_all_ends_everything_at_once() -> None:
@@ -339,7 +339,7 @@ def test_kill_all_ends_everything_at_once() -> None:
     world.stop("a")
     world.actions.clear()
     world.supervisor.kill_all("SIGQUIT", world.now)
-    assert world.actions == [("a:0", Action.KILL), ("b:0", Action.KILL)]
+    assert world.actions == [("a:0", KILL), ("b:0", KILL)]
     with pytest.raises(RequestError):
         world.start("a")
 
@@ -381,7 +381,7 @@ def test_a_program_that_is_killed_from_outside_a_hundred_times_is_restarted_a_hu
     web = world.entry("web")
     for count in range(1, 101):
         world.end(web, 9)
-        assert world.actions[-1] == ("web:0", Action.SPAWN)
+        assert world.actions[-1] == ("web:0", SPAWN)
         world.spawn(web)
         world.execute(web)
         assert (web.process.state, web.process.restarts) == (RUNNING, count)
