@@ -121,7 +121,12 @@ def test_a_daemon_whose_guardian_was_killed_says_so_and_goes_on(daemon: Daemon) 
 
 
 def _is_sleep(pid: int) -> bool:
-    return b"300" in Path(f"/proc/{pid}/cmdline").read_bytes() or b"301" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    """Say whether it is one of the two that the program leaves; others of it come and go."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"300" in words or b"301" in words
 
 
 def _orphan() -> int:

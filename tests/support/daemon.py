@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -165,21 +166,20 @@ class Daemon:
     def destroy(self) -> None:
         """End the daemon and everything that carries its socket's name, by force."""
         for pid in lives(self.socket, "taskmasterguard"):
-            _kill_quietly(str(pid))  # first: it would start the daemon anew
+            _kill_quietly(pid)  # first: it would start the daemon anew
         if self.pidfile.exists() and self.alive:
             pid = self.pid
-            os.kill(
-                pid, signal.SIGSTOP
-            )  # takes hold once no child is between vfork and exec, where it carries no mark yet
+            # takes hold once no child is between vfork and exec, where it carries no mark yet
+            _kill_quietly(pid, signal.SIGSTOP)
             wait_until(lambda: _state(pid) in ("T", "Z", ""), within_s=10)
-            _kill_quietly(str(pid))
+            _kill_quietly(pid)
         if self.foreground:
             self.foreground.kill()
             self.foreground.wait()
         for pid in lives(self.socket, "taskmasterd"):
-            _kill_quietly(str(pid))
+            _kill_quietly(pid)
         for pid in marked(self.socket):
-            _kill_quietly(str(pid))
+            _kill_quietly(pid)
         wait_until(lambda: not marked(self.socket), within_s=10)
 
 
@@ -238,8 +238,6 @@ def _name(pid: int) -> str:
         return ""
 
 
-def _kill_quietly(pid: str) -> None:
-    try:
-        os.kill(int(pid), signal.SIGKILL)
-    except (OSError, ValueError):
-        return
+def _kill_quietly(pid: int, number: int = signal.SIGKILL) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
