@@ -164,31 +164,30 @@ class Daemon:
     # -- the end
 
     def destroy(self) -> None:
-        """End the daemon and everything that carries its socket's name, by force."""
-        for pid in lives(self.socket, "taskmasterguard"):
-            _kill_quietly(pid)  # first: it would start the daemon anew
-        if self.pidfile.exists() and self.alive:
-            pid = self.pid
-            # takes hold once no child is between vfork and exec, where it carries no mark yet
-            _kill_quietly(pid, signal.SIGSTOP)
-            wait_until(lambda: _state(pid) in ("T", "Z", ""), within_s=10)
-            _kill_quietly(pid)
+        """End the daemon, its guardian and everything that carries its socket's name, by force.
+
+        By what they carry, not by pid file and name: during a live upgrade a daemon is called python for a moment, and a child
+        between vfork and exec is not marked yet. Again until nothing is found: what is seen alive may bring up more.
+        """
+
+        def nothing_found() -> bool:
+            found = [*lives(self.socket), *marked(self.socket)]
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            return not found
+
+        wait_until(nothing_found, within_s=10)
         if self.foreground:
-            self.foreground.kill()
             self.foreground.wait()
-        for pid in lives(self.socket, "taskmasterd"):
-            _kill_quietly(pid)
-        for pid in marked(self.socket):
-            _kill_quietly(pid)
-        wait_until(lambda: not marked(self.socket), within_s=10)
 
 
-def lives(socket: Path, name: str) -> list[int]:
-    """Return every process of that name that was started to serve this socket and is no program's."""
+def lives(socket: Path, name: str = "") -> list[int]:
+    """Return every process, of that name where one is given, that was started to serve this socket and is no program's."""
     needle = f"TASKMASTER_SOCKET={socket}".encode()
     found = []
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if entry.isdecimal() and _name(int(entry)) == name:
+        if entry.isdecimal() and (not name or _name(int(entry)) == name):
             try:
                 words = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
             except OSError:
@@ -236,8 +235,3 @@ def _name(pid: int) -> str:
         return Path(f"/proc/{pid}/comm").read_text().strip()
     except OSError:
         return ""
-
-
-def _kill_quietly(pid: int, number: int = signal.SIGKILL) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
