@@ -13,7 +13,7 @@ import time
 
 from taskmaster_common import __version__
 from taskmaster_common.commands import Request, parse
-from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
+from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure, system_reason
 from taskmaster_common.places import default_places, socket_candidates
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterctl.client import (
@@ -348,7 +348,7 @@ def _read(path: str) -> bytes:
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise ConfigError((f"{path}: error: cannot read it: {(error.strerror or str(error)).lower()}",)) from None
+        raise ConfigError((f"{path}: error: cannot read it: {system_reason(error)}",)) from None
     if text is None or len(text) > MAX_CONFIG:
         raise ConfigError((f"{path}: error: it is not a regular file of at most 16 MiB",))
     return text
@@ -372,7 +372,7 @@ def _write(stream: int, text: str) -> None:
         if stream == OUT:
             if isinstance(error, BrokenPipeError):
                 raise
-            reason = (error.strerror or str(error)).lower()
+            reason = system_reason(error)
             raise SystemFailure("write", "standard output", reason, error.errno or 0) from None
 
 

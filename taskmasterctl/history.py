@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import stat
 
+from taskmaster_common.errors import system_reason
+
 MOST_LINES = 2000
 MOST_BYTES = 4 * 1024 * 1024
 MODE = 0o600
@@ -24,7 +26,7 @@ class HistoryFile:
         try:
             self._load()
         except OSError as error:
-            self.problem = f"the history is not kept: cannot use {path}: {(error.strerror or str(error)).lower()}"
+            self.problem = f"the history is not kept: cannot use {path}: {system_reason(error)}"
 
     def add(self, line: str) -> bool:
         """Add a line unless it is blank or the last one once more; return whether it was added."""
@@ -36,7 +38,7 @@ class HistoryFile:
             try:
                 self._append(line)
             except OSError as error:
-                self.problem = f"the history is not kept any more: {(error.strerror or str(error)).lower()}"
+                self.problem = f"the history is not kept any more: {system_reason(error)}"
         return True
 
     def _load(self) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import ProgramConfig
-from taskmaster_common.errors import SystemFailure
+from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
 from taskmasterd.copies import Copy
@@ -166,7 +166,7 @@ class Adoption:
             try:
                 fd = kept[0] if kept else self._open_pipe(pid, inode)
             except OSError as error:
-                reason = (error.strerror or str(error)).lower()
+                reason = system_reason(error)
                 self._say("error", f"{entry.canonical}: cannot read its output any more: {reason}; restart it")
                 continue
             if fd is not None:
@@ -289,7 +289,7 @@ def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
     try:
         return open_leader(pid, birth)
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+        reason = system_reason(error)
         raise SystemFailure("take over", f"{entry.canonical} (pid {pid})", reason, error.errno or 0) from None
 
 

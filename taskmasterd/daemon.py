@@ -11,6 +11,7 @@ import time
 
 from taskmaster_common import __version__
 from taskmaster_common.config import DAEMON_LIVE_KEYS
+from taskmaster_common.errors import system_reason
 from taskmasterd.beginning import begin
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.door import Door
@@ -313,7 +314,7 @@ class Daemon:
         try:
             write_pid(self._fds["pidfile"] or 0)  # it has named the guardian
         except OSError as error:
-            self.log.write("warning", f"cannot write {self._places['pidfile']}: {(error.strerror or '').lower()}")
+            self.log.write("warning", f"cannot write {self._places['pidfile']}: {system_reason(error)}")
         be_subreaper()
         self.performer.guardian_died()
 

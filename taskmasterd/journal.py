@@ -17,6 +17,7 @@ What it does not say of its configuration is that of the `program` lines before 
 from __future__ import annotations
 
 from taskmaster_common import __version__
+from taskmaster_common.errors import system_reason
 from taskmaster_common.jsontext import write_json
 from taskmasterd.core.plan import KEPT
 from taskmasterd.core.snapshot import entry_to_data
@@ -266,7 +267,7 @@ class Journal:
 
     def _failed(self, what: str, error: OSError, consequence: str) -> None:
         """Tell it, once, and try to write the whole file a while later."""
-        text = f"{what}: {(error.strerror or str(error)).lower()}; {consequence}"
+        text = f"{what}: {system_reason(error)}; {consequence}"
         if text != self.trouble:
             self.trouble = text
             self._log.write("warning", text)

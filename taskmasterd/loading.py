@@ -14,7 +14,7 @@ import sys
 import time
 
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
-from taskmaster_common.errors import ConfigError, ProtocolError
+from taskmaster_common.errors import ConfigError, ProtocolError, system_reason
 from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.protocol import LineDecoder
 from taskmaster_common.records import Record
@@ -76,7 +76,7 @@ class Loading:
         try:
             self._fork(environment, options)
         except OSError as error:
-            self._outcome = Outcome(shortage=f"the system refuses another process: {_reason(error)}")
+            self._outcome = Outcome(shortage=f"the system refuses another process: {system_reason(error)}")
 
     def _fork(self, environment: Mapping[str, str], options: Mapping[str, bool]) -> None:
         """Start the child. Raises OSError where there is no descriptor or process left."""
@@ -281,8 +281,3 @@ def _death(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return f"reading it takes more than {MAX_DATA >> 20} MiB of memory"
     return f"the child that read it failed with {type(error).__name__}: {error}"
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common.errors import system_reason
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
 from taskmasterd.core.events import (
@@ -274,7 +275,7 @@ class Performer:
         except OSError as error:  # no descriptor left to look with: nobody may say that nothing is left
             self._unseen += dead
             self._reactor.call_later(PROBE_MOST_S, self._look_again)
-            self._on_blind(f"cannot look for what programs left behind: {(error.strerror or str(error)).lower()}")
+            self._on_blind(f"cannot look for what programs left behind: {system_reason(error)}")
             return
         for copy, status in dead:
             copy.left = left.get(copy.group, ())
@@ -399,4 +400,4 @@ class Performer:
 
 
 def _shortage_text(error: OSError) -> str:
-    return f"the system refuses a new process: {(error.strerror or str(error)).lower()}"
+    return f"the system refuses a new process: {system_reason(error)}"

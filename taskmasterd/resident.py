@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from taskmaster_common.errors import SystemFailure
+from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.jsontext import write_json
 
 TYPE_CHECKING = False
@@ -60,7 +60,7 @@ def execute_resident(state: Mapping[str, Any], *, guarded: bool = False, more: I
             os.close(fd)
         for each in fds:
             os.set_inheritable(each, False)
-        reason = f"{(error.strerror or str(error)).lower()} for uid {os.geteuid()}"
+        reason = f"{system_reason(error)} for uid {os.geteuid()}"
         raise SystemFailure("execute", sys.executable, reason, error.errno or 0) from None
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common import __version__
-from taskmaster_common.errors import RequestError, SystemFailure
+from taskmaster_common.errors import RequestError, SystemFailure, system_reason
 from taskmaster_common.protocol import refusal
 from taskmasterd.answers import Heartbeat
 from taskmasterd.resident import command, execute_resident, on_descriptor
@@ -76,7 +76,7 @@ class Upgrade:
         try:
             self._check = check = Check(self._reactor, self._groups, self._host.state(), self._checked)
         except OSError as error:
-            text = f"cannot check the installed code: {(error.strerror or str(error)).lower()}"
+            text = f"cannot check the installed code: {system_reason(error)}"
             raise RequestError("busy", text, 1) from None
         self._asked = connection
         self._heartbeat = Heartbeat(self._parts, connection, lambda: ("", "upgrading"))

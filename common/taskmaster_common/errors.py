@@ -58,3 +58,9 @@ class SystemFailure(TaskmasterError):
 
 class BugError(TaskmasterError):
     """Something happened that cannot: an event in a state that cannot see it. Never caught to go on silently."""
+
+
+def system_reason(error: OSError) -> str:
+    """Return what the system says, as the last part of a message."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

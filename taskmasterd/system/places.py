@@ -12,7 +12,7 @@ import os
 import stat
 import time
 
-from taskmaster_common.errors import SystemFailure, TaskmasterError
+from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmaster_common.places import MAX_SOCKET_PATH
 from taskmasterd.system.control import BACKLOG
 from taskmasterd.system.lean import socket
@@ -47,14 +47,14 @@ def make_directory(path: str, mode: int, owner: tuple[int, int] | None) -> None:
     except FileExistsError:
         _check_directory(path, owner)
     except OSError as error:
-        raise SystemFailure("create directory", path, _reason(error), error.errno or 0) from None
+        raise SystemFailure("create directory", path, system_reason(error), error.errno or 0) from None
 
 
 def _check_directory(path: str, owner: tuple[int, int] | None) -> None:
     try:
         found = os.lstat(path)
     except OSError as error:  # one of its parents is no directory
-        raise SystemFailure("create directory", path, _reason(error), error.errno or 0) from None
+        raise SystemFailure("create directory", path, system_reason(error), error.errno or 0) from None
     if not stat.S_ISDIR(found.st_mode):
         raise SystemFailure("use directory", path, "it is not a directory", errno.ENOTDIR)
     trusted = {0, os.geteuid(), *((owner[0],) if owner else ())}
@@ -102,7 +102,7 @@ def _open_pidfile(path: str) -> int:
             return _open_pidfile(path)  # it went between the two attempts
         raise SystemFailure("create pid file", path, "its directory does not exist", errno.ENOENT) from None
     except OSError as error:
-        reason = "it is a symbolic link" if error.errno == errno.ELOOP else _reason(error)
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
         raise SystemFailure("open pid file", path, reason, error.errno or 0) from None
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or found.st_uid not in (0, os.geteuid()):
@@ -145,7 +145,7 @@ def listen_on(path: str, mode: int, gid: int | None, owner: tuple[int, int] | No
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise SystemFailure("create socket", path, _reason(error), error.errno or 0) from None
+        raise SystemFailure("create socket", path, system_reason(error), error.errno or 0) from None
     except TaskmasterError:
         listener.close()
         raise
@@ -195,7 +195,7 @@ def _remove_stale(path: str) -> None:
         except BlockingIOError:  # its queue is full: somebody listens, who has no time (connect(2), EAGAIN)
             raise AlreadyRunningError(f"another daemon (pid unknown) answers on {path}") from None
         except OSError as error:
-            raise SystemFailure("replace socket", path, _reason(error), error.errno or 0) from None
+            raise SystemFailure("replace socket", path, system_reason(error), error.errno or 0) from None
         else:
             raise AlreadyRunningError(f"another daemon (pid {peer_of(probe).pid or 'unknown'}) answers on {path}")
     finally:
@@ -232,10 +232,6 @@ def unlink_own(path: str, inode: tuple[int, int] | None) -> None:
 def unusable(paths: Iterable[tuple[str, int]]) -> str:
     """Return the first path that this user may not use as `os.access` mode says, or ""."""
     return next((path for path, mode in paths if not os.access(path, mode)), "")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def report(ready: int, exit_code: int, text: str) -> None:

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 
-from taskmaster_common.errors import SystemFailure
+from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.system.safewalk import CAN_WALK, DIRECTORY_MODE, PlantedError, enter_directory
 
@@ -81,7 +81,7 @@ def open_for_reading(path: str) -> int:
 
 def reason_of(error: OSError) -> str:
     """Return why, in the words of a user who named a log file."""
-    return REASONS.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    return REASONS.get(error.errno or 0) or system_reason(error)
 
 
 def _failure(path: str, reason: str, number: int = 0) -> SystemFailure:

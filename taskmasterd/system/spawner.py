@@ -14,6 +14,7 @@ import errno
 import os
 import resource
 
+from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
 from taskmasterd.system.lean import signal
 from taskmasterd.system.reactor import READ, Reactor
@@ -242,7 +243,7 @@ def _find(launch: Launch) -> str:
 
 
 def _step_text(step: str, launch: Launch, error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     what = {
         "workingdir": f"enter workingdir {launch.workingdir}",
         "user": f"become uid {launch.identity.uid}, gid {launch.identity.gid}"
@@ -257,7 +258,7 @@ def _step_text(step: str, launch: Launch, error: OSError) -> str:
 def exec_text(launch: Launch, error: OSError) -> str:
     """Return why a program could not be executed, naming the file, its interpreter or the PATH that was searched."""
     word = launch.argv[0]
-    reason = (error.strerror or str(error)).lower()
+    reason = system_reason(error)
     if "/" not in word:
         path = launch.environment.get("PATH", SEARCH_PATH)
         if isinstance(error, FileNotFoundError) and not _exists_in(word, path):

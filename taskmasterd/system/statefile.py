@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 
-from taskmaster_common.errors import SystemFailure
+from taskmaster_common.errors import SystemFailure, system_reason
 
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MODE = 0o600
@@ -101,7 +101,7 @@ def read_lines(path: str) -> list[bytes] | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        reason = "it is a symbolic link" if error.errno == errno.ELOOP else (error.strerror or str(error)).lower()
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
         raise SystemFailure("read state file", path, reason, error.errno or 0) from None
     try:
         found = os.fstat(fd)
@@ -110,7 +110,7 @@ def read_lines(path: str) -> list[bytes] | None:
             raise SystemFailure("use state file", path, wrong)
         content = b"".join(iter(lambda: os.read(fd, found.st_size + 1), b""))
     except OSError as error:
-        raise SystemFailure("read state file", path, (error.strerror or str(error)).lower(), error.errno or 0) from None
+        raise SystemFailure("read state file", path, system_reason(error), error.errno or 0) from None
     finally:
         os.close(fd)
     return content.split(b"\n")[:-1]  # what follows the last newline was being written when the daemon died

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import Config, DaemonConfig
-from taskmaster_common.errors import ConfigError
+from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.names import name_problem
 from taskmaster_common.schema.checks import check_configuration
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
@@ -153,7 +153,7 @@ class _Decoder:
         try:
             file = self._surroundings.read(self._path)
         except OSError as error:
-            raise ConfigError((f"{self._path}: error: cannot read it: {_reason(error)}",)) from None
+            raise ConfigError((f"{self._path}: error: cannot read it: {system_reason(error)}",)) from None
         root = self._root(self._path, file)
         if root is None:
             self._report.check()
@@ -222,7 +222,7 @@ class _Decoder:
         try:
             file = self._surroundings.read(path)
         except OSError as error:
-            self._report.error(node, "include", f"cannot read {path}: {_reason(error)}")
+            self._report.error(node, "include", f"cannot read {path}: {system_reason(error)}")
             return None
         root = self._root(path, file)
         if root is not None:
@@ -304,8 +304,3 @@ class _Decoder:
 
 def _value(root: Node, name: str) -> Node | None:
     return root.entries[name][1] if name in root.entries else None
-
-
-def _reason(error: OSError) -> str:
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]
