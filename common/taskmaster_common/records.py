@@ -88,7 +88,10 @@ class Record:
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.fields_)
+        # what is stored decides nearly always; a field at its default may be stored in one and not in the other
+        return self.__dict__ == other.__dict__ or all(
+            getattr(self, name) == getattr(other, name) for name in self.fields_
+        )
 
     def __hash__(self) -> int:
         return hash((type(self), *(getattr(self, name) for name in self.fields_)))
