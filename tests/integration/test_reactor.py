@@ -38,15 +38,16 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 def test_timers_run_in_order_once_and_not_before_their_time(loop: Loop) -> None:
-    ran: list[str] = []
+    ran: list[tuple[str, float]] = []
     now = loop.now()
-    loop.call_at(now + 0.02, lambda: ran.append("late"))
-    loop.call_at(now + 0.01, lambda: ran.append("early"))
-    loop.turn(0)
-    assert ran == []
+    loop.call_at(now + 0.02, lambda: ran.append(("late", loop.now())))
+    loop.call_at(now + 0.01, lambda: ran.append(("early", loop.now())))
     loop.call_later(0.03, loop.stop)
+    loop.turn(0)
     loop.run()
-    assert ran == ["early", "late"]
+    assert [name for name, _at in ran] == ["early", "late"]
+    assert ran[0][1] >= now + 0.01
+    assert ran[1][1] >= now + 0.02
 
 
 def test_a_cancelled_timer_never_runs_and_does_not_pile_up(loop: Loop) -> None:

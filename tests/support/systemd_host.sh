@@ -7,6 +7,9 @@ mkdir "$1/upper" "$1/work" "$1/root"
 mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
 cd "$1/root"
 rm -rf var/lib/taskmaster var/log/taskmaster etc/taskmaster # of the overlay: what this machine has is not that host's
+for unit in systemd-tmpfiles-setup.service tmp.mount; do # both would empty /tmp, where this tree may be
+    ln -sf /dev/null "etc/systemd/system/$unit"
+done
 mount -t proc proc proc
 mount -t sysfs sysfs sys
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
