@@ -47,10 +47,14 @@ class Host:
     def boot(self) -> None:
         """Wait until systemd has reached its target, or skip the test where this machine lets nobody do that."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        wait_until(lambda: self.process.poll() is not None or children.read_text().split(), within_s=10)
-        if self.process.poll() is None:
-            self.init = int(children.read_text())
-            wait_until(lambda: self.process.poll() is not None or self._systemctl_answers(), within_s=30)
+        try:
+            wait_until(lambda: self.process.poll() is not None or children.read_text().split(), within_s=10)
+            if self.process.poll() is None:
+                self.init = int(children.read_text())
+                wait_until(lambda: self.process.poll() is not None or self._systemctl_answers(), within_s=30)
+        except (AssertionError, OSError):  # it hangs, or its last process went between two looks
+            self.process.kill()
+            self.process.wait()
         if self.process.poll() is not None:
             pytest.skip(f"systemd cannot be started here: {self.console.read_text().strip()[-200:]}")
 
