@@ -11,6 +11,7 @@ import glob
 import os
 import stat
 
+from taskmaster_common.errors import system_reason
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import MAX_FILE, File, Surroundings, User
 from taskmasterd.system.safeopen import is_system_name
@@ -62,7 +63,7 @@ def read(path: str) -> File:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if error.errno in _SHORTAGE:
-            raise HostShortage(f"the system refuses to open {path}: {os.strerror(error.errno).lower()}") from None
+            raise HostShortage(f"the system refuses to open {path}: {system_reason(error)}") from None
         raise
     try:
         facts = os.fstat(fd)
