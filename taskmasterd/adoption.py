@@ -20,7 +20,7 @@ from taskmasterd.core.orphans import Orphan, judge
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
 from taskmasterd.preparation import account_of
-from taskmasterd.system.adopted import open_leader
+from taskmasterd.system.adopted import boot_seconds, is_within, open_leader
 from taskmasterd.system.groups import Group
 from taskmasterd.system.procfs import (
     TICKS_PER_S,
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from taskmasterd.system.logpipe import LogPipe
     from taskmasterd.system.procfs import Survivor
 
+    End = tuple[int, int, int]
+    """(pid, wait status, start time of the leader of a session or 0)."""
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
 
@@ -55,14 +57,14 @@ STREAMS = ((1, "stdout"), (2, "stderr"))
 class Legacy(Record):
     """What comes with the state.
 
-    `pipes` maps inodes to (read end, path) of pipes that were kept open, `ends` pids to statuses of those that somebody has
-    waited for meanwhile. `same`: the daemon is the same process as before, its children its own, and `handles` maps pids to
-    pidfds of leaders that are none: whoever holds one learns how they end, reaped or not. `guarded`: of what is not in `ends`
-    the guardian tells.
+    `pipes` maps inodes to (read end, path) of pipes that were kept open, `ends` pids to (status, start time of the leader of a
+    session or 0) of those that somebody has waited for meanwhile. `same`: the daemon is the same process as before, its
+    children its own, and `handles` maps pids to pidfds of leaders that are none: whoever holds one learns how they end, reaped
+    or not. `guarded`: of what is not in `ends` the guardian tells.
     """
 
     pipes: Mapping[int, tuple[int, str]] = {}
-    ends: Mapping[int, int] = {}
+    ends: Mapping[int, tuple[int, int]] = {}
     same: bool = False
     handles: Mapping[int, int] = {}
     guarded: bool = False
@@ -86,6 +88,7 @@ class Adoption:
         self._deliver = deliver
         self._say = say
         self._now = now
+        self._known: frozenset[int] = frozenset()
         self._pipes = dict(legacy.pipes)
         self._processes: dict[int, Survivor] | None = None
         self._restored: set[Entry] = set()
@@ -97,6 +100,7 @@ class Adoption:
         What has ended meanwhile is told before any deadline can pass: it ended while the process was as the state says.
         """
         self._spawning = saved.spawning
+        self._known = frozenset(slot.copy.pid for slot in saved.slots if slot.copy)
         for program, index, orphans in saved.facts.get("occupied", ()):
             self._performer.occupied[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
         ended: list[tuple[Copy, int | None]] = []
@@ -132,7 +136,11 @@ class Adoption:
         group = Group(pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
         group.pipes = tuple(inode for inode, _path in saved_copy.pipes)
         group.told = frozenset(saved_copy.told)
-        status = legacy.ends.get(pid) if saved_copy.ended is None else saved_copy.ended
+        status, since = legacy.ends.get(pid, (None, 0))
+        if since and not is_within(since, birth):
+            status = None  # it is that of another one with the same pid
+        if saved_copy.ended is not None:
+            status = saved_copy.ended
         gone = entry.process.pid is None or saved_copy.ended is not None
         child = not gone and parent_of(pid) == os.getpid()
         if saved_copy.sessions or not (child or legacy.same):
@@ -222,8 +230,11 @@ class Adoption:
         users = {program.name: _uid_of(program) for program in programs}
         return judge(found, lambda slot: users.get(slot[0]))
 
-    def settle(self, orphans: Mapping[Slot, Verdict], *, kill: bool) -> None:
-        """Adopt or kill what `orphans` found; the table holds the configuration by now. What is neither is named."""
+    def settle(self, orphans: Mapping[Slot, Verdict], tell: Callable[[], list[End]], *, kill: bool) -> None:
+        """Adopt or kill what `orphans` found; the table holds the configuration by now. What is neither is named.
+
+        `tell()` asks the guardian, where there is one, what has ended since it handed over what it had kept (`Guard.tell`).
+        """
         for slot, verdict in orphans.items():
             entry = self._entry(slot)
             named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
@@ -236,9 +247,15 @@ class Adoption:
                 self._say(
                     "warning", f"{entry.canonical}: adopted {verdict.leader}, which an earlier daemon had started"
                 )
-            else:
+            elif not self._take_end(slot, entry, tell):
                 self._performer.occupied[slot] = list(verdict.all)
                 self._say("error", f"{entry.canonical} is not started: nobody knows which of {named} is its copy")
+        for slot in self._spawning.keys() - orphans.keys():
+            entry = self._entry(slot)
+            if entry and _awaits_start(entry) and not self._take_end(slot, entry, tell):
+                self._say(
+                    "info", f"{entry.canonical}: an earlier daemon died while it was starting it; starting it again"
+                )
 
     def _kill(self, entry: Entry | None, slot: Slot, verdict: Verdict) -> None:
         """Have the slot's own rules end all of it, and start it afterwards where it is to be started."""
@@ -274,6 +291,32 @@ class Adoption:
         self._deliver(entry, Executed())
         return True
 
+    def _take_end(self, slot: Slot, entry: Entry, tell: Callable[[], list[End]]) -> bool:
+        """Let a copy have ended of which the state says only that it was about to be spawned; returns whether there was one.
+
+        Whoever was alive when `orphans` looked is adopted by now or has ended since, so the guardian knows of every other one. The
+        copy is the only leader of a session that has begun since then and is no copy that the state knows.
+        """
+        if slot not in self._spawning or not _awaits_start(entry):
+            return False
+        began, inodes = self._spawning[slot]
+        birth = began, boot_seconds()
+        ends = [(pid, *end) for pid, end in self._legacy.ends.items()] + tell()
+        found = [end for end in ends if end[0] not in self._known and is_within(end[2], birth)]
+        if len(found) != 1:
+            return False
+        pid, status, _since = found[0]
+        self._performer.perform(entry, UNQUEUE)
+        entry.current = entry.wanted
+        group = Group(pid, slot, whole=entry.wanted.stopasgroup)
+        group.sessions, group.pipes = frozenset({pid}), inodes
+        rows = [(inode, self._pipes[inode][1]) for inode in inodes if inode in self._pipes]
+        copy = Copy(entry, group, self._pipes_of(entry, pid, rows), birth)
+        self._deliver(entry, Spawned(pid))
+        self._deliver(entry, Executed())
+        self._performer.admit_ended([(copy, status)])
+        return True
+
     def _may_be_missing(self, slot: Slot, one: Survivor) -> bool:
         if self._entry(slot) not in self._restored:
             return True
@@ -282,6 +325,10 @@ class Adoption:
 
     def _entry(self, slot: Slot) -> Entry | None:
         return self._supervisor.table.slot(*slot)
+
+
+def _awaits_start(entry: Entry) -> bool:
+    return entry.process.state == STARTING and entry.process.pid is None
 
 
 def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:

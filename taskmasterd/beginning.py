@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from taskmasterd.eventlog import EventLog
     from taskmasterd.origin import Origin
     from taskmasterd.parts import Parts
+    from taskmasterd.system.guard import Guard
 
 BY = "the daemon's start"
 
@@ -41,6 +42,7 @@ def begin(
     parts: Parts,
     deliver: Callable[[Entry, Event], None],
     applied: Callable[[ReloadPlan], None],
+    guard: Guard | None,
 ) -> None:
     """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not.
 
@@ -66,7 +68,7 @@ def begin(
     applied(plan)
     if origin.launched and origin.saved and origin.saved.facts.get("stopping"):
         _start_as_after_a_stop(supervisor, parts.reactor.now())
-    adoption.settle(orphans, kill=policy == KILL)
+    adoption.settle(orphans, guard.tell if guard else list, kill=policy == KILL)
     adoption.finish()
 
 

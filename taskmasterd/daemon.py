@@ -167,7 +167,7 @@ class Daemon:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
-        begin(origin, self._parts, self._deliver, self.following.applied)
+        begin(origin, self._parts, self._deliver, self.following.applied, self.guard)
         self.journal.begin(origin.identity, origin.config)
         self._note_later()
         if origin.legacy.same:

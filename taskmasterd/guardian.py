@@ -14,11 +14,13 @@ THE CHANNEL to the daemon is a socket of packets (unix(7), SOCK_SEQPACKET), each
     drop INODE            let go of it
     listener              with a descriptor: this is the listening socket from now on
     noted PID             the end of PID is in its state
+    tell                  what has ended up to now it wants to know now
     bye                   it ends because it was told to: its exit code is the guardian's
 To the daemon:
-    end PID STATUS        an orphan has ended, with this status of wait(2)
+    end PID STATUS SINCE  an orphan has ended, with this status of wait(2); start time (`leads_since`) where it led a session
+    told                  that was all, since `tell`
 Each daemon gets the same on a descriptor, as words that end with NUL: its end of the channel and whether it is started anew,
-`pipe INODE FD PATH` of each pipe, and `end PID STATUS` of each orphan that has ended.
+`pipe INODE FD PATH` of each pipe, and `end PID STATUS SINCE` of each orphan that has ended.
 """
 
 from __future__ import annotations
@@ -66,7 +68,8 @@ class Guardian:
         self._up = self._serving = False
         self._leaving = False
         self._pipes: dict[bytes, tuple[int, bytes]] = {}
-        self._ends: dict[int, int] = {}
+        self._ends: dict[int, tuple[int, int]] = {}
+        self._asked = False
         self._unsent: list[int] = []
         self._seen: set[int] = set()
         self._stop = 0
@@ -106,6 +109,8 @@ class Guardian:
         if self._channel:
             poll.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._unsent else 0))
         pause_s = None if self._daemon else max(0.0, self._due - time.monotonic())
+        if self._asked and not self._unsent:
+            pause_s = 0.0
         for fd, _events in poll.poll(None if pause_s is None else pause_s * 1000):
             if fd == wake:
                 os.read(wake, 4096)
@@ -114,6 +119,7 @@ class Guardian:
         """Handle all that has happened; returns the exit code once the daemon has left."""
         seen = self._seen.intersection(FORWARDED)
         self._seen -= seen  # never replaced: a handler may add to it at any moment
+        asked = self._asked
         ended = self._reap()
         self._receive()
         code = None if ended is None else self._daemon_ended(ended)
@@ -126,6 +132,8 @@ class Guardian:
         for number in seen if self._daemon else ():
             os.kill(self._daemon, number)
         self._tell()
+        if asked and not self._unsent:  # all that had ended before it asked was reaped after that
+            self._asked = not self._send(b"told")
         return None
 
     def _heard(self, seen: set[int]) -> None:
@@ -148,13 +156,13 @@ class Guardian:
     def _start(self) -> None:
         """Execute the daemon; what it gets to know of what was kept is on a descriptor of its own."""
         ours, other = _packets()
-        self._channel, self._unsent, self._serving = ours, [], False
+        self._channel, self._unsent, self._serving, self._asked = ours, [], False, False
         kept = -1
         try:
             kept = os.memfd_create("kept", 0)
             words = [b"%d %d" % (other.fileno(), self._up)]
             words += [b"pipe %s %d %s" % (inode, fd, path) for inode, (fd, path) in self._pipes.items()]
-            words += [b"end %d %d" % end for end in self._ends.items()]
+            words += [b"end %d %d %d" % (pid, *end) for pid, end in self._ends.items()]
             os.write(kept, b"\0".join(words))
             for fd in (kept, self._state):  # the position is shared with whoever has read it before
                 os.lseek(fd, 0, os.SEEK_SET)
@@ -176,15 +184,17 @@ class Guardian:
         daemon = None
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return daemon
-            if pid == 0:
+            if found is None:
                 return daemon
+            since = leads_since(found.si_pid)
+            pid, status = os.waitpid(found.si_pid, 0)
             if pid == self._daemon:
                 daemon = status
             else:
-                self._ends[pid] = status
+                self._ends[pid] = status, since
                 self._unsent.append(pid)
 
     def _daemon_ended(self, status: int) -> int | None:
@@ -233,6 +243,8 @@ class Guardian:
             self._drop(words[1])
         elif words[0] == b"noted":
             self._ends.pop(int(words[1]), None)
+        elif words[0] == b"tell":
+            self._asked = True
         elif words[0] == b"listener" and fds:
             os.dup2(fds[0], self._listener)
         elif words[0] == b"up":
@@ -256,12 +268,28 @@ class Guardian:
         """Send the ends that the daemon does not know yet, as many as it takes now."""
         while self._unsent and self._channel:
             pid = self._unsent[0]
-            if pid in self._ends:
-                try:
-                    self._channel.send(b"end %d %d" % (pid, self._ends[pid]))
-                except OSError:
-                    return
+            if pid in self._ends and not self._send(b"end %d %d %d" % (pid, *self._ends[pid])):
+                return
             del self._unsent[0]
+
+    def _send(self, packet: bytes) -> bool:
+        try:
+            return self._channel is not None and self._channel.send(packet) > 0
+        except OSError:
+            return False
+
+
+def leads_since(pid: int) -> int:
+    """Return the start time of a process or zombie that leads a session, in clock ticks since boot; 0 of any other.
+
+    Source: proc(5), /proc/pid/stat, fields 6 and 22.
+    """
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            fields = file.read(1024).rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[19]) if int(fields[3]) == pid else 0
 
 
 def _packets() -> tuple[socket.socket, socket.socket]:

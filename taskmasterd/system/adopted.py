@@ -62,10 +62,15 @@ def open_leader(pid: int, birth: Birth) -> int | None:
     except OSError:
         os.close(handle)
         raise
-    if started is not None and int(birth[0] * TICKS_PER_S) - 1 <= started <= int(birth[1] * TICKS_PER_S) + 1:
+    if started is not None and is_within(started, birth):
         return handle
     os.close(handle)
     return None
+
+
+def is_within(started: int, birth: Birth) -> bool:
+    """Return whether a start time in clock ticks may lie between these `boot_seconds`."""
+    return int(birth[0] * TICKS_PER_S) - 1 <= started <= int(birth[1] * TICKS_PER_S) + 1
 
 
 def status_of(handle: int, pid: int) -> int | None:

@@ -21,19 +21,20 @@ if TYPE_CHECKING:
     from taskmasterd.system.reactor import Reactor
 
 LONGEST_PACKET = 8192
-BYE_WITHIN_S = 1.0
+BYE_WITHIN_S = ANSWER_WITHIN_S = 1.0
+TOLD = b"told"
 
 
 class Kept(Record):
     """What a guardian hands to a daemon that it starts: its end of the channel, what it has kept, and whether one had died.
 
-    `pipes` maps inodes to (read end, path), `ends` pids to wait statuses.
+    `pipes` maps inodes to (read end, path), `ends` pids to (wait status, start time of the leader of a session or 0).
     """
 
     channel: int
     again: bool
     pipes: Mapping[int, tuple[int, str]]
-    ends: Mapping[int, int]
+    ends: Mapping[int, tuple[int, int]]
 
 
 def read_kept(fd: int) -> Kept:
@@ -42,13 +43,13 @@ def read_kept(fd: int) -> Kept:
         first, *lines = file.read().split(b"\0")
     channel, again = map(int, first.split())
     pipes: dict[int, tuple[int, str]] = {}
-    ends: dict[int, int] = {}
+    ends: dict[int, tuple[int, int]] = {}
     for text in lines:
         kind, *words = text.split(b" ", 3)
         if kind == b"pipe":
             pipes[int(words[0])] = (int(words[1]), os.fsdecode(words[2]))
         else:
-            ends[int(words[0])] = int(words[1])
+            ends[int(words[0])] = int(words[1]), int(words[2])
     for each in (channel, *(pipe for pipe, _path in pipes.values())):
         os.set_inheritable(each, False)
     return Kept(channel, bool(again), pipes, ends)
@@ -116,6 +117,26 @@ class Guard:
             self._channel.settimeout(BYE_WITHIN_S)
             self._send(b"bye")
 
+    def tell(self) -> list[tuple[int, int, int]]:
+        """Return (pid, wait status, start time of the leader of a session or 0) of all that has ended by now and was not told yet.
+
+        Waits for the guardian, ANSWER_WITHIN_S at most: less than all where it is stopped or dead. They are told as any others.
+        """
+        ended: list[tuple[int, int, int]] = []
+        self._send(b"tell")
+        self._channel.settimeout(0 if self._waiting else ANSWER_WITHIN_S)
+        while True:
+            try:
+                packet = self._channel.recv(LONGEST_PACKET)
+            except OSError:
+                break
+            if packet in (TOLD, b""):  # b"": it is dead, which the next turn sees, too
+                break
+            ended.append(_end(packet))
+        self._channel.setblocking(False)
+        self._heard(ended)
+        return ended
+
     def noted(self) -> None:
         """Say that the ends it has told so far are in the state."""
         noted, self._noted = self._noted, []
@@ -146,7 +167,8 @@ class Guard:
         if events & WRITE:
             self._reactor.watch(self.fd, READ, self._ready)
             self._flush()
-        ended, lost = [], False
+        ended: list[tuple[int, int, int]] = []
+        lost = False
         while not lost:
             try:
                 packet = self._channel.recv(LONGEST_PACKET)
@@ -154,15 +176,17 @@ class Guard:
                 break
             except OSError:
                 packet = b""
-            if packet:
-                _end, pid, status = packet.split()
-                ended.append((int(pid), int(status)))
+            if packet and packet != TOLD:
+                ended.append(_end(packet))
             lost = not packet
-        if ended:
-            self._noted += [pid for pid, _status in ended]
-            self._on_ends(ended)
+        self._heard(ended)
         if lost:
             self._lost()
+
+    def _heard(self, ended: list[tuple[int, int, int]]) -> None:
+        if ended:
+            self._noted += [pid for pid, _status, _since in ended]
+            self._on_ends([(pid, status) for pid, status, _since in ended])
 
     def _lost(self) -> None:
         self._reactor.remove(self.fd)
@@ -170,3 +194,8 @@ class Guard:
         self._waiting.clear()
         self.pid = 0
         self._on_lost()
+
+
+def _end(packet: bytes) -> tuple[int, int, int]:
+    _word, pid, status, since = packet.split()
+    return int(pid), int(status), int(since)

@@ -203,8 +203,10 @@ def _become_child(launch: Launch, streams: tuple[int, int, int], report: int) ->
     except OSError as error:
         failed = error.errno or 0
     finally:
-        os.write(report, f"{step} {failed}".encode())
-        os._exit(127)
+        try:
+            os.write(report, f"{step} {failed}".encode())
+        finally:  # whatever comes of that, where nobody reads it any more: this must not go on as a second daemon
+            os._exit(127)
 
 
 def _become(identity: Identity) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, ROOT, Daemon, lives, marked, process_exists
+from tests.support.daemon import PROGRAMS, Daemon, lives, marked, process_exists
 from tests.support.guarded import (
     COUNTER,
     SLEEPER,
     ageless,
     all_new,
     config,
+    copy_code,
     is_counted,
     kill_daemon,
     pids_of,
@@ -176,13 +176,7 @@ def _is_pending(pid: int, number: int) -> bool:
 @pytest.fixture
 def copied(daemon: Daemon) -> Path:
     """Have the daemon run from a copy of the code; returns the file of its first moments."""
-    tree = daemon.home / "code"
-    without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "taskmasterd", tree / "taskmasterd", ignore=without)
-    shutil.copytree(ROOT / "common" / "taskmaster_common", tree / "taskmaster_common", ignore=without)
-    (tree / "taskmasterctl").symlink_to(ROOT / "taskmasterctl")
-    daemon.environment["PYTHONPATH"] = str(tree)
-    return tree / "taskmasterd" / "beginning.py"
+    return copy_code(daemon) / "beginning.py"
 
 
 def _break(beginning: Path, notes: Path) -> str:

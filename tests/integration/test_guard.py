@@ -53,8 +53,8 @@ def test_ends_are_noted_when_they_are_remembered_and_not_before(channel: Channel
     assert not channel.guard.idle
     channel.guard.noted()
     assert channel.packets() == [b"noted 11", b"noted 12"]
-    channel.ours.send(b"end 13 256")
-    channel.ours.send(b"end 14 9")
+    channel.ours.send(b"end 13 256 0")
+    channel.ours.send(b"end 14 9 4711")
     channel.reactor.turn(1)
     assert channel.news == [[(13, 256), (14, 9)]]
     assert channel.packets() == []
@@ -95,8 +95,35 @@ def test_what_a_guardian_does_not_take_is_sent_later_in_order_and_a_pipe_that_en
     os.close(read)
 
 
+def test_what_it_is_asked_for_is_waited_for_and_told_as_any_other_end(channel: Channel) -> None:
+    for packet in (b"end 13 256 77", b"end 14 9 0", b"told", b"end 15 0 0"):
+        channel.ours.send(packet)
+    assert channel.guard.tell() == [(13, 256, 77), (14, 9, 0)]
+    assert channel.packets() == [b"tell"]
+    assert channel.news == [[(13, 256), (14, 9)]]
+    channel.reactor.turn(1)
+    assert channel.news[1:] == [[(15, 0)]]
+
+
+def test_who_does_not_answer_is_not_waited_for_for_ever_and_may_answer_later(
+    channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("taskmasterd.system.guard.ANSWER_WITHIN_S", 0.01)
+    channel.ours.send(b"end 13 256 0")
+    assert channel.guard.tell() == [(13, 256, 0)]
+    channel.ours.send(b"told")
+    channel.ours.send(b"end 14 9 0")
+    channel.reactor.turn(1)
+    assert channel.news == [[(13, 256)], [(14, 9)]]
+    channel.ours.close()
+    assert channel.guard.tell() == []
+    channel.reactor.turn(1)
+    assert channel.news[2:] == ["lost 0"]
+    assert not channel.errors
+
+
 def test_its_death_is_told_after_what_it_has_said(channel: Channel) -> None:
-    channel.ours.send(b"end 13 256")
+    channel.ours.send(b"end 13 256 0")
     channel.ours.close()
     channel.reactor.turn(1)
     assert channel.news == [[(13, 256)], "lost 0"]
@@ -109,10 +136,10 @@ def test_what_was_kept_is_read_and_belongs_to_no_child() -> None:
     kept = os.memfd_create("kept")
     pipe, write = os.pipe()
     os.set_inheritable(pipe, True)
-    os.write(kept, b"\0".join([b"%d 1" % write, b"pipe 77 %d /a path \xff" % pipe, b"end 5 256"]))
+    os.write(kept, b"\0".join([b"%d 1" % write, b"pipe 77 %d /a path \xff" % pipe, b"end 5 256 88"]))
     os.lseek(kept, 0, os.SEEK_SET)
     found = read_kept(kept)
-    assert (found.channel, found.again, found.ends) == (write, True, {5: 256})
+    assert (found.channel, found.again, found.ends) == (write, True, {5: (256, 88)})
     assert found.pipes == {77: (pipe, "/a path \udcff")}
     assert not os.get_inheritable(pipe)
     os.close(pipe)

@@ -48,6 +48,13 @@ def test_an_end_is_handed_over_until_it_is_noted(short_dir: Path) -> None:
     assert said.count("has died: killed by signal 9; starting it again") == 3
 
 
+def test_who_asks_is_told_all_that_has_ended_by_then_and_since_when_it_led_a_session(short_dir: Path) -> None:
+    code, handed, said = lives(short_dir, "up,leader=4,die", "bye,exit=0")
+    assert [each["ends"] for each in handed] == [[], [4 << 8]]
+    assert code == 0
+    assert "Error" not in said
+
+
 def test_a_pipe_is_handed_over_with_what_is_in_it_until_it_is_dropped(short_dir: Path) -> None:
     code, handed, _ = lives(short_dir, "up,keep,die", "drop,die", "bye,exit=0")
     assert [each["pipes"] for each in handed] == [[], [["/a path", "some bytes"]], []]

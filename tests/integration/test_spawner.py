@@ -13,7 +13,7 @@ import pytest
 
 from taskmasterd.system.reactor import Reactor
 from taskmasterd.system.reaper import reap
-from taskmasterd.system.spawner import Identity, Launch, SetupError, Spawner, child_pipe
+from taskmasterd.system.spawner import Identity, Launch, SetupError, Spawner, _become_child, child_pipe
 from tests.support.daemon import PROGRAMS
 
 WAYS = ["posix_spawn", "fork"]
@@ -174,3 +174,17 @@ def test_an_identity_is_taken_whole_or_the_program_is_not_executed(tmp_path: Pat
     assert (output, failed) == (b"", f"cannot enter workingdir {tmp_path}: permission denied")
     os.close(nest.spawner.null)
     nest.reactor.close()
+
+
+def test_a_child_whose_set_up_fails_when_its_daemon_has_died_does_not_go_on_as_a_second_one(nest: Nest) -> None:
+    launch = nest.launch("/does/not/exist")
+    read, report = os.pipe()
+    os.close(read)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become_child(launch, (0, 1, 2), report)
+        finally:
+            os._exit(0)  # it has come back
+    os.close(report)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 127

@@ -84,8 +84,8 @@ def told(lines: Iterable[str]) -> dict[Slot, list[Told]]:
 class Ends:
     """Compares both. `gaps` are (began, ended) of when no daemon was there; `excused`: then a status may get lost.
 
-    `young`: an end in a gap of a program that was started in the last moment before a kill (`killed`). A daemon can only
-    write, and say, who it is once it has been started, so nobody can know whose end that was.
+    `young`: an end in a gap of a program that was started in the last moment before a kill (`killed`), or after it. A daemon can
+    only write, and say, who it is once it has been started; without a guardian nobody can know whose end that was.
     """
 
     def __init__(
@@ -96,6 +96,9 @@ class Ends:
         self._margin_s = margin_s
         self._excused = excused
         self.right = self.in_gaps = self.unknown = self.twice = self.untold = self.young = 0
+
+    def _young(self, life: Life) -> bool:
+        return life.began >= max((killed for killed in self._killed if killed <= life.at), default=life.at) - YOUNG_S
 
     def in_gap(self, life: Life) -> bool:
         """Return whether a copy ended while no daemon was there."""
@@ -133,7 +136,7 @@ class Ends:
             self.twice += hows.count(life.how) > 1
         elif any(UNKNOWN in how for how in hows) and self._excused and gap:
             self.unknown += 1
-        elif gap and (not said or any(killed - YOUNG_S <= life.began <= killed for killed in self._killed)):
+        elif self._excused and gap and (not said or self._young(life)):
             self.young += 1
         else:
             where = "in a gap" if gap else "while a daemon was there"

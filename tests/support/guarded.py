@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.daemon import Daemon, process_exists
+from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
 from tests.support.wire import resident
@@ -25,6 +26,24 @@ def config(**programs: object) -> str:
         for name, text in programs.items()
     }
     return json.dumps({"programs": entries})
+
+
+def copy_code(daemon: Daemon) -> Path:
+    """Have the daemon run from a copy of the code, which may be changed; returns the daemon's package."""
+    tree = daemon.home / "code"
+    without = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "taskmasterd", tree / "taskmasterd", ignore=without)
+    shutil.copytree(ROOT / "common" / "taskmaster_common", tree / "taskmaster_common", ignore=without)
+    (tree / "taskmasterctl").symlink_to(ROOT / "taskmasterctl")
+    daemon.environment["PYTHONPATH"] = str(tree)
+    return tree / "taskmasterd"
+
+
+def insert(file: Path, after: str, *lines: str) -> None:
+    """Put lines into a method of the copied code, after a text that is there once."""
+    text = file.read_text()
+    assert text.count(after) == 1, after
+    file.write_text(text.replace(after, after + "".join(f"        {line}\n" for line in lines)))
 
 
 def is_counted(log: bytes) -> bool:

@@ -94,8 +94,12 @@ def test_with_a_guardian_no_status_may_be_unknown() -> None:
     ends = Ends([(9.0, 11.0)], [9.0], 0.0, excused=False)
     assert len(list(ends.look([LIFE], told(_events("p started (pid 7)", text))))) == 1
     young = LIFE._replace(copy=b"7.8990000000")
-    assert list(ends.look([young], told(_events("p started (pid 7)")))) == []
-    assert ends.young == 1
+    for texts in ((), ("p started (pid 7)",)):
+        assert len(list(ends.look([young], told(_events(*texts))))) == 1
+        without = Ends([(9.0, 11.0)], [1.0, 9.0, 20.0], 0.0, excused=True)
+        assert list(without.look([young], told(_events(*texts)))) == []
+        assert without.young == 1
+    assert len(list(without.look([LIFE], told(_events("p started (pid 7)"))))) == 1, "it was old enough to be known"
 
 
 def test_rows_tell_who_began_and_how_they_ended(tmp_path: Path) -> None:
