@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import tempfile
@@ -11,8 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import Daemon
+from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the packages once: the commands that tests run write no bytecode, and would compile all of it each time."""
+    if not hasattr(config, "workerinput"):
+        for package in ("taskmasterd", "taskmasterctl", "common"):
+            compileall.compile_dir(ROOT / package, quiet=2)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, ROOT, Daemon, marked, process_exists
-from tests.support.guarded import COUNTER, SLEEPER, ageless, config, is_counted
+from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
+from tests.support.guarded import COUNTER, SLEEPER, ageless, config, copy_code, is_counted
 from tests.support.talk import Talk, upgrade
 from tests.support.wait import wait_until
 from tests.support.wire import ask, resident
@@ -259,14 +259,7 @@ def test_a_slot_that_may_be_occupied_stays_so_over_an_upgrade_and_a_death(daemon
 @pytest.fixture
 def copied(daemon: Daemon) -> Path:
     """Have the daemon run from a copy of the code; returns its directory."""
-    tree = daemon.home / "code"
-    for package in ("taskmasterd", "taskmasterctl"):
-        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(
-        ROOT / "common" / "taskmaster_common", tree / "taskmaster_common", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    daemon.environment["PYTHONPATH"] = str(tree)
-    return tree
+    return copy_code(daemon).parent
 
 
 def replaced(path: Path, before: str, after: str) -> Callable[[], None]:

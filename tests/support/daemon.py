@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.wait import wait_until
+from tests.support.wire import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "tests" / "integration" / "programs"
@@ -127,8 +127,10 @@ class Daemon:
 
     def log(self, name: str) -> bytes:
         """Return what a program with default logs has written."""
-        path = self.home / "log" / f"{name}.log"
-        return path.read_bytes() if path.exists() else b""
+        try:
+            return (self.home / "log" / f"{name}.log").read_bytes()
+        except FileNotFoundError:  # not yet, or just being rotated
+            return b""
 
     # -- the client
 
@@ -147,10 +149,12 @@ class Daemon:
         )
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return every process by its name, as `status --json` has it."""
-        done = self.ctl("status", "--json")
-        assert done.stdout, done.stderr
-        return {process["name"]: process for process in json.loads(done.stdout)["processes"]}
+        """Return every process by its name, as `status --json` has it: asked for without a client, which takes longer than most tests."""
+        answer = ask(self, b"status")
+        assert answer[-1]["type"] == "end", answer
+        return {
+            process["name"]: process for each in answer if each["type"] == "processes" for process in each["processes"]
+        }
 
     def state(self, name: str) -> str:
         """Return the state of a process."""

@@ -15,7 +15,7 @@ from tests.support.talk import Talk
 from tests.support.wait import wait_until
 from tests.support.wire import resident
 
-COUNTER = "i=0; while :; do i=$((i+1)); echo $i; done"
+COUNTER = "i=0; while :; do i=$((i+1)); echo $i; test $((i % 200)) -gt 0 || sleep 0.01; done"
 SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
 
 
@@ -31,10 +31,9 @@ def config(**programs: object) -> str:
 def copy_code(daemon: Daemon) -> Path:
     """Have the daemon run from a copy of the code, which may be changed; returns the daemon's package."""
     tree = daemon.home / "code"
-    without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "taskmasterd", tree / "taskmasterd", ignore=without)
-    shutil.copytree(ROOT / "common" / "taskmaster_common", tree / "taskmaster_common", ignore=without)
-    (tree / "taskmasterctl").symlink_to(ROOT / "taskmasterctl")
+    being_written = shutil.ignore_patterns("*.pyc.*")
+    for package in ("taskmasterd", "taskmasterctl", "common/taskmaster_common"):
+        shutil.copytree(ROOT / package, tree / Path(package).name, ignore=being_written)
     daemon.environment["PYTHONPATH"] = str(tree)
     return tree / "taskmasterd"
 
