@@ -32,12 +32,16 @@ if TYPE_CHECKING:
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
 PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
 """Source: sd-daemon(3), SD_DEBUG and the like."""
+MOST_WAITING = 256
+"""So many lines wait at most."""
 
 
 class EventLog:
     """Writes lines of at least `level` to `target` and, in the foreground, to `stderr`; either may be missing.
 
     Both are sinks: a reader of stderr that does not read costs lines, never the daemon's time.
+    Lines of events wait for the next `flush`, which comes before these events are remembered and before any client is told: a
+    daemon that dies first has forgotten both, and the next one tells again. All other lines are written at once.
     """
 
     def __init__(self, level: str, *, journal: bool) -> None:
@@ -45,16 +49,29 @@ class EventLog:
         self.target: Target | None = None
         self.stderr: Target | None = None
         self._journal = journal
+        self._waiting: list[tuple[str, bytes]] = []
+        self._stamp = Stamp()
 
     def write(self, level: str, text: str) -> None:
         """Write one line; line breaks and control characters inside `text` are shown, not obeyed."""
-        if LOG_LEVELS.index(level) < LOG_LEVELS.index(self.level):
+        self._add(level, text)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
-        line = f"{stamp(time.time())} {level} {printable(text)}\n".encode("utf-8", "backslashreplace")
         if self.target:
-            self.target.append(line)
+            self.target.append(b"".join([line for _, line in waiting]))
         if self.stderr:
-            self.stderr.append(b"<%d>%s" % (PRIORITY[level], line) if self._journal else line)
+            lead = PRIORITY if self._journal else {}
+            self.stderr.append(b"".join([b"<%d>%s" % (lead[level], line) if lead else line for level, line in waiting]))
+
+    def _add(self, level: str, text: str) -> None:
+        if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):
+            line = f"{self._stamp.of(time.time())} {level} {printable(text)}\n"
+            self._waiting.append((level, line.encode("utf-8", "backslashreplace")))
 
     def block(self, level: str, text: str) -> None:
         """Write several lines under one time each, such as a traceback."""
@@ -62,16 +79,28 @@ class EventLog:
             self.write(level, line)
 
     def announce(self, name: str, texts: Iterable[tuple[str, str]]) -> None:
-        """Write the `lines` of an event of the process of that name."""
+        """Have the `lines` of an event of the process of that name written by the next `flush`."""
         for level, text in texts:
-            self.write(level, f"{name} {text}")
+            self._add(level, f"{name} {text}")
+        if len(self._waiting) >= MOST_WAITING:
+            self.flush()
 
 
-def stamp(seconds: float) -> str:
-    """Return wall-clock seconds as RFC 3339 with milliseconds and the local zone."""
-    local = time.localtime(seconds)
-    zone = time.strftime("%z", local)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{int(seconds * 1000) % 1000:03d}{zone[:3]}:{zone[3:]}"
+class Stamp:
+    """Writes times as RFC 3339 with milliseconds and the local zone; what a whole second has in common is made once."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._before = self._after = ""
+
+    def of(self, seconds: float) -> str:
+        """Return a moment of the wall clock as text."""
+        if int(seconds) != self._second:
+            self._second = int(seconds)
+            local = time.localtime(seconds)
+            zone = time.strftime("%z", local)
+            self._before, self._after = time.strftime("%Y-%m-%dT%H:%M:%S", local), f"{zone[:3]}:{zone[3:]}"
+        return f"{self._before}.{int(seconds * 1000) % 1000:03d}{self._after}"
 
 
 def printable(text: str) -> str:

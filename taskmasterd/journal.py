@@ -1,7 +1,7 @@
 """Writes what a later daemon has to know: the configuration, every slot, what is alive of it, and a few facts of the daemon.
 
 A slot that has changed is written once a turn, before anything is spawned, and before any client is told: nobody ever
-knows of something that a daemon which dies now would forget. Each line is one JSON object; the later one of a slot holds.
+knows of something that a daemon which dies now would forget; the lines of the event log come first. Each line is one JSON object; the later one of a slot holds.
 What it does not say of its configuration is that of the `program` lines before it:
 
     {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "version": ...}      the first line
@@ -106,11 +106,14 @@ class Journal:
             self._dirty[entry] = None
             if self._late is not None:
                 self._late[entry] = None
-            self._flush_soon()
+        self._flush_soon()
 
     def spawning(self, entry: Entry, began: float, pipes: Sequence[int]) -> None:
         """A copy is about to be spawned, who holds these pipes from then on is one, whatever else happens."""
-        self._at_once(line("spawning", (entry.program, entry.index, began, list(pipes))))
+        block = line("spawning", (entry.program, entry.index, began, list(pipes)))
+        if self._late is not None:
+            self._late_blocks.append(block)
+        self.flush(block)
 
     def gone(self, entry: Entry) -> None:
         """A slot is not in the table any more."""
@@ -120,13 +123,9 @@ class Journal:
 
     def ends(self, entry: Entry, status: int) -> None:
         """A leader has ended, and will be reaped: written at once, since nobody else remembers how."""
-        if self._file is None:
-            return
-        if self._late is not None:
+        if self._file and self._late is not None:
             self._late[entry] = None
-        self.flush()  # its start comes first
-        if self._file.open:
-            self._append(line("end", [entry.program, entry.index, status]))
+        self.flush(line("end", [entry.program, entry.index, status]))  # its start comes first
 
     def facts_changed(self) -> None:
         """What the daemon says of itself is different, and perhaps nothing else: each `flush` looks at it anyhow."""
@@ -149,21 +148,22 @@ class Journal:
                 for entry in self._table.slots(program.name):
                     self.changed(entry)
 
-    def flush(self) -> None:
-        """Write what has changed."""
+    def flush(self, last: bytes = b"") -> None:
+        """Write what the event log is to say, then what has changed, and one more line."""
+        self._log.flush()
         if self._file is None or self._config is None:
             return
         facts = self._host.facts()
         if facts != self._facts:
             self._facts = facts
             self._add(line("facts", facts))
-        if not (self._dirty or self._blocks):
+        if not (self._dirty or self._blocks or last):
             return
         blocks, self._blocks = self._blocks, []
         dirty, self._dirty = self._dirty, {}
         if self._file.open:
             rows = b"".join([self._row(entry) for entry in dirty])
-            self._append(b"".join(blocks) + rows)
+            self._append(b"".join(blocks) + rows + last)
 
     def note(self) -> None:
         """Write what has changed, and tell who waits for that."""
@@ -209,12 +209,6 @@ class Journal:
             if self._late is not None:
                 self._late_blocks.append(block)
             self._flush_soon()
-
-    def _at_once(self, block: bytes) -> None:
-        if self._late is not None:
-            self._late_blocks.append(block)
-        if self._file and self._file.open:
-            self._append(block)
 
     def _flush_soon(self) -> None:
         if not self._flushing:

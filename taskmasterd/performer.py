@@ -129,14 +129,12 @@ class Performer:
     def _spawn_some(self) -> None:
         until = self._reactor.now() + SPAWN_FOR_S
         try:
-            if self.memory:
-                self.memory.flush()
             while self._waiting and not self._held and self._reactor.now() < until:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
                 self._spawn(entry)
-                if self.memory:
-                    self.memory.flush()  # who it is, too: until that is written it has an end that nobody can place
+            if self.memory:
+                self.memory.flush()  # who the last one is, too; who the others are is written before the next is spawned
         finally:  # a bug in one start must not hold up the others
             self._spawning = False
             self._spawn_soon()

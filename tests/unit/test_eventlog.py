@@ -23,7 +23,7 @@ from taskmasterd.core.events import (
 )
 from taskmasterd.core.process import Process, step
 from taskmasterd.core.table import Entry
-from taskmasterd.eventlog import EventLog, lines, stamp
+from taskmasterd.eventlog import MOST_WAITING, EventLog, Stamp, lines
 
 NAMES = {15: "TERM", 9: "KILL", 11: "SEGV"}
 
@@ -154,8 +154,28 @@ def test_in_the_journal_lines_have_priorities(paper: Paper) -> None:
     log = EventLog("info", journal=True)
     log.stderr = paper
     log.write("error", "bad")
-    log.write("info", "good")
-    assert [line[:3] for line in paper.text.decode().splitlines()] == ["<3>", "<6>"]
+    log.announce("p", [("info", "good"), ("warning", "so so")])
+    log.flush()
+    assert [line[:3] for line in paper.text.decode().splitlines()] == ["<3>", "<6>", "<4>"]
+
+
+def test_lines_of_events_are_written_together_and_before_any_other_line(paper: Paper) -> None:
+    log = EventLog("info", journal=False)
+    log.target = paper
+    log.announce("p", [("info", "one"), ("debug", "not asked for")])
+    log.announce("q", [("info", "two")])
+    assert paper.text == b""
+    log.write("info", "three")
+    log.flush()
+    assert [line.split(" ", 2)[2] for line in paper.text.decode().splitlines()] == ["p one", "q two", "three"]
+
+
+def test_many_lines_of_events_do_not_wait(paper: Paper) -> None:
+    log = EventLog("info", journal=False)
+    log.target = paper
+    for _ in range(MOST_WAITING):
+        log.announce("p", [("info", "again")])
+    assert paper.text.count(b"\n") == MOST_WAITING
 
 
 def test_the_stamp_has_milliseconds_and_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +184,10 @@ def test_the_stamp_has_milliseconds_and_a_zone(monkeypatch: pytest.MonkeyPatch) 
 
     time.tzset()
     try:
-        assert stamp(0.123) == "1970-01-01T02:30:00.123+02:30"
+        stamp = Stamp()
+        assert stamp.of(0.123) == "1970-01-01T02:30:00.123+02:30"
+        assert stamp.of(0.9) == "1970-01-01T02:30:00.900+02:30"
+        assert stamp.of(61.5) == "1970-01-01T02:31:01.500+02:30"
     finally:
         monkeypatch.undo()
         time.tzset()

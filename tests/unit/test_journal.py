@@ -224,6 +224,46 @@ def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(ke
     assert "umask" in web.wanted.changed_fields(kept.saved().config.programs[0])
 
 
+def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event_log_says_of_it_before_that(
+    kept: Kept,
+) -> None:
+    class Log:
+        """The event log's file, and what of a slot was remembered when a line came."""
+
+        text, remembered = b"", ""
+
+        def append(self, block: bytes) -> None:
+            self.text += block
+            self.remembered = next(s.entry.process.state for s in kept.saved().slots if s.entry.canonical == "off:0")
+
+    kept.journal.flush()
+    off, log = kept.world.entry("off:0"), Log()
+    kept.log.target = log
+    kept.world.start("off")
+    kept.log.announce("off", [("info", "is asked for")])
+    assert not log.text
+    kept.journal.spawning(off, 5.5, [11])
+    assert log.text.endswith(b"off is asked for\n")
+    assert log.remembered == "STOPPED"
+    assert {slot.entry.canonical: slot.entry.process.state for slot in kept.saved().slots}["off:0"] == "STARTING"
+    assert kept.saved().spawning == {("off", 0): (5.5, (11,))}
+
+
+def test_where_no_state_is_kept_the_event_log_is_written_all_the_same(kept: Kept) -> None:
+    class Log:
+        text = b""
+
+        def append(self, block: bytes) -> None:
+            self.text += block
+
+    log = kept.log.target = Log()
+    kept.journal.end()
+    kept.log.announce("p", [("info", "ended")])
+    kept.journal.changed(kept.world.entry("off:0"))
+    kept.loop.turn()
+    assert log.text.endswith(b"p ended\n")
+
+
 def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
     web = kept.world.entry("web:0")
     kept.journal.flush()
