@@ -55,8 +55,8 @@ class OneProcess(RuleBasedStateMachine):
         before, seen = self.web.process, len(self.world.actions)
         happen()
         for _, action in self.world.actions[seen:]:
-            if action == TERMINATE:
-                self.told_at = self.world.now
+            if action == TERMINATE and not (before.state == STOPPING and before.executed):
+                self.told_at = self.world.now  # those whom a leader leaves behind later have the rest of its time
                 self.order = False
             if action == KILL and not before.killing and not self.order and before.executed:
                 assert self.world.now >= self.told_at + self.web.policy.stoptime - 1e-9
