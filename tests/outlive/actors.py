@@ -67,7 +67,8 @@ class CarefulEditor(Editor):
 
     def act(self) -> None:
         """Edit the file and have it loaded."""
-        self.dice.choice((self._edit, self._edit, self._same))()
+        with self.stage.file:
+            self.dice.choice((self._edit, self._edit, self._same))()
         self.stage.count("reloads")
 
 

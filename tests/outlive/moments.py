@@ -66,7 +66,8 @@ class Moments:
 
     def at_reload(self) -> None:
         """It reads or applies an edited file."""
-        self.stage.daemon.write(self._edited())
+        with self.stage.file:
+            self.stage.daemon.write(self._edited())
         self._send("reload", "reload")
         self.stage.pause(self.dice.uniform(0, 0.15))
 

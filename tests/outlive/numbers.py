@@ -1,11 +1,15 @@
 """Whether logs hold every number exactly once, in order. Pure but for reading the files.
 
+A line may be cut where its rest was in a pipe that nobody held any more: a daemon that is killed while it looks for the end of
+a line to rotate at, and a program that ends before the next one comes.
+
 A copy's lines are known from its name and their numbers alone, so whole blocks are compared at once; only where they differ
 is looked line by line.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 TYPE_CHECKING = False
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BLOCK = 500
+BEGINS = re.compile(rb"\d+\.\d+ 1 x\n")
 READ_BYTES = 4 * 1024 * 1024
 MOST_PROBLEMS = 5
 
@@ -23,11 +28,15 @@ def line(copy: bytes, number: int) -> bytes:
 
 
 class Numbers:
-    """Reads the output of one slot. `counts`: how many lines each copy has; `lost` and `doubled` are in bytes."""
+    """Reads the output of one slot. `counts`: how many lines each copy has; `lost` and `doubled` are in bytes.
+
+    `cut` are the copies whose last line is not whole.
+    """
 
     def __init__(self) -> None:
         self.counts: dict[bytes, int] = {}
         self.problems: list[str] = []
+        self.cut: list[bytes] = []
         self.bytes = self.lost = self.doubled = 0
         self._copy = b""
         self._rest = b""
@@ -69,6 +78,8 @@ class Numbers:
         if self._copy and text == line(self._copy, due):
             self.counts[self._copy] = due
             return
+        if self._copy and not BEGINS.fullmatch(text):
+            text = self._after_cut(text, line(self._copy, due))
         copy, _, rest = text.partition(b" ")
         word = rest.partition(b" ")[0]
         if not word.isdigit() or text != line(copy, int(word)):
@@ -87,6 +98,14 @@ class Numbers:
             self.doubled += len(text)
             self._problem(f"{copy.decode()}: {number} again, where {due} was due")
         self.counts[copy] = max(number, due - 1)
+
+    def _after_cut(self, text: bytes, whole: bytes) -> bytes:
+        """Return the first line of a copy where it follows a part of the line that was due, else the text."""
+        rest = text[next(at for at in range(len(text) + 1) if text[: at + 1] != whole[: at + 1]) :]
+        if rest == text or not BEGINS.fullmatch(rest):
+            return text
+        self.cut.append(self._copy)
+        return rest
 
     def _problem(self, text: str) -> None:
         if len(self.problems) < MOST_PROBLEMS:

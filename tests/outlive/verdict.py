@@ -89,6 +89,9 @@ class Verdict:
         self.lost += found.lost
         self.doubled += found.doubled
         yield from found.problems
+        for copy in found.cut:
+            if copy in self._lives and not (self._mode == "restart" and self._ends.in_gap(self._lives[copy])):
+                yield f"{copy.decode()} has a line that is cut"
         for copy in found.counts.keys() - copies:
             yield f"{copy.decode()} has lines, and never began"
         for copy in copies:

@@ -41,9 +41,11 @@ class Editor(Actor):
         self.doing = "reload of the same file"
         self._write()
         self._reload("--no-wait")
-        code = self._reload("--dry-run", "--exit-code")
-        if code != 0:
-            self.stage.found(f"{self.doing}: the plan is not empty: exit {code}")
+        with self.stage.connect() as wire:
+            reply = wire.ask("reload", "--dry-run", "--exit-code")
+        if exit_of(reply) != 0:
+            plan = [each for message in reply for each in message.get("programs", ()) if each["change"] != "kept"]
+            self.stage.found(f"{self.doing}: the plan is not empty: {plan or reply[1:]}")
 
     def _break(self) -> None:
         broken = self.dice.choice(BROKEN)

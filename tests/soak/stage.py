@@ -44,8 +44,8 @@ class Stage:
     """One soak.
 
     `daemon_may_vanish`: somebody kills the daemon, so a connection that ends, a missing pid file and a missing process are
-    no findings. `targets`: the programs that
-    everybody may disturb; the editor replaces it.
+    no findings. `targets`: the programs that everybody may disturb; the editor replaces it. Who edits the configuration, or counts
+    on it, holds `file` meanwhile.
     """
 
     def __init__(self, daemon: Daemon, population: Programs, seed: int) -> None:
@@ -58,6 +58,7 @@ class Stage:
         self.findings: list[str] = []
         self.worst_status_s = 0.0
         self.began = time.monotonic()
+        self.file = threading.Lock()
         self._lock = threading.Lock()
         self._open = threading.Event()
         self._over = threading.Event()

@@ -49,6 +49,14 @@ def test_lost_doubled_and_mixed_lines_are_found(text: bytes, lost: int, doubled:
     assert problem in found.problems[0]
 
 
+def test_a_line_that_is_cut_where_another_copy_begins_is_told() -> None:
+    found = _judged(_lines("1.1", 1, 2)[:-3], _lines("2.2", 1, 2))
+    assert (found.problems, found.cut, found.counts) == ([], [b"1.1"], {b"1.1": 1, b"2.2": 2})
+    assert _judged(_lines("1.1", 1, 2)[:-3], _lines("2.2", 2)).problems
+    near = _judged(_lines("17.1", 1, 2), _lines("176.1", 1))
+    assert (near.problems, near.cut, near.counts) == ([], [], {b"17.1": 2, b"176.1": 1})
+
+
 def test_rotated_files_are_read_oldest_first(tmp_path: Path) -> None:
     for name, number in (("p.log.10", 1), ("p.log.9", 2), ("p.log.1", 3), ("p.log", 4)):
         (tmp_path / name).write_bytes(_lines("1.1", number))
