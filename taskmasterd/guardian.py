@@ -107,10 +107,10 @@ class Guardian:
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         if self._channel:
-            poll.register(self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._unsent else 0))
+            poll.register(
+                self._channel.fileno(), select.POLLIN | (select.POLLOUT if self._unsent or self._asked else 0)
+            )
         pause_s = None if self._daemon else max(0.0, self._due - time.monotonic())
-        if self._asked and not self._unsent:
-            pause_s = 0.0
         for fd, _events in poll.poll(None if pause_s is None else pause_s * 1000):
             if fd == wake:
                 os.read(wake, 4096)
@@ -156,7 +156,7 @@ class Guardian:
     def _start(self) -> None:
         """Execute the daemon; what it gets to know of what was kept is on a descriptor of its own."""
         ours, other = _packets()
-        self._channel, self._unsent, self._serving, self._asked = ours, [], False, False
+        self._channel, self._unsent, self._serving = ours, [], False
         kept = -1
         try:
             kept = os.memfd_create("kept", 0)
@@ -255,6 +255,7 @@ class Guardian:
             os.close(fd)
 
     def _close_channel(self) -> None:
+        self._asked = False
         if self._channel:
             self._channel.close()
             self._channel = None

@@ -1,8 +1,10 @@
 """Writes what a later daemon has to know: the configuration, every slot, what is alive of it, and a few facts of the daemon.
 
 A slot that has changed is written once a turn, before anything is spawned, and before any client is told: nobody ever
-knows of something that a daemon which dies now would forget; the lines of the event log come first. Each line is one JSON object; the later one of a slot holds.
-What it does not say of its configuration is that of the `program` lines before it:
+knows of something that a daemon which dies now would forget. What the event log says of it is written before that.
+
+Each line is one JSON object; the later one of a slot holds. What it does not say of its configuration is that of the
+`program` lines before it:
 
     {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "version": ...}      the first line
     {"facts": {...}}                           of the daemon; each line replaces the names that it has

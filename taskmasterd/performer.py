@@ -149,7 +149,7 @@ class Performer:
             self._deliver(entry, Exited(failure=Failure(error.step, error.text, permanent=permanent)))
             return
         except OSError as error:
-            self._deliver(entry, SpawnFailed(_shortage_text(error)))
+            self._deliver(entry, SpawnFailed(f"the system refuses a new process: {system_reason(error)}"))
             return
         except ValueError as error:  # a word or a variable that no exec can take
             self._deliver(entry, Exited(failure=Failure("exec", f"cannot execute {entry.wanted.cmd[0]}: {error}")))
@@ -265,9 +265,9 @@ class Performer:
 
     def _look_at_what_is_left(self, dead: list[tuple[Copy, int | None]], *, strangers: bool) -> None:
         """One look at the survivors serves every group that lost its leader, or a member, in this turn."""
-        groups = [copy.group for copy, _ in dead] + (
-            list(self._emptying) if strangers or not self._groups.can_see else []
-        )
+        groups = [copy.group for copy, _ in dead]
+        if strangers or not self._groups.can_see:
+            groups += self._emptying
         try:
             left = self._groups.survivors(groups)
         except OSError as error:  # no descriptor left to look with: nobody may say that nothing is left
@@ -395,7 +395,3 @@ class Performer:
         if not self._looking:
             self._looking = True
             self._reactor.call_soon(self._look_once_more)
-
-
-def _shortage_text(error: OSError) -> str:
-    return f"the system refuses a new process: {system_reason(error)}"
