@@ -45,11 +45,9 @@ if TYPE_CHECKING:
     from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.performer import Performer
     from taskmasterd.saved import Saved, SavedCopy
+    from taskmasterd.system.guard import End
     from taskmasterd.system.logpipe import LogPipe
     from taskmasterd.system.procfs import Survivor
-
-    End = tuple[int, int, int]
-    """(pid, wait status, start time of the leader of a session or 0)."""
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
 
@@ -279,14 +277,12 @@ class Adoption:
             return False
         if entry.process.state != STARTING:
             self._supervisor.handle(entry, Start("the daemon's start"), self._now())
-        self._performer.perform(entry, UNQUEUE)
         group = Group(orphan.pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
         group.handle, group.certain, group.sessions = handle, True, sessions
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
         rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
         group.pipes = tuple(rows)
-        entry.current = entry.wanted
-        self._performer.admit(Copy(entry, group, self._pipes_of(entry, orphan.pid, rows.items()), birth))
+        self._performer.admit(self._instead_of_a_start(entry, group, rows.items(), birth))
         self._deliver(entry, Spawned(orphan.pid))
         self._deliver(entry, Executed())
         return True
@@ -306,16 +302,22 @@ class Adoption:
         if len(found) != 1:
             return False
         pid, status, _since = found[0]
-        self._performer.perform(entry, UNQUEUE)
-        entry.current = entry.wanted
         group = Group(pid, slot, whole=entry.wanted.stopasgroup)
         group.sessions, group.pipes = frozenset({pid}), inodes
         rows = [(inode, self._pipes[inode][1]) for inode in inodes if inode in self._pipes]
-        copy = Copy(entry, group, self._pipes_of(entry, pid, rows), birth)
+        copy = self._instead_of_a_start(entry, group, rows, birth)
         self._deliver(entry, Spawned(pid))
         self._deliver(entry, Executed())
         self._performer.admit_ended([(copy, status)])
         return True
+
+    def _instead_of_a_start(
+        self, entry: Entry, group: Group, rows: Iterable[tuple[int, str]], birth: tuple[float, float]
+    ) -> Copy:
+        """Return the copy that an earlier daemon has started; the slot needs no other one."""
+        self._performer.perform(entry, UNQUEUE)
+        entry.current = entry.wanted
+        return Copy(entry, group, self._pipes_of(entry, group.pid, rows), birth)
 
     def _may_be_missing(self, slot: Slot, one: Survivor) -> bool:
         if self._entry(slot) not in self._restored:

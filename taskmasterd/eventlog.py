@@ -65,8 +65,8 @@ class EventLog:
         if self.target:
             self.target.append(b"".join([line for _, line in waiting]))
         if self.stderr:
-            lead = PRIORITY if self._journal else {}
-            self.stderr.append(b"".join([b"<%d>%s" % (lead[level], line) if lead else line for level, line in waiting]))
+            marked = [b"<%d>%s" % (PRIORITY[level], line) if self._journal else line for level, line in waiting]
+            self.stderr.append(b"".join(marked))
 
     def _add(self, level: str, text: str) -> None:
         if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):

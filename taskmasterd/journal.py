@@ -125,7 +125,7 @@ class Journal:
 
     def ends(self, entry: Entry, status: int) -> None:
         """A leader has ended, and will be reaped: written at once, since nobody else remembers how."""
-        if self._file and self._late is not None:
+        if self._late is not None:
             self._late[entry] = None
         self.flush(line("end", [entry.program, entry.index, status]))  # its start comes first
 

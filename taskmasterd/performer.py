@@ -24,7 +24,7 @@ from taskmasterd.core.events import (
     GroupEmpty,
     Spawned,
     SpawnFailed,
-)  # fmt: skip
+)
 from taskmasterd.outputs import Outputs
 from taskmasterd.preparation import account_of, launch_of
 from taskmasterd.system.adopted import Adopted, boot_seconds

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from taskmasterd.system.reactor import Reactor
 
+    End = tuple[int, int, int]
+    """(pid, wait status, start time of the leader of a session or 0)."""
+
 LONGEST_PACKET = 8192
 BYE_WITHIN_S = ANSWER_WITHIN_S = 1.0
 TOLD = b"told"
@@ -117,12 +120,12 @@ class Guard:
             self._channel.settimeout(BYE_WITHIN_S)
             self._send(b"bye")
 
-    def tell(self) -> list[tuple[int, int, int]]:
-        """Return (pid, wait status, start time of the leader of a session or 0) of all that has ended by now and was not told yet.
+    def tell(self) -> list[End]:
+        """Return all that has ended by now and was not told yet.
 
         Waits for the guardian, ANSWER_WITHIN_S at most: less than all where it is stopped or dead. They are told as any others.
         """
-        ended: list[tuple[int, int, int]] = []
+        ended: list[End] = []
         self._send(b"tell")
         self._channel.settimeout(0 if self._waiting else ANSWER_WITHIN_S)
         while True:
@@ -167,7 +170,7 @@ class Guard:
         if events & WRITE:
             self._reactor.watch(self.fd, READ, self._ready)
             self._flush()
-        ended: list[tuple[int, int, int]] = []
+        ended: list[End] = []
         lost = False
         while not lost:
             try:
@@ -183,7 +186,7 @@ class Guard:
         if lost:
             self._lost()
 
-    def _heard(self, ended: list[tuple[int, int, int]]) -> None:
+    def _heard(self, ended: list[End]) -> None:
         if ended:
             self._noted += [pid for pid, _status, _since in ended]
             self._on_ends([(pid, status) for pid, status, _since in ended])
@@ -196,6 +199,6 @@ class Guard:
         self._on_lost()
 
 
-def _end(packet: bytes) -> tuple[int, int, int]:
+def _end(packet: bytes) -> End:
     _word, pid, status, since = packet.split()
     return int(pid), int(status), int(since)

@@ -12,9 +12,8 @@ from typing import Any
 
 import pytest
 
-from taskmasterd.system.adopted import boot_seconds
-from taskmasterd.system.procfs import TICKS_PER_S, started_at
 from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
+from tests.support.guarded import wait_until_older
 from tests.support.talk import upgrade
 from tests.support.wait import wait_until
 
@@ -396,11 +395,10 @@ def test_a_process_with_the_recorded_pid_that_started_at_another_time_is_not_our
     write(daemon, p={"cmd": "exec sleep 300"})
     daemon.start()
     pid = daemon.wait_for("p", "RUNNING")["pid"]
-    since = started_at(pid) or 0
+    wait_until_older(pid)
     daemon.kill()
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not process_exists(pid))
-    wait_until(lambda: boot_seconds() > since / TICKS_PER_S + 0.1)  # start times count in hundredths
     stranger = os.posix_spawnp("sleep", ["sleep", "300"], {"PATH": os.environ["PATH"]}, setsid=True)
     try:
         edited(daemon, f'"pid":{pid},', f'"pid":{stranger},')

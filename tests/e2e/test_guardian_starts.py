@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from taskmasterd.system.adopted import boot_seconds
-from taskmasterd.system.procfs import TICKS_PER_S, started_at
 from tests.support.daemon import Daemon, marked, process_exists
-from tests.support.guarded import config, copy_code, insert, state_of, stopped
+from tests.support.guarded import config, copy_code, insert, state_of, stopped, wait_until_older
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
 from tests.support.wire import resident
@@ -104,8 +102,7 @@ def test_a_copy_that_was_not_spawned_yet_is_spawned_and_nobody_elses_end_is_take
     leaves = f"(setsid sh -c 'echo $$ > {old}; exec sleep 300' &); exec sleep 300"
     dies(daemon, "exec sleep 300", BEFORE_IT_IS_SPAWNED, *options, other=leaves)
     wait_until(lambda: old.exists() and old.read_text().endswith("\n"))
-    since = started_at(int(old.read_text())) or 0
-    wait_until(lambda: boot_seconds() > since / TICKS_PER_S + 0.1)  # start times count in hundredths
+    wait_until_older(int(old.read_text()))
     if options:
         with stopped(daemon.pid):
             start_p(daemon)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 from tests.soak.clients import exit_of
 from tests.soak.population import BROKEN
@@ -25,9 +26,12 @@ class Editor(Actor):
         self.stage.daemon.write(self.stage.population.text())
         self.stage.targets = tuple(self.stage.population.names())
 
-    def _reload(self, *flags: str) -> int:
+    def _ask(self, *flags: str) -> list[dict[str, Any]]:
         with self.stage.connect() as wire:
-            return exit_of(wire.ask("reload", *flags))
+            return wire.ask("reload", *flags)
+
+    def _reload(self, *flags: str) -> int:
+        return exit_of(self._ask(*flags))
 
     def _edit(self) -> None:
         self.doing = f"reload: {self.stage.population.edit()}"
@@ -41,8 +45,7 @@ class Editor(Actor):
         self.doing = "reload of the same file"
         self._write()
         self._reload("--no-wait")
-        with self.stage.connect() as wire:
-            reply = wire.ask("reload", "--dry-run", "--exit-code")
+        reply = self._ask("--dry-run", "--exit-code")
         if exit_of(reply) != 0:
             plan = [each for message in reply for each in message.get("programs", ()) if each["change"] != "kept"]
             self.stage.found(f"{self.doing}: the plan is not empty: {plan or reply[1:]}")

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from taskmasterd.system.adopted import boot_seconds
+from taskmasterd.system.procfs import TICKS_PER_S, started_at
 from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
@@ -73,6 +75,12 @@ def all_new(talk: Talk, before: set[int]) -> bool:
 def pids_of(talk: Talk) -> list[int | None]:
     """Return the pids of all processes."""
     return [message["pid"] for message in talk.ask("pid all")[1:-1]]
+
+
+def wait_until_older(pid: int) -> None:
+    """Return when whatever starts from now on has another start time than this process; they count in hundredths (proc(5))."""
+    since = started_at(pid) or 0
+    wait_until(lambda: boot_seconds() > since / TICKS_PER_S + 0.1)
 
 
 def state_of(pid: int) -> str:

@@ -24,6 +24,7 @@ from taskmasterd.core.events import (
 from taskmasterd.core.process import Process, step
 from taskmasterd.core.table import Entry
 from taskmasterd.eventlog import MOST_WAITING, EventLog, Stamp, lines
+from tests.support.paper import Paper
 
 NAMES = {15: "TERM", 9: "KILL", 11: "SEGV"}
 
@@ -114,16 +115,6 @@ def test_a_restart_and_a_kill_are_told() -> None:
     story = Story(stopasgroup=False).runs()
     assert story.happens(Restart("uid 0")) == ["info stopping: TERM to it, asked by uid 0"]
     assert story.happens(Kill("SIGQUIT"), 1)[0].startswith("warning SIGKILL sent")
-
-
-class Paper:
-    """A target that keeps what is written."""
-
-    def __init__(self) -> None:
-        self.text = b""
-
-    def append(self, block: bytes, /) -> None:
-        self.text += block
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal, line
 from taskmasterd.saved import Saved, StateError, saved_of
 from taskmasterd.system.statefile import StateFile, read_lines
 from tests.support.model import DAEMON, World, config, program
+from tests.support.paper import Paper
 
 IDENTITY = {"boot": "b", "socket": "/s", "uid": 7}
 
@@ -227,13 +228,13 @@ def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(ke
 def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event_log_says_of_it_before_that(
     kept: Kept,
 ) -> None:
-    class Log:
+    class Log(Paper):
         """The event log's file, and what of a slot was remembered when a line came."""
 
-        text, remembered = b"", ""
+        remembered = ""
 
-        def append(self, block: bytes) -> None:
-            self.text += block
+        def append(self, block: bytes, /) -> None:
+            super().append(block)
             self.remembered = next(s.entry.process.state for s in kept.saved().slots if s.entry.canonical == "off:0")
 
     kept.journal.flush()
@@ -250,13 +251,7 @@ def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event
 
 
 def test_where_no_state_is_kept_the_event_log_is_written_all_the_same(kept: Kept) -> None:
-    class Log:
-        text = b""
-
-        def append(self, block: bytes) -> None:
-            self.text += block
-
-    log = kept.log.target = Log()
+    log = kept.log.target = Paper()
     kept.journal.end()
     kept.log.announce("p", [("info", "ended")])
     kept.journal.changed(kept.world.entry("off:0"))
