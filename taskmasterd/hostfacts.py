@@ -14,6 +14,7 @@ import stat
 from taskmaster_common.errors import system_reason
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import MAX_FILE, File, Surroundings, User
+from taskmasterd.system.executable import flaw
 from taskmasterd.system.safeopen import is_system_name
 from taskmasterd.system.signals import signal_numbers
 from taskmasterd.system.users import account, group_id
@@ -142,10 +143,13 @@ class _Host:
             whole = os.path.join(workingdir, word)
             if not os.path.exists(whole):
                 return f"{whole} does not exist"
-            return "" if self._is_executable(whole, user) else f"{whole} is not executable{who}"
+            if not self._is_executable(whole, user):
+                return f"{whole} is not executable{who}"
+            return _flaw(whole, workingdir, user)
         candidates = [os.path.join(workingdir, directory, word) for directory in path.split(":")]
-        if any(self._is_executable(candidate, user) for candidate in candidates):
-            return ""
+        found = next((candidate for candidate in candidates if self._is_executable(candidate, user)), "")
+        if found:
+            return _flaw(found, workingdir, user)
         if any(os.path.isfile(candidate) for candidate in candidates):
             return f"{word} is not executable{who}"
         return f"{word} is not found in PATH"
@@ -186,18 +190,30 @@ def _uid(user: User | None) -> int:
     return -1 if user is None else user.uid
 
 
+def _flaw(path: str, workingdir: str, user: User | None) -> str:
+    """Return why the kernel will not execute a file that the user may read and execute, judged by its content, or ""."""
+
+    def may_read(facts: os.stat_result) -> bool:
+        return user is None or _allows(facts, user, stat.S_IROTH)
+
+    found = flaw(path, path, may_read, base=workingdir)
+    return f"{path} cannot be executed: {found}" if found else ""
+
+
 def _may_execute(path: str, user: User | None) -> bool:
     """Return whether the user has the x bit of a file or directory."""
     if user is None:
         return os.access(path, os.X_OK)
     try:
-        facts = os.stat(path)
+        return _allows(os.stat(path), user, stat.S_IXOTH)
     except OSError:
         return False
+
+
+def _allows(facts: os.stat_result, user: User, bit: int) -> bool:
+    """Return whether mode and owner give this user what `bit`, of the last three, stands for."""
     if user.uid == 0:
-        return stat.S_ISDIR(facts.st_mode) or bool(facts.st_mode & 0o111)
+        return bit != stat.S_IXOTH or stat.S_ISDIR(facts.st_mode) or bool(facts.st_mode & 0o111)
     if facts.st_uid == user.uid:
-        return bool(facts.st_mode & stat.S_IXUSR)
-    if facts.st_gid in user.groups:
-        return bool(facts.st_mode & stat.S_IXGRP)
-    return bool(facts.st_mode & stat.S_IXOTH)
+        return bool(facts.st_mode & bit << 6)
+    return bool(facts.st_mode & (bit << 3 if facts.st_gid in user.groups else bit))

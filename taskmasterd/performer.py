@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.errors import system_reason
+from taskmaster_common.errors import shortened, system_reason
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
 from taskmasterd.core.events import (
@@ -152,7 +152,9 @@ class Performer:
             self._deliver(entry, SpawnFailed(f"the system refuses a new process: {system_reason(error)}"))
             return
         except ValueError as error:  # a word or a variable that no exec can take
-            self._deliver(entry, Exited(failure=Failure("exec", f"cannot execute {entry.wanted.cmd[0]}: {error}")))
+            self._deliver(
+                entry, Exited(failure=Failure("exec", f"cannot execute {shortened(entry.wanted.cmd[0], 256)}: {error}"))
+            )
             return
         self._groups.add(copy.group)
         self._copies[copy.group.pid] = copy

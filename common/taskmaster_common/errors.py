@@ -64,3 +64,11 @@ def system_reason(error: OSError) -> str:
     """Return what the system says, as the last part of a message."""
     text = error.strerror or str(error)
     return text[:1].lower() + text[1:]
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text` in at most `most` characters: its beginning, and how long it was where something is missing."""
+    if len(text) <= most:
+        return text
+    note = f"... ({len(text)} characters)"
+    return text[: max(0, most - len(note))] + note

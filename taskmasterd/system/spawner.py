@@ -4,6 +4,9 @@ Two ways to the same child. Without an identity to take, posix_spawn (vfork insi
 limits are swapped in the daemon around the call, which is safe because it has one thread; it returns when the program has
 been executed or could not be. With one, fork: the child reports a failed step over a pipe that exec closes.
 
+Only a child looks why a file cannot be executed: the file may be anybody's and make who opens it wait for ever. So what
+posix_spawn could not execute is tried again by fork.
+
 A child gets descriptors 0 to 2 and no other (all of Python's are close-on-exec), its own session, default dispositions
 (the daemon ignores none) and an empty mask (the daemon blocks none).
 """
@@ -14,7 +17,7 @@ import errno
 import os
 import resource
 
-from taskmaster_common.errors import system_reason
+from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.system.lean import signal
 from taskmasterd.system.reactor import READ, Reactor
@@ -27,6 +30,10 @@ SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, e
 """What the system lacks is not the program's fault. Source: fork(2), pipe(2), open(2)."""
 SEARCH_PATH = "/bin:/usr/bin"
 """PATH of a child that has none, as execvp(3) has it."""
+MAX_REASON = 1024
+"""Longest text of a failed step, in characters."""
+EXPLAIN_FOR_S = 2
+"""How long a child may look for the reason why its exec failed."""
 
 
 class Identity(Record):
@@ -54,7 +61,7 @@ class SetupError(Exception):
     def __init__(self, step: str, text: str) -> None:
         super().__init__(text)
         self.step = step
-        self.text = text
+        self.text = shortened(text, MAX_REASON)
 
 
 class Spawner:
@@ -63,7 +70,7 @@ class Spawner:
     def __init__(self, reactor: Reactor, on_report: Callable[[int, tuple[str, str] | None], None]) -> None:
         self._reactor = reactor
         self._on_report = on_report
-        self._reports: dict[int, tuple[int, Launch]] = {}
+        self._reports: dict[int, tuple[int, Launch, bytearray]] = {}
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._can_posix_spawn = True
 
@@ -87,6 +94,8 @@ class Spawner:
                 return self._posix_spawn(launch, stdout, stderr), True
             except NotImplementedError:  # POSIX_SPAWN_SETSID is missing in this C library
                 self._can_posix_spawn = False
+            except _NotExecuted:  # a forked child can find out why
+                pass
         return self._fork(launch, stdout, stderr), False
 
     def _posix_spawn(self, launch: Launch, stdout: int, stderr: int) -> int:
@@ -105,17 +114,20 @@ class Spawner:
             if launch.nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (min(launch.nofile[0], mine[1]), mine[1]))
             path = _find(launch)
+            if not path:
+                raise SetupError("exec", _not_found(launch))
             return os.posix_spawn(path, launch.argv, launch.environment, file_actions=actions, setsid=True)
         except OSError as error:
             if is_shortage(error):
                 raise
-            raise SetupError("exec", exec_text(launch, error)) from None
+            raise _NotExecuted from None
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, mine)
             os.umask(umask)
             os.chdir("/")
 
     def _fork(self, launch: Launch, stdout: int, stderr: int) -> int:
+        explain = _explainer()
         report, write = os.pipe()
         try:
             os.set_blocking(report, False)
@@ -125,9 +137,9 @@ class Spawner:
             os.close(write)
             raise
         if pid == 0:
-            _become_child(launch, (self._null, stdout, stderr), write)
+            _become_child(launch, (self._null, stdout, stderr), write, explain)
         os.close(write)
-        self._reports[pid] = (report, launch)
+        self._reports[pid] = (report, launch, bytearray())
         self._reactor.watch(report, READ, lambda _ready: self.settle(pid))
         return pid
 
@@ -135,20 +147,43 @@ class Spawner:
         """Read the report of a forked child, if one is open and there; called again when the child was reaped."""
         if pid not in self._reports:
             return
-        report, launch = self._reports[pid]
+        report, launch, received = self._reports[pid]
         try:
-            text = os.read(report, 4096)
+            while piece := os.read(report, 4096):
+                received += piece
+                if len(received) > 4096:
+                    break
         except BlockingIOError:
             return
         del self._reports[pid]
         self._reactor.remove(report)
         os.close(report)
-        if not text:
-            self._on_report(pid, None)
-            return
-        step, _, number = text.decode().partition(" ")
-        error = OSError(int(number), os.strerror(int(number)))
-        self._on_report(pid, (step, exec_text(launch, error) if step == "exec" else _step_text(step, launch, error)))
+        self._on_report(pid, _failed_step(launch, received.decode("utf-8", "surrogateescape")) if received else None)
+
+
+def _failed_step(launch: Launch, report: str) -> tuple[str, str]:
+    """Return step and text of what a child has reported: the step and its errno, and a line of words where it found some."""
+    first, _, words = report.partition("\n")
+    step, _, number = first.partition(" ")
+    error = OSError(int(number), os.strerror(int(number)))
+    if step == "search":
+        step, words = "exec", _not_found(launch)
+    elif step == "exec" and not words:
+        words = f"cannot execute {shortened(launch.argv[0], 256)}: {system_reason(error)}"
+    return step, shortened(words or _step_text(step, launch, error), MAX_REASON)
+
+
+class _NotExecuted(Exception):
+    """The kernel did not execute a program, and the reason is not a shortage."""
+
+
+def _explainer() -> Callable[..., str] | None:
+    """Return what finds out why an exec failed; loaded before a fork, as the child may not be allowed to read our code."""
+    try:
+        from taskmasterd.system.executable import exec_text  # noqa: PLC0415 - for forked children only
+    except Exception:  # noqa: BLE001 - the installed code has changed or gone; the reason will be shorter
+        return None
+    return exec_text
 
 
 def is_shortage(error: OSError) -> bool:
@@ -179,7 +214,9 @@ def child_pipe(owner: tuple[int, int] | None) -> tuple[int, int]:
     return read, child
 
 
-def _become_child(launch: Launch, streams: tuple[int, int, int], report: int) -> None:
+def _become_child(
+    launch: Launch, streams: tuple[int, int, int], report: int, explain: Callable[..., str] | None = None
+) -> None:
     """Set up this forked child and execute the program; never returns. A failed step is written to `report`."""
     step, failed = "session", 0
     try:
@@ -198,13 +235,24 @@ def _become_child(launch: Launch, streams: tuple[int, int, int], report: int) ->
         os.umask(launch.umask)
         step = "workingdir"
         os.chdir(launch.workingdir)
-        step = "exec"
-        os.execve(_find(launch), launch.argv, launch.environment)
+        step = "search"
+        path = _find(launch)
+        if path:
+            step = "exec"
+            os.execve(path, launch.argv, launch.environment)
+        failed = errno.ENOENT
     except OSError as error:
         failed = error.errno or 0
     finally:
         try:
-            os.write(report, f"{step} {failed}".encode())
+            os.write(report, f"{step} {failed}\n".encode())
+            if step == "exec" and explain:
+                signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                signal.alarm(EXPLAIN_FOR_S)
+                words = explain(
+                    launch.argv, launch.environment, path, launch.workingdir, OSError(failed, os.strerror(failed))
+                )
+                os.write(report, shortened(words, MAX_REASON).encode("utf-8", "surrogateescape"))
         finally:  # whatever comes of that, where nobody reads it any more: this must not go on as a second daemon
             os._exit(127)
 
@@ -225,23 +273,24 @@ def _become(identity: Identity) -> None:
 def _find(launch: Launch) -> str:
     """Return the file to execute: a word without a slash is searched in the child's PATH, as execvp(3) does.
 
-    Raises FileNotFoundError, or PermissionError where only files were found that may not be executed.
+    Where only files were found that may not be executed it is the first of them; "" where none was found.
     """
     word = launch.argv[0]
     if "/" in word:
         return word
-    refused = False
+    refused = ""
     for directory in launch.environment.get("PATH", SEARCH_PATH).split(":"):
         path = f"{directory or '.'}/{word}"
         if os.path.isfile(path):
             if os.access(path, os.X_OK):
                 return path
-            refused = True
-    raise (
-        PermissionError(errno.EACCES, "permission denied")
-        if refused
-        else FileNotFoundError(errno.ENOENT, "no such file")
-    )
+            refused = refused or path
+    return refused
+
+
+def _not_found(launch: Launch) -> str:
+    path = shortened(launch.environment.get("PATH", SEARCH_PATH), 512)
+    return f"cannot execute {shortened(launch.argv[0], 256)}: not found in PATH={path}"
 
 
 def _step_text(step: str, launch: Launch, error: OSError) -> str:
@@ -255,40 +304,3 @@ def _step_text(step: str, launch: Launch, error: OSError) -> str:
         "limits": "set the limit of open files",
     }
     return f"cannot {what.get(step, f'set up the {step}')}: {reason}"
-
-
-def exec_text(launch: Launch, error: OSError) -> str:
-    """Return why a program could not be executed, naming the file, its interpreter or the PATH that was searched."""
-    word = launch.argv[0]
-    reason = system_reason(error)
-    if "/" not in word:
-        path = launch.environment.get("PATH", SEARCH_PATH)
-        if isinstance(error, FileNotFoundError) and not _exists_in(word, path):
-            return f"cannot execute {word}: not found in PATH={path}"
-        word = _exists_in(word, path) or word
-    shown = word if word.startswith("/") else os.path.normpath(f"{launch.workingdir}/{word}")
-    if isinstance(error, FileNotFoundError) and os.path.lexists(shown):
-        return f"cannot execute {word}: interpreter of {shown} not found{_interpreter(shown)}"
-    if isinstance(error, PermissionError) and os.path.isdir(shown):
-        return f"cannot execute {word}: it is a directory"
-    if isinstance(error, PermissionError) and os.path.isfile(shown):
-        return f"cannot execute {word}: permission denied (is it executable?)"
-    if error.errno == errno.ENOEXEC:
-        return f"cannot execute {word}: {reason} (a script needs a #! line, or use shell: true)"
-    return f"cannot execute {word}: {reason}"
-
-
-def _exists_in(word: str, path: str) -> str:
-    """Return the first file of that name in the search path, or ""."""
-    candidates = (f"{directory or '.'}/{word}" for directory in path.split(":"))
-    return next((candidate for candidate in candidates if os.path.isfile(candidate)), "")
-
-
-def _interpreter(path: str) -> str:
-    """Return " (#!/x/y)" for a script, "" for anything else."""
-    try:
-        with open(path, "rb") as script:
-            first = script.readline(256)
-    except OSError:
-        return ""
-    return f" ({first.decode(errors='replace').strip()})" if first.startswith(b"#!") else ""
