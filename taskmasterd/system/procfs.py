@@ -24,6 +24,10 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 """Unit of start times. Source: proc(5), /proc/pid/stat, field 22."""
 DEAD = ("Z", "X")
 PF_EXITING = 0x4
+THREADS_AT = 18
+"""Where `_stat` has the number of threads. Source: proc(5), field 20."""
+MOST_THREADS = 64
+"""Threads that are looked at to find a living one; a process with more of them counts as alive."""
 
 
 class Survivor(Record):
@@ -59,9 +63,12 @@ def boot_id() -> str:
 
 
 def look(pid: int) -> Survivor | None:
-    """Return the process unless it is gone or a zombie."""
+    """Return the process unless it is gone or a zombie.
+
+    The state in /proc/pid/stat is the main thread's: where that has ended, the process lives as long as another thread.
+    """
     fields = _stat(pid)
-    if not fields or fields[1] in DEAD:
+    if not fields or _is_dead(pid, fields):
         return None
     return Survivor(pid, int(fields[20]), fields[0], int(fields[3]), int(fields[4]), int(fields[2]))
 
@@ -69,7 +76,7 @@ def look(pid: int) -> Survivor | None:
 def is_ending(pid: int) -> bool:
     """Return whether a process is gone, a zombie, or on its way there. Source: proc(5), field 9; PF_EXITING of the kernel."""
     fields = _stat(pid)
-    return not fields or fields[1] in DEAD or bool(int(fields[7]) & PF_EXITING)
+    return not fields or (_is_leaving(fields) and not _thread(pid, fields, _is_leaving))
 
 
 def started_at(pid: int) -> int | None:
@@ -90,7 +97,7 @@ def zombie_status(pid: int) -> int | None:
     Source: proc(5), field 52; shown to root and to the same user.
     """
     fields = _stat(pid)
-    return int(fields[50]) if len(fields) > 50 and fields[1] == "Z" else None
+    return int(fields[50]) if len(fields) > 50 and fields[1] == "Z" and _is_dead(pid, fields) else None
 
 
 def children(pid: int) -> list[int]:
@@ -126,7 +133,7 @@ def everybody() -> dict[int, Survivor]:
 
 def mark_of(pid: int) -> Mark | None:
     """Return the mark that the variables of a process carry, None where they carry none or may not be read."""
-    text = read(f"/proc/{pid}/environ")
+    text = read(f"/proc/{pid}/environ") or read(f"{_living_path(pid)}/environ")
     if b"TASKMASTER_PROGRAM=" not in text:
         return None
     variables = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
@@ -184,8 +191,13 @@ def open_pipe(pid: int, inode: int) -> int | None:
 def _pipes(pid: int) -> list[tuple[str, int]]:
     """Return (path below /proc, inode) of each pipe that a process holds."""
     found = []
-    for fd in listing(f"/proc/{pid}/fd"):
-        path = f"/proc/{pid}/fd/{fd}"
+    directory = f"/proc/{pid}/fd"
+    names = listing(directory)
+    if not names:
+        directory = f"{_living_path(pid)}/fd"
+        names = listing(directory)
+    for fd in names:
+        path = f"{directory}/{fd}"
         try:
             name = os.readlink(path)
         except OSError:
@@ -195,8 +207,44 @@ def _pipes(pid: int) -> list[tuple[str, int]]:
     return found
 
 
-def _stat(pid: int) -> list[str]:
-    """Return name, state, parent, group, session, ... of a process: the fields from the second on; [] where it is gone."""
+def _is_dead(pid: int, fields: list[str]) -> bool:
+    """Return whether no thread of a process lives; `fields` are those of its main thread."""
+    return _has_ended(fields) and not _thread(pid, fields, _has_ended)
+
+
+def _has_ended(fields: list[str]) -> bool:
+    return fields[1] in DEAD
+
+
+def _is_leaving(fields: list[str]) -> bool:
+    """Return whether a thread has ended or is on its way there: it has lost its variables and descriptors."""
+    return _has_ended(fields) or bool(int(fields[7]) & PF_EXITING)
+
+
+def _thread(pid: int, fields: list[str], gone: Callable[[list[str]], bool]) -> str:
+    """Return the id of a thread besides the main one for which `gone` does not hold, "" where there is none."""
+    if int(fields[THREADS_AT]) <= 1:
+        return ""
+    threads = [thread for thread in listing(f"/proc/{pid}/task") if thread != str(pid)]
+    for thread in threads[:MOST_THREADS]:
+        found = _stat(f"{pid}/task/{thread}")
+        if found and not gone(found):
+            return thread
+    return threads[MOST_THREADS] if len(threads) > MOST_THREADS else ""
+
+
+def _living_path(pid: int) -> str:
+    """Return where the variables and descriptors of a process are found whose main thread may have ended."""
+    fields = _stat(pid)
+    thread = _thread(pid, fields, _is_leaving) if fields and _is_leaving(fields) else ""
+    return f"/proc/{pid}/task/{thread}" if thread else f"/proc/{pid}"
+
+
+def _stat(pid: int | str) -> list[str]:
+    """Return name, state, parent, group, session, ... of a process: the fields from the second on; [] where it is gone.
+
+    "PID/task/TID" asks for a thread.
+    """
     text = read(f"/proc/{pid}/stat").decode("utf-8", "replace")
     name, closing, rest = text[text.find("(") + 1 :].rpartition(")")
     return [name, *rest.split()] if closing else []

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from taskmasterd.system.procfs import look
 from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
 from tests.support.wait import wait_until
 
@@ -207,3 +208,28 @@ def test_quit_ends_everything_at_once(daemon: Daemon) -> None:
     daemon.foreground.send_signal(signal.SIGQUIT)
     assert daemon.foreground.wait(timeout=5) == 0
     assert marked(daemon.socket) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs /proc")
+@pytest.mark.parametrize("words", [("stop", "p"), ("shutdown",)])
+def test_a_descendant_whose_main_thread_has_ended_is_not_left_behind(daemon: Daemon, words: tuple[str, ...]) -> None:
+    worker = f"{PY} {PROGRAMS}/ends_its_main_thread.py"
+    daemon.write(f"programs: {{p: {{cmd: '{worker} & exec sleep 300', shell: true, starttime: 0, stoptime: 1}}}}")
+    daemon.start()
+    pid = _pid_in_log(daemon, "p", "worker")
+    assert daemon.ctl(*words).returncode == 0
+    assert look(pid) is None
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs /proc")
+def test_a_leader_whose_main_thread_has_ended_runs_on_and_is_taken_over(daemon: Daemon) -> None:
+    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ends_its_main_thread.py, starttime: 0, stoptime: 1}}}}")
+    daemon.start()
+    pid = _pid_in_log(daemon, "p", "worker")
+    assert daemon.wait_for("p", "RUNNING")["pid"] == pid
+    daemon.kill()
+    daemon.start()
+    assert daemon.wait_for("p", "RUNNING")["pid"] == pid
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert look(pid) is None
+    assert daemon.status()["p"]["state"] == "STOPPED"

@@ -1,0 +1,49 @@
+"""What /proc tells of odd but legal processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from taskmasterd.system.procfs import is_ending, listing, look, mark_of, pipe_among, zombie_status
+from tests.support.daemon import PROGRAMS
+from tests.support.wait import wait_until
+
+# the first look opens the descriptor that is kept in reserve for all later ones
+pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
+
+
+@pytest.fixture
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    """A process whose main thread has ended, and another thread works on."""
+    words = [sys.executable, "-S", str(PROGRAMS / "ends_its_main_thread.py")]
+    marks = {"TASKMASTER_SOCKET": "/s", "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0"}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, **marks}) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"worker %d\n" % process.pid
+        yield process
+        process.kill()
+
+
+def test_a_process_lives_as_long_as_one_of_its_threads(worker: subprocess.Popen[bytes]) -> None:
+    assert look(worker.pid)
+    assert not is_ending(worker.pid)
+    assert zombie_status(worker.pid) is None, "its main thread's status is not the process's"
+    os.kill(worker.pid, signal.SIGKILL)
+    wait_until(lambda: look(worker.pid) is None)
+    assert is_ending(worker.pid)
+    assert zombie_status(worker.pid) == signal.SIGKILL
+
+
+def test_variables_and_pipes_are_those_of_a_thread_that_lives(worker: subprocess.Popen[bytes]) -> None:
+    mark = mark_of(worker.pid)
+    assert mark
+    assert (mark.program, mark.index) == ("p", 0)
+    assert worker.stdout
+    inode = os.fstat(worker.stdout.fileno()).st_ino
+    assert pipe_among(worker.pid, {inode}) == inode
