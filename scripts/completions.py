@@ -3,7 +3,8 @@
     python -m scripts.completions
 
 What is fixed (verbs, flags, their texts) is written into the scripts; names of programs and signals are asked of
-`taskmasterctl _complete` at each Tab, with the -s or -c that stands on the line.
+`taskmasterctl _complete` at each Tab, with the -s or -c that stands on the line. What comes back is data: no shell
+evaluates it, and a word that is no name of a program or a signal is left out, whatever the daemon says.
 """
 
 from __future__ import annotations
@@ -39,16 +40,16 @@ def _taking(argument: str) -> list[str]:
 BASH = r"""# bash completion for taskmasterctl. {made}
 
 _taskmasterctl_live() {{ # $1: what; the rest: how the client is called
-    local kind=$1 word _
+    local kind=$1 word _ LC_ALL=C
     shift
     while IFS=$'\t' read -r word _; do
-        printf '%s\n' "$word"
+        case $word in '' | [-.:]* | *[!A-Za-z0-9_.@+:-]*) ;; *) printf '%s\n' "$word" ;; esac
     done < <("$@" _complete "$kind" </dev/null 2>/dev/null)
 }}
 
 _taskmasterctl() {{
     local IFS=$' \t\n' line=${{COMP_LINE:0:COMP_POINT}} words=() client=("${{1/#\~\//$HOME/}}")
-    local current word at verb= value= only= count=0 found= kind prefix=
+    local current word at verb= value= only= count=0 found=() kind prefix=
     COMPREPLY=()
     # Our own splitting: COMP_WORDS is cut at the colons of web:1 and the = of --socket=PATH.
     read -r -a words <<<"$line"
@@ -90,17 +91,17 @@ _taskmasterctl() {{
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${{current/#\~\//$HOME/}}")
             return
             ;;
-        --color) found="{colours}" ;;
+        --color) found=({colours}) ;;
         esac
     elif [ -z "$only" ] && [ "${{current:0:1}}" = - ]; then
         case $verb in
 {flags}
         esac
-        found="$found {globals}"
+        found+=({globals})
     else
         case $verb in
-        '') found="{verbs}" ;;
-        help) [ "$count" -gt 0 ] || found="{verbs}" ;;
+        '') found=({verbs}) ;;
+        help) [ "$count" -gt 0 ] || found=({verbs}) ;;
         {signals})
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
@@ -108,11 +109,15 @@ _taskmasterctl() {{
         {targets}) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
-            case $current in *:*) kind=processes ;; *) found=all ;; esac
+            case $current in *:*) kind=processes ;; *) found=(all) ;; esac
         fi
-        if [ -n "$kind" ]; then found="$found $(_taskmasterctl_live "$kind" "${{client[@]}}")"; fi
+        if [ -n "$kind" ]; then
+            while IFS= read -r word; do found+=("$word"); done < <(_taskmasterctl_live "$kind" "${{client[@]}}")
+        fi
     fi
-    while IFS= read -r word; do COMPREPLY+=("${{word#"$prefix"}}"); done < <(compgen -W "$found" -- "$current")
+    for word in "${{found[@]}}"; do
+        case $word in "$current"*) COMPREPLY+=("${{word#"$prefix"}}") ;; esac
+    done
 }}
 
 complete -F _taskmasterctl taskmasterctl
@@ -131,7 +136,7 @@ def bash() -> str:
     ]
     valued = [f"*:{form}" for flag in GLOBALS if flag.value for form in forms(flag)] + own
     flags = [
-        f'        {" | ".join(spellings(command))}) found="{_flag_words(command.flags)}" ;;'
+        f"        {' | '.join(spellings(command))}) found=({_flag_words(command.flags)}) ;;"
         for command in COMMANDS
         if command.flags
     ]
@@ -157,10 +162,12 @@ ZSH = r"""#compdef taskmasterctl
 # zsh completion for taskmasterctl. {made}
 
 _taskmasterctl_live() {{ # $1: what; offers the words of the client with what they are
-    local line
+    local line word LC_ALL=C
     local -a found
     for line in ${{(f)"$("${{client[@]}}" _complete $1 </dev/null 2>/dev/null)"}}; do
-        found+=("${{${{line%%$'\t'*}}//:/\\:}}:${{line#*$'\t'}}")
+        word=${{line%%$'\t'*}}
+        [[ -z $word || $word == [-.:]* || $word == *[^A-Za-z0-9_.@+:-]* ]] && continue
+        found+=("${{word//:/\\:}}:${{line#*$'\t'}}")
     done
     [[ $1 != programs ]] || found+=('all:every program')
     _describe -t $1 ${{1%s}} found
@@ -313,7 +320,7 @@ end
 
 function __taskmasterctl_live
     set -l line (__taskmasterctl_line)
-    command $line[3..-1] _complete $argv[1] </dev/null 2>/dev/null
+    command $line[3..-1] _complete $argv[1] </dev/null 2>/dev/null | string match -r -- '^[A-Za-z0-9_@+][A-Za-z0-9_.@+:-]*(?:\t.*)?$'
 end
 
 function __taskmasterctl_targets

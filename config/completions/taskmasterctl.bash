@@ -1,16 +1,16 @@
 # bash completion for taskmasterctl. Made by `python -m scripts.completions` from the command table; not edited by hand.
 
 _taskmasterctl_live() { # $1: what; the rest: how the client is called
-    local kind=$1 word _
+    local kind=$1 word _ LC_ALL=C
     shift
     while IFS=$'\t' read -r word _; do
-        printf '%s\n' "$word"
+        case $word in '' | [-.:]* | *[!A-Za-z0-9_.@+:-]*) ;; *) printf '%s\n' "$word" ;; esac
     done < <("$@" _complete "$kind" </dev/null 2>/dev/null)
 }
 
 _taskmasterctl() {
     local IFS=$' \t\n' line=${COMP_LINE:0:COMP_POINT} words=() client=("${1/#\~\//$HOME/}")
-    local current word at verb= value= only= count=0 found= kind prefix=
+    local current word at verb= value= only= count=0 found=() kind prefix=
     COMPREPLY=()
     # Our own splitting: COMP_WORDS is cut at the colons of web:1 and the = of --socket=PATH.
     read -r -a words <<<"$line"
@@ -52,25 +52,25 @@ _taskmasterctl() {
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${current/#\~\//$HOME/}")
             return
             ;;
-        --color) found="auto always never" ;;
+        --color) found=(auto always never) ;;
         esac
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
         case $verb in
-        status) found="--wide --failed --watch" ;;
-        show) found="--env" ;;
-        logs | tail | maintail) found="-f --follow -n --lines --since --stderr --daemon --reopen" ;;
-        start) found="--no-wait" ;;
-        stop) found="--no-wait" ;;
-        restart) found="--no-wait --if-running" ;;
-        signal) found="--list" ;;
-        reload | update | reread) found="--no-wait --dry-run --exit-code" ;;
-        shutdown) found="--no-wait" ;;
+        status) found=(--wide --failed --watch) ;;
+        show) found=(--env) ;;
+        logs | tail | maintail) found=(-f --follow -n --lines --since --stderr --daemon --reopen) ;;
+        start) found=(--no-wait) ;;
+        stop) found=(--no-wait) ;;
+        restart) found=(--no-wait --if-running) ;;
+        signal) found=(--list) ;;
+        reload | update | reread) found=(--no-wait --dry-run --exit-code) ;;
+        shutdown) found=(--no-wait) ;;
         esac
-        found="$found -s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help"
+        found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found="status show logs pid subscribe version start stop restart signal reload upgrade shutdown help" ;;
-        help) [ "$count" -gt 0 ] || found="status show logs pid subscribe version start stop restart signal reload upgrade shutdown help" ;;
+        '') found=(status show logs pid subscribe version start stop restart signal reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe version start stop restart signal reload upgrade shutdown help) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
@@ -78,11 +78,15 @@ _taskmasterctl() {
         status | show | logs | tail | maintail | pid | subscribe | start | stop | restart) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
-            case $current in *:*) kind=processes ;; *) found=all ;; esac
+            case $current in *:*) kind=processes ;; *) found=(all) ;; esac
         fi
-        if [ -n "$kind" ]; then found="$found $(_taskmasterctl_live "$kind" "${client[@]}")"; fi
+        if [ -n "$kind" ]; then
+            while IFS= read -r word; do found+=("$word"); done < <(_taskmasterctl_live "$kind" "${client[@]}")
+        fi
     fi
-    while IFS= read -r word; do COMPREPLY+=("${word#"$prefix"}"); done < <(compgen -W "$found" -- "$current")
+    for word in "${found[@]}"; do
+        case $word in "$current"*) COMPREPLY+=("${word#"$prefix"}") ;; esac
+    done
 }
 
 complete -F _taskmasterctl taskmasterctl

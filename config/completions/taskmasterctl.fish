@@ -53,7 +53,7 @@ end
 
 function __taskmasterctl_live
     set -l line (__taskmasterctl_line)
-    command $line[3..-1] _complete $argv[1] </dev/null 2>/dev/null
+    command $line[3..-1] _complete $argv[1] </dev/null 2>/dev/null | string match -r -- '^[A-Za-z0-9_@+][A-Za-z0-9_.@+:-]*(?:\t.*)?$'
 end
 
 function __taskmasterctl_targets

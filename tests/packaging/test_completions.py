@@ -80,6 +80,39 @@ def by_fish(daemon: Daemon, line: str) -> dict[str, str]:
     return {word: told for word, _, told in (entry.partition("\t") for entry in offered)}
 
 
+def by_zsh(daemon: Daemon) -> pexpect.spawn[str]:
+    """Return a zsh at its prompt that has loaded the completion."""
+    home = daemon.home
+    functions = home / "functions"
+    functions.mkdir()
+    (functions / "_taskmasterctl").symlink_to(DIRECTORY / "_taskmasterctl")
+    environment = {**daemon.environment, "TERM": "dumb", "PS1": "ready> ", "PROMPT_EOL_MARK": ""}
+    shell = pexpect.spawn(
+        "zsh", ["-f"], env=environment, cwd=str(home), encoding="utf-8", timeout=20, dimensions=(24, 200)
+    )
+    shell.expect("ready> ")
+    shell.sendline(
+        f"unsetopt zle; fpath=({functions} $fpath); autoload -Uz compinit; compinit -D -u; setopt zle; echo loa''ded"
+    )
+    shell.expect("loaded")
+    shell.expect("ready> ")
+    return shell
+
+
+NASTY = (
+    "web\trunning", "$(touch hacked)\tx", "`touch hacked`\tx", "a;touch hacked\tx", "'\tx", '"\tx', "--help\tx", "\\\tx",
+    "web:$(touch hacked)\tx", "*\tx", "~/x\tx", "$HOME\tx", ":x\tx", "db\t$(touch hacked) `touch hacked` 'a:b\\", "x y\tz",
+)  # fmt: skip
+
+
+def with_nasty_names(daemon: Daemon) -> Daemon:
+    """Put a `taskmasterctl` into the PATH that hands on whatever a daemon might say."""
+    with_command(daemon)
+    (daemon.home / "said").write_text("\n".join(NASTY) + "\n")
+    (daemon.home / "bin" / "taskmasterctl").write_text(f"#!/bin/sh\ncat {daemon.home}/said\n")
+    return daemon
+
+
 def matched(shell: pexpect.spawn[str]) -> str:
     """Return the first group of what the shell has just shown."""
     assert isinstance(shell.match, re.Match)
@@ -241,27 +274,22 @@ def test_tab_in_a_real_bash_completes_an_instance(started: Daemon) -> None:
         shell.close(force=True)
 
 
+@needs("bash")
+def test_bash_evaluates_nothing_that_a_daemon_calls_a_program(daemon: Daemon) -> None:
+    assert by_bash(with_nasty_names(daemon), "taskmasterctl start ") == ["all", "web", "db"]
+    assert by_bash(daemon, "taskmasterctl stop web:") == []
+    assert by_bash(daemon, "taskmasterctl start $(touch${IFS}hacked)/") == []
+    assert not (daemon.home / "hacked").exists()
+
+
 # -- zsh
 
 
 @needs("zsh")
 @pytest.mark.slow
 def test_tab_in_a_real_zsh_completes_verbs_flags_and_live_names(started: Daemon) -> None:
-    home = started.home
-    functions = home / "functions"
-    functions.mkdir()
-    (functions / "_taskmasterctl").symlink_to(DIRECTORY / "_taskmasterctl")
-    environment = {**started.environment, "TERM": "dumb", "PS1": "ready> ", "PROMPT_EOL_MARK": ""}
-    shell = pexpect.spawn(
-        "zsh", ["-f"], env=environment, cwd=str(home), encoding="utf-8", timeout=20, dimensions=(24, 200)
-    )
+    shell = by_zsh(started)
     try:
-        shell.expect("ready> ")
-        shell.sendline(
-            f"unsetopt zle; fpath=({functions} $fpath); autoload -Uz compinit; compinit -D -u; setopt zle; echo loa''ded"
-        )
-        shell.expect("loaded")
-        shell.expect("ready> ")
         shell.send("taskmasterctl pid ng\t\r")
         shell.expect(r"\n(\d+)\r")
         assert int(matched(shell)) == started.status()["nginx"]["pid"]
@@ -284,7 +312,29 @@ def test_tab_in_a_real_zsh_completes_verbs_flags_and_live_names(started: Daemon)
         shell.close(force=True)
 
 
+@needs("zsh")
+@pytest.mark.slow
+def test_zsh_evaluates_nothing_that_a_daemon_calls_a_program(daemon: Daemon) -> None:
+    shell = by_zsh(with_nasty_names(daemon))
+    try:
+        shell.send("taskmasterctl stop web:1\b\t")
+        shell.send("\x15taskmasterctl start \t")
+        shell.expect("web +-- running")
+        shell.send("\x15echo do''ne\r")
+        shell.expect("done")
+        assert "touch" not in (shell.before or "")
+    finally:
+        shell.close(force=True)
+    assert not (daemon.home / "hacked").exists()
+
+
 # -- fish
+
+
+@needs("fish")
+def test_fish_evaluates_nothing_that_a_daemon_calls_a_program(daemon: Daemon) -> None:
+    assert set(by_fish(with_nasty_names(daemon), "taskmasterctl start ")) == {"all", "web", "db"}
+    assert not (daemon.home / "hacked").exists()
 
 
 @needs("fish")
