@@ -7,14 +7,13 @@ exit code; the client has its own only for what happens without a daemon: usage 
 from __future__ import annotations
 
 import os
-import stat
 import sys
 import time
 
 from taskmaster_common import __version__
 from taskmaster_common.commands import Request, parse
 from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure, system_reason
-from taskmaster_common.places import default_places, socket_candidates
+from taskmaster_common.places import default_places
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterctl.client import (
     Connection,
@@ -28,6 +27,7 @@ from taskmasterctl.client import (
 from taskmasterctl.options import Options, client_help, quoted, split_line, split_options, unreachable_exit
 from taskmasterctl.render import Look, clean, short_seconds
 from taskmasterctl.replies import ERR, OUT, is_endless, reply_for
+from taskmasterctl.sockets import Sockets, find_sockets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED, BROKEN_PIPE = 1, 4, 6, 124, 130,
 NON_BLOCKING_PAUSE_S = 0.01
 TICK_S = 0.5
 """So often `status --watch` looks whether its table should be shown anew."""
-MAX_CONFIG = 16 * 1024 * 1024
 COMPLETE = "_complete"
 """The hidden verb of the shells' completions."""
 OPERATIONS = ("start", "stop", "restart", "reload", "shutdown")
@@ -92,13 +91,13 @@ def _run_shell(options: Options) -> int:
     from taskmasterctl.shell import Hands, run_shell  # noqa: PLC0415 - what a command line does without
 
     try:
-        paths, _origin = sockets(options)
+        sockets = find_sockets(options, os.environ)
     except ConfigError:
         return run_command(options, ["status"])  # it fails for the same reason, and says so
     plain = not os.isatty(OUT) or os.environ.get("TERM", "dumb") == "dumb"
     history = f"{default_places(os.geteuid(), os.environ).state_dir}/history"
     hands = Hands(lambda given, words: _guarded(lambda: run_command(given, words)), write)
-    return run_shell(options, hands, paths, history, plain=plain)
+    return run_shell(options, hands, sockets, history, plain=plain)
 
 
 def run_script(options: Options, lines: Iterable[str]) -> int:
@@ -175,10 +174,10 @@ def _complete(options: Options, kind: str = "") -> int:
     from taskmasterctl.completions import candidates  # noqa: PLC0415 - no other command line needs it
 
     try:
-        paths, _origin = sockets(options)
+        sockets = find_sockets(options, os.environ)
     except ConfigError:
         return 0
-    write(((OUT, candidates(kind, paths)),))
+    write(((OUT, candidates(kind, sockets)),))
     return 0
 
 
@@ -229,7 +228,7 @@ class Conversation:
         self._line = line
         self._reply = reply
         self._connection: Connection | None = None
-        self._origin = ""
+        self._sockets = Sockets(())
 
     def run(self) -> int:
         """Return the exit code: the daemon's, or the client's own where the daemon could not say one."""
@@ -264,8 +263,8 @@ class Conversation:
         deadline = None if timeout is None else time.monotonic() + timeout
         if request.verb == "version":
             self._show({"type": "client", "version": __version__, "protocol": PROTOCOL_VERSION})
-        paths, self._origin = sockets(self._options)
-        self._connection = connect(paths, deadline)
+        self._sockets = find_sockets(self._options, os.environ)
+        self._connection = connect(self._sockets, deadline)
         code = FAILED
         tick_s = TICK_S if request.has("watch") else None
         for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
@@ -286,7 +285,9 @@ class Conversation:
         from taskmasterctl.diagnose import unreachable  # noqa: PLC0415 - only when something is wrong
 
         config = quoted(self._options.config) if self._options.config else ""
-        found = unreachable(error.attempts, self._origin, config)
+        found = unreachable(
+            error.attempts, self._sockets.origin, config, None if self._sockets.named else error.strangers
+        )
         if found.denied:
             return self._end("permission", found.message, found.hints, DENIED)
         return self._end("unreachable", found.message, found.hints, unreachable_exit(self._request.verb))
@@ -313,45 +314,6 @@ class Conversation:
 def local_end(code: str, message: str, hints: Iterable[str], exit_code: int) -> dict[str, Any]:
     """Return an `end` of the client's own making."""
     return {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": list(hints)}}
-
-
-def sockets(options: Options) -> tuple[Sequence[str], str]:
-    """Return where the daemon may listen, best first, and who said so. Raises ConfigError."""
-    if options.socket:
-        return (options.socket,), ""
-    environment = {
-        name: value for name, value in os.environ.items() if name != "TASKMASTER_SOCKET" or not options.config
-    }
-    if options.config:
-        named = _socket_of(options.config)
-        return (named,) if named else socket_candidates(os.geteuid(), environment), options.config
-    origin = "$TASKMASTER_SOCKET" if environment.get("TASKMASTER_SOCKET") else ""
-    return socket_candidates(os.geteuid(), environment), origin
-
-
-def _socket_of(path: str) -> str | None:
-    """Return the socket that a configuration names. YAML is loaded here and nowhere else in the client."""
-    from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - 20 ms that only -c costs
-
-    return daemon_section(path, _read(path), os.environ, "/" if os.path.isabs(path) else os.getcwd()).socket
-
-
-def _read(path: str) -> bytes:
-    """Return a regular file's content. Raises ConfigError; a FIFO would keep us waiting."""
-    text = None
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                with open(descriptor, "rb", closefd=False) as file:
-                    text = file.read(MAX_CONFIG + 1)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise ConfigError((f"{path}: error: cannot read it: {system_reason(error)}",)) from None
-    if text is None or len(text) > MAX_CONFIG:
-        raise ConfigError((f"{path}: error: it is not a regular file of at most 16 MiB",))
-    return text
 
 
 # -- output

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 import time
 
 from taskmaster_common.commands import COMMANDS, DAEMON_SIDE, USAGE
@@ -21,6 +20,7 @@ from taskmaster_common.protocol import (
     decode,
     request_line,
 )
+from taskmasterctl.trust import check_names, listener_of, stranger, stranger_who_made
 
 try:
     import _socket as socket  # socket itself costs 6 ms, for enums that nobody needs here
@@ -29,26 +29,32 @@ except ImportError:
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.commands import Request
+    from taskmasterctl.sockets import Sockets
 
     Attempt = tuple[str, int]
 
 CHUNK = 65_536
 BACKLOG_PAUSE_S = 0.02
-PEER_CREDENTIALS_SIZE = 12
+STRANGER_PATIENCE_S = 0.5
+"""How long a full queue of connections at a socket that a stranger made may keep us from the next candidate."""
 NEXT_CANDIDATE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.EACCES, errno.EPERM})
 """After these the next candidate is tried: no daemon of ours is behind this path."""
 
 
 class UnreachableError(TaskmasterError):
-    """No candidate could be connected to. `attempts` are (path, errno), in the order tried; there is at least one."""
+    """No candidate could be connected to. `attempts` are (path, errno), in the order tried; there is at least one.
 
-    def __init__(self, attempts: Sequence[Attempt]) -> None:
+    `strangers` are the uids of those whose daemon was refused, by path.
+    """
+
+    def __init__(self, attempts: Sequence[Attempt], strangers: Mapping[str, int]) -> None:
         super().__init__(", ".join(f"{path}: {os.strerror(number)}" for path, number in attempts))
         self.attempts = tuple(attempts)
+        self.strangers = strangers
 
 
 class FrozenError(TaskmasterError):
@@ -60,6 +66,14 @@ class FrozenError(TaskmasterError):
         self.pid = pid
 
 
+class StrangerError(TaskmasterError):
+    """A process of the user `uid` listens, who is neither root nor this user."""
+
+    def __init__(self, uid: int) -> None:
+        super().__init__(f"uid {uid} listens")
+        self.uid = uid
+
+
 class TimedOutError(TaskmasterError):
     """The caller's own deadline has passed."""
 
@@ -68,18 +82,23 @@ class LostError(TaskmasterError):
     """The daemon closed the connection before it had answered."""
 
 
-def connect(paths: Sequence[str], deadline: float | None = None) -> Connection:
-    """Return a greeted connection to the first of these sockets behind which somebody listens.
+def connect(sockets: Sockets, deadline: float | None = None) -> Connection:
+    """Return a greeted connection to the first of these sockets behind which a daemon listens that is to be believed.
 
     `deadline` is absolute, monotonic. Raises UnreachableError, FrozenError, TimedOutError, LostError, and ProtocolError where somebody else
     than a daemon of our protocol answers.
     """
     attempts: list[Attempt] = []
-    for path in paths:
+    strangers: dict[str, int] = {}
+    for path in sockets.paths:
         connection = Connection(path, deadline)
         try:
-            connection.open()
+            connection.open(anybody=sockets.named)
             connection.greet()
+        except StrangerError as error:
+            connection.close()
+            attempts.append((path, errno.EACCES))
+            strangers[path] = error.uid
         except OSError as error:
             connection.close()
             attempts.append((path, error.errno or errno.EIO))
@@ -90,7 +109,7 @@ def connect(paths: Sequence[str], deadline: float | None = None) -> Connection:
             raise
         else:
             return connection
-    raise UnreachableError(attempts)
+    raise UnreachableError(attempts, strangers)
 
 
 class Connection:
@@ -105,19 +124,28 @@ class Connection:
         self._lines: list[bytes] = []
         self._refusal: dict[str, Any] | None = None
 
-    def open(self) -> None:
-        """Connect. Raises OSError, FrozenError where the queue of waiting connections stays full, TimedOutError."""
+    def open(self, *, anybody: bool = True) -> None:
+        """Connect; unless it is `anybody`, only to root or to this user.
+
+        Raises StrangerError, OSError, FrozenError where the queue of waiting connections stays full, TimedOutError.
+        """
         if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-        limit = time.monotonic() + FROZEN_AFTER_S
+        began = time.monotonic()
         while True:
-            self._channel.settimeout(self._patience(limit))
+            self._channel.settimeout(self._patience(began + FROZEN_AFTER_S))
             try:
                 self._channel.connect(self.path)
             except BlockingIOError:  # Linux says so at once while the queue is full; connect(2), EAGAIN
                 time.sleep(BACKLOG_PAUSE_S)
+                maker = stranger_who_made(self.path)
+                if maker is not None and not anybody and time.monotonic() - began > STRANGER_PATIENCE_S:
+                    raise StrangerError(maker) from None
             else:
-                return
+                break
+        uid = None if anybody else stranger(self._channel)
+        if uid is not None:
+            raise StrangerError(uid)
 
     def greet(self) -> None:
         """Read the greeting. Raises FrozenError, TimedOutError, LostError, ProtocolError."""
@@ -174,7 +202,7 @@ class Connection:
         try:
             self._channel.sendall(line)
         except TimeoutError:
-            raise FrozenError(self.path, self._peer_pid()) from None
+            raise FrozenError(self.path, listener_of(self._channel)[0]) from None
         except OSError:
             return  # the daemon has closed; why, may be there to be read
 
@@ -186,7 +214,7 @@ class Connection:
             if not received:
                 raise LostError("the daemon closed the connection before the end of its answer")
             self._lines = self._decoder.feed(received)
-        return decode(self._lines.pop(0))
+        return check_names(decode(self._lines.pop(0)))
 
     def _receive(self, limit: float | None) -> bytes:
         """Return what comes before `limit`, b"" at the end of the connection. Raises FrozenError, TimedOutError.
@@ -214,17 +242,9 @@ class Connection:
         if self._deadline is not None and self._deadline <= now:
             raise TimedOutError
         if limit is not None and limit <= now:
-            raise FrozenError(self.path, self._peer_pid())
+            raise FrozenError(self.path, listener_of(self._channel)[0])
         ends = [end for end in (limit, self._deadline) if end is not None]
         return min(ends) - now if ends else None
-
-    def _peer_pid(self) -> int:
-        """Return the pid of whoever listens, 0 where the system does not tell. Source: unix(7), SO_PEERCRED."""
-        try:
-            credentials = self._channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, PEER_CREDENTIALS_SIZE)
-        except (AttributeError, OSError):
-            return 0
-        return int.from_bytes(credentials[:4], sys.byteorder)
 
 
 def wire_line(request: Request) -> bytes:

@@ -18,17 +18,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from taskmasterctl.sockets import Sockets
+
 LIMIT_S = 1.0
 
 
-def candidates(kind: str, paths: Sequence[str]) -> str:
-    """Return the lines of this kind, "" for a kind that does not exist; `paths` are the sockets to try, best first."""
+def candidates(kind: str, sockets: Sockets) -> str:
+    """Return the lines of this kind, "" for a kind that does not exist."""
     if kind == "signals":
         return _lines([(name, f"signal {number}") for name, number in _signals()])
     if kind not in ("programs", "processes"):
         return ""
     try:
-        processes = _processes(paths)
+        processes = _processes(sockets)
     except TaskmasterError:
         return ""
     if kind == "processes":
@@ -50,9 +52,9 @@ def _counted(states: Sequence[str]) -> str:
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
-def _processes(paths: Sequence[str]) -> list[dict[str, Any]]:
+def _processes(sockets: Sockets) -> list[dict[str, Any]]:
     """Return every process that the daemon knows. Raises TaskmasterError where it does not say within LIMIT_S."""
-    connection = connect(paths, time.monotonic() + LIMIT_S)
+    connection = connect(sockets, time.monotonic() + LIMIT_S)
     try:
         messages = [*connection.ask(wire_line(Request("status")))]
     finally:

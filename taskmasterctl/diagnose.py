@@ -14,10 +14,11 @@ import stat
 from taskmaster_common.places import MAX_SOCKET_PATH
 from taskmaster_common.protocol import FROZEN_AFTER_S
 from taskmaster_common.records import Record
+from taskmasterctl.trust import stranger_who_made
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SHOWN_GROUPS = 8
 
@@ -30,18 +31,24 @@ class Diagnosis(Record):
     denied: bool = False
 
 
-def unreachable(attempts: Sequence[tuple[str, int]], origin: str, config: str = "") -> Diagnosis:
+def unreachable(
+    attempts: Sequence[tuple[str, int]], origin: str, config: str = "", strangers: Mapping[str, int] | None = None
+) -> Diagnosis:
     """Return why none of these (path, errno) could be connected to; the one that tells most is explained.
 
     `origin` says where the paths come from, "" where that goes without saying. `config` is the configuration that
-    was named, as a shell wants it, "" where none was.
+    was named, as a shell wants it, "" where none was. `strangers` are the uids of those who listen and were refused,
+    by path; None where a socket was named, and whoever listens there is meant.
     """
-    found = [(_kind(path, number), path, number) for path, number in attempts]
+    found = [(_kind(path, number, strangers), path, number) for path, number in attempts]
     kind, path, number = min(found, key=lambda each: _TELLING.index(each[0]))
     others = [other for other, _number in attempts if other != path]
     tried = f" (also tried {', '.join(others)})" if others else ""
-    reason, hints = _EXPLAIN[kind](path, number, tried)
-    if kind != "denied":
+    if kind == "stranger" and strangers:
+        reason, hints = _stranger(path, strangers[path], tried)
+    else:
+        reason, hints = _EXPLAIN[kind](path, number, tried)
+    if kind not in ("denied", "stranger"):
         start = f"taskmasterd -c {config or 'FILE'}"
         hints = (*hints, f"Start it:  {start}       Other socket:  taskmasterctl -c FILE status, or -s PATH")
     elif tried:
@@ -69,8 +76,12 @@ def _process_state(pid: int) -> str:
         return ""
 
 
-def _kind(path: str, number: int) -> str:
+def _kind(path: str, number: int, strangers: Mapping[str, int] | None) -> str:
     """Return which of the explanations fits."""
+    if strangers is not None and path in strangers:
+        return "stranger"
+    if strangers is not None and _occupant(path) is not None:
+        return "occupied"
     if number == errno.ENAMETOOLONG or len(os.fsencode(path)) > MAX_SOCKET_PATH:
         return "too-long"
     status = _stat(path)
@@ -81,6 +92,47 @@ def _kind(path: str, number: int) -> str:
     if status is None:
         return "missing" if number in (errno.ENOENT, errno.ENOTDIR) else "other"
     return "stale" if number == errno.ECONNREFUSED else "other"
+
+
+def _occupant(path: str) -> int | None:
+    """Return who made the directory of this socket where anybody could have made it and it was a stranger, else None."""
+    directory = os.path.dirname(path)
+    above = _stat(os.path.dirname(directory))
+    if above is None or not above.st_mode & stat.S_IWOTH:
+        return None
+    return stranger_who_made(directory)
+
+
+def _stranger(path: str, uid: int, tried: str) -> tuple[str, tuple[str, ...]]:
+    reason = f"the daemon there runs as {_named_user(uid)}, neither as root nor as you; nothing was sent to it"
+    made = _occupant(path)
+    return reason, (
+        *(_remove(path, made) if made is not None else ()),
+        f"If you mean that daemon, name its socket:  taskmasterctl -s {path}",
+        *((f"Nobody else answers{tried}.",) if tried else ()),
+    )
+
+
+def _occupied(path: str, _number: int, tried: str) -> tuple[str, tuple[str, ...]]:
+    uid = _occupant(path)
+    reason = f"the directory {os.path.dirname(path)} belongs to {_named_user(uid or 0)}, not to you"
+    return reason, (
+        *_remove(path, uid or 0),
+        f"Nobody else answers{tried}." if tried else "No daemon of yours can use it.",
+    )
+
+
+def _remove(path: str, uid: int) -> tuple[str, ...]:
+    directory = os.path.dirname(path)
+    return (
+        f"{_named_user(uid)} made {directory}, which is the place of your daemon. Ask root to remove it:  rm -r {directory}",
+        "Or use another place: set XDG_RUNTIME_DIR, or `socket:` in the configuration.",
+    )
+
+
+def _named_user(uid: int) -> str:
+    name = _user_name(uid)
+    return f"uid {uid}" if name == str(uid) else f"{name} (uid {uid})"
 
 
 def _missing(_path: str, number: int, tried: str) -> tuple[str, tuple[str, ...]]:
@@ -171,6 +223,7 @@ _FILE_KINDS = (
 )
 
 _EXPLAIN = {
+    "occupied": _occupied,
     "denied": _denied,
     "other": _other,
     "stale": _stale,
@@ -178,5 +231,5 @@ _EXPLAIN = {
     "too-long": _too_long,
     "missing": _missing,
 }
-_TELLING = tuple(_EXPLAIN)
+_TELLING = ("stranger", *_EXPLAIN)
 """Best first: a socket that one may not use says more than one that is not there."""

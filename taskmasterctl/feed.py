@@ -9,13 +9,14 @@ import socket
 
 from taskmaster_common.errors import ProtocolError
 from taskmaster_common.protocol import MAX_REPLY, PROTOCOL_VERSION, LineDecoder, decode
+from taskmasterctl.trust import check_names, stranger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
     from taskmasterctl.mirror import Mirror
+    from taskmasterctl.sockets import Sockets
 
     Message = dict[str, Any]
 
@@ -28,11 +29,11 @@ SILENCE_S = 5.0
 class Feed:
     """`connected` is true from the end of the first snapshot of a connection until that connection is lost."""
 
-    def __init__(self, paths: Sequence[str], mirror: Mirror) -> None:
+    def __init__(self, sockets: Sockets, mirror: Mirror) -> None:
         self.mirror = mirror
         self.connected = False
-        self.path = paths[0]
-        self._paths = tuple(paths)
+        self.path = sockets.paths[0]
+        self._sockets = sockets
         self._channel: socket.socket | None = None
         self._decoder = LineDecoder(MAX_REPLY)
         self._pause_s = FIRST_PAUSE_S
@@ -58,7 +59,7 @@ class Feed:
             return []
         try:
             received = self._channel.recv(CHUNK)
-            messages = [decode(line) for line in self._decoder.feed(received)]
+            messages = [check_names(decode(line)) for line in self._decoder.feed(received)]
             if received:
                 return [each for message in messages for each in self._take(message, now)]
         except BlockingIOError:
@@ -76,12 +77,16 @@ class Feed:
 
     def _connect(self, now: float) -> None:
         self._retry_later(now)
-        for path in self._paths:
+        for path in self._sockets.paths:
             channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             channel.setblocking(False)
             try:
                 channel.connect(path)
-                channel.send(b"subscribe\n")
+                if self._sockets.named or stranger(channel) is None:
+                    channel.send(b"subscribe\n")
+                else:
+                    channel.close()
+                    continue
             except OSError:
                 channel.close()
                 continue

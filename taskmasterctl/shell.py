@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Protocol
 
+    from taskmasterctl.sockets import Sockets
+
     class Reader(Protocol):
         """Where lines come from."""
 
@@ -67,8 +69,8 @@ class Killed(SystemExit):
         self.number = number
 
 
-def run_shell(options: Options, hands: Hands, paths: Sequence[str], history_path: str, *, plain: bool) -> int:
-    """Be the shell until Ctrl-D or `exit`; returns 0. `paths` are the sockets, best first.
+def run_shell(options: Options, hands: Hands, sockets: Sockets, history_path: str, *, plain: bool) -> int:
+    """Be the shell until Ctrl-D or `exit`; returns 0.
 
     A TERM or HUP ends it as it would end any process, but with the terminal as it was found.
     """
@@ -76,7 +78,7 @@ def run_shell(options: Options, hands: Hands, paths: Sequence[str], history_path
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _killed)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may have ignored it
-    news = News(Feed(paths, Mirror()))
+    news = News(Feed(sockets, Mirror()))
     history = HistoryFile(history_path)
 
     def suspend() -> None:

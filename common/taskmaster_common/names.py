@@ -34,6 +34,16 @@ def name_problem(name: str) -> str:
     return ""
 
 
+def is_process_name(text: object) -> bool:
+    """Return whether `text` is a name that a process or a program can have: `web`, `web:1`."""
+    if not isinstance(text, str):
+        return False
+    program, colon, index = text.partition(":")
+    if colon and not (index.isascii() and index.isdecimal()):
+        return False
+    return _NAME_CHARACTERS.issuperset(program) and not name_problem(program)
+
+
 def process_name(program: str, index: int, alone: bool) -> str:
     """Return the shown name of an instance: `web` where it is `alone`, else `web:0`, `web:1`, ..."""
     return program if alone else f"{program}:{index}"

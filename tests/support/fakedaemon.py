@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from contextlib import suppress
@@ -25,22 +26,35 @@ CLOSE = "close"  # hang up in the middle
 class FakeDaemon:
     """Listens at `path` while entered. `replies` maps a request line to what is said, an `ack` before it.
 
-    `hello` None says nothing at all. `requests` are the lines that came.
+    `hello` None says nothing at all. `requests` are the lines that came. `uid` is whose it is; another one needs root.
     """
 
     def __init__(
-        self, path: str, replies: Mapping[str, Sequence[Said]] | None = None, hello: Said | None = HELLO
+        self,
+        path: str,
+        replies: Mapping[str, Sequence[Said]] | None = None,
+        hello: Said | None = HELLO,
+        uid: int | None = None,
     ) -> None:
         self.path = path
         self.requests: list[str] = []
         self._replies = replies or {}
         self._hello = hello
+        self._uid = uid
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, daemon=True)
 
     def __enter__(self) -> Self:
         self._listener.bind(self.path)
-        self._listener.listen(16)
+        if self._uid is None:
+            self._listener.listen(16)
+        else:
+            os.chown(self.path, self._uid, -1)
+            os.seteuid(self._uid)  # the kernel notes the effective user of listen(2)
+            try:
+                self._listener.listen(16)
+            finally:
+                os.seteuid(0)
         self._thread.start()
         return self
 

@@ -12,6 +12,7 @@ import pytest
 from taskmasterctl.feed import FIRST_PAUSE_S, LONGEST_PAUSE_S, SILENCE_S, Feed
 from taskmasterctl.mirror import Mirror
 from taskmasterctl.news import News
+from taskmasterctl.sockets import Sockets
 from tests.support.fakedaemon import HELLO, HOLD, FakeDaemon, end, process
 from tests.support.wait import wait_until
 
@@ -39,7 +40,15 @@ def path(short_dir: Path) -> str:
 
 @pytest.fixture
 def feed(path: str) -> Iterator[Feed]:
-    made = Feed([f"{path}-other", path], Mirror())
+    made = Feed(
+        Sockets(
+            (
+                f"{path}-other",
+                path,
+            )
+        ),
+        Mirror(),
+    )
     yield made
     made.close()
 
@@ -129,7 +138,7 @@ def test_news_are_what_nobody_asked_for_and_not_what_a_command_has_told(path: st
         feed.close()
     os.unlink(path)
     with FakeDaemon(path, {"subscribe": [*SNAPSHOT, CRASH, HOLD]}):
-        other = News(Feed([path], Mirror()))
+        other = News(Feed(Sockets((path,)), Mirror()))
 
         def caught_up() -> bool:
             other.catch_up(["d*"])

@@ -16,6 +16,7 @@ from taskmasterctl.news import News
 from taskmasterctl.options import Options
 from taskmasterctl.prompt import Prompt, toolbar
 from taskmasterctl.shell import Hands, Shell
+from taskmasterctl.sockets import Sockets
 from tests.support.fakedaemon import process
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def news(short_dir: Path) -> News:
     mirror.take({"type": "snapshot", "sequence": 0, "count": 3}, 0.0)
     rows = [process("nginx"), process("cron", "STOPPED"), process("bad", "FATAL")]
     mirror.take({"type": "processes", "processes": rows}, 0.0)
-    return News(Feed([str(short_dir / "nobody")], mirror))
+    return News(Feed(Sockets((str(short_dir / "nobody"),)), mirror))
 
 
 @pytest.fixture
