@@ -13,19 +13,23 @@ import stat
 
 from taskmaster_common.errors import system_reason
 from taskmaster_common.places import default_places
-from taskmaster_common.schema import MAX_FILE, File, Surroundings, User
+from taskmaster_common.schema import MAX_FILE, File, Step, Surroundings, User
 from taskmasterd.system.executable import flaw
 from taskmasterd.system.safeopen import is_system_name
 from taskmasterd.system.signals import signal_numbers
+from taskmasterd.system.trail import open_recording
 from taskmasterd.system.users import account, group_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskmasterd.system.trail import Passed
+
 MAX_ID = 2**32 - 2
 """The largest uid and gid; the next one means \"no change\" to chown(2)."""
 
+OVERFLOW_UID = "/proc/sys/kernel/overflowuid"
 _SHORTAGE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
@@ -46,6 +50,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         places=default_places(uid, environment),
         read=read,
         expand=expand,
+        listed=listed,
         user=host.user,
         group=host.group,
         may_enter=host.may_enter,
@@ -54,14 +59,14 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,
+        trusted=trusted(),
     )
 
 
 def read(path: str) -> File:
     """Return a regular file of at most MAX_FILE bytes. Raises OSError otherwise, HostShortage where that is the reason."""
     try:
-        # Non-blocking, because opening a FIFO would wait for its writer.
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd, way = _open(path)
     except OSError as error:
         if error.errno in _SHORTAGE:
             raise HostShortage(f"the system refuses to open {path}: {system_reason(error)}") from None
@@ -76,7 +81,27 @@ def read(path: str) -> File:
     finally:
         os.close(fd)
     mode = stat.S_IMODE(facts.st_mode)
-    return File(content, mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns, facts.st_size)
+    return File(content, mode, facts.st_uid, facts.st_gid, facts.st_mtime_ns, facts.st_size, way)
+
+
+def _open(path: str) -> tuple[int, tuple[Step, ...]]:
+    """Open a file for reading; root records the way to it, since only root's configuration is judged."""
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: opening a FIFO would wait for its writer
+    if os.geteuid() != 0:
+        return os.open(path, flags), ()
+    fd, passed = open_recording(_absolute(path), flags)
+    return fd, _steps(passed)
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+
+
+def _steps(passed: Sequence[Passed]) -> tuple[Step, ...]:
+    return tuple(
+        Step(path, stat.S_IMODE(facts.st_mode), facts.st_uid, facts.st_gid, stat.S_ISLNK(facts.st_mode))
+        for path, facts in passed
+    )
 
 
 def _at_most(fd: int, limit: int) -> bytes:
@@ -93,6 +118,38 @@ def _at_most(fd: int, limit: int) -> bytes:
 def expand(pattern: str) -> Sequence[str]:
     """Return the paths that match, sorted; directories do not count."""
     return sorted(path for path in glob.glob(pattern) if not os.path.isdir(path))
+
+
+def listed(pattern: str) -> Sequence[tuple[Step, ...]]:
+    """Return the way to each existing directory in which the pattern looks for names."""
+    parts = _absolute(pattern).split("/")
+    first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    ways: list[tuple[Step, ...]] = []
+    for number in range(first, len(parts)):
+        for directory in sorted(glob.glob("/".join(parts[:number]) or "/")):
+            try:
+                fd, passed = open_recording(directory, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:
+                continue  # it has gone, or nothing can be read in it
+            os.close(fd)
+            if os.path.isdir(directory):
+                ways.append(_steps(passed))
+    return ways
+
+
+def trusted() -> tuple[int, ...]:
+    """Return root, and the uid that stands for those who have none in this user namespace. Source: user_namespaces(7).
+
+    They own what was mounted from outside, such as the root directory; nobody inside can act as one of them.
+    """
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as ranges, open(OVERFLOW_UID, encoding="ascii") as number:
+            nobody = int(number.read())
+            inside = [tuple(map(int, line.split())) for line in ranges]
+    except (OSError, ValueError):
+        return (0,)
+    mapped = any(first <= nobody < first + count for first, _, count in inside)
+    return (0,) if mapped else (0, nobody)
 
 
 class _Host:

@@ -155,6 +155,80 @@ def test_root_refuses_a_real_file_that_everybody_may_write(write: Callable[[str 
     assert load(path, **OPTIONS).problems == (f"{path}: error: everybody may write to it (mode 0666); chmod o-w",)
 
 
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A configuration that includes conf.d/*.yaml, with one file there."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "a.yaml").write_text("programs: {a: {cmd: sleep 5}}")
+    (tmp_path / "t.yaml").write_text("include: [conf.d/*.yaml]")
+    return tmp_path
+
+
+def refusals(tree: Path) -> list[str]:
+    return [problem.splitlines()[0] for problem in load(str(tree / "t.yaml"), **OPTIONS).problems]
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_root_includes_nothing_from_a_directory_in_which_others_may_plant_files(tree: Path, mode: int) -> None:
+    os.chmod(tree / "conf.d", mode)
+    (told,) = refusals(tree)
+    assert f"include: {tree}/conf.d: everybody may put files into this directory (mode {mode:04o})" in told
+    (tree / "conf.d" / "a.yaml").unlink()
+    assert any(f"{tree}/conf.d: everybody may" in told for told in refusals(tree))
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_root_includes_nothing_that_another_user_owns_or_leads_it_to(tree: Path) -> None:
+    assert refusals(tree) == []
+    os.chown(tree / "conf.d" / "a.yaml", 65534, -1)
+    (told,) = refusals(tree)
+    assert told.startswith(f"{tree}/conf.d/a.yaml: error: it belongs to uid 65534")
+    (tree / "conf.d" / "a.yaml").unlink()
+    (tree / "real.yaml").write_text("programs: {a: {cmd: sleep 5}}")
+    (tree / "conf.d" / "a.yaml").symlink_to("../real.yaml")
+    assert refusals(tree) == []
+    os.chown(tree / "conf.d" / "a.yaml", 65534, -1, follow_symlinks=False)
+    (told,) = refusals(tree)
+    assert told.startswith(f"{tree}/conf.d/a.yaml: error: this link belongs to uid 65534")
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize(("mode", "fine"), [(0o777, False), (0o1777, True), (0o755, True)])
+def test_root_judges_the_directory_of_the_main_file_too_and_what_is_above_it(tree: Path, mode: int, fine: bool) -> None:
+    os.chmod(tree, mode)
+    assert (refusals(tree) == []) == fine
+    inner = tree / "inner"
+    inner.mkdir()
+    (inner / "t.yaml").write_text("programs: {}")
+    assert (refusals(inner) == []) == fine
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_directory_below_a_pattern_that_a_stranger_made_is_refused(tree: Path) -> None:
+    (tree / "t.yaml").write_text("include: [conf.d/*/x.yaml]\nprograms: {}")
+    assert refusals(tree) == []
+    (tree / "conf.d" / "sub").mkdir()
+    os.chown(tree / "conf.d" / "sub", 65534, -1)
+    (told,) = refusals(tree)
+    assert f"include: {tree}/conf.d/sub: this directory belongs to uid 65534" in told
+
+
+def test_a_configuration_is_read_through_links_and_parent_directories(tree: Path) -> None:
+    (tree / "link").symlink_to(tree / "conf.d" / ".." / "conf.d")
+    (tree / "t.yaml").write_text("include: [link/*.yaml]")
+    outcome = load(f"{tree}/link/../t.yaml", **OPTIONS)
+    assert outcome.config is not None, outcome.problems
+    assert [program.name for program in outcome.config.programs] == ["a"]
+    (tree / "loop").symlink_to("loop")
+    (told,) = refusals(tree / "loop")
+    assert told.endswith("cannot read it: too many levels of symbolic links")
+
+
 # -- the child
 
 

@@ -66,7 +66,7 @@ class Report:
 
     def file_error(self, shown: str, reason: str, order: int = 0) -> None:
         """Add a problem of a whole file."""
-        self._problems.setdefault((order, -1, -1, reason), visible(f"{shown}: error: {reason}"))
+        self._problems.setdefault((order, -1, -1, f"{shown}: {reason}"), visible(f"{shown}: error: {reason}"))
 
     def warn(self, at: Position, place: str, reason: str) -> None:
         """Add a warning; beyond a thousand the rest is dropped."""
@@ -76,7 +76,7 @@ class Report:
 
     def warn_file(self, shown: str, reason: str, order: int = 0) -> None:
         """Add a warning about a whole file."""
-        self._warnings.setdefault((order, -1, -1, reason), visible(f"{shown}: warning: {reason}"))
+        self._warnings.setdefault((order, -1, -1, f"{shown}: {reason}"), visible(f"{shown}: warning: {reason}"))
 
     def problems(self) -> tuple[str, ...]:
         """Return the problems in the order of the files."""

@@ -13,6 +13,7 @@ from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Bu
 from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program, decode_value
 from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
+from taskmaster_common.schema.trust import doubts_of_directory, doubts_of_file
 from taskmaster_common.schema.values import DAEMON_KINDS, Context, unknown_daemon_key, unknown_key
 from taskmaster_common.schema.variables import Variables
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.surroundings import File, Surroundings
+    from taskmaster_common.schema.trust import Doubt
 
 TASKMASTERD = "taskmasterd"
 SECTIONS = (TASKMASTERD, "defaults", "include", "programs")
@@ -122,6 +124,7 @@ class _Decoder:
         self._files: dict[str, tuple[str, int, int]] = {}
         self._programs: dict[str, Program | None] = {}
         self._keys: dict[str, Node] = {}
+        self._doubted: set[object] = set()
 
     def run(self) -> Loaded:
         root = self._main()
@@ -170,7 +173,7 @@ class _Decoder:
             file.mtime_ns,
             file.size,
         )
-        self._check_mode(path, file, order)
+        self._check_trust(path, file, order)
         source = read_text(file.content, path, order, self._report)
         root = compose(source, self._report, self._budget) if source is not None else None
         if root is None or root.is_null() or root.kind == BROKEN:
@@ -180,16 +183,30 @@ class _Decoder:
             return None
         return root
 
-    def _check_mode(self, path: str, file: File, order: int) -> None:
-        """What root obeys must not be writable by others."""
-        if self._surroundings.uid != 0:
-            return
-        if file.mode & 0o002:
-            self._report.file_error(path, f"everybody may write to it (mode {file.mode & 0o777:04o}); chmod o-w", order)
-        if file.mode & 0o020 and file.gid != 0:
-            self._report.warn_file(path, f"the group {file.gid} may write to what root obeys; chmod g-w", order)
-        if file.uid != 0:
-            self._report.warn_file(path, f"it belongs to uid {file.uid}, who decides what root runs; chown root", order)
+    def _check_trust(self, path: str, file: File, order: int) -> None:
+        """Report a file that root must not obey, or should not."""
+        host = self._surroundings
+        if host.uid == 0:
+            for doubt in doubts_of_file(path, file, host.trusted, included=order > 0):
+                if self._is_new(doubt):
+                    tell = self._report.file_error if doubt.refused else self._report.warn_file
+                    tell(doubt.shown, doubt.reason, order)
+
+    def _check_listed(self, node: Node, pattern: str) -> None:
+        """Report the directories of a pattern in which root must not look for files."""
+        host = self._surroundings
+        for way in host.listed(pattern) if host.uid == 0 else ():
+            for doubt in doubts_of_directory(way, host.trusted):
+                if self._is_new(doubt):
+                    tell = self._report.error if doubt.refused else self._report.warn
+                    tell(node, "include", f"{doubt.shown}: {doubt.reason}")
+
+    def _is_new(self, doubt: Doubt) -> bool:
+        """Return whether the doubt has not been told: a directory once, and a warning about an owner once."""
+        key = doubt.owner if doubt.owner is not None and not doubt.refused else (doubt.shown, doubt.reason)
+        new = key not in self._doubted
+        self._doubted.add(key)
+        return new
 
     def _check_sections(self, root: Node, allowed: tuple[str, ...]) -> None:
         for name, (key, _) in root.entries.items():
@@ -207,6 +224,8 @@ class _Decoder:
             wild = any(character in pattern for character in "*?[")
             base = _directory(self._path)
             whole = pattern if pattern.startswith("/") or not base else f"{base.rstrip('/')}/{pattern}"
+            if wild:
+                self._check_listed(node, whole)
             paths = self._surroundings.expand(whole) if wild else (whole,)
             if not paths:
                 self._report.warn(node, "include", f"{quoted(pattern)} matches no file")

@@ -29,8 +29,21 @@ class User(Record):
     groups: tuple[int, ...] = ()
 
 
+class Step(Record):
+    """A directory or a symbolic link on the way to a file, as it was when it was passed: permission bits, owner, group."""
+
+    path: str
+    mode: int
+    uid: int
+    gid: int
+    link: bool = False
+
+
 class File(Record):
-    """What was read from one path, and what fstat said of it: permission bits, owner, group, nanoseconds, bytes."""
+    """What was read from one path, and what fstat said of it: permission bits, owner, group, nanoseconds, bytes.
+
+    `way` is what was passed from the root directory on; only root records it.
+    """
 
     content: bytes
     mode: int = 0o644
@@ -38,6 +51,7 @@ class File(Record):
     gid: int = 0
     mtime_ns: int = 0
     size: int = 0
+    way: tuple[Step, ...] = ()
 
 
 class Surroundings(Record):
@@ -47,8 +61,10 @@ class Surroundings(Record):
     is true when the daemon starts: a user that cannot be had then makes that program alone unusable. `pid1` without
     log_dir sends omitted streams to the daemon's own.
 
+    `trusted` are the uids whose files root obeys: its own, and in a user namespace the one that stands for all uids outside.
+
     `read(path)` returns at most MAX_FILE bytes of a regular file, raises OSError. `expand(pattern)` returns sorted
-    paths. `user(name or uid)` and `group(name or gid)` return None for one that does not exist. `may_enter(directory,
+    paths; `listed(pattern)` the way to each directory in which it looks for names. `user(name or uid)` and `group(name or gid)` return None for one that does not exist. `may_enter(directory,
     user)` and `find_command(word, PATH, workingdir, user)` answer for that user, None being the daemon itself;
     the latter returns why the command cannot be executed, or "". `identity(path)` returns a text that is equal for
     equal files, existing or not, and "" for one that may have several writers (a device, a FIFO).
@@ -62,6 +78,7 @@ class Surroundings(Record):
     places: Places
     read: Callable[[str], File]
     expand: Callable[[str], Sequence[str]]
+    listed: Callable[[str], Sequence[tuple[Step, ...]]]
     user: Callable[[str], User | None]
     group: Callable[[str], int | None]
     may_enter: Callable[[str, User | None], bool]
@@ -70,6 +87,7 @@ class Surroundings(Record):
     daemonized: bool = False
     pid1: bool = False
     lenient_users: bool = False
+    trusted: tuple[int, ...] = (0,)
 
 
 class Loaded(Record):

@@ -1,0 +1,87 @@
+"""Opens a path step by step and records everything it passes, so that the caller can judge who could have changed the way.
+
+Each directory is held by a descriptor while the next name is looked up in it: what is recorded is what was used.
+Nothing is judged here.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+MOST_LINKS = 40
+"""As many as the kernel follows. Source: path_resolution(7)."""
+DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
+
+Passed = tuple[str, os.stat_result]
+"""A directory or a symbolic link on the way: its path and what the kernel says of it."""
+
+
+def open_recording(path: str, flags: int) -> tuple[int, list[Passed]]:
+    """Return a descriptor of what the absolute `path` leads to, and all directories and links that lead there.
+
+    A directory is only held: its descriptor serves fstat, and it is the last one recorded. Everything else is opened
+    with `flags`. Raises OSError as open(2) would.
+    """
+    trail = _Trail(flags)
+    try:
+        return trail.go(path), trail.passed
+    finally:
+        trail.close()
+
+
+class _Trail:
+    def __init__(self, flags: int) -> None:
+        self.passed: list[Passed] = []
+        self._flags = flags
+        self._links = 0
+        self._shown = "/"
+        self._held = -1
+        self._enter(os.open("/", DIRECTORY), "/")
+
+    def close(self) -> None:
+        if self._held >= 0:
+            os.close(self._held)
+
+    def go(self, path: str) -> int:
+        names = _names(path)
+        while names:
+            name = names.pop()
+            kind = os.stat(name, dir_fd=self._held, follow_symlinks=False)
+            if stat.S_ISLNK(kind.st_mode) and not self._is_descriptor():
+                names += self._follow(name, kind)
+            elif stat.S_ISDIR(kind.st_mode) or names:
+                self._enter(os.open(name, DIRECTORY, dir_fd=self._held), self._below(name))
+            else:
+                follow = 0 if self._is_descriptor() else os.O_NOFOLLOW
+                return os.open(name, self._flags | follow, dir_fd=self._held)
+        held, self._held = self._held, -1
+        return held
+
+    def _enter(self, fd: int, shown: str) -> None:
+        self.close()
+        self._held, self._shown = fd, shown
+        self.passed.append((shown, os.fstat(fd)))
+
+    def _follow(self, name: str, link: os.stat_result) -> list[str]:
+        self._links += 1
+        if self._links > MOST_LINKS:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+        self.passed.append((self._below(name), link))
+        target = os.readlink(name, dir_fd=self._held)
+        if target.startswith("/"):
+            self._enter(os.open("/", DIRECTORY), "/")
+        return _names(target)
+
+    def _below(self, name: str) -> str:
+        return os.path.dirname(self._shown) if name == ".." else os.path.join(self._shown, name)
+
+    def _is_descriptor(self) -> bool:
+        """Return whether the names here are open descriptors, whose links are no paths. Source: proc_pid_fd(5)."""
+        return self._shown.startswith("/proc/") and self._shown.endswith("/fd")
+
+
+def _names(path: str) -> list[str]:
+    """Return the steps of a path, the last one first."""
+    return [name for name in reversed(path.split("/")) if name not in ("", ".")]
