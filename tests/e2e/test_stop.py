@@ -108,6 +108,19 @@ def test_without_stopasgroup_only_the_leader_is_ended_and_the_rest_lives_on_over
     assert process_exists(child)
 
 
+def test_a_leader_that_dies_after_a_reload_took_stopasgroup_away_leaves_behind_what_lives_on(daemon: Daemon) -> None:
+    config = f"programs: {{p: {{cmd: {PY} {PROGRAMS}/leaves_children.py 7 300, starttime: 0, autorestart: never, %s}}}}"
+    daemon.write(config % "stopasgroup: true")
+    daemon.start()
+    child = _pid_in_log(daemon, "p", "child")
+    daemon.write(config % "stopasgroup: false")
+    assert daemon.ctl("reload").returncode == 0
+    os.kill(daemon.status()["p"]["pid"], signal.SIGKILL)
+    daemon.wait_for("p", "EXITED")
+    assert process_exists(child)
+    assert "left-behind" not in daemon.events()
+
+
 def test_a_start_during_a_slow_stop_waits_for_the_end_of_the_old_copy(daemon: Daemon) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1}}}}")
     daemon.start()

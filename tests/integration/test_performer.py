@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from taskmaster_common.config import ProgramConfig
-from taskmasterd.core.events import SPAWN, Event, Executed, Exited, GroupEmpty, Spawned
+from taskmaster_common.states import STOPPED, STOPPING
+from taskmasterd.core.events import KILL, SPAWN, Event, Executed, Exited, GroupEmpty, Spawned
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
 from taskmasterd.performer import Performer
 from taskmasterd.preparation import Surroundings
-from taskmasterd.system.groups import Groups
-from taskmasterd.system.procfs import listing, pipe_among
+from taskmasterd.system.groups import Group, Groups
+from taskmasterd.system.procfs import Survivor, listing, pipe_among
 from taskmasterd.system.reactor import Reactor
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.sinks import Sinks
@@ -29,32 +31,48 @@ pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 
 
 class Stage:
-    """A performer and the one program that it has started."""
+    """A performer and the one program that it has started.
 
-    def __init__(self, home: Path) -> None:
+    `blind` holds what the performer complained of.
+    """
+
+    def __init__(self, home: Path, groups: type[Groups] = Groups, last: type[Event] = Executed, **keys: object) -> None:
         self.events: list[Event] = []
+        self.blind: list[str] = []
         self.reactor = Reactor(lambda error: pytest.fail(repr(error)))
         self.sinks = Sinks(pytest.fail)
         around = Surroundings(dict(os.environ), "/tmp/none.sock", 0o022, str(home), None)
         self.performer = Performer(
             self.reactor,
-            Groups("/tmp/none.sock"),
+            groups("/tmp/none.sock"),
             self.sinks,
             around,
             lambda _entry, event: self.events.append(event),
-            pytest.fail,
+            self.blind.append,
         )
-        self.entry = Entry(ProgramConfig("p", ("sleep", "300")), 0, Process(since=0.0))
+        program = ProgramConfig(**{"name": "p", "cmd": ("sleep", "300"), **keys})  # type: ignore[arg-type]
+        self.entry = Entry(program, 0, Process(since=0.0))
         self.performer.perform(self.entry, SPAWN)
-        self.events_until(Executed)
+        self.events_until(last)
         assert isinstance(self.events[0], Spawned)
         self.leader = self.events[0].pid
 
+    def has_ended(self) -> None:
+        """Let the performer learn that the leader has ended, by itself or by this KILL."""
+        if state_of(self.leader) != "Z":
+            os.kill(self.leader, signal.SIGKILL)
+        wait_until(lambda: state_of(self.leader) == "Z")
+        self.performer.children_ended([os.waitpid(self.leader, 0)])
+
     def events_until(self, last: type[Event]) -> list[Event]:
         """Return all events, up to the first of this kind."""
-        while not any(isinstance(event, last) for event in self.events):
-            self.reactor.turn(1)
+        wait_until(lambda: self._turn_until(last))
         return self.events
+
+    def _turn_until(self, last: type[Event]) -> bool:
+        if not any(isinstance(event, last) for event in self.events):
+            self.reactor.turn(0.02)
+        return any(isinstance(event, last) for event in self.events)
 
     def close(self) -> None:
         """Release what it holds."""
@@ -129,6 +147,68 @@ def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_b
         stage.performer.children_ended([(survivor.pid, signal.SIGKILL)])
     assert [type(event) for event in stage.events_until(GroupEmpty)] == [Spawned, Executed, Exited, GroupEmpty]
     assert stage.performer.copy_of(stage.entry) is None
+
+
+class ShortOnce(Groups):
+    """Has no descriptor for its first look at survivors."""
+
+    short = True
+
+    def survivors(self, groups: Collection[Group]) -> dict[Group, list[Survivor]]:
+        """Return what the real look tells, from the second one on."""
+        if self.short:
+            self.short = False
+            raise OSError(errno.EMFILE, "too many open files")
+        return super().survivors(groups)
+
+
+def test_an_end_is_delivered_by_a_second_look_when_no_descriptor_was_left_for_the_first(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, ShortOnce)
+    try:
+        stage.has_ended()
+        assert not stage.performer.settled, "an end that was seen has not been delivered"
+        stage.events_until(Exited)
+        assert stage.events[2:] == [Exited(signal.SIGKILL)]
+        assert stage.blind == ["cannot look for what programs left behind: too many open files"]
+    finally:
+        stage.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only a child that changes its identity is forked")
+def test_a_forked_child_is_known_to_have_been_executed_before_it_is_known_to_have_ended(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, last=Spawned, user="root", cmd=("true",))
+    try:
+        wait_until(lambda: state_of(stage.leader) == "Z")
+        assert stage.events == [Spawned(stage.leader)], "nobody has read yet that it was executed"
+        stage.has_ended()
+        assert stage.events_until(Exited)[1:] == [Executed(), Exited(0)]
+    finally:
+        stage.close()
+
+
+def test_the_last_words_of_a_leader_are_in_its_log_before_anybody_learns_of_its_end(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, cmd=("sh", "-c", "echo last words"))
+    try:
+        wait_until(lambda: state_of(stage.leader) == "Z")
+        stage.has_ended()
+        assert not any(isinstance(event, Exited) for event in stage.events)
+        assert (tmp_path / "p.log").read_bytes() == b"last words\n"
+        stage.events_until(Exited)
+    finally:
+        stage.close()
+
+
+def test_a_newcomer_to_a_group_that_is_being_killed_is_killed_and_not_asked(stage: Stage) -> None:
+    with open(f"/proc/{stage.leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
+        stage.has_ended()
+        stage.events_until(Exited)
+        stage.entry.process = stage.entry.process.replace(state=STOPPING, then=STOPPED, killing=1)
+        stage.performer.perform(stage.entry, KILL)
+        with subprocess.Popen(["sleep", "300"], stdout=pipe) as newcomer:
+            stage.performer.children_ended([(survivor.pid, survivor.wait() << 8)])
+            assert newcomer.wait() == -signal.SIGKILL
+        stage.performer.children_ended([(newcomer.pid, signal.SIGKILL)])
+        stage.events_until(GroupEmpty)
 
 
 def test_who_can_only_read_a_pipe_does_not_belong_to_those_who_write_into_it() -> None:
