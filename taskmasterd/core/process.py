@@ -77,7 +77,7 @@ class Process(Record):
     """One slot. `since` is when the state was entered, `spawned_at` when the present or last copy was.
 
     `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
-    restarts that `restart_burst` limits, `restarts` all automatic restarts since an operator's last start.
+    restarts that `restart_burst` limits, `starts` all starts since an operator's last one, that one included.
     `killing` counts the KILLs of the present or last stop. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
     that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon.
     """
@@ -93,11 +93,16 @@ class Process(Record):
     tries: int = 0
     shortages: int = 0
     recent: tuple[float, ...] = ()
-    restarts: int = 0
+    starts: int = 0
     killing: int = 0
     end: End | None = None
     by: str = ""
     reason: str = ""
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again by itself since an operator's last start."""
+        return max(0, self.starts - 1)
 
     @property
     def stuck(self) -> bool:
@@ -180,15 +185,15 @@ def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case Stop() | Kill():
             return _stopped(process, event.by, now)[0], UNQUEUE
         case Spawned():
-            return process.replace(pid=event.pid, spawned_at=now, since=now, shortages=0, reason=""), NONE
+            return _started(process, now).replace(pid=event.pid, since=now), NONE
         case SpawnFailed():
             shortages = process.shortages + 1
             first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
             pause_s = _delay(first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now)
             return _back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)
         case Exited() if event.failure is not None and not event.left:
-            tried = process.replace(spawned_at=now, shortages=0, reason="")
-            return _enter(_failed_start(policy, _ended(policy, tried, event, now), now), now)
+            tried = _ended(policy, _started(process, now), event, now)
+            return _enter(_failed_start(policy, tried, now), now)
         case _:
             raise _impossible(process, event)
 
@@ -240,11 +245,16 @@ def _fresh_start(process: Process, by: str, now: float) -> Step:
 
 
 def _with_new_budget(process: Process, by: str) -> Process:
-    return process.replace(by=by, tries=0, shortages=0, recent=(), restarts=0)
+    return process.replace(by=by, tries=0, shortages=0, recent=(), starts=0)
 
 
 def _start(process: Process, now: float) -> Step:
     return _clean(process, STARTING, now), SPAWN
+
+
+def _started(process: Process, now: float) -> Process:
+    """Return the process after a start that the system did not refuse."""
+    return process.replace(starts=process.starts + 1, spawned_at=now, shortages=0, reason="")
 
 
 def _running_now(process: Process, now: float) -> Step:
@@ -295,7 +305,7 @@ def _failed_start(policy: Policy, process: Process, now: float) -> Process:
     if tries > policy.startretries or (failure is not None and failure.permanent):
         return process.replace(tries=tries, then=FATAL)
     delay = _delay(policy.restart_delay, policy.restart_max_delay, tries, process, now)
-    return process.replace(tries=tries, restarts=process.restarts + 1, then=BACKOFF, then_at=now + delay)
+    return process.replace(tries=tries, then=BACKOFF, then_at=now + delay)
 
 
 def _after_running(policy: Policy, process: Process, now: float) -> Process:
@@ -303,14 +313,13 @@ def _after_running(policy: Policy, process: Process, now: float) -> Process:
     expected = process.end is not None and process.end.expected
     if policy.autorestart == NEVER or (policy.autorestart != ALWAYS and expected):
         return process.replace(then=EXITED)
-    restarts = process.restarts + 1
     if not policy.restart_burst or not policy.restart_window:
-        return process.replace(restarts=restarts, recent=(), then=STARTING)
+        return process.replace(recent=(), then=STARTING)
     recent = process.recent[-policy.restart_burst :]
     allowed_at = recent[0] + policy.restart_window if len(recent) == policy.restart_burst else now
     if allowed_at <= now:
-        return process.replace(restarts=restarts, recent=(*recent, now)[-policy.restart_burst :], then=STARTING)
-    return process.replace(restarts=restarts, recent=(*recent, allowed_at)[1:], then=BACKOFF, then_at=allowed_at)
+        return process.replace(recent=(*recent, now)[-policy.restart_burst :], then=STARTING)
+    return process.replace(recent=(*recent, allowed_at)[1:], then=BACKOFF, then_at=allowed_at)
 
 
 def _leader_ended(process: Process, policy: Policy, event: Exited, now: float) -> Step:

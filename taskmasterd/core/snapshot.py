@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskmaster_common.states import ProcessState
 
 NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at"})
-COUNTS = frozenset({"pid", "tries", "shortages", "restarts", "killing"})
+COUNTS = frozenset({"pid", "tries", "shortages", "starts", "killing"})
 TEXTS = frozenset({"by", "reason"})
 
 
@@ -85,11 +85,22 @@ def process_from_data(fields: Mapping[str, Any]) -> Process:
         if end.get("failure") is not None:
             end["failure"] = Failure.from_data(end["failure"])
         values["end"] = End.from_data(end)
+    if "restarts" in values:
+        values["starts"] = _starts_of(values)
     process = Process.from_data(values)
     wrong = _what_is_wrong(process)
     if wrong:
         raise ValueError(f"{wrong} in {process}")
     return process
+
+
+def _starts_of(values: dict[str, Any]) -> int:
+    """Return how many starts there were where an earlier version wrote `restarts`, the one that is due included."""
+    restarts = values.pop("restarts")
+    is_due = not values.get("shortages") and (
+        values.get("state") == BACKOFF or (values.get("state") == STARTING and values.get("pid") is None)
+    )
+    return int(restarts if is_due else restarts + 1)
 
 
 def _state(word: object) -> ProcessState:

@@ -91,7 +91,7 @@ def canonical(process: Process, now: float) -> Process:
         then_at=1.0 if process.then == BACKOFF else 0.0,
         shortages=min(process.shortages, MOST_SHORTAGES),
         recent=tuple(at - now for at in process.recent if at - now > -WINDOW),
-        restarts=0,
+        starts=0,
         killing=min(process.killing, MOST_KILLS) if process.state == STOPPING else 0,
         end=None,
         by="",

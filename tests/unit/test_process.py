@@ -265,12 +265,28 @@ def test_a_set_up_that_fails_after_a_shortage_is_told_as_what_it_is() -> None:
     assert (life.state, life.process.tries, life.process.shortages, life.process.reason) == (BACKOFF, 1, 0, "")
 
 
-def test_restarts_counts_what_was_started_again_by_itself_since_the_last_command() -> None:
-    life = Life(starttime=0)(Start(), Spawned(7), Exited(9)).deadline()
-    assert life.process.restarts == 1
-    life(SpawnFailed("x")).deadline()(Spawned(8), Executed()).exit(1)
-    assert (life.state, life.process.restarts) == (STARTING, 2)
-    assert life(Restart()).process.restarts == 0
+def test_a_restart_is_counted_when_it_happens_and_not_when_it_is_due() -> None:
+    life = Life(starttime=0)(Start(), Spawned(7), Exited(9))
+    assert (life.state, life.process.restarts) == (BACKOFF, 0)
+    life.deadline()(SpawnFailed("x")).deadline()
+    assert (life.state, life.process.restarts) == (STARTING, 0)
+    life(Spawned(8), Executed())
+    assert (life.state, life.process.restarts) == (RUNNING, 1)
+    life.exit(1, *LEFT)
+    assert (life.state, life.process.then, life.process.restarts) == (STOPPING, STARTING, 1)
+    life(GroupEmpty(), Exited(0, NO_FILE))
+    assert (life.state, life.process.restarts) == (BACKOFF, 2)
+    assert life(Stop()).process.restarts == 2
+    assert life(Start(), Spawned(9)).process.restarts == 0
+
+
+@pytest.mark.parametrize("tries", [1, 4])
+def test_a_program_that_never_stays_up_was_restarted_once_less_than_it_was_started(tries: int) -> None:
+    life = Life(startretries=tries - 1)(Start())
+    for _ in range(tries - 1):
+        life(Spawned(7), Executed(), Exited(9)).deadline()
+    life(Spawned(7), Executed(), Exited(9))
+    assert (life.state, life.process.restarts) == (FATAL, tries - 1)
 
 
 def test_a_refused_fork_pauses_and_doubles_even_where_restart_delay_is_zero() -> None:
@@ -316,7 +332,7 @@ def test_autorestart_judges_the_end_of_a_running_process(autorestart: str, statu
 def test_a_restart_after_running_is_at_once_and_uses_no_retry() -> None:
     life = Life(startretries=0).running()
     life.exit(1)
-    assert (life.state, life.action, life.process.tries, life.process.restarts) == (STARTING, SPAWN, 0, 1)
+    assert (life.state, life.action, life.process.tries) == (STARTING, SPAWN, 0)
 
 
 def die_at_once(life: Life) -> Life:

@@ -28,7 +28,7 @@ FULL = Process(
     tries=2,
     shortages=1,
     recent=(0.5, 1.25),
-    restarts=9,
+    starts=9,
     killing=1,
     end=End(256, Failure("user", "no such user", permanent=True), 0.3, 1.4, expected=False, started=True, left=LEFT),
     by="uid 0",
@@ -201,3 +201,17 @@ def test_a_row_is_not_the_slot() -> None:
     row = entry_to_data(world.entry("web"))
     world.tell(world.entry("web"), Start())
     assert entry_from_data(row, {"web": program()}).process.state == STOPPED
+
+
+@pytest.mark.parametrize(
+    ("fields", "restarts"),
+    [
+        ({"state": BACKOFF, "deadline": 1.0, "restarts": 3}, 2),
+        ({"state": BACKOFF, "deadline": 1.0, "restarts": 3, "shortages": 1}, 3),
+        ({"state": STARTING, "restarts": 1}, 0),
+        ({"state": STARTING, "pid": 7, "restarts": 1}, 1),
+        ({"state": RUNNING, "pid": 7, "executed": True, "restarts": 2}, 2),
+    ],
+)
+def test_restarts_of_an_earlier_version_are_those_that_had_happened(fields: dict[str, object], restarts: int) -> None:
+    assert process_from_data(fields).restarts == restarts
