@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 from taskmaster_common.config import LOG_LEVELS
-from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.describe import end_text, failure_text, left_text, seconds_text
 from taskmasterd.core.events import Spawned
 
@@ -157,6 +157,8 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
     elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
         yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"
+    elif after.state == STOPPED and before.state in DOWN_STATES:
+        yield INFO, f"stopped by {after.by}; it was not running ({before.state})"
     elif after.state == STOPPED:
         yield INFO, f"stopped by {after.by}"
 

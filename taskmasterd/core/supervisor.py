@@ -114,15 +114,18 @@ class Supervisor:
         ticket.seal()
 
     def shutdown(self, by: str, ticket: Ticket, now: float) -> None:
-        """Stop everything, for good: from now on nothing is started. May be called again."""
+        """Stop everything that is not down, for good: from now on nothing is started. May be called again."""
         self.stopping = True
-        self.stop(tuple(self.table), by, ticket, now)
+        self.stop(self._not_down(), by, ticket, now)
 
     def kill_all(self, by: str, now: float) -> None:
         """End everything that is alive with SIGKILL; only while shutting down."""
         self.stopping = True
-        for entry in tuple(self.table):
+        for entry in self._not_down():
             self.handle(entry, Kill(by), now)
+
+    def _not_down(self) -> tuple[Entry, ...]:
+        return tuple(entry for entry in self.table if entry.process.state not in DOWN_STATES)
 
     def _refuse_when_stopping(self) -> None:
         if self.stopping:

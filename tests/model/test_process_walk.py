@@ -187,7 +187,9 @@ def test_an_exit_that_somebody_asked_for_is_judged_by_the_intent_and_not_by_the_
 
 def test_a_start_is_counted_when_there_is_a_process_or_its_set_up_failed_and_never_before(edges: list[Edge]) -> None:
     for edge in edges:
-        happened = edge.event == "Spawned" or (situation(edge.before) == "STARTING, asked for" and edge.event in ANY_END)
+        happened = edge.event == "Spawned" or (
+            situation(edge.before) == "STARTING, asked for" and edge.event in ANY_END
+        )
         assert edge.after.starts == edge.before.starts + happened, edge
 
 

@@ -94,6 +94,13 @@ def test_a_stop_tells_by_whom_with_what_and_whether_kill_was_needed() -> None:
     ]
 
 
+def test_a_stop_of_what_is_not_running_says_so() -> None:
+    story = Story(autorestart="never").runs()
+    story.happens(Exited(0), 3)
+    assert story.happens(Stop("uid 5")) == ["info stopped by uid 5; it was not running (EXITED)"]
+    assert story.happens(Stop("uid 5")) == []
+
+
 def test_what_is_left_behind_is_named() -> None:
     story = Story().runs()
     assert story.happens(Exited(1 << 8, left=("sleep (9)", "sh (10)"))) == [

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.errors import BugError, RequestError
-from taskmaster_common.states import RUNNING, STOPPED, STOPPING
+from taskmaster_common.states import RUNNING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.events import KILL, SPAWN, TERMINATE, UNQUEUE, Executed, Start
 from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
-from tests.support.model import LEFT, World, code, program
+from tests.support.model import LEFT, World, code, program, world_in
 
 WEB = program()
 
@@ -353,6 +353,19 @@ def test_the_end_of_shutdown_timeout_right_after_a_kill_does_not_report_a_dying_
     assert (world.results, web.process.state) == ([], STOPPING)
     world.end(web, 9)
     assert world.results == [("web:0", "stopped", True)]
+
+
+@pytest.mark.parametrize("state", ["STOPPED", "EXITED", "FATAL"])
+@pytest.mark.parametrize("at_once", [False, True])
+def test_what_is_down_when_the_daemon_is_shut_down_stays_as_it_is_and_nothing_is_said_of_it(
+    state: ProcessState, at_once: bool
+) -> None:
+    world = world_in(state)
+    before, said = world.entry("web").process, len(world.announced)
+    if at_once:
+        world.supervisor.kill_all("SIGQUIT", world.now)
+    world.supervisor.shutdown("SIGTERM", world.ticket(), world.now)
+    assert (world.entry("web").process, world.announced[said:], world.results, world.done) == (before, [], [], 1)
 
 
 def test_a_removed_entry_is_gone_after_shutdown() -> None:
