@@ -25,9 +25,10 @@ from taskmasterctl.client import (
     wire_line,
 )
 from taskmasterctl.options import Options, client_help, quoted, split_line, split_options, unreachable_exit
-from taskmasterctl.render import Look, clean, short_seconds
+from taskmasterctl.render import Look, short_seconds
 from taskmasterctl.replies import ERR, OUT, is_endless, reply_for
 from taskmasterctl.sockets import Sockets, find_sockets
+from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -205,7 +206,14 @@ def look_of(options: Options, request: Request) -> Look:
         and os.environ.get("TERM", "dumb") != "dumb"
     )
     width = _terminal_size()[0] if terminal and not request.has("wide") else 0
-    return Look(colour=colour, width=width, watched=os.isatty(ERR), quiet=options.quiet, command=options.command)
+    return Look(
+        colour=colour,
+        width=width,
+        terminal=terminal,
+        watched=os.isatty(ERR),
+        quiet=options.quiet,
+        command=options.command,
+    )
 
 
 def _terminal_size() -> tuple[int, int]:
@@ -269,7 +277,7 @@ class Conversation:
         tick_s = TICK_S if request.has("watch") else None
         for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
             self._show(message)
-            code = message.get("exit", FAILED)
+            code = _exit_code(message)
         if request.verb == "shutdown" and not request.has("no_wait"):
             self._connection.wait_closed()
         return code
@@ -309,6 +317,12 @@ class Conversation:
             return ()
         command = " ".join((self._options.command, "status", *map(quoted, self._request.targets)))
         return (f"It goes on in the daemon. Look at it:  {command}",)
+
+
+def _exit_code(message: dict[str, Any]) -> int:
+    """Return the exit code that an object says, FAILED where it says none."""
+    code = message.get("exit")
+    return code if isinstance(code, int) and 0 <= code < 256 else FAILED
 
 
 def local_end(code: str, message: str, hints: Iterable[str], exit_code: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import time
 from taskmaster_common.commands import Request
 from taskmaster_common.errors import TaskmasterError
 from taskmasterctl.client import connect, wire_line
-from taskmasterctl.render import clean
+from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

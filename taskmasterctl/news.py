@@ -10,7 +10,8 @@ import time
 
 from taskmaster_common.names import Targets
 from taskmasterctl.mirror import unexpected
-from taskmasterctl.render import change_text, clean
+from taskmasterctl.render import change_text
+from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

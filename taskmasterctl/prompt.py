@@ -21,7 +21,8 @@ from prompt_toolkit.output import ColorDepth
 
 from taskmaster_common.units import format_seconds
 from taskmasterctl.candidates import candidates
-from taskmasterctl.render import clean, counts_text
+from taskmasterctl.render import counts_text
+from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

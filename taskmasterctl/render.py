@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmaster_common.units import format_seconds
+from taskmasterctl.visible import clean, clean_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,36 +39,17 @@ COLOURS = {
 class Look(Record):
     """How text is shown.
 
-    `width` is the terminal's, 0: cut nothing. `watched`: somebody sits there and wants to see that it goes on.
+    `width` is the terminal's, 0: cut nothing. `terminal`: the answer goes to one. `watched`: somebody sits there and wants
+    to see that it goes on.
     `command` is how the client was called, for hints.
     """
 
     colour: bool = False
     width: int = 0
+    terminal: bool = False
     watched: bool = False
     quiet: bool = False
     command: str = "taskmasterctl"
-
-
-def clean(text: object) -> str:
-    """Return the text in one line; what a terminal might obey is written out, as Python writes it in a string."""
-    line = str(text)
-    return line if line.isprintable() else "".join(map(_shown, line))
-
-
-def _shown(character: str) -> str:
-    if character.isprintable():
-        return character
-    if "\udc80" <= character <= "\udcff":
-        return f"\\x{ord(character) - 0xDC00:02x}"
-    if character == "\t" or (character.isspace() and character > "\x9f" and character not in "\u2028\u2029"):
-        return " "
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
-
-
-def clean_lines(text: object) -> list[str]:
-    """Return the lines of a text, each cleaned; one empty line where there is none."""
-    return [clean(line) for line in str(text).split("\n")]
 
 
 def short_seconds(seconds: float) -> str:
@@ -101,9 +83,9 @@ def _status_row(process: Message) -> tuple[str, ...]:
     return (
         clean(process["name"]),
         clean(process["state"]),
-        "-" if pid is None else str(pid),
+        "-" if pid is None else clean(pid),
         "-" if uptime is None else format_seconds(uptime),
-        str(process.get("restarts", 0)),
+        clean(process.get("restarts", 0)),
         clean(process.get("detail") or process.get("description") or "-"),
     )
 
@@ -175,7 +157,7 @@ def success_text(result: Message, verb: str) -> str:
     elif "stopped" in outcome or outcome == "skipped":
         pid = None
     if pid is not None:
-        notes.append(f"pid {pid}")
+        notes.append(f"pid {clean(pid)}")
     if seconds is not None and outcome in ("started", "restarted"):
         notes.append(f"ready in {short_seconds(seconds)}")
     elif seconds is not None and outcome == "stopped":
@@ -190,7 +172,7 @@ def upgraded_text(message: Message) -> str:
     """Return the line of a daemon that has executed other code: `taskmasterd 0.1.0 is now 0.2.0 (pid 4711, away for 25ms)`."""
     away = f"{message['seconds'] * 1000:.0f}ms"
     versions = f"{clean(message['before'])} is now {clean(message['version'])}"
-    return f"taskmasterd {versions} (pid {message['pid']}, away for {away})\n"
+    return f"taskmasterd {versions} (pid {clean(message['pid'])}, away for {away})\n"
 
 
 def failure_text(result: Message, verb: str, look: Look) -> str:
@@ -257,12 +239,14 @@ def show_text(program: Message, look: Look) -> str:
     description = next((process["description"] for process in processes if process.get("description")), "")
     lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
     lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
-    settings = [(key, clean(text) or "-") for key, text in (program.get("settings") or {}).items()]
+    settings = [(clean(key), clean(text) or "-") for key, text in (program.get("settings") or {}).items()]
     lines += _section("settings", settings)
     ends = [(clean(process["name"]), _exit_text(process["exit"])) for process in processes if process.get("exit")]
     lines += _section("last exits", ends)
     logs = program.get("logs") or {}
-    paths = [(clean(name), stream, clean(path or "-")) for name, each in logs.items() for stream, path in each.items()]
+    paths = [
+        (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
+    ]
     return "\n".join(lines + _section("log files", paths)) + "\n"
 
 
@@ -277,20 +261,20 @@ def _exit_text(end: Message) -> str:
         how = f"killed by {clean(end['signal'])}" + (" (core dumped)" if end.get("core") else "")
     else:
         code = end.get("code")
-        how = "ended unseen, nobody knows how" if code is None else f"exit code {code}"
+        how = "ended unseen, nobody knows how" if code is None else f"exit code {clean(code)}"
     after = f" after {short_seconds(end['after_s'])}" if end.get("after_s") is not None else ""
     return f"{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"
 
 
 def client_text(message: Message) -> str:
     """Return the line that names this client."""
-    return f"taskmasterctl {message['version']} (protocol {message['protocol']})\n"
+    return f"taskmasterctl {clean(message['version'])} (protocol {clean(message['protocol'])})\n"
 
 
 def daemon_text(daemon: Message) -> str:
     """Return the lines that name the daemon: versions, pid, where its configuration and socket are."""
     up = f", up {format_seconds(daemon['uptime_s'])}" if daemon.get("uptime_s") is not None else ""
-    versions = f"taskmasterd {clean(daemon.get('version'))} (protocol {daemon.get('protocol')})"
-    lines = [f"{versions}, pid {daemon.get('pid')}{up}"]
+    versions = f"taskmasterd {clean(daemon.get('version'))} (protocol {clean(daemon.get('protocol'))})"
+    lines = [f"{versions}, pid {clean(daemon.get('pid'))}{up}"]
     lines.extend(f"  {field}: {clean(daemon[field])}" for field in ("config", "socket") if daemon.get(field))
     return "\n".join(lines) + "\n"

@@ -8,10 +8,9 @@ warnings, progress and errors go to ERR. `end` is the last object; whatever goes
 from __future__ import annotations
 
 from taskmaster_common.names import is_pattern
+from taskmasterctl.logtext import LogText
 from taskmasterctl.render import (
     Look,
-    clean,
-    clean_lines,
     client_text,
     daemon_text,
     error_text,
@@ -23,6 +22,7 @@ from taskmasterctl.render import (
     upgraded_text,
     warning_text,
 )
+from taskmasterctl.visible import clean, clean_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,9 +46,6 @@ OUT, ERR = 1, 2
 
 SCHEMA = 1
 """Version of the documents that --json prints; it rises when a field changes its meaning or goes away."""
-
-HELD_LINE = 1024 * 1024
-"""Characters of an unfinished line that are held back until its end comes."""
 
 LISTS = {
     "processes": "processes",
@@ -110,7 +107,7 @@ class TextReply:
         if self._request.verb == "version":
             return [(OUT, daemon_text(message))]
         if self._request.verb == "pid":
-            return [(OUT, f"{message['pid']}\n")]
+            return [(OUT, f"{clean(message['pid'])}\n")]
         notes: Chunks = []
         if self._look.quiet:
             return notes
@@ -127,10 +124,10 @@ class TextReply:
         return [(OUT, client_text(message))]
 
     def _take_help(self, message: Message) -> Chunks:
-        return [(OUT, message["text"])]
+        return [(OUT, "\n".join(clean_lines(message["text"])))]
 
     def _take_signal(self, message: Message) -> Chunks:
-        return [(OUT, f"{message['number']:2} {clean(message['name'])}\n")]
+        return [(OUT, f"{clean(message['number']):>2} {clean(message['name'])}\n")]
 
     def _take_processes(self, message: Message) -> Chunks:
         failed_only = self._request.has("failed")
@@ -197,8 +194,11 @@ class TextReply:
         """Return the pids: a number alone for a single process, so that it can be used in a command line."""
         if len(self._pids) == 1:
             name, pid = clean(self._pids[0]["name"]), self._pids[0]["pid"]
-            return [(OUT, f"{pid}\n") if pid is not None else (ERR, error_text(f"{name} is not running"))]
-        return [(OUT, f"{clean(each['name'])} {'-' if each['pid'] is None else each['pid']}\n") for each in self._pids]
+            return [(OUT, f"{clean(pid)}\n") if pid is not None else (ERR, error_text(f"{name} is not running"))]
+        return [
+            (OUT, f"{clean(each['name'])} {'-' if each['pid'] is None else clean(each['pid'])}\n")
+            for each in self._pids
+        ]
 
     _shows: Mapping[str, Callable[[TextReply, Message], Chunks]] = {
         "daemon": _take_daemon,
@@ -220,33 +220,22 @@ class TextReply:
 
 
 class LogReply(TextReply):
-    """What programs wrote, byte for byte; where several may be shown, whole lines after the name of each."""
+    """What programs wrote, byte for byte unless it goes to a terminal; where several may be shown, each line after a name."""
 
     def __init__(self, request: Request, look: Look) -> None:
         super().__init__(request, look)
-        self._held: dict[str, str] = {}
+        self._log = LogText(self._named, harmless=look.terminal and not request.has("raw"))
 
     def take(self, message: Message) -> Chunks:
         """Return what is to be shown now that this object has come."""
         kind = message["type"]
         if kind == "output":
-            return self._take_output(message["name"], message["text"])
+            return _out(self._log.take(message["name"], message["text"]))
         if kind == "missed":
             name = clean(message["name"])
-            text = f"{message.get('bytes', 0)} bytes were not shown: they came faster than they were read"
-            return [*self._flush(), (ERR, f"taskmasterctl: {name}: {text}\n")]
-        return (self._flush() if kind == "end" else []) + super().take(message)
-
-    def _take_output(self, name: str, text: str) -> Chunks:
-        if not self._named(name):
-            return [(OUT, text)]
-        *lines, rest = (self._held.pop(name, "") + text).split("\n")
-        if len(rest) > HELD_LINE:
-            lines.append(rest)
-        elif rest:
-            self._held[name] = rest
-        label = clean(name)
-        return [(OUT, "".join(f"{label} | {line}\n" for line in lines))] if lines else []
+            text = f"{clean(message.get('bytes', 0))} bytes were not shown: they came faster than they were read"
+            return [*_out(self._log.flush()), (ERR, f"taskmasterctl: {name}: {text}\n")]
+        return (_out(self._log.flush()) if kind == "end" else []) + super().take(message)
 
     def _named(self, name: str) -> bool:
         """Return whether the name stands before each line: it does unless the request can mean one process only."""
@@ -255,10 +244,9 @@ class LogReply(TextReply):
             return not self._request.has("daemon")
         return ":" in name and ":" not in targets[0]
 
-    def _flush(self) -> Chunks:
-        """Return the unfinished lines, each finished."""
-        held, self._held = self._held, {}
-        return [(OUT, f"{clean(name)} | {rest}\n") for name, rest in held.items()]
+
+def _out(text: str) -> Chunks:
+    return [(OUT, text)] if text else []
 
 
 def _json_line(document: Message) -> str:

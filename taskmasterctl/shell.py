@@ -22,7 +22,8 @@ from taskmasterctl.history import HistoryFile
 from taskmasterctl.mirror import Mirror
 from taskmasterctl.news import News
 from taskmasterctl.options import Options, split_line, split_options
-from taskmasterctl.render import ERR, OUT, clean, error_text
+from taskmasterctl.render import ERR, OUT, error_text
+from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

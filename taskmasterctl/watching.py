@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterctl.mirror import Mirror, key_of
-from taskmasterctl.render import ERR, OUT, Look, change_text, clean, counts_text, error_text, status_table
+from taskmasterctl.render import ERR, OUT, Look, change_text, counts_text, error_text, status_table
 from taskmasterctl.replies import JsonLines, TextReply
+from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +81,9 @@ class Lines:
         if kind == "missed":
             self._shown = None
             count = message.get("changes", 0)
-            return [(ERR, f"taskmasterctl: {count} changes were not shown: they came faster than they were read\n")]
+            return [
+                (ERR, f"taskmasterctl: {clean(count)} changes were not shown: they came faster than they were read\n")
+            ]
         changed = self._mirror.take(message, self._around.now())
         if kind == "change":
             return self._change(message)

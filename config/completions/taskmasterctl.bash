@@ -58,7 +58,7 @@ _taskmasterctl() {
         case $verb in
         status) found=(--wide --failed --watch) ;;
         show) found=(--env) ;;
-        logs | tail | maintail) found=(-f --follow -n --lines --since --stderr --daemon --reopen) ;;
+        logs | tail | maintail) found=(-f --follow -n --lines --since --stderr --daemon --raw --reopen) ;;
         start) found=(--no-wait) ;;
         stop) found=(--no-wait) ;;
         restart) found=(--no-wait --if-running) ;;

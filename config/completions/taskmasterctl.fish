@@ -100,6 +100,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s n -l l
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l since -x -d 'only what was written since so long ago: 90s, 10m, 2h'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr -d 'the standard error stream'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l raw -d 'on a terminal: pass on control characters too'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and open all log files anew, for logrotate'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l no-wait -d 'return at once; the operation goes on in the daemon'

@@ -176,6 +176,25 @@ def test_a_terminal_gets_colour_unless_somebody_objects(path: str) -> None:
             assert b"\x1b" not in written
 
 
+def test_a_terminal_obeys_nothing_that_a_program_wrote(path: str, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    text = "\x1b]0;t\x07\x1b[2Jx\rb | y \udc9b \x1b[31mred\x1b[0m\n"
+    output = {"type": "output", "name": "web", "stream": "stdout", "text": text}
+    with FakeDaemon(path, {"logs web": [output, end()]}):
+        seen = rb"\x1b]0;t\x07\x1b[2Jx\rb | y \x9b " + b"\x1b[31mred\x1b[0m\r\n"
+        assert on_terminal(path, "logs", "web", TERM="xterm") == seen
+        assert b"\x1b]0;t\x07" in on_terminal(path, "logs", "--raw", "web", TERM="xterm")
+        assert main(["-s", path, "logs", "web"]) == 0
+        assert capfdbinary.readouterr().out == text.encode("utf-8", "surrogateescape")
+
+
+def test_an_exit_code_that_is_none_is_a_failure(path: str) -> None:
+    with FakeDaemon(
+        path, {"pid": [{"type": "end", "exit": "\x1b]0;t\x07"}], "version": [{"type": "end", "exit": 256}]}
+    ):
+        assert main(["-s", path, "pid"]) == 1
+        assert main(["-s", path, "version"]) == 1
+
+
 def test_no_escape_in_a_pipe_unless_it_is_asked_for(path: str, capfd: Capture) -> None:
     with FakeDaemon(path, {"status": [PROCESSES, end()]}):
         main(["-s", path, "status"])

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from taskmaster_common.commands import parse
-from taskmasterctl.render import Look, clean, error_text, failure_text, plan_text, show_text, status_table, success_text
+from taskmasterctl.render import Look, error_text, failure_text, plan_text, show_text, status_table, success_text
 from taskmasterctl.replies import ERR, OUT, reply_for
+from taskmasterctl.visible import clean
 from tests.support.fakedaemon import end, process, result
 
 TYPE_CHECKING = False
@@ -118,6 +119,14 @@ ESCAPE = "\x1b]0;owned\x07\x9b31m"
         ),
         ("version", {"type": "daemon", "version": ESCAPE, "config": ESCAPE, "socket": ESCAPE}),
         ("help", {"type": "text", "text": ESCAPE}),
+        ("pid web", {"type": "pid", "name": "web", "pid": ESCAPE}),
+        ("pid", {"type": "daemon", "pid": ESCAPE}),
+        ("upgrade", {"type": "upgraded", "before": ESCAPE, "version": ESCAPE, "pid": ESCAPE, "seconds": 0.1}),
+        ("status", {"type": "client", "version": ESCAPE, "protocol": ESCAPE}),
+        ("status", {"type": "help", "text": ESCAPE}),
+        ("status", {"type": "signal", "name": ESCAPE, "number": ESCAPE}),
+        ("status", {"type": "processes", "processes": [process("web", pid=ESCAPE, restarts=ESCAPE, state=ESCAPE)]}),
+        ("show web", {"type": "program", "name": "web", "settings": {ESCAPE: ""}, "logs": {"web": {ESCAPE: ""}}}),
         ("logs a b", {"type": "output", "name": ESCAPE, "stream": "stdout", "text": "line\n"}),
         ("logs a b", {"type": "missed", "name": ESCAPE, "stream": "stdout", "bytes": 3}),
     ],
