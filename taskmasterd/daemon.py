@@ -117,7 +117,7 @@ class Daemon:
             self.reactor,
             self._fds["listener"] or 0,
             self._places["socket"],
-            self._config,
+            origin.config.replace(daemon=self._config),
             self.log,
             self._handlers.handle,
         )

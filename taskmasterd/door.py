@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskmaster_common.config import DaemonConfig
+    from taskmaster_common.config import Config
     from taskmasterd.eventlog import EventLog
     from taskmasterd.system.connection import Connection
     from taskmasterd.system.guard import Guard
@@ -36,12 +36,12 @@ class Door:
         reactor: Reactor,
         fd: int,
         path: str,
-        config: DaemonConfig,
+        config: Config,
         log: EventLog,
         on_request: Callable[[Connection, bytes], None],
     ) -> None:
         self.path = path
-        self._config = config
+        self._config = config.daemon
         self._log = log
         self.guard: Guard | None = None
         self.inode = inode_of(path)
@@ -51,6 +51,7 @@ class Door:
             "version": __version__,
             "protocol": PROTOCOL_VERSION,
             "pid": os.getpid(),
+            "config": config.path,
         }
         self.server = ControlServer(
             reactor, socket.socket(fileno=fd), greeting, self._permits, on_request, self._refused

@@ -6,7 +6,10 @@ Transport. A UNIX stream socket. Both directions are lines of UTF-8 that end wit
 
 Greeting. The daemon speaks first, one object:
 
-    {"type": "hello", "name": "taskmasterd", "version": "0.1.0", "protocol": 1, "pid": 4711}
+    {"type": "hello", "name": "taskmasterd", "version": "0.1.0", "protocol": 1, "pid": 4711,
+     "config": "/etc/taskmaster/taskmaster.yaml"}
+
+`config` is the absolute path of the daemon's configuration, as it was named at the start.
 
 A peer who may not control this daemon gets an `end` with the error "permission" instead, and the connection is closed.
 

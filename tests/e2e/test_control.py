@@ -53,11 +53,12 @@ def test_it_can_be_used_by_hand_and_answers_in_order(running: Daemon) -> None:
     with _connected(running) as channel:
         replies = _replies(channel)
         hello = next(replies)
-        assert (hello["type"], hello["name"], hello["protocol"], hello["pid"]) == (
+        assert (hello["type"], hello["name"], hello["protocol"], hello["pid"], hello["config"]) == (
             "hello",
             "taskmasterd",
             1,
             running.pid,
+            str(running.config),
         )
         channel.sendall(b"status web\r\n\npid\nfrobnicate\nstop web:1 off\n")
         kinds = [[message["type"] for message in _until_end(replies)] for _ in range(3)]
