@@ -196,6 +196,7 @@ class ReloadAnswer(Operation, Listener):
         super().__init__(parts, connection, request)
         self.dry_run = request.has("dry_run")
         self.by = f"uid {connection.peer.uid}"
+        self.sees_values = connection.peer.uid in (0, parts.about.owner)
 
     def begin(self) -> None:
         """The configuration is about to be read."""

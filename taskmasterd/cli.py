@@ -25,6 +25,7 @@ from taskmasterd.daemonize import (
     resolve_places,
 )
 from taskmasterd.loading import load
+from taskmasterd.system.notify import stderr_is_journal
 from taskmasterd.system.places import report
 from taskmasterd.system.signals import signal_numbers
 
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, whatever LANG
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     options = _parser().parse_args(arguments)
+    if options.env and not options.print_config:
+        return _failed(USAGE, "--env belongs to -T")
     path = _config_path(options.config)
     if path is None:
         return CONFIG
@@ -57,6 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.guard and sys.platform != "linux":
         return _failed(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
     outcome = load(path, environment=os.environ, daemonized=not foreground, pid1=pid1, lenient_users=not checking)
+    if stderr_is_journal():  # more people may read it than the configuration
+        outcome = outcome.public()
     for warning in outcome.warnings:
         print(warning, file=sys.stderr)
     if outcome.shortage:
@@ -65,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
         return _refuse(path, outcome.problems)
     _warn_of_few_descriptors(outcome.config)
     if checking:
-        return _checked(path, outcome.config, effective=options.print_config)
+        return _checked(path, outcome.config, effective=options.print_config, values=options.env)
     places = resolve_places(outcome.config, _absolute(options.socket), pid1=pid1)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
     how = Launch(
@@ -111,6 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     check = parser.add_mutually_exclusive_group()
     check.add_argument("-t", dest="check", action="store_true", help="check the configuration and start nothing")
     check.add_argument("-T", dest="print_config", action="store_true", help="the same, and print it with its defaults")
+    parser.add_argument("--env", action="store_true", help="with -T, print the values of env too")
     parser.add_argument("-s", dest="socket", metavar="SOCKET", help="the control socket, instead of the configured one")
     parser.add_argument(
         "--loglevel",
@@ -156,10 +162,10 @@ def _refuse(path: str, problems: Sequence[str]) -> int:
     return CONFIG
 
 
-def _checked(path: str, config: Config, *, effective: bool) -> int:
+def _checked(path: str, config: Config, *, effective: bool, values: bool) -> int:
     if effective:
         places = default_places(os.geteuid(), os.environ)
-        print(effective_text(config, signal_numbers(), places), end="")
+        print(effective_text(config, signal_numbers(), places, values=values), end="")
         return 0
     programs, processes = len(config.programs), sum(program.numprocs for program in config.programs)
     name = os.path.basename(path)

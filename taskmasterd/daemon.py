@@ -30,7 +30,7 @@ from taskmasterd.stopping import Stopping
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
 from taskmasterd.system.lean import signal
-from taskmasterd.system.notify import Notifier
+from taskmasterd.system.notify import Notifier, stderr_is_journal
 from taskmasterd.system.places import inode_of_fd, report, unlink_own, write_pid
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
@@ -85,7 +85,7 @@ class Daemon:
             facts.get("ignored", None if origin.launched else ()),
         )
         self.groups.freed_sessions, self.groups.left = set(facts.get("freed", ())), frozenset(origin.left)
-        self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=_stderr_is_journal())
+        self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=stderr_is_journal())
         self.sinks = Sinks(self._complain)
         if life:
             self.sinks.inherit(life["sinks"])
@@ -363,12 +363,6 @@ class Daemon:
 LOG_MAXBYTES = 50_000_000
 LOG_BACKUPS = 10
 """The event log rotates like the others."""
-
-
-def _stderr_is_journal() -> bool:
-    """Return whether stderr goes to systemd's journal. Source: systemd.exec(5), JOURNAL_STREAM."""
-    found = os.fstat(2)
-    return os.environ.get("JOURNAL_STREAM", "") == f"{found.st_dev}:{found.st_ino}"
 
 
 def _name_process(name: str) -> None:

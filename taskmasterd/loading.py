@@ -38,12 +38,21 @@ RESULT_FD = 3
 
 
 class Outcome(Record):
-    """What came of it: a config with its warnings, or else `problems`, or else the `shortage` that prevented it."""
+    """What came of it: a config with its warnings, or else `problems`, or else the `shortage` that prevented it.
+
+    The public texts are the same without source lines and values of env, for logs and for those who may not see them.
+    """
 
     config: Config | None = None
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     shortage: str = ""
+    public_warnings: tuple[str, ...] = ()
+    public_problems: tuple[str, ...] = ()
+
+    def public(self) -> Outcome:
+        """Return the outcome as everybody may know it."""
+        return self.replace(warnings=self.public_warnings, problems=self.public_problems or self.problems)
 
 
 class Loading:
@@ -152,14 +161,15 @@ class Loading:
         if end is None:
             return self._fail("the child that read it died before it was done")
         if end["problems"] or end["shortage"]:
-            return Outcome(problems=tuple(end["problems"]), shortage=end["shortage"])
+            problems, public = tuple(end["problems"]), tuple(end["public"])
+            return Outcome(problems=problems, public_problems=public, shortage=end["shortage"])
         config = Config(
             path=end["path"],
             daemon=DaemonConfig.from_data(end["daemon"]),
             programs=tuple(self._programs),
             files=tuple((path, mtime_ns, size) for path, mtime_ns, size in end["files"]),
         )
-        return Outcome(config=config, warnings=tuple(end["warnings"]))
+        return Outcome(config=config, warnings=tuple(end["warnings"]), public_warnings=tuple(end["public"]))
 
     def _close(self) -> None:
         if self.fd >= 0:
@@ -207,7 +217,8 @@ def _child(
         try:
             error = sys.exc_info()[1]
             if error is not None:
-                _send([_end(problems=[f"{path}: error: {_death(error)}"])])
+                place = f"{path}: error: "
+                _send([_end(problems=[place + _death(error)], public=[place + _death(error, public=True)])])
         finally:
             os._exit(0)
 
@@ -246,7 +257,7 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
     try:
         loaded = decode(path, host)
     except ConfigError as error:
-        return [_end(problems=list(error.problems))]
+        return [_end(problems=list(error.problems), public=list(error.public))]
     except HostShortage as error:
         return [_end(shortage=str(error))]
     config = loaded.config
@@ -257,14 +268,14 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
         size += len(lines[-1])
         if size > MAX_RESULT - CHUNK:
             return [_end(problems=[f"{path}: error: its values take more than {MAX_RESULT >> 20} MiB"])]
-    lines.append(
-        _end(path=config.path, daemon=config.daemon.to_data(), files=config.files, warnings=list(loaded.warnings))
-    )
+    warnings, public = list(loaded.warnings), list(loaded.public_warnings)
+    daemon = config.daemon.to_data()
+    lines.append(_end(path=config.path, daemon=daemon, files=config.files, warnings=warnings, public=public))
     return lines
 
 
 def _end(**fields: object) -> bytes:
-    return _line({"problems": [], "shortage": "", "warnings": [], **fields})
+    return _line({"problems": [], "shortage": "", "warnings": [], "public": [], **fields})
 
 
 def _line(message: Mapping[str, object]) -> bytes:
@@ -277,7 +288,8 @@ def _send(lines: list[bytes]) -> None:
         left = left[os.write(RESULT_FD, left) :]
 
 
-def _death(error: BaseException) -> str:
+def _death(error: BaseException, *, public: bool = False) -> str:
     if isinstance(error, MemoryError):
         return f"reading it takes more than {MAX_DATA >> 20} MiB of memory"
-    return f"the child that read it failed with {type(error).__name__}: {error}"
+    how = f"the child that read it failed with {type(error).__name__}"
+    return how if public else f"{how}: {error}"

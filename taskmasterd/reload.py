@@ -43,10 +43,14 @@ if TYPE_CHECKING:
 
 
 class Listener:
-    """Somebody who asked for a reload. This one listens to nothing."""
+    """Somebody who asked for a reload. This one listens to nothing.
+
+    `sees_values` says whether it may be given lines of the file, which can hold values of env.
+    """
 
     dry_run = False
     by = "SIGHUP"
+    sees_values = False
 
     def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
         """Nothing was changed: called once, instead of all others."""
@@ -171,16 +175,18 @@ class Reloader:
         if outcome.config is None:
             self._refuse(outcome, batch)
         else:
-            self._plan(outcome.config, outcome.warnings, batch)
+            self._plan(outcome.config, outcome, batch)
 
     def _refuse(self, outcome: Outcome, batch: list[Listener]) -> None:
-        problems = outcome.problems or (f"cannot read the configuration: {outcome.shortage}",)
-        for problem in problems:
-            self._log.block("error", f"reload: {problem}")
+        reason = (f"cannot read the configuration: {outcome.shortage}",)
+        public = outcome.public().problems or reason
+        for problem in public:
+            self._log.write("error", f"reload: {problem}")
         self._log.write("error", "reload: nothing was changed")
         if any(not listener.dry_run for listener in batch) and not outcome.shortage:
-            self._remember(problems)
+            self._remember(public)
         for listener in batch:
+            problems = (outcome.problems or reason) if listener.sees_values else public
             listener.failed(problems, shortage=bool(outcome.shortage))
 
     def _remember(self, problems: tuple[str, ...]) -> None:
@@ -188,10 +194,11 @@ class Reloader:
             self.problems = problems
             self._host.problems_changed()
 
-    def _plan(self, config: Config, warnings: tuple[str, ...], batch: list[Listener]) -> None:
+    def _plan(self, config: Config, outcome: Outcome, batch: list[Listener]) -> None:
         plan = diff(self._supervisor.table, self._running, config)
+        public = outcome.public().warnings
         for listener in batch:
-            listener.planned(plan, warnings)
+            listener.planned(plan, outcome.warnings if listener.sees_values else public)
         appliers = [listener for listener in batch if not listener.dry_run]
         if not appliers:
             return
@@ -199,7 +206,7 @@ class Reloader:
             for listener in appliers:
                 listener.failed(("the daemon is being shut down",), shortage=True)
             return
-        self._apply(plan, warnings, appliers)
+        self._apply(plan, public, appliers)
 
     def _apply(self, plan: ReloadPlan, warnings: tuple[str, ...], appliers: list[Listener]) -> None:
         def result(entry: Entry, outcome: TicketOutcome) -> None:
@@ -216,7 +223,7 @@ class Reloader:
 
         ticket = Ticket(result, done, tried)
         for warning in warnings:
-            self._log.block("warning", f"reload: {warning}")
+            self._log.write("warning", f"reload: {warning.replace(': warning: ', ': ', 1)}")
         for line in plan_lines(plan):
             self._log.write("info", f"reload: {line}")
         self.config = plan.config

@@ -15,12 +15,14 @@ class ConfigError(TaskmasterError):
     """The configuration cannot be used.
 
     `problems` are finished lines of text, each `file:line:column: error: place: reason` and
-    optionally the source line below it; there is at least one.
+    optionally the source line below it; there is at least one. `public` are the same without source lines and without
+    values of env, for those who may not see them.
     """
 
-    def __init__(self, problems: tuple[str, ...]) -> None:
+    def __init__(self, problems: tuple[str, ...], public: tuple[str, ...] = ()) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+        self.public = public or problems
 
 
 class RequestError(TaskmasterError):

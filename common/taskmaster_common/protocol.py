@@ -24,7 +24,8 @@ not know.
     type       fields                                                       verbs
     ack        verb                                                         all
     daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
-               reload_problems (lines; of the last reload, until a good one)
+               reload_problems (lines; of the last reload, until a good one;
+               without lines of the file)
                warnings (lines; what is wrong now, besides processes)
     processes  processes: list of PROCESS, at most 100 an object            status, show, subscribe
     snapshot   sequence, count                                              subscribe

@@ -15,6 +15,12 @@ HIDDEN_FROM_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTE
 """Variables that mean the daemon alone."""
 
 
+def stderr_is_journal() -> bool:
+    """Return whether stderr goes to systemd's journal. Source: systemd.exec(5), JOURNAL_STREAM."""
+    found = os.fstat(2)
+    return os.environ.get("JOURNAL_STREAM", "") == f"{found.st_dev}:{found.st_ino}"
+
+
 class Notifier:
     """Sends to NOTIFY_SOCKET; without one every method does nothing.
 

@@ -9,6 +9,7 @@ from taskmaster_common.states import STOPPED
 from taskmasterd.core.plan import ReloadPlan
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.eventlog import EventLog
+from taskmasterd.loading import Outcome
 from taskmasterd.reload import Listener, Reloader
 from tests.support.model import DAEMON, World, config, program
 
@@ -43,5 +44,5 @@ class Order(Listener):
 def test_a_plan_is_remembered_before_whoever_does_not_wait_is_told_that_it_holds() -> None:
     order = Order()
     assert order.world.entry("web").process.state == STOPPED
-    order.reloader._plan(config(program(umask=0o77)), (), [order])
+    order.reloader._plan(config(program(umask=0o77)), Outcome(), [order])
     assert order.told == ["remembered, web is STOPPED", "told", "applied"]

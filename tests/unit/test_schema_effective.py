@@ -120,3 +120,14 @@ def test_any_configuration_survives(data: st.DataObject) -> None:
 @given(SECONDS)
 def test_a_number_of_seconds_is_written_without_exponent(seconds: float) -> None:
     assert parse_seconds(plain_number(seconds)) == seconds
+
+
+def test_values_of_env_are_shown_to_those_who_ask_for_them_only() -> None:
+    config = load(
+        "programs: {web: {cmd: run, env: {SECRET: hunter2, GONE: null}}, idle: {cmd: run, env: {A: b}}}"
+    ).config
+    hidden = effective_text(config, SIGNALS, PLACES, values=False)
+    assert "hunter2" not in hidden
+    assert '      # "SECRET": hidden; -T --env prints it' in hidden.splitlines()
+    assert decode(MAIN, host({MAIN: hidden})).config.programs[0].env == {"GONE": None}
+    assert '"hunter2"' in effective_text(config, SIGNALS, PLACES, values=True)

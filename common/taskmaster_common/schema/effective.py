@@ -1,7 +1,7 @@
 """The effective configuration as YAML text, for `taskmasterd -T`.
 
 The text decodes to the same values again: every text is quoted, `${` is escaped, and the number of an instance is
-`${TASKMASTER_INSTANCE}`. What has no value to write (a default that depends on the host) stands as a comment.
+`${TASKMASTER_INSTANCE}`. What is hidden, or has no value to write (a default that depends on the host) stands as a comment.
 """
 
 from __future__ import annotations
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
     from taskmaster_common.places import Places
 
 
-def effective_text(config: Config, signals: Mapping[str, int], places: Places) -> str:
-    """Return the whole configuration with its defaults filled in, as YAML that ends with a line feed."""
+def effective_text(config: Config, signals: Mapping[str, int], places: Places, *, values: bool = True) -> str:
+    """Return the whole configuration with its defaults filled in, as YAML that ends with a line feed.
+
+    Without `values` those of env stand as comments that show their names alone.
+    """
     lines = ["taskmasterd:", *_daemon_lines(config.daemon, places)]
     lines.append("programs:" if config.programs else "programs: {}")
     for program in config.programs:
         lines.append(f"  {_quoted(program.name)}:")
-        lines.extend(_program_lines(program, signals, config.daemon.log_dir or places.log_dir))
+        lines.extend(_program_lines(program, signals, config.daemon.log_dir or places.log_dir, values=values))
     return "\n".join(lines) + "\n"
 
 
@@ -54,7 +57,7 @@ def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
             yield f"  {key}: {_value(DAEMON_KINDS[key].shape, value, {})}"
 
 
-def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: str) -> Iterator[str]:
+def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: str, *, values: bool) -> Iterator[str]:
     if program.refusal:
         yield f"    # cannot be started: {program.refusal}".translate(_ONE_LINE)
     for key in PROGRAM_KEYS:
@@ -63,14 +66,23 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
             yield from _command_lines(program)
         elif key == "env" and value:
             yield "    env:"
-            for name, text in value.items():
-                yield f"      {_quoted(name)}: " + ("null" if text is None else _escaped(text))
+            yield from _env_lines(value, values=values)
         elif value is None:
             yield f"    # {key}: the " + ("user's" if key == "group" and program.user else "daemon's")
         elif value == DEFAULT_LOG and PROGRAM_KINDS[key].shape == "stream":
             yield f"    # {key}: {log_dir}/{program.name}.log".translate(_ONE_LINE)
         else:
             yield f"    {key}: {_value(PROGRAM_KINDS[key].shape, value, signals)}"
+
+
+def _env_lines(env: Mapping[str, str | None], *, values: bool) -> Iterator[str]:
+    for name, text in env.items():
+        if text is None:
+            yield f"      {_quoted(name)}: null"
+        elif values:
+            yield f"      {_quoted(name)}: {_escaped(text)}"
+        else:
+            yield f"      # {_quoted(name)}: hidden; -T --env prints it"
 
 
 def _command_lines(program: ProgramConfig) -> Iterator[str]:

@@ -2,15 +2,26 @@
 
 `file:line:column: error: place: reason` with the source line below it, so that editors jump there. The same reason at
 the same position is told once: a mistake in `defaults:` or under an anchor is one mistake, however many programs use it.
+
+Each text has a public twin for the event log and for clients that may not see values of env. The twin has no source line,
+and where a value of env may stand it says no more than the place.
 """
 
 from __future__ import annotations
 
+from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
 from taskmaster_common.errors import ConfigError
 
 MAX_PROBLEMS = 1000
 MAX_SHOWN_LINE = 160
 MAX_SHOWN_VALUE = 60
+HIDDEN = "something is wrong here; only root and the daemon's user may see the line"
+NOT_YAML = "not YAML"
+ENV = "env"
+KNOWN_KEYS = frozenset((*PROGRAM_KEYS, *DAEMON_KEYS)) - {ENV}
+
+Texts = dict[tuple[int, int, int, str], tuple[str, str]]
+"""By position and reason: the whole text, and its public twin."""
 
 
 class Source:
@@ -49,8 +60,8 @@ class Report:
     """Collects everything that is wrong or doubtful."""
 
     def __init__(self) -> None:
-        self._problems: dict[tuple[int, int, int, str], str] = {}
-        self._warnings: dict[tuple[int, int, int, str], str] = {}
+        self._problems: Texts = {}
+        self._warnings: Texts = {}
 
     def error(self, at: Position, place: str, reason: str, first: Position | None = None) -> None:
         """Add a problem; `first` is a second position that belongs to it. Raises ConfigError when there are too many."""
@@ -58,38 +69,65 @@ class Report:
         if first is not None and (first.line, first.source) != (at.line, at.source):
             lines.extend(_excerpt(first, with_file=first.source is not at.source))
         lines.extend(_excerpt(at))
-        self._problems.setdefault(_key(at, reason), "\n".join(lines))
+        public = _heading(at, "error", *_public(place, reason))
+        self._problems.setdefault(_key(at, reason), ("\n".join(lines), public))
         if len(self._problems) >= MAX_PROBLEMS:
-            raise ConfigError(
-                (*self.problems(), f"{at.source.shown}: error: too many problems; the rest is not listed")
-            )
+            more = f"{at.source.shown}: error: too many problems; the rest is not listed"
+            raise ConfigError((*_sorted(self._problems, 0), more), (*_sorted(self._problems, 1), more))
 
     def file_error(self, shown: str, reason: str, order: int = 0) -> None:
         """Add a problem of a whole file."""
-        self._problems.setdefault((order, -1, -1, f"{shown}: {reason}"), visible(f"{shown}: error: {reason}"))
+        self._problems.setdefault((order, -1, -1, f"{shown}: {reason}"), _of_file(shown, "error", reason))
 
     def warn(self, at: Position, place: str, reason: str) -> None:
         """Add a warning; beyond a thousand the rest is dropped."""
         if len(self._warnings) < MAX_PROBLEMS:
             lines = [_heading(at, "warning", place, reason), *_excerpt(at)]
-            self._warnings.setdefault(_key(at, reason), "\n".join(lines))
+            public = _heading(at, "warning", *_public(place, reason))
+            self._warnings.setdefault(_key(at, reason), ("\n".join(lines), public))
 
     def warn_file(self, shown: str, reason: str, order: int = 0) -> None:
         """Add a warning about a whole file."""
-        self._warnings.setdefault((order, -1, -1, f"{shown}: {reason}"), visible(f"{shown}: warning: {reason}"))
-
-    def problems(self) -> tuple[str, ...]:
-        """Return the problems in the order of the files."""
-        return tuple(text for _, text in sorted(self._problems.items()))
+        self._warnings.setdefault((order, -1, -1, f"{shown}: {reason}"), _of_file(shown, "warning", reason))
 
     def warnings(self) -> tuple[str, ...]:
         """Return the warnings in the order of the files."""
-        return tuple(text for _, text in sorted(self._warnings.items()))
+        return _sorted(self._warnings, 0)
+
+    def public_warnings(self) -> tuple[str, ...]:
+        """Return the public twins of the warnings."""
+        return _sorted(self._warnings, 1)
 
     def check(self) -> None:
         """Raise ConfigError with all problems, if there are any."""
         if self._problems:
-            raise ConfigError(self.problems())
+            raise ConfigError(_sorted(self._problems, 0), _sorted(self._problems, 1))
+
+
+def _sorted(texts: Texts, which: int) -> tuple[str, ...]:
+    return tuple(both[which] for _, both in sorted(texts.items()))
+
+
+def _of_file(shown: str, severity: str, reason: str) -> tuple[str, str]:
+    return visible(f"{shown}: {severity}: {reason}"), visible(f"{shown}: {severity}: {_public('', reason)[1]}")
+
+
+def _public(place: str, reason: str) -> tuple[str, str]:
+    """Return what everybody may know of a problem: where a name or a value may be a piece of env, only that there is one.
+
+    Such pieces turn up where the file is no YAML, in names that no program has (a line of a text that is indented
+    wrongly), and under anchors. What stands under a known key is shown, as `show` would show it.
+    """
+    section, _, below = place.partition(".")
+    key = place.rpartition(".")[2]
+    if section == "programs" and "." not in below:
+        return section, HIDDEN if '"' in reason else reason
+    if section in ("programs", "defaults", "taskmasterd") and ENV not in below.split("."):
+        return (place, reason) if key in KNOWN_KEYS or not below else (section, HIDDEN)
+    if section in ("programs", "defaults"):
+        return place[: f"{place}.".index(f".{ENV}.", len("programs")) + len(f".{ENV}")], HIDDEN
+    known = section == "include" or (not section and not reason.startswith(NOT_YAML) and '"' not in reason)
+    return (section, reason) if known else ("", HIDDEN)
 
 
 def _key(at: Position, reason: str) -> tuple[int, int, int, str]:

@@ -147,7 +147,7 @@ class _Decoder:
             programs=tuple(program.config for program in programs),
             files=tuple(self._files.values()),
         )
-        return Loaded(config, self._report.warnings())
+        return Loaded(config, self._report.warnings(), self._report.public_warnings())
 
     # -- files
 

@@ -91,10 +91,11 @@ class Surroundings(Record):
 
 
 class Loaded(Record):
-    """A configuration that can be used, and the finished lines of what is doubtful in it."""
+    """A configuration that can be used, the finished lines of what is doubtful in it, and what everybody may see of them."""
 
     config: Config
     warnings: tuple[str, ...] = ()
+    public_warnings: tuple[str, ...] = ()
 
 
 def absolute(directory: str, path: str) -> str:
