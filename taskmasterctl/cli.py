@@ -273,6 +273,8 @@ class Conversation:
             self._show({"type": "client", "version": __version__, "protocol": PROTOCOL_VERSION})
         self._sockets = find_sockets(self._options, os.environ)
         self._connection = connect(self._sockets, deadline)
+        if self._sockets.config and (refused := self._not_meant(self._connection)) is not None:
+            return refused
         code = FAILED
         tick_s = TICK_S if request.has("watch") else None
         for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
@@ -281,6 +283,18 @@ class Conversation:
         if request.verb == "shutdown" and not request.has("no_wait"):
             self._connection.wait_closed()
         return code
+
+    def _not_meant(self, connection: Connection) -> int | None:
+        """Refuse to act on a daemon that runs another configuration than -c names, warn where this only looks."""
+        from taskmasterctl.meant import acts, is_other, other_hints, other_text  # noqa: PLC0415 - only -c needs it
+
+        if not is_other(connection.hello, self._sockets):
+            return None
+        text, hints = other_text(connection.path), other_hints(connection.hello, connection.path, self._sockets)
+        if acts(self._request):
+            return self._end("other-config", text, hints, FAILED)
+        self._show({"type": "warning", "text": "\n  ".join((text, *hints))})
+        return None
 
     def _show(self, message: dict[str, Any]) -> None:
         write(self._reply.take(message))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from taskmasterctl.sockets import Sockets
 
     Attempt = tuple[str, int]
+    Message = dict[str, Any]
 
 CHUNK = 65_536
 BACKLOG_PAUSE_S = 0.02
@@ -113,11 +114,12 @@ def connect(sockets: Sockets, deadline: float | None = None) -> Connection:
 
 
 class Connection:
-    """A connection for one request. `sent` tells whether the daemon may have got it."""
+    """A connection for one request. `hello` is the greeting; `sent` tells whether the daemon may have got the request."""
 
     def __init__(self, path: str, deadline: float | None = None) -> None:
         self.path = path
         self.sent = False
+        self.hello: Message = {}
         self._deadline = deadline
         self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._decoder = LineDecoder(MAX_REPLY)
@@ -159,6 +161,8 @@ class Connection:
                 f"cannot talk to taskmasterd {hello.get('version')}: it speaks protocol {hello.get('protocol')}, "
                 f"this client {PROTOCOL_VERSION}"
             )
+        else:
+            self.hello = hello
 
     def ask(self, line: bytes, *, endless: bool = False, tick_s: float | None = None) -> Iterator[dict[str, Any]]:
         """Send the line of a request and yield its replies, `end` last; the `ack` is not shown.

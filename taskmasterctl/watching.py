@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterctl.mirror import Mirror, key_of
-from taskmasterctl.render import ERR, OUT, Look, change_text, counts_text, error_text, status_table
+from taskmasterctl.render import ERR, OUT, Look, change_text, counts_text, error_text, status_table, warning_text
 from taskmasterctl.replies import JsonLines, TextReply
 from taskmasterctl.visible import clean
 
@@ -78,6 +78,8 @@ class Lines:
         kind = message["type"]
         if kind == "end":
             return ending(message)
+        if kind == "warning":
+            return [(ERR, warning_text(message["text"]))]
         if kind == "missed":
             self._shown = None
             count = message.get("changes", 0)
@@ -127,6 +129,8 @@ class Frames:
         """Return what is to be shown now that this object has come."""
         if message["type"] == "end":
             return ending(message)
+        if message["type"] == "warning":
+            return [(ERR, warning_text(message["text"]))]
         now = self._around.now()
         self._dirty = self._mirror.take(message, now) or self._dirty
         if not self._mirror.known:
