@@ -16,7 +16,7 @@ from taskmaster_common.states import STARTING
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
 from taskmasterd.core.events import UNQUEUE, Executed, Restart, Spawned, Start, Stop
-from taskmasterd.core.orphans import Orphan, judge
+from taskmasterd.core.orphans import UNKNOWN, Orphan, judge
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
 from taskmasterd.preparation import account_of
@@ -27,13 +27,13 @@ from taskmasterd.system.procfs import (
     each,
     everybody,
     look,
-    mark_of,
     open_pipe,
     owner_of,
     parent_of,
     pipe_among,
     pipe_at,
 )
+from taskmasterd.system.sidelong import answers
 from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from taskmasterd.saved import Saved, SavedCopy
     from taskmasterd.system.guard import End
     from taskmasterd.system.logpipe import LogPipe
+    from taskmasterd.system.marks import Marks
     from taskmasterd.system.procfs import Survivor
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
@@ -90,6 +91,7 @@ class Adoption:
         self._pipes = dict(legacy.pipes)
         self._processes: dict[int, Survivor] | None = None
         self._restored: set[Entry] = set()
+        self._whole = False
         self._spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
 
     def take_over(self, saved: Saved) -> None:
@@ -97,7 +99,7 @@ class Adoption:
 
         What has ended meanwhile is told before any deadline can pass: it ended while the process was as the state says.
         """
-        self._spawning = saved.spawning
+        self._whole, self._spawning = True, saved.spawning
         self._known = frozenset(slot.copy.pid for slot in saved.slots if slot.copy)
         for program, index, orphans in saved.facts.get("occupied", ()):
             self._performer.occupied[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
@@ -207,26 +209,51 @@ class Adoption:
     # -- processes that the state does not know
 
     def orphans(
-        self, socket: str, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
+        self, marks: Marks, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
     ) -> dict[Slot, Verdict]:
-        """Return what carries the mark of this daemon's socket and neither is a copy that was taken over nor below one.
+        """Return what proves to be of this daemon's programs and neither is a copy that was taken over nor below one.
 
-        Where the state knows a slot, only a copy that was being spawned when the earlier daemon died can be missing in it; that
+        Where there is a state, only a copy that was being spawned when the earlier daemon died can be missing in it; that
         one is known by the pipes which it was to get, too. What was `left` alone in order (pid, start time) is none.
         """
+        if self._whole and not self._spawning:
+            return {}
+        since = min((began for began, _ in self._spawning.values()), default=0.0) if self._whole else 0.0
         known = {session for copy in self._performer.copies() for session in (copy.group.pid, *copy.group.sessions)}
         by_pipe = {inode: slot for slot, (_, inodes) in self._spawning.items() for inode in inodes}
         ourselves = (os.getpid(), os.getppid() if self._legacy.guarded else 0)
+        pids = [
+            one.pid
+            for one in (each() if self._processes is None else self._processes.values())
+            if one.session not in known
+            and one.pid not in ourselves
+            and (one.pid, one.started) not in left
+            and one.started >= int(since * TICKS_PER_S) - 1
+        ]
+        said = answers(pids, marks.judged)
         found: list[tuple[Slot, Orphan]] = []
-        for one in each() if self._processes is None else self._processes.values():
-            if one.session in known or one.pid in ourselves or (one.pid, one.started) in left:
-                continue
-            slot = _slot_of(one.pid, socket, by_pipe)
-            if slot and self._may_be_missing(slot, one):
-                uid = owner_of(one.pid)
-                found.append((slot, Orphan(one.pid, one.started, one.session, -1 if uid is None else uid, one.name)))
+        for pid in pids if by_pipe else said:
+            slot = marks.slot_in(said.get(pid, "")) or _slot_by_pipe(pid, by_pipe)
+            one = look(pid) if slot else None
+            if slot and one and self._may_be_missing(slot, one):
+                uid = owner_of(pid)
+                found.append((slot, Orphan(pid, one.started, one.session, UNKNOWN if uid is None else uid, one.name)))
         users = {program.name: _uid_of(program) for program in programs}
+        self._tell_claims(marks, said, users)
         return judge(found, lambda slot: users.get(slot[0]))
+
+    def _tell_claims(self, marks: Marks, said: Mapping[int, str], users: Mapping[str, int | None]) -> None:
+        """Name those that say they are of a program, could be, and cannot prove it: a version that gave no proofs made them so, too."""
+        claims = [
+            (pid, slot)
+            for pid, text in said.items()
+            if not marks.slot_in(text) and (slot := marks.slot_in(text, older=True))
+        ]
+        claims = [(pid, slot) for pid, slot in claims if slot[0] in users and owner_of(pid) == users[slot[0]]]
+        named = [f"{one} of {slot[0]}:{slot[1]}" for pid, slot in claims[:NAMED_LEFT] if (one := look(pid))]
+        if named:
+            more = f" and {len(claims) - NAMED_LEFT} more" if len(claims) > NAMED_LEFT else ""
+            self._say("warning", f"left alone, since nothing proves what they say: {', '.join(named)}{more}")
 
     def settle(self, orphans: Mapping[Slot, Verdict], tell: Callable[[], list[End]], *, kill: bool) -> None:
         """Adopt or kill what `orphans` found; the table holds the configuration by now. What is neither is named.
@@ -342,12 +369,9 @@ def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
         raise SystemFailure("take over", f"{entry.canonical} (pid {pid})", reason, error.errno or 0) from None
 
 
-def _slot_of(pid: int, socket: str, by_pipe: Mapping[int, Slot]) -> Slot | None:
-    """Return the slot whose mark a process carries, or whose pipe it holds."""
-    mark = mark_of(pid)
-    if mark:
-        return (mark.program, mark.index) if mark.socket == socket else None
-    inode = pipe_among(pid, by_pipe) if by_pipe else None
+def _slot_by_pipe(pid: int, by_pipe: Mapping[int, Slot]) -> Slot | None:
+    """Return the slot that was to get a pipe which a process holds."""
+    inode = pipe_among(pid, by_pipe)
     return by_pipe[inode] if inode is not None else None
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taskmasterd.origin import Origin
     from taskmasterd.parts import Parts
     from taskmasterd.system.guard import Guard
+    from taskmasterd.system.marks import Marks
 
 BY = "the daemon's start"
 
@@ -43,6 +44,7 @@ def begin(
     deliver: Callable[[Entry, Event], None],
     applied: Callable[[ReloadPlan], None],
     guard: Guard | None,
+    marks: Marks,
 ) -> None:
     """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not.
 
@@ -57,7 +59,7 @@ def begin(
         adoption.finish()
         return
     policy = origin.state["orphans"]
-    orphans = adoption.orphans(parts.about.socket, origin.config.programs, origin.left)
+    orphans = adoption.orphans(marks, origin.config.programs, origin.left)
     if orphans and policy == REFUSE and origin.launched:
         raise LeftBehindError(orphans)
     plan = diff(supervisor.table, origin.running, origin.config)

@@ -27,9 +27,11 @@ from taskmasterd.performer import Performer
 from taskmasterd.preparation import Surroundings, child_environment
 from taskmasterd.reload import HangUp, Reloader
 from taskmasterd.stopping import Stopping
+from taskmasterd.system.adopted import ticks_now
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
 from taskmasterd.system.lean import signal
+from taskmasterd.system.marks import Marks, key_at, spare_key
 from taskmasterd.system.notify import Notifier, stderr_is_journal
 from taskmasterd.system.places import inode_of_fd, report, unlink_own, write_pid
 from taskmasterd.system.reactor import Reactor, Timer
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from taskmaster_common.config import DaemonConfig
     from taskmasterd.core.events import Action, Event
     from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry
@@ -67,9 +70,7 @@ class Daemon:
                 os.set_inheritable(fd, False)
         self._foreground = state["foreground"]
         self._pid1 = state["pid1"]
-        # what was configured when the daemon was launched holds for as long as it lives, but for the live keys
-        live = {key: getattr(origin.config.daemon, key) for key in DAEMON_LIVE_KEYS}
-        self._config = origin.running.replace(**live)
+        self._config = _config_of(origin)
         life = state.get("life")
         self._started = life["started"] if life else time.monotonic()
         self._timers: dict[Entry, Timer] = {}
@@ -79,17 +80,14 @@ class Daemon:
         self.notifier = Notifier(os.environ)
         self.guard = self._meet_guardian(origin)
         facts = origin.saved.facts if origin.saved and not origin.launched else {}
-        self.groups = Groups(
-            self._places["socket"],
-            self.guard.pid if self.guard else 0,
-            facts.get("ignored", None if origin.launched else ()),
-        )
-        self.groups.freed_sessions, self.groups.left = set(facts.get("freed", ())), frozenset(origin.left)
+        key, keyless = key_at(origin.state_path, spare_key(state))
+        self._marks = Marks(key, self._places["socket"])
+        self.groups = self._build_groups(origin, facts)
         self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=stderr_is_journal())
         self.sinks = Sinks(self._complain)
-        if life:
-            self.sinks.inherit(life["sinks"])
-        self._open_log()
+        self._open_log(life)
+        if keyless:
+            self._complain(f"{keyless}; a later daemon that has no state does not know these programs again")
         self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget, self._record)
         around = self._surroundings(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
@@ -108,7 +106,9 @@ class Daemon:
         )
         self.stopping = Stopping(parts, self.groups, self.notifier, self._config.shutdown_timeout)
         self._handlers = Handlers(parts, self.stopping.begin, self._reopen, self._upgrade)
-        self.life = Life(state, self._config, parts, self._handlers.subscriptions, self.sinks)
+        self.life = Life(
+            {**state, "mark_key": key.hex()}, self._config, parts, self._handlers.subscriptions, self.sinks
+        )
         self.upgrade = Upgrade(parts, self.life, self.groups)
         self.following.stopping, self.following.systemd = self.stopping, self.systemd
         self.following.subscriptions = self._handlers.subscriptions
@@ -128,7 +128,18 @@ class Daemon:
 
     # -- building
 
-    def _open_log(self) -> None:
+    def _build_groups(self, origin: Origin, facts: Mapping[str, Any]) -> Groups:
+        groups = Groups(
+            self._marks, self.guard.pid if self.guard else 0, facts.get("ignored", None if origin.launched else ())
+        )
+        groups.freed_sessions, groups.left = set(facts.get("freed", ())), frozenset(origin.left)
+        if origin.saved:  # one without this fact is of a version that gave no proofs
+            groups.proven_since = origin.saved.facts.get("proven_since", ticks_now())
+        return groups
+
+    def _open_log(self, life: Mapping[str, Any] | None) -> None:
+        if life:
+            self.sinks.inherit(life["sinks"])
         if self._foreground:
             self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
@@ -150,7 +161,7 @@ class Daemon:
         soft, hard = state["nofile"]
         return Surroundings(
             environment=child_environment(os.environ),
-            socket=self._places["socket"],
+            marks=self._marks,
             umask=self._config.umask,
             log_dir=self._places.get("log_dir"),
             nofile=(soft, hard) if soft != hard else None,
@@ -167,7 +178,7 @@ class Daemon:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
-        begin(origin, self._parts, self._deliver, self.following.applied, self.guard)
+        begin(origin, self._parts, self._deliver, self.following.applied, self.guard, self._marks)
         self.journal.begin(origin.identity, origin.config)
         self._note_later()
         if origin.legacy.same:
@@ -241,6 +252,7 @@ class Daemon:
             "ignored": sorted(self.groups.ignored),
             "freed": sorted(self.groups.freed_sessions),
             "left": sorted(self.groups.left),
+            "proven_since": self.groups.proven_since,
             "stopping": self.supervisor.stopping,
             "problems": self.reloader.problems,
             "loglevel": self.log.level,
@@ -358,6 +370,12 @@ class Daemon:
         except (OSError, ImportError):  # no descriptor left to read it
             text = repr(error)
         self.log.block("error", f"internal error, please report it:\n{text}")
+
+
+def _config_of(origin: Origin) -> DaemonConfig:
+    """Return what was configured when the daemon was launched: it holds for as long as it lives, but for the live keys."""
+    live = {key: getattr(origin.config.daemon, key) for key in DAEMON_LIVE_KEYS}
+    return origin.running.replace(**live)
 
 
 LOG_MAXBYTES = 50_000_000

@@ -18,6 +18,7 @@ from taskmaster_common.places import default_places
 from taskmaster_common.records import Record
 from taskmasterd.resident import execute_resident
 from taskmasterd.system.logsink import LogSink
+from taskmasterd.system.marks import KEY_BYTES
 from taskmasterd.system.places import (
     AlreadyRunningError,
     inode_of,
@@ -174,6 +175,7 @@ def _execute(
                 "foreground": how.foreground,
                 "pid1": how.pid1,
                 "orphans": how.orphans,
+                "mark_key": os.urandom(KEY_BYTES).hex(),
                 "notes": how.notes,
                 "path": import_path(),
             },

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskmasterd.system.signals import Signals
     from taskmasterd.system.sinks import Sinks
 
-HANDED_OVER = ("places", "nofile", "loglevel", "foreground", "pid1", "orphans", "path")
+HANDED_OVER = ("places", "nofile", "loglevel", "foreground", "pid1", "orphans", "path", "mark_key")
 """What the launcher has found out holds for as long as the process lives."""
 
 

@@ -17,6 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from taskmasterd.system.marks import Marks
+
 
 class Surroundings(Record):
     """What every child gets from the daemon. `log_dir` None: an omitted stream is the daemon's own.
@@ -25,7 +27,7 @@ class Surroundings(Record):
     """
 
     environment: Mapping[str, str]
-    socket: str
+    marks: Marks
     umask: int
     log_dir: str | None
     nofile: tuple[int, int] | None
@@ -71,7 +73,9 @@ def _is_another(who: Account, program: ProgramConfig) -> bool:
 
 
 def _environment(program: ProgramConfig, index: int, around: Surroundings, who: Account | None) -> dict[str, str]:
-    environment = dict(around.environment)
+    marks = around.marks.variables(program.name, index)
+    # the marks come first: of the variables of a process only so many bytes are read
+    environment = {**marks, **around.environment}
     environment.setdefault("PYTHONUNBUFFERED", "1")
     if who and program.user is not None:
         environment.update(HOME=who.home, USER=who.name, LOGNAME=who.name, SHELL=who.shell)
@@ -80,7 +84,7 @@ def _environment(program: ProgramConfig, index: int, around: Surroundings, who: 
             environment.pop(name, None)
         else:
             environment[name] = for_instance(text, index)
-    environment.update(TASKMASTER_PROGRAM=program.name, TASKMASTER_INSTANCE=str(index), TASKMASTER_SOCKET=around.socket)
+    environment.update(marks)
     return environment
 
 

@@ -164,6 +164,7 @@ def _copy_of(data: Mapping[str, Any]) -> SavedCopy:
 
 def _check_facts(facts: Mapping[str, Any]) -> None:
     """Raise ValueError or TypeError where one of the facts is not what is written."""
+    _is(facts.get("proven_since", 0), int)
     for name in ("ignored", "freed"):
         for pid in facts.get(name, ()):
             _is(pid, int)

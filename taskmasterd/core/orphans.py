@@ -2,7 +2,7 @@
 
 Their variables say which slot they belong to, but a descendant carries the same ones. A copy's leader leads its session, runs
 as the program's user, and was there before its descendants; so identity is certain where exactly one of the processes that
-carry a slot's mark leads a session.
+carry a slot's mark leads a session. A process as which the program cannot run is none of them, whatever it carries.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ADOPT, KILL, REFUSE = "adopt", "kill", "refuse"
 POLICIES = (ADOPT, KILL, REFUSE)
+
+UNKNOWN = -1
+"""The uid of a process that has gone."""
 
 Slot = tuple[str, int]
 
@@ -39,11 +42,17 @@ class Verdict(Record):
     all: tuple[Orphan, ...]
 
 
+def _can_be(orphan: Orphan, uid: int | None) -> bool:
+    """Return whether a program that runs as `uid` can have started a process: one of root, or of whom nobody knows, any."""
+    return uid in (None, 0) or orphan.uid in (uid, 0, UNKNOWN)
+
+
 def judge(orphans: Iterable[tuple[Slot, Orphan]], uid_of: Callable[[Slot], int | None]) -> dict[Slot, Verdict]:
     """Return the verdict for each slot that has orphans; `uid_of` says as whom its copies run, None where nobody knows."""
     by_slot: dict[Slot, list[Orphan]] = {}
     for slot, orphan in orphans:
-        by_slot.setdefault(slot, []).append(orphan)
+        if _can_be(orphan, uid_of(slot)):
+            by_slot.setdefault(slot, []).append(orphan)
     return {slot: _verdict(some, uid_of(slot)) for slot, some in by_slot.items()}
 
 

@@ -37,6 +37,11 @@ def boot_seconds() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+def ticks_now() -> int:
+    """Return the start time of a process that starts now, in clock ticks since boot."""
+    return int(boot_seconds() * TICKS_PER_S)
+
+
 def can_adopt() -> bool:
     """Return whether the system can prove who a process is: by pidfds (Linux 5.3), start times and the name of the boot."""
     try:

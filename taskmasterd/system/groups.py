@@ -14,17 +14,23 @@ from __future__ import annotations
 
 import os
 
+from taskmasterd.system.adopted import ticks_now
 from taskmasterd.system.lean import signal
-from taskmasterd.system.procfs import Survivor, can_see, children, everybody, is_ending, look, mark_of, pipe_among, tree
+from taskmasterd.system.procfs import Survivor, can_see, children, everybody, is_ending, look, pipe_among, tree
+from taskmasterd.system.sidelong import answers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from taskmasterd.system.marks import Marks
 
 NOBODY: frozenset[tuple[int, int]] = frozenset()
 NO_SESSIONS: frozenset[int] = frozenset()
 """One empty set for all: each other one is 216 bytes."""
 MOST_LOOKS = 10
+AGE_TICKS = 100
+"""Age at which a process that shows no mark is believed to have none."""
 
 
 class Group:
@@ -102,15 +108,17 @@ class Group:
 
 
 class Groups:
-    """All live copies, and the look at what is left of dead ones. `socket` is the value of TASKMASTER_SOCKET.
+    """All live copies, and the look at what is left of dead ones; `marks` judges which slot a process carries the mark of.
 
     `guardian` is the pid of the parent that inherits what a dead daemon leaves, 0 where there is none. `ignored` are
     descendants that belong to no program; None: whatever runs below us, or below the guardian, already. `left` are
-    (pid, start time) of those that an earlier daemon left alone when it was stopped in order.
+    (pid, start time) of those that an earlier daemon left alone when it was stopped in order. What had been started before
+    `proven_since`, in clock ticks since boot, may carry the mark of a version that gave no proofs.
     """
 
-    def __init__(self, socket: str, guardian: int = 0, ignored: Iterable[int] | None = None) -> None:
-        self._socket = socket
+    def __init__(self, marks: Marks, guardian: int = 0, ignored: Iterable[int] | None = None) -> None:
+        self._marks = marks
+        self.proven_since = 0
         self._guardian = guardian
         self._leaders: dict[int, Group] = {}
         self._owner: dict[int, tuple[int, tuple[str, int] | None]] = {}
@@ -212,15 +220,14 @@ class Groups:
         """Return (pid, start time) of every live process that the programs `free` left behind, now or in an earlier life."""
         if not (free or self.freed_sessions or self.left):
             return frozenset()
-        found = set()
-        for one in everybody().values():
-            mark = mark_of(one.pid)
-            freed = (
-                mark and mark.socket == self._socket and (mark.program in free or one.session in self.freed_sessions)
-            )
-            if freed or (one.pid, one.started) in self.left:
-                found.add((one.pid, one.started))
-        return frozenset(found)
+        everyone = [(one.pid, one.started, one.session) for one in everybody().values()]
+        slots = self._ask([(pid, started) for pid, started, _session in everyone])
+        return frozenset(
+            (pid, started)
+            for pid, started, session in everyone
+            if (pid, started) in self.left
+            or ((slot := slots.get(pid)) and (slot[0] in free or session in self.freed_sessions))
+        )
 
     @staticmethod
     def tell_all(survivors: Iterable[Survivor], number: int) -> None:
@@ -266,10 +273,17 @@ class Groups:
         known = self._owner.get(orphan.pid)
         if known and known[0] == orphan.started:
             return known[1]
-        mark = mark_of(orphan.pid)
-        slot = (mark.program, mark.index) if mark and mark.socket == self._socket else None
-        self._owner[orphan.pid] = (orphan.started, slot)
+        slot = self._ask([(orphan.pid, orphan.started)]).get(orphan.pid)
+        if slot or ticks_now() - orphan.started > AGE_TICKS:  # during its exec a process shows no variables
+            self._owner[orphan.pid] = (orphan.started, slot)
         return slot
+
+    def _ask(self, processes: Sequence[tuple[int, int]]) -> dict[int, tuple[str, int]]:
+        """Return the slot that the variables of each process, (pid, start time), prove, or may have been given without proof."""
+        since = dict(processes)
+        said = answers([*since], self._marks.judged, self.ignore)
+        found = ((pid, self._marks.slot_in(text, older=since[pid] < self.proven_since)) for pid, text in said.items())
+        return {pid: slot for pid, slot in found if slot}
 
 
 def _holder(pid: int, by_pipe: dict[int, Group]) -> Group | None:

@@ -26,6 +26,10 @@ DEAD = ("Z", "X")
 PF_EXITING = 0x4
 THREADS_AT = 18
 """Where `_stat` has the number of threads. Source: proc(5), field 20."""
+MOST_CONTENT = 16 * 1024 * 1024
+"""Bytes of any file that are read; the longest are lists of children."""
+MOST_VARIABLES = 256 * 1024
+"""Bytes of a process's variables that are read."""
 MOST_THREADS = 64
 """Threads that are looked at to find a living one; a process with more of them counts as alive."""
 
@@ -42,14 +46,6 @@ class Survivor(Record):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.pid})"
-
-
-class Mark(Record):
-    """What the variables of a process say: whose program it is, or descends from."""
-
-    socket: str
-    program: str
-    index: int
 
 
 def can_see() -> bool:
@@ -131,17 +127,23 @@ def everybody() -> dict[int, Survivor]:
     return {survivor.pid: survivor for survivor in each()}
 
 
-def mark_of(pid: int) -> Mark | None:
-    """Return the mark that the variables of a process carry, None where they carry none or may not be read."""
-    text = read(f"/proc/{pid}/environ") or read(f"{_living_path(pid)}/environ")
-    if b"TASKMASTER_PROGRAM=" not in text:
-        return None
-    variables = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
-    index = variables.get(b"TASKMASTER_INSTANCE", b"")
-    if not index.isdigit():
-        return None
-    socket, program = (variables.get(name, b"") for name in (b"TASKMASTER_SOCKET", b"TASKMASTER_PROGRAM"))
-    return Mark(os.fsdecode(socket), os.fsdecode(program), int(index))
+def variables_of(pid: int) -> bytes:
+    """Return the variables of a process, b"" where they may not be read; the first MOST_VARIABLES bytes of them.
+
+    May wait for ever where the owner of the process wants that: `sidelong` asks. How many there are is his choice, too
+    (prctl(2), PR_SET_MM_MAP).
+    """
+    return _variables_at(f"/proc/{pid}") or _variables_at(_living_path(pid))
+
+
+def _variables_at(directory: str) -> bytes:
+    return _reserve.look(lambda path: _content(path, MOST_VARIABLES), f"{directory}/environ", b"")
+
+
+def state_of(pid: int) -> str:
+    """Return the state of a process's main thread, one letter, "" where it is gone. Source: proc(5), field 3."""
+    fields = _stat(pid)
+    return fields[1] if fields else ""
 
 
 def owner_of(pid: int) -> int | None:
@@ -291,12 +293,13 @@ def read(path: str) -> bytes:
     return _reserve.look(_content, path, b"")
 
 
-def _content(path: str) -> bytes:
+def _content(path: str, most: int = MOST_CONTENT) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         pieces = []
-        while piece := os.read(fd, 65_536):
+        while most > 0 and (piece := os.read(fd, min(65_536, most))):
             pieces.append(piece)
+            most -= len(piece)
         return b"".join(pieces)
     finally:
         os.close(fd)

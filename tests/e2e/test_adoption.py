@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
+from tests.support.daemon import PROGRAMS, Daemon, lives, marked, process_exists
 from tests.support.guarded import wait_until_older
 from tests.support.talk import upgrade
 from tests.support.wait import wait_until
@@ -508,9 +509,44 @@ def test_an_orphan_of_a_program_that_is_not_configured_is_named_and_left_alone(d
     assert process_exists(before["p"]["pid"])
 
 
+def test_what_says_it_is_a_copy_and_cannot_prove_it_is_named_and_left_alone(daemon: Daemon) -> None:
+    write(daemon, p={"cmd": "exec sleep 300"})
+    claims = {"TASKMASTER_SOCKET": str(daemon.socket), "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0"}
+    variables = {**claims, "TASKMASTER_MARK": "0" * 32, "PATH": os.environ["PATH"]}
+    forged = os.posix_spawnp("sleep", ["sleep", "301"], variables, setsid=True)
+    del variables["TASKMASTER_MARK"]
+    older = os.posix_spawnp("sleep", ["sleep", "302"], variables, setsid=True)
+    try:
+        daemon.start("--orphans", "kill")
+        assert daemon.wait_for("p", "RUNNING")["pid"] not in (forged, older)
+        assert f"left alone, since nothing proves what they say: sleep ({older}) of p:0" in daemon.events()
+        assert daemon.ctl("shutdown").returncode == 0
+        assert process_exists(forged)
+        assert process_exists(older)
+    finally:
+        for pid in (forged, older):
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def test_copies_of_a_version_that_gave_no_proofs_are_taken_over_with_what_has_left_their_session(
+    daemon: Daemon,
+) -> None:
+    write(daemon, p={"cmd": "env -u TASKMASTER_MARK setsid -f sleep 301 >/dev/null 2>&1; exec sleep 302"})
+    daemon.start("--guard")
+    wait_until(lambda: len(marked(daemon.socket)) == 2)
+    pid = daemon.status()["p"]["pid"]
+    os.kill(lives(daemon.socket, "taskmasterd")[0], signal.SIGSTOP)
+    daemon.state_file.write_text(re.sub(r'"proven_since":\d+,?', "", daemon.state_file.read_text()))
+    os.kill(lives(daemon.socket, "taskmasterd")[0], signal.SIGKILL)
+    assert daemon.status()["p"]["pid"] == pid
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert marked(daemon.socket) == []
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs processes of another user")
-def test_a_process_of_another_user_that_carries_the_mark_is_not_adopted(daemon: Daemon) -> None:
+def test_a_process_of_another_user_that_carries_the_names_is_nobodys_copy(daemon: Daemon) -> None:
     write(daemon, p={"cmd": "exec sleep 300"})
     marks = {"TASKMASTER_SOCKET": str(daemon.socket), "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0"}
     pid = os.fork()
@@ -522,7 +558,7 @@ def test_a_process_of_another_user_that_carries_the_mark_is_not_adopted(daemon: 
     try:
         wait_until(lambda: pid in marked(daemon.socket))
         daemon.start()
-        assert daemon.wait_for("p", "FATAL")["detail"].startswith("an earlier daemon's sleep")
+        assert daemon.wait_for("p", "RUNNING")["pid"] != pid
         assert daemon.ctl("shutdown").returncode == 0
         assert process_exists(pid)
     finally:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from taskmasterd.system.groups import Group, Groups
+from taskmasterd.system.marks import Marks
 from tests.support.daemon import PROGRAMS
 from tests.support.wait import wait_until
 
@@ -21,7 +22,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="subreapers are Linux's"),
 ]
-MARK = {"TASKMASTER_SOCKET": "/s", "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0", "PATH": os.environ["PATH"]}
+MARKS = Marks(bytes(16), "/s")
+MARK = {**MARKS.variables("p", 0), "PATH": os.environ["PATH"]}
 
 
 def in_subreaper(body: Callable[[], Any]) -> Any:
@@ -59,8 +61,8 @@ def _dead_leader(groups: Groups, script: str, *, whole: bool = True, pipes: froz
 
 def test_members_of_the_group_and_escaped_descendants_are_survivors_and_nobody_else_is() -> None:
     def body() -> list[bool]:
-        groups = Groups("/s")
-        other = _spawn("sleep", "60", environment=dict(MARK, TASKMASTER_PROGRAM="q"))
+        groups = Groups(MARKS)
+        other = _spawn("sleep", "60", environment={**MARK, **MARKS.variables("q", 0)})
         groups.add(Group(other, ("q", 0), whole=True))
         group = _dead_leader(groups, "sleep 60 & setsid -f sleep 61; sleep 0.3")
         left = groups.survivors([group]).get(group, [])
@@ -87,10 +89,8 @@ def _drained(groups: Groups, keep: set[int]) -> bool:
 
 def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_a_stray() -> None:
     def body() -> list[Any]:
-        groups = Groups("/s")
-        group = _dead_leader(
-            groups, "env -i setsid -f sleep 60; TASKMASTER_SOCKET=/other setsid -f sleep 61; sleep 0.3"
-        )
+        groups = Groups(MARKS)
+        group = _dead_leader(groups, "env -i setsid -f sleep 60; TASKMASTER_MARK=0 setsid -f sleep 61; sleep 0.3")
         left = groups.survivors([group])
         strays = groups.strays([])
         groups.tell_all(strays, signal.SIGKILL)
@@ -101,7 +101,7 @@ def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_
 
 def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray() -> None:
     def body() -> list[Any]:
-        groups = Groups("/s")
+        groups = Groups(MARKS)
         group = _dead_leader(groups, "sleep 60 & sleep 0.2", whole=False)
         found = [len(groups.survivors([group])), len(groups.strays(["p"]))]
         os.killpg(group.pid, signal.SIGKILL)
@@ -112,7 +112,7 @@ def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray
 
 def test_zombies_do_not_count() -> None:
     def body() -> int:
-        groups = Groups("/s")
+        groups = Groups(MARKS)
         group = _dead_leader(groups, "sleep 0.1 & exit 0")
         wait_until(lambda: not groups.survivors([group]))
         return len(groups.survivors([group]))
@@ -130,7 +130,7 @@ def test_each_survivor_is_told_a_signal_once() -> None:
     )
 
     def body() -> str:
-        groups = Groups("/s")
+        groups = Groups(MARKS)
         read, write = os.pipe()
         os.set_inheritable(write, True)
         os.dup2(write, 1)
@@ -158,7 +158,7 @@ def test_each_survivor_is_told_a_signal_once() -> None:
 
 def test_a_deep_fork_bomb_is_seen_whole() -> None:
     def body() -> int:
-        groups = Groups("/s")
+        groups = Groups(MARKS)
         group = _dead_leader(groups, "(sleep 60 & (sleep 60 & (sleep 60 & sleep 60) ) ) & sleep 0.3")
         left = groups.survivors([group])[group]
         group.tell(left, signal.SIGKILL)
@@ -174,7 +174,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed() -> None:
                 pass
 
     def body() -> list[int]:
-        groups = Groups("/s")
+        groups = Groups(MARKS)
         group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py")
         seen = []
         for _ in range(2000):
@@ -192,7 +192,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed() -> None:
 
 def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds() -> None:
     def body() -> list[int]:
-        groups = Groups("/s")
+        groups = Groups(MARKS)
         escape = "env -i setsid -f sleep 60; sleep 0.2"
         (read, write), (_, foreign) = os.pipe(), os.pipe()
         os.set_inheritable(write, True)

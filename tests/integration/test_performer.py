@@ -19,6 +19,7 @@ from taskmasterd.core.table import Entry
 from taskmasterd.performer import Performer
 from taskmasterd.preparation import Surroundings
 from taskmasterd.system.groups import Group, Groups
+from taskmasterd.system.marks import Marks
 from taskmasterd.system.procfs import Survivor, listing, pipe_among
 from taskmasterd.system.reactor import Reactor
 from taskmasterd.system.reaper import reap
@@ -28,6 +29,7 @@ from tests.support.wait import wait_until
 
 # the first look at /proc opens the descriptor that is kept in reserve for all later ones
 pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
+MARKS = Marks(bytes(16), "/tmp/none.sock")
 
 
 class Stage:
@@ -41,10 +43,10 @@ class Stage:
         self.blind: list[str] = []
         self.reactor = Reactor(lambda error: pytest.fail(repr(error)))
         self.sinks = Sinks(pytest.fail)
-        around = Surroundings(dict(os.environ), "/tmp/none.sock", 0o022, str(home), None)
+        around = Surroundings(dict(os.environ), MARKS, 0o022, str(home), None)
         self.performer = Performer(
             self.reactor,
-            groups("/tmp/none.sock"),
+            groups(MARKS),
             self.sinks,
             around,
             lambda _entry, event: self.events.append(event),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskmasterd.system.procfs import is_ending, listing, look, mark_of, pipe_among, zombie_status
+from taskmasterd.system.procfs import is_ending, listing, look, pipe_among, variables_of, zombie_status
 from tests.support.daemon import PROGRAMS
 from tests.support.wait import wait_until
 
@@ -22,8 +22,7 @@ pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 def worker() -> Iterator[subprocess.Popen[bytes]]:
     """A process whose main thread has ended, and another thread works on."""
     words = [sys.executable, "-S", str(PROGRAMS / "ends_its_main_thread.py")]
-    marks = {"TASKMASTER_SOCKET": "/s", "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0"}
-    with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, **marks}) as process:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env={**os.environ, "TASKMASTER_PROGRAM": "p"}) as process:
         assert process.stdout
         assert process.stdout.readline() == b"worker %d\n" % process.pid
         yield process
@@ -41,9 +40,7 @@ def test_a_process_lives_as_long_as_one_of_its_threads(worker: subprocess.Popen[
 
 
 def test_variables_and_pipes_are_those_of_a_thread_that_lives(worker: subprocess.Popen[bytes]) -> None:
-    mark = mark_of(worker.pid)
-    assert mark
-    assert (mark.program, mark.index) == ("p", 0)
+    assert b"TASKMASTER_PROGRAM=p" in variables_of(worker.pid).split(b"\0")
     assert worker.stdout
     inode = os.fstat(worker.stdout.fileno()).st_ino
     assert pipe_among(worker.pid, {inode}) == inode

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskmasterd.system.groups import Groups
+from taskmasterd.system.marks import Marks
 from taskmasterd.system.procfs import listing
 from taskmasterd.system.reactor import Reactor
 from taskmasterd.upgrade import MOST_ANSWER, Check
@@ -23,7 +24,7 @@ class Checks:
     def __init__(self, home: Path) -> None:
         self.errors: list[BaseException] = []
         self.reactor = Reactor(self.errors.append)
-        self.groups = Groups("/socket")
+        self.groups = Groups(Marks(bytes(16), "/socket"))
         self.answers: list[str] = []
         self._package = home / "taskmasterd"
         self._package.mkdir()

@@ -30,9 +30,15 @@ def test_what_leads_no_session_is_no_copy() -> None:
 
 
 def test_a_leader_of_another_user_is_not_ours() -> None:
-    assert verdict(orphan(10, uid=7)) == (None, [10])
+    assert verdict(orphan(10, uid=7)) == (None, [10]), "a program of root can have become anybody"
     assert verdict(orphan(10, uid=7), uid=7) == (10, [10])
     assert verdict(orphan(10), uid=None) == (None, [10]), "nobody knows as whom it should run"
+
+
+def test_a_process_as_which_the_program_cannot_run_makes_nothing_uncertain() -> None:
+    assert verdict(orphan(10, uid=7), orphan(11, uid=8), uid=7) == (10, [10])
+    assert judge([(WEB, orphan(11, uid=8))], lambda _slot: 7) == {}
+    assert verdict(orphan(10, uid=0), uid=7) == (None, [10]), "it may have executed what is set-user-ID"
 
 
 def test_each_slot_is_judged_by_itself() -> None:

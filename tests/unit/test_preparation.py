@@ -8,10 +8,11 @@ import pytest
 
 from taskmaster_common.config import INSTANCE, ProgramConfig
 from taskmasterd.preparation import Surroundings, account_of, child_environment, launch_of, targets
+from taskmasterd.system.marks import Marks
 from taskmasterd.system.spawner import SetupError
 from taskmasterd.system.users import Account
 
-AROUND = Surroundings({"PATH": "/bin", "HOME": "/root", "OLD": "1"}, "/run/s", 0o027, "/log", None)
+AROUND = Surroundings({"PATH": "/bin", "HOME": "/root", "OLD": "1"}, Marks(bytes(16), "/run/s"), 0o027, "/log", None)
 BASE = ProgramConfig("web", ("run", f"--port=80{INSTANCE}"))
 
 

@@ -1,0 +1,162 @@
+"""The marks of a program's processes: three variables that name a slot, and a fourth that proves it.
+
+Anybody can set the three. The proof is a keyed hash of program and instance, so only a process that got it from this daemon,
+or that may read the variables of such a process, can show it: a program's user knows the proofs of his own programs alone.
+The key lies beside the state file, readable to the daemon's user only, and outlives the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from taskmaster_common.errors import system_reason
+from taskmaster_common.records import Record
+from taskmasterd.system.procfs import variables_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    Slot = tuple[str, int]
+
+KEY_BYTES = PROOF_BYTES = 16
+KEY_SUFFIX = ".key"
+PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK"
+PROVEN, CLAIMED = "proven", "claimed"
+LONGEST_INDEX = 9
+"""Digits of an instance number that is looked at."""
+FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class Claim(Record):
+    """What the variables of a process say; `proof` is "" where it shows none."""
+
+    socket: str
+    program: str
+    index: int
+    proof: str
+
+
+def claim_in(text: bytes) -> Claim | None:
+    """Return what the variables in the bytes of /proc/pid/environ claim, None where they claim nothing."""
+    if b"TASKMASTER_PROGRAM=" not in text:
+        return None
+    variables = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
+    index = variables.get(INSTANCE.encode(), b"")
+    if not index.isdigit() or len(index) > LONGEST_INDEX:
+        return None
+    socket, program, proof = (os.fsdecode(variables.get(name.encode(), b"")) for name in (SOCKET, PROGRAM, PROOF))
+    return Claim(socket, program, int(index), proof)
+
+
+class Marks:
+    """Makes marks and judges them. `socket` is the value of TASKMASTER_SOCKET."""
+
+    def __init__(self, key: bytes, socket: str) -> None:
+        self.key = key
+        self.socket = socket
+
+    def variables(self, program: str, index: int) -> dict[str, str]:
+        """Return the variables that each process of a slot gets."""
+        return {PROGRAM: program, INSTANCE: str(index), SOCKET: self.socket, PROOF: self.proof(program, index)}
+
+    def proof(self, program: str, index: int) -> str:
+        """Return what proves that a process belongs to a slot."""
+        return keyed_hash(self.key, f"{program}\0{index}".encode()).hex()
+
+    def judged(self, pid: int) -> str:
+        """Return in one line which slot the variables of a process name and whether they prove it, "" where they name none.
+
+        May wait for ever (`variables_of`).
+        """
+        claim = claim_in(variables_of(pid))
+        if claim is None or "\n" in claim.program:
+            return ""
+        if claim.proof == self.proof(claim.program, claim.index):
+            return f"{PROVEN} {claim.index} {claim.program}"
+        # a version that gave no proofs knew a program by the path of its socket; anybody can claim that
+        return f"{CLAIMED} {claim.index} {claim.program}" if not claim.proof and claim.socket == self.socket else ""
+
+    @staticmethod
+    def slot_in(text: str, *, older: bool = False) -> Slot | None:
+        """Return the slot in what `judged` has returned; a mere claim counts where the process may be an `older` version's."""
+        kind, _, rest = text.partition(" ")
+        if kind != PROVEN and not (older and kind == CLAIMED):
+            return None
+        index, _, program = rest.partition(" ")
+        return program, int(index)
+
+
+def keyed_hash(key: bytes, text: bytes) -> bytes:
+    """Return PROOF_BYTES that nobody can compute who does not know the key."""
+    try:
+        from _blake2 import blake2s  # noqa: PLC0415 - CPython may be built without it
+    except ImportError:
+        import hashlib  # noqa: PLC0415 - where the C part is missing, 2 MB
+        import hmac  # noqa: PLC0415
+
+        return hmac.new(key, text, hashlib.sha256).digest()[:PROOF_BYTES]
+    return bytes(blake2s(text, key=key, digest_size=PROOF_BYTES).digest())
+
+
+def key_at(state_path: str | None, spare: bytes) -> tuple[bytes, str]:
+    """Return the key beside a state file, and why it is not kept there ("" where it is).
+
+    Where there is none `spare` becomes it; where the file cannot be used `spare` is the key, which then ends with the daemon.
+    """
+    if state_path is None:
+        return spare, ""
+    path = state_path + KEY_SUFFIX
+    try:
+        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return _key_in(directory, os.path.basename(path), spare), ""
+        finally:
+            os.close(directory)
+    except OSError as error:
+        return spare, f"cannot use {path}: {system_reason(error)}"
+    except ValueError as error:
+        return spare, f"cannot use {path}: {error}"
+
+
+def _key_in(directory: int, name: str, spare: bytes) -> bytes:
+    """Return the key in a file of a directory, which is created with `spare`. Raises OSError, ValueError for what is wrong."""
+    try:
+        fd = os.open(name, os.O_RDONLY | FLAGS, dir_fd=directory)
+    except FileNotFoundError:
+        return _create(directory, name, spare)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is not a regular file")
+        if found.st_uid != os.geteuid():
+            raise ValueError(f"it belongs to uid {found.st_uid}")
+        if stat.S_IMODE(found.st_mode) & 0o077 or found.st_nlink != 1:
+            raise ValueError("others may know it")
+        text = os.read(fd, 2 * KEY_BYTES + 1)
+    finally:
+        os.close(fd)
+    try:
+        key = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) == KEY_BYTES:
+        return key
+    os.unlink(name, dir_fd=directory)  # its writer died while he wrote it
+    return _create(directory, name, spare)
+
+
+def _create(directory: int, name: str, key: bytes) -> bytes:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600, dir_fd=directory)
+    try:
+        os.write(fd, key.hex().encode())
+    finally:
+        os.close(fd)
+    return key
+
+
+def spare_key(state: Mapping[str, object]) -> bytes:
+    """Return the key that was handed over with the state of a daemon, or a new one."""
+    handed = state.get("mark_key")
+    return bytes.fromhex(handed) if isinstance(handed, str) and handed else os.urandom(KEY_BYTES)

@@ -1,0 +1,98 @@
+"""Reads what may block in a child process: the variables of other processes.
+
+/proc/pid/environ is read from the memory of that process, and whoever owns it can make the reader wait for ever (a lock on
+the memory that a file system of his own holds, userfaultfd(2)). So a child reads them one by one and tells each; where it
+does not come on it is killed, and another one goes on behind the process that it hung on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+
+from taskmasterd.system.lean import signal
+from taskmasterd.system.procfs import state_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+HANGS_AFTER_S = 0.05
+"""Pause after which a child that sleeps counts as hung; one that only waits for a processor gets STARVED_S."""
+STARVED_S = 1.0
+MOST_HANGS = 3
+CHUNK = 65_536
+
+
+def answers(
+    pids: Sequence[int], ask: Callable[[int], str], on_child: Callable[[int], None] = lambda _pid: None
+) -> dict[int, str]:
+    """Return `ask(pid)`, a text without newlines, for each process where it is not empty and the question does not hang.
+
+    `on_child` gets the pid of each child. After MOST_HANGS nobody else is asked. Raises OSError where no child can be made.
+    """
+    found: dict[int, str] = {}
+    rest = list(pids)
+    for _ in range(MOST_HANGS):
+        if not rest:
+            break
+        done = _ask_some(rest, ask, on_child, found)
+        del rest[: done + 1]
+    return found
+
+
+def _ask_some(
+    pids: Sequence[int], ask: Callable[[int], str], on_child: Callable[[int], None], found: dict[int, str]
+) -> int:
+    """Ask in one child until it ends or hangs; returns how many have answered."""
+    read, write = os.pipe()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        child = os.fork()
+        if child == 0:
+            _answer(pids, ask, write)
+    except OSError:
+        os.close(read)
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        os.close(write)
+    on_child(child)
+    done = 0
+    text = b""
+    try:
+        while _comes_on(read, child):
+            piece = os.read(read, CHUNK)
+            *lines, text = (text + piece).split(b"\n")
+            answered = zip(pids[done : done + len(lines)], lines)
+            found.update((pid, line.decode("utf-8", "surrogateescape")) for pid, line in answered if line)
+            done += len(lines)
+            if not piece:
+                os.waitpid(child, 0)
+                return done
+        os.kill(child, signal.SIGKILL)  # whoever waits for all children waits for it, too: it may take its time
+        return done
+    finally:
+        os.close(read)
+
+
+def _comes_on(read: int, child: int) -> bool:
+    """Wait for an answer, or the end, of the child; returns False where it hangs."""
+    until = time.monotonic() + STARVED_S
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
+    while not poll.poll(HANGS_AFTER_S * 1000):
+        if state_of(child) != "R" or time.monotonic() >= until:
+            return bool(poll.poll(0))
+    return True
+
+
+def _answer(pids: Sequence[int], ask: Callable[[int], str], write: int) -> None:
+    """Be the child; never returns."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for pid in pids:
+            os.write(write, f"{ask(pid)}\n".encode("utf-8", "surrogateescape"))
+    finally:
+        os._exit(0)
