@@ -14,7 +14,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from taskmaster_common.config import SAME_AS_STDOUT, DaemonConfig, ProgramConfig
+from taskmaster_common.config import LEADER, SAME_AS_STDOUT, DaemonConfig, ProgramConfig
 from taskmaster_common.names import ALL, MAX_NAME
 from taskmaster_common.schema.values import (
     DAEMON_KINDS,
@@ -54,7 +54,8 @@ PROGRAM_TEXTS = {
     "group": "Run with this group, name or gid. Without it the user's.",
     "shell": "Run cmd by /bin/sh -c.",
     "description": "A text for status and show.",
-    "stopasgroup": "Stop the whole process group and all descendants; false: the leading process alone.",
+    "stopasgroup": "Stop the whole process group and all descendants; leader: signal the leading process, then end what "
+    "it leaves; false: the leading process alone.",
     "restart_delay": "Seconds before the first retry of a failed start; doubles with each.",
     "restart_max_delay": "The longest such delay.",
     "restart_burst": "So many restarts within restart_window go without a delay; 0: no limit.",
@@ -126,6 +127,7 @@ TEXT: Schema = {"type": "string", "minLength": 1}
 SHAPES: dict[str, Callable[[Kind], list[Schema]]] = {
     "boolean": lambda _kind: BOOLEAN,
     "autorestart": lambda kind: [{"enum": list(kind.words)}, *BOOLEAN],
+    "stop group": lambda _kind: [*BOOLEAN, {"enum": [LEADER]}],
     "choice": lambda kind: [{"enum": list(kind.words)}],
     "whole": lambda kind: [_whole(kind)],
     "exit codes": _exit_codes,

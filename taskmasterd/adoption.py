@@ -133,7 +133,7 @@ class Adoption:
     def _take_copy(self, entry: Entry, saved_copy: SavedCopy, ended: list[tuple[Copy, int | None]]) -> bool:
         """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
         pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
-        group = Group(pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
+        group = Group(pid, (entry.program, entry.index), whole=bool(entry.wanted.stopasgroup))
         group.pipes = tuple(inode for inode, _path in saved_copy.pipes)
         group.told = frozenset(saved_copy.told)
         status, since = legacy.ends.get(pid, (None, 0))
@@ -304,7 +304,7 @@ class Adoption:
             return False
         if entry.process.state != STARTING:
             self._supervisor.handle(entry, Start("the daemon's start"), self._now())
-        group = Group(orphan.pid, (entry.program, entry.index), whole=entry.wanted.stopasgroup)
+        group = Group(orphan.pid, (entry.program, entry.index), whole=bool(entry.wanted.stopasgroup))
         group.handle, group.certain, group.sessions = handle, True, sessions
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
         rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
@@ -329,7 +329,7 @@ class Adoption:
         if len(found) != 1:
             return False
         pid, status, _since = found[0]
-        group = Group(pid, slot, whole=entry.wanted.stopasgroup)
+        group = Group(pid, slot, whole=bool(entry.wanted.stopasgroup))
         group.sessions, group.pipes = frozenset({pid}), inodes
         rows = [(inode, self._pipes[inode][1]) for inode in inodes if inode in self._pipes]
         copy = self._instead_of_a_start(entry, group, rows, birth)

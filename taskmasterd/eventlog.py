@@ -153,7 +153,8 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
     elif after.state == STOPPING:
         number = signals.get(entry.wanted.stopsignal, str(entry.wanted.stopsignal))
-        yield INFO, f"stopping: {number} to {'its group' if entry.wanted.stopasgroup else 'it'}, asked by {after.by}"
+        whom = {True: "its group", False: "it"}.get(entry.wanted.stopasgroup, "its leader")  # type: ignore[call-overload]
+        yield INFO, f"stopping: {number} to {whom}, asked by {after.by}"
     elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
         yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common.config import LEADER
 from taskmaster_common.errors import shortened, system_reason
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
@@ -108,7 +109,7 @@ class Performer:
         self._by_entry[entry].group.signal_leader(number)
 
     def _signal(self, copy: Copy, number: int) -> None:
-        copy.group.whole = copy.entry.wanted.stopasgroup
+        _follow_rule(copy)
         if copy.group.leader_alive:
             copy.group.signal_group(number)
         else:
@@ -186,7 +187,7 @@ class Performer:
                 os.close(fd)
         self.outputs.begin(entry, streams.began)
         inodes = tuple(pipe.inode for pipe in streams.pipes)
-        group = Group(pid, (entry.program, entry.index), whole=program.stopasgroup, pipes=inodes)
+        group = Group(pid, (entry.program, entry.index), whole=bool(program.stopasgroup), pipes=inodes)
         return Copy(entry, group, streams.pipes, (began, boot_seconds())), executed
 
     def occupants(self, program: str, index: int) -> str:
@@ -260,7 +261,7 @@ class Performer:
     def _without_leader(self, pid: int) -> Copy:
         """Return the copy whose leader has gone, with all that was in its pipes in the files."""
         copy = self._copies.pop(pid)
-        copy.group.whole = copy.entry.wanted.stopasgroup
+        _follow_rule(copy)
         self._groups.reaped(pid)
         self.outputs.drain(copy.pipes)
         return copy
@@ -397,3 +398,9 @@ class Performer:
         if not self._looking:
             self._looking = True
             self._reactor.call_soon(self._look_once_more)
+
+
+def _follow_rule(copy: Copy) -> None:
+    """Apply `stopasgroup`, a live key, as it is at this moment."""
+    rule = copy.entry.wanted.stopasgroup
+    copy.group.follow(whole=bool(rule), leader_first=rule == LEADER)

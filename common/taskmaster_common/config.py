@@ -31,6 +31,9 @@ ALWAYS = "always"
 NEVER = "never"
 UNEXPECTED = "unexpected"
 
+LEADER = "leader"
+"""The third value of stopasgroup: the stop signal goes to the leader alone, and what it leaves is ended afterwards."""
+
 
 def for_instance(text: str, index: int) -> str:
     """Return `text` with the number of the instance in place."""
@@ -42,7 +45,7 @@ class ProgramConfig(Record):
 
     `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true.
     `umask`, `user` and `group` are None where the daemon's own apply; `user` and `group` are kept as written (name or
-    number as text). `env` maps names to text, or to None for a variable that is to be removed.
+    number as text). `stopasgroup` is true, false or LEADER. `env` maps names to text, or to None for a variable that is to be removed.
     `refusal` is not a key: why this program cannot be started at all (an unknown user at the daemon's start).
     """
 
@@ -65,7 +68,7 @@ class ProgramConfig(Record):
     group: str | None = None
     shell: bool = False
     description: str = ""
-    stopasgroup: bool = True
+    stopasgroup: bool | str = True
     restart_delay: float = 0.5
     restart_max_delay: float = 30.0
     restart_burst: int = 10

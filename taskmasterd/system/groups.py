@@ -41,18 +41,34 @@ class Group:
     (`certain`: whatever marks they carry, because its leader was alive when it was adopted).
     """
 
-    __slots__ = ("certain", "handle", "leader_alive", "pid", "pipes", "sessions", "slot", "told", "whole")
+    __slots__ = (
+        "certain",
+        "handle",
+        "leader_alive",
+        "leader_first",
+        "pid",
+        "pipes",
+        "sessions",
+        "slot",
+        "told",
+        "whole",
+    )
 
     def __init__(self, pid: int, slot: tuple[str, int], *, whole: bool, pipes: tuple[int, ...] = ()) -> None:
         self.pid = pid
         self.slot = slot
         self.pipes = pipes
         self.whole = whole
+        self.leader_first = False
         self.leader_alive = True
         self.handle: int | None = None
         self.sessions = NO_SESSIONS
         self.certain = False
         self.told = NOBODY
+
+    def follow(self, *, whole: bool, leader_first: bool) -> None:
+        """Know what belongs to it: `whole`, all that its leader leaves; `leader_first`, no signal but KILL before that."""
+        self.whole, self.leader_first = whole, leader_first
 
     def signal_leader(self, number: int) -> None:
         """Signal the leader alone; it must be alive or unreaped."""
@@ -65,12 +81,13 @@ class Group:
         """Signal the leader's group, followed by CONT so that a stopped process hears it. The leader must be unreaped."""
         if not self._leader_is_there():
             return
+        by_group = self.whole and (number == signal.SIGKILL or not self.leader_first)
         for each in (number, signal.SIGCONT):
-            if not (self.whole and _quietly(os.killpg, self.pid, each)):
+            if not (by_group and _quietly(os.killpg, self.pid, each)):
                 self.signal_leader(each)
         if number == signal.SIGKILL:
             self.signal_leader(number)  # before its setsid it is in no group of its own
-        if self.whole:
+        if by_group:
             self.told |= {(0, number)}
 
     def tell(self, survivors: Iterable[Survivor], number: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -119,6 +120,70 @@ def test_a_leader_that_dies_after_a_reload_took_stopasgroup_away_leaves_behind_w
     daemon.wait_for("p", "EXITED")
     assert process_exists(child)
     assert "left-behind" not in daemon.events()
+
+
+def _prefork(daemon: Daemon, words: str, **keys: object) -> None:
+    """Start a parent whose children are hurt by a stop signal."""
+    rules = {"cmd": f"{PY} {PROGRAMS}/prefork.py {words}", "starttime": 0, "autorestart": "never", **keys}
+    daemon.write(json.dumps({"programs": {"p": rules}}))
+    daemon.start()
+    wait_until(lambda: daemon.log("p").count(b"child") == 2 and b"ready" in daemon.log("p"))
+
+
+def test_with_stopasgroup_leader_the_leader_alone_is_asked_and_ends_its_children_in_its_own_way(daemon: Daemon) -> None:
+    _prefork(daemon, "", stopasgroup="leader")
+    assert daemon.ctl("stop", "p").returncode == 0
+    said = daemon.log("p")
+    assert (said.count(b"hurt"), said.count(b"\nfinished"), said.count(b"all finished")) == (0, 2, 1)
+    assert "p stopping: TERM to its leader, asked by" in daemon.events()
+    assert "left-behind" not in daemon.events()
+
+
+def test_with_stopasgroup_leader_what_the_leader_leaves_gets_the_stop_signal_when_it_has_ended(daemon: Daemon) -> None:
+    _prefork(daemon, "leaves", stopasgroup="leader", stoptime=30)
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert daemon.log("p").count(b"hurt") == 2
+    assert marked(daemon.socket) == []
+    assert "SIGKILL" not in daemon.events()
+
+
+def test_with_stopasgroup_leader_everything_that_is_left_at_stoptime_is_killed(daemon: Daemon) -> None:
+    script = f"{PY} {PROGRAMS}/prefork.py & trap : TERM; while :; do sleep 0.05; done"
+    daemon.write(
+        json.dumps(
+            {
+                "programs": {
+                    "p": {"cmd": script, "shell": True, "starttime": 0, "stoptime": 0.7, "stopasgroup": "leader"}
+                }
+            }
+        )
+    )
+    daemon.start()
+    wait_until(lambda: b"ready" in daemon.log("p"))
+    began = time.monotonic()
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert 0.7 <= time.monotonic() - began < 4
+    assert b"hurt" not in daemon.log("p")
+    assert marked(daemon.socket) == []
+    assert "SIGKILL was needed" in daemon.events()
+
+
+def test_a_running_program_takes_stopasgroup_leader_from_a_reload_and_keeps_it_over_takeover_and_upgrade(
+    daemon: Daemon,
+) -> None:
+    _prefork(daemon, "")
+    pid = daemon.status()["p"]["pid"]
+    daemon.write(daemon.config.read_text().replace('"starttime": 0', '"starttime": 0, "stopasgroup": "leader"'))
+    assert daemon.ctl("reload").returncode == 0
+    assert "p updated: stopasgroup applied without a restart" in daemon.events()
+    daemon.kill()
+    daemon.start()
+    assert daemon.ctl("upgrade").returncode == 0
+    assert daemon.status()["p"]["pid"] == pid
+    assert "stopasgroup        leader" in daemon.ctl("show", "p").stdout.replace("stopasgroup:", "stopasgroup")
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert b"hurt" not in daemon.log("p")
+    assert b"all finished" in daemon.log("p")
 
 
 def test_a_start_during_a_slow_stop_waits_for_the_end_of_the_old_copy(daemon: Daemon) -> None:

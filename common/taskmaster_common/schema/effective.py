@@ -96,7 +96,7 @@ def _command_lines(program: ProgramConfig) -> Iterator[str]:
 
 def _value(shape: str, value: Any, signals: Mapping[str, int]) -> str:
     """Return one value as its kind is written."""
-    if shape == "boolean":
+    if isinstance(value, bool):
         return "true" if value else "false"
     if shape == "octal":
         return f"0{value:o}"
@@ -110,7 +110,7 @@ def _value(shape: str, value: Any, signals: Mapping[str, int]) -> str:
         return f"[{', '.join(str(code) for code in value)}]"
     if shape == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
         return str(value)
-    if shape in ("whole", "autorestart", "choice"):
+    if shape in ("whole", "autorestart", "choice", "stop group"):
         return str(value)
     return "{}" if shape == "variables" else _escaped(value)
 

@@ -15,6 +15,7 @@ from taskmaster_common.config import (
     DISCARD,
     INHERIT,
     INSTANCE,
+    LEADER,
     LOG_LEVELS,
     NEVER,
     PROGRAM_KEYS,
@@ -132,6 +133,15 @@ def _autorestart(node: Node, context: Context, kind: Kind) -> str:
     if text.lower() in TRUE_WORDS:
         return ALWAYS
     return NEVER if text.lower() in FALSE_WORDS else _choice(node, context, kind)
+
+
+def _stop_group(node: Node, context: Context, kind: Kind) -> bool | str:
+    text = _text(node, context, kind)
+    if text.lower() in TRUE_WORDS + FALSE_WORDS:
+        return text.lower() in TRUE_WORDS
+    if text != LEADER:
+        raise ValueError(_not_one_of(text, kind.words))
+    return LEADER
 
 
 def _whole(node: Node, context: Context, kind: Kind) -> int:
@@ -314,7 +324,7 @@ PROGRAM_KINDS: Mapping[str, Kind] = {
     "group": _ACCOUNT,
     "shell": _BOOLEAN,
     "description": Kind("text", _one_line, varies=True),
-    "stopasgroup": _BOOLEAN,
+    "stopasgroup": Kind("stop group", _stop_group, words=("true", "false", LEADER)),
     "restart_delay": _SECONDS,
     "restart_max_delay": _SECONDS,
     "restart_burst": _COUNT,
