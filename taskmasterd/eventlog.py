@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from taskmaster_common.config import LOG_LEVELS
+from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.describe import end_text, failure_text, left_text, seconds_text
 from taskmasterd.core.events import Spawned
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
 PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
 """Source: sd-daemon(3), SD_DEBUG and the like."""
+WHOM: Mapping[bool | str, str] = {True: "its group", False: "it", LEADER: "its leader"}
+"""Who gets the stop signal, by `stopasgroup`."""
 MOST_WAITING = 256
 """So many lines wait at most."""
 
@@ -153,8 +155,7 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
     elif after.state == STOPPING:
         number = signals.get(entry.wanted.stopsignal, str(entry.wanted.stopsignal))
-        whom = {True: "its group", False: "it"}.get(entry.wanted.stopasgroup, "its leader")  # type: ignore[call-overload]
-        yield INFO, f"stopping: {number} to {whom}, asked by {after.by}"
+        yield INFO, f"stopping: {number} to {WHOM[entry.wanted.stopasgroup]}, asked by {after.by}"
     elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
         yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"

@@ -26,6 +26,7 @@ from taskmasterd.core.events import (
     Spawned,
     SpawnFailed,
 )
+from taskmasterd.leftovers import Leftovers
 from taskmasterd.outputs import Outputs
 from taskmasterd.preparation import account_of, launch_of
 from taskmasterd.system.adopted import Adopted, boot_seconds
@@ -42,15 +43,11 @@ if TYPE_CHECKING:
     from taskmasterd.core.orphans import Orphan
     from taskmasterd.core.table import Entry
     from taskmasterd.preparation import Surroundings
-    from taskmasterd.system.procfs import Survivor
     from taskmasterd.system.reactor import Reactor
     from taskmasterd.system.sinks import Sinks
 
 SPAWN_FOR_S = 0.02
 """So long one turn spawns at most: a thousand starts must not stall an answer."""
-PROBE_FIRST_S = 0.01
-PROBE_MOST_S = 0.5
-"""How often a group is looked at where the end of a survivor does not wake us (no Linux)."""
 
 
 class Performer:
@@ -82,12 +79,8 @@ class Performer:
         self._spawning = self._held = False
         self._copies: dict[int, Copy] = {}
         self._by_entry: dict[Entry, Copy] = {}
-        self._emptying: dict[Group, Copy] = {}
-        self._probe_s = PROBE_FIRST_S
-        self._probing = False
-        self._unseen: list[tuple[Copy, int | None]] = []
+        self._leftovers = Leftovers(reactor, groups, self._leader_ended, self._left_changed, self._emptied, on_blind)
         self._ended: list[tuple[Copy, int | None]] = []
-        self._looking = False
 
     # -- actions
 
@@ -236,15 +229,15 @@ class Performer:
             else:
                 strangers = True
                 self._groups.reaped(pid)
-        self._look_at_what_is_left(dead, strangers=strangers)
+        self._leftovers.look(dead, strangers=strangers)
 
     def orphans_ended(self, ended: Iterable[tuple[int, int]]) -> None:
         """Take what the guardian has reaped: adopted leaders, and what is left of their groups."""
         strangers = [pid for pid, status in ended if not self.adopted.told(pid, status)]
         for pid in strangers:
             self._groups.reaped(pid)
-        if strangers and self._emptying:
-            self._look_at_what_is_left([], strangers=True)
+        if strangers and self._leftovers:
+            self._leftovers.look()
 
     def _adopted_ended(self, pid: int, status: int | None) -> None:
         """A leader that is no child of ours has ended; one look serves all that end in one turn."""
@@ -256,7 +249,7 @@ class Performer:
 
     def _look_after_adopted(self) -> None:
         dead, self._ended = self._ended, []
-        self._look_at_what_is_left(dead, strangers=False)
+        self._leftovers.look(dead, strangers=False)
 
     def _without_leader(self, pid: int) -> Copy:
         """Return the copy whose leader has gone, with all that was in its pipes in the files."""
@@ -266,75 +259,25 @@ class Performer:
         self.outputs.drain(copy.pipes)
         return copy
 
-    def _look_at_what_is_left(self, dead: list[tuple[Copy, int | None]], *, strangers: bool) -> None:
-        """One look at the survivors serves every group that lost its leader, or a member, in this turn."""
-        groups = [copy.group for copy, _ in dead]
-        if strangers or not self._groups.can_see:
-            groups += self._emptying
-        try:
-            left = self._groups.survivors(groups)
-        except OSError as error:  # no descriptor left to look with: nobody may say that nothing is left
-            self._unseen += dead
-            self._reactor.call_later(PROBE_MOST_S, self._look_again)
-            self._on_blind(f"cannot look for what programs left behind: {system_reason(error)}")
-            return
-        for copy, status in dead:
-            copy.left = left.get(copy.group, ())
-            # one by one: an error in the handling of one program must not cost another its end
-            self._reactor.call_soon(lambda copy=copy, status=status: self._leader_ended(copy, status))  # type: ignore[misc]
-        for group in groups[len(dead) :]:
-            self._probed(self._emptying[group], left.get(group, ()))
-
-    def _empty(self, copy: Copy) -> None:
-        """From now on `copy` is what its leader left behind; see to it that its last end is noticed."""
-        self._emptying[copy.group] = copy
-        if not self._groups.wakes(copy.group) and not self._probing:
-            self._probing = True
-            self._reactor.call_later(self._probe_s, self._probe_again)
-
-    def _look_again(self) -> None:
-        dead, self._unseen = self._unseen, []
-        self._look_at_what_is_left(dead, strangers=True)
-
     def _leader_ended(self, copy: Copy, status: int | None) -> None:
         if copy.left:
             # not earlier: a look in between would tell that nothing is left of a process that has not ended
-            self._empty(copy)
-            if not self._looking:
-                self._looking = True
-                self._reactor.call_soon(self._look_once_more)
+            self._leftovers.add(copy)
         else:
             self._by_entry.pop(copy.entry, None)
             self.outputs.leave(copy.pipes)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
 
-    def _look_once_more(self) -> None:
-        """See what has ended between the look that found it and the news of its leader's end."""
-        self._looking = False
-        self._look_at_what_is_left([], strangers=True)
-
-    def _probed(self, copy: Copy, left: Sequence[Survivor]) -> None:
-        """A group without a leader was looked at: empty now, or with newcomers who have to be told too."""
-        changed, copy.left = copy.left != left, left
-        if changed and self.memory:
+    def _left_changed(self, copy: Copy) -> None:
+        if self.memory:
             self.memory.changed(copy.entry)
-        if left:
-            number = signal.SIGKILL if copy.entry.process.killing else copy.entry.wanted.stopsignal
-            copy.group.tell(left, number)
-            return
+
+    def _emptied(self, copy: Copy) -> None:
+        """Nothing is left of what a leader had left behind."""
         self.outputs.drain(copy.pipes)
-        del self._emptying[copy.group]
         self._by_entry.pop(copy.entry, None)
         self.outputs.leave(copy.pipes)
         self._deliver(copy.entry, GroupEmpty())
-
-    def _probe_again(self) -> None:
-        self._probing = False
-        self._look_at_what_is_left([], strangers=True)
-        asleep = [copy for group, copy in self._emptying.items() if not self._groups.wakes(group)]
-        self._probe_s = min(self._probe_s * 2, PROBE_MOST_S) if asleep else PROBE_FIRST_S
-        if asleep:
-            self._empty(asleep[0])
 
     @property
     def spawning(self) -> bool:
@@ -354,13 +297,11 @@ class Performer:
     @property
     def settled(self) -> bool:
         """Whether no child is between fork and exec, and every end that was seen has been delivered."""
-        return not (self._spawner.reporting or self._ended or self._unseen)
+        return not self._spawner.reporting and not self._ended and self._leftovers.settled
 
     def guardian_died(self) -> None:
         """Nobody tells of orphans any more: look for those of the copies that are there as for an earlier daemon's."""
-        self._groups.guardian_died(self._emptying)
-        if self._emptying:
-            self._probe_again()
+        self._leftovers.guardian_died()
 
     def admit(self, copy: Copy) -> None:
         """Take in a copy whose leader is alive, and wait for its end where it is no child of ours."""
@@ -394,10 +335,7 @@ class Performer:
         """Take in what a leader had left behind already; the next look tells whether it is still there."""
         self._by_entry[copy.entry] = copy
         copy.group.leader_has_ended()
-        self._empty(copy)
-        if not self._looking:
-            self._looking = True
-            self._reactor.call_soon(self._look_once_more)
+        self._leftovers.add(copy)
 
 
 def _follow_rule(copy: Copy) -> None:

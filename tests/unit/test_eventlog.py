@@ -119,6 +119,8 @@ def test_a_shortage_of_the_daemon_is_told_as_such() -> None:
 
 
 def test_a_restart_and_a_kill_are_told() -> None:
+    story = Story(stopasgroup="leader").runs()
+    assert story.happens(Restart("uid 0")) == ["info stopping: TERM to its leader, asked by uid 0"]
     story = Story(stopasgroup=False).runs()
     assert story.happens(Restart("uid 0")) == ["info stopping: TERM to it, asked by uid 0"]
     assert story.happens(Kill("SIGQUIT"), 1)[0].startswith("warning SIGKILL sent")

@@ -97,7 +97,7 @@ def programs(draw: st.DrawFn, name: str) -> ProgramConfig:
         user=draw(st.sampled_from([None, "www", "33"])),
         group=draw(st.sampled_from([None, "www", "33"])),
         description=draw(LINE),
-        stopasgroup=draw(st.sampled_from([True, False, "leader"])),
+        stopasgroup=draw(st.booleans() | st.just("leader")),
         restart_delay=draw(SECONDS),
         log_maxbytes=draw(st.integers(0, 2**63 - 1)),
         log_backups=draw(st.integers(0, 10_000)),

@@ -53,6 +53,15 @@ def test_a_boolean_takes_six_words(written: str, value: bool) -> None:
     assert program(f"autostart: {written}").autostart is value
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [("on", True), ("TRUE", True), ("no", False), ('"false"', False), ("leader", "leader"), ('"leader"', "leader")],
+)
+def test_stopasgroup_takes_booleans_and_the_word_leader(written: str, value: bool | str) -> None:
+    assert program(f"stopasgroup: {written}").stopasgroup == value
+    assert type(program(f"stopasgroup: {written}").stopasgroup) is type(value)
+
+
 def test_env_keeps_texts_and_names_as_written() -> None:
     env = program("env: {PORT: 010, V: 1.10, T: 22:30, D: 2026-01-02, NO: yes, X: 1_000, Q: 'null', S: '', 1: 2}").env
     assert env == {
@@ -193,6 +202,10 @@ def test_the_daemons_section_is_decoded() -> None:
         (
             "autorestart: sometimes",
             '4:18: error: programs.web.autorestart: "sometimes" is not one of always, never, unexpected',
+        ),
+        (
+            "stopasgroup: leaders",
+            '4:18: error: programs.web.stopasgroup: "leaders" is not one of true, false, leader; did you mean leader?',
         ),
         (
             "autorestart: unexpekted",
