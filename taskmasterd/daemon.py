@@ -30,10 +30,11 @@ from taskmasterd.stopping import Stopping
 from taskmasterd.system.adopted import ticks_now
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
+from taskmasterd.system.held import inode_of_fd, unlink_own
 from taskmasterd.system.lean import signal
 from taskmasterd.system.marks import Marks, key_at, spare_key
 from taskmasterd.system.notify import Notifier, stderr_is_journal
-from taskmasterd.system.places import inode_of_fd, report, unlink_own, write_pid
+from taskmasterd.system.places import report, write_pid
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, hold_back, signal_numbers

@@ -17,20 +17,14 @@ from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.places import default_places
 from taskmaster_common.records import Record
 from taskmasterd.resident import execute_resident
+from taskmasterd.system.held import inode_of, unlink_own
+from taskmasterd.system.listening import listen_on
 from taskmasterd.system.logsink import LogSink
 from taskmasterd.system.marks import KEY_BYTES
-from taskmasterd.system.places import (
-    AlreadyRunningError,
-    inode_of,
-    listen_on,
-    lock_pidfile,
-    make_directory,
-    unlink_own,
-    unusable,
-)
+from taskmasterd.system.places import AlreadyRunningError, lock_pidfile, make_directory, unusable
 from taskmasterd.system.signals import hold_back
 from taskmasterd.system.subreaper import be_subreaper
-from taskmasterd.system.users import Account, account, group_id
+from taskmasterd.system.users import Account, ActingAs, account, group_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,12 +133,10 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
     hold_back()  # before the pid file exists
     os.umask(daemon.umask)
     places, notes = _make_default_directories(config, places, owner)
-    pidfile = lock_pidfile(places.pidfile)
+    pidfile = lock_pidfile(places.pidfile, owner)
     try:
-        if owner:
-            os.fchown(pidfile, *owner)
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
-        listener = listen_on(places.socket, daemon.socket_mode, gid, owner)
+        listener = listen_on(places.socket, daemon.socket_mode, gid, who)
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
         _execute(config, places, fds, how.replace(notes=notes), who)
     except (TaskmasterError, LookupError, OSError):
@@ -229,7 +221,7 @@ def _become(who: Account) -> None:
 def _check_places(config: Config, places: ResolvedPlaces, who: Account) -> None:
     """Look whether the user can do later what a daemon has to: re-create, rotate, read again, execute itself.
 
-    Asked as that user, with the way back kept open so that a failure can be cleaned up. Source: setresuid(2), saved id.
+    Asked as that user, with the way back kept open so that a failure can be cleaned up.
     """
     directories = {os.path.dirname(path) for path in (places.socket, places.pidfile, places.logfile) if path}
     needed = [(directory, os.W_OK | os.X_OK) for directory in sorted(directories)]
@@ -237,16 +229,8 @@ def _check_places(config: Config, places: ResolvedPlaces, who: Account) -> None:
     needed += [(places.logfile, os.W_OK)] if places.logfile else []
     needed += [(path, os.R_OK) for path, _, _ in config.files]
     needed.append((sys.executable, os.X_OK))
-    groups, gid, uid = os.getgroups(), os.getegid(), os.geteuid()
-    if uid == 0:
-        os.setgroups(who.groups)
-        os.setresgid(who.gid, who.gid, gid)
-        os.setresuid(who.uid, who.uid, uid)
-    refused = unusable(needed)
-    if uid == 0:
-        os.setresuid(uid, uid, uid)
-        os.setresgid(gid, gid, gid)
-        os.setgroups(groups)
+    with ActingAs(who):
+        refused = unusable(needed)
     if refused:
         what = {sys.executable: "execute", **{path: "read" for path, _, _ in config.files}}.get(refused, "write")
         raise SystemFailure("use", refused, f"user {who.name} may not {what} it")

@@ -8,8 +8,9 @@ from taskmaster_common import __version__
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterd.system.control import ControlServer
+from taskmasterd.system.held import inode_of, unlink_own
 from taskmasterd.system.lean import socket
-from taskmasterd.system.places import inode_of, listen_on, unlink_own
+from taskmasterd.system.listening import listen_on
 from taskmasterd.system.users import group_id
 
 TYPE_CHECKING = False

@@ -9,9 +9,10 @@ from taskmaster_common import __version__
 from taskmaster_common.errors import TaskmasterError
 from taskmasterd.daemon import Daemon
 from taskmasterd.origin import NOTHING_KEPT, origin_of, read_state
+from taskmasterd.system.held import inode_of_fd, unlink_own
 from taskmasterd.system.lean import socket
 from taskmasterd.system.logsink import LogSink
-from taskmasterd.system.places import inode_of_fd, report, unlink_own
+from taskmasterd.system.places import report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

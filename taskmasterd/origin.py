@@ -16,7 +16,7 @@ from taskmasterd.adoption import Legacy
 from taskmasterd.saved import StateError, saved_of
 from taskmasterd.system.adopted import can_adopt
 from taskmasterd.system.guard import read_kept
-from taskmasterd.system.places import inode_of
+from taskmasterd.system.held import inode_of
 from taskmasterd.system.procfs import boot_id
 from taskmasterd.system.statefile import file_name, read_lines, set_aside
 

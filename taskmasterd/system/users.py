@@ -8,6 +8,10 @@ import pwd
 
 from taskmaster_common.records import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
 
 class Account(Record):
     """A user as the system knows it; `groups` are all of its groups, `gid` among them."""
@@ -18,6 +22,39 @@ class Account(Record):
     name: str
     home: str
     shell: str
+
+
+class ActingAs:
+    """While entered, root has the rights of `who`, with `gid` in place of that user's group; others keep their own rights.
+
+    The real and saved ids stay root's, so there is a way back and that user can signal nothing. Source: setresuid(2).
+    """
+
+    def __init__(self, who: Account | None, gid: int | None = None) -> None:
+        self._who = who
+        self._wanted = gid if gid is not None or who is None else who.gid
+        self._is_root = os.geteuid() == 0
+        self._before = (os.getgroups(), os.getegid())
+
+    def __enter__(self) -> None:
+        if not self._is_root:
+            return
+        if self._who:
+            os.setgroups(self._who.groups)
+        if self._wanted is not None:
+            os.setegid(self._wanted)
+        if self._who:
+            os.seteuid(self._who.uid)
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if self._is_root:
+            groups, gid = self._before
+            os.seteuid(0)
+            os.setegid(gid)
+            if self._who:
+                os.setgroups(groups)
 
 
 def account(user: str, group: str | None) -> Account:

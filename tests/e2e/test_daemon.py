@@ -326,6 +326,9 @@ def test_the_daemon_becomes_its_user_and_can_do_all_it_must_later(daemon: Daemon
     assert os.stat(f"/proc/{daemon.pid}").st_uid == 65_534
     assert os.stat(home / "s").st_uid == 65_534
     wait_until(lambda: (home / "p.log").exists() and (home / "p.log").read_text() == "nobody\n")
+    daemon.kill()
+    assert daemon.launch().returncode == 0, "what an earlier daemon of that user has left is no obstacle"
+    assert daemon.status()["p"]["restarts"] == 0, "and its program was taken over"
     (home / "s").unlink()
     daemon.signal(signal.SIGHUP)
     wait_until((home / "s").exists)

@@ -12,8 +12,8 @@ import pytest
 from taskmaster_common.errors import BugError
 from taskmasterd.system.connection import Connection
 from taskmasterd.system.control import ControlServer
+from taskmasterd.system.listening import listen_on
 from taskmasterd.system.peers import Peer
-from taskmasterd.system.places import listen_on
 from taskmasterd.system.reactor import Reactor
 
 

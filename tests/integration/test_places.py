@@ -5,22 +5,20 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 import socket
+import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.system.held import inode_of, unlink_own
 from taskmasterd.system.lean import accept
-from taskmasterd.system.places import (
-    AlreadyRunningError,
-    inode_of,
-    listen_on,
-    lock_pidfile,
-    make_directory,
-    unlink_own,
-    unusable,
-)
+from taskmasterd.system.listening import listen_on
+from taskmasterd.system.places import AlreadyRunningError, lock_pidfile, make_directory, unusable
+from taskmasterd.system.users import Account
 
 
 def test_a_locked_pid_file_is_refused_with_the_pid_of_its_owner(short_dir: Path) -> None:
@@ -209,3 +207,107 @@ def test_a_socket_whose_queue_is_full_belongs_to_a_daemon(short_dir: Path) -> No
             listen_on(path, 0o600, None, None)
         for client in waiting:
             client.close()
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
+NOBODY = Account(65_534, 65_534, (65_534,), "nobody", "/", "/bin/sh")
+
+
+@pytest.fixture
+def nobodys(short_dir: Path) -> Path:
+    short_dir.chmod(0o755)
+    path = short_dir / "nobodys"
+    path.mkdir()
+    os.chown(path, NOBODY.uid, NOBODY.gid)
+    return path
+
+
+@pytest.mark.root
+@as_root
+def test_a_pid_file_that_an_earlier_daemon_of_the_configured_user_has_left_is_no_obstacle(nobodys: Path) -> None:
+    path = nobodys / "p"
+    for _ in range(2):
+        os.close(lock_pidfile(str(path), (NOBODY.uid, NOBODY.gid)))
+        found = path.stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (NOBODY.uid, NOBODY.gid, 0o600)
+    with pytest.raises(SystemFailure, match=f"it belongs to uid {NOBODY.uid}; remove it, or set `pidfile`"):
+        lock_pidfile(str(path))
+
+
+@pytest.mark.root
+@as_root
+def test_a_link_that_a_user_plants_on_the_way_leads_roots_pid_file_and_socket_nowhere(
+    nobodys: Path, short_dir: Path
+) -> None:
+    roots = short_dir / "roots"
+    roots.mkdir()
+    way = nobodys / "run"
+    way.symlink_to(roots)
+    os.chown(way, NOBODY.uid, NOBODY.gid, follow_symlinks=False)
+    with pytest.raises(SystemFailure, match="a link on its way was made by uid 65534"):
+        lock_pidfile(str(way / "p"), (NOBODY.uid, NOBODY.gid))
+    with pytest.raises(SystemFailure, match="permission denied"):
+        listen_on(str(way / "s"), 0o600, None, NOBODY)
+    (roots / "s").write_text("precious")
+    unlink_own(str(way / "s"), inode_of(str(roots / "s")))
+    assert [path.name for path in roots.iterdir()] == ["s"]
+
+
+@pytest.mark.root
+@as_root
+@pytest.mark.parametrize("group", [None, 60])
+def test_the_socket_of_a_configured_user_is_created_as_that_user(nobodys: Path, group: int | None) -> None:
+    path, before = nobodys / "s", (os.getresuid(), os.getresgid(), os.getgroups())
+    listener = listen_on(str(path), 0o660, group, NOBODY)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (NOBODY.uid, group or NOBODY.gid, 0o660)
+    assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+    listener.close()
+
+
+@pytest.mark.root
+@as_root
+def test_a_user_who_exchanges_the_new_socket_for_a_link_gains_no_file_of_roots(nobodys: Path, short_dir: Path) -> None:
+    victim, path, trap = short_dir / "victim", nobodys / "s", nobodys / "trap"
+    victim.write_text("precious")
+    victim.chmod(0o600)
+    mischief = os.fork()
+    if mischief == 0:
+        _exchange_as_nobody(str(path), str(trap), str(victim))
+    try:
+        for _ in range(200):
+            with contextlib.suppress(SystemFailure, AlreadyRunningError):
+                listen_on(str(path), 0o666, None, NOBODY).close()
+        found = victim.stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (0, 0, 0o600)
+    finally:
+        os.kill(mischief, signal.SIGKILL)
+        os.waitpid(mischief, 0)
+
+
+def _exchange_as_nobody(path: str, trap: str, victim: str) -> NoReturn:
+    """Put a link to `victim` in the place of what appears at `path`, again and again."""
+    os.setgroups([])
+    os.setresgid(NOBODY.gid, NOBODY.gid, NOBODY.gid)
+    os.setresuid(NOBODY.uid, NOBODY.uid, NOBODY.uid)
+    while True:
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.lstat(path).st_mode):
+                os.rename(trap, path)
+        with contextlib.suppress(OSError):
+            if stat.S_ISLNK(os.lstat(path).st_mode):
+                os.sched_yield()
+                os.unlink(path)
+        with contextlib.suppress(OSError):
+            os.symlink(victim, trap)
+
+
+def test_a_socket_gets_its_group_where_the_directory_gives_another_one(short_dir: Path) -> None:
+    groups = [gid for gid in os.getgroups() if gid != os.getegid()] if os.geteuid() else [60]
+    if not groups:
+        pytest.skip("needs a second group")
+    short_dir.chmod(0o2700)
+    listener = listen_on(str(short_dir / "s"), 0o660, groups[0], None)
+    found = (short_dir / "s").stat()
+    assert (found.st_gid, found.st_mode & 0o777) == (groups[0], 0o660)
+    listener.close()
