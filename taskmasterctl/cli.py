@@ -305,14 +305,15 @@ class Conversation:
 
     def _unreachable(self, error: UnreachableError) -> int:
         from taskmasterctl.diagnose import unreachable  # noqa: PLC0415 - only when something is wrong
+        from taskmasterctl.elsewhere import own_daemon  # noqa: PLC0415 - only when something is wrong
 
         config = quoted(self._options.config) if self._options.config else ""
-        found = unreachable(
-            error.attempts, self._sockets.origin, config, None if self._sockets.named else error.strangers
-        )
+        named = self._sockets.named
+        found = unreachable(error.attempts, self._sockets.origin, config, None if named else error.strangers)
         if found.denied:
             return self._end("permission", found.message, found.hints, DENIED)
-        return self._end("unreachable", found.message, found.hints, unreachable_exit(self._request.verb))
+        own = () if named else own_daemon(self._sockets.paths, os.environ)
+        return self._end("unreachable", found.message, (*own, *found.hints), unreachable_exit(self._request.verb))
 
     def _frozen(self, error: FrozenError) -> int:
         from taskmasterctl.diagnose import frozen  # noqa: PLC0415 - only when something is wrong

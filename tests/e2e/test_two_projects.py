@@ -82,6 +82,33 @@ def test_the_same_file_by_another_spelling_is_the_same_project(first: Daemon, se
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not os.path.exists("/proc/net/unix"), reason="needs /proc")
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_daemon_that_listens_elsewhere_is_named_with_its_socket(
+    make_daemon: Callable[..., Daemon], guarded: bool
+) -> None:
+    daemon = make_daemon(CONFIG)
+    del daemon.environment["TASKMASTER_SOCKET"]
+    elsewhere = daemon.home / "session"
+    elsewhere.mkdir()
+    socket = elsewhere / "s"
+    if os.geteuid() == 0:  # root's pid file lies where its socket does
+        daemon.write(f"taskmasterd: {{socket: {socket}, pidfile: {daemon.pidfile}}}\n{CONFIG}")
+    else:
+        daemon.environment["RUNTIME_DIRECTORY"] = str(elsewhere)
+        socket = elsewhere / "taskmaster.sock"
+    daemon.start(*(["--guard"] if guarded else []))
+    daemon.environment["RUNTIME_DIRECTORY"] = str(daemon.home)
+    done = daemon.ctl("status")
+    assert done.returncode == 4
+    assert f"cannot reach taskmasterd at {daemon.socket}: no such file" in done.stderr
+    assert f"Your daemon (pid {daemon.pid}) listens on another socket: {socket}" in done.stderr
+    assert f"taskmasterctl -s {socket} status" in done.stderr
+    assert daemon.ctl("-s", str(socket), "shutdown").returncode == 0
+    assert "Your daemon" not in daemon.ctl("status").stderr
+
+
+@pytest.mark.slow
 def test_two_files_that_name_one_socket_are_two_projects(first: Daemon, second: Path) -> None:
     second.write_text(f"taskmasterd: {{socket: {first.socket}}}\n{CONFIG}")
     done = first.ctl("-c", str(second), "stop", "all")
