@@ -277,11 +277,18 @@ class Conversation:
             return refused
         code = FAILED
         tick_s = TICK_S if request.has("watch") else None
+        waits = request.verb == "shutdown" and not request.has("no_wait")
+        last: list[dict[str, Any]] = []
         for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
-            self._show(message)
             code = _exit_code(message)
-        if request.verb == "shutdown" and not request.has("no_wait"):
-            self._connection.wait_closed()
+            if waits and message["type"] in ("shutdown", "end"):
+                last.append(message)
+            else:
+                self._show(message)
+        if waits:
+            self._connection.wait_closed()  # only then is it true that it has ended
+        for message in last:
+            self._show(message)
         return code
 
     def _not_meant(self, connection: Connection) -> int | None:

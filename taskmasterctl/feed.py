@@ -38,6 +38,7 @@ class Feed:
         self._decoder = LineDecoder(MAX_REPLY)
         self._pause_s = FIRST_PAUSE_S
         self._due = 0.0
+        self._farewell = ""
 
     @property
     def fd(self) -> int:
@@ -51,6 +52,7 @@ class Feed:
     def step(self, now: float) -> list[Message]:
         """Do what can be done without waiting; return changes, and {"type": "connected"} and {"type": "lost"}.
 
+        "lost" has a `reason` where the daemon said that it ends: "" is an accident.
         At most one chunk is read, so that a storm leaves time for the keys. `now` is monotonic.
         """
         if self._channel is None:
@@ -99,8 +101,11 @@ class Feed:
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _take(self, message: Message, now: float) -> list[Message]:
-        """Raises ProtocolError where it is not a daemon of our protocol that answers, or it refuses."""
+        """Raises ProtocolError where it is not a daemon of our protocol that answers, it refuses, or says that it ends."""
         kind = message["type"]
+        error = message.get("error") or {}
+        if kind == "end" and error.get("code") == "stopping" and self.connected:
+            self._farewell = str(error.get("message"))
         if kind == "end" or (kind == "hello" and message.get("protocol") != PROTOCOL_VERSION):
             raise ProtocolError("cannot follow what changes: the daemon refuses")
         complete = self.mirror.take(message, now)
@@ -108,10 +113,11 @@ class Feed:
             self.connected = True
             self._pause_s = FIRST_PAUSE_S
             return [{"type": "connected"}]
-        return [message] if kind in ("change", "missed") else []
+        return [message] if kind in ("change", "missed", "upgraded") else []
 
     def _lose(self, now: float) -> list[Message]:
         self.close()
         self._retry_later(now)
         was, self.connected = self.connected, False
-        return [{"type": "lost"}] if was else []
+        farewell, self._farewell = self._farewell, ""
+        return [{"type": "lost", "reason": farewell}] if was else []

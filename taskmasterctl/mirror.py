@@ -40,6 +40,8 @@ class Mirror:
         kind = message["type"]
         if kind == "daemon":
             self.daemon, self._daemon_seen_at = message, now
+        elif kind == "upgraded":
+            self.daemon = {**self.daemon, "version": message["version"], "pid": message["pid"]}
         elif kind == "snapshot":
             self._arriving, self._awaited = {}, message["count"]
             return self._complete(now)

@@ -10,7 +10,7 @@ import time
 
 from taskmaster_common.names import Targets
 from taskmasterctl.mirror import unexpected
-from taskmasterctl.render import change_text
+from taskmasterctl.render import change_text, upgraded_text
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -117,7 +117,11 @@ class News:
         for message in happened:
             kind = message["type"]
             if kind == "lost":
-                self._lines.append(f"{wall} the connection to taskmasterd is lost; trying again\n")
+                reason = clean(message.get("reason") or "the connection to taskmasterd is lost; trying again")
+                self._lines.append(f"{wall} {reason}\n")
+            elif kind == "upgraded":
+                self._version = clean(message["version"])
+                self._lines.append(f"{wall} {upgraded_text(message)}")
             elif kind == "connected":
                 self._greet(wall)
             elif not self.notify:

@@ -175,6 +175,13 @@ def upgraded_text(message: Message) -> str:
     return f"taskmasterd {versions} (pid {clean(message['pid'])}, away for {away})\n"
 
 
+def shutdown_text(message: Message) -> str:
+    """Return the line of a daemon that has ended: `3 processes stopped, taskmasterd (pid 4711) has ended`."""
+    count = message.get("stopped")
+    stopped = f"{clean(count)} process{'' if count == 1 else 'es'} stopped"
+    return f"{stopped}, taskmasterd (pid {clean(message.get('pid'))}) has ended\n"
+
+
 def failure_text(result: Message, verb: str, look: Look) -> str:
     """Return what failed and why, the last lines of its stderr, and where to read more."""
     name = clean(result["name"])

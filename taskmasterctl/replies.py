@@ -17,6 +17,7 @@ from taskmasterctl.render import (
     failure_text,
     plan_text,
     show_text,
+    shutdown_text,
     status_table,
     success_text,
     upgraded_text,
@@ -158,6 +159,9 @@ class TextReply:
     def _take_upgraded(self, message: Message) -> Chunks:
         return [] if self._look.quiet else [(OUT, upgraded_text(message))]
 
+    def _take_shutdown(self, message: Message) -> Chunks:
+        return [] if self._look.quiet else [(OUT, shutdown_text(message))]
+
     def _take_plan(self, message: Message) -> Chunks:
         self._plan.append(message)
         return []
@@ -174,6 +178,8 @@ class TextReply:
     def _take_end(self, message: Message) -> Chunks:
         error = message.get("error")
         chunks: Chunks = []
+        if self._request.verb == "shutdown" and self._request.has("no_wait") and not error and not self._look.quiet:
+            chunks.append((OUT, "shutdown requested\n"))
         if self._request.verb == "status" and not error and not self._look.quiet:
             chunks.append((OUT, status_table(self._processes, self._look)))
         chunks += self._pids_shown()
@@ -211,6 +217,7 @@ class TextReply:
         "progress": _take_progress,
         "result": _take_result,
         "upgraded": _take_upgraded,
+        "shutdown": _take_shutdown,
         "plan": _take_plan,
         "problem": _take_problem,
         "warning": _take_warning,
@@ -274,7 +281,7 @@ class JsonReply:
             return [(OUT, _json_line({**self._document, **body})), *chunks]
         if kind in ("daemon", "client"):
             self._document[kind] = body
-        elif kind in ("help", "upgraded"):
+        elif kind in ("help", "upgraded", "shutdown"):
             self._document.update(body)
         elif kind == "plan":
             self._add_plan(body)

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterctl.mirror import Mirror, key_of
-from taskmasterctl.render import ERR, OUT, Look, change_text, counts_text, error_text, status_table, warning_text
+from taskmasterctl.render import (
+    ERR,
+    OUT,
+    Look,
+    change_text,
+    counts_text,
+    error_text,
+    status_table,
+    upgraded_text,
+    warning_text,
+)
 from taskmasterctl.replies import JsonLines, TextReply
 from taskmasterctl.visible import clean
 
@@ -80,6 +90,8 @@ class Lines:
             return ending(message)
         if kind == "warning":
             return [(ERR, warning_text(message["text"]))]
+        if kind == "upgraded":
+            return [(ERR, f"{self._around.wall()} {upgraded_text(message)}")]
         if kind == "missed":
             self._shown = None
             count = message.get("changes", 0)

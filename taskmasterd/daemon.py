@@ -237,7 +237,7 @@ class Daemon:
         self.upgrade.give_up()
         self.stopping.answer()
         self.performer.outputs.drain()
-        self.door.server.close()
+        self.door.server.close(self.stopping.farewell())
         self.sinks.close()
         self.notifier.close()
         return self.stopping.exit_code

@@ -6,7 +6,7 @@ A state without return: a second request only adds somebody who waits.
 from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
-from taskmaster_common.protocol import end
+from taskmaster_common.protocol import end, refusal
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.process import KILL_GRACE_S
 from taskmasterd.core.ticket import Ticket
@@ -14,6 +14,8 @@ from taskmasterd.system.lean import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome
     from taskmasterd.parts import Parts
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 LAST_WAIT_S = 5.0
 """So long after the last SIGKILL is waited for what cannot be ended."""
+NO_DAEMON_ANY_MORE = 4
+"""Exit code of clients that followed something when the daemon ended."""
 PROGRESS_EVERY_S = 1.0
 EXTEND_S = 10.0
 """systemd is asked for so much more time with each progress; a loop that is stuck asks no more and is killed."""
@@ -38,6 +42,8 @@ class Stopping:
         self._groups = groups
         self._notifier = notifier
         self._waiting: list[Connection] = []
+        self._by = ""
+        self._alive = 0
         self._begun = False
         self._sweeping = False
         self._told = 0
@@ -49,6 +55,8 @@ class Stopping:
         if self._begun:
             return
         self._begun = True
+        self._by = by
+        self._alive = sum(entry.process.pid is not None for entry in self._parts.supervisor.table)
         # first of all: a daemon that dies in the midst of this must not have its programs started again by the next one
         self._parts.supervisor.stopping = True
         self._parts.journal.flush()
@@ -79,9 +87,16 @@ class Stopping:
         error = None
         if self.exit_code:
             error = RequestError("failed", "something could not be ended; the event log names it", self.exit_code)
+        done = {"type": "shutdown", "by": self._by, "stopped": self._alive, "pid": self._parts.about.pid}
         for connection in self._waiting:
             if not connection.closed:
+                if not error:
+                    connection.send(done)
                 connection.end(end(self.exit_code, error))
+
+    def farewell(self) -> dict[str, Any]:
+        """Return the `end` of what has no end of its own: it was no accident."""
+        return refusal(RequestError("stopping", f"taskmasterd was shut down by {self._by}", NO_DAEMON_ANY_MORE))
 
     def _stopped(self, entry: Entry, outcome: Outcome) -> None:
         if not outcome.ok:

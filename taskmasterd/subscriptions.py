@@ -7,6 +7,7 @@ snapshot. Without subscribers nothing is made, counted or kept.
 
 from __future__ import annotations
 
+from taskmaster_common import __version__
 from taskmaster_common.names import ALL, Targets
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT
 from taskmaster_common.states import DOWN_STATES
@@ -48,6 +49,10 @@ class Subscriptions:
         self._reactor = reactor
         self._signals = signals
         self._subscribers: list[Subscriber] = []
+
+    def now(self) -> float:
+        """Return the moment, in seconds of the monotonic clock."""
+        return self._reactor.now()
 
     def subscribe(self, connection: Connection, targets: Sequence[str]) -> None:
         """Serve a connection from now on, until it closes."""
@@ -144,10 +149,17 @@ class Subscriber:
             "pending": list(self._pending),
             "missed": self._missed,
             "snapshot_due": self._snapshot_due or self._in_snapshot,
+            "before": __version__,
+            "at": self._all.now(),
         }
 
     def inherit(self, data: Mapping[str, Any]) -> None:
         """Go on where `to_data` was taken."""
+        if "before" in data:
+            daemon = self._all.daemon_view()
+            seconds = round(self._all.now() - data["at"], 4)
+            versions = {"before": data["before"], "version": daemon["version"]}
+            self._pending.append({"type": "upgraded", **versions, "pid": daemon["pid"], "seconds": seconds})
         self._pending.extend(data["pending"])
         self._missed = data["missed"]
         self._snapshot_due = data["snapshot_due"]

@@ -41,7 +41,8 @@ not know.
     warning    text                                                         stop, restart, reload, shutdown, logs
     output     name stream text                                             logs
     missed     name stream bytes; changes                                   logs; subscribe
-    upgraded   before version pid seconds                                   upgrade
+    upgraded   before version pid seconds                                   upgrade, subscribe
+    shutdown   by stopped (how many processes) pid                           shutdown
     text       text                                                         help
     end        exit; error: {code, message, hints: list} on failure         all
 
@@ -63,8 +64,12 @@ named by `program` and `instance` of its PROCESS, is different: `before` and `st
 else changed: pid, reason, shown name), `reason` says why, `removed` that it exists no more. `sequence` rises by one with
 each change of any process; the one of a snapshot is that of the last change that it may include (a process may be shown
 newer than that; the change that made it so follows all the same). With TARGETs some numbers do not appear. A client that
-reads too slowly loses changes and is told how many it `missed`. Nothing is sent while nothing changes: a daemon that ends
-or dies is noticed by the end of the connection, one that is frozen by asking something on another connection.
+reads too slowly loses changes and is told how many it `missed`. Nothing is sent while nothing changes: a daemon that dies is noticed by the end of the
+connection, one that is frozen by asking something on another connection.
+
+Shutdown. What has no end of its own (a subscription, a log that is followed) gets an `end` with the error "stopping" when the
+daemon ends in order, so that a connection without it was lost by an accident. An upgrade ends no connection; a subscriber
+gets an `upgraded` object.
 
 Upgrade. `upgraded` says that other code has taken the daemon's place: `before` and `version` are the versions, `seconds` is how
 long nobody was there. The process, its connections and the requests on them go on; there is no second greeting.
@@ -73,7 +78,7 @@ Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateesca
 of programs survives unchanged. Replies are pure ASCII.
 
 Errors. `code` is one of: usage unknown-verb (exit 2), permission (4), unknown-name (4 or 5), unknown-signal (2),
-stopping (1: the daemon is being shut down), config (6), failed (1), too-long (2), busy (1: the operating system
+stopping (1: the daemon is being shut down; 4: it was), config (6), failed (1), too-long (2), busy (1: the operating system
 refused what is needed to answer), internal (1).
 
 Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete

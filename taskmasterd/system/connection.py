@@ -116,6 +116,12 @@ class Connection:
                 return
             self.send(message)
 
+    def dismiss(self, message: dict[str, Any]) -> None:
+        """Send what can be sent at once of an answer without an end, and then this as its `end`."""
+        if self._endless and self._source is not None:
+            self.poke()
+            self.end(message)
+
     def end_and_close(self, message: dict[str, Any]) -> None:
         """Send a last object and close once it has been written."""
         self._closing = True

@@ -104,9 +104,11 @@ class ControlServer:
         self.reactor.remove(self._listener.fileno())
         self._listener.close()
 
-    def close(self) -> None:
-        """Close every connection, and the reserve."""
+    def close(self, farewell: dict[str, Any] | None = None) -> None:
+        """Close every connection, and the reserve; who follows something gets the `farewell` before."""
         for connection in tuple(self._connections):
+            if farewell is not None:
+                connection.dismiss(farewell)
             connection.close()
         while self._reserve:
             os.close(self._reserve.pop())

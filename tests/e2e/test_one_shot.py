@@ -124,6 +124,26 @@ def test_without_a_daemon_a_verb_that_acts_is_7_and_one_that_looks_is_4(daemon: 
     assert not daemon.pidfile.exists()
 
 
+@pytest.mark.slow
+def test_a_shutdown_says_what_it_did(running: Daemon) -> None:
+    pid = running.pid
+    done = running.ctl("shutdown")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        f"3 processes stopped, taskmasterd (pid {pid}) has ended\n",
+        "",
+    )
+    running.start()
+    assert running.ctl("-q", "shutdown").stdout == ""
+    running.start()
+    document = json.loads(running.ctl("--json", "shutdown").stdout)
+    assert (document["stopped"], document["by"], document["exit"]) == (3, f"uid {os.geteuid()}", 0)
+    running.start()
+    pid = running.pid
+    assert running.ctl("shutdown", "--no-wait").stdout == "shutdown requested\n"
+    wait_until(lambda: not running.alive)
+
+
 # -- why
 
 

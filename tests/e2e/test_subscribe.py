@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -169,13 +170,41 @@ def test_a_subscriber_that_goes_is_forgotten(running: Daemon) -> None:
     assert "internal error" not in running.events()
 
 
-def test_a_daemon_that_ends_ends_the_connection(running: Daemon) -> None:
+def test_a_daemon_that_ends_in_order_says_who_asked_and_one_that_dies_says_nothing(running: Daemon) -> None:
     with subscribed(running) as subscriber:
         subscriber.until("processes")
         running.ctl("shutdown")
+        last = subscriber.until("end")
+        assert (last["exit"], last["error"]["code"]) == (4, "stopping")
+        assert last["error"]["message"] == f"taskmasterd was shut down by uid {os.geteuid()}"
+        assert set(subscriber.states().values()) == {"STOPPED"}
+    running.start()
+    with subscribed(running) as subscriber:
+        subscriber.until("processes")
+        running.kill()
         with pytest.raises(AssertionError, match="the connection has ended"):
             subscriber.until("end")
-        assert set(subscriber.states().values()) == {"STOPPED"}
+
+
+def test_who_follows_a_log_hears_of_a_shutdown_and_gets_the_last_words(running: Daemon) -> None:
+    script = "trap 'echo bye; exit 0' TERM; echo hello; sleep 60 & wait"
+    running.write(f"programs: {{talker: {{cmd: {json.dumps(script)}, shell: true, starttime: 0}}}}")
+    assert running.ctl("reload").returncode == 0
+    wait_until(lambda: "hello" in running.ctl("logs", "talker").stdout)
+    with subprocess.Popen(
+        [sys.executable, "-m", "taskmasterctl", "logs", "-f", "talker"],
+        env=running.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as client:
+        assert client.stdout is not None
+        assert client.stderr is not None
+        assert client.stdout.readline() == "hello\n"
+        running.ctl("shutdown")
+        assert client.stdout.read() == "bye\n"
+        assert "taskmasterctl: taskmasterd was shut down by " in client.stderr.read()
+        assert client.wait(10) == 4
 
 
 @pytest.mark.parametrize("words", [("subscribe",), ("status", "--watch")])
@@ -209,7 +238,7 @@ def test_json_is_the_objects_of_the_wire_one_a_line(running: Daemon) -> None:
         assert {line["schema"] for line in lines} == {1}
         running.ctl("shutdown")
         *_changes, last = [json.loads(line) for line in client.stdout]
-        assert (last["type"], last["error"]["code"]) == ("end", "lost")
+        assert (last["type"], last["error"]["code"]) == ("end", "stopping")
         assert client.wait(10) == 4
 
 

@@ -177,13 +177,20 @@ def test_subscribers_miss_nothing_and_hear_nothing_twice(daemon: Daemon) -> None
             upgrade(daemon)
         assert operator.ask("restart q")[-1]["exit"] == 0
         numbers: list[int] = []
-        while not numbers or (all_of_it.heard[-1]["name"], all_of_it.heard[-1]["state"]) != ("q", "RUNNING"):
+        upgrades: list[int] = []
+        while not numbers or (all_of_it.heard[-1].get("name"), all_of_it.heard[-1].get("state")) != ("q", "RUNNING"):
             message = all_of_it.next()
-            assert message["type"] == "change", message
-            numbers.append(message["sequence"])
+            if message["type"] == "upgraded":
+                upgrades.append(message["pid"])
+            else:
+                assert message["type"] == "change", message
+                numbers.append(message["sequence"])
+        assert upgrades == [daemon.pid] * 3
         assert numbers == list(range(first + 1, first + 1 + len(numbers)))
         assert len(numbers) >= 4 * 3
-        assert {some.next()["name"] for _ in range(3)} == {"q"}
+        said = [some.next() for _ in range(6)]
+        assert [each["type"] for each in said] == ["upgraded"] * 3 + ["change"] * 3
+        assert {each["name"] for each in said[3:]} == {"q"}
 
 
 def test_hundreds_of_clients_idle_deaf_and_asking_are_served_on(daemon: Daemon) -> None:

@@ -13,7 +13,7 @@ from taskmasterctl.feed import FIRST_PAUSE_S, LONGEST_PAUSE_S, SILENCE_S, Feed
 from taskmasterctl.mirror import Mirror
 from taskmasterctl.news import News
 from taskmasterctl.sockets import Sockets
-from tests.support.fakedaemon import HELLO, HOLD, FakeDaemon, end, process
+from tests.support.fakedaemon import CLOSE, HELLO, HOLD, FakeDaemon, end, process
 from tests.support.wait import wait_until
 
 TYPE_CHECKING = False
@@ -74,6 +74,16 @@ def test_it_takes_the_first_socket_that_answers_and_fills_the_mirror(path: str, 
         assert daemon.requests == ["subscribe"]
         assert feed.wait_s(0.0) is None
         feed.close()
+
+
+def test_a_daemon_that_says_that_it_ends_was_not_lost_by_an_accident(path: str, feed: Feed) -> None:
+    farewell = end(4, "stopping", "taskmasterd was shut down by uid 1001")
+    with FakeDaemon(path, {"subscribe": [*SNAPSHOT, farewell, HOLD]}):
+        assert heard(feed, "lost")[-1] == {"type": "lost", "reason": "taskmasterd was shut down by uid 1001"}
+    feed.close()
+    with FakeDaemon(f"{path}-other", {"subscribe": [*SNAPSHOT, CLOSE]}):
+        feed.step(100.0)
+        assert heard(feed, "lost", 100.0)[-1] == {"type": "lost", "reason": ""}
 
 
 def test_without_a_daemon_it_tries_again_after_a_pause_that_grows(feed: Feed) -> None:

@@ -163,5 +163,5 @@ def test_the_client_shows_what_the_transcript_says() -> None:
                 "ModuleNotFoundError: No module named 'taskmasterd.daemon'; nothing was changed\n"
             ),
         ),
-        ("", ""),
+        ("3 processes stopped, taskmasterd (pid 4711) has ended\n", ""),
     ]
