@@ -237,6 +237,7 @@ class Conversation:
         self._reply = reply
         self._connection: Connection | None = None
         self._sockets = Sockets(())
+        self._upgrading = ""
 
     def run(self) -> int:
         """Return the exit code: the daemon's, or the client's own where the daemon could not say one."""
@@ -256,7 +257,7 @@ class Conversation:
         except FrozenError as error:
             return self._frozen(error)
         except (LostError, ProtocolError) as error:
-            return self._end("lost", str(error), self._goes_on(), unreachable_exit(self._request.verb))
+            return self._end("lost", str(error), self._lost(), unreachable_exit(self._request.verb))
         except ConfigError as error:
             for problem in error.problems:
                 self._show({"type": "problem", "text": problem})
@@ -280,6 +281,8 @@ class Conversation:
         waits = request.verb == "shutdown" and not request.has("no_wait")
         last: list[dict[str, Any]] = []
         for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
+            if message["type"] == "upgrading":
+                self._upgrading = str(message.get("config", ""))
             code = _exit_code(message)
             if waits and message["type"] in ("shutdown", "end"):
                 last.append(message)
@@ -332,6 +335,16 @@ class Conversation:
     def _named(self) -> str:
         targets = self._request.targets
         return f"{self._request.verb} of {' '.join(targets)}" if targets else self._request.verb
+
+    def _lost(self) -> tuple[str, ...]:
+        """Return how to go on without the daemon that was asked."""
+        if not self._upgrading:
+            return self._goes_on()
+        config = quoted(self._upgrading)
+        return (
+            "The new daemon has died. The programs run on; a daemon that is started now takes them over.",
+            f"Look whether one is there:  {self._options.command} status       Start it:  taskmasterd -c {config}",
+        )
 
     def _goes_on(self) -> tuple[str, ...]:
         """Return that the operation goes on, and how to look at it; nothing where there is none or it was never sent."""

@@ -4,7 +4,9 @@
 state as JSON, KEPT one with what a guardian has kept ("-": there is none); the paths are where our packages and PyYAML are
 found, because the resident interpreter runs isolated and without site (-I -S). `--guardian STATE LISTENER READY PATH...` is the
 guardian, which executes that. `--check STATE - PATH...` reads a state and says whether this code could go on with it.
-What the launcher imports (argparse, ctypes) must not be resident, hence the imports inside the function.
+These words mean this only to an interpreter that was executed like that, so nobody gets there by a guess: `taskmasterd --check`
+is an option of the launcher. What the launcher imports (argparse, ctypes) must not be resident, hence the imports inside the
+function.
 """
 
 from __future__ import annotations
@@ -12,16 +14,23 @@ from __future__ import annotations
 import os
 import sys
 
+PATHS_AT = {"--resident": 4, "--check": 4, "--guardian": 5}
+"""Where in the words of each life the paths begin."""
+
 
 def main() -> int:
     """Run the command; returns the exit code."""
-    life = sys.argv[1] if len(sys.argv) > 1 else ""
-    if life in ("--resident", "--check", "--guardian"):
-        sys.path[:0] = sys.argv[5 if life == "--guardian" else 4 :]
+    life = _life(sys.argv)
+    if life:
+        # behind the standard library, as site has it: a module there that is called like one of Python's is not imported
+        sys.path += sys.argv[PATHS_AT[life] :]
     if life == "--resident":
+        from taskmasterd.installed import Installed  # noqa: PLC0415 - before what it is to know
+
+        installed = Installed()
         from taskmasterd.entry import resident  # noqa: PLC0415 - see above
 
-        return resident(int(sys.argv[2]), sys.argv[3])
+        return resident(int(sys.argv[2]), sys.argv[3], installed)
     if life == "--check":
         from taskmasterd.entry import check  # noqa: PLC0415 - see above
 
@@ -39,6 +48,13 @@ def main() -> int:
     from taskmasterd.cli import main as launch  # noqa: PLC0415 - see above
 
     return launch(sys.argv[1:])
+
+
+def _life(words: list[str]) -> str:
+    """Return which life the words ask for, "" for the launcher."""
+    life = words[1] if len(words) > 1 else ""
+    meant = sys.flags.isolated and sys.flags.no_site and life in PATHS_AT
+    return life if meant and len(words) > PATHS_AT[life] and words[2].isdecimal() else ""
 
 
 if __name__ == "__main__":

@@ -207,16 +207,18 @@ class ReloadAnswer(Operation, Listener):
         ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried)
         return ticket
 
-    def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
-        """Send every problem."""
+    def failed(self, problems: tuple[str, ...], code: str) -> None:
+        """Send every problem of the configuration, or else what prevented the reload."""
         if self.ended:
+            return
+        self._stop()
+        if code != "config":
+            self._connection.end(refusal(RequestError(code, f"{problems[0]}; nothing was changed", 1)))
             return
         for problem in problems:
             self._connection.send({"type": "problem", "text": problem})
-        self._stop()
-        code, exit_code = ("busy", 1) if shortage else ("config", CONFIG_EXIT)
         message = f"nothing was changed: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        self._connection.end(refusal(RequestError(code, message, exit_code)))
+        self._connection.end(refusal(RequestError(code, message, CONFIG_EXIT)))
 
     def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
         """Send the plan; a dry run is over then."""

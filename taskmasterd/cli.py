@@ -64,8 +64,9 @@ def main(arguments: Sequence[str]) -> int:
         outcome = outcome.public()
     for warning in outcome.warnings:
         print(warning, file=sys.stderr)
-    if outcome.shortage:
-        return _failed(FAILED, f"cannot read {path}: {outcome.shortage}")
+    obstacle = outcome.shortage or outcome.failure
+    if obstacle:
+        return _failed(FAILED, f"cannot read {path}: {obstacle}")
     if outcome.config is None:
         return _refuse(path, outcome.problems)
     _warn_of_few_descriptors(outcome.config)

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.events import Action, Event
     from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry
+    from taskmasterd.installed import Installed
     from taskmasterd.system.connection import Connection
 
 NOTE_AGAIN_S = 0.5
@@ -61,7 +62,7 @@ NOTE_AGAIN_S = 0.5
 class Daemon:
     """Everything that lives as long as the daemon."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: Origin, installed: Installed) -> None:
         _name_process("taskmasterd")
         state = origin.state
         self._places: Mapping[str, Any] = state["places"]
@@ -103,7 +104,14 @@ class Daemon:
         self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self.following)
         self.reloader.problems = tuple(facts.get("problems", ()))
         self._parts = parts = Parts(
-            self._about(), self.reactor, self.supervisor, self.performer, self.reloader, self.log, self.journal
+            self._about(),
+            self.reactor,
+            self.supervisor,
+            self.performer,
+            self.reloader,
+            self.log,
+            self.journal,
+            installed,
         )
         self.stopping = Stopping(parts, self.groups, self.notifier, self._config.shutdown_timeout)
         self._handlers = Handlers(parts, self.stopping.begin, self._reopen, self._upgrade)
@@ -195,12 +203,14 @@ class Daemon:
         signals = self.life.signals = Signals(self.reactor, self._signal_callbacks())
         return signals
 
-    def run(self, signals: Signals) -> int:
-        """Work until the orderly stop is through, clean up; returns the exit code."""
+    def run(self, signals: Signals, turns: int | None = None) -> int:
+        """Work until the orderly stop is through, clean up; returns the exit code. Or only work, for so many `turns`."""
         self._children_ended()
         self._say_ready()
         self.systemd.begin()
-        self.reactor.run()
+        self.reactor.run(turns)
+        if turns is not None:
+            return 0
         hold_back()  # for good: while the interpreter ends it has no handlers any more, and one signal too many would kill it
         signals.close()
         return self._clean_up()
@@ -355,9 +365,8 @@ class Daemon:
         loading = Loading(
             path,
             environment=os.environ,
-            daemonized=not self._foreground,
-            pid1=self._pid1,
-            lenient_users=False,
+            options={"daemonized": not self._foreground, "pid1": self._pid1, "lenient_users": False},
+            installed=self._parts.installed,
         )
         if loading.pid:
             self.groups.ignore(loading.pid)

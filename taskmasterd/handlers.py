@@ -204,6 +204,7 @@ class Handlers:
 
     def daemon_view(self) -> dict[str, Any]:
         """Return the `daemon` object of the wire."""
+        changed = self._parts.installed.changed_lately()
         return {
             "type": "daemon",
             "version": self._about.version,
@@ -213,6 +214,8 @@ class Handlers:
             "config": self._reloader.config.path,
             "socket": self._about.socket,
             "stopping": self._supervisor.stopping,
+            "installed_changed": changed,
+            "installed_version": self._parts.installed.version() if changed else self._about.version,
             "reload_problems": list(self._reloader.problems),
             "warnings": self._warnings(),
         }

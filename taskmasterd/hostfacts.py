@@ -46,7 +46,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         signals=signal_numbers(),
         uid=uid,
         gid=os.getegid(),
-        cwd=os.getcwd(),
+        cwd=_current_directory(),
         places=default_places(uid, environment),
         read=read,
         expand=expand,
@@ -94,7 +94,15 @@ def _open(path: str) -> tuple[int, tuple[Step, ...]]:
 
 
 def _absolute(path: str) -> str:
-    return path if path.startswith("/") else os.path.join(os.getcwd(), path)
+    return path if path.startswith("/") else os.path.join(_current_directory(), path)
+
+
+def _current_directory() -> str:
+    """Return the current directory, "/" where it was deleted: who names the file relative to that is refused before."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return "/"
 
 
 def _steps(passed: Sequence[Passed]) -> tuple[Step, ...]:

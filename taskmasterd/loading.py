@@ -18,7 +18,9 @@ from taskmaster_common.errors import ConfigError, ProtocolError, system_reason
 from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.protocol import LineDecoder
 from taskmaster_common.records import Record
+from taskmasterd.installed import CHANGED
 from taskmasterd.system.lean import signal
+from taskmasterd.system.spawner import SHORTAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from taskmaster_common.schema import Surroundings
+    from taskmasterd.installed import Installed
 
 DEADLINE_S = 5.0
 MAX_DATA = 512 * 1024 * 1024
@@ -38,8 +41,10 @@ RESULT_FD = 3
 
 
 class Outcome(Record):
-    """What came of it: a config with its warnings, or else `problems`, or else the `shortage` that prevented it.
+    """What came of it: a config with its warnings, or else `problems` of the configuration.
 
+    Or else what prevented the reading and says nothing about the configuration: a `shortage` of the system, which passes, or
+    a `failure` of what reads: a bug, a broken installation, a process that was killed.
     The public texts are the same without source lines and values of env, for logs and for those who may not see them.
     """
 
@@ -47,6 +52,7 @@ class Outcome(Record):
     warnings: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     shortage: str = ""
+    failure: str = ""
     public_warnings: tuple[str, ...] = ()
     public_problems: tuple[str, ...] = ()
 
@@ -58,7 +64,8 @@ class Outcome(Record):
 class Loading:
     """One configuration on its way: `fd` is readable when `feed` has something to do; -1 when it could not begin.
 
-    `deadline` is monotonic; a `feed` after it ends the child. `pid` is the child's, 0 when there is none.
+    `deadline` is monotonic; a `feed` after it ends the child. `pid` is the child's, 0 when there is none. The child imports
+    the decoder from the disk: what it says counts only while that is the code of this process (`installed`).
     """
 
     def __init__(
@@ -66,12 +73,13 @@ class Loading:
         path: str,
         *,
         environment: Mapping[str, str],
-        daemonized: bool,
-        pid1: bool,
-        lenient_users: bool,
+        options: Mapping[str, bool],
         deadline_s: float = DEADLINE_S,
+        installed: Installed | None = None,
     ) -> None:
+        """`options` are daemonized, pid1 and lenient_users of `Surroundings`."""
         self.path = path
+        self._installed = installed
         self.pid = 0
         self.fd = -1
         self.deadline = time.monotonic() + deadline_s
@@ -81,7 +89,9 @@ class Loading:
         self._received = 0
         self._programs: list[ProgramConfig] = []
         self._end: dict[str, Any] | None = None
-        options = {"daemonized": daemonized, "pid1": pid1, "lenient_users": lenient_users}
+        if installed and installed.changed():
+            self._outcome = Outcome(failure=CHANGED)
+            return
         try:
             self._fork(environment, options)
         except OSError as error:
@@ -95,7 +105,7 @@ class Loading:
         try:
             pid = os.fork()
             if pid == 0:
-                _child(child_end, self.path, environment, options, self._deadline_s)
+                _child(child_end, self.path, environment, options, self._deadline_s, self._installed)
         except OSError:
             os.close(result)
             raise
@@ -117,7 +127,7 @@ class Loading:
             try:
                 self._take(received)
             except (ProtocolError, ValueError, TypeError, KeyError):
-                return self._fail("the child that read it sent something incomprehensible")
+                return self._fail("the process that read it sent something incomprehensible")
             if not received:
                 self._close()
                 self._outcome = self._concluded()
@@ -149,17 +159,23 @@ class Loading:
     def _look_at_clock(self) -> Outcome | None:
         if time.monotonic() < self.deadline:
             return None
-        return self._fail(f"reading it takes more than {self._deadline_s:g}s")
-
-    def _fail(self, reason: str) -> Outcome:
         self.cancel()
-        self._outcome = Outcome(problems=(f"{self.path}: error: {reason}",))
+        problem = f"{self.path}: error: reading it takes more than {self._deadline_s:g}s"
+        self._outcome = Outcome(problems=(problem,))
+        return self._outcome
+
+    def _fail(self, failure: str) -> Outcome:
+        self.cancel()
+        changed = self._installed is not None and self._installed.changed()
+        self._outcome = Outcome(failure=CHANGED if changed else failure)
         return self._outcome
 
     def _concluded(self) -> Outcome:
         end = self._end
         if end is None:
-            return self._fail("the child that read it died before it was done")
+            return self._fail("the process that read it died before it was done")
+        if end["failure"]:
+            return Outcome(failure=end["failure"])
         if end["problems"] or end["shortage"]:
             problems, public = tuple(end["problems"]), tuple(end["public"])
             return Outcome(problems=problems, public_problems=public, shortage=end["shortage"])
@@ -190,9 +206,7 @@ def load(
     loading = Loading(
         path,
         environment=environment,
-        daemonized=daemonized,
-        pid1=pid1,
-        lenient_users=lenient_users,
+        options={"daemonized": daemonized, "pid1": pid1, "lenient_users": lenient_users},
         deadline_s=deadline_s,
     )
     while (outcome := loading.feed()) is None:
@@ -206,19 +220,24 @@ def load(
 
 
 def _child(
-    fd: int, path: str, environment: Mapping[str, str], options: Mapping[str, bool], deadline_s: float
+    fd: int,
+    path: str,
+    environment: Mapping[str, str],
+    options: Mapping[str, bool],
+    deadline_s: float,
+    installed: Installed | None,
 ) -> NoReturn:
     """Decode and report; never returns, whatever happens."""
     try:
         _leave_the_daemon(fd, deadline_s)
-        _send(_result(path, environment, options))
+        lines = _result(path, environment, options)
+        _send([_end(failure=CHANGED)] if installed and installed.changed() else lines)
     finally:
         # Nothing may escape from here: it would run the daemon's code a second time.
         try:
             error = sys.exc_info()[1]
             if error is not None:
-                place = f"{path}: error: "
-                _send([_end(problems=[place + _death(error)], public=[place + _death(error, public=True)])])
+                _send([_death(error, path, installed)])
         finally:
             os._exit(0)
 
@@ -275,7 +294,7 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
 
 
 def _end(**fields: object) -> bytes:
-    return _line({"problems": [], "shortage": "", "warnings": [], "public": [], **fields})
+    return _line({"problems": [], "shortage": "", "failure": "", "warnings": [], "public": [], **fields})
 
 
 def _line(message: Mapping[str, object]) -> bytes:
@@ -288,8 +307,28 @@ def _send(lines: list[bytes]) -> None:
         left = left[os.write(RESULT_FD, left) :]
 
 
-def _death(error: BaseException, *, public: bool = False) -> str:
+def _death(error: BaseException, path: str, installed: Installed | None) -> bytes:
+    """Return the last line of a child that could not do its work."""
     if isinstance(error, MemoryError):
-        return f"reading it takes more than {MAX_DATA >> 20} MiB of memory"
-    how = f"the child that read it failed with {type(error).__name__}"
-    return how if public else f"{how}: {error}"
+        limits = [resource.getrlimit(which)[0] for which in (resource.RLIMIT_DATA, resource.RLIMIT_AS)]
+        least = min((limit for limit in limits if limit != resource.RLIM_INFINITY), default=MAX_DATA)
+        if least >= MAX_DATA:
+            problem = f"{path}: error: reading it takes more than {MAX_DATA >> 20} MiB of memory"
+            return _end(problems=[problem], public=[problem])
+        return _end(failure=f"reading it takes more memory than is allowed: {least >> 20} MiB (ulimit -d, ulimit -v)")
+    if installed and installed.changed():
+        return _end(failure=CHANGED)
+    if isinstance(error, OSError) and error.errno in SHORTAGES:
+        return _end(shortage=system_reason(error))
+    return _end(failure=f"the process that read it failed with {_named(error)}")
+
+
+def _named(error: BaseException) -> str:
+    """Return an exception by its kind and place. Its text may quote a value of env, unless it is about code."""
+    kind = type(error).__name__
+    if isinstance(error, (ImportError, SyntaxError)):
+        return f"{kind}: {error}"
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{kind} at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else kind

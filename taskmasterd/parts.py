@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.eventlog import EventLog
+    from taskmasterd.installed import Installed
     from taskmasterd.journal import Journal
     from taskmasterd.performer import Performer
     from taskmasterd.reload import Reloader
@@ -39,3 +40,4 @@ class Parts(Record):
     reloader: Reloader
     log: EventLog
     journal: Journal
+    installed: Installed

@@ -52,8 +52,8 @@ class Listener:
     by = "SIGHUP"
     sees_values = False
 
-    def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
-        """Nothing was changed: called once, instead of all others."""
+    def failed(self, problems: tuple[str, ...], code: str) -> None:
+        """Nothing was changed: called once, instead of all others. `code` is that of the wire: config, busy, failed, stopping."""
 
     def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
         """The plan is there; called once. A dry run ends here."""
@@ -77,9 +77,9 @@ class HangUp(Listener):
     def __init__(self, notifier: Notifier) -> None:
         self._notifier = notifier
 
-    def failed(self, problems: tuple[str, ...], *, shortage: bool) -> None:
+    def failed(self, problems: tuple[str, ...], code: str) -> None:
         """The reload is over, without effect."""
-        del problems, shortage
+        del problems, code
         self._notifier.ready()
 
     def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
@@ -132,7 +132,7 @@ class Reloader:
             self._reactor.remove(loading.fd)
             loading.cancel()
         for listener in batch:
-            listener.failed(("the daemon is being shut down",), shortage=True)
+            listener.failed(("the daemon is being shut down",), "stopping")
 
     def newer_on_disk(self) -> str:
         """Return which file of the configuration has changed since it was loaded, or ""."""
@@ -178,16 +178,17 @@ class Reloader:
             self._plan(outcome.config, outcome, batch)
 
     def _refuse(self, outcome: Outcome, batch: list[Listener]) -> None:
-        reason = (f"cannot read the configuration: {outcome.shortage}",)
-        public = outcome.public().problems or reason
+        obstacle = outcome.shortage or outcome.failure
+        reason = (f"cannot read the configuration: {obstacle}",)
+        public = reason if obstacle else outcome.public().problems
         for problem in public:
             self._log.write("error", f"reload: {problem}")
         self._log.write("error", "reload: nothing was changed")
-        if any(not listener.dry_run for listener in batch) and not outcome.shortage:
+        if any(not listener.dry_run for listener in batch) and not obstacle:
             self._remember(public)
         for listener in batch:
-            problems = (outcome.problems or reason) if listener.sees_values else public
-            listener.failed(problems, shortage=bool(outcome.shortage))
+            problems = reason if obstacle else outcome.problems if listener.sees_values else public
+            listener.failed(problems, "busy" if outcome.shortage else "failed" if obstacle else "config")
 
     def _remember(self, problems: tuple[str, ...]) -> None:
         if problems != self.problems:
@@ -204,7 +205,7 @@ class Reloader:
             return
         if self._supervisor.stopping:
             for listener in appliers:
-                listener.failed(("the daemon is being shut down",), shortage=True)
+                listener.failed(("the daemon is being shut down",), "stopping")
             return
         self._apply(plan, public, appliers)
 

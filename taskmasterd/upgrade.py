@@ -14,6 +14,7 @@ from taskmaster_common import __version__
 from taskmaster_common.errors import RequestError, SystemFailure, system_reason
 from taskmaster_common.protocol import refusal
 from taskmasterd.answers import Heartbeat
+from taskmasterd.installed import Installed
 from taskmasterd.resident import command, execute_resident, on_descriptor
 from taskmasterd.system.lean import signal
 from taskmasterd.system.reactor import READ
@@ -64,6 +65,7 @@ class Upgrade:
         self._host = host
         self._groups = groups
         self._check: Check | None = None
+        self._checked_code: Installed | None = None
         self._asked: Connection | None = None
         self._heartbeat: Heartbeat | None = None
 
@@ -73,12 +75,14 @@ class Upgrade:
             raise RequestError("stopping", "the daemon is being shut down", 1)
         if self._asked is not None:
             raise RequestError("busy", "an upgrade is under way", 1)
+        self._checked_code = Installed()
         try:
             self._check = check = Check(self._reactor, self._groups, self._host.state(), self._checked)
         except OSError as error:
             text = f"cannot check the installed code: {system_reason(error)}"
             raise RequestError("busy", text, 1) from None
         self._asked = connection
+        connection.send({"type": "upgrading", "config": self._parts.reloader.config.path})
         self._heartbeat = Heartbeat(self._parts, connection, lambda: ("", "upgrading"))
         connection.operation = self
         connection.when_gone(self._heartbeat.stop)
@@ -116,6 +120,10 @@ class Upgrade:
         unsettled = self._host.unsettled() or ("" if settled else "one thing leads to another")
         if not unsettled and not self._host.hold_signals():
             unsettled = "signals come"
+        if not unsettled and self._checked_code and self._checked_code.changed():
+            self._host.release_signals()
+            self._failed("failed", "the installed code has changed since it was checked; try again")
+            return
         if not unsettled:
             self._execute()  # does not return, unless it fails
         self._host.release_signals()

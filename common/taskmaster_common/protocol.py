@@ -24,6 +24,8 @@ not know.
     type       fields                                                       verbs
     ack        verb                                                         all
     daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
+               installed_changed (true: the code on the disk is not the
+               daemon's any more), installed_version ("": unknown)
                reload_problems (lines; of the last reload, until a good one;
                without lines of the file)
                warnings (lines; what is wrong now, besides processes)
@@ -41,6 +43,7 @@ not know.
     warning    text                                                         stop, restart, reload, shutdown, logs
     output     name stream text                                             logs
     missed     name stream bytes; changes                                   logs; subscribe
+    upgrading  config                                                       upgrade
     upgraded   before version pid seconds                                   upgrade, subscribe
     shutdown   by stopped (how many processes) pid                           shutdown
     text       text                                                         help
@@ -71,7 +74,8 @@ Shutdown. What has no end of its own (a subscription, a log that is followed) ge
 daemon ends in order, so that a connection without it was lost by an accident. An upgrade ends no connection; a subscriber
 gets an `upgraded` object.
 
-Upgrade. `upgraded` says that other code has taken the daemon's place: `before` and `version` are the versions, `seconds` is how
+Upgrade. `upgrading` comes first and names the configuration with which a daemon can be started that takes the programs over,
+should the connection end before the reply does: then the new code has died. `upgraded` says that other code has taken the daemon's place: `before` and `version` are the versions, `seconds` is how
 long nobody was there. The process, its connections and the requests on them go on; there is no second greeting.
 
 Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape, U+DC80 to U+DCFF), so that output

@@ -103,11 +103,12 @@ class Reactor:
 
     # -- the loop
 
-    def run(self) -> None:
-        """Work until `stop`."""
+    def run(self, turns: int | None = None) -> None:
+        """Work until `stop`, or only for so many turns, which wait for nothing."""
         self._running = True
-        while self._running:
-            self.turn(self._sleep_s())
+        while self._running and turns != 0:
+            self.turn(self._sleep_s() if turns is None else 0)
+            turns = None if turns is None else turns - 1
 
     def stop(self) -> None:
         """Leave `run` at the end of this turn."""

@@ -51,7 +51,8 @@ def write(tmp_path: Path) -> Callable[[str | bytes], str]:
 
 
 def begun(path: str, **changes: Any) -> Loading:
-    return Loading(path, **{**OPTIONS, **changes})
+    options = {name: changes.pop(name, OPTIONS[name]) for name in ("daemonized", "pid1", "lenient_users")}
+    return Loading(path, **{"environment": OPTIONS["environment"], "options": options, **changes})
 
 
 def finished(one: Loading) -> Outcome:
@@ -262,7 +263,7 @@ def test_a_signal_to_the_child_never_reaches_the_daemons_wakeup_pipe(write: Call
             one = begun(write(SMALL))
             os.kill(one.pid, signal.SIGTERM)
             outcome = finished(one)
-            assert outcome.problems or outcome.config
+            assert outcome.failure or outcome.config
         with pytest.raises(BlockingIOError):
             os.read(waked, 1)
     finally:
@@ -318,17 +319,30 @@ def test_a_child_that_has_ended_is_not_signalled(write: Callable[[str | bytes], 
     assert one.fd == -1
 
 
-def test_a_killed_child_is_a_problem_of_the_reload(write: Callable[[str | bytes], str]) -> None:
-    path = write(SLOW)
-    one = begun(path)
+def test_a_killed_child_is_no_problem_of_the_configuration(write: Callable[[str | bytes], str]) -> None:
+    one = begun(write(SLOW))
     os.kill(one.pid, signal.SIGKILL)
-    assert finished(one).problems == (f"{path}: error: the child that read it died before it was done",)
+    assert finished(one) == Outcome(failure="the process that read it died before it was done")
 
 
-def test_an_exception_in_the_child_never_escapes_and_is_told(write: Callable[[str | bytes], str]) -> None:
+def test_an_exception_in_the_child_never_escapes_and_is_no_problem_of_the_configuration(
+    write: Callable[[str | bytes], str],
+) -> None:
     environment: dict[str, Any] = {"X": 5}
     outcome = load(write("programs: {web: {cmd: 'a${X}'}}"), **{**OPTIONS, "environment": environment})
-    assert "error: the child that read it failed with TypeError: " in outcome.problems[0]
+    assert (outcome.config, outcome.problems) == (None, ())
+    assert "the process that read it failed with TypeError at /" in outcome.failure
+
+
+@pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOMEM, errno.EAGAIN])
+def test_an_exception_in_the_child_that_names_a_shortage_is_one(
+    code: int, write: Callable[[str | bytes], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(hostfacts, "surroundings", refuse)
+    assert load(write(SMALL), **OPTIONS) == Outcome(shortage=os.strerror(code).lower())
 
 
 @pytest.mark.slow
