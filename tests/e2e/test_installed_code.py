@@ -119,7 +119,7 @@ def test_the_same_code_installed_again_is_no_change(daemon: Daemon, site: Path) 
         ("daemon.py", "        begin(origin, self._parts"),
         ("daemon.py", "        signals = self.life.signals ="),
         ("daemon.py", "        self._say_ready()\n"),
-        ("adoption.py", "        self._spawning = saved.spawning\n"),
+        ("adoption.py", "        ended: list[tuple[Copy, int | None]] = []\n"),
         ("journal.py", "        self._identity, self._config = identity, config\n"),
         ("journal.py", "        row = entry_to_data(entry)\n"),
         ("system/signals.py", "        self._read, self._write ="),
