@@ -19,7 +19,7 @@ from taskmaster_common.records import Record
 from taskmasterd.resident import execute_resident
 from taskmasterd.system.held import inode_of, unlink_own
 from taskmasterd.system.listening import listen_on
-from taskmasterd.system.logsink import LogSink
+from taskmasterd.system.logsink import lone_sink
 from taskmasterd.system.marks import KEY_BYTES
 from taskmasterd.system.places import AlreadyRunningError, lock_pidfile, make_directory, unusable
 from taskmasterd.system.signals import hold_back
@@ -205,7 +205,7 @@ def _make_default_directories(
 
 def _check_log(path: str, owner: tuple[int, int] | None) -> None:
     """Open the event log once, so that what is wrong with it is told to whoever starts the daemon."""
-    LogSink(path, 0, 0, owner, lambda _text: None).check()
+    lone_sink(path, 0, 0, owner, lambda _text: None).check()
 
 
 def _become(who: Account) -> None:

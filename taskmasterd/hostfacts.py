@@ -11,11 +11,11 @@ import glob
 import os
 import stat
 
+from taskmaster_common.devices import is_system_name
 from taskmaster_common.errors import system_reason
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import MAX_FILE, File, Step, Surroundings, User
 from taskmasterd.system.executable import flaw
-from taskmasterd.system.safeopen import is_system_name
 from taskmasterd.system.signals import signal_numbers
 from taskmasterd.system.trail import open_recording
 from taskmasterd.system.users import account, group_id

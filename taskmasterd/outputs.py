@@ -12,7 +12,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmasterd.preparation import account_of, targets
 from taskmasterd.system.logpipe import LogPipe
-from taskmasterd.system.logread import Follower, Past, size_of, tail_since
+from taskmasterd.system.logread import Follower, Past, tail_since
 from taskmasterd.system.spawner import SetupError, child_pipe, is_shortage
 
 TYPE_CHECKING = False
@@ -91,7 +91,8 @@ class Outputs:
             opened[f"{INHERIT} {own}" if target == INHERIT else target][0] for own, target in ((1, stdout), (2, stderr))
         ]
         pipes = [(fd, pipe) for fd, pipe in opened.values() if pipe]
-        began = (stderr, size_of(stderr)) if stderr in opened else ("", 0)
+        errors = opened[stderr][1] if stderr in opened else None
+        began = (stderr, errors.sink.size()) if errors else ("", 0)
         return Streams(fds[0], fds[1], tuple(fd for fd, _ in pipes), tuple(pipe for _, pipe in pipes), began)
 
     def began(self, entry: Entry) -> tuple[str, int]:
@@ -108,9 +109,9 @@ class Outputs:
 
     def take_over_left(self, path: str, fd: int) -> LogPipe:
         """Go on with a pipe of an earlier daemon that belongs to no copy any more."""
-        known = self._sinks.find(path)
-        limits = known.limits if known else (ProgramConfig.log_maxbytes, ProgramConfig.log_backups)
-        pipe = self._watch(fd, self._sinks.acquire(path, *limits, known.owner if known else None, lazily=True))
+        known = self._sinks.at(path)
+        limits = known[0].limits if known else (ProgramConfig.log_maxbytes, ProgramConfig.log_backups)
+        pipe = self._watch(fd, self._sinks.acquire(path, *limits, _owner_of(fd), lazily=True))
         self.leave([pipe])
         return pipe
 
@@ -120,13 +121,15 @@ class Outputs:
             owner = _owner(account_of(entry.present))
         except SetupError:
             owner = None
-        sink = self._sinks.acquire(path, entry.wanted.log_maxbytes, entry.wanted.log_backups, owner, lazily=True)
+        limits = entry.wanted.log_maxbytes, entry.wanted.log_backups
+        sink = self._sinks.acquire(path, *limits, owner, entry.program, lazily=True)
         return self._watch(fd, sink)
 
     def _pipe(self, entry: Entry, path: str, owner: tuple[int, int] | None) -> tuple[int, LogPipe]:
         """Return the child's end of a new pipe and its other end, which moves what comes into the file."""
         try:
-            sink = self._sinks.acquire(path, entry.wanted.log_maxbytes, entry.wanted.log_backups, owner)
+            limits = entry.wanted.log_maxbytes, entry.wanted.log_backups
+            sink = self._sinks.acquire(path, *limits, owner, entry.program)
         except SystemFailure as failure:
             if failure.errno and is_shortage(OSError(failure.errno, failure.reason)):
                 raise OSError(failure.errno, failure.reason) from None
@@ -202,10 +205,16 @@ class Outputs:
     def limits_changed(self, entry: Entry) -> None:
         """Apply log_maxbytes and log_backups to the files that are open."""
         for stream in ("stdout", "stderr"):
-            sink = self._sinks.find(self.log_path(entry, stream))
-            if sink:
-                sink.set_limits(entry.wanted.log_maxbytes, entry.wanted.log_backups)
+            for sink in self._sinks.at(self.log_path(entry, stream)):
+                if sink.program == entry.program:
+                    sink.set_limits(entry.wanted.log_maxbytes, entry.wanted.log_backups)
 
 
 def _owner(who: Account | None) -> tuple[int, int] | None:
     return (who.uid, who.gid) if who else None
+
+
+def _owner_of(pipe: int) -> tuple[int, int] | None:
+    """Return whose pipe it is: `child_pipe` gave it to the user of the program that it was made for."""
+    found = os.fstat(pipe)
+    return (found.st_uid, found.st_gid) if found.st_uid != os.geteuid() else None

@@ -6,17 +6,17 @@ from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
 from taskmaster_common.units import format_size
-from taskmasterd.system.logread import check_readable, find_lines
+from taskmasterd.system.logread import check_readable, search_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.commands import Request
     from taskmasterd.outputs import Outputs
     from taskmasterd.system.connection import Connection
-    from taskmasterd.system.logread import Follower
+    from taskmasterd.system.logread import Follower, Past
 
 DEFAULT_LINES = "20"
 MOST_LINES = 1_000_000
@@ -123,25 +123,38 @@ class Reading:
             yield from self._rest_of_past()
             if not self.sources:
                 break
-            yield from self._look_at(self.sources.pop(0))
+            yield from self._look_at(self.sources[0])
         if self._request.has("follow"):
             yield from self._follow()
         self._connection.end(end(0))
 
-    def _look_at(self, source: Source) -> Iterator[dict[str, Any]]:
-        """Find where the past of a log begins, and open it there."""
+    def _look_at(self, source: Source) -> Iterator[dict[str, Any] | None]:
+        """Find where the past of a log begins, and open it there; others have a turn where that takes long."""
         name, _, path = source
         count, most_bytes = self._bounds(path)
         try:
-            past = find_lines(path, count, min(most_bytes, MOST_BYTES))
+            past = yield from self._search(search_lines(path, count, min(most_bytes, MOST_BYTES)))
             reader = self._outputs.follow(past, self._poke)
         except SystemFailure as failure:
+            self.sources.remove(source)
             yield {"type": "warning", "text": f"{name}: {failure}"}
             return
+        self.sources.remove(source)
         self._open.append((source, reader))
         self.left = past.length
         if most_bytes > MOST_BYTES:
             yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
+
+    def _search(self, search: Generator[None, None, Past]) -> Generator[None, None, Past]:
+        """Go on with a search turn by turn, until it has found something."""
+        while True:
+            try:
+                next(search)
+            except StopIteration as found:
+                past: Past = found.value
+                return past
+            self._connection.poke_soon()
+            yield None
 
     def _rest_of_past(self) -> Iterator[dict[str, Any]]:
         """Yield what was written to the log that was opened last; to be followed it stays open, from exactly there."""

@@ -35,6 +35,8 @@ MAX_WAITING_REQUESTS = 64
 PATIENCE_S = 5.0
 FILL_TO = 256 * 1024
 """A source is pulled until so much waits to be read."""
+PULL_S = 0.01
+"""Seconds after which a source that still has more waits for the next turn of the loop."""
 
 
 class Connection:
@@ -110,11 +112,19 @@ class Connection:
 
     def poke(self) -> None:
         """Pull the source again: there is something new."""
+        until = self._reactor.now() + PULL_S
         while self._source is not None and not self.closed and len(self._queue) < FILL_TO:
             message = next(self._source, None)
             if message is None:
                 return
             self.send(message)
+            if self._reactor.now() > until:
+                self.poke_soon()
+                return
+
+    def poke_soon(self) -> None:
+        """Pull the source again in the next turn: it has more, and others come first."""
+        self._reactor.call_soon(self.poke, self.broken)
 
     def dismiss(self, message: dict[str, Any]) -> None:
         """Send what can be sent at once of an answer without an end, and then this as its `end`."""

@@ -40,7 +40,7 @@ class Held:
             if not CAN_WALK:
                 self._name = self.path
             elif os.geteuid() == 0:
-                self._fd = enter_directory(self._directory, None)
+                self._fd = enter_directory(self._directory)
             else:
                 self._fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except PlantedError as planted:

@@ -62,7 +62,7 @@ class LogPipe:
         self.sink = sink
         self._on_end = on_end
         self.inode = os.fstat(fd).st_ino
-        self._capacity = fcntl.fcntl(fd, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else CAPACITY
+        self._capacity = _capacity_of(fd)
         self._may_grow = hasattr(fcntl, "F_SETPIPE_SZ")
         self._timer: Timer | None = None
         self._last = 0.0
@@ -91,10 +91,13 @@ class LogPipe:
         return self._fd < 0
 
     def drain(self) -> None:
-        """Move what is in the pipe now: the process has ended, others may still write into it."""
+        """Move what is in the pipe now: the process has ended, others may still write into it.
+
+        A file that has yet to be rotated grows over its limit, by no more than the pipe holds.
+        """
         left = self._capacity
         while self._fd >= 0 and left > 0:
-            moved = self._move()
+            moved = self._move(hurry=True)
             if not moved:
                 return
             left -= moved
@@ -125,9 +128,9 @@ class LogPipe:
         elif moved:
             self._pace(moved, paused=paused)
 
-    def _move(self) -> int:
+    def _move(self, *, hurry: bool = False) -> int:
         """Move once; returns how many bytes, or 0 after arranging for what follows: the end, more input, a reader."""
-        if self.sink.busy():
+        if self.sink.busy(hurry=hurry):
             self._pause(STALLED_S)
             return 0
         try:
@@ -182,3 +185,11 @@ class LogPipe:
         except OSError:
             self._may_grow = False
         return self._may_grow
+
+
+def _capacity_of(pipe: int) -> int:
+    """Return how many bytes a pipe holds, CAPACITY where the system does not say. Source: fcntl(2), F_GETPIPE_SZ."""
+    try:
+        return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else CAPACITY
+    except OSError:
+        return CAPACITY

@@ -1,4 +1,4 @@
-"""Where output ends: one target, shared by all pipes that lead to the same path (`sinks`).
+"""Where output ends: one target, shared by the pipes of one program that lead to the same path (`sinks`).
 
 A target that is wrong cannot be opened; one that only fails now costs output, which is counted and told, and never an
 exception. It is tried again with each chunk.
@@ -11,17 +11,19 @@ import os
 import stat
 import time
 
+from taskmaster_common.devices import is_system_name
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.system.ledger import Ledger
 from taskmasterd.system.logfile import GoneError, LogFile
-from taskmasterd.system.logmarks import LogMarks
 from taskmasterd.system.logstream import NOBODY_READS, LogStream
-from taskmasterd.system.logtrouble import Trouble
-from taskmasterd.system.safeopen import is_system_name, is_temporary, open_log, reason_of
+from taskmasterd.system.safeopen import Spot, is_temporary, open_log, reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
+
+    from taskmasterd.system.logtrouble import Trouble
 
     Owner = tuple[int, int] | None
 
@@ -29,54 +31,59 @@ STAYS_OPEN = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN})
 """After these the descriptor is as good as before; after others the path is opened anew."""
 
 
-class LogSink:
-    """One target of output. `watchers` are called when something was written or dropped; `trouble` counts what was lost.
+def lone_sink(
+    path: str,
+    max_bytes: int,
+    backups: int,
+    owner: Owner,
+    say: Callable[[str], None],
+    now: Callable[[], float] = time.monotonic,
+) -> LogSink:
+    """Return a sink that shares nothing with others; `say` is told what fails for now."""
+    return LogSink(path, max_bytes, backups, owner, Ledger(path, say, now))
 
-    `key` and `holders` are the notes of `Sinks`.
+
+class LogSink:
+    """One target of output of the program `program`, for pipes of one owner; `ledger` is what is remembered of its path.
+
+    `holders` is a note of `Sinks`.
     """
 
     __slots__ = (
         "_backups",
         "_max_bytes",
-        "_now",
-        "_retired",
         "_target",
+        "_turns",
         "holders",
-        "key",
-        "marks",
+        "ledger",
         "owner",
         "path",
-        "trouble",
-        "watchers",
+        "program",
     )
 
     def __init__(
-        self,
-        path: str,
-        max_bytes: int,
-        backups: int,
-        owner: Owner,
-        on_trouble: Callable[[str], None],
-        now: Callable[[], float] = time.monotonic,
+        self, path: str, max_bytes: int, backups: int, owner: Owner, ledger: Ledger, program: str = ""
     ) -> None:
-        """`max_bytes` 0: never rotate. `owner` (uid, gid) gets the files. `on_trouble` is told what fails for now."""
+        """`max_bytes` 0: never rotate. `owner` (uid, gid) gets the files."""
         self.path = path
         self.owner = owner
-        self.key = path
+        self.program = program
         self.holders = 0
-        self.watchers: Sequence[Callable[[], None]] = ()
-        self.marks = LogMarks()
+        self.ledger = ledger
         self._max_bytes = max_bytes
         self._backups = backups
-        self._now = now
-        self.trouble = Trouble(path, on_trouble, now)
         self._target: LogFile | LogStream | None = None
-        self._retired = 0
+        self._turns = 0
 
     @property
     def regular(self) -> bool:
         """Whether it is a regular file of its own, which rotates and can be read back; False while it is not open."""
         return isinstance(self._target, LogFile)
+
+    @property
+    def trouble(self) -> Trouble:
+        """What could not be written."""
+        return self.ledger.trouble
 
     @property
     def dropped(self) -> int:
@@ -86,7 +93,11 @@ class LogSink:
     @property
     def retired(self) -> int:
         """How many bytes are in files that were at this path and are not any more."""
-        return self._retired + (self._target.retired if self._target else 0)
+        return self.ledger.retired
+
+    def size(self) -> int:
+        """Return the number of bytes in the file that is open, 0 where none is."""
+        return self._target.size() if self._target else 0
 
     # -- life
 
@@ -111,13 +122,42 @@ class LogSink:
 
     def reopen(self) -> None:
         """Open the path anew: somebody has renamed the file. What is open stays in use where that fails."""
+        try:
+            self._open_anew()
+        except SystemFailure as failure:
+            self.trouble.warn(str(failure))
+
+    def confirm(self) -> None:
+        """Look whether the path is still as it was judged when it was opened, before one more pipe is led there.
+
+        A file that was renamed or deleted stays in use as for the pipes that lead there already. Raises SystemFailure.
+        """
+        if self._target is None or is_system_name(self.path):
+            self.open()
+            return
+        try:
+            with Spot(self.path, self.owner) as spot:
+                found = spot.look()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise SystemFailure("open log file", self.path, reason_of(error), error.errno or 0) from None
+        if os.path.samestat(found, os.fstat(self._target.fd)):
+            return
+        try:
+            self._open_anew()
+        except SystemFailure as failure:
+            if not is_temporary(failure.errno):
+                raise
+            self.trouble.warn(str(failure))
+
+    def _open_anew(self) -> None:
         before, self._target = self._target, None
         try:
             now = self._opened()
-        except SystemFailure as failure:
+        except SystemFailure:
             self._target = before
-            self.trouble.warn(str(failure))
-            return
+            raise
         if before:
             same = os.path.samestat(os.fstat(before.fd), os.fstat(now.fd))
             self._leave(before, 0 if same else before.size())
@@ -147,18 +187,16 @@ class LogSink:
         target = self._target
         return {
             "path": self.path,
+            "program": self.program,
+            "owner": self.owner,
             "fd": target.fd if target else None,
             "unsent": target.unsent.decode("latin-1") if isinstance(target, LogStream) else "",
-            "retired": self.retired,
-            "marks": self.marks.to_data(),
-            "trouble": self.trouble.to_data(),
+            **self.ledger.to_data(),
         }
 
     def inherit(self, row: Mapping[str, Any]) -> None:
         """Go on where `to_data` was taken."""
-        self._retired = row["retired"]
-        self.marks.inherit(row["marks"])
-        self.trouble.inherit(row["trouble"])
+        self.ledger.inherit(row)
         if row["fd"] is not None:
             os.set_inheritable(row["fd"], False)
             self._target = self._target_of(row["fd"])
@@ -194,7 +232,7 @@ class LogSink:
         """Write a block of the daemon's own; never raises. What cannot be written is counted."""
         dropped = self.trouble.dropped
         try:
-            if self.busy():
+            if self.busy(hurry=True):
                 self.lost(NOBODY_READS, len(block))
             else:
                 self._opened().append(block)
@@ -207,31 +245,44 @@ class LogSink:
             self.trouble.lost(str(failure), len(block))
         self._look_back(dropped, len(block))
 
-    def busy(self) -> bool:
-        """Return whether the reader of a stream has yet to take what it was given; offers it again."""
-        return isinstance(self._target, LogStream) and self._target.busy()
+    def busy(self, *, hurry: bool = False) -> bool:
+        """Return whether the target takes nothing yet; does a piece of what it waits for.
+
+        The reader of a stream has yet to take what it was given, or a file has yet to be rotated. `hurry`: do not wait for
+        the latter, the file may grow over its limit.
+        """
+        if isinstance(self._target, LogStream):
+            return self._target.busy()
+        return not hurry and self._target is not None and self._target.busy()
 
     # -- the target, and what is lost
 
     def _opened(self) -> LogFile | LogStream:
         """Return the target, opened where it is not. Raises SystemFailure."""
-        if self._target:
-            return self._target
-        self._target = self._target_of(open_log(self.path, self.owner))
+        if self._target and self._turns != self.ledger.turns:
+            self._follow_rotation()
+        if not self._target:
+            self._target = self._target_of(open_log(self.path, self.owner))
+            self._turns = self.ledger.turns
         return self._target
+
+    def _follow_rotation(self) -> None:
+        """Another sink with the same path has rotated the file."""
+        self._turns = self.ledger.turns
+        self.reopen()
 
     def _target_of(self, fd: int) -> LogFile | LogStream:
         target: LogFile | LogStream
         if stat.S_ISREG(os.fstat(fd).st_mode) and not is_system_name(self.path):
-            target = LogFile(fd, self.path, self.owner, self)
+            target = LogFile(fd, self.path, self.owner, self, self.ledger.allowance)
         else:
-            target = LogStream(fd, self.lost, self._now)
+            target = LogStream(fd, self.lost, self.ledger.now)
         target.set_limits(self._max_bytes, self._backups)
         return target
 
     def _leave(self, target: LogFile | LogStream, size: int) -> None:
         """Close what was the target; `size` bytes at this path are at it no more."""
-        self._retired += target.retired + size
+        self.ledger.retire(size, ours=False)
         target.close()
 
     def _left_behind(self) -> None:
@@ -252,6 +303,15 @@ class LogSink:
         """Tell something, unless something was told within the last minute."""
         self.trouble.warn(text)
 
+    def discarded(self, problem: str, amount: int) -> None:
+        """Count bytes that were written and are dropped now, because there is no room for them."""
+        self.trouble.discarded(problem, amount)
+
+    def retire(self, size: int, *, ours: bool) -> None:
+        """Note that a file is not at this path any more."""
+        self.ledger.retire(size, ours=ours)
+        self._turns += ours
+
     @staticmethod
     def _drop(pipe: int, most: int) -> int:
         """Empty the pipe for a target that cannot be written: the child never waits for it. Returns how many bytes."""
@@ -263,7 +323,7 @@ class LogSink:
             self.trouble.over()
         written = amount - (self.trouble.dropped - dropped)
         if written > 0:
-            self.marks.add(written, self._now())
-        if self.watchers and amount:
-            for watcher in tuple(self.watchers):
+            self.ledger.marks.add(written, self.ledger.now())
+        if amount:
+            for watcher in self.ledger.watchers:
                 watcher()

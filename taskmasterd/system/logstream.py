@@ -29,8 +29,6 @@ class LogStream:
     `lost(error, amount)` is told what was dropped and why.
     """
 
-    retired = 0
-
     def __init__(self, fd: int, lost: Callable[[OSError, int], None], now: Callable[[], float]) -> None:
         self.fd = fd
         self._lost = lost

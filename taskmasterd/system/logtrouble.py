@@ -34,6 +34,13 @@ class Trouble:
             self._told = True
             self._untold = 0
 
+    def discarded(self, problem: str, amount: int) -> None:
+        """`amount` bytes that were in the log are there no more because of `problem`; it takes what follows."""
+        self.dropped += amount
+        self._untold += amount
+        if self.warn(f"{problem}; {self._untold} bytes dropped"):
+            self._untold = 0
+
     def warn(self, text: str) -> bool:
         """Tell something, unless something was told within the last minute; returns whether it was."""
         now = self._now()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-from taskmasterd.system.logmarks import LogMarks
+from taskmasterd.system.ledger import Ledger
 from taskmasterd.system.logsink import LogSink
-from taskmasterd.system.logtrouble import Trouble
-from taskmasterd.system.safeopen import is_system_name
+from taskmasterd.system.rotation import Allowance
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,45 +21,54 @@ PAST_PATHS = 256
 
 
 class Sinks:
-    """All targets that are open, by the real path: pipes that lead to one place share one sink."""
+    """All targets that are open. Pipes share one where path, program and owner are the same and it is still the same file.
+
+    A path is known by its text: where links lead is judged by each target whenever it opens, moves or reads something.
+    """
 
     def __init__(self, on_trouble: Callable[[str], None]) -> None:
         self._on_trouble = on_trouble
-        self._sinks: dict[str, LogSink] = {}
-        self._troubles: dict[str, Trouble] = {}
-        self._watchers: dict[str, list[Callable[[], None]]] = {}
-        self._retired: dict[str, int] = {}
-        self._marks: dict[str, LogMarks] = {}
+        self._sinks: dict[str, tuple[LogSink, ...]] = {}
+        self._ledgers: dict[str, Ledger] = {}
         self._past: dict[str, None] = {}
         self._most_open = 0
-        self._inherited: dict[str, Mapping[str, Any]] = {}
+        self._inherited: list[Mapping[str, Any]] = []
+        self._allowance = Allowance()
 
-    def acquire(self, path: str, max_bytes: int, backups: int, owner: Owner, *, lazily: bool = False) -> LogSink:
-        """Return the sink of a path, opened; the newest limits and owner hold. Raises SystemFailure if it is wrong.
+    def acquire(
+        self, path: str, max_bytes: int, backups: int, owner: Owner, program: str = "", *, lazily: bool = False
+    ) -> LogSink:
+        """Return the sink of a path, opened; the newest limits hold. Raises SystemFailure if it is wrong.
 
         `lazily`: opened with the first byte, and what is wrong then costs output.
         """
-        key = _real(path)
-        sink = self._sinks.get(key)
-        if sink is None:
-            sink = LogSink(path, max_bytes, backups, owner, self._on_trouble)
-            sink.key = key
-            sink.trouble = self._troubles.setdefault(key, sink.trouble)  # a crash loop must not tell it at each start
-            sink.marks = self._marks.setdefault(key, sink.marks)
-            if key in self._inherited:
-                sink.inherit(self._inherited.pop(key))
-        else:
-            sink.owner = owner
-            sink.set_limits(max_bytes, backups)
+        known = next((sink for sink in self.at(path) if (sink.program, sink.owner) == (program, owner)), None)
+        sink = known or self._new(path, max_bytes, backups, owner, program)
+        if known:
+            known.set_limits(max_bytes, backups)
         if not lazily:
-            sink.open()
-        if key in self._watchers:
-            sink.watchers = self._watchers[key]
-        self._sinks[key] = sink
-        self._past.pop(key, None)
-        self._most_open = max(self._most_open, len(self._sinks))
+            known.confirm() if known else sink.open()
+        if not known:
+            self._sinks[path] = (*self.at(path), sink)
+            self._most_open = max(self._most_open, len(self._sinks))
+            sink.ledger.writers += 1
+            self._ledgers[path] = sink.ledger
+            self._past.pop(path, None)
         sink.holders += 1
         return sink
+
+    def _new(self, path: str, max_bytes: int, backups: int, owner: Owner, program: str) -> LogSink:
+        ledger = self._ledgers.get(path) or self._ledger(path)  # a crash loop must not tell a trouble at each start
+        sink = LogSink(path, max_bytes, backups, owner, ledger, program)
+        for row in self._inherited:
+            if row["path"] == path and _belongs(row, owner, program):
+                self._inherited.remove(row)
+                sink.inherit(row)
+                break
+        return sink
+
+    def _ledger(self, path: str) -> Ledger:
+        return Ledger(path, self._on_trouble, time.monotonic, self._allowance)
 
     def release(self, sink: LogSink) -> None:
         """Give back what `acquire` returned; the last one closes it. After `close` there is nothing to do."""
@@ -69,90 +77,96 @@ class Sinks:
         sink.holders -= 1
         if sink.holders:
             return
-        key = sink.key
-        if key in self._watchers:
-            self._retired[key] = self._retired.get(key, 0) + sink.retired
-        del self._sinks[key]
         sink.close()
-        self._past[key] = None
-        if len(self._past) > self._most_open + PAST_PATHS:
-            oldest = next(iter(self._past))
-            del self._past[oldest], self._troubles[oldest], self._marks[oldest]
+        sink.ledger.writers -= 1
+        others = tuple(other for other in self.at(sink.path) if other is not sink)
+        if others:
+            self._sinks[sink.path] = others
+        else:
+            del self._sinks[sink.path]
+            self._leave(sink.path)
 
-    def find(self, path: str) -> LogSink | None:
-        """Return the sink that is open for a path, or None."""
-        return self._sinks.get(_real(path))
+    def _leave(self, path: str) -> None:
+        """Nothing is open at a path: remember it for a while."""
+        self._past.pop(path, None)
+        self._past[path] = None
+        while len(self._past) > self._most_open + PAST_PATHS:
+            oldest = next(iter(self._past))
+            del self._past[oldest]
+            if not self._ledgers[oldest].watchers:
+                del self._ledgers[oldest]
+
+    def at(self, path: str) -> tuple[LogSink, ...]:
+        """Return the sinks that are open for a path."""
+        return self._sinks.get(path, ())
 
     def watch(self, path: str, changed: Callable[[], None]) -> None:
         """Call `changed` whenever something is written to `path`, whoever has it open by then."""
-        key = _real(path)
-        self._watchers.setdefault(key, []).append(changed)
-        if key in self._sinks:
-            self._sinks[key].watchers = self._watchers[key]
+        if path not in self._ledgers:
+            self._ledgers[path] = self._ledger(path)
+        self._ledgers[path].watch(changed)
 
     def unwatch(self, path: str, changed: Callable[[], None]) -> None:
         """Undo `watch`."""
-        key = _real(path)
-        watchers = self._watchers.get(key, [])
-        if changed in watchers:
-            watchers.remove(changed)
-        if not watchers:
-            self._watchers.pop(key, None)
-            self._retired.pop(key, None)
+        ledger = self._ledgers.get(path)
+        if ledger is None:
+            return
+        ledger.unwatch(changed)
+        if not ledger.watchers and not self.at(path):
+            self._leave(path)
 
     def retired(self, path: str) -> int:
         """Return how many bytes were at `path` and are not any more; it only grows while the path is watched."""
-        key = _real(path)
-        sink = self._sinks.get(key)
-        return self._retired.get(key, 0) + (sink.retired if sink else 0)
+        ledger = self._ledgers.get(path)
+        return ledger.retired if ledger else 0
 
     def written_since(self, path: str, moment: float) -> int:
         """Return how many of the last bytes of `path` we have written since then (monotonic seconds), and a few more."""
-        marks = self._marks.get(_real(path))
-        return marks.since(moment) if marks else 0
+        ledger = self._ledgers.get(path)
+        return ledger.marks.since(moment) if ledger else 0
 
     def reopen_all(self) -> None:
         """Open all paths anew, because somebody has renamed the files."""
-        for sink in self._sinks.values():
+        for sink in self._all():
             sink.reopen()
+
+    def _all(self) -> list[LogSink]:
+        return [sink for sinks in self._sinks.values() for sink in sinks]
 
     def to_data(self) -> dict[str, Any]:
         """Return what another life of this process needs to write on; the descriptors have to be inherited."""
         return {
-            "open": {key: sink.to_data() for key, sink in self._sinks.items()},
-            "past": {key: (self._marks[key].to_data(), self._troubles[key].to_data()) for key in self._past},
-            "retired": self._retired,
+            "open": {f"{number} {sink.path}": sink.to_data() for number, sink in enumerate(self._all())},
+            "ledgers": {path: ledger.to_data() for path, ledger in self._ledgers.items() if path not in self._sinks},
         }
 
     def inherit(self, data: Mapping[str, Any]) -> None:
         """Go on where `to_data` was taken: what was open is so again once somebody acquires it."""
-        self._inherited = dict(data["open"])
-        self._retired = dict(data["retired"])
-        for key, (marks, trouble) in data["past"].items():
-            self._past[key] = None
-            self._marks[key], self._troubles[key] = LogMarks(), Trouble(key, self._on_trouble, time.monotonic)
-            self._marks[key].inherit(marks)
-            self._troubles[key].inherit(trouble)
+        self._inherited = list(data["open"].values())
+        for path, row in data.get("ledgers", {}).items():
+            self._ledgers[path] = self._ledger(path)
+            self._ledgers[path].inherit(row)
+            self._past[path] = None
 
     def settle(self) -> None:
         """Close what was open in an earlier life and nobody has acquired in this one."""
-        for row in self._inherited.values():
+        for row in self._inherited:
             if row["fd"] is not None:
                 os.close(row["fd"])
         self._inherited.clear()
 
     def close(self) -> None:
         """Close all of them."""
-        for sink in self._sinks.values():
+        for sink in self._all():
             sink.close()
+            sink.ledger.writers = 0
             sink.holders = 0
         self._sinks.clear()
 
 
-def _real(path: str) -> str:
-    """Return the path by which a place is known: links among its directories resolved, the last name as it is."""
-    if is_system_name(path):
-        return path
-    directory, name = os.path.split(path)
-    real = os.path.join(os.path.realpath(directory), name)
-    return path if real == path else real  # a thousand programs need not keep each path twice
+def _belongs(row: Mapping[str, Any], owner: Owner, program: str) -> bool:
+    """Return whether a sink of an earlier life is that of this program and owner; older ones did not say whose they were."""
+    if "program" not in row:
+        return True
+    theirs = row["owner"]
+    return row["program"] == program and (tuple(theirs) if theirs else None) == owner

@@ -77,7 +77,7 @@ def test_what_is_written_is_in_the_log_and_the_end_of_the_pipe_ends_it(stage: St
     os.close(child)
     stage.turns(2)
     assert stage.ended == ["log"]
-    assert stage.sinks.find(str(stage.home / "log")) is None
+    assert stage.sinks.at(str(stage.home / "log")) == ()
 
 
 def test_the_last_output_before_the_end_is_not_lost(stage: Stage) -> None:
@@ -253,7 +253,8 @@ def test_what_a_slow_reader_has_not_taken_in_one_life_he_gets_in_the_next_though
     before = Sinks(print)
     before.acquire(str(fifo), 0, 0, None).append(b"x" * 100_000)
     data = before.to_data()
-    data["open"][str(fifo)]["fd"] = os.dup(data["open"][str(fifo)]["fd"])
+    (row,) = data["open"].values()
+    row["fd"] = os.dup(row["fd"])
     before.close()
     stage.sinks.inherit(data)
     child = stage.pipe("fifo")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.logfile import SLACK
-from taskmasterd.system.logsink import LogSink
+from taskmasterd.system.logsink import lone_sink
 from taskmasterd.system.logstream import PATIENCE_S
 from taskmasterd.system.sinks import PAST_PATHS, Sinks
 from tests.support.wait import wait_until
@@ -33,7 +33,7 @@ class Feed:
     def __init__(self, path: Path, max_bytes: int = 0, backups: int = 3, owner: tuple[int, int] | None = None) -> None:
         self.told: list[str] = []
         self.now = 0.0
-        self.sink = LogSink(str(path), max_bytes, backups, owner, self.told.append, lambda: self.now)
+        self.sink = lone_sink(str(path), max_bytes, backups, owner, self.told.append, lambda: self.now)
         self.read, self.write = os.pipe()
         os.set_blocking(self.read, False)
 
@@ -209,7 +209,7 @@ def _fork_mover(read: int, path: Path) -> int:
     """Fork a process that moves the pipe to its end, as a daemon does that was started again."""
     pid = os.fork()
     if pid == 0:
-        sink = LogSink(str(path), 30_000, 10_000, None, print)
+        sink = lone_sink(str(path), 30_000, 10_000, None, print)
         while True:
             with suppress(BlockingIOError):
                 if not sink.move(read, 20_000):
@@ -290,7 +290,7 @@ def test_what_is_wrong_with_a_target_is_said_when_it_is_opened(
     (tmp_path / "logs").mkdir()
     path = tmp_path / "logs" / "log"
     make(path)
-    sink = LogSink(str(path), 0, 0, None, print)
+    sink = lone_sink(str(path), 0, 0, None, print)
     for attempt in (sink.open, sink.check):
         with pytest.raises(SystemFailure) as caught:
             attempt()
@@ -300,7 +300,7 @@ def test_what_is_wrong_with_a_target_is_said_when_it_is_opened(
 def test_nothing_is_created_among_the_devices_and_only_own_streams_are_taken() -> None:
     for path in ("/dev/no-such-device", "/dev/fd/7"):
         with pytest.raises(SystemFailure):
-            LogSink(path, 0, 0, None, print).open()
+            lone_sink(path, 0, 0, None, print).open()
     assert not os.path.lexists("/dev/no-such-device")
 
 
@@ -311,8 +311,8 @@ def test_a_file_that_another_user_put_into_a_public_directory_is_refused(tmp_pat
     (tmp_path / "log").write_text("")
     os.chown(tmp_path / "log", 1234, 1234)
     with pytest.raises(SystemFailure, match="it belongs to uid 1234"):
-        LogSink(str(tmp_path / "log"), 0, 0, (NOBODY, NOBODY), print).open()
-    owner = LogSink(str(tmp_path / "log"), 0, 0, (1234, 1234), print)
+        lone_sink(str(tmp_path / "log"), 0, 0, (NOBODY, NOBODY), print).open()
+    owner = lone_sink(str(tmp_path / "log"), 0, 0, (1234, 1234), print)
     owner.open()
     owner.close()
 
@@ -325,7 +325,7 @@ def test_a_link_that_a_programs_user_plants_among_the_directories_leads_root_now
     secret.mkdir()
     os.chown(home, NOBODY, NOBODY)
     (home / "logs").symlink_to(secret)
-    sink = LogSink(str(home / "logs" / "log"), 0, 0, (NOBODY, NOBODY), print)
+    sink = lone_sink(str(home / "logs" / "log"), 0, 0, (NOBODY, NOBODY), print)
     sink.open()  # root made the link
     sink.close()
     (secret / "log").unlink()
@@ -353,7 +353,7 @@ def test_a_directory_without_permission_is_wrong(short_dir: Path) -> None:
     if pid == 0:
         os.setresuid(NOBODY, NOBODY, NOBODY)
         try:
-            LogSink(str(short_dir / "log"), 0, 0, None, print).open()
+            lone_sink(str(short_dir / "log"), 0, 0, None, print).open()
         except SystemFailure as failure:
             os._exit(0 if failure.reason == "permission denied" else 1)
         os._exit(2)
@@ -362,7 +362,7 @@ def test_a_directory_without_permission_is_wrong(short_dir: Path) -> None:
 
 def test_a_check_creates_no_directories(tmp_path: Path) -> None:
     with pytest.raises(SystemFailure, match="no such file"):
-        LogSink(str(tmp_path / "a" / "log"), 0, 0, None, print).check()
+        lone_sink(str(tmp_path / "a" / "log"), 0, 0, None, print).check()
     assert not (tmp_path / "a").exists()
 
 
@@ -515,7 +515,7 @@ def test_writing_goes_on_when_a_full_disk_has_space_again(small_disk: Path, tmp_
 
 def test_the_daemons_own_lines_are_written_rotated_and_never_raise(tmp_path: Path) -> None:
     told: list[str] = []
-    sink = LogSink(str(tmp_path / "events"), 10, 2, None, told.append)
+    sink = lone_sink(str(tmp_path / "events"), 10, 2, None, told.append)
     sink.append(b"line one\n")
     sink.append(b"line two\n")
     assert (tmp_path / "events.1").read_bytes() == b"line one\nline two\n"
@@ -525,7 +525,7 @@ def test_the_daemons_own_lines_are_written_rotated_and_never_raise(tmp_path: Pat
     sink.close()
     assert sink.dropped == 11
     assert len(told) == 1
-    full = LogSink("/dev/full", 0, 0, None, lambda text: full.append(text.encode()))
+    full = lone_sink("/dev/full", 0, 0, None, lambda text: full.append(text.encode()))
     full.append(b"line\n")
     assert full.dropped > 5  # its own complaint went the same way, once
     full.close()
@@ -534,25 +534,46 @@ def test_the_daemons_own_lines_are_written_rotated_and_never_raise(tmp_path: Pat
 # -- sharing
 
 
-def test_pipes_to_one_place_share_a_sink_until_the_last_is_gone(tmp_path: Path) -> None:
+def test_pipes_of_one_program_to_one_path_share_a_sink_until_the_last_is_gone(tmp_path: Path) -> None:
     sinks = Sinks(print)
-    (tmp_path / "real").mkdir()
-    (tmp_path / "link").symlink_to("real")
-    first = sinks.acquire(str(tmp_path / "real" / "log"), 10, 1, None)
-    second = sinks.acquire(str(tmp_path / "link" / "log"), 10, 1, None)
+    path = str(tmp_path / "log")
+    first = sinks.acquire(path, 10, 1, None, "web")
+    second = sinks.acquire(path, 10, 1, None, "web")
     assert first is second
-    assert sinks.find(str(tmp_path / "link" / "log")) is first
+    assert sinks.at(path) == (first,)
     sinks.release(first)
-    assert sinks.find(str(tmp_path / "real" / "log")) is first
+    assert sinks.at(path) == (first,)
     sinks.release(second)
-    assert sinks.find(str(tmp_path / "real" / "log")) is None
+    assert sinks.at(path) == ()
+
+
+@pytest.mark.parametrize(("owner", "program"), [((os.geteuid(), os.getegid()), "web"), (None, "db")])
+def test_another_program_or_owner_shares_no_sink_and_what_both_write_is_all_there_and_counted_once(
+    tmp_path: Path, owner: tuple[int, int] | None, program: str
+) -> None:
+    sinks = Sinks(print)
+    path = str(tmp_path / "log")
+    sinks.watch(path, lambda: None)
+    first = sinks.acquire(path, 8, 9, None, "web")
+    second = sinks.acquire(path, 8, 9, owner, program)
+    assert first is not second
+    assert (first.owner, second.owner) == (None, owner)
+    lines = [b"%d\n" % number for number in range(50)]
+    for number, line in enumerate(lines):
+        (first, second)[number % 2].append(line)
+    kept = written(tmp_path / "log")
+    assert sorted(kept.split()) == sorted(b"".join(lines)[-len(kept) :].split())
+    assert sinks.retired(path) == sum(map(len, lines)) - (tmp_path / "log").stat().st_size
+    sinks.release(first)
+    assert sinks.at(path) == (second,)
+    sinks.close()
 
 
 def test_a_sink_that_cannot_be_opened_is_not_kept(tmp_path: Path) -> None:
     sinks = Sinks(print)
     with pytest.raises(SystemFailure):
         sinks.acquire(str(tmp_path), 0, 0, None)
-    assert sinks.find(str(tmp_path)) is None
+    assert sinks.at(str(tmp_path)) == ()
 
 
 def test_watchers_are_told_whoever_writes_and_outlive_the_writers(tmp_path: Path) -> None:

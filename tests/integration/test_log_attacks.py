@@ -1,0 +1,304 @@
+"""Logs in directories of others: what a program's user exchanges, links or plants there harms nobody else."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from taskmaster_common.errors import SystemFailure
+from taskmasterd.system.logfile import SLACK
+from taskmasterd.system.logread import Follower, check_readable, find_lines, last_lines, tail_since
+from taskmasterd.system.logsink import lone_sink
+from taskmasterd.system.safewalk import enter_directory
+from taskmasterd.system.sinks import Sinks
+from tests.support.wait import wait_until
+
+USER, OTHER = 65_534, 1234
+EXCHANGE, AT_FDCWD = 2, -100
+ROUNDS = 400
+pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs several users")]
+
+
+@pytest.fixture
+def home(short_dir: Path) -> Path:
+    """The directory of a program's user."""
+    short_dir.chmod(0o755)
+    made = short_dir / "home"
+    made.mkdir()
+    os.chown(made, USER, USER)
+    return made
+
+
+@pytest.fixture
+def theirs(short_dir: Path) -> Path:
+    """A directory of somebody else with a log and what was rotated."""
+    made = short_dir / "theirs"
+    made.mkdir()
+    os.chown(made, OTHER, OTHER)
+    for name in ("log", "log.1", "log.2"):
+        (made / name).write_text(f"{name} of others\n")
+        os.chown(made / name, OTHER, OTHER)
+    return made
+
+
+def contents(directory: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in directory.iterdir()}
+
+
+def link(path: Path, target: Path) -> None:
+    """Have the program's user make a link."""
+    path.symlink_to(target)
+    os.chown(path, USER, USER, follow_symlinks=False)
+
+
+def log_directory(home: Path) -> Path:
+    made = home / "logs"
+    made.mkdir()
+    os.chown(made, USER, USER)
+    return made
+
+
+@pytest.fixture
+def swapper() -> Iterator[list[int]]:
+    """Processes that exchange two names all the time."""
+    pids: list[int] = []
+    yield pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def swap(pids: list[int], one: Path, two: Path) -> None:
+    """Exchange two names in a loop, as the program's user would. Source: renameat2(2), RENAME_EXCHANGE."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(one), os.fsencode(two)
+    pid = os.fork()
+    if pid == 0:
+        os.setresuid(USER, USER, USER)
+        while True:
+            libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], EXCHANGE)
+    pids.append(pid)
+
+
+def test_a_shared_log_is_judged_again_for_each_pipe_that_is_led_there(home: Path, theirs: Path) -> None:
+    logs = log_directory(home)
+    sinks = Sinks(print)
+    path = str(logs / "log")
+    first = sinks.acquire(path, 0, 0, (USER, USER), "a")
+    logs.rename(home / "away")
+    link(logs, theirs)
+    before = contents(theirs)
+    for program in ("a", "b"):
+        with pytest.raises(SystemFailure, match=f"a link on its way was made by uid {USER}"):
+            sinks.acquire(path, 0, 0, (USER, USER), program)
+    first.append(b"still where it was\n")
+    assert (home / "away" / "log").read_text() == "still where it was\n"
+    assert contents(theirs) == before
+    sinks.close()
+
+
+def test_a_sink_of_another_user_that_is_open_is_not_handed_out_to_who_links_there(home: Path, theirs: Path) -> None:
+    sinks = Sinks(print)
+    victim = sinks.acquire(str(theirs / "log"), 0, 0, (OTHER, OTHER), "victim")
+    link(home / "logs", theirs)
+    with pytest.raises(SystemFailure, match="a link on its way"):
+        sinks.acquire(str(home / "logs" / "log"), 0, 0, (USER, USER), "a")
+    assert victim.owner == (OTHER, OTHER)
+    sinks.close()
+
+
+@pytest.mark.parametrize("backups", [0, 2])
+def test_a_rotation_renames_and_deletes_nothing_where_a_planted_link_leads(
+    home: Path, theirs: Path, backups: int
+) -> None:
+    logs = log_directory(home)
+    told: list[str] = []
+    sink = lone_sink(str(logs / "log"), 10, backups, (USER, USER), told.append)
+    sink.append(b"short\n")
+    logs.rename(home / "away")
+    link(logs, theirs)
+    before = contents(theirs)
+    for _ in range(20):
+        sink.append(b"a line over the limit\n")
+    assert contents(theirs) == before
+    assert "cannot rotate" in told[0]
+    sink.close()
+
+
+def test_a_rotation_in_a_directory_that_is_exchanged_all_the_time_touches_only_what_is_the_users(
+    home: Path, theirs: Path, swapper: list[int]
+) -> None:
+    logs = log_directory(home)
+    link(home / "trap", theirs)
+    before = contents(theirs)
+    sink = lone_sink(str(logs / "log"), 10, 2, (USER, USER), lambda _text: None)
+    swap(swapper, logs, home / "trap")
+    for number in range(ROUNDS):
+        sink.append(b"line %d of the attacker\n" % number)
+        if number % 10 == 0:
+            sink.close()
+    assert contents(theirs) == before
+    assert all((theirs / name).stat().st_uid == OTHER for name in before)
+    sink.close()
+
+
+def test_a_directory_that_is_created_on_the_way_and_exchanged_all_the_time_gives_nothing_of_roots_away(
+    home: Path, swapper: list[int]
+) -> None:
+    names = [home / "logs", home / "secret"]
+    names[1].write_text("root's\n")
+    swap(swapper, *names)
+    for _ in range(ROUNDS):
+        with suppress(OSError):
+            os.close(enter_directory(str(names[0]), make=True, owner=(USER, USER)))
+        for name in names:
+            with suppress(OSError):
+                name.rmdir()
+    os.kill(swapper[0], signal.SIGSTOP)
+    wait_until(lambda: Path(f"/proc/{swapper[0]}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    (secret,) = [path for path in home.iterdir() if path.is_file()]
+    assert secret.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("directory", [True, False])
+def test_what_takes_the_place_of_a_new_directory_at_once_is_not_given_away(
+    home: Path, monkeypatch: pytest.MonkeyPatch, directory: bool
+) -> None:
+    secret = home / "secret"
+    if directory:
+        secret.mkdir()
+    else:
+        secret.write_text("")
+    secret.chmod(0o700)
+    held = os.open(secret, os.O_RDONLY)
+    mkdir = os.mkdir
+
+    def exchange(name: str, mode: int, *, dir_fd: int) -> None:
+        mkdir(name, mode, dir_fd=dir_fd)
+        if secret.exists():
+            os.rename(name, "aside", src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+            os.rename(secret, name, dst_dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", exchange)
+    with suppress(OSError):
+        os.close(enter_directory(str(home / "logs"), make=True, owner=(USER, USER)))
+    assert not secret.exists()
+    assert os.fstat(held).st_uid == 0
+    os.close(held)
+
+
+def test_new_directories_belong_to_the_user_wherever_they_are_made(home: Path) -> None:
+    os.close(enter_directory(str(home / "a" / "b"), make=True, owner=(USER, USER)))
+    os.close(enter_directory(str(home.parent / "c" / "d"), make=True, owner=(USER, USER)))
+    for path in (home / "a", home / "a" / "b", home.parent / "c", home.parent / "c" / "d"):
+        assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (USER, 0o750)
+    assert sorted(path.name for path in home.iterdir()) == ["a"], "nothing is left of how it was made"
+
+
+def test_a_log_is_not_read_back_through_a_planted_link_nor_from_a_hard_link(home: Path, theirs: Path) -> None:
+    link(home / "logs", theirs)
+    path = str(home / "logs" / "log")
+    for attempt in (
+        lambda: check_readable(path),
+        lambda: find_lines(path, 1, 100),
+        lambda: last_lines(path, 1, 100),
+        lambda: Follower(path),
+    ):
+        with pytest.raises(SystemFailure, match="a link on its way"):
+            attempt()
+    assert tail_since(path, 0) == []
+    (home / "log").hardlink_to(theirs / "log")
+    with pytest.raises(SystemFailure, match="it has 2 hard links"):
+        last_lines(str(home / "log"), 1, 100)
+
+
+def test_a_follower_does_not_go_on_where_a_planted_link_leads(home: Path, theirs: Path) -> None:
+    logs = log_directory(home)
+    (logs / "log").write_text("mine\n")
+    follower = Follower(str(logs / "log"))
+    logs.rename(home / "away")
+    link(logs, theirs)
+    assert follower.read(100) == (b"", 0)
+    logs.unlink()
+    (home / "away").rename(logs)
+    (logs / "log").rename(logs / "log.1")
+    (logs / "log").write_text("more\n")
+    assert follower.read(100) == (b"more\n", 0)
+    follower.close()
+
+
+def test_files_of_others_in_a_directory_with_the_sticky_bit_keep_their_names(short_dir: Path) -> None:
+    short_dir.chmod(0o1777)
+    (short_dir / "log.1").write_text("somebody else's\n")
+    os.chown(short_dir / "log.1", OTHER, OTHER)
+    sink = lone_sink(str(short_dir / "log"), 4, 3, (USER, USER), print)
+    for word in (b"one\n", b"two\n", b"six\n", b"ten\n"):
+        sink.append(word)
+    sink.close()
+    assert contents(short_dir) == {"log": "", "log.1": "somebody else's\n", "log.2": "ten\n", "log.3": "six\n"}
+
+
+def test_what_is_planted_at_the_names_of_rotated_files_is_passed_over(home: Path) -> None:
+    logs = log_directory(home)
+    (logs / "log.1" / "full").mkdir(parents=True)
+    link(logs / "log.3", Path("/etc/passwd"))
+    sink = lone_sink(str(logs / "log"), 4, 4, (USER, USER), print)
+    for word in (b"one\n", b"two\n", b"six\n"):
+        sink.append(word)
+    assert [(logs / f"log.{n}").read_text() for n in (2, 4)] == ["six\n", "two\n"]
+    assert (logs / "log.3").is_symlink()
+    assert last_lines(str(logs / "log"), 9, 1000) == b"two\nsix\n"
+    sink.close()
+
+
+def test_a_log_that_cannot_be_rotated_stays_within_what_all_its_files_may_hold(home: Path) -> None:
+    logs = log_directory(home)
+    for number in (1, 2):
+        (logs / f"log.{number}" / "full").mkdir(parents=True)
+    told: list[str] = []
+    sink = lone_sink(str(logs / "log"), 1_000_000, 2, (USER, USER), told.append)
+    line = b"x" * 99_999 + b"\n"
+    follower = Follower(str(logs / "log"), retired=lambda: sink.retired)
+    largest = 0
+    for _ in range(100):
+        sink.append(line)
+        largest = max(largest, (logs / "log").stat().st_size)
+    assert 3_000_000 <= largest <= 3_000_000 + SLACK + len(line)
+    assert told == [f"cannot rotate {logs}/log: something else has the names of all rotated files"]
+    assert sink.dropped >= 3_000_000
+    assert sink.dropped + (logs / "log").stat().st_size == 100 * len(line)
+    got = b""
+    while piece := follower.read(SLACK)[0]:
+        got += piece
+    assert got.endswith(line)
+    follower.close()
+    sink.close()
+
+
+def test_a_renamed_log_that_cannot_be_opened_anew_is_not_emptied(home: Path) -> None:
+    logs = log_directory(home)
+    sink = lone_sink(str(logs / "log"), 10, 0, (USER, USER), lambda _text: None)
+    sink.append(b"kept\n")
+    (logs / "log").rename(logs / "saved")
+    (logs / "log").mkdir()
+    for _ in range(50):
+        sink.append(b"x" * 99_999 + b"\n")
+    assert (logs / "saved").read_bytes().startswith(b"kept\nxxx")
+    assert (logs / "saved").stat().st_size < 3 * SLACK
+    assert sink.dropped > SLACK
+    sink.close()
+
+
+def test_a_user_who_makes_the_way_endless_costs_one_error(home: Path) -> None:
+    link(home / "logs", home / "logs")
+    with pytest.raises(SystemFailure) as caught:
+        lone_sink(str(home / "logs" / "log"), 0, 0, (USER, USER), print).open()
+    assert caught.value.errno == errno.ELOOP
