@@ -12,6 +12,7 @@ from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION, e
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.units import format_seconds, parse_seconds, parse_signal
 from taskmasterd.answers import ReloadAnswer, Wait
+from taskmasterd.core.describe import left_text
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.core.view import as_wanted, process_view, settings_view
 from taskmasterd.reading import go_on, show_logs
@@ -147,21 +148,41 @@ class Handlers:
     def logs(self, connection: Connection, request: Request) -> None:
         """Log lines, from now on too; or all files opened anew."""
         if request.has("reopen"):
-            self._reopen()
+            self._reopen_logs(request.targets)
             connection.end(end(0))
             return
         if request.has("daemon"):
+            if request.targets:
+                self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
             if self._about.logfile is None:
                 raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1)
             sources = [("taskmasterd", "log", self._about.logfile)]
         else:
-            if not request.targets:
-                raise RequestError("usage", "logs needs a name", 2, ("`logs --daemon` shows the daemon's own log",))
             stream = "stderr" if request.has("stderr") else "stdout"
             table = self._supervisor.table
-            entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
+            entries = self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
             sources = [(table.name(e), stream, self._performer.outputs.log_path(e, stream)) for e in entries]
+            if request.has("stderr"):
+                self._warn_of_both(connection, entries)
         show_logs(connection, self._performer.outputs, sources, request, self._since(connection, request))
+
+    def _reopen_logs(self, targets: Sequence[str]) -> None:
+        """Open all logs anew, or those of the targets. Raises RequestError "unknown-name"."""
+        if not targets:
+            self._reopen()
+            return
+        entries = self.selected(targets, UNKNOWN_WHEN_LOOKING)
+        self._log.write("info", f"opening the log files of {' '.join(targets)} anew")
+        self._performer.outputs.reopen(entries)
+
+    def _warn_of_both(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """Say of which processes --stderr shows the standard output too, since both go to one file."""
+        path = self._performer.outputs.log_path
+        both = [e for e in entries if path(e, "stderr").startswith("/") and path(e, "stderr") == path(e, "stdout")]
+        names = [self._supervisor.table.name(entry) for entry in both]
+        if names:
+            text = f"{left_text(tuple(names))}: the standard output goes to the same file and is shown too"
+            connection.send({"type": "warning", "text": text})
 
     def _since(self, connection: Connection, request: Request) -> float | None:
         """Return the moment that --since means; what was written before the daemon's start has no known time."""

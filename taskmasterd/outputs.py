@@ -103,6 +103,12 @@ class Outputs:
         """Remember where the stderr of the slot's present copy begins."""
         self._began[entry] = began
 
+    def reopen(self, entries: Iterable[Entry]) -> None:
+        """Open the logs of these slots anew, because somebody has renamed the files."""
+        paths = {self.log_path(entry, stream) for entry in entries for stream in ("stdout", "stderr")}
+        for sink in {sink.key: sink for path in paths if (sink := self._sinks.find(path))}.values():
+            sink.reopen()
+
     def leave(self, pipes: Iterable[LogPipe]) -> None:
         """Nothing is alive of the copy with these pipes; what it was not asked to take with it may write into them yet."""
         self.left.update((pipe.inode, pipe.path) for pipe in pipes if not pipe.closed)

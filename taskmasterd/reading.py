@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands import Request
+    from taskmasterd.eventfilter import EventFilter
     from taskmasterd.outputs import Outputs
     from taskmasterd.system.connection import Connection
     from taskmasterd.system.logread import Follower, Past
@@ -23,6 +24,8 @@ MOST_LINES = 1_000_000
 MOST_BYTES = 4 * 1024 * 1024
 """So much of the past of each log one request may bring."""
 PIECE = 32 * 1024
+LINES_AT_ONCE = 100
+"""Lines of the event log in one object."""
 
 Source = tuple[str, str, str]
 """(process name, stream, path)"""
@@ -52,6 +55,9 @@ def go_on(connection: Connection, outputs: Outputs, request: Request, data: Mapp
     reading.sources = [(name, stream, path) for name, stream, path in data["sources"]]
     reading.refused = data["refused"]
     reading.left = data["left"]
+    reading.found = [line.encode("latin-1") for line in data.get("found", ())]
+    if reading.only is not None:
+        reading.only.rest = data.get("rest", "").encode("latin-1")
     reading.resume_open(data["open_logs"])
     reading.begin()
 
@@ -60,13 +66,17 @@ class Reading:
     """One request for logs. Each log is looked at when its turn comes; no more than a piece of one is ever held.
 
     `refused` are the sentences that have yet to be said, `sources` the logs whose past has yet to be read; of the last one
-    that is open `left` bytes are.
+    that is open `left` bytes are. `only` keeps of the event log what is about some programs; `found` are the lines of its past
+    that have yet to be sent.
     """
 
     def __init__(self, connection: Connection, outputs: Outputs, request: Request, since: float | None) -> None:
         self.refused: list[str] = []
         self.sources: list[Source] = []
         self.left = 0
+        self.found: list[bytes] = []
+        self.only = _filter(request) if request.has("daemon") and request.targets else None
+        self._wanted = MOST_LINES
         self._connection = connection
         self._poke = connection.poke
         self._outputs = outputs
@@ -108,6 +118,8 @@ class Reading:
             "refused": self.refused,
             "sources": self.sources,
             "left": self.left,
+            "found": [line.decode("latin-1") for line in self.found],
+            "rest": self.only.rest.decode("latin-1") if self.only else "",
             "open_logs": [(source, reader.to_data()) for source, reader in self._open],
         }
 
@@ -132,6 +144,8 @@ class Reading:
         """Find where the past of a log begins, and open it there; others have a turn where that takes long."""
         name, _, path = source
         count, most_bytes = self._bounds(path)
+        if self.only is not None and count:
+            count, self._wanted = MOST_LINES, count
         try:
             past = yield from self._search(search_lines(path, count, min(most_bytes, MOST_BYTES)))
             reader = self._outputs.follow(past, self._poke)
@@ -158,6 +172,8 @@ class Reading:
 
     def _rest_of_past(self) -> Iterator[dict[str, Any]]:
         """Yield what was written to the log that was opened last; to be followed it stays open, from exactly there."""
+        if self.only is not None:
+            yield from self._past_events(self.only)
         while self.left > 0:
             source, reader = self._open[-1]
             block, missed = reader.read(min(PIECE, self.left))
@@ -168,14 +184,27 @@ class Reading:
         if not self._request.has("follow"):
             self.close()
 
+    def _past_events(self, only: EventFilter) -> Iterator[dict[str, Any]]:
+        """Look through the past of the event log, and yield the last of the lines that are about the programs."""
+        while self.left > 0:
+            block, missed = self._open[-1][1].read(min(PIECE, self.left))
+            self.left -= len(block) + missed
+            if not block and not missed:
+                self.left = 0
+            self.found += only.take(block)
+            del self.found[: -self._wanted]
+        while self.found:
+            lines, self.found = self.found[:LINES_AT_ONCE], self.found[LINES_AT_ONCE:]
+            yield from _said(self._open[-1][0], b"".join(lines), 0)
+
     def _follow(self) -> Iterator[dict[str, Any] | None]:
         """Yield what is added, a piece of each in turn, and None when there is nothing new."""
         while True:
             quiet = True
             for source, reader in self._open:
-                for message in _said(source, *reader.read(PIECE)):
-                    quiet = False
-                    yield message
+                block, missed = reader.read(PIECE)
+                quiet = quiet and not block and not missed
+                yield from _said(source, b"".join(self.only.take(block)) if self.only else block, missed)
             if quiet:
                 yield None
 
@@ -184,6 +213,12 @@ class Reading:
         for source, reader in self._open:
             self._outputs.unfollow(source[2], self._poke, reader)
         self._open.clear()
+
+
+def _filter(request: Request) -> EventFilter:
+    from taskmasterd.eventfilter import EventFilter  # noqa: PLC0415 - rarely asked for
+
+    return EventFilter(request.targets)
 
 
 def _bounds(outputs: Outputs, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:

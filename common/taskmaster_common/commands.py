@@ -117,22 +117,22 @@ COMMANDS = (
     Command(
         "logs",
         "Look",
-        "the last lines that a program wrote",
+        "the last lines that programs wrote",
         "[TARGET...]",
         (
             Flag("--follow", "go on with what is written from now on, until Ctrl-C", short="-f"),
             Flag("--lines", "how many lines (default 20)", short="-n", value="N"),
             Flag("--since", "only what was written since so long ago: 90s, 10m, 2h", value="DUR"),
             Flag("--stderr", "the standard error stream"),
-            Flag("--daemon", "the daemon's own event log"),
+            Flag("--daemon", "the daemon's own event log; with a TARGET only what happened to it"),
             Flag("--raw", "on a terminal: pass on control characters too", side=CLIENT_SIDE),
-            Flag("--reopen", "close and open all log files anew, for logrotate"),
+            Flag("--reopen", "close and open the log files anew, for logrotate: those of the TARGETs, or all"),
         ),
-        details="Without --stderr the standard output. Several programs are shown one after the other, with -f mixed "
+        details="Without a TARGET all programs, without --stderr the standard output. Several programs are shown one after the other, with -f mixed "
         "as they write, each line after the program's name. --since goes back to the daemon's start at most, and may begin some lines "
         "early: up to a third of the time. On a terminal control characters other than line ends, tabs and colours are written "
         "out, unless --raw is given; into a pipe every byte goes as it was written. `tail` is the same verb, `maintail` is `logs --daemon`.",
-        examples=("logs web", "logs -f -n 100 web:0", "logs --daemon"),
+        examples=("logs web", "logs -f", "logs -f -n 100 web:0", "logs --daemon web"),
         exits="0; 4 unknown name or no daemon",
     ),
     Command(

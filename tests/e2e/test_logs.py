@@ -1,0 +1,98 @@
+"""`logs`: of all programs, of one program's events, opened anew for one program, and what --stderr shows."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.daemon import Daemon
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.slow
+
+CONFIG = """
+programs:
+  web: {cmd: "sh -c 'echo out; echo err >&2; exec sleep 300'", starttime: 0, numprocs: 2}
+  web-x: {cmd: "sh -c 'echo x-out; echo x-err >&2; exec sleep 300'", starttime: 0, stderr: own.err}
+"""
+
+
+@pytest.fixture
+def running(make_daemon: Callable[..., Daemon]) -> Daemon:
+    """A daemon whose programs have written what they have to say."""
+    daemon = make_daemon(CONFIG).start()
+    wait_until(lambda: all(daemon.log(name).endswith(b"err\n") for name in ("web", "web-1")))
+    wait_until(lambda: daemon.log("web-x") == b"x-out\n")
+    return daemon
+
+
+def test_without_a_name_all_programs_are_shown_each_line_after_a_name(running: Daemon) -> None:
+    lines = running.ctl("logs").stdout.splitlines()
+    assert sorted(lines) == ["web-x | x-out", "web:0 | err", "web:0 | out", "web:1 | err", "web:1 | out"]
+    running.write("programs: {solo: {cmd: sh -c 'echo alone; exec sleep 300', starttime: 0}}")
+    assert running.ctl("reload").returncode == 0
+    wait_until(lambda: running.ctl("logs").stdout == "solo | alone\n")
+
+
+def test_the_event_log_of_one_program_is_about_that_program_alone(running: Daemon) -> None:
+    for words in ("restart web", "stop web-x", "start web-x", "stop web:1"):
+        assert running.ctl(*words.split()).returncode == 0
+
+    def names(*words: str) -> set[str]:
+        done = running.ctl("logs", "--daemon", *words)
+        assert (done.returncode, done.stderr) == (0, "")
+        return {line.split()[2] for line in done.stdout.splitlines()}
+
+    assert names("web") == {"web:0", "web:1"}
+    assert names("web:1") == {"web:1"}
+    assert names("web-x") == {"web-x"}
+    assert names("web*") == {"web:0", "web:1", "web-x"}
+    last = running.ctl("logs", "--daemon", "-n", "1", "web").stdout
+    assert last.count("\n") == 1
+    assert " web:1 stopped" in last
+    done = running.ctl("logs", "--daemon", "nosuch")
+    assert (done.returncode, done.stdout) == (4, "")
+    assert 'no program named "nosuch"' in done.stderr
+
+
+def test_the_events_of_one_program_are_followed_over_an_upgrade(running: Daemon) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "taskmasterctl", "logs", "--daemon", "-f", "-n", "1", "web-x"],
+        env=running.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as client:
+        assert client.stdout is not None
+        assert "web-x running" in client.stdout.readline()
+        assert running.ctl("restart", "web").returncode == 0
+        assert running.ctl("upgrade").returncode == 0
+        assert running.ctl("stop", "web").returncode == 0
+        assert running.ctl("stop", "web-x").returncode == 0
+        assert " web-x stopping" in client.stdout.readline()
+        client.send_signal(2)
+        assert client.wait(10) == 130
+
+
+def test_logs_of_one_program_are_opened_anew_and_the_others_are_not(running: Daemon) -> None:
+    for name in ("web.log", "web-x.log", "taskmasterd.log"):
+        os.rename(running.home / "log" / name, running.home / "log" / f"{name}.moved")
+    done = running.ctl("logs", "--reopen", "nosuch")
+    assert done.returncode == 4
+    assert 'no program named "nosuch"' in done.stderr
+    assert running.ctl("logs", "--reopen", "web:0").returncode == 0
+    assert running.ctl("restart", "web:0", "web-x").returncode == 0
+    wait_until(lambda: running.log("web").endswith(b"err\n"))
+    assert not (running.home / "log" / "taskmasterd.log").exists()
+
+
+def test_stderr_says_where_both_streams_share_a_file(running: Daemon) -> None:
+    done = running.ctl("logs", "--stderr", "web:0")
+    assert sorted(done.stdout.splitlines()) == ["err", "out"]
+    assert done.stderr == "taskmasterctl: warning: web:0: the standard output goes to the same file and is shown too\n"
+    done = running.ctl("logs", "--stderr", "web-x")
+    assert (done.stdout, done.stderr) == ("x-err\n", "")
+    assert running.ctl("logs", "web").stderr == ""
