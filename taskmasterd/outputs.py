@@ -106,7 +106,7 @@ class Outputs:
     def reopen(self, entries: Iterable[Entry]) -> None:
         """Open the logs of these slots anew, because somebody has renamed the files."""
         paths = {self.log_path(entry, stream) for entry in entries for stream in ("stdout", "stderr")}
-        for sink in {sink.key: sink for path in paths if (sink := self._sinks.find(path))}.values():
+        for sink in [sink for path in paths for sink in self._sinks.at(path)]:
             sink.reopen()
 
     def leave(self, pipes: Iterable[LogPipe]) -> None:
