@@ -20,7 +20,7 @@ from taskmasterd.core.orphans import UNKNOWN, Orphan, judge
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
 from taskmasterd.preparation import account_of
-from taskmasterd.system.adopted import boot_seconds, is_within, open_leader
+from taskmasterd.system.adopted import boot_seconds, is_within, open_leader, ticks_now
 from taskmasterd.system.groups import Group
 from taskmasterd.system.procfs import (
     TICKS_PER_S,
@@ -92,6 +92,7 @@ class Adoption:
         self._processes: dict[int, Survivor] | None = None
         self._restored: set[Entry] = set()
         self._whole = False
+        self._searched_at = 0
         self._spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
 
     def take_over(self, saved: Saved) -> None:
@@ -145,9 +146,11 @@ class Adoption:
         child = not gone and parent_of(pid) == os.getpid()
         if saved_copy.sessions or not (child or legacy.same):
             group.sessions = frozenset(saved_copy.sessions or (pid,))
+        now = ticks_now()
         if not (gone or child):
             group.handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
-        group.certain = group.handle is not None or self._session_goes_on(group, saved_copy)
+        if group.handle is not None or self._session_goes_on(group, saved_copy):
+            group.ours_until = now
         copy = Copy(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
         if entry.process.pid is None:
             self._performer.admit_left(copy)
@@ -216,6 +219,7 @@ class Adoption:
         Where there is a state, only a copy that was being spawned when the earlier daemon died can be missing in it; that
         one is known by the pipes which it was to get, too. What was `left` alone in order (pid, start time) is none.
         """
+        self._searched_at = ticks_now()
         if self._whole and not self._spawning:
             return {}
         since = min((began for began, _ in self._spawning.values()), default=0.0) if self._whole else 0.0
@@ -305,7 +309,7 @@ class Adoption:
         if entry.process.state != STARTING:
             self._supervisor.handle(entry, Start("the daemon's start"), self._now())
         group = Group(orphan.pid, (entry.program, entry.index), whole=bool(entry.wanted.stopasgroup))
-        group.handle, group.certain, group.sessions = handle, True, sessions
+        group.handle, group.ours_until, group.sessions = handle, self._searched_at, sessions
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
         rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
         group.pipes = tuple(rows)

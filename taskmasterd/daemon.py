@@ -138,12 +138,11 @@ class Daemon:
     # -- building
 
     def _build_groups(self, origin: Origin, facts: Mapping[str, Any]) -> Groups:
-        groups = Groups(
-            self._marks, self.guard.pid if self.guard else 0, facts.get("ignored", None if origin.launched else ())
-        )
+        # a state without this fact is of a version that gave no proofs
+        since = origin.saved.facts.get("proven_since", ticks_now()) if origin.saved else 0
+        ignored = facts.get("ignored", None if origin.launched else ())
+        groups = Groups(self._marks, self.guard.pid if self.guard else 0, ignored, since)
         groups.freed_sessions, groups.left = set(facts.get("freed", ())), frozenset(origin.left)
-        if origin.saved:  # one without this fact is of a version that gave no proofs
-            groups.proven_since = origin.saved.facts.get("proven_since", ticks_now())
         return groups
 
     def _open_log(self, life: Mapping[str, Any] | None) -> None:
@@ -260,10 +259,10 @@ class Daemon:
     def facts(self) -> dict[str, Any]:
         """Return what of the daemon itself is to be remembered."""
         return {
-            "ignored": sorted(self.groups.ignored),
+            "ignored": sorted(self.groups.below.ignored),
             "freed": sorted(self.groups.freed_sessions),
             "left": sorted(self.groups.left),
-            "proven_since": self.groups.proven_since,
+            "proven_since": self.groups.below.proven_since,
             "stopping": self.supervisor.stopping,
             "problems": self.reloader.problems,
             "loglevel": self.log.level,

@@ -48,6 +48,7 @@ def launch_of(program: ProgramConfig, index: int, around: Surroundings, who: Acc
         umask=around.umask if program.umask is None else program.umask,
         identity=Identity(who.uid, who.gid, who.groups) if who and _is_another(who, program) else None,
         nofile=around.nofile,
+        tag=around.marks.lineage.tag((program.name, index)),
     )
 
 

@@ -209,7 +209,7 @@ class Check:
         self._leave()
 
     def _kill(self) -> None:
-        if self.pid in self._groups.ignored:  # not reaped: the pid is still its own
+        if self.pid in self._groups.below.ignored:  # not reaped: the pid is still its own
             os.kill(self.pid, signal.SIGKILL)
 
     def _finish(self, problem: str) -> None:

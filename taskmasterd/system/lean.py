@@ -20,10 +20,26 @@ else:
     from _functools import partial
     from _heapq import heapify, heappop, heappush
 
-__all__ = ["accept", "deque", "heapify", "heappop", "heappush", "partial", "signal", "socket"]
+__all__ = ["accept", "deque", "heapify", "heappop", "heappush", "keyed_hash", "partial", "signal", "socket"]
+HASH_BYTES = 16
 
 
 def accept(listener: socket.socket) -> socket.socket:
     """Return the next connection, which no child inherits. Raises OSError (accept(2))."""
     fd, _address = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - what the module's own accept calls
     return socket.socket(fileno=fd)
+
+
+def keyed_hash(key: bytes, text: bytes) -> bytes:
+    """Return HASH_BYTES that nobody can compute who does not know the key.
+
+    The package hashlib would load OpenSSL: 3 MB and more.
+    """
+    try:
+        from _blake2 import blake2s  # noqa: PLC0415 - CPython may be built without it
+    except ImportError:
+        import hashlib  # noqa: PLC0415 - see above
+        import hmac  # noqa: PLC0415
+
+        return hmac.new(key, text, hashlib.sha256).digest()[:HASH_BYTES]
+    return bytes(blake2s(text, key=key, digest_size=HASH_BYTES).digest())

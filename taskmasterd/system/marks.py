@@ -12,15 +12,17 @@ import stat
 
 from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
+from taskmasterd.system.lean import keyed_hash
+from taskmasterd.system.lineage import Lineage
 from taskmasterd.system.procfs import variables_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    Slot = tuple[str, int]
+    from taskmasterd.system.lineage import Slot
 
-KEY_BYTES = PROOF_BYTES = 16
+KEY_BYTES = 16
 KEY_SUFFIX = ".key"
 PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK"
 PROVEN, CLAIMED = "proven", "claimed"
@@ -54,8 +56,9 @@ class Marks:
     """Makes marks and judges them. `socket` is the value of TASKMASTER_SOCKET."""
 
     def __init__(self, key: bytes, socket: str) -> None:
-        self.key = key
+        self._key = key
         self.socket = socket
+        self.lineage = Lineage(key)
 
     def variables(self, program: str, index: int) -> dict[str, str]:
         """Return the variables that each process of a slot gets."""
@@ -63,7 +66,7 @@ class Marks:
 
     def proof(self, program: str, index: int) -> str:
         """Return what proves that a process belongs to a slot."""
-        return keyed_hash(self.key, f"{program}\0{index}".encode()).hex()
+        return keyed_hash(self._key, f"mark\0{program}\0{index}".encode()).hex()
 
     def judged(self, pid: int) -> str:
         """Return in one line which slot the variables of a process name and whether they prove it, "" where they name none.
@@ -86,18 +89,6 @@ class Marks:
             return None
         index, _, program = rest.partition(" ")
         return program, int(index)
-
-
-def keyed_hash(key: bytes, text: bytes) -> bytes:
-    """Return PROOF_BYTES that nobody can compute who does not know the key."""
-    try:
-        from _blake2 import blake2s  # noqa: PLC0415 - CPython may be built without it
-    except ImportError:
-        import hashlib  # noqa: PLC0415 - where the C part is missing, 2 MB
-        import hmac  # noqa: PLC0415
-
-        return hmac.new(key, text, hashlib.sha256).digest()[:PROOF_BYTES]
-    return bytes(blake2s(text, key=key, digest_size=PROOF_BYTES).digest())
 
 
 def key_at(state_path: str | None, spare: bytes) -> tuple[bytes, str]:

@@ -14,7 +14,7 @@ from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Generator, Iterator
     from typing import TypeVar
 
     Found = TypeVar("Found")
@@ -30,6 +30,8 @@ MOST_CONTENT = 16 * 1024 * 1024
 """Bytes of any file that are read; the longest are lists of children."""
 MOST_VARIABLES = 256 * 1024
 """Bytes of a process's variables that are read."""
+MOST_IN_TREE = 20_000
+"""Processes of one tree that are found: one that grows all the time must not be looked at for ever."""
 MOST_THREADS = 64
 """Threads that are looked at to find a living one; a process with more of them counts as alive."""
 
@@ -98,20 +100,39 @@ def zombie_status(pid: int) -> int | None:
 
 def children(pid: int) -> list[int]:
     """Return the children of all threads of a process."""
-    threads = listing(f"/proc/{pid}/task")
-    return [int(child) for thread in threads for child in read(f"/proc/{pid}/task/{thread}/children").split()]
+    return finished(_children(pid))
 
 
-def tree(root: Survivor) -> list[Survivor]:
-    """Return a process and all its live descendants."""
+def _children(pid: int) -> Generator[None, None, list[int]]:
+    """Find the children of all threads of a process, a thread a step."""
+    found: list[int] = []
+    for thread in listing(f"/proc/{pid}/task"):
+        found += map(int, read(f"/proc/{pid}/task/{thread}/children").split())
+        yield
+    return found
+
+
+def tree(root: Survivor) -> Generator[None, None, list[Survivor]]:
+    """Find a process and all its live descendants, a process a step; MOST_IN_TREE of them."""
     found, waiting = [root], [root.pid]
-    while waiting:
-        for pid in children(waiting.pop()):
+    while waiting and len(found) < MOST_IN_TREE:
+        for pid in (yield from _children(waiting.pop())):
             child = look(pid)
             if child:
                 found.append(child)
                 waiting.append(pid)
+            yield
     return found
+
+
+def finished(work: Generator[None, None, Found]) -> Found:
+    """Return what comes of work in steps, done at once."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            result: Found = end.value
+            return result
 
 
 def each() -> Iterator[Survivor]:

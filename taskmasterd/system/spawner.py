@@ -20,6 +20,7 @@ import resource
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.system.lean import signal
+from taskmasterd.system.lineage import put_tag
 from taskmasterd.system.reactor import READ, Reactor
 
 TYPE_CHECKING = False
@@ -45,7 +46,10 @@ class Identity(Record):
 
 
 class Launch(Record):
-    """All that a child is made from. `nofile` is the pair of limits to give back, None to leave them."""
+    """All that a child is made from.
+
+    `nofile` is the pair of limits to give back, None to leave them; `tag` that of its lineage, None where there are none.
+    """
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
@@ -53,6 +57,7 @@ class Launch(Record):
     umask: int
     identity: Identity | None
     nofile: tuple[int, int] | None
+    tag: int | None = None
 
 
 class SetupError(Exception):
@@ -116,11 +121,15 @@ class Spawner:
             path = _find(launch)
             if not path:
                 raise SetupError("exec", _not_found(launch))
-            return os.posix_spawn(path, launch.argv, launch.environment, file_actions=actions, setsid=True)
+            pid = os.posix_spawn(path, launch.argv, launch.environment, file_actions=actions, setsid=True)
         except OSError as error:
             if is_shortage(error):
                 raise
             raise _NotExecuted from None
+        else:
+            if launch.tag is not None:  # not before: without privilege the daemon could not raise its own limits again
+                put_tag(launch.tag, pid)
+            return pid
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, mine)
             os.umask(umask)
@@ -226,6 +235,8 @@ def _become_child(
             step = "limits"
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(launch.nofile[0], hard), min(launch.nofile[1], hard)))
+        if launch.tag is not None:
+            put_tag(launch.tag)
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
         if launch.identity:

@@ -239,22 +239,51 @@ def test_shutdown_timeout_caps_it(daemon: Daemon) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_an_orphan_without_a_mark_is_ended_by_stop_if_it_holds_our_pipe_and_by_shutdown_anyway(daemon: Daemon) -> None:
-    escape = f"env -i {sys.executable} -S {PROGRAMS}/escapes_session.py"
-    hidden = daemon.home / "hidden"
+def _hidden(daemon: Daemon, name: str) -> int:
+    """Return the pid that `hides_itself.py` has written to a file in the daemon's directory."""
+    path = daemon.home / name
+    wait_until(path.exists)
+    return _pid_in(path.read_bytes, "hidden")
+
+
+def test_what_hides_its_variables_session_and_memory_is_ended_with_its_program_and_no_other(daemon: Daemon) -> None:
+    hides = f"{PY} {PROGRAMS}/hides_itself.py {daemon.home}"
     daemon.write(
-        f"programs: {{known: {{cmd: {escape}, starttime: 0}}, "
-        f"lost: {{cmd: 'exec {escape} >{hidden} 2>&1', shell: true, starttime: 0}}}}"
+        f"programs: {{p: {{cmd: {hides}/of-p, starttime: 0, stoptime: 1}}, q: {{cmd: {hides}/of-q, starttime: 0}}}}"
     )
     daemon.start()
-    known = _pid_in_log(daemon, "known", "escaped")
-    wait_until(hidden.exists)
-    lost = _pid_in(hidden.read_bytes, "escaped")
-    assert daemon.ctl("stop", "all").returncode == 0
-    assert not process_exists(known)
-    assert process_exists(lost), "it carries nothing of ours: left alone until shutdown"
+    of_p, of_q = _hidden(daemon, "of-p"), _hidden(daemon, "of-q")
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert not process_exists(of_p)
+    assert process_exists(of_q)
+    assert daemon.ctl("restart", "q").returncode == 0
+    assert not process_exists(of_q), "there are never two copies of what it starts either"
     assert daemon.ctl("shutdown").returncode == 0
-    assert not process_exists(lost)
+    assert not process_exists(_hidden(daemon, "of-q"))
+
+
+@pytest.mark.parametrize("words", [("stop", "p"), ("shutdown",)])
+def test_who_shows_the_mark_of_a_program_whose_leftovers_are_left_alone_is_not_left_alone(
+    daemon: Daemon, words: tuple[str, ...]
+) -> None:
+    free = {"cmd": "setsid -f sleep 301; exec sleep 302", "shell": True, "stopasgroup": False, "starttime": 0}
+    daemon.write(json.dumps({"programs": {"free": free}}))
+    daemon.start()
+    wait_until(lambda: len(marked(daemon.socket)) == 2)
+    leader = daemon.status()["free"]["pid"]
+    (alone,) = (pid for pid in marked(daemon.socket) if pid != leader)
+    with open(f"/proc/{leader}/environ", "rb") as file:
+        stolen = [text.decode() for text in file.read().split(b"\0") if text.startswith(b"TASKMASTER_")]
+    thief = {"cmd": [*PY.split(), f"{PROGRAMS}/hides_itself.py", f"{daemon.home}/thief", *stolen], "starttime": 0}
+    daemon.write(json.dumps({"programs": {"free": free, "p": thief}}))
+    assert daemon.ctl("reload").returncode == 0
+    pid = _hidden(daemon, "thief")
+    try:
+        assert daemon.ctl(*words).returncode == 0
+        assert not process_exists(pid)
+        assert process_exists(alone)
+    finally:
+        os.kill(alone, signal.SIGKILL)
 
 
 def test_what_forks_and_ends_all_the_time_is_never_taken_for_gone(daemon: Daemon) -> None:

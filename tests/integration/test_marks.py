@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from taskmasterd.system.marks import KEY_BYTES, Marks, claim_in, key_at, keyed_hash
+from taskmasterd.system.lean import keyed_hash
+from taskmasterd.system.marks import KEY_BYTES, Marks, claim_in, key_at
 from taskmasterd.system.procfs import MOST_VARIABLES, listing, variables_of
 from tests.support.wait import wait_until
 

@@ -1,0 +1,42 @@
+"""Starts a descendant that nobody may read (as ssh-agent and gpg-agent are), without variables, session or pipes of its own.
+
+Its pid is written to the file in the first argument. Further ones are NAME=VALUE, the variables that it shows instead.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+
+PR_SET_DUMPABLE = 4
+
+
+def main() -> None:
+    """Start it, and run on."""
+    path, *variables = sys.argv[1:]
+    if os.environ.get("HIDDEN") == "yes":
+        hide(path)
+    elif os.fork() == 0:
+        os.setsid()
+        if os.fork() == 0:
+            shown = dict(each.partition("=")[::2] for each in variables)
+            os.execve(sys.executable, [sys.executable, "-S", __file__, path], {**shown, "HIDDEN": "yes"})
+        os._exit(0)
+    time.sleep(600)
+
+
+def hide(path: str) -> None:
+    """Let go of the pipes, and let nobody look who is not root."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    with open(f"{path}.new", "w", encoding="ascii") as file:
+        file.write(f"hidden {os.getpid()}\n")
+    os.rename(f"{path}.new", path)
+
+
+if __name__ == "__main__":
+    main()
