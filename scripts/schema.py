@@ -16,6 +16,7 @@ from typing import Any
 
 from taskmaster_common.config import LEADER, SAME_AS_STDOUT, DaemonConfig, ProgramConfig
 from taskmaster_common.names import ALL, MAX_NAME
+from taskmaster_common.schema.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values import (
     DAEMON_KINDS,
     FALSE_WORDS,
@@ -113,8 +114,9 @@ def _exit_codes(kind: Kind) -> list[Schema]:
 
 
 def _stream(kind: Kind) -> list[Schema]:
-    refused = sorted({SAME_AS_STDOUT, "stderr"} - set(kind.words))
-    return [{"type": "null"}, {"enum": list(kind.words)}, {**TEXT, "not": {"enum": refused}}]
+    refused = "|".join(sorted({SAME_AS_STDOUT, "stderr"} - set(kind.words)))
+    foreign = f"{_words(tuple(STREAM_WORDS))}(?:[+][^/]*)?|(?:{'|'.join(STREAM_PREFIXES)}).*"
+    return [{"type": "null"}, {"enum": list(kind.words)}, {**TEXT, "not": {"pattern": f"^(?:{refused}|{foreign})$"}}]
 
 
 def _variables(_kind: Kind) -> list[Schema]:

@@ -152,7 +152,7 @@ def test_as_pid_1_omitted_streams_are_the_containers_own() -> None:
         ("programs: {a: {cmd: x 2>&1}}", 'without a shell "2>&1" is an ordinary word'),
         ("programs: {a: {cmd: A=b x}}", 'without a shell "A=b" is taken as the command; put A under env:'),
         ("programs: {a: {cmd: ls ~/x}}", "without a shell ~ is an ordinary character; write ${HOME}"),
-        ("programs: {a: {cmd: x, stdout: ~/a.log}}", "programs.a.stdout: ~ is not expanded here; write ${HOME}"),
+        ("programs: {a: {cmd: x, workingdir: ~/a}}", "programs.a.workingdir: ~ is not expanded here; write ${HOME}"),
         (
             "programs: {a: {cmd: x, stoptime: 90}}",
             "1:34: warning: programs.a.stoptime: a stop may take 90s, but at shutdown everything is killed after 60s",
@@ -171,7 +171,7 @@ def test_what_is_doubtful_is_a_warning(text: str, warning: str) -> None:
     "cmd",
     [
         "sh -c 'a && b > c'",
-        '"sh -c \\"a | b\\""',
+        '"sh -c \\"a && b\\""',
         "curl http://h/?a=1&b=2",
         "a\\ \\>",
         "x A=b",

@@ -332,6 +332,8 @@ def test_a_mistake_is_told_with_line_and_column(written: str, problem: str) -> N
         ("@x", "; quote the value: cmd: '…'"),
         ("`date`", "; quote the value: cmd: '…'"),
         ('"a" b', "; quote the whole value: cmd: '…'"),
+        ('"echo \\ud800"', "in double quotes a backslash begins an escape: use single quotes"),
+        ('"echo \\q"', "in double quotes a backslash begins an escape: use single quotes"),
         ("{a", "; quote the value: cmd: '…'"),
         ("*.log", "; quote the value: cmd: '…'"),
         ("", "3:9: error: programs.web.cmd: has no value; write a command"),
@@ -379,3 +381,9 @@ def test_a_socket_path_that_is_too_long_says_its_length() -> None:
 def test_a_streams_default_is_no_word_of_the_file() -> None:
     assert program("stdout: default").stdout == "/etc/tm/default"
     assert program("").stdout == DEFAULT_LOG
+
+
+def test_every_wrong_element_of_a_list_is_told_where_it_stands() -> None:
+    assert [line.partition(": error: ")[0] for line in program_problems("exitcodes: [0, -1, 256, '2', [3]]")] == [
+        "4:20", "4:24", "4:29", "4:34"
+    ]  # fmt: skip

@@ -173,8 +173,8 @@ class _Composer:
         broken = Node(BROKEN, self._source, mark)
         broken.weight = 1
         if node is None:
-            reason = f"there is no anchor &{name} before this alias"
-            self._error(broken, reason + _quoting_hint(self._source, mark.line))
+            reason = f"there is no anchor &{name} before this alias{_quoting_hint(self._source, mark.line)}"
+            self._error(broken, f"{reason}; an anchor holds only in the file that has it")
             return broken
         if not node.weight:
             self._error(broken, f"the alias *{name} is part of its own anchor")
@@ -233,7 +233,9 @@ class _Composer:
 
     def _remember_merge(self, frame: _Frame, key: Node, value: Node) -> None:
         if frame.merges:
-            self._error(key, "a second << in one mapping; write << : [*a, *b]")
+            names = {id(node): f"*{name}" for name, node in self._anchors.items()}
+            both = ", ".join(names.get(id(node), "...") for node in (*frame.merges, value))
+            self._error(key, f"a second << in one mapping; merge both in one line: <<: [{both}]")
             return
         frame.merges = value.items if value.kind == SEQUENCE else [value]
         for merged in frame.merges:
@@ -281,6 +283,8 @@ def _quoting_hint(source: Source, line: int) -> str:
         return "; indent with spaces: YAML does not allow tabs there"
     key, colon, value = text.lstrip(" -").partition(":")
     value = value.strip()
+    if value[:1] in ("'", '"') and value.endswith(value[0]) and len(value) > 1:
+        return "; in double quotes a backslash begins an escape: use single quotes" if "\\" in value else ""
     if not colon or not value or not key.replace("_", "").replace("-", "").isalnum():
         return ""
     return f"; quote the {'whole ' if value[0] in chr(34) + chr(39) else ''}value: {key}: '…'"

@@ -6,24 +6,26 @@ where it was written. `env` merges name by name, other keys are replaced.
 
 from __future__ import annotations
 
-from taskmaster_common.config import INHERIT, INSTANCE, ProgramConfig
+from taskmaster_common.config import INHERIT, INSTANCE, PROGRAM_KEYS, ProgramConfig
 from taskmaster_common.records import Record
+from taskmaster_common.schema.foreign import PROGRAM_WORDS, called, key_list, unknown_key
 from taskmaster_common.schema.nodes import BROKEN, MAPPING
 from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.shelltext import unexpanded_variable
 from taskmaster_common.schema.values import (
     PROGRAM_KINDS,
     VARIABLE,
     Context,
     Kind,
     WrongElementError,
-    unknown_program_key,
+    WrongElementsError,
     variable_name_problem,
 )
 from taskmaster_common.schema.variables import Variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.schema.nodes import Node
@@ -31,11 +33,16 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.surroundings import Surroundings, User
 
 
+SHOWN_NAMES = 5
+"""How many names a message lists."""
+
+
 class Layer(Record):
-    """A mapping of program keys and what it is called in messages: `defaults`, `programs.web`."""
+    """A mapping of program keys and what it is called in messages: `defaults`, `programs.web`; `ignored` are no keys."""
 
     place: str
     node: Node
+    ignored: tuple[str, ...] = ()
 
 
 class Frame(Record):
@@ -74,9 +81,25 @@ class Program:
 
 def check_keys(layer: Layer, report: Report) -> None:
     """Report the keys that no program has."""
-    for name, (key, _) in layer.node.entries.items():
-        if name not in PROGRAM_KINDS:
-            report.error(key, f"{layer.place}.{name}", unknown_program_key(name))
+    entries = layer.node.entries
+    unknown = [name for name in entries if name not in PROGRAM_KINDS and name not in layer.ignored]
+    if "env" in entries and entries["env"][1].is_empty():
+        variables = [name for name in unknown if name.isupper() and name.isidentifier()]
+        unknown = [name for name in unknown if name not in variables]
+        if variables:
+            reason = f"{names_text(variables)} stand beside env: instead of below it; indent them by two more blanks"
+            report.error(entries[variables[0]][0], f"{layer.place}.env", reason)
+    for name in unknown:
+        meant = unknown_key(name, PROGRAM_KEYS, PROGRAM_WORDS)
+        if not meant and report.is_first("the keys of a program"):
+            meant = key_list(PROGRAM_KEYS)
+        report.error(entries[name][0], f"{layer.place}.{name}", f"unknown key; {meant}" if meant else "unknown key")
+
+
+def names_text(names: Sequence[str]) -> str:
+    """Return some names for a message, quoted; more than a few are counted."""
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(map(quoted, names[:SHOWN_NAMES])) + more
 
 
 def decode_value(kind: Kind, node: Node, context: Context, place: str, report: Report) -> Any:
@@ -85,6 +108,10 @@ def decode_value(kind: Kind, node: Node, context: Context, place: str, report: R
         return None
     try:
         return kind.decode(node, context, kind)
+    except WrongElementsError as several:
+        for wrong in several.elements:
+            if str(wrong):
+                report.error(wrong.node, place, str(wrong))
     except WrongElementError as wrong:
         if str(wrong):
             report.error(wrong.node, place, str(wrong))
@@ -115,17 +142,20 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], frame: Frame) 
     return Program(ProgramConfig(name=name, **known), key, nodes, account)
 
 
+def _known_entries(layer: Layer) -> Iterator[tuple[str, str, Node]]:
+    """Yield (key, key as written, value); a key that has another name here has been reported, its value is checked too."""
+    for name, (_, value) in layer.node.entries.items():
+        key = name if name in PROGRAM_KINDS else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
+        if key == name or (key and key not in layer.node.entries and name not in layer.ignored):
+            yield key, name, value
+
+
 def _values(name: str, layers: Sequence[Layer], frame: Frame) -> tuple[dict[str, Any], dict[str, Node]]:
     """Return the decoded values and their nodes, by key."""
     own = {"TASKMASTER_PROGRAM": name, "TASKMASTER_INSTANCE": INSTANCE, "CONFIG_DIR": frame.directory}
     variables = Variables(frame.surroundings.environment, own)
     context = Context(variables, frame.directory, frame.surroundings.signals)
-    entries = {
-        key: (f"{layer.place}.{key}", entry[1])
-        for layer in layers
-        for key, entry in layer.node.entries.items()
-        if key in PROGRAM_KINDS
-    }
+    entries = {key: (f"{layer.place}.{name}", value) for layer in layers for key, name, value in _known_entries(layer)}
     values: dict[str, Any] = {}
     # `shell` decides how cmd is read, so it comes first; a stronger layer's cmd meets a weaker layer's shell.
     for key in sorted(entries, key=lambda each: each != "shell"):
@@ -140,12 +170,15 @@ def _values(name: str, layers: Sequence[Layer], frame: Frame) -> tuple[dict[str,
     return values, {key: node for key, (_, node) in entries.items()}
 
 
+def _env_nodes(layers: Sequence[Layer]) -> Iterator[tuple[Layer, Node]]:
+    return ((layer, value) for layer in layers for key, _, value in _known_entries(layer) if key == "env")
+
+
 def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str, str | None]:
     """Return the variables of all layers, the stronger one's value for each name."""
     merged: dict[str, tuple[str, Node]] = {}
-    for layer in layers:
-        _, node = layer.node.entries.get("env", (None, None))
-        if node is None or node.is_null() or node.kind == BROKEN:
+    for layer, node in _env_nodes(layers):
+        if node.is_null() or node.kind == BROKEN:
             continue
         if node.kind != MAPPING:
             report.error(node, f"{layer.place}.env", f"expected a mapping of names to texts, not {node.kind}")
@@ -155,6 +188,10 @@ def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str,
             if problem:
                 report.error(key, f"{layer.place}.env", problem)
             merged[name] = (f"{layer.place}.env.{name}", value)
+    for place, node in merged.values():
+        doubt = unexpanded_variable(node.text, context.variables) if not node.is_null() else ""
+        if doubt:
+            report.warn(node, place, doubt)
     return {name: decode_value(VARIABLE, node, context, place, report) for name, (place, node) in merged.items()}
 
 

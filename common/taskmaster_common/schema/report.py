@@ -62,13 +62,31 @@ class Report:
     def __init__(self) -> None:
         self._problems: Texts = {}
         self._warnings: Texts = {}
+        self._said: set[str] = set()
 
-    def error(self, at: Position, place: str, reason: str, first: Position | None = None) -> None:
-        """Add a problem; `first` is a second position that belongs to it. Raises ConfigError when there are too many."""
+    @property
+    def is_bad(self) -> bool:
+        """Whether there is a problem."""
+        return bool(self._problems)
+
+    def is_first(self, topic: str) -> bool:
+        """Return whether nobody has asked about this topic yet: some things are said once."""
+        first = topic not in self._said
+        self._said.add(topic)
+        return first
+
+    def error(
+        self, at: Position, place: str, reason: str, first: Position | None = None, example: tuple[str, ...] = ()
+    ) -> None:
+        """Add a problem; `first` is a second position that belongs to it, `example` shows how to write it.
+
+        Raises ConfigError when there are too many.
+        """
         lines = [_heading(at, "error", place, reason)]
         if first is not None and (first.line, first.source) != (at.line, at.source):
             lines.extend(_excerpt(first, with_file=first.source is not at.source))
         lines.extend(_excerpt(at))
+        lines.extend(visible(f"        {line}") for line in example)
         public = _heading(at, "error", *_public(place, reason))
         self._problems.setdefault(_key(at, reason), ("\n".join(lines), public))
         if len(self._problems) >= MAX_PROBLEMS:

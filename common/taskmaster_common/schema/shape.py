@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import Config, DaemonConfig
+from taskmaster_common.config import DAEMON_KEYS, Config, DaemonConfig
 from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.names import name_problem
 from taskmaster_common.schema.checks import check_configuration
+from taskmaster_common.schema.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format, unknown_key
+from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
 from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program, decode_value
 from taskmaster_common.schema.report import Report, Source, quoted
+from taskmaster_common.schema.shelltext import unexpanded
 from taskmaster_common.schema.surroundings import Loaded, absolute
 from taskmaster_common.schema.trust import doubts_of_directory, doubts_of_file
-from taskmaster_common.schema.values import DAEMON_KINDS, Context, unknown_daemon_key, unknown_key
+from taskmaster_common.schema.values import DAEMON_KINDS, Context
 from taskmaster_common.schema.variables import Variables
 
 TYPE_CHECKING = False
@@ -28,13 +31,6 @@ if TYPE_CHECKING:
 
 TASKMASTERD = "taskmasterd"
 SECTIONS = (TASKMASTERD, "defaults", "include", "programs")
-FOREIGN_SECTIONS = {
-    "program": "the section is called programs here",
-    "services": "the section is called programs here",
-    "supervisord": "the section is called taskmasterd here",
-    "unix_http_server": "the socket is set by socket: in taskmasterd: here",
-    "version": "there is no version: key here",
-}
 NO_PROGRAM = "no program at all; write `programs: {}` if that is what is meant"
 
 
@@ -104,7 +100,10 @@ def _daemon(node: Node | None, context: Context, report: Report) -> tuple[Daemon
     for name, (key, value) in node.entries.items():
         place = f"{TASKMASTERD}.{name}"
         if name not in DAEMON_KINDS:
-            report.error(key, place, unknown_daemon_key(name))
+            meant = unknown_key(name, DAEMON_KEYS, DAEMON_WORDS)
+            if not meant and report.is_first("the keys of the daemon"):
+                meant = key_list(DAEMON_KEYS)
+            report.error(key, place, f"unknown key; {meant}" if meant else "unknown key")
             continue
         decoded = decode_value(DAEMON_KINDS[name], value, context, place, report)
         if decoded is not None and decoded != getattr(DaemonConfig, name):
@@ -125,6 +124,7 @@ class _Decoder:
         self._programs: dict[str, Program | None] = {}
         self._keys: dict[str, Node] = {}
         self._doubted: set[object] = set()
+        self._elsewhere: dict[Node, list[Candidate]] = {}
 
     def run(self) -> Loaded:
         root = self._main()
@@ -135,8 +135,7 @@ class _Decoder:
         for included in self._included(root):
             self._take_programs(included, [*defaults, *self._defaults(included, frame)], frame)
         programs = [program for program in self._programs.values() if program is not None]
-        self._report.check()
-        if not programs and not self._says_none(root):
+        if not (programs or self._report.is_bad or self._says_none(root)):
             key = root.entries["programs"][0] if "programs" in root.entries else root
             self._report.error(key, "", NO_PROGRAM)
         check_configuration(programs, daemon, nodes, self._surroundings, self._report)
@@ -175,6 +174,9 @@ class _Decoder:
         )
         self._check_trust(path, file, order)
         source = read_text(file.content, path, order, self._report)
+        if source is not None and (other := other_format(source.text)):
+            self._report.file_error(path, other, order)
+            return None
         root = compose(source, self._report, self._budget) if source is not None else None
         if root is None or root.is_null() or root.kind == BROKEN:
             return None
@@ -209,13 +211,15 @@ class _Decoder:
         return new
 
     def _check_sections(self, root: Node, allowed: tuple[str, ...]) -> None:
-        for name, (key, _) in root.entries.items():
-            if name in allowed or name.startswith("x-"):
-                continue
-            if name in SECTIONS:
-                self._report.error(key, name, "only the main file may have this section")
-            else:
-                self._report.error(key, name, unknown_key(name, allowed, FOREIGN_SECTIONS))
+        """Report the sections that do not exist, and keep what looks like programs in them."""
+        unknown = [name for name in root.entries if name not in allowed and not name.startswith("x-")]
+        for name in [each for each in unknown if each in SECTIONS]:
+            self._report.error(root.entries[name][0], name, "only the main file may have this section")
+        strange = [name for name in unknown if name not in SECTIONS]
+        self._elsewhere[root], rest = elsewhere(root, strange, self._report)
+        for name in rest:
+            meant = unknown_key(name, allowed, SECTION_WORDS) or key_list(allowed)
+            self._report.error(root.entries[name][0], name, f"unknown key; {meant}")
 
     def _included(self, root: Node) -> list[Node]:
         """Return the roots of the included files, in their order."""
@@ -228,7 +232,8 @@ class _Decoder:
                 self._check_listed(node, whole)
             paths = self._surroundings.expand(whole) if wild else (whole,)
             if not paths:
-                self._report.warn(node, "include", f"{quoted(pattern)} matches no file")
+                hint = f"; {doubt}" if (doubt := unexpanded(node.text)) else ""
+                self._report.warn(node, "include", f"{quoted(pattern)} matches no file{hint}")
             for path in paths:
                 included = self._include(node, path)
                 if included is not None:
@@ -241,7 +246,8 @@ class _Decoder:
         try:
             file = self._surroundings.read(path)
         except OSError as error:
-            self._report.error(node, "include", f"cannot read {path}: {system_reason(error)}")
+            hint = f"; {doubt}" if (doubt := unexpanded(node.text)) else ""
+            self._report.error(node, "include", f"cannot read {path}: {system_reason(error)}{hint}")
             return None
         root = self._root(path, file)
         if root is not None:
@@ -294,26 +300,33 @@ class _Decoder:
 
     def _take_programs(self, root: Node, defaults: list[Layer], frame: Frame) -> None:
         node = _value(root, "programs")
-        if node is None or node.is_null() or node.kind == BROKEN:
-            return
-        if node.kind != MAPPING:
+        candidates = list(self._elsewhere.pop(root, ()))
+        if node is not None and node.kind in (MAPPING, SEQUENCE):
+            candidates = below_programs(node, self._report) + candidates
+        elif node is not None and not node.is_null() and node.kind != BROKEN:
             self._report.error(node, "programs", f"expected a mapping of names to programs, not {node.kind}")
-            return
-        for name, (key, value) in node.entries.items():
-            first = self._keys.setdefault(name, key)
-            problem = name_problem(name)
-            if first is not key:
-                where = f"{first.source.shown}, line {first.line + 1}"
-                self._report.error(key, f"programs.{name}", f"a program of that name is in {where}", first)
-            elif problem:
-                self._report.error(key, "programs", f"{quoted(name)} cannot be a name: {problem}")
-            elif value.kind == MAPPING:
-                layers = (*defaults, Layer(f"programs.{name}", value))
-                self._programs[name] = decode_program(name, key, layers, frame)
-            elif value.is_null():
-                self._report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
-            elif value.kind != BROKEN:
-                self._report.error(value, f"programs.{name}", f"expected a mapping with cmd:, not {value.kind}")
+        for candidate in candidates:
+            self._take(candidate, defaults, frame)
+
+    def _take(self, candidate: Candidate, defaults: list[Layer], frame: Frame) -> None:
+        name, key, value = candidate.name, candidate.key, candidate.value
+        first = self._keys.setdefault(name, key) if name else key
+        problem = name_problem(name)
+        if not name:
+            self._report.error(key, candidate.place, "a program has a name: the key above its settings")
+        elif first is not key:
+            where = f"{first.source.shown}, line {first.line + 1}"
+            self._report.error(key, f"programs.{name}", f"a program of that name is in {where}", first)
+        elif problem:
+            self._report.error(key, "programs", f"{quoted(name)} cannot be a name: {problem}")
+        elif value.kind == MAPPING:
+            layers = (*defaults, Layer(candidate.place, value, candidate.ignored))
+            self._programs[name] = decode_program(name, key, layers, frame)
+        elif value.is_null():
+            self._report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
+        elif value.kind != BROKEN:
+            reason = f"expected a mapping with cmd:, not {value.kind}"
+            self._report.error(value, f"programs.{name}", reason, example=example([name]))
 
     @staticmethod
     def _says_none(root: Node) -> bool:

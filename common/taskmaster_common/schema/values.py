@@ -11,20 +11,19 @@ import shlex
 
 from taskmaster_common.config import (
     ALWAYS,
-    DAEMON_KEYS,
     DISCARD,
     INHERIT,
     INSTANCE,
     LEADER,
     LOG_LEVELS,
     NEVER,
-    PROGRAM_KEYS,
     SAME_AS_STDOUT,
     UNEXPECTED,
 )
 from taskmaster_common.names import nearest
 from taskmaster_common.places import MAX_SOCKET_PATH
 from taskmaster_common.records import Record
+from taskmaster_common.schema.foreign import LEVEL_WORDS, RESTART_WORDS, SHELLS, foreign_stream, squash
 from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
@@ -52,6 +51,14 @@ class WrongElementError(ValueError):
     def __init__(self, node: Node, text: str) -> None:
         super().__init__(text)
         self.node = node
+
+
+class WrongElementsError(ValueError):
+    """A list some of whose elements are wrong."""
+
+    def __init__(self, elements: list[WrongElementError]) -> None:
+        super().__init__()
+        self.elements = elements
 
 
 class Context:
@@ -114,7 +121,8 @@ def _choice(node: Node, context: Context, kind: Kind) -> str:
 
 
 def _not_one_of(text: str, words: tuple[str, ...]) -> str:
-    near = nearest(text, words)
+    called = {**RESTART_WORDS, **LEVEL_WORDS}.get(squash(text), "")
+    near = called if called in words else nearest(text, words)
     return f"{quoted(text)} is not one of {', '.join(words)}" + (f"; did you mean {near}?" if near else "")
 
 
@@ -123,6 +131,8 @@ def _not_one_of(text: str, words: tuple[str, ...]) -> str:
 
 def _boolean(node: Node, context: Context, kind: Kind) -> bool:
     text = _text(node, context, kind)
+    if text.rpartition("/")[2] in SHELLS:
+        raise ValueError(f"shell is true or false; for another shell than /bin/sh write cmd: {text} -c '...'")
     if text.lower() not in kind.words:
         raise ValueError(_not_one_of(text, kind.words))
     return text.lower() in TRUE_WORDS
@@ -161,7 +171,7 @@ def _whole(node: Node, context: Context, kind: Kind) -> int:
 
 def _exit_codes(node: Node, context: Context, kind: Kind) -> tuple[int, ...]:
     if node.kind == SEQUENCE:
-        return tuple(sorted({_element(item, context, kind, _whole) for item in node.items}))
+        return tuple(sorted(set(_elements(node, context, kind, _whole))))
     text = _text(node, context, kind)
     if "," in text or " " in text:
         codes = ", ".join(text.replace(",", " ").split())
@@ -169,14 +179,20 @@ def _exit_codes(node: Node, context: Context, kind: Kind) -> tuple[int, ...]:
     return (_whole(node, context, kind),)
 
 
-def _element(node: Node, context: Context, kind: Kind, decode: Callable[[Node, Context, Kind], T]) -> T:
-    """Decode one element of a list, so that a problem is told where the element stands."""
-    try:
-        return decode(node, context, kind)
-    except WrongElementError:
-        raise
-    except ValueError as error:
-        raise WrongElementError(node, str(error)) from None
+def _elements(node: Node, context: Context, kind: Kind, decode: Callable[[Node, Context, Kind], T]) -> list[T]:
+    """Decode the elements of a list. Raises WrongElementsError with each wrong one, so that all are told where they stand."""
+    decoded: list[T] = []
+    wrong: list[WrongElementError] = []
+    for item in node.items:
+        try:
+            decoded.append(decode(item, context, kind))
+        except WrongElementError as error:
+            wrong.append(error)
+        except ValueError as error:
+            wrong.append(WrongElementError(item, str(error)))
+    if wrong:
+        raise WrongElementsError(wrong)
+    return decoded
 
 
 def _octal(node: Node, context: Context, kind: Kind) -> int:
@@ -206,6 +222,11 @@ def _path(node: Node, context: Context, kind: Kind) -> str:
 
 
 def _socket(node: Node, context: Context, kind: Kind) -> str:
+    text = _text(node, context, kind)
+    scheme, separator, path = text.partition("://")
+    if separator or (":" in text and text.rpartition(":")[2].isdecimal()):
+        hint = f"write the path alone: {path}" if scheme == "unix" else "there is no network listener; use ssh"
+        raise ValueError(f"{quoted(text)} is no path; {hint}")
     path = _path(node, context, kind)
     length = len(path.encode("utf-8", "surrogateescape"))
     if length > MAX_SOCKET_PATH:
@@ -225,6 +246,8 @@ def _stream(node: Node, context: Context, kind: Kind) -> str:
         return text
     if text in ("stdout", "stderr"):
         raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
+    if foreign := foreign_stream(text):
+        raise ValueError(f"{quoted(text)} is another tool's word; {foreign}; a file of that name is written ./{text}")
     return _path(node, context, kind)
 
 
@@ -233,7 +256,7 @@ def _command(node: Node, context: Context, kind: Kind) -> tuple[str, ...]:
     if node.kind == SEQUENCE:
         if context.shell:
             raise ValueError("with shell: true the command is one text, not a list")
-        words = tuple(_element(item, context, kind, _text) for item in node.items)
+        words = tuple(_elements(node, context, kind, _text))
     elif context.shell:
         _expect(node, SCALAR)
         return (_not_blank(node),)
@@ -253,6 +276,7 @@ def _not_blank(node: Node) -> str:
 
 def split(text: str, node: Node) -> list[str]:
     """Return the words of a command line. Raises ValueError for a quote that is not closed. Source: POSIX XCU 2.2."""
+    text = without_continuations(text)
     if text.isascii() and text.isprintable() and not any(character in text for character in "'\"\\"):
         return text.split()
     try:
@@ -262,6 +286,23 @@ def split(text: str, node: Node) -> list[str]:
         comment = node.plain and " #" in node.source.line(node.line)[node.column :]
         hint = "; in YAML a # after a blank begins a comment: quote the whole value" if comment else ""
         raise ValueError(f"{quoted(text)} cannot be split into words: {reason}{hint}") from None
+
+
+def without_continuations(text: str) -> str:
+    """Return the text without the backslashes that continue a line, which shlex leaves in. Source: POSIX XCU 2.2.1."""
+    if "\\\n" not in text:
+        return text
+    kept: list[str] = []
+    quote = ""
+    characters = iter(text)
+    for character in characters:
+        pair = character
+        if character == "\\" and quote != "'":
+            pair += next(characters, "")
+        elif character in "'\"" and quote in ("", character):
+            quote = "" if quote else character
+        kept.append("" if pair == "\\\n" else pair)
+    return "".join(kept)
 
 
 # -- users and variables
@@ -346,60 +387,3 @@ DAEMON_KINDS: Mapping[str, Kind] = {
     "umask": _OCTAL,
     "shutdown_timeout": _SECONDS,
 }
-
-FOREIGN_PROGRAM_KEYS = {
-    "command": "command is called cmd here",
-    "args": "arguments are part of cmd here",
-    "directory": "directory is called workingdir here",
-    "working_dir": "working_dir is called workingdir here",
-    "cwd": "cwd is called workingdir here",
-    "startsecs": "startsecs is called starttime here",
-    "stopwaitsecs": "stopwaitsecs is called stoptime here",
-    "stop_signal": "stop_signal is called stopsignal here",
-    "stop_grace_period": "stop_grace_period is called stoptime here",
-    "environment": "environment is called env here",
-    "stdout_logfile": "stdout_logfile is called stdout here",
-    "stderr_logfile": "stderr_logfile is called stderr here",
-    "redirect_stderr": "redirect_stderr is written stderr: stdout here",
-    "stdout_logfile_maxbytes": "stdout_logfile_maxbytes is called log_maxbytes here",
-    "stderr_logfile_maxbytes": "stderr_logfile_maxbytes is called log_maxbytes here",
-    "stdout_logfile_backups": "stdout_logfile_backups is called log_backups here",
-    "stderr_logfile_backups": "stderr_logfile_backups is called log_backups here",
-    "killasgroup": "killasgroup is called stopasgroup here, and is true by default",
-    "priority": "programs start in the order of the file here",
-    "process_name": "processes are called web:0, web:1 here; numprocs_start has no counterpart",
-    "numprocs_start": "instances are counted from 0 here",
-    "restart": "restart is called autorestart here: always, never or unexpected",
-    "instances": "instances is called numprocs here",
-    "replicas": "replicas is called numprocs here",
-}
-"""Keys that users of supervisor, Compose or pm2 know under another name."""
-
-FOREIGN_DAEMON_KEYS = {
-    "nodaemon": "nodaemon is the option -n of taskmasterd",
-    "childlogdir": "childlogdir is called log_dir here",
-    "directory": "relative paths mean this file's directory here",
-    "identifier": "identifier has no counterpart here",
-    "file": "file is called socket here",
-    "chmod": "chmod is called socket_mode here",
-    "chown": "chown is called socket_group here",
-}
-"""The same for supervisor's sections of its daemon and socket."""
-
-
-def unknown_key(name: str, known: tuple[str, ...], foreign: Mapping[str, str]) -> str:
-    """Return the reason for a key that does not exist, with what was probably meant."""
-    if name in foreign:
-        return f"unknown key; {foreign[name]}"
-    near = nearest(name, known)
-    return "unknown key" + (f"; did you mean {near}?" if near else f"; the keys are {', '.join(known)}")
-
-
-def unknown_program_key(name: str) -> str:
-    """Return the reason for an unknown key of a program."""
-    return unknown_key(name, PROGRAM_KEYS, FOREIGN_PROGRAM_KEYS)
-
-
-def unknown_daemon_key(name: str) -> str:
-    """Return the reason for an unknown key of `taskmasterd:`."""
-    return unknown_key(name, DAEMON_KEYS, FOREIGN_DAEMON_KEYS)

@@ -25,6 +25,9 @@ class Variables:
         self._environment = environment
         self._own = own
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._environment
+
     def expand(self, text: str) -> str:
         """Return `text` with its variables replaced. Raises ValueError for an undefined or malformed one."""
         if "${" not in text:

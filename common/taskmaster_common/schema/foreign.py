@@ -1,0 +1,393 @@
+"""Words of other tools in a configuration, and what to write here instead. Data, and how it is looked up.
+
+The tools are supervisor, Docker Compose, systemd, pm2, Circus, process-compose and the like. A word is looked up without
+its case, `-` and `_`. A value that starts with `=` is the name of a key here; anything else is the sentence that users read.
+Where there is no counterpart the sentence says so.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.names import nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SHOWN_KEYS = 16
+"""How many keys a list of all keys names."""
+
+PROGRAM_WORDS = {
+    # the command
+    "command": "=cmd",
+    "cmdline": "=cmd",
+    "commandline": "=cmd",
+    "exec": "=cmd",
+    "execstart": "=cmd",
+    "entrypoint": "=cmd",
+    "executable": "=cmd",
+    "script": "=cmd",
+    "run": "=cmd",
+    "args": "arguments are part of cmd here",
+    "arguments": "arguments are part of cmd here",
+    "interpreter": "the interpreter is the first word of cmd here",
+    "virtualenv": "write the interpreter's path as the first word of cmd, such as venv/bin/python",
+    "execmode": "there are no modes here; numprocs starts several instances",
+    "name": "the name of a program is the key above its settings",
+    "processname": "processes are called web:0, web:1 here",
+    "containername": "the name of a program is the key above its settings",
+    # how many
+    "instances": "=numprocs",
+    "replicas": "=numprocs",
+    "scale": "=numprocs",
+    "numprocesses": "=numprocs",
+    "processes": "=numprocs",
+    "nprocs": "=numprocs",
+    "numprocsstart": "instances are counted from 0 here",
+    "singleton": "without numprocs there is one instance",
+    # where and as whom
+    "directory": "=workingdir",
+    "workingdirectory": "=workingdir",
+    "workdir": "=workingdir",
+    "chdir": "=workingdir",
+    "cwd": "=workingdir",
+    "uid": "=user",
+    "runas": "=user",
+    "username": "=user",
+    "gid": "=group",
+    "dynamicuser": "users are not made here; user names one that exists",
+    # when it starts, and again
+    "startsecs": "=starttime",
+    "autostarttime": "=starttime",
+    "startuptime": "=starttime",
+    "startseconds": "=starttime",
+    "minuptime": "=starttime",
+    "warmupdelay": "instances are started without a pause here",
+    "autorestarttries": "=startretries",
+    "restarttries": "=startretries",
+    "restartretries": "=startretries",
+    "restartattempts": "=startretries",
+    "starttries": "=startretries",
+    "startattempts": "=startretries",
+    "retries": "=startretries",
+    "maxretries": "=startretries",
+    "maxretry": "=startretries",
+    "maxrestarts": "failed starts are limited by startretries, restarts by restart_burst within restart_window",
+    "restart": "restart is called autorestart here: always, never or unexpected",
+    "restartpolicy": "it is called autorestart here: always, never or unexpected",
+    "respawn": "it is called autorestart here: always or never",
+    "availability": "the restart policy is autorestart here: always, never or unexpected",
+    "restartsec": "=restart_delay",
+    "backoffseconds": "=restart_delay",
+    "expbackoffrestartdelay": "=restart_delay",
+    "startlimitburst": "=restart_burst",
+    "startlimitinterval": "=restart_window",
+    "startlimitintervalsec": "=restart_window",
+    "timeoutstartsec": "there is no time limit for a start; starttime is how long a process must stay up",
+    "exitcode": "=exitcodes",
+    "successexitcodes": "=exitcodes",
+    "successexitstatus": "=exitcodes",
+    "expectedexitcodes": "=exitcodes",
+    "disabled": "write autostart: false",
+    "enabled": "it is called autostart here",
+    "remainafterexit": "a program that has ended is shown as EXITED here",
+    "type": "there are no types here: the process that cmd starts must stay in the foreground",
+    "isdaemon": "the process that cmd starts must stay in the foreground here",
+    "pidfile": "a program needs no pid file here: it stays in the foreground and the daemon knows its pid",
+    # how it stops
+    "stopsig": "=stopsignal",
+    "killsignal": "=stopsignal",
+    "stopwaitsecs": "=stoptime",
+    "stoptimeout": "=stoptime",
+    "stopgraceperiod": "=stoptime",
+    "timeoutstopsec": "=stoptime",
+    "killtimeout": "=stoptime",
+    "gracefultimeout": "=stoptime",
+    "gracefulstoptime": "=stoptime",
+    "shutdown": "stopsignal and stoptime say how a program is stopped here",
+    "killasgroup": "killasgroup is called stopasgroup here, and is true by default",
+    "killmode": "it is called stopasgroup here: true for control-group, leader for mixed, false for process",
+    "stopchildren": "it is called stopasgroup here, and is true by default",
+    "execstop": "there are no stop commands here; stopsignal and stoptime say how a program is stopped",
+    "execreload": "use `taskmasterctl signal HUP NAME`",
+    # output
+    "stdoutlogfile": "=stdout",
+    "stdoutpath": "=stdout",
+    "stdoutfile": "=stdout",
+    "stdoutlog": "=stdout",
+    "standardoutput": "=stdout",
+    "outfile": "=stdout",
+    "output": "=stdout",
+    "logfile": "=stdout",
+    "loglocation": "=stdout",
+    "stderrlogfile": "=stderr",
+    "stderrpath": "=stderr",
+    "stderrfile": "=stderr",
+    "stderrlog": "=stderr",
+    "standarderror": "=stderr",
+    "errfile": "=stderr",
+    "errorfile": "=stderr",
+    "redirectstderr": "redirect_stderr is written stderr: stdout here",
+    "mergelogs": "instances share a log where stdout names one path for all of them",
+    "discardoutput": "write stdout: null and stderr: null",
+    "stdoutlogfilemaxbytes": "=log_maxbytes",
+    "stderrlogfilemaxbytes": "=log_maxbytes",
+    "maxlogsize": "=log_maxbytes",
+    "stdoutlogfilebackups": "=log_backups",
+    "stderrlogfilebackups": "=log_backups",
+    "logging": "logs are files here: stdout, stderr, log_maxbytes and log_backups",
+    "stdoutsyslog": "there is no syslog here; with bash and shell: true, `exec PROGRAM > >(logger -t NAME)` sends lines there",
+    "stderrsyslog": "there is no syslog here; with bash and shell: true, `exec PROGRAM 2> >(logger -t NAME)` sends lines there",
+    "stdouteventsenabled": "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens",
+    "stderreventsenabled": "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens",
+    "stdoutcapturemaxbytes": "there is no capture mode here",
+    "stderrcapturemaxbytes": "there is no capture mode here",
+    "logdateformat": "logs hold what the program wrote, byte for byte; `taskmasterctl logs --since` knows when",
+    "time": "logs hold what the program wrote, byte for byte; `taskmasterctl logs --since` knows when",
+    # environment
+    "environment": "=env",
+    "environ": "=env",
+    "envvars": "=env",
+    "envproduction": "=env",
+    "copyenv": "programs inherit the daemon's variables here; env adds and removes some",
+    "envfile": "files of variables are not read yet; write the variables under env:, or use shell: true with `set -a; . ./FILE; exec PROGRAM`",
+    "environmentfile": "files of variables are not read yet; write the variables under env:, or use shell: true with `set -a; . ./FILE; exec PROGRAM`",
+    "serverurl": "programs find the daemon's socket in TASKMASTER_SOCKET",
+    # order, health, schedules: not there
+    "priority": "programs start in the order of the file here, and stop all at once",
+    **dict.fromkeys(
+        ("dependson", "after", "before", "requires", "wants"),
+        "dependencies are not there yet: programs start in the order of the file, without waiting for each other",
+    ),
+    "wantedby": "autostart says whether a program starts with the daemon",
+    **dict.fromkeys(
+        ("healthcheck", "readinessprobe", "livenessprobe", "waitready", "watchdogsec"),
+        "health checks are not there yet: a program counts as started once it has been up for starttime",
+    ),
+    "schedule": "there are no schedules; let cron or a timer run `taskmasterctl start NAME`",
+    "cron": "there are no schedules; let cron or a timer run `taskmasterctl start NAME`",
+    "cronrestart": "there are no schedules; let cron or a timer run `taskmasterctl restart NAME`",
+    "maxage": "there are no schedules; let cron or a timer run `taskmasterctl restart NAME`",
+    "watch": "files are not watched here; use `taskmasterctl restart NAME` when the program's files have changed",
+    "ignorewatch": "files are not watched here; use `taskmasterctl restart NAME` when the program's files have changed",
+    **dict.fromkeys(
+        ("hooks", "execstartpre", "execstartpost", "prestart"),
+        "there are no hooks yet; write a script that does the work and ends with `exec PROGRAM`",
+    ),
+    # limits: not there
+    **dict.fromkeys(
+        ("rlimits", "ulimits", "ulimit", "limitnofile"),
+        "limits are not there yet; begin cmd with prlimit, such as `prlimit --nofile=4096 PROGRAM`",
+    ),
+    "limitnproc": "limits are not there yet; begin cmd with prlimit, such as `prlimit --nproc=100 PROGRAM`",
+    "limitcore": "limits are not there yet; begin cmd with prlimit, such as `prlimit --core=0 PROGRAM`",
+    **dict.fromkeys(
+        ("memorymax", "memorylimit", "memlimit"),
+        "memory is not limited yet; begin cmd with prlimit, or run taskmasterd under systemd with MemoryMax=",
+    ),
+    "maxmemoryrestart": "memory is not watched yet; begin cmd with prlimit, such as `prlimit --as=1G PROGRAM`",
+    "cpus": "processor time is not limited yet; begin cmd with nice or taskset",
+    "cpuquota": "processor time is not limited yet; begin cmd with nice or taskset",
+    "nice": "begin cmd with nice, such as `nice -n 5 PROGRAM`",
+    "ionice": "begin cmd with ionice, such as `ionice -c3 PROGRAM`",
+    "oomscoreadj": "begin cmd with choom, such as `choom -n 500 -- PROGRAM`",
+    "oomscoreadjust": "begin cmd with choom, such as `choom -n 500 -- PROGRAM`",
+    # terminals and containers: not there
+    **dict.fromkeys(("tty", "istty", "stdinopen"), "programs have no terminal here; their stdin is /dev/null"),
+    "stdin": "programs read /dev/null here; redirect it with shell: true, such as `exec PROGRAM < FILE`",
+    "standardinput": "programs read /dev/null here; redirect it with shell: true, such as `exec PROGRAM < FILE`",
+    "image": "containers are not run here; cmd is a program of this host",
+    "build": "containers are not run here; cmd is a program of this host",
+    **dict.fromkeys(("ports", "expose", "networks"), "programs use the host's network here"),
+    "volumes": "programs see the host's files here",
+    "tmpfs": "programs see the host's files here",
+    "labels": "there are no labels; description is a text for status and show",
+    "profiles": "there are no profiles; autostart: false leaves a program down until it is started",
+    "namespace": "there are no groups; patterns such as 'web*' select several programs",
+    "deploy": "containers are not run here; numprocs is the number of instances",
+    "privileged": "programs have the rights of their user here",
+    "capadd": "programs have the rights of their user here; `setpriv` as the first word of cmd changes them",
+    "capdrop": "programs have the rights of their user here; `setpriv` as the first word of cmd changes them",
+    "init": "taskmasterd reaps what programs leave behind",
+    "events": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
+    "buffersize": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
+}
+"""Words under a program."""
+
+DAEMON_WORDS = {
+    "nodaemon": "nodaemon is the option -n of taskmasterd",
+    "childlogdir": "=log_dir",
+    "logdir": "=log_dir",
+    "directory": "relative paths mean this file's directory here",
+    "identifier": "identifier has no counterpart here",
+    "file": "=socket",
+    "socketpath": "=socket",
+    "socketfile": "=socket",
+    "endpoint": "=socket",
+    "chmod": "=socket_mode",
+    "chown": "=socket_group",
+    "log": "=logfile",
+    "logfilemaxbytes": "the event log rotates at 50 MB here",
+    "logfilebackups": "10 rotated files of the event log are kept here",
+    "minfds": "the daemon takes all open files that its hard limit allows, and programs keep the original limit",
+    "minprocs": "the daemon sets no limit of processes",
+    "nocleanup": "logs are never removed here",
+    "silent": "with -n the events go to stderr too; redirect it",
+    "stripansi": "logs hold what the program wrote, byte for byte",
+    "environment": "write defaults: {env: ...} for variables of all programs",
+    "env": "write defaults: {env: ...} for variables of all programs",
+    "username": "there are no passwords; the kernel says who connects, and socket_group lets a group in",
+    "password": "there are no passwords; the kernel says who connects, and socket_group lets a group in",
+    "port": "there is no network listener; use ssh",
+    "host": "there is no network listener; use ssh",
+    "serverurl": "the client finds the socket by itself; -s names another one",
+    "prompt": "the shell of taskmasterctl has a prompt of its own",
+    "historyfile": "the shell of taskmasterctl keeps its history by itself",
+    "checkdelay": "ends are noticed at once here, nothing is polled",
+    "statsd": "there are no metrics yet",
+    "httpd": "there is no network listener; use ssh",
+}
+"""Words of the daemon's sections."""
+
+PROGRAM_SECTIONS = (
+    "program", "process", "processes", "procs", "services", "service", "tasks", "task", "jobs", "job", "apps", "app",
+    "applications", "watcher", "watchers", "workers", "worker", "daemons", "commands", "supervisorprocesses",
+    "supervisorprograms", "units", "containers",
+)  # fmt: skip
+"""Sections that hold programs elsewhere."""
+
+SECTION_WORDS = {
+    **dict.fromkeys(
+        ("supervisord", "taskmaster", "daemon", "circus", "supervisor"), "the section is called taskmasterd here"
+    ),
+    "unixhttpserver": "the socket is set by socket: in taskmasterd: here",
+    "inethttpserver": "there is no network listener; use ssh",
+    "httpserver": "there is no network listener; use ssh",
+    "supervisorctl": "the client finds the socket by itself",
+    "rpcinterface": "there is no network listener; programs speak to the socket",
+    "eventlistener": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
+    "group": "there are no groups; patterns such as 'web*' select several programs",
+    "groups": "there are no groups; patterns such as 'web*' select several programs",
+    "version": "there is no version: key here",
+    "environment": "write defaults: {env: ...} for variables of all programs",
+    "env": "write defaults: {env: ...} for variables of all programs",
+    "volumes": "programs see the host's files here",
+    "networks": "programs use the host's network here",
+    "logging": "logs are set by each program; defaults: {stdout: ...} holds for all",
+    "loglevel": "it belongs below taskmasterd:",
+    "loglocation": "the event log is set by logfile: in taskmasterd: here",
+    "email": "mail is not sent yet; `taskmasterctl subscribe` shows what happens",
+    "alerts": "alerts are not there yet; `taskmasterctl subscribe` shows what happens",
+    "includes": "it is called include here",
+}
+"""Other sections."""
+
+STREAM_WORDS = {
+    **dict.fromkeys(("none", "off", "false", "no", "discard", "devnull"), "write null to discard the output"),
+    "auto": "leave the key out: the log is then a file in log_dir",
+    **dict.fromkeys(
+        ("true", "yes", "on", "file"), "write a path, or leave the key out: the log is then a file in log_dir"
+    ),
+    "syslog": "there is no syslog here; with bash and shell: true, `exec PROGRAM > >(logger -t NAME)` sends lines there",
+    "kmsg": "there is no syslog here; with bash and shell: true, `exec PROGRAM > >(logger -t NAME)` sends lines there",
+    "journal": "write inherit: under systemd the daemon's own output is the journal",
+    "journald": "write inherit: under systemd the daemon's own output is the journal",
+    **dict.fromkeys(("console", "tty", "-"), "write inherit for the daemon's own output"),
+    "pipe": "output goes to a file; `taskmasterctl logs -f` follows it",
+    "socket": "output goes to a file; `taskmasterctl logs -f` follows it",
+}
+"""Values of stdout and stderr; a file of such a name is written ./NAME."""
+
+STREAM_PREFIXES = ("file:", "append:", "truncate:", "fd:")
+"""systemd's ways to write a target. Source: systemd.exec(5), StandardOutput."""
+
+RESTART_WORDS = {
+    **dict.fromkeys(("onfailure", "onabnormal", "onfail"), "unexpected"),
+    "unlessstopped": "always",
+    "1": "always",
+    "0": "never",
+    "none": "never",
+}
+"""Values of autorestart."""
+
+LEVEL_WORDS = {
+    "warn": "warning",
+    "critical": "error",
+    "fatal": "error",
+    "blather": "debug",
+    "verbose": "debug",
+}
+"""Values of loglevel."""
+
+FILE_FORMATS = {
+    **dict.fromkeys(("[program:", "[supervisor", "[unix_http_server]"), "supervisor's"),
+    "[unit]": "systemd's",
+    "[service]": "systemd's",
+    "[circus]": "Circus'",
+    "[watcher:": "Circus'",
+    "module.exports": "pm2's",
+    "<?xml": "launchd's",
+}
+"""How the first line of another tool's file begins, and whose it is."""
+
+SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "fish"))
+
+
+def squash(word: str) -> str:
+    """Return a word as the tables have it."""
+    return word.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def instead(name: str, table: Mapping[str, str]) -> str:
+    """Return the sentence for a word of another tool, or ""."""
+    found = table.get(squash(name), "")
+    return f"{name} is called {found[1:]} here" if found.startswith("=") else found
+
+
+def called(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
+    """Return the key here that another tool's key, or another spelling, stands for, or ""."""
+    squashed = squash(name)
+    found = table.get(squashed, "")
+    return next((key for key in known if squash(key) == squashed), found[1:] if found.startswith("=") else "")
+
+
+def unknown_key(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
+    """Return what was probably meant by a key that does not exist, or ""."""
+    known = tuple(known)
+    same = next((key for key in known if squash(key) == squash(name)), "")
+    if not same and (sentence := instead(name, table)):
+        return sentence
+    near = same or nearest(name, known)
+    return f"did you mean {near}?" if near else ""
+
+
+def key_list(known: Iterable[str]) -> str:
+    """Return the keys for somebody who knows none of them, not more than fit two lines."""
+    known = tuple(known)
+    more = f" and {len(known) - SHOWN_KEYS} more; taskmaster.yaml(5) has all of them" if len(known) > SHOWN_KEYS else ""
+    return f"the keys are {', '.join(known[:SHOWN_KEYS])}{more}"
+
+
+def foreign_stream(text: str) -> str:
+    """Return what to write instead of a target that another tool would understand, or ""."""
+    prefix = next((each for each in STREAM_PREFIXES if text.startswith(each)), "")
+    if prefix:
+        return (
+            "write inherit for the daemon's own output"
+            if prefix == "fd:"
+            else f"write the path alone, without {prefix}"
+        )
+    if text in ("&1", "2>&1", "&2"):
+        return "stderr: stdout sends both to one place"
+    return STREAM_WORDS.get(text.lower().partition("+")[0], "") if "/" not in text else ""
+
+
+def other_format(text: str) -> str:
+    """Return what to say of a file that is written for another tool, or ""."""
+    lines = (line.strip().lower() for line in text.splitlines())
+    first = next((line for line in lines if line and line[0] not in "#;"), "")
+    whose = next((tool for begin, tool in FILE_FORMATS.items() if first.startswith(begin)), "")
+    return (
+        f"this is a file in {whose} format; a configuration here is YAML: programs: {{NAME: {{cmd: ...}}}}"
+        if whose
+        else ""
+    )

@@ -1,0 +1,163 @@
+"""Programs that stand elsewhere than below `programs:`: at the top level, in a section of another name, in a list.
+
+They are found by what they look like and decoded all the same, so that one round tells everything that is wrong with them.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
+from taskmaster_common.names import nearest
+from taskmaster_common.records import Record
+from taskmaster_common.schema.foreign import PROGRAM_SECTIONS, PROGRAM_WORDS, SECTION_WORDS, instead, squash
+from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
+from taskmaster_common.schema.programs import names_text
+from taskmaster_common.schema.report import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.report import Report
+
+COMMANDS = ("cmd", *(word for word, called in PROGRAM_WORDS.items() if called == "=cmd"))
+NAMES = ("name", "process_name", "id")
+NO_SECTION = "unknown key; the section is called programs here"
+LIKE_A_PROGRAM = 2
+"""How many keys of a program a mapping without a command must have to be taken for one."""
+
+
+class Candidate(Record):
+    """A program to decode: where its name stands, what its keys are called in messages, which keys are none."""
+
+    name: str
+    key: Node
+    place: str
+    value: Node
+    ignored: tuple[str, ...] = ()
+
+
+def below_programs(node: Node, report: Report) -> list[Candidate]:
+    """Return what stands below `programs:`; reports what is not written as a mapping of names."""
+    if node.kind == SEQUENCE:
+        found = list(_listed(node, "programs"))
+        reason = "expected a mapping of names to programs, not a list"
+        report.error(node, "programs", reason, example=example([each.name for each in found]))
+        return found
+    flat = _flat_keys(node)
+    if flat:
+        empty = next(name for name, (_, value) in node.entries.items() if value.is_null())
+        reason = f"{names_text(flat)} stand beside {quoted(empty)} instead of below it; indent them by two more blanks"
+        report.error(node.entries[flat[0]][0], "programs", reason)
+    skipped = (*flat, *(name for name, (_, value) in node.entries.items() if flat and value.is_null()))
+    return [
+        Candidate(name, key, f"programs.{name}", value)
+        for name, (key, value) in node.entries.items()
+        if name not in skipped
+    ]
+
+
+def _flat_keys(node: Node) -> list[str]:
+    """Return the keys of a program that stand among names, where some name has nothing below it."""
+    if not any(value.is_null() for _, value in node.entries.values()):
+        return []
+    return [name for name, (_, value) in node.entries.items() if name in PROGRAM_KEYS and value.kind != MAPPING]
+
+
+def elsewhere(root: Node, unknown: Sequence[str], report: Report) -> tuple[list[Candidate], list[str]]:
+    """Return the programs among the unknown top-level keys, reported, and the keys that are something else."""
+    if _is_procfile(root):
+        reason = f"{names_text(unknown)}: these lines look like a Procfile; programs are written like this"
+        report.error(root.entries[unknown[0]][0], unknown[0], reason, example=example(unknown))
+        return [], []
+    found: list[Candidate] = []
+    rest: list[str] = []
+    top: list[Candidate] = []
+    for name in unknown:
+        key, value = root.entries[name]
+        if _is_program(value):
+            top.append(Candidate(name.removeprefix("program:"), key, name, value))
+        elif (candidates := _section(name, value)) or squash(name) in PROGRAM_SECTIONS:
+            found += candidates
+            is_slip = squash(name) not in PROGRAM_SECTIONS and _is_section_name(name)
+            reason = "unknown key; did you mean programs?" if is_slip else NO_SECTION
+            if value.kind == SEQUENCE:
+                reason += ", and is a mapping of names to programs, not a list"
+            report.error(key, name, reason, example=example([each.name for each in candidates]))
+        else:
+            rest.append(name)
+    if top:
+        names = [each.name for each in top]
+        verb = "looks like a program; it belongs" if len(names) == 1 else "look like programs; they belong"
+        report.error(top[0].key, top[0].place, f"{names_text(names)} {verb} below programs:", example=example(names))
+    return top + found, _without_loose_keys(root, rest, report)
+
+
+def _without_loose_keys(root: Node, unknown: list[str], report: Report) -> list[str]:
+    """Report keys of a program or of the daemon that stand at the top level."""
+    for known, where in ((PROGRAM_KEYS, "a program, below programs: and its name"), (DAEMON_KEYS, "taskmasterd:")):
+        loose = [name for name in unknown if name in known and name not in SECTION_WORDS]
+        if loose:
+            verb = "belongs" if len(loose) == 1 else "belong"
+            shown = (
+                ("programs:", "  NAME:", "    cmd: ...")
+                if known is PROGRAM_KEYS
+                else ("taskmasterd:", f"  {loose[0]}: ...")
+            )
+            report.error(root.entries[loose[0]][0], loose[0], f"{names_text(loose)} {verb} to {where}", example=shown)
+            unknown = [name for name in unknown if name not in loose]
+    return unknown
+
+
+def _is_procfile(root: Node) -> bool:
+    """Return whether the file consists of lines `NAME: COMMAND`."""
+    values = [value for _, value in root.entries.values()]
+    known = any(name in (*PROGRAM_KEYS, *DAEMON_KEYS) or instead(name, SECTION_WORDS) for name in root.entries)
+    lines = all(value.kind == SCALAR and value.text and not value.is_null() for value in values)
+    return lines and not known and any(" " in value.text for value in values)
+
+
+def example(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the lines that show how programs are written."""
+    return ("programs:", f"  {next((name for name in names if name), 'NAME')}:", "    cmd: ...")
+
+
+def _section(name: str, value: Node) -> list[Candidate]:
+    """Return the programs in a section of another name."""
+    if value.kind == SEQUENCE:
+        found = list(_listed(value, name))
+        return found if _is_section_name(name) or any(_is_program(each.value) for each in found) else []
+    if value.kind != MAPPING or not (
+        _is_section_name(name) or any(_is_program(below) for _, below in value.entries.values())
+    ):
+        return []
+    return [Candidate(each, key, f"{name}.{each}", below) for each, (key, below) in value.entries.items()]
+
+
+def _is_section_name(name: str) -> bool:
+    return squash(name) in PROGRAM_SECTIONS or nearest(name.lower(), ("programs",)) == "programs"
+
+
+def _listed(node: Node, place: str) -> Iterator[Candidate]:
+    """Yield the programs of a list: mappings with a name, or each a mapping of one name."""
+    for number, item in enumerate(node.items):
+        if item.kind != MAPPING or not item.entries:
+            continue
+        called = next((each for each in NAMES if each in item.entries and item.entries[each][1].kind == SCALAR), "")
+        (first, (key, value)), *others = item.entries.items()
+        if called:
+            named = item.entries[called][1]
+            yield Candidate(named.text, named, f"{place}.{named.text}", item, (called,))
+        elif not others and value.kind == MAPPING:
+            yield Candidate(first, key, f"{place}.{first}", value)
+        else:
+            yield Candidate("", item, f"{place}.{number}", item)
+
+
+def _is_program(node: Node) -> bool:
+    """Return whether a mapping looks like a program: it has a command, or several keys of one."""
+    if node.kind != MAPPING:
+        return False
+    known = [name for name in node.entries if name in PROGRAM_KEYS or squash(name) in PROGRAM_WORDS]
+    commands = [name for name in known if squash(name) in COMMANDS and node.entries[name][1].kind != MAPPING]
+    return bool(commands) or len(known) >= LIKE_A_PROGRAM
