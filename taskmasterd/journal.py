@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 ROWS_A_TURN = 100
 """So many slots are written in one turn when the file is replaced: 10 000 of them must not stall an answer."""
+ROWS_AT_ONCE = 500
+"""Most slots for which a file that somebody removed is written again at once."""
 GROWN_BYTES = 1024 * 1024
 """The file is replaced when it has grown by so much and more than doubled."""
 AGAIN_AFTER_S = 5.0
@@ -155,6 +157,9 @@ class Journal:
         self._log.flush()
         if self._file is None or self._config is None:
             return
+        became = self._file.what_became_of_it()
+        if became:
+            self._write_again(became)
         facts = self._host.facts()
         if facts != self._facts:
             self._facts = facts
@@ -260,6 +265,16 @@ class Journal:
             else:
                 self._file.remove()
                 self._failed(f"cannot write {self._file.path}", error, "a daemon that dies now is not adopted whole")
+
+    def _write_again(self, became: str) -> None:
+        """Write the whole file in the place of one that somebody has removed, replaced or changed."""
+        if self._file is None:
+            return
+        self._file.forget()
+        self._rest, self._late = iter(()), None
+        self._log.write("warning", f"the state file {self._file.path} {became}; it is written again")
+        few = len(self._table) <= ROWS_AT_ONCE
+        self._try_to_replace(self._begin_anew if few else self._begin_to_replace)
 
     def _failed(self, what: str, error: OSError, consequence: str) -> None:
         """Tell it, once, and try to write the whole file a while later."""

@@ -32,35 +32,43 @@ class Held:
     def __init__(self, path: str, op: str = "use") -> None:
         self.path = path
         self._op = op
-        self._directory, self._name = os.path.split(path)
+        self._name = path
         self._fd: int | None = None
 
     def __enter__(self) -> Self:
+        self.hold()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def hold(self) -> None:
+        """Judge the directory and hold it."""
         try:
-            if not CAN_WALK:
-                self._name = self.path
-            elif os.geteuid() == 0:
-                self._fd = enter_directory(self._directory)
-            else:
-                self._fd = os.open(self._directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            directory, name = os.path.split(self.path)
+            if CAN_WALK and os.geteuid() == 0:
+                self._fd = enter_directory(directory)
+            elif CAN_WALK:
+                self._fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._name = name if self._fd is not None else self.path
         except PlantedError as planted:
             raise SystemFailure(self._op, self.path, str(planted), errno.ELOOP) from None
         except FileNotFoundError:
             raise SystemFailure(self._op, self.path, "its directory does not exist", errno.ENOENT) from None
         except OSError as error:
             raise SystemFailure(self._op, self.path, system_reason(error), error.errno or 0) from None
-        return self
 
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the directory, if it is held."""
         if self._fd is not None:
             os.close(self._fd)
-            self._fd = None
+            self._fd, self._name = None, self.path
 
-    def open(self, flags: int, mode: int = 0o600) -> int:
-        """Open it, never through a link. Raises OSError."""
-        return os.open(self._name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=self._fd)
+    def open(self, flags: int, mode: int = 0o600, *, suffix: str = "") -> int:
+        """Open it, or the file whose name ends with `suffix` besides, never through a link. Raises OSError."""
+        return os.open(self._name + suffix, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=self._fd)
 
     def status(self) -> os.stat_result | None:
         """Return what lstat(2) says of it, None where it is missing. Raises OSError."""
@@ -86,13 +94,16 @@ class Held:
         """Remove it. Raises OSError."""
         os.unlink(self._name, dir_fd=self._fd)
 
-    def replace(self, draft: str) -> None:
-        """Put what has the name `draft` in the same directory in its place. Raises OSError."""
-        os.rename(self.sibling(draft), self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+    def discard(self, suffix: str = "") -> None:
+        """Remove it, or the file whose name ends with `suffix` besides; where that fails it stays."""
+        try:
+            os.unlink(self._name + suffix, dir_fd=self._fd)
+        except OSError:
+            return
 
-    def sibling(self, name: str) -> str:
-        """Return how another file in the same directory is called from here."""
-        return name if self._fd is not None else os.path.join(self._directory, name)
+    def replace(self, suffix: str) -> None:
+        """Put the file whose name ends with `suffix` besides in its place. Raises OSError."""
+        os.rename(self._name + suffix, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
 
 def inode_of(path: str) -> Inode | None:
@@ -112,21 +123,18 @@ def inode_of_fd(fd: int) -> Inode:
 
 def unlink_own(path: str, inode: Inode | None) -> None:
     """Remove `path` if it is still the same file; anything else there is somebody else's."""
-    if inode is None:
-        return
+    if inode is not None:
+        unlink_held(path, inode)
+
+
+def unlink_held(path: str, inode: Inode | None = None) -> None:
+    """Remove `path`, with an `inode` only if it is that file; where that fails it stays."""
+    held = Held(path, "remove")
     try:
-        with Held(path, "remove") as held:
-            if held.inode == inode:
-                held.unlink()
+        held.hold()
     except SystemFailure as failure:
-        if failure.errno in (errno.EMFILE, errno.ENFILE) and inode_of(path) == inode:  # a way that needs no descriptor
-            _unlink_by_name(path)
-    except OSError:
-        return
-
-
-def _unlink_by_name(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return
+        if failure.errno not in (errno.EMFILE, errno.ENFILE):
+            return  # else the name is used itself, which needs no descriptor
+    if inode is None or held.inode == inode:
+        held.discard()
+    held.close()

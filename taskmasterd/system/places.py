@@ -40,6 +40,8 @@ def make_directory(path: str, mode: int, owner: Owner | None) -> None:
         os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
         with Held(path, op) as held:
             _make(held, mode, owner)
+    except FileExistsError:  # one of its parents
+        raise SystemFailure(op, path, "not a directory", errno.ENOTDIR) from None
     except OSError as error:
         raise SystemFailure(op, path, system_reason(error), error.errno or 0) from None
 

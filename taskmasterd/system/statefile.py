@@ -8,13 +8,15 @@ the kernel's and outlives the daemon, and after another boot nothing of it holds
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 
 from taskmaster_common.errors import SystemFailure, system_reason
+from taskmasterd.system.held import Held, inode_of, unlink_held
 
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-MODE = 0o600
+MODE, DIRECTORY_MODE = 0o600, 0o700
 MOST_BYTES = 256 * 1024 * 1024
 """10 000 programs need less than a tenth of it."""
 DRAFT, ASIDE = ".new", ".unusable"
@@ -27,18 +29,38 @@ def file_name(socket: str) -> str:
 
 
 class StateFile:
-    """A file of lines. `size` is what it holds, `base` what it held when it was last replaced."""
+    """A file of lines. `size` is what it holds, `base` what it held when it was last replaced.
+
+    It is locked for as long as its daemon lives, so that others can see whether it does (flock(2)).
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
         self.size = self.base = 0
         self._fd = -1
         self._draft = -1
+        self._held = Held(path, "write")
 
     @property
     def open(self) -> bool:
         """Whether it can be appended to."""
         return self._fd >= 0
+
+    def what_became_of_it(self) -> str:
+        """Return what somebody else has done to the file since our last write, "" for nothing."""
+        if self._fd < 0:
+            return ""
+        found = os.fstat(self._fd)
+        if found.st_nlink == 0:
+            return "had been removed"
+        if inode_of(self.path) != (found.st_dev, found.st_ino):
+            return "had been replaced or moved"
+        return "had been changed" if found.st_size != self.size else ""
+
+    def forget(self) -> None:
+        """Let go of the file: it is not what the next daemon will read."""
+        os.close(self._fd)
+        self._fd = -1
 
     def append(self, block: bytes) -> None:
         """Add whole lines. Raises OSError, and the file is then as it was before."""
@@ -46,11 +68,24 @@ class StateFile:
         self.size += len(block)
 
     def begin(self) -> None:
-        """Begin the file that is to replace this one. Raises OSError."""
+        """Begin the file that is to replace this one, in a directory made again where it has vanished. Raises OSError."""
         self.abandon()
-        path = self.path + DRAFT
-        _unlink(path)
-        self._draft = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | FLAGS, MODE)
+        self._hold()
+        self._held.discard(DRAFT)
+        self._draft = self._held.open(os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NONBLOCK, MODE, suffix=DRAFT)
+        _lock(self._draft)
+
+    def _hold(self) -> None:
+        try:
+            try:
+                self._held.hold()
+            except SystemFailure as failure:
+                if failure.errno != errno.ENOENT:
+                    raise
+                os.mkdir(os.path.dirname(self.path), DIRECTORY_MODE)
+                self._held.hold()
+        except SystemFailure as failure:
+            raise OSError(failure.errno, failure.reason) from None
 
     def add(self, block: bytes) -> None:
         """Add whole lines to what was begun. Raises OSError."""
@@ -58,7 +93,8 @@ class StateFile:
 
     def replace(self) -> None:
         """Put what was begun in the place of the file. Raises OSError."""
-        os.rename(self.path + DRAFT, self.path)
+        self._held.replace(DRAFT)
+        self._held.close()
         if self._fd >= 0:
             os.close(self._fd)
         self._fd, self._draft = self._draft, -1
@@ -69,15 +105,15 @@ class StateFile:
         if self._draft >= 0:
             os.close(self._draft)
             self._draft = -1
-            _unlink(self.path + DRAFT)
+            self._held.discard(DRAFT)
+        self._held.close()
 
     def remove(self) -> None:
-        """Remove the file: what it says does not hold any more."""
+        """Remove the file, and what somebody has put in its place: what it says does not hold any more."""
         self.abandon()
         if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        _unlink(self.path)
+            self.forget()
+        unlink_held(self.path)
 
     @staticmethod
     def _write(fd: int, block: bytes, offset: int) -> None:
@@ -116,6 +152,14 @@ def read_lines(path: str) -> list[bytes] | None:
     return content.split(b"\n")[:-1]  # what follows the last newline was being written when the daemon died
 
 
+def _lock(fd: int) -> None:
+    """Let others see that the daemon of this file lives, where the file system has locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+
+
 def set_aside(path: str) -> str:
     """Rename a file that is not to be used; returns its new path, "" where it could not be renamed."""
     try:
@@ -135,10 +179,3 @@ def _what_is_wrong(found: os.stat_result) -> str:
     if stat.S_IMODE(found.st_mode) & 0o022:
         return "others may write it"
     return f"it is larger than {MOST_BYTES >> 20} MiB" if found.st_size > MOST_BYTES else ""
-
-
-def _unlink(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return

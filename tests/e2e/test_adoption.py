@@ -564,3 +564,20 @@ def test_a_process_of_another_user_that_carries_the_names_is_nobodys_copy(daemon
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+
+
+def test_a_state_file_that_a_cleaner_removes_is_there_again_with_the_next_answer_and_what_was_stopped_stays_stopped(
+    daemon: Daemon,
+) -> None:
+    daemon.write(
+        "programs: {web: {cmd: sleep 300, starttime: 0}, off: {cmd: sleep 300, starttime: 0, restart_delay: 9}}"
+    )
+    daemon.start()
+    assert daemon.ctl("stop", "off").returncode == 0
+    before = daemon.status()["web"]["pid"]
+    daemon.state_file.unlink()
+    daemon.status()
+    daemon.kill()
+    daemon.start()
+    assert (daemon.state("off"), daemon.status()["web"]["pid"]) == ("STOPPED", before)
+    assert daemon.events().count("had been removed; it is written again") == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from taskmasterd.core.events import TERMINATE
 from taskmasterd.core.plan import diff
 from taskmasterd.core.table import Entry
 from taskmasterd.eventlog import EventLog
-from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, Journal, line
+from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, ROWS_AT_ONCE, Journal, line
 from taskmasterd.saved import Saved, StateError, saved_of
 from taskmasterd.system.statefile import StateFile, read_lines
 from tests.support.model import DAEMON, World, config, program
@@ -424,3 +426,54 @@ def test_a_file_that_was_tampered_with_is_a_state_or_an_error(kept: Kept, data: 
         return
     assert isinstance(saved.config, Config)
     json.dumps([slot.entry.canonical for slot in saved.slots])
+
+
+@pytest.mark.parametrize("many", [0, ROWS_AT_ONCE])
+@pytest.mark.parametrize("mischief", ["removed", "replaced", "truncated", "grown", "directory"])
+def test_a_state_file_that_somebody_touches_is_written_again_whole_before_the_next_answer(
+    tmp_path: Path, mischief: str, many: int
+) -> None:
+    kept = Kept(tmp_path / "made", program("web", numprocs=2), *([program("more", numprocs=many)] if many else []))
+    path = Path(kept.path)
+    match mischief:
+        case "removed":
+            path.unlink()
+        case "replaced":
+            path.with_suffix(".copy").write_bytes(path.read_bytes())
+            path.with_suffix(".copy").replace(path)
+        case "truncated":
+            os.truncate(path, 10)
+        case "grown":
+            path.write_bytes(path.read_bytes() + b'{"gone": ["web", 0]}\n')
+        case _:
+            shutil.rmtree(path.parent)
+    kept.journal.flush()
+    for _ in range(many // ROWS_A_TURN + 4):
+        kept.loop.turn()
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+    kept.world.stop("web")
+    kept.loop.turn()
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+    assert [level for level, _text in kept.said] == ["warning"]
+    assert f"the state file {path} had been " in kept.said[0][1]
+    kept.journal.end()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_what_cannot_be_written_again_is_told_until_it_can(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, program("web"))
+    path = Path(kept.path)
+    path.unlink()
+    path.mkdir()
+    (path / "in the way").touch()
+    kept.journal.flush()
+    assert f"cannot write {path}: " in kept.journal.trouble
+    (path / "in the way").unlink()
+    path.rmdir()
+    for callback in kept.loop.later:
+        callback()
+    for _ in range(5):
+        kept.loop.turn()
+    assert kept.journal.trouble == ""
+    assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+    kept.journal.end()
