@@ -10,7 +10,7 @@ import sys
 import time
 
 from taskmaster_common import __version__
-from taskmaster_common.config import DAEMON_LIVE_KEYS
+from taskmaster_common.config import DAEMON_LIVE_KEYS, EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
 from taskmaster_common.errors import system_reason
 from taskmasterd.beginning import begin
 from taskmasterd.core.supervisor import Supervisor
@@ -151,7 +151,7 @@ class Daemon:
         if self._foreground:
             self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
-            self.log.target = self.sinks.acquire(self._places["logfile"], LOG_MAXBYTES, LOG_BACKUPS, None)
+            self.log.target = self.sinks.acquire(self._places["logfile"], EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS, None)
 
     def _about(self) -> About:
         return About(
@@ -387,8 +387,6 @@ def _config_of(origin: Origin) -> DaemonConfig:
     return origin.running.replace(**live)
 
 
-LOG_MAXBYTES = 50_000_000
-LOG_BACKUPS = 10
 """The event log rotates like the others."""
 
 

@@ -11,7 +11,6 @@ import glob
 import os
 import stat
 
-from taskmaster_common.devices import is_system_name
 from taskmaster_common.errors import system_reason
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import MAX_FILE, File, Step, Surroundings, User
@@ -56,6 +55,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         may_enter=host.may_enter,
         find_command=host.find_command,
         identity=host.identity,
+        shareable=shareable,
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,
@@ -220,24 +220,47 @@ class _Host:
         return f"{word} is not found in PATH"
 
     def _is_executable(self, path: str, user: User | None) -> bool:
-        real = os.path.realpath(path)
+        real = _real(path)
         return os.path.isfile(real) and self.may_enter(os.path.dirname(real), user) and _may_execute(real, user)
 
     # -- files
 
     def identity(self, path: str) -> str:
         """Return device and inode of an existing regular file, the resolved path of a missing one, else ""."""
-        if is_system_name(path):  # /dev/stdout is a device by its name, whatever it leads to
-            return ""
         try:
-            facts = os.stat(path)
+            facts = os.lstat(path)  # the link itself: no log is opened through one
         except OSError:
             directory, name = os.path.split(path)
             if directory not in self._real:
-                self._real[directory] = os.path.realpath(directory)
-            whole = os.path.join(self._real[directory], name)
-            return os.path.realpath(whole) if os.path.islink(whole) else whole
+                self._real[directory] = _real(directory)
+            return os.path.join(self._real[directory], name)
         return f"{facts.st_dev}:{facts.st_ino}" if stat.S_ISREG(facts.st_mode) else ""
+
+
+def shareable(path: str) -> bool:
+    """Return whether there is something that several may write, and that only root or this process's user can replace."""
+    ours = {0, os.geteuid()}
+    try:
+        facts = os.lstat(path)
+        if facts.st_uid not in ours or not (stat.S_ISFIFO(facts.st_mode) or stat.S_ISCHR(facts.st_mode)):
+            return False
+        while path != "/":
+            path = os.path.dirname(path)
+            above = os.lstat(path)
+            public = above.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not above.st_mode & stat.S_ISVTX
+            if above.st_uid not in ours or public:
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def _real(path: str) -> str:
+    """Return a path with its links resolved, the path as it is where one cannot be read (another user's below /proc)."""
+    try:
+        return os.path.realpath(path)
+    except OSError:
+        return path
 
 
 def _user(wanted: str) -> User | None:

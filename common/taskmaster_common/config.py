@@ -23,6 +23,9 @@ DISCARD = "null"
 INHERIT = "inherit"  # the daemon's own stream
 SAME_AS_STDOUT = "stdout"  # for stderr only
 
+EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
+"""The size at which the event log rotates, and how many rotated files are kept."""
+
 LIVE = "live"  # applied to the running process
 SCALE = "scale"  # only surplus or missing instances are touched
 RESTART = "restart"  # the program is started anew

@@ -16,10 +16,13 @@ from typing import Any
 
 import pytest
 
+from taskmaster_common.schema import decode
 from taskmasterd import hostfacts, loading
 from taskmasterd.loading import Loading, Outcome, load
 from tests.support.daemon import ROOT
 from tests.support.wait import wait_until
+
+NOBODY = 65_534
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
@@ -457,17 +460,49 @@ def test_permissions_are_those_of_the_programs_user(tmp_path: Path) -> None:
     assert host.find_command("sh", "/bin", "/", nobody) == ""
 
 
-def test_equal_files_have_one_identity_and_devices_none(tmp_path: Path) -> None:
+def test_equal_files_have_one_identity_and_what_is_no_file_has_none(tmp_path: Path) -> None:
     host = hostfacts.surroundings({}, daemonized=False, pid1=False, lenient_users=False)
     (tmp_path / "a").write_text("")
     os.link(tmp_path / "a", tmp_path / "hard")
     os.symlink("a", tmp_path / "soft")
     os.symlink(tmp_path, tmp_path / "dir")
     os.mkfifo(tmp_path / "fifo")
-    assert len({host.identity(f"{tmp_path}/{name}") for name in ("a", "hard", "soft", "dir/a")}) == 1
+    assert len({host.identity(f"{tmp_path}/{name}") for name in ("a", "hard", "dir/a")}) == 1
     assert host.identity(f"{tmp_path}/new") == host.identity(f"{tmp_path}/dir/../{tmp_path.name}/new")
     assert host.identity(f"{tmp_path}/new") != host.identity(f"{tmp_path}/a")
-    assert (host.identity("/dev/null"), host.identity(f"{tmp_path}/fifo")) == ("", "")
+    for other in ("/dev/null", f"{tmp_path}/fifo", f"{tmp_path}/soft"):
+        assert host.identity(other) == ""
+
+
+def test_a_fifo_may_be_shared_where_nobody_else_can_put_a_file_in_its_place(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    assert hostfacts.shareable(str(fifo))
+    tmp_path.chmod(0o777)
+    assert not hostfacts.shareable(str(fifo))
+    tmp_path.chmod(0o1777)
+    assert hostfacts.shareable(str(fifo))
+    (tmp_path / "file").write_text("")
+    assert not hostfacts.shareable(str(tmp_path / "file"))
+    assert not hostfacts.shareable(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize("key", ["stdout: /proc/1/fd/1", "stdout: /proc/1/root/x/log", "workingdir: /proc/1/cwd/x"])
+def test_a_link_that_may_not_be_read_is_no_error_of_the_configuration(
+    write: Callable[[str | bytes], str], key: str
+) -> None:
+    path = write(f"programs:\n  a: {{cmd: /proc/1/exe, {key}}}\n")
+    file = hostfacts.read(path)
+    pid = os.fork()
+    if pid == 0:
+        if os.geteuid() == 0:
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        with contextlib.suppress(BaseException):
+            host = hostfacts.surroundings({}, daemonized=False, pid1=False, lenient_users=False)
+            decode(path, host.replace(read=lambda _path: file))
+            os._exit(0)
+        os._exit(1)
+    assert os.waitpid(pid, 0)[1] == 0
 
 
 def test_users_and_groups_are_found_by_name_and_number() -> None:

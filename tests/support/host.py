@@ -45,7 +45,8 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "group": {"root": 0, "www": 33, "33": 33}.get,
         "may_enter": lambda _directory, _user: True,
         "find_command": lambda _word, _path, _workingdir, _user: "",
-        "identity": lambda path: "" if path.startswith("/dev/") else path,
+        "identity": lambda path: path,
+        "shareable": lambda _path: False,
     }
     return Surroundings(**{**standard, **changes})
 

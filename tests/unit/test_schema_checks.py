@@ -2,47 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from taskmaster_common.schema import File, User
 from tests.support.host import MAIN, WWW, load, problems
-
-# -- files with two writers
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "programs: {a: {cmd: x, stdout: /l}, b: {cmd: x, stdout: /l}}",
-        "programs: {a: {cmd: x, stderr: /l}, b: {cmd: x, stdout: /x/../l}}",
-        "programs: {a: {cmd: x, stdout: '/l-${TASKMASTER_INSTANCE}', numprocs: 3}, b: {cmd: x, stdout: /l-2}}",
-        "programs: {web: {cmd: x, numprocs: 2}, web-1: {cmd: x}}",
-        "taskmasterd: {logfile: /l}\nprograms: {a: {cmd: x, stdout: /l}}",
-        "taskmasterd: {socket: /s}\nprograms: {a: {cmd: x, stdout: /s.pid}}",
-        "taskmasterd: {logfile: /l, pidfile: /l}\nprograms: {}",
-        "programs: {a: {cmd: x, stdout: /var/log/taskmaster/taskmasterd.log}}",
-    ],
-)
-def test_two_writers_of_one_file_are_refused(text: str) -> None:
-    (found,) = problems(text, identity=os.path.normpath)
-    assert " too" in found
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "programs: {a: {cmd: x, stdout: /dev/tty}, b: {cmd: x, stdout: /dev/tty}}",
-        "programs: {a: {cmd: x, stdout: /l, numprocs: 5}}",
-        "programs: {a: {cmd: x, stdout: /l, stderr: /l}}",
-        "programs: {a: {cmd: x, stdout: ~}, b: {cmd: x, stdout: ~}}",
-        "programs: {web: {cmd: x}, web-1: {cmd: x}}",
-    ],
-)
-def test_devices_instances_and_both_streams_may_share(text: str) -> None:
-    assert load(text).config.programs
-
 
 # -- accounts
 

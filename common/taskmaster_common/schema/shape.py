@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import DAEMON_KEYS, Config, DaemonConfig
+from taskmaster_common.devices import normalised
 from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.names import name_problem
 from taskmaster_common.schema.checks import check_configuration
@@ -19,6 +20,7 @@ from taskmaster_common.schema.surroundings import Loaded, absolute
 from taskmaster_common.schema.trust import doubts_of_directory, doubts_of_file
 from taskmaster_common.schema.values import DAEMON_KINDS, Context
 from taskmaster_common.schema.variables import Variables
+from taskmaster_common.schema.writers import Sources, check_writers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -125,6 +127,7 @@ class _Decoder:
         self._keys: dict[str, Node] = {}
         self._doubted: set[object] = set()
         self._elsewhere: dict[Node, list[Candidate]] = {}
+        self._wild: list[tuple[Node, str]] = []
 
     def run(self) -> Loaded:
         root = self._main()
@@ -138,6 +141,8 @@ class _Decoder:
         if not (programs or self._report.is_bad or self._says_none(root)):
             key = root.entries["programs"][0] if "programs" in root.entries else root
             self._report.error(key, "", NO_PROGRAM)
+        sources = Sources(tuple(self._files), tuple(self._wild))
+        check_writers(programs, daemon, nodes, sources, self._surroundings, self._report)
         check_configuration(programs, daemon, nodes, self._surroundings, self._report)
         self._report.check()
         config = Config(
@@ -230,6 +235,7 @@ class _Decoder:
             whole = pattern if pattern.startswith("/") or not base else f"{base.rstrip('/')}/{pattern}"
             if wild:
                 self._check_listed(node, whole)
+                self._wild.append((node, normalised(absolute(self._surroundings.cwd, whole))))
             paths = self._surroundings.expand(whole) if wild else (whole,)
             if not paths:
                 hint = f"; {doubt}" if (doubt := unexpanded(node.text)) else ""

@@ -67,7 +67,8 @@ class Surroundings(Record):
     paths; `listed(pattern)` the way to each directory in which it looks for names. `user(name or uid)` and `group(name or gid)` return None for one that does not exist. `may_enter(directory,
     user)` and `find_command(word, PATH, workingdir, user)` answer for that user, None being the daemon itself;
     the latter returns why the command cannot be executed, or "". `identity(path)` returns a text that is equal for
-    equal files, existing or not, and "" for one that may have several writers (a device, a FIFO).
+    equal files, existing or not, "" for what is no regular file. `shareable(path)` says whether there is a device or FIFO, that
+    nobody but root and the daemon's user can replace.
     """
 
     environment: Mapping[str, str]
@@ -84,6 +85,7 @@ class Surroundings(Record):
     may_enter: Callable[[str, User | None], bool]
     find_command: Callable[[str, str, str, User | None], str]
     identity: Callable[[str], str]
+    shareable: Callable[[str], bool]
     daemonized: bool = False
     pid1: bool = False
     lenient_users: bool = False
