@@ -5,16 +5,15 @@ It is a program of its own that ends in an exec, so it may import what must not 
 
 from __future__ import annotations
 
-import argparse
+import errno
 import os
 import resource
 import sys
 
-from taskmaster_common import __version__
-from taskmaster_common.config import LOG_LEVELS, Config
+from taskmaster_common.config import Config
+from taskmaster_common.errors import system_reason
 from taskmaster_common.places import config_candidates, default_places
 from taskmaster_common.schema import effective_text
-from taskmasterd.core.orphans import POLICIES
 from taskmasterd.daemonize import (
     FAILED,
     Launch,
@@ -25,16 +24,21 @@ from taskmasterd.daemonize import (
     resolve_places,
 )
 from taskmasterd.loading import load
+from taskmasterd.options import USAGE, parse
+from taskmasterd.streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
 from taskmasterd.system.notify import stderr_is_journal
 from taskmasterd.system.places import report
 from taskmasterd.system.signals import signal_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Sequence
     from typing import NoReturn
 
-USAGE, CONFIG = 2, 6
+    from taskmaster_common.schema import File
+
+CONFIG = 6
 FDS_OF_DAEMON = 64
 """Descriptors that the daemon itself needs: log, socket, a reserve for clients."""
 FDS_PER_STREAM = 2
@@ -43,36 +47,46 @@ FDS_PER_STREAM = 2
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the options say; returns the exit code."""
-    _open_standard_streams()
-    _close_inherited()
+    try:
+        open_standard_streams()
+    except OSError as error:
+        return _failed(FAILED, f"cannot open {os.devnull}: {system_reason(error)}")
     if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, whatever LANG
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
-    options = _parser().parse_args(arguments)
-    if options.env and not options.print_config:
-        return _failed(USAGE, "--env belongs to -T")
+    options = parse(arguments)
+    try:
+        return _run(options)
+    except LaunchError as error:
+        return _failed(error.exit_code, str(error))
+
+
+def _run(options: Namespace) -> int:
+    """Check the configuration, or start the daemon. Raises LaunchError."""
+    checking = options.check or options.print_config
     path = _config_path(options.config)
-    if path is None:
-        return CONFIG
+    given = _given(path, checking=checking)
+    close_inherited()
+    path, socket = _absolute(path), _absolute(options.socket) if options.socket else None
     pid1 = os.getpid() == 1
     foreground = options.nodaemon or pid1 or bool(os.environ.get("NOTIFY_SOCKET"))
-    checking = options.check or options.print_config
     guarded = options.guard or (pid1 and sys.platform == "linux")
     if options.guard and sys.platform != "linux":
-        return _failed(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
-    outcome = load(path, environment=os.environ, daemonized=not foreground, pid1=pid1, lenient_users=not checking)
+        raise LaunchError(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
+    host = {"daemonized": not foreground, "pid1": pid1, "lenient_users": not checking}
+    outcome = load(path, environment=os.environ, options=host, given=given)
     if stderr_is_journal():  # more people may read it than the configuration
         outcome = outcome.public()
     for warning in outcome.warnings:
         print(warning, file=sys.stderr)
     obstacle = outcome.shortage or outcome.failure
     if obstacle:
-        return _failed(FAILED, f"cannot read {path}: {obstacle}")
+        raise LaunchError(FAILED, f"cannot read {path}: {obstacle}")
     if outcome.config is None:
         return _refuse(path, outcome.problems)
     _warn_of_few_descriptors(outcome.config)
     if checking:
         return _checked(path, outcome.config, effective=options.print_config, values=options.env)
-    places = resolve_places(outcome.config, _absolute(options.socket), pid1=pid1)
+    places = resolve_places(outcome.config, socket, pid1=pid1)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
     how = Launch(
         level=options.loglevel or outcome.config.daemon.loglevel,
@@ -84,75 +98,39 @@ def main(arguments: Sequence[str]) -> int:
     return _launch(outcome.config, places, how)
 
 
-def _open_standard_streams() -> None:
-    """Open /dev/null in place of a closed stdin, stdout or stderr: the next file opened would be taken for it."""
-    for fd in (0, 1, 2):
-        try:
-            os.fstat(fd)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
-
-
-def _close_inherited() -> None:
-    """Close what the caller left open: a script's lock or pipe would be held by the daemon and by all that it starts.
-
-    Source: daemon(7), "SysV Daemons", step 1.
-    """
-    try:
-        highest = max(map(int, os.listdir("/dev/fd")))
-    except (OSError, ValueError):
-        highest = os.sysconf("SC_OPEN_MAX")
-    os.closerange(3, highest + 1)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="taskmasterd",
-        description="Keep the programs of one YAML file running.",
-        epilog="Exit codes: 0 stopped as asked, 1 failed while running, 2 usage, 4 cannot create socket, log or pid file, "
-        "6 configuration. Signals: TERM and INT stop, QUIT stops at once, HUP reloads, USR1 and USR2 reopen logs.",
-    )
-    parser.add_argument("-c", dest="config", metavar="FILE", help="the configuration (default: see taskmasterd(8))")
-    parser.add_argument("-n", "--nodaemon", action="store_true", help="stay in the foreground and log to stderr too")
-    check = parser.add_mutually_exclusive_group()
-    check.add_argument("-t", dest="check", action="store_true", help="check the configuration and start nothing")
-    check.add_argument("-T", dest="print_config", action="store_true", help="the same, and print it with its defaults")
-    parser.add_argument("--env", action="store_true", help="with -T, print the values of env too")
-    parser.add_argument("-s", dest="socket", metavar="SOCKET", help="the control socket, instead of the configured one")
-    parser.add_argument(
-        "--loglevel",
-        choices=LOG_LEVELS,
-        metavar="LEVEL",
-        help="debug, info, warning or error: of the event log, instead of the configured one",
-    )
-    parser.add_argument(
-        "--guard", action="store_true", help="with a guardian, which starts a daemon that died anew (PID 1: always)"
-    )
-    parser.add_argument(
-        "--orphans",
-        choices=POLICIES,
-        metavar="POLICY",
-        default=POLICIES[0],
-        help="adopt, kill or refuse programs that an earlier daemon left and whose state is lost (default: %(default)s)",
-    )
-    parser.add_argument("-V", "--version", action="version", version=f"taskmasterd {__version__}")
-    return parser
-
-
-def _config_path(named: str | None) -> str | None:
-    """Return the absolute path of the configuration, or None after having said that there is none."""
+def _config_path(named: str | None) -> str:
+    """Return the path of the configuration. Raises LaunchError where there is none."""
     candidates = (named,) if named is not None else config_candidates(os.geteuid(), os.environ)
-    found = next((path for path in candidates if os.path.exists(path)), None)
-    if found is not None:
-        return os.path.abspath(found)
-    print(f"taskmasterd: no configuration: {', '.join(candidates)}: no such file", file=sys.stderr)
-    if named is None:
-        print("  Name it:  taskmasterd -c FILE", file=sys.stderr)
-    return None
+    for path in candidates:
+        if descriptor_of(path) is not None or os.path.exists(path):
+            return path
+    for path in candidates:
+        _absolute(path)  # where that is not known, this is the reason
+    text = f"no configuration: {', '.join(candidates)}: no such file"
+    raise LaunchError(CONFIG, text if named is not None else f"{text}\n  Name it:  taskmasterd -c FILE")
 
 
-def _absolute(path: str | None) -> str | None:
-    return os.path.abspath(path) if path else None
+def _given(path: str, *, checking: bool) -> File | None:
+    """Return what a path means that is a descriptor of ours, None where it is a file. Raises LaunchError."""
+    fd = descriptor_of(path)
+    if fd is None:
+        return None
+    if not checking:
+        raise LaunchError(USAGE, f"cannot use {path}: a pipe cannot be read again at reload; give a file")
+    try:
+        return read_descriptor(fd)
+    except OSError as error:
+        raise LaunchError(CONFIG, f"cannot read {path}: {system_reason(error)}") from None
+
+
+def _absolute(path: str) -> str:
+    """Return a path as seen from the root directory. Raises LaunchError where the current directory is not known."""
+    try:
+        return os.path.abspath("/dev/stdin" if path == "-" else path)
+    except OSError as error:
+        reason = "has been deleted" if error.errno == errno.ENOENT else f"cannot be found: {system_reason(error)}"
+        text = f"cannot use {path}: the current directory {reason}; go to another one, or give an absolute path"
+        raise LaunchError(FAILED, text) from None
 
 
 def _refuse(path: str, problems: Sequence[str]) -> int:
@@ -191,11 +169,9 @@ def _warn_of_few_descriptors(config: Config) -> None:
 
 
 def _launch(config: Config, places: ResolvedPlaces, how: Launch) -> int:
+    """Start the daemon. Raises LaunchError."""
     if how.foreground:
-        try:
-            become_daemon(config, places, None, how)
-        except LaunchError as error:
-            return _failed(error.exit_code, str(error))
+        become_daemon(config, places, None, how)
 
     def become(ready: int) -> NoReturn:
         try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, NoReturn
 
-    from taskmaster_common.schema import Surroundings
+    from taskmaster_common.schema import File, Surroundings
     from taskmasterd.installed import Installed
 
 DEADLINE_S = 5.0
@@ -76,10 +76,12 @@ class Loading:
         options: Mapping[str, bool],
         deadline_s: float = DEADLINE_S,
         installed: Installed | None = None,
+        given: File | None = None,
     ) -> None:
         """`options` are daemonized, pid1 and lenient_users of `Surroundings`."""
         self.path = path
         self._installed = installed
+        self._given = given
         self.pid = 0
         self.fd = -1
         self.deadline = time.monotonic() + deadline_s
@@ -105,7 +107,7 @@ class Loading:
         try:
             pid = os.fork()
             if pid == 0:
-                _child(child_end, self.path, environment, options, self._deadline_s, self._installed)
+                self._be_the_child(child_end, environment, options)
         except OSError:
             os.close(result)
             raise
@@ -114,6 +116,21 @@ class Loading:
             os.close(child_end)
         os.set_blocking(result, False)
         self.pid, self.fd = pid, result
+
+    def _be_the_child(self, fd: int, environment: Mapping[str, str], options: Mapping[str, bool]) -> NoReturn:
+        """Decode and report; never returns, whatever happens."""
+        try:
+            _leave_the_daemon(fd, self._deadline_s)
+            lines = _result(self.path, environment, options, self._given)
+            _send([_end(failure=CHANGED)] if self._installed and self._installed.changed() else lines)
+        finally:
+            # Nothing may escape from here: it would run the daemon's code a second time.
+            try:
+                error = sys.exc_info()[1]
+                if error is not None:
+                    _send([_death(error, self.path, self._installed)])
+            finally:
+                os._exit(0)
 
     def feed(self) -> Outcome | None:
         """Read what is there, a bounded amount, and return the outcome once it is known."""
@@ -197,18 +214,15 @@ def load(
     path: str,
     *,
     environment: Mapping[str, str],
-    daemonized: bool,
-    pid1: bool,
-    lenient_users: bool,
+    options: Mapping[str, bool],
     deadline_s: float = DEADLINE_S,
+    given: File | None = None,
 ) -> Outcome:
-    """Return the outcome, waiting for it at most until the deadline. For the launcher and -t, not for the daemon."""
-    loading = Loading(
-        path,
-        environment=environment,
-        options={"daemonized": daemonized, "pid1": pid1, "lenient_users": lenient_users},
-        deadline_s=deadline_s,
-    )
+    """Return the outcome, waiting for it at most until the deadline. For the launcher and -t, not for the daemon.
+
+    `given` is what is read at `path`, where that cannot be opened.
+    """
+    loading = Loading(path, environment=environment, options=options, deadline_s=deadline_s, given=given)
     while (outcome := loading.feed()) is None:
         ready = select.poll()
         ready.register(loading.fd, select.POLLIN)
@@ -217,29 +231,6 @@ def load(
 
 
 # -- the child
-
-
-def _child(
-    fd: int,
-    path: str,
-    environment: Mapping[str, str],
-    options: Mapping[str, bool],
-    deadline_s: float,
-    installed: Installed | None,
-) -> NoReturn:
-    """Decode and report; never returns, whatever happens."""
-    try:
-        _leave_the_daemon(fd, deadline_s)
-        lines = _result(path, environment, options)
-        _send([_end(failure=CHANGED)] if installed and installed.changed() else lines)
-    finally:
-        # Nothing may escape from here: it would run the daemon's code a second time.
-        try:
-            error = sys.exc_info()[1]
-            if error is not None:
-                _send([_death(error, path, installed)])
-        finally:
-            os._exit(0)
 
 
 def _leave_the_daemon(fd: int, deadline_s: float) -> None:
@@ -267,12 +258,14 @@ def _highest_fd() -> int:
         return os.sysconf("SC_OPEN_MAX")
 
 
-def _result(path: str, environment: Mapping[str, str], options: Mapping[str, bool]) -> list[bytes]:
+def _result(path: str, environment: Mapping[str, str], options: Mapping[str, bool], given: File | None) -> list[bytes]:
     """Return the lines for the parent."""
     from taskmaster_common.schema import decode  # noqa: PLC0415 - yaml must never be resident
-    from taskmasterd.hostfacts import HostShortage, surroundings  # noqa: PLC0415 - nor glob
+    from taskmasterd.hostfacts import HostShortage, read, surroundings  # noqa: PLC0415 - nor glob
 
     host: Surroundings = surroundings(environment, **options)
+    if given is not None:
+        host = host.replace(read=lambda wanted: given if wanted == path else read(wanted))
     try:
         loaded = decode(path, host)
     except ConfigError as error:

@@ -26,7 +26,10 @@ NOBODY = 65_534
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
-OPTIONS: dict[str, Any] = {"environment": dict(os.environ), "daemonized": False, "pid1": False, "lenient_users": False}
+OPTIONS: dict[str, Any] = {
+    "environment": dict(os.environ),
+    "options": {"daemonized": False, "pid1": False, "lenient_users": False},
+}
 SLOW = "x-a: [" + "a," * 480_000 + "]\nprograms: {}"
 """Takes a second or two of processor time."""
 SMALL = "programs: {web: {cmd: sleep 5, numprocs: 2, env: {A: null, B: b}}}"
@@ -54,8 +57,7 @@ def write(tmp_path: Path) -> Callable[[str | bytes], str]:
 
 
 def begun(path: str, **changes: Any) -> Loading:
-    options = {name: changes.pop(name, OPTIONS[name]) for name in ("daemonized", "pid1", "lenient_users")}
-    return Loading(path, **{"environment": OPTIONS["environment"], "options": options, **changes})
+    return Loading(path, **{**OPTIONS, **changes})
 
 
 def finished(one: Loading) -> Outcome:

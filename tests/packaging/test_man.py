@@ -22,7 +22,7 @@ from taskmaster_common.config import (
 from taskmaster_common.habits import ALIASES
 from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
 from taskmasterctl.options import GLOBALS
-from taskmasterd.cli import _parser
+from taskmasterd.options import _parser
 from tests.support.daemon import ROOT
 
 PAGES = {path.name: path for path in sorted((ROOT / "man").iterdir())}

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 def connect(daemon: Daemon) -> socket.socket:
     """Return a new connection."""
     channel = socket.socket(socket.AF_UNIX)
-    channel.connect(str(daemon.socket))  # it waits where a thousand others do (unix(7): EAGAIN with a time limit)
+    try:
+        channel.connect(str(daemon.socket))  # it waits where a thousand others do (unix(7): EAGAIN with a time limit)
+    except OSError:
+        channel.close()
+        raise
     channel.settimeout(20)
     return channel
 

@@ -1,0 +1,214 @@
+"""Starts under odd circumstances: closed streams, a directory that is gone, a piped configuration, few descriptors."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon, lives
+from tests.support.wait import wait_until
+from tests.support.wire import ask, resident
+
+pytestmark = pytest.mark.slow
+PY = sys.executable
+ONE = "programs: {p: {cmd: sleep 300, starttime: 0, stdout: inherit, stderr: inherit}}"
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+CLOSED = [which for count in (1, 2, 3) for which in itertools.combinations((0, 1, 2), count)]
+needs_proc = pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks into /proc")
+
+
+def _can_unshare() -> bool:
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        return False
+    return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+
+needs_a_namespace = pytest.mark.skipif(not _can_unshare(), reason="needs a pid namespace of its own")
+
+
+def _shell(daemon: Daemon, script: str, *before: str, cwd: Path | None = None) -> subprocess.Popen[bytes]:
+    """Run a shell script as a child; a daemon that stays in the foreground is ended with the test."""
+    with (daemon.home / "said").open("wb") as said:
+        daemon.foreground = subprocess.Popen(
+            [*before, "sh", "-c", script, "sh", PY, str(daemon.config)],
+            env=daemon.environment, cwd=cwd or daemon.home, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
+        )  # fmt: skip
+    return daemon.foreground
+
+
+def _streams(pid: int) -> list[str]:
+    return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in (0, 1, 2)]
+
+
+def _started(daemon: Daemon) -> bool:
+    try:
+        return bool(ask(daemon, b"pid"))
+    except OSError:
+        return False
+
+
+@needs_proc
+@pytest.mark.parametrize("options", ["-n", "-n --guard", ""])
+def test_closed_standard_streams_are_dev_null_in_every_life(make_daemon: Callable[..., Daemon], options: str) -> None:
+    daemons = {closed: make_daemon(ONE) for closed in CLOSED}
+    for closed, daemon in daemons.items():
+        closing = " ".join(f"{fd}{'<' if fd == 0 else '>'}&-" for fd in closed)
+        _shell(daemon, f'exec "$1" -m taskmasterd -c "$2" {options} {closing}')
+    for closed, daemon in daemons.items():
+        wait_until(lambda daemon=daemon: _started(daemon), within_s=20)  # type: ignore[misc]
+        found = daemon.wait_for("p", "RUNNING")
+        pids = lives(daemon.socket, "" if "guard" in options else "taskmasterd")
+        assert len(pids) == (2 if "guard" in options else 1)
+        for pid in (*pids, found["pid"]):
+            streams = _streams(pid)
+            assert all(streams[fd] == "/dev/null" for fd in (closed if options else (0, 1, 2))), (closed, streams)
+    for daemon in daemons.values():
+        assert ask(daemon, b"shutdown")[-1]["exit"] == 0
+        assert daemon.foreground
+        assert daemon.foreground.wait(timeout=10) == 0
+
+
+@needs_proc
+@pytest.mark.parametrize("options", ["-n", ""])
+def test_closed_standard_streams_outlive_the_change_to_utf_8(daemon: Daemon, options: str) -> None:
+    daemon.write(ONE)
+    daemon.environment.update(LC_ALL="en_US.ISO-8859-1", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", LANG="C")
+    running = _shell(daemon, f'exec "$1" -m taskmasterd -c "$2" {options} <&- >&- 2>&-')
+    wait_until(lambda: _started(daemon), within_s=10)
+    assert _streams(resident(daemon)) == ["/dev/null"] * 3
+    assert ask(daemon, b"shutdown")[-1]["exit"] == 0
+    assert running.wait(timeout=10) == 0
+
+
+@needs_a_namespace
+def test_closed_standard_streams_are_dev_null_for_process_one(daemon: Daemon) -> None:
+    daemon.write(ONE)
+    _shell(daemon, 'exec "$1" -m taskmasterd -c "$2" <&- >&- 2>&-', *UNSHARE)
+    wait_until(lambda: _started(daemon), within_s=10)
+    daemon.wait_for("p", "RUNNING")
+    pids = lives(daemon.socket)
+    found = [_streams(pid) for pid in pids if "python" in os.readlink(f"/proc/{pid}/exe")]
+    assert len(found) >= 2
+    assert all(streams == ["/dev/null"] * 3 for streams in found)
+
+
+# -- the current directory
+
+
+@pytest.fixture
+def gone(daemon: Daemon) -> Path:
+    """A directory that a shell enters and then removes."""
+    path = daemon.home / "gone"
+    path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("options", ["", "-n", "-t", "-T", "-n --guard"])
+def test_an_absolute_configuration_needs_no_current_directory(daemon: Daemon, gone: Path, options: str) -> None:
+    daemon.write(ONE)
+    running = _shell(daemon, f'rmdir "$PWD"; exec "$1" -m taskmasterd -c "$2" {options}', cwd=gone)
+    if options in ("-t", "-T"):
+        assert running.wait(timeout=10) == 0, (daemon.home / "said").read_text()
+        return
+    wait_until(lambda: _started(daemon), within_s=10)
+    daemon.wait_for("p", "RUNNING")
+    assert ask(daemon, b"reload")[-1]["exit"] == 0
+    assert ask(daemon, b"upgrade")[-1]["exit"] == 0
+    assert ask(daemon, b"shutdown")[-1]["exit"] == 0
+    assert running.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        ("-c ../taskmaster.yaml", "../taskmaster.yaml"),
+        ("-c taskmaster.yaml", "taskmaster.yaml"),
+        ('-c "$2" -s relative', "relative"),
+    ],
+)
+@pytest.mark.parametrize("option", ["", "-t"])
+def test_what_is_relative_to_a_deleted_directory_names_that(
+    daemon: Daemon, gone: Path, words: str, named: str, option: str
+) -> None:
+    daemon.write(ONE)
+    running = _shell(daemon, f'rmdir "$PWD"; exec "$1" -m taskmasterd {words} {option}', cwd=gone)
+    assert running.wait(timeout=10) == 1
+    why = "the current directory has been deleted; go to another one, or give an absolute path"
+    assert (daemon.home / "said").read_text() == f"taskmasterd: cannot use {named}: {why}\n"
+
+
+# -- a configuration that is no file
+
+
+PIPES: dict[str, Callable[[str], str]] = {
+    "/dev/fd/7": lambda options: f'exec "$1" -m taskmasterd -c /dev/fd/7 {options} 7< input',
+    "-": lambda options: f'cat "$2" | "$1" -m taskmasterd -c - {options}',
+    "/dev/stdin": lambda options: f'cat "$2" | "$1" -m taskmasterd -c /dev/stdin {options}',
+    "/proc/self/fd/0": lambda options: f'cat "$2" | "$1" -m taskmasterd -c /proc/self/fd/0 {options}',
+}
+
+
+@pytest.fixture(params=PIPES)
+def piped(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[tuple[str, Callable[[str], str]]]:
+    """A path that means a pipe, and the shell's words that pass one."""
+    daemon.write(ONE)
+    os.mkfifo(daemon.home / "input")
+    if request.param != "/dev/fd/7":
+        yield request.param, PIPES[request.param]
+        return
+    with subprocess.Popen(["sh", "-c", "cat taskmaster.yaml > input"], cwd=daemon.home) as writer:
+        yield request.param, PIPES[request.param]
+        writer.kill()
+
+
+@pytest.mark.parametrize("option", ["-t", "-T"])
+def test_a_piped_configuration_can_be_checked(
+    daemon: Daemon, piped: tuple[str, Callable[[str], str]], option: str
+) -> None:
+    running = _shell(daemon, piped[1](option))
+    assert running.wait(timeout=10) == 0, (daemon.home / "said").read_text()
+    assert ("ok (1 program, 1 process)" if option == "-t" else "cmd:") in (daemon.home / "said").read_text()
+
+
+def test_a_piped_configuration_is_not_taken_by_a_daemon(
+    daemon: Daemon, piped: tuple[str, Callable[[str], str]]
+) -> None:
+    running = _shell(daemon, piped[1](""))
+    assert running.wait(timeout=10) == 2
+    text = f"taskmasterd: cannot use {piped[0]}: a pipe cannot be read again at reload; give a file\n"
+    assert (daemon.home / "said").read_text() == text
+
+
+def test_problems_of_a_piped_configuration_have_their_place(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: x, umask: 9}}")
+    running = _shell(daemon, PIPES["-"]("-t"))
+    assert running.wait(timeout=10) == 6
+    assert (daemon.home / "said").read_text().startswith("/dev/stdin:1:31: error: programs.p.umask: 9 is not")
+
+
+def test_a_descriptor_that_is_not_open_is_named(daemon: Daemon) -> None:
+    daemon.write(ONE)
+    running = _shell(daemon, 'exec "$1" -m taskmasterd -t -c /dev/fd/9')
+    assert running.wait(timeout=10) == 6
+    assert "cannot read /dev/fd/9: bad file descriptor" in (daemon.home / "said").read_text()
+
+
+# -- words that mean the lives of the daemon
+
+
+@pytest.mark.parametrize("words", ["--check", "--check 0", "--check 5 - /x", "--guardian", "--resident 3 - /", "--guard --resident"])  # fmt: skip
+def test_internal_lives_are_not_reached_by_a_guess(daemon: Daemon, words: str) -> None:
+    daemon.write(ONE)
+    running = _shell(daemon, f'exec "$1" -m taskmasterd {words} -c "$2"')
+    code = running.wait(timeout=10)
+    said = (daemon.home / "said").read_text()
+    assert code == (0 if words == "--check" else 2)
+    assert ("taskmaster.yaml: ok (1 program, 1 process)\n" in said) == (words == "--check")
+    assert "Traceback" not in said
