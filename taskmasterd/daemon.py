@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.config import DaemonConfig
-    from taskmasterd.core.events import Action, Event
+    from taskmasterd.core.events import Action, Event, Signalled
     from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry
     from taskmasterd.installed import Installed
@@ -282,8 +282,8 @@ class Daemon:
 
     # -- the supervisor's hands
 
-    def _perform(self, entry: Entry, action: Action) -> None:
-        self.performer.perform(entry, action)
+    def _perform(self, entry: Entry, action: Action) -> Signalled | None:
+        return self.performer.perform(entry, action)
 
     def _deliver(self, entry: Entry, event: Event) -> None:
         self.supervisor.handle(entry, event, self.reactor.now())

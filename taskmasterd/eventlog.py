@@ -10,7 +10,7 @@ import time
 
 from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.describe import end_text, failure_text, left_text, seconds_text
+from taskmasterd.core.describe import end_text, failure_text, left_text, not_allowed, seconds_text
 from taskmasterd.core.events import Spawned
 
 TYPE_CHECKING = False
@@ -121,11 +121,14 @@ def lines(
     if after.end is not before.end:
         yield from _ended(before, after, signals)
     if after.killing > before.killing:
-        yield WARNING, f"SIGKILL sent, {seconds_text(now - after.since)} after it was told to stop"
+        whom = " to what may be signalled" if after.refused else ""
+        yield WARNING, f"SIGKILL sent{whom}, {seconds_text(now - after.since)} after it was told to stop"
     if after.state is not before.state:
         yield from _entered(entry, before, signals)
     elif after.shortages > before.shortages:
         yield WARNING, f"not started: {after.reason}"
+    if after.refused and (after.refused, after.unkillable) != (before.refused, before.unkillable):
+        yield WARNING, not_allowed(after.refused)
 
 
 def _ended(before: Process, after: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
@@ -155,7 +158,8 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
     elif after.state == STOPPING:
         number = signals.get(entry.wanted.stopsignal, str(entry.wanted.stopsignal))
-        yield INFO, f"stopping: {number} to {WHOM[entry.wanted.stopasgroup]}, asked by {after.by}"
+        sent = "" if after.refused else f": {number} to {WHOM[entry.wanted.stopasgroup]}"
+        yield INFO, f"stopping{sent}, asked by {after.by}"
     elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
         yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"

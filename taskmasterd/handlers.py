@@ -299,18 +299,22 @@ class Handlers:
         well = True
         for entry in self.selected(targets, UNKNOWN_WHEN_ACTING):
             alive = entry.process.pid is not None and entry.process.state in (STARTING, RUNNING, STOPPING)
-            if alive:
-                self._performer.signal_leader(entry, number)
-            well = well and alive
+            allowed = not alive or self._performer.signal_leader(entry, number)
+            done = alive and allowed
+            well = well and done
             connection.send(
                 {
                     "type": "result",
                     "name": self._supervisor.table.name(entry),
-                    "ok": alive,
-                    "outcome": "signalled" if alive else "failed",
+                    "ok": done,
+                    "outcome": "signalled" if done else "failed",
                     "state": entry.process.state,
                     "pid": entry.process.pid,
-                    "reason": "" if alive else "nothing runs there",
+                    "reason": ""
+                    if done
+                    else "it may not be signalled: operation not permitted"
+                    if alive
+                    else "nothing runs there",
                 }
             )
         connection.end(end(0 if well else 1))

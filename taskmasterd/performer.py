@@ -23,10 +23,11 @@ from taskmasterd.core.events import (
     Exited,
     Failure,
     GroupEmpty,
+    Signalled,
     Spawned,
     SpawnFailed,
 )
-from taskmasterd.leftovers import Leftovers
+from taskmasterd.leftovers import Leftovers, name_with_owner
 from taskmasterd.outputs import Outputs
 from taskmasterd.preparation import account_of, launch_of
 from taskmasterd.system.adopted import Adopted, boot_seconds
@@ -79,34 +80,36 @@ class Performer:
         self._spawning = self._held = False
         self._copies: dict[int, Copy] = {}
         self._by_entry: dict[Entry, Copy] = {}
-        self._leftovers = Leftovers(reactor, groups, self._leader_ended, self._left_changed, self._emptied, on_blind)
+        self._leftovers = Leftovers(reactor, groups, self._leader_ended, self._left_seen, self._emptied, on_blind)
         self._ended: list[tuple[Copy, int | None]] = []
 
     # -- actions
 
-    def perform(self, entry: Entry, action: Action) -> None:
-        """Carry out an action; events that answer it are delivered later."""
+    def perform(self, entry: Entry, action: Action) -> Signalled | None:
+        """Carry out an action; events that answer it are delivered later, but for who was signalled."""
         if action == SPAWN:
             self._waiting[entry] = None
             self._spawn_soon()
         elif action == UNQUEUE:
             self._waiting.pop(entry, None)
         elif action == TERMINATE:
-            self._signal(self._by_entry[entry], entry.wanted.stopsignal)
+            return self._signal(self._by_entry[entry], entry.wanted.stopsignal)
         elif action == KILL:
             self._by_entry[entry].group.forget_told()
-            self._signal(self._by_entry[entry], signal.SIGKILL)
+            return self._signal(self._by_entry[entry], signal.SIGKILL)
+        return None
 
-    def signal_leader(self, entry: Entry, number: int) -> None:
-        """Send a signal to the leader of a live process."""
-        self._by_entry[entry].group.signal_leader(number)
+    def signal_leader(self, entry: Entry, number: int) -> bool:
+        """Send a signal to the leader of a live process; return whether that is allowed."""
+        return self._by_entry[entry].group.signal_leader(number)
 
-    def _signal(self, copy: Copy, number: int) -> None:
+    def _signal(self, copy: Copy, number: int) -> Signalled:
         _follow_rule(copy)
-        if copy.group.leader_alive:
-            copy.group.signal_group(number)
-        else:
-            copy.group.tell(copy.left, number)
+        if not copy.group.leader_alive:
+            return self._leftovers.signal(copy, number)
+        allowed, others = copy.group.signal_group(number)
+        leader = None if allowed else look(copy.group.pid)
+        return Signalled((name_with_owner(leader),), others) if leader else Signalled()
 
     # -- spawning
 
@@ -268,9 +271,12 @@ class Performer:
             self.outputs.leave(copy.pipes)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
 
-    def _left_changed(self, copy: Copy) -> None:
-        if self.memory:
+    def _left_seen(self, copy: Copy, changed: bool, answer: Signalled) -> None:
+        """Something is alive of what a leader had left behind."""
+        if changed and self.memory:
             self.memory.changed(copy.entry)
+        if answer.refused or copy.entry.process.refused:
+            self._deliver(copy.entry, answer)
 
     def _emptied(self, copy: Copy) -> None:
         """Nothing is left of what a leader had left behind."""

@@ -8,8 +8,10 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end, refusal
 from taskmaster_common.states import STOPPING
+from taskmasterd.core.describe import NAMED_LEFT, detail, not_allowed
 from taskmasterd.core.process import KILL_GRACE_S
 from taskmasterd.core.ticket import Ticket
+from taskmasterd.leftovers import name_with_owner
 from taskmasterd.system.lean import signal
 
 TYPE_CHECKING = False
@@ -47,6 +49,7 @@ class Stopping:
         self._begun = False
         self._sweeping = False
         self._told = 0
+        self._unended: list[str] = []
 
     def begin(self, by: str, connection: Connection | None) -> None:
         """Begin, or join, the orderly stop; `connection` is answered when all is gone."""
@@ -86,7 +89,8 @@ class Stopping:
         """Tell everybody who waits; the last thing before the end."""
         error = None
         if self.exit_code:
-            error = RequestError("failed", "something could not be ended; the event log names it", self.exit_code)
+            named = "; ".join(self._unended[:NAMED_LEFT]) or "something"
+            error = RequestError("failed", f"could not be ended: {named}; the event log names all", self.exit_code)
         done = {"type": "shutdown", "by": self._by, "stopped": self._alive, "pid": self._parts.about.pid}
         for connection in self._waiting:
             if not connection.closed:
@@ -101,8 +105,9 @@ class Stopping:
     def _stopped(self, entry: Entry, outcome: Outcome) -> None:
         if not outcome.ok:
             name = self._parts.supervisor.table.name(entry)
-            left = ", ".join(entry.process.end.left) if entry.process.end and entry.process.end.left else ""
-            self._parts.log.write("error", f"{name} could not be ended: {left or f'pid {entry.process.pid}'}")
+            why = detail(entry.process, entry.policy, self._parts.reactor.now(), self._parts.about.signals)
+            self._parts.log.write("error", f"{name} could not be ended: {why}")
+            self._unended.append(f"{name} ({why})")
             self.exit_code = 1
 
     def _sweep(self) -> None:
@@ -120,17 +125,20 @@ class Stopping:
     def _tell_strays(self, number: int) -> None:
         strays = self._groups.strays(self.free())
         self._told = number
-        if strays:
-            names = ", ".join(map(str, strays[:5]))
+        refused = self._groups.tell_all(strays, number)
+        told = [stray for stray in strays if stray not in refused]
+        if told:
+            names = ", ".join(map(str, told[:NAMED_LEFT]))
             self._parts.log.write(
-                "warning",
-                f"{'SIGKILL' if number == signal.SIGKILL else 'SIGTERM'} to {len(strays)} left-behind: {names}",
+                "warning", f"{'SIGKILL' if number == signal.SIGKILL else 'SIGTERM'} to {len(told)} left-behind: {names}"
             )
-        self._groups.tell_all(strays, number)
+        if refused:
+            self._parts.log.write("error", not_allowed(tuple(map(name_with_owner, refused))))
 
     def _give_up(self) -> None:
-        names = ", ".join(map(str, self._groups.strays(self.free())))
-        self._parts.log.write("error", f"left alive, could not be ended: {names}")
+        strays = self._groups.strays(self.free())
+        self._unended += [name_with_owner(stray) for stray in strays]
+        self._parts.log.write("error", f"left alive, could not be ended: {', '.join(map(str, strays))}")
         self.exit_code = 1
         self._parts.reactor.stop()
 

@@ -87,11 +87,20 @@ def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:
     return f"{end}; {policy.restart_burst} restarts within {format_seconds(policy.restart_window)}, again in {pause}"
 
 
+def not_allowed(named: tuple[str, ...]) -> str:
+    """Return that these processes may not be signalled, and why. Source: kill(2), EPERM is the only reason."""
+    return f"{left_text(named)} may not be signalled: operation not permitted"
+
+
 def _stopping(process: Process, end: str, now: float) -> str:
+    if process.unkillable:
+        return not_allowed(process.refused)
     if process.stuck:
         there = f"pid {process.pid}" if process.pid or not process.end else left_text(process.end.left)
         return f"{there} still there {seconds_text(now - process.since)} after it was told to stop, in spite of SIGKILL"
     kill = "SIGKILL sent" if process.killing else f"SIGKILL in {seconds_text((process.deadline or now) - now)}"
+    if process.refused:
+        kill = not_allowed(process.refused)
     if process.pid is None and process.end is not None and process.end.left:
         count = len(process.end.left)
         return f"{end}; ending {count} left-behind process{'es' if count != 1 else ''}, {kill}"

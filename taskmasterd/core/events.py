@@ -84,6 +84,16 @@ class GroupEmpty(Event):
     """Nothing that the leader left behind is alive any more."""
 
 
+class Signalled(Event):
+    """The stop signal or KILL was sent. `refused` names those that may not be signalled (EPERM, kill(2)) and are alive.
+
+    `others`: some others of it could be signalled.
+    """
+
+    refused: tuple[str, ...] = ()
+    others: bool = False
+
+
 class SpawnFailed(Event):
     """The operating system refused a new process or descriptor: the daemon's shortage, not the program's fault."""
 
@@ -100,6 +110,6 @@ SPAWN: Final = "spawn"
 UNQUEUE: Final = "unqueue"
 """Take back a SPAWN that has not been answered."""
 TERMINATE: Final = "terminate"
-"""The stop signal, then CONT, to everything of it that has not been told yet."""
+"""The stop signal, then CONT, to everything of it that has not been told yet; answered by Signalled where that is refused."""
 KILL: Final = "kill"
-"""SIGKILL to everything of it."""
+"""SIGKILL to everything of it; answered by Signalled where that is refused."""

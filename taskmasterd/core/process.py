@@ -25,6 +25,10 @@ THEORY
     TERMINATE is held until `executed`: before exec the child has neither the session nor the dispositions that a stop
     signal is meant for. KILL is never held.
 
+    What may not be signalled (EPERM) is written into `refused`. Where KILL was refused by everything that is left, the
+    process stays STOPPING without a deadline: to repeat KILL is pointless until something of it changes or somebody asks
+    once more.
+
 `policy` is the program's configuration. What decides is: autorestart, exitcodes, startretries, starttime, stoptime, and
 restart_delay, restart_max_delay, restart_burst and restart_window.
 
@@ -33,11 +37,9 @@ Pairs that cannot happen raise BugError: they are listed by falling through thei
 
 from __future__ import annotations
 
-from taskmaster_common.config import ALWAYS, NEVER
 from taskmaster_common.errors import BugError
 from taskmaster_common.records import Record
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
-from taskmasterd.core.ends import End, exit_code
+from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.events import (
     KILL,
     NONE,
@@ -52,22 +54,23 @@ from taskmasterd.core.events import (
     GroupEmpty,
     Kill,
     Restart,
+    Signalled,
     Spawned,
     SpawnFailed,
     Start,
     Stop,
 )
+from taskmasterd.core.verdict import MOST_DOUBLINGS, after_running, failed_start, pause_before_try, without_leader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.config import ProgramConfig as Policy
+    from taskmasterd.core.ends import End
 
 KILL_GRACE_S = 2.0
 """What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""
 KILL_REPEAT_MAX_S = 30.0
 STUCK_AFTER_KILLS = 2
-JITTER = 0.1
-MOST_DOUBLINGS = 64
 SHORTAGE_DELAY_S = 0.1
 """The least first pause after a refused fork: with `restart_delay` 0 the daemon would spin for as long as it lasts."""
 SHORTAGE_MAX_DELAY_S = 1.0
@@ -78,8 +81,9 @@ class Process(Record):
 
     `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
     restarts that `restart_burst` limits, `starts` all starts since an operator's last one, that one included.
-    `killing` counts the KILLs of the present or last stop. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
-    that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon.
+    `killing` counts the KILLs of the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
+    that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon. `refused` names
+    what is alive of it and may not be signalled.
     """
 
     state: ProcessState = STOPPED
@@ -98,6 +102,7 @@ class Process(Record):
     end: End | None = None
     by: str = ""
     reason: str = ""
+    refused: tuple[str, ...] = ()
 
     @property
     def restarts(self) -> int:
@@ -106,8 +111,18 @@ class Process(Record):
 
     @property
     def stuck(self) -> bool:
-        """Whether something is still alive `KILL_GRACE_S` after KILL."""
-        return self.state == STOPPING and self.killing >= STUCK_AFTER_KILLS
+        """Whether something is still alive `KILL_GRACE_S` after KILL, or nothing that is left may be killed."""
+        return self.state == STOPPING and (self.killing >= STUCK_AFTER_KILLS or self.unkillable)
+
+    @property
+    def unkillable(self) -> bool:
+        """Whether everything that is left has refused KILL."""
+        return self.state == STOPPING and self.deadline is None and bool(self.refused)
+
+    @property
+    def past_asking(self) -> bool:
+        """Whether what is left of it gets KILL and no stop signal any more."""
+        return bool(self.killing) or self.unkillable
 
     @property
     def goal_is_up(self) -> bool:
@@ -170,7 +185,9 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
         case DeadlineReached() if process.executed:
             return _running_now(process, now)
         case Exited():
-            return _leader_ended(_failed_start(policy, _ended(policy, process, event, now), now), policy, event, now)
+            return _leader_ended(
+                failed_start(policy, without_leader(policy, process, event, now), now), policy, event, now
+            )
         case _:
             raise _impossible(process, event)
 
@@ -189,11 +206,13 @@ def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case SpawnFailed():
             shortages = process.shortages + 1
             first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
-            pause_s = _delay(first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now)
+            pause_s = pause_before_try(
+                first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now
+            )
             return _back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)
         case Exited() if event.failure is not None and not event.left:
-            tried = _ended(policy, _started(process, now), event, now)
-            return _enter(_failed_start(policy, tried, now), now)
+            tried = without_leader(policy, _started(process, now), event, now)
+            return _enter(failed_start(policy, tried, now), now)
         case _:
             raise _impossible(process, event)
 
@@ -205,34 +224,33 @@ def _running(policy: Policy, process: Process, event: Event, now: float) -> Step
         case Stop() | Restart() | Kill():
             return _take_down(policy, process, event, now)
         case Exited():
-            return _leader_ended(_after_running(policy, _ended(policy, process, event, now), now), policy, event, now)
+            return _leader_ended(
+                after_running(policy, without_leader(policy, process, event, now), now), policy, event, now
+            )
         case _:
             raise _impossible(process, event)
 
 
 def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Step:
     match event:
-        case Start() | Restart():
-            return _with_new_budget(process, event.by).replace(then=STARTING), NONE
-        case Stop():
-            return process.replace(then=STOPPED, by=event.by), NONE
-        case Kill():
-            going = process.replace(then=STOPPED, by=event.by)
-            return (going, KILL) if process.killing else _kill(going, now)
+        case Start() | Restart() | Stop() | Kill():
+            return _asked_meanwhile(process, event, now)
         case Executed() if process.pid is not None and not process.executed:
             told = process.replace(executed=True)
-            if process.killing:
+            if process.past_asking:
                 return told, NONE
             return told.replace(deadline=now + policy.stoptime), TERMINATE
         case DeadlineReached():
             return _kill(process, now)
         case Exited() if process.pid is not None:
-            ended = _ended(policy, process, event, now)
+            ended = without_leader(policy, process, event, now)
             if event.left:
-                return ended, KILL if process.killing else TERMINATE
+                return _kill(ended, now) if process.unkillable else (ended, KILL if process.killing else TERMINATE)
             return _enter(ended, now)
         case GroupEmpty() if process.pid is None:
             return _enter(process, now)
+        case Signalled():
+            return _signalled(process, event, now), NONE
         case _:
             raise _impossible(process, event)
 
@@ -274,7 +292,14 @@ def _take_down(policy: Policy, process: Process, event: Stop | Restart | Kill, n
     if isinstance(event, Restart):
         process, then = _with_new_budget(process, event.by), STARTING
     going = process.replace(
-        state=STOPPING, since=now, then=then, by=event.by, deadline=now + policy.stoptime, killing=0, reason=""
+        state=STOPPING,
+        since=now,
+        then=then,
+        by=event.by,
+        deadline=now + policy.stoptime,
+        killing=0,
+        reason="",
+        refused=(),
     )
     if isinstance(event, Kill):
         return _kill(going, now)
@@ -286,40 +311,31 @@ def _kill(process: Process, now: float) -> Step:
     return process.replace(killing=process.killing + 1, deadline=now + pause_s), KILL
 
 
+def _asked_meanwhile(process: Process, event: Start | Restart | Stop | Kill, now: float) -> Step:
+    """Somebody wants something of what is going down: the newest intent wins, and what refused KILL is tried again."""
+    if isinstance(event, (Stop, Kill)):
+        going = process.replace(then=STOPPED, by=event.by)
+    else:
+        going = _with_new_budget(process, event.by).replace(then=STARTING)
+    order = isinstance(event, Kill)
+    if process.unkillable or (order and not process.killing):
+        return _kill(going, now)
+    return going, KILL if order else NONE
+
+
+def _signalled(process: Process, event: Signalled, now: float) -> Process:
+    """Know what may not be signalled; KILL is repeated for as long as something else is left."""
+    deadline, killing = process.deadline, process.killing
+    if process.past_asking and event.refused and not event.others:
+        deadline, killing = None, 0
+    elif process.unkillable:
+        deadline, killing = now + KILL_GRACE_S, 1
+    if (process.refused, process.deadline) == (event.refused, deadline):
+        return process
+    return process.replace(refused=event.refused, deadline=deadline, killing=killing)
+
+
 # -- the end of a leader
-
-
-def _ended(policy: Policy, process: Process, event: Exited, now: float) -> Process:
-    """Return the process without its leader, with the end written down."""
-    expected = process.state == STOPPING or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
-    started = process.state != STARTING
-    after_s = now - process.spawned_at
-    end = End(event.status, event.failure, after_s, now, expected=expected, started=started, left=event.left)
-    return process.replace(pid=None, end=end)
-
-
-def _failed_start(policy: Policy, process: Process, now: float) -> Process:
-    """Write the verdict over a copy that did not stay up into `then` and `then_at`."""
-    tries = process.tries + 1
-    failure = process.end.failure if process.end else None
-    if tries > policy.startretries or (failure is not None and failure.permanent):
-        return process.replace(tries=tries, then=FATAL)
-    delay = _delay(policy.restart_delay, policy.restart_max_delay, tries, process, now)
-    return process.replace(tries=tries, then=BACKOFF, then_at=now + delay)
-
-
-def _after_running(policy: Policy, process: Process, now: float) -> Process:
-    """Write the verdict over a copy that had been RUNNING into `then` and `then_at`."""
-    expected = process.end is not None and process.end.expected
-    if policy.autorestart == NEVER or (policy.autorestart != ALWAYS and expected):
-        return process.replace(then=EXITED)
-    if not policy.restart_burst or not policy.restart_window:
-        return process.replace(recent=(), then=STARTING)
-    recent = process.recent[-policy.restart_burst :]
-    allowed_at = recent[0] + policy.restart_window if len(recent) == policy.restart_burst else now
-    if allowed_at <= now:
-        return process.replace(recent=(*recent, now)[-policy.restart_burst :], then=STARTING)
-    return process.replace(recent=(*recent, allowed_at)[1:], then=BACKOFF, then_at=allowed_at)
 
 
 def _leader_ended(process: Process, policy: Policy, event: Exited, now: float) -> Step:
@@ -349,13 +365,9 @@ def _back_off(process: Process, until: float, now: float) -> Step:
 
 def _clean(process: Process, state: ProcessState, now: float) -> Process:
     """Return the process in a state in which nothing of it is alive."""
-    return process.replace(state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0)
-
-
-def _delay(first_s: float, most_s: float, attempt: int, process: Process, now: float) -> float:
-    """Return the pause before the next try: doubling, capped, spread by a tenth so that mass failures drift apart."""
-    seed = hash((process.spawned_at, now)) % 2001
-    return min(first_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), most_s) * (1 - JITTER + JITTER * seed / 1000)
+    return process.replace(
+        state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0, refused=()
+    )
 
 
 def _impossible(process: Process, event: Event) -> BugError:

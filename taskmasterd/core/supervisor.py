@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.states import DOWN_STATES, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.events import NONE, SPAWN, Action, DeadlineReached, Event, Kill, Restart, Start, Stop
+from taskmasterd.core.events import NONE, SPAWN, Action, DeadlineReached, Event, Kill, Restart, Signalled, Start, Stop
 from taskmasterd.core.process import Process, step
 from taskmasterd.core.table import Entry, Table
 from taskmasterd.core.ticket import DOWN, UP, Outcome, Ticket
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Supervisor:
     """The table and its rules.
 
-    `perform(entry, action)` carries out an action later or now, but never answers with an event before it returns.
+    `perform(entry, action)` carries out an action later or now, but delivers no event before it returns. It may return
+    Signalled, which is part of the same change for everybody who is shown it.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
     `announce(entry, before, event, after)` is told of every event that changed something, `record(entry)` when that is to be
     remembered: after the action was asked for, and before anybody is told, be it by `announce` or as one who waits;
@@ -33,7 +34,7 @@ class Supervisor:
 
     def __init__(
         self,
-        perform: Callable[[Entry, Action], None],
+        perform: Callable[[Entry, Action], Signalled | None],
         arm: Callable[[Entry, float | None], None],
         announce: Callable[[Entry, Process, Event, Process], None],
         forget: Callable[[Entry], None],
@@ -54,10 +55,11 @@ class Supervisor:
         before = entry.process
         after, action = step(entry.policy, before, event, now)
         entry.process = after
+        answer = self._perform(entry, action) if action != NONE else None
+        if answer is not None:
+            entry.process = after = step(entry.policy, after, answer, now)[0]
         if after.deadline != before.deadline:
             self._arm(entry, after.deadline)
-        if action != NONE:
-            self._perform(entry, action)
         if after is not before:
             self._record(entry)
             self._announce(entry, before, event, after)

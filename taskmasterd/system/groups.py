@@ -12,6 +12,7 @@ their start time was compared. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5),
 
 from __future__ import annotations
 
+import errno
 import os
 
 from taskmasterd.system.adopted import ticks_now
@@ -24,14 +25,14 @@ from taskmasterd.system.procfs import (
     everybody,
     finished,
     is_ending,
-    look,
     tree,
 )
 from taskmasterd.system.procfs import each as each_process
+from taskmasterd.system.signalling import send, signal_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+    from collections.abc import Collection, Generator, Iterable, Mapping
 
     from taskmasterd.system.marks import Marks
 
@@ -78,43 +79,52 @@ class Group:
         """Know what belongs to it: `whole`, all that its leader leaves; `leader_first`, no signal but KILL before that."""
         self.whole, self.leader_first = whole, leader_first
 
-    def signal_leader(self, number: int) -> None:
-        """Signal the leader alone; it must be alive or unreaped."""
+    def signal_leader(self, number: int) -> bool:
+        """Signal the leader alone, which must be alive or unreaped; return whether that is allowed."""
         if self.handle is not None:
-            _quietly(signal.pidfd_send_signal, self.handle, number)
-        elif self.leader_alive:
-            _quietly(os.kill, self.pid, number)
+            return send(signal.pidfd_send_signal, self.handle, number) != errno.EPERM
+        return not self.leader_alive or send(os.kill, self.pid, number) != errno.EPERM
 
-    def signal_group(self, number: int) -> None:
-        """Signal the leader's group, followed by CONT so that a stopped process hears it. The leader must be unreaped."""
+    def signal_group(self, number: int) -> tuple[bool, bool]:
+        """Signal the leader's group, followed by CONT so that a stopped process hears it. The leader must be unreaped.
+
+        Returns whether the leader may be signalled, and whether any other one was.
+        """
         if not self.keeps_number():
-            return
+            return True, False
+        others = False
         by_group = self.whole and (number == signal.SIGKILL or not self.leader_first)
         for each in (number, signal.SIGCONT):
-            if not (by_group and _quietly(os.killpg, self.pid, each)):
+            reached = by_group and send(os.killpg, self.pid, each) == 0
+            others = others or (reached and each == number)
+            if not reached:
                 self.signal_leader(each)
         if number == signal.SIGKILL:
             self.signal_leader(number)  # before its setsid it is in no group of its own
         if by_group:
             self.told |= {(0, number)}
+        return self.signal_leader(0), others
 
-    def tell(self, survivors: Iterable[Survivor], number: int) -> None:
-        """Signal each survivor that was not told `number` before, alone or with its group."""
-        finished(self.telling(survivors, number))
+    def tell(self, survivors: Iterable[Survivor], number: int) -> list[Survivor]:
+        """Signal each survivor that was not told `number` before, alone or with its group; return who may not be signalled."""
+        return finished(self.telling(survivors, number))
 
-    def telling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, None]:
+    def telling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
         """Do `tell` in steps."""
         told = set(self.told)
+        refused = []
         for survivor in survivors:
-            by_group = (0, number) in told and survivor.group == self.pid
-            if by_group and number != signal.SIGKILL:
+            if (survivor.pid, number) in told:
                 continue
-            if (survivor.pid, number) not in told:
+            by_group = (0, number) in told and survivor.group == self.pid and number != signal.SIGKILL
+            if signal_one(survivor, 0 if by_group else number):
                 told.add((survivor.pid, number))
-                _signal_survivor(survivor, number)
-                yield
+            else:
+                refused.append(survivor)
+            yield
         if len(told) > len(self.told):
             self.told |= told
+        return refused
 
     def forget_told(self) -> None:
         """Make the next `tell` speak to everybody again."""
@@ -286,16 +296,19 @@ class Groups:
         )
 
     @staticmethod
-    def tell_all(survivors: Iterable[Survivor], number: int) -> None:
-        """Signal each of the given processes."""
-        finished(Groups.telling_all(survivors, number))
+    def tell_all(survivors: Iterable[Survivor], number: int) -> list[Survivor]:
+        """Signal each of the given processes; return who may not be signalled."""
+        return finished(Groups.telling_all(survivors, number))
 
     @staticmethod
-    def telling_all(survivors: Iterable[Survivor], number: int) -> Generator[None, None, None]:
+    def telling_all(survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
         """Do `tell_all` in steps."""
+        refused = []
         for survivor in survivors:
-            _signal_survivor(survivor, number)
+            if not signal_one(survivor, number):
+                refused.append(survivor)
             yield
+        return refused
 
     def _add_members_of_sessions(
         self, found: dict[Group, list[Survivor]], by_session: Mapping[int, Group]
@@ -341,33 +354,6 @@ def _members(pgid: int) -> Generator[None, None, list[Survivor]]:
     return found
 
 
-def _signal_survivor(survivor: Survivor, number: int) -> None:
-    send_both = (number, signal.SIGCONT) if number != signal.SIGKILL else (number,)
-    if survivor.pid <= 0:
-        for each in send_both:
-            _quietly(os.killpg, survivor.group, each)
-        return
-    if survivor.parent == os.getpid() or not hasattr(os, "pidfd_open"):
-        again = look(survivor.pid)
-        if (
-            again and again.started == survivor.started
-        ):  # it may have been reaped since it was found, but is not meanwhile
-            for each in send_both:
-                _quietly(os.kill, survivor.pid, each)
-        return
-    try:
-        handle = os.pidfd_open(survivor.pid)
-    except OSError:
-        return
-    try:
-        again = look(survivor.pid)
-        if again and again.started == survivor.started:
-            for each in send_both:
-                _quietly(signal.pidfd_send_signal, handle, each)
-    finally:
-        os.close(handle)
-
-
 def _nameless(group: Group) -> Survivor:
     return Survivor(0, 0, "process group", group.pid, group.pid, 0)
 
@@ -380,13 +366,4 @@ def group_exists(pgid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return True
-
-
-def _quietly(send: Callable[[int, int], object], target: int, number: int) -> bool:
-    """Send a signal and return whether that was possible; that it was not, the caller notices by what stays alive."""
-    try:
-        send(target, number)
-    except OSError:
-        return False
     return True

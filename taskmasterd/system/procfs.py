@@ -175,6 +175,12 @@ def owner_of(pid: int) -> int | None:
         return None
 
 
+def uid_of(pid: int) -> int | None:
+    """Return the real uid of a process, which decides who may signal it. Source: proc(5), /proc/pid/status; kill(2)."""
+    found = read(f"/proc/{pid}/status").partition(b"\nUid:")[2].split(None, 1)
+    return int(found[0]) if found else None
+
+
 def pipe_among(pid: int, inodes: Collection[int]) -> int | None:
     """Return which of these pipes a process can write into, None where none or where it may not be known.
 

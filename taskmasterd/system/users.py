@@ -80,6 +80,14 @@ def group_id(group: str) -> int:
         raise LookupError(f'no group named "{group}"') from None
 
 
+def user_name(uid: int) -> str:
+    """Return the name of a user, "uid 4711" where the system knows none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
 def _entry(user: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwuid(int(user)) if user.isdecimal() else pwd.getpwnam(user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -184,6 +185,64 @@ def test_a_running_program_takes_stopasgroup_leader_from_a_reload_and_keeps_it_o
     assert daemon.ctl("stop", "p").returncode == 0
     assert b"hurt" not in daemon.log("p")
     assert b"all finished" in daemon.log("p")
+
+
+@pytest.fixture
+def powerless(daemon: Daemon) -> Callable[[dict[str, object]], None]:
+    """Return how to start a daemon with one program `p` that may signal nobody but processes of its own user."""
+    if os.geteuid() != 0 or not shutil.which("setpriv"):
+        pytest.skip("needs root and setpriv: only root can start what it then may not signal")
+
+    def start(keys: dict[str, object]) -> None:
+        daemon.write(json.dumps({"programs": {"p": {"starttime": 0, "autorestart": "never", **keys}}}))
+        command = ["setpriv", "--bounding-set=-kill", sys.executable, "-m", "taskmasterd", "-c", str(daemon.config)]
+        done = subprocess.run(
+            command, env=daemon.environment, cwd=daemon.home, check=False, timeout=20, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        daemon.wait_for("p", "RUNNING")
+
+    return start
+
+
+def test_a_leader_that_may_not_be_signalled_is_said_so_with_its_owner_and_never_that_it_was_killed(
+    daemon: Daemon, powerless: Callable[[dict[str, object]], None]
+) -> None:
+    powerless({"cmd": "sleep 300", "user": "nobody", "stoptime": 0.3})
+    pid = daemon.status()["p"]["pid"]
+    reason = f"sleep ({pid}) of nobody may not be signalled: operation not permitted"
+    signalled = daemon.ctl("signal", "USR1", "p")
+    assert (signalled.returncode, "operation not permitted" in signalled.stderr) == (1, True)
+    stopped = daemon.ctl("stop", "p")
+    assert stopped.returncode == 1
+    assert reason in stopped.stderr
+    assert daemon.status()["p"]["detail"] == reason
+    assert f"p {reason}" in daemon.events()
+    again = daemon.ctl("stop", "p")
+    assert (again.returncode, reason in again.stderr) == (1, True)
+    shut = daemon.ctl("shutdown")
+    assert (shut.returncode, reason in shut.stderr) == (1, True)
+    assert f"p could not be ended: {reason}" in daemon.events()
+    assert "SIGKILL" not in daemon.events()
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_what_may_not_be_signalled_keeps_it_stopping_until_somebody_else_ends_it(
+    daemon: Daemon, powerless: Callable[[dict[str, object]], None]
+) -> None:
+    other = "setpriv --reuid nobody --clear-groups sleep 300 & echo other $!; exec sleep 300"
+    powerless({"cmd": other, "shell": True, "stoptime": 0.3})
+    left = _pid_in_log(daemon, "p", "other")
+    wait_until(lambda: os.stat(f"/proc/{left}").st_uid != 0)
+    stopped = daemon.ctl("stop", "p")
+    reason = f"sleep ({left}) of nobody may not be signalled: operation not permitted"
+    assert stopped.returncode == 1
+    assert reason in stopped.stderr
+    assert daemon.state("p") == "STOPPING"
+    assert "SIGKILL sent" not in daemon.events()
+    os.kill(left, signal.SIGKILL)
+    daemon.wait_for("p", "STOPPED")
+    assert "SIGKILL was needed" not in daemon.events()
 
 
 def test_a_start_during_a_slow_stop_waits_for_the_end_of_the_old_copy(daemon: Daemon) -> None:

@@ -88,6 +88,14 @@ class OneProcess(RuleBasedStateMachine):
         self.wanted_up, self.order = False, isinstance(event, Kill) or self.order
         self.tell(lambda: self.world.tell(self.web, event))
 
+    @rule(allowed=st.booleans())
+    def permission(self, allowed: bool) -> None:
+        """What runs may be signalled, or not."""
+        if allowed:
+            self.world.refusing.discard(self.web)
+        else:
+            self.world.refusing.add(self.web)
+
     @precondition(lambda self: self.copies.queued)
     @rule()
     def spawn(self) -> None:

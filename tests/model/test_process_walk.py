@@ -19,16 +19,17 @@ WANTING = ("Start", "Restart")
 KERNEL_END = {"Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exited 1, left"}
 FAILED_END = {"Exited, failure", "Exited, lasting failure"}
 ANY_END = KERNEL_END | FAILED_END
+SIGNALLED = {"Signalled", "Signalled, refused", "Signalled, some refused"}
 NOT_COMMANDS = set(EVENTS) - {"Start", "Stop", "Restart", "Kill"}
 IMPOSSIBLE = {
     "STOPPED": NOT_COMMANDS,
     "EXITED": NOT_COMMANDS,
     "FATAL": NOT_COMMANDS,
     "BACKOFF": NOT_COMMANDS - {"DeadlineReached"},
-    "STARTING, asked for": {"Executed", "GroupEmpty", "DeadlineReached"} | KERNEL_END,
-    "STARTING, set-up": {"Spawned", "SpawnFailed", "GroupEmpty", "DeadlineReached"},
-    "STARTING, executed": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty"},
-    "RUNNING": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty", "DeadlineReached"},
+    "STARTING, asked for": {"Executed", "GroupEmpty", "DeadlineReached"} | KERNEL_END | SIGNALLED,
+    "STARTING, set-up": {"Spawned", "SpawnFailed", "GroupEmpty", "DeadlineReached"} | SIGNALLED,
+    "STARTING, executed": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty"} | SIGNALLED,
+    "RUNNING": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty", "DeadlineReached"} | SIGNALLED,
     "STOPPING, set-up": {"Spawned", "SpawnFailed", "GroupEmpty"},
     "STOPPING, executed": {"Spawned", "SpawnFailed", "Executed", "GroupEmpty"},
     "STOPPING, left behind": {"Spawned", "SpawnFailed", "Executed"} | ANY_END,
@@ -69,7 +70,10 @@ def test_in_every_state_the_fields_say_what_the_state_says(edges: list[Edge]) ->
         stopping, trial = state == STOPPING, state == STARTING and process.executed
         assert (process.pid is None) or state in (STARTING, RUNNING, STOPPING), edge
         assert (process.pid is not None) or state != RUNNING, edge
-        assert (process.deadline is not None) == (stopping or trial or state == BACKOFF), edge
+        timed = (stopping and not process.unkillable) or trial or state == BACKOFF
+        assert (process.deadline is not None) == timed, edge
+        assert not process.unkillable or (not process.killing and process.refused), edge
+        assert stopping or not process.refused, edge
         assert (process.then is not None) == stopping, edge
         assert process.then in (None, STOPPED, STARTING, BACKOFF, EXITED, FATAL), edge
         assert not process.executed or process.pid is not None or stopping, edge
@@ -116,7 +120,7 @@ def test_whoever_enters_stopping_is_told_at_once_or_at_exec(edges: list[Edge]) -
             held = edge.event in ("Stop", "Restart") and not edge.before.executed
             assert edge.action is (NONE if held else told), edge
         if situation(edge.before) == "STOPPING, set-up" and edge.event == "Executed":
-            assert edge.action is (NONE if edge.before.killing else TERMINATE), edge
+            assert edge.action is (NONE if edge.before.past_asking else TERMINATE), edge
 
 
 def test_kill_comes_with_the_deadline_or_the_order_and_the_pause_doubles(edges: list[Edge]) -> None:
@@ -125,20 +129,33 @@ def test_kill_comes_with_the_deadline_or_the_order_and_the_pause_doubles(edges: 
         killed_before = before.killing if before.state == STOPPING else 0
         by_deadline = before.state == STOPPING and edge.event == "DeadlineReached"
         by_order = edge.event == "Kill" and after.state == STOPPING
-        inherited = killed_before > 0 and edge.event in ("Exited 0, left", "Exited 1, left")
-        assert (edge.action == KILL) == (by_deadline or by_order or inherited), edge
-        if by_deadline or (by_order and not killed_before):
+        past_asking = before.state == STOPPING and before.past_asking
+        inherited = past_asking and edge.event in ("Exited 0, left", "Exited 1, left")
+        once_more = before.unkillable and (inherited or edge.event in ("Start", "Stop", "Restart", "Kill"))
+        assert (edge.action == KILL) == (by_deadline or by_order or inherited or once_more), edge
+        if by_deadline or once_more or (by_order and not killed_before):
             assert after.killing == killed_before + 1, edge
             assert after.deadline == edge.now + min(2 * 2**killed_before, 30), edge
-        elif after.state == STOPPING:
+        elif after.state == STOPPING and edge.event not in SIGNALLED:
             assert after.killing == killed_before, edge
 
 
 def test_a_newer_command_in_stopping_keeps_the_deadline(edges: list[Edge]) -> None:
     for edge in edges:
         if edge.before.state == STOPPING and edge.event in ("Start", "Stop", "Restart"):
-            assert edge.after.deadline == edge.before.deadline, edge
+            again = edge.before.unkillable
+            assert again or edge.after.deadline == edge.before.deadline, edge
+            assert edge.action is (KILL if again else NONE), edge
+
+
+def test_what_refuses_kill_is_not_killed_again_by_the_clock_and_is_stuck_at_once(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.event in SIGNALLED:
             assert edge.action == NONE, edge
+            refused = edge.before.past_asking and edge.event == "Signalled, refused"
+            assert edge.after.unkillable == refused, edge
+            assert edge.after.stuck == (edge.before.killing > 1 or refused), edge
+            assert (edge.after.state, edge.after.then) == (edge.before.state, edge.before.then), edge
 
 
 # -- the table of the specification

@@ -18,6 +18,7 @@ from taskmasterd.core.events import (
     Exited,
     Failure,
     GroupEmpty,
+    Signalled,
     Spawned,
     SpawnFailed,
     Start,
@@ -29,6 +30,7 @@ from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
 
 LEFT = ("sleep (99)",)
+REFUSED = ("sudo (98) of root",)
 DAEMON = DaemonConfig()
 
 
@@ -122,7 +124,7 @@ class Copies:
 class World:
     """A supervisor over a kernel that does what it is told, when a test says so.
 
-    `results` are (program:index, outcome, ok) of every ticket made by `ticket`; `done` counts its `on_done`.
+    `refusing` are those that may not be signalled. `results` are (program:index, outcome, ok) of every ticket made by `ticket`; `done` counts its `on_done`.
     """
 
     def __init__(self) -> None:
@@ -135,13 +137,14 @@ class World:
         self.results: list[tuple[str, str, bool]] = []
         self.tries: list[str] = []
         self.done = 0
+        self.refusing: set[Entry] = set()
         self.pids = 100
         self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget)
         self.table = self.supervisor.table
 
     # -- what the supervisor was given
 
-    def _perform(self, entry: Entry, action: Action) -> None:
+    def _perform(self, entry: Entry, action: Action) -> Signalled | None:
         self.actions.append((entry.canonical, action))
         copies = self.copies.setdefault(entry, Copies())
         if action == SPAWN:
@@ -155,6 +158,8 @@ class World:
             assert copies.alive
             assert action == KILL or copies.executed or copies.left, "a stop signal before exec"
             copies.told = action
+            return Signalled(REFUSED if entry in self.refusing else ())
+        return None
 
     def _arm(self, entry: Entry, deadline: float | None) -> None:
         self.armed.pop(entry, None)

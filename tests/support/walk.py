@@ -22,6 +22,7 @@ from taskmasterd.core.events import (
     GroupEmpty,
     Kill,
     Restart,
+    Signalled,
     Spawned,
     SpawnFailed,
     Start,
@@ -48,6 +49,9 @@ EVENTS: dict[str, Event] = {
     "Exited, failure": Exited(0, FAILURE),
     "Exited, lasting failure": Exited(0, LASTING),
     "GroupEmpty": GroupEmpty(),
+    "Signalled": Signalled(),
+    "Signalled, refused": Signalled(LEFT),
+    "Signalled, some refused": Signalled(LEFT, others=True),
     "DeadlineReached": DeadlineReached(),
 }
 WINDOW = 2
@@ -96,6 +100,7 @@ def canonical(process: Process, now: float) -> Process:
         end=None,
         by="",
         reason="",
+        refused=process.refused if process.deadline is None else (),
     )
 
 

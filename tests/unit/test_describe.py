@@ -8,7 +8,18 @@ from taskmaster_common.config import ALWAYS
 from taskmaster_common.states import BACKOFF
 from taskmasterd.core.describe import detail, end_text, failure_text, left_text, seconds_text, status_text
 from taskmasterd.core.ends import End
-from taskmasterd.core.events import Executed, Exited, Failure, GroupEmpty, Kill, Spawned, SpawnFailed, Start, Stop
+from taskmasterd.core.events import (
+    Executed,
+    Exited,
+    Failure,
+    GroupEmpty,
+    Kill,
+    Signalled,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+)
 from taskmasterd.core.process import Process
 from tests.support.model import LEFT, Life, code, policy
 
@@ -151,6 +162,16 @@ def test_ending_what_was_left_behind_says_how_many(left: tuple[str, ...], count:
     assert said(life) == f"exit 1 after 1.0s; ending {count}, SIGKILL in 3.0s"
     assert said(life(Kill("SIGQUIT"))) == f"exit 1 after 1.0s; ending {count}, SIGKILL sent"
     assert said(life(GroupEmpty())) == "stopped by SIGQUIT"
+
+
+def test_what_may_not_be_signalled_is_told_with_the_owner_and_never_as_killed() -> None:
+    reason = "sudo (7) of root may not be signalled: operation not permitted"
+    life = Life(stoptime=10).running()(Stop("uid 0"), Signalled(("sudo (7) of root",)))
+    assert said(life) == f"stopping for uid 0, {reason}"
+    assert said(life.deadline()(Signalled(("sudo (7) of root",)))) == reason
+    assert life.process.stuck
+    life(Exited(0, None, LEFT), Signalled(("sudo (7) of root",), others=True))
+    assert said(life.wait(1)) == f"exit 0 after 11s; ending 1 left-behind process, {reason}"
 
 
 def test_what_is_stuck_is_told_with_the_pids() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from taskmaster_common.config import ProgramConfig
 from taskmasterd.core.events import (
+    KILL,
+    TERMINATE,
     DeadlineReached,
     Event,
     Executed,
@@ -16,6 +18,7 @@ from taskmasterd.core.events import (
     GroupEmpty,
     Kill,
     Restart,
+    Signalled,
     Spawned,
     SpawnFailed,
     Start,
@@ -35,11 +38,16 @@ class Story:
     def __init__(self, **keys: object) -> None:
         self.entry = Entry(ProgramConfig("web", ("x",)).replace(**keys), 0, Process())
         self.now = 100.0
+        self.refuses: tuple[str, ...] = ()
+        self.others = False
 
     def happens(self, event: Event, after_s: float = 0.0) -> list[str]:
         self.now += after_s
         before = self.entry.process
-        self.entry.process, _ = step(self.entry.policy, before, event, self.now)
+        self.entry.process, action = step(self.entry.policy, before, event, self.now)
+        if action in (TERMINATE, KILL):
+            answer = Signalled(self.refuses, self.others)
+            self.entry.process, _ = step(self.entry.policy, self.entry.process, answer, self.now)
         return [f"{level} {text}" for level, text in lines(self.entry, before, event, self.now, NAMES)]
 
     def runs(self) -> Story:
@@ -99,6 +107,33 @@ def test_a_stop_of_what_is_not_running_says_so() -> None:
     story.happens(Exited(0), 3)
     assert story.happens(Stop("uid 5")) == ["info stopped by uid 5; it was not running (EXITED)"]
     assert story.happens(Stop("uid 5")) == []
+
+
+def test_what_may_not_be_signalled_is_said_so_and_never_that_kill_was_sent() -> None:
+    story = Story().runs()
+    story.refuses = ("sudo (7) of root",)
+    assert story.happens(Stop("uid 5")) == [
+        "info stopping, asked by uid 5",
+        "warning sudo (7) of root may not be signalled: operation not permitted",
+    ]
+    assert story.happens(DeadlineReached(), 10) == [
+        "warning sudo (7) of root may not be signalled: operation not permitted"
+    ]
+    assert story.entry.process.deadline is None
+    assert story.happens(Exited(0), 50) == [
+        "info ended: exit 0 after 1m1s",
+        "info stopped by uid 5 after 1m",
+    ]
+
+
+def test_kill_of_a_part_is_told_as_such() -> None:
+    story = Story().runs()
+    story.happens(Stop("uid 5"))
+    story.refuses, story.others = ("sudo (7) of root",), True
+    assert story.happens(DeadlineReached(), 10) == [
+        "warning SIGKILL sent to what may be signalled, 10s after it was told to stop",
+        "warning sudo (7) of root may not be signalled: operation not permitted",
+    ]
 
 
 def test_what_is_left_behind_is_named() -> None:

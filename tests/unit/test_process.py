@@ -25,7 +25,8 @@ from taskmasterd.core.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process import JITTER, Process, step
+from taskmasterd.core.process import Process, step
+from taskmasterd.core.verdict import JITTER
 from tests.support.model import LEFT, Life, code, policy
 
 NO_FILE = Failure("exec", "cannot execute /x: no such file")

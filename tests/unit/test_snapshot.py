@@ -33,6 +33,7 @@ FULL = Process(
     end=End(256, Failure("user", "no such user", permanent=True), 0.3, 1.4, expected=False, started=True, left=LEFT),
     by="uid 0",
     reason="no more processes",
+    refused=("sudo (9) of root",),
 )
 
 

@@ -9,7 +9,7 @@ from taskmaster_common.states import RUNNING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.events import KILL, SPAWN, TERMINATE, UNQUEUE, Executed, Start
 from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
-from tests.support.model import LEFT, World, code, program, world_in
+from tests.support.model import LEFT, REFUSED, World, code, program, world_in
 
 WEB = program()
 
@@ -373,6 +373,25 @@ def test_a_removed_entry_is_gone_after_shutdown() -> None:
     world.reload(program("a"))
     world.supervisor.shutdown("SIGTERM", world.ticket(), world.now)
     assert world.cooperate().states() == {"a:0": "STOPPED"}
+
+
+def test_what_may_not_be_signalled_answers_the_stop_once_kill_was_refused_and_a_later_stop_tries_again() -> None:
+    world = up(stoptime=10.0)
+    web = world.entry("web")
+    world.refusing.add(web)
+    world.stop("web")
+    assert (web.process.refused, world.results) == (REFUSED, [])
+    world.deadline(web)
+    assert world.results == [("web:0", "stuck", False)]
+    assert web not in world.armed, "KILL is not repeated for as long as nothing changes"
+    world.stop("web")
+    assert world.results[1:] == [("web:0", "stuck", False)]
+    world.refusing.clear()
+    world.stop("web")
+    assert (web.process.refused, world.results[2:]) == ((), [])
+    assert world.actions[-1] == ("web:0", KILL)
+    world.end(web, 9)
+    assert world.results[2:] == [("web:0", "stopped", True)]
 
 
 def test_an_answer_may_lead_to_the_next_request_on_the_same_slot() -> None:
