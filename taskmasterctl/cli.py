@@ -1,6 +1,6 @@
 """`taskmasterctl`: from the words of a command line, or from lines on a pipe, to an exit code.
 
-The only file of the client that reads the environment and writes to a terminal. What the daemon says in its `end` is the
+The only file of the client that reads the environment and decides what is written. What the daemon says in its `end` is the
 exit code; the client has its own only for what happens without a daemon: usage 2, no daemon 4 or 7, time-out 124, Ctrl-C 130.
 """
 
@@ -12,7 +12,7 @@ import time
 
 from taskmaster_common import __version__
 from taskmaster_common.commands import Request, parse
-from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure, system_reason
+from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
 from taskmaster_common.places import default_places
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterctl.client import (
@@ -25,6 +25,7 @@ from taskmasterctl.client import (
     wire_line,
 )
 from taskmasterctl.options import Options, client_help, quoted, split_line, split_options, unreachable_exit
+from taskmasterctl.output import write
 from taskmasterctl.render import Look, short_seconds
 from taskmasterctl.replies import ERR, OUT, is_endless, reply_for
 from taskmasterctl.sockets import Sockets, find_sockets
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from taskmasterctl.replies import Reply
 
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED, BROKEN_PIPE = 1, 4, 6, 124, 130, 141
-NON_BLOCKING_PAUSE_S = 0.01
 TICK_S = 0.5
 """So often `status --watch` looks whether its table should be shown anew."""
 COMPLETE = "_complete"
@@ -97,7 +97,7 @@ def _run_shell(options: Options) -> int:
         return run_command(options, ["status"])  # it fails for the same reason, and says so
     plain = not os.isatty(OUT) or os.environ.get("TERM", "dumb") == "dumb"
     history = f"{default_places(os.geteuid(), os.environ).state_dir}/history"
-    hands = Hands(lambda given, words: _guarded(lambda: run_command(given, words)), write)
+    hands = Hands(lambda given, words: _guarded(lambda: run_command(given, words)), write, user_name)
     return run_shell(options, hands, sockets, history, plain=plain)
 
 
@@ -158,9 +158,17 @@ def _reply_for(options: Options, request: Request) -> Reply:
         return reply_for(request, look, as_json=options.json)
     from taskmasterctl.watching import Surroundings, watch_reply  # noqa: PLC0415 - what status does without
 
-    around = Surroundings(time.monotonic, lambda: time.strftime("%H:%M:%S"), _terminal_size)
+    around = Surroundings(time.monotonic, lambda: time.strftime("%H:%M:%S"), _stamp, _terminal_size)
     in_place = request.has("watch") and os.isatty(OUT) and os.environ.get("TERM", "dumb") != "dumb"
     return watch_reply(request, look, around, in_place=in_place, as_json=options.json)
+
+
+def _stamp() -> str:
+    """Return the time as the event log writes it: RFC 3339 with milliseconds and zone."""
+    now = time.time()
+    local = time.localtime(now)
+    zone = time.strftime("%z", local)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{int(now * 1000) % 1000:03d}{zone[:3]}:{zone[3:]}"
 
 
 def _refuse(error: RequestError, options: Options) -> int:
@@ -213,7 +221,18 @@ def look_of(options: Options, request: Request) -> Look:
         watched=os.isatty(ERR),
         quiet=options.quiet,
         command=options.command,
+        user_name=user_name,
     )
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user, "" where there is none."""
+    import pwd  # noqa: PLC0415 - only where a user is named
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return ""
 
 
 def _terminal_size() -> tuple[int, int]:
@@ -363,40 +382,3 @@ def _exit_code(message: dict[str, Any]) -> int:
 def local_end(code: str, message: str, hints: Iterable[str], exit_code: int) -> dict[str, Any]:
     """Return an `end` of the client's own making."""
     return {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": list(hints)}}
-
-
-# -- output
-
-
-def write(chunks: Iterable[tuple[int, str]]) -> None:
-    """Write text to the streams at once. Raises BrokenPipeError, SystemFailure; a closed stderr is nobody's loss."""
-    for stream, text in chunks:
-        _write(stream, text)
-
-
-def _write(stream: int, text: str) -> None:
-    rest = memoryview(_encoded(text))
-    try:
-        while rest:
-            rest = rest[_write_some(stream, rest) :]
-    except OSError as error:
-        if stream == OUT:
-            if isinstance(error, BrokenPipeError):
-                raise
-            reason = system_reason(error)
-            raise SystemFailure("write", "standard output", reason, error.errno or 0) from None
-
-
-def _write_some(stream: int, text: memoryview) -> int:
-    try:
-        return os.write(stream, text)
-    except BlockingIOError:  # somebody who shares the terminal has made it non-blocking
-        time.sleep(NON_BLOCKING_PAUSE_S)
-        return 0
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a lone surrogate that no byte was made of
-        return text.encode("utf-8", "backslashreplace")

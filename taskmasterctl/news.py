@@ -10,6 +10,7 @@ import time
 
 from taskmaster_common.names import Targets
 from taskmasterctl.mirror import unexpected
+from taskmasterctl.people import with_names
 from taskmasterctl.render import change_text, upgraded_text
 from taskmasterctl.visible import clean
 
@@ -19,9 +20,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterctl.feed import Feed
+    from taskmasterctl.people import UserName
 
 MOST_A_SECOND = 5
 WINDOW_S = 1.0
+MOST_PROGRAMS = 100
+"""Programs of which is counted how often they changed in one storm."""
+MOST_NAMED = 4
+"""Programs that the line of a storm names."""
 MOST_STEPS = 200
 """So many chunks are read before a prompt is shown, in a storm that never ends."""
 
@@ -35,11 +41,12 @@ class Notices:
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._more = 0
-        self._last = ""
+        self._programs: dict[str, int] = {}
+        self._last = self._last_program = ""
         self._opened_at = float("-inf")
         self._spent = 0
 
-    def add(self, line: str, now: float) -> None:
+    def add(self, line: str, now: float, program: str = "") -> None:
         """Put in a line, which may end up being counted only."""
         if now - self._opened_at >= WINDOW_S and not self._more:
             self._opened_at, self._spent = now, 0
@@ -48,7 +55,9 @@ class Notices:
             self._lines.append(line)
         else:
             self._more += 1
-            self._last = line
+            if program in self._programs or (program and len(self._programs) < MOST_PROGRAMS):
+                self._programs[program] = self._programs.get(program, 0) + 1
+            self._last, self._last_program = line, program
 
     def skip(self, count: int) -> None:
         """Count changes of which nothing is known."""
@@ -61,10 +70,20 @@ class Notices:
             last = [self._last] if self._last else []
             more = self._more - len(last)
             if more:
-                lines.append(f"... {more} more change{'s' if more != 1 else ''}; `status` shows how it stands\n")
+                who = self._named(self._last_program if last else "", more)
+                lines.append(f"... {more} more change{'s' if more != 1 else ''}{who}; `status` shows how it stands\n")
             lines += last
+            self._programs = {}
             self._more, self._last, self._opened_at, self._spent = 0, "", now, len(last) + bool(more)
         return lines
+
+    def _named(self, last: str, more: int) -> str:
+        """Return the programs of the changes that are counted, without the last one, which has a line of its own."""
+        counts = {name: count - (name == last) for name, count in self._programs.items() if count > (name == last)}
+        first = sorted(counts, key=lambda name: -counts[name])[:MOST_NAMED]
+        others = more - sum(counts[name] for name in first)
+        told = [f"{name} {counts[name]}" for name in first] + ([f"others {others}"] if others > 0 and first else [])
+        return f" ({', '.join(told)})" if told else ""
 
     def wait_s(self, now: float) -> float | None:
         """Return after how many seconds `take` has something to return, None for never."""
@@ -76,8 +95,9 @@ class Notices:
 class News:
     """From what the feed brings to lines for whoever sits there. `notify`: changes that nobody asked for are told."""
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: Feed, user_name: UserName | None = None) -> None:
         self.feed = feed
+        self._user_name = user_name
         self.notify = True
         self._notices = Notices()
         self._lines: list[str] = []
@@ -118,7 +138,7 @@ class News:
             kind = message["type"]
             if kind == "lost":
                 reason = clean(message.get("reason") or "the connection to taskmasterd is lost; trying again")
-                self._lines.append(f"{wall} {reason}\n")
+                self._lines.append(f"{wall} {with_names(reason, self._user_name)}\n")
             elif kind == "upgraded":
                 self._version = clean(message["version"])
                 self._lines.append(f"{wall} {upgraded_text(message)}")
@@ -129,7 +149,7 @@ class News:
             elif kind == "missed":
                 self._notices.skip(message.get("changes", 0))
             elif unexpected(message) and not _among(message["process"], own):
-                self._notices.add(change_text(message, wall), now)
+                self._notices.add(change_text(message, wall, self._user_name), now, message["process"]["program"])
 
     def _greet(self, wall: str) -> None:
         """Say that there is a connection again, and whether another version answers."""

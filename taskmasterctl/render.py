@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmaster_common.units import format_seconds
+from taskmasterctl.people import with_names
 from taskmasterctl.visible import clean, clean_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
+
+    from taskmasterctl.people import UserName
 
     Message = Mapping[str, Any]
 
@@ -41,7 +44,7 @@ class Look(Record):
 
     `width` is the terminal's, 0: cut nothing. `terminal`: the answer goes to one. `watched`: somebody sits there and wants
     to see that it goes on.
-    `command` is how the client was called, for hints.
+    `command` is how the client was called, for hints. `user_name` returns the name of a uid, "" where it has none.
     """
 
     colour: bool = False
@@ -50,6 +53,7 @@ class Look(Record):
     watched: bool = False
     quiet: bool = False
     command: str = "taskmasterctl"
+    user_name: UserName | None = None
 
 
 def short_seconds(seconds: float) -> str:
@@ -67,7 +71,7 @@ def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), 
 
 def status_table(processes: Sequence[Message], look: Look) -> str:
     """Return the table of `status`, with its head, a line for each process."""
-    rows = [STATUS_COLUMNS, *[_status_row(process) for process in processes]]
+    rows = [STATUS_COLUMNS, *[_status_row(process, look) for process in processes]]
     lines = columns(rows, frozenset({2, 4}), (0, STATE_WIDTH))
     if look.width:
         lines = [_cut(line, row[-1], look.width) for line, row in zip(lines, rows)]
@@ -78,7 +82,7 @@ def status_table(processes: Sequence[Message], look: Look) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _status_row(process: Message) -> tuple[str, ...]:
+def _status_row(process: Message, look: Look) -> tuple[str, ...]:
     pid, uptime = process.get("pid"), process.get("uptime_s")
     return (
         clean(process["name"]),
@@ -86,7 +90,7 @@ def _status_row(process: Message) -> tuple[str, ...]:
         "-" if pid is None else clean(pid),
         "-" if uptime is None else format_seconds(uptime),
         clean(process.get("restarts", 0)),
-        clean(process.get("detail") or process.get("description") or "-"),
+        with_names(clean(process.get("detail") or process.get("description") or "-"), look.user_name, short=True),
     )
 
 
@@ -128,15 +132,19 @@ def error_text(message: object, hints: Iterable[object] = ()) -> str:
 
 
 def warning_text(text: object) -> str:
-    """Return a warning; what follows its first line (a line of the source) stays below it."""
-    lines = "\n".join(clean_lines(text))
-    return f"taskmasterctl: warning: {lines}\n"
+    """Return a warning; what follows its first line (a line of the source) stays below it.
+
+    One that names its place in a file says itself that it is a warning.
+    """
+    first, *more = clean_lines(text)
+    line = first if ": warning: " in first else f"taskmasterctl: warning: {first}"
+    return "\n".join((line, *more)) + "\n"
 
 
-def change_text(change: Message, wall: str) -> str:
-    """Return the line of a change: `14:02:11 web:1 RUNNING -> BACKOFF (exit 3 after 2.1s; retry 1 of 3 in 0.5s)`."""
+def change_text(change: Message, wall: str, user_name: UserName | None = None) -> str:
+    """Return the line of a change: `14:02:11 web:1 RUNNING -> BACKOFF (retry 1 of 3 in 0.5s; exit 3 after 2.1s)`."""
     state = "removed" if change.get("removed") else clean(change["state"])
-    reason = clean(change.get("reason") or "")
+    reason = with_names(clean(change.get("reason") or ""), user_name)
     return f"{wall} {clean(change['name'])} {clean(change['before'])} -> {state}{f' ({reason})' if reason else ''}\n"
 
 
@@ -185,7 +193,8 @@ def shutdown_text(message: Message) -> str:
 def failure_text(result: Message, verb: str, look: Look) -> str:
     """Return what failed and why, the last lines of its stderr, and where to read more."""
     name = clean(result["name"])
-    lines = [f"taskmasterctl: {name} {_failed(verb, result)}: {clean(result.get('reason') or 'no reason is known')}"]
+    reason = with_names(clean(result.get("reason") or "no reason is known"), look.user_name)
+    lines = [f"taskmasterctl: {name} {_failed(verb, result)}: {reason}"]
     if result.get("state") == "FATAL":
         lines[0] += ", now FATAL"
     lines.extend(f"  stderr: {clean(line)}" for line in result.get("stderr") or ())
@@ -210,18 +219,45 @@ def _failed(verb: str, result: Message) -> str:
 # -- reload
 
 
-def plan_text(programs: Sequence[Message], daemon_keys: Sequence[str], *, kept_too: bool) -> str:
-    """Return a plan program by program, what waits for the daemon's next start, and the sum of it."""
-    shown = [program for program in programs if kept_too or program["change"] != "kept"]
+def refused_text(daemon: Message, look: Look) -> str:
+    """Return that the last reload was refused, its first problem, and where the others are."""
+    problems = [clean_lines(problem)[0] for problem in daemon["reload_problems"]]
+    more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
+    lines = [
+        f"taskmasterctl: the last reload was refused; the configuration before it is in use{':' if problems else ''}"
+    ]
+    lines += [f"  {problem}{more}" for problem in problems[:1]]
+    if daemon.get("config_changed"):
+        lines.append(f"  The file has changed since:  {look.command} reload --dry-run, then {look.command} reload")
+    else:
+        lines.append(f"  Check it again:  {look.command} reload --dry-run")
+    return "\n".join(lines) + "\n"
+
+
+def plan_text(programs: Sequence[Message], daemon_keys: Sequence[str]) -> str:
+    """Return the programs that a plan changes, what waits for the daemon's next start, and the sum of all."""
+    shown = [program for program in programs if program["change"] != "kept"]
     rows = [(clean(each["name"]), clean(each["change"]), _keys(each), _why(each)) for each in shown]
     lines = columns([("PROGRAM", "CHANGE", "KEYS", "WHY"), *rows]) if rows else []
     lines.extend(f"taskmasterd.{clean(key)} waits for the next start of the daemon" for key in daemon_keys)
-    count = {"added": 0, "removed": 0, "kept": 0}
-    for program in programs:
-        count[program["change"]] = count.get(program["change"], 0) + 1
-    changed = len(programs) - count["added"] - count["removed"] - count["kept"]
-    lines.append(f"+{count['added']} ~{changed} -{count['removed']}, {count['kept']} untouched")
+    lines.append(_plan_sum([program["change"] for program in programs]))
     return "\n".join(lines) + "\n"
+
+
+def _plan_sum(changes: Sequence[str]) -> str:
+    """Return how many programs are how: `97 unchanged; 1 restart, 1 live, 0 new, 0 removed`."""
+    words = (
+        ("restarted", "restart"),
+        ("updated", "live"),
+        ("scaled", "scaled"),
+        ("added", "new"),
+        ("removed", "removed"),
+    )
+    named = ("kept", *(change for change, _ in words))
+    counts = [(changes.count(change), word) for change, word in words]
+    others = sum(change not in named for change in changes)
+    told = [f"{count} {word}" for count, word in counts if count or word in ("restart", "new", "removed")]
+    return f"{changes.count('kept')} unchanged; {', '.join((*told, *((f'{others} changed',) if others else ())))}"
 
 
 def _keys(program: Message) -> str:
@@ -285,3 +321,25 @@ def daemon_text(daemon: Message) -> str:
     lines = [f"{versions}, pid {clean(daemon.get('pid'))}{up}"]
     lines.extend(f"  {field}: {clean(daemon[field])}" for field in ("config", "socket") if daemon.get(field))
     return "\n".join(lines) + "\n"
+
+
+def age_text(daemon: Message, client: str, command: str) -> str:
+    """Return that the daemon runs other code than is installed, or is older than this client; "" where it is not."""
+    version = clean(daemon.get("version"))
+    how = f"bring it up to date:  {command} upgrade"
+    if daemon.get("installed_changed"):
+        installed = clean(daemon.get("installed_version") or "")
+        what = (
+            f"taskmasterd {installed} is installed" if installed and installed != version else "other code is installed"
+        )
+        return f"{what}, and the daemon still runs {version} as it was at its start; {how}"
+    ours, theirs = _numbers(client), _numbers(version)
+    if ours and theirs and theirs < ours:
+        return f"the daemon ({version}) is older than this client ({client}); {how}"
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version such as 0.1.0, () where it is none."""
+    parts = version.split(".")
+    return tuple(map(int, parts)) if all(part.isascii() and part.isdecimal() for part in parts) else ()

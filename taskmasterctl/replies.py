@@ -7,15 +7,19 @@ warnings, progress and errors go to ERR. `end` is the last object; whatever goes
 
 from __future__ import annotations
 
+from taskmaster_common import __version__
 from taskmaster_common.names import is_pattern
 from taskmasterctl.logtext import LogText
+from taskmasterctl.people import with_names
 from taskmasterctl.render import (
     Look,
+    age_text,
     client_text,
     daemon_text,
     error_text,
     failure_text,
     plan_text,
+    refused_text,
     show_text,
     shutdown_text,
     status_table,
@@ -106,7 +110,8 @@ class TextReply:
 
     def _take_daemon(self, message: Message) -> Chunks:
         if self._request.verb == "version":
-            return [(OUT, daemon_text(message))]
+            age = age_text(message, __version__, self._look.command)
+            return [(OUT, daemon_text(message)), *([(ERR, warning_text(age))] if age else [])]
         if self._request.verb == "pid":
             return [(OUT, f"{clean(message['pid'])}\n")]
         notes: Chunks = []
@@ -115,10 +120,9 @@ class TextReply:
         if message.get("stopping"):
             notes.append((ERR, "taskmasterctl: the daemon is being shut down\n"))
         if message.get("reload_problems"):
-            command = f"{self._look.command} reload --dry-run"
-            text = "the last reload was refused; the configuration before it is in use"
-            notes.append((ERR, f"taskmasterctl: {text}\n  The reasons:  {command}\n"))
-        notes += [(ERR, f"taskmasterctl: warning: {clean(text)}\n") for text in message.get("warnings", ())]
+            notes.append((ERR, refused_text(message, self._look)))
+        age = age_text(message, __version__, self._look.command)
+        notes += [(ERR, warning_text(clean(text))) for text in (*message.get("warnings", ()), *((age,) if age else ()))]
         return notes
 
     def _take_client(self, message: Message) -> Chunks:
@@ -145,6 +149,7 @@ class TextReply:
 
     def _take_progress(self, message: Message) -> Chunks:
         name, text = clean(message.get("name", "")), clean(message.get("text", ""))
+        text = with_names(text, self._look.user_name)
         beat = message.get("heartbeat") and not self._look.watched
         if self._look.quiet or beat or not text or self._progress.get(name) == text:
             return []
@@ -184,7 +189,8 @@ class TextReply:
             chunks.append((OUT, status_table(self._processes, self._look)))
         chunks += self._pids_shown()
         if error:
-            chunks.append((ERR, error_text(error.get("message", ""), error.get("hints") or ())))
+            text = with_names(str(error.get("message", "")), self._look.user_name)
+            chunks.append((ERR, error_text(text, error.get("hints") or ())))
         return chunks
 
     def _planned(self) -> Chunks:
@@ -194,7 +200,7 @@ class TextReply:
             return []
         programs = [program for plan in plans for program in plan["programs"]]
         keys = [key for plan in plans for key in plan.get("daemon_keys") or ()]
-        return [(OUT, plan_text(programs, keys, kept_too=self._request.has("dry_run")))]
+        return [(OUT, plan_text(programs, keys))]
 
     def _pids_shown(self) -> Chunks:
         """Return the pids: a number alone for a single process, so that it can be used in a command line."""

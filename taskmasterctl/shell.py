@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Protocol
 
+    from taskmasterctl.people import UserName
     from taskmasterctl.sockets import Sockets
 
     class Reader(Protocol):
@@ -56,10 +57,11 @@ EVERYTHING = ("reload", "shutdown")
 
 
 class Hands(Record):
-    """What the command line lends: run a verb and return its exit code, whatever happens; write to streams."""
+    """What the command line lends: run a verb and return its exit code, whatever happens; write to streams; name users."""
 
     run: Callable[[Options, Sequence[str]], int]
     write: Callable[[Iterable[tuple[int, str]]], None]
+    user_name: UserName | None = None
 
 
 class Killed(SystemExit):
@@ -79,7 +81,7 @@ def run_shell(options: Options, hands: Hands, sockets: Sockets, history_path: st
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _killed)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may have ignored it
-    news = News(Feed(sockets, Mirror()))
+    news = News(Feed(sockets, Mirror()), hands.user_name)
     history = HistoryFile(history_path)
 
     def suspend() -> None:

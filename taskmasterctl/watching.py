@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterctl.mirror import Mirror, key_of
+from taskmasterctl.people import with_names
 from taskmasterctl.render import (
     ERR,
     OUT,
@@ -44,25 +45,31 @@ WRAP, NO_WRAP = "\x1b[?7h", "\x1b[?7l"
 
 
 class Surroundings(Record):
-    """What is outside: `now()` in monotonic seconds, `wall()` the time of day, `size()` the terminal's columns and lines."""
+    """What is outside: the clocks and the terminal.
+
+    `now()` is in monotonic seconds, `wall()` the time of day, `stamp()` the same with date and zone, `size()` the terminal's
+    columns and lines.
+    """
 
     now: Callable[[], float]
     wall: Callable[[], str]
+    stamp: Callable[[], str]
     size: Callable[[], tuple[int, int]]
 
 
 def watch_reply(request: Request, look: Look, around: Surroundings, *, in_place: bool, as_json: bool) -> Reply:
     """Return what shows a subscription; `in_place`: on a terminal that can move its cursor."""
     if as_json:
-        return Selected(JsonLines(TextReply(request, look)), request)
+        return Selected(JsonLines(TextReply(request, look)), request, around)
     return Frames(request, look, around) if in_place else Lines(request, look, around)
 
 
 class Selected:
-    """Leaves out what --failed leaves out, and ticks."""
+    """Leaves out what --failed leaves out, and ticks; each object gets the time of the wall clock."""
 
-    def __init__(self, reply: Reply, request: Request) -> None:
+    def __init__(self, reply: Reply, request: Request, around: Surroundings) -> None:
         self._reply = reply
+        self._around = around
         self._failed_only = request.has("failed")
 
     def take(self, message: Message) -> Chunks:
@@ -70,7 +77,7 @@ class Selected:
         kind = message["type"]
         if kind == "tick" or (self._failed_only and kind == "change" and message["process"].get("wanted", True)):
             return []
-        return self._reply.take(message)
+        return self._reply.take({**message, "time": self._around.stamp()})
 
 
 class Lines:
@@ -87,7 +94,7 @@ class Lines:
         """Return what is to be shown now that this object has come."""
         kind = message["type"]
         if kind == "end":
-            return ending(message)
+            return ending(message, self._look)
         if kind == "warning":
             return [(ERR, warning_text(message["text"]))]
         if kind == "upgraded":
@@ -107,7 +114,7 @@ class Lines:
         self._remember()
         if message["before"] == message["state"] or (self._failed_only and message["process"].get("wanted", True)):
             return []
-        return [(OUT, change_text(message, self._around.wall()))]
+        return [(OUT, change_text(message, self._around.wall(), self._look.user_name))]
 
     def _snapshot(self) -> Chunks:
         """Return the table, or after a reload only what has come and gone."""
@@ -140,7 +147,7 @@ class Frames:
     def take(self, message: Message) -> Chunks:
         """Return what is to be shown now that this object has come."""
         if message["type"] == "end":
-            return ending(message)
+            return ending(message, self._look)
         if message["type"] == "warning":
             return [(ERR, warning_text(message["text"]))]
         now = self._around.now()
@@ -169,7 +176,9 @@ def shown(mirror: Mirror, now: float, failed_only: bool) -> list[Message]:
     return [row for row in mirror.table(now) if not failed_only or not row.get("wanted", True)]
 
 
-def ending(message: Message) -> Chunks:
+def ending(message: Message, look: Look) -> Chunks:
     """Return what the last object says."""
     error = message.get("error")
-    return [(ERR, error_text(error.get("message", ""), error.get("hints") or ()))] if error else []
+    if not error:
+        return []
+    return [(ERR, error_text(with_names(str(error.get("message", "")), look.user_name), error.get("hints") or ()))]

@@ -295,6 +295,10 @@ class Handlers:
         except ValueError as error:
             near = nearest(word.upper().removeprefix("SIG"), self._about.numbers)
             hints = (f"did you mean {near}?",) if near and near not in str(error) else ()
+            swapped = next((target for target in targets if self._is_signal(target)), "")
+            if swapped:
+                others = " ".join(target for target in request.targets if target != swapped)
+                hints = (f"the signal comes first: signal {swapped} {others}",)
             raise RequestError("unknown-signal", str(error), 2, hints) from None
         well = True
         for entry in self.selected(targets, UNKNOWN_WHEN_ACTING):
@@ -318,6 +322,13 @@ class Handlers:
                 }
             )
         connection.end(end(0 if well else 1))
+
+    def _is_signal(self, word: str) -> bool:
+        try:
+            parse_signal(word, self._about.numbers)
+        except ValueError:
+            return False
+        return True
 
     def reload(self, connection: Connection, request: Request) -> None:
         """Read the configuration anew and apply it, or only show the plan."""

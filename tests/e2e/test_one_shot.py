@@ -144,6 +144,14 @@ def test_a_shutdown_says_what_it_did(running: Daemon) -> None:
     wait_until(lambda: not running.alive)
 
 
+@pytest.mark.slow
+def test_a_signal_that_stands_after_the_name_is_told_in_its_order(running: Daemon) -> None:
+    done = running.ctl("signal", "web", "HUP")
+    assert done.returncode == 2
+    assert "the signal comes first: signal HUP web" in done.stderr
+    assert "the signal comes first: signal 15 web off" in running.ctl("signal", "web", "off", "15").stderr
+
+
 # -- why
 
 

@@ -16,6 +16,20 @@ def test_the_first_lines_go_through_and_the_others_are_counted_with_the_last_one
     assert notices.wait_s(11.0) is None
 
 
+def test_a_storm_names_the_programs_that_change_most() -> None:
+    notices = Notices()
+    for number in range(100):
+        notices.add(f"{number}\n", 10.0, "a" if number % 2 else f"p{number}")
+    notices.add("last\n", 10.0, "a")
+    assert notices.take(11.0)[MOST_A_SECOND:] == [
+        "... 95 more changes (a 48, p6 1, p8 1, p10 1, others 44); `status` shows how it stands\n",
+        "last\n",
+    ]
+    for number in range(7):
+        notices.add(f"{number}\n", 20.0, "web")
+    assert notices.take(21.0)[MOST_A_SECOND:] == ["... 1 more change (web 1); `status` shows how it stands\n", "6\n"]
+
+
 def test_a_storm_never_gives_more_than_its_lines_a_second() -> None:
     notices = Notices()
     shown: list[tuple[float, str]] = []

@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from taskmaster_common import __version__
 from taskmaster_common.commands import parse
+from taskmasterctl.people import with_names
 from taskmasterctl.render import Look, error_text, failure_text, plan_text, show_text, status_table, success_text
 from taskmasterctl.replies import ERR, OUT, reply_for
 from taskmasterctl.visible import clean
@@ -208,35 +210,35 @@ PLAN = [
 ]
 
 
-def test_a_dry_run_shows_every_program_its_keys_and_why_and_the_sum() -> None:
-    assert plan_text(PLAN, ["socket"], kept_too=True) == (
+def test_a_plan_shows_every_program_that_changes_its_keys_and_why_and_the_sum() -> None:
+    assert plan_text(PLAN, ["socket"]) == (
         "PROGRAM  CHANGE     KEYS      WHY\n"
         "web      restarted  cmd,env   cmd, env cannot change; restarts web\n"
         "api      scaled     numprocs  numprocs changed; stops 9 processes\n"
         "new      added      -         new; starts new\n"
-        "db       kept       -         unchanged\n"
         "old      removed    -         no longer in the configuration; stops old:0, old:1\n"
         "taskmasterd.socket waits for the next start of the daemon\n"
-        "+1 ~2 -1, 1 untouched\n"
+        "1 unchanged; 1 restart, 1 scaled, 1 new, 1 removed\n"
     )
 
 
-def test_a_reload_leaves_out_what_is_kept() -> None:
-    out, _ = shown("reload", {"type": "plan", "programs": PLAN, "daemon_keys": []}, end())
-    assert "unchanged" not in out
-    assert out.endswith("+1 ~2 -1, 1 untouched\n")
+@pytest.mark.parametrize("line", ["reload", "reload --dry-run"])
+def test_a_plan_leaves_out_what_is_kept(line: str) -> None:
+    out, _ = shown(line, {"type": "plan", "programs": PLAN, "daemon_keys": []}, end())
+    assert "kept" not in out
+    assert out.endswith("1 unchanged; 1 restart, 1 scaled, 1 new, 1 removed\n")
 
 
 def test_a_plan_in_several_objects_is_one_table() -> None:
     parts = [{"type": "plan", "programs": [each], "daemon_keys": []} for each in PLAN]
     out, _ = shown("reload --dry-run", *parts, end())
-    assert out == plan_text(PLAN, [], kept_too=True)
+    assert out == plan_text(PLAN, [])
 
 
 def test_a_plan_comes_before_the_results_that_follow_from_it() -> None:
     plan = {"type": "plan", "programs": PLAN, "daemon_keys": []}
     out, _ = shown("reload", plan, result("web", "restarted", pid=5), end())
-    assert out.index("untouched") < out.index("web restarted")
+    assert out.index("unchanged") < out.index("web restarted")
 
 
 def test_show_tells_settings_last_exits_and_log_files() -> None:
@@ -287,8 +289,66 @@ def test_status_mentions_a_refused_reload_and_a_shutdown_on_stderr() -> None:
     assert "being shut down" in err
     assert "the last reload was refused" in err
     assert "taskmasterctl: warning: cannot write a.state" in err
-    assert "error" not in err  # the exit code is 0
+    assert "  a.yaml:1:1: error: x\n  Check it again:  taskmasterctl reload --dry-run\n" in err
     assert shown("status", daemon, end(), look=Look(quiet=True)) == ("", "")
+
+
+def test_a_refused_reload_tells_its_first_problem_and_whether_the_file_has_changed_since() -> None:
+    daemon = {"type": "daemon", "reload_problems": ["a.yaml:1:1: error: x\n   1 | y", "b", "c"], "config_changed": True}
+    assert shown("status", daemon, end())[1] == (
+        "taskmasterctl: the last reload was refused; the configuration before it is in use:\n"
+        "  a.yaml:1:1: error: x and 2 more\n"
+        "  The file has changed since:  taskmasterctl reload --dry-run, then taskmasterctl reload\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"version": __version__}, ""),
+        ({"version": "99.0.0"}, ""),
+        ({"version": "0.0.9"}, f"the daemon (0.0.9) is older than this client ({__version__}); bring it up to date"),
+        ({"version": __version__, "installed_changed": True, "installed_version": "0.2.0"},
+         f"taskmasterd 0.2.0 is installed, and the daemon still runs {__version__}"),
+        ({"version": __version__, "installed_changed": True, "installed_version": __version__},
+         f"other code is installed, and the daemon still runs {__version__} as it was at its start"),
+        ({"version": "odd"}, ""),
+    ],
+)  # fmt: skip
+def test_a_daemon_that_is_older_than_what_is_installed_is_told(fields: dict[str, Any], said: str) -> None:
+    for line in ("status", "version"):
+        err = shown(line, {"type": "daemon", "protocol": 1, "pid": 1, **fields}, end())[1]
+        assert err == "" if not said else err.startswith(f"taskmasterctl: warning: {said}")
+        assert bool(said) == ("taskmasterctl upgrade" in err)
+
+
+def test_a_warning_with_its_place_in_a_file_is_called_a_warning_once() -> None:
+    placed = {"type": "warning", "text": "a.yaml:10:14: warning: programs.web.cmd: x\n   10 | cmd"}
+    assert shown("reload", placed, end())[1] == "a.yaml:10:14: warning: programs.web.cmd: x\n   10 | cmd\n"
+    assert shown("reload", {"type": "warning", "text": "x"}, end())[1] == "taskmasterctl: warning: x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "long", "short"),
+    [
+        ("stopped by uid 1001", "stopped by deploy (uid 1001)", "stopped by deploy"),
+        ("for uid 1001, SIGKILL in 2s", "for deploy (uid 1001), SIGKILL in 2s", "for deploy, SIGKILL in 2s"),
+        ("(by uid 1001)", "(by deploy (uid 1001))", "(by deploy)"),
+        ("uid 1001 and uid 0", "deploy (uid 1001) and uid 0", "deploy and uid 0"),
+        ("by uid 7", "by uid 7", "by uid 7"),
+        ("by deploy (uid 1001)", "by deploy (uid 1001)", "by deploy (uid 1001)"),
+        ("fluid 1001 uid", "fluid 1001 uid", "fluid 1001 uid"),
+        ("uid 99999999999999", "uid 99999999999999", "uid 99999999999999"),
+    ],
+)
+def test_users_have_names_where_they_have_one(text: str, long: str, short: str) -> None:
+    names = {1001: "deploy"}
+    look = Look(user_name=lambda uid: names.get(uid, ""))
+    assert with_names(text, look.user_name) == long
+    row = status_table([process("web", detail=text)], look).splitlines()[1]
+    assert row.endswith(f"  {short}")
+    assert failure_text(result("web", "failed", ok=False, reason=text), "start", look).splitlines()[0].endswith(long)
+    assert with_names(text, None) == text
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def rendered(line: str, replies: list[dict[str, Any]]) -> tuple[str, str]:
     request = parsed(line)
     reply = reply_for(request if isinstance(request, Request) else Request(""), Look(), as_json=False)
     if line.startswith("subscribe"):
-        around = Surroundings(now=lambda: 0.0, wall=lambda: "10:02:03", size=lambda: (80, 24))
+        around = Surroundings(now=lambda: 0.0, wall=lambda: "10:02:03", stamp=lambda: "", size=lambda: (80, 24))
         reply = watch_reply(Request("subscribe"), Look(), around, in_place=False, as_json=False)
     chunks = [chunk for message in replies for chunk in reply.take(message)]
     return tuple("".join(text for stream, text in chunks if stream == wanted) for wanted in (OUT, ERR))  # type: ignore[return-value]
@@ -129,9 +129,8 @@ def test_the_client_shows_what_the_transcript_says() -> None:
         (
             (
                 "PROGRAM  CHANGE     KEYS  WHY\n"
-                "nginx    kept       -     unchanged\n"
                 "web      restarted  cmd   cmd cannot change while it runs; restarts web:0\n"
-                "+0 ~1 -0, 1 untouched\n"
+                "1 unchanged; 1 restart, 0 new, 0 removed\n"
             ),
             "",
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pyte
 
 from taskmaster_common.commands import Request
@@ -27,7 +29,12 @@ class Clock:
         self.size = (columns, lines)
 
     def surroundings(self) -> Surroundings:
-        return Surroundings(now=lambda: self.now, wall=lambda: "10:02:03", size=lambda: self.size)
+        return Surroundings(
+            now=lambda: self.now,
+            wall=lambda: "10:02:03",
+            stamp=lambda: "2026-11-23T10:02:03.004+00:00",
+            size=lambda: self.size,
+        )
 
 
 def snapshot(*processes: dict[str, Any]) -> list[dict[str, Any]]:
@@ -132,3 +139,10 @@ def test_names_that_a_terminal_might_obey_are_written_out() -> None:
     reply = watching(Clock(), in_place=False)
     said(reply, *snapshot())
     assert "\x1b" not in said(reply, change("web", "RUNNING", "FATAL", reason="\x1b[2J"))
+
+
+def test_each_object_of_json_has_the_time_of_the_wall_clock() -> None:
+    clock = Clock()
+    reply = watch_reply(Request("subscribe"), Look(), clock.surroundings(), in_place=False, as_json=True)
+    chunks = [chunk for message in snapshot(process("web")) for chunk in reply.take(message)]
+    assert [json.loads(text)["time"] for _stream, text in chunks] == ["2026-11-23T10:02:03.004+00:00"] * 3
