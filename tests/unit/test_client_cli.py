@@ -197,10 +197,10 @@ def test_without_a_daemon_json_is_a_document_with_the_error(path: str, capfd: Ca
 
 
 def test_a_refused_peer_is_exit_4_for_actions_too(path: str, capfd: Capture) -> None:
-    refusal = end(4, "permission", "uid 1000 may not control this daemon", ("root may",))
+    refusal = end(4, "permission", "uid 3999999 may not control this daemon", ("root may",))
     with FakeDaemon(path, hello=refusal) as daemon:
         assert main(["-s", path, "stop", "web"]) == 4
-    assert capfd.readouterr().err == "taskmasterctl: uid 1000 may not control this daemon\n  root may\n"
+    assert capfd.readouterr().err == "taskmasterctl: uid 3999999 may not control this daemon\n  root may\n"
     assert daemon.requests == []
 
 
