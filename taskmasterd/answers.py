@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.commands import Request
     from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome
     from taskmasterd.parts import Parts
@@ -169,17 +170,23 @@ class Wait(Operation):
         super().__init__(parts, connection, request)
         self.ticket = self._ticket = Ticket(self.result, self._done, self.tried)
 
-    def begin(self) -> None:
+    def begin(self) -> Steps[None]:
         """The entries have been told; wait for those that have no result yet, or not."""
         if self.ended:
             return
         if not self.request.has("no_wait"):
             self._wait()
             return
-        for entry in self.ticket.waiting:
-            self._connection.send(self._result_view(entry, "requested", ok=True))
+        waiting = self.ticket.waiting
         self.ticket.abandon()
+        for entry in waiting:
+            self._connection.send(self._result_view(entry, "requested", ok=True))
+            yield
         self._end(1 if self.ticket.failed else 0)
+
+    def give_up(self) -> None:
+        """Not all entries could be told: say nothing more of any of them."""
+        self._gone()
 
     def _gone(self) -> None:
         self.ticket.abandon()

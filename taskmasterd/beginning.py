@@ -7,6 +7,7 @@ from taskmasterd.adoption import Adoption
 from taskmasterd.core.events import Start
 from taskmasterd.core.orphans import KILL, REFUSE
 from taskmasterd.core.plan import KEPT, diff
+from taskmasterd.core.steps import run
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.reload import plan_lines
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.events import Event
     from taskmasterd.core.orphans import Slot, Verdict
     from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
     from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.core.table import Entry
     from taskmasterd.eventlog import EventLog
@@ -42,7 +44,7 @@ def begin(
     origin: Origin,
     parts: Parts,
     deliver: Callable[[Entry, Event], None],
-    applied: Callable[[ReloadPlan], None],
+    applied: Callable[[ReloadPlan], Steps[None]],
     guard: Guard | None,
     marks: Marks,
 ) -> None:
@@ -66,8 +68,8 @@ def begin(
     if origin.saved and any(each.change != KEPT for each in plan.programs):
         for line in plan_lines(plan):
             parts.log.write("info", f"since the earlier daemon: {line}")
-    supervisor.apply(plan, BY, _unheard(), parts.reactor.now())
-    applied(plan)
+    run(supervisor.apply(plan, BY, _unheard(), parts.reactor.now))
+    run(applied(plan))
     if origin.launched and origin.saved and origin.saved.facts.get("stopping"):
         _start_as_after_a_stop(supervisor, parts.reactor.now())
     adoption.settle(orphans, guard.tell if guard else list, kill=policy == KILL)

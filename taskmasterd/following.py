@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
     from taskmasterd.core.table import Table
     from taskmasterd.eventlog import EventLog
     from taskmasterd.journal import Journal
@@ -46,9 +47,9 @@ class Following:
         """The last reload has failed, or a good one has followed."""
         self._journal.facts_changed()
 
-    def applied(self, plan: ReloadPlan) -> None:
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
         """The supervisor has been given a plan; do the rest of it."""
-        self._journal.reloaded(plan)
+        yield from self._journal.reloaded(plan)
         daemon = plan.config.daemon
         if "loglevel" in plan.live_keys and daemon.loglevel in LOG_LEVELS:
             self._log.level = daemon.loglevel
@@ -58,6 +59,7 @@ class Following:
             if "log_maxbytes" in program.keys or "log_backups" in program.keys:
                 for entry in self._table.slots(program.name):
                     self._outputs.limits_changed(entry)
+                    yield
         if plan.changes and self.subscriptions and self.systemd:
             self.subscriptions.reloaded()
             self.systemd.counts_changed()

@@ -6,7 +6,7 @@ Handlers touch no descriptor and never block; what they say goes out through the
 from __future__ import annotations
 
 from taskmaster_common.commands import Request, command, help_text, parse, refuse_client_flags
-from taskmaster_common.errors import RequestError
+from taskmaster_common.errors import RequestError, shortened
 from taskmaster_common.names import nearest
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION, end, refusal
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
@@ -17,16 +17,21 @@ from taskmasterd.core.ticket import Ticket
 from taskmasterd.core.view import as_wanted, process_view, settings_view
 from taskmasterd.reading import go_on, show_logs
 from taskmasterd.subscriptions import Subscriptions
+from taskmasterd.system.connection import MORE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from taskmasterd.core.steps import Steps
+    from taskmasterd.core.supervisor import Clock
     from taskmasterd.core.table import Entry
     from taskmasterd.parts import Parts
     from taskmasterd.system.connection import Connection
 
+MOST_LOGGED = 1000
+"""Characters of a request in the event log."""
 UNKNOWN_WHEN_LOOKING = 4
 UNKNOWN_WHEN_ACTING = 5
 
@@ -83,16 +88,18 @@ class Handlers:
             refuse_client_flags(request)
             if command(request.verb).acts:
                 peer = connection.peer
-                text = " ".join((request.verb, *request.targets))
+                text = shortened(" ".join((request.verb, *request.targets)), MOST_LOGGED)
                 self._log.write("info", f"request from uid {peer.uid}, pid {peer.pid}: {text}")
             connection.send({"type": "ack", "verb": request.verb})
-            VERBS[request.verb](self, connection, request)
+            steps = VERBS[request.verb](self, connection, request)
+            if steps is not None:
+                self._reactor.rounds.begin(_to_the_end(steps, connection), connection.broken)
         except RequestError as error:
             connection.end(refusal(error))
 
-    def selected(self, targets: Sequence[str], unknown_exit: int) -> tuple[Entry, ...]:
+    def selected(self, targets: Sequence[str], unknown_exit: int) -> Steps[tuple[Entry, ...]]:
         """Return the entries of the targets. Raises RequestError "unknown-name"."""
-        return self._supervisor.table.select(targets, unknown_exit)
+        return self._supervisor.table.selecting(targets, unknown_exit)
 
     def view(self, entry: Entry) -> dict[str, Any]:
         """Return the PROCESS object of an entry."""
@@ -100,55 +107,63 @@ class Handlers:
 
     # -- look
 
-    def status(self, connection: Connection, request: Request) -> None:
+    def status(self, connection: Connection, request: Request) -> Steps[None]:
         """Every process, or the named ones; the exit code tells whether all is as wanted."""
-        entries = self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
-        if request.targets:
-            well = all(entry.process.state == RUNNING for entry in entries)
-        else:
-            well = all(as_wanted(entry.process) for entry in entries)
+        entries = yield from self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
 
         def replies() -> Iterator[dict[str, Any]]:
+            well = True
             yield self.daemon_view()
             for first in range(0, len(entries), PROCESSES_PER_OBJECT):
                 some = entries[first : first + PROCESSES_PER_OBJECT]
+                well = well and all(
+                    each.process.state == RUNNING if request.targets else as_wanted(each.process) for each in some
+                )
                 yield {"type": "processes", "processes": [self.view(entry) for entry in some]}
             connection.end(end(0 if well else 3))
 
         connection.pull(replies())
 
-    def show(self, connection: Connection, request: Request) -> None:
+    def show(self, connection: Connection, request: Request) -> Steps[None]:
         """Everything about the named programs."""
-        entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
+        entries = yield from self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
         values = request.has("env")
         if values and connection.peer.uid not in (0, self._about.owner):
             raise RequestError("permission", "values of env are shown to root and the daemon's user only", 4)
-        programs = dict.fromkeys(entry.program for entry in entries)
+        programs: dict[str, list[Entry]] = {}
+        for entry in entries:
+            programs.setdefault(entry.program, []).append(entry)
 
         def replies() -> Iterator[dict[str, Any]]:
-            for name in programs:
-                yield self._program_view(name, [e for e in entries if e.program == name], values=values)
+            for name, some in programs.items():
+                yield from self._program_views(name, some, values=values)
             connection.end(end(0))
 
         connection.pull(replies())
 
-    def _program_view(self, name: str, entries: list[Entry], *, values: bool) -> dict[str, Any]:
+    def _program_views(self, name: str, entries: list[Entry], *, values: bool) -> Iterator[dict[str, Any]]:
+        """Yield one `program` object, after as many rests as it needs."""
         table = self._supervisor.table
-        logs = {
-            table.name(e): {s: self._performer.outputs.log_path(e, s) for s in ("stdout", "stderr")} for e in entries
-        }
-        return {
+        logs: dict[str, dict[str, str]] = {}
+        processes: list[dict[str, Any]] = []
+        for entry in entries:
+            logs[table.name(entry)] = {
+                stream: self._performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
+            }
+            processes.append(self.view(entry))
+            yield MORE
+        yield {
             "type": "program",
             "name": name,
             "settings": settings_view(entries[0].wanted, self._about.signals, values=values),
-            "processes": [self.view(entry) for entry in entries],
+            "processes": processes,
             "logs": logs,
         }
 
-    def logs(self, connection: Connection, request: Request) -> None:
+    def logs(self, connection: Connection, request: Request) -> Steps[None]:
         """Log lines, from now on too; or all files opened anew."""
         if request.has("reopen"):
-            self._reopen_logs(request.targets)
+            yield from self._reopen_logs(request.targets)
             connection.end(end(0))
             return
         if request.has("daemon"):
@@ -160,18 +175,18 @@ class Handlers:
         else:
             stream = "stderr" if request.has("stderr") else "stdout"
             table = self._supervisor.table
-            entries = self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
+            entries = yield from self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
             sources = [(table.name(e), stream, self._performer.outputs.log_path(e, stream)) for e in entries]
             if request.has("stderr"):
                 self._warn_of_both(connection, entries)
-        show_logs(connection, self._performer.outputs, sources, request, self._since(connection, request))
+        yield from show_logs(connection, self._performer.outputs, sources, request, self._since(connection, request))
 
-    def _reopen_logs(self, targets: Sequence[str]) -> None:
+    def _reopen_logs(self, targets: Sequence[str]) -> Steps[None]:
         """Open all logs anew, or those of the targets. Raises RequestError "unknown-name"."""
         if not targets:
             self._reopen()
             return
-        entries = self.selected(targets, UNKNOWN_WHEN_LOOKING)
+        entries = yield from self.selected(targets, UNKNOWN_WHEN_LOOKING)
         self._log.write("info", f"opening the log files of {' '.join(targets)} anew")
         self._performer.outputs.reopen(entries)
 
@@ -195,21 +210,28 @@ class Handlers:
             connection.send({"type": "warning", "text": text})
         return now - seconds
 
-    def pid(self, connection: Connection, request: Request) -> None:
+    def pid(self, connection: Connection, request: Request) -> Steps[None]:
         """The daemon's pid, or those of processes."""
         if not request.targets:
             connection.send(self.daemon_view())
             connection.end(end(0))
             return
-        entries = self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
-        for entry in entries:
-            connection.send({"type": "pid", "name": self._supervisor.table.name(entry), "pid": entry.process.pid})
-        connection.end(end(0 if all(entry.process.pid for entry in entries) else 1))
+        entries = yield from self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
 
-    def subscribe(self, connection: Connection, request: Request) -> None:
+        def replies() -> Iterator[dict[str, Any]]:
+            well = True
+            for entry in entries:
+                pid = entry.process.pid
+                well = well and pid is not None
+                yield {"type": "pid", "name": self._supervisor.table.name(entry), "pid": pid}
+            connection.end(end(0 if well else 1))
+
+        connection.pull(replies())
+
+    def subscribe(self, connection: Connection, request: Request) -> Steps[None]:
         """How everything is, and then every change."""
         if request.targets:
-            self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
+            yield from self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
         self.subscriptions.subscribe(connection, request.targets)
 
     def version(self, connection: Connection, _request: Request) -> None:
@@ -249,45 +271,55 @@ class Handlers:
 
     # -- act
 
-    def start(self, connection: Connection, request: Request) -> None:
+    def start(self, connection: Connection, request: Request) -> Steps[None]:
         """Start, and answer when it runs or has failed."""
-        self._act(connection, request, self._supervisor.start)
+        return self._act(connection, request, self._supervisor.start)
 
-    def stop(self, connection: Connection, request: Request) -> None:
+    def stop(self, connection: Connection, request: Request) -> Steps[None]:
         """Stop, and answer when nothing is left; what may be left of an earlier daemon is not known to be ours, so it is told."""
 
-        def stop(entries: tuple[Entry, ...], by: str, ticket: Ticket, now: float) -> None:
+        def stop(entries: tuple[Entry, ...], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
             for entry in entries:
                 there = self._performer.occupants(entry.program, entry.index)
                 if there:
                     name = self._supervisor.table.name(entry)
                     connection.send({"type": "warning", "text": f"{name}: {there}"})
                     ticket.failed = True
-            self._supervisor.stop(entries, by, ticket, now)
+                yield
+            yield from self._supervisor.stop(entries, by, ticket, clock)
 
-        self._act(connection, request, stop)
+        return self._act(connection, request, stop)
 
-    def restart(self, connection: Connection, request: Request) -> None:
+    def restart(self, connection: Connection, request: Request) -> Steps[None]:
         """Stop and start, and answer when it runs or has failed."""
         newer = self._reloader.newer_on_disk()
         if newer:
             text = f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`"
             connection.send({"type": "warning", "text": text})
 
-        def restart(entries: tuple[Entry, ...], by: str, ticket: Ticket, now: float) -> None:
-            self._supervisor.restart(entries, by, ticket, now, if_running=request.has("if_running"))
+        def restart(entries: tuple[Entry, ...], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
+            return self._supervisor.restart(entries, by, ticket, clock, if_running=request.has("if_running"))
 
-        self._act(connection, request, restart)
+        return self._act(connection, request, restart)
 
     def _act(
-        self, connection: Connection, request: Request, do: Callable[[tuple[Entry, ...], str, Ticket, float], None]
-    ) -> None:
-        entries = self.selected(request.targets, UNKNOWN_WHEN_ACTING)
+        self,
+        connection: Connection,
+        request: Request,
+        do: Callable[[tuple[Entry, ...], str, Ticket, Clock], Steps[None]],
+    ) -> Steps[None]:
+        while self._reloader.applying:  # the plan was made before, and may be about the same processes
+            yield
+        entries = yield from self.selected(request.targets, UNKNOWN_WHEN_ACTING)
         wait = Wait(self._parts, connection, request)
-        do(entries, by(connection), wait.ticket, self._reactor.now())
-        wait.begin()
+        try:
+            yield from do(entries, by(connection), wait.ticket, self._reactor.now)
+        except RequestError:
+            wait.give_up()
+            raise
+        yield from wait.begin()
 
-    def signal(self, connection: Connection, request: Request) -> None:
+    def signal(self, connection: Connection, request: Request) -> Steps[None]:
         """Send a signal to leaders."""
         word, *targets = request.targets
         try:
@@ -301,7 +333,8 @@ class Handlers:
                 hints = (f"the signal comes first: signal {swapped} {others}",)
             raise RequestError("unknown-signal", str(error), 2, hints) from None
         well = True
-        for entry in self.selected(targets, UNKNOWN_WHEN_ACTING):
+        for entry in (yield from self.selected(targets, UNKNOWN_WHEN_ACTING)):
+            yield
             alive = entry.process.pid is not None and entry.process.state in (STARTING, RUNNING, STOPPING)
             allowed = not alive or self._performer.signal_leader(entry, number)
             done = alive and allowed
@@ -368,7 +401,14 @@ def by(connection: Connection) -> str:
     return f"uid {connection.peer.uid}"
 
 
-VERBS: dict[str, Callable[[Handlers, Connection, Request], None]] = {
+def _to_the_end(steps: Steps[None], connection: Connection) -> Steps[None]:
+    try:
+        yield from steps
+    except RequestError as error:
+        connection.end(refusal(error))
+
+
+VERBS: dict[str, Callable[[Handlers, Connection, Request], Steps[None] | None]] = {
     "status": Handlers.status,
     "show": Handlers.show,
     "logs": Handlers.logs,

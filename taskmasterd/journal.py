@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
-    from taskmaster_common.config import Config
+    from taskmaster_common.config import Config, ProgramConfig
     from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
     from taskmasterd.core.table import Entry, Table
     from taskmasterd.eventlog import EventLog
     from taskmasterd.performer import Performer
@@ -92,6 +93,7 @@ class Journal:
         self._late_blocks: list[bytes] = []
         self._rest: Iterator[Entry] = iter(())
         self._flushing = False
+        self._wanted: dict[str, ProgramConfig] = {}
         self.trouble = ""
         self._again_due = False
 
@@ -138,6 +140,7 @@ class Journal:
     def reloading(self, plan: ReloadPlan) -> None:
         """A plan is about to be applied: what its slots are from now on follows as they change."""
         self._config = plan.config
+        self._wanted = {program.name: program for program in plan.config.programs}
         for program in plan.programs:
             if program.wanted is not None and program.change != KEPT:
                 self._add(line("program", program.wanted.to_data()))
@@ -145,12 +148,14 @@ class Journal:
         if self._late is not None:  # what was begun speaks of the old configuration
             self._try_to_replace(self._begin_to_replace)
 
-    def reloaded(self, plan: ReloadPlan) -> None:
+    def reloaded(self, plan: ReloadPlan) -> Steps[None]:
         """The plan was applied; keys that touch no process have changed too."""
         for program in plan.programs:
             if program.change != KEPT:
                 for entry in self._table.slots(program.name):
                     self.changed(entry)
+                    yield
+        self._wanted = {}
 
     def flush(self, last: bytes = b"") -> None:
         """Write what the event log is to say, then what has changed, and one more line."""
@@ -228,6 +233,8 @@ class Journal:
 
     def _row(self, entry: Entry) -> bytes:
         row = entry_to_data(entry)
+        if self._wanted and entry.wanted is not self._wanted.get(entry.program):
+            row["wanted"] = entry.wanted.to_data()  # the plan has not come to it yet
         copy = self._performer.copy_of(entry)
         if copy:
             row["copy"] = copy.to_data()

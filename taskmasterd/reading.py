@@ -6,6 +6,7 @@ from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
 from taskmaster_common.units import format_size
+from taskmasterd.system.connection import MORE
 from taskmasterd.system.logread import check_readable, search_lines
 
 TYPE_CHECKING = False
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands import Request
+    from taskmasterd.core.steps import Steps
     from taskmasterd.eventfilter import EventFilter
     from taskmasterd.outputs import Outputs
     from taskmasterd.system.connection import Connection
@@ -37,13 +39,13 @@ def show_logs(
     sources: Sequence[Source],
     request: Request,
     since: float | None,
-) -> None:
+) -> Steps[None]:
     """Answer `logs` for some streams: the last lines of each, then what is added, if that is asked for.
 
     With `since` (monotonic seconds) only what was written from then on. Raises RequestError where none can be read.
     """
     reading = Reading(connection, outputs, request, since)
-    reading.take(sources)
+    yield from reading.take(sources)
     if reading.refused and not reading.sources:
         raise RequestError("failed", reading.refused[0], 1)
     reading.begin()
@@ -85,12 +87,13 @@ class Reading:
         self._bounds = _bounds(outputs, request, since)
         self._open: list[tuple[Source, Follower]] = []
 
-    def take(self, sources: Sequence[Source]) -> None:
+    def take(self, sources: Sequence[Source]) -> Steps[None]:
         """Keep those that can be read, each path once; what has to be said of the others is in `refused`."""
         paths: dict[str, Source] = {}
         for source in sources:
             paths.setdefault(source[2], source)
         for source in paths.values():
+            yield
             name, stream, path = source
             if path in (DISCARD, INHERIT):
                 where = "discarded" if path == DISCARD else "the daemon's own"
@@ -136,6 +139,7 @@ class Reading:
             if not self.sources:
                 break
             yield from self._look_at(self.sources[0])
+            yield MORE
         if self._request.has("follow"):
             yield from self._follow()
         self._connection.end(end(0))
@@ -159,16 +163,16 @@ class Reading:
         if most_bytes > MOST_BYTES:
             yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
 
-    def _search(self, search: Generator[None, None, Past]) -> Generator[None, None, Past]:
-        """Go on with a search turn by turn, until it has found something."""
+    @staticmethod
+    def _search(search: Steps[Past]) -> Generator[dict[str, Any], None, Past]:
+        """Go on with a search, others having their turns, until it has found something."""
         while True:
             try:
                 next(search)
             except StopIteration as found:
                 past: Past = found.value
                 return past
-            self._connection.poke_soon()
-            yield None
+            yield MORE
 
     def _rest_of_past(self) -> Iterator[dict[str, Any]]:
         """Yield what was written to the log that was opened last; to be followed it stays open, from exactly there."""
@@ -193,6 +197,7 @@ class Reading:
                 self.left = 0
             self.found += only.take(block)
             del self.found[: -self._wanted]
+            yield MORE
         while self.found:
             lines, self.found = self.found[:LINES_AT_ONCE], self.found[LINES_AT_ONCE:]
             yield from _said(self._open[-1][0], b"".join(lines), 0)

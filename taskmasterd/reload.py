@@ -1,7 +1,7 @@
 """The one way to a new configuration: loading, plan, apply. On any problem the old one stays, untouched.
 
-Only loading is serial: requests that arrive while a file is being read are merged into one more reading, because the
-file may have changed since. A plan is applied at once and never waits for the stops of an earlier one.
+Loading and applying are serial: requests that arrive meanwhile are merged into one more reading, because the file may have
+changed since. A plan is applied at once, though a large one in steps, and never waits for the stops of an earlier one.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import Config, DaemonConfig
     from taskmasterd.core.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
     from taskmasterd.core.supervisor import Supervisor
     from taskmasterd.core.table import Entry
     from taskmasterd.core.ticket import Outcome as TicketOutcome
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         def applying(self, plan: ReloadPlan, /) -> None:
             """A plan is about to be applied."""
 
-        def applied(self, plan: ReloadPlan, /) -> None:
+        def applied(self, plan: ReloadPlan, /) -> Steps[None]:
             """The supervisor has been given a plan."""
 
         def problems_changed(self) -> None:
@@ -111,16 +112,20 @@ class Reloader:
         self._asked: list[Listener] = []
         self._batch: list[Listener] = []
         self._loading: Loading | None = None
+        self.applying = False
 
     @property
     def busy(self) -> bool:
-        """Whether the file is being read."""
-        return self._loading is not None
+        """Whether the file is being read, or a plan applied."""
+        return self._loading is not None or self.applying
 
     def request(self, listener: Listener) -> None:
         """Read the file and apply it, or only plan it; answers come through the listener."""
         self._asked.append(listener)
-        if self._loading is None:
+        self._begin_if_asked()
+
+    def _begin_if_asked(self) -> None:
+        if self._asked and not self.busy:
             self._begin()
 
     def stop(self) -> None:
@@ -170,12 +175,13 @@ class Reloader:
     def _finish(self, outcome: Outcome, batch: list[Listener]) -> None:
         """The file was read, or could not be: tell the batch, then serve those who asked meanwhile."""
         self._loading, self._batch = None, []
-        if self._asked:
-            self._begin()
-        if outcome.config is None:
-            self._refuse(outcome, batch)
-        else:
-            self._plan(outcome.config, outcome, batch)
+        try:
+            if outcome.config is None:
+                self._refuse(outcome, batch)
+            else:
+                self._plan(outcome.config, outcome, batch)
+        finally:
+            self._begin_if_asked()
 
     def _refuse(self, outcome: Outcome, batch: list[Listener]) -> None:
         obstacle = outcome.shortage or outcome.failure
@@ -223,10 +229,6 @@ class Reloader:
                 listener.settled(ticket)
 
         ticket = Ticket(result, done, tried)
-        for warning in warnings:
-            self._log.write("warning", f"reload: {warning.replace(': warning: ', ': ', 1)}")
-        for line in plan_lines(plan):
-            self._log.write("info", f"reload: {line}")
         self.config = plan.config
         self._running = self._running.replace(**{key: getattr(plan.config.daemon, key) for key in plan.live_keys})
         self._remember(())
@@ -235,8 +237,26 @@ class Reloader:
             listener
         ) in appliers:  # one that does not wait is answered here: what it is told has to be remembered by then
             listener.waiting(ticket)
-        self._supervisor.apply(plan, f"a reload ({appliers[0].by})", ticket, self._reactor.now())
-        self._host.applied(plan)
+        by = f"a reload ({appliers[0].by})"
+        self.applying = True
+        self._reactor.rounds.begin(
+            self._steps(plan, warnings, self._supervisor.apply(plan, by, ticket, self._reactor.now))
+        )
+
+    def _steps(self, plan: ReloadPlan, warnings: tuple[str, ...], application: Steps[None]) -> Steps[None]:
+        """Say what is going to happen, do it, and then whatever a reload was asked for meanwhile."""
+        try:
+            for warning in warnings:
+                self._log.write("warning", f"reload: {warning.replace(': warning: ', ': ', 1)}")
+                yield
+            for line in plan_lines(plan):
+                self._log.write("info", f"reload: {line}")
+                yield
+            yield from application
+            yield from self._host.applied(plan)
+        finally:
+            self.applying = False
+            self._begin_if_asked()
 
 
 def plan_lines(plan: ReloadPlan) -> list[str]:

@@ -64,13 +64,13 @@ class Stopping:
         self._parts.supervisor.stopping = True
         self._parts.journal.flush()
         self._parts.log.write("info", f"stopping all programs, asked by {by}")
-        now = self._parts.reactor.now()
+        reactor = self._parts.reactor
         self._parts.reloader.stop()
         self._notifier.stopping(self.timeout_s + LAST_WAIT_S)
-        self._parts.reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
-        self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
+        reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
+        reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
-        self._parts.supervisor.shutdown(by, ticket, now)
+        reactor.rounds.begin(self._parts.supervisor.shutdown(by, ticket, reactor.now))
 
     def kill(self, by: str) -> None:
         """End everything at once, with SIGKILL."""

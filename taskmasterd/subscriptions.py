@@ -12,6 +12,7 @@ from taskmaster_common.names import ALL, Targets
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT
 from taskmaster_common.states import DOWN_STATES
 from taskmasterd.core.describe import end_text
+from taskmasterd.system.connection import MORE
 from taskmasterd.system.lean import deque
 
 TYPE_CHECKING = False
@@ -185,8 +186,12 @@ class Subscriber:
         No older change may follow: it could bring back what a reload has removed without a word.
         """
         self._snapshot_due = False
-        entries = tuple(entry for entry in self._all.table if self.wants(entry))
         sequence = self._all.sequence
+        entries: list[Entry] = []
+        for entry in tuple(self._all.table):
+            if self.wants(entry):
+                entries.append(entry)
+            yield MORE
         yield self._all.daemon_view()
         yield {"type": "snapshot", "sequence": sequence, "count": len(entries)}
         for first in range(0, len(entries), PROCESSES_PER_OBJECT):

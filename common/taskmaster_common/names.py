@@ -9,12 +9,17 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 ALL = "all"
 MAX_NAME = 100
-MOST_CELLS = 300_000
-"""So many cells of its tables a suggestion may cost, a twentieth of a second; a typo among 10 000 names holds nobody up."""
+MOST_CELLS = 100_000
+"""Cells of its tables that a suggestion may cost, a sixtieth of a second; a typo among 10 000 names holds nobody up."""
+LONGEST_TEXT = 256
+"""What a pattern is matched against is shorter: a name, a colon and a number."""
+OTHERS = 128
+EVERY = (1 << OTHERS + 1) - 1
+"""The bits of all characters, those that are not ASCII being one."""
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@+")
 
 
@@ -65,54 +70,77 @@ class Targets:
 
     def select(self, program: str, instance: int) -> bool:
         """Return whether one of them means this instance of this program."""
-        names = (program, f"{program}:{instance}")
         return (
             self._everything
-            or not self._exact.isdisjoint(names)
-            or any(pattern.matches(name) for pattern in self._patterns for name in names)
+            or not self._exact.isdisjoint((program, f"{program}:{instance}"))
+            or any(pattern.selects(program, instance) for pattern in self._patterns)
         )
 
 
 class Pattern:
     """A shell pattern: `*`, `?`, `[a-z]`, `[!a-z]`; case matters; an unclosed `[` stands for itself.
 
+    It is made for names, which are short and ASCII: any other character is matched by `?`, `*` and `[!...]` only, and a pattern
+    of more than `LONGEST_TEXT` characters matches nothing.
+
     All ways to match are followed at once, as bits of a number: bit n stands for "the first n atoms have matched". So a
-    text costs one step a character, whatever the pattern; one that came from a client holds nobody up.
+    text costs one step a character, whatever the pattern, and reading a pattern costs its length.
     Source: POSIX.1-2017, XCU 2.13.1 (patterns matching a single character, and multiple ones); Baeza-Yates and Gonnet,
     "A new approach to text searching", 1992.
     """
 
-    __slots__ = ("_accepting", "_atoms", "_stars")
+    __slots__ = ("_accepting", "_atoms", "_goal", "_stars")
 
     def __init__(self, pattern: str) -> None:
-        self._atoms: list[str] = []
+        self._atoms: list[int] = []
         self._stars = 0
         self._accepting: dict[str, int] = {}
         at = 0
-        while at < len(pattern):
+        while at < len(pattern) and len(self._atoms) <= LONGEST_TEXT:
             if pattern[at] == "*":
                 self._stars |= 1 << len(self._atoms)
                 at += 1
             else:
                 width = _width(pattern, at)
-                self._atoms.append(pattern[at : at + width])
+                self._atoms.append(_accepted(pattern, at, width))
                 at += width
+        self._goal = 1 << len(self._atoms)
 
     def matches(self, text: str) -> bool:
         """Return whether the whole `text` matches."""
-        if len(self._atoms) > len(text):
-            return False
-        state = 1
+        return bool(self.advance(1, text) & self._goal)
+
+    def selects(self, program: str, instance: int) -> bool:
+        """Return whether the name of the program or of that instance of it matches."""
+        state = self.advance(1, program)
+        return bool(state & self._goal) or bool(self.advance(state, f":{instance}") & self._goal)
+
+    def instances(self, program: str) -> Callable[[int], bool] | bool:
+        """Return which instances of a program match: all (True), none (False), or those that the callable says."""
+        state = self.advance(1, program)
+        if state & self._goal:
+            return True
+        state = self.advance(state, ":")
+        if not state or state & self._goal & self._stars:
+            return bool(state)
+        return lambda instance: bool(self.advance(state, str(instance)) & self._goal)
+
+    def advance(self, state: int, text: str) -> int:
+        """Return the state after `text`, 0 where nothing can match any more; the state of a pattern begins with 1."""
+        if len(self._atoms) > LONGEST_TEXT:
+            return 0
         for character in text:
-            if character not in self._accepting:
-                self._accepting[character] = self._atoms_that_accept(character)
-            state = ((state & self._accepting[character]) << 1) | (state & self._stars)
             if not state:
-                return False
-        return bool(state >> len(self._atoms))
+                return 0
+            accepting = self._accepting.get(character)
+            if accepting is None:
+                accepting = self._accepting[character] = self._atoms_that_accept(character)
+            state = ((state & accepting) << 1) | (state & self._stars)
+        return state
 
     def _atoms_that_accept(self, character: str) -> int:
-        return sum(1 << number for number, atom in enumerate(self._atoms) if _accepts(atom, character))
+        bit = min(ord(character), OTHERS)
+        return sum(1 << number for number, accepted in enumerate(self._atoms) if accepted >> bit & 1)
 
 
 def _width(pattern: str, at: int) -> int:
@@ -121,25 +149,35 @@ def _width(pattern: str, at: int) -> int:
     return closing + 1 - at if closing > 0 else 1
 
 
-def _accepts(atom: str, character: str) -> bool:
-    if len(atom) == 1:
-        return atom in ("?", character)
-    negated = atom.startswith("[!")
-    return _in_set(atom[1 + negated : -1], character) != negated
+def _accepted(pattern: str, at: int, width: int) -> int:
+    """Return which characters an atom accepts: bit n is that of number n, bit OTHERS all that are not ASCII."""
+    if width == 1:
+        return EVERY if pattern[at] == "?" else _bits(pattern[at], pattern[at])
+    inside = pattern[at + 1 : at + width - 1]
+    negated = inside[0] == "!"
+    accepted = 0
+    for first, last in _ranges(inside[negated:]):
+        accepted |= _bits(first, last)
+    return EVERY & ~accepted if negated else accepted
 
 
-def _in_set(inside: str, character: str) -> bool:
+def _ranges(inside: str) -> set[tuple[str, str]]:
+    """Return the different (first, last) of what stands in a set: it may be long, but there are few characters."""
+    if "-" not in inside:
+        return {(character, character) for character in set(inside)}
+    found: set[tuple[str, str]] = set()
     at = 0
     while at < len(inside):
-        if at + 2 < len(inside) and inside[at + 1] == "-":
-            if inside[at] <= character <= inside[at + 2]:
-                return True
-            at += 3
-        else:
-            if inside[at] == character:
-                return True
-            at += 1
-    return False
+        is_range = at + 2 < len(inside) and inside[at + 1] == "-"
+        found.add((inside[at], inside[at + 2 * is_range]))
+        at += 3 if is_range else 1
+    return found
+
+
+def _bits(first: str, last: str) -> int:
+    """Return the bits of the ASCII characters from `first` to `last`."""
+    low, high = ord(first), min(ord(last) + 1, OTHERS)
+    return (1 << high) - (1 << low) if low < high else 0
 
 
 def nearest(word: str, candidates: Iterable[str]) -> str:

@@ -86,9 +86,11 @@ stopping (1: the daemon is being shut down; 4: it was), config (6), failed (1), 
 refused what is needed to answer), internal (1).
 
 Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete
-30 s after its first byte. A request holds at most 32 different patterns ("usage"). When more than 1 MiB waits to be read by the client, a
-follower is paused and then told what it `missed`; another client is disconnected once it has taken nothing for 5 s. No
-further request is begun while more than 256 KiB wait.
+30 s after its first byte. Of a client that sends ahead no more is read while 64 requests, or 64 KiB of them, wait. A
+request holds at most 32 different patterns ("usage"). When more than 1 MiB waits to be read by the client, a follower is
+paused and then told what it `missed`; another client is disconnected once it has taken nothing for 5 s. No further request
+is begun while more than 256 KiB wait. What takes long is done in pieces, with the requests of others in between; start,
+stop and restart wait for the end of a reload that is being applied.
 
 End of a connection. It ends a stream or a wait, never the operation: complete requests that were sent before are carried
 out. A client that ends only its own sending (nc -N) gets its answers whole; a stream without an end is ended.
@@ -99,7 +101,7 @@ never used again with another meaning.
 
 from __future__ import annotations
 
-from taskmaster_common.errors import ProtocolError
+from taskmaster_common.errors import ProtocolError, shortened
 from taskmaster_common.jsontext import read_json, write_json
 
 TYPE_CHECKING = False
@@ -112,6 +114,7 @@ PROTOCOL_VERSION = 1
 MAX_REQUEST = 65_536
 MAX_REPLY = 16 * 1024 * 1024
 MAX_QUEUED = 1024 * 1024
+MAX_MESSAGE = 2000
 PROCESSES_PER_OBJECT = 100
 HALF_LINE_TIMEOUT_S = 30.0
 PROGRESS_EVERY_S = 2.0
@@ -127,7 +130,8 @@ def end(exit_code: int, error: RequestError | None = None) -> dict[str, Any]:
     """Return the last object of a reply; `error` says what failed."""
     message: dict[str, Any] = {"type": "end", "exit": exit_code}
     if error is not None:
-        message["error"] = {"code": error.code, "message": error.message, "hints": list(error.hints)}
+        text = shortened(error.message, MAX_MESSAGE)  # it may repeat what the request was
+        message["error"] = {"code": error.code, "message": text, "hints": list(error.hints)}
     return message
 
 

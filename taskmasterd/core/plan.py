@@ -89,17 +89,31 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
     surplus = tuple(index for index in sorted(here) if index >= wanted.numprocs)
     missing = tuple(index for index in range(wanted.numprocs) if index not in here)
     staying = [entry for entry in slots if entry.index < wanted.numprocs]
-    outdated = [entry for entry in staying if _restart_keys(entry, wanted)]
+    outdated = _outdated(staying, wanted)
     restart = tuple(entry.index for entry in outdated if entry.process.state in (STARTING, RUNNING, BACKOFF))
     revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
     up = any(entry.process.goal_is_up or entry.process.state == FATAL for entry in slots)
-    keys = {key for entry in slots for key in entry.wanted.changed_fields(wanted)}
+    present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
+    keys = {key for each in present for key in each.changed_fields(wanted)}
     ordered = tuple(key for key in ProgramConfig.fields_ if key in keys)
     change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), outdated)
     return ProgramPlan(
         wanted.name, change, why, wanted, ordered,
         create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
     )  # fmt: skip
+
+
+def _outdated(entries: list[Entry], wanted: ProgramConfig) -> list[Entry]:
+    """Return those that need a new copy; thousands of them share their records, which are compared once."""
+    known: dict[tuple[int, int, bool], bool] = {}
+    found: list[Entry] = []
+    for entry in entries:
+        case = (id(entry.wanted), id(entry.present), entry.process.state in (STOPPED, EXITED, STOPPING))
+        if case not in known:
+            known[case] = bool(_restart_keys(entry, wanted))
+        if known[case]:
+            found.append(entry)
+    return found
 
 
 def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:

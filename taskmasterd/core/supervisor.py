@@ -1,7 +1,8 @@
 """Owns the process table: routes events to `step`, keeps who waits for what, applies plans, shuts down.
 
 Mutable and free of I/O: what has to be done goes to the callables that it was given. Every change of a process passes
-through `handle`, so nothing can forget a deadline, an announcement or a waiting client.
+through `handle`, so nothing can forget a deadline, an announcement or a waiting client. What touches any number of
+processes is done in steps (see `steps`), between which other events may happen.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.plan import ProgramPlan, ReloadPlan
+    from taskmasterd.core.steps import Steps
+
+    Clock = Callable[[], float]
 
 
 class Supervisor:
@@ -80,45 +84,50 @@ class Supervisor:
 
     # -- requests
 
-    def start(self, entries: Iterable[Entry], by: str, ticket: Ticket, now: float) -> None:
+    def start(self, entries: Iterable[Entry], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
         """Start entries; those that run already are answered at once. Raises RequestError while shutting down."""
         self._refuse_when_stopping()
         for entry in entries:
+            self._refuse_when_stopping()
             if entry.removed:
                 ticket.answer(entry, Outcome(ok=False, outcome="removed"))
                 continue
             running = entry.process.state == RUNNING
-            self.handle(entry, Start(by), now)
+            self.handle(entry, Start(by), clock())
             ticket.wait_for(entry, UP, "already-started" if running else "started")
+            yield
         ticket.seal()
 
-    def stop(self, entries: Iterable[Entry], by: str, ticket: Ticket, now: float) -> None:
+    def stop(self, entries: Iterable[Entry], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
         """Stop entries; a ticket's result comes when nothing of the entry is left."""
         for entry in entries:
             already = entry.process.state == STOPPED
-            self.handle(entry, Stop(by), now)
+            self.handle(entry, Stop(by), clock())
             ticket.wait_for(entry, DOWN, "already-stopped" if already else "stopped")
+            yield
         ticket.seal()
 
     def restart(
-        self, entries: Iterable[Entry], by: str, ticket: Ticket, now: float, *, if_running: bool = False
-    ) -> None:
+        self, entries: Iterable[Entry], by: str, ticket: Ticket, clock: Clock, *, if_running: bool = False
+    ) -> Steps[None]:
         """Stop and start entries as one operation. Raises RequestError while shutting down."""
         self._refuse_when_stopping()
         for entry in entries:
+            self._refuse_when_stopping()
             if entry.removed:
                 ticket.answer(entry, Outcome(ok=False, outcome="removed"))
             elif if_running and entry.process.state not in (STARTING, RUNNING):
                 ticket.answer(entry, Outcome(ok=True, outcome="skipped"))
             else:
-                self.handle(entry, Restart(by), now)
+                self.handle(entry, Restart(by), clock())
                 ticket.wait_for(entry, UP, "restarted")
+            yield
         ticket.seal()
 
-    def shutdown(self, by: str, ticket: Ticket, now: float) -> None:
+    def shutdown(self, by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
         """Stop everything that is not down, for good: from now on nothing is started. May be called again."""
         self.stopping = True
-        self.stop(self._not_down(), by, ticket, now)
+        return self.stop(self._not_down(), by, ticket, clock)
 
     def kill_all(self, by: str, now: float) -> None:
         """End everything that is alive with SIGKILL; only while shutting down."""
@@ -151,36 +160,51 @@ class Supervisor:
         self._record(entry)
         self._let_go(entry)  # the earlier life may have ended between what it told of its end and this
 
-    def apply(self, plan: ReloadPlan, by: str, ticket: Ticket, now: float) -> None:
-        """Carry out a plan; the ticket's results come as what it touched settles. Raises RequestError while shutting down."""
+    def apply(self, plan: ReloadPlan, by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
+        """Carry out a plan; the ticket's results come as what it touched settles. Raises RequestError while shutting down.
+
+        What is left of it when a shutdown begins is not done any more.
+        """
         self._refuse_when_stopping()
         for program in plan.programs:
-            self._apply_program(program, by, ticket, now)
+            for _ in self._apply_program(program, by, ticket, clock):
+                yield
+                if self.stopping:
+                    ticket.failed = True
+                    ticket.seal()
+                    return
         self.table.order(program.name for program in plan.config.programs)
         ticket.seal()
 
-    def _apply_program(self, plan: ProgramPlan, by: str, ticket: Ticket, now: float) -> None:
+    def _apply_program(self, plan: ProgramPlan, by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
         slots = {entry.index: entry for entry in self.table.slots(plan.name)}
         for index in plan.stop:
             slots[index].removed = True
-            self.handle(slots[index], Stop(by), now)
+            self.handle(slots[index], Stop(by), clock())
             ticket.wait_for(slots[index], DOWN, "stopped")
+            yield
         if plan.wanted is None:
             return
+        told = {*plan.start, *plan.restart}  # each is told when it gets to know what is wanted, be it much later
         for entry in slots.values():
-            if entry.index < plan.wanted.numprocs:
+            if entry.index < plan.wanted.numprocs and entry.index not in told:
                 entry.want(plan.wanted)
         for index in plan.create:
             if index in slots:  # it was removed by an earlier reload and is not gone yet: what is wanted is back
                 slots[index].removed = False
             else:
-                slots[index] = self._create(plan.wanted, index, now)
+                slots[index] = self._create(plan.wanted, index, clock())
+            yield
         for index in plan.start:
-            self.handle(slots[index], Start(by), now)
+            slots[index].want(plan.wanted)
+            self.handle(slots[index], Start(by), clock())
             ticket.wait_for(slots[index], UP, "started")
+            yield
         for index in plan.restart:
-            self.handle(slots[index], Restart(by), now)
+            slots[index].want(plan.wanted)
+            self.handle(slots[index], Restart(by), clock())
             ticket.wait_for(slots[index], UP, "restarted")
+            yield
 
     def _create(self, program: ProgramConfig, index: int, now: float) -> Entry:
         entry = Entry(program, index, Process(since=now))

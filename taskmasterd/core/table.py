@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.names import ALL, Pattern, is_pattern, nearest, process_name
 from taskmasterd.core.process import Process
+from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from taskmaster_common.config import ProgramConfig
+    from taskmasterd.core.steps import Steps
 
     class Observer(Protocol):
         """Somebody who is shown every change of an entry."""
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_PATTERNS = 32
 """So many different patterns one request may hold: each is held against every name."""
+TARGETS_A_STEP = PROGRAMS_A_STEP = 100
+ENTRIES_A_STEP = 500
 
 
 class Entry:
@@ -124,32 +128,46 @@ class Table:
         `web` is every instance of the program, `web:1` one, patterns match programs and canonical names, `all` everything.
         Raises RequestError "unknown-name" with `unknown_exit` when a target names nothing, "usage" for too many patterns.
         """
+        return run(self.selecting(targets, unknown_exit))
+
+    def selecting(self, targets: Sequence[str], unknown_exit: int) -> Steps[tuple[Entry, ...]]:
+        """Select in steps, for who has no time to do it at once; entries may leave the table meanwhile."""
         distinct = tuple(dict.fromkeys(targets))
         if sum(map(is_pattern, distinct)) > MOST_PATTERNS:
             raise RequestError("usage", f"a request holds at most {MOST_PATTERNS} patterns", 2)
         chosen: dict[Entry, None] = {}
-        for target in distinct:
-            found = self._matching(target)
+        for number, target in enumerate(distinct):
+            if number % TARGETS_A_STEP == 0:
+                yield
+            found: Sequence[Entry]
+            if target == ALL:
+                found = tuple(self)
+            else:
+                found = (yield from self._matched_by(Pattern(target))) if is_pattern(target) else self._named(target)
             if not found and target != ALL:
                 raise self._unknown(target, unknown_exit)
             chosen.update(dict.fromkeys(found))
         return tuple(chosen)
 
-    def _matching(self, target: str) -> tuple[Entry, ...]:
-        if target == ALL:
-            return tuple(self)
-        if is_pattern(target):
-            return tuple(self._matched_by(Pattern(target)))
+    def _named(self, target: str) -> tuple[Entry, ...]:
         program, colon, index = target.partition(":")
         if not colon:
             return self.slots(program)
         slot = self._programs.get(program, {}).get(int(index)) if index.isdecimal() and len(index) < 9 else None
         return (slot,) if slot and index == str(slot.index) else ()
 
-    def _matched_by(self, pattern: Pattern) -> Iterator[Entry]:
-        for program, slots in self._programs.items():
-            whole = pattern.matches(program)
-            yield from (entry for entry in slots.values() if whole or pattern.matches(entry.canonical))
+    def _matched_by(self, pattern: Pattern) -> Steps[list[Entry]]:
+        found: list[Entry] = []
+        for number, (program, slots) in enumerate(tuple(self._programs.items())):
+            if number % PROGRAMS_A_STEP == 0:
+                yield
+            chosen = pattern.instances(program)
+            entries = tuple(slots.values()) if chosen else ()
+            for first in range(0, len(entries), ENTRIES_A_STEP):
+                some = entries[first : first + ENTRIES_A_STEP]
+                found += [entry for entry in some if chosen is True or (chosen and chosen(entry.index))]
+                yield
+        return found
 
     def _unknown(self, target: str, exit_code: int) -> RequestError:
         program, colon, _ = target.partition(":")

@@ -2,7 +2,7 @@
 
 It knows bytes, lines and objects, not verbs. A request is answered by sending objects, or by a *source*: an iterator of reply
 objects that is pulled while the client reads, so that a client that does not read holds back only itself. A source yields
-None when it has nothing to say yet and is pulled again after `poke`. What takes longer than that is an *operation*, which can
+None when it has nothing to say yet and is pulled again after `poke`, MORE where it has only worked for a while. What takes longer than that is an *operation*, which can
 tell what another life of this process needs to go on with it.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import ProtocolError, RequestError
 from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_QUEUED, MAX_REQUEST, LineDecoder, encode, refusal
+from taskmasterd.system.lean import deque
 from taskmasterd.system.reactor import READ, WRITE
 
 TYPE_CHECKING = False
@@ -33,10 +34,11 @@ USAGE = 2
 """Exit code of what is refused here."""
 MAX_WAITING_REQUESTS = 64
 PATIENCE_S = 5.0
+MAX_WAITING_BYTES = MAX_REQUEST
 FILL_TO = 256 * 1024
 """A source is pulled until so much waits to be read."""
-PULL_S = 0.01
-"""Seconds after which a source that still has more waits for the next turn of the loop."""
+MORE: dict[str, Any] = {}
+"""What a source yields that has nothing to send yet, and goes on in its next turn by itself."""
 
 
 class Connection:
@@ -51,10 +53,12 @@ class Connection:
         self._reactor = server.reactor
         self._channel = channel
         self._decoder = LineDecoder(MAX_REQUEST)
-        self._requests: list[bytes] = []
+        self._requests: deque[bytes] = deque()
+        self._waiting_bytes = 0
         self._queue = bytearray()
         self._source: Iterator[dict[str, Any] | None] | None = None
         self._endless = False
+        self._pulling = False
         self._half_line: Timer | None = None
         self._events = 0
         self._closing = False
@@ -112,19 +116,22 @@ class Connection:
 
     def poke(self) -> None:
         """Pull the source again: there is something new."""
-        until = self._reactor.now() + PULL_S
-        while self._source is not None and not self.closed and len(self._queue) < FILL_TO:
-            message = next(self._source, None)
-            if message is None:
-                return
-            self.send(message)
-            if self._reactor.now() > until:
-                self.poke_soon()
-                return
+        if self._source is not None and not self._pulling:
+            self._pulling = True
+            self._reactor.rounds.begin(self._pull_some(), self.broken)
 
-    def poke_soon(self) -> None:
-        """Pull the source again in the next turn: it has more, and others come first."""
-        self._reactor.call_soon(self.poke, self.broken)
+    def _pull_some(self) -> Iterator[None]:
+        """Send what the source has, message by message, until enough waits to be read."""
+        try:
+            while self._source is not None and not self.closed and len(self._queue) < FILL_TO:
+                message = next(self._source, None)
+                if message is None:
+                    return
+                if message is not MORE:
+                    self.send(message)
+                yield
+        finally:
+            self._pulling = False
 
     def dismiss(self, message: dict[str, Any]) -> None:
         """Send what can be sent at once of an answer without an end, and then this as its `end`."""
@@ -184,12 +191,17 @@ class Connection:
             return
         self.last_active = self._reactor.now()
         try:
-            self._requests += [line for line in self._decoder.feed(received) if line.strip()]
+            self._take([line for line in self._decoder.feed(received) if line.strip()])
         except ProtocolError as error:
             self.end_and_close(refusal(RequestError("too-long", str(error), USAGE)))
             return
         self._watch_half_line()
         self._next_request()
+        self._listen()
+
+    def _take(self, lines: list[bytes]) -> None:
+        self._requests += lines
+        self._waiting_bytes += sum(map(len, lines))
 
     def _finish_when_idle(self) -> None:
         """The client sends no more (nc -N does so at once): answer what it asked, then close."""
@@ -222,7 +234,8 @@ class Connection:
             return
         if self._requests:
             self.busy = True
-            line = self._requests.pop(0)
+            line = self._requests.popleft()
+            self._waiting_bytes -= len(line)
             self._listen()
             self._server.on_request(self, line)
         elif self._peer_done:
@@ -258,7 +271,8 @@ class Connection:
 
     def _listen(self) -> None:
         """Watch for what can be used now: no reading while many requests wait."""
-        wants_read = not self._peer_done and len(self._requests) < MAX_WAITING_REQUESTS
+        crowded = len(self._requests) >= MAX_WAITING_REQUESTS or self._waiting_bytes >= MAX_WAITING_BYTES
+        wants_read = not self._peer_done and not crowded
         events = (READ if wants_read else 0) | (WRITE if self._queue else 0)
         if events == self._events or self.closed:
             return
@@ -291,9 +305,9 @@ class Connection:
             not looking
             and self._source is not None
             and self.operation is None
-            and (message := next(self._source, None))
+            and (message := next(self._source, None)) is not None
         ):
-            self._queue += encode(message)
+            self._queue += encode(message) if message is not MORE else b""
         return {
             "fd": self._channel.fileno(),
             "queue": self._queue.decode("latin-1"),
@@ -308,7 +322,7 @@ class Connection:
     def restore(self, row: Mapping[str, Any], resume: Callable[[Connection, Any], None]) -> None:
         """Go on where `to_data` was taken; `resume` is given the operation that was under way."""
         self._queue += row["queue"].encode("latin-1")
-        self._requests += [line.encode("latin-1") for line in row["requests"]]
+        self._take([line.encode("latin-1") for line in row["requests"]])
         self._decoder.feed(row["pending"].encode("latin-1"))
         self._peer_done, self._closing, self.deaf = row["peer_done"], row["closing"], row["deaf"]
         self._watch_half_line()

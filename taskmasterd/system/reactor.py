@@ -10,6 +10,7 @@ import time
 
 from taskmasterd.system.lean import heapify, heappop, heappush
 from taskmasterd.system.poller import READ, WRITE, new_poller
+from taskmasterd.system.rounds import Rounds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Reactor:
         self._on_error = on_error
         self._running = False
         self.turns = 0
+        self.rounds = Rounds(self)
 
     @staticmethod
     def now() -> float:
@@ -141,9 +143,9 @@ class Reactor:
             self._do_soon()
         return not self._soon
 
-    def attempt(self, callback: Callable[[], None], dropped: Callable[[], None]) -> None:
+    def attempt(self, callback: Callable[[], None], dropped: Callable[[], None] | None) -> None:
         """Call now, as guarded as in the loop: `dropped` when it raises."""
-        if not self._guarded(callback):
+        if not self._guarded(callback) and dropped:
             self._guarded(dropped)
 
     def close(self) -> None:

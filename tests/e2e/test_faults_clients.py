@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked
+from tests.support.talk import Talk
 from tests.support.wait import wait_until
 from tests.support.wire import ask, connect, crowd, descriptors, prompt_s, rss_mb, seconds_of_status
 
@@ -225,3 +226,31 @@ def test_a_program_may_ask_for_its_own_restart(daemon: Daemon) -> None:
     assert ask(daemon, b"start p")[-1]["exit"] == 0
     assert not (daemon.home / "survived").exists()
     wait_until(lambda: len(marked(daemon.socket)) == 1)
+
+
+LONG = (
+    "signal USR1 p*",
+    "stop all",
+    "stop --no-wait all",
+    "restart --if-running all",
+    "logs -n 1 all",
+    "pid all",
+    "show p*",
+    "status " + " ".join(f"*[0-9]*[0-9]*{number}?" for number in range(32)),
+    "subscribe " + " ".join(f"*[0-9]*[0-9]*{number}?" for number in range(32)),
+)
+
+
+def test_a_request_about_ten_thousand_processes_is_overtaken_by_a_short_one(daemon: Daemon) -> None:
+    text = "".join(f", p{number}: {{cmd: sleep 300, autostart: false, numprocs: 2500}}" for number in range(4))
+    daemon.write(f"programs: {{web: {{cmd: sleep 300, starttime: 0}}{text}}}")
+    daemon.start()
+
+    def overtaken(line: str) -> bool:
+        with Talk(daemon, line) as slow, Talk(daemon) as quick:
+            slow.until("ack")  # what is asked from now on comes after it
+            assert quick.ask("status p0:1")[-1]["exit"] == 3
+            return not slow.ended
+
+    for line in LONG:  # several times, as the test itself may be held up for longer than the request takes
+        assert any(overtaken(line) for _ in range(20)), line

@@ -16,6 +16,7 @@ import pytest
 from taskmasterctl.mirror import Mirror
 from taskmasterd.subscriptions import MOST_PENDING
 from tests.support.daemon import Daemon
+from tests.support.guarded import state_of
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -245,6 +246,7 @@ def test_json_is_the_objects_of_the_wire_one_a_line(running: Daemon) -> None:
 def test_an_idle_subscription_costs_no_wake_up(running: Daemon) -> None:
     with subscribed(running) as subscriber:
         subscriber.until("processes")
+        wait_until(lambda: state_of(running.pid) == "S")
         before = _switches(running.pid)
         with pytest.raises(AssertionError):
             wait_until(lambda: _switches(running.pid) > before, within_s=1.0)

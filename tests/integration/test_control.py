@@ -176,3 +176,24 @@ def test_a_request_that_other_code_cannot_go_on_with_costs_its_client_an_answer_
         door.turn_until(lambda: b'"said":"ours"' in heard(ours))
         door.turn_until(lambda: b'"code":"internal"' in heard(foreign))
     assert [str(error) for error in door.errors] == ["nobody knows that verb any more"]
+
+
+def test_what_a_client_sends_ahead_is_bounded_by_its_bytes(door: Door) -> None:
+    taken: list[int] = []
+    door.asked = lambda _connection, line: taken.append(len(line))
+    client = door.client()
+    sent = 0
+    line = b"x" * 60_000 + b"\n"
+    idle = 0
+    while idle < 20:
+        try:
+            sent += client.send(line)
+            idle = 0
+        except BlockingIOError:
+            idle += 1
+        door.reactor.turn(0)
+    (connection,) = door.server._connections
+    assert taken == [60_000], "the first one is under way for ever"
+    assert sum(map(len, connection._requests)) < 4 * 65_536
+    assert sent < 2_000_000, "the rest waits in the socket, as long as the kernel lets it"
+    client.close()

@@ -17,6 +17,7 @@ from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STOPPING
 from taskmasterd.core.events import SPAWN
 from taskmasterd.core.plan import KEPT
 from taskmasterd.core.snapshot import entry_from_data, entry_to_data
+from taskmasterd.core.steps import run
 from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
 from tests.support.model import LEFT, Copies, World, code, program
@@ -100,16 +101,16 @@ class ManyProcesses(RuleBasedStateMachine):
         request = supervisor.restart if again else supervisor.start
         if supervisor.stopping:
             with pytest.raises(RequestError, match="shut down"):
-                request(entries, "alice", Asked().ticket, self.world.now)
+                run(request(entries, "alice", Asked().ticket, lambda: self.world.now))
             return
-        request(entries, "alice", self.ask().ticket, self.world.now)
+        run(request(entries, "alice", self.ask().ticket, lambda: self.world.now))
         self.stopped.difference_update(entry for entry in entries if not entry.removed)
 
     @rule(named=TARGETS)
     def stop(self, named: str) -> None:
         """A client wants something down."""
         entries = self.entries(named)
-        self.world.supervisor.stop(entries, "bob", self.ask().ticket, self.world.now)
+        run(self.world.supervisor.stop(entries, "bob", self.ask().ticket, lambda: self.world.now))
         self.stopped.update(entries)
 
     @rule(programs=PROGRAMS, data=st.data())
@@ -129,7 +130,7 @@ class ManyProcesses(RuleBasedStateMachine):
         known = {entry.program for entry in world.table if not entry.removed}
         plan = world.plan(*new)
         world.actions.clear()
-        world.supervisor.apply(plan, "a reload", self.ask().ticket, world.now)
+        run(world.supervisor.apply(plan, "a reload", self.ask().ticket, lambda: world.now))
         self.wanted = new
 
         touched = {name.partition(":")[0] for name, _ in world.actions}
@@ -198,7 +199,7 @@ class ManyProcesses(RuleBasedStateMachine):
         """The daemon is told to stop; not too often, or there is nothing to see."""
         if chance == 0:
             self.world.actions.clear()
-            self.world.supervisor.shutdown("SIGTERM", self.ask().ticket, self.world.now)
+            run(self.world.supervisor.shutdown("SIGTERM", self.ask().ticket, lambda: self.world.now))
 
     @invariant()
     def what_was_stopped_stays_stopped(self) -> None:

@@ -25,6 +25,7 @@ from taskmasterd.core.events import (
 )
 from taskmasterd.core.plan import ReloadPlan, diff
 from taskmasterd.core.process import Process, step
+from taskmasterd.core.steps import run
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.core.table import Entry
 from taskmasterd.core.ticket import Outcome, Ticket
@@ -191,25 +192,25 @@ class World:
         """Load the first configuration."""
         unheard = Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)
         plan = diff(self.table, DAEMON, config(*programs))
-        self.supervisor.apply(plan, "the daemon's start", unheard, self.now)
+        run(self.supervisor.apply(plan, "the daemon's start", unheard, lambda: self.now))
         return self
 
     def start(self, *targets: str, by: str = "alice") -> Ticket:
         """Ask for a start."""
         ticket = self.ticket()
-        self.supervisor.start(self.table.select(targets, 5), by, ticket, self.now)
+        run(self.supervisor.start(self.table.select(targets, 5), by, ticket, lambda: self.now))
         return ticket
 
     def stop(self, *targets: str, by: str = "bob") -> Ticket:
         """Ask for a stop."""
         ticket = self.ticket()
-        self.supervisor.stop(self.table.select(targets, 5), by, ticket, self.now)
+        run(self.supervisor.stop(self.table.select(targets, 5), by, ticket, lambda: self.now))
         return ticket
 
     def restart(self, *targets: str, by: str = "carol", if_running: bool = False) -> Ticket:
         """Ask for a restart."""
         ticket = self.ticket()
-        self.supervisor.restart(self.table.select(targets, 5), by, ticket, self.now, if_running=if_running)
+        run(self.supervisor.restart(self.table.select(targets, 5), by, ticket, lambda: self.now, if_running=if_running))
         return ticket
 
     def plan(self, *programs: ProgramConfig) -> ReloadPlan:
@@ -220,7 +221,7 @@ class World:
         """Apply a configuration; the actions that are written down begin anew."""
         self.actions.clear()
         plan = self.plan(*programs)
-        self.supervisor.apply(plan, "a reload", self.ticket(), self.now)
+        run(self.supervisor.apply(plan, "a reload", self.ticket(), lambda: self.now))
         return plan
 
     # -- what the kernel does

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from contextlib import suppress
 
 from tests.support.wire import connect
 
@@ -73,6 +74,17 @@ class Talk:
             else:
                 assert message["type"] == "ack", message
         return text
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of an answer has come and was not read; reads all that is there."""
+        patience = self.channel.gettimeout()
+        self.channel.settimeout(0)
+        with suppress(BlockingIOError):
+            while received := self.channel.recv(1 << 20):
+                self._buffer += received
+        self.channel.settimeout(patience)
+        return b'{"type":"end"' in self._buffer
 
     @property
     def silent(self) -> bool:

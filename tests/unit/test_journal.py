@@ -17,7 +17,8 @@ from taskmaster_common.config import Config, ProgramConfig
 from taskmaster_common.states import STOPPED, STOPPING
 from taskmasterd.core.events import TERMINATE
 from taskmasterd.core.plan import diff
-from taskmasterd.core.table import Entry
+from taskmasterd.core.steps import run
+from taskmasterd.core.table import Entry, Table
 from taskmasterd.eventlog import EventLog
 from taskmasterd.journal import GROWN_BYTES, ROWS_A_TURN, ROWS_AT_ONCE, Journal, line
 from taskmasterd.saved import Saved, StateError, saved_of
@@ -119,8 +120,8 @@ class Kept:
         """Apply another configuration as the reloader does."""
         plan = diff(self.world.table, DAEMON, config(*programs))
         self.journal.reloading(plan)
-        self.world.supervisor.apply(plan, "alice", self.world.ticket(), self.world.now)
-        self.journal.reloaded(plan)
+        run(self.world.supervisor.apply(plan, "alice", self.world.ticket(), lambda: self.world.now))
+        run(self.journal.reloaded(plan))
 
     def saved(self) -> Saved:
         """Return what another daemon would read now."""
@@ -476,4 +477,24 @@ def test_what_cannot_be_written_again_is_told_until_it_can(tmp_path: Path) -> No
         kept.loop.turn()
     assert kept.journal.trouble == ""
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+
+
+def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_to_do(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, program("web", numprocs=4))
+    kept.world.cooperate()
+    wanted = program("web", numprocs=4, umask=0o77)
+    plan = diff(kept.world.table, DAEMON, config(wanted))
+    kept.journal.reloading(plan)
+    application = kept.world.supervisor.apply(plan, "alice", kept.world.ticket(), lambda: kept.world.now)
+    next(application)  # it has come to the first of the four
+    for entry in kept.world.table:
+        kept.journal.changed(entry)
+    kept.journal.flush()
+    saved = kept.saved()
+    table = Table()
+    for slot in saved.slots:
+        table.add(slot.entry)
+    assert [each.wanted == wanted for each in table] == [True, False, False, False]
+    (left,) = diff(table, DAEMON, saved.config).programs
+    assert left.restart == (1, 2, 3)
     kept.journal.end()

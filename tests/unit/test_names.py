@@ -84,13 +84,49 @@ def test_a_pattern_of_many_stars_takes_no_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["*a" * 60 + "z", "*" + "?" * 50 + "z", "*[" + "b-" * 30_000 + "]*z", "*[!z]" * 13_000]
+    "pattern",
+    [
+        "*a" * 60 + "z",
+        "*" + "?" * 50 + "z",
+        "*[" + "b-" * 30_000 + "]*z",
+        "*[!z]" * 13_000,
+        "[" * 65_000,
+        ("*[!" + "bcdefghij" * 88 + "]") * 80 + "z",
+        ("*[!" + "b-z" * 260 + "]") * 80 + "z",
+        "*" * 65_000 + "z",
+    ],
 )
 def test_no_pattern_of_a_requests_length_holds_a_thousand_long_names_up(pattern: str) -> None:
     began = time.process_time()
     compiled = Pattern(pattern)
     assert not any(compiled.matches("a" * 96 + f"{number:04}") for number in range(1000))
     assert time.process_time() - began < 0.5
+
+
+def test_reading_a_set_costs_the_same_whatever_it_holds() -> None:
+    def cost(pattern: str) -> float:
+        began = time.process_time()
+        for _ in range(20):
+            assert not Pattern(pattern).matches("".join(map(chr, range(33, 127))) + "a")
+        return time.process_time() - began
+
+    plain = cost("?" * 65_000) + 0.05
+    for inside in ("!bcdefghij" * 80, "a-zA-Z0-9" * 88, "b-" * 400):
+        assert cost(f"*[{inside}]" * 80) < 20 * plain
+
+
+@pytest.mark.parametrize(
+    ("pattern", "indices"),
+    [
+        ("web", "all"), ("web:*", "all"), ("w*", "all"), ("*", "all"), ("*:*", "all"), ("web:1", [1]), ("web:?1", [11, 21]),
+        ("web:[!0-8]", [9]), ("db*", []), ("web:x*", []), ("*2", [2, 12, 22]), ("w?b:2*", [2, *range(20, 25)]), ("web:", []),
+    ],
+)  # fmt: skip
+def test_the_instances_that_a_pattern_means_are_those_whose_names_match(pattern: str, indices: object) -> None:
+    chosen = Pattern(pattern).instances("web")
+    found = [index for index in range(25) if chosen is True or (chosen and chosen(index))]
+    assert found == (list(range(25)) if indices == "all" else indices)
+    assert found == [index for index in range(25) if Pattern(pattern).selects("web", index)]
 
 
 def test_a_typo_among_ten_thousand_long_names_takes_no_time() -> None:

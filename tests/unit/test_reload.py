@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from types import SimpleNamespace
 from typing import Any
 
 from taskmaster_common.states import STOPPED
 from taskmasterd.core.plan import ReloadPlan
+from taskmasterd.core.steps import run
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.eventlog import EventLog
 from taskmasterd.loading import Outcome
@@ -20,7 +22,8 @@ class Order(Listener):
     def __init__(self) -> None:
         self.world = World().load(program(autostart=False))
         self.told: list[str] = []
-        reactor: Any = SimpleNamespace(now=lambda: self.world.now)
+        rounds = SimpleNamespace(begin=run)
+        reactor: Any = SimpleNamespace(now=lambda: self.world.now, rounds=rounds)
         log = EventLog("error", journal=False)
         before = config(program(autostart=False))
         self.reloader = Reloader(reactor, self.world.supervisor, log, before, DAEMON, self)
@@ -34,8 +37,9 @@ class Order(Listener):
     def applying(self, _plan: ReloadPlan) -> None:
         self.told.append(f"remembered, web is {self.world.entry('web').process.state}")
 
-    def applied(self, _plan: ReloadPlan) -> None:
+    def applied(self, _plan: ReloadPlan) -> Generator[None, None, None]:
         self.told.append("applied")
+        yield
 
     def waiting(self, _ticket: Ticket) -> None:
         self.told.append("told")

@@ -105,11 +105,24 @@ def test_a_file_of_open_braces_takes_no_time() -> None:
         assert "no closing brace" in problems("programs: {a: {cmd: '" + "${" * 200_000 + "'}}")[0]
 
 
-def test_ten_thousand_instances_of_many_programs_are_compared_in_time() -> None:
-    text = "programs:\n" + "".join(f"  p{number}: {{cmd: x, numprocs: 10000}}\n" for number in range(200))
+def test_twenty_thousand_instances_of_many_programs_are_compared_in_time() -> None:
+    text = "programs:\n" + "".join(f"  p{number}: {{cmd: x, numprocs: 100}}\n" for number in range(200))
     started = time.process_time()
     assert len(load(text).config.programs) == 200
     assert time.process_time() - started < 2
+
+
+def test_more_processes_than_a_daemon_supervises_are_an_error_at_the_program_with_which_they_are_too_many() -> None:
+    text = "programs:\n" + "".join(f"  p{number}: {{cmd: x, numprocs: 10000}}\n" for number in range(40))
+    (problem,) = problems(text)
+    assert problem == (
+        "taskmaster.yaml:4:27: error: programs.p2.numprocs: 10000 processes and the 20000 of the programs above it are "
+        "more than 20000, the most that one daemon supervises"
+    )
+    one_more = text.split("  p2")[0] + "  last: {cmd: x}\n"
+    assert problems(one_more)[0].startswith(
+        "taskmaster.yaml:4:3: error: programs.last.numprocs: 1 processes and the 20000"
+    )
 
 
 WORDS = st.sampled_from(

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from taskmasterd.core.events import Action
+from taskmasterd.core.steps import run
 from taskmasterd.eventlog import EventLog
 from taskmasterd.stopping import Stopping
 from tests.support.model import World, program
@@ -34,7 +35,8 @@ class Host:
 
     def begin(self) -> None:
         """Begin the stop."""
-        reactor = SimpleNamespace(now=lambda: self.world.now, call_later=lambda *_: None)
+        rounds = SimpleNamespace(begin=run)
+        reactor = SimpleNamespace(now=lambda: self.world.now, call_later=lambda *_: None, rounds=rounds)
         log = EventLog("error", journal=False)
         parts: Any = SimpleNamespace(
             reactor=reactor, log=log, reloader=self, supervisor=self.world.supervisor, journal=self

@@ -9,7 +9,7 @@ from taskmaster_common.config import DAEMON_KEYS, Config, DaemonConfig
 from taskmaster_common.devices import normalised
 from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.names import name_problem
-from taskmaster_common.schema.checks import check_configuration
+from taskmaster_common.schema.checks import check_configuration, check_sum
 from taskmaster_common.schema.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format, unknown_key
 from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
@@ -142,7 +142,8 @@ class _Decoder:
             key = root.entries["programs"][0] if "programs" in root.entries else root
             self._report.error(key, "", NO_PROGRAM)
         sources = Sources(tuple(self._files), tuple(self._wild))
-        check_writers(programs, daemon, nodes, sources, self._surroundings, self._report)
+        if not check_sum(programs, self._report):  # the next looks at every instance
+            check_writers(programs, daemon, nodes, sources, self._surroundings, self._report)
         check_configuration(programs, daemon, nodes, self._surroundings, self._report)
         self._report.check()
         config = Config(
