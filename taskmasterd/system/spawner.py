@@ -125,6 +125,10 @@ class Spawner:
         except OSError as error:
             if is_shortage(error):
                 raise
+            if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
+                raise SetupError(
+                    "exec", _plain_text(launch, error)
+                ) from None  # soon said, and the most frequent of all
             raise _NotExecuted from None
         else:
             if launch.tag is not None:  # not before: without privilege the daemon could not raise its own limits again
@@ -178,7 +182,7 @@ def _failed_step(launch: Launch, report: str) -> tuple[str, str]:
     if step == "search":
         step, words = "exec", _not_found(launch)
     elif step == "exec" and not words:
-        words = f"cannot execute {shortened(launch.argv[0], 256)}: {system_reason(error)}"
+        words = _plain_text(launch, error)
     return step, shortened(words or _step_text(step, launch, error), MAX_REASON)
 
 
@@ -297,6 +301,10 @@ def _find(launch: Launch) -> str:
                 return path
             refused = refused or path
     return refused
+
+
+def _plain_text(launch: Launch, error: OSError) -> str:
+    return f"cannot execute {shortened(launch.argv[0], 256)}: {system_reason(error)}"
 
 
 def _not_found(launch: Launch) -> str:

@@ -116,7 +116,7 @@ def test_more_processes_than_a_daemon_supervises_are_an_error_at_the_program_wit
     text = "programs:\n" + "".join(f"  p{number}: {{cmd: x, numprocs: 10000}}\n" for number in range(40))
     (problem,) = problems(text)
     assert problem == (
-        "taskmaster.yaml:4:27: error: programs.p2.numprocs: 10000 processes and the 20000 of the programs above it are "
+        "taskmaster.yaml:4:26: error: programs.p2.numprocs: 10000 processes and the 20000 of the programs above it are "
         "more than 20000, the most that one daemon supervises"
     )
     one_more = text.split("  p2")[0] + "  last: {cmd: x}\n"
