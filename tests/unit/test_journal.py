@@ -477,6 +477,7 @@ def test_what_cannot_be_written_again_is_told_until_it_can(tmp_path: Path) -> No
         kept.loop.turn()
     assert kept.journal.trouble == ""
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
+    kept.journal.end()
 
 
 def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_to_do(tmp_path: Path) -> None:
