@@ -58,7 +58,11 @@ class _Way:
         names = _names(path)
         while names:
             name = names.pop()
-            below = self._step(name)
+            try:  # mostly it is a directory, and there is nothing to look at
+                self._hold(os.open(name, HOLD | os.O_DIRECTORY, dir_fd=self.held))
+                continue
+            except (FileNotFoundError, NotADirectoryError):
+                below = self._step(name)
             found = os.fstat(below)
             if stat.S_ISLNK(found.st_mode):
                 names += self._follow(below, found.st_uid)
