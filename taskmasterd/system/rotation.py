@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from taskmasterd.system.safeopen import Spot
 
-STEPS = 256
-"""Numbers that one call looks at or renames: about a millisecond."""
+STEPS, AT_LEAST = 256, 64
+SLICE_S = 0.002
+"""Numbers that one call looks at or renames, at most and where it is slow, and the seconds that are slow."""
 BURST_S, SHARE = 0.02, 0.5
 """Seconds that rotations may take at once, and their share of the time where they never end."""
 
@@ -48,9 +49,12 @@ class Room:
             return True
         if self._gap and not self._is_gap(spot, self._gap):
             self._begin()
-        for _ in range(STEPS):
+        until = time.monotonic() + SLICE_S
+        for step in range(STEPS):
             if self.free is not None:
                 return True
+            if step >= AT_LEAST and time.monotonic() > until:
+                break
             if self._gap:
                 self._move_up(spot)
             else:

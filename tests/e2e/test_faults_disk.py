@@ -161,3 +161,17 @@ def test_what_takes_the_place_of_a_log_while_it_is_written_is_never_written_thro
     assert ask(daemon, b"restart p")[-1]["exit"] == 0
     wait_until(lambda: log.is_file() and b"tick" in log.read_bytes())
     assert victim.read_text() == "precious"
+
+
+def test_a_link_to_another_programs_log_is_one_programs_failed_start_and_no_error_of_the_configuration(
+    daemon: Daemon,
+) -> None:
+    daemon.write(f"programs: {{a: {{{TICKER}, stdout: mine/a.log, startretries: 0}}, b: {{{TICKER}, stdout: b.log}}}}")
+    (daemon.home / "mine").mkdir()
+    (daemon.home / "b.log").write_text("")
+    (daemon.home / "mine" / "a.log").symlink_to(daemon.home / "b.log")
+    daemon.start()
+    daemon.wait_for("a", "FATAL")
+    daemon.wait_for("b", "RUNNING")
+    assert ask(daemon, b"reload")[-1]["exit"] == 0
+    assert "it is a symbolic link" in daemon.events()
