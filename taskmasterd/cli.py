@@ -13,7 +13,7 @@ import sys
 from taskmaster_common.config import Config
 from taskmaster_common.errors import system_reason
 from taskmaster_common.places import config_candidates, default_places
-from taskmaster_common.schema import effective_text
+from taskmaster_common.schema import absolute, effective_text
 from taskmasterd.daemonize import (
     FAILED,
     Launch,
@@ -124,9 +124,13 @@ def _given(path: str, *, checking: bool) -> File | None:
 
 
 def _absolute(path: str) -> str:
-    """Return a path as seen from the root directory. Raises LaunchError where the current directory is not known."""
+    """Return a path as seen from the root directory; `..` stays, since behind a link only the kernel knows where it leads.
+
+    Raises LaunchError where the current directory is not known.
+    """
+    path = "/dev/stdin" if path == "-" else path
     try:
-        return os.path.abspath("/dev/stdin" if path == "-" else path)
+        return absolute("" if os.path.isabs(path) else os.getcwd(), path)
     except OSError as error:
         reason = "has been deleted" if error.errno == errno.ENOENT else f"cannot be found: {system_reason(error)}"
         text = f"cannot use {path}: the current directory {reason}; go to another one, or give an absolute path"

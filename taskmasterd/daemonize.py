@@ -14,15 +14,18 @@ import sys
 import taskmaster_common
 from taskmaster_common.config import Config
 from taskmaster_common.errors import SystemFailure, TaskmasterError
-from taskmaster_common.places import default_places
+from taskmaster_common.places import MAX_SOCKET_PATH, default_places
 from taskmaster_common.records import Record
 from taskmasterd.resident import execute_resident
-from taskmasterd.system.held import inode_of, unlink_own
+from taskmasterd.system.held import Held, inode_of, unlink_own
 from taskmasterd.system.listening import listen_on
 from taskmasterd.system.logsink import lone_sink
 from taskmasterd.system.marks import KEY_BYTES
 from taskmasterd.system.places import AlreadyRunningError, lock_pidfile, make_directory, unusable
+from taskmasterd.system.procfs import boot_id
+from taskmasterd.system.safewalk import PlantedError
 from taskmasterd.system.signals import hold_back
+from taskmasterd.system.statedir import Known, StateDirectory
 from taskmasterd.system.subreaper import be_subreaper
 from taskmasterd.system.users import Account, ActingAs, account, group_id
 
@@ -44,12 +47,13 @@ class LaunchError(TaskmasterError):
 
 
 class ResolvedPlaces(Record):
-    """Where this daemon's things are.
+    """Where this daemon's things are. `socket` is a real path, `named` how it was named.
 
     `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's streams; `state_dir` None: nothing is remembered.
     """
 
     socket: str
+    named: str
     pidfile: str
     logfile: str | None
     log_dir: str | None
@@ -75,13 +79,22 @@ def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> Resolve
     daemon = config.daemon
     default = default_places(os.geteuid(), os.environ)
     named = socket or daemon.socket
+    place = _real(named or default.socket)
+    if len(os.fsencode(place)) > MAX_SOCKET_PATH:
+        place = named or default.socket  # a link may be there to make it short enough
     return ResolvedPlaces(
-        socket=named or default.socket,
-        pidfile=daemon.pidfile or (f"{named}.pid" if named else default.pidfile),
+        socket=place,
+        named=named or default.socket,
+        pidfile=daemon.pidfile or (f"{place}.pid" if named else default.pidfile),
         logfile=daemon.logfile or (None if pid1 else default.logfile),
         log_dir=daemon.log_dir or (None if pid1 else default.log_dir),
         state_dir=daemon.state_dir or default.state_dir,
     )
+
+
+def _real(path: str) -> str:
+    """Return the path by which a file is known, however it is named: its directory without links and `..`."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def launch_in_background(become: Callable[[int], NoReturn]) -> tuple[int, str]:
@@ -133,6 +146,7 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
     hold_back()  # before the pid file exists
     os.umask(daemon.umask)
     places, notes = _make_default_directories(config, places, owner)
+    _check_way(places)
     pidfile = lock_pidfile(places.pidfile, owner)
     try:
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
@@ -155,6 +169,7 @@ def _execute(
         if who:
             _check_places(config, places, who)
             _become(who)
+        formerly = _take_over_state(places)
         be_subreaper()
         execute_resident(
             {
@@ -168,14 +183,38 @@ def _execute(
                 "pid1": how.pid1,
                 "orphans": how.orphans,
                 "mark_key": os.urandom(KEY_BYTES).hex(),
+                "formerly": formerly,
                 "notes": how.notes,
                 "path": import_path(),
             },
             guarded=how.guarded,
         )
-    except (SystemFailure, OSError):
+    except (TaskmasterError, OSError):
         unlink_own(places.socket, socket)
         raise
+
+
+def _check_way(places: ResolvedPlaces) -> None:
+    """Refuse a socket whose real place is the work of somebody who may not lead us there."""
+    with Held(places.named, "create socket") as held:
+        if places.socket not in (places.named, held.real_path):
+            raise SystemFailure("create socket", places.named, "a directory on its way was exchanged")
+
+
+def _take_over_state(places: ResolvedPlaces) -> str:
+    """Have the state file named as this daemon's, and useless ones removed; return the socket that it was written for.
+
+    Raises AlreadyRunningError where its daemon lives.
+    """
+    if not places.state_dir:
+        return ""
+    mine = Known(boot_id(), os.geteuid(), places.socket, places.named, _real(places.pidfile))
+    try:
+        with StateDirectory(places.state_dir) as directory:
+            directory.remove_useless(mine.boot)
+            return directory.take_over_name(mine)
+    except (OSError, PlantedError):  # the daemon tells what is wrong with the directory, in its event log
+        return ""
 
 
 def _make_default_directories(
@@ -187,7 +226,7 @@ def _make_default_directories(
     """
     default = default_places(os.geteuid(), os.environ)
     notes: tuple[tuple[str, str], ...] = ()
-    if places.socket == default.socket or places.pidfile == default.pidfile:
+    if places.socket == _real(default.socket) or places.pidfile == default.pidfile:
         make_directory(default.run_dir, 0o755 if os.geteuid() == 0 else 0o700, owner)
     if places.state_dir and not config.daemon.state_dir:
         try:

@@ -6,7 +6,8 @@ knows of something that a daemon which dies now would forget. What the event log
 Each line is one JSON object; the later one of a slot holds. What it does not say of its configuration is that of the
 `program` lines before it:
 
-    {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "version": ...}      the first line
+    {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "pid": ..., "config": ...,
+     "version": ...}                                      the first line; by what a later daemon knows whose it is (`statedir.Known`)
     {"facts": {...}}                           of the daemon; each line replaces the names that it has
     {"config": {path, daemon, files, programs | order}}        `order`: the programs are those of earlier lines
     {"program": {...}}                         an entry of the configuration, as changed by a reload
@@ -100,7 +101,7 @@ class Journal:
     # -- what has changed
 
     def begin(self, identity: Mapping[str, Any], config: Config) -> None:
-        """Write a new file with all that is so now. `identity` tells whose it is: boot, socket, uid."""
+        """Write a new file with all that is so now. `identity` tells whose it is, as in the first line."""
         self._identity, self._config = identity, config
         self._facts = self._host.facts()
         if self._file:

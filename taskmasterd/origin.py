@@ -74,14 +74,15 @@ def read_state(fd: int) -> dict[str, Any]:
 
 def origin_of(state: dict[str, Any], kept: str) -> Origin:
     """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT."""
-    identity = {"boot": boot_id(), "socket": state["places"]["socket"], "uid": os.geteuid()}
+    identity = _identity(state)
     config = Config.from_data(state["config"])
     if "life" in state:
         return _same_life(state, config.daemon, identity)
     from_guardian = read_kept(int(kept)) if kept != NOTHING_KEPT else None
     origin = Origin(state, config.daemon, config, None, Legacy(), True, identity)
     notes: list[tuple[str, str]] = [(level, text) for level, text in state.get("notes", ())]
-    saved = _read_saved(origin.state_path, identity, notes) if origin.state_path else None
+    formerly = state.get("formerly", "")
+    saved = _read_saved(origin.state_path, identity, formerly, notes) if origin.state_path else None
     if saved:
         origin = origin.replace(left=_left(saved))
         saved = None if saved.facts.get("ended") else saved
@@ -116,14 +117,29 @@ def _left(saved: Saved) -> tuple[tuple[int, int], ...]:
     return tuple((pid, started) for pid, started in saved.facts.get("left", ()))
 
 
-def _read_saved(path: str, identity: Mapping[str, Any], notes: list[tuple[str, str]]) -> Saved | None:
+def _identity(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whose the state is: the first line of the file."""
+    places = state["places"]
+    socket = places["socket"]
+    return {
+        "boot": boot_id(),
+        "socket": socket,
+        "uid": os.geteuid(),
+        "named": places.get("named", socket),  # an older version, before an upgrade, has not told
+        "pidfile": os.path.realpath(places["pidfile"]),
+        "pid": os.getpid(),
+        "config": state["config"]["path"],
+    }
+
+
+def _read_saved(path: str, identity: Mapping[str, Any], formerly: str, notes: list[tuple[str, str]]) -> Saved | None:
     """Return what the state file says; a file that cannot be used is set aside and told."""
     if not can_adopt():
         notes.append(("info", CANNOT_ADOPT))
         return None
     try:
         lines = read_lines(path)
-        return saved_of(lines, identity) if lines is not None else None
+        return saved_of(lines, identity, formerly) if lines is not None else None
     except SystemFailure as failure:
         reason = str(failure)
     except StateError as error:

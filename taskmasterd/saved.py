@@ -69,15 +69,19 @@ class Saved(Record):
     spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
 
 
-def saved_of(lines: Sequence[bytes], identity: Mapping[str, Any]) -> Saved:
-    """Return what the lines of a state file say. Raises StateError where they are not for us, or make no sense."""
+def saved_of(lines: Sequence[bytes], identity: Mapping[str, Any], formerly: str = "") -> Saved:
+    """Return what the lines of a state file say. Raises StateError where they are not for us, or make no sense.
+
+    They are for us where boot, user and socket are those of `identity`; the socket may be the one that was ours `formerly`.
+    """
     try:
         first = read_json(lines[0].decode("ascii"))
         version = first.pop("taskmaster_state")
         if version != STATE_VERSION:
             raise StateError(f"it has version {version!r}, this is {STATE_VERSION}")
-        for name, value in identity.items():
-            if first[name] != value:
+        for name in ("boot", "socket", "uid"):
+            value = identity[name]
+            if first[name] != value and (name != "socket" or first[name] != formerly):
                 raise StateError(f"its {name} is {first[name]!r}, not {value!r}", stale=name == "boot")
         return _Reading(lines[1:]).result()
     except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:

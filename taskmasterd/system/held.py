@@ -60,6 +60,15 @@ class Held:
         except OSError as error:
             raise SystemFailure(self._op, self.path, system_reason(error), error.errno or 0) from None
 
+    @property
+    def real_path(self) -> str:
+        """The path without links and `..` on the way, as the directory that is held is called."""
+        directory, name = os.path.split(self.path)
+        real = os.path.realpath(directory)
+        if self._fd is not None and inode_of(real) != inode_of_fd(self._fd):
+            return self.path  # it was moved, or a link on its way was exchanged
+        return os.path.join(real, name)
+
     def close(self) -> None:
         """Let go of the directory, if it is held."""
         if self._fd is not None:

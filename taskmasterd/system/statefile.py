@@ -19,13 +19,13 @@ FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MODE, DIRECTORY_MODE = 0o600, 0o700
 MOST_BYTES = 256 * 1024 * 1024
 """10 000 programs need less than a tenth of it."""
-DRAFT, ASIDE = ".new", ".unusable"
+SUFFIX, DRAFT, ASIDE = ".state", ".new", ".unusable"
 
 
 def file_name(socket: str) -> str:
     """Return the name of the state file of the daemon at this socket: the path, escaped as in systemd.unit(5)."""
     text = socket.strip("/").replace("\\", "\\x5c").replace("-", "\\x2d").replace("/", "-")
-    return f"{text}.state"
+    return text + SUFFIX
 
 
 class StateFile:

@@ -499,3 +499,12 @@ def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_
     (left,) = diff(table, DAEMON, saved.config).programs
     assert left.restart == (1, 2, 3)
     kept.journal.end()
+
+
+def test_a_state_is_ours_where_its_socket_was_ours_formerly_and_nothing_else_may_differ(kept: Kept) -> None:
+    lines = read_lines(kept.path) or []
+    moved = {**IDENTITY, "socket": "/other", "pid": 1}
+    assert saved_of(lines, moved, "/s").slots
+    for identity, formerly in ((moved, ""), (moved, "/t"), ({**moved, "uid": 8}, "/s"), ({**moved, "boot": "c"}, "/s")):
+        with pytest.raises(StateError, match=r"its (socket|uid|boot) is"):
+            saved_of(lines, identity, formerly)
