@@ -30,11 +30,10 @@ from taskmasterd.stopping import Stopping
 from taskmasterd.system.adopted import ticks_now
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
-from taskmasterd.system.held import inode_of_fd, unlink_own
 from taskmasterd.system.lean import signal
 from taskmasterd.system.marks import Marks, key_at, spare_key
 from taskmasterd.system.notify import Notifier, stderr_is_journal
-from taskmasterd.system.places import report, write_pid
+from taskmasterd.system.places import release_pidfile, report, write_pid
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, hold_back, signal_numbers
@@ -121,7 +120,6 @@ class Daemon:
         self.upgrade = Upgrade(parts, self.life, self.groups)
         self.following.stopping, self.following.systemd = self.stopping, self.systemd
         self.following.subscriptions = self._handlers.subscriptions
-        self._pidfile_inode = inode_of_fd(self._fds["pidfile"] or 0)
         self.door = Door(
             self.reactor,
             self._fds["listener"] or 0,
@@ -241,8 +239,7 @@ class Daemon:
         self.groups.left = self.groups.left_alone(self.stopping.free())
         self.journal.end(keep=bool(self.groups.left))
         self.door.close()
-        unlink_own(self._places["pidfile"], self._pidfile_inode)
-        os.close(self._fds["pidfile"] or 0)
+        release_pidfile(self._places["pidfile"], self._fds["pidfile"])
         self.upgrade.give_up()
         self.stopping.answer()
         self.performer.outputs.drain()
@@ -334,7 +331,7 @@ class Daemon:
             os._exit(1)
         self.log.write("error", "the guardian has died; going on without")
         try:
-            write_pid(self._fds["pidfile"] or 0)  # it has named the guardian
+            write_pid(self._fds["pidfile"])  # it has named the guardian
         except OSError as error:
             self.log.write("warning", f"cannot write {self._places['pidfile']}: {system_reason(error)}")
         be_subreaper()

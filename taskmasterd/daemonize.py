@@ -49,12 +49,12 @@ class LaunchError(TaskmasterError):
 class ResolvedPlaces(Record):
     """Where this daemon's things are. `socket` is a real path, `named` how it was named.
 
-    `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's streams; `state_dir` None: nothing is remembered.
+    `pidfile` None: as PID 1 none is needed; `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's streams; `state_dir` None: nothing is remembered.
     """
 
     socket: str
     named: str
-    pidfile: str
+    pidfile: str | None
     logfile: str | None
     log_dir: str | None
     state_dir: str | None
@@ -85,7 +85,7 @@ def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> Resolve
     return ResolvedPlaces(
         socket=place,
         named=named or default.socket,
-        pidfile=daemon.pidfile or (f"{place}.pid" if named else default.pidfile),
+        pidfile=daemon.pidfile or (None if pid1 else f"{place}.pid" if named else default.pidfile),
         logfile=daemon.logfile or (None if pid1 else default.logfile),
         log_dir=daemon.log_dir or (None if pid1 else default.log_dir),
         state_dir=daemon.state_dir or default.state_dir,
@@ -133,9 +133,29 @@ def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, how
     except AlreadyRunningError as error:
         raise LaunchError(FAILED, str(error)) from None
     except SystemFailure as error:
-        raise LaunchError(CANNOT_CREATE, str(error)) from None
+        raise LaunchError(CANNOT_CREATE, f"{error}{_remedy(error.target, config, places)}") from None
     except OSError as error:
         raise LaunchError(FAILED, f"cannot start: {error}") from None
+
+
+def _remedy(target: str, config: Config, places: ResolvedPlaces) -> str:
+    """Return which keys of the configuration move the default places that cannot be used, or ""."""
+    daemon, default = config.daemon, default_places(os.geteuid(), os.environ)
+    named = {
+        "socket": places.named if places.named == default.socket else None,
+        "pidfile": places.pidfile if places.pidfile == default.pidfile else None,
+        "log_dir": None if daemon.log_dir else places.log_dir,
+        "logfile": None if daemon.logfile else places.logfile,
+    }
+    keys = [
+        f"`{key}`"
+        for key, path in named.items()
+        if path and (target in (path, _real(path), os.path.dirname(path)) or not os.path.isdir(os.path.dirname(path)))
+    ]
+    if not keys:
+        return ""
+    words = f"{', '.join(keys[:-1])} and {keys[-1]}" if keys[1:] else keys[0]
+    return f"; set {words} in `taskmasterd:` to use another place"
 
 
 def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Launch, who: Account | None) -> NoReturn:
@@ -147,14 +167,15 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
     os.umask(daemon.umask)
     places, notes = _make_default_directories(config, places, owner)
     _check_way(places)
-    pidfile = lock_pidfile(places.pidfile, owner)
+    pidfile = lock_pidfile(places.pidfile, owner) if places.pidfile else None
     try:
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
         listener = listen_on(places.socket, daemon.socket_mode, gid, who)
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
         _execute(config, places, fds, how.replace(notes=notes), who)
     except (TaskmasterError, LookupError, OSError):
-        unlink_own(places.pidfile, inode_of(places.pidfile))
+        if places.pidfile:
+            unlink_own(places.pidfile, inode_of(places.pidfile))
         raise
 
 
@@ -208,7 +229,8 @@ def _take_over_state(places: ResolvedPlaces) -> str:
     """
     if not places.state_dir:
         return ""
-    mine = Known(boot_id(), os.geteuid(), places.socket, places.named, _real(places.pidfile))
+    pidfile = places.pidfile and _real(places.pidfile)
+    mine = Known(boot_id(), os.geteuid(), places.socket, places.named, pidfile)
     try:
         with StateDirectory(places.state_dir) as directory:
             directory.remove_useless(mine.boot)
@@ -232,7 +254,10 @@ def _make_default_directories(
         try:
             make_directory(places.state_dir, 0o700, owner)
         except SystemFailure as failure:
-            notes = (("warning", f"{failure}; programs of a daemon that dies are not taken over"),)
+            text = (
+                f"{failure}; programs of a daemon that dies are not taken over, unless `state_dir` names another place"
+            )
+            notes = (("warning", text),)
             places = places.replace(state_dir=None)
     if places.log_dir and not config.daemon.log_dir:
         make_directory(places.log_dir, 0o750, owner)

@@ -9,8 +9,8 @@ from taskmaster_common.errors import TaskmasterError
 from taskmasterd.daemon import Daemon
 from taskmasterd.installed import Installed, refuse_other_code
 from taskmasterd.origin import NOTHING_KEPT, origin_of, read_state
-from taskmasterd.system.held import inode_of_fd, unlink_own
-from taskmasterd.system.places import report
+from taskmasterd.system.held import unlink_own
+from taskmasterd.system.places import release_pidfile, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,4 +86,4 @@ def _tidy(origin: Origin, text: str) -> None:
         report(ready, 1, text)
     if origin.launched or origin.channel is None:  # otherwise they are the guardian's, who tries again
         unlink_own(places["socket"], origin.door)
-        unlink_own(places["pidfile"], inode_of_fd(origin.state["fds"]["pidfile"]))
+        release_pidfile(places["pidfile"], origin.state["fds"]["pidfile"])

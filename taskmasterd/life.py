@@ -28,7 +28,7 @@ class Life:
         self, launch: Mapping[str, Any], running: DaemonConfig, parts: Parts, subscriptions: Subscriptions, sinks: Sinks
     ) -> None:
         self._launch = {name: launch[name] for name in HANDED_OVER}
-        self._pidfile: int = launch["fds"]["pidfile"]
+        self._pidfile: int | None = launch["fds"]["pidfile"]
         self._running = running
         self._parts = parts
         self._subscriptions = subscriptions

@@ -126,7 +126,7 @@ def _identity(state: Mapping[str, Any]) -> dict[str, Any]:
         "socket": socket,
         "uid": os.geteuid(),
         "named": places.get("named", socket),  # an older version, before an upgrade, has not told
-        "pidfile": os.path.realpath(places["pidfile"]),
+        "pidfile": places["pidfile"] and os.path.realpath(places["pidfile"]),
         "pid": os.getpid(),
         "config": state["config"]["path"],
     }

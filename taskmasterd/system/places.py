@@ -11,7 +11,7 @@ import os
 import stat
 
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
-from taskmasterd.system.held import Held, inode_of_fd
+from taskmasterd.system.held import Held, inode_of_fd, unlink_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,8 +105,17 @@ def _take(fd: int, owner: Owner | None) -> None:
     write_pid(fd)
 
 
-def write_pid(fd: int) -> None:
-    """Write our pid into the pid file. Raises OSError."""
+def release_pidfile(path: str | None, fd: int | None) -> None:
+    """Remove the pid file, if it is still ours, and give back its lock; there is nothing to do where there was none."""
+    if path is not None and fd is not None:
+        unlink_own(path, inode_of_fd(fd))
+        os.close(fd)
+
+
+def write_pid(fd: int | None) -> None:
+    """Write our pid into the pid file, if there is one. Raises OSError."""
+    if fd is None:
+        return
     os.ftruncate(fd, 0)
     os.pwrite(fd, b"%d\n" % os.getpid(), 0)
 

@@ -226,3 +226,60 @@ def test_inherit_reaches_the_daemons_streams_whatever_they_are_and_whoever_write
     running.terminate()
     assert running.wait(timeout=10) == 0
     assert b"taskmasterd stopped (exit 0)\n" in told(), "the daemon's own lines go there too"
+
+
+# -- any user, nothing writable
+
+
+def _as_uid(uid: int, *command: str) -> tuple[str, ...]:
+    return ("setpriv", f"--reuid={uid}", "--regid=0", "--clear-groups", "--inh-caps=-all", *command)
+
+
+@needs_a_namespace
+@pytest.mark.parametrize("home", ["/", None])
+def test_as_pid_1_any_uid_without_a_home_and_a_writable_place_but_its_socket_s_will_do(
+    container: Container, home: str | None
+) -> None:
+    daemon = container.daemon
+    daemon.write(SLEEPER)
+    _without_places(daemon, home)
+    words: tuple[str, ...] = (sys.executable, "-m", "taskmasterd", "-c", str(daemon.config), "-s", str(daemon.socket))
+    if os.geteuid() == 0:
+        if subprocess.run(
+            _as_uid(54321, "sh", "-c", f"{sys.executable} -c ''"), capture_output=True, check=False
+        ).returncode:
+            pytest.skip("the interpreter is out of that user's reach")
+        for directory in (daemon.home.parent, daemon.home):
+            directory.chmod(0o777)
+        words = _as_uid(54321, *words)
+    running = container.run(*words)
+    wait_until(lambda: daemon.ctl("-s", str(daemon.socket), "pid", "p").returncode == 0, within_s=10)
+    assert not Path(f"{daemon.socket}.pid").exists(), "PID 1 needs no pid file"
+    assert daemon.ctl("-s", str(daemon.socket), "shutdown").returncode == 0
+    assert running.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize("home", ["/proc", None])
+def test_without_a_writable_home_each_key_that_names_another_place_is_named(daemon: Daemon, home: str | None) -> None:
+    daemon.write(SLEEPER)
+    _without_places(daemon, home)
+    if os.geteuid() == 0:
+        daemon.environment.update(LOGS_DIRECTORY="/proc/no/log", RUNTIME_DIRECTORY="/proc/no/run")
+        keys = "`socket`, `pidfile`, `log_dir` and `logfile`"
+    else:
+        keys = "`pidfile`, `log_dir` and `logfile`"
+    done = daemon.launch()
+    assert done.returncode == 4
+    assert f"; set {keys} in `taskmasterd:` to use another place\n" in done.stderr
+    assert "cannot create directory /" in done.stderr
+    section = "{socket: s, pidfile: p, log_dir: ., logfile: l}"
+    daemon.write(f"taskmasterd: {section}\n{SLEEPER}")
+    assert daemon.launch().returncode == 0
+    assert daemon.ctl("-s", str(daemon.home / "s"), "shutdown").returncode == 0
+
+
+def _without_places(daemon: Daemon, home: str | None) -> None:
+    for name in ("RUNTIME_DIRECTORY", "STATE_DIRECTORY", "LOGS_DIRECTORY", "HOME"):
+        daemon.environment.pop(name)
+    if home is not None:
+        daemon.environment["HOME"] = home
