@@ -13,4 +13,15 @@ from taskmaster_common.schema.effective import effective_text
 from taskmaster_common.schema.shape import daemon_section, decode
 from taskmaster_common.schema.surroundings import MAX_FILE, File, Loaded, Step, Surroundings, User, absolute
 
-__all__ = ["MAX_FILE", "File", "Loaded", "Step", "Surroundings", "User", "absolute", "daemon_section", "decode", "effective_text"]
+__all__ = [
+    "MAX_FILE",
+    "File",
+    "Loaded",
+    "Step",
+    "Surroundings",
+    "User",
+    "absolute",
+    "daemon_section",
+    "decode",
+    "effective_text",
+]
