@@ -23,9 +23,19 @@ if TYPE_CHECKING:
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 FILE_MODE = 0o640
 TEMPORARY = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.ENXIO, errno.EBUSY, errno.ESTALE, errno.ETIMEDOUT}
+    {
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EIO,
+        errno.EROFS,
+        errno.ENXIO,
+        errno.EBUSY,
+        errno.EAGAIN,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
 )
-"""ENXIO is a FIFO without a reader. Source: open(2), fifo(7)."""
+"""ENXIO is a FIFO without a reader, EAGAIN a file on which somebody holds a lease. Source: open(2), fifo(7)."""
 REASONS = {
     errno.ELOOP: "it is a symbolic link",
     errno.EISDIR: "it is a directory",
@@ -222,7 +232,15 @@ def _open_system_name(path: str) -> int:
     try:
         # O_APPEND: the file that another process has there is not overwritten
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | (FLAGS & ~os.O_NOFOLLOW))
-    except (PermissionError, FileNotFoundError):  # the latter: without /proc the link leads nowhere
+    except OSError as error:
+        if number is None:
+            number = _same_stream(path)
+        elif error.errno not in (
+            errno.EACCES,
+            errno.EPERM,
+            errno.ENOENT,
+        ):  # the last: without /proc the link leads nowhere
+            raise
         if number is None:
             raise
         return os.dup(number)
@@ -230,3 +248,15 @@ def _open_system_name(path: str) -> int:
         os.close(fd)
         raise _failure(path, wrong)
     return fd
+
+
+def _same_stream(path: str) -> int | None:
+    """Return which of our standard streams another process has as the descriptor at `path`, or None.
+
+    In a container that is how the stream of process 1 is meant, our guardian's or our own from before.
+    """
+    try:
+        theirs = os.readlink(path)
+        return next((own for own in (1, 2) if os.readlink(f"/proc/self/fd/{own}") == theirs), None)
+    except OSError:
+        return None

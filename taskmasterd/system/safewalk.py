@@ -14,6 +14,8 @@ import stat
 DIRECTORY_MODE = 0o750
 MOST_LINKS = 40
 """The kernel's own limit. Source: path_resolution(7)."""
+MOST_STEPS = 1024
+"""Names on the way, those in links included: whoever may make links decides how many there are."""
 CAN_WALK = hasattr(os, "O_PATH")
 HOLD = getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC
 """A link is held itself, not followed. Source: open(2). Linux and FreeBSD have it."""
@@ -56,7 +58,11 @@ class _Way:
     def go(self, path: str) -> None:
         """Take all steps of a path, and of the links in it."""
         names = _names(path)
+        steps = 0
         while names:
+            steps += 1
+            if steps > MOST_STEPS:
+                raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             name = names.pop()
             try:  # mostly it is a directory, and there is nothing to look at
                 self._hold(os.open(name, HOLD | os.O_DIRECTORY, dir_fd=self.held))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
 import signal
 import stat
@@ -302,3 +303,32 @@ def test_a_user_who_makes_the_way_endless_costs_one_error(home: Path) -> None:
     with pytest.raises(SystemFailure) as caught:
         lone_sink(str(home / "logs" / "log"), 0, 0, (USER, USER), print).open()
     assert caught.value.errno == errno.ELOOP
+
+
+def test_a_user_who_makes_the_way_long_costs_one_error_too(home: Path) -> None:
+    (home / "a").mkdir()
+    for number in range(30):
+        link(home / f"link{number}", Path("a/.." + "/a/.." * 300 + f"/link{number + 1}"))
+    with pytest.raises(SystemFailure, match="too long"):
+        lone_sink(str(home / "link0" / "log"), 0, 0, (USER, USER), print).open()
+
+
+def test_a_lease_that_a_user_holds_on_his_log_makes_nobody_wait(home: Path) -> None:
+    """Source: fcntl(2), F_SETLEASE: who opens the file waits for it, up to 45 s, unless it asks not to."""
+    (home / "log").write_text("")
+    os.chown(home / "log", USER, USER)
+    held = os.open(home / "log", os.O_RDWR)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+    told: list[str] = []
+    sink = lone_sink(str(home / "log"), 0, 0, (USER, USER), told.append)
+    sink.open()
+    sink.append(b"dropped")
+    assert sink.dropped == 7, "who had waited could write"
+    with pytest.raises(SystemFailure):
+        check_readable(str(home / "log"))
+    os.close(held)
+    sink.append(b"written")
+    assert (home / "log").read_bytes() == b"written"
+    sink.close()
+    signal.signal(signal.SIGIO, signal.SIG_DFL)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -311,6 +313,21 @@ def test_other_descriptors_of_the_daemon_are_taken_under_no_spelling(spelling: s
         lone_sink(spelling.format(write, pid=os.getpid()), 0, 0, None, print).open()
     os.close(read)
     os.close(write)
+
+
+def test_the_stream_of_another_process_that_is_ours_too_is_written_though_it_cannot_be_opened() -> None:
+    """A socket cannot be opened by way of /proc; in a container it may be what process 1 and its children write to."""
+    ours, theirs = socket.socketpair()
+    script = (
+        "import os; from taskmasterd.system.logsink import lone_sink\n"
+        "pid = os.fork()\n"
+        "if pid == 0: lone_sink(f'/proc/{os.getppid()}/fd/1', 0, 0, None, print).append(b'said')\n"
+        "else: os.waitpid(pid, 0)"
+    )
+    subprocess.run([sys.executable, "-c", script], stdout=theirs.fileno(), check=True, timeout=60)
+    theirs.close()
+    assert ours.recv(100) == b"said"
+    ours.close()
 
 
 def test_a_file_that_another_process_has_open_is_added_to_and_neither_overwritten_nor_rotated(tmp_path: Path) -> None:
