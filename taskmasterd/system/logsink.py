@@ -168,7 +168,9 @@ class LogSink:
         return self._max_bytes, self._backups
 
     def set_limits(self, max_bytes: int, backups: int) -> None:
-        """Rotate at `max_bytes` (0: never) and keep `backups` files, from now on."""
+        """Rotate at `max_bytes` (0: never) and keep `backups` files, from now on; a rotation that is under way starts over."""
+        if self.limits == (max_bytes, backups):
+            return
         self._max_bytes = max_bytes
         self._backups = backups
         if self._target:
