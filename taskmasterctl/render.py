@@ -7,7 +7,7 @@ output of programs is not this file's business. Every function gives whole lines
 from __future__ import annotations
 
 from taskmaster_common.records import Record
-from taskmaster_common.units import format_seconds
+from taskmaster_common.units import format_seconds, format_size
 from taskmasterctl.people import with_names
 from taskmasterctl.visible import clean, clean_lines
 
@@ -282,7 +282,7 @@ def show_text(program: Message, look: Look) -> str:
     description = next((process["description"] for process in processes if process.get("description")), "")
     lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
     lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
-    settings = [(clean(key), clean(text) or "-") for key, text in (program.get("settings") or {}).items()]
+    settings = [(clean(key), setting_text(key, value) or "-") for key, value in (program.get("settings") or {}).items()]
     lines += _section("settings", settings)
     ends = [(clean(process["name"]), _exit_text(process["exit"])) for process in processes if process.get("exit")]
     lines += _section("last exits", ends)
@@ -291,6 +291,50 @@ def show_text(program: Message, look: Look) -> str:
         (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
     ]
     return "\n".join(lines + _section("log files", paths)) + "\n"
+
+
+SECONDS = ("starttime", "stoptime", "restart_delay", "restart_max_delay", "restart_window")
+UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
+"""Characters that a shell takes as they are. Source: POSIX XCU 2.2; shlex.quote, which costs an import of re."""
+
+
+def setting_text(key: str, value: object) -> str:
+    """Return a setting as one would write it; the words of a command as a shell would read them again."""
+    if value is None:
+        return "the daemon's"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        if key == "log_maxbytes":
+            return format_size(int(value))
+        if key in SECONDS:
+            return format_seconds(value) if value >= 60 else f"{value:g}s"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, dict):
+        pairs = value.items()
+        return " ".join(
+            quoted_word(f"{name}={text}") if text is not None else f"{clean(name)}=null" for name, text in pairs
+        )
+    if isinstance(value, list):
+        return " ".join(quoted_word(str(word)) for word in value)
+    return clean(value)
+
+
+def quoted_word(word: str) -> str:
+    """Return a word quoted for a shell where that is needed; with control characters in bash's $'...'."""
+    if word and UNQUOTED.issuperset(word):
+        return word
+    if word.isprintable():
+        return "'" + word.replace("'", "'\\''") + "'"
+    return "$'" + "".join(map(_escaped, word)) + "'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
 
 
 def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:

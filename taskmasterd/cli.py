@@ -107,7 +107,18 @@ def _config_path(named: str | None) -> str:
     for path in candidates:
         _absolute(path)  # where that is not known, this is the reason
     text = f"no configuration: {', '.join(candidates)}: no such file"
-    raise LaunchError(CONFIG, text if named is not None else f"{text}\n  Name it:  taskmasterd -c FILE")
+    if named is None:
+        text += "\n  Name it:  taskmasterd -c FILE"
+        text += f"\n  Or begin with a copy of {example}" if (example := _example()) else ""
+    raise LaunchError(CONFIG, text)
+
+
+def _example() -> str:
+    """Return the path of the first configuration that is installed with the daemon, or stands beside its source."""
+    beside = os.path.join(os.path.dirname(__file__), "..", "config")
+    directories = (os.path.join(sys.prefix, "share", "taskmaster"), beside)
+    paths = (os.path.normpath(os.path.join(directory, "taskmaster.yaml")) for directory in directories)
+    return next((path for path in paths if os.path.exists(path)), "")
 
 
 def _given(path: str, *, checking: bool) -> File | None:
@@ -141,7 +152,7 @@ def _refuse(path: str, problems: Sequence[str]) -> int:
     for problem in problems:
         print(problem, file=sys.stderr)
     count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
-    print(f"{os.path.basename(path)}: {count}; nothing was started", file=sys.stderr)
+    print(f"{path}: {count}; nothing was started", file=sys.stderr)
     return CONFIG
 
 
@@ -151,8 +162,7 @@ def _checked(path: str, config: Config, *, effective: bool, values: bool) -> int
         print(effective_text(config, signal_numbers(), places, values=values), end="")
         return 0
     programs, processes = len(config.programs), sum(program.numprocs for program in config.programs)
-    name = os.path.basename(path)
-    print(f"{name}: ok ({_count(programs, 'program')}, {_count(processes, 'process', 'es')})")
+    print(f"{path}: ok ({_count(programs, 'program')}, {_count(processes, 'process', 'es')})")
     return 0
 
 

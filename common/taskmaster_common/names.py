@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 ALL = "all"
 MAX_NAME = 100
@@ -20,6 +20,9 @@ LONGEST_TEXT = 256
 OTHERS = 128
 EVERY = (1 << OTHERS + 1) - 1
 """The bits of all characters, those that are not ASCII being one."""
+MAX_INDEX_DIGITS = 9
+SHOWN_NAMES = 5
+"""How many instances, or runs of them, a message names."""
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@+")
 
 
@@ -52,6 +55,37 @@ def is_process_name(text: object) -> bool:
 def process_name(program: str, index: int, alone: bool) -> str:
     """Return the shown name of an instance: `web` where it is `alone`, else `web:0`, `web:1`, ..."""
     return program if alone else f"{program}:{index}"
+
+
+def instance_meant(target: str) -> tuple[str, int] | None:
+    """Return the program and number of an instance as other tools write it: `web_1`, `web-01`, `web1`, `web:web_1`.
+
+    None where no number ends the name. Whether there is such a program is not looked at.
+    """
+    head = target.rstrip("0123456789")
+    digits = target[len(head) :]
+    if not digits.isascii() or not 0 < len(digits) < MAX_INDEX_DIGITS or not head:
+        return None
+    program, colon, below = head.partition(":")
+    if colon:
+        return (program, int(digits)) if below.rstrip("_-.#@") == program else None
+    return (head.rstrip("_-.#@") if head[-1] in "_-.#@" else head), int(digits)
+
+
+def ranges(program: str, numbers: Sequence[int]) -> str:
+    """Return the names of a program's instances for a message: all of few, of many the first and last of each run."""
+    if len(numbers) <= SHOWN_NAMES:
+        return ", ".join(f"{program}:{number}" for number in numbers)
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    shown = [
+        f"{program}:{first}" + (f" to {program}:{last}" if last > first else "") for first, last in runs[:SHOWN_NAMES]
+    ]
+    return ", ".join(shown) + (f" and more, {len(numbers)} in all" if len(runs) > SHOWN_NAMES else "")
 
 
 def is_pattern(target: str) -> bool:

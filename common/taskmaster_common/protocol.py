@@ -32,7 +32,7 @@ not know.
     processes  processes: list of PROCESS, at most 100 an object            status, show, subscribe
     snapshot   sequence, count                                              subscribe
     change     sequence name before state process: PROCESS reason removed   subscribe
-    program    name, settings: {key: text}, processes: list of PROCESS,     show
+    program    name, settings: {key: value}, processes: list of PROCESS,     show
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
     progress   name, text, heartbeat (true where nothing has happened)      start, stop, restart, reload, upgrade, shutdown
@@ -54,7 +54,8 @@ not know.
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
 
-Times are seconds. `seconds` of a result is how long the operation took; `killed`: SIGKILL was needed; `reason` says why it
+`settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
+env a list of names, with --env an object; null is what the daemon's own is. Times are seconds. `seconds` of a result is how long the operation took; `killed`: SIGKILL was needed; `reason` says why it
 was not `ok`; `stderr` is the list of the last lines of a failed start; `outcome` is one of started already-started stopped
 already-stopped restarted skipped signalled failed overtaken stuck removed requested. `wanted` is false in BACKOFF, FATAL
 and after an unexpected exit. While a client waits, something is sent at least every 2 s: after 5 s of silence the daemon

@@ -7,7 +7,7 @@ until nothing of it is left.
 from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
-from taskmaster_common.names import ALL, Pattern, is_pattern, nearest, process_name
+from taskmaster_common.names import ALL, Pattern, instance_meant, is_pattern, nearest, process_name, ranges
 from taskmasterd.core.process import Process
 from taskmasterd.core.steps import run
 
@@ -173,9 +173,14 @@ class Table:
         program, colon, _ = target.partition(":")
         if is_pattern(target):
             return RequestError("unknown-name", f'no program matches "{target}"', exit_code)
-        if colon and program in self._programs:
-            slots = ", ".join(entry.canonical for entry in self.slots(program)[:10])
-            return RequestError("unknown-name", f'no process named "{target}"; {program} has {slots}', exit_code)
+        message = f'no process named "{target}"' if colon else f'no program named "{target}"'
+        meant = instance_meant(target)
+        if meant and self.slot(*meant):
+            return RequestError("unknown-name", f"{message}; did you mean {meant[0]}:{meant[1]}?", exit_code)
+        named = program if colon else meant[0] if meant else ""
+        if named in self._programs:
+            there = ranges(named, [entry.index for entry in self.slots(named)])
+            return RequestError("unknown-name", f"{message}; {named} has {there}", exit_code)
         near = nearest(program, self._programs)
         return RequestError(
             "unknown-name",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE, PROGRAM_KEYS
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
-from taskmaster_common.units import format_seconds
 from taskmasterd.core.describe import detail, end_text, failure_text
 from taskmasterd.core.ends import dumped_core, exit_code, exit_signal
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from taskmasterd.core.plan import ProgramPlan, ReloadPlan
     from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry, Table
-
-SECONDS = frozenset({"starttime", "stoptime", "restart_delay", "restart_max_delay", "restart_window"})
 
 
 def as_wanted(process: Process) -> bool:
@@ -110,30 +107,27 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
     }
 
 
-def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values: bool) -> dict[str, str]:
-    """Return every key of a program with its value as text; of `env` the names only, unless `values`."""
+def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values: bool) -> dict[str, Any]:
+    """Return every key of a program with its value as JSON has it; of `env` a list of names, unless `values`."""
     return {key: _setting(program, key, signals, values=values) for key in PROGRAM_KEYS}
 
 
-def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> str:
+def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> Any:
+    """Return seconds and sizes as numbers, a umask as octal text, and None for what is the daemon's own."""
     value = getattr(program, key)
     if key == "env":
-        named = (
-            f"{name}={'null' if text is None else text}" if values else name for name, text in sorted(value.items())
-        )
-        return _readable(" ".join(named))
+        names = sorted(value)
+        return {name: _readable(value[name]) for name in names} if values else names
     if key == "umask":
-        return "the daemon's" if value is None else f"{value:03o}"
+        return None if value is None else f"{value:03o}"
     if key == "stopsignal":
         return signals.get(value, str(value))
-    if key in SECONDS:
-        return format_seconds(value) if value >= 60 else f"{value:g}s"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return _readable(" ".join(map(str, value)))
-    return "the daemon's" if value is None else _readable(str(value))
+    if key == "cmd":
+        return _readable(value[0]) if program.shell else [_readable(word) for word in value]
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    return list(value) if isinstance(value, tuple) else _readable(value)
 
 
-def _readable(text: str) -> str:
-    return text.replace(INSTANCE, "${TASKMASTER_INSTANCE}")
+def _readable(value: Any) -> Any:
+    return value.replace(INSTANCE, "${TASKMASTER_INSTANCE}") if isinstance(value, str) else value

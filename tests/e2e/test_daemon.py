@@ -242,13 +242,34 @@ def test_usage_errors_are_exit_2(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     assert daemon.launch("--frobnicate").returncode == 2
     assert daemon.launch("-t", "-T").returncode == 2
+    assert daemon.launch("-t", "--env").returncode == 2
     assert daemon.launch("-V").returncode == 0
+
+
+def test_the_effective_file_has_values_of_env_for_those_who_ask_only(daemon: Daemon) -> None:
+    daemon.write("programs: {a: {cmd: sleep 1, env: {SECRET: hunter2}}}")
+    assert "hunter2" not in daemon.launch("-T").stdout
+    assert "hunter2" in daemon.launch("-T", "--env").stdout
+
+
+def test_without_a_configuration_an_example_is_named(daemon: Daemon) -> None:
+    done = subprocess.run(
+        [PY, "-m", "taskmasterd", "-t"], env={**daemon.environment, "TASKMASTER_CONFIG": ""},
+        cwd=daemon.home, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 6
+    assert "no configuration: " in done.stderr
+    example = done.stderr.rpartition("begin with a copy of ")[2].strip()
+    assert Path(example).is_file()
 
 
 def test_the_check_counts_programs_and_processes_and_prints_the_effective_file(daemon: Daemon) -> None:
     daemon.write("programs: {a: {cmd: sleep 1, numprocs: 3}, b: {cmd: sleep 2}}")
     checked = daemon.launch("-t")
-    assert (checked.returncode, checked.stdout) == (0, "taskmaster.yaml: ok (2 programs, 4 processes)\n")
+    assert (checked.returncode, checked.stdout) == (
+        0,
+        f"{daemon.config}: ok (2 programs, 4 processes)\n",
+    )
     effective = daemon.launch("-T")
     assert effective.returncode == 0
     daemon.write(effective.stdout)

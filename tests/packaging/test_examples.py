@@ -20,7 +20,7 @@ def test_an_example_passes_the_daemons_check(path: Path, make_daemon: Callable[.
     daemon.config = path
     done = daemon.launch("-t")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"{path.name}: ok (")
+    assert done.stdout.startswith(f"{path}: ok (")
 
 
 def test_the_first_example_uses_sh_and_sleep_only_and_gives_no_warning(make_daemon: Callable[..., Daemon]) -> None:

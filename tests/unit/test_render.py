@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import pytest
 
 from taskmaster_common import __version__
 from taskmaster_common.commands import parse
 from taskmasterctl.people import with_names
-from taskmasterctl.render import Look, error_text, failure_text, plan_text, show_text, status_table, success_text
+from taskmasterctl.render import (
+    Look,
+    error_text,
+    failure_text,
+    plan_text,
+    setting_text,
+    show_text,
+    status_table,
+    success_text,
+)
 from taskmasterctl.replies import ERR, OUT, reply_for
 from taskmasterctl.visible import clean
 from tests.support.fakedaemon import end, process, result
@@ -265,6 +276,46 @@ def test_show_tells_settings_last_exits_and_log_files() -> None:
         "    web:0  stdout  /l/web.log\n"
         "    web:0  stderr  stdout\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (["sh", "-c", "echo x; exec sleep 1000"], "sh -c 'echo x; exec sleep 1000'"),
+        (["a", "", "b c", "it's", "$HOME", "*", "a=b", "--x=/y"], "a '' 'b c' 'it'\\''s' '$HOME' '*' a=b --x=/y"),
+        (["two\nlines", "tab\there", "\x1b[2J", "back\\slash'\n"], "$'two\\nlines' $'tab\\there' $'\\x1b[2J' $'back\\\\slash\\'\\n'"),
+    ],
+)  # fmt: skip
+def test_a_command_is_shown_so_that_a_shell_reads_the_same_words(words: list[str], shown: str) -> None:
+    assert setting_text("cmd", words) == shown
+    if shutil.which("bash") is None:
+        pytest.skip("needs bash")
+    command = ["bash", "-c", f"printf '%s\\0' {shown}"]
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout.split("\0")[:-1] == words
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "shown"),
+    [
+        ("numprocs", 2, "2"),
+        ("autostart", True, "true"),
+        ("shell", False, "false"),
+        ("starttime", 0.5, "0.5s"),
+        ("stoptime", 10, "10s"),
+        ("restart_window", 90, "1m30s"),
+        ("log_maxbytes", 50_000_000, "50MB"),
+        ("exitcodes", [0, 2], "0 2"),
+        ("umask", None, "the daemon's"),
+        ("umask", "022", "022"),
+        ("env", ["A", "B"], "A B"),
+        ("env", {"A": "b c", "B": None}, "'A=b c' B=null"),
+        ("cmd", "a | b", "a | b"),
+        ("description", "", ""),
+        ("starttime", "1s", "1s"),
+    ],
+)
+def test_a_setting_is_shown_as_it_is_written(key: str, value: object, shown: str) -> None:
+    assert setting_text(key, value) == shown
 
 
 def test_an_error_says_what_and_why_and_indents_how() -> None:

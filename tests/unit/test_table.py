@@ -89,8 +89,33 @@ def test_a_program_with_many_slots_is_not_listed_whole() -> None:
     table = Table()
     for index in range(12):
         table.add(Entry(program("web"), index, Process()))
-    with pytest.raises(RequestError, match=r"web:9$"):
+    with pytest.raises(RequestError, match=r"web has web:0 to web:11$"):
         table.select(("web:99",), 5)
+
+
+@pytest.mark.parametrize(
+    "target", ["web_1", "web-1", "web1", "web.1", "web_01", "web#1", "web@1", "web:web_1", "web:web_01"]
+)
+def test_an_instance_as_other_tools_write_it_is_recognised(table: Table, target: str) -> None:
+    with pytest.raises(RequestError, match=r"no (program|process) named .*; did you mean web:1\?$"):
+        table.select([target], 5)
+
+
+def test_an_instance_that_is_not_there_is_told_which_are(table: Table) -> None:
+    with pytest.raises(RequestError, match=r'no program named "web_7"; web has web:0, web:1, web:2$'):
+        table.select(["web_7"], 5)
+
+
+def test_a_long_list_of_instances_says_its_range() -> None:
+    table = Table()
+    for index in (*range(11), 14, 20, 21):
+        table.add(Entry(program("web"), index, Process()))
+    with pytest.raises(RequestError, match=r"web has web:0 to web:10, web:14, web:20 to web:21$"):
+        table.select(["web:12"], 5)
+    for index in range(30, 60, 2):
+        table.add(Entry(program("web"), index, Process()))
+    with pytest.raises(RequestError, match=r"web has web:0 to web:10, .* and more, 29 in all$"):
+        table.select(["web:12"], 5)
 
 
 def test_one_instance_is_shown_by_the_name_of_its_program_and_several_with_their_numbers(table: Table) -> None:
