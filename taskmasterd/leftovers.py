@@ -1,16 +1,12 @@
-"""What leaders left behind: looked at, signalled where somebody has come to it, and told of when nothing is left.
+"""What leaders left behind: looked at until nothing is left.
 
-One look serves all groups without a leader. Which signal and when is the core's decision; the end of a survivor wakes the
-daemon where it is below it, and elsewhere a group is looked at again and again.
+One look serves all groups without a leader. The end of a survivor wakes the daemon where it is below it, and elsewhere a
+group is looked at again and again.
 """
 
 from __future__ import annotations
 
 from taskmaster_common.errors import system_reason
-from taskmasterd.core.events import Signalled
-from taskmasterd.system.lean import signal
-from taskmasterd.system.procfs import uid_of
-from taskmasterd.system.users import user_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +26,7 @@ class Leftovers:
     """The copies without a leader of which something is alive.
 
     `on_end(copy, status)` is called in a later turn for each leader that has ended, with what it left in `copy.left`;
-    `on_look(copy, changed, answer)` when a look finds something, with whether that has changed and who of it may not be
-    signalled, `on_empty(copy)` when it finds nothing.
+    `on_look(copy, changed)` when a look finds something, which may have changed, `on_empty(copy)` when it finds nothing.
     `on_blind(text)` is called where /proc shows nothing for lack of descriptors.
     """
 
@@ -40,7 +35,7 @@ class Leftovers:
         reactor: Reactor,
         groups: Groups,
         on_end: Callable[[Copy, int | None], None],
-        on_look: Callable[[Copy, bool, Signalled], None],
+        on_look: Callable[[Copy, bool], None],
         on_empty: Callable[[Copy], None],
         on_blind: Callable[[str], None],
     ) -> None:
@@ -90,11 +85,6 @@ class Leftovers:
         for group in groups[len(dead) :]:
             self._looked(self._copies[group], left.get(group, ()))
 
-    def signal(self, copy: Copy, number: int) -> Signalled:
-        """Signal all of what `copy` left that has not got this signal yet; return who may not be signalled."""
-        refused = copy.group.tell(copy.left, number)
-        return Signalled(tuple(map(name_with_owner, refused)), len(refused) < len(copy.left))
-
     def guardian_died(self) -> None:
         """Nobody tells of orphans any more: look for those of the copies that are there as for an earlier daemon's."""
         self._groups.guardian_died(self._copies)
@@ -126,17 +116,10 @@ class Leftovers:
             self._watch(asleep[0])
 
     def _looked(self, copy: Copy, left: Sequence[Survivor]) -> None:
-        """A group without a leader was looked at: it is empty, or newcomers have to be signalled too."""
+        """A group without a leader was looked at: it is empty, or somebody may have come to it."""
         changed, copy.left = copy.left != left, left
         if left:
-            number = signal.SIGKILL if copy.entry.process.past_asking else copy.entry.wanted.stopsignal
-            self._on_look(copy, changed, self.signal(copy, number))
+            self._on_look(copy, changed)
             return
         del self._copies[copy.group]
         self._on_empty(copy)
-
-
-def name_with_owner(process: Survivor) -> str:
-    """Return a process as those are named that may not be signalled: "sudo (4711) of root"."""
-    uid = uid_of(process.pid)
-    return str(process) if uid is None else f"{process} of {user_name(uid)}"

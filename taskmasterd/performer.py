@@ -10,6 +10,8 @@ import os
 
 from taskmaster_common.config import LEADER
 from taskmaster_common.errors import shortened, system_reason
+from taskmaster_common.states import STOPPING
+from taskmasterd.asking import Asking, signal_group, tell
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
 from taskmasterd.core.events import (
@@ -27,7 +29,7 @@ from taskmasterd.core.events import (
     Spawned,
     SpawnFailed,
 )
-from taskmasterd.leftovers import Leftovers, name_with_owner
+from taskmasterd.leftovers import Leftovers
 from taskmasterd.outputs import Outputs
 from taskmasterd.preparation import account_of, launch_of
 from taskmasterd.system.adopted import Adopted, boot_seconds
@@ -80,6 +82,7 @@ class Performer:
         self._spawning = self._held = False
         self._copies: dict[int, Copy] = {}
         self._by_entry: dict[Entry, Copy] = {}
+        self._asking = Asking(reactor, self._signalled)
         self._leftovers = Leftovers(reactor, groups, self._leader_ended, self._left_seen, self._emptied, on_blind)
         self._ended: list[tuple[Copy, int | None]] = []
 
@@ -93,23 +96,31 @@ class Performer:
         elif action == UNQUEUE:
             self._waiting.pop(entry, None)
         elif action == TERMINATE:
-            return self._signal(self._by_entry[entry], entry.wanted.stopsignal)
+            copy = self._by_entry[entry]
+            _follow_rule(copy)
+            return self._asking.ask(copy)
         elif action == KILL:
-            self._by_entry[entry].group.forget_told()
-            return self._signal(self._by_entry[entry], signal.SIGKILL)
+            copy = self._by_entry[entry]
+            _follow_rule(copy)
+            copy.group.forget_told()
+            return self._kill(copy)
         return None
 
     def signal_leader(self, entry: Entry, number: int) -> bool:
         """Send a signal to the leader of a live process; return whether that is allowed."""
         return self._by_entry[entry].group.signal_leader(number)
 
-    def _signal(self, copy: Copy, number: int) -> Signalled:
-        _follow_rule(copy)
-        if not copy.group.leader_alive:
-            return self._leftovers.signal(copy, number)
-        allowed, others = copy.group.signal_group(number)
-        leader = None if allowed else look(copy.group.pid)
-        return Signalled((name_with_owner(leader),), others) if leader else Signalled()
+    def _kill(self, copy: Copy) -> Signalled:
+        if copy.group.leader_alive:
+            return signal_group(copy.group, signal.SIGKILL)
+        return tell(copy.group, copy.left, signal.SIGKILL, len(copy.left))
+
+    def _signalled(self, copy: Copy, answer: Signalled) -> None:
+        """Somebody of a copy was signalled without an action."""
+        if self.memory:
+            self.memory.changed(copy.entry)
+        if answer.refused or copy.entry.process.refused:
+            self._deliver(copy.entry, answer)
 
     # -- spawning
 
@@ -271,8 +282,9 @@ class Performer:
             self.outputs.leave(copy.pipes)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
 
-    def _left_seen(self, copy: Copy, changed: bool, answer: Signalled) -> None:
-        """Something is alive of what a leader had left behind."""
+    def _left_seen(self, copy: Copy, changed: bool) -> None:
+        """Something is alive of what a leader had left behind; newcomers are signalled too."""
+        answer = self._kill(copy) if copy.entry.process.past_asking else self._asking.ask(copy)
         if changed and self.memory:
             self.memory.changed(copy.entry)
         if answer.refused or copy.entry.process.refused:
@@ -316,6 +328,8 @@ class Performer:
         self._groups.add(copy.group)
         if copy.group.handle is not None:
             self.adopted.watch(copy.group.pid, copy.group.handle)
+        if copy.entry.process.state == STOPPING and copy.entry.process.executed:
+            self._asking.resume(copy)
 
     def admit_untold(self, copy: Copy) -> None:
         """Take in a copy whose leader has ended since, and how is yet to be told by the guardian."""

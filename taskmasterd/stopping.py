@@ -8,10 +8,10 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end, refusal
 from taskmaster_common.states import STOPPING
+from taskmasterd.asking import name_with_owner
 from taskmasterd.core.describe import NAMED_LEFT, detail, not_allowed
 from taskmasterd.core.process import KILL_GRACE_S
 from taskmasterd.core.ticket import Ticket
-from taskmasterd.leftovers import name_with_owner
 from taskmasterd.system.lean import signal
 
 TYPE_CHECKING = False
