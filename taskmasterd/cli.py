@@ -24,8 +24,10 @@ from taskmasterd.daemonize import (
     resolve_places,
 )
 from taskmasterd.loading import load
+from taskmasterd.neighbours import shared
 from taskmasterd.options import USAGE, parse
 from taskmasterd.streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
+from taskmasterd.system.claims import claimed_by_others
 from taskmasterd.system.notify import stderr_is_journal
 from taskmasterd.system.places import report
 from taskmasterd.system.signals import signal_numbers
@@ -84,9 +86,10 @@ def _run(options: Namespace) -> int:
     if outcome.config is None:
         return _refuse(path, outcome.problems)
     _warn_of_few_descriptors(outcome.config)
-    if checking:
-        return _checked(path, outcome.config, effective=options.print_config, values=options.env)
     places = resolve_places(outcome.config, socket, pid1=pid1)
+    if checking:
+        _warn_of_neighbours(path, places)
+        return _checked(path, outcome.config, effective=options.print_config, values=options.env)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
     how = Launch(
         level=options.loglevel or outcome.config.daemon.loglevel,
@@ -164,6 +167,14 @@ def _checked(path: str, config: Config, *, effective: bool, values: bool) -> int
     programs, processes = len(config.programs), sum(program.numprocs for program in config.programs)
     print(f"{path}: ok ({_count(programs, 'program')}, {_count(processes, 'process', 'es')})")
     return 0
+
+
+def _warn_of_neighbours(path: str, places: ResolvedPlaces) -> None:
+    """Say where another daemon has what this configuration would need."""
+    claimed = claimed_by_others(places.to_data(), places.socket)
+    if claimed:
+        reason, remedy = shared(*claimed, places.to_data())
+        print(f"{path}: warning: {reason}; {remedy}", file=sys.stderr)
 
 
 def _count(number: int, noun: str, plural: str = "s") -> str:

@@ -28,12 +28,13 @@ from taskmasterd.preparation import Surroundings, child_environment
 from taskmasterd.reload import HangUp, Reloader
 from taskmasterd.stopping import Stopping
 from taskmasterd.system.adopted import ticks_now
+from taskmasterd.system.claims import give_back
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
 from taskmasterd.system.lean import signal
 from taskmasterd.system.marks import Marks, key_at, spare_key
 from taskmasterd.system.notify import Notifier, stderr_is_journal
-from taskmasterd.system.places import release_pidfile, report, write_pid
+from taskmasterd.system.places import release, report, write_pid
 from taskmasterd.system.reactor import Reactor, Timer
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.signals import Signals, hold_back, signal_numbers
@@ -239,10 +240,11 @@ class Daemon:
         self.groups.left = self.groups.left_alone(self.stopping.free())
         self.journal.end(keep=bool(self.groups.left))
         self.door.close()
-        release_pidfile(self._places["pidfile"], self._fds["pidfile"])
+        release(self._places["pidfile"], self._fds["pidfile"])
         self.upgrade.give_up()
         self.stopping.answer()
         self.performer.outputs.drain()
+        give_back(self._places, self._fds)
         self.door.server.close(self.stopping.farewell())
         self.sinks.close()
         self.notifier.close()

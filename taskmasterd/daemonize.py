@@ -16,7 +16,9 @@ from taskmaster_common.config import Config
 from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.places import MAX_SOCKET_PATH, default_places
 from taskmaster_common.records import Record
+from taskmasterd.neighbours import holder_of, refusal, shared
 from taskmasterd.resident import execute_resident
+from taskmasterd.system.claims import ClaimedError, Holder, claim, give_back
 from taskmasterd.system.held import Held, inode_of, unlink_own
 from taskmasterd.system.listening import listen_on
 from taskmasterd.system.logsink import lone_sink
@@ -125,13 +127,17 @@ def launch_in_background(become: Callable[[int], NoReturn]) -> tuple[int, str]:
 
 def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, how: Launch) -> NoReturn:
     """Open what the daemon owns, take its identity and execute the resident process. Raises LaunchError."""
+    who = None
     try:
         who = account(config.daemon.user, None) if config.daemon.user else None
         _prepare(config, places, ready, how, who)
     except LookupError as error:
         raise LaunchError(CANNOT_CREATE, f"taskmasterd.user: {error}") from None
     except AlreadyRunningError as error:
-        raise LaunchError(FAILED, str(error)) from None
+        raise LaunchError(FAILED, refusal(str(error), holder_of(places.to_data(), who), config.path)) from None
+    except ClaimedError as error:
+        reason, remedy = shared(error.keys, error.holder, places.to_data())
+        raise LaunchError(FAILED, f"{reason}\n  To run both, {remedy}.") from None
     except SystemFailure as error:
         raise LaunchError(CANNOT_CREATE, f"{error}{_remedy(error.target, config, places)}") from None
     except OSError as error:
@@ -184,9 +190,12 @@ def _execute(
 ) -> NoReturn:
     """Do what is left with lock and socket in hand. The socket's file goes where that fails."""
     socket = inode_of(places.socket)
+    claims: dict[str, int] = {}
     try:
+        owner = (who.uid, who.gid) if who else None
+        claims = claim(places.to_data(), owner, Holder(os.getpid(), places.socket, config.path))
         if places.logfile:
-            _check_log(places.logfile, (who.uid, who.gid) if who else None)
+            _check_log(places.logfile, owner)
         if who:
             _check_places(config, places, who)
             _become(who)
@@ -196,7 +205,7 @@ def _execute(
             {
                 "config": config.to_data(),
                 "places": places.to_data(),
-                "fds": fds,
+                "fds": {**fds, **claims},
                 "door": socket,
                 "nofile": _raise_nofile(),
                 "loglevel": how.level,
@@ -211,6 +220,7 @@ def _execute(
             guarded=how.guarded,
         )
     except (TaskmasterError, OSError):
+        give_back(places.to_data(), claims)
         unlink_own(places.socket, socket)
         raise
 

@@ -9,8 +9,9 @@ from taskmaster_common.errors import TaskmasterError
 from taskmasterd.daemon import Daemon
 from taskmasterd.installed import Installed, refuse_other_code
 from taskmasterd.origin import NOTHING_KEPT, origin_of, read_state
+from taskmasterd.system.claims import give_back
 from taskmasterd.system.held import unlink_own
-from taskmasterd.system.places import release_pidfile, report
+from taskmasterd.system.places import release, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,4 +87,5 @@ def _tidy(origin: Origin, text: str) -> None:
         report(ready, 1, text)
     if origin.launched or origin.channel is None:  # otherwise they are the guardian's, who tries again
         unlink_own(places["socket"], origin.door)
-        release_pidfile(places["pidfile"], origin.state["fds"]["pidfile"])
+        release(places["pidfile"], origin.state["fds"]["pidfile"])
+        give_back(places, origin.state["fds"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmasterd.system.claims import CLAIMED
 from taskmasterd.system.signals import hold_back, release
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ class Life:
         self, launch: Mapping[str, Any], running: DaemonConfig, parts: Parts, subscriptions: Subscriptions, sinks: Sinks
     ) -> None:
         self._launch = {name: launch[name] for name in HANDED_OVER}
-        self._pidfile: int | None = launch["fds"]["pidfile"]
+        self._locks = {name: launch["fds"].get(name) for name in ("pidfile", *CLAIMED)}
         self._running = running
         self._parts = parts
         self._subscriptions = subscriptions
@@ -52,7 +53,7 @@ class Life:
                 "files": [],
             },
             "fds": {
-                "pidfile": self._pidfile,
+                **self._locks,
                 "listener": self.door.server.listener if self.door else None,
                 "ready": None,
                 "channel": self.guard.fd if self.guard else None,

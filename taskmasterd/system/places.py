@@ -22,12 +22,17 @@ if TYPE_CHECKING:
 
 PIDFILE_MODE = 0o600
 """Whoever may read a file may hold its lock, and so keep a daemon that was killed from being started again. Source: flock(2)."""
+LONGEST_TEXT = 16 * 1024
 OPEN_TRIES = 3
 """Attempts at a file that vanishes or appears between two looks at it."""
 
 
 class AlreadyRunningError(TaskmasterError):
-    """Another daemon holds this pid file or answers on this socket."""
+    """Another daemon holds this pid file, answers on this socket, or has a log that we need."""
+
+
+class LockedError(TaskmasterError):
+    """Somebody else holds the lock of a file; the text is what they have written into it."""
 
 
 def make_directory(path: str, mode: int, owner: Owner | None) -> None:
@@ -80,33 +85,41 @@ def lock_pidfile(path: str, owner: Owner | None = None) -> int:
 
     `owner` is whom it is for; a file that an earlier daemon of theirs has left is as good as ours.
     Raises AlreadyRunningError when another daemon has it, SystemFailure when it cannot be used at all.
+    """
+    try:
+        fd = lock_file(path, "pid file", owner)
+    except LockedError as locked:
+        raise AlreadyRunningError(f"another daemon (pid {locked or 'unknown'}) holds {path}") from None
+    write_pid(fd)
+    return fd
+
+
+def lock_file(path: str, kind: str, owner: Owner | None) -> int:
+    """Create a file and lock it; return the descriptor that holds the lock. What an earlier owner has written is in it.
+
+    Raises LockedError where somebody has the lock, SystemFailure where the file cannot be had.
     Source: flock(2): the lock belongs to the open file and survives exec.
     """
     while True:
-        with Held(path, "open pid file") as held:
-            fd = _open_pidfile(held, owner)
+        with Held(path, f"open {kind}") as held:
+            fd = _open_lock(held, kind, owner)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                pid = os.pread(fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                text = os.pread(fd, LONGEST_TEXT, 0).decode("utf-8", "replace").strip()
                 os.close(fd)
-                raise AlreadyRunningError(f"another daemon (pid {pid}) holds {path}") from None
+                raise LockedError(text) from None
             if held.inode == inode_of_fd(fd):
-                _take(fd, owner)
+                if os.geteuid() in (0, os.fstat(fd).st_uid):
+                    os.fchmod(fd, PIDFILE_MODE)
+                if owner:
+                    os.fchown(fd, *owner)
                 return fd
             os.close(fd)  # its owner unlinked it between our open and our lock
 
 
-def _take(fd: int, owner: Owner | None) -> None:
-    if os.geteuid() in (0, os.fstat(fd).st_uid):
-        os.fchmod(fd, PIDFILE_MODE)
-    if owner:
-        os.fchown(fd, *owner)
-    write_pid(fd)
-
-
-def release_pidfile(path: str | None, fd: int | None) -> None:
-    """Remove the pid file, if it is still ours, and give back its lock; there is nothing to do where there was none."""
+def release(path: str | None, fd: int | None) -> None:
+    """Remove a file that was locked, if it is still ours, and give back its lock; either is None where there was none."""
     if path is not None and fd is not None:
         unlink_own(path, inode_of_fd(fd))
         os.close(fd)
@@ -120,7 +133,7 @@ def write_pid(fd: int | None) -> None:
     os.pwrite(fd, b"%d\n" % os.getpid(), 0)
 
 
-def _open_pidfile(held: Held, owner: Owner | None) -> int:
+def _open_lock(held: Held, kind: str, owner: Owner | None) -> int:
     for _ in range(OPEN_TRIES):
         try:
             fd = _open_or_create(held)
@@ -128,13 +141,13 @@ def _open_pidfile(held: Held, owner: Owner | None) -> int:
             continue  # it went between the two attempts
         except OSError as error:
             reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
-            raise SystemFailure("open pid file", held.path, reason, error.errno or 0) from None
+            raise SystemFailure(f"open {kind}", held.path, reason, error.errno or 0) from None
         wrong = _what_is_wrong(os.fstat(fd), owner)
         if not wrong:
             return fd
         os.close(fd)
-        raise SystemFailure("use pid file", held.path, wrong, errno.EPERM)
-    raise SystemFailure("open pid file", held.path, "it comes and goes", errno.ENOENT)
+        raise SystemFailure(f"use {kind}", held.path, wrong, errno.EPERM)
+    raise SystemFailure(f"open {kind}", held.path, "it comes and goes", errno.ENOENT)
 
 
 def _open_or_create(held: Held) -> int:
