@@ -183,6 +183,11 @@ def test_a_procfile_and_the_files_of_other_tools_are_recognised() -> None:
         assert "a configuration here is YAML: programs: {NAME: {cmd: ...}}" in found
 
 
+def test_a_file_that_only_includes_is_no_procfile() -> None:
+    (found,) = problems("include: my conf/*.yaml")
+    assert "no program at all" in found
+
+
 @pytest.mark.parametrize(
     "text",
     [

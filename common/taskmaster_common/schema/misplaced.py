@@ -66,7 +66,7 @@ def _flat_keys(node: Node) -> list[str]:
 
 def elsewhere(root: Node, unknown: Sequence[str], report: Report) -> tuple[list[Candidate], list[str]]:
     """Return the programs among the unknown top-level keys, reported, and the keys that are something else."""
-    if _is_procfile(root):
+    if unknown and len(unknown) == len(root.entries) and _is_procfile(root):
         reason = f"{names_text(unknown)}: these lines look like a Procfile; programs are written like this"
         report.error(root.entries[unknown[0]][0], unknown[0], reason, example=example(unknown))
         return [], []
