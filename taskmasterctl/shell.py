@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 
 INTERRUPTED = 130
+AGAIN_S = 0.2
 SOUND = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?2004l"
 """Plain letters, lines that wrap, a cursor, no brackets around what is pasted: wherever the signal has hit us."""
 FIRST_SNAPSHOT_S = 1.0
@@ -94,6 +95,7 @@ def run_shell(options: Options, hands: Hands, sockets: Sockets, history_path: st
             shell.open(history.problem)
         shell.serve(PlainReader(hands, news) if plain else _prompt(options, hands, news, history, suspend))
     except Killed as killed:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         _restore(before)
         if not plain:
             with suppress(SystemFailure, BrokenPipeError):  # the terminal may have gone
@@ -107,6 +109,11 @@ def run_shell(options: Options, hands: Hands, sockets: Sockets, history_path: st
 
 
 def _killed(number: int, _frame: FrameType | None) -> None:
+    """Leave, and once more a moment later: an exception may be raised where Python or asyncio drops it (a destructor)."""
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    signal.signal(signal.SIGALRM, lambda _alarm, _frame: _killed(number, None))
+    signal.setitimer(signal.ITIMER_REAL, AGAIN_S)
     raise Killed(number)
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -134,6 +135,14 @@ def test_an_event_log_that_takes_nothing_stops_no_daemon(daemon: Daemon, target:
     assert _pid(daemon, "p") == pid
 
 
+def _is_directory_now(log: Path) -> bool:
+    """Put a directory in the place of a log, unless the daemon is quicker and puts a file there."""
+    log.unlink(missing_ok=True)
+    with suppress(FileExistsError):
+        log.mkdir()
+    return log.is_dir()
+
+
 def test_what_takes_the_place_of_a_log_while_it_is_written_is_never_written_through(daemon: Daemon) -> None:
     victim = daemon.home / "victim"
     victim.write_text("precious")
@@ -141,15 +150,17 @@ def test_what_takes_the_place_of_a_log_while_it_is_written_is_never_written_thro
     daemon.start()
     log = daemon.home / "log" / "p.log"
     wait_until(lambda: daemon.log("p"))
+    draft = daemon.home / "log" / "draft"
     for number in range(3):
-        log.unlink()
-        match number:
+        match number:  # put there in one step where that is possible: the daemon opens the log again when it likes
             case 0:
-                log.symlink_to(victim)
+                draft.symlink_to(victim)
+                draft.replace(log)
             case 1:
-                log.hardlink_to(victim)
+                draft.hardlink_to(victim)
+                draft.replace(log)
             case _:
-                log.mkdir()
+                wait_until(lambda: _is_directory_now(log))
         daemon.signal(signal.SIGUSR1)
         assert ask(daemon, b"restart p --no-wait")[-1]["exit"] == 0
         wait_until(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import py_compile
 import shutil
 import signal
 import socket
@@ -15,7 +16,18 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists, resident_kb
-from tests.support.guarded import COUNTER, SLEEPER, all_new, config, is_counted, kill_daemon, pids_of, state_of, stopped
+from tests.support.guarded import (
+    COUNTER,
+    SLEEPER,
+    all_new,
+    config,
+    copy_code,
+    is_counted,
+    kill_daemon,
+    pids_of,
+    state_of,
+    stopped,
+)
 from tests.support.talk import Talk, upgrade
 from tests.support.wait import wait_until
 from tests.support.wire import resident
@@ -36,15 +48,32 @@ def _sleeps(pid: int) -> int:
 # -- what it costs
 
 
+def _own_kb(pid: int) -> int:
+    """Return the memory that a process shares with no file. Source: proc_pid_smaps(5); of another kernel all of it."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return resident_kb(pid)
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
 def test_it_is_little_more_than_a_bare_interpreter(daemon: Daemon) -> None:
+    # compiled before, as an installed one is: compiling costs more than all that it holds
+    for file in copy_code(daemon).glob("*.py"):
+        py_compile.compile(str(file), doraise=True)
     daemon.write(config(p={"cmd": "sleep 300", "starttime": 0, "numprocs": 50}))
     daemon.start("--guard")
     wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
-    with subprocess.Popen([sys.executable, "-I", "-S", "-c", "input()"], stdin=subprocess.PIPE) as bare:
-        wait_until(lambda: state_of(bare.pid) == "S")
-        assert resident_kb(daemon.pid) < resident_kb(bare.pid) + 1500
-        assert bare.stdin
-        bare.stdin.close()
+    bare = [sys.executable, "-I", "-S", "-X", "utf8", "-c", "{}input()"]
+    figures: list[int] = []
+    for extra in ("", "import re, socket; "):
+        with subprocess.Popen([*bare[:-1], bare[-1].format(extra)], stdin=subprocess.PIPE) as other:
+            wait_until(lambda pid=other.pid: state_of(pid) == "S")  # type: ignore[misc]
+            figures.append(_own_kb(other.pid))
+            assert other.stdin
+            other.stdin.close()
+    least, with_modules = figures
+    assert _own_kb(daemon.pid) < least + 0.7 * (with_modules - least), "it imports as little as it says"
 
 
 def test_it_sleeps_while_programs_write_and_clients_ask(daemon: Daemon) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -374,6 +375,36 @@ def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(
     assert shell.modes_now() == shell.modes
     assert shell.raw.rfind(b"\x1b[?2004l") >= shell.raw.rfind(b"\x1b[?2004h")
     assert b"Traceback" not in shell.raw
+
+
+DROPS = """
+import os, signal, sys
+from taskmasterctl.options import Options
+from taskmasterctl.shell import Hands, run_shell
+from taskmasterctl.sockets import Sockets
+
+class Gone:
+    def __del__(self):  # what a destructor raises is dropped, a signal's exception too
+        os.kill(os.getpid(), signal.SIGHUP)
+
+hands = Hands(lambda _options, _words: bool(Gone()) and 0, lambda pieces: None, lambda _uid: "")
+run_shell(Options(quiet=True), hands, Sockets(("/nowhere",)), "/nowhere/history", plain=True)
+"""
+
+
+def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same(daemon: Daemon) -> None:
+    ours, terminal = os.openpty()
+    try:
+        with subprocess.Popen(
+            [sys.executable, "-c", DROPS], stdin=terminal, env=daemon.environment, stderr=subprocess.PIPE
+        ) as child:
+            os.write(ours, b"pid\n")
+            assert child.wait(10) == -signal.SIGHUP
+            assert child.stderr is not None
+            assert b"Exception ignored" in child.stderr.read()
+    finally:
+        os.close(ours)
+        os.close(terminal)
 
 
 def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(running: Daemon) -> None:
