@@ -302,8 +302,15 @@ def _packets() -> tuple[socket.socket, socket.socket]:
 
 
 def _say(text: str) -> None:
-    """Tell whoever started us in the foreground; in the background this is /dev/null, and the event log has it."""
+    """Tell whoever started us in the foreground; in the background this is /dev/null, and the event log has it.
+
+    Who does not read (a full pipe, a terminal after Ctrl-S) misses it: to wait for them would leave no daemon.
+    """
     try:
+        ready = select.poll()
+        ready.register(2, select.POLLOUT)
+        if not any(events & select.POLLOUT for _fd, events in ready.poll(0)):
+            return
         os.write(2, f"taskmasterd guardian: {text}\n".encode("utf-8", "backslashreplace"))
     except OSError:
         return

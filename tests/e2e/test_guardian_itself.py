@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +118,27 @@ def test_a_guardian_that_is_stopped_holds_nobody_up_and_knows_all_in_the_end(dae
         wait_until(lambda: state_of(pid) == "Z")
     assert daemon.foreground
     assert daemon.foreground.wait(10) == 0, "it does not start again what has ended as it was told to"
+
+
+def test_a_guardian_whose_last_words_nobody_reads_starts_the_next_daemon_all_the_same(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    with suppress(BlockingIOError):
+        while os.write(write, b"x" * 65_536):
+            pass
+    os.set_blocking(write, True)
+    command = [sys.executable, "-m", "taskmasterd", "-c", str(daemon.config), "-n", "--guard"]
+    with subprocess.Popen(command, env=daemon.environment, cwd=daemon.home, stderr=write) as guardian:
+        os.close(write)
+        wait_until(lambda: daemon.ctl("pid").returncode == 0, within_s=20)
+        pid = kill_daemon(daemon)
+        try:
+            wait_until(lambda: resident(daemon) != pid)
+            assert daemon.ctl("shutdown").returncode == 0
+            assert guardian.wait(20) == 0
+        finally:
+            os.close(read)  # it goes on then, where it had to wait
 
 
 # -- a guardian that is dead

@@ -117,6 +117,11 @@ class Guarded(Keeper):
     options = ("--guard",)
     _ticks = 0
 
+    def kill(self) -> None:
+        """Kill the daemon with -9; whatever the guardian starts from this moment on is the next one."""
+        self._ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
+        super().kill()
+
     def again(self) -> None:
         """Have it started; the guardian does so by itself, but waits longer after each early death."""
         if self.kills > 1:
@@ -144,5 +149,4 @@ class Guarded(Keeper):
 
     def _gone(self) -> None:
         pid = self.pid
-        self._ticks = int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))
         wait_until(lambda: (seen := kernel.look(pid)) is None or not seen.alive, within_s=10)
