@@ -222,6 +222,7 @@ def look_of(options: Options, request: Request) -> Look:
         quiet=options.quiet,
         command=options.command,
         user_name=user_name,
+        wall=lambda ago_s: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago_s)),
     )
 
 

@@ -13,7 +13,7 @@ from taskmasterctl.visible import clean, clean_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from taskmasterctl.people import UserName
@@ -44,7 +44,8 @@ class Look(Record):
 
     `width` is the terminal's, 0: cut nothing. `terminal`: the answer goes to one. `watched`: somebody sits there and wants
     to see that it goes on.
-    `command` is how the client was called, for hints. `user_name` returns the name of a uid, "" where it has none.
+    `command` is how the client was called, for hints. `user_name` returns the name of a uid, "" where it has none;
+    `wall` the date and time of so many seconds ago.
     """
 
     colour: bool = False
@@ -54,6 +55,7 @@ class Look(Record):
     quiet: bool = False
     command: str = "taskmasterctl"
     user_name: UserName | None = None
+    wall: Callable[[float], str] | None = None
 
 
 def short_seconds(seconds: float) -> str:
@@ -90,7 +92,8 @@ def _status_row(process: Message, look: Look) -> tuple[str, ...]:
         "-" if pid is None else clean(pid),
         "-" if uptime is None else format_seconds(uptime),
         clean(process.get("restarts", 0)),
-        with_names(clean(process.get("detail") or process.get("description") or "-"), look.user_name, short=True),
+        with_names(clean(process.get("detail") or process.get("description") or "-"), look.user_name, short=True)
+        + (f': "{clean(process["stderr"])}"' if process.get("stderr") else ""),
     )
 
 
@@ -284,7 +287,7 @@ def show_text(program: Message, look: Look) -> str:
     lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
     settings = [(clean(key), setting_text(key, value) or "-") for key, value in (program.get("settings") or {}).items()]
     lines += _section("settings", settings)
-    ends = [(clean(process["name"]), _exit_text(process["exit"])) for process in processes if process.get("exit")]
+    ends = [(clean(process["name"]), _exit_text(process["exit"], look)) for process in processes if process.get("exit")]
     lines += _section("last exits", ends)
     logs = program.get("logs") or {}
     paths = [
@@ -341,16 +344,19 @@ def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"  {title}:", *(f"    {line}" for line in columns(rows))] if rows else []
 
 
-def _exit_text(end: Message) -> str:
+def _exit_text(end: Message, look: Look) -> str:
     if end.get("failure"):
         how = clean(end["failure"])
     elif end.get("signal") is not None:
         how = f"killed by {clean(end['signal'])}" + (" (core dumped)" if end.get("core") else "")
+        if end["signal"] == "KILL" and not end.get("expected"):
+            how += ", not by a stop of taskmasterd (out of memory?)"
     else:
         code = end.get("code")
         how = "ended unseen, nobody knows how" if code is None else f"exit code {clean(code)}"
     after = f" after {short_seconds(end['after_s'])}" if end.get("after_s") is not None else ""
-    return f"{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"
+    when = f"{look.wall(end['ago_s'])}  " if look.wall and isinstance(end.get("ago_s"), (int, float)) else ""
+    return f"{when}{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"
 
 
 def client_text(message: Message) -> str:

@@ -65,17 +65,20 @@ def watch_reply(request: Request, look: Look, around: Surroundings, *, in_place:
 
 
 class Selected:
-    """Leaves out what --failed leaves out, and ticks; each object gets the time of the wall clock."""
+    """Leaves out what --failed leaves out, what is no change of a state for `subscribe`, and ticks; each object gets the time of the wall clock."""
 
     def __init__(self, reply: Reply, request: Request, around: Surroundings) -> None:
         self._reply = reply
         self._around = around
         self._failed_only = request.has("failed")
+        self._states_only = request.verb == "subscribe"
 
     def take(self, message: Message) -> Chunks:
         """Return what is to be shown now that this object has come."""
         kind = message["type"]
         if kind == "tick" or (self._failed_only and kind == "change" and message["process"].get("wanted", True)):
+            return []
+        if kind == "change" and self._states_only and message["before"] == message["state"] and not message["removed"]:
             return []
         return self._reply.take({**message, "time": self._around.stamp()})
 

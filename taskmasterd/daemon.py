@@ -297,8 +297,8 @@ class Daemon:
         self.supervisor.deadline_reached(entry, self.reactor.now())
 
     def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
-        texts = lines(entry, before, event, self.reactor.now(), self._names)
-        self.log.announce(self.supervisor.table.name(entry), texts)
+        said = lines(entry, before, event, self.reactor.now(), self._names)
+        self.log.announce(self.supervisor.table.name(entry), (*said, *self.performer.outputs.parting(entry, before)))
         self._handlers.subscriptions.changed(entry, before, after)
         self.systemd.counts_changed()
 

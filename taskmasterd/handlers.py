@@ -10,12 +10,13 @@ from taskmaster_common.errors import RequestError, shortened
 from taskmaster_common.names import nearest
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION, end, refusal
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
-from taskmaster_common.units import format_seconds, parse_seconds, parse_signal
+from taskmaster_common.units import parse_signal
 from taskmasterd.answers import ReloadAnswer, Wait
-from taskmasterd.core.describe import left_text
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.core.view import as_wanted, process_view, settings_view
-from taskmasterd.reading import go_on, show_logs
+from taskmasterd.logrequest import answer_logs
+from taskmasterd.outputs import MOST_WORD
+from taskmasterd.reading import go_on
 from taskmasterd.subscriptions import Subscriptions
 from taskmasterd.system.connection import MORE
 
@@ -34,6 +35,8 @@ MOST_LOGGED = 1000
 """Characters of a request in the event log."""
 UNKNOWN_WHEN_LOOKING = 4
 UNKNOWN_WHEN_ACTING = 5
+MOST_EXPLAINED = 20
+"""Processes of one answer whose last words are read."""
 
 
 class Handlers:
@@ -112,17 +115,29 @@ class Handlers:
         entries = yield from self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
 
         def replies() -> Iterator[dict[str, Any]]:
-            well = True
+            well, explained = True, 0
             yield self.daemon_view()
             for first in range(0, len(entries), PROCESSES_PER_OBJECT):
                 some = entries[first : first + PROCESSES_PER_OBJECT]
                 well = well and all(
                     each.process.state == RUNNING if request.targets else as_wanted(each.process) for each in some
                 )
-                yield {"type": "processes", "processes": [self.view(entry) for entry in some]}
+                views = []
+                for each in some:
+                    views.append(self._explained(each) if explained < MOST_EXPLAINED else self.view(each))
+                    explained += "stderr" in views[-1]
+                yield {"type": "processes", "processes": views}
             connection.end(end(0 if well else 3))
 
         connection.pull(replies())
+
+    def _explained(self, entry: Entry) -> dict[str, Any]:
+        """Return the PROCESS object of an entry, with the last line of stderr where it is not as wanted: a file is read for it."""
+        view = self.view(entry)
+        if not view["wanted"]:
+            words = self._performer.outputs.last_words(entry)
+            view["stderr"] = words[-1][:MOST_WORD] if words else ""
+        return view
 
     def show(self, connection: Connection, request: Request) -> Steps[None]:
         """Everything about the named programs."""
@@ -150,7 +165,7 @@ class Handlers:
             logs[table.name(entry)] = {
                 stream: self._performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
             }
-            processes.append(self.view(entry))
+            processes.append(self._explained(entry))
             yield MORE
         yield {
             "type": "program",
@@ -161,54 +176,8 @@ class Handlers:
         }
 
     def logs(self, connection: Connection, request: Request) -> Steps[None]:
-        """Log lines, from now on too; or all files opened anew."""
-        if request.has("reopen"):
-            yield from self._reopen_logs(request.targets)
-            connection.end(end(0))
-            return
-        if request.has("daemon"):
-            if request.targets:
-                self.selected(request.targets, UNKNOWN_WHEN_LOOKING)
-            if self._about.logfile is None:
-                raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1)
-            sources = [("taskmasterd", "log", self._about.logfile)]
-        else:
-            stream = "stderr" if request.has("stderr") else "stdout"
-            table = self._supervisor.table
-            entries = yield from self.selected(request.targets or ("all",), UNKNOWN_WHEN_LOOKING)
-            sources = [(table.name(e), stream, self._performer.outputs.log_path(e, stream)) for e in entries]
-            if request.has("stderr"):
-                self._warn_of_both(connection, entries)
-        yield from show_logs(connection, self._performer.outputs, sources, request, self._since(connection, request))
-
-    def _reopen_logs(self, targets: Sequence[str]) -> Steps[None]:
-        """Open all logs anew, or those of the targets. Raises RequestError "unknown-name"."""
-        if not targets:
-            self._reopen()
-            return
-        entries = yield from self.selected(targets, UNKNOWN_WHEN_LOOKING)
-        self._log.write("info", f"opening the log files of {' '.join(targets)} anew")
-        self._performer.outputs.reopen(entries)
-
-    def _warn_of_both(self, connection: Connection, entries: Sequence[Entry]) -> None:
-        """Say of which processes --stderr shows the standard output too, since both go to one file."""
-        path = self._performer.outputs.log_path
-        both = [e for e in entries if path(e, "stderr").startswith("/") and path(e, "stderr") == path(e, "stdout")]
-        names = [self._supervisor.table.name(entry) for entry in both]
-        if names:
-            text = f"{left_text(tuple(names))}: the standard output goes to the same file and is shown too"
-            connection.send({"type": "warning", "text": text})
-
-    def _since(self, connection: Connection, request: Request) -> float | None:
-        """Return the moment that --since means; what was written before the daemon's start has no known time."""
-        if not request.has("since"):
-            return None
-        now, seconds = self._reactor.now(), parse_seconds(request.text("since"))
-        up = now - self._about.started
-        if seconds > up:
-            text = f"the daemon was started {format_seconds(up)} ago; when older lines were written is not known"
-            connection.send({"type": "warning", "text": text})
-        return now - seconds
+        """Log lines, from now on too; or files opened anew."""
+        return answer_logs(self._parts, connection, request, self._reopen)
 
     def pid(self, connection: Connection, request: Request) -> Steps[None]:
         """The daemon's pid, or those of processes."""
@@ -260,6 +229,7 @@ class Handlers:
             "installed_changed": changed,
             "installed_version": self._parts.installed.version() if changed else self._about.version,
             "reload_problems": list(self._reloader.problems),
+            "config_changed": self._reloader.changed_since_refused(),
             "warnings": self._warnings(),
         }
 

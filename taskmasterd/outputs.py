@@ -10,6 +10,8 @@ import os
 from taskmaster_common.config import DISCARD, INHERIT, ProgramConfig
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
+from taskmaster_common.states import EXITED, FATAL
+from taskmasterd.core.view import as_wanted
 from taskmasterd.preparation import account_of, targets
 from taskmasterd.system.logpipe import LogPipe
 from taskmasterd.system.logread import Follower, Past, tail_since
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Protocol
 
+    from taskmasterd.core.process import Process
     from taskmasterd.core.table import Entry
     from taskmasterd.system.logsink import LogSink
     from taskmasterd.system.reactor import Reactor
@@ -34,6 +37,10 @@ if TYPE_CHECKING:
 
         def drop(self, inode: int, /) -> None:
             """Let go of it."""
+
+
+MOST_WORD = 200
+"""Characters of a last line that are shown."""
 
 
 class Streams(Record):
@@ -207,6 +214,14 @@ class Outputs:
         """Return the last lines that the slot's last copy wrote to stderr, none where it wrote nothing."""
         path, began = self.began(entry)
         return tail_since(path, began) if path else []
+
+    def parting(self, entry: Entry, before: Process) -> list[tuple[str, str]]:
+        """Return the event log's line about the last words of a slot that has just given up or ended unexpectedly."""
+        after = entry.process
+        if after.state not in (FATAL, EXITED) or after.state == before.state or as_wanted(after):
+            return []
+        words = self.last_words(entry)
+        return [("info", f"last line of stderr: {words[-1][:MOST_WORD]}")] if words else []
 
     def limits_changed(self, entry: Entry) -> None:
         """Apply log_maxbytes and log_backups to the files that are open."""

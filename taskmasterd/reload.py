@@ -104,6 +104,8 @@ class Reloader:
         """`config` holds so far; `running` is what the daemon itself was started with."""
         self.config = config
         self.problems: tuple[str, ...] = ()
+        self._refused: tuple[tuple[str, int, int], ...] = ()
+        self._begun: tuple[tuple[str, int, int], ...] = ()
         self._running = running
         self._reactor = reactor
         self._supervisor = supervisor
@@ -150,11 +152,28 @@ class Reloader:
                 return path
         return ""
 
+    def changed_since_refused(self) -> bool:
+        """Return whether a file of the configuration that was loaded is another one than at the reload that was refused."""
+        return bool(self.problems and self._refused) and self._stamps() != self._refused
+
+    def _stamps(self) -> tuple[tuple[str, int, int], ...]:
+        """Return (path, mtime_ns, size) of every file of the configuration that is loaded, as they are now."""
+        stamps = []
+        for path, _mtime_ns, _size in self.config.files:
+            try:
+                found = os.stat(path)
+            except OSError:
+                stamps.append((path, 0, 0))
+            else:
+                stamps.append((path, found.st_mtime_ns, found.st_size))
+        return tuple(stamps)
+
     def _begin(self) -> None:
         self._batch, self._asked = self._asked, []
         batch = self._batch
         who = ", ".join(dict.fromkeys(listener.by for listener in batch))
         self._log.write("info", f"reload: reading {self.config.path}, asked by {who}")
+        self._begun = self._stamps()
         self._loading = loading = self._host.begin_loading(self.config.path)
         fd = loading.fd
 
@@ -191,6 +210,7 @@ class Reloader:
             self._log.write("error", f"reload: {problem}")
         self._log.write("error", "reload: nothing was changed")
         if any(not listener.dry_run for listener in batch) and not obstacle:
+            self._refused = self._begun
             self._remember(public)
         for listener in batch:
             problems = reason if obstacle else outcome.problems if listener.sees_values else public

@@ -148,7 +148,7 @@ COMMANDS = (
         "Look",
         "every change of a process as it happens, until Ctrl-C",
         "[TARGET...]",
-        details="First how everything is, then a line for each change; with --json the objects of the protocol, one a line.",
+        details="First how everything is, then a line for each change of a state; with --json the objects of the protocol, one a line.",
         examples=("subscribe", "subscribe web:1 'db*'"),
         exits="130 Ctrl-C; 4 unknown name, or no daemon any more",
     ),

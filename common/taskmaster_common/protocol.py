@@ -28,6 +28,7 @@ not know.
                daemon's any more), installed_version ("": unknown)
                reload_problems (lines; of the last reload, until a good one;
                without lines of the file)
+               config_changed (true: a file is another one since that reload)
                warnings (lines; what is wrong now, besides processes)
     processes  processes: list of PROCESS, at most 100 an object            status, show, subscribe
     snapshot   sequence, count                                              subscribe
@@ -51,6 +52,7 @@ not know.
 
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
                exit: {code or signal or failure, core, after_s, expected} or null
+               stderr (status and show: the last line that one wrote which is not as wanted)
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
 

@@ -81,10 +81,10 @@ def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, s
 def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:
     pause = seconds_text((process.deadline or now) - now)
     if process.shortages:
-        return f"{process.reason}; again in {pause}"
+        return f"again in {pause}; {process.reason}"
     if process.tries:
-        return f"{end}; retry {process.tries} of {policy.startretries} in {pause}"
-    return f"{end}; {policy.restart_burst} restarts within {format_seconds(policy.restart_window)}, again in {pause}"
+        return f"retry {process.tries} of {policy.startretries} in {pause}; {end}"
+    return f"again in {pause}; {policy.restart_burst} restarts within {format_seconds(policy.restart_window)}; {end}"
 
 
 def not_allowed(named: tuple[str, ...]) -> str:

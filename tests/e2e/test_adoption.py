@@ -109,7 +109,7 @@ def test_counters_states_and_what_the_operator_wanted_are_remembered(daemon: Dae
             k: v for k, v in process.items() if k not in volatile
         }
     assert after["never"]["detail"] == before["never"]["detail"]
-    assert after["later"]["detail"].startswith("exit 4 after 0.0s; retry 1 of 3 in ")
+    assert after["later"]["detail"].startswith("retry 1 of 3 in ")
     assert daemon.ctl("start", "stopped").returncode == 0
 
 

@@ -152,6 +152,74 @@ def test_a_signal_that_stands_after_the_name_is_told_in_its_order(running: Daemo
     assert "the signal comes first: signal 15 web off" in running.ctl("signal", "web", "off", "15").stderr
 
 
+@pytest.mark.slow
+def test_status_and_the_event_log_tell_the_last_line_of_what_gave_up(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon(
+        "defaults: {restart_delay: 0.05, startretries: 0}\n"
+        "programs:\n"
+        "  bad: {cmd: [sh, -c, 'echo out; printf \"first\\\\nin \\\\033[31muse\\\\n\" >&2; exit 1']}\n"
+        "  good: {cmd: sleep 86400, starttime: 0}\n"
+    ).start()
+    wait_until(lambda: daemon.state("bad") == "FATAL")
+    row = daemon.ctl("status", "bad").stdout.splitlines()[1]
+    assert row.endswith('exit 1 after 0.0s (try 1 of 1): "in \\x1b[31muse"')
+    processes = json.loads(daemon.ctl("--json", "status").stdout)["processes"]
+    assert {each["name"]: each.get("stderr") for each in processes} == {"bad": "in \x1b[31muse", "good": None}
+    assert "bad last line of stderr: in \\x1b[31muse" in daemon.ctl("logs", "--daemon", "bad").stdout
+
+
+@pytest.mark.slow
+def test_show_can_be_pasted_and_its_json_has_types(make_daemon: Callable[..., Daemon]) -> None:
+    words = ["sh", "-c", 'echo "it\'s" $0; exec sleep 300', "a b", "", "${TASKMASTER_INSTANCE}x y"]
+    program = {"cmd": words, "numprocs": 2, "starttime": 0.5, "env": {"B": "two words", "A": "1"}, "exitcodes": [0, 3]}
+    daemon = make_daemon(
+        json.dumps({"programs": {"web": program, "sh": {"cmd": "sleep 300 | cat", "shell": True}}})
+    ).start()
+    text = daemon.ctl("show", "web").stdout
+    cmd = next(line for line in text.splitlines() if line.split()[:1] == ["cmd"]).split(None, 1)[1]
+    done = subprocess.run(
+        ["bash", "-c", f"TASKMASTER_INSTANCE=1; printf '%s\\n' {cmd}"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [*words[:-1], "1x y"]
+    settings = json.loads(daemon.ctl("--json", "show", "web").stdout)["programs"][0]["settings"]
+    assert settings["cmd"] == words
+    assert (settings["numprocs"], settings["starttime"], settings["exitcodes"]) == (2, 0.5, [0, 3])
+    assert (settings["autostart"], settings["user"], settings["env"], settings["stopsignal"]) == (
+        True,
+        None,
+        ["A", "B"],
+        "TERM",
+    )
+    settings = json.loads(daemon.ctl("--json", "show", "--env", "web").stdout)["programs"][0]["settings"]
+    assert settings["env"] == {"A": "1", "B": "two words"}
+    assert "cmd                sleep 300 | cat\n" in daemon.ctl("show", "sh").stdout
+
+
+@pytest.mark.slow
+def test_show_says_when_and_by_whom_a_process_was_ended(running: Daemon) -> None:
+    os.kill(running.status()["web:0"]["pid"], signal.SIGKILL)
+    wait_until(lambda: running.status()["web:0"]["restarts"] == 1)
+    told = next(line for line in running.ctl("show", "web").stdout.splitlines() if "killed by" in line)
+    assert re.fullmatch(
+        r" +web:0 +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +killed by KILL, not by a stop of taskmasterd \(out of memory\?\) after .*, unexpected",
+        told,
+    )
+
+
+@pytest.mark.slow
+def test_a_refused_reload_says_whether_the_file_has_changed_since(running: Daemon) -> None:
+    good = running.config.read_text()
+    running.write("programs: {web: {cmd: [}}")
+    assert running.ctl("reload").returncode == 6
+    told = running.ctl("status").stderr
+    assert f"in use:\n  {running.config}:1:" in told
+    assert "Check it again:" in told
+    running.write(good)
+    assert "The file has changed since:" in running.ctl("status").stderr
+    assert running.ctl("reload").returncode == 0
+    assert running.ctl("status").stderr == ""
+
+
 # -- why
 
 

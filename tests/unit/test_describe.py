@@ -112,8 +112,8 @@ def test_a_backoff_says_why_and_which_retry_comes_when() -> None:
     life = Life(restart_delay=4).executed().wait(0.2).exit(1)
     assert life.state == BACKOFF
     life.wait(life.pause - 2)
-    assert said(life) == "exit 1 after 0.2s; retry 1 of 3 in 2.0s"
-    assert said(life.wait(9)) == "exit 1 after 0.2s; retry 1 of 3 in 0.0s"
+    assert said(life) == "retry 1 of 3 in 2.0s; exit 1 after 0.2s"
+    assert said(life.wait(9)) == "retry 1 of 3 in 0.0s; exit 1 after 0.2s"
 
 
 def test_a_start_that_is_tried_again_says_which_try_it_is_and_how_the_last_one_ended() -> None:
@@ -125,12 +125,12 @@ def test_a_start_that_is_tried_again_says_which_try_it_is_and_how_the_last_one_e
 def test_a_shortage_is_told_as_the_daemons() -> None:
     life = Life(restart_delay=1)(Start(), SpawnFailed("the system refuses a new process"))
     life.wait(life.pause - 0.5)
-    assert said(life) == "the system refuses a new process; again in 0.5s"
+    assert said(life) == "again in 0.5s; the system refuses a new process"
 
 
 def test_a_wait_for_the_window_says_how_many_restarts_there_were() -> None:
     life = Life(starttime=0, restart_burst=1, restart_window=90).running().exit(1)(Spawned(8), Executed())
-    assert said(life.wait(30).exit(2)) == "exit 2 after 30s; 1 restarts within 1m30s, again in 1m"
+    assert said(life.wait(30).exit(2)) == "again in 1m; 1 restarts within 1m30s; exit 2 after 30s"
 
 
 def test_fatal_says_why_and_how_often_it_was_tried() -> None:

@@ -111,14 +111,14 @@ def test_the_client_shows_what_the_transcript_says() -> None:
             (
                 "NAME   STATE      PID  UPTIME  RESTARTS  DETAIL\n"
                 "nginx  RUNNING   1042  3d4h           0  the front door\n"
-                "web:1  BACKOFF      -  -              3  exit 1 after 0.2s; retry 2 of 3 in 4.0s\n"
+                "web:1  BACKOFF      -  -              3  retry 2 of 3 in 4.0s; exit 1 after 0.2s\n"
             ),
             "",
         ),
         (
             "web:0 already started (pid 2001)\n",
             (
-                "web:1: exit 1 after 0.2s; retry 3 of 3 in 2.0s\n"
+                "web:1: retry 3 of 3 in 2.0s; exit 1 after 0.2s\n"
                 "taskmasterctl: web:1 did not start: exit 1 after 0.2s (try 4 of 4), now FATAL\n"
                 "  stderr: bind: address already in use (127.0.0.1:8080)\n"
                 "  Log:    /var/log/taskmaster/web-1.log\n"

@@ -146,3 +146,17 @@ def test_each_object_of_json_has_the_time_of_the_wall_clock() -> None:
     reply = watch_reply(Request("subscribe"), Look(), clock.surroundings(), in_place=False, as_json=True)
     chunks = [chunk for message in snapshot(process("web")) for chunk in reply.take(message)]
     assert [json.loads(text)["time"] for _stream, text in chunks] == ["2026-11-23T10:02:03.004+00:00"] * 3
+
+
+def test_subscribe_in_json_has_no_change_from_a_state_to_itself() -> None:
+    reply = watch_reply(Request("subscribe"), Look(), Clock().surroundings(), in_place=False, as_json=True)
+    change = {
+        "type": "change",
+        "name": "web",
+        "before": "STARTING",
+        "process": process("web", "STARTING"),
+        "removed": False,
+    }
+    assert reply.take({**change, "state": "STARTING"}) == []
+    assert len(reply.take({**change, "state": "RUNNING"})) == 1
+    assert len(reply.take({**change, "state": "STARTING", "removed": True})) == 1
