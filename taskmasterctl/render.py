@@ -287,7 +287,12 @@ def show_text(program: Message, look: Look) -> str:
     lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
     settings = [(clean(key), setting_text(key, value) or "-") for key, value in (program.get("settings") or {}).items()]
     lines += _section("settings", settings)
-    ends = [(clean(process["name"]), _exit_text(process["exit"], look)) for process in processes if process.get("exit")]
+    ended = program.get("ended") or {}
+    ends = [
+        (clean(process["name"]), _exit_text(process["exit"], ended.get(process["name"]), look))
+        for process in processes
+        if process.get("exit")
+    ]
     lines += _section("last exits", ends)
     logs = program.get("logs") or {}
     paths = [
@@ -344,7 +349,7 @@ def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"  {title}:", *(f"    {line}" for line in columns(rows))] if rows else []
 
 
-def _exit_text(end: Message, look: Look) -> str:
+def _exit_text(end: Message, ago_s: object, look: Look) -> str:
     if end.get("failure"):
         how = clean(end["failure"])
     elif end.get("signal") is not None:
@@ -355,7 +360,7 @@ def _exit_text(end: Message, look: Look) -> str:
         code = end.get("code")
         how = "ended unseen, nobody knows how" if code is None else f"exit code {clean(code)}"
     after = f" after {short_seconds(end['after_s'])}" if end.get("after_s") is not None else ""
-    when = f"{look.wall(end['ago_s'])}  " if look.wall and isinstance(end.get("ago_s"), (int, float)) else ""
+    when = f"{look.wall(ago_s)}  " if look.wall and isinstance(ago_s, (int, float)) else ""
     return f"{when}{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"
 
 

@@ -86,6 +86,7 @@ def _names(message: Message) -> Iterator[object]:
         yield process.get("name")
         yield process.get("program")
     yield from message.get("logs") or ()
+    yield from message.get("ended") or ()
     for program in (message.get("programs") or ()) if kind == "plan" else ():
         yield program.get("name")
         for key in NAMED_LISTS:

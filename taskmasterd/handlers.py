@@ -161,17 +161,21 @@ class Handlers:
         table = self._supervisor.table
         logs: dict[str, dict[str, str]] = {}
         processes: list[dict[str, Any]] = []
+        ended: dict[str, float] = {}
         for entry in entries:
             logs[table.name(entry)] = {
                 stream: self._performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
             }
             processes.append(self._explained(entry))
+            if entry.process.end is not None:
+                ended[table.name(entry)] = round(self._reactor.now() - entry.process.end.at, 3)
             yield MORE
         yield {
             "type": "program",
             "name": name,
             "settings": settings_view(entries[0].wanted, self._about.signals, values=values),
             "processes": processes,
+            "ended": ended,
             "logs": logs,
         }
 

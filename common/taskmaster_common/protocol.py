@@ -34,6 +34,7 @@ not know.
     snapshot   sequence, count                                              subscribe
     change     sequence name before state process: PROCESS reason removed   subscribe
     program    name, settings: {key: value}, processes: list of PROCESS,     show
+               ended: {process name: so many seconds ago},
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
     progress   name, text, heartbeat (true where nothing has happened)      start, stop, restart, reload, upgrade, shutdown
