@@ -86,6 +86,8 @@ def origin_of(state: dict[str, Any], kept: str) -> Origin:
     if saved:
         origin = origin.replace(left=_left(saved))
         saved = None if saved.facts.get("ended") else saved
+    if saved:
+        _respell(saved, config)
     if from_guardian is None:
         return origin.replace(saved=saved, notes=tuple(notes))
     if from_guardian.again:
@@ -111,6 +113,24 @@ def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mappin
     channel = state["fds"].get("channel")
     legacy = Legacy(pipes, {}, same=True, handles=handles, guarded=channel is not None)
     return Origin(state, running, saved.config, saved, legacy, False, identity, (), _left(saved), channel)
+
+
+def _respell(saved: Saved, config: Config) -> None:
+    """Have slots name their working directory as `config` does where both names lead to the same one: nothing has changed."""
+    wanted = {program.name: program.workingdir for program in config.programs}
+    for entry in (slot.entry for slot in saved.slots):
+        name = wanted.get(entry.program, "")
+        if entry.wanted.workingdir != name and _is_same(entry.wanted.workingdir, name):
+            entry.wanted = entry.wanted.replace(workingdir=name)
+        if entry.current and entry.current.workingdir != name and _is_same(entry.current.workingdir, name):
+            entry.current = entry.current.replace(workingdir=name)
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def _left(saved: Saved) -> tuple[tuple[int, int], ...]:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.daemon import Daemon
 
-FILE = "taskmasterd: {socket: run/s.sock}\nprograms: {web: {cmd: sleep 300, starttime: 0, workingdir: /}}\n"
+FILE = "taskmasterd: {socket: run/s.sock}\nprograms: {web: {cmd: sleep 300, starttime: 0}}\n"
 
 
 @pytest.fixture
@@ -57,9 +57,13 @@ def test_a_daemon_that_is_started_by_a_link_that_leads_to_another_release_by_now
     )
     (deployed.home / "new").symlink_to("releases/8")
     (deployed.home / "new").rename(deployed.home / "current")
-    refused = deployed.launch()
-    assert refused.returncode == 1
-    assert f"another daemon (pid {deployed.pid}) listens at {deployed.socket}; it runs" in refused.stderr
+    for section in ("socket: run/s.sock", f"socket: run/s.sock, log_dir: {deployed.home}, logfile: own.log"):
+        (deployed.home / "current/tm.yaml").write_text(FILE.replace("socket: run/s.sock", section))
+        refused = deployed.launch()
+        assert refused.returncode == 1
+        assert f"another daemon (pid {deployed.pid}" in refused.stderr
+        assert str(deployed.socket) in refused.stderr
+    (deployed.home / "current/tm.yaml").write_text(FILE)
     deployed.kill()
     assert _start_by(deployed, deployed.home / "current/tm.yaml") == before
     assert len(list(deployed.home.glob("*.state"))) == 1
