@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 
 from taskmaster_common.errors import system_reason
 
@@ -53,12 +54,16 @@ class HistoryFile:
             self._rewrite()
 
     def _open(self, path: str, flags: int) -> int:
-        """Return a descriptor of a regular file that is only ours. Raises OSError; a FIFO must not block us."""
+        """Return a descriptor of a regular file that is only ours. Raises OSError; a FIFO must not block us.
+
+        Root's state directory may belong to the daemon's user, who could put a file of somebody else there.
+        """
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE)
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
+        wrong = _what_is_wrong(found)
+        if wrong:
             os.close(descriptor)
-            raise OSError(0, "it is not a regular file")
+            raise OSError(0, wrong)
         if found.st_mode & 0o077:
             os.fchmod(descriptor, MODE)
         return descriptor
@@ -70,9 +75,19 @@ class HistoryFile:
     def _rewrite(self) -> None:
         """Replace the file as a whole: whoever reads it meanwhile sees the old one or the new one."""
         draft = f"{self.path}.{os.getpid()}"
-        with open(self._open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+        with suppress(FileNotFoundError):
+            os.unlink(draft)  # of a shell that had the same pid and died
+        with open(self._open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(b"".join(map(_encoded, self.lines)))
         os.replace(draft, self.path)
+
+
+def _what_is_wrong(found: os.stat_result) -> str:
+    if not stat.S_ISREG(found.st_mode):
+        return "it is not a regular file"
+    if found.st_uid != os.geteuid():
+        return f"it belongs to uid {found.st_uid}"
+    return f"it has {found.st_nlink} hard links" if found.st_nlink > 1 else ""
 
 
 def _encoded(line: str) -> bytes:

@@ -23,7 +23,7 @@ from taskmasterd.system.held import Held, inode_of, unlink_own
 from taskmasterd.system.listening import listen_on
 from taskmasterd.system.logsink import lone_sink
 from taskmasterd.system.marks import KEY_BYTES
-from taskmasterd.system.places import AlreadyRunningError, lock_pidfile, make_directory, unusable
+from taskmasterd.system.places import AlreadyRunningError, lock_pidfile, make_directory, release, unusable
 from taskmasterd.system.procfs import boot_id
 from taskmasterd.system.safewalk import PlantedError
 from taskmasterd.system.signals import hold_back
@@ -180,8 +180,7 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
         _execute(config, places, fds, how.replace(notes=notes), who)
     except (TaskmasterError, LookupError, OSError):
-        if places.pidfile:
-            unlink_own(places.pidfile, inode_of(places.pidfile))
+        release(places.pidfile, pidfile)
         raise
 
 

@@ -14,17 +14,25 @@ import stat
 
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmasterd.system.held import Held, inode_of, unlink_held
+from taskmasterd.system.lean import keyed_hash
 
 FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MODE, DIRECTORY_MODE = 0o600, 0o700
+LONGEST_NAME = 220
+"""Bytes; with all suffixes it is a name of at most NAME_MAX, 255."""
 MOST_BYTES = 256 * 1024 * 1024
 """10 000 programs need less than a tenth of it."""
 SUFFIX, DRAFT, ASIDE = ".state", ".new", ".unusable"
 
 
 def file_name(socket: str) -> str:
-    """Return the name of the state file of the daemon at this socket: the path, escaped as in systemd.unit(5)."""
+    """Return the name of the state file of the daemon at this socket: the path, escaped as in systemd.unit(5).
+
+    One that would be too long for a file's name ends with a hash.
+    """
     text = socket.strip("/").replace("\\", "\\x5c").replace("-", "\\x2d").replace("/", "-")
+    if len(os.fsencode(text)) > LONGEST_NAME:
+        text = f"{text[: LONGEST_NAME // 4]}-{keyed_hash(b'', os.fsencode(socket)).hex()}"
     return text + SUFFIX
 
 

@@ -34,6 +34,14 @@ def test_the_name_tells_the_socket_and_no_two_sockets_share_one() -> None:
     assert not [name for name in names if "/" in name]
 
 
+def test_the_name_of_a_long_path_full_of_dashes_can_be_a_file_and_is_its_own(tmp_path: Path) -> None:
+    names = [file_name("/" + "-" * 100 + each) for each in "ab"] + [file_name("/" + "\u00e9" * 53)]
+    assert len(set(names)) == len(names)
+    for name in names:
+        begun(str(tmp_path / name), b"one").remove()
+        (tmp_path / (name + ".key.unusable")).touch()
+
+
 def test_what_was_begun_is_nothing_until_it_is_complete(path: str) -> None:
     file = begun(path, b"old")
     file.begin()

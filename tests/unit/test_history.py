@@ -83,3 +83,29 @@ def test_what_cannot_be_a_history_is_a_problem_and_no_error(path: Path) -> None:
         "not a directory" in HistoryFile(f"{path}/history").problem
         or "file exists" in HistoryFile(f"{path}/history").problem
     )
+
+
+@pytest.mark.parametrize("kind", ["symlink", "hardlink", "draft", "owner"])
+def test_a_file_of_somebody_else_that_stands_in_its_place_is_neither_read_nor_changed(path: Path, kind: str) -> None:
+    path.parent.mkdir()
+    victim = path.parent / "victim"
+    victim.write_text("precious\nprecious\n")
+    victim.chmod(0o644)
+    match kind:
+        case "symlink":
+            path.symlink_to(victim)
+        case "hardlink":
+            path.hardlink_to(victim)
+        case "draft":
+            path.write_text("twice\ntwice\n")
+            path.with_name(f"{path.name}.{os.getpid()}").hardlink_to(victim)
+        case _:
+            if os.geteuid() != 0:
+                pytest.skip("needs root")
+            victim.rename(path)
+            os.chown(path, 65_534, 65_534)
+            victim = path
+    history = HistoryFile(str(path))
+    history.add("status")
+    assert (victim.read_text(), stat.S_IMODE(victim.stat().st_mode)) == ("precious\nprecious\n", 0o644)
+    assert bool(history.problem) is (kind != "draft")
