@@ -11,6 +11,7 @@ function.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -20,6 +21,18 @@ PATHS_AT = {"--resident": 4, "--check": 4, "--guardian": 5}
 
 def main() -> int:
     """Run the command; returns the exit code."""
+    try:
+        return _run()
+    except OSError as error:
+        if error.errno not in (errno.EMFILE, errno.ENFILE):
+            raise
+        # not even our modules can be read; whoever has that much was told by them
+        limit = " (ulimit -n)" if error.errno == errno.EMFILE else ""
+        os.write(2, f"taskmasterd: too many open files{limit}: the limit is too low to start\n".encode())
+        return 1
+
+
+def _run() -> int:
     life = _life(sys.argv)
     if life:
         # behind the standard library, as site has it: a module there that is called like one of Python's is not imported

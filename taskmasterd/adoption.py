@@ -34,7 +34,7 @@ from taskmasterd.system.procfs import (
     pipe_at,
 )
 from taskmasterd.system.sidelong import answers
-from taskmasterd.system.spawner import SetupError
+from taskmasterd.system.spawner import SetupError, is_shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -265,26 +265,36 @@ class Adoption:
         `tell()` asks the guardian, where there is one, what has ended since it handed over what it had kept (`Guard.tell`).
         """
         for slot, verdict in orphans.items():
-            entry = self._entry(slot)
-            named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
-            if kill:
-                self._say("warning", f"{slot[0]}:{slot[1]}: ending what an earlier daemon left: {named}")
-                self._kill(entry, slot, verdict)
-            elif entry is None:
-                self._say("warning", f"left alone: {named} of {slot[0]}, which is not in the configuration")
-            elif verdict.leader is not None and self._adopt(entry, verdict.leader, frozenset({verdict.leader.pid})):
-                self._say(
-                    "warning", f"{entry.canonical}: adopted {verdict.leader}, which an earlier daemon had started"
-                )
-            elif not self._take_end(slot, entry, tell):
+            try:
+                self._settle(slot, verdict, tell, kill=kill)
+            except OSError as error:
+                if is_shortage(error):
+                    raise
                 self._performer.occupied[slot] = list(verdict.all)
-                self._say("error", f"{entry.canonical} is not started: nobody knows which of {named} is its copy")
+                named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
+                reason = f"the system refuses to watch {named} of an earlier daemon ({system_reason(error)})"
+                self._say("error", f"{slot[0]}:{slot[1]} is not started: {reason}; end it, then start the program")
         for slot in self._spawning.keys() - orphans.keys():
             entry = self._entry(slot)
             if entry and _awaits_start(entry) and not self._take_end(slot, entry, tell):
                 self._say(
                     "info", f"{entry.canonical}: an earlier daemon died while it was starting it; starting it again"
                 )
+
+    def _settle(self, slot: Slot, verdict: Verdict, tell: Callable[[], list[End]], *, kill: bool) -> None:
+        """Do `settle` for one slot. Raises OSError where the system refuses to watch a process."""
+        entry = self._entry(slot)
+        named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
+        if kill:
+            self._say("warning", f"{slot[0]}:{slot[1]}: ending what an earlier daemon left: {named}")
+            self._kill(entry, slot, verdict)
+        elif entry is None:
+            self._say("warning", f"left alone: {named} of {slot[0]}, which is not in the configuration")
+        elif verdict.leader is not None and self._adopt(entry, verdict.leader, frozenset({verdict.leader.pid})):
+            self._say("warning", f"{entry.canonical}: adopted {verdict.leader}, which an earlier daemon had started")
+        elif not self._take_end(slot, entry, tell):
+            self._performer.occupied[slot] = list(verdict.all)
+            self._say("error", f"{entry.canonical} is not started: nobody knows which of {named} is its copy")
 
     def _kill(self, entry: Entry | None, slot: Slot, verdict: Verdict) -> None:
         """Have the slot's own rules end all of it, and start it afterwards where it is to be started."""

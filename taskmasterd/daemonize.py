@@ -13,9 +13,10 @@ import sys
 
 import taskmaster_common
 from taskmaster_common.config import Config
-from taskmaster_common.errors import SystemFailure, TaskmasterError
+from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmaster_common.places import MAX_SOCKET_PATH, default_places
 from taskmaster_common.records import Record
+from taskmasterd.fallbacks import limit
 from taskmasterd.neighbours import holder_of, refusal, shared
 from taskmasterd.resident import execute_resident
 from taskmasterd.system.claims import ClaimedError, Holder, claim, give_back
@@ -139,9 +140,11 @@ def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, how
         reason, remedy = shared(error.keys, error.holder, places.to_data())
         raise LaunchError(FAILED, f"{reason}\n  To run both, {remedy}.") from None
     except SystemFailure as error:
-        raise LaunchError(CANNOT_CREATE, f"{error}{_remedy(error.target, config, places)}") from None
+        known = limit(error.errno)
+        text = f"{error}{'' if known in str(error) else known}"
+        raise LaunchError(CANNOT_CREATE, f"{text}{'' if known else _remedy(error.target, config, places)}") from None
     except OSError as error:
-        raise LaunchError(FAILED, f"cannot start: {error}") from None
+        raise LaunchError(FAILED, f"cannot start: {system_reason(error)}{limit(error.errno)}") from None
 
 
 def _remedy(target: str, config: Config, places: ResolvedPlaces) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from taskmaster_common import __version__
-from taskmaster_common.errors import TaskmasterError
+from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmasterd.daemon import Daemon
+from taskmasterd.fallbacks import limit
 from taskmasterd.installed import Installed, refuse_other_code
 from taskmasterd.origin import NOTHING_KEPT, origin_of, read_state
 from taskmasterd.system.claims import give_back
@@ -54,10 +55,11 @@ def resident(
         signals = daemon.listen()
     except Exception as error:
         # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
-        text = str(error) if isinstance(error, TaskmasterError) else f"cannot start: {error!r}"
+        expected = isinstance(error, (TaskmasterError, OSError))
+        text = _reason(error)
         if not trial:
             _tidy(origin, text)
-        if not isinstance(error, TaskmasterError):
+        if not expected:
             raise
         print(f"taskmasterd: {text}", file=sys.stderr)
         return 1
@@ -78,6 +80,17 @@ def check(state_fd: int) -> int:
     if code == 0:
         print(f"ok {__version__}")
     return code
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SystemFailure):
+        known = limit(error.errno)
+        return f"{error}{'' if known in str(error) else known}"
+    if isinstance(error, TaskmasterError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"cannot start: {system_reason(error)}{limit(error.errno)}"
+    return f"cannot start: {error!r}"
 
 
 def _tidy(origin: Origin, text: str) -> None:

@@ -30,6 +30,9 @@ import select
 import sys
 import time
 
+from taskmaster_common.errors import system_reason
+from taskmasterd.fallbacks import ended_children, limit, spawn, unnamed_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
@@ -86,7 +89,10 @@ class Guardian:
         for number in (*FORWARDED, signal.SIGCHLD):
             signal.signal(number, lambda number, _frame: self._seen.add(number))
         signal.signal(signal.SIGABRT, self._give_up)
-        self._start()
+        try:
+            self._start()
+        except OSError as error:  # of the first one the launcher, or whoever started us, has to know
+            return self._refused(f"cannot start: {system_reason(error)}{limit(error.errno)}")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         while True:
             self._wait(wake)
@@ -94,6 +100,14 @@ class Guardian:
             if code is not None:
                 signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # an interpreter that ends has no handlers any more
                 return code
+
+    def _refused(self, text: str) -> int:
+        """Say why there is no daemon; returns the exit code."""
+        if self._ready >= 0:
+            os.write(self._ready, f"1 {text}\n".encode())
+        else:
+            _say(text)
+        return 1
 
     def _give_up(self, number: int, _frame: object) -> None:
         """Systemd's watchdog wants the unit to end because the daemon hangs; the next one takes the programs over."""
@@ -159,7 +173,7 @@ class Guardian:
         self._channel, self._unsent, self._serving = ours, [], False
         kept = -1
         try:
-            kept = os.memfd_create("kept", 0)
+            kept = unnamed_file()
             words = [b"%d %d" % (other.fileno(), self._up)]
             words += [b"pipe %s %d %s" % (inode, fd, path) for inode, (fd, path) in self._pipes.items()]
             words += [b"end %d %d %d" % (pid, *end) for pid, end in self._ends.items()]
@@ -170,7 +184,7 @@ class Guardian:
             os.set_inheritable(kept, True)
             self._started = time.monotonic()
             argv = [word if word != "KEPT" else str(kept) for word in self._command]
-            self._daemon = os.posix_spawn(argv[0], argv, os.environ, setsigmask=FORWARDED)
+            self._daemon = spawn(argv, os.environ, mask=FORWARDED)
         finally:
             other.close()
             if kept >= 0:
@@ -182,20 +196,13 @@ class Guardian:
     def _reap(self) -> int | None:
         """Wait for all that has ended; returns the daemon's status if it is among them."""
         daemon = None
-        while True:
-            try:
-                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                return daemon
-            if found is None:
-                return daemon
-            since = leads_since(found.si_pid)
-            pid, status = os.waitpid(found.si_pid, 0)
+        for pid, status in ended_children():
             if pid == self._daemon:
                 daemon = status
             else:
-                self._ends[pid] = status, since
+                self._ends[pid] = status, leads_since(pid)
                 self._unsent.append(pid)
+        return daemon
 
     def _daemon_ended(self, status: int) -> int | None:
         """Return the exit code to leave with, or None where another daemon is to be started."""
@@ -316,14 +323,22 @@ def _say(text: str) -> None:
         return
 
 
+def _name_process(name: str) -> None:
+    """Make ps and pgrep show what this is; without /proc it is called python. Source: proc(5), /proc/pid/comm."""
+    try:
+        with open("/proc/self/comm", "wb", buffering=0) as comm:
+            comm.write(name.encode())
+    except OSError:
+        return
+
+
 def main(arguments: Sequence[str]) -> int:
     """Be the guardian: STATE is the descriptor of the daemon's initial state, LISTENER that of its socket.
 
     READY is the descriptor on which the first daemon answers the launcher ("-": nobody waits); it is the daemon's alone.
     """
     state, listener, ready, *paths = arguments
-    with open("/proc/self/comm", "w", encoding="ascii") as comm:
-        comm.write("taskmasterguard")
+    _name_process("taskmasterguard")
     if os.environ.get("WATCHDOG_PID") == str(os.getpid()):
         del os.environ["WATCHDOG_PID"]  # whoever feeds the watchdog is the daemon, whose pid systemd does not know
     this = [sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--resident", state, "KEPT", *paths]

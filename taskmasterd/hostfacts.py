@@ -14,6 +14,7 @@ import stat
 from taskmaster_common.errors import system_reason
 from taskmaster_common.places import default_places
 from taskmaster_common.schema import MAX_FILE, File, Step, Surroundings, User
+from taskmasterd.fallbacks import limit
 from taskmasterd.system.executable import flaw
 from taskmasterd.system.signals import signal_numbers
 from taskmasterd.system.trail import open_recording
@@ -69,7 +70,8 @@ def read(path: str) -> File:
         fd, way = _open(path)
     except OSError as error:
         if error.errno in _SHORTAGE:
-            raise HostShortage(f"the system refuses to open {path}: {system_reason(error)}") from None
+            reason = f"{system_reason(error)}{limit(error.errno)}"
+            raise HostShortage(f"the system refuses to open {path}: {reason}") from None
         raise
     try:
         facts = os.fstat(fd)

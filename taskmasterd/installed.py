@@ -11,7 +11,6 @@ between processes, so an identity is compared only within the process that has t
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -19,6 +18,7 @@ from _imp import source_hash
 
 import taskmaster_common
 from taskmaster_common.errors import RequestError
+from taskmasterd.fallbacks import SHORTAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ CHANGED = "the installed taskmasterd has changed since this daemon was started: 
 MOST_FILES = 1000
 LOOK_EVERY_S = 1.0
 VERSION_BYTES = 4096
-_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 OURS = ("taskmasterd.", "taskmaster_common.")
@@ -60,7 +59,7 @@ class Installed:
                 self._changed = self._digest() != self._ours
                 self._seen = seen
         except OSError as error:
-            if error.errno not in _SHORTAGES:  # otherwise nothing new is known
+            if error.errno not in SHORTAGES:  # otherwise nothing new is known
                 self._changed, self._seen = True, 0
         return self._changed
 

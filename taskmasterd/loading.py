@@ -18,9 +18,9 @@ from taskmaster_common.errors import ConfigError, ProtocolError, system_reason
 from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.protocol import LineDecoder
 from taskmaster_common.records import Record
+from taskmasterd.fallbacks import SHORTAGES, limit
 from taskmasterd.installed import CHANGED
 from taskmasterd.system.lean import signal
-from taskmasterd.system.spawner import SHORTAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +97,9 @@ class Loading:
         try:
             self._fork(environment, options)
         except OSError as error:
-            self._outcome = Outcome(shortage=f"the system refuses another process: {system_reason(error)}")
+            self._outcome = Outcome(
+                shortage=f"the system refuses another process: {system_reason(error)}{limit(error.errno)}"
+            )
 
     def _fork(self, environment: Mapping[str, str], options: Mapping[str, bool]) -> None:
         """Start the child. Raises OSError where there is no descriptor or process left."""
@@ -312,7 +314,7 @@ def _death(error: BaseException, path: str, installed: Installed | None) -> byte
     if installed and installed.changed():
         return _end(failure=CHANGED)
     if isinstance(error, OSError) and error.errno in SHORTAGES:
-        return _end(shortage=system_reason(error))
+        return _end(shortage=system_reason(error) + limit(error.errno))
     return _end(failure=f"the process that read it failed with {_named(error)}")
 
 

@@ -11,6 +11,7 @@ import sys
 
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.jsontext import write_json
+from taskmasterd.fallbacks import limit, unnamed_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,13 +26,22 @@ def command(life: str, *words: str) -> list[str]:
 
 
 def on_descriptor(state: Mapping[str, Any]) -> int:
-    """Return a descriptor, which an exec does not close, from which `state` can be read as JSON. Raises OSError."""
-    fd = os.memfd_create("taskmasterd", 0) if hasattr(os, "memfd_create") else _unlinked_file()
-    view = memoryview(write_json(state))
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    os.set_inheritable(fd, True)
+    """Return a descriptor, which an exec does not close, from which `state` can be read as JSON. Raises SystemFailure."""
+    places = state.get("places", {})
+    directories = [path for path in (places.get("state_dir"), os.path.dirname(places.get("socket", ""))) if path]
+    fd = -1
+    try:
+        fd = unnamed_file(directories)
+        view = memoryview(write_json(state))
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+        os.set_inheritable(fd, True)
+    except OSError as error:
+        if fd >= 0:
+            os.close(fd)
+        reason = system_reason(error) + limit(error.errno)
+        raise SystemFailure("pass", "the daemon's state to another process", reason, error.errno or 0) from None
     return fd
 
 
@@ -42,9 +52,8 @@ def execute_resident(state: Mapping[str, Any], *, guarded: bool = False, more: I
     """
     fds = [fd for fd in (*state["fds"].values(), *more) if fd is not None]
     path = state["path"]
-    fd = -1
+    fd = on_descriptor(state)
     try:
-        fd = on_descriptor(state)
         for each in fds:
             os.set_inheritable(each, True)
         if guarded:
@@ -56,17 +65,8 @@ def execute_resident(state: Mapping[str, Any], *, guarded: bool = False, more: I
             words = command("--resident", str(fd), "-", *path)
         os.execv(words[0], words)
     except OSError as error:
-        if fd >= 0:
-            os.close(fd)
+        os.close(fd)
         for each in fds:
             os.set_inheritable(each, False)
         reason = f"{system_reason(error)} for uid {os.geteuid()}"
         raise SystemFailure("execute", sys.executable, reason, error.errno or 0) from None
-
-
-def _unlinked_file() -> int:
-    """Return a descriptor of a file without a name, where memfd_create(2) is missing."""
-    import tempfile  # noqa: PLC0415 - macOS and the BSDs only
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

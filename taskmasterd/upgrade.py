@@ -14,6 +14,7 @@ from taskmaster_common import __version__
 from taskmaster_common.errors import RequestError, SystemFailure, system_reason
 from taskmaster_common.protocol import refusal
 from taskmasterd.answers import Heartbeat
+from taskmasterd.fallbacks import spawn
 from taskmasterd.installed import Installed
 from taskmasterd.resident import command, execute_resident, on_descriptor
 from taskmasterd.system.lean import signal
@@ -78,8 +79,9 @@ class Upgrade:
         self._checked_code = Installed()
         try:
             self._check = check = Check(self._reactor, self._groups, self._host.state(), self._checked)
-        except OSError as error:
-            text = f"cannot check the installed code: {system_reason(error)}"
+        except (OSError, SystemFailure) as error:
+            reason = system_reason(error) if isinstance(error, OSError) else str(error)
+            text = f"cannot check the installed code: {reason}"
             raise RequestError("busy", text, 1) from None
         self._asked = connection
         connection.send({"type": "upgrading", "config": self._parts.reloader.config.path})
@@ -164,7 +166,7 @@ class Check:
         done: Callable[[str], None],
         within_s: float = CHECK_WITHIN_S,
     ) -> None:
-        """Start the child. Raises OSError."""
+        """Start the child. Raises OSError, SystemFailure."""
         self._within_s = within_s
         self._reactor = reactor
         self._groups = groups
@@ -175,8 +177,7 @@ class Check:
         try:
             os.set_blocking(read, False)
             words = command("--check", str(fd), "-", *state["path"])
-            streams = [(os.POSIX_SPAWN_DUP2, write, 1), (os.POSIX_SPAWN_DUP2, write, 2)]
-            self.pid = os.posix_spawn(words[0], words, os.environ, file_actions=streams)
+            self.pid = spawn(words, os.environ, output=write)
         except OSError:
             os.close(read)
             raise

@@ -28,7 +28,7 @@ from taskmasterd.system.procfs import (
     tree,
 )
 from taskmasterd.system.procfs import each as each_process
-from taskmasterd.system.signalling import send, signal_one
+from taskmasterd.system.signalling import send, send_by_handle, signal_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Group:
     def signal_leader(self, number: int) -> bool:
         """Signal the leader alone, which must be alive or unreaped; return whether that is allowed."""
         if self.handle is not None:
-            return send(signal.pidfd_send_signal, self.handle, number) != errno.EPERM
+            return send_by_handle(self.handle, self.pid, number) != errno.EPERM
         return not self.leader_alive or send(os.kill, self.pid, number) != errno.EPERM
 
     def signal_group(self, number: int) -> tuple[bool, bool]:

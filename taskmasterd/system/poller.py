@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import os
 import select
+
+from taskmasterd.fallbacks import SHORTAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +40,20 @@ class Epoll:
     """A `Poller`. Source: epoll(7)."""
 
     def __init__(self) -> None:
+        """Raises OSError where the system refuses any of its calls."""
         self._epoll = select.epoll()
+        read, write = os.pipe()
+        try:
+            self._epoll.register(read, select.EPOLLIN)
+            self._epoll.modify(read, 0)
+            self._epoll.poll(0, 1)
+            self._epoll.unregister(read)
+        except OSError:
+            self._epoll.close()
+            raise
+        finally:
+            os.close(read)
+            os.close(write)
 
     def add(self, fd: int, events: int) -> None:
         """See `Poller`."""
@@ -76,7 +92,8 @@ class Portable:
     def __init__(self) -> None:
         import selectors  # noqa: PLC0415 - see above
 
-        self._selector = selectors.DefaultSelector()
+        # where there is epoll, this stands in for one that is refused
+        self._selector = selectors.PollSelector() if hasattr(select, "epoll") else selectors.DefaultSelector()
 
     def add(self, fd: int, events: int) -> None:
         """See `Poller`."""
@@ -100,5 +117,10 @@ class Portable:
 
 
 def new_poller() -> Poller:
-    """Return the best that the system has."""
-    return Epoll() if hasattr(select, "epoll") else Portable()
+    """Return the best that the system has and does not refuse. Raises OSError for a shortage."""
+    try:
+        return Epoll() if hasattr(select, "epoll") else Portable()
+    except OSError as error:
+        if error.errno in SHORTAGES:
+            raise
+        return Portable()

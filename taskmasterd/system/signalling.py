@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 
-from taskmasterd.system.lean import signal
+from taskmasterd.system.lean import partial, signal
 from taskmasterd.system.procfs import look
 
 TYPE_CHECKING = False
@@ -27,21 +28,37 @@ def send(call: Callable[[int, int], object], target: int, number: int) -> int:
     return 0
 
 
+def send_by_handle(handle: int, pid: int, number: int) -> int:
+    """Send a signal by pidfd, as `send`; where that is refused by number, as long as the pidfd shows the process alive."""
+    failed = send(signal.pidfd_send_signal, handle, number)
+    if failed in (0, errno.ESRCH):
+        return failed
+    ended = select.poll()
+    ended.register(handle, select.POLLIN)
+    return errno.ESRCH if ended.poll(0) else send(os.kill, pid, number)
+
+
 def signal_one(survivor: Survivor, number: int) -> bool:
     """Signal a process, 0: only ask; return whether that is allowed."""
     if survivor.pid <= 0:
-        return _send_both(os.killpg, survivor.group, number)
-    if survivor.parent == os.getpid() or not hasattr(os, "pidfd_open"):
-        # it may have been reaped since it was found, but is not meanwhile
-        return not _is_still(survivor) or _send_both(os.kill, survivor.pid, number)
+        return _send_both(partial(send, os.killpg), survivor.group, number)
+    handle = None
+    if survivor.parent != os.getpid():  # an own child may have been reaped since it was found, but is not meanwhile
+        try:
+            handle = os.pidfd_open(survivor.pid)
+        except ProcessLookupError:
+            return True
+        except (AttributeError, OSError):  # too old, or refused: then the start time is compared as late as possible
+            pass
     try:
-        handle = os.pidfd_open(survivor.pid)
-    except OSError:
-        return True
-    try:
-        return not _is_still(survivor) or _send_both(signal.pidfd_send_signal, handle, number)
+        if not _is_still(survivor):
+            return True
+        if handle is None:
+            return _send_both(partial(send, os.kill), survivor.pid, number)
+        return _send_both(partial(send_by_handle, handle), survivor.pid, number)
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def _is_still(survivor: Survivor) -> bool:
@@ -49,9 +66,9 @@ def _is_still(survivor: Survivor) -> bool:
     return again is not None and again.started == survivor.started
 
 
-def _send_both(call: Callable[[int, int], object], target: int, number: int) -> bool:
+def _send_both(sending: Callable[[int, int], int], target: int, number: int) -> bool:
     """Send a signal, and CONT so that a stopped process hears it; return whether that is allowed."""
-    allowed = send(call, target, number) != errno.EPERM
+    allowed = sending(target, number) != errno.EPERM
     if allowed and number not in (0, signal.SIGKILL):
-        send(call, target, signal.SIGCONT)
+        sending(target, signal.SIGCONT)
     return allowed

@@ -19,6 +19,7 @@ import resource
 
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
+from taskmasterd.fallbacks import SHORTAGES
 from taskmasterd.system.lean import signal
 from taskmasterd.system.lineage import put_tag
 from taskmasterd.system.reactor import READ, Reactor
@@ -27,8 +28,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
-"""What the system lacks is not the program's fault. Source: fork(2), pipe(2), open(2)."""
 SEARCH_PATH = "/bin:/usr/bin"
 """PATH of a child that has none, as execvp(3) has it."""
 MAX_REASON = 1024
@@ -217,9 +216,9 @@ def child_pipe(owner: tuple[int, int] | None) -> tuple[int, int]:
         if owner:
             os.fchown(write, *owner)
         child = os.open(f"/proc/self/fd/{write}", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return read, write
-    except OSError:
+    except OSError as error:
+        if not is_shortage(error):  # no /proc, or one that is closed to us
+            return read, write
         os.close(read)
         os.close(write)
         raise

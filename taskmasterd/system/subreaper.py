@@ -8,8 +8,19 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def be_subreaper() -> None:
-    """Inherit the orphans of our programs; the flag survives exec, but no child has it. Source: prctl(2)."""
-    if sys.platform == "linux":
+    """Inherit the orphans of our programs; the flag survives exec, but no child has it. Source: prctl(2).
+
+    Where that is refused, what a leader leaves behind is still known by its session, and ended while its leader lives.
+    """
+    if sys.platform != "linux":
+        return
+    try:
         import ctypes  # noqa: PLC0415 - 0.4 MB that a resident daemon needs only when its guardian has died
 
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (
+        ImportError,
+        OSError,
+        AttributeError,
+    ):  # an interpreter without it, or a C library that cannot be opened again
+        return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -198,6 +199,92 @@ def test_a_descriptor_that_is_not_open_is_named(daemon: Daemon) -> None:
     running = _shell(daemon, 'exec "$1" -m taskmasterd -t -c /dev/fd/9')
     assert running.wait(timeout=10) == 6
     assert "cannot read /dev/fd/9: bad file descriptor" in (daemon.home / "said").read_text()
+
+
+# -- limits
+
+
+@pytest.mark.parametrize("options", ["", "-n", "-n --guard", "-t"])
+def test_with_few_descriptors_it_runs_or_names_the_limit(daemon: Daemon, options: str) -> None:
+    daemon.write(ONE)
+    for limit in (26, 20, 16, 13, 11, 9, 7, 6, 5):
+        running = _shell(daemon, f'ulimit -n {limit}; exec "$1" -m taskmasterd -c "$2" {options}')
+        wait_until(lambda running=running: running.poll() is not None or _started(daemon), within_s=10)  # type: ignore[misc]
+        if _started(daemon):
+            wait_until(lambda: ask(daemon, b"shutdown")[-1].get("exit") == 0, within_s=10)
+        code = running.wait(timeout=10)
+        said = (daemon.home / "said").read_text()
+        assert "Traceback" not in said, (limit, said)
+        assert code == 0 or f"too many open files (the limit of open files is {limit}: ulimit -n)" in said, (
+            limit,
+            said,
+        )
+
+
+def test_sixteen_descriptors_are_enough_to_say_so_as_process_one_too(daemon: Daemon) -> None:
+    daemon.write(ONE)
+    if not _can_unshare():
+        pytest.skip("needs a pid namespace of its own")
+    running = _shell(daemon, 'ulimit -n 16; exec "$1" -m taskmasterd -c "$2"', *UNSHARE)
+    assert running.wait(timeout=10) == 1
+    said = (daemon.home / "said").read_text()
+    assert "Traceback" not in said
+    assert "too many open files (the limit of open files is 16: ulimit -n)" in said
+
+
+@pytest.mark.parametrize("blocks", [0, 1])
+@pytest.mark.parametrize("options", ["", "-n"])
+def test_a_limit_of_file_sizes_that_is_too_small_is_named(daemon: Daemon, blocks: int, options: str) -> None:
+    daemon.write(ONE)
+    limited = f'ulimit -f {blocks}; exec "$1" -m taskmasterd -c "$2" {options}'
+    done = subprocess.run(
+        ["sh", "-c", limited, "sh", PY, str(daemon.config)],
+        env=daemon.environment, cwd=daemon.home, capture_output=True, text=True, check=False, timeout=20,
+    )  # fmt: skip
+    assert done.returncode in (1, 4)
+    assert re.search(r"file too large \(the limit of file sizes, in bytes, is (0|512|1024): ulimit -f\)", done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+# -- /proc
+
+
+@needs_a_namespace
+def test_process_one_needs_no_proc(daemon: Daemon) -> None:
+    daemon.write("programs: {p: {cmd: 'echo hello; exec sleep 300', shell: true, starttime: 0}}")
+    before = ("unshare", "--pid", "--fork", "--kill-child", "--mount")
+    _shell(daemon, 'mount -t tmpfs none /proc; exec "$1" -m taskmasterd -c "$2"', *before)
+    wait_until(lambda: _started(daemon), within_s=10)
+    daemon.wait_for("p", "RUNNING")
+    assert ask(daemon, b"restart p")[-1]["exit"] == 0
+    assert ask(daemon, b"reload")[-1]["exit"] == 0
+    assert ask(daemon, b"upgrade")[-1]["exit"] == 0
+    assert ask(daemon, b"shutdown")[-1]["exit"] == 0
+    assert daemon.foreground
+    assert daemon.foreground.wait(timeout=10) == 0
+    assert "Traceback" not in (daemon.home / "said").read_text()
+
+
+@needs_a_namespace
+@pytest.mark.parametrize("hidden", ["mount -o remount,hidepid=2 /proc", "mount -t tmpfs -o mode=700 none /proc"])
+def test_a_users_daemon_works_where_proc_is_hidden(daemon: Daemon, hidden: str) -> None:
+    daemon.write("programs: {p: {cmd: 'echo hello; exec sleep 300', shell: true, starttime: 0}}")
+    for path in (daemon.home, *daemon.home.iterdir()):
+        os.chown(path, 65534, 65534)
+    daemon.home.parent.chmod(0o755)
+    script = f'{hidden}; exec setpriv --reuid 65534 --regid 65534 --clear-groups "$1" -m taskmasterd -n -c "$2"'
+    nobody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+    itself = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', 'pass'])"
+    if subprocess.run([*nobody, PY, "-c", itself], capture_output=True, check=False).returncode:
+        pytest.skip("the interpreter is out of nobody's reach")
+    _shell(daemon, script, "unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+    wait_until(lambda: _started(daemon), within_s=10)
+    daemon.wait_for("p", "RUNNING")
+    assert ask(daemon, b"restart p")[-1]["exit"] == 0
+    assert ask(daemon, b"stop p")[-1]["exit"] == 0
+    assert ask(daemon, b"shutdown")[-1]["exit"] == 0
+    assert daemon.foreground
+    assert daemon.foreground.wait(timeout=10) == 0
 
 
 # -- words that mean the lives of the daemon
