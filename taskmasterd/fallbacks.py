@@ -115,7 +115,6 @@ def limit(number: int | None) -> str:
     limits = {
         errno.EMFILE: (resource.RLIMIT_NOFILE, "-n", "the limit of open files"),
         errno.EFBIG: (resource.RLIMIT_FSIZE, "-f", "the limit of file sizes, in bytes,"),
-        errno.EAGAIN: (resource.RLIMIT_NPROC, "-u", "the limit of processes"),
     }
     if number not in limits:
         return ""

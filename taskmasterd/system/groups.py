@@ -28,7 +28,7 @@ from taskmasterd.system.procfs import (
     tree,
 )
 from taskmasterd.system.procfs import each as each_process
-from taskmasterd.system.signalling import send, send_by_handle, signal_one
+from taskmasterd.system.signalling import has_ended, send, send_by_handle, signal_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -154,6 +154,9 @@ class Group:
                 return False
             except PermissionError:  # it is there
                 pass
+            except OSError:  # a system that refuses to ask like that
+                if has_ended(self.handle):
+                    return False
         self.ours_until = now
         return True
 

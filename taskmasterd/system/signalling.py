@@ -33,9 +33,14 @@ def send_by_handle(handle: int, pid: int, number: int) -> int:
     failed = send(signal.pidfd_send_signal, handle, number)
     if failed in (0, errno.ESRCH):
         return failed
+    return errno.ESRCH if has_ended(handle) else send(os.kill, pid, number)
+
+
+def has_ended(handle: int) -> bool:
+    """Return whether the process of a pidfd has ended, reaped or not. Source: pidfd_open(2)."""
     ended = select.poll()
     ended.register(handle, select.POLLIN)
-    return errno.ESRCH if ended.poll(0) else send(os.kill, pid, number)
+    return bool(ended.poll(0))
 
 
 def signal_one(survivor: Survivor, number: int) -> bool:
