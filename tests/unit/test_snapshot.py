@@ -216,3 +216,13 @@ def test_a_row_is_not_the_slot() -> None:
 )
 def test_restarts_of_an_earlier_version_are_those_that_had_happened(fields: dict[str, object], restarts: int) -> None:
     assert process_from_data(fields).restarts == restarts
+
+
+@pytest.mark.parametrize("rule", [True, False, "leader"])
+def test_stopasgroup_survives_as_what_it_is(rule: bool | str) -> None:
+    old, new = program("web", stopasgroup=rule), program("web", cmd=("sleep", "10"))
+    world = World().load(old).cooperate()
+    world.entry("web").want(new)
+    (found,) = through_json(world.table, new)
+    assert found.current is not None
+    assert (found.current.stopasgroup, type(found.current.stopasgroup)) == (rule, type(rule))
