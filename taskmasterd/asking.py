@@ -48,7 +48,7 @@ class Asking:
         if (0, number) in group.told:
             return Signalled()
         one_by_one = any(told == number for _pid, told in group.told)
-        members = family(group.pid) if group.whole and not group.leader_first else None
+        members = self._members(group) if group.whole and not group.leader_first else None
         if members is not None:
             first = self._without_readers(copy, members)
             if one_by_one or len(first) < len(members):
@@ -76,8 +76,22 @@ class Asking:
         for copy in postponed:
             self._again(copy)
 
+    @staticmethod
+    def _members(group: Group) -> list[Survivor] | None:
+        """Return the leader and all that is below it, None where nobody may know."""
+        try:
+            return family(group.pid)
+        except OSError:  # no descriptor to look with
+            return None
+
     def _without_readers(self, copy: Copy, there: Sequence[Survivor]) -> list[Survivor]:
-        """Return which of these processes of a copy need not wait."""
+        """Return which of these processes of a copy need not wait; all of them where nobody can look."""
+        try:
+            return self._judged(copy, there)
+        except OSError:
+            return list(there)
+
+    def _judged(self, copy: Copy, there: Sequence[Survivor]) -> list[Survivor]:
         number = copy.entry.wanted.stopsignal
         leader = copy.group.pid if copy.group.leader_alive else 0
         known = {leader, 0, *(pid for pid, told in copy.group.told if told == number)}
@@ -115,7 +129,12 @@ class Asking:
 def signal_group(group: Group, number: int) -> Signalled:
     """Signal the leader, with its group where that is to be; return whether that is refused."""
     allowed, others = group.signal_group(number)
-    leader = None if allowed else look(group.pid)
+    if allowed:
+        return Signalled()
+    try:
+        leader = look(group.pid)
+    except OSError:
+        return Signalled((f"pid {group.pid}",), others)
     return Signalled((name_with_owner(leader),), others) if leader else Signalled()
 
 
@@ -127,5 +146,8 @@ def tell(group: Group, survivors: Sequence[Survivor], number: int, of: int) -> S
 
 def name_with_owner(process: Survivor) -> str:
     """Return a process as those are named that may not be signalled: "sudo (4711) of root"."""
-    uid = uid_of(process.pid)
+    try:
+        uid = uid_of(process.pid)
+    except OSError:
+        uid = None
     return str(process) if uid is None else f"{process} of {user_name(uid)}"

@@ -101,8 +101,7 @@ class Group:
                 self.signal_leader(each)
         if number == signal.SIGKILL:
             self.signal_leader(number)  # before its setsid it is in no group of its own
-        if by_group:
-            self.told |= {(0, number)}
+        self.told |= {(0 if by_group else self.pid, number)}
         return self.signal_leader(0), others
 
     def tell(self, survivors: Iterable[Survivor], number: int) -> list[Survivor]:

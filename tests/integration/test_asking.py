@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,8 +18,12 @@ from taskmasterd.core.events import Signalled
 from taskmasterd.core.process import Process
 from taskmasterd.core.table import Entry
 from taskmasterd.system.groups import Group
+from taskmasterd.system.procfs import listing, look
 from tests.support.guarded import state_of
 from tests.support.wait import wait_until
+
+# the first look at /proc opens the descriptor that is kept in reserve for all later ones
+pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 
 
 class Turns:
@@ -98,6 +103,22 @@ def test_what_was_to_be_asked_in_a_later_turn_is_left_alone_where_the_stop_is_ov
     assert state_of(sleepers[-1].pid) != "Z"
 
 
+def test_without_a_descriptor_to_look_with_everybody_is_asked_at_once(
+    sleepers: list[subprocess.Popen[bytes]],
+) -> None:
+    asking = Asking(Turns(), lambda _copy, _answer: None)  # type: ignore[arg-type]
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            look(sleepers[0].pid)
+        asking.ask(_copy(sleepers[0].pid))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        look(sleepers[0].pid)  # opens the descriptor that is kept in reserve
+    wait_until(lambda: _asked(sleepers) == 1)
+
+
 def test_a_stop_of_an_earlier_life_asks_those_who_were_not_asked_yet_and_nobody_twice(
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
@@ -111,3 +132,25 @@ def test_a_stop_of_an_earlier_life_asks_those_who_were_not_asked_yet_and_nobody_
     turns.turn()
     wait_until(lambda: _asked(sleepers) == 1)
     assert state_of(untold.group.pid) == "Z"
+
+
+@pytest.mark.parametrize(("whole", "leader_first"), [(True, False), (True, True), (False, False)])
+def test_a_leader_that_was_asked_is_not_asked_again_by_the_next_life(*, whole: bool, leader_first: bool) -> None:
+    counts = "trap 'echo asked' TERM; echo ready; while :; do read -r line && exit; done"
+    with subprocess.Popen(
+        ["sh", "-c", counts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0
+    ) as shell:
+        assert shell.stdout
+        assert shell.stdin
+        assert shell.stdout.read(6) == b"ready\n"
+        turns = Turns()
+        asking = Asking(turns, lambda _copy, _answer: None)  # type: ignore[arg-type]
+        copy = _copy(shell.pid)
+        copy.group.follow(whole=whole, leader_first=leader_first)
+        asking.ask(copy)
+        assert shell.stdout.read(6) == b"asked\n"
+        asking.resume(copy)
+        turns.turn()
+        turns.turn()
+        shell.stdin.write(b"end\n")
+        assert shell.stdout.read() == b""
