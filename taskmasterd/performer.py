@@ -280,7 +280,8 @@ class Performer:
         else:
             self._by_entry.pop(copy.entry, None)
             self.outputs.leave(copy.pipes)
-        self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left))))
+        silent = status == 0 and bool(copy.pipes) and not any(pipe.wrote for pipe in copy.pipes)
+        self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left)), silent))
 
     def _left_seen(self, copy: Copy, changed: bool) -> None:
         """Something is alive of what a leader had left behind; newcomers are signalled too."""

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from taskmasterd.system.marks import Marks
 
 
+OF_A_SHELL = ("PWD", "OLDPWD", "_")
+
+
 class Surroundings(Record):
     """What every child gets from the daemon. `log_dir` None: an omitted stream is the daemon's own.
 
@@ -34,8 +37,8 @@ class Surroundings(Record):
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the daemon's own variables less those that speak to it alone."""
-    return {name: value for name, value in environment.items() if name not in HIDDEN_FROM_CHILDREN}
+    """Return the daemon's own variables less those that speak of it alone, or of the shell that started it."""
+    return {name: value for name, value in environment.items() if name not in (*HIDDEN_FROM_CHILDREN, *OF_A_SHELL)}
 
 
 def launch_of(program: ProgramConfig, index: int, around: Surroundings, who: Account | None) -> Launch:
@@ -78,6 +81,7 @@ def _environment(program: ProgramConfig, index: int, around: Surroundings, who: 
     # the marks come first: of the variables of a process only so many bytes are read
     environment = {**marks, **around.environment}
     environment.setdefault("PYTHONUNBUFFERED", "1")
+    environment["PWD"] = for_instance(program.workingdir, index)
     if who and program.user is not None:
         environment.update(HOME=who.home, USER=who.name, LOGNAME=who.name, SHELL=who.shell)
     for name, text in program.env.items():

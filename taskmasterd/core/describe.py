@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import ProgramConfig as Policy
 
+AT_ONCE_S = 1.0
+STDIN = "stdin is /dev/null here, a program that reads it ends at once"
+"""A hint for the silent end that a shell, a REPL or a filter comes to without its input."""
 NAMED_LEFT = 5
 """How many left-behind processes are named; the others are counted."""
 
@@ -45,7 +48,10 @@ def end_text(end: End, signals: Mapping[int, str]) -> str:
         return text
     if exit_code(end.status) == 0 and end.left:
         return f"{text}: it put itself in the background ({left_text(end.left)}); use its option for the foreground"
-    return f"{text}, before starttime" if exit_code(end.status) == 0 else text
+    if exit_code(end.status) != 0:
+        return text
+    hint = f"; {STDIN}" if end.silent and end.after_s < AT_ONCE_S else ""
+    return f"{text}, before starttime{hint}"
 
 
 def left_text(left: tuple[str, ...]) -> str:

@@ -13,7 +13,7 @@ class End(Record):
     """How a leader ended: `status` of wait(2) (None: unknown, it ended while no daemon was there), `after_s` seconds after its start, `at` a moment.
 
     `expected`: one of `exitcodes`, or any end while a stop was under way. `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is
-    what it left behind.
+    what it left behind, `silent` that it is known to have written nothing.
     """
 
     status: int | None
@@ -23,6 +23,7 @@ class End(Record):
     expected: bool
     started: bool
     left: tuple[str, ...] = ()
+    silent: bool = False
 
 
 def exit_code(status: int | None) -> int | None:

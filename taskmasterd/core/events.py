@@ -72,12 +72,14 @@ class Exited(Event):
 
     `status` is the wait status (wait(2)), 0 where the set-up failed in the daemon itself, None where nobody knows it because
     no daemon was there. `left` describes what the
-    leader left behind alive ("sleep (4711)"), and has to be ended before anything follows.
+    leader left behind alive ("sleep (4711)"), and has to be ended before anything follows. `silent`: its output went through
+    us, and there was none.
     """
 
     status: int | None = 0
     failure: Failure | None = None
     left: tuple[str, ...] = ()
+    silent: bool = False
 
 
 class GroupEmpty(Event):

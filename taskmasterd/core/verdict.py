@@ -25,7 +25,7 @@ def without_leader(policy: Policy, process: Process, event: Exited, now: float) 
     expected = process.state == STOPPING or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
     started = process.state != STARTING
     after_s = now - process.spawned_at
-    end = End(event.status, event.failure, after_s, now, expected=expected, started=started, left=event.left)
+    end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent)
     return process.replace(pid=None, end=end, refused=())
 
 

@@ -38,7 +38,10 @@ STALLED_S = 0.005
 
 
 class LogPipe:
-    """Owns the read end `fd` of a pipe (non-blocking). `on_end(pipe)` is called once, when it has been closed."""
+    """Owns the read end `fd` of a pipe (non-blocking). `on_end(pipe)` is called once, when it has been closed.
+
+    `wrote`: something has come out of it since we have it.
+    """
 
     __slots__ = (
         "_capacity",
@@ -54,6 +57,7 @@ class LogPipe:
         "_timer",
         "inode",
         "sink",
+        "wrote",
     )
 
     def __init__(self, reactor: Reactor, fd: int, sink: LogSink, on_end: Callable[[LogPipe], object]) -> None:
@@ -70,6 +74,7 @@ class LogPipe:
         self._full_turns = 0
         self._pause_s = PAUSE_FIRST_S
         self._listening = False
+        self.wrote = False
         if sink.busy():  # with what an earlier life could not get rid of: a program that is silent would leave it there
             self._pause(STALLED_S)
         else:
@@ -142,6 +147,8 @@ class LogPipe:
             return 0
         if not moved:
             self.close()
+        else:
+            self.wrote = True
         return moved
 
     def _pace(self, moved: int, *, paused: bool) -> None:

@@ -56,6 +56,17 @@ def test_an_exit_before_starttime_is_a_failed_start_even_with_an_expected_code(d
     assert "before starttime" in quick["detail"]
 
 
+def test_a_program_that_ends_silently_at_once_is_reminded_of_its_stdin_and_one_that_has_spoken_is_not(
+    daemon: Daemon,
+) -> None:
+    daemon.write("programs: {filter: {cmd: cat, startretries: 0}, talks: {cmd: echo done, startretries: 0}}")
+    daemon.start()
+    hint = "stdin is /dev/null here"
+    ended = daemon.wait_for("filter", "FATAL")
+    assert (hint in ended["detail"]) == (ended["exit"]["after_s"] < 1)
+    assert hint not in daemon.wait_for("talks", "FATAL")["detail"]
+
+
 @pytest.mark.parametrize(
     ("autorestart", "code", "state"),
     [("never", 1, "EXITED"), ("unexpected", 2, "EXITED"), ("unexpected", 1, "RUNNING"), ("always", 2, "RUNNING")],

@@ -39,6 +39,16 @@ def test_env_adds_replaces_and_removes_and_the_marks_cannot_be_overridden() -> N
     assert environment["TASKMASTER_PROGRAM"] == "web"
 
 
+def test_the_directory_in_the_variables_is_the_programs_and_no_shell_speaks_through_them() -> None:
+    around = AROUND.replace(environment=child_environment({"PWD": "/usr", "OLDPWD": "/root", "_": "/bin/tm", "A": "b"}))
+    environment = launch_of(BASE.replace(workingdir=f"/srv/{INSTANCE}/../x"), 3, around, None).environment
+    assert (environment["PWD"], environment["A"]) == ("/srv/3/../x", "b")
+    assert not {"OLDPWD", "_"} & set(environment)
+    own = {"PWD": "/mine", "OLDPWD": "/before", "_": "me"}
+    assert own.items() <= launch_of(BASE.replace(env=own), 0, around, None).environment.items()
+    assert "PWD" not in launch_of(BASE.replace(env={"PWD": None}), 0, around, None).environment
+
+
 def test_python_is_unbuffered_unless_something_else_is_asked() -> None:
     assert launch_of(BASE, 0, AROUND, None).environment["PYTHONUNBUFFERED"] == "1"
     program = BASE.replace(env={"PYTHONUNBUFFERED": None})
