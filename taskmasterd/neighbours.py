@@ -57,6 +57,6 @@ def shared(keys: Sequence[str], holder: Holder, places: Mapping[str, str | None]
     things = " and ".join(f"the {KINDS[key]} {places[key]}" for key in keys)
     daemon = f"another daemon (pid {holder.pid or 'unknown'}"
     daemon += f", configuration {holder.config}, socket {holder.socket})" if holder.config else ")"
-    words = " and ".join(f"`{key}`" for key in keys)
+    words = " and ".join(f"a `{key}`" for key in keys)
     reason = "logs of programs with the same name would be mixed" if LOG_DIR in keys else "their lines would be mixed"
     return f"{daemon} has {things}: {reason}", f"give this one {words} of its own in its `taskmasterd:` section"

@@ -47,10 +47,10 @@ def test_a_second_daemon_at_the_same_socket_is_told_whose_it_is_and_how_to_run_b
 @pytest.mark.parametrize(
     ("section", "shared", "keys"),
     [
-        ("", "the log directory {log} and the event log {log}/taskmasterd.log", "`log_dir` and `logfile`"),
-        ("logfile: own.log", "the log directory {log}", "`log_dir`"),
-        ("log_dir: own", "the event log {log}/taskmasterd.log", "`logfile`"),
-        ("log_dir: link, logfile: own.log", "the log directory {home}/link", "`log_dir`"),
+        ("", "the log directory {log} and the event log {log}/taskmasterd.log", "a `log_dir` and a `logfile`"),
+        ("logfile: own.log", "the log directory {log}", "a `log_dir`"),
+        ("log_dir: own", "the event log {log}/taskmasterd.log", "a `logfile`"),
+        ("log_dir: link, logfile: own.log", "the log directory {home}/link", "a `log_dir`"),
     ],
 )
 def test_a_second_daemon_that_would_mix_its_logs_with_another_one_s_is_refused_and_t_warns(
