@@ -238,7 +238,7 @@ class Daemon:
         if self.guard:
             self.guard.bye()
         self.groups.left = self.groups.left_alone(self.stopping.free())
-        self.journal.end(keep=bool(self.groups.left))
+        self.journal.end(keep=bool(self.groups.left), forget_key=self.stopping.exit_code == 0)
         self.door.close()
         release(self._places["pidfile"], self._fds["pidfile"])
         self.upgrade.give_up()

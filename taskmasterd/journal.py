@@ -25,6 +25,8 @@ from taskmaster_common.jsontext import write_json
 from taskmasterd.core.plan import KEPT
 from taskmasterd.core.snapshot import entry_to_data
 from taskmasterd.saved import STATE_VERSION
+from taskmasterd.system.held import unlink_held
+from taskmasterd.system.marks import KEY_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,8 +200,11 @@ class Journal:
         yield line("config", config)
         yield line("facts", self._host.facts())
 
-    def end(self, *, keep: bool = False) -> None:
-        """Forget everything, the orderly stop is through; `keep`: all but the facts, of which one is that."""
+    def end(self, *, keep: bool = False, forget_key: bool = False) -> None:
+        """Forget everything, the orderly stop is through; `keep`: all but the facts, of which one is that.
+
+        `forget_key`: no process that carries a mark lives, so the key that proves marks is of no more use.
+        """
         self._rest, self._late = iter(()), None
         file, self._file = self._file, None
         if file is None:
@@ -213,6 +218,8 @@ class Journal:
         except OSError:
             pass
         file.remove()
+        if forget_key and not keep:
+            unlink_held(file.path + KEY_SUFFIX)
 
     # -- writing
 

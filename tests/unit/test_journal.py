@@ -508,3 +508,15 @@ def test_a_state_is_ours_where_its_socket_was_ours_formerly_and_nothing_else_may
     for identity, formerly in ((moved, ""), (moved, "/t"), ({**moved, "uid": 8}, "/s"), ({**moved, "boot": "c"}, "/s")):
         with pytest.raises(StateError, match=r"its (socket|uid|boot) is"):
             saved_of(lines, identity, formerly)
+
+
+@pytest.mark.parametrize(("keep", "forget", "stays"), [(False, True, False), (False, False, True), (True, True, True)])
+def test_the_key_of_the_marks_goes_with_the_state_when_nothing_that_carries_one_is_left(
+    tmp_path: Path, keep: bool, forget: bool, stays: bool
+) -> None:
+    kept = Kept(tmp_path, program("web"))
+    key = Path(kept.path + ".key")
+    key.write_text("secret")
+    kept.journal.end(keep=keep, forget_key=forget)
+    assert (key.exists(), Path(kept.path).exists()) == (stays, keep)
+    kept.file.remove()
