@@ -11,6 +11,7 @@ from taskmaster_common.states import STOPPING
 from taskmasterd.core.events import Signalled
 from taskmasterd.core.readers import GRACE_S, Member, waiting
 from taskmasterd.system.procfs import look, uid_of
+from taskmasterd.system.slices import BURST, BURST_EVERY_S, in_bursts
 from taskmasterd.system.stdio import MOST_MEMBERS, family, input_pipes, output_pipes
 from taskmasterd.system.users import user_name
 
@@ -44,7 +45,7 @@ class Asking:
             return Signalled()
         group, number = copy.group, copy.entry.wanted.stopsignal
         if not group.leader_alive:
-            return tell(group, self._without_readers(copy, copy.left), number, len(copy.left))
+            return self.tell(copy, self._without_readers(copy, copy.left), number)
         if (0, number) in group.told:
             return Signalled()
         one_by_one = any(told == number for _pid, told in group.told)
@@ -54,6 +55,21 @@ class Asking:
             if one_by_one or len(first) < len(members):
                 return tell(group, [one for one in first if one.group == group.pid], number, len(members))
         return Signalled() if one_by_one else signal_group(group, number)
+
+    def tell(self, copy: Copy, survivors: Sequence[Survivor], number: int) -> Signalled:
+        """Signal these of what a leader has left, if they have not got this signal yet: many of them in bursts."""
+        first, rest = survivors[:BURST], survivors[BURST:]
+        if rest:
+            work = copy.group.telling(rest, number)
+            self._reactor.call_later(
+                BURST_EVERY_S,
+                lambda: in_bursts(self._reactor, work, lambda refused: self._rest_told(copy, refused, len(rest))),
+            )
+        return tell(copy.group, first, number, len(copy.left))
+
+    def _rest_told(self, copy: Copy, refused: Sequence[Survivor], of: int) -> None:
+        if copy.entry.process.state == STOPPING and copy.left:
+            self._on_answer(copy, Signalled(tuple(map(name_with_owner, refused)), len(refused) < of))
 
     def resume(self, copy: Copy) -> None:
         """Go on with a stop of an earlier life."""

@@ -7,10 +7,11 @@ group is looked at again and again.
 from __future__ import annotations
 
 from taskmaster_common.errors import system_reason
+from taskmasterd.system.slices import Looks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from taskmasterd.copies import Copy
     from taskmasterd.system.groups import Group, Groups
@@ -46,15 +47,17 @@ class Leftovers:
         self._on_empty = on_empty
         self._on_blind = on_blind
         self._copies: dict[Group, Copy] = {}
-        self._unseen: list[tuple[Copy, int | None]] = []
-        self._looking = False
+        self._dead: list[tuple[Copy, int | None]] = []
+        self._at: tuple[list[tuple[Copy, int | None]], list[Group]] = [], []
+        self._all = self._looking = False
+        self._looks = Looks(reactor, self._begin, self._found, self._blind)
         self._probing = False
         self._probe_s = PROBE_FIRST_S
 
     @property
     def settled(self) -> bool:
         """Whether every leader that has ended was looked after."""
-        return not self._unseen
+        return not self._looks.under_way
 
     def __len__(self) -> int:
         return len(self._copies)
@@ -67,23 +70,34 @@ class Leftovers:
             self._reactor.call_soon(self._look_once_more)
 
     def look(self, dead: Sequence[tuple[Copy, int | None]] = (), *, strangers: bool = True) -> None:
-        """Look once for every group that lost its leader in this turn (`dead`), or where `strangers` ended a member."""
+        """Look for every group that lost its leader (`dead`), or where `strangers` ended a member."""
+        self._dead += dead
+        self._all = self._all or strangers or not self._groups.can_see
+        if self._dead or (self._all and self._copies):
+            self._looks.ask()
+
+    def _begin(self) -> Generator[None, None, Mapping[Group, Sequence[Survivor]]]:
+        dead, self._dead = self._dead, []
         groups = [copy.group for copy, _ in dead]
-        if strangers or not self._groups.can_see:
+        if self._all:
             groups += self._copies
-        try:
-            left = self._groups.survivors(groups)
-        except OSError as error:  # no descriptor left to look with: nobody may say that nothing is left
-            self._unseen += dead
-            self._reactor.call_later(PROBE_MOST_S, self._look_again)
-            self._on_blind(f"cannot look for what programs left behind: {system_reason(error)}")
-            return
+        self._all, self._at = False, (dead, groups)
+        return self._groups.look(groups)
+
+    def _found(self, left: Mapping[Group, Sequence[Survivor]]) -> None:
+        (dead, groups), self._at = self._at, ([], [])
         for copy, status in dead:
             copy.left = left.get(copy.group, ())
             # one by one: an error in the handling of one program must not cost another its end
             self._reactor.call_soon(lambda copy=copy, status=status: self._on_end(copy, status))  # type: ignore[misc]
         for group in groups[len(dead) :]:
             self._looked(self._copies[group], left.get(group, ()))
+
+    def _blind(self, error: OSError) -> None:
+        """There is no descriptor left to look with: nobody may say that nothing is left."""
+        self._dead = [*self._at[0], *self._dead]
+        self._all = True
+        self._on_blind(f"cannot look for what programs left behind: {system_reason(error)}")
 
     def guardian_died(self) -> None:
         """Nobody tells of orphans any more: look for those of the copies that are there as for an earlier daemon's."""
@@ -97,10 +111,6 @@ class Leftovers:
         if not self._groups.wakes(copy.group) and not self._probing:
             self._probing = True
             self._reactor.call_later(self._probe_s, self._probe_again)
-
-    def _look_again(self) -> None:
-        dead, self._unseen = self._unseen, []
-        self.look(dead)
 
     def _look_once_more(self) -> None:
         """See what has ended between the look that found it and the news of its leader's end."""

@@ -11,7 +11,7 @@ import os
 from taskmaster_common.config import LEADER
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.states import STOPPING
-from taskmasterd.asking import Asking, signal_group, tell
+from taskmasterd.asking import Asking, signal_group
 from taskmasterd.copies import Copy
 from taskmasterd.core.describe import NAMED_LEFT
 from taskmasterd.core.events import (
@@ -113,7 +113,7 @@ class Performer:
     def _kill(self, copy: Copy) -> Signalled:
         if copy.group.leader_alive:
             return signal_group(copy.group, signal.SIGKILL)
-        return tell(copy.group, copy.left, signal.SIGKILL, len(copy.left))
+        return self._asking.tell(copy, copy.left, signal.SIGKILL)
 
     def _signalled(self, copy: Copy, answer: Signalled) -> None:
         """Somebody of a copy was signalled without an action."""

@@ -5,7 +5,7 @@ A state without return: a second request only adds somebody who waits.
 
 from __future__ import annotations
 
-from taskmaster_common.errors import RequestError
+from taskmaster_common.errors import RequestError, system_reason
 from taskmaster_common.protocol import end, refusal
 from taskmaster_common.states import STOPPING
 from taskmasterd.asking import name_with_owner
@@ -13,9 +13,11 @@ from taskmasterd.core.describe import NAMED_LEFT, detail, not_allowed
 from taskmasterd.core.process import KILL_GRACE_S
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.system.lean import signal
+from taskmasterd.system.slices import Looks, in_bursts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from taskmasterd.core.table import Entry
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from taskmasterd.system.connection import Connection
     from taskmasterd.system.groups import Groups
     from taskmasterd.system.notify import Notifier
+    from taskmasterd.system.procfs import Survivor
 
 LAST_WAIT_S = 5.0
 """So long after the last SIGKILL is waited for what cannot be ended."""
@@ -48,7 +51,9 @@ class Stopping:
         self._alive = 0
         self._begun = False
         self._sweeping = False
-        self._told = 0
+        self._signal, self._told = signal.SIGTERM, 0
+        self._strays: Sequence[Survivor] = ()
+        self._looks = Looks(parts.reactor, lambda: groups.look_for_strays(self.free()), self._found, self._blind)
         self._unended: list[str] = []
 
     def begin(self, by: str, connection: Connection | None) -> None:
@@ -114,31 +119,38 @@ class Stopping:
         """All programs are down: end what is left below us, but for what stopasgroup: false leaves alone."""
         if not self._sweeping:
             self._sweeping = True
-            self._parts.reactor.call_later(KILL_GRACE_S, lambda: self._tell_strays(signal.SIGKILL))
+            self._parts.reactor.call_later(KILL_GRACE_S, self._kill_strays)
             self._parts.reactor.call_later(KILL_GRACE_S + LAST_WAIT_S, self._give_up)
-        strays = self._groups.strays(self.free())
+        self._looks.ask()
+
+    def _kill_strays(self) -> None:
+        self._signal = signal.SIGKILL
+        self._looks.ask()
+
+    def _found(self, strays: Sequence[Survivor]) -> None:
+        """The daemon ends with the last stray; those who are there get each of the two signals once."""
+        self._strays = strays
         if not strays:
             self._parts.reactor.stop()
-        elif not self._told:
-            self._tell_strays(signal.SIGTERM)
+        elif self._told != self._signal:
+            self._told = self._signal
+            in_bursts(self._parts.reactor, self._groups.telling_all(strays, self._told), self._signalled)
 
-    def _tell_strays(self, number: int) -> None:
-        strays = self._groups.strays(self.free())
-        self._told = number
-        refused = self._groups.tell_all(strays, number)
-        told = [stray for stray in strays if stray not in refused]
+    def _signalled(self, refused: Sequence[Survivor]) -> None:
+        told = [stray for stray in self._strays if stray not in refused]
         if told:
             names = ", ".join(map(str, told[:NAMED_LEFT]))
-            self._parts.log.write(
-                "warning", f"{'SIGKILL' if number == signal.SIGKILL else 'SIGTERM'} to {len(told)} left-behind: {names}"
-            )
+            name = "SIGKILL" if self._told == signal.SIGKILL else "SIGTERM"
+            self._parts.log.write("warning", f"{name} to {len(told)} left-behind: {names}")
         if refused:
             self._parts.log.write("error", not_allowed(tuple(map(name_with_owner, refused))))
 
+    def _blind(self, error: OSError) -> None:
+        self._parts.log.write("warning", f"cannot look for what programs left behind: {system_reason(error)}")
+
     def _give_up(self) -> None:
-        strays = self._groups.strays(self.free())
-        self._unended += [name_with_owner(stray) for stray in strays]
-        self._parts.log.write("error", f"left alive, could not be ended: {', '.join(map(str, strays))}")
+        self._unended += [name_with_owner(stray) for stray in self._strays]
+        self._parts.log.write("error", f"left alive, could not be ended: {', '.join(map(str, self._strays))}")
         self.exit_code = 1
         self._parts.reactor.stop()
 

@@ -33,6 +33,7 @@ from taskmasterd.system.signalling import has_ended, send, send_by_handle, signa
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from taskmasterd.system.marks import Marks
 
@@ -73,7 +74,7 @@ class Group:
         self.handle: int | None = None
         self.sessions = NO_SESSIONS
         self.ours_until = 0
-        self.told = NOBODY
+        self.told: AbstractSet[tuple[int, int]] = NOBODY
 
     def follow(self, *, whole: bool, leader_first: bool) -> None:
         """Know what belongs to it: `whole`, all that its leader leaves; `leader_first`, no signal but KILL before that."""
@@ -101,7 +102,7 @@ class Group:
                 self.signal_leader(each)
         if number == signal.SIGKILL:
             self.signal_leader(number)  # before its setsid it is in no group of its own
-        self.told |= {(0 if by_group else self.pid, number)}
+        self._note((0 if by_group else self.pid, number))
         return self.signal_leader(0), others
 
     def tell(self, survivors: Iterable[Survivor], number: int) -> list[Survivor]:
@@ -110,20 +111,23 @@ class Group:
 
     def telling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
         """Do `tell` in steps."""
-        told = set(self.told)
         refused = []
         for survivor in survivors:
-            if (survivor.pid, number) in told:
+            if (survivor.pid, number) in self.told:
                 continue
-            by_group = (0, number) in told and survivor.group == self.pid and number != signal.SIGKILL
+            by_group = (0, number) in self.told and survivor.group == self.pid and number != signal.SIGKILL
             if signal_one(survivor, 0 if by_group else number):
-                told.add((survivor.pid, number))
+                self._note((survivor.pid, number))
             else:
                 refused.append(survivor)
             yield
-        if len(told) > len(self.told):
-            self.told |= told
         return refused
+
+    def _note(self, told: tuple[int, int]) -> None:
+        """Remember who was told what."""
+        if not isinstance(self.told, set):
+            self.told = set(self.told)
+        self.told.add(told)
 
     def forget_told(self) -> None:
         """Make the next `tell` speak to everybody again."""
@@ -261,17 +265,15 @@ class Groups:
                 yield
         return found, vanished
 
-    def strays(self, free: Collection[str], programs: Iterable[str] = ()) -> list[Survivor]:
+    def strays(self, free: Collection[str]) -> list[Survivor]:
         """Return every live descendant that is no leader's, but for what the programs `free` left behind."""
-        return finished(self.look_for_strays(free, programs))
+        return finished(self.look_for_strays(free))
 
-    def look_for_strays(
-        self, free: Collection[str], programs: Iterable[str] = ()
-    ) -> Generator[None, None, list[Survivor]]:
-        """Find `strays` in steps; `programs` are all of which there may be any."""
+    def look_for_strays(self, free: Collection[str]) -> Generator[None, None, list[Survivor]]:
+        """Find `strays` in steps."""
         if not self.can_see:
             return []
-        families = {self._lineage.family(program): program for program in (*programs, *free)}
+        families = {self._lineage.family(program): program for program in free}
         found: list[Survivor] = []
         for batch in self.below.batches():
             yield

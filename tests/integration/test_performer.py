@@ -6,7 +6,7 @@ import errno
 import os
 import signal
 import subprocess
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -144,6 +144,9 @@ def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_b
     with open(f"/proc/{leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
         os.kill(leader, signal.SIGKILL)
         stage.performer.children_ended([os.waitpid(leader, 0)])
+        copy = stage.performer.copy_of(stage.entry)
+        assert copy
+        wait_until(lambda: copy.left or (stage.reactor.settle(1) and copy.left))  # the look has found it
         survivor.kill()  # it has ended, too, before anything is delivered
         survivor.wait()
         stage.performer.children_ended([(survivor.pid, signal.SIGKILL)])
@@ -156,12 +159,12 @@ class ShortOnce(Groups):
 
     short = True
 
-    def survivors(self, groups: Collection[Group]) -> dict[Group, list[Survivor]]:
-        """Return what the real look tells, from the second one on."""
+    def look(self, groups: Collection[Group]) -> Generator[None, None, dict[Group, list[Survivor]]]:
+        """Find what the real look finds, from the second one on."""
         if self.short:
             self.short = False
             raise OSError(errno.EMFILE, "too many open files")
-        return super().survivors(groups)
+        return (yield from super().look(groups))
 
 
 def test_an_end_is_delivered_by_a_second_look_when_no_descriptor_was_left_for_the_first(tmp_path: Path) -> None:
@@ -208,6 +211,8 @@ def test_a_newcomer_to_a_group_that_is_being_killed_is_killed_and_not_asked(stag
         stage.performer.perform(stage.entry, KILL)
         with subprocess.Popen(["sleep", "300"], stdout=pipe) as newcomer:
             stage.performer.children_ended([(survivor.pid, survivor.wait() << 8)])
+            while newcomer.poll() is None:
+                stage.reactor.turn(0.01)
             assert newcomer.wait() == -signal.SIGKILL
         stage.performer.children_ended([(newcomer.pid, signal.SIGKILL)])
         stage.events_until(GroupEmpty)
