@@ -14,7 +14,7 @@ MOST_DIGITS = 10
 def with_names(text: str, user_name: UserName | None, *, short: bool = False) -> str:
     """Return the text with `uid 1001` as `deploy (uid 1001)`, or as `deploy` where it is `short`.
 
-    `user_name` returns "" for a user without a name.
+    `user_name` returns "" for a user without a name. Everybody knows who uid 0 is.
     """
     if user_name is None or "uid " not in text:
         return text
@@ -23,7 +23,7 @@ def with_names(text: str, user_name: UserName | None, *, short: bool = False) ->
         digits = words[at].rstrip(".,:;)")
         if words[at - 1] != "uid" or not digits.isascii() or not digits.isdecimal() or len(digits) > MOST_DIGITS:
             continue
-        name = user_name(int(digits))
+        name = user_name(int(digits)) if int(digits) else ""
         if name:
             after = words[at].removeprefix(digits)
             words[at - 1 : at + 1] = [f"{name}{after}" if short else f"{name} (uid {digits}){after}"]

@@ -113,6 +113,8 @@ class Follower(threading.Thread):
             if not self.numbers.counts:
                 self.numbers.begin_with(data)
             self.numbers.take(data)
+        elif message["type"] == "end" and message.get("error", {}).get("code") == "stopping":
+            raise Gone
         elif message["type"] != "ack":
             self.stage.found(f"{self.name}: {message}")
         while self.numbers.problems:
