@@ -36,6 +36,8 @@ SIGNALS = (
 )
 """Of all systems together: the file does not depend on where it was made. Source: signal(7), FreeBSD's signal(3)."""
 
+REAL_TIME = "[Rr][Tt](?:[Mm][Ii][Nn][+]|[Mm][Aa][Xx]-)(?:[12]?[0-9]|30)"
+
 PROGRAM_TEXTS = {
     "cmd": "The command line: split into words as a shell does and run without a shell; or a list of words.",
     "numprocs": "How many instances run.",
@@ -46,7 +48,7 @@ PROGRAM_TEXTS = {
     "exitcodes": "The expected exit codes, one or a list.",
     "startretries": "Tries after the first failed start.",
     "starttime": "Seconds it must stay up to count as started; 0: at once.",
-    "stopsignal": "The signal that asks it to end: a name, with or without SIG, or a number.",
+    "stopsignal": "The signal that asks it to end: a name (TERM, SIGINT, RTMIN+3) or a number.",
     "stoptime": "Seconds from the stop signal to KILL.",
     "stdout": "A path, null to discard, inherit for the daemon's own. Without it a file in log_dir.",
     "stderr": "As stdout; the word stdout sends both to the same place.",
@@ -145,7 +147,7 @@ SHAPES: dict[str, Callable[[Kind], list[Schema]]] = {
     "signal": lambda _kind: [
         {"enum": list(SIGNALS)},
         {"type": "integer", "minimum": 1, "maximum": 128},
-        {"type": "string", "pattern": f"^(?:{_any_case('SIG')})?{_words(SIGNALS)}$|^[0-9]{{1,3}}$"},
+        {"type": "string", "pattern": f"^(?:{_any_case('SIG')})?(?:{_words(SIGNALS)}|{REAL_TIME})$|^[0-9]{{1,3}}$"},
     ],
     "account": lambda _kind: [TEXT, {"type": "integer", "minimum": 0}],
     "path": lambda _kind: [TEXT],

@@ -15,6 +15,7 @@ from taskmaster_common.commands import Request, parse
 from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
 from taskmaster_common.places import default_places
 from taskmaster_common.protocol import PROTOCOL_VERSION
+from taskmaster_common.units import with_real_time
 from taskmasterctl.client import (
     Connection,
     FrozenError,
@@ -201,7 +202,8 @@ def _say(options: Options, verb: str, *messages: dict[str, Any]) -> int:
 def _signals() -> list[dict[str, Any]]:
     import signal  # noqa: PLC0415 - its enums cost 3 ms
 
-    return [{"type": "signal", "name": each.name.removeprefix("SIG"), "number": each.value} for each in signal.Signals]
+    found = with_real_time({each.name.removeprefix("SIG"): each.value for each in signal.Signals})
+    return [{"type": "signal", "name": name, "number": number} for name, number in found.items()]
 
 
 def look_of(options: Options, request: Request) -> Look:

@@ -10,6 +10,7 @@ import time
 
 from taskmaster_common.commands import Request
 from taskmaster_common.errors import TaskmasterError
+from taskmaster_common.units import with_real_time
 from taskmasterctl.client import connect, wire_line
 from taskmasterctl.visible import clean
 
@@ -65,4 +66,4 @@ def _processes(sockets: Sockets) -> list[dict[str, Any]]:
 def _signals() -> list[tuple[str, int]]:
     import signal  # noqa: PLC0415 - its enums cost 3 ms
 
-    return [(each.name.removeprefix("SIG"), each.value) for each in signal.Signals]
+    return list(with_real_time({each.name.removeprefix("SIG"): each.value for each in signal.Signals}).items())

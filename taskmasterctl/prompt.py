@@ -19,7 +19,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.key_binding.bindings.completion import generate_completions
 from prompt_toolkit.output import ColorDepth
 
-from taskmaster_common.units import format_seconds
+from taskmaster_common.units import format_seconds, with_real_time
 from taskmasterctl.candidates import candidates
 from taskmasterctl.render import counts_text
 from taskmasterctl.visible import clean
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 NARROW = 40
 """Columns below which there is no toolbar."""
 LEAST_PAUSE_S = 0.01
-SIGNAL_NAMES = tuple(sorted(each.name.removeprefix("SIG") for each in signal.Signals))
+SIGNAL_NAMES = tuple(sorted(with_real_time({each.name.removeprefix("SIG"): each.value for each in signal.Signals})))
 
 
 class Prompt:

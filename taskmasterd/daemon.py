@@ -16,6 +16,7 @@ from taskmasterd.beginning import begin
 from taskmasterd.core.supervisor import Supervisor
 from taskmasterd.door import Door
 from taskmasterd.eventlog import EventLog, lines
+from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.following import Following
 from taskmasterd.handlers import Handlers
 from taskmasterd.journal import Journal
@@ -31,7 +32,7 @@ from taskmasterd.system.adopted import ticks_now
 from taskmasterd.system.claims import give_back
 from taskmasterd.system.groups import Groups
 from taskmasterd.system.guard import Guard
-from taskmasterd.system.lean import signal
+from taskmasterd.system.lean import partial, signal
 from taskmasterd.system.marks import Marks, key_at, spare_key
 from taskmasterd.system.notify import Notifier, stderr_is_journal
 from taskmasterd.system.places import release, report, write_pid
@@ -214,11 +215,11 @@ class Daemon:
         return self._clean_up()
 
     def _signal_callbacks(self) -> dict[int, Any]:
+        stops = (signal.SIGTERM, signal.SIGINT, *(POWER_SIGNALS if self._pid1 else ()))
         return {
+            **{each: partial(self.stopping.begin, f"SIG{self._names[each]}", None) for each in stops},
             signal.SIGCHLD: self._children_ended,
-            signal.SIGTERM: lambda: self.stopping.begin("SIGTERM", None),
-            signal.SIGINT: lambda: self.stopping.begin("SIGINT", None),
-            signal.SIGQUIT: lambda: self.stopping.kill("SIGQUIT"),
+            signal.SIGQUIT: lambda: self.stopping.urge("SIGQUIT"),
             signal.SIGHUP: self._hang_up,
             signal.SIGUSR1: self._reopen,
             signal.SIGUSR2: self._reopen,

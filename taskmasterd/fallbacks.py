@@ -19,6 +19,8 @@ else:
 
 SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
 """What the system lacks for the moment. Source: fork(2), pipe(2), open(2)."""
+POWER_SIGNALS = (signal.SIGPWR, signal.SIGRTMIN + 3) if hasattr(signal, "SIGPWR") else ()
+"""What asks process 1 to halt the machine: sent by LXC and by systemd. Source: systemd(1), "SIGNALS"."""
 PLACES = ("/dev/shm", "/tmp", "/var/tmp", "/run")
 CORE = 0x80
 """In a wait status: a core was dumped. Source: wait(2), WCOREDUMP."""

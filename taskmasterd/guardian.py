@@ -31,7 +31,7 @@ import sys
 import time
 
 from taskmaster_common.errors import system_reason
-from taskmasterd.fallbacks import ended_children, limit, spawn, unnamed_file
+from taskmasterd.fallbacks import POWER_SIGNALS, ended_children, limit, spawn, unnamed_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ else:
     import _signal as signal
     import _socket as socket
 
-FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, *POWER_SIGNALS)
+FORWARDED = (*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 FD_BYTES = 4
 LONGEST_PACKET = 8192
 RETRY_FIRST_S, RETRY_MOST_S, RETRY_SERVING_S = 0.1, 30.0, 0.8
@@ -86,7 +86,7 @@ class Guardian:
         os.set_blocking(wake, False)
         os.set_blocking(woken, False)
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-        for number in (*FORWARDED, signal.SIGCHLD):
+        for number in {*FORWARDED, signal.SIGCHLD} - ({*POWER_SIGNALS} if os.getpid() != 1 else set()):
             signal.signal(number, lambda number, _frame: self._seen.add(number))
         signal.signal(signal.SIGABRT, self._give_up)
         try:
@@ -142,7 +142,8 @@ class Guardian:
         self._heard(seen)
         if not self._daemon and (seen or time.monotonic() >= self._due):
             self._try_to_start()
-            seen |= {self._stop} - {0}  # a daemon that died of it, or before it, has not heard it
+            # a daemon that died of it, or before it, has not heard it
+            seen = (seen - {*STOPS}) | ({self._stop} - {0})
         for number in seen if self._daemon else ():
             os.kill(self._daemon, number)
         self._tell()
@@ -151,10 +152,14 @@ class Guardian:
         return None
 
     def _heard(self, seen: set[int]) -> None:
-        """Keep in mind that the daemon is to stop; how often it has died before that counts no more."""
-        stop = next((number for number in STOPS if number in seen), 0)
-        if stop:
-            self._stop, self._quick_deaths = stop, 0
+        """Keep in mind that the daemon is to stop; how often it has died before that counts no more.
+
+        A first QUIT asks for the orderly stop like all others: the next daemon is told TERM, since QUIT would kill once more.
+        """
+        if seen.intersection(STOPS):
+            again = bool(self._stop) and signal.SIGQUIT in seen
+            self._stop = signal.SIGQUIT if again else self._stop or signal.SIGTERM
+            self._quick_deaths = 0
 
     # -- children
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from taskmaster_common.commands import Request, command, help_text, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError, shortened
-from taskmaster_common.names import nearest
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION, end, refusal
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.units import parse_signal
@@ -299,8 +298,7 @@ class Handlers:
         try:
             number = parse_signal(word, self._about.numbers)
         except ValueError as error:
-            near = nearest(word.upper().removeprefix("SIG"), self._about.numbers)
-            hints = (f"did you mean {near}?",) if near and near not in str(error) else ()
+            hints: tuple[str, ...] = ()
             swapped = next((target for target in targets if self._is_signal(target)), "")
             if swapped:
                 others = " ".join(target for target in request.targets if target != swapped)

@@ -77,6 +77,13 @@ class Stopping:
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
         reactor.rounds.begin(self._parts.supervisor.shutdown(by, ticket, reactor.now))
 
+    def urge(self, by: str) -> None:
+        """Begin the orderly stop, or end everything at once where it has begun."""
+        if self._begun:
+            self.kill(by)
+        else:
+            self.begin(by, None)
+
     def kill(self, by: str) -> None:
         """End everything at once, with SIGKILL."""
         self.begin(by, None)

@@ -125,10 +125,22 @@ def parse_umask(text: str) -> int:
     return int(significant, 8)
 
 
-def parse_signal(text: str, signals: Mapping[str, int]) -> int:
-    """Return the number of a signal: `TERM`, `SIGTERM`, `term`, `15`. `signals` maps names without SIG to numbers.
+def with_real_time(signals: Mapping[str, int]) -> dict[str, int]:
+    """Return the signals with all real-time ones between RTMIN and RTMAX, named as `kill -l` of bash does; by number."""
+    first, last = signals.get("RTMIN", 0), signals.get("RTMAX", -1)
+    middle = (first + last) // 2
+    between = {
+        f"RTMIN+{number - first}" if number <= middle else f"RTMAX-{last - number}": number
+        for number in range(first + 1, last)
+    }
+    return dict(sorted({**signals, **between}.items(), key=lambda each: each[1]))
 
-    Raises ValueError for one that this system does not have, with the nearest name.
+
+def parse_signal(text: str, signals: Mapping[str, int]) -> int:
+    """Return the number of a signal: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`, `RTMAX-1`.
+
+    `signals` maps names without SIG to numbers. Raises ValueError for one that this system does not have, with the nearest
+    name, which for a real-time signal would be another one.
     """
     known = signals.values()
     if text.isascii() and text.isdecimal():
@@ -140,8 +152,25 @@ def parse_signal(text: str, signals: Mapping[str, int]) -> int:
     name = text.upper().removeprefix("SIG")
     if name in signals:
         return signals[name]
-    near = nearest(name, signals)
+    if name.startswith(("RTMIN", "RTMAX")):
+        return _real_time(name, text, signals)
+    near = nearest(name, [each for each in signals if "+" not in each and "-" not in each])
     raise ValueError(f'there is no signal "{_cut(text)}"' + (f"; did you mean {near}?" if near else ""))
+
+
+def _real_time(name: str, text: str, signals: Mapping[str, int]) -> int:
+    first, last = signals.get("RTMIN", 0), signals.get("RTMAX", -1)
+    sign, offset = name[5:6], name[6:]
+    if name[:6] in ("RTMIN+", "RTMAX-") and offset.isascii() and offset.isdecimal() and len(offset) <= len("30"):
+        number = first + int(offset) if sign == "+" else last - int(offset)
+        if first <= number <= last:
+            return number
+    if first > last:
+        raise ValueError(f'there is no signal "{_cut(text)}": this system has no real-time signals')
+    most = last - first
+    raise ValueError(
+        f'there is no signal "{_cut(text)}"; real-time ones are RTMIN to RTMIN+{most}, RTMAX-{most} to RTMAX'
+    )
 
 
 def signal_name(number: int, signals: Mapping[str, int]) -> str:

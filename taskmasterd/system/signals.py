@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common.units import with_real_time
+from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.system.lean import signal
 from taskmasterd.system.reactor import READ, Reactor
 
@@ -16,7 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-HELD_BACK = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+HELD_BACK = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    *POWER_SIGNALS,
+)
 
 
 def hold_back() -> None:
@@ -30,10 +40,10 @@ def release() -> None:
 
 
 def signal_numbers() -> dict[str, int]:
-    """Return the signals of this system by name without SIG; real-time ones as RTMIN, RTMAX."""
+    """Return the signals of this system by name without SIG, all real-time ones too: RTMIN+3, RTMAX-1."""
     found = {name: int(number) for name, number in vars(signal).items() if name.startswith("SIG") and name[3] != "_"}
     firsts = {number: name for name, number in sorted(found.items(), reverse=True)}  # SIGCHLD, and not its alias SIGCLD
-    return {name.removeprefix("SIG"): number for number, name in sorted(firsts.items())}
+    return with_real_time({name.removeprefix("SIG"): number for number, name in sorted(firsts.items())})
 
 
 class Signals:

@@ -283,3 +283,27 @@ def _without_places(daemon: Daemon, home: str | None) -> None:
         daemon.environment.pop(name)
     if home is not None:
         daemon.environment["HOME"] = home
+
+
+@needs_a_namespace
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGPWR, signal.SIGRTMIN + 3, signal.SIGTERM, signal.SIGINT])
+def test_what_stops_a_container_is_the_orderly_stop(container: Container, number: int) -> None:
+    saves = "trap 'sleep 0.3; echo saved > saved; exit 0' TERM; echo ready > ready; while :; do sleep 0.05; done"
+    container.daemon.write(f"programs: {{p: {{cmd: {json.dumps(saves)}, shell: true, starttime: 0}}}}")
+    running = container.serve()
+    wait_until((container.daemon.home / "ready").exists)
+    os.kill(container.init, number)
+    assert running.wait(timeout=10) == 0
+    assert (container.daemon.home / "saved").read_text() == "saved\n"
+
+
+@needs_a_namespace
+def test_a_second_quit_ends_a_container_at_once(container: Container) -> None:
+    deaf = "trap '' TERM; echo ready > ready; while :; do sleep 0.05; done"
+    container.daemon.write(f"programs: {{p: {{cmd: {json.dumps(deaf)}, shell: true, starttime: 0, stoptime: 60}}}}")
+    running = container.serve()
+    wait_until((container.daemon.home / "ready").exists)
+    os.kill(container.init, signal.SIGQUIT)
+    wait_until(lambda: container.daemon.state("p") == "STOPPING")
+    os.kill(container.init, signal.SIGQUIT)
+    assert running.wait(timeout=10) == 0

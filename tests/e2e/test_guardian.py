@@ -314,13 +314,33 @@ def test_ctrl_c_reaches_both_and_ends_both_in_order(daemon: Daemon) -> None:
     assert "guardian" not in (daemon.home / "stderr").read_text()
 
 
-def test_quit_ends_everything_at_once(daemon: Daemon) -> None:
+def test_quit_while_it_stops_ends_everything_at_once(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": DEAF, "starttime": 0, "stoptime": 30}))
     daemon.start_foreground("--guard")
     assert daemon.foreground
     wait_until(lambda: daemon.log("p") == b"ready\n")
     daemon.signal(signal.SIGQUIT)
+    wait_until(lambda: "asked by SIGQUIT" in daemon.events())
+    assert daemon.state("p") == "STOPPING"
+    daemon.signal(signal.SIGQUIT)
     assert daemon.foreground.wait(10) == 0
+    assert not marked(daemon.socket)
+
+
+def test_a_daemon_that_dies_during_the_stop_that_quit_has_asked_for_is_followed_by_one_that_stops_orderly(
+    daemon: Daemon,
+) -> None:
+    saves = "trap 'sleep 0.7; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    daemon.write(config(p={"cmd": saves, "shell": True, "starttime": 0, "stoptime": 30}))
+    daemon.start_foreground("--guard")
+    assert daemon.foreground
+    wait_until(lambda: daemon.log("p") == b"ready\n")
+    pid = resident(daemon)
+    daemon.signal(signal.SIGQUIT)
+    wait_until(lambda: "asked by SIGQUIT" in daemon.events())
+    os.kill(pid, signal.SIGKILL)
+    assert daemon.foreground.wait(10) == 0
+    assert daemon.log("p").endswith(b"saved\n")
     assert not marked(daemon.socket)
 
 

@@ -366,13 +366,18 @@ def test_a_signal_stops_the_daemon_orderly_and_a_second_one_is_harmless(daemon: 
     assert not daemon.pidfile.exists()
 
 
-def test_quit_ends_everything_at_once(daemon: Daemon) -> None:
+@pytest.mark.parametrize("first", [signal.SIGQUIT, signal.SIGTERM])
+def test_quit_while_it_stops_ends_everything_at_once(daemon: Daemon, first: signal.Signals) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 60}}}}")
     daemon.start_foreground()
     wait_until(lambda: b"ready" in daemon.log("p"))
     assert daemon.foreground
+    daemon.foreground.send_signal(first)
+    wait_until(lambda: f"asked by {first.name}" in daemon.events())
+    assert daemon.state("p") == "STOPPING"
     daemon.foreground.send_signal(signal.SIGQUIT)
     assert daemon.foreground.wait(timeout=5) == 0
+    assert "killing all programs, asked by SIGQUIT" in daemon.events()
     assert marked(daemon.socket) == []
 
 

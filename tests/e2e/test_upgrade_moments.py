@@ -284,8 +284,8 @@ def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_differ
         "SyntaxError": (code / "stopping.py", "import signal", "import signal signal"),
         "ModuleNotFoundError": (code / "daemon.py", "import time", "import time\nimport nonesuch"),
         "it has version 1, this is 2": (code / "saved.py", "STATE_VERSION = 1", "STATE_VERSION = 1 + 1"),
-        "KeyError: 'gone'": (code / "system" / "sinks.py", 'data["retired"]', 'data["gone"]'),
-        "KeyError: 'lost'": (code / "system" / "logsink.py", 'row["trouble"]', 'row["lost"]'),
+        "KeyError: 'elsewhere'": (code / "system" / "sinks.py", 'data["open"]', 'data["elsewhere"]'),
+        "KeyError: 'lost'": (code / "system" / "ledger.py", 'row["trouble"]', 'row["lost"]'),
         "KeyError: 'number'": (code / "system" / "control.py", 'row["fd"]', 'row["number"]'),
         "it says nothing": (entry, '    print(f"ok', '    return 0\n    print(f"ok'),
     }  # fmt: skip

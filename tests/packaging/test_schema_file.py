@@ -161,6 +161,9 @@ VALUES = (
         "15",
         "99",
         "RTMIN",
+        "RTMIN+3",
+        "SIGRTMAX-30",
+        "rtmin+0",
     ),
     *("always", "never", "unexpected", "Always", "[0]", "[0, 2]", '"0,2"', "[0, 300]", '[0, "a"]', "inherit", "stdout"),
     *(

@@ -20,6 +20,7 @@ from taskmaster_common.units import (
     parse_size,
     parse_umask,
     signal_name,
+    with_real_time,
 )
 
 SIGNALS = {"HUP": 1, "KILL": 9, "USR1": 10, "TERM": 15, "CHLD": 17, "CLD": 17, "RTMIN": 34, "RTMAX": 64}
@@ -168,7 +169,7 @@ def test_a_signal_is_a_name_or_a_number_with_or_without_sig(text: str) -> None:
     assert parse_signal(text, SIGNALS) == 15
 
 
-def test_a_real_time_signal_has_a_number_only() -> None:
+def test_a_real_time_signal_may_be_a_number() -> None:
     assert parse_signal("40", SIGNALS) == 40
     assert signal_name(40, SIGNALS) == "40"
 
@@ -206,3 +207,36 @@ def test_units_imports_next_to_nothing() -> None:
     imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert imported == {"__future__", "taskmaster_common.names"}
     assert not [node for node in tree.body if isinstance(node, ast.Import)]
+
+
+REAL_TIME = {"RTMIN": 34, "RTMAX": 64}
+
+
+@pytest.mark.parametrize("offset", range(31))
+@pytest.mark.parametrize(
+    "form", ["RTMIN+{up}", "rtmin+{up}", "SIGRTMIN+{up}", "RTMAX-{down}", "SigRtMax-{down}", "{number}"]
+)
+def test_every_real_time_signal_has_its_names(form: str, offset: int) -> None:
+    text = form.format(up=offset, down=30 - offset, number=34 + offset)
+    for signals in (REAL_TIME, with_real_time({**SIGNALS, **REAL_TIME})):
+        assert parse_signal(text, signals) == 34 + offset
+    assert parse_signal(signal_name(34 + offset, with_real_time(REAL_TIME)), REAL_TIME) == 34 + offset
+
+
+@pytest.mark.parametrize(
+    "text", ["RTMIN+31", "RTMAX-31", "RTMIN-1", "RTMAX+1", "RTMIN+", "RTMIN+-1", "RTMIN+3x", "RTMIN 3", "SIGRTMAX-99"]
+)
+def test_an_offset_that_does_not_exist_gets_the_range_and_no_other_signal(text: str) -> None:
+    with pytest.raises(ValueError, match=r"real-time ones are RTMIN to RTMIN\+30, RTMAX-30 to RTMAX") as error:
+        parse_signal(text, with_real_time({**SIGNALS, **REAL_TIME}))
+    assert "did you mean" not in str(error.value)
+
+
+def test_real_time_signals_are_named_as_kill_l_does() -> None:
+    names = {number: name for name, number in with_real_time(REAL_TIME).items()}
+    assert (names[34], names[35], names[49], names[50], names[63], names[64]) == (
+        "RTMIN", "RTMIN+1", "RTMIN+15", "RTMAX-14", "RTMAX-1", "RTMAX",
+    )  # fmt: skip
+    assert with_real_time({"TERM": 15}) == {"TERM": 15}
+    with pytest.raises(ValueError, match="this system has no real-time signals"):
+        parse_signal("RTMIN+1", {"TERM": 15})
