@@ -26,10 +26,16 @@ def main() -> int:
     except OSError as error:
         if error.errno not in (errno.EMFILE, errno.ENFILE):
             raise
-        # not even our modules can be read; whoever has that much was told by them
-        limit = " (ulimit -n)" if error.errno == errno.EMFILE else ""
-        os.write(2, f"taskmasterd: too many open files{limit}: the limit is too low to start\n".encode())
+        os.write(2, f"taskmasterd: cannot start: too many open files{_limit(error.errno)}\n".encode())
         return 1
+
+
+def _limit(number: int) -> str:
+    try:
+        from taskmasterd.fallbacks import limit  # noqa: PLC0415 - what was open when that happened is closed by now
+    except OSError:
+        return " (a limit: ulimit -n)" if number == errno.EMFILE else ""
+    return limit(number)
 
 
 def _run() -> int:
