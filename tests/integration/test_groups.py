@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from taskmasterd.system.adopted import ticks_now
 from taskmasterd.system.groups import Group, Groups
 from taskmasterd.system.marks import Marks
 from tests.support.daemon import PROGRAMS
@@ -206,3 +207,23 @@ def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds(
         return [len(left), len(strays)]
 
     assert in_subreaper(body) == [1, 2]
+
+
+def test_a_session_whose_number_may_be_a_strangers_is_ours_only_with_a_proof() -> None:
+    def body() -> list[Any]:
+        stranger = _spawn("sleep", "60", environment={"PATH": os.environ["PATH"]})
+        ours = _spawn("sleep", "61")
+        groups = Groups(MARKS, ignored=[stranger, ours])
+        adopted = [Group(pid, ("p", 0), whole=True) for pid in (stranger, ours)]
+        for group in adopted:
+            group.leader_has_ended()
+            group.sessions = frozenset({group.pid})
+        wait_until(lambda: adopted[1] in groups.survivors(adopted))  # during its exec it shows no variables
+        without = adopted[0] in groups.survivors(adopted)
+        adopted[0].ours_until = ticks_now() + 1  # somebody was in it while the number was surely ours
+        known = adopted[0] in groups.survivors(adopted)
+        for pid in (stranger, ours):
+            os.kill(pid, signal.SIGKILL)
+        return [without, known]
+
+    assert in_subreaper(body) == [False, True]
