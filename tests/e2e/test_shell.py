@@ -97,7 +97,7 @@ def test_tab_completes_verbs_with_their_description_and_names_with_their_state(
 def test_tab_after_signal_offers_signals_and_then_names(running: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(running)
     shell.type("signal " + TAB)
-    shell.see("HUP     hang up; many daemons read their configuration again")
+    shell.see("hang up; many daemons read their configuration again")
     assert "web:0" not in "\n".join(row for row in shell.rows() if row.startswith("  "))
     shell.type("usr1" + TAB)
     shell.prompt("taskmaster> signal USR1")

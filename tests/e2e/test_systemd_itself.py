@@ -198,5 +198,5 @@ def test_with_a_guardian_the_unit_goes_on_where_the_daemon_dies(host: Host) -> N
 def test_a_configuration_that_is_wrong_is_not_tried_again_and_again(host: Host) -> None:
     host.install(config="programs: {web: {}}\n", start=False)
     host.run("systemctl", "start", "taskmasterd", check=False)
-    assert "programs.web: cmd is missing" in host.journal()
+    assert "taskmaster.yaml:1:12: error: programs: cmd is missing" in host.journal(), "names may be a piece of env"
     assert (host.show("ActiveState"), host.show("ExecMainStatus"), host.show("NRestarts")) == ("failed", "6", "0")

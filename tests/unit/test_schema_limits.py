@@ -190,6 +190,7 @@ VALUE = st.lists(WORDS, max_size=4).map("".join)
         st.sampled_from(["cmd", "env", "shell", "user", "stdout", "umask", "exitcodes", "stoptime", "x"]), VALUE
     )
 )
+@example({"cmd": "\n    ? "})
 def test_any_values_are_a_configuration_or_an_error(values: dict[str, str]) -> None:
     text = "programs:\n  web:\n" + "".join(f"    {key}: {value}\n" for key, value in values.items())
     assert well_told(outcome(text.encode("utf-8", "surrogatepass")))

@@ -146,7 +146,7 @@ def _known_entries(layer: Layer) -> Iterator[tuple[str, str, Node]]:
     """Yield (key, key as written, value); a key that has another name here has been reported, its value is checked too."""
     for name, (_, value) in layer.node.entries.items():
         key = name if name in PROGRAM_KINDS else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
-        if key == name or (key and key not in layer.node.entries and name not in layer.ignored):
+        if key and (key == name or (key not in layer.node.entries and name not in layer.ignored)):
             yield key, name, value
 
 
