@@ -45,7 +45,7 @@ def _refusing(daemon: Daemon, calls: str, error: str, *options: str) -> subproce
             [PY, *words, "-c", str(daemon.config), "-n", *options],
             env=daemon.environment, cwd=daemon.home, stdin=subprocess.DEVNULL, stdout=said, stderr=said,
         )  # fmt: skip
-    wait_until(lambda: daemon.socket.exists() and bool(_pid(daemon)), within_s=15)
+    wait_until(lambda: daemon.socket.exists() and bool(_pid(daemon)), within_s=40)
     return daemon.foreground
 
 
@@ -102,7 +102,7 @@ def test_there_are_never_two_copies_where_calls_are_refused(
         assert daemon.foreground
         daemon.foreground.wait()
         _refusing(daemon, calls, "EPERM")
-    wait_until(lambda: _pid(daemon) not in (0, old), within_s=15)
+    wait_until(lambda: _pid(daemon) not in (0, old), within_s=40)
     if "pidfd_open" in calls:
         refused = ask(daemon, b"start p")[-1]
         assert refused["exit"] == 1
