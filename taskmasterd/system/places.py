@@ -102,7 +102,7 @@ def lock_file(path: str, kind: str, owner: Owner | None) -> int:
     """
     while True:
         with Held(path, f"open {kind}") as held:
-            fd = _open_lock(held, kind, owner)
+            fd, made = _open_lock(held, kind, owner)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -110,12 +110,15 @@ def lock_file(path: str, kind: str, owner: Owner | None) -> int:
                 os.close(fd)
                 raise LockedError(text) from None
             if held.inode == inode_of_fd(fd):
-                if os.geteuid() in (0, os.fstat(fd).st_uid):
-                    os.fchmod(fd, PIDFILE_MODE)
-                if owner:
-                    os.fchown(fd, *owner)
-                return fd
-            os.close(fd)  # its owner unlinked it between our open and our lock
+                uid = os.fstat(fd).st_uid
+                if made or not owner or uid == owner[0]:
+                    if os.geteuid() in (0, uid):
+                        os.fchmod(fd, PIDFILE_MODE)
+                    if made and owner:
+                        os.fchown(fd, *owner)
+                    return fd
+                _remove(held, kind)  # it may be any file of root's that `owner` has moved here: none is given away
+            os.close(fd)  # or its owner unlinked it between our open and our lock
 
 
 def release(path: str | None, fd: int | None) -> None:
@@ -133,10 +136,20 @@ def write_pid(fd: int | None) -> None:
     os.pwrite(fd, b"%d\n" % os.getpid(), 0)
 
 
-def _open_lock(held: Held, kind: str, owner: Owner | None) -> int:
+def _remove(held: Held, kind: str) -> None:
+    try:
+        held.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise SystemFailure(f"replace {kind}", held.path, system_reason(error), error.errno or 0) from None
+
+
+def _open_lock(held: Held, kind: str, owner: Owner | None) -> tuple[int, bool]:
+    """Return a descriptor of what can be locked, and whether it was created. Raises SystemFailure."""
     for _ in range(OPEN_TRIES):
         try:
-            fd = _open_or_create(held)
+            fd, made = _open_or_create(held)
         except FileNotFoundError:
             continue  # it went between the two attempts
         except OSError as error:
@@ -144,18 +157,18 @@ def _open_lock(held: Held, kind: str, owner: Owner | None) -> int:
             raise SystemFailure(f"open {kind}", held.path, reason, error.errno or 0) from None
         wrong = _what_is_wrong(os.fstat(fd), owner)
         if not wrong:
-            return fd
+            return fd, made
         os.close(fd)
         raise SystemFailure(f"use {kind}", held.path, wrong, errno.EPERM)
     raise SystemFailure(f"open {kind}", held.path, "it comes and goes", errno.ENOENT)
 
 
-def _open_or_create(held: Held) -> int:
+def _open_or_create(held: Held) -> tuple[int, bool]:
     flags = os.O_RDWR | os.O_NONBLOCK
     try:
-        return held.open(flags | os.O_CREAT | os.O_EXCL, PIDFILE_MODE)
+        return held.open(flags | os.O_CREAT | os.O_EXCL, PIDFILE_MODE), True
     except FileExistsError:
-        return held.open(flags)
+        return held.open(flags), False
 
 
 def _what_is_wrong(found: os.stat_result, owner: Owner | None) -> str:

@@ -236,6 +236,26 @@ def test_a_pid_file_that_an_earlier_daemon_of_the_configured_user_has_left_is_no
 
 @pytest.mark.root
 @as_root
+def test_a_file_of_roots_that_the_configured_user_has_moved_to_the_pid_file_is_not_given_to_him(nobodys: Path) -> None:
+    path, kept = nobodys / "p", nobodys / "kept"
+    path.write_text("precious")
+    with path.open() as precious:
+        owner = (NOBODY.uid, NOBODY.gid)
+        fd = lock_pidfile(str(path), owner)
+        found = os.fstat(precious.fileno())
+        assert (found.st_uid, precious.read()) == (0, "precious")
+    assert (path.stat().st_uid, path.read_text()) == (NOBODY.uid, f"{os.getpid()}\n")
+    path.rename(kept)
+    path.write_text("of a daemon without another user")
+    with path.open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(AlreadyRunningError):
+            lock_pidfile(str(path), owner)
+    os.close(fd)
+
+
+@pytest.mark.root
+@as_root
 def test_a_link_that_a_user_plants_on_the_way_leads_roots_pid_file_and_socket_nowhere(
     nobodys: Path, short_dir: Path
 ) -> None:
