@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import NoReturn
 
+    from taskmasterd.system.held import Inode
+
 FAILED = 1
 CANNOT_CREATE = 4
 
@@ -179,18 +181,24 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
     pidfile = lock_pidfile(places.pidfile, owner) if places.pidfile else None
     try:
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
+        before = inode_of(places.socket)
         listener = listen_on(places.socket, daemon.socket_mode, gid, who)
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
-        _execute(config, places, fds, how.replace(notes=notes), who)
+        _execute(config, places, fds, how.replace(notes=notes), who, before)
     except (TaskmasterError, LookupError, OSError):
         release(places.pidfile, pidfile)
         raise
 
 
 def _execute(
-    config: Config, places: ResolvedPlaces, fds: dict[str, int | None], how: Launch, who: Account | None
+    config: Config,
+    places: ResolvedPlaces,
+    fds: dict[str, int | None],
+    how: Launch,
+    who: Account | None,
+    before: Inode | None,
 ) -> NoReturn:
-    """Do what is left with lock and socket in hand. The socket's file goes where that fails."""
+    """Do what is left with lock and socket in hand; `before` was in the socket's place. Its file goes where that fails."""
     socket = inode_of(places.socket)
     claims: dict[str, int] = {}
     try:
@@ -201,7 +209,7 @@ def _execute(
         if who:
             _check_places(config, places, who)
             _become(who)
-        formerly = _take_over_state(places)
+        formerly = _take_over_state(places, before)
         be_subreaper()
         execute_resident(
             {
@@ -234,7 +242,7 @@ def _check_way(places: ResolvedPlaces) -> None:
             raise SystemFailure("create socket", places.named, "a directory on its way was exchanged")
 
 
-def _take_over_state(places: ResolvedPlaces) -> str:
+def _take_over_state(places: ResolvedPlaces, before: Inode | None) -> str:
     """Have the state file named as this daemon's, and useless ones removed; return the socket that it was written for.
 
     Raises AlreadyRunningError where its daemon lives.
@@ -242,7 +250,7 @@ def _take_over_state(places: ResolvedPlaces) -> str:
     if not places.state_dir:
         return ""
     pidfile = places.pidfile and _real(places.pidfile)
-    mine = Known(boot_id(), os.geteuid(), places.socket, places.named, pidfile)
+    mine = Known(boot_id(), os.geteuid(), places.socket, places.named, pidfile, before)
     try:
         with StateDirectory(places.state_dir) as directory:
             directory.remove_useless(mine.boot)

@@ -6,8 +6,8 @@ knows of something that a daemon which dies now would forget. What the event log
 Each line is one JSON object; the later one of a slot holds. What it does not say of its configuration is that of the
 `program` lines before it:
 
-    {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "pid": ..., "config": ...,
-     "version": ...}                                      the first line; by what a later daemon knows whose it is (`statedir.Known`)
+    {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "door": ..., "pid": ...,
+     "config": ..., "version": ...}                                      the first line; by what a later daemon knows whose it is (`statedir.Known`)
     {"facts": {...}}                           of the daemon; each line replaces the names that it has
     {"config": {path, daemon, files, programs | order}}        `order`: the programs are those of earlier lines
     {"program": {...}}                         an entry of the configuration, as changed by a reload

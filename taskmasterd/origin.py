@@ -147,6 +147,7 @@ def _identity(state: Mapping[str, Any]) -> dict[str, Any]:
         "uid": os.geteuid(),
         "named": places.get("named", socket),  # an older version, before an upgrade, has not told
         "pidfile": places["pidfile"] and os.path.realpath(places["pidfile"]),
+        "door": state.get("door"),
         "pid": os.getpid(),
         "config": state["config"]["path"],
     }

@@ -17,6 +17,14 @@ MAX_SOCKET_PATH = 107
 
 SYSTEM_RUN_DIR = "/run/taskmaster"
 SYSTEM_CONFIG = "/etc/taskmaster/taskmaster.yaml"
+LOG_DIR_LOCK = ".taskmasterd.lock"
+"""The file in the directory of default logs by which one daemon keeps the others out."""
+
+
+def log_lock(logfile: str) -> str:
+    """Return the file by which one daemon keeps the others from its event log."""
+    directory, _, name = logfile.rpartition("/")
+    return f"{directory}/.{name}.lock"
 
 
 class Places(Record):

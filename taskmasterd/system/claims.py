@@ -13,6 +13,7 @@ import time
 
 from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.jsontext import read_json, write_json
+from taskmaster_common.places import LOG_DIR_LOCK, log_lock
 from taskmaster_common.records import Record
 from taskmasterd.system.places import LONGEST_TEXT, LockedError, lock_file, release
 
@@ -49,10 +50,9 @@ def lock_paths(places: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
     """Yield (key, path of the lock) for each of the daemon's places that it has to itself."""
     log_dir, logfile = places.get(LOG_DIR), places.get(LOGFILE)
     if log_dir:
-        yield LOG_DIR, f"{log_dir}/.taskmasterd.lock"
+        yield LOG_DIR, f"{log_dir}/{LOG_DIR_LOCK}"
     if logfile and not logfile.startswith("/dev/") and _may_be_regular(logfile):
-        directory, name = os.path.split(logfile)
-        yield LOGFILE, f"{directory}/.{name}.lock"
+        yield LOGFILE, log_lock(logfile)
 
 
 def claim(places: Mapping[str, str | None], owner: Owner | None, mine: Holder) -> dict[str, int]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from taskmasterd.system.held import Inode
+
 LONGEST_HEAD = 64 * 1024
 """Most bytes of a file that are looked at; the first line is far shorter."""
 PROBE_WITHIN_S = 0.5
@@ -38,7 +40,8 @@ DAY_S = 86_400.0
 class Known(Record):
     """By what a daemon is known, as in the first line of its state file.
 
-    `socket` is the real path, `named` how it was named. `pidfile` is None without one.
+    `socket` is the real path, `named` how it was named. `pidfile` is None without one. `door` is the socket itself, of a daemon
+    that starts the one that it finds in its place: a daemon that was killed leaves it, wherever its directory is moved to.
     """
 
     boot: str
@@ -46,18 +49,21 @@ class Known(Record):
     socket: str
     named: str
     pidfile: str | None
+    door: Inode | None = None
 
     def follows(self, earlier: Known) -> bool:
-        """Return whether this daemon is the same one as an `earlier` one: both have a pid file or a socket's place in common."""
+        """Return whether this daemon is the same one as an `earlier` one: both have a pid file, a socket or its place in common."""
         if (self.boot, self.uid) != (earlier.boot, earlier.uid):
             return False
+        if self.door is not None and self.door == earlier.door:
+            return True
         if self.socket == earlier.socket or self.named == earlier.named:
             return True
         if self.pidfile is not None and self.pidfile == earlier.pidfile:
             return True
         place, name = os.path.split(self.socket)
         before, earlier_name = os.path.split(earlier.socket)
-        return name == earlier_name and inode_of(place) is not None and inode_of(place) == inode_of(before)
+        return name == earlier_name and _is_same_directory(place, before)
 
 
 class Left(Record):
@@ -197,14 +203,24 @@ def _left_of(name: str, head: dict[str, object], changed: float) -> Left:
     if "taskmaster_state" not in head:
         raise ValueError("not a state file")
     socket_path, pidfile, pid = str(head["socket"]), head.get("pidfile"), head.get("pid", 0)
+    door = head.get("door")
     known = Known(
         boot=str(head["boot"]),
         uid=_integer(head["uid"]),
         socket=socket_path,
         named=str(head.get("named", socket_path)),
         pidfile=str(pidfile) if pidfile else None,
+        door=(_integer(door[0]), _integer(door[1])) if isinstance(door, list) else None,
     )
     return Left(name, known, _integer(pid), str(head.get("config", "")), changed)
+
+
+def _is_same_directory(one: str, other: str) -> bool:
+    """Return whether two paths lead to one directory, by links that were made since, too."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
 
 
 def _integer(value: object) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from taskmasterd.system.held import inode_of
 from taskmasterd.system.places import AlreadyRunningError
 from taskmasterd.system.statedir import Known, StateDirectory
 from taskmasterd.system.statefile import file_name
@@ -50,6 +51,32 @@ def test_a_state_of_ours_under_another_name_gets_our_name_and_its_key_too(
         assert directory.take_over_name(mine) == old.socket
     assert sorted(each.name for each in states.iterdir()) == [f"{file_name(mine.socket)}{end}" for end in ("", ".key")]
     assert not path.exists()
+
+
+def test_a_directory_that_was_moved_with_the_socket_of_a_killed_daemon_is_known_again(
+    states: Path, short_dir: Path
+) -> None:
+    place = short_dir / "old"
+    place.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place / "s"))
+    found = (place / "s").stat()
+    old = known(place, door=(found.st_dev, found.st_ino))
+    write(states, old)
+    place.rename(short_dir / "new")
+    mine = known(short_dir / "new", door=inode_of(str(short_dir / "new" / "s")))
+    with StateDirectory(str(states)) as directory:
+        assert directory.take_over_name(mine.replace(door=inode_of(str(states)))) == ""
+        assert directory.take_over_name(mine) == old.socket
+
+
+def test_a_directory_to_which_a_link_leads_from_its_former_place_is_known_again(states: Path, short_dir: Path) -> None:
+    old = known(short_dir / "old")
+    write(states, old)
+    (short_dir / "new").mkdir()
+    (short_dir / "old").symlink_to("new")
+    with StateDirectory(str(states)) as directory:
+        assert directory.take_over_name(known(short_dir / "new")) == old.socket
 
 
 @pytest.mark.parametrize("differs", [{}, {"boot": "then"}, {"uid": 7}])

@@ -111,6 +111,15 @@ def test_other_names_beside_a_log_are_free(text: str) -> None:
             "taskmasterd: {state_dir: /st}\nprograms: {a: {cmd: x, stdout: /st/x.state.new}}",
             "is the name of a state file",
         ),
+        ("programs: {a: {cmd: x, stdout: /var/lib/taskmaster/run-x.state.key}}", "is the name of a state file"),
+        (
+            "programs: {a: {cmd: x, stdout: /var/log/taskmaster/.taskmasterd.lock}}",
+            "is written by the daemon as a lock",
+        ),
+        (
+            "taskmasterd: {logfile: /l/tm.log}\nprograms: {a: {cmd: x, stdout: /l/.tm.log.lock}}",
+            "is written by the daemon as a lock",
+        ),
     ],
 )
 def test_what_the_daemon_reads_or_keeps_is_nobodys_log(text: str, reason: str) -> None:
@@ -120,6 +129,22 @@ def test_what_the_daemon_reads_or_keeps_is_nobodys_log(text: str, reason: str) -
     assert reason in found.replace(": c.yaml", ": /etc/tm/c.yaml").replace(
         ": taskmaster.yaml", ": /etc/tm/taskmaster.yaml"
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "programs: {a: {cmd: x, stdout: /l}, b: {cmd: x, stdout: /l/b/log}}",
+        "programs: {b: {cmd: x, stdout: /l/b}, a: {cmd: x, stdout: /l}}",
+        "programs: {a: {cmd: x, stdout: taskmaster.yaml/log}}",
+        "taskmasterd: {log_dir: /l}\nprograms: {a: {cmd: x, stdout: /l}, b: {cmd: x}}",
+        "taskmasterd: {socket: /s}\nprograms: {a: {cmd: x, stdout: /s/log}}",
+    ],
+)
+def test_a_file_below_another_file_is_refused(text: str) -> None:
+    found = problems(text)
+    assert found
+    assert all(", which is a file" in each for each in found)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +178,10 @@ def test_where_links_lead_now_is_a_warning_and_never_an_error() -> None:
     loaded = load(text, identity=lambda path: "one" if path.endswith(".log") and "/taskmaster/" not in path else path)
     (found,) = loaded.warnings
     assert "programs.b.stdout: /var/db.log and /u/app.log, written by programs.a, are the same file at present" in found
+
+
+def test_a_rotated_file_that_a_link_leads_to_now_is_a_warning() -> None:
+    text = "programs: {a: {cmd: x, stdout: /u/app.log}, b: {cmd: x, stdout: /var/app.log.2}}"
+    loaded = load(text, identity=lambda path: path.replace("/var/app", "/u/app"))
+    (found,) = loaded.warnings
+    assert "/var/app.log.2 is the file that /u/app.log, written by programs.a, becomes after 2 rotations" in found

@@ -19,6 +19,7 @@ from taskmaster_common.config import (
 )
 from taskmaster_common.devices import is_system_name, normalised
 from taskmaster_common.names import Pattern
+from taskmaster_common.places import LOG_DIR_LOCK, log_lock
 from taskmaster_common.records import Record
 from taskmaster_common.schema.report import quoted
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 MAX_LOOKED_AT = 100_000
 """Files of all instances that are compared; more would take seconds, and no host runs so many processes."""
-STATE_ENDS = (".state", ".state.new", ".state.unusable")
+STATE_ENDS = (".state", ".state.new", ".state.key", ".state.unusable")
 """How the names of the daemon's files in state_dir end."""
 
 
@@ -77,6 +78,7 @@ def check_writers(
     checker.take(_daemon_files(daemon, daemon_nodes, surroundings))
     checker.take(islice(_program_files(programs, log_dir), MAX_LOOKED_AT))
     checker.check_rotated()
+    checker.check_directories()
     checker.check_included(sources.patterns)
     checker.check_state(normalised(daemon.state_dir or surroundings.places.state_dir))
     checker.check_links()
@@ -112,6 +114,20 @@ class _Checker:
                     use, first, f"{use.path} is the name of {owner} after {number} rotations, too; choose another"
                 )
 
+    def check_directories(self) -> None:
+        """Report files that would lie below another file."""
+        above: dict[str, Use | None] = {}
+        for use in self._uses.values():
+            first = self._above(use.path, above)
+            if first:
+                self._tell(use, first, f"{use.path} would lie below {first.path}, {_written(first)}, which is a file")
+
+    def _above(self, path: str, known: dict[str, Use | None]) -> Use | None:
+        directory = path.rpartition("/")[0]
+        if directory not in known:
+            known[directory] = (directory and (self._uses.get(directory) or self._above(directory, known))) or None
+        return known[directory]
+
     def check_included(self, patterns: Sequence[tuple[Node, str]]) -> None:
         """Report files that the next reload would read as a part of the configuration."""
         for node, pattern in patterns:
@@ -138,6 +154,14 @@ class _Checker:
             if first.who != use.who and use.at is not None:
                 reason = f"{use.path} and {first.path}, {_written(first)}, are the same file at present"
                 self._report.warn(use.at, use.place, reason)
+        for use in self._uses.values():
+            stem, number = use.numbered
+            linked = found.get(self._surroundings.identity(stem)) if number else None
+            if linked and linked.path != stem and use.at is not None and number <= linked.backups:
+                reason = (
+                    f"{use.path} is the file that {linked.path}, {_written(linked)}, becomes after {number} rotations"
+                )
+                self._report.warn(use.at, use.place, f"{reason}, at present")
 
     def _tell(self, use: Use, first: Use, reason: str) -> None:
         """Report once for each pair, at the one that has a place in a file, with the place of the other."""
@@ -175,9 +199,16 @@ def _daemon_files(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings:
         who = f"taskmasterd.{key}"
         return Use(normalised(path), who, who, nodes.get(key), backups)
 
+    def lock(key: str, path: str) -> Use:
+        return Use(normalised(path), "the daemon as a lock", f"taskmasterd.{key}", nodes.get(key))
+
     places = surroundings.places
     if daemon.logfile is not None or not surroundings.pid1:
         yield use("logfile", daemon.logfile or places.logfile, EVENT_LOG_BACKUPS)
+        if daemon.logfile is None or not is_system_name(normalised(daemon.logfile)):
+            yield lock("logfile", log_lock(daemon.logfile or places.logfile))
+    if daemon.log_dir is not None or not surroundings.pid1:
+        yield lock("log_dir", f"{daemon.log_dir or places.log_dir}/{LOG_DIR_LOCK}")
     yield use("socket", daemon.socket or places.socket)
     yield use("pidfile", daemon.pidfile or (f"{daemon.socket}.pid" if daemon.socket else places.pidfile))
 
