@@ -87,7 +87,7 @@ class Spot:
     the way meanwhile leads us elsewhere.
     """
 
-    __slots__ = ("_directory", "_mode", "_name", "_owner", "_path")
+    __slots__ = ("_directory", "_found", "_name", "_owner", "_path")
 
     def __init__(self, path: str, owner: Owner = None, *, make: bool = False) -> None:
         """`owner` (uid, gid) gets what is created; `make`: create missing directories. Raises OSError, SystemFailure."""
@@ -98,7 +98,7 @@ class Spot:
             self._directory = enter_directory(directory, make=make, owner=owner)
         except PlantedError as planted:
             raise _failure(path, str(planted)) from None
-        self._mode = os.fstat(self._directory).st_mode
+        self._found = os.fstat(self._directory)
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +144,7 @@ class Spot:
         """
         if not stat.S_ISREG(found.st_mode):
             return False
-        if not self._mode & stat.S_ISVTX:
+        if not self._found.st_mode & stat.S_ISVTX:
             return True
         return found.st_uid == (self._owner[0] if self._owner else os.geteuid())
 
@@ -212,9 +212,15 @@ class Spot:
             return f"it has {found.st_nlink} hard links"
         if stat.S_ISCHR(found.st_mode):
             return ""
-        trusted = {0, os.geteuid(), *((self._owner[0],) if self._owner else ())}
-        if found.st_uid not in trusted and self._mode & stat.S_IWOTH:
+        if found.st_uid in {0, os.geteuid(), *((self._owner[0],) if self._owner else ())}:
+            return ""
+        mode, keeper = self._found.st_mode, self._found.st_uid
+        if mode & stat.S_IWOTH:
             return f"it belongs to uid {found.st_uid}, in a directory where everybody may write"
+        # whoever may write here can give the name of his log to another user's file, and only root may write to that
+        shared = keeper != 0 or (mode & stat.S_IWGRP and self._found.st_gid != 0)
+        if os.geteuid() == 0 and shared and found.st_uid != keeper:
+            return f"it belongs to uid {found.st_uid}, in a directory where others may write; chown or remove it"
         return ""
 
 

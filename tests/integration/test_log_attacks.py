@@ -196,6 +196,34 @@ def test_what_takes_the_place_of_a_new_directory_at_once_is_not_given_away(
     os.close(held)
 
 
+@pytest.mark.parametrize(
+    ("owner", "group", "mode"), [(USER, 0, 0o755), (0, USER, 0o775), (0, USER, 0o2775), (USER, USER, 0o770)]
+)
+def test_a_file_of_others_to_which_a_user_has_given_the_name_of_his_log_is_not_written(
+    home: Path, owner: int, group: int, mode: int
+) -> None:
+    path = home / "log"
+    path.write_text("of others\n")
+    os.chown(path, OTHER, OTHER)
+    os.chown(home, owner, group)
+    home.chmod(mode)
+    with pytest.raises(SystemFailure, match=f"it belongs to uid {OTHER}, in a directory where others may write"):
+        lone_sink(str(path), 0, 0, (USER, USER), print).open()
+    assert path.read_text() == "of others\n"
+
+
+def test_a_log_that_has_another_owner_is_written_where_only_root_or_that_owner_could_name_it(home: Path) -> None:
+    path = home / "log"
+    path.touch()
+    os.chown(path, OTHER, OTHER)
+    for owner in (0, OTHER):
+        os.chown(home, owner, 0)
+        sink = lone_sink(str(path), 0, 0, (USER, USER), print)
+        sink.append(b"x")
+        sink.close()
+    assert path.read_text() == "xx"
+
+
 def test_new_directories_belong_to_the_user_wherever_they_are_made(home: Path) -> None:
     os.close(enter_directory(str(home / "a" / "b"), make=True, owner=(USER, USER)))
     os.close(enter_directory(str(home.parent / "c" / "d"), make=True, owner=(USER, USER)))
