@@ -205,3 +205,96 @@ def test_keys_beside_an_empty_program_are_led_below_it() -> None:
     assert found.endswith(
         'programs: "cmd", "numprocs" stand beside "web" instead of below it; indent them by two more blanks'
     )
+
+
+def test_keys_beside_each_other_are_led_below_a_name_and_their_own_name_is_no_key() -> None:
+    (found,) = problems("name: web\ncmd: x\nnumprocs: 2")
+    assert '"cmd", "numprocs" belong to a program' in found
+
+
+def test_a_file_that_is_a_list_of_programs_is_shown_how_to_write_it_and_decoded_at_once() -> None:
+    text = whole("- name: web\n  command: x\n- {cron: {cmd: y, killtime: 3}}")
+    assert "expected a mapping with programs:, not a list" in text
+    assert "        programs:\n          web:\n            cmd: ...\n" in text
+    assert "error: web.command: unknown key; command is called cmd here" in text
+    assert "error: cron.killtime: unknown key; did you mean stoptime?" in text
+    assert text.count("error: ") == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("taskmaster: {programs: %s}", "the section is called taskmasterd here; "),
+        ("config: {jobs: %s}", ""),
+        ("app: {version: 1, settings: {programs: %s}}", ""),
+        ("groups: {one: {programs: %s}}", "there are no groups; "),
+    ],
+)
+def test_programs_in_a_section_of_a_section_are_found_and_decoded_at_once(text: str, said: str) -> None:
+    first, second = problems(text % "{web: {cmd: x, startsecs: 1}}")
+    assert said in first
+    assert '"web" belongs below programs:' in first
+    assert "web.startsecs: unknown key; startsecs is called starttime here" in second
+
+
+def test_groups_of_programs_are_led_directly_below_programs() -> None:
+    first, second = problems("programs: {all-web: {a: {cmd: x}, b: {cmd: y, startsecs: 1}}, c: {cmd: z}}")
+    assert 'programs.all-web: there are no groups; "a", "b" belong directly below programs:' in first
+    assert "programs.all-web.b.startsecs: unknown key" in second
+
+
+def test_beside_a_program_at_the_top_level_one_key_makes_another() -> None:
+    found = problems("a: {cmd: x}\nb: {numprocs: 1}")
+    assert '"a", "b" look like programs' in found[0]
+    assert found[1:] == ["taskmaster.yaml:2:1: error: programs.b: cmd is missing: the command line to run"]
+
+
+def test_another_tools_section_is_no_program_because_of_its_keys() -> None:
+    (found,) = problems("logging: {stdout: a, stderr: b}\nprograms: {}")
+    assert "logging: unknown key; logs are set by each program" in found
+
+
+@pytest.mark.parametrize(
+    ("invented", "meant"),
+    [
+        *(("killtime", "stoptime"), ("graceful_stop_delay", "stoptime"), ("time_before_kill", "stoptime")),
+        *(("success_time", "starttime"), ("start_duration", "starttime"), ("success_after", "starttime")),
+        *(("startAtLaunch", "autostart"), ("launch_on_boot", "autostart"), ("start-with-daemon", "autostart")),
+        *(("expected_codes", "exitcodes"), ("exit_status_ok", "exitcodes"), ("return_code", "exitcodes")),
+        *(("number_of_restarts", "startretries"), ("nb_restart", "startretries"), ("restart_attempt", "startretries")),
+        *(("restart_when", "autorestart"), ("relaunch", "autorestart")),
+        *(("number_of_processes", "numprocs"), ("copies", "numprocs"), ("count", "numprocs")),
+        *(("redirect_stdout", "stdout"), ("output_file", "stdout"), ("log", "stdout"), ("log_err", "stderr")),
+        *(("environment_variables", "env"), ("variables", "env"), ("dir", "workingdir"), ("run_folder", "workingdir")),
+        *(("graceful_stop_signal", "stopsignal"), ("quit_sig", "stopsignal"), ("file_mask", "umask")),
+        *(("log_size", "log_maxbytes"), ("keep_backups", "log_backups"), ("retry_interval", "startretries")),
+    ],
+)
+def test_a_key_of_ones_own_invention_is_understood_by_its_parts(invented: str, meant: str) -> None:
+    (found,) = program_problems(f"{invented}: 1")
+    assert found.endswith(f"unknown key; did you mean {meant}?")
+
+
+def test_what_is_written_already_is_not_what_was_meant() -> None:
+    found = program_problems("stoptime: 1\nkilltime: 2")
+    assert "did you mean" not in found[0]
+
+
+def test_a_command_under_an_invented_name_is_not_missing() -> None:
+    for key in ("comand", "launch_command", "binary_path"):
+        assert problems(f"programs: {{web: {{{key}: x}}}}") == [
+            f"taskmaster.yaml:1:18: error: programs.web.{key}: unknown key; did you mean cmd?"
+        ]
+
+
+@pytest.mark.parametrize("value", ["[A=b, C=d]", "A=b"])
+def test_variables_in_another_form_are_shown_as_a_mapping_without_their_values(value: str) -> None:
+    text = whole(f"programs: {{web: {{cmd: x, env: {value}}}}}")
+    assert "        env:\n          A: ..." in text
+
+
+@pytest.mark.parametrize(("key", "word"), [("stdout", "Inherit"), ("stderr", "STDOUT"), ("stdout", "'NULL'")])
+def test_a_word_in_capitals_makes_no_file(key: str, word: str) -> None:
+    (found,) = program_problems(f"{key}: {word}")
+    bare = word.strip("'")
+    assert f"did you mean {bare.lower()}? A file of that name is written ./{bare}" in found

@@ -27,6 +27,7 @@ PROGRAM_WORDS = {
     "executable": "=cmd",
     "script": "=cmd",
     "run": "=cmd",
+    "bin": "=cmd",
     "args": "arguments are part of cmd here",
     "arguments": "arguments are part of cmd here",
     "interpreter": "the interpreter is the first word of cmd here",
@@ -128,7 +129,7 @@ PROGRAM_WORDS = {
     "errorfile": "=stderr",
     "redirectstderr": "redirect_stderr is written stderr: stdout here",
     "mergelogs": "instances share a log where stdout names one path for all of them",
-    "discardoutput": "write stdout: null and stderr: null",
+    **dict.fromkeys(("discardoutput", "discardstdout", "stdoutdiscard"), "write stdout: null and stderr: null"),
     "stdoutlogfilemaxbytes": "=log_maxbytes",
     "stderrlogfilemaxbytes": "=log_maxbytes",
     "maxlogsize": "=log_maxbytes",
@@ -242,6 +243,7 @@ DAEMON_WORDS = {
     "serverurl": "the client finds the socket by itself; -s names another one",
     "prompt": "the shell of taskmasterctl has a prompt of its own",
     "historyfile": "the shell of taskmasterctl keeps its history by itself",
+    "programs": "programs: stands beside taskmasterd:, not below it",
     "checkdelay": "ends are noticed at once here, nothing is polled",
     "statsd": "there are no metrics yet",
     "httpd": "there is no network listener; use ssh",
@@ -268,6 +270,7 @@ SECTION_WORDS = {
     "group": "there are no groups; patterns such as 'web*' select several programs",
     "groups": "there are no groups; patterns such as 'web*' select several programs",
     "version": "there is no version: key here",
+    **dict.fromkeys(("server", "http", "api"), "there is no network listener; use ssh"),
     "environment": "write defaults: {env: ...} for variables of all programs",
     "env": "write defaults: {env: ...} for variables of all programs",
     "volumes": "programs see the host's files here",
@@ -358,6 +361,11 @@ def unknown_key(name: str, known: Iterable[str], table: Mapping[str, str]) -> st
         return sentence
     near = same or nearest(name, known)
     return f"did you mean {near}?" if near else ""
+
+
+def misspelt(name: str, table: Mapping[str, str]) -> str:
+    """Return the key here that a misspelt word of another tool stands for, or ""."""
+    return table.get(nearest(squash(name), [word for word, found in table.items() if found[0] == "="]), "")[1:]
 
 
 def key_list(known: Iterable[str]) -> str:

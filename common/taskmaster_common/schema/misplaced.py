@@ -25,6 +25,9 @@ NAMES = ("name", "process_name", "id")
 NO_SECTION = "unknown key; the section is called programs here"
 LIKE_A_PROGRAM = 2
 """How many keys of a program a mapping without a command must have to be taken for one."""
+ONLY_A_COMMAND = 1000
+DEEPEST = 3
+"""How many sections may stand around a program that is found."""
 
 
 class Candidate(Record):
@@ -40,7 +43,7 @@ class Candidate(Record):
 def below_programs(node: Node, report: Report) -> list[Candidate]:
     """Return what stands below `programs:`; reports what is not written as a mapping of names."""
     if node.kind == SEQUENCE:
-        found = list(_listed(node, "programs"))
+        found = list(listed(node, "programs"))
         reason = "expected a mapping of names to programs, not a list"
         report.error(node, "programs", reason, example=example([each.name for each in found]))
         return found
@@ -49,12 +52,26 @@ def below_programs(node: Node, report: Report) -> list[Candidate]:
         empty = next(name for name, (_, value) in node.entries.items() if value.is_null())
         reason = f"{names_text(flat)} stand beside {quoted(empty)} instead of below it; indent them by two more blanks"
         report.error(node.entries[flat[0]][0], "programs", reason)
-    skipped = (*flat, *(name for name, (_, value) in node.entries.items() if flat and value.is_null()))
+    grouped = [name for name, (_, value) in node.entries.items() if _is_group(value)]
+    for name in grouped:
+        key, value = node.entries[name]
+        inside = names_text([*value.entries])
+        report.error(key, f"programs.{name}", f"there are no groups; {inside} belong directly below programs:")
+    skipped = (*flat, *grouped, *(name for name, (_, value) in node.entries.items() if flat and value.is_null()))
     return [
         Candidate(name, key, f"programs.{name}", value)
         for name, (key, value) in node.entries.items()
         if name not in skipped
+    ] + [
+        Candidate(name, key, f"programs.{group}.{name}", value)
+        for group in grouped
+        for name, (key, value) in node.entries[group][1].entries.items()
     ]
+
+
+def _is_group(node: Node) -> bool:
+    """Return whether a mapping holds programs, and nothing else."""
+    return node.kind == MAPPING and bool(node.entries) and all(_is_program(each) for _, each in node.entries.values())
 
 
 def _flat_keys(node: Node) -> list[str]:
@@ -70,17 +87,20 @@ def elsewhere(root: Node, unknown: Sequence[str], report: Report) -> tuple[list[
         reason = f"{names_text(unknown)}: these lines look like a Procfile; programs are written like this"
         report.error(root.entries[unknown[0]][0], unknown[0], reason, example=example(unknown))
         return [], []
+    top = _at_the_top(root, unknown)
     found: list[Candidate] = []
     rest: list[str] = []
-    top: list[Candidate] = []
     for name in unknown:
         key, value = root.entries[name]
-        if _is_program(value):
-            top.append(Candidate(name.removeprefix("program:"), key, name, value))
-        elif (candidates := _section(name, value)) or squash(name) in PROGRAM_SECTIONS:
+        if any(each.place == name for each in top):
+            continue
+        candidates, reason = _section(name, value), NO_SECTION
+        if not any(_is_program(each.value) for each in candidates) and (nested := list(_nested(value, name))):
+            candidates, reason = nested, _inside(name, nested)
+        elif squash(name) not in PROGRAM_SECTIONS and _is_section_name(name):
+            reason = "unknown key; did you mean programs?"
+        if candidates or squash(name) in PROGRAM_SECTIONS:
             found += candidates
-            is_slip = squash(name) not in PROGRAM_SECTIONS and _is_section_name(name)
-            reason = "unknown key; did you mean programs?" if is_slip else NO_SECTION
             if value.kind == SEQUENCE:
                 reason += ", and is a mapping of names to programs, not a list"
             report.error(key, name, reason, example=example([each.name for each in candidates]))
@@ -93,11 +113,32 @@ def elsewhere(root: Node, unknown: Sequence[str], report: Report) -> tuple[list[
     return top + found, _without_loose_keys(root, rest, report)
 
 
+def _inside(name: str, candidates: Sequence[Candidate]) -> str:
+    """Return what to say of a section that has programs somewhere inside."""
+    said = instead(name, SECTION_WORDS)
+    verb = "belongs" if len(candidates) == 1 else "belong"
+    names = names_text([each.name for each in candidates])
+    return f"unknown key; {f'{said}; ' if said else ''}{names} {verb} below programs:"
+
+
+def _at_the_top(root: Node, unknown: Sequence[str]) -> list[Candidate]:
+    """Return the unknown top-level keys that are programs; beside one that is, a single key of a program is enough."""
+    own = [name for name in unknown if not instead(name, SECTION_WORDS)]
+    enough = 1 if any(_is_program(root.entries[name][1]) for name in own) else LIKE_A_PROGRAM
+    return [
+        Candidate(_bare(name), root.entries[name][0], name, root.entries[name][1])
+        for name in unknown
+        if _is_program(root.entries[name][1], enough if name in own else ONLY_A_COMMAND)
+    ]
+
+
 def _without_loose_keys(root: Node, unknown: list[str], report: Report) -> list[str]:
     """Report keys of a program or of the daemon that stand at the top level."""
     for known, where in ((PROGRAM_KEYS, "a program, below programs: and its name"), (DAEMON_KEYS, "taskmasterd:")):
         loose = [name for name in unknown if name in known and name not in SECTION_WORDS]
         if loose:
+            if known is PROGRAM_KEYS:  # the name of such a program stands beside them
+                unknown = [name for name in unknown if name not in NAMES]
             verb = "belongs" if len(loose) == 1 else "belong"
             shown = (
                 ("programs:", "  NAME:", "    cmd: ...")
@@ -122,23 +163,39 @@ def example(names: Sequence[str]) -> tuple[str, ...]:
     return ("programs:", f"  {next((name for name in names if name), 'NAME')}:", "    cmd: ...")
 
 
-def _section(name: str, value: Node) -> list[Candidate]:
-    """Return the programs in a section of another name."""
+def _section(place: str, value: Node, name: str = "") -> list[Candidate]:
+    """Return the programs in a section of another name; `place` is what it is called in messages."""
+    name = name or place
     if value.kind == SEQUENCE:
-        found = list(_listed(value, name))
+        found = list(listed(value, place))
         return found if _is_section_name(name) or any(_is_program(each.value) for each in found) else []
     if value.kind != MAPPING or not (
         _is_section_name(name) or any(_is_program(below) for _, below in value.entries.values())
     ):
         return []
-    return [Candidate(each, key, f"{name}.{each}", below) for each, (key, below) in value.entries.items()]
+    return [Candidate(each, key, f"{place}.{each}", below) for each, (key, below) in value.entries.items()]
+
+
+def _nested(node: Node, place: str, depth: int = 1) -> Iterator[Candidate]:
+    """Yield the programs of the sections in a section."""
+    for name, (_, value) in node.entries.items():
+        found = _section(f"{place}.{name}", value, name)
+        if found:
+            yield from found
+        elif value.kind == MAPPING and depth < DEEPEST:
+            yield from _nested(value, f"{place}.{name}", depth + 1)
+
+
+def _bare(name: str) -> str:
+    """Return the name of a program that is written as supervisor's sections are."""
+    return name.strip("[]").removeprefix("program:")
 
 
 def _is_section_name(name: str) -> bool:
     return squash(name) in PROGRAM_SECTIONS or nearest(name.lower(), ("programs",)) == "programs"
 
 
-def _listed(node: Node, place: str) -> Iterator[Candidate]:
+def listed(node: Node, place: str) -> Iterator[Candidate]:
     """Yield the programs of a list: mappings with a name, or each a mapping of one name."""
     for number, item in enumerate(node.items):
         if item.kind != MAPPING or not item.entries:
@@ -147,17 +204,17 @@ def _listed(node: Node, place: str) -> Iterator[Candidate]:
         (first, (key, value)), *others = item.entries.items()
         if called:
             named = item.entries[called][1]
-            yield Candidate(named.text, named, f"{place}.{named.text}", item, (called,))
+            yield Candidate(named.text, named, f"{place}.{named.text}".lstrip("."), item, (called,))
         elif not others and value.kind == MAPPING:
-            yield Candidate(first, key, f"{place}.{first}", value)
+            yield Candidate(first, key, f"{place}.{first}".lstrip("."), value)
         else:
-            yield Candidate("", item, f"{place}.{number}", item)
+            yield Candidate("", item, f"{place}.{number}".lstrip("."), item)
 
 
-def _is_program(node: Node) -> bool:
-    """Return whether a mapping looks like a program: it has a command, or several keys of one."""
+def _is_program(node: Node, enough: int = LIKE_A_PROGRAM) -> bool:
+    """Return whether a mapping looks like a program: it has a command, or `enough` keys of one."""
     if node.kind != MAPPING:
         return False
     known = [name for name in node.entries if name in PROGRAM_KEYS or squash(name) in PROGRAM_WORDS]
     commands = [name for name in known if squash(name) in COMMANDS and node.entries[name][1].kind != MAPPING]
-    return bool(commands) or len(known) >= LIKE_A_PROGRAM
+    return bool(commands) or len(known) >= enough

@@ -52,6 +52,10 @@ class Node(Position):
         self.items: list[Node] = [] if kind == SEQUENCE else _NO_ITEMS
         self.entries: dict[str, tuple[Node, Node]] = {} if kind == MAPPING else _NO_ENTRIES
 
+    def empty_mapping(self) -> Node:
+        """Return a mapping without entries that stands where this node does."""
+        return Node(MAPPING, self.source, self)
+
     def is_null(self) -> bool:
         """Return whether nothing, `~` or `null` is written here, without quotes."""
         return self.kind == SCALAR and self.plain and self.text in _NULLS

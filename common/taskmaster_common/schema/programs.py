@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from taskmaster_common.config import INHERIT, INSTANCE, PROGRAM_KEYS, ProgramConfig
 from taskmaster_common.records import Record
-from taskmaster_common.schema.foreign import PROGRAM_WORDS, called, key_list, unknown_key
-from taskmaster_common.schema.nodes import BROKEN, MAPPING
+from taskmaster_common.schema.foreign import PROGRAM_WORDS, called, key_list, misspelt, squash, unknown_key
+from taskmaster_common.schema.invented import invented
+from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.shelltext import unexpanded_variable
 from taskmaster_common.schema.values import (
@@ -25,7 +26,7 @@ from taskmaster_common.schema.variables import Variables
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.schema.nodes import Node
@@ -90,10 +91,17 @@ def check_keys(layer: Layer, report: Report) -> None:
             reason = f"{names_text(variables)} stand beside env: instead of below it; indent them by two more blanks"
             report.error(entries[variables[0]][0], f"{layer.place}.env", reason)
     for name in unknown:
-        meant = unknown_key(name, PROGRAM_KEYS, PROGRAM_WORDS)
+        meant = _meant(name, entries)
         if not meant and report.is_first("the keys of a program"):
             meant = key_list(PROGRAM_KEYS)
         report.error(entries[name][0], f"{layer.place}.{name}", f"unknown key; {meant}" if meant else "unknown key")
+
+
+def _meant(name: str, entries: Container[str]) -> str:
+    """Return what was probably meant by a key that no program has, or ""."""
+    known = unknown_key(name, PROGRAM_KEYS, PROGRAM_WORDS)
+    guess = "" if known else invented(squash(name), entries) or misspelt(name, PROGRAM_WORDS)
+    return f"did you mean {guess}?" if guess else known
 
 
 def names_text(names: Sequence[str]) -> str:
@@ -144,9 +152,12 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], frame: Frame) 
 
 def _known_entries(layer: Layer) -> Iterator[tuple[str, str, Node]]:
     """Yield (key, key as written, value); a key that has another name here has been reported, its value is checked too."""
-    for name, (_, value) in layer.node.entries.items():
+    entries = layer.node.entries
+    for name, (_, value) in entries.items():
         key = name if name in PROGRAM_KINDS else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
-        if key and (key == name or (key not in layer.node.entries and name not in layer.ignored)):
+        if not key and _meant(name, entries) == "did you mean cmd?":
+            key = "cmd"  # nobody who wrote a command wants to hear that it is missing
+        if key and (key == name or (key not in entries and name not in layer.ignored)):
             yield key, name, value
 
 
@@ -181,7 +192,8 @@ def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str,
         if node.is_null() or node.kind == BROKEN:
             continue
         if node.kind != MAPPING:
-            report.error(node, f"{layer.place}.env", f"expected a mapping of names to texts, not {node.kind}")
+            reason = f"expected a mapping of names to texts, not {node.kind}"
+            report.error(node, f"{layer.place}.env", reason, example=_env_example(node))
             continue
         for name, (key, value) in node.entries.items():
             problem = variable_name_problem(name)
@@ -193,6 +205,13 @@ def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str,
         if doubt:
             report.warn(node, place, doubt)
     return {name: decode_value(VARIABLE, node, context, place, report) for name, (place, node) in merged.items()}
+
+
+def _env_example(node: Node) -> tuple[str, ...]:
+    """Return the lines that show how variables are written; their values may be secret."""
+    texts = (item.text for item in (node.items if node.kind == SEQUENCE else (node,)) if item.kind == SCALAR)
+    names = (name.strip() for name, equals, _ in (text.partition("=") for text in texts) if equals)
+    return ("env:", f"  {next((name for name in names if name.isidentifier()), 'NAME')}: ...")
 
 
 def _fill_streams(values: dict[str, Any], frame: Frame) -> None:

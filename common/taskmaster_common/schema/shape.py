@@ -11,7 +11,7 @@ from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.names import name_problem
 from taskmaster_common.schema.checks import check_configuration, check_sum
 from taskmaster_common.schema.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format, unknown_key
-from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example
+from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example, listed
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
 from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program, decode_value
 from taskmaster_common.schema.report import Report, Source, quoted
@@ -186,10 +186,16 @@ class _Decoder:
         root = compose(source, self._report, self._budget) if source is not None else None
         if root is None or root.is_null() or root.kind == BROKEN:
             return None
-        if root.kind != MAPPING:
-            self._report.error(root, "", f"expected a mapping with programs:, not {root.kind}")
-            return None
-        return root
+        return root if root.kind == MAPPING else self._list_of_programs(root)
+
+    def _list_of_programs(self, root: Node) -> Node | None:
+        """Report a root that is no mapping; return one with the programs that it lists, to be decoded all the same."""
+        found = list(listed(root, ""))
+        shown = example([each.name for each in found])
+        self._report.error(root, "", f"expected a mapping with programs:, not {root.kind}", example=shown)
+        stand_in = root.empty_mapping()
+        self._elsewhere[stand_in] = found
+        return stand_in if found else None
 
     def _check_trust(self, path: str, file: File, order: int) -> None:
         """Report a file that root must not obey, or should not."""
@@ -222,7 +228,8 @@ class _Decoder:
         for name in [each for each in unknown if each in SECTIONS]:
             self._report.error(root.entries[name][0], name, "only the main file may have this section")
         strange = [name for name in unknown if name not in SECTIONS]
-        self._elsewhere[root], rest = elsewhere(root, strange, self._report)
+        found, rest = elsewhere(root, strange, self._report)
+        self._elsewhere.setdefault(root, []).extend(found)
         for name in rest:
             meant = unknown_key(name, allowed, SECTION_WORDS) or key_list(allowed)
             self._report.error(root.entries[name][0], name, f"unknown key; {meant}")

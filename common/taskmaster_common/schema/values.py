@@ -246,6 +246,8 @@ def _stream(node: Node, context: Context, kind: Kind) -> str:
         return text
     if text in ("stdout", "stderr"):
         raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
+    if text.lower() in kind.words:
+        raise ValueError(f"did you mean {text.lower()}? A file of that name is written ./{text}")
     if foreign := foreign_stream(text):
         raise ValueError(f"{quoted(text)} is another tool's word; {foreign}; a file of that name is written ./{text}")
     return _path(node, context, kind)
