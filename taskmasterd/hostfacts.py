@@ -60,6 +60,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,
+        sh_is_bash=os.path.basename(os.path.realpath("/bin/sh")) == "bash",
         trusted=trusted(),
     )
 

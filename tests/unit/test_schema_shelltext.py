@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.schema.shelltext import ends_in_a_pipe, script_of, split_quotes
+from taskmaster_common.schema.shelltext import ends_in_a_pipe, pipe_doubt, script_of, split_quotes
 from tests.support.host import load, problems, program
 
 
@@ -113,8 +113,8 @@ def test_a_pipe_at_the_end_hides_the_exit_code(script: str) -> None:
     assert ends_in_a_pipe(script)
     (found,) = warnings(script, "shell: true")
     assert "the exit code is that of the last command of the pipe" in found
-    assert "set -o pipefail" in found
-    assert warnings(f"set -o pipefail; {script}", "shell: true") == []
+    assert "bash -o pipefail -c '...'" in found
+    assert not pipe_doubt(f"set -o pipefail; {script}")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_a_pipe_at_the_end_hides_the_exit_code(script: str) -> None:
 )
 def test_what_does_not_end_in_a_pipe_hides_nothing(script: str) -> None:
     assert not ends_in_a_pipe(script)
-    assert warnings(script, "shell: true") == []
+    assert not pipe_doubt(script)
 
 
 def test_a_pipe_in_the_text_of_a_named_shell_is_seen_too() -> None:
@@ -182,3 +182,46 @@ def test_a_dollar_in_a_variables_value_is_left_alone_unless_it_names_a_variable_
 def test_a_file_name_with_a_tilde_inside_is_fine() -> None:
     assert program("stdout: ./~/x").stdout == "/etc/tm/~/x"
     assert load("programs: {a: {cmd: x, stdout: 'a~/b', workingdir: ./~}}").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("exec prog > >(logger)", "> >("),
+        ("exec prog 2> >(logger)", "> >("),
+        ("diff <(a) <(b)", "<("),
+        ("set -o pipefail; prog | logger", "set -o pipefail"),
+        ("set -euo pipefail\nprog | logger", "set -o pipefail"),
+        ("[[ -f x ]] && exec prog", "[["),
+        ("source venv/bin/activate && exec prog", "source"),
+        ("prog &> out", "&>"),
+    ],
+)
+def test_what_only_bash_knows_is_not_for_another_sh(script: str, word: str) -> None:
+    text = f"programs: {{web: {{shell: true, cmd: '{script}'}}}}".replace("\n", "; ")
+    (warning,) = load(text).warnings
+    assert f"\"{word}\" is bash's, and shell: true runs /bin/sh; write cmd: bash -c '...'" in warning
+    assert not load(text, sh_is_bash=True).warnings
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        'bash -o pipefail -c "prog | logger"',
+        'bash -c "exec prog > >(logger)"',
+        "exec prog > out 2>&1",
+        "exec prog >> out < in",
+        "[ -f source ] && exec prog",
+        "(exec prog) > out",
+    ],
+)
+def test_what_every_sh_knows_gets_no_sentence_about_bash(script: str) -> None:
+    assert not load(f"programs: {{web: {{shell: true, cmd: '{script}'}}}}").warnings
+
+
+def test_a_variable_in_a_list_of_words_is_text_unless_a_shell_gets_it() -> None:
+    (warning,) = load("programs: {web: {cmd: [prog, $HOME/x]}}").warnings
+    assert "without a shell $HOME is ordinary text; write ${HOME}, or write cmd as one text with shell: true" in warning
+    (warning,) = load("programs: {web: {cmd: [prog, $PORT], env: {PORT: 1}}}").warnings
+    assert "without a shell $PORT is ordinary text; write cmd as one text with shell: true" in warning
+    assert not load("programs: {web: {cmd: [sh, -c, 'exec prog $HOME']}, b: {cmd: [awk, '{print $1, $NF}']}}").warnings

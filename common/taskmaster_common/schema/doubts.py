@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from taskmaster_common.config import DISCARD, INHERIT, for_instance
 from taskmaster_common.schema.nodes import SCALAR
-from taskmaster_common.schema.shelltext import builtin_doubt, command_doubt, pipe_doubt, script_of, unexpanded
+from taskmaster_common.schema.shelltext import (
+    bash_doubt,
+    builtin_doubt,
+    command_doubt,
+    pipe_doubt,
+    script_of,
+    unexpanded,
+    words_doubt,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,8 +132,10 @@ def _script(config: ProgramConfig) -> str:
 
 def _text_doubt(program: Program, surroundings: Surroundings) -> str:
     text = program.at("cmd").text
-    if not text:  # a list says exactly which words it means
-        return ""
+    if not text:
+        return words_doubt(program.config.cmd, surroundings.environment, program.config.env)
+    if program.config.shell and not surroundings.sh_is_bash and (doubt := bash_doubt(text)):
+        return doubt
     if not program.config.shell:
         doubt = command_doubt(text, surroundings.environment, program.config.env)
         if doubt:

@@ -1,4 +1,4 @@
-"""Words of other tools in a configuration, and what to write here instead. Data, and how it is looked up.
+"""Words of other tools in a configuration, and what to write here instead. Data.
 
 The tools are supervisor, Docker Compose, systemd, pm2, Circus, process-compose and the like. A word is looked up without
 its case, `-` and `_`. A value that starts with `=` is the name of a key here; anything else is the sentence that users read.
@@ -6,8 +6,6 @@ Where there is no counterpart the sentence says so.
 """
 
 from __future__ import annotations
-
-from taskmaster_common.names import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,8 +134,8 @@ PROGRAM_WORDS = {
     "stdoutlogfilebackups": "=log_backups",
     "stderrlogfilebackups": "=log_backups",
     "logging": "logs are files here: stdout, stderr, log_maxbytes and log_backups",
-    "stdoutsyslog": "there is no syslog here; with bash and shell: true, `exec PROGRAM > >(logger -t NAME)` sends lines there",
-    "stderrsyslog": "there is no syslog here; with bash and shell: true, `exec PROGRAM 2> >(logger -t NAME)` sends lines there",
+    "stdoutsyslog": "there is no syslog here; `cmd: bash -c 'exec PROGRAM > >(logger -t NAME)'` sends lines there",
+    "stderrsyslog": "there is no syslog here; `cmd: bash -c 'exec PROGRAM 2> >(logger -t NAME)'` sends lines there",
     "stdouteventsenabled": "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens",
     "stderreventsenabled": "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens",
     "stdoutcapturemaxbytes": "there is no capture mode here",
@@ -290,8 +288,8 @@ STREAM_WORDS = {
     **dict.fromkeys(
         ("true", "yes", "on", "file"), "write a path, or leave the key out: the log is then a file in log_dir"
     ),
-    "syslog": "there is no syslog here; with bash and shell: true, `exec PROGRAM > >(logger -t NAME)` sends lines there",
-    "kmsg": "there is no syslog here; with bash and shell: true, `exec PROGRAM > >(logger -t NAME)` sends lines there",
+    "syslog": "there is no syslog here; `cmd: bash -c 'exec PROGRAM > >(logger -t NAME)'` sends lines there",
+    "kmsg": "there is no syslog here; `cmd: bash -c 'exec PROGRAM > >(logger -t NAME)'` sends lines there",
     "journal": "write inherit: under systemd the daemon's own output is the journal",
     "journald": "write inherit: under systemd the daemon's own output is the journal",
     **dict.fromkeys(("console", "tty", "-"), "write inherit for the daemon's own output"),
@@ -344,28 +342,6 @@ def instead(name: str, table: Mapping[str, str]) -> str:
     """Return the sentence for a word of another tool, or ""."""
     found = table.get(squash(name), "")
     return f"{name} is called {found[1:]} here" if found.startswith("=") else found
-
-
-def called(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
-    """Return the key here that another tool's key, or another spelling, stands for, or ""."""
-    squashed = squash(name)
-    found = table.get(squashed, "")
-    return next((key for key in known if squash(key) == squashed), found[1:] if found.startswith("=") else "")
-
-
-def unknown_key(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
-    """Return what was probably meant by a key that does not exist, or ""."""
-    known = tuple(known)
-    same = next((key for key in known if squash(key) == squash(name)), "")
-    if not same and (sentence := instead(name, table)):
-        return sentence
-    near = same or nearest(name, known)
-    return f"did you mean {near}?" if near else ""
-
-
-def misspelt(name: str, table: Mapping[str, str]) -> str:
-    """Return the key here that a misspelt word of another tool stands for, or ""."""
-    return table.get(nearest(squash(name), [word for word, found in table.items() if found[0] == "="]), "")[1:]
 
 
 def key_list(known: Iterable[str]) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from taskmaster_common.config import INHERIT, INSTANCE, PROGRAM_KEYS, ProgramConfig
 from taskmaster_common.records import Record
-from taskmaster_common.schema.foreign import PROGRAM_WORDS, called, key_list, misspelt, squash, unknown_key
-from taskmaster_common.schema.invented import invented
+from taskmaster_common.schema.foreign import PROGRAM_WORDS, key_list, squash
+from taskmaster_common.schema.meant import called, invented, misspelt, unknown_key
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.shelltext import unexpanded_variable

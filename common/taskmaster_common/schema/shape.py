@@ -10,7 +10,8 @@ from taskmaster_common.devices import normalised
 from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.names import name_problem
 from taskmaster_common.schema.checks import check_configuration, check_sum
-from taskmaster_common.schema.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format, unknown_key
+from taskmaster_common.schema.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format
+from taskmaster_common.schema.meant import unknown_key
 from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example, listed
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
 from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program, decode_value

@@ -30,6 +30,17 @@ _PIPE_TOKEN = re.compile(r"\|\||&&|\|&|>\||>&|<&|&>|[|;&\n(){}]|[^\s|;&(){}<>]+|
 _OPENING = frozenset(("(", "{", "if", "while", "until", "for", "case", "select"))
 _CLOSING = frozenset((")", "}", "fi", "done", "esac"))
 
+_BASH = (
+    ("> >(", r"[<>]\s?[<>]\("),
+    ("<(", r"(^|\s)[<>]\("),
+    ("set -o pipefail", r"\bset\s+-\w*o\s+pipefail\b"),
+    ("[[", r"(^|[\s;&|])\[\[\s"),
+    ("source", r"(^|[;&|\n])\s*source\s"),
+    ("|&", r"\|&"),
+    ("&>", r"&>"),
+)
+"""What bash knows and a POSIX shell does not, and how it is found. `pipefail` is in POSIX since 2024, not yet in dash."""
+
 _SHELL = "set shell: true to have /bin/sh run it"
 _BUILTINS = {
     "exec": "leave it out: no shell stands in between",
@@ -83,6 +94,27 @@ def command_doubt(text: str, inherited: Container[str], own: Container[str]) -> 
         builtin_doubt(words[0])
         or next((doubt for word in words if (doubt := _word_doubt(word, inherited, own))), "")
         or _double_quoted_doubt(text, double, inherited, own)
+    )
+
+
+def words_doubt(words: Sequence[str], inherited: Container[str], own: Container[str]) -> str:
+    """Return why a list of words seems to be meant for a shell: it names a variable that there is, and calls no shell."""
+    if any(word.rpartition("/")[2] in SHELLS for word in words):
+        return ""
+    names = (found[1] for word in words for found in _VARIABLE.finditer(word))
+    name = next((name for name in names if name in inherited or name in own), "")
+    here = "" if name in own and name not in inherited else f"write ${{{name}}}, or "
+    return f"without a shell ${name} is ordinary text; {here}write cmd as one text with shell: true" if name else ""
+
+
+def bash_doubt(script: str) -> str:
+    """Return which words of a shell's text only bash knows, where /bin/sh is another shell."""
+    plain = split_quotes(script)[0]
+    found = next((shown for shown, pattern in _BASH if re.search(pattern, plain)), "")
+    return (
+        f"{quoted(found)} is bash's, and shell: true runs /bin/sh; write cmd: bash -c '...' without shell:"
+        if found
+        else ""
     )
 
 
@@ -179,7 +211,7 @@ def pipe_doubt(script: str) -> str:
         return ""
     return (
         "the exit code is that of the last command of the pipe, so a crash before it goes unnoticed; leave the pipe out, "
-        "or with bash use `set -o pipefail` or `exec PROGRAM > >(TOOL)`"
+        "or write cmd: bash -o pipefail -c '...' without shell:"
     )
 
 

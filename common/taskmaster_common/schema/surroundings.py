@@ -61,7 +61,7 @@ class Surroundings(Record):
     is true when the daemon starts: a user that cannot be had then makes that program alone unusable. `pid1` without
     log_dir sends omitted streams to the daemon's own.
 
-    `trusted` are the uids whose files root obeys: its own, and in a user namespace the one that stands for all uids outside.
+    `sh_is_bash` says whether /bin/sh takes bash's own words. `trusted` are the uids whose files root obeys: its own, and in a user namespace the one that stands for all uids outside.
 
     `read(path)` returns at most MAX_FILE bytes of a regular file, raises OSError. `expand(pattern)` returns sorted
     paths; `listed(pattern)` the way to each directory in which it looks for names. `user(name or uid)` and `group(name or gid)` return None for one that does not exist. `may_enter(directory,
@@ -89,6 +89,7 @@ class Surroundings(Record):
     daemonized: bool = False
     pid1: bool = False
     lenient_users: bool = False
+    sh_is_bash: bool = False
     trusted: tuple[int, ...] = (0,)
 
 

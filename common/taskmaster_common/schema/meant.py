@@ -1,13 +1,16 @@
-"""Which key a key of somebody's own invention probably means, by the parts of its name: `kill_time` is `stoptime`.
+"""What a key that does not exist was meant to be: another spelling, another tool's word, or a name of one's own invention.
 
-This is a guess, for a question in a message; what other tools call their keys is known, and stands in `foreign`.
+The last is a guess by the parts of the name: `kill_time` is probably `stoptime`.
 """
 
 from __future__ import annotations
 
+from taskmaster_common.names import nearest
+from taskmaster_common.schema.foreign import instead, squash
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable, Mapping
 
 _START = ("start", "launch", "boot", "success", "running", "healthy", "stable", "alive")
 _STOP = ("stop", "kill", "term", "shutdown", "grace", "quit")
@@ -44,9 +47,31 @@ _PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
 """Keys, and what a name must contain: one text of each group. The first that fits counts."""
 
 
+def called(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
+    """Return the key here that another tool's key, or another spelling, stands for, or ""."""
+    squashed = squash(name)
+    found = table.get(squashed, "")
+    return next((key for key in known if squash(key) == squashed), found[1:] if found.startswith("=") else "")
+
+
+def unknown_key(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
+    """Return what was probably meant by a key that does not exist, or ""."""
+    known = tuple(known)
+    same = next((key for key in known if squash(key) == squash(name)), "")
+    if not same and (sentence := instead(name, table)):
+        return sentence
+    near = same or nearest(name, known)
+    return f"did you mean {near}?" if near else ""
+
+
 def invented(squashed: str, taken: Container[str]) -> str:
     """Return the key that a name without its case, `-` and `_` probably means, or ""; those `taken` are written already."""
     found = next(
         (key for key, groups in _PARTS if all(any(part in squashed for part in group) for group in groups)), ""
     )
     return "" if found in taken else found
+
+
+def misspelt(name: str, table: Mapping[str, str]) -> str:
+    """Return the key here that a misspelt word of another tool stands for, or ""."""
+    return table.get(nearest(squash(name), [word for word, found in table.items() if found[0] == "="]), "")[1:]
