@@ -1,7 +1,7 @@
 """What the completions of bash, zsh and fish ask for while somebody waits for Tab: live names, and signals.
 
 `taskmasterctl _complete programs|processes|signals` prints one word a line, a tab, and what it is. It is silent: where the
-daemon is down, frozen or not ours there is nothing to print, after LIMIT_S at the latest.
+daemon is down, frozen, not ours or not that of -c there is nothing to print, after LIMIT_S at the latest.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from taskmaster_common.commands import Request
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.units import with_real_time
 from taskmasterctl.client import connect, wire_line
+from taskmasterctl.meant import is_other
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -57,6 +58,8 @@ def _processes(sockets: Sockets) -> list[dict[str, Any]]:
     """Return every process that the daemon knows. Raises TaskmasterError where it does not say within LIMIT_S."""
     connection = connect(sockets, time.monotonic() + LIMIT_S)
     try:
+        if is_other(connection.hello, sockets):  # which would refuse to act on them
+            return []
         messages = [*connection.ask(wire_line(Request("status")))]
     finally:
         connection.close()

@@ -20,7 +20,7 @@ COLOUR_WORDS = ("auto", "always", "never")
 
 GLOBALS = (
     Flag("--socket", "the daemon's control socket", short="-s", value="SOCKET"),
-    Flag("--config", "the configuration that names the socket", short="-c", value="FILE"),
+    Flag("--config", "act only on the daemon that runs this configuration", short="-c", value="FILE"),
     Flag("--json", "one JSON document instead of text; JSON lines for logs"),
     Flag("--quiet", "say nothing about what succeeded", short="-q"),
     Flag("--timeout", "wait at most so long (5, 1m30s), then exit 124", value="DUR"),

@@ -92,9 +92,18 @@ def _status_row(process: Message, look: Look) -> tuple[str, ...]:
         "-" if pid is None else clean(pid),
         "-" if uptime is None else format_seconds(uptime),
         clean(process.get("restarts", 0)),
-        with_names(clean(process.get("detail") or process.get("description") or "-"), look.user_name, short=True)
-        + (f': "{clean(process["stderr"])}"' if process.get("stderr") else ""),
+        with_names(_detail(process), look.user_name, short=True),
     )
+
+
+def _detail(process: Message) -> str:
+    """Return the last column: the last line of stderr before the count of tries, which is the first to be cut off."""
+    text = clean(process.get("detail") or process.get("description") or "-")
+    if not process.get("stderr"):
+        return text
+    words = f': "{clean(process["stderr"])}"'
+    end, mark, tries = text.rpartition(" (try ")
+    return f"{end}{words}{mark}{tries}" if mark else text + words
 
 
 def _cells(text: str) -> int:
@@ -285,7 +294,11 @@ def show_text(program: Message, look: Look) -> str:
     description = next((process["description"] for process in processes if process.get("description")), "")
     lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
     lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
-    settings = [(clean(key), setting_text(key, value) or "-") for key, value in (program.get("settings") or {}).items()]
+    logs = program.get("logs") or {}
+    settings = [
+        (clean(key), _default_log(key, logs) if value == "default" else setting_text(key, value) or "-")
+        for key, value in (program.get("settings") or {}).items()
+    ]
     lines += _section("settings", settings)
     ended = program.get("ended") or {}
     ends = [
@@ -294,11 +307,16 @@ def show_text(program: Message, look: Look) -> str:
         if process.get("exit")
     ]
     lines += _section("last exits", ends)
-    logs = program.get("logs") or {}
     paths = [
         (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
     ]
     return "\n".join(lines + _section("log files", paths)) + "\n"
+
+
+def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
+    """Return what `default` means for a stream: the path, where all instances have the same."""
+    paths = {clean(each.get(key) or "") for each in logs.values()} - {""}
+    return f"default: {paths.pop()}" if len(paths) == 1 else "default"
 
 
 SECONDS = ("starttime", "stoptime", "restart_delay", "restart_max_delay", "restart_window")

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 USAGE = 2
+HABITS = {
+    "--test": "-t",
+    "--validate": "-t",
+    "--foreground": "-n",
+    "--no-daemon": "-n",
+    "--configuration": "-c",
+    "-f": "-c",
+}
+"""Options of other tools, and what they are called here."""
 CHECKS = ("check", "configtest", "lint", "test", "validate", "verify")
 HERE = {
     "help": "use taskmasterd --help",
@@ -55,7 +64,7 @@ def unknown(words: Sequence[str], known: Sequence[str]) -> str:
     word = words[0]
     if word.startswith("-") and word != "-":
         name = word.partition("=")[0]
-        near = nearest(name, known) if len(name) > len("-x") else ""
+        near = HABITS.get(name) or (nearest(name, known) if len(name) > len("-x") else "")
         return f"there is no option {name}" + (f"; did you mean {near}?" if near else "")
     if word in CHECKS:
         return f'"{word}" is no option; `taskmasterd -t -c FILE` checks a configuration'
@@ -97,14 +106,14 @@ def _parser() -> argparse.ArgumentParser:
         help="debug, info, warning or error: of the event log, instead of the configured one",
     )
     parser.add_argument(
-        "--guard", action="store_true", help="with a guardian, which starts a daemon that died anew (PID 1: always)"
+        "--guard", action="store_true", help="run a guardian that restarts the daemon if it dies (PID 1: always)"
     )
     parser.add_argument(
         "--orphans",
         choices=POLICIES,
         metavar="POLICY",
         default=POLICIES[0],
-        help="adopt, kill or refuse programs that an earlier daemon left and whose state is lost (default: %(default)s)",
+        help="what to do with programs of an earlier daemon whose state is lost: adopt, kill or refuse (default: %(default)s)",
     )
     parser.add_argument("-V", "--version", action="version", version=f"taskmasterd {__version__}")
     return parser

@@ -99,8 +99,8 @@ COMMANDS = (
             Flag("--failed", "only processes that are not in their wanted state", side=CLIENT_SIDE),
             Flag("--watch", "show it again whenever something changes, until Ctrl-C", side=CLIENT_SIDE),
         ),
-        details="With a TARGET, only those processes. A program that was stopped, or is not started by itself, is as "
-        "wanted; BACKOFF, FATAL and an unexpected exit are not. --watch keeps the table on the terminal up to date; into "
+        details="With a TARGET, only those processes. A program that you stopped, or that has autostart: false, counts "
+        "as wanted; BACKOFF, FATAL and an unexpected exit do not. On a terminal --watch keeps the table up to date; into "
         "a pipe it writes a line for each change.",
         examples=("status", "status web:1 'db*'", "status --watch"),
         exits="0 all as wanted; 3 something is not (or a named process is not RUNNING); 4 unknown name or no daemon",
@@ -126,12 +126,13 @@ COMMANDS = (
             Flag("--stderr", "the standard error stream"),
             Flag("--daemon", "the daemon's own event log; with a TARGET only what happened to it"),
             Flag("--raw", "on a terminal: pass on control characters too", side=CLIENT_SIDE),
-            Flag("--reopen", "close and open the log files anew, for logrotate: those of the TARGETs, or all"),
+            Flag("--reopen", "close and reopen the log files, for logrotate: those of the TARGETs, or all"),
         ),
-        details="Without a TARGET all programs, without --stderr the standard output. Several programs are shown one after the other, with -f mixed "
-        "as they write, each line after the program's name. --since goes back to the daemon's start at most, and may begin some lines "
-        "early: up to a third of the time. On a terminal control characters other than line ends, tabs and colours are written "
-        "out, unless --raw is given; into a pipe every byte goes as it was written. `tail` is the same verb, `maintail` is `logs --daemon`.",
+        details="Without a TARGET it shows all programs, without --stderr their standard output. Several programs are "
+        "shown one after the other; with -f their lines come as they are written, each after the program's name. --since "
+        "reaches back to the daemon's start at most, and may begin some lines early: up to a third of the time. On a "
+        "terminal, control characters other than line ends, tabs and colours are shown as escapes such as \\x1b; --raw "
+        "passes them on. Into a pipe every byte goes unchanged. `tail` is the same verb, `maintail` is `logs --daemon`.",
         examples=("logs web", "logs -f", "logs -f -n 100 web:0", "logs --daemon web"),
         exits="0; 4 unknown name or no daemon",
     ),
@@ -148,7 +149,7 @@ COMMANDS = (
         "Look",
         "every change of a process as it happens, until Ctrl-C",
         "[TARGET...]",
-        details="First how everything is, then a line for each change of a state; with --json the objects of the protocol, one a line.",
+        details="First the state of every process, then a line for each change; with --json one object of the protocol a line.",
         examples=("subscribe", "subscribe web:1 'db*'"),
         exits="130 Ctrl-C; 4 unknown name, or no daemon any more",
     ),
@@ -171,8 +172,9 @@ COMMANDS = (
         "TARGET...",
         (NO_WAIT,),
         acts=True,
-        details="The stop signal goes to the whole process group; what is left at stoptime is killed. What was "
-        "stopped stays stopped until somebody starts it.",
+        details="By default all processes of the program get the stop signal (a process that reads the output of "
+        "another gets it after that one has ended); stopasgroup changes that. What is left at stoptime is killed. "
+        "The program stays stopped until somebody starts it.",
         examples=("stop web", "stop 'w*' db:1"),
         exits="0 nothing is left; 1 something could not be ended; 5 unknown name; 7 no daemon; 124 --timeout passed",
     ),
@@ -208,8 +210,8 @@ COMMANDS = (
             Flag("--exit-code", "with --dry-run: exit 1 where the plan changes something"),
         ),
         acts=True,
-        details="The same as SIGHUP to the daemon. The whole file is checked first; anything wrong in it changes "
-        "nothing. `update` is the same verb, `reread` is `reload --dry-run`.",
+        details="The same as SIGHUP to the daemon. The whole file is checked first; with a mistake in it nothing changes. "
+        "`update` is the same verb, `reread` is `reload --dry-run`.",
         examples=("reload --dry-run", "reload"),
         exits="0 applied; 1 something that it started is FATAL; 6 the configuration is wrong; 7 no daemon",
     ),

@@ -67,7 +67,7 @@ end
 
 complete -c taskmasterctl -f
 complete -c taskmasterctl -s s -l socket -r -F -d 'the daemon\'s control socket'
-complete -c taskmasterctl -s c -l config -r -F -d 'the configuration that names the socket'
+complete -c taskmasterctl -s c -l config -r -F -d 'act only on the daemon that runs this configuration'
 complete -c taskmasterctl -l json -d 'one JSON document instead of text; JSON lines for logs'
 complete -c taskmasterctl -s q -l quiet -d 'say nothing about what succeeded'
 complete -c taskmasterctl -l timeout -x -d 'wait at most so long (5, 1m30s), then exit 124'
@@ -101,7 +101,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l since 
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr -d 'the standard error stream'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log; with a TARGET only what happened to it'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l raw -d 'on a terminal: pass on control characters too'
-complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and open the log files anew, for logrotate: those of the TARGETs, or all'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and reopen the log files, for logrotate: those of the TARGETs, or all'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-wait -d 'return at once; the operation goes on in the daemon'

@@ -58,6 +58,8 @@ def test_what_only_looks_warns(first: Daemon, second: Path) -> None:
         assert f"it runs:    {first.config} (pid {first.pid})" in done.stderr
     done = first.ctl("--json", "-c", str(second), "status")
     assert "another configuration" in json.loads(done.stdout)["warnings"][0]
+    assert first.ctl("-c", str(first.config), "_complete", "programs").stdout.startswith("web\t")
+    assert first.ctl("-c", str(second), "_complete", "programs").stdout == "", "names that nothing can be done to"
 
 
 @pytest.mark.slow

@@ -55,6 +55,13 @@ def test_status_is_aligned_with_numbers_on_the_right_and_no_blank_cell() -> None
     )
 
 
+def test_the_last_words_stand_before_what_matters_less() -> None:
+    failed = process("web", "FATAL", detail="exit 1 after 0.2s (try 4 of 4)", stderr="no such table")
+    again = process("web", "BACKOFF", detail="retry 1 of 3 in 0.5s; exit 1 after 0.2s", stderr="no such table")
+    assert status_table([failed], PLAIN).endswith('exit 1 after 0.2s: "no such table" (try 4 of 4)\n')
+    assert status_table([again], PLAIN).endswith('retry 1 of 3 in 0.5s; exit 1 after 0.2s: "no such table"\n')
+
+
 def test_status_of_nothing_is_its_head_alone() -> None:
     assert shown("status", {"type": "processes", "processes": []}, end()) == (
         "NAME  STATE     PID  UPTIME  RESTARTS  DETAIL\n",
@@ -490,3 +497,13 @@ def test_types_and_fields_of_a_newer_daemon_are_ignored() -> None:
     news = {"type": "weather", "text": "rain"}
     assert shown("start web", news, result("web", "started", mood="good"), end()) == ("web started\n", "")
     assert success_text(result("web", "started", mood="good"), "start") == "web started\n"
+
+
+def test_show_says_where_the_default_log_is_unless_instances_differ() -> None:
+    def shown_with(*paths: str) -> str:
+        logs = {f"web:{at}": {"stdout": path, "stderr": path} for at, path in enumerate(paths)}
+        return show_text({"name": "web", "settings": {"stdout": "default", "stderr": "/x"}, "logs": logs}, PLAIN)
+
+    assert "    stdout  default: /l/web.log\n    stderr  /x\n" in shown_with("/l/web.log", "/l/web.log")
+    assert "    stdout  default\n" in shown_with("/l/a", "/l/b")
+    assert "    stdout  default\n" in shown_with()
