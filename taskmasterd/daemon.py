@@ -95,7 +95,7 @@ class Daemon:
         around = self._surroundings(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
         self.performer.outputs.keeper = self.guard
-        file = StateFile(origin.state_path) if origin.state_path else None
+        file = StateFile(origin.state_path, "" if keyless else key.hex()) if origin.state_path else None
         self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
         self.performer.memory = self.journal
         self.systemd = Systemd(self.reactor, self.notifier, self.supervisor.table, self.performer)

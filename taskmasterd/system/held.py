@@ -110,6 +110,10 @@ class Held:
         except OSError:
             return
 
+    def move(self, suffix: str) -> None:
+        """Rename it to what ends with `suffix` besides. Raises OSError."""
+        os.rename(self._name, self._name + suffix, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
     def replace(self, suffix: str) -> None:
         """Put the file whose name ends with `suffix` besides in its place. Raises OSError."""
         os.rename(self._name + suffix, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd)

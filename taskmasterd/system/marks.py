@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import stat
 
-from taskmaster_common.errors import system_reason
+from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.records import Record
+from taskmasterd.system.held import Held
 from taskmasterd.system.lean import keyed_hash
 from taskmasterd.system.lineage import Lineage
 from taskmasterd.system.procfs import variables_of
@@ -28,7 +29,6 @@ PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", 
 PROVEN, CLAIMED = "proven", "claimed"
 LONGEST_INDEX = 9
 """Digits of an instance number that is looked at."""
-FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class Claim(Record):
@@ -100,23 +100,22 @@ def key_at(state_path: str | None, spare: bytes) -> tuple[bytes, str]:
         return spare, ""
     path = state_path + KEY_SUFFIX
     try:
-        directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            return _key_in(directory, os.path.basename(path), spare), ""
-        finally:
-            os.close(directory)
+        with Held(path) as held:
+            return _key_at(held, spare), ""
+    except SystemFailure as failure:
+        return spare, str(failure)
     except OSError as error:
         return spare, f"cannot use {path}: {system_reason(error)}"
     except ValueError as error:
         return spare, f"cannot use {path}: {error}"
 
 
-def _key_in(directory: int, name: str, spare: bytes) -> bytes:
-    """Return the key in a file of a directory, which is created with `spare`. Raises OSError, ValueError for what is wrong."""
+def _key_at(held: Held, spare: bytes) -> bytes:
+    """Return the key in a file, which is created with `spare`. Raises OSError, ValueError for what is wrong."""
     try:
-        fd = os.open(name, os.O_RDONLY | FLAGS, dir_fd=directory)
+        fd = held.open(os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
-        return _create(directory, name, spare)
+        return _create(held, spare)
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
@@ -134,12 +133,12 @@ def _key_in(directory: int, name: str, spare: bytes) -> bytes:
         key = b""
     if len(key) == KEY_BYTES:
         return key
-    os.unlink(name, dir_fd=directory)  # its writer died while he wrote it
-    return _create(directory, name, spare)
+    held.unlink()  # its writer died while he wrote it
+    return _create(held, spare)
 
 
-def _create(directory: int, name: str, key: bytes) -> bytes:
-    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | FLAGS, 0o600, dir_fd=directory)
+def _create(held: Held, key: bytes) -> bytes:
+    fd = held.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         os.write(fd, key.hex().encode())
     finally:

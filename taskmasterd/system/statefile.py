@@ -15,8 +15,8 @@ import stat
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmasterd.system.held import Held, inode_of, unlink_held
 from taskmasterd.system.lean import keyed_hash
+from taskmasterd.system.marks import KEY_SUFFIX
 
-FLAGS = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MODE, DIRECTORY_MODE = 0o600, 0o700
 LONGEST_NAME = 220
 """Bytes; with all suffixes it is a name of at most NAME_MAX, 255."""
@@ -39,11 +39,13 @@ def file_name(socket: str) -> str:
 class StateFile:
     """A file of lines. `size` is what it holds, `base` what it held when it was last replaced.
 
-    It is locked for as long as its daemon lives, so that others can see whether it does (flock(2)).
+    It is locked for as long as its daemon lives, so that others can see whether it does (flock(2)). `key` is the text of the
+    file beside it that is as old as the daemon, so that what cleans up old files takes it first; "" where there is none.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, key: str = "") -> None:
         self.path = path
+        self._key = key
         self.size = self.base = 0
         self._fd = -1
         self._draft = -1
@@ -63,7 +65,9 @@ class StateFile:
             return "had been removed"
         if inode_of(self.path) != (found.st_dev, found.st_ino):
             return "had been replaced or moved"
-        return "had been changed" if found.st_size != self.size else ""
+        if found.st_size != self.size:
+            return "had been changed"
+        return "had lost its key" if self._key and inode_of(self.path + KEY_SUFFIX) is None else ""
 
     def forget(self) -> None:
         """Let go of the file: it is not what the next daemon will read."""
@@ -79,6 +83,7 @@ class StateFile:
         """Begin the file that is to replace this one, in a directory made again where it has vanished. Raises OSError."""
         self.abandon()
         self._hold()
+        self._mend_key()
         self._held.discard(DRAFT)
         self._draft = self._held.open(os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NONBLOCK, MODE, suffix=DRAFT)
         _lock(self._draft)
@@ -94,6 +99,18 @@ class StateFile:
                 self._held.hold()
         except SystemFailure as failure:
             raise OSError(failure.errno, failure.reason) from None
+
+    def _mend_key(self) -> None:
+        if not self._key:
+            return
+        try:
+            fd = self._held.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE, suffix=KEY_SUFFIX)
+        except FileExistsError:
+            return
+        try:
+            os.write(fd, self._key.encode())
+        finally:
+            os.close(fd)
 
     def add(self, block: bytes) -> None:
         """Add whole lines to what was begun. Raises OSError."""
@@ -140,13 +157,21 @@ def read_lines(path: str) -> list[bytes] | None:
 
     Raises SystemFailure where it cannot be read or trusted: a link, no regular file, somebody else's, writable by others.
     """
+    held = Held(path, "read state file")
     try:
-        fd = os.open(path, os.O_RDONLY | FLAGS)
+        held.hold()
+        fd = held.open(os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
+    except SystemFailure as failure:
+        if failure.errno == errno.ENOENT:
+            return None
+        raise
     except OSError as error:
         reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
         raise SystemFailure("read state file", path, reason, error.errno or 0) from None
+    finally:
+        held.close()
     try:
         found = os.fstat(fd)
         wrong = _what_is_wrong(found)
@@ -171,8 +196,9 @@ def _lock(fd: int) -> None:
 def set_aside(path: str) -> str:
     """Rename a file that is not to be used; returns its new path, "" where it could not be renamed."""
     try:
-        os.rename(path, path + ASIDE)
-    except OSError:
+        with Held(path) as held:
+            held.move(ASIDE)
+    except (OSError, SystemFailure):
         return ""
     return path + ASIDE
 

@@ -59,6 +59,26 @@ def test_what_was_begun_is_nothing_until_it_is_complete(path: str) -> None:
     assert os.listdir(os.path.dirname(path)) == []
 
 
+def test_a_key_that_a_cleaner_has_removed_alone_or_with_its_directory_is_written_again(tmp_path: Path) -> None:
+    place = tmp_path / "state"
+    place.mkdir()
+    key, file = place / "a.state.key", StateFile(str(place / "a.state"), "secret")
+    for _ in range(2):
+        file.begin()
+        file.replace()
+        assert (key.read_text(), key.stat().st_mode & 0o777) == ("secret", 0o600)
+        assert file.what_became_of_it() == ""
+        key.unlink()
+        assert file.what_became_of_it() == "had lost its key"
+    (place / "a.state").unlink()
+    place.rmdir()
+    assert file.what_became_of_it() == "had been removed"
+    file.begin()
+    file.replace()
+    assert key.read_text() == "secret"
+    file.remove()
+
+
 def test_a_line_that_was_being_written_does_not_count(path: str) -> None:
     begun(path, b"one", b"two").remove()
     Path(path).write_bytes(b"one\ntwo\nthr")
