@@ -298,3 +298,36 @@ def test_a_word_in_capitals_makes_no_file(key: str, word: str) -> None:
     (found,) = program_problems(f"{key}: {word}")
     bare = word.strip("'")
     assert f"did you mean {bare.lower()}? A file of that name is written ./{bare}" in found
+
+
+@pytest.mark.parametrize("key", ["name", "program", "program_name", "title", "id"])
+def test_a_program_of_a_list_has_its_name_in_any_of_these_keys(key: str) -> None:
+    text = whole(f"programs: [{{{key}: web, cmd: x, startsecs: 1}}]")
+    assert "programs.web.startsecs: unknown key" in text
+    assert text.count("error: ") == 2
+
+
+def test_a_single_program_below_program_has_the_name_that_stands_inside() -> None:
+    text = whole("program: {name: web, cmd: x}")
+    assert text.startswith(
+        '/etc/tm/taskmaster.yaml:1:1: error: program: "web" looks like a program; it belongs below programs:'
+    )
+    assert text.count("error: ") == 1
+
+
+def test_a_section_of_general_settings_is_no_program() -> None:
+    second, first = problems("global: {umask: 022, log_level: debug}\nweb: {cmd: x}")
+    assert '"web" looks like a program' in first
+    assert "global: unknown key; keys of the daemon belong below taskmasterd:, keys for all programs below" in second
+
+
+def test_keys_of_a_program_that_stand_too_deep_are_led_up() -> None:
+    found = program_problems("process: {numprocs: 2, umask: 022}\nlogs: {stdout: x}")
+    assert found[0].endswith('web.process: unknown key; "numprocs", "umask" belong directly below the program')
+    assert found[1].endswith('web.logs: unknown key; "stdout" belongs directly below the program')
+
+
+def test_a_file_of_sections_in_brackets_is_not_yaml() -> None:
+    for text in ("[programs.a]\ncmd = 'x'", "# c\n[daemon]\nport = 1\n"):
+        (found,) = problems(text)
+        assert "this is a file in INI or TOML format; a configuration here is YAML" in found

@@ -387,3 +387,17 @@ def test_every_wrong_element_of_a_list_is_told_where_it_stands() -> None:
     assert [line.partition(": error: ")[0] for line in program_problems("exitcodes: [0, -1, 256, '2', [3]]")] == [
         "4:20", "4:24", "4:29", "4:34"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("programs:\n  a\n    cmd: sleep 1\n", '; there is no colon after "a" on line 2'),
+        ("programs\n  a: {cmd: x}\n", '; there is no colon after "programs" on line 1'),
+        ("programs:\n  a:\n    cmd: x\n\n   numprocs: 2\n", "; it is indented by 3, line 3 by 4"),
+        ("programs:\n  a:\n    cmd: x\n      numprocs: 2\n", "; it is indented by 6, line 3 by 4"),
+    ],
+)
+def test_a_line_that_is_fine_by_itself_is_not_to_be_quoted(text: str, hint: str) -> None:
+    (found,) = problems(text)
+    assert found.endswith(hint)

@@ -41,6 +41,7 @@ PROGRAM_WORDS = {
     "numprocesses": "=numprocs",
     "processes": "=numprocs",
     "nprocs": "=numprocs",
+    "nbr": "=numprocs",
     "numprocsstart": "instances are counted from 0 here",
     "singleton": "without numprocs there is one instance",
     # where and as whom
@@ -86,6 +87,7 @@ PROGRAM_WORDS = {
     "successexitcodes": "=exitcodes",
     "successexitstatus": "=exitcodes",
     "expectedexitcodes": "=exitcodes",
+    "expected": "=exitcodes",
     "disabled": "write autostart: false",
     "enabled": "it is called autostart here",
     "remainafterexit": "a program that has ended is shown as EXITED here",
@@ -94,6 +96,7 @@ PROGRAM_WORDS = {
     "pidfile": "a program needs no pid file here: it stays in the foreground and the daemon knows its pid",
     # how it stops
     "stopsig": "=stopsignal",
+    "stop": "=stopsignal",
     "killsignal": "=stopsignal",
     "stopwaitsecs": "=stoptime",
     "stoptimeout": "=stoptime",
@@ -115,6 +118,7 @@ PROGRAM_WORDS = {
     "stdoutlog": "=stdout",
     "standardoutput": "=stdout",
     "outfile": "=stdout",
+    "out": "=stdout",
     "output": "=stdout",
     "logfile": "=stdout",
     "loglocation": "=stdout",
@@ -124,6 +128,7 @@ PROGRAM_WORDS = {
     "stderrlog": "=stderr",
     "standarderror": "=stderr",
     "errfile": "=stderr",
+    "err": "=stderr",
     "errorfile": "=stderr",
     "redirectstderr": "redirect_stderr is written stderr: stdout here",
     "mergelogs": "instances share a log where stdout names one path for all of them",
@@ -267,6 +272,10 @@ SECTION_WORDS = {
     "eventlistener": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
     "group": "there are no groups; patterns such as 'web*' select several programs",
     "groups": "there are no groups; patterns such as 'web*' select several programs",
+    **dict.fromkeys(
+        ("config", "configuration", "settings", "options", "global", "general", "common", "default"),
+        "keys of the daemon belong below taskmasterd:, keys for all programs below defaults:",
+    ),
     "version": "there is no version: key here",
     **dict.fromkeys(("server", "http", "api"), "there is no network listener; use ssh"),
     "environment": "write defaults: {env: ...} for variables of all programs",
@@ -367,9 +376,11 @@ def foreign_stream(text: str) -> str:
 
 def other_format(text: str) -> str:
     """Return what to say of a file that is written for another tool, or ""."""
-    lines = (line.strip().lower() for line in text.splitlines())
+    lines = [line.strip().lower() for line in text.splitlines()]
     first = next((line for line in lines if line and line[0] not in "#;"), "")
     whose = next((tool for begin, tool in FILE_FORMATS.items() if first.startswith(begin)), "")
+    if not whose and first[:1] == "[" and first[-1:] == "]" and any(" = " in line for line in lines):
+        whose = "INI or TOML"
     return (
         f"this is a file in {whose} format; a configuration here is YAML: programs: {{NAME: {{cmd: ...}}}}"
         if whose

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.report import Report
 
 COMMANDS = ("cmd", *(word for word, called in PROGRAM_WORDS.items() if called == "=cmd"))
-NAMES = ("name", "process_name", "id")
+NAMES = ("name", "process_name", "program_name", "program", "title", "id")
 NO_SECTION = "unknown key; the section is called programs here"
 LIKE_A_PROGRAM = 2
 """How many keys of a program a mapping without a command must have to be taken for one."""
@@ -126,9 +126,9 @@ def _at_the_top(root: Node, unknown: Sequence[str]) -> list[Candidate]:
     own = [name for name in unknown if not instead(name, SECTION_WORDS)]
     enough = 1 if any(_is_program(root.entries[name][1]) for name in own) else LIKE_A_PROGRAM
     return [
-        Candidate(_bare(name), root.entries[name][0], name, root.entries[name][1])
-        for name in unknown
-        if _is_program(root.entries[name][1], enough if name in own else ONLY_A_COMMAND)
+        Candidate(_own_name(name, value), key, name, value, _naming(value))
+        for name, (key, value) in root.entries.items()
+        if name in unknown and _is_program(value, enough if name in own else ONLY_A_COMMAND)
     ]
 
 
@@ -176,6 +176,11 @@ def _section(place: str, value: Node, name: str = "") -> list[Candidate]:
     return [Candidate(each, key, f"{place}.{each}", below) for each, (key, below) in value.entries.items()]
 
 
+def _naming(node: Node) -> tuple[str, ...]:
+    """Return the key that names a program inside itself, if there is one."""
+    return tuple(each for each in NAMES if each in node.entries and node.entries[each][1].kind == SCALAR)[:1]
+
+
 def _nested(node: Node, place: str, depth: int = 1) -> Iterator[Candidate]:
     """Yield the programs of the sections in a section."""
     for name, (_, value) in node.entries.items():
@@ -186,8 +191,11 @@ def _nested(node: Node, place: str, depth: int = 1) -> Iterator[Candidate]:
             yield from _nested(value, f"{place}.{name}", depth + 1)
 
 
-def _bare(name: str) -> str:
-    """Return the name of a program that is written as supervisor's sections are."""
+def _own_name(name: str, value: Node) -> str:
+    """Return the name of a program at the top level: supervisor's sections hold it, `program:` may have it inside."""
+    inside = _naming(value)
+    if inside and squash(name) in PROGRAM_SECTIONS:
+        return value.entries[inside[0]][1].text
     return name.strip("[]").removeprefix("program:")
 
 
@@ -200,7 +208,7 @@ def listed(node: Node, place: str) -> Iterator[Candidate]:
     for number, item in enumerate(node.items):
         if item.kind != MAPPING or not item.entries:
             continue
-        called = next((each for each in NAMES if each in item.entries and item.entries[each][1].kind == SCALAR), "")
+        called = next(iter(_naming(item)), "")
         (first, (key, value)), *others = item.entries.items()
         if called:
             named = item.entries[called][1]

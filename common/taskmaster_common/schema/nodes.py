@@ -69,6 +69,10 @@ _NO_ITEMS: list[Node] = []
 _NO_ENTRIES: dict[str, tuple[Node, Node]] = {}
 
 
+NEEDS_QUOTES = frozenset("&*!|>%@`\"'{}[],?-#")
+"""How a text begins that YAML takes for something else. Source: YAML 1.1, 5.3."""
+
+
 class Budget:
     """What all files of one configuration together may cost."""
 
@@ -285,13 +289,40 @@ def _quoting_hint(source: Source, line: int) -> str:
     indentation = text[: len(text) - len(text.lstrip())]
     if "\t" in indentation:
         return "; indent with spaces: YAML does not allow tabs there"
+    if bare := _without_colon(source, line, len(indentation)):
+        return bare
     key, colon, value = text.lstrip(" -").partition(":")
     value = value.strip()
     if value[:1] in ("'", '"') and value.endswith(value[0]) and len(value) > 1:
         return "; in double quotes a backslash begins an escape: use single quotes" if "\\" in value else ""
     if not colon or not value or not key.replace("_", "").replace("-", "").isalnum():
         return ""
+    if value[0] not in NEEDS_QUOTES and ": " not in f"{value} ":
+        return _indentation_hint(source, line, len(indentation))
     return f"; quote the {'whole ' if value[0] in chr(34) + chr(39) else ''}value: {key}: '…'"
+
+
+def _before(source: Source, line: int) -> tuple[int, int, str]:
+    """Return number, indentation and text of the last line before that is more than a comment; -1 where there is none."""
+    number = next((each for each in range(line - 1, -1, -1) if source.line(each).partition("#")[0].strip()), -1)
+    text = source.line(number).partition(" #")[0].rstrip() if number >= 0 else ""
+    return number, len(text) - len(text.lstrip()), text.strip()
+
+
+def _without_colon(source: Source, line: int, indentation: int) -> str:
+    """Return that the line before, of which this one is the content, is a word without a colon, or ""."""
+    number, outer, word = _before(source, line)
+    if not word or ":" in word or outer >= indentation or word[0] in NEEDS_QUOTES or word == "...":
+        return ""
+    return f"; there is no colon after {quoted(word)} on line {number + 1}"
+
+
+def _indentation_hint(source: Source, line: int, indentation: int) -> str:
+    """Return how the indentation of a line that is fine by itself differs from that of the line before, or ""."""
+    number, other, word = _before(source, line)
+    if other == indentation or ":" not in word:
+        return ""
+    return f"; it is indented by {indentation}, line {number + 1} by {other}"
 
 
 def read_text(content: bytes, shown: str, order: int, report: Report) -> Source | None:

@@ -91,7 +91,9 @@ def check_keys(layer: Layer, report: Report) -> None:
             reason = f"{names_text(variables)} stand beside env: instead of below it; indent them by two more blanks"
             report.error(entries[variables[0]][0], f"{layer.place}.env", reason)
     for name in unknown:
-        meant = _meant(name, entries)
+        inside = [key for key in entries[name][1].entries if key in PROGRAM_KEYS]
+        verb = "belongs" if len(inside) == 1 else "belong"
+        meant = f"{names_text(inside)} {verb} directly below the program" if inside else _meant(name, entries)
         if not meant and report.is_first("the keys of a program"):
             meant = key_list(PROGRAM_KEYS)
         report.error(entries[name][0], f"{layer.place}.{name}", f"unknown key; {meant}" if meant else "unknown key")
@@ -209,8 +211,10 @@ def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str,
 
 def _env_example(node: Node) -> tuple[str, ...]:
     """Return the lines that show how variables are written; their values may be secret."""
-    texts = (item.text for item in (node.items if node.kind == SEQUENCE else (node,)) if item.kind == SCALAR)
-    names = (name.strip() for name, equals, _ in (text.partition("=") for text in texts) if equals)
+    items = node.items if node.kind == SEQUENCE else (node,)
+    texts = (item.text for item in items if item.kind == SCALAR)
+    names = [name.strip() for name, equals, _ in (text.partition("=") for text in texts) if equals]
+    names += [name for item in items for name in item.entries]
     return ("env:", f"  {next((name for name in names if name.isidentifier()), 'NAME')}: ...")
 
 
