@@ -227,15 +227,15 @@ class ReloadAnswer(Operation, Listener):
         message = f"nothing was changed: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
         self._connection.end(refusal(RequestError(code, message, CONFIG_EXIT)))
 
-    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
         """Send the plan; a dry run is over then."""
         if self.ended:
             return
         for warning in warnings:
             self._connection.send({"type": "warning", "text": warning})
-        view = plan_view(self._parts.supervisor.table, plan)
+        view = yield from plan_view(self._parts.supervisor.table, plan)
         view["dry_run"] = self.dry_run
-        self._connection.send(view)
+        self._connection.send(view)  # to nobody, where the client has gone meanwhile
         if self.dry_run:
             self._end(1 if self.request.has("exit_code") and plan.changes else 0)
 

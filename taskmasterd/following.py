@@ -39,9 +39,9 @@ class Following:
         self.subscriptions: Subscriptions | None = None
         self.systemd: Systemd | None = None
 
-    def applying(self, plan: ReloadPlan) -> None:
+    def applying(self, plan: ReloadPlan) -> Steps[None]:
         """A plan is about to be applied."""
-        self._journal.reloading(plan)
+        yield from self._journal.reloading(plan)
 
     def problems_changed(self) -> None:
         """The last reload has failed, or a good one has followed."""

@@ -9,8 +9,8 @@ Each line is one JSON object; the later one of a slot holds. What it does not sa
     {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "door": ..., "pid": ...,
      "config": ..., "version": ...}                                      the first line; by what a later daemon knows whose it is (`statedir.Known`)
     {"facts": {...}}                           of the daemon; each line replaces the names that it has
-    {"config": {path, daemon, files, programs | order}}        `order`: the programs are those of earlier lines
-    {"program": {...}}                         an entry of the configuration, as changed by a reload
+    {"config": {path, daemon, files, order}}   `order`: the programs, those of earlier lines
+    {"program": {...}}                         an entry of the configuration, as read or as changed by a reload
     {"slot": {program, index, process, removed, wanted, current, copy, began}}
     {"end": [program, index, status]}          the leader of its copy has ended; what follows comes with the next "slot"
     {"gone": [program, index]}
@@ -30,7 +30,7 @@ from taskmasterd.system.marks import KEY_SUFFIX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, Protocol
 
     from taskmaster_common.config import Config, ProgramConfig
@@ -94,7 +94,7 @@ class Journal:
         self._blocks: list[bytes] = []
         self._late: dict[Entry, None] | None = None
         self._late_blocks: list[bytes] = []
-        self._rest: Iterator[Entry] = iter(())
+        self._rest: Iterator[bytes] = iter(())
         self._flushing = False
         self._wanted: dict[str, ProgramConfig] = {}
         self.trouble = ""
@@ -140,14 +140,17 @@ class Journal:
         """What the daemon says of itself is different, and perhaps nothing else: each `flush` looks at it anyhow."""
         self._flush_soon()
 
-    def reloading(self, plan: ReloadPlan) -> None:
+    def reloading(self, plan: ReloadPlan) -> Steps[None]:
         """A plan is about to be applied: what its slots are from now on follows as they change."""
-        self._config = plan.config
-        self._wanted = {program.name: program for program in plan.config.programs}
+        blocks = []
         for program in plan.programs:
             if program.wanted is not None and program.change != KEPT:
-                self._add(line("program", program.wanted.to_data()))
-        self._add(line("config", _config_data(plan.config, [program.name for program in plan.config.programs])))
+                blocks.append(line("program", program.wanted.to_data()))
+                yield
+        blocks.append(line("config", _config_data(plan.config)))
+        self._config = plan.config
+        self._wanted = {program.name: program for program in plan.config.programs}
+        self._add(b"".join(blocks))
         if self._late is not None:  # what was begun speaks of the old configuration
             self._try_to_replace(self._begin_to_replace)
 
@@ -188,16 +191,21 @@ class Journal:
     def lines(self) -> Iterator[bytes]:
         """Yield the lines of a whole new file."""
         yield from self._head()
-        for entry in self._table:
+        yield from self._rows(tuple(self._table))
+
+    def _rows(self, entries: Iterable[Entry]) -> Iterator[bytes]:
+        for entry in entries:
             yield self._row(entry)
 
     def _head(self) -> Iterator[bytes]:
         """Yield all lines but those of slots."""
         if self._config is None:
             return
-        config = {**_config_data(self._config, None), "programs": [each.to_data() for each in self._config.programs]}
+        config = self._config
         yield write_json({"taskmaster_state": STATE_VERSION, **self._identity, "version": __version__}) + b"\n"
-        yield line("config", config)
+        for program in config.programs:
+            yield line("program", program.to_data())
+        yield line("config", _config_data(config))
         yield line("facts", self._host.facts())
 
     def end(self, *, keep: bool = False, forget_key: bool = False) -> None:
@@ -321,9 +329,8 @@ class Journal:
         if self._file is None or self._config is None:
             return
         self._file.begin()
-        self._file.add(b"".join(self._head()))
         self._late, self._late_blocks = {}, []
-        self._rest = iter(tuple(self._table))
+        self._rest = self.lines()
         self._reactor.call_soon(self._go_on_replacing)
 
     def _go_on_replacing(self) -> None:
@@ -332,26 +339,30 @@ class Journal:
             self._reactor.call_soon(self._go_on_replacing)
 
     def _replace_some(self) -> None:
-        """Write some more slots; after the last one those that have changed meanwhile, and then the file is the new one."""
+        """Write some more lines; after the last one the slots that have changed meanwhile, and then the file is the new one."""
         if self._file is None or self._late is None:
             return
-        some = [entry for _, entry in zip(range(ROWS_A_TURN), self._rest)]
+        some = [each for _, each in zip(range(ROWS_A_TURN), self._rest)]
         if some:
-            self._file.add(b"".join([self._row(entry) for entry in some]))
+            self._file.add(b"".join(some))
             return
         self.flush()
         if not self._replacing:  # that has failed, and what was begun went with it
             return
-        late, self._late = self._late, None
-        self._file.add(b"".join([*self._late_blocks, *(self._row(entry) for entry in late)]))
+        late, blocks = self._late, self._late_blocks
+        if len(late) > ROWS_A_TURN:
+            self._late, self._late_blocks = {}, []
+            self._file.add(b"".join(blocks))
+            self._rest = self._rows(late)
+            return
+        self._late = None
+        self._file.add(b"".join([*blocks, *self._rows(late)]))
         self._file.replace()
         if self.trouble:
             self.trouble = ""
             self._log.write("info", f"{self._file.path} can be written again")
 
 
-def _config_data(config: Config, order: list[str] | None) -> dict[str, Any]:
-    data: dict[str, Any] = {"path": config.path, "daemon": config.daemon.to_data(), "files": config.files}
-    if order is not None:
-        data["order"] = order
-    return data
+def _config_data(config: Config) -> dict[str, Any]:
+    order = [program.name for program in config.programs]
+    return {"path": config.path, "daemon": config.daemon.to_data(), "files": config.files, "order": order}

@@ -36,7 +36,7 @@ MAX_DATA = 512 * 1024 * 1024
 MAX_RESULT = 32 * 1024 * 1024
 """Bytes of a decoded configuration; anchors can make much of little."""
 CHUNK = 64 * 1024
-CHUNKS_A_TURN = 4
+CHUNKS_A_TURN = 1
 RESULT_FD = 3
 
 

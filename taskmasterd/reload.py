@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from taskmasterd.core.plan import KEPT, diff
+from taskmasterd.core.plan import KEPT, diffing
 from taskmasterd.core.ticket import Ticket
 from taskmasterd.system.reactor import READ
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         def begin_loading(self, path: str, /) -> Loading:
             """Fork the child that reads the configuration."""
 
-        def applying(self, plan: ReloadPlan, /) -> None:
+        def applying(self, plan: ReloadPlan, /) -> Steps[None]:
             """A plan is about to be applied."""
 
         def applied(self, plan: ReloadPlan, /) -> Steps[None]:
@@ -56,8 +56,10 @@ class Listener:
     def failed(self, problems: tuple[str, ...], code: str) -> None:
         """Nothing was changed: called once, instead of all others. `code` is that of the wire: config, busy, failed, stopping."""
 
-    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
         """The plan is there; called once. A dry run ends here."""
+        del plan, warnings
+        yield from ()
 
     def result(self, entry: Entry, outcome: TicketOutcome) -> None:
         """One process that the plan touched has settled."""
@@ -83,10 +85,11 @@ class HangUp(Listener):
         del problems, code
         self._notifier.ready()
 
-    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> None:
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
         """The reload is over as far as systemd is concerned."""
         del plan, warnings
         self._notifier.ready()
+        yield
 
 
 class Reloader:
@@ -198,7 +201,8 @@ class Reloader:
             if outcome.config is None:
                 self._refuse(outcome, batch)
             else:
-                self._plan(outcome.config, outcome, batch)
+                self.applying = True
+                self._reactor.rounds.begin(self._plan_and_apply(outcome.config, outcome, batch))
         finally:
             self._begin_if_asked()
 
@@ -221,11 +225,19 @@ class Reloader:
             self.problems = problems
             self._host.problems_changed()
 
-    def _plan(self, config: Config, outcome: Outcome, batch: list[Listener]) -> None:
-        plan = diff(self._supervisor.table, self._running, config)
+    def _plan_and_apply(self, config: Config, outcome: Outcome, batch: list[Listener]) -> Steps[None]:
+        """Do all that follows from a configuration, and then whatever a reload was asked for meanwhile."""
+        try:
+            yield from self._plan(config, outcome, batch)
+        finally:
+            self.applying = False
+            self._begin_if_asked()
+
+    def _plan(self, config: Config, outcome: Outcome, batch: list[Listener]) -> Steps[None]:
+        plan = yield from diffing(self._supervisor.table, self._running, config)
         public = outcome.public().warnings
         for listener in batch:
-            listener.planned(plan, outcome.warnings if listener.sees_values else public)
+            yield from listener.planned(plan, outcome.warnings if listener.sees_values else public)
         appliers = [listener for listener in batch if not listener.dry_run]
         if not appliers:
             return
@@ -233,9 +245,9 @@ class Reloader:
             for listener in appliers:
                 listener.failed(("the daemon is being shut down",), "stopping")
             return
-        self._apply(plan, public, appliers)
+        yield from self._apply(plan, public, appliers)
 
-    def _apply(self, plan: ReloadPlan, warnings: tuple[str, ...], appliers: list[Listener]) -> None:
+    def _apply(self, plan: ReloadPlan, warnings: tuple[str, ...], appliers: list[Listener]) -> Steps[None]:
         def result(entry: Entry, outcome: TicketOutcome) -> None:
             for listener in appliers:
                 listener.result(entry, outcome)
@@ -252,31 +264,27 @@ class Reloader:
         self.config = plan.config
         self._running = self._running.replace(**{key: getattr(plan.config.daemon, key) for key in plan.live_keys})
         self._remember(())
-        self._host.applying(plan)
+        yield from self._host.applying(plan)
         for (
             listener
         ) in appliers:  # one that does not wait is answered here: what it is told has to be remembered by then
             listener.waiting(ticket)
-        by = f"a reload ({appliers[0].by})"
-        self.applying = True
-        self._reactor.rounds.begin(
-            self._steps(plan, warnings, self._supervisor.apply(plan, by, ticket, self._reactor.now))
-        )
+        yield from self._carry_out(plan, warnings, f"a reload ({appliers[0].by})", ticket)
 
-    def _steps(self, plan: ReloadPlan, warnings: tuple[str, ...], application: Steps[None]) -> Steps[None]:
-        """Say what is going to happen, do it, and then whatever a reload was asked for meanwhile."""
-        try:
-            for warning in warnings:
-                self._log.write("warning", f"reload: {warning.replace(': warning: ', ': ', 1)}")
-                yield
-            for line in plan_lines(plan):
-                self._log.write("info", f"reload: {line}")
-                yield
-            yield from application
-            yield from self._host.applied(plan)
-        finally:
-            self.applying = False
-            self._begin_if_asked()
+    def _carry_out(self, plan: ReloadPlan, warnings: tuple[str, ...], by: str, ticket: Ticket) -> Steps[None]:
+        """Say what is going to happen, and do it."""
+        for warning in warnings:
+            self._log.write("warning", f"reload: {warning.replace(': warning: ', ': ', 1)}")
+            yield
+        for line in plan_lines(plan):
+            self._log.write("info", f"reload: {line}")
+            yield
+        if self._supervisor.stopping:
+            ticket.failed = True
+            ticket.seal()
+            return
+        yield from self._supervisor.apply(plan, by, ticket, self._reactor.now)
+        yield from self._host.applied(plan)
 
 
 def plan_lines(plan: ReloadPlan) -> list[str]:

@@ -9,7 +9,12 @@ from __future__ import annotations
 from taskmaster_common.config import DAEMON_LIVE_KEYS, LIVE, RELOAD_CLASS, RESTART, Config, DaemonConfig, ProgramConfig
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmasterd.core.steps import run
 from taskmasterd.core.table import Entry, Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.core.steps import Steps
 
 KEPT = "kept"
 UPDATED = "updated"
@@ -56,9 +61,21 @@ class ReloadPlan(Record):
 
 def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
     """Return the plan that leads from the table to `config`; `running` is what the daemon itself was started with."""
-    kept = [_program(table, program) for program in config.programs]
+    return run(diffing(table, running, config))
+
+
+def diffing(table: Table, running: DaemonConfig, config: Config) -> Steps[ReloadPlan]:
+    """Do `diff` in steps, a program a step."""
+    kept = []
+    for program in config.programs:
+        kept.append(_program(table, program))
+        yield
     names = {program.name for program in config.programs}
-    gone = [_removed(name, table.slots(name)) for name in table.names() if name not in names]
+    gone = []
+    for name in tuple(table.names()):
+        if name not in names:
+            gone.append(_removed(name, table.slots(name)))
+            yield
     keys = running.changed_fields(config.daemon)
     return ReloadPlan(
         config=config,

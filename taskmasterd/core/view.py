@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.ends import End
     from taskmasterd.core.plan import ProgramPlan, ReloadPlan
     from taskmasterd.core.process import Process
+    from taskmasterd.core.steps import Steps
     from taskmasterd.core.table import Entry, Table
 
 
@@ -78,11 +79,15 @@ def reason_text(entry: Entry, outcome: str, now: float, signals: Mapping[int, st
     return end_text(process.end, signals) if process.end else ""
 
 
-def plan_view(table: Table, plan: ReloadPlan) -> dict[str, Any]:
-    """Return the `plan` object of the wire."""
+def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
+    """Make the `plan` object of the wire, a program a step."""
+    programs = []
+    for program in plan.programs:
+        programs.append(_program_plan_view(table, program))
+        yield
     return {
         "type": "plan",
-        "programs": [_program_plan_view(table, program) for program in plan.programs],
+        "programs": programs,
         "daemon_keys": list(plan.daemon_keys),
         "live_keys": list(plan.live_keys),
         "changes": plan.changes,

@@ -78,3 +78,14 @@ def test_an_error_in_a_later_step_costs_that_work_alone(loop: Loop) -> None:
 def test_an_upgrade_finds_no_quiet_moment_while_work_is_under_way(loop: Loop) -> None:
     loop.rounds.begin(busy([], "", 200))
     assert not loop.settle(3)
+
+
+def test_what_is_new_overtakes_a_crowd_that_is_at_work(loop: Loop) -> None:
+    done: list[str] = []
+    for number in range(60):
+        loop.rounds.begin(busy([], str(number), 40))
+    for _ in range(3):
+        loop.turn(0)
+    loop.rounds.begin(busy(done, "new", 1))  # there is no time for more than its first step in this turn
+    loop.turn(0)
+    assert done == ["new"]

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from taskmasterd.system.procfs import listing
+from taskmasterd.system.procfs import listing, variables_of
 from tests.support.wait import wait_until
 from tests.support.wire import ask
 
@@ -194,10 +194,7 @@ def lives(socket: Path, name: str = "") -> list[int]:
     found = []
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if entry.isdecimal() and (not name or _name(int(entry)) == name):
-            try:
-                words = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
+            words = variables_of(int(entry)).split(b"\0")
             if needle in words and not any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words):
                 found.append(int(entry))
     return [pid for pid in found if process_exists(pid)]
@@ -209,10 +206,7 @@ def marked(socket: Path) -> list[int]:
     found = []
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if entry.isdecimal() and int(entry) != os.getpid():
-            try:
-                words = Path(f"/proc/{entry}/environ").read_bytes().split(b"\0")
-            except OSError:
-                continue
+            words = variables_of(int(entry)).split(b"\0")
             if needle in words and any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words):
                 found.append(int(entry))
     return [pid for pid in found if _state(pid) not in ("Z", "X", "")]

@@ -119,7 +119,7 @@ class Kept:
     def reload(self, *programs: ProgramConfig) -> None:
         """Apply another configuration as the reloader does."""
         plan = diff(self.world.table, DAEMON, config(*programs))
-        self.journal.reloading(plan)
+        run(self.journal.reloading(plan))
         run(self.world.supervisor.apply(plan, "alice", self.world.ticket(), lambda: self.world.now))
         run(self.journal.reloaded(plan))
 
@@ -221,7 +221,7 @@ def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(ke
     kept.world.cooperate()
     kept.journal.flush()
     plan = diff(kept.world.table, DAEMON, config(program("web", numprocs=2, umask=0o77), program("off")))
-    kept.journal.reloading(plan)
+    run(kept.journal.reloading(plan))
     kept.journal.flush()  # and here the daemon dies: the plan is known, and nothing of it was done
     web = next(slot.entry for slot in kept.saved().slots if slot.entry.canonical == "web:0")
     assert web.current == program("web", numprocs=2)
@@ -485,7 +485,7 @@ def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_
     kept.world.cooperate()
     wanted = program("web", numprocs=4, umask=0o77)
     plan = diff(kept.world.table, DAEMON, config(wanted))
-    kept.journal.reloading(plan)
+    run(kept.journal.reloading(plan))
     application = kept.world.supervisor.apply(plan, "alice", kept.world.ticket(), lambda: kept.world.now)
     next(application)  # it has come to the first of the four
     for entry in kept.world.table:

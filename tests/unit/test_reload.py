@@ -34,8 +34,9 @@ class Order(Listener):
     def problems_changed(self) -> None:
         self.told.append("problems")
 
-    def applying(self, _plan: ReloadPlan) -> None:
+    def applying(self, _plan: ReloadPlan) -> Generator[None, None, None]:
         self.told.append(f"remembered, web is {self.world.entry('web').process.state}")
+        yield
 
     def applied(self, _plan: ReloadPlan) -> Generator[None, None, None]:
         self.told.append("applied")
@@ -48,5 +49,5 @@ class Order(Listener):
 def test_a_plan_is_remembered_before_whoever_does_not_wait_is_told_that_it_holds() -> None:
     order = Order()
     assert order.world.entry("web").process.state == STOPPED
-    order.reloader._plan(config(program(umask=0o77)), Outcome(), [order])
+    run(order.reloader._plan(config(program(umask=0o77)), Outcome(), [order]))
     assert order.told == ["remembered, web is STOPPED", "told", "applied"]
