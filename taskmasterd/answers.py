@@ -131,6 +131,12 @@ class Operation:
         """Send how the operation on one entry ended."""
         if self.ended:
             return
+        hidden = self._parts.performer.hidden.get(entry) if outcome.outcome in ("stopped", "restarted") else None
+        if hidden:
+            text = f"{self._parts.supervisor.table.name(entry)}: {hidden}"
+            self._connection.send({"type": "warning", "text": text})
+            if self._ticket and outcome.outcome == "stopped":
+                self._ticket.failed = True
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
         if not outcome.ok:
             message["reason"] = reason_text(

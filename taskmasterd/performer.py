@@ -13,7 +13,7 @@ from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.states import STOPPING
 from taskmasterd.asking import Asking, signal_group
 from taskmasterd.copies import Copy
-from taskmasterd.core.describe import NAMED_LEFT
+from taskmasterd.core.describe import NAMED_LEFT, left_text
 from taskmasterd.core.events import (
     KILL,
     SPAWN,
@@ -35,7 +35,7 @@ from taskmasterd.preparation import account_of, launch_of
 from taskmasterd.system.adopted import Adopted, boot_seconds
 from taskmasterd.system.groups import Group, Groups
 from taskmasterd.system.lean import partial, signal
-from taskmasterd.system.procfs import look
+from taskmasterd.system.procfs import TICKS_PER_S, look
 from taskmasterd.system.spawner import SetupError, Spawner
 
 TYPE_CHECKING = False
@@ -57,6 +57,7 @@ class Performer:
     """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show.
 
     `memory` is told what has to be remembered at once. `occupied` are the processes of an earlier daemon because of which a slot must not be started.
+    `hidden` says of a slot what nobody knows to be of its last copy, or not.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Performer:
         self.outputs = Outputs(reactor, sinks, around.log_dir, self._spawner.null)
         self.memory: Memory | None = None
         self.occupied: dict[tuple[str, int], list[Orphan]] = {}
+        self.hidden: dict[Entry, str] = {}
         self.adopted = Adopted(reactor, self._adopted_ended)
         self._waiting: dict[Entry, None] = {}
         self._spawning = self._held = False
@@ -280,6 +282,7 @@ class Performer:
         else:
             self._by_entry.pop(copy.entry, None)
             self.outputs.leave(copy.pipes)
+            self._note_hidden(copy)
         silent = status == 0 and bool(copy.pipes) and not any(pipe.wrote for pipe in copy.pipes)
         self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left)), silent))
 
@@ -296,7 +299,22 @@ class Performer:
         self.outputs.drain(copy.pipes)
         self._by_entry.pop(copy.entry, None)
         self.outputs.leave(copy.pipes)
+        self._note_hidden(copy)
         self._deliver(copy.entry, GroupEmpty())
+
+    def _note_hidden(self, copy: Copy) -> None:
+        """Tell who may be left of a copy of which nothing else is: nobody may say that all of it is gone."""
+        since = int(copy.birth[0] * TICKS_PER_S)
+        there = [one for one in self._groups.hidden if one.started >= since] if copy.group.whole else []
+        before = self.hidden.pop(copy.entry, "")
+        if there:
+            pids = " ".join(str(one.pid) for one in there)
+            text = (
+                f"{left_text(tuple(map(str, there)))} may be left of it, and hides whose it is; end that: kill {pids}"
+            )
+            self.hidden[copy.entry] = text
+            if text != before:
+                self._on_blind(f"{copy.entry.canonical}: {text}")
 
     @property
     def spawning(self) -> bool:

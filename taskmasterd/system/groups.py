@@ -17,7 +17,7 @@ import os
 
 from taskmasterd.system.adopted import ticks_now
 from taskmasterd.system.descendants import MOST_LOOKS, Descendants
-from taskmasterd.system.kin import Kin, is_strange, program_of
+from taskmasterd.system.kin import Kin, hides, is_strange, program_of
 from taskmasterd.system.lean import signal
 from taskmasterd.system.procfs import (
     Survivor,
@@ -167,8 +167,8 @@ class Group:
 class Groups:
     """All live copies, and the look at what is left of dead ones; `marks` judges which slot a process belongs to.
 
-    `left` are (pid, start time) of those that an earlier daemon left alone when it was stopped in order. For the rest see
-    `Descendants`.
+    `left` are (pid, start time) of those that an earlier daemon left alone when it was stopped in order; `hidden` are those that
+    the last look found and that hide whose they are. For the rest see `Descendants`.
     """
 
     def __init__(
@@ -179,6 +179,7 @@ class Groups:
         self.below = Descendants(marks, self._leaders, guardian, ignored, proven_since)
         self.freed_sessions: set[int] = set()
         self.left: frozenset[tuple[int, int]] = frozenset()
+        self.hidden: list[Survivor] = []
         self.can_see = can_see()
 
     def add(self, group: Group) -> None:
@@ -251,6 +252,7 @@ class Groups:
         """Find what is alive of each group, and one that has gone before anybody could know whose it was."""
         found: dict[Group, list[Survivor]] = {}
         vanished = None
+        hidden: list[Survivor] = []
         for batch in self.below.batches():
             yield
             self.below.learn([orphan for orphan in batch if kin.by_session(orphan) is None])
@@ -262,7 +264,10 @@ class Groups:
                     found.setdefault(group, []).extend((yield from tree(orphan)))
                 elif is_strange(known) and is_ending(orphan.pid):  # it has lost its variables, or was never seen alive
                     vanished = orphan
+                elif is_strange(known) and hides(orphan, self._leaders, self._lineage):
+                    hidden.append(orphan)
                 yield
+        self.hidden = hidden
         return found, vanished
 
     def strays(self, free: Collection[str]) -> list[Survivor]:

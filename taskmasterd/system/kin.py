@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmasterd.system.lineage import BROKEN, family_of
-from taskmasterd.system.procfs import pipe_among
+from taskmasterd.system.procfs import may_be_read, pipe_among
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +40,18 @@ class Kin:
             return self._by_slot.get(known.slot)
         inode = pipe_among(one.pid, self._by_pipe)
         return self._by_pipe[inode] if inode is not None else None
+
+
+def hides(one: Survivor, leaders: Mapping[int, Group], lineage: Lineage) -> bool:
+    """Return whether a process that is nobody's may be of a program all the same: it has changed its tag, or nobody may read it.
+
+    What is in a leader's session, or holds its pipe, is that leader's.
+    """
+    if one.session in leaders or one.group in leaders:
+        return False
+    if lineage.of(one.pid) != BROKEN and (lineage.usable or may_be_read(one.pid)):
+        return False
+    return pipe_among(one.pid, {inode for group in leaders.values() for inode in group.pipes}) is None
 
 
 def program_of(known: Known, families: Mapping[int, str]) -> str | None:

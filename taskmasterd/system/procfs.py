@@ -181,6 +181,11 @@ def uid_of(pid: int) -> int | None:
     return int(found[0]) if found else None
 
 
+def may_be_read(pid: int) -> bool:
+    """Return whether a process shows its variables to its own user. Source: proc(5), PR_SET_DUMPABLE: else its files are root's."""
+    return owner_of(pid) in (uid_of(pid), None)
+
+
 def pipe_among(pid: int, inodes: Collection[int]) -> int | None:
     """Return which of these pipes a process can write into, None where none or where it may not be known.
 

@@ -322,6 +322,26 @@ def test_what_hides_its_variables_session_and_memory_is_ended_with_its_program_a
     assert not process_exists(_hidden(daemon, "of-q"))
 
 
+def test_of_what_hides_so_well_that_nobody_knows_whose_it_is_no_stop_says_that_it_is_gone(daemon: Daemon) -> None:
+    hides = f"{PY} {PROGRAMS}/hides_itself.py {daemon.home}"
+    q = "q: {cmd: sleep 300, starttime: 0}"
+    daemon.write(f"programs: {{{q}}}")
+    daemon.start()
+    daemon.write(f"programs: {{{q}, p: {{cmd: {hides}/of-p LIMITS=lowered, starttime: 0, stoptime: 1}}}}")
+    assert daemon.ctl("reload").returncode == 0
+    hidden = _hidden(daemon, "of-p")
+    done = daemon.ctl("stop", "p")
+    assert (done.returncode, process_exists(hidden)) == (1, True)
+    assert f"({hidden}) may be left of it, and hides whose it is; end that: kill {hidden}" in done.stderr
+    assert f"({hidden}) may be left of it" in daemon.events()
+    os.kill(hidden, signal.SIGKILL)
+    assert daemon.ctl("start", "p").returncode == 0
+    wait_until(lambda: _hidden(daemon, "of-p") != hidden)
+    os.kill(_hidden(daemon, "of-p"), signal.SIGKILL)
+    assert daemon.ctl("stop", "p").returncode == 0
+    assert daemon.ctl("shutdown").returncode == 0
+
+
 @pytest.mark.parametrize("words", [("stop", "p"), ("shutdown",)])
 def test_who_shows_the_mark_of_a_program_whose_leftovers_are_left_alone_is_not_left_alone(
     daemon: Daemon, words: tuple[str, ...]

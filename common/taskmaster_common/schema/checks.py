@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.surroundings import Surroundings
 MAX_PROCESSES = 20_000
-"""The most instances of all programs together: about 25 MB, and a reload of all of them keeps nobody waiting for 0.1 s."""
+"""The most instances of all programs together.
+
+As instances of a few programs they take the daemon 25 MB, and a reload of all of them keeps nobody waiting for 0.1 s. 5000
+programs take 35 MB and keep nobody waiting for 0.1 s either; 20 000 programs of one instance take 75 MB, and some wait 0.25 s.
+"""
 
 
 def check_configuration(

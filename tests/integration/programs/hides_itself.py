@@ -1,12 +1,14 @@
 """Starts a descendant that nobody may read (as ssh-agent and gpg-agent are), without variables, session or pipes of its own.
 
-Its pid is written to the file in the first argument. Further ones are NAME=VALUE, the variables that it shows instead.
+Its pid is written to the file in the first argument. Further ones are NAME=VALUE, the variables that it shows instead;
+LIMITS=lowered: it lowers the hard limits of which nobody makes use, too.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import sys
 import time
 
@@ -29,6 +31,9 @@ def main() -> None:
 
 def hide(path: str) -> None:
     """Let go of the pipes, and let nobody look who is not root."""
+    if os.environ.get("LIMITS") == "lowered":
+        for number in (10, 15):  # RLIMIT_LOCKS, RLIMIT_RTTIME
+            resource.setrlimit(number, (1_000_000, 1_000_000))
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
