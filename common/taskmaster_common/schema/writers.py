@@ -117,10 +117,13 @@ class _Checker:
     def check_directories(self) -> None:
         """Report files that would lie below another file."""
         above: dict[str, Use | None] = {}
+        said: set[str] = set()
         for use in self._uses.values():
             first = self._above(use.path, above)
-            if first:
-                self._tell(use, first, f"{use.path} would lie below {first.path}, {_written(first)}, which is a file")
+            if first and first.path not in said:
+                said.add(first.path)
+                reason = f"{use.path} would lie below {first.path}, {_written(first)}, which is a file"
+                self._tell(use, first, reason, f"{first.path} is a directory: {use.path} lies below it; choose another")
 
     def _above(self, path: str, known: dict[str, Use | None]) -> Use | None:
         directory = path.rpartition("/")[0]
@@ -163,15 +166,18 @@ class _Checker:
                 )
                 self._report.warn(use.at, use.place, f"{reason}, at present")
 
-    def _tell(self, use: Use, first: Use, reason: str) -> None:
-        """Report once for each pair, at the one that has a place in a file, with the place of the other."""
+    def _tell(self, use: Use, first: Use, reason: str, other: str = "") -> None:
+        """Report once for each pair, at the one that has a place in a file, with the place of the other.
+
+        `other` is the reason where only `first` has a place.
+        """
         if (use.who, first.who) in self._told:
             return
         self._told.add((use.who, first.who))
         if use.at is not None:
             self._report.error(use.at, use.place, reason, first.at)
         elif first.at is not None:
-            self._report.error(first.at, first.place, f"{first.path} is {_written(use)} too; choose another")
+            self._report.error(first.at, first.place, other or f"{first.path} is {_written(use)} too; choose another")
 
 
 def _written(use: Use) -> str:
