@@ -60,6 +60,10 @@ def main(arguments: Sequence[str]) -> int:
         return _run(options)
     except LaunchError as error:
         return _failed(error.exit_code, str(error))
+    except OSError as error:  # a sandbox that refuses what nothing stands in for
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        return _failed(FAILED, f"cannot start: {system_reason(error)}")
 
 
 def _run(options: Namespace) -> int:
@@ -187,7 +191,10 @@ def _warn_of_few_descriptors(config: Config) -> None:
         program.numprocs * streams[program.stderr in ("stdout", program.stdout)] * FDS_PER_STREAM
         for program in config.programs
     )
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    try:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    except OSError:  # a filter of system calls
+        return
     if hard != resource.RLIM_INFINITY and needed > hard:
         text = f"the programs need about {needed} open files, the limit is {hard} (ulimit -Hn)"
         print(f"taskmasterd: warning: {text}", file=sys.stderr)

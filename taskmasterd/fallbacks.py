@@ -121,5 +121,8 @@ def limit(number: int | None) -> str:
     if number not in limits:
         return ""
     which, option, name = limits[number]
-    soft = resource.getrlimit(which)[0]
+    try:
+        soft = resource.getrlimit(which)[0]
+    except OSError:
+        return ""
     return "" if soft == resource.RLIM_INFINITY else f" ({name} is {soft}: ulimit {option})"

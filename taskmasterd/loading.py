@@ -238,6 +238,7 @@ def load(
 def _leave_the_daemon(fd: int, deadline_s: float) -> None:
     """Let go of everything that is the daemon's: signals, descriptors, limits."""
     import gc  # noqa: PLC0415 - for the child only
+    from contextlib import suppress  # noqa: PLC0415 - see above
 
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -245,9 +246,10 @@ def _leave_the_daemon(fd: int, deadline_s: float) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.dup2(fd, RESULT_FD)
     os.closerange(RESULT_FD + 1, _highest_fd() + 1)
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = MAX_DATA if hard == resource.RLIM_INFINITY else min(MAX_DATA, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    with suppress(OSError):  # a sandbox that refuses it has limits of its own
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = MAX_DATA if hard == resource.RLIM_INFINITY else min(MAX_DATA, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     signal.alarm(int(deadline_s) + 2)  # should the daemon die meanwhile, this ends the child
     gc.disable()
 

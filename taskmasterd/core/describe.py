@@ -94,7 +94,7 @@ def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:
 
 
 def not_allowed(named: tuple[str, ...]) -> str:
-    """Return that these processes may not be signalled, and why. Source: kill(2), EPERM is the only reason."""
+    """Return that these processes may not be signalled, and why."""
     return f"{left_text(named)} may not be signalled: operation not permitted"
 
 

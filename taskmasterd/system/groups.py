@@ -12,7 +12,6 @@ their start time was compared. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5),
 
 from __future__ import annotations
 
-import errno
 import os
 
 from taskmasterd.system.adopted import ticks_now
@@ -28,7 +27,7 @@ from taskmasterd.system.procfs import (
     tree,
 )
 from taskmasterd.system.procfs import each as each_process
-from taskmasterd.system.signalling import has_ended, send, send_by_handle, signal_one
+from taskmasterd.system.signalling import forbids, has_ended, send, send_by_handle, signal_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,8 +82,8 @@ class Group:
     def signal_leader(self, number: int) -> bool:
         """Signal the leader alone, which must be alive or unreaped; return whether that is allowed."""
         if self.handle is not None:
-            return send_by_handle(self.handle, self.pid, number) != errno.EPERM
-        return not self.leader_alive or send(os.kill, self.pid, number) != errno.EPERM
+            return not forbids(send_by_handle(self.handle, self.pid, number))
+        return not (self.leader_alive and forbids(send(os.kill, self.pid, number)))
 
     def signal_group(self, number: int) -> tuple[bool, bool]:
         """Signal the leader's group, followed by CONT so that a stopped process hears it. The leader must be unreaped.
@@ -373,6 +372,6 @@ def group_exists(pgid: int) -> bool:
         os.killpg(pgid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
-        return True
+    except OSError:  # refused: somebody is there
+        pass
     return True

@@ -35,9 +35,11 @@ class Lineage:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
-        self.usable = hasattr(resource, "prlimit") and all(
-            resource.getrlimit(number)[1] == resource.RLIM_INFINITY for number, _name in LIMITS
-        )
+        try:
+            hard = [resource.getrlimit(number)[1] for number, _name in LIMITS]
+        except OSError:  # a filter of system calls
+            hard = []
+        self.usable = hasattr(resource, "prlimit") and hard == [resource.RLIM_INFINITY] * len(LIMITS)
 
     def family(self, program: str) -> int:
         """Return what the tags of all instances of a program have in common."""

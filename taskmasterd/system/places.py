@@ -104,21 +104,37 @@ def lock_file(path: str, kind: str, owner: Owner | None) -> int:
         with Held(path, f"open {kind}") as held:
             fd, made = _open_lock(held, kind, owner)
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = os.pread(fd, LONGEST_TEXT, 0).decode("utf-8", "replace").strip()
-                os.close(fd)
-                raise LockedError(text) from None
-            if held.inode == inode_of_fd(fd):
-                uid = os.fstat(fd).st_uid
-                if made or not owner or uid == owner[0]:
-                    if os.geteuid() in (0, uid):
-                        os.fchmod(fd, PIDFILE_MODE)
-                    if made and owner:
-                        os.fchown(fd, *owner)
+                if _locked(fd, held, kind, owner, made=made):
                     return fd
-                _remove(held, kind)  # it may be any file of root's that `owner` has moved here: none is given away
-            os.close(fd)  # or its owner unlinked it between our open and our lock
+                os.close(fd)
+            except OSError as error:  # a file system without locks, or one without owners
+                os.close(fd)
+                raise SystemFailure(f"lock {kind}", path, system_reason(error), error.errno or 0) from None
+            except TaskmasterError:
+                os.close(fd)
+                raise
+
+
+def _locked(fd: int, held: Held, kind: str, owner: Owner | None, *, made: bool) -> bool:
+    """Lock a file and give it its mode, and what we have `made` to its owner; return whether it can be the one.
+
+    Raises LockedError, SystemFailure, OSError.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise LockedError(os.pread(fd, LONGEST_TEXT, 0).decode("utf-8", "replace").strip()) from None
+    if held.inode != inode_of_fd(fd):
+        return False  # its owner unlinked it between our open and our lock
+    found = os.fstat(fd)
+    if owner and not made and found.st_uid != owner[0]:
+        _remove(held, kind)  # it may be any file of root's that `owner` has moved here: none is given away
+        return False
+    if os.geteuid() in (0, found.st_uid) and stat.S_IMODE(found.st_mode) != PIDFILE_MODE:
+        os.fchmod(fd, PIDFILE_MODE)
+    if made and owner:
+        os.fchown(fd, *owner)
+    return True
 
 
 def release(path: str | None, fd: int | None) -> None:

@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 
 
 def send(call: Callable[[int, int], object], target: int, number: int) -> int:
-    """Send a signal; return 0, or the errno of kill(2): ESRCH where the target has gone, EPERM where it is not allowed."""
+    """Send a signal; return 0, or the errno of kill(2): ESRCH where the target has gone."""
     try:
         call(target, number)
     except OSError as error:
         return error.errno or errno.EPERM
     return 0
+
+
+def forbids(number: int) -> bool:
+    """Return whether this errno of `send` says that the signal is not allowed.
+
+    Rights say EPERM (kill(2)), security modules EACCES, a filter of system calls what it likes; EAGAIN is a full queue.
+    """
+    return number not in (0, errno.ESRCH, errno.EAGAIN)
 
 
 def send_by_handle(handle: int, pid: int, number: int) -> int:
@@ -73,7 +81,7 @@ def _is_still(survivor: Survivor) -> bool:
 
 def _send_both(sending: Callable[[int, int], int], target: int, number: int) -> bool:
     """Send a signal, and CONT so that a stopped process hears it; return whether that is allowed."""
-    allowed = sending(target, number) != errno.EPERM
+    allowed = not forbids(sending(target, number))
     if allowed and number not in (0, signal.SIGKILL):
         sending(target, signal.SIGCONT)
     return allowed

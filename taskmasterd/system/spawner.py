@@ -113,9 +113,10 @@ class Spawner:
         except OSError as error:
             raise SetupError("workingdir", _step_text("workingdir", launch, error)) from None
         umask = os.umask(launch.umask)
-        mine = resource.getrlimit(resource.RLIMIT_NOFILE)
+        mine = None
         try:
             if launch.nofile:
+                mine = resource.getrlimit(resource.RLIMIT_NOFILE)
                 resource.setrlimit(resource.RLIMIT_NOFILE, (min(launch.nofile[0], mine[1]), mine[1]))
             path = _find(launch)
             if not path:
@@ -134,7 +135,8 @@ class Spawner:
                 put_tag(launch.tag, pid)
             return pid
         finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, mine)
+            if mine:
+                resource.setrlimit(resource.RLIMIT_NOFILE, mine)
             os.umask(umask)
             os.chdir("/")
 

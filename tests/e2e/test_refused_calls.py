@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -33,6 +34,7 @@ CALLS = [
     "prctl",
     "posix_spawn",
     "close_range",
+    "prlimit",
 ]
 ERRORS = ["EPERM", "ENOSYS", "EINVAL", "EACCES"]
 ALL = ",".join(CALLS)
@@ -56,7 +58,7 @@ def _pid(daemon: Daemon) -> int:
         return 0
 
 
-def _works(daemon: Daemon) -> None:
+def _works(daemon: Daemon, calls: str) -> None:
     """Look whether everything does that a daemon has to do: starts, ends, logs, stops, escapees, reload, upgrade."""
     daemon.wait_for("p", "RUNNING")
     assert daemon.wait_for("ends", "EXITED")["exit"]["code"] == 3
@@ -70,6 +72,7 @@ def _works(daemon: Daemon) -> None:
     assert ask(daemon, b"upgrade")[-1]["exit"] == 0
     daemon.wait_for("p", "RUNNING")
     assert ask(daemon, b"stop p")[-1]["exit"] == 0
+    assert ("what leaves their session outlives a stop" in daemon.events()) == ("prctl" in calls)
     assert "internal error" not in daemon.events()
     assert "Traceback" not in (daemon.home / "said").read_text()
 
@@ -81,7 +84,7 @@ def _works(daemon: Daemon) -> None:
 def test_a_daemon_works_where_a_call_is_refused(daemon: Daemon, calls: str, error: str) -> None:
     daemon.write(CONFIG)
     running = _refusing(daemon, calls, error)
-    _works(daemon)
+    _works(daemon, calls)
     assert ask(daemon, b"shutdown")[-1]["exit"] == 0
     assert running.wait(timeout=10) == 0
 
@@ -117,3 +120,36 @@ def test_there_are_never_two_copies_where_calls_are_refused(
     assert marked(daemon.socket) == [daemon.status()["p"]["pid"]]
     assert ask(daemon, b"shutdown")[-1]["exit"] == 0
     assert marked(daemon.socket) == []
+
+
+@pytest.mark.parametrize("error", ["EACCES", "ENOSYS"])
+def test_what_a_security_module_forbids_to_signal_is_said_so_however_it_refuses(daemon: Daemon, error: str) -> None:
+    daemon.write("programs: {p: {cmd: sleep 300, starttime: 0, stoptime: 0.2}}")
+    running = _refusing(daemon, "kill,pidfd_send_signal", error)
+    pid = daemon.wait_for("p", "RUNNING")["pid"]
+    refused = ask(daemon, b"signal HUP p")[-2]
+    assert "may not be signalled" in json.dumps(refused)
+    stopped = ask(daemon, b"stop p")
+    assert stopped[-1]["exit"] == 1
+    assert "may not be signalled: operation not permitted" in json.dumps(stopped)
+    assert "SIGKILL" not in daemon.events()
+    os.kill(pid, signal.SIGKILL)
+    daemon.wait_for("p", "STOPPED")
+    assert ask(daemon, b"shutdown")[-1]["exit"] == 0
+    assert running.wait(timeout=10) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "words"), [("poll", "cannot start: function not implemented"), ("flock", "cannot lock pid file")]
+)
+def test_a_start_that_is_refused_what_nothing_stands_in_for_says_so(daemon: Daemon, call: str, words: str) -> None:
+    daemon.write("programs: {p: {cmd: sleep 300}}")
+    filtered = [str(ROOT / "tests" / "support" / "seccomp.py"), "ENOSYS", call, PY, "-m", "taskmasterd"]
+    done = subprocess.run(
+        [PY, *filtered, "-c", str(daemon.config), "-n"],
+        env=daemon.environment, cwd=daemon.home, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode in (1, 4)
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr

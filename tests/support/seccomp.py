@@ -25,6 +25,10 @@ CALLS = {
     "vfork": (58,),
     "close_range": (436,),
     "setpriority": (141,),
+    "prlimit": (97, 160, 302),
+    "kill": (62,),
+    "poll": (7,),
+    "flock": (73,),
 }
 VFORK_FLAG = 0x4000
 """CLONE_VFORK of clone(2), which posix_spawn(3) uses and fork(3) does not."""
