@@ -117,7 +117,9 @@ class Asking:
         if not reads:
             return list(there)
         now = self._reactor.now()
-        members = [Member(one.pid, reads.get(one.pid, ()), output_pipes(one.pid)) for one in there[:MOST_MEMBERS]]
+        members = [
+            Member(one.pid, reads.get(one.pid, ()), output_pipes(one.pid), one.parent) for one in there[:MOST_MEMBERS]
+        ]
         still, due = waiting(members, due, now, leader)
         if still:
             self._due[copy] = due

@@ -2,7 +2,8 @@
 
 A *reader* has the read end of a pipe as its standard input: the `tool` of `prog | tool`, and of `prog > >(tool)`. It ends by
 itself when all who write into that pipe have ended and it has read what they wrote. A stop signal before that would cost
-their last words.
+their last words. What a reader has started belongs to its work (the `logger` that a loop runs for each line), and is treated as a
+reader of the same pipe.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ class Member(Record):
     pid: int
     reads: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
+    parent: int = 0
 
 
 def waiting(
@@ -33,12 +35,21 @@ def waiting(
     `due` is what an earlier call has returned. A reader is fed for as long as somebody who is none, or the `leader`, writes
     into its pipe, be it by way of other readers: readers that feed each other wait for nobody.
     """
-    reading = {member for member in members if member.reads and member.pid != leader}
+    reading = _with_helpers([member for member in members if member.pid != leader])
     fed: set[Member] = set()
-    full = {pipe for member in members if member not in reading for pipe in member.writes}
+    readers = {reader.pid for reader in reading}
+    full = {pipe for member in members if member.pid not in readers for pipe in member.writes}
     while more := {reader for reader in reading - fed if not full.isdisjoint(reader.reads)}:
         fed |= more
         full |= {pipe for reader in more for pipe in reader.writes}
     until = {reader.pid: due.get(reader.pid, now + GRACE_S) for reader in reading - fed}
     still = {pid for pid, end in until.items() if end > now}
     return frozenset({reader.pid for reader in fed} | still), until
+
+
+def _with_helpers(members: Sequence[Member]) -> set[Member]:
+    """Return the readers, and those below them as readers of the same pipes."""
+    reading = {member.pid: member for member in members if member.reads}
+    while more := [each for each in members if each.pid not in reading and each.parent in reading]:
+        reading.update((each.pid, each.replace(reads=reading[each.parent].reads)) for each in more)
+    return set(reading.values())

@@ -24,6 +24,7 @@ TOOLS = {
     "cat": "cat",
     "loop": 'while read -r line; do echo "x $line"; done',
     "chain": "sed 's/^/x /' | cat",
+    "helpers": "xargs -n1 sh -c 'sleep 0.1; echo x $0'",
 }
 FORMS = {
     "pipe": "%(prog)s | { %(tool)s; }",

@@ -40,3 +40,16 @@ def test_readers_that_feed_each_other_wait_for_nobody() -> None:
 def test_a_leader_is_never_a_reader_and_feeds_whom_it_writes_to() -> None:
     there = [Member(1, ("b",), ("a",)), SED]
     assert waiting(there, {}, NOW, leader=1) == (frozenset({2}), {})
+
+
+def test_what_a_reader_has_started_is_part_of_its_work_and_waits_with_it() -> None:
+    loop, logger, timer = Member(2, ("a",), ("log",)), Member(3, (), ("log",), parent=2), Member(4, (), (), parent=3)
+    assert waiting([timer, logger, loop, PROG], {}, NOW) == (frozenset({2, 3, 4}), {})
+    still, due = waiting([timer, logger, loop], {}, NOW)
+    assert (still, set(due.values())) == (frozenset({2, 3, 4}), {NOW + GRACE_S})
+    assert waiting([timer, logger, loop], due, NOW + GRACE_S)[0] == frozenset()
+
+
+def test_a_child_of_the_leader_is_no_helper_whatever_the_leader_reads() -> None:
+    there = [Member(1, ("b",), ("a",)), Member(5, (), (), parent=1), SED]
+    assert waiting(there, {}, NOW, leader=1) == (frozenset({2}), {})
