@@ -60,7 +60,10 @@ def test_a_public_text_still_says_what_is_wrong_where_no_value_can_stand() -> No
         ("programs: {web: {cmd: x, hunter2: 2}}", "1:26: error: programs: something is wrong here"),
         ("programs: {web: {cmd: x, env: {A: [hunter2]}}}", "1:35: error: programs.web.env: something is wrong here"),
         ("defaults: {env: {A: }} # hunter2\nprograms: {web: {cmd: x}}", "1:21: error: defaults.env: something"),
-        ("hunter2: {a: b}\nprograms: {}", "1:1: error: something is wrong here; only root and the daemon's user"),
+        (
+            "hunter2: {a: b}\nprograms: {}",
+            "1:1: error: something is wrong here; `taskmasterd -t -c FILE` shows it to root",
+        ),
         ("taskmasterd: {loglevel: hunter2}\nprograms: {}", '1:25: error: taskmasterd.loglevel: "hunter2" is'),
     ],
 )

@@ -15,7 +15,7 @@ from taskmaster_common.errors import ConfigError
 MAX_PROBLEMS = 1000
 MAX_SHOWN_LINE = 160
 MAX_SHOWN_VALUE = 60
-HIDDEN = "something is wrong here; only root and the daemon's user may see the line"
+HIDDEN = "something is wrong here; `taskmasterd -t -c FILE` shows it to root and the daemon's user"
 NOT_YAML = "not YAML"
 ENV = "env"
 KNOWN_KEYS = frozenset((*PROGRAM_KEYS, *DAEMON_KEYS)) - {ENV}
