@@ -15,6 +15,7 @@ from taskmaster_common.devices import is_system_name
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.ledger import Ledger
 from taskmasterd.system.logfile import GoneError, LogFile
+from taskmasterd.system.loglock import lock_log
 from taskmasterd.system.logstream import NOBODY_READS, LogStream
 from taskmasterd.system.safeopen import Spot, is_temporary, open_log, reason_of
 
@@ -161,6 +162,8 @@ class LogSink:
         if before:
             same = os.path.samestat(os.fstat(before.fd), os.fstat(now.fd))
             self._leave(before, 0 if same else before.size())
+            if same and isinstance(now, LogFile):
+                lock_log(now.fd)  # the lock went with the other descriptor
 
     @property
     def limits(self) -> tuple[int, int]:

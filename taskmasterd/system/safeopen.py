@@ -12,6 +12,7 @@ import stat
 
 from taskmaster_common.devices import is_system_name, own_descriptor
 from taskmaster_common.errors import SystemFailure, system_reason
+from taskmasterd.system.loglock import lock_log
 from taskmasterd.system.safewalk import PlantedError, enter_directory
 
 TYPE_CHECKING = False
@@ -113,9 +114,14 @@ class Spot:
     def open(self) -> int:
         """Return a descriptor for writing and, of a regular file, reading; creates the file. Raises SystemFailure."""
         try:
-            return self._open()
+            fd = self._open()
         except OSError as error:
             raise _failure(self._path, reason_of(error), error.errno or 0) from None
+        other = lock_log(fd) if stat.S_ISREG(os.fstat(fd).st_mode) else 0
+        if other:
+            os.close(fd)
+            raise _failure(self._path, f"another daemon (pid {other}) writes it too; give each a log of its own")
+        return fd
 
     def open_for_reading(self, suffix: str = "") -> int:
         """Return a descriptor of a regular file. Raises FileNotFoundError, SystemFailure for what cannot be read back."""
