@@ -205,7 +205,7 @@ def test_a_removed_socket_is_created_anew_on_a_signal_and_a_foreign_one_is_left_
     ("section", "exit_code", "says"),
     [
         ("socket: /nowhere/at/all/s", 4, "/nowhere/at/all/s"),
-        ("logfile: /usr", 4, "/usr"),
+        ("logfile: /tmp", 4, "/tmp"),
         ("pidfile: /nowhere/at/all/p", 4, "/nowhere/at/all/p"),
         ("log_dir: /nowhere/at/all", 4, "/nowhere/at/all"),
     ],

@@ -103,7 +103,7 @@ def test_a_program_without_retries_left_recovers_when_its_cause_is_gone(daemon: 
         ("cmd: /tmp", "it is a directory"),
         ("cmd: sleep 1, workingdir: /nowhere/at/all", "cannot enter workingdir /nowhere/at/all: no such file"),
         ("cmd: sleep 1, stdout: /proc/nothing/log", "cannot"),
-        ("cmd: sleep 1, stdout: /usr", "cannot open log file /usr: "),
+        ("cmd: sleep 1, stdout: /tmp", "cannot open log file /tmp: "),
     ],
 )
 def test_a_start_that_cannot_work_names_the_step_and_the_reason(daemon: Daemon, keys: str, reason: str) -> None:

@@ -132,22 +132,6 @@ def test_what_the_daemon_reads_or_keeps_is_nobodys_log(text: str, reason: str) -
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "programs: {a: {cmd: x, stdout: /l}, b: {cmd: x, stdout: /l/b/log}}",
-        "programs: {b: {cmd: x, stdout: /l/b}, a: {cmd: x, stdout: /l}}",
-        "programs: {a: {cmd: x, stdout: taskmaster.yaml/log}}",
-        "taskmasterd: {log_dir: /l}\nprograms: {a: {cmd: x, stdout: /l}, b: {cmd: x}}",
-        "taskmasterd: {socket: /s}\nprograms: {a: {cmd: x, stdout: /s/log}}",
-    ],
-)
-def test_a_file_below_another_file_is_refused(text: str) -> None:
-    found = problems(text)
-    assert found
-    assert all(", which is a file" in each for each in found)
-
-
-@pytest.mark.parametrize(
     "path",
     [
         "/dev/stdout",

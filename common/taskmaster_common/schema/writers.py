@@ -78,7 +78,6 @@ def check_writers(
     checker.take(_daemon_files(daemon, daemon_nodes, surroundings))
     checker.take(islice(_program_files(programs, log_dir), MAX_LOOKED_AT))
     checker.check_rotated()
-    checker.check_directories()
     checker.check_included(sources.patterns)
     checker.check_state(normalised(daemon.state_dir or surroundings.places.state_dir))
     checker.check_links()
@@ -113,23 +112,6 @@ class _Checker:
                 self._tell(
                     use, first, f"{use.path} is the name of {owner} after {number} rotations, too; choose another"
                 )
-
-    def check_directories(self) -> None:
-        """Report files that would lie below another file."""
-        above: dict[str, Use | None] = {}
-        said: set[str] = set()
-        for use in self._uses.values():
-            first = self._above(use.path, above)
-            if first and first.path not in said:
-                said.add(first.path)
-                reason = f"{use.path} would lie below {first.path}, {_written(first)}, which is a file"
-                self._tell(use, first, reason, f"{first.path} is a directory: {use.path} lies below it; choose another")
-
-    def _above(self, path: str, known: dict[str, Use | None]) -> Use | None:
-        directory = path.rpartition("/")[0]
-        if directory not in known:
-            known[directory] = (directory and (self._uses.get(directory) or self._above(directory, known))) or None
-        return known[directory]
 
     def check_included(self, patterns: Sequence[tuple[Node, str]]) -> None:
         """Report files that the next reload would read as a part of the configuration."""
@@ -166,18 +148,15 @@ class _Checker:
                 )
                 self._report.warn(use.at, use.place, f"{reason}, at present")
 
-    def _tell(self, use: Use, first: Use, reason: str, other: str = "") -> None:
-        """Report once for each pair, at the one that has a place in a file, with the place of the other.
-
-        `other` is the reason where only `first` has a place.
-        """
+    def _tell(self, use: Use, first: Use, reason: str) -> None:
+        """Report once for each pair, at the one that has a place in a file, with the place of the other."""
         if (use.who, first.who) in self._told:
             return
         self._told.add((use.who, first.who))
         if use.at is not None:
             self._report.error(use.at, use.place, reason, first.at)
         elif first.at is not None:
-            self._report.error(first.at, first.place, other or f"{first.path} is {_written(use)} too; choose another")
+            self._report.error(first.at, first.place, f"{first.path} is {_written(use)} too; choose another")
 
 
 def _written(use: Use) -> str:
