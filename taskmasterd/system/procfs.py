@@ -182,8 +182,11 @@ def uid_of(pid: int) -> int | None:
 
 
 def may_be_read(pid: int) -> bool:
-    """Return whether a process shows its variables to its own user. Source: proc(5), PR_SET_DUMPABLE: else its files are root's."""
-    return owner_of(pid) in (uid_of(pid), None)
+    """Return whether a process shows its variables to its own user; else these are root's. Source: proc(5), PR_SET_DUMPABLE."""
+    try:
+        return os.stat(f"/proc/{pid}/environ").st_uid == owner_of(pid)
+    except OSError:
+        return True
 
 
 def pipe_among(pid: int, inodes: Collection[int]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -10,11 +11,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskmasterd.system.procfs import is_ending, listing, look, pipe_among, variables_of, zombie_status
+from taskmasterd.system.procfs import (
+    is_ending,
+    listing,
+    look,
+    may_be_read,
+    pipe_among,
+    variables_of,
+    zombie_status,
+)
 from tests.support.daemon import PROGRAMS
 from tests.support.wait import wait_until
 
 # the first look opens the descriptor that is kept in reserve for all later ones
+PR_SET_DUMPABLE = 4
 pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 
 
@@ -44,3 +54,27 @@ def test_variables_and_pipes_are_those_of_a_thread_that_lives(worker: subprocess
     assert worker.stdout
     inode = os.fstat(worker.stdout.fileno()).st_ino
     assert pipe_among(worker.pid, {inode}) == inode
+
+
+def test_a_process_that_is_not_dumpable_may_not_be_read_by_its_own_user() -> None:
+    def seen_by_the_parent(number: int) -> bool:
+        asleep, awake = os.pipe()
+        child = os.fork()
+        if child == 0:
+            if os.geteuid() == 0:
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+            ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, number, 0, 0, 0)
+            os.write(awake, b"1")
+            signal.pause()
+        os.read(asleep, 1)
+        try:
+            return may_be_read(child)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            os.close(asleep)
+            os.close(awake)
+
+    assert seen_by_the_parent(1)
+    assert not seen_by_the_parent(0)
