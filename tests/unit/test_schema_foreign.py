@@ -331,3 +331,14 @@ def test_a_file_of_sections_in_brackets_is_not_yaml() -> None:
     for text in ("[programs.a]\ncmd = 'x'", "# c\n[daemon]\nport = 1\n"):
         (found,) = problems(text)
         assert "this is a file in INI or TOML format; a configuration here is YAML" in found
+
+
+def test_a_list_whose_items_say_what_they_are_has_the_names_inside() -> None:
+    (found,) = problems("jobs: [{job: {name: a, cmd: x}}, {job: {name: b, cmd: y}}]")
+    assert "jobs: unknown key; the section is called programs here" in found
+
+
+def test_a_key_of_the_daemon_at_the_top_level_is_known_in_another_spelling_too() -> None:
+    text = whole("log_file: /x\nprograms: {}")
+    assert '"log_file" belongs to taskmasterd:' in text
+    assert text.endswith("        taskmasterd:\n          logfile: ...")

@@ -288,6 +288,7 @@ SECTION_WORDS = {
     "email": "mail is not sent yet; `taskmasterctl subscribe` shows what happens",
     "alerts": "alerts are not there yet; `taskmasterctl subscribe` shows what happens",
     "includes": "it is called include here",
+    "programdefaults": "it is called defaults here",
 }
 """Other sections."""
 

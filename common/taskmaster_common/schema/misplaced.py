@@ -135,7 +135,8 @@ def _at_the_top(root: Node, unknown: Sequence[str]) -> list[Candidate]:
 def _without_loose_keys(root: Node, unknown: list[str], report: Report) -> list[str]:
     """Report keys of a program or of the daemon that stand at the top level."""
     for known, where in ((PROGRAM_KEYS, "a program, below programs: and its name"), (DAEMON_KEYS, "taskmasterd:")):
-        loose = [name for name in unknown if name in known and name not in SECTION_WORDS]
+        squashed = set(map(squash, known))
+        loose = [name for name in unknown if squash(name) in squashed and not instead(name, SECTION_WORDS)]
         if loose:
             if known is PROGRAM_KEYS:  # the name of such a program stands beside them
                 unknown = [name for name in unknown if name not in NAMES]
@@ -143,7 +144,7 @@ def _without_loose_keys(root: Node, unknown: list[str], report: Report) -> list[
             shown = (
                 ("programs:", "  NAME:", "    cmd: ...")
                 if known is PROGRAM_KEYS
-                else ("taskmasterd:", f"  {loose[0]}: ...")
+                else ("taskmasterd:", f"  {next(key for key in known if squash(key) == squash(loose[0]))}: ...")
             )
             report.error(root.entries[loose[0]][0], loose[0], f"{names_text(loose)} {verb} to {where}", example=shown)
             unknown = [name for name in unknown if name not in loose]
@@ -214,7 +215,7 @@ def listed(node: Node, place: str) -> Iterator[Candidate]:
             named = item.entries[called][1]
             yield Candidate(named.text, named, f"{place}.{named.text}".lstrip("."), item, (called,))
         elif not others and value.kind == MAPPING:
-            yield Candidate(first, key, f"{place}.{first}".lstrip("."), value)
+            yield Candidate(_own_name(first, value), key, f"{place}.{first}".lstrip("."), value, _naming(value))
         else:
             yield Candidate("", item, f"{place}.{number}".lstrip("."), item)
 
