@@ -34,6 +34,8 @@ USAGE = 2
 """Exit code of what is refused here."""
 MAX_WAITING_REQUESTS = 64
 PATIENCE_S = 5.0
+READ_AT_ONCE = 4096
+"""So much is taken from one client in one turn: thousands of short requests of each of hundreds must not stall an answer."""
 MAX_WAITING_BYTES = MAX_REQUEST
 FILL_TO = 256 * 1024
 """A source is pulled until so much waits to be read."""
@@ -176,7 +178,7 @@ class Connection:
 
     def _read(self) -> None:
         try:
-            received = self._channel.recv(MAX_REQUEST)
+            received = self._channel.recv(READ_AT_ONCE)
         except BlockingIOError:
             return
         except OSError:

@@ -178,6 +178,18 @@ def test_a_request_that_other_code_cannot_go_on_with_costs_its_client_an_answer_
     assert [str(error) for error in door.errors] == ["nobody knows that verb any more"]
 
 
+def test_one_turn_takes_a_small_part_of_what_a_client_sends_ahead(door: Door) -> None:
+    client = door.client()
+    door.asked = lambda _connection, _line: None
+    client.send(b"status\n" * 4000)
+    door.reactor.turn(0)  # it is let in
+    (connection,) = door.server._connections
+    while not connection._requests:
+        door.reactor.turn(0)
+    assert len(connection._requests) < 1000
+    client.close()
+
+
 def test_what_a_client_sends_ahead_is_bounded_by_its_bytes(door: Door) -> None:
     taken: list[int] = []
     door.asked = lambda _connection, line: taken.append(len(line))
