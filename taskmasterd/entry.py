@@ -73,6 +73,7 @@ def check(state_fd: int) -> int:
 
     It goes the way of `resident` up to the end of the loop's first turn, on stand-ins for everything that is the daemon's.
     """
+    _import_what_comes_later()
     from taskmasterd.trial import acting_on_nothing  # noqa: PLC0415 - not for a daemon
 
     with acting_on_nothing() as stand_in:
@@ -80,6 +81,12 @@ def check(state_fd: int) -> int:
     if code == 0:
         print(f"ok {__version__}")
     return code
+
+
+def _import_what_comes_later() -> None:
+    """Import what a daemon does not need before somebody asks: where a part is missing, no reload would ever work."""
+    import taskmasterd.eventfilter  # noqa: PLC0415 - see above
+    import taskmasterd.hostfacts  # noqa: F401, PLC0415 - with the schema, and so the YAML parser
 
 
 def _reason(error: Exception) -> str:

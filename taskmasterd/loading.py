@@ -238,7 +238,6 @@ def load(
 def _leave_the_daemon(fd: int, deadline_s: float) -> None:
     """Let go of everything that is the daemon's: signals, descriptors, limits."""
     import gc  # noqa: PLC0415 - for the child only
-    from contextlib import suppress  # noqa: PLC0415 - see above
 
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
@@ -246,12 +245,18 @@ def _leave_the_daemon(fd: int, deadline_s: float) -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     os.dup2(fd, RESULT_FD)
     os.closerange(RESULT_FD + 1, _highest_fd() + 1)
-    with suppress(OSError):  # a sandbox that refuses it has limits of its own
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        most = MAX_DATA if hard == resource.RLIM_INFINITY else min(MAX_DATA, hard)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    try:  # noqa: SIM105 - there may be no descriptor left to import contextlib with
+        _limit_memory()
+    except OSError:  # a sandbox that refuses it has limits of its own
+        pass
     signal.alarm(int(deadline_s) + 2)  # should the daemon die meanwhile, this ends the child
     gc.disable()
+
+
+def _limit_memory() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = MAX_DATA if hard == resource.RLIM_INFINITY else min(MAX_DATA, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
 
 def _highest_fd() -> int:

@@ -143,6 +143,20 @@ def test_code_that_would_die_as_a_daemon_is_refused_and_nothing_is_different(
     assert daemon.status()["p"]["restarts"] == 0
 
 
+def test_an_installation_without_a_part_that_only_later_requests_need_is_refused(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    common, own = site / "taskmaster_common", site / "taskmasterd"
+    for missing in (common / "schema", own / "hostfacts.py", own / "eventfilter.py"):
+        missing.rename(missing.with_name("elsewhere"))
+        refused = daemon.ctl("upgrade")
+        assert refused.returncode == 1
+        assert "ModuleNotFoundError" in refused.stderr
+        missing.with_name("elsewhere").rename(missing)
+    daemon.write(TWO)
+    assert daemon.ctl("reload").returncode == 0
+
+
 def test_a_check_starts_stops_and_writes_nothing(daemon: Daemon, site: Path) -> None:
     daemon.write(
         "programs:\n"
