@@ -170,14 +170,14 @@ class Daemon:
     # -- the end
 
     def destroy(self) -> None:
-        """End the daemon, its guardian and everything that carries its socket's name, by force.
+        """End the daemon, its guardian and everything that carries its socket's name or lives in its home, by force.
 
         By what they carry, not by pid file and name: during a live upgrade a daemon is called python for a moment, and a child
         between vfork and exec is not marked yet. Again until nothing is found: what is seen alive may bring up more.
         """
 
         def nothing_found() -> bool:
-            found = [*lives(self.socket), *marked(self.socket)]
+            found = {*lives(self.socket), *marked(self.socket), *at_home(self.home)}
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -210,6 +210,18 @@ def marked(socket: Path) -> list[int]:
             if needle in words and any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words):
                 found.append(int(entry))
     return [pid for pid in found if _state(pid) not in ("Z", "X", "")]
+
+
+def at_home(home: Path) -> list[int]:
+    """Return every other live process whose home or whose daemon's socket lies in this directory."""
+    beginnings = (f"HOME={home}\0".encode(), f"TASKMASTER_SOCKET={home}/".encode())
+    found = []
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if entry.isdecimal() and int(entry) != os.getpid():
+            variables = b"\0" + variables_of(int(entry)) + b"\0"
+            if any(b"\0" + beginning in variables for beginning in beginnings):
+                found.append(int(entry))
+    return [pid for pid in found if process_exists(pid)]
 
 
 def resident_kb(pid: int) -> int:
