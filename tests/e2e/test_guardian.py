@@ -189,6 +189,7 @@ def _break(beginning: Path, notes: Path) -> str:
     return text
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_keeps_dying_is_tried_at_longer_and_longer_intervals_and_its_clients_wait(
     daemon: Daemon, copied: Path
 ) -> None:
@@ -243,6 +244,7 @@ def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Dae
     assert "asked by SIGTERM" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_guardian_that_was_told_to_stop_gives_up_on_a_daemon_that_cannot(daemon: Daemon, copied: Path) -> None:
     guardian, child, text = _keeps_dying(daemon, copied, 4)
     guardian.send_signal(signal.SIGTERM)

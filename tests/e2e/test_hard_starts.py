@@ -17,7 +17,7 @@ from tests.support.daemon import Daemon, lives
 from tests.support.wait import wait_until
 from tests.support.wire import ask, resident
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sweep]
 PY = sys.executable
 ONE = "programs: {p: {cmd: sleep 300, starttime: 0, stdout: inherit, stderr: inherit}}"
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")

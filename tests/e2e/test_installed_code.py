@@ -17,7 +17,7 @@ from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 from tests.support.wire import ask
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sweep]
 CHANGED = "the installed taskmasterd has changed since this daemon was started: run `taskmasterctl upgrade`"
 ONE = "programs: {p: {cmd: 'echo hello; exec sleep 300', shell: true, starttime: 0}}"
 TWO = "programs: {p: {cmd: 'echo other; exec sleep 300', shell: true, starttime: 0}}"

@@ -9,7 +9,11 @@ import pytest
 
 from tests.outlive.run import MODES, outlive
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a take-over needs /proc")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.sweep,
+    pytest.mark.skipif(sys.platform != "linux", reason="a take-over needs /proc"),
+]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -14,6 +14,7 @@ from tests.support.daemon import Daemon, marked
 from tests.support.wait import wait_until
 
 pytestmark = [
+    pytest.mark.sweep,
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="/proc tells who reads a pipe"),
     pytest.mark.skipif(shutil.which("bash") is None, reason="process substitution is bash's"),

@@ -16,7 +16,7 @@ from tests.support.wait import wait_until
 from tests.support.wire import ask, resident
 
 needs_a_filter = pytest.mark.skipif(not seccomp.available(), reason="needs seccomp and the numbers of x86-64")
-pytestmark = [pytest.mark.slow, needs_a_filter]
+pytestmark = [pytest.mark.slow, pytest.mark.sweep, needs_a_filter]
 PY = sys.executable
 CONFIG = (
     "programs:\n"

@@ -274,6 +274,7 @@ def test_a_storm_of_sighup_changes_no_pid_and_leaks_nothing(daemon: Daemon) -> N
     wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) == fds)
 
 
+@pytest.mark.sweep
 def test_repeated_reloads_do_not_make_the_daemon_grow(daemon: Daemon) -> None:
     def edit(number: int) -> None:
         _write(
@@ -311,6 +312,7 @@ def test_two_thousand_programs_reload_within_two_seconds_and_nobody_waits_for_it
     assert worst < prompt_s()
 
 
+@pytest.mark.sweep
 def test_programs_that_are_removed_leave_nothing_in_the_daemons_memory(daemon: Daemon) -> None:
     # each renamed program once left its entry and what is known of its log, about 4 KB
     quick = {"cmd": "true", "autorestart": "never", "starttime": 0}

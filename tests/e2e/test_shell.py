@@ -186,6 +186,7 @@ def test_ctrl_c_ends_a_follow_of_bytes_that_are_no_text_and_the_shell_goes_on(
     shell.prompt()
     shell.type("pid talk\r")
     shell.see(str(daemon.status()["talk"]["pid"]))
+    shell.prompt()
     shell.type(CTRL_D)
     assert shell.ended() == (0, None)
     assert shell.modes_now() == shell.modes
@@ -426,7 +427,10 @@ def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(running: Daemon
 def test_a_dumb_terminal_gets_no_escape_sequence(running: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(running, TERM="dumb")
     shell.type("pid web:0\r")
-    shell.see(str(running.status()["web:0"]["pid"]))
+    answer = str(running.status()["web:0"]["pid"])
+    wait_until(
+        lambda: answer in (row.strip() for row in shell.rows()), within_s=10
+    )  # it stands in the table above, too
     shell.prompt()
     shell.type("half")
     shell.prompt("taskmaster> half")

@@ -23,6 +23,7 @@ programs:
   count: {cmd: 'n=0; while :; do n=$((n+1)); echo $n; sleep 0.01; done', shell: true, starttime: 0}
 """
 pytestmark = [
+    pytest.mark.sweep,
     pytest.mark.slow,
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0 or not SYSTEMD.exists(), reason="needs root and systemd"),

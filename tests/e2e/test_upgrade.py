@@ -122,6 +122,7 @@ def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon
         assert half_closed.channel.recv(1) == b"", "who ended his sending has his answers whole, and then the end"
 
 
+@pytest.mark.sweep
 def test_followers_read_on_exactly_where_they_were(daemon: Daemon) -> None:
     daemon.write(
         config(
@@ -300,6 +301,7 @@ def left_open(pid: int) -> list[str]:
     return found
 
 
+@pytest.mark.sweep
 def test_many_upgrades_in_a_row_grow_nothing(daemon: Daemon) -> None:
     daemon.write(config(p=COUNTER, q={"cmd": "sleep 300", "starttime": 0, "numprocs": 20}))
     daemon.start()

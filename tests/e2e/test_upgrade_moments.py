@@ -20,7 +20,7 @@ from tests.support.talk import Talk, upgrade
 from tests.support.wait import wait_until
 from tests.support.wire import ask, resident
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sweep]
 EXECUTING = "executing the installed code"
 
 

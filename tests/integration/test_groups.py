@@ -178,7 +178,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed() -> None:
         groups = Groups(MARKS)
         group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py")
         seen = []
-        for _ in range(2000):
+        for _ in range(300):
             seen.append(group in groups.survivors([group]))
             reap()
         while left := groups.survivors([group]):
