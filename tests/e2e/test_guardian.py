@@ -31,6 +31,8 @@ from tests.support.wire import resident
 
 pytestmark = pytest.mark.slow
 TALKS = "trap 'echo last words; echo why >&2; exit 7' USR1; echo ready; while :; do sleep 0.01; done"
+OWN_PIPE_ENDS = 2
+"""Ends of the pipe by which signals wake a guardian."""
 DEAF = f"{sys.executable} -S {PROGRAMS}/ignores_term.py"
 
 
@@ -90,6 +92,7 @@ def test_what_was_kept_for_a_daemon_is_handed_over_once(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": TALKS, "shell": True, "starttime": 0}))
     daemon.start("--guard")
     wait_until(lambda: daemon.log("p") == b"ready\n")
+    wait_until(lambda: len(_pipes(daemon.pid)) == OWN_PIPE_ENDS + 1)  # the program's pipe has arrived by now
     kept = _descriptors(daemon.pid)
     for _ in range(3):
         child = daemon.status()["p"]["pid"]
@@ -106,10 +109,16 @@ def _descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def _pipes(pid: int) -> list[str]:
+    found = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    return [name for name in found if name.startswith("pipe:")]
+
+
 def test_a_hundred_crashes_of_programs_leave_the_guardian_no_descriptor_more(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": "sleep 300", "starttime": 0, "stderr": "e.log", "numprocs": 4, "restart_burst": 0}))
     daemon.start("--guard")
     wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
+    wait_until(lambda: len(_pipes(daemon.pid)) == OWN_PIPE_ENDS + 8)  # two of each instance
     before = _descriptors(daemon.pid)
     with Talk(daemon) as talk:
         for _ in range(25):
