@@ -29,14 +29,19 @@ def input_pipes(process: Survivor) -> tuple[str, ...]:
 
     A shell makes a reader by fork, and connects its standard input after that: of a young process every pipe counts.
     """
-    name = _target(process.pid, 0, stat.S_IRUSR)
-    if name.startswith("pipe:") or _may_be_fifo(process.pid, name):
-        return (name,)
-    if ticks_now() - process.started > YOUNG_S * TICKS_PER_S:
-        return ()
+    connected = _standard_input(process.pid)
+    if connected or ticks_now() - process.started > YOUNG_S * TICKS_PER_S:
+        return connected
     open_fds = listing(f"/proc/{process.pid}/fd")[:MOST_DESCRIPTORS]
     names = (_target(process.pid, int(fd), stat.S_IRUSR) for fd in open_fds)
-    return tuple(name for name in names if name.startswith("pipe:"))
+    pipes = tuple(name for name in names if name.startswith("pipe:"))
+    # the shell makes the copy before it closes the original: who has lost that meanwhile has a standard input by now
+    return pipes or _standard_input(process.pid)
+
+
+def _standard_input(pid: int) -> tuple[str, ...]:
+    name = _target(pid, 0, stat.S_IRUSR)
+    return (name,) if name.startswith("pipe:") or _may_be_fifo(pid, name) else ()
 
 
 def output_pipes(pid: int) -> tuple[str, ...]:
