@@ -76,8 +76,10 @@ def test_a_reload_takes_no_values_of_other_code_and_everything_else_goes_on(
     wait_until(lambda: daemon.events().count(f"reload: cannot read the configuration: {CHANGED}") == 2)
     wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
     assert _daemon_object(daemon)["reload_problems"] == []
+    wait_until(lambda: daemon.log("p") == b"hello\n")
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: daemon.status()["p"]["restarts"] == 1)
+    wait_until(lambda: daemon.log("p") == b"hello\n" * 2)
     assert [each["type"] for each in ask(daemon, b"restart p")][-2:] == ["result", "end"]
     assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
     wait_until(lambda: daemon.log("p") == b"hello\n" * 3)
