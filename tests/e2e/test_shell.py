@@ -389,7 +389,7 @@ class Gone:
         os.kill(os.getpid(), signal.SIGHUP)
 
 hands = Hands(lambda _options, _words: bool(Gone()) and 0, lambda pieces: None, lambda _uid: "")
-run_shell(Options(quiet=True), hands, Sockets(("/nowhere",)), "/nowhere/history", plain=True)
+run_shell(Options(quiet=True), hands, Sockets(("/nowhere",)), sys.argv[1], plain=True)
 """
 
 
@@ -397,7 +397,10 @@ def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same(dae
     ours, terminal = os.openpty()
     try:
         with subprocess.Popen(
-            [sys.executable, "-c", DROPS], stdin=terminal, env=daemon.environment, stderr=subprocess.PIPE
+            [sys.executable, "-c", DROPS, f"{daemon.home}/history"],
+            stdin=terminal,
+            env=daemon.environment,
+            stderr=subprocess.PIPE,
         ) as child:
             os.write(ours, b"pid\n")
             assert child.wait(10) == -signal.SIGHUP
