@@ -132,6 +132,8 @@ def test_a_stream_that_was_asked_for_after_a_wait_ends_with_its_client_and_what_
         "r: {cmd: sleep 300, starttime: 0}}"
     )
     daemon.start()
+    daemon.wait_for("q", "RUNNING")
+    daemon.wait_for("r", "RUNNING")
     held = descriptors(daemon)
     for stream, last in ((b"subscribe", b"stop q"), (b"logs -f q", b"stop r")):
         answer = ask(daemon, b"restart p\n" + stream + b"\n" + last)

@@ -36,10 +36,13 @@ def test_times_of_years_are_no_trouble(daemon: Daemon) -> None:
 
 
 def test_with_no_descriptor_left_ends_are_still_seen_and_what_is_left_behind_too(daemon: Daemon) -> None:
-    daemon.write("programs: {p: {cmd: 'sleep 300 & sleep 300', shell: true, starttime: 0, autorestart: never}}")
+    daemon.write(
+        "programs: {p: {cmd: 'sleep 0.2; sleep 300 & sleep 300', shell: true, starttime: 0, autorestart: never}}"
+    )
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     daemon.start()
     pid = daemon.wait_for("p", "RUNNING")["pid"]
+    wait_until(lambda: len(marked(daemon.socket)) == 3)  # the shell had its tag before it forked
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (48, limits[1]))
     clients = [_connect(daemon) for _ in range(60)]
     wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) >= 48)
