@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import os
 import shutil
+import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +18,11 @@ from tests.support.wait import wait_until
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile the packages once: the commands that tests run write no bytecode, and would compile all of it each time."""
+    """Compile the packages once: the commands that tests run write no bytecode, and would compile all of it each time.
+
+    Obey Ctrl-C, and have what the tests start obey it: a job in the background of a script ignores it (POSIX, sh, 2.11).
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         for package in ("taskmasterd", "taskmasterctl", "common"):
             compileall.compile_dir(ROOT / package, quiet=2)
