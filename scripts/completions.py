@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands import COMMANDS, Command, Flag
-from taskmaster_common.habits import ALIASES
 from taskmasterctl.options import COLOUR_WORDS, GLOBALS
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "config" / "completions"

@@ -15,8 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskmaster_common.config import LEADER, SAME_AS_STDOUT, DaemonConfig, ProgramConfig
-from taskmaster_common.names import ALL, MAX_NAME
-from taskmaster_common.schema.foreign import STREAM_PREFIXES, STREAM_WORDS
+from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values import (
     DAEMON_KINDS,
     FALSE_WORDS,
@@ -25,7 +24,8 @@ from taskmaster_common.schema.values import (
     TRUE_WORDS,
     Kind,
 )
-from taskmaster_common.units import MAX_SECONDS, MAX_SIZE, format_size
+from taskmaster_common.text.names import ALL, MAX_NAME
+from taskmaster_common.text.units import MAX_SECONDS, MAX_SIZE, format_size
 
 Schema = dict[str, Any]
 

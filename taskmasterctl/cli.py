@@ -13,10 +13,10 @@ import time
 from taskmaster_common import __version__
 from taskmaster_common.commands import Request, parse
 from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
-from taskmaster_common.places import default_places
+from taskmaster_common.paths import default_places
 from taskmaster_common.protocol import PROTOCOL_VERSION
-from taskmaster_common.units import with_real_time
-from taskmasterctl.client import (
+from taskmaster_common.text.units import with_real_time
+from taskmasterctl.connect.client import (
     Connection,
     FrozenError,
     LostError,
@@ -25,11 +25,11 @@ from taskmasterctl.client import (
     connect,
     wire_line,
 )
+from taskmasterctl.connect.sockets import Sockets, find_sockets
 from taskmasterctl.options import Options, client_help, quoted, split_line, split_options, unreachable_exit
 from taskmasterctl.output import write
-from taskmasterctl.render import Look, short_seconds
-from taskmasterctl.replies import ERR, OUT, is_endless, reply_for
-from taskmasterctl.sockets import Sockets, find_sockets
+from taskmasterctl.reply.render import Look, short_seconds
+from taskmasterctl.reply.replies import ERR, OUT, is_endless, reply_for
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
 
-    from taskmasterctl.replies import Reply
+    from taskmasterctl.reply.replies import Reply
 
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED, BROKEN_PIPE = 1, 4, 6, 124, 130, 141
 TICK_S = 0.5
@@ -90,7 +90,7 @@ def run(words: Sequence[str]) -> int:
 
 
 def _run_shell(options: Options) -> int:
-    from taskmasterctl.shell import Hands, run_shell  # noqa: PLC0415 - what a command line does without
+    from taskmasterctl.shell.shell import Hands, run_shell  # noqa: PLC0415 - what a command line does without
 
     try:
         sockets = find_sockets(options, os.environ)
@@ -157,7 +157,7 @@ def _reply_for(options: Options, request: Request) -> Reply:
     look = look_of(options, request)
     if not request.has("watch") and request.verb != "subscribe":
         return reply_for(request, look, as_json=options.json)
-    from taskmasterctl.watching import Surroundings, watch_reply  # noqa: PLC0415 - what status does without
+    from taskmasterctl.reply.watching import Surroundings, watch_reply  # noqa: PLC0415 - what status does without
 
     around = Surroundings(time.monotonic, lambda: time.strftime("%H:%M:%S"), _stamp, _terminal_size)
     in_place = request.has("watch") and os.isatty(OUT) and os.environ.get("TERM", "dumb") != "dumb"
@@ -318,7 +318,7 @@ class Conversation:
 
     def _not_meant(self, connection: Connection) -> int | None:
         """Refuse to act on a daemon that runs another configuration than -c names, warn where this only looks."""
-        from taskmasterctl.meant import acts, is_other, other_hints, other_text  # noqa: PLC0415 - only -c needs it
+        from taskmasterctl.connect.meant import acts, is_other, other_hints, other_text  # noqa: PLC0415 - only -c needs it
 
         if not is_other(connection.hello, self._sockets):
             return None
@@ -336,8 +336,8 @@ class Conversation:
         return exit_code
 
     def _unreachable(self, error: UnreachableError) -> int:
-        from taskmasterctl.diagnose import unreachable  # noqa: PLC0415 - only when something is wrong
-        from taskmasterctl.elsewhere import own_daemon  # noqa: PLC0415 - only when something is wrong
+        from taskmasterctl.connect.diagnose import unreachable  # noqa: PLC0415 - only when something is wrong
+        from taskmasterctl.connect.elsewhere import own_daemon  # noqa: PLC0415 - only when something is wrong
 
         config = quoted(self._options.config) if self._options.config else ""
         named = self._sockets.named
@@ -348,7 +348,7 @@ class Conversation:
         return self._end("unreachable", found.message, (*own, *found.hints), unreachable_exit(self._request.verb))
 
     def _frozen(self, error: FrozenError) -> int:
-        from taskmasterctl.diagnose import frozen  # noqa: PLC0415 - only when something is wrong
+        from taskmasterctl.connect.diagnose import frozen  # noqa: PLC0415 - only when something is wrong
 
         found = frozen(error.path, error.pid)
         hints = (*found.hints, *self._goes_on())

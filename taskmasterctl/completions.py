@@ -10,9 +10,9 @@ import time
 
 from taskmaster_common.commands import Request
 from taskmaster_common.errors import TaskmasterError
-from taskmaster_common.units import with_real_time
-from taskmasterctl.client import connect, wire_line
-from taskmasterctl.meant import is_other
+from taskmaster_common.text.units import with_real_time
+from taskmasterctl.connect.client import connect, wire_line
+from taskmasterctl.connect.meant import is_other
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from taskmasterctl.sockets import Sockets
+    from taskmasterctl.connect.sockets import Sockets
 
 LIMIT_S = 1.0
 

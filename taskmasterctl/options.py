@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from taskmaster_common.commands import COMMANDS, USAGE, Flag, help_text
 from taskmaster_common.errors import RequestError
-from taskmaster_common.names import nearest
 from taskmaster_common.records import Record
-from taskmaster_common.units import parse_seconds
+from taskmaster_common.text.names import nearest
+from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

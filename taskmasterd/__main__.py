@@ -47,11 +47,11 @@ def _run() -> int:
         from taskmasterd.installed import Installed  # noqa: PLC0415 - before what it is to know
 
         installed = Installed()
-        from taskmasterd.entry import resident  # noqa: PLC0415 - see above
+        from taskmasterd.resident import resident  # noqa: PLC0415 - see above
 
         return resident(int(sys.argv[2]), sys.argv[3], installed)
     if life == "--check":
-        from taskmasterd.entry import check  # noqa: PLC0415 - see above
+        from taskmasterd.resident import check  # noqa: PLC0415 - see above
 
         return check(int(sys.argv[2]))
     if life == "--guardian":
@@ -61,10 +61,10 @@ def _run() -> int:
     if os.getpid() == 1:
         # the kernel drops a signal that PID 1 has no handler for, but keeps one that is blocked (pid_namespaces(7)): a
         # container that is stopped while the file is being read stops, and not after the ten seconds of `docker stop`
-        from taskmasterd.system.signals import hold_back  # noqa: PLC0415 - see above
+        from taskmasterd.system.loop.signals import hold_back  # noqa: PLC0415 - see above
 
         hold_back()
-    from taskmasterd.cli import main as launch  # noqa: PLC0415 - see above
+    from taskmasterd.launch.command import main as launch  # noqa: PLC0415 - see above
 
     return launch(sys.argv[1:])
 

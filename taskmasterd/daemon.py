@@ -12,38 +12,39 @@ import time
 from taskmaster_common import __version__
 from taskmaster_common.config import DAEMON_LIVE_KEYS, EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
 from taskmaster_common.errors import system_reason
-from taskmasterd.beginning import begin
-from taskmasterd.core.supervisor import Supervisor
-from taskmasterd.door import Door
-from taskmasterd.eventlog import EventLog, lines
+from taskmasterd.configuration.effects import Following
+from taskmasterd.configuration.loading import Loading
+from taskmasterd.configuration.reload import HangUp, Reloader
+from taskmasterd.control.access import Door
+from taskmasterd.control.context import About, Parts
+from taskmasterd.control.handlers import Handlers
+from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.fallbacks import POWER_SIGNALS
-from taskmasterd.following import Following
-from taskmasterd.handlers import Handlers
-from taskmasterd.journal import Journal
-from taskmasterd.life import Life
-from taskmasterd.loading import Loading
-from taskmasterd.origin import Origin
-from taskmasterd.parts import About, Parts
-from taskmasterd.performer import Performer
-from taskmasterd.preparation import Surroundings, child_environment
-from taskmasterd.reload import HangUp, Reloader
-from taskmasterd.stopping import Stopping
-from taskmasterd.system.adopted import ticks_now
-from taskmasterd.system.claims import give_back
-from taskmasterd.system.groups import Groups
-from taskmasterd.system.guard import Guard
-from taskmasterd.system.lean import partial, signal
-from taskmasterd.system.marks import Marks, key_at, spare_key
-from taskmasterd.system.notify import Notifier, stderr_is_journal
-from taskmasterd.system.places import release, report, write_pid
-from taskmasterd.system.reactor import Reactor, Timer
+from taskmasterd.output.rotation import Allowance
+from taskmasterd.output.sinks import Sinks
+from taskmasterd.processes.members.groups import Groups
+from taskmasterd.processes.members.marks import Marks, key_at, spare_key
+from taskmasterd.processes.performer import Performer
+from taskmasterd.processes.preparation import Surroundings, child_environment
+from taskmasterd.shutdown import Stopping
+from taskmasterd.survival.claims import give_back
+from taskmasterd.survival.guardian_channel import Guard
+from taskmasterd.survival.handover import Life
+from taskmasterd.survival.start_state import Origin
+from taskmasterd.survival.state_writer import Journal
+from taskmasterd.survival.statefile import StateFile
+from taskmasterd.survival.takeover import begin
+from taskmasterd.survival.upgrade import Upgrade
+from taskmasterd.system.loop.cmodules import partial, signal
+from taskmasterd.system.loop.reactor import Reactor, Timer
+from taskmasterd.system.loop.signals import Signals, hold_back, signal_numbers
+from taskmasterd.system.paths.locks import release, report, write_pid
+from taskmasterd.system.pidfds import ticks_now
 from taskmasterd.system.reaper import reap
-from taskmasterd.system.signals import Signals, hold_back, signal_numbers
-from taskmasterd.system.sinks import Sinks
-from taskmasterd.system.statefile import StateFile
 from taskmasterd.system.subreaper import be_subreaper
-from taskmasterd.systemd import Systemd
-from taskmasterd.upgrade import Upgrade
+from taskmasterd.telling.eventlog import EventLog, lines
+from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
+from taskmasterd.telling.systemd import Systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,11 +52,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.config import DaemonConfig
-    from taskmasterd.core.events import Action, Event, Signalled
-    from taskmasterd.core.process import Process
-    from taskmasterd.core.table import Entry
+    from taskmasterd.control.connection import Connection
+    from taskmasterd.core.process.events import Action, Event, Signalled
+    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.programs.table import Entry
     from taskmasterd.installed import Installed
-    from taskmasterd.system.connection import Connection
 
 NOTE_AGAIN_S = 0.5
 
@@ -87,7 +88,7 @@ class Daemon:
         self._marks = Marks(key, self._places["socket"])
         self.groups = self._build_groups(origin, facts)
         self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=stderr_is_journal())
-        self.sinks = Sinks(self._complain)
+        self.sinks = Sinks(self._complain, Allowance())
         self._open_log(life)
         if keyless:
             self._complain(f"{keyless}; a later daemon that has no state does not know these programs again")

@@ -1,72 +1,111 @@
-"""The exec by which a resident daemon begins: from the launcher, and from itself at a live upgrade.
-
-The new interpreter is isolated and without site (-I -S), and gets the state as JSON on a descriptor. What it shall inherit are
-the descriptors that the state names.
-"""
+"""What a resident interpreter does: be the daemon, or only say whether this code could be it."""
 
 from __future__ import annotations
 
-import os
 import sys
 
-from taskmaster_common.errors import SystemFailure, system_reason
-from taskmaster_common.jsontext import write_json
-from taskmasterd.fallbacks import limit, unnamed_file
+from taskmaster_common import __version__
+from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
+from taskmasterd.daemon import Daemon
+from taskmasterd.fallbacks import limit
+from taskmasterd.installed import Installed, refuse_other_code
+from taskmasterd.survival.claims import give_back
+from taskmasterd.survival.start_state import NOTHING_KEPT, origin_of, read_state
+from taskmasterd.system.paths.held import unlink_own
+from taskmasterd.system.paths.locks import release, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from typing import Any, NoReturn
+    from collections.abc import Callable
+    from typing import Any
+
+    from taskmasterd.survival.start_state import Origin
 
 
-def command(life: str, *words: str) -> list[str]:
-    """Return the words that execute this package as one of the lives of `__main__`."""
-    main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
-    return [sys.executable, "-I", "-S", "-X", "utf8", main, life, *words]
+class Trial(Daemon):
+    """A daemon that works for one turn of its loop only, and dies of any error in that."""
+
+    begun = False
+
+    def begin(self, origin: Origin) -> None:
+        """See `Daemon`."""
+        super().begin(origin)
+        self.begun = True
+
+    def _callback_failed(self, error: BaseException) -> None:
+        if self.begun:  # before that it can only cost one client its answer
+            raise error
 
 
-def on_descriptor(state: Mapping[str, Any]) -> int:
-    """Return a descriptor, which an exec does not close, from which `state` can be read as JSON. Raises SystemFailure."""
-    places = state.get("places", {})
-    directories = [path for path in (places.get("state_dir"), os.path.dirname(places.get("socket", ""))) if path]
-    fd = -1
-    try:
-        fd = unnamed_file(directories)
-        view = memoryview(write_json(state))
-        while view:
-            view = view[os.write(fd, view) :]
-        os.lseek(fd, 0, os.SEEK_SET)
-        os.set_inheritable(fd, True)
-    except OSError as error:
-        if fd >= 0:
-            os.close(fd)
-        reason = system_reason(error) + limit(error.errno)
-        raise SystemFailure("pass", "the daemon's state to another process", reason, error.errno or 0) from None
-    return fd
+def resident(
+    state_fd: int, kept: str, installed: Installed, trial: Callable[[dict[str, Any]], None] | None = None
+) -> int:
+    """Be the daemon until it is told to stop; returns the exit code.
 
-
-def execute_resident(state: Mapping[str, Any], *, guarded: bool = False, more: Iterable[int] = ()) -> NoReturn:
-    """Replace this process by the resident daemon, or by a guardian that executes it.
-
-    The descriptors in `state["fds"]` and `more` are inherited. Raises SystemFailure, and then nothing is different.
+    `state_fd` holds the state as JSON, `kept` is the number of the descriptor with what the guardian has kept, or "-".
+    With `trial`, which puts stand-ins into the state, the end of the loop's first turn is the end.
     """
-    fds = [fd for fd in (*state["fds"].values(), *more) if fd is not None]
-    path = state["path"]
-    fd = on_descriptor(state)
+    state = read_state(state_fd)
+    if trial:
+        trial(state)
+    origin = origin_of(state, kept)
     try:
-        for each in fds:
-            os.set_inheritable(each, True)
-        if guarded:
-            ready = state["fds"]["ready"]
-            words = command(
-                "--guardian", str(fd), str(state["fds"]["listener"]), str("-" if ready is None else ready), *path
-            )
-        else:
-            words = command("--resident", str(fd), "-", *path)
-        os.execv(words[0], words)
-    except OSError as error:
-        os.close(fd)
-        for each in fds:
-            os.set_inheritable(each, False)
-        reason = f"{system_reason(error)} for uid {os.geteuid()}"
-        raise SystemFailure("execute", sys.executable, reason, error.errno or 0) from None
+        daemon = Trial(origin, installed) if trial else Daemon(origin, installed)
+        daemon.begin(origin)
+        signals = daemon.listen()
+    except Exception as error:
+        # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
+        expected = isinstance(error, (TaskmasterError, OSError))
+        text = _reason(error)
+        if not trial:
+            _tidy(origin, text)
+        if not expected:
+            raise
+        print(f"taskmasterd: {text}", file=sys.stderr)
+        return 1
+    del origin, state  # what was handed over is not needed for as long as the daemon lives
+    refuse_other_code(installed)
+    return daemon.run(signals, turns=1 if trial else None)
+
+
+def check(state_fd: int) -> int:
+    """Say whether this code could go on with the state on a descriptor; the last line begins with "ok" where it can.
+
+    It goes the way of `resident` up to the end of the loop's first turn, on stand-ins for everything that is the daemon's.
+    """
+    _import_what_comes_later()
+    from taskmasterd.survival.trial import acting_on_nothing  # noqa: PLC0415 - not for a daemon
+
+    with acting_on_nothing() as stand_in:
+        code = resident(state_fd, NOTHING_KEPT, Installed(), stand_in)
+    if code == 0:
+        print(f"ok {__version__}")
+    return code
+
+
+def _import_what_comes_later() -> None:
+    """Import what a daemon does not need before somebody asks: where a part is missing, no reload would ever work."""
+    import taskmasterd.configuration.host  # noqa: PLC0415 - with the schema, and so the YAML parser
+    import taskmasterd.control.eventfilter  # noqa: F401, PLC0415 - see above
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, SystemFailure):
+        known = limit(error.errno)
+        return f"{error}{'' if known in str(error) else known}"
+    if isinstance(error, TaskmasterError):
+        return str(error)
+    if isinstance(error, OSError):
+        return f"cannot start: {system_reason(error)}{limit(error.errno)}"
+    return f"cannot start: {error!r}"
+
+
+def _tidy(origin: Origin, text: str) -> None:
+    """Tell the launcher that the daemon could not begin, and remove what nobody will serve."""
+    ready, places = origin.state["fds"]["ready"], origin.state["places"]
+    if ready is not None:
+        report(ready, 1, text)
+    if origin.launched or origin.channel is None:  # otherwise they are the guardian's, who tries again
+        unlink_own(places["socket"], origin.door)
+        release(places["pidfile"], origin.state["fds"]["pidfile"])
+        give_back(places, origin.state["fds"])

@@ -6,11 +6,11 @@ belongs to one `side`: the daemon's travel on the wire, the client's never do, a
 
 from __future__ import annotations
 
+from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.errors import RequestError
-from taskmaster_common.habits import ALIASES, INSTEAD
-from taskmaster_common.names import nearest
 from taskmaster_common.records import Record
-from taskmaster_common.units import parse_seconds
+from taskmaster_common.text.names import nearest
+from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

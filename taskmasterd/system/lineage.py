@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import resource
 
-from taskmasterd.system.lean import keyed_hash
+from taskmasterd.system.loop.cmodules import keyed_hash
 from taskmasterd.system.procfs import read
 
 TYPE_CHECKING = False

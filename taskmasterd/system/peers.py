@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from taskmaster_common.records import Record
-from taskmasterd.system.lean import socket
+from taskmasterd.system.loop.cmodules import socket
 
 MOST_GROUPS_BYTES = 1024
 """What Python's getsockopt takes: 256 groups; a peer with more counts by its primary group alone."""

@@ -11,7 +11,7 @@ import os
 import select
 import time
 
-from taskmasterd.system.lean import signal
+from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.procfs import state_of
 
 TYPE_CHECKING = False

@@ -9,7 +9,7 @@ import errno
 import os
 import select
 
-from taskmasterd.system.lean import partial, signal
+from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.procfs import look
 
 TYPE_CHECKING = False

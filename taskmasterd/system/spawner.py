@@ -20,9 +20,9 @@ import resource
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.fallbacks import SHORTAGES
-from taskmasterd.system.lean import signal
 from taskmasterd.system.lineage import put_tag
-from taskmasterd.system.reactor import READ, Reactor
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.loop.reactor import READ, Reactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class _NotExecuted(Exception):
 def _explainer() -> Callable[..., str] | None:
     """Return what finds out why an exec failed; loaded before a fork, as the child may not be allowed to read our code."""
     try:
-        from taskmasterd.system.executable import exec_text  # noqa: PLC0415 - for forked children only
+        from taskmasterd.system.paths.executable import exec_text  # noqa: PLC0415 - for forked children only
     except Exception:  # noqa: BLE001 - the installed code has changed or gone; the reason will be shorter
         return None
     return exec_text

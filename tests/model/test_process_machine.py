@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.events import KILL, TERMINATE, Kill, Restart, Start, Stop
+from taskmasterd.core.process.events import KILL, TERMINATE, Kill, Restart, Start, Stop
 from tests.support.model import LEFT, Copies, World, code, program
 
 STATUSES = st.sampled_from([code(0), code(1), 9, 15])

@@ -14,12 +14,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from taskmaster_common.config import ALWAYS, NEVER, ProgramConfig
 from taskmaster_common.errors import RequestError
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STOPPING
-from taskmasterd.core.events import SPAWN
-from taskmasterd.core.plan import KEPT
-from taskmasterd.core.snapshot import entry_from_data, entry_to_data
+from taskmasterd.core.process.events import SPAWN
+from taskmasterd.core.programs.plan import KEPT
+from taskmasterd.core.programs.table import Entry
+from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
-from taskmasterd.core.table import Entry
-from taskmasterd.core.ticket import Outcome, Ticket
+from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data
 from tests.support.model import LEFT, Copies, World, code, program
 
 STATUSES = st.sampled_from([code(0), code(1), 9, 15])

@@ -11,6 +11,7 @@ import pytest
 
 from scripts.schema import default_value
 from taskmaster_common import __version__
+from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands import COMMANDS, SHELL_COMMANDS, Command, Flag, usage
 from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
@@ -19,10 +20,9 @@ from taskmaster_common.config import (
     DaemonConfig,
     ProgramConfig,
 )
-from taskmaster_common.habits import ALIASES
 from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
 from taskmasterctl.options import GLOBALS
-from taskmasterd.options import _parser
+from taskmasterd.launch.options import _parser
 from tests.support.daemon import ROOT
 
 PAGES = {path.name: path for path in sorted((ROOT / "man").iterdir())}

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from taskmaster_common import protocol
+from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands import COMMANDS, usage
 from taskmaster_common.config import (
     DAEMON_KEYS,
@@ -26,12 +27,11 @@ from taskmaster_common.config import (
     DaemonConfig,
     ProgramConfig,
 )
-from taskmaster_common.habits import ALIASES, INSTEAD
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.records import Record
-from taskmaster_common.schema.foreign import PROGRAM_WORDS, squash
+from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, squash
 from taskmaster_common.states import STATES
-from taskmaster_common.units import format_seconds, format_size
+from taskmaster_common.text.units import format_seconds, format_size
 from taskmasterctl import cli
 from taskmasterctl.options import GLOBALS
 from tests.support.daemon import ROOT, Daemon, command_environment, marked

@@ -15,7 +15,7 @@ import yaml
 from scripts import schema
 from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
 from taskmaster_common.errors import ConfigError
-from taskmasterd.system.signals import signal_numbers
+from taskmasterd.system.loop.signals import signal_numbers
 from tests.support.daemon import ROOT
 from tests.support.host import load
 

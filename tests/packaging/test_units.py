@@ -12,7 +12,7 @@ import pytest
 
 from taskmaster_common.commands import parse
 from taskmaster_common.config import DaemonConfig
-from taskmaster_common.places import SYSTEM_CONFIG, default_places
+from taskmaster_common.paths import SYSTEM_CONFIG, default_places
 from taskmasterctl.options import Options, split_options
 from tests.support.daemon import ROOT
 

@@ -1,6 +1,6 @@
 """Whether a subscription tells possible lives: each change begins where the one before ended, on an edge of the theory.
 
-Pure but for the thread at the end, which reads. The edges are those of taskmasterd/core/process.py, written down again.
+Pure but for the thread at the end, which reads. The edges are those of taskmasterd/core/process/machine.py, written down again.
 """
 
 from __future__ import annotations

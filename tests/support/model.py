@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
-from taskmasterd.core.events import (
+from taskmasterd.core.process.events import (
     KILL,
     NONE,
     SPAWN,
@@ -23,12 +23,12 @@ from taskmasterd.core.events import (
     SpawnFailed,
     Start,
 )
-from taskmasterd.core.plan import ReloadPlan, diff
-from taskmasterd.core.process import Process, step
+from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.programs.plan import ReloadPlan, diff
+from taskmasterd.core.programs.supervisor import Supervisor
+from taskmasterd.core.programs.table import Entry
+from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
-from taskmasterd.core.supervisor import Supervisor
-from taskmasterd.core.table import Entry
-from taskmasterd.core.ticket import Outcome, Ticket
 
 LEFT = ("sleep (99)",)
 REFUSED = ("sudo (98) of root",)

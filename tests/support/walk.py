@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED, ProgramConfig
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
-from taskmasterd.core.events import (
+from taskmasterd.core.process.events import (
     SPAWN,
     DeadlineReached,
     Event,
@@ -28,7 +28,7 @@ from taskmasterd.core.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process import Process, step
+from taskmasterd.core.process.machine import Process, step
 from tests.support.model import LEFT, code, policy
 
 FAILURE = Failure("exec", "cannot execute")

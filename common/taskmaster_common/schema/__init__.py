@@ -1,6 +1,6 @@
 """YAML files -> Config: every key, every problem with its line and column, every doubt.
 
-The parser has two doors: this package is imported by `taskmasterd.loading`, in a short-lived child, and by the client
+The parser has two doors: this package is imported by `taskmasterd.configuration.loading`, in a short-lived child, and by the client
 for `-c FILE`; the resident daemon never imports it. It opens nothing: `Surroundings` is all that it knows of the host.
 From text to value: `report` (how problems read), `nodes` (YAML -> nodes, bounded; the only importer of yaml),
 `variables` (${NAME}), `values` (one decoder for each kind of value; the table of keys), `programs` (one program out of

@@ -16,7 +16,7 @@ from taskmaster_common.config import (
     SAME_AS_STDOUT,
 )
 from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
-from taskmaster_common.units import format_size, signal_name
+from taskmaster_common.text.units import format_size, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
-    from taskmaster_common.places import Places
+    from taskmaster_common.paths import Places
 
 
 def effective_text(config: Config, signals: Mapping[str, int], places: Places, *, values: bool = True) -> str:

@@ -6,12 +6,12 @@ They are found by what they look like and decoded all the same, so that one roun
 from __future__ import annotations
 
 from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
-from taskmaster_common.names import nearest
 from taskmaster_common.records import Record
-from taskmaster_common.schema.foreign import PROGRAM_SECTIONS, PROGRAM_WORDS, SECTION_WORDS, instead, squash
+from taskmaster_common.schema.advice.foreign import PROGRAM_SECTIONS, PROGRAM_WORDS, SECTION_WORDS, instead, squash
 from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.programs import names_text
 from taskmaster_common.schema.report import quoted
+from taskmaster_common.text.names import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

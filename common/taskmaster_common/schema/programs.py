@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from taskmaster_common.config import INHERIT, INSTANCE, PROGRAM_KEYS, ProgramConfig
 from taskmaster_common.records import Record
-from taskmaster_common.schema.foreign import PROGRAM_WORDS, key_list, squash
-from taskmaster_common.schema.meant import called, invented, misspelt, unknown_key
+from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
+from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
+from taskmaster_common.schema.advice.shelltext import unexpanded_variable
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.shelltext import unexpanded_variable
 from taskmaster_common.schema.values import (
     PROGRAM_KINDS,
     VARIABLE,

@@ -8,29 +8,29 @@ from __future__ import annotations
 from taskmaster_common.config import DAEMON_KEYS, Config, DaemonConfig
 from taskmaster_common.devices import normalised
 from taskmaster_common.errors import ConfigError, system_reason
-from taskmaster_common.names import name_problem
-from taskmaster_common.schema.checks import check_configuration, check_sum
-from taskmaster_common.schema.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format
-from taskmaster_common.schema.meant import unknown_key
+from taskmaster_common.schema.advice.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format
+from taskmaster_common.schema.advice.meant import unknown_key
+from taskmaster_common.schema.advice.shelltext import unexpanded
+from taskmaster_common.schema.checks.trust import doubts_of_directory, doubts_of_file
+from taskmaster_common.schema.checks.values import check_configuration, check_sum
+from taskmaster_common.schema.checks.writers import Sources, check_writers
 from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example, listed
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
 from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program, decode_value
 from taskmaster_common.schema.report import Report, Source, quoted
-from taskmaster_common.schema.shelltext import unexpanded
 from taskmaster_common.schema.surroundings import Loaded, absolute
-from taskmaster_common.schema.trust import doubts_of_directory, doubts_of_file
 from taskmaster_common.schema.values import DAEMON_KINDS, Context
 from taskmaster_common.schema.variables import Variables
-from taskmaster_common.schema.writers import Sources, check_writers
+from taskmaster_common.text.names import name_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from taskmaster_common.schema.checks.trust import Doubt
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.surroundings import File, Surroundings
-    from taskmaster_common.schema.trust import Doubt
 
 TASKMASTERD = "taskmasterd"
 SECTIONS = (TASKMASTERD, "defaults", "include", "programs")

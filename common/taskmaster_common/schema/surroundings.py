@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from taskmaster_common.config import Config
-    from taskmaster_common.places import Places
+    from taskmaster_common.paths import Places
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of one configuration file."""

@@ -20,14 +20,14 @@ from taskmaster_common.config import (
     SAME_AS_STDOUT,
     UNEXPECTED,
 )
-from taskmaster_common.names import nearest
-from taskmaster_common.places import MAX_SOCKET_PATH
+from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.records import Record
-from taskmaster_common.schema.foreign import LEVEL_WORDS, RESTART_WORDS, SHELLS, foreign_stream, squash
+from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, SHELLS, foreign_stream, squash
 from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
-from taskmaster_common.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
+from taskmaster_common.text.names import nearest
+from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

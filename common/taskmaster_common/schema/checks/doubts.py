@@ -1,0 +1,151 @@
+"""What is legal but doubtful in one program or in `taskmasterd:`: a warning, unless it would make a directory by mistake."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import DISCARD, INHERIT, for_instance
+from taskmaster_common.schema.advice.shelltext import (
+    bash_doubt,
+    builtin_doubt,
+    command_doubt,
+    pipe_doubt,
+    script_of,
+    unexpanded,
+    words_doubt,
+)
+from taskmaster_common.schema.nodes import SCALAR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskmaster_common.config import DaemonConfig, ProgramConfig
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.programs import Program
+    from taskmaster_common.schema.report import Report
+    from taskmaster_common.schema.surroundings import Surroundings
+
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+DAEMON_PATHS = ("socket", "pidfile", "logfile", "log_dir", "state_dir")
+PAUSES = ("STOP", "TSTP", "TTIN", "TTOU")
+IGNORED = ("CONT", "CHLD", "CLD", "URG", "WINCH")
+"""Signals whose default action ends nothing. Source: signal(7)."""
+
+
+def check_daemon(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings: Surroundings, report: Report) -> None:
+    """Report what is doubtful in `taskmasterd:`."""
+    for key in DAEMON_PATHS:
+        place, path = f"taskmasterd.{key}", getattr(daemon, key)
+        doubt = _path_doubt(nodes.get(key))
+        if doubt:
+            report.warn(nodes[key], place, doubt)
+        elif path and key in ("log_dir", "state_dir") and not surroundings.may_enter(path, None):
+            reason = f"{path} cannot be entered or does not exist, and is not created; the daemon will not start"
+            report.warn(nodes[key], place, reason)
+
+
+def check_program(
+    program: Program,
+    daemon: DaemonConfig,
+    daemon_nodes: Mapping[str, Node],
+    surroundings: Surroundings,
+    report: Report,
+) -> None:
+    """Report what is doubtful in a program."""
+    _check_command(program, surroundings, report)
+    _check_stop(program, daemon, daemon_nodes, surroundings, report)
+    _check_streams(program, surroundings, report)
+    _check_workingdir(program, surroundings, report)
+
+
+def _check_stop(
+    program: Program,
+    daemon: DaemonConfig,
+    daemon_nodes: Mapping[str, Node],
+    surroundings: Surroundings,
+    report: Report,
+) -> None:
+    config = program.config
+    if config.stoptime > daemon.shutdown_timeout:
+        at = program.nodes.get("stoptime") or daemon_nodes.get("shutdown_timeout") or program.key
+        reason = (
+            f"a stop may take {config.stoptime:g}s, but at shutdown everything is killed after "
+            f"{daemon.shutdown_timeout:g}s (taskmasterd.shutdown_timeout)"
+        )
+        report.warn(at, program.place("stoptime"), reason)
+    for names, effect in (
+        (PAUSES, "pauses a program and ends none"),
+        (IGNORED, "ends no program that does not handle it"),
+    ):
+        name = next((each for each in names if surroundings.signals.get(each) == config.stopsignal), "")
+        if name:
+            reason = f"{name} {effect}, so that it is killed after {config.stoptime:g}s"
+            report.warn(program.at("stopsignal"), program.place("stopsignal"), reason)
+
+
+def _check_streams(program: Program, surroundings: Surroundings, report: Report) -> None:
+    for key in ("stdout", "stderr"):
+        target, node, place = getattr(program.config, key), program.nodes.get(key), program.place(key)
+        if target == INHERIT and surroundings.daemonized:
+            reason = "inherit is /dev/null once the daemon is in the background; use taskmasterd -n, or a path"
+            report.warn(program.at(key), place, reason)
+        elif node is not None and target != DISCARD and node.kind == SCALAR:
+            directory = "/".join(node.text.split("/")[:-1])
+            doubt = unexpanded(f"{directory}/") if directory else ""
+            if doubt:
+                report.error(node, place, f"{doubt}, since a directory of that name would be made")
+            elif doubt := _path_doubt(node):
+                report.warn(node, place, doubt)
+
+
+def _check_workingdir(program: Program, surroundings: Surroundings, report: Report) -> None:
+    config = program.config
+    at, place = program.at("workingdir"), program.place("workingdir")
+    doubt = _path_doubt(program.nodes.get("workingdir"))
+    if doubt:
+        report.warn(at, place, doubt)
+    elif not (config.refusal or surroundings.may_enter(for_instance(config.workingdir, 0), program.account)):
+        who = program.account.name if program.account is not None else f"uid {surroundings.uid}"
+        report.warn(at, place, f"{config.workingdir} does not exist, or {who} may not enter it")
+
+
+def _path_doubt(node: Node | None) -> str:
+    return unexpanded(node.text) if node is not None and node.kind == SCALAR and not node.is_null() else ""
+
+
+# -- the command
+
+
+def _check_command(program: Program, surroundings: Surroundings, report: Report) -> None:
+    at, place = program.at("cmd"), program.place("cmd")
+    doubt = pipe_doubt(_script(program.config)) or _text_doubt(program, surroundings)
+    if doubt:
+        report.warn(at, place, doubt)
+    elif not (program.config.shell or program.config.refusal):
+        found = _not_executable(program, surroundings)
+        if found:
+            report.warn(at, place, builtin_doubt(program.config.cmd[0]) or found)
+
+
+def _script(config: ProgramConfig) -> str:
+    return config.cmd[0] if config.shell else script_of(config.cmd)
+
+
+def _text_doubt(program: Program, surroundings: Surroundings) -> str:
+    text = program.at("cmd").text
+    if not text:
+        return words_doubt(program.config.cmd, surroundings.environment, program.config.env)
+    if program.config.shell and not surroundings.sh_is_bash and (doubt := bash_doubt(text)):
+        return doubt
+    if not program.config.shell:
+        doubt = command_doubt(text, surroundings.environment, program.config.env)
+        if doubt:
+            return doubt
+    percent = unexpanded(text)
+    return percent if percent.startswith("%") else ""
+
+
+def _not_executable(program: Program, surroundings: Surroundings) -> str:
+    config = program.config
+    path = config.env.get("PATH", surroundings.environment.get("PATH", DEFAULT_PATH))
+    word, workingdir = for_instance(config.cmd[0], 0), for_instance(config.workingdir, 0)
+    return surroundings.find_command(word, for_instance(path or DEFAULT_PATH, 0), workingdir, program.account)

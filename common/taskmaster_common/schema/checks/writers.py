@@ -1,0 +1,222 @@
+"""Files that two would write, or that one would write and the daemon reads: the configuration is wrong then.
+
+What is compared is text alone, so that nothing that somebody does to a file system makes a configuration wrong. What links
+lead to at the moment is worth a warning.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from taskmaster_common.config import (
+    DEFAULT_LOG,
+    DISCARD,
+    EVENT_LOG_BACKUPS,
+    INHERIT,
+    INSTANCE,
+    SAME_AS_STDOUT,
+    for_instance,
+)
+from taskmaster_common.devices import is_system_name, normalised
+from taskmaster_common.paths import LOG_DIR_LOCK, log_lock
+from taskmaster_common.records import Record
+from taskmaster_common.schema.report import quoted
+from taskmaster_common.text.names import Pattern
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from taskmaster_common.config import DaemonConfig, ProgramConfig
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.programs import Program
+    from taskmaster_common.schema.report import Report
+    from taskmaster_common.schema.surroundings import Surroundings
+
+MAX_LOOKED_AT = 100_000
+"""Files of all instances that are compared; more would take seconds, and no host runs so many processes."""
+STATE_ENDS = (".state", ".state.new", ".state.key", ".state.unusable")
+"""How the names of the daemon's files in state_dir end."""
+
+
+class Sources(Record):
+    """What the configuration was read from: absolute paths, and the patterns of `include:` with their nodes."""
+
+    files: tuple[str, ...]
+    patterns: tuple[tuple[Node, str], ...] = ()
+
+
+class Use(Record):
+    """A file that is written or read: by whom, where that is said (None: a default place), how often it is rotated."""
+
+    path: str
+    who: str
+    place: str = ""
+    at: Node | None = None
+    backups: int = 0
+
+    @property
+    def numbered(self) -> tuple[str, int]:
+        """The path without its number and the number, 0 where it is not that of a rotated file."""
+        stem, _, digits = self.path.rpartition(".")
+        named = digits.isascii() and digits.isdecimal() and not digits.startswith("0") and len(digits) < 9
+        return (stem, int(digits)) if named else (self.path, 0)
+
+
+def check_writers(
+    programs: Sequence[Program],
+    daemon: DaemonConfig,
+    daemon_nodes: Mapping[str, Node],
+    sources: Sources,
+    surroundings: Surroundings,
+    report: Report,
+) -> None:
+    """Report each file that two would use."""
+    log_dir = daemon.log_dir or surroundings.places.log_dir
+    checker = _Checker(surroundings, report)
+    checker.take(Use(normalised(path), "the configuration") for path in sources.files)
+    checker.take(_daemon_files(daemon, daemon_nodes, surroundings))
+    checker.take(islice(_program_files(programs, log_dir), MAX_LOOKED_AT))
+    checker.check_rotated()
+    checker.check_included(sources.patterns)
+    checker.check_state(normalised(daemon.state_dir or surroundings.places.state_dir))
+    checker.check_links()
+
+
+class _Checker:
+    def __init__(self, surroundings: Surroundings, report: Report) -> None:
+        self._surroundings = surroundings
+        self._report = report
+        self._uses: dict[str, Use] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def take(self, uses: Iterable[Use]) -> None:
+        """Remember files, and report those that are used already."""
+        for use in uses:
+            if is_system_name(use.path):
+                continue
+            first = self._uses.setdefault(use.path, use)
+            if first.who == use.who:
+                if use.backups > first.backups:
+                    self._uses[use.path] = use
+            elif not self._surroundings.shareable(use.path):
+                self._tell(use, first, f"{use.path} is {_written(first)} too; each needs a file of its own")
+
+    def check_rotated(self) -> None:
+        """Report files that have the name of somebody's rotated file."""
+        for use in self._uses.values():
+            stem, number = use.numbered
+            first = self._uses.get(stem) if number else None
+            if first and number <= first.backups:
+                owner = "its own log" if first.who == use.who else f"the log of {first.who}"
+                self._tell(
+                    use, first, f"{use.path} is the name of {owner} after {number} rotations, too; choose another"
+                )
+
+    def check_included(self, patterns: Sequence[tuple[Node, str]]) -> None:
+        """Report files that the next reload would read as a part of the configuration."""
+        for node, pattern in patterns:
+            parts = [Pattern(part) for part in pattern.split("/")]
+            for use in self._uses.values():
+                if use.at is not None and _matches(parts, use.path, use.backups):
+                    reason = f"{use.path} would be read as configuration: {quoted(pattern)} in include: matches it"
+                    self._tell(use, Use(pattern, "include", "include", node), reason)
+
+    def check_state(self, directory: str) -> None:
+        """Report files that have the name of one in which a daemon remembers its programs."""
+        for use in self._uses.values():
+            head, _, name = use.path.rpartition("/")
+            if use.at is not None and (head or "/") == directory and name.endswith(STATE_ENDS):
+                reason = f"{use.path} is the name of a state file of the daemon, too; choose another"
+                self._tell(use, Use(directory, "taskmasterd.state_dir"), reason)
+
+    def check_links(self) -> None:
+        """Warn of paths that are not equal and lead to one file at present."""
+        found: dict[str, Use] = {}
+        for use in self._uses.values():
+            identity = self._surroundings.identity(use.path)
+            first = found.setdefault(identity, use) if identity else use
+            if first.who != use.who and use.at is not None:
+                reason = f"{use.path} and {first.path}, {_written(first)}, are the same file at present"
+                self._report.warn(use.at, use.place, reason)
+        for use in self._uses.values():
+            stem, number = use.numbered
+            linked = found.get(self._surroundings.identity(stem)) if number else None
+            if linked and linked.path != stem and use.at is not None and number <= linked.backups:
+                reason = (
+                    f"{use.path} is the file that {linked.path}, {_written(linked)}, becomes after {number} rotations"
+                )
+                self._report.warn(use.at, use.place, f"{reason}, at present")
+
+    def _tell(self, use: Use, first: Use, reason: str) -> None:
+        """Report once for each pair, at the one that has a place in a file, with the place of the other."""
+        if (use.who, first.who) in self._told:
+            return
+        self._told.add((use.who, first.who))
+        if use.at is not None:
+            self._report.error(use.at, use.place, reason, first.at)
+        elif first.at is not None:
+            self._report.error(first.at, first.place, f"{first.path} is {_written(use)} too; choose another")
+
+
+def _written(use: Use) -> str:
+    """Return whose file it is, as part of a sentence."""
+    if use.who == "the configuration":
+        return use.who
+    return use.who if use.who.startswith("taskmasterd.") else f"written by {use.who}"
+
+
+def _matches(parts: Sequence[Pattern], path: str, backups: int) -> bool:
+    """Return whether a pattern of include: matches a path or a rotated file of it; `*` matches no name with a dot first."""
+    for whole in (path, f"{path}.1") if backups else (path,):
+        names = whole.split("/")
+        visible = len(names) == len(parts) and not names[-1].startswith(".")
+        if visible and all(part.matches(name) for part, name in zip(parts, names)):
+            return True
+    return False
+
+
+# -- who writes what
+
+
+def _daemon_files(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings: Surroundings) -> Iterator[Use]:
+    def use(key: str, path: str, backups: int = 0) -> Use:
+        who = f"taskmasterd.{key}"
+        return Use(normalised(path), who, who, nodes.get(key), backups)
+
+    def lock(key: str, path: str) -> Use:
+        return Use(normalised(path), "the daemon as a lock", f"taskmasterd.{key}", nodes.get(key))
+
+    places = surroundings.places
+    if daemon.logfile is not None or not surroundings.pid1:
+        yield use("logfile", daemon.logfile or places.logfile, EVENT_LOG_BACKUPS)
+        if daemon.logfile is None or not is_system_name(normalised(daemon.logfile)):
+            yield lock("logfile", log_lock(daemon.logfile or places.logfile))
+    if daemon.log_dir is not None or not surroundings.pid1:
+        yield lock("log_dir", f"{daemon.log_dir or places.log_dir}/{LOG_DIR_LOCK}")
+    yield use("socket", daemon.socket or places.socket)
+    yield use("pidfile", daemon.pidfile or (f"{daemon.socket}.pid" if daemon.socket else places.pidfile))
+
+
+def _program_files(programs: Sequence[Program], log_dir: str) -> Iterator[Use]:
+    for program in programs:
+        backups = program.config.log_backups if program.config.log_maxbytes else 0
+        for key in ("stdout", "stderr"):
+            at, place = program.at(key), program.place(key)
+            for path in _stream_files(program.config, key, log_dir):
+                yield Use(normalised(path), f"programs.{program.config.name}", place, at, backups)
+
+
+def _stream_files(config: ProgramConfig, key: str, log_dir: str) -> Iterator[str]:
+    target: str = getattr(config, key)
+    if target in (DISCARD, INHERIT, SAME_AS_STDOUT) or (key == "stderr" and target == config.stdout):
+        return
+    if target == DEFAULT_LOG:
+        yield f"{log_dir}/{config.name}.log"
+        for index in range(1, config.numprocs):
+            yield f"{log_dir}/{config.name}-{index}.log"
+    elif INSTANCE in target:
+        for index in range(config.numprocs):
+            yield for_instance(target, index)
+    else:
+        yield target

@@ -1,0 +1,1 @@
+"""Text that users write, and the values it stands for."""

@@ -1,0 +1,1 @@
+"""Finding the daemon, trusting it, talking to it."""

@@ -1,0 +1,272 @@
+"""One connection to the daemon: connect, greeting, one request, its replies. It waits with limits and retries nothing.
+
+It shows nothing and decides no exit code: what goes wrong is an exception that says which kind of wrong it was.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from taskmaster_common.commands import COMMANDS, DAEMON_SIDE, USAGE
+from taskmaster_common.errors import ProtocolError, RequestError, TaskmasterError
+from taskmaster_common.paths import MAX_SOCKET_PATH
+from taskmaster_common.protocol import (
+    FROZEN_AFTER_S,
+    MAX_REPLY,
+    PROTOCOL_VERSION,
+    LineDecoder,
+    decode,
+    request_line,
+)
+from taskmasterctl.connect.trust import check_names, listener_of, stranger, stranger_who_made
+
+try:
+    import _socket as socket  # socket itself costs 6 ms, for enums that nobody needs here
+except ImportError:
+    import socket  # type: ignore[no-redef]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from taskmaster_common.commands import Request
+    from taskmasterctl.connect.sockets import Sockets
+
+    Attempt = tuple[str, int]
+    Message = dict[str, Any]
+
+CHUNK = 65_536
+BACKLOG_PAUSE_S = 0.02
+STRANGER_PATIENCE_S = 0.5
+"""How long a full queue of connections at a socket that a stranger made may keep us from the next candidate."""
+NEXT_CANDIDATE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.EACCES, errno.EPERM})
+"""After these the next candidate is tried: no daemon of ours is behind this path."""
+
+
+class UnreachableError(TaskmasterError):
+    """No candidate could be connected to. `attempts` are (path, errno), in the order tried; there is at least one.
+
+    `strangers` are the uids of those whose daemon was refused, by path.
+    """
+
+    def __init__(self, attempts: Sequence[Attempt], strangers: Mapping[str, int]) -> None:
+        super().__init__(", ".join(f"{path}: {os.strerror(number)}" for path, number in attempts))
+        self.attempts = tuple(attempts)
+        self.strangers = strangers
+
+
+class FrozenError(TaskmasterError):
+    """The daemon's socket accepts but nothing was heard for FROZEN_AFTER_S. `pid` is the daemon's, 0 where unknown."""
+
+    def __init__(self, path: str, pid: int) -> None:
+        super().__init__(f"no answer within {FROZEN_AFTER_S:g} s")
+        self.path = path
+        self.pid = pid
+
+
+class StrangerError(TaskmasterError):
+    """A process of the user `uid` listens, who is neither root nor this user."""
+
+    def __init__(self, uid: int) -> None:
+        super().__init__(f"uid {uid} listens")
+        self.uid = uid
+
+
+class TimedOutError(TaskmasterError):
+    """The caller's own deadline has passed."""
+
+
+class LostError(TaskmasterError):
+    """The daemon closed the connection before it had answered."""
+
+
+def connect(sockets: Sockets, deadline: float | None = None) -> Connection:
+    """Return a greeted connection to the first of these sockets behind which a daemon listens that is to be believed.
+
+    `deadline` is absolute, monotonic. Raises UnreachableError, FrozenError, TimedOutError, LostError, and ProtocolError where somebody else
+    than a daemon of our protocol answers.
+    """
+    attempts: list[Attempt] = []
+    strangers: dict[str, int] = {}
+    for path in sockets.paths:
+        connection = Connection(path, deadline)
+        try:
+            connection.open(anybody=sockets.named)
+            connection.greet()
+        except StrangerError as error:
+            connection.close()
+            attempts.append((path, errno.EACCES))
+            strangers[path] = error.uid
+        except OSError as error:
+            connection.close()
+            attempts.append((path, error.errno or errno.EIO))
+            if error.errno not in NEXT_CANDIDATE:
+                break
+        except TaskmasterError:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise UnreachableError(attempts, strangers)
+
+
+class Connection:
+    """A connection for one request. `hello` is the greeting; `sent` tells whether the daemon may have got the request."""
+
+    def __init__(self, path: str, deadline: float | None = None) -> None:
+        self.path = path
+        self.sent = False
+        self.hello: Message = {}
+        self._deadline = deadline
+        self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._decoder = LineDecoder(MAX_REPLY)
+        self._lines: list[bytes] = []
+        self._refusal: dict[str, Any] | None = None
+
+    def open(self, *, anybody: bool = True) -> None:
+        """Connect; unless it is `anybody`, only to root or to this user.
+
+        Raises StrangerError, OSError, FrozenError where the queue of waiting connections stays full, TimedOutError.
+        """
+        if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        began = time.monotonic()
+        while True:
+            self._channel.settimeout(self._patience(began + FROZEN_AFTER_S))
+            try:
+                self._channel.connect(self.path)
+            except BlockingIOError:  # Linux says so at once while the queue is full; connect(2), EAGAIN
+                time.sleep(BACKLOG_PAUSE_S)
+                maker = stranger_who_made(self.path)
+                if maker is not None and not anybody and time.monotonic() - began > STRANGER_PATIENCE_S:
+                    raise StrangerError(maker) from None
+            else:
+                break
+        uid = None if anybody else stranger(self._channel)
+        if uid is not None:
+            raise StrangerError(uid)
+
+    def greet(self) -> None:
+        """Read the greeting. Raises FrozenError, TimedOutError, LostError, ProtocolError."""
+        hello = self._message(FROZEN_AFTER_S)
+        if hello["type"] == "end":
+            self._refusal = hello
+        elif hello["type"] != "hello" or hello.get("name") != "taskmasterd":
+            raise ProtocolError("cannot read the greeting: whoever answers is not taskmasterd")
+        elif hello.get("protocol") != PROTOCOL_VERSION:
+            raise ProtocolError(
+                f"cannot talk to taskmasterd {hello.get('version')}: it speaks protocol {hello.get('protocol')}, "
+                f"this client {PROTOCOL_VERSION}"
+            )
+        else:
+            self.hello = hello
+
+    def ask(self, line: bytes, *, endless: bool = False, tick_s: float | None = None) -> Iterator[dict[str, Any]]:
+        """Send the line of a request and yield its replies, `end` last; the `ack` is not shown.
+
+        An `endless` request (a follower's) may be silent for ever once it was acknowledged; with `tick_s` an object of
+        the type "tick" is yielded whenever it has been silent for so long.
+        Raises FrozenError, TimedOutError, LostError, ProtocolError.
+        """
+        if self._refusal is not None:
+            yield self._refusal
+            return
+        self._send(line)
+        silence: float | None = FROZEN_AFTER_S
+        while True:
+            try:
+                message = self._message(silence)
+            except FrozenError:
+                if silence == FROZEN_AFTER_S:
+                    raise
+                message = {"type": "tick"}
+            if message["type"] == "ack":
+                silence = tick_s if endless else FROZEN_AFTER_S
+                continue
+            yield message
+            if message["type"] == "end":
+                return
+
+    def wait_closed(self) -> None:
+        """Wait until the daemon has closed: after a shutdown its files are gone then. Raises FrozenError, TimedOutError."""
+        limit = time.monotonic() + FROZEN_AFTER_S
+        while self._receive(limit):
+            pass
+
+    def close(self) -> None:
+        """Close; an operation that was asked for goes on in the daemon."""
+        self._channel.close()
+
+    def _send(self, line: bytes) -> None:
+        self._channel.settimeout(self._patience(time.monotonic() + FROZEN_AFTER_S))
+        self.sent = True
+        try:
+            self._channel.sendall(line)
+        except TimeoutError:
+            raise FrozenError(self.path, listener_of(self._channel)[0]) from None
+        except OSError:
+            return  # the daemon has closed; why, may be there to be read
+
+    def _message(self, silence: float | None) -> dict[str, Any]:
+        """Return the next object. `silence`: after how many seconds without a byte the daemon is frozen, None never."""
+        while not self._lines:
+            limit = None if silence is None else time.monotonic() + silence
+            received = self._receive(limit)
+            if not received:
+                raise LostError("the daemon closed the connection before the end of its answer")
+            self._lines = self._decoder.feed(received)
+        return check_names(decode(self._lines.pop(0)))
+
+    def _receive(self, limit: float | None) -> bytes:
+        """Return what comes before `limit`, b"" at the end of the connection. Raises FrozenError, TimedOutError.
+
+        Looks before it gives up: this process itself may have been stopped (Ctrl-Z) while the answer came.
+        """
+        while True:
+            try:
+                self._channel.settimeout(0.0)
+                return self._channel.recv(CHUNK)
+            except BlockingIOError:
+                self._channel.settimeout(self._patience(limit))
+            except OSError:
+                return b""
+            try:
+                return self._channel.recv(CHUNK)
+            except TimeoutError:
+                continue
+            except OSError:
+                return b""
+
+    def _patience(self, limit: float | None) -> float | None:
+        """Return the seconds to wait for `limit` or the deadline, None for ever. Raises FrozenError or TimedOutError when past."""
+        now = time.monotonic()
+        if self._deadline is not None and self._deadline <= now:
+            raise TimedOutError
+        if limit is not None and limit <= now:
+            raise FrozenError(self.path, listener_of(self._channel)[0])
+        ends = [end for end in (limit, self._deadline) if end is not None]
+        return min(ends) - now if ends else None
+
+
+def wire_line(request: Request) -> bytes:
+    """Return the line of the request. Raises RequestError "usage" where a word cannot travel."""
+    try:
+        return request_line(request_words(request))
+    except ProtocolError as error:
+        raise RequestError("usage", str(error), USAGE) from None
+
+
+def request_words(request: Request) -> tuple[str, ...]:
+    """Return the words that travel: aliases resolved, flags of the client's side left out; `parse` reads them back."""
+    words = [request.verb]
+    verb = next(command for command in COMMANDS if command.name == request.verb)
+    for flag in verb.flags:
+        if flag.side == DAEMON_SIDE and flag.key in request.flags:
+            value = request.flags[flag.key]
+            words.append(flag.name if value is True else f"{flag.name}={value}")
+    if any(target.startswith("-") for target in request.targets):
+        words.append("--")
+    return (*words, *request.targets)

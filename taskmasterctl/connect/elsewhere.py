@@ -1,0 +1,70 @@
+"""A daemon of this user that listens where nobody looked: found by its pid file, its socket by what the kernel lists.
+
+The usual reason: XDG_RUNTIME_DIR is set in a login session and not in cron or after su. Changes nothing, and locks nothing
+that a starting daemon may want; imported only when no daemon was reached.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.paths import default_places
+from taskmasterctl.options import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+MOST_BYTES = 4 * 1024 * 1024
+LISTENING = 0x10000
+"""Source: include/uapi/linux/net.h, __SO_ACCEPTCON, the flags that proc_net_unix shows; proc(5)."""
+
+
+def own_daemon(tried: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where this user's daemon listens, if it is at none of the paths that were `tried`; () where none is known."""
+    pid = _pid(default_places(os.geteuid(), environment).pidfile)
+    found = [path for path in listening(pid) if path not in tried] if pid else []
+    if not found:
+        return ()
+    path = found[0]
+    runtime = environment.get("XDG_RUNTIME_DIR")
+    why = f"is {runtime} here" if runtime else "is not set here"
+    reason = f" (XDG_RUNTIME_DIR {why})" if os.geteuid() else ""
+    return (
+        f"Your daemon (pid {pid}) listens on another socket: {path}{reason}",
+        f"Reach it:  taskmasterctl -s {quoted(path)} status",
+    )
+
+
+def listening(pid: int) -> list[str]:
+    """Return the paths of the UNIX sockets on which a process listens; [] where the system does not tell."""
+    try:
+        held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        with open("/proc/net/unix", "rb") as file:
+            lines = file.read(MOST_BYTES).splitlines()[1:]
+    except OSError:
+        return []
+    rows = [line.split(None, 7) for line in lines]
+    return [
+        os.fsdecode(row[7])
+        for row in rows
+        if len(row) == 8
+        and int(row[3], 16) & LISTENING
+        and f"socket:[{row[6].decode()}]" in held
+        and row[7][:1] == b"/"
+    ]
+
+
+def _pid(pidfile: str) -> int:
+    """Return the pid that a pid file of ours names where a daemon has that pid, else 0."""
+    try:
+        descriptor = os.open(pidfile, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            first = os.read(descriptor, 32).split()[:1]
+        finally:
+            os.close(descriptor)
+        pid = int(first[0]) if first and first[0].isdigit() else 0
+        with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as comm:
+            return pid if comm.read(64).startswith("taskmaster") else 0
+    except OSError:
+        return 0

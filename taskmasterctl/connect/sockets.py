@@ -1,0 +1,74 @@
+"""Where the daemon may listen: the sockets that are tried, who named them, and the configuration that was asked for.
+
+Reads a configuration file where -c names one, and nothing else; the environment is an argument.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from taskmaster_common.errors import ConfigError, system_reason
+from taskmaster_common.paths import socket_candidates
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskmasterctl.options import Options
+
+MAX_CONFIG = 16 * 1024 * 1024
+
+
+class Sockets(Record):
+    """The sockets to try, best first.
+
+    `origin` says who named them, "" where that goes without saying. `named`: the user chose this very socket, so whoever
+    listens there is meant. `config` is the configuration of -c, "" without it.
+    """
+
+    paths: tuple[str, ...]
+    origin: str = ""
+    named: bool = False
+    config: str = ""
+
+
+def find_sockets(options: Options, environment: Mapping[str, str]) -> Sockets:
+    """Return where the daemon of these options may listen. Raises ConfigError."""
+    if options.socket:
+        return Sockets((options.socket,), named=True)
+    if options.config:
+        named = _socket_of(options.config, environment)
+        if named:
+            return Sockets((named,), options.config, named=True, config=options.config)
+        others = {name: value for name, value in environment.items() if name != "TASKMASTER_SOCKET"}
+        return Sockets(socket_candidates(os.geteuid(), others), options.config, config=options.config)
+    by_variable = bool(environment.get("TASKMASTER_SOCKET"))
+    origin = "$TASKMASTER_SOCKET" if by_variable else ""
+    return Sockets(socket_candidates(os.geteuid(), environment), origin, named=by_variable)
+
+
+def _socket_of(path: str, environment: Mapping[str, str]) -> str | None:
+    """Return the socket that a configuration names. YAML is loaded here and nowhere else in the client."""
+    from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - 20 ms that only -c costs
+
+    return daemon_section(path, _read(path), environment, "/" if os.path.isabs(path) else os.getcwd()).socket
+
+
+def _read(path: str) -> bytes:
+    """Return a regular file's content. Raises ConfigError; a FIFO would keep us waiting."""
+    text = None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                with open(descriptor, "rb", closefd=False) as file:
+                    text = file.read(MAX_CONFIG + 1)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise ConfigError((f"{path}: error: cannot read it: {system_reason(error)}",)) from None
+    if text is None or len(text) > MAX_CONFIG:
+        raise ConfigError((f"{path}: error: it is not a regular file of at most 16 MiB",))
+    return text

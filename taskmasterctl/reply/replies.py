@@ -1,0 +1,323 @@
+"""Replies as they come in: which of the daemon's objects is shown when, on which stream, as text or as JSON. No I/O.
+
+A reply takes the objects one by one and gives back chunks: a stream (OUT or ERR) and the text for it. Answers go to OUT;
+warnings, progress and errors go to ERR. `end` is the last object; whatever goes wrong on the client's side is told by an
+`end` of its own making, so that text and JSON look the same whoever failed.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common import __version__
+from taskmaster_common.text.names import is_pattern
+from taskmasterctl.people import with_names
+from taskmasterctl.reply.logtext import LogText
+from taskmasterctl.reply.render import (
+    Look,
+    age_text,
+    client_text,
+    daemon_text,
+    error_text,
+    failure_text,
+    plan_text,
+    refused_text,
+    show_text,
+    shutdown_text,
+    status_table,
+    success_text,
+    upgraded_text,
+    warning_text,
+)
+from taskmasterctl.visible import clean, clean_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
+
+    from taskmaster_common.commands import Request
+
+    Chunks = list[tuple[int, str]]
+    Message = dict[str, Any]
+
+    class Reply(Protocol):
+        """What `reply_for` returns."""
+
+        def take(self, message: Message) -> Chunks:
+            """Return what is to be shown now that this object has come."""
+            ...
+
+
+OUT, ERR = 1, 2
+
+SCHEMA = 1
+"""Version of the documents that --json prints; it rises when a field changes its meaning or goes away."""
+
+LISTS = {
+    "processes": "processes",
+    "program": "programs",
+    "pid": "pids",
+    "result": "results",
+    "problem": "problems",
+    "warning": "warnings",
+    "signal": "signals",
+}
+"""The list of a document into which objects of a type go."""
+
+ALWAYS = {
+    "status": ("processes",),
+    "show": ("programs",),
+    "pid": ("pids",),
+    "start": ("results",),
+    "stop": ("results",),
+    "restart": ("results",),
+    "signal": ("results",),
+    "reload": ("results", "problems", "warnings"),
+}
+"""The lists that the document of a verb has, were they empty."""
+
+
+def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
+    """Return what shows the answer to `request`."""
+    text = LogReply(request, look) if request.verb == "logs" else TextReply(request, look)
+    if not as_json:
+        return text
+    return JsonLines(text) if request.verb == "logs" else JsonReply(request, text)
+
+
+def is_endless(request: Request) -> bool:
+    """Return whether the answer goes on until somebody ends it."""
+    return request.has("follow") or request.has("watch") or request.verb == "subscribe"
+
+
+class TextReply:
+    """An answer for people. What has to be known whole (columns are as wide as their widest cell) is kept until `end`."""
+
+    def __init__(self, request: Request, look: Look) -> None:
+        self._request = request
+        self._look = look
+        self._processes: list[Message] = []
+        self._pids: list[Message] = []
+        self._plan: list[Message] = []
+        self._progress: dict[str, str] = {}
+        self._programs = 0
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come; types that are not known show nothing."""
+        kind = message["type"]
+        chunks = self._planned() if kind != "plan" else []
+        show = self._shows.get(kind)
+        return chunks + show(self, message) if show else chunks
+
+    def _take_daemon(self, message: Message) -> Chunks:
+        if self._request.verb == "version":
+            age = age_text(message, __version__, self._look.command)
+            return [(OUT, daemon_text(message)), *([(ERR, warning_text(age))] if age else [])]
+        if self._request.verb == "pid":
+            return [(OUT, f"{clean(message['pid'])}\n")]
+        notes: Chunks = []
+        if self._look.quiet:
+            return notes
+        if message.get("stopping"):
+            notes.append((ERR, "taskmasterctl: the daemon is being shut down\n"))
+        if message.get("reload_problems"):
+            notes.append((ERR, refused_text(message, self._look)))
+        age = age_text(message, __version__, self._look.command)
+        notes += [(ERR, warning_text(clean(text))) for text in (*message.get("warnings", ()), *((age,) if age else ()))]
+        return notes
+
+    def _take_client(self, message: Message) -> Chunks:
+        return [(OUT, client_text(message))]
+
+    def _take_help(self, message: Message) -> Chunks:
+        return [(OUT, "\n".join(clean_lines(message["text"])))]
+
+    def _take_signal(self, message: Message) -> Chunks:
+        return [(OUT, f"{clean(message['number']):>2} {clean(message['name'])}\n")]
+
+    def _take_processes(self, message: Message) -> Chunks:
+        failed_only = self._request.has("failed")
+        self._processes += [each for each in message["processes"] if not failed_only or not each.get("wanted", True)]
+        return []
+
+    def _take_program(self, message: Message) -> Chunks:
+        self._programs += 1
+        return [(OUT, ("\n" if self._programs > 1 else "") + show_text(message, self._look))]
+
+    def _take_pid(self, message: Message) -> Chunks:
+        self._pids.append(message)
+        return []
+
+    def _take_progress(self, message: Message) -> Chunks:
+        name, text = clean(message.get("name", "")), clean(message.get("text", ""))
+        text = with_names(text, self._look.user_name)
+        beat = message.get("heartbeat") and not self._look.watched
+        if self._look.quiet or beat or not text or self._progress.get(name) == text:
+            return []
+        self._progress[name] = text
+        return [(ERR, f"{name}: {text}\n" if name else f"{text}\n")]
+
+    def _take_result(self, message: Message) -> Chunks:
+        if not message.get("ok"):
+            return [(ERR, failure_text(message, self._request.verb, self._look))]
+        return [] if self._look.quiet else [(OUT, success_text(message, self._request.verb))]
+
+    def _take_upgraded(self, message: Message) -> Chunks:
+        return [] if self._look.quiet else [(OUT, upgraded_text(message))]
+
+    def _take_shutdown(self, message: Message) -> Chunks:
+        return [] if self._look.quiet else [(OUT, shutdown_text(message))]
+
+    def _take_plan(self, message: Message) -> Chunks:
+        self._plan.append(message)
+        return []
+
+    def _take_problem(self, message: Message) -> Chunks:
+        return [(ERR, "\n".join(clean_lines(message["text"])) + "\n")]
+
+    def _take_warning(self, message: Message) -> Chunks:
+        return [(ERR, warning_text(message["text"]))]
+
+    def _take_text(self, message: Message) -> Chunks:
+        return [(OUT, "\n".join(clean_lines(message["text"])) + "\n")]
+
+    def _take_end(self, message: Message) -> Chunks:
+        error = message.get("error")
+        chunks: Chunks = []
+        if self._request.verb == "shutdown" and self._request.has("no_wait") and not error and not self._look.quiet:
+            chunks.append((OUT, "shutdown requested\n"))
+        if self._request.verb == "status" and not error and not self._look.quiet:
+            chunks.append((OUT, status_table(self._processes, self._look)))
+        chunks += self._pids_shown()
+        if error:
+            text = with_names(str(error.get("message", "")), self._look.user_name)
+            chunks.append((ERR, error_text(text, error.get("hints") or ())))
+        return chunks
+
+    def _planned(self) -> Chunks:
+        """Return the plan once its last object has come."""
+        plans, self._plan = self._plan, []
+        if not plans or self._look.quiet:
+            return []
+        programs = [program for plan in plans for program in plan["programs"]]
+        keys = [key for plan in plans for key in plan.get("daemon_keys") or ()]
+        return [(OUT, plan_text(programs, keys))]
+
+    def _pids_shown(self) -> Chunks:
+        """Return the pids: a number alone for a single process, so that it can be used in a command line."""
+        if len(self._pids) == 1:
+            name, pid = clean(self._pids[0]["name"]), self._pids[0]["pid"]
+            return [(OUT, f"{clean(pid)}\n") if pid is not None else (ERR, error_text(f"{name} is not running"))]
+        return [
+            (OUT, f"{clean(each['name'])} {'-' if each['pid'] is None else clean(each['pid'])}\n")
+            for each in self._pids
+        ]
+
+    _shows: Mapping[str, Callable[[TextReply, Message], Chunks]] = {
+        "daemon": _take_daemon,
+        "client": _take_client,
+        "help": _take_help,
+        "signal": _take_signal,
+        "processes": _take_processes,
+        "program": _take_program,
+        "pid": _take_pid,
+        "progress": _take_progress,
+        "result": _take_result,
+        "upgraded": _take_upgraded,
+        "shutdown": _take_shutdown,
+        "plan": _take_plan,
+        "problem": _take_problem,
+        "warning": _take_warning,
+        "text": _take_text,
+        "end": _take_end,
+    }
+
+
+class LogReply(TextReply):
+    """What programs wrote, byte for byte unless it goes to a terminal; where several may be shown, each line after a name."""
+
+    def __init__(self, request: Request, look: Look) -> None:
+        super().__init__(request, look)
+        self._log = LogText(self._named, harmless=look.terminal and not request.has("raw"))
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come."""
+        kind = message["type"]
+        if kind == "output":
+            return _out(self._log.take(message["name"], message["text"]))
+        if kind == "missed":
+            name = clean(message["name"])
+            text = f"{clean(message.get('bytes', 0))} bytes were not shown: they came faster than they were read"
+            return [*_out(self._log.flush()), (ERR, f"taskmasterctl: {name}: {text}\n")]
+        return (_out(self._log.flush()) if kind == "end" else []) + super().take(message)
+
+    def _named(self, name: str) -> bool:
+        """Return whether the name stands before each line: it does unless the request can mean one process only."""
+        targets = self._request.targets
+        if len(targets) != 1 or is_pattern(targets[0]):
+            return not self._request.has("daemon")
+        return ":" in name and ":" not in targets[0]
+
+
+def _out(text: str) -> Chunks:
+    return [(OUT, text)] if text else []
+
+
+def _json_line(document: Message) -> str:
+    import json  # noqa: PLC0415 - a third of the client's start, which text does not need
+
+    return json.dumps(document) + "\n"
+
+
+class JsonReply:
+    """An answer for programs: one document on one line at the end. Warnings, progress and errors are told as text too."""
+
+    def __init__(self, request: Request, text: TextReply) -> None:
+        self._request = request
+        self._text = text
+        self._document: Message = {"schema": SCHEMA, "verb": request.verb}
+        for name in ALWAYS.get(request.verb, ()):
+            self._document[name] = []
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come."""
+        chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
+        kind = message["type"]
+        body = {key: value for key, value in message.items() if key != "type"}
+        if kind == "end":
+            return [(OUT, _json_line({**self._document, **body})), *chunks]
+        if kind in ("daemon", "client"):
+            self._document[kind] = body
+        elif kind in ("help", "upgraded", "shutdown"):
+            self._document.update(body)
+        elif kind == "plan":
+            self._add_plan(body)
+        elif kind in LISTS:
+            self._document.setdefault(LISTS[kind], []).extend(self._entries(kind, body))
+        return chunks
+
+    def _entries(self, kind: str, body: Message) -> list[Any]:
+        if kind == "processes":
+            failed_only = self._request.has("failed")
+            return [each for each in body["processes"] if not failed_only or not each.get("wanted", True)]
+        return [body["text"] if kind in ("problem", "warning") else body]
+
+    def _add_plan(self, body: Message) -> None:
+        plan = self._document.setdefault("plan", {})
+        for key, value in body.items():
+            known = plan.get(key)
+            if isinstance(value, list) and isinstance(known, list):
+                known.extend(value)
+            else:
+                plan[key] = value or known if isinstance(value, bool) else value
+
+
+class JsonLines:
+    """A stream for programs: the daemon's objects, one a line, the last says how it ended."""
+
+    def __init__(self, text: TextReply) -> None:
+        self._text = text
+
+    def take(self, message: Message) -> Chunks:
+        """Return what is to be shown now that this object has come."""
+        chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
+        return [(OUT, _json_line({"schema": SCHEMA, **message})), *chunks]

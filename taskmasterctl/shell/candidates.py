@@ -1,0 +1,173 @@
+"""What may stand at the cursor: verbs, flags, signals, names with their state, the relevant ones first. Pure.
+
+Nothing is asked for: what is known of processes comes from the mirror.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.aliases import ALIASES
+from taskmaster_common.commands import COMMANDS, SHELL_COMMANDS, Command, Flag
+from taskmaster_common.records import Record
+from taskmasterctl.options import COLOUR_WORDS, GLOBALS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+    from taskmasterctl.reply.mirror import Mirror
+
+MOST_INSTANCES = 20
+"""A program with more instances shows them only after its colon."""
+
+SIGNALS = {
+    "HUP": "hang up; many daemons read their configuration again",
+    "TERM": "end",
+    "INT": "interrupt, as Ctrl-C",
+    "QUIT": "quit, often with a core dump",
+    "USR1": "the program's own meaning",
+    "USR2": "the program's own meaning",
+    "KILL": "end at once; cannot be caught",
+    "STOP": "stand still; cannot be caught",
+    "CONT": "go on after STOP",
+    "WINCH": "window size has changed; some servers: end slowly",
+    "ALRM": "alarm clock",
+}
+"""The signals that one sends; the others follow without description."""
+
+TROUBLE_FIRST = ("FATAL", "BACKOFF", "EXITED", "STARTING", "STOPPING", "RUNNING", "STOPPED")
+RELEVANT = {
+    "start": ("STOPPED", "EXITED", "FATAL", "BACKOFF", "STOPPING", "STARTING", "RUNNING"),
+    "stop": ("RUNNING", "STARTING", "BACKOFF", "STOPPING", "FATAL", "EXITED", "STOPPED"),
+    "restart": ("RUNNING", "STARTING", "BACKOFF", "FATAL", "EXITED", "STOPPED", "STOPPING"),
+    "signal": ("RUNNING", "STARTING", "STOPPING", "BACKOFF", "FATAL", "EXITED", "STOPPED"),
+    "pid": ("RUNNING", "STARTING", "STOPPING", "BACKOFF", "FATAL", "EXITED", "STOPPED"),
+}
+"""In which order states are offered to a verb; TROUBLE_FIRST to those that only look."""
+
+
+class Candidate(Record):
+    """A word that may stand here, and what is said of it."""
+
+    text: str
+    meta: str = ""
+
+
+def candidates(before: str, mirror: Mirror, signals: Sequence[str]) -> tuple[str, list[Candidate]]:
+    """Return the word that the cursor is at the end of (maybe ""), and what it may become; best first.
+
+    `before` is the line up to the cursor. `signals` are the names of this system's signals, without SIG.
+    """
+    words = before.rpartition(";")[2].split()
+    word = "" if not words or before[-1:].isspace() or before.endswith(";") else words.pop()
+    verb, rest, pending = _reading(words)
+    if pending is not None:
+        found = [Candidate(each) for each in COLOUR_WORDS] if pending.key == "color" else []
+    elif word.startswith("-"):
+        found = _flags(verb, rest)
+    elif verb is None:
+        found = _verbs(word)
+    else:
+        found = _arguments(verb, rest, word, mirror, signals)
+    return word, [each for each in found if each.text.startswith(_wanted(word, verb, rest))]
+
+
+def _wanted(word: str, verb: Command | None, rest: Sequence[str]) -> str:
+    """Return how a candidate has to begin: signals may be typed in small letters."""
+    is_signal = verb is not None and verb.name == "signal" and not _plain(rest)
+    return word.upper() if is_signal and not word.startswith("-") else word
+
+
+def _reading(words: Sequence[str]) -> tuple[Command | None, list[str], Flag | None]:
+    """Return the verb, what follows it, and the flag whose value is due at the cursor."""
+    verb: Command | None = None
+    rest: list[str] = []
+    pending: Flag | None = None
+    for word in words:
+        if pending is not None:
+            pending = None
+            continue
+        flag = next((each for each in _known_flags(verb) if word in (each.name, each.short) and word), None)
+        if flag is not None and flag.value:
+            pending = flag
+        if verb is None and not word.startswith("-"):
+            verb = _command(word)
+            if verb is None:
+                return Command(word, "", ""), [], None  # an unknown verb takes nothing
+        elif verb is not None:
+            rest.append(word)
+    return verb, rest, pending
+
+
+def _command(word: str) -> Command | None:
+    name = ALIASES.get(word, (word,))[0]
+    return next((each for each in (*COMMANDS, *SHELL_COMMANDS) if each.name == name), None)
+
+
+def _known_flags(verb: Command | None) -> tuple[Flag, ...]:
+    return (*(verb.flags if verb else ()), *GLOBALS)
+
+
+def _plain(rest: Iterable[str]) -> list[str]:
+    return [word for word in rest if not word.startswith("-")]
+
+
+def _verbs(word: str) -> list[Candidate]:
+    """Return the verbs; other words for them only where none begins like this."""
+    found = [Candidate(each.name, each.summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
+    if any(each.text.startswith(word) for each in found):
+        return found
+    return [Candidate(alias, f"the same as {' '.join(meant)}") for alias, meant in ALIASES.items()]
+
+
+def _flags(verb: Command | None, rest: Sequence[str]) -> list[Candidate]:
+    return [
+        Candidate(flag.name, flag.help)
+        for flag in _known_flags(verb)
+        if flag.name not in rest and (not flag.short or flag.short not in rest)
+    ]
+
+
+def _arguments(
+    verb: Command, rest: Sequence[str], word: str, mirror: Mirror, signals: Sequence[str]
+) -> list[Candidate]:
+    given = _plain(rest)
+    if verb.arguments == "[VERB]":
+        return [] if given else [Candidate(each.name, each.summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
+    if verb.arguments == "[on|off]":
+        return [] if given else [Candidate("on", "only what nobody asked for"), Candidate("off", "nothing")]
+    if verb.name == "signal" and not given:
+        others = [name for name in signals if name not in SIGNALS]
+        named = [Candidate(name, meta) for name, meta in SIGNALS.items() if name in signals]
+        return named + [Candidate(name) for name in others]
+    if "TARGET" in verb.arguments:
+        return _names(verb.name, given, word, mirror)
+    return _flags(verb, rest) if verb.flags else []
+
+
+def _names(verb: str, given: Sequence[str], word: str, mirror: Mirror) -> list[Candidate]:
+    """Return programs and processes in the order of relevance, then `all`."""
+    order = RELEVANT.get(verb, TROUBLE_FIRST)
+    ranked: list[tuple[int, Candidate]] = []
+    for program, processes in mirror.programs().items():
+        ranks = [order.index(each["state"]) for each in processes]
+        alone = len(processes) == 1 and processes[0]["name"] == program
+        if not alone:
+            ranked.append((min(ranks), Candidate(program, _program_meta(processes))))
+        if len(processes) <= MOST_INSTANCES or word.startswith(f"{program}:"):
+            ranked += [(rank, Candidate(each["name"], _meta(each))) for rank, each in zip(ranks, processes)]
+    ranked.sort(key=lambda each: each[0])
+    found = [each for _rank, each in ranked if each.text not in given]
+    if len(mirror) > 1 and not given:
+        found.append(Candidate("all", "every program"))
+    return found
+
+
+def _meta(process: Mapping[str, Any]) -> str:
+    detail = process.get("detail") or process.get("description") or ""
+    return str(process["state"]).lower() + (f": {detail}" if detail else "")
+
+
+def _program_meta(processes: Sequence[Mapping[str, Any]]) -> str:
+    running = sum(each["state"] == "RUNNING" for each in processes)
+    return f"{running} of {len(processes)} running"

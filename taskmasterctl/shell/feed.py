@@ -1,0 +1,123 @@
+"""The shell's subscription: a connection that is read when something has come, and made anew when it was lost. It never waits.
+
+It keeps the mirror true and gives back what happened. It acts on nothing and asks the daemon for nothing else.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from taskmaster_common.errors import ProtocolError
+from taskmaster_common.protocol import MAX_REPLY, PROTOCOL_VERSION, LineDecoder, decode
+from taskmasterctl.connect.trust import check_names, stranger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from taskmasterctl.connect.sockets import Sockets
+    from taskmasterctl.reply.mirror import Mirror
+
+    Message = dict[str, Any]
+
+CHUNK = 256 * 1024
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+SILENCE_S = 5.0
+"""A daemon that lets one connect and does not send a snapshot for so long is tried anew."""
+
+
+class Feed:
+    """`connected` is true from the end of the first snapshot of a connection until that connection is lost."""
+
+    def __init__(self, sockets: Sockets, mirror: Mirror) -> None:
+        self.mirror = mirror
+        self.connected = False
+        self.path = sockets.paths[0]
+        self._sockets = sockets
+        self._channel: socket.socket | None = None
+        self._decoder = LineDecoder(MAX_REPLY)
+        self._pause_s = FIRST_PAUSE_S
+        self._due = 0.0
+        self._farewell = ""
+
+    @property
+    def fd(self) -> int:
+        """The descriptor to be watched for reading, -1 while there is none."""
+        return self._channel.fileno() if self._channel else -1
+
+    def wait_s(self, now: float) -> float | None:
+        """Return after how many seconds `step` has something to do though nothing was received, None for never."""
+        return None if self.connected else max(0.0, self._due - now)
+
+    def step(self, now: float) -> list[Message]:
+        """Do what can be done without waiting; return changes, and {"type": "connected"} and {"type": "lost"}.
+
+        "lost" has a `reason` where the daemon said that it ends: "" is an accident.
+        At most one chunk is read, so that a storm leaves time for the keys. `now` is monotonic.
+        """
+        if self._channel is None:
+            if now >= self._due:
+                self._connect(now)
+            return []
+        try:
+            received = self._channel.recv(CHUNK)
+            messages = [check_names(decode(line)) for line in self._decoder.feed(received)]
+            if received:
+                return [each for message in messages for each in self._take(message, now)]
+        except BlockingIOError:
+            if self.connected or now < self._due:
+                return []
+        except (OSError, ProtocolError):
+            pass
+        return self._lose(now)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._channel:
+            self._channel.close()
+            self._channel = None
+
+    def _connect(self, now: float) -> None:
+        self._retry_later(now)
+        for path in self._sockets.paths:
+            channel = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            channel.setblocking(False)
+            try:
+                channel.connect(path)
+                if self._sockets.named or stranger(channel) is None:
+                    channel.send(b"subscribe\n")
+                else:
+                    channel.close()
+                    continue
+            except OSError:
+                channel.close()
+                continue
+            self.path = path
+            self._channel, self._decoder, self._due = channel, LineDecoder(MAX_REPLY), now + SILENCE_S
+            return
+
+    def _retry_later(self, now: float) -> None:
+        self._due = now + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def _take(self, message: Message, now: float) -> list[Message]:
+        """Raises ProtocolError where it is not a daemon of our protocol that answers, it refuses, or says that it ends."""
+        kind = message["type"]
+        error = message.get("error") or {}
+        if kind == "end" and error.get("code") == "stopping" and self.connected:
+            self._farewell = str(error.get("message"))
+        if kind == "end" or (kind == "hello" and message.get("protocol") != PROTOCOL_VERSION):
+            raise ProtocolError("cannot follow what changes: the daemon refuses")
+        complete = self.mirror.take(message, now)
+        if complete and not self.connected and kind != "change":
+            self.connected = True
+            self._pause_s = FIRST_PAUSE_S
+            return [{"type": "connected"}]
+        return [message] if kind in ("change", "missed", "upgraded") else []
+
+    def _lose(self, now: float) -> list[Message]:
+        self.close()
+        self._retry_later(now)
+        was, self.connected = self.connected, False
+        farewell, self._farewell = self._farewell, ""
+        return [{"type": "lost", "reason": farewell}] if was else []

@@ -1,0 +1,1 @@
+"""Clients: who may connect, what they ask, and how they are answered."""

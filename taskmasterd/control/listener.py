@@ -1,0 +1,178 @@
+"""The UNIX listener: who connects is looked at, served or refused; always somebody is answered.
+
+It knows descriptors and peers, not verbs; what is said on a connection is `connection`'s.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import encode, refusal
+from taskmasterd.control.connection import Connection
+from taskmasterd.system.loop.cmodules import accept, partial, socket
+from taskmasterd.system.loop.reactor import READ, Reactor
+from taskmasterd.system.peers import Peer, peer_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
+
+NO_PERMISSION = 4
+"""Exit code of what is refused here."""
+BACKLOG = 1024
+MAX_CONNECTIONS = 1000
+ACCEPTS_PER_TURN = 64
+RESERVE = 8
+"""Descriptors kept for clients: without them nobody could stop anything once the programs have taken all others."""
+AGAIN_S = 0.5
+"""So long the listener rests after an error of ours: at once could be for ever."""
+
+
+class ControlServer:
+    """Accepts connections. `permits(peer)` decides who may control; `on_request(connection, line)` is told of each line.
+
+    `before_answer()` is called before anything is sent: what is told must have been remembered.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        listener: socket.socket,
+        greeting: dict[str, Any],
+        permits: Callable[[Peer], bool],
+        on_request: Callable[[Connection, bytes], None],
+        on_refused: Callable[[Peer], None],
+    ) -> None:
+        self.reactor = reactor
+        self.on_request = on_request
+        self.before_answer: Callable[[], None] = lambda: None
+        self._listener = listener
+        self._greeting = greeting
+        self._permits = permits
+        self._on_refused = on_refused
+        self._connections: set[Connection] = set()
+        self._reserve: list[int] = []
+        self._keep_reserve()
+        self._listen()
+
+    def _listen(self) -> None:
+        """Accept clients from now on; an error of ours costs one client and a moment, never the door."""
+        if self._listener.fileno() >= 0:
+            self._listener.setblocking(False)
+            self.reactor.watch(self._listener.fileno(), READ, self._accept, self._listen_again)
+
+    def _listen_again(self) -> None:
+        self.reactor.call_later(AGAIN_S, self._listen)
+
+    @property
+    def listener(self) -> int:
+        """The descriptor of the listening socket."""
+        return self._listener.fileno()
+
+    def connections_to_data(self, *, looking: bool = False) -> list[dict[str, Any]]:
+        """Return what another life of this process needs to serve every client on; `looking`: without doing anything."""
+        return [connection.to_data(looking=looking) for connection in tuple(self._connections) if not connection.closed]
+
+    def restore(self, rows: Iterable[Mapping[str, Any]], resume: Callable[[Connection, Any], None]) -> None:
+        """Serve the clients of an earlier life on; `resume` is given each operation that was under way."""
+        for row in rows:
+            channel = socket.socket(fileno=row["fd"])
+            os.set_inheritable(row["fd"], False)
+            channel.setblocking(False)
+            connection = Connection(self, channel, peer_of(channel))
+            self._connections.add(connection)
+            # one by one: what other code cannot go on with costs one client its answer, not all of us the daemon
+            self.reactor.attempt(partial(connection.restore, row, resume), connection.broken)
+
+    def replace_listener(self, listener: socket.socket) -> None:
+        """Listen on another socket (its file had been removed); connections go on."""
+        self.reactor.remove(self._listener.fileno())
+        self._listener.close()
+        self._listener = listener
+        self._listen()
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection that has closed itself."""
+        self._connections.discard(connection)
+        self._keep_reserve()
+
+    def close_listener(self) -> None:
+        """Accept nobody any more; connections go on."""
+        self.reactor.remove(self._listener.fileno())
+        self._listener.close()
+
+    def close(self, farewell: dict[str, Any] | None = None) -> None:
+        """Close every connection, and the reserve; who follows something gets the `farewell` before."""
+        for connection in tuple(self._connections):
+            if farewell is not None:
+                connection.dismiss(farewell)
+            connection.close()
+        while self._reserve:
+            os.close(self._reserve.pop())
+
+    def _accept(self, _ready: int) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            try:
+                channel = accept(self._listener)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    self.reactor.remove(self._listener.fileno())
+                    self._listen_again()
+                    return
+                if len(self._reserve) < 2:
+                    self._turn_away()
+                    return
+                os.close(self._reserve.pop())
+                continue
+            self._take(channel)
+
+    def _take(self, channel: socket.socket) -> None:
+        channel.setblocking(False)
+        try:
+            peer = peer_of(channel)
+        except OSError:
+            channel.close()
+            return
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._drop_idle()
+        connection = Connection(self, channel, peer)
+        self._connections.add(connection)
+        if self._permits(peer):
+            connection.send(self._greeting)
+            return
+        self._on_refused(peer)
+        text = f"uid {peer.uid} may not control this daemon"
+        hint = "root, the daemon's own user and members of its socket_group may"
+        connection.end_and_close(refusal(RequestError("permission", text, NO_PERMISSION, (hint,))))
+
+    def _drop_idle(self) -> None:
+        idle = [connection for connection in self._connections if not connection.busy]
+        if idle:
+            min(idle, key=lambda connection: connection.last_active).close()
+
+    def _turn_away(self) -> None:
+        """No descriptor is left for a client: use the last of the reserve to answer it nevertheless."""
+        while self._reserve:
+            os.close(self._reserve.pop())
+        try:
+            channel = accept(self._listener)
+            channel.setblocking(False)
+            error = RequestError("busy", "the daemon has no file descriptor left; try again", 1)
+            channel.send(encode(refusal(error)))
+            channel.close()
+        except OSError:
+            pass
+        finally:
+            self._keep_reserve()
+
+    def _keep_reserve(self) -> None:
+        try:
+            while len(self._reserve) < RESERVE:
+                self._reserve.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+        except OSError:  # the next client that goes gives some back
+            return

@@ -1,0 +1,149 @@
+"""The control socket's file: created with the rights of those it is for, in the place of a stale one.
+
+A socket on which somebody answers is refused. Root creates the socket of a configured user as that user, and changes no owner
+and no mode by name: in that user's directory any name may lead elsewhere a moment later.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+import time
+
+from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
+from taskmaster_common.paths import MAX_SOCKET_PATH
+from taskmasterd.control.listener import BACKLOG
+from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.system.paths.held import Held
+from taskmasterd.system.paths.locks import AlreadyRunningError
+from taskmasterd.system.peers import peer_of
+from taskmasterd.system.users import Account, ActingAs
+
+PROBE_WITHIN_S = 2.0
+TURN_WITHIN_S = 0.5
+"""How long another daemon may take between its look at the old socket and its own."""
+OP = "create socket"
+
+
+def listen_on(path: str, mode: int, gid: int | None, who: Account | None) -> socket.socket:
+    """Return a listening socket at `path`, replacing a stale one; never reachable with wider rights than `mode`.
+
+    The file belongs to `who`, None for this process, and to the group `gid`, None for that user's.
+    Raises AlreadyRunningError when somebody answers there, SystemFailure when it cannot be created.
+    """
+    length = len(os.fsencode(path))
+    if length > MAX_SOCKET_PATH:
+        text = f"the path has {length} bytes, the most is {MAX_SOCKET_PATH}"
+        raise SystemFailure(OP, path, text, errno.ENAMETOOLONG)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
+    turn = _take_turn(os.path.dirname(path))
+    try:
+        _refuse_if_answered(path)
+        group = gid if gid is not None or who is None else who.gid
+        with ActingAs(who, group), Held(path, OP) as held:
+            _remove_stale(held)
+            _bind(listener, path, mode, group)
+            _set_rights(held, mode, group)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SystemFailure(OP, path, system_reason(error), error.errno or 0) from None
+    except TaskmasterError:
+        listener.close()
+        raise
+    finally:
+        if turn >= 0:
+            os.close(turn)
+    return listener
+
+
+def _take_turn(directory: str) -> int:
+    """Lock the directory; return the descriptor, or -1 if it cannot be locked.
+
+    Of two daemons with different pid files one could otherwise take the other's new socket, which does not answer before
+    listen(2), for a stale one. Waits a moment only: whoever may read a public directory could hold its lock for ever.
+    """
+    until = time.monotonic() + TURN_WITHIN_S
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # what is wrong with it, bind(2) tells
+        return -1
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > until:
+                os.close(fd)
+                return -1
+            time.sleep(0.005)
+        else:
+            return fd
+
+
+def _refuse_if_answered(path: str) -> None:
+    """Raise AlreadyRunningError where somebody listens. Asked with our own rights: nothing is sent."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return
+    except FileNotFoundError:
+        return
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.settimeout(PROBE_WITHIN_S)
+        probe.connect(path)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return
+    except BlockingIOError:  # its queue is full: somebody listens, who has no time (connect(2), EAGAIN)
+        raise AlreadyRunningError(f"another daemon (pid unknown) answers on {path}") from None
+    except OSError as error:
+        raise SystemFailure("replace socket", path, system_reason(error), error.errno or 0) from None
+    else:
+        raise AlreadyRunningError(f"another daemon (pid {peer_of(probe).pid or 'unknown'}) answers on {path}")
+    finally:
+        probe.close()
+
+
+def _remove_stale(held: Held) -> None:
+    found = held.status()
+    if found is None:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise SystemFailure(OP, held.path, "something that is not a socket is there", errno.EEXIST)
+    if found.st_uid not in (0, os.geteuid()) and os.geteuid() != 0:
+        raise SystemFailure("replace socket", held.path, f"it belongs to uid {found.st_uid}", errno.EPERM)
+    held.unlink()
+
+
+def _bind(listener: socket.socket, path: str, mode: int, gid: int | None) -> None:
+    """Create the file, with its group right from the first moment, or else with no rights for any group."""
+    first = mode if gid in (None, os.getegid()) else mode & 0o700
+    umask = os.umask(0o777 & ~first)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(umask)
+
+
+def _set_rights(held: Held, mode: int, gid: int | None) -> None:
+    """Give the new socket the group and mode that it does not have yet.
+
+    Its group differs where the directory gives it its own one, or where we are no more than a member of `gid`.
+    """
+    fd = held.open(os.O_PATH) if hasattr(os, "O_PATH") else -1
+    try:
+        found = os.fstat(fd) if fd >= 0 else held.status()
+        if found is None or not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
+            raise SystemFailure(OP, held.path, "it was exchanged while it was created", errno.EPERM)
+        # fchown(2) refuses what was opened with O_PATH, but not by way of this link (open(2))
+        target, follow = (
+            (f"/proc/self/fd/{fd}", True) if fd >= 0 and os.path.isdir("/proc/self/fd") else (held.path, False)
+        )
+        if gid is not None and found.st_gid != gid:
+            os.chown(target, -1, gid, follow_symlinks=follow)
+        if stat.S_IMODE(found.st_mode) != mode:
+            os.chmod(target, mode, follow_symlinks=follow or os.chmod not in os.supports_follow_symlinks)
+    finally:
+        if fd >= 0:
+            os.close(fd)

@@ -1,0 +1,258 @@
+"""Replies that come later: who waits for an operation is told its results, its failed tries and, every 2 s, that it goes on.
+
+A client that goes away ends the wait, never the operation.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import PROGRESS_EVERY_S, end, refusal
+from taskmaster_common.states import FATAL
+from taskmasterd.configuration.reload import Listener
+from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.words.describe import detail
+from taskmasterd.core.words.view import plan_view, reason_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from taskmaster_common.commands import Request
+    from taskmasterd.control.connection import Connection
+    from taskmasterd.control.context import Parts
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.ticket import Outcome
+    from taskmasterd.core.steps import Steps
+    from taskmasterd.system.loop.reactor import Timer
+
+CONFIG_EXIT = 6
+
+
+class Heartbeat:
+    """Sends `progress` while a connection waits, so that a slow operation is not taken for a frozen daemon."""
+
+    def __init__(self, parts: Parts, connection: Connection, text: Callable[[], tuple[str, str]]) -> None:
+        self._reactor = parts.reactor
+        self._connection = connection
+        self._text = text
+        self._timer: Timer | None = None
+        self._arm()
+
+    def stop(self) -> None:
+        """The wait is over."""
+        self._reactor.cancel(self._timer)
+
+    def beat(self) -> None:
+        """Show a sign of life now, and the next one in its time."""
+        self.stop()
+        self._beat()
+
+    def _arm(self) -> None:
+        self._timer = self._reactor.call_later(PROGRESS_EVERY_S, self._beat)
+
+    def _beat(self) -> None:
+        name, text = self._text()
+        self._arm()
+        self._connection.send({"type": "progress", "name": name, "text": text, "heartbeat": True})
+
+
+class Operation:
+    """What start, stop, restart and reload have in common: a wait with a sign of life, results of entries, and an end."""
+
+    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
+        self._parts = parts
+        self._connection = connection
+        self._began = parts.reactor.now()
+        self._heartbeat: Heartbeat | None = None
+        self._ticket: Ticket | None = None
+        self.ended = False
+        self.request = request
+
+    def _wait(self) -> None:
+        """The answer comes later: show signs of life until then, and let go when the client does."""
+        self._connection.operation = self
+        self._connection.when_gone(self._gone)
+        if not self.ended:
+            self._heartbeat = Heartbeat(self._parts, self._connection, self._waiting_text)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what another life needs to go on waiting."""
+        ticket = self._ticket
+        return {
+            "kind": "wait",
+            "words": self.request.words(),
+            "began": self._began,
+            "failed": ticket is not None and ticket.failed,
+            "open": [(e.program, e.index, goal, done) for e, goal, done in ticket.open] if ticket else [],
+        }
+
+    def go_on(self, ticket: Ticket, data: Mapping[str, Any]) -> None:
+        """Wait on with a new ticket for what an earlier life has not seen the end of."""
+        self._began, self._ticket = data["began"], ticket
+        ticket.failed = data["failed"]
+        self._wait()
+        for program, index, goal, done in data["open"]:
+            entry = self._parts.supervisor.table.slot(program, index)
+            if entry is not None:
+                ticket.wait_for(entry, goal, done)
+        ticket.seal()
+        if self._heartbeat and not self.ended:
+            self._heartbeat.beat()  # the last one was in the earlier life, and the exec took its time
+
+    def _gone(self) -> None:
+        self._stop()
+
+    def _waiting_text(self) -> tuple[str, str]:
+        if self._ticket is None:
+            return "", "reading the configuration"
+        table = self._parts.supervisor.table
+        waiting = self._ticket.waiting
+        if not waiting:
+            return "", "waiting"
+        first = waiting[0]
+        more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
+        now = self._parts.reactor.now()
+        text = detail(first.process, first.policy, now, self._parts.about.signals)
+        return table.name(first), f"{first.process.state}{'; ' if text else ''}{text}{more}"
+
+    def _stop(self) -> None:
+        self.ended = True
+        if self._heartbeat:
+            self._heartbeat.stop()
+
+    def _end(self, exit_code: int, error: RequestError | None = None) -> None:
+        if not self.ended:
+            self._stop()
+            self._connection.end(end(exit_code, error))
+
+    def result(self, entry: Entry, outcome: Outcome) -> None:
+        """Send how the operation on one entry ended."""
+        if self.ended:
+            return
+        hidden = self._parts.performer.hidden.get(entry) if outcome.outcome in ("stopped", "restarted") else None
+        if hidden:
+            text = f"{self._parts.supervisor.table.name(entry)}: {hidden}"
+            self._connection.send({"type": "warning", "text": text})
+            if self._ticket and outcome.outcome == "stopped":
+                self._ticket.failed = True
+        message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
+        if not outcome.ok:
+            message["reason"] = reason_text(
+                entry, outcome.outcome, self._parts.reactor.now(), self._parts.about.signals
+            )
+            if entry.process.state == FATAL:
+                message["stderr"] = self._parts.performer.outputs.last_words(entry)
+                message["log"] = self._parts.performer.outputs.log_path(entry, "stderr")
+        self._connection.send(message)
+
+    def _result_view(self, entry: Entry, outcome: str, *, ok: bool) -> dict[str, Any]:
+        parts = self._parts
+        return {
+            "type": "result",
+            "name": parts.supervisor.table.name(entry),
+            "ok": ok,
+            "outcome": outcome,
+            "state": entry.process.state,
+            "pid": entry.process.pid,
+            "seconds": round(parts.reactor.now() - self._began, 3),
+            "killed": entry.process.killing > 0,
+        }
+
+    def tried(self, entry: Entry) -> None:
+        """Send that a start has failed and what follows."""
+        if not self.ended:
+            now = self._parts.reactor.now()
+            text = detail(entry.process, entry.policy, now, self._parts.about.signals)
+            name = self._parts.supervisor.table.name(entry)
+            self._connection.send({"type": "progress", "name": name, "text": text})
+
+
+class Wait(Operation):
+    """start, stop or restart of some entries."""
+
+    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
+        super().__init__(parts, connection, request)
+        self.ticket = self._ticket = Ticket(self.result, self._done, self.tried)
+
+    def begin(self) -> Steps[None]:
+        """The entries have been told; wait for those that have no result yet, or not."""
+        if self.ended:
+            return
+        if not self.request.has("no_wait"):
+            self._wait()
+            return
+        waiting = self.ticket.waiting
+        self.ticket.abandon()
+        for entry in waiting:
+            self._connection.send(self._result_view(entry, "requested", ok=True))
+            yield
+        self._end(1 if self.ticket.failed else 0)
+
+    def give_up(self) -> None:
+        """Not all entries could be told: say nothing more of any of them."""
+        self._gone()
+
+    def _gone(self) -> None:
+        self.ticket.abandon()
+        self._stop()
+
+    def _done(self) -> None:
+        self._end(1 if self.ticket.failed else 0)
+
+
+class ReloadAnswer(Operation, Listener):
+    """reload: problems, or the plan and how it settles."""
+
+    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
+        super().__init__(parts, connection, request)
+        self.dry_run = request.has("dry_run")
+        self.by = f"uid {connection.peer.uid}"
+        self.sees_values = connection.peer.uid in (0, parts.about.owner)
+
+    def begin(self) -> None:
+        """The configuration is about to be read."""
+        self._wait()
+
+    def own_ticket(self) -> Ticket:
+        """Return a ticket that tells this answer alone."""
+        ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried)
+        return ticket
+
+    def failed(self, problems: tuple[str, ...], code: str) -> None:
+        """Send every problem of the configuration, or else what prevented the reload."""
+        if self.ended:
+            return
+        self._stop()
+        if code != "config":
+            self._connection.end(refusal(RequestError(code, f"{problems[0]}; nothing was changed", 1)))
+            return
+        for problem in problems:
+            self._connection.send({"type": "problem", "text": problem})
+        message = f"nothing was changed: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        self._connection.end(refusal(RequestError(code, message, CONFIG_EXIT)))
+
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
+        """Send the plan; a dry run is over then."""
+        if self.ended:
+            return
+        for warning in warnings:
+            self._connection.send({"type": "warning", "text": warning})
+        view = yield from plan_view(self._parts.supervisor.table, plan)
+        view["dry_run"] = self.dry_run
+        self._connection.send(view)  # to nobody, where the client has gone meanwhile
+        if self.dry_run:
+            self._end(1 if self.request.has("exit_code") and plan.changes else 0)
+
+    def waiting(self, ticket: Ticket) -> None:
+        """Wait until the plan has settled, or not."""
+        if self.ended:
+            return
+        self._ticket = ticket
+        if self.request.has("no_wait"):
+            self._end(0)
+
+    def settled(self, ticket: Ticket) -> None:
+        """All that the plan touched has its result."""
+        self._end(1 if ticket.failed else 0)

@@ -1,0 +1,1 @@
+"""One process: its states, its events, how it ended."""

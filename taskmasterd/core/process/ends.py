@@ -1,0 +1,41 @@
+"""How a leader ended, and what a wait status says. Source: wait(2), the bits are the same on all UNIXes."""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.core.process.events import Failure
+
+
+class End(Record):
+    """How a leader ended: `status` of wait(2) (None: unknown, it ended while no daemon was there), `after_s` seconds after its start, `at` a moment.
+
+    `expected`: one of `exitcodes`, or any end while a stop was under way. `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is
+    what it left behind, `silent` that it is known to have written nothing.
+    """
+
+    status: int | None
+    failure: Failure | None
+    after_s: float
+    at: float
+    expected: bool
+    started: bool
+    left: tuple[str, ...] = ()
+    silent: bool = False
+
+
+def exit_code(status: int | None) -> int | None:
+    """Return the exit code of a wait status, or None for a death by a signal. Source: wait(2), bits as on all UNIXes."""
+    return status >> 8 & 0xFF if status is not None and status & 0x7F == 0 else None
+
+
+def exit_signal(status: int | None) -> int | None:
+    """Return the signal that ended the process, or None where it exited by itself."""
+    return (status & 0x7F or None) if status is not None else None
+
+
+def dumped_core(status: int | None) -> bool:
+    """Return whether the wait status says that a core was dumped."""
+    return status is not None and bool(status & 0x80) and exit_signal(status) is not None

@@ -1,0 +1,59 @@
+"""What follows the end of a leader: the *verdict*, decided from the counters of that moment. Pure.
+
+A copy that did not stay up has failed to start, and is tried again with a growing delay until the retries are used up. One
+that did starts again at once, or when the window of `restart_burst` allows one more, or not at all.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import ALWAYS, NEVER
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
+from taskmasterd.core.process.ends import End, exit_code
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmaster_common.config import ProgramConfig as Policy
+    from taskmasterd.core.process.events import Exited
+    from taskmasterd.core.process.machine import Process
+
+JITTER = 0.1
+MOST_DOUBLINGS = 64
+
+
+def without_leader(policy: Policy, process: Process, event: Exited, now: float) -> Process:
+    """Return the process without its leader, with the end written down."""
+    expected = process.state == STOPPING or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
+    started = process.state != STARTING
+    after_s = now - process.spawned_at
+    end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent)
+    return process.replace(pid=None, end=end, refused=())
+
+
+def failed_start(policy: Policy, process: Process, now: float) -> Process:
+    """Write the verdict over a copy that did not stay up into `then` and `then_at`."""
+    tries = process.tries + 1
+    failure = process.end.failure if process.end else None
+    if tries > policy.startretries or (failure is not None and failure.permanent):
+        return process.replace(tries=tries, then=FATAL)
+    pause_s = pause_before_try(policy.restart_delay, policy.restart_max_delay, tries, process, now)
+    return process.replace(tries=tries, then=BACKOFF, then_at=now + pause_s)
+
+
+def after_running(policy: Policy, process: Process, now: float) -> Process:
+    """Write the verdict over a copy that had been RUNNING into `then` and `then_at`."""
+    expected = process.end is not None and process.end.expected
+    if policy.autorestart == NEVER or (policy.autorestart != ALWAYS and expected):
+        return process.replace(then=EXITED)
+    if not policy.restart_burst or not policy.restart_window:
+        return process.replace(recent=(), then=STARTING)
+    recent = process.recent[-policy.restart_burst :]
+    allowed_at = recent[0] + policy.restart_window if len(recent) == policy.restart_burst else now
+    if allowed_at <= now:
+        return process.replace(recent=(*recent, now)[-policy.restart_burst :], then=STARTING)
+    return process.replace(recent=(*recent, allowed_at)[1:], then=BACKOFF, then_at=allowed_at)
+
+
+def pause_before_try(first_s: float, most_s: float, attempt: int, process: Process, now: float) -> float:
+    """Return the pause before the next try: doubling, capped, spread by a tenth so that mass failures drift apart."""
+    seed = hash((process.spawned_at, now)) % 2001
+    return min(first_s * 2.0 ** min(attempt - 1, MOST_DOUBLINGS), most_s) * (1 - JITTER + JITTER * seed / 1000)

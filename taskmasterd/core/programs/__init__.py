@@ -1,0 +1,1 @@
+"""All processes: the table, plans, and who waits for what."""

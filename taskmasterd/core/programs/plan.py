@@ -1,0 +1,162 @@
+"""What a reload will do, complete before anything is done: the difference between the table and a configuration.
+
+Restart keys are compared with what each copy was *started with*, so that undoing an edit before it took effect changes
+nothing. Order of keys, comments and formatting are gone before this: records are compared.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config import DAEMON_LIVE_KEYS, LIVE, RELOAD_CLASS, RESTART, Config, DaemonConfig, ProgramConfig
+from taskmaster_common.records import Record
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmasterd.core.programs.table import Entry, Table
+from taskmasterd.core.steps import run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.core.steps import Steps
+
+KEPT = "kept"
+UPDATED = "updated"
+SCALED = "scaled"
+RESTARTED = "restarted"
+ADDED = "added"
+REMOVED = "removed"
+
+
+class ProgramPlan(Record):
+    """What happens to one program.
+
+    `wanted` is None for a removed one. `create` are the slots that come into being, `start`, `stop` and `restart` those that
+    are told so (indices); a created slot is started only when it is in `start` too.
+    """
+
+    name: str
+    change: str
+    why: str
+    wanted: ProgramConfig | None = None
+    keys: tuple[str, ...] = ()
+    create: tuple[int, ...] = ()
+    start: tuple[int, ...] = ()
+    stop: tuple[int, ...] = ()
+    restart: tuple[int, ...] = ()
+
+
+class ReloadPlan(Record):
+    """A whole plan, programs in the order of the new file, removed ones last.
+
+    `daemon_keys` are the changed keys of `taskmasterd:` that wait for the daemon's next start, `live_keys` the others.
+    """
+
+    config: Config
+    programs: tuple[ProgramPlan, ...]
+    daemon_keys: tuple[str, ...] = ()
+    live_keys: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether applying it does anything."""
+        return bool(self.live_keys) or any(plan.change != KEPT for plan in self.programs)
+
+
+def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
+    """Return the plan that leads from the table to `config`; `running` is what the daemon itself was started with."""
+    return run(diffing(table, running, config))
+
+
+def diffing(table: Table, running: DaemonConfig, config: Config) -> Steps[ReloadPlan]:
+    """Do `diff` in steps, a program a step."""
+    kept = []
+    for program in config.programs:
+        kept.append(_program(table, program))
+        yield
+    names = {program.name for program in config.programs}
+    gone = []
+    for name in tuple(table.names()):
+        if name not in names:
+            gone.append(_removed(name, table.slots(name)))
+            yield
+    keys = running.changed_fields(config.daemon)
+    return ReloadPlan(
+        config=config,
+        programs=tuple(kept + [plan for plan in gone if plan.stop]),
+        daemon_keys=tuple(key for key in keys if key not in DAEMON_LIVE_KEYS),
+        live_keys=tuple(key for key in keys if key in DAEMON_LIVE_KEYS),
+    )
+
+
+def _removed(name: str, slots: tuple[Entry, ...]) -> ProgramPlan:
+    stop = tuple(entry.index for entry in slots if not entry.removed)
+    return ProgramPlan(name, REMOVED, "no longer in the configuration", stop=stop)
+
+
+def _program(table: Table, wanted: ProgramConfig) -> ProgramPlan:
+    slots = [entry for entry in table.slots(wanted.name) if not entry.removed]
+    if len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots):
+        return ProgramPlan(wanted.name, KEPT, "unchanged", wanted)  # soon said: nearly all of thousands
+    if not slots:
+        every = tuple(range(wanted.numprocs))
+        why = "new" if wanted.autostart else "new; not started: autostart is false"
+        return ProgramPlan(wanted.name, ADDED, why, wanted, create=every, start=every if wanted.autostart else ())
+    return _changed(wanted, slots)
+
+
+def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
+    here = {entry.index for entry in slots}
+    surplus = tuple(index for index in sorted(here) if index >= wanted.numprocs)
+    missing = tuple(index for index in range(wanted.numprocs) if index not in here)
+    staying = [entry for entry in slots if entry.index < wanted.numprocs]
+    outdated = _outdated(staying, wanted)
+    restart = tuple(entry.index for entry in outdated if entry.process.state in (STARTING, RUNNING, BACKOFF))
+    revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
+    up = any(entry.process.goal_is_up or entry.process.state == FATAL for entry in slots)
+    present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
+    keys = {key for each in present for key in each.changed_fields(wanted)}
+    ordered = tuple(key for key in ProgramConfig.fields_ if key in keys)
+    change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), outdated)
+    return ProgramPlan(
+        wanted.name, change, why, wanted, ordered,
+        create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
+    )  # fmt: skip
+
+
+def _outdated(entries: list[Entry], wanted: ProgramConfig) -> list[Entry]:
+    """Return those that need a new copy; thousands of them share their records, which are compared once."""
+    known: dict[tuple[int, int, bool], bool] = {}
+    found: list[Entry] = []
+    for entry in entries:
+        case = (id(entry.wanted), id(entry.present), entry.process.state in (STOPPED, EXITED, STOPPING))
+        if case not in known:
+            known[case] = bool(_restart_keys(entry, wanted))
+        if known[case]:
+            found.append(entry)
+    return found
+
+
+def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:
+    """Return the changed keys that need a new copy.
+
+    Where no copy goes on, the file's change counts. Elsewhere a key that the present copy was not started with and the
+    next start would not use: an edit that was undone before it took effect is none, nor is one that has been told already.
+    """
+    keys = [key for key in entry.wanted.changed_fields(wanted) if RELOAD_CLASS.get(key) == RESTART]
+    if entry.process.state not in (STOPPED, EXITED, STOPPING):
+        started_with = entry.present
+        keys = [key for key in keys if getattr(started_with, key) != getattr(wanted, key)]
+    return tuple(keys)
+
+
+def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: list[Entry]) -> tuple[str, str]:
+    named = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == RESTART)
+    if restarts:
+        return RESTARTED, f"{named} cannot change while it runs"
+    if scales:
+        return SCALED, "numprocs changed" + (f"; {named} used at the next start" if outdated else "")
+    if outdated:
+        return UPDATED, f"{named} used at the next start"
+    live = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == LIVE)
+    if live:
+        return UPDATED, f"{live} applied without a restart"
+    if keys:
+        return UPDATED, f"{named} again as it was started with"
+    return KEPT, "unchanged"

@@ -1,0 +1,119 @@
+"""Who waits for which outcome. A ticket covers some entries; each is answered once, and then the ticket is done.
+
+Nobody polls: the supervisor shows a ticket every change of its entries. A ticket that nobody listens to any more goes on
+without effect; the operation lives in the table, not here.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING
+from taskmasterd.core.process.machine import Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmasterd.core.programs.table import Entry
+
+UP = "up"  # start, restart, and what a reload starts
+DOWN = "down"  # stop, and what a reload stops
+
+
+class Outcome(Record):
+    """How the operation on one entry ended; the words are the wire's (see protocol, `result`)."""
+
+    ok: bool
+    outcome: str
+
+
+def reached(goal: str, process: Process, done: str) -> Outcome | None:
+    """Return the outcome for somebody who waits for `goal`, or None while it is open. `done` is the word for success."""
+    if process.stuck:
+        return Outcome(ok=False, outcome="stuck")
+    if goal == DOWN:
+        return None if process.state == STOPPING else Outcome(ok=True, outcome=done)
+    if process.state == RUNNING:
+        return Outcome(ok=True, outcome=done)
+    if process.state == STOPPED or (process.state == STOPPING and process.then == STOPPED):
+        return Outcome(ok=False, outcome="overtaken")
+    if process.state in (FATAL, EXITED):
+        return Outcome(ok=False, outcome="failed")
+    return None
+
+
+class Ticket:
+    """One waiting operation.
+
+    `on_result(entry, outcome)` is called once for each entry, `on_try(entry)` at each failed try of a start, `on_done()`
+    once after the last result. `failed` becomes true with the first result that is not ok.
+    """
+
+    def __init__(
+        self,
+        on_result: Callable[[Entry, Outcome], None],
+        on_done: Callable[[], None],
+        on_try: Callable[[Entry], None],
+    ) -> None:
+        self._on_result = on_result
+        self._on_done = on_done
+        self._on_try = on_try
+        self._open: dict[Entry, tuple[str, str]] = {}
+        self._sealed = False
+        self._told = False
+        self.failed = False
+
+    @property
+    def waiting(self) -> tuple[Entry, ...]:
+        """The entries that have no result yet."""
+        return tuple(self._open)
+
+    @property
+    def open(self) -> tuple[tuple[Entry, str, str], ...]:
+        """(entry, goal, word for success) of each that has no result yet."""
+        return tuple((entry, goal, done) for entry, (goal, done) in self._open.items())
+
+    @property
+    def done(self) -> bool:
+        """Whether every entry has its result."""
+        return self._sealed and not self._open
+
+    def wait_for(self, entry: Entry, goal: str, done: str) -> None:
+        """Add an entry that has just been told; it is answered at once where the outcome is there."""
+        self._open[entry] = (goal, done)
+        entry.tickets.append(self)
+        self.observe(entry)
+
+    def answer(self, entry: Entry, outcome: Outcome) -> None:
+        """Give the result of an entry."""
+        if self._open.pop(entry, None):
+            entry.tickets.remove(self)
+        self.failed = self.failed or not outcome.ok
+        self._on_result(entry, outcome)
+        self._finish()
+
+    def seal(self) -> None:
+        """Say that no more entries follow; a ticket over nothing is done now."""
+        self._sealed = True
+        self._finish()
+
+    def observe(self, entry: Entry) -> None:
+        """Look at an entry that has changed."""
+        goal, done = self._open.get(entry, ("", ""))
+        outcome = reached(goal, entry.process, done) if goal else None
+        if outcome is not None:
+            self.answer(entry, outcome)
+        elif goal and entry.process.state == BACKOFF:
+            self._on_try(entry)
+
+    def abandon(self) -> None:
+        """Stop listening: the client has gone. The operation goes on."""
+        for entry in self._open:
+            entry.tickets.remove(self)
+        self._open.clear()
+        self._told = True
+
+    def _finish(self) -> None:
+        if self.done and not self._told:
+            self._told = True
+            self._on_done()

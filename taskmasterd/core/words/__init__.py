@@ -1,0 +1,1 @@
+"""Processes and programs as text and as plain data."""

@@ -1,0 +1,113 @@
+"""What happened, in words: the reasons that `status`, `show`, results and the event log give. Pure text.
+
+`signals` maps numbers to names without SIG; it is given because the core does not import signal.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
+from taskmaster_common.text.units import format_seconds
+from taskmasterd.core.process.ends import End, dumped_core, exit_code, exit_signal
+from taskmasterd.core.process.machine import Process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskmaster_common.config import ProgramConfig as Policy
+
+AT_ONCE_S = 1.0
+STDIN = "stdin is /dev/null here, a program that reads it ends at once"
+"""A hint for the silent end that a shell, a REPL or a filter comes to without its input."""
+NAMED_LEFT = 5
+"""How many left-behind processes are named; the others are counted."""
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a short duration: tenths below ten seconds, as uptime above."""
+    return f"{max(0.0, seconds):.1f}s" if seconds < 9.95 else format_seconds(seconds)
+
+
+def status_text(status: int | None, signals: Mapping[int, str]) -> str:
+    """Return a wait status in words: "exit 1", "killed by SIGSEGV (core dumped)"."""
+    if status is None:
+        return "ended while no daemon was there, nobody knows how,"
+    number = exit_signal(status)
+    if number is None:
+        return f"exit {exit_code(status)}"
+    core = " (core dumped)" if dumped_core(status) else ""
+    return f"killed by SIG{signals[number]}{core}" if number in signals else f"killed by signal {number}{core}"
+
+
+def end_text(end: End, signals: Mapping[int, str]) -> str:
+    """Return how a leader ended, without what followed: "exit 1 after 0.2s", "cannot execute /x: no such file"."""
+    if end.failure is not None:
+        return end.failure.text
+    text = f"{status_text(end.status, signals)} after {seconds_text(end.after_s)}"
+    if end.started:
+        return text
+    if exit_code(end.status) == 0 and end.left:
+        return f"{text}: it put itself in the background ({left_text(end.left)}); use its option for the foreground"
+    if exit_code(end.status) != 0:
+        return text
+    hint = f"; {STDIN}" if end.silent and end.after_s < AT_ONCE_S else ""
+    return f"{text}, before starttime{hint}"
+
+
+def left_text(left: tuple[str, ...]) -> str:
+    """Return the named processes, the first few of them."""
+    more = f" and {len(left) - NAMED_LEFT} more" if len(left) > NAMED_LEFT else ""
+    return ", ".join(left[:NAMED_LEFT]) + more
+
+
+def failure_text(process: Process, policy: Policy, signals: Mapping[int, str]) -> str:
+    """Return why a start failed for good: "exit 1 after 0.2s (try 4 of 4)"."""
+    end = end_text(process.end, signals) if process.end else "never started"
+    return f"{end} (try {process.tries} of {policy.startretries + 1})" if process.tries else end
+
+
+def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, str]) -> str:
+    """Return the DETAIL column: why the process is in its state and what comes next; "" where there is nothing to say."""
+    end = end_text(process.end, signals) if process.end else ""
+    if process.state == BACKOFF:
+        return _backoff(process, policy, end, now)
+    if process.state == STOPPING:
+        return _stopping(process, end, now)
+    if process.state == FATAL:
+        return failure_text(process, policy, signals)
+    if process.state == EXITED:
+        return end
+    if process.state == STARTING and process.tries:
+        return f"try {process.tries + 1} of {policy.startretries + 1}; {end}"
+    if process.state == STOPPED:
+        return f"stopped by {process.by}" if process.by else "not started"
+    return ""
+
+
+def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:
+    pause = seconds_text((process.deadline or now) - now)
+    if process.shortages:
+        return f"again in {pause}; {process.reason}"
+    if process.tries:
+        return f"retry {process.tries} of {policy.startretries} in {pause}; {end}"
+    return f"again in {pause}; {policy.restart_burst} restarts within {format_seconds(policy.restart_window)}; {end}"
+
+
+def not_allowed(named: tuple[str, ...]) -> str:
+    """Return that these processes may not be signalled, and why."""
+    return f"{left_text(named)} may not be signalled: operation not permitted"
+
+
+def _stopping(process: Process, end: str, now: float) -> str:
+    if process.unkillable:
+        return not_allowed(process.refused)
+    if process.stuck:
+        there = f"pid {process.pid}" if process.pid or not process.end else left_text(process.end.left)
+        return f"{there} still there {seconds_text(now - process.since)} after it was told to stop, in spite of SIGKILL"
+    kill = "SIGKILL sent" if process.killing else f"SIGKILL in {seconds_text((process.deadline or now) - now)}"
+    if process.refused:
+        kill = not_allowed(process.refused)
+    if process.pid is None and process.end is not None and process.end.left:
+        count = len(process.end.left)
+        return f"{end}; ending {count} left-behind process{'es' if count != 1 else ''}, {kill}"
+    return f"stopping for {process.by}, {kill}" if process.by else f"stopping, {kill}"

@@ -1,0 +1,1 @@
+"""From the command line to a resident daemon: options, checks, the background, and the exec that ends it."""

@@ -1,0 +1,223 @@
+"""The command `taskmasterd`: options, checks, and the launch of the resident daemon. Exit codes: specification, section 1.
+
+It is a program of its own that ends in an exec, so it may import what must not be resident.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sys
+
+import taskmasterd
+from taskmaster_common.config import Config
+from taskmaster_common.errors import system_reason
+from taskmaster_common.paths import config_candidates, default_places
+from taskmaster_common.schema import absolute, effective_text
+from taskmasterd.configuration.loading import load
+from taskmasterd.launch.daemonize import (
+    FAILED,
+    Launch,
+    LaunchError,
+    ResolvedPlaces,
+    become_daemon,
+    launch_in_background,
+    resolve_places,
+)
+from taskmasterd.launch.neighbours import shared
+from taskmasterd.launch.options import USAGE, parse
+from taskmasterd.launch.standard_streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
+from taskmasterd.survival.claims import claimed_by_others
+from taskmasterd.system.loop.signals import signal_numbers
+from taskmasterd.system.paths.locks import report
+from taskmasterd.telling.notify_socket import stderr_is_journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+    from taskmaster_common.schema import File
+
+CONFIG = 6
+FDS_OF_DAEMON = 64
+"""Descriptors that the daemon itself needs: log, socket, a reserve for clients."""
+FDS_PER_STREAM = 2
+"""A pipe and a file."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do what the options say; returns the exit code."""
+    try:
+        open_standard_streams()
+    except OSError as error:
+        return _failed(FAILED, f"cannot open {os.devnull}: {system_reason(error)}")
+    if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, whatever LANG
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    options = parse(arguments)
+    try:
+        return _run(options)
+    except LaunchError as error:
+        return _failed(error.exit_code, str(error))
+    except OSError as error:  # a sandbox that refuses what nothing stands in for
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise
+        return _failed(FAILED, f"cannot start: {system_reason(error)}")
+
+
+def _run(options: Namespace) -> int:
+    """Check the configuration, or start the daemon. Raises LaunchError."""
+    checking = options.check or options.print_config
+    path = _config_path(options.config)
+    given = _given(path, checking=checking)
+    close_inherited()
+    path, socket = _absolute(path), _absolute(options.socket) if options.socket else None
+    pid1 = os.getpid() == 1
+    foreground = options.nodaemon or pid1 or bool(os.environ.get("NOTIFY_SOCKET"))
+    guarded = options.guard or (pid1 and sys.platform == "linux")
+    if options.guard and sys.platform != "linux":
+        raise LaunchError(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
+    host = {"daemonized": not foreground, "pid1": pid1, "lenient_users": not checking}
+    outcome = load(path, environment=os.environ, options=host, given=given)
+    if stderr_is_journal():  # more people may read it than the configuration
+        outcome = outcome.public()
+    for warning in outcome.warnings:
+        print(warning, file=sys.stderr)
+    obstacle = outcome.shortage or outcome.failure
+    if obstacle:
+        raise LaunchError(FAILED, f"cannot read {path}: {obstacle}")
+    if outcome.config is None:
+        return _refuse(path, outcome.problems)
+    _warn_of_few_descriptors(outcome.config)
+    places = resolve_places(outcome.config, socket, pid1=pid1)
+    if checking:
+        _warn_of_neighbours(path, places)
+        return _checked(path, outcome.config, effective=options.print_config, values=options.env)
+    print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
+    how = Launch(
+        level=options.loglevel or outcome.config.daemon.loglevel,
+        foreground=foreground,
+        guarded=guarded,
+        pid1=pid1,
+        orphans=options.orphans,
+    )
+    return _launch(outcome.config, places, how)
+
+
+def _config_path(named: str | None) -> str:
+    """Return the path of the configuration. Raises LaunchError where there is none."""
+    candidates = (named,) if named is not None else config_candidates(os.geteuid(), os.environ)
+    for path in candidates:
+        if descriptor_of(path) is not None or os.path.exists(path):
+            return path
+    for path in candidates:
+        _absolute(path)  # where that is not known, this is the reason
+    text = f"no configuration: {', '.join(candidates)}: no such file"
+    if named is None:
+        text += "\n  Name it:  taskmasterd -c FILE"
+        text += f"\n  Or begin with a copy of {example}" if (example := _example()) else ""
+    raise LaunchError(CONFIG, text)
+
+
+def _example() -> str:
+    """Return the path of the first configuration that is installed with the daemon, or stands beside its source."""
+    beside = os.path.join(taskmasterd.__path__[0], "..", "config")
+    directories = (os.path.join(sys.prefix, "share", "taskmaster"), beside)
+    paths = (os.path.normpath(os.path.join(directory, "taskmaster.yaml")) for directory in directories)
+    return next((path for path in paths if os.path.exists(path)), "")
+
+
+def _given(path: str, *, checking: bool) -> File | None:
+    """Return what a path means that is a descriptor of ours, None where it is a file. Raises LaunchError."""
+    fd = descriptor_of(path)
+    if fd is None:
+        return None
+    if not checking:
+        raise LaunchError(USAGE, f"cannot use {path}: a pipe cannot be read again at reload; give a file")
+    try:
+        return read_descriptor(fd)
+    except OSError as error:
+        raise LaunchError(CONFIG, f"cannot read {path}: {system_reason(error)}") from None
+
+
+def _absolute(path: str) -> str:
+    """Return a path as seen from the root directory; `..` stays, since behind a link only the kernel knows where it leads.
+
+    Raises LaunchError where the current directory is not known.
+    """
+    path = "/dev/stdin" if path == "-" else path
+    try:
+        return absolute("" if os.path.isabs(path) else os.getcwd(), path)
+    except OSError as error:
+        reason = "has been deleted" if error.errno == errno.ENOENT else f"cannot be found: {system_reason(error)}"
+        text = f"cannot use {path}: the current directory {reason}; go to another one, or give an absolute path"
+        raise LaunchError(FAILED, text) from None
+
+
+def _refuse(path: str, problems: Sequence[str]) -> int:
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    count = f"{len(problems)} problem{'s' if len(problems) != 1 else ''}"
+    print(f"{path}: {count}; nothing was started", file=sys.stderr)
+    return CONFIG
+
+
+def _checked(path: str, config: Config, *, effective: bool, values: bool) -> int:
+    if effective:
+        places = default_places(os.geteuid(), os.environ)
+        print(effective_text(config, signal_numbers(), places, values=values), end="")
+        return 0
+    programs, processes = len(config.programs), sum(program.numprocs for program in config.programs)
+    print(f"{path}: ok ({_count(programs, 'program')}, {_count(processes, 'process', 'es')})")
+    return 0
+
+
+def _warn_of_neighbours(path: str, places: ResolvedPlaces) -> None:
+    """Say where another daemon has what this configuration would need."""
+    claimed = claimed_by_others(places.to_data(), places.socket)
+    if claimed:
+        reason, remedy = shared(*claimed, places.to_data())
+        print(f"{path}: warning: {reason}; {remedy}", file=sys.stderr)
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{plural if number != 1 else ''}"
+
+
+def _warn_of_few_descriptors(config: Config) -> None:
+    streams = {True: 1, False: 2}
+    needed = FDS_OF_DAEMON + sum(
+        program.numprocs * streams[program.stderr in ("stdout", program.stdout)] * FDS_PER_STREAM
+        for program in config.programs
+    )
+    try:
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    except OSError:  # a filter of system calls
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        text = f"the programs need about {needed} open files, the limit is {hard} (ulimit -Hn)"
+        print(f"taskmasterd: warning: {text}", file=sys.stderr)
+
+
+def _launch(config: Config, places: ResolvedPlaces, how: Launch) -> int:
+    """Start the daemon. Raises LaunchError."""
+    if how.foreground:
+        become_daemon(config, places, None, how)
+
+    def become(ready: int) -> NoReturn:
+        try:
+            become_daemon(config, places, ready, how)
+        except LaunchError as error:
+            report(ready, error.exit_code, str(error))
+        finally:
+            os._exit(FAILED)
+
+    exit_code, text = launch_in_background(become)
+    return _failed(exit_code, text) if exit_code else 0
+
+
+def _failed(exit_code: int, text: str) -> int:
+    print(f"taskmasterd: {text}", file=sys.stderr)
+    return exit_code

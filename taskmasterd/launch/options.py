@@ -1,0 +1,119 @@
+"""The options of `taskmasterd`, and a helpful sentence for words that are none. Imported by the launcher only."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from taskmaster_common import __version__
+from taskmaster_common.aliases import ALIASES, INSTEAD
+from taskmaster_common.commands import COMMANDS
+from taskmaster_common.config import LOG_LEVELS
+from taskmaster_common.text.names import nearest
+from taskmasterd.core.programs.orphans import POLICIES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
+USAGE = 2
+HABITS = {
+    "--test": "-t",
+    "--validate": "-t",
+    "--foreground": "-n",
+    "--no-daemon": "-n",
+    "--configuration": "-c",
+    "-f": "-c",
+}
+"""Options of other tools, and what they are called here."""
+CHECKS = ("check", "configtest", "lint", "test", "validate", "verify")
+HERE = {
+    "help": "use taskmasterd --help",
+    "version": "use taskmasterd --version",
+    "start": "taskmasterd without this word starts the daemon; `taskmasterctl start NAME` starts a program",
+    "run": "taskmasterd without this word starts the daemon; with -n it stays in the foreground",
+    "stop": "`taskmasterctl shutdown` ends the daemon and its programs, `taskmasterctl stop NAME` one program",
+    "restart": "`taskmasterctl restart NAME` restarts a program; the daemon follows an edited file by `taskmasterctl reload`",
+}
+"""What to do instead of a verb that means the daemon."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what it does not understand in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"taskmasterd: {message}\n  The options:  taskmasterd --help", file=sys.stderr)
+        sys.exit(USAGE)
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; ends the process with a sentence and exit code 2 where they are not understood."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest:
+        parser.error(unknown(rest, [name for action in parser._actions for name in action.option_strings]))  # noqa: SLF001
+    if options.env and not options.print_config:
+        parser.error("--env belongs to -T")
+    return options
+
+
+def unknown(words: Sequence[str], known: Sequence[str]) -> str:
+    """Return what is wrong with words that are no options; `known` are the options."""
+    word = words[0]
+    if word.startswith("-") and word != "-":
+        name = word.partition("=")[0]
+        near = HABITS.get(name) or (nearest(name, known) if len(name) > len("-x") else "")
+        return f"there is no option {name}" + (f"; did you mean {near}?" if near else "")
+    if word in CHECKS:
+        return f'"{word}" is no option; `taskmasterd -t -c FILE` checks a configuration'
+    if word in HERE:
+        return f'"{word}" is no option; {HERE[word]}'
+    if word in INSTEAD:
+        return f'"{word}" is no option, and commands are the client\'s, taskmasterctl: {INSTEAD[word]}'
+    if word in ALIASES or any(word == command.name for command in COMMANDS):
+        return f'"{word}" is a command of the client: taskmasterctl {" ".join(ALIASES.get(word, (word,)))}'
+    if "/" in word or "." in word or os.path.exists(word):
+        return f'"{word}" is no option; the configuration is named by -c: taskmasterd -c {word}'
+    return f'"{word}" is no option; taskmasterd takes options only, commands are the client\'s: taskmasterctl'
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="taskmasterd",
+        description="Keep the programs of one YAML file running.",
+        epilog="Exit codes: 0 stopped as asked, 1 failed while running, 2 usage, 4 cannot create socket, log or pid file, "
+        "6 configuration. Signals: TERM, INT and QUIT stop, QUIT once more kills at once, HUP reloads, USR1 and USR2 reopen "
+        "logs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "-c", "--config", dest="config", metavar="FILE", help="the configuration (default: see taskmasterd(8))"
+    )
+    parser.add_argument("-n", "--nodaemon", action="store_true", help="stay in the foreground and log to stderr too")
+    check = parser.add_mutually_exclusive_group()
+    check.add_argument("-t", "--check", action="store_true", help="check the configuration and start nothing")
+    check.add_argument("-T", dest="print_config", action="store_true", help="the same, and print it with its defaults")
+    parser.add_argument("--env", action="store_true", help="with -T, print the values of env too")
+    parser.add_argument(
+        "-s", "--socket", dest="socket", metavar="SOCKET", help="the control socket, instead of the configured one"
+    )
+    parser.add_argument(
+        "--loglevel",
+        choices=LOG_LEVELS,
+        metavar="LEVEL",
+        help="debug, info, warning or error: of the event log, instead of the configured one",
+    )
+    parser.add_argument(
+        "--guard", action="store_true", help="run a guardian that restarts the daemon if it dies (PID 1: always)"
+    )
+    parser.add_argument(
+        "--orphans",
+        choices=POLICIES,
+        metavar="POLICY",
+        default=POLICIES[0],
+        help="what to do with programs of an earlier daemon whose state is lost: adopt, kill or refuse (default: %(default)s)",
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"taskmasterd {__version__}")
+    return parser

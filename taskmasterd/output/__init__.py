@@ -1,0 +1,1 @@
+"""What programs write: from their pipes into logs, and read back."""

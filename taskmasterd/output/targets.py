@@ -1,0 +1,52 @@
+"""Where the streams of a program lead, and with whose rights that is opened.
+
+No effect but looking up users. Raises `SetupError` with the step that cannot be done.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.config import DEFAULT_LOG, DISCARD, INHERIT, SAME_AS_STDOUT, ProgramConfig, for_instance
+from taskmasterd.system.spawner import SetupError
+from taskmasterd.system.users import Account, account
+
+
+def account_of(program: ProgramConfig) -> Account | None:
+    """Return who the program runs as, None for the daemon itself. Raises SetupError where that cannot be."""
+    if program.user is None and program.group is None:
+        return None
+    try:
+        who = account(program.user if program.user is not None else str(os.geteuid()), program.group)
+    except LookupError as error:
+        raise SetupError("user", str(error)) from None
+    if os.geteuid() != 0 and is_another(who, program):
+        wanted = f"user {who.name}" if who.uid != os.geteuid() else f"group {program.group}"
+        raise SetupError("user", f"cannot become {wanted}: the daemon runs as uid {os.geteuid()}, not as root")
+    return who
+
+
+def is_another(who: Account, program: ProgramConfig) -> bool:
+    """Return whether the child has to change its identity; as root even `user: root` sets its groups."""
+    if os.geteuid() == 0:
+        return True
+    return who.uid != os.geteuid() or (program.group is not None and who.gid != os.getegid())
+
+
+def targets(program: ProgramConfig, index: int, log_dir: str | None) -> tuple[str, str]:
+    """Return where stdout and stderr of a slot go: an absolute path, DISCARD or INHERIT."""
+    stdout = _target(program, program.stdout, index, log_dir)
+    stderr = (
+        stdout
+        if program.stderr in (SAME_AS_STDOUT, program.stdout)
+        else _target(program, program.stderr, index, log_dir)
+    )
+    return stdout, stderr
+
+
+def _target(program: ProgramConfig, written: str, index: int, log_dir: str | None) -> str:
+    if written == DEFAULT_LOG:
+        if log_dir is None:
+            return INHERIT
+        return f"{log_dir}/{program.name}{f'-{index}' if index else ''}.log"
+    return written if written in (DISCARD, INHERIT) else for_instance(written, index)

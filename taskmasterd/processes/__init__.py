@@ -1,0 +1,1 @@
+"""Starts, signals and ends of the programs' processes."""

@@ -1,0 +1,1 @@
+"""Which processes belong to a program, besides its leader."""

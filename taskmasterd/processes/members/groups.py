@@ -1,0 +1,377 @@
+"""What a program consists of besides its leader: its process group, and descendants that left it.
+
+The daemon is a child subreaper: once a leader is dead, every survivor hangs below one of the daemon's own children. So one
+look at these finds all, and the end of each survivor wakes the daemon. Only the daemon's own descendants are ever
+signalled, the guardian's orphans among them; an orphan belongs to a program by its session or group, by the tag that it has
+inherited (`lineage`), or, without one, by the proof in its variables or an output pipe that it holds. What an earlier daemon started is not below this one: there the members of the
+recorded session count.
+
+A pid is safe to signal while nobody but us can reap it (an own child); others are signalled by pidfd after
+their start time was compared. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5), pidfd_open(2).
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmasterd.processes.members.descendants import MOST_LOOKS, Descendants
+from taskmasterd.processes.members.kin import Kin, hides, is_strange, program_of
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.pidfds import ticks_now
+from taskmasterd.system.procfs import (
+    Survivor,
+    can_see,
+    everybody,
+    finished,
+    is_ending,
+    tree,
+)
+from taskmasterd.system.procfs import each as each_process
+from taskmasterd.system.signalling import forbids, has_ended, send, send_by_handle, signal_one
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
+    from taskmasterd.processes.members.marks import Marks
+
+NOBODY: frozenset[tuple[int, int]] = frozenset()
+NO_SESSIONS: frozenset[int] = frozenset()
+"""One empty set for all: each other one is 216 bytes."""
+
+
+class Group:
+    """One live copy of a program: its leader's pid, which is session and group too, and who was told which signal.
+
+    `pipes` are the inodes of its output pipes: whoever holds one of them descends from this copy. An adopted copy is no child
+    of ours: `handle` is the pidfd of its leader, None where that has gone, and `sessions` are those whose members are its own.
+    Their numbers were surely nobody else's up to `ours_until`, in clock ticks since boot: a leader that is alive or not reaped
+    keeps the number, and so does each member (credentials(7)).
+    """
+
+    __slots__ = (
+        "handle",
+        "leader_alive",
+        "leader_first",
+        "ours_until",
+        "pid",
+        "pipes",
+        "sessions",
+        "slot",
+        "told",
+        "whole",
+    )
+
+    def __init__(self, pid: int, slot: tuple[str, int], *, whole: bool, pipes: tuple[int, ...] = ()) -> None:
+        self.pid = pid
+        self.slot = slot
+        self.pipes = pipes
+        self.whole = whole
+        self.leader_first = False
+        self.leader_alive = True
+        self.handle: int | None = None
+        self.sessions = NO_SESSIONS
+        self.ours_until = 0
+        self.told: AbstractSet[tuple[int, int]] = NOBODY
+
+    def follow(self, *, whole: bool, leader_first: bool) -> None:
+        """Know what belongs to it: `whole`, all that its leader leaves; `leader_first`, no signal but KILL before that."""
+        self.whole, self.leader_first = whole, leader_first
+
+    def signal_leader(self, number: int) -> bool:
+        """Signal the leader alone, which must be alive or unreaped; return whether that is allowed."""
+        if self.handle is not None:
+            return not forbids(send_by_handle(self.handle, self.pid, number))
+        return not (self.leader_alive and forbids(send(os.kill, self.pid, number)))
+
+    def signal_group(self, number: int) -> tuple[bool, bool]:
+        """Signal the leader's group, followed by CONT so that a stopped process hears it. The leader must be unreaped.
+
+        Returns whether the leader may be signalled, and whether any other one was.
+        """
+        if not self.keeps_number():
+            return True, False
+        others = False
+        by_group = self.whole and (number == signal.SIGKILL or not self.leader_first)
+        for each in (number, signal.SIGCONT):
+            reached = by_group and send(os.killpg, self.pid, each) == 0
+            others = others or (reached and each == number)
+            if not reached:
+                self.signal_leader(each)
+        if number == signal.SIGKILL:
+            self.signal_leader(number)  # before its setsid it is in no group of its own
+        self._note((0 if by_group else self.pid, number))
+        return self.signal_leader(0), others
+
+    def tell(self, survivors: Iterable[Survivor], number: int) -> list[Survivor]:
+        """Signal each survivor that was not told `number` before, alone or with its group; return who may not be signalled."""
+        return finished(self.telling(survivors, number))
+
+    def telling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
+        """Do `tell` in steps."""
+        refused = []
+        for survivor in survivors:
+            if (survivor.pid, number) in self.told:
+                continue
+            by_group = (0, number) in self.told and survivor.group == self.pid and number != signal.SIGKILL
+            if signal_one(survivor, 0 if by_group else number):
+                self._note((survivor.pid, number))
+            else:
+                refused.append(survivor)
+            yield
+        return refused
+
+    def _note(self, told: tuple[int, int]) -> None:
+        """Remember who was told what."""
+        if not isinstance(self.told, set):
+            self.told = set(self.told)
+        self.told.add(told)
+
+    def forget_told(self) -> None:
+        """Make the next `tell` speak to everybody again."""
+        self.told = NOBODY
+
+    def leader_has_ended(self) -> None:
+        """Know that the leader was reaped: its pid may become anybody's."""
+        self.leader_alive = False
+        if self.handle is not None:
+            os.close(self.handle)
+            self.handle = None
+
+    def outlive_guardian(self) -> None:
+        """Know that what it leaves is not below us any more."""
+        self.keeps_number()
+        self.sessions = self.sessions or frozenset({self.pid})
+
+    def keeps_number(self) -> bool:
+        """Return whether the group's number cannot be anybody else's: its leader was not reaped."""
+        now = ticks_now()
+        if not self.leader_alive:
+            return False
+        if self.handle is not None:
+            try:
+                signal.pidfd_send_signal(self.handle, 0)
+            except ProcessLookupError:
+                return False
+            except PermissionError:  # it is there
+                pass
+            except OSError:  # a system that refuses to ask like that
+                if has_ended(self.handle):
+                    return False
+        self.ours_until = now
+        return True
+
+
+class Groups:
+    """All live copies, and the look at what is left of dead ones; `marks` judges which slot a process belongs to.
+
+    `left` are (pid, start time) of those that an earlier daemon left alone when it was stopped in order; `hidden` are those that
+    the last look found and that hide whose they are. For the rest see `Descendants`.
+    """
+
+    def __init__(
+        self, marks: Marks, guardian: int = 0, ignored: Iterable[int] | None = None, proven_since: int = 0
+    ) -> None:
+        self._lineage = marks.lineage
+        self._leaders: dict[int, Group] = {}
+        self.below = Descendants(marks, self._leaders, guardian, ignored, proven_since)
+        self.freed_sessions: set[int] = set()
+        self.left: frozenset[tuple[int, int]] = frozenset()
+        self.hidden: list[Survivor] = []
+        self.can_see = can_see()
+
+    def add(self, group: Group) -> None:
+        """Take in a new copy."""
+        self._leaders[group.pid] = group
+
+    def ignore(self, pid: int) -> None:
+        """Know an own child that belongs to no program (the configuration's parser)."""
+        self.below.ignore(pid)
+
+    def reaped(self, pid: int) -> None:
+        """Forget a pid that was reaped, or is about to be; a group whose leader it was is without one from now on."""
+        self.below.reaped(pid)
+        group = self._leaders.pop(pid, None)
+        if group:
+            group.keeps_number()
+            group.leader_has_ended()
+            if not group.whole:
+                self.freed_sessions = {pid for pid in self.freed_sessions if group_exists(pid)} | {group.pid}
+
+    def guardian_died(self, emptying: Iterable[Group]) -> None:
+        """Know that what was the guardian's child is init's now; of present copies only sessions tell who belongs to them."""
+        self.below.guardian = 0
+        for group in (*self._leaders.values(), *emptying):
+            group.outlive_guardian()
+
+    def wakes(self, group: Group) -> bool:
+        """Return whether the end of a survivor of this group surely wakes us: it is our child, or the guardian's."""
+        return self.can_see and not group.sessions
+
+    def survivors(self, groups: Collection[Group]) -> dict[Group, list[Survivor]]:
+        """Return what is alive of each of the given groups, whose leaders are dead; empty ones are left out.
+
+        Raises OSError where there is no descriptor to look with: then nothing is known.
+        """
+        return finished(self.look(groups))
+
+    def look(self, groups: Collection[Group]) -> Generator[None, None, dict[Group, list[Survivor]]]:
+        """Find `survivors` in steps.
+
+        One look serves all groups. Where /proc does not tell (no Linux), a group that still exists is one nameless
+        survivor.
+        """
+        wanted = [group for group in groups if group.whole]
+        if not wanted:
+            return {}
+        if not self.can_see:
+            return {group: [_nameless(group)] for group in wanted if group_exists(group.pid)}
+        by_session = {session: group for group in wanted for session in group.sessions or (group.pid,)}
+        kin = Kin(wanted, by_session, self._lineage)
+        found, vanished = yield from self._attributed(kin)
+        looks = 1
+        while vanished and looks < MOST_LOOKS:
+            found, vanished = yield from self._attributed(kin)
+            looks += 1
+        if vanished:  # again and again, so it has successors, and may be anybody's: nobody may say that nothing is left
+            for group in wanted:
+                found.setdefault(group, [vanished])
+        if any(group.sessions for group in wanted):
+            yield from self._add_members_of_sessions(found, by_session)
+        for group in wanted:
+            # the list of children may miss one while another exits (proc(5)); the kernel's answer about a group does not
+            if group not in found and not group.sessions and group_exists(group.pid):
+                members = yield from _members(group.pid)
+                if members:
+                    found[group] = members
+        return found
+
+    def _attributed(self, kin: Kin) -> Generator[None, None, tuple[dict[Group, list[Survivor]], Survivor | None]]:
+        """Find what is alive of each group, and one that has gone before anybody could know whose it was."""
+        found: dict[Group, list[Survivor]] = {}
+        vanished = None
+        hidden: list[Survivor] = []
+        for batch in self.below.batches():
+            yield
+            self.below.learn([orphan for orphan in batch if kin.by_session(orphan) is None])
+            yield
+            for orphan in batch:
+                known = self.below.known(orphan)
+                group = kin.by_session(orphan) or kin.by_nature(orphan, known)
+                if group:
+                    found.setdefault(group, []).extend((yield from tree(orphan)))
+                elif is_strange(known) and is_ending(orphan.pid):  # it has lost its variables, or was never seen alive
+                    vanished = orphan
+                elif is_strange(known) and hides(orphan, self._leaders, self._lineage):
+                    hidden.append(orphan)
+                yield
+        self.hidden = hidden
+        return found, vanished
+
+    def strays(self, free: Collection[str]) -> list[Survivor]:
+        """Return every live descendant that is no leader's, but for what the programs `free` left behind."""
+        return finished(self.look_for_strays(free))
+
+    def look_for_strays(self, free: Collection[str]) -> Generator[None, None, list[Survivor]]:
+        """Find `strays` in steps."""
+        if not self.can_see:
+            return []
+        families = {self._lineage.family(program): program for program in free}
+        found: list[Survivor] = []
+        for batch in self.below.batches():
+            yield
+            orphans = [orphan for orphan in batch if orphan.session not in self.freed_sessions]
+            self.below.learn(orphans)
+            yield
+            for orphan in orphans:
+                if program_of(self.below.known(orphan), families) not in free:
+                    found.extend((yield from tree(orphan)))
+                yield
+        return found
+
+    def left_alone(self, free: Collection[str]) -> frozenset[tuple[int, int]]:
+        """Return (pid, start time) of every live process that the programs `free` left behind, now or in an earlier life."""
+        if not (free or self.freed_sessions or self.left):
+            return frozenset()
+        everyone = [(one.pid, one.started, one.session) for one in everybody().values()]
+        slots = self.below.slots_of([(pid, started) for pid, started, _session in everyone])
+        return frozenset(
+            (pid, started)
+            for pid, started, session in everyone
+            if (pid, started) in self.left
+            or ((slot := slots.get(pid)) and (slot[0] in free or session in self.freed_sessions))
+        )
+
+    @staticmethod
+    def tell_all(survivors: Iterable[Survivor], number: int) -> list[Survivor]:
+        """Signal each of the given processes; return who may not be signalled."""
+        return finished(Groups.telling_all(survivors, number))
+
+    @staticmethod
+    def telling_all(survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
+        """Do `tell_all` in steps."""
+        refused = []
+        for survivor in survivors:
+            if not signal_one(survivor, number):
+                refused.append(survivor)
+            yield
+        return refused
+
+    def _add_members_of_sessions(
+        self, found: dict[Group, list[Survivor]], by_session: Mapping[int, Group]
+    ) -> Generator[None, None, None]:
+        """Add what an earlier daemon's copies left: members of their sessions, wherever they hang now.
+
+        A session's number may have become a stranger's. It has not while a process lives that was in it when it was ours; of
+        other members only those are ours who have the tag, the proof or a pipe.
+        """
+        began = ticks_now()
+        there = {one.pid for some in found.values() for one in some}
+        members: dict[Group, list[Survivor]] = {}
+        for survivor in each_process():
+            group = by_session.get(survivor.session)
+            if group and group.sessions and survivor.pid not in self._leaders and survivor.pid not in there:
+                members.setdefault(group, []).append(survivor)
+            yield
+        for group, some in members.items():
+            if any(one.started < group.ours_until for one in some):
+                group.ours_until = began
+                ours = some
+            else:
+                self.below.learn(some)
+                kin = Kin([group], {}, self._lineage)
+                ours = [one for one in some if kin.by_nature(one, self.below.known(one))]
+            if ours:
+                found.setdefault(group, []).extend(ours)
+
+
+def _members(pgid: int) -> Generator[None, None, list[Survivor]]:
+    """Find the live members of a process group that descend from us, by a look at every process."""
+    processes: dict[int, Survivor] = {}
+    for one in each_process():
+        processes[one.pid] = one
+        yield
+    found = []
+    for survivor in processes.values():
+        ancestor = survivor if survivor.group == pgid else None
+        while ancestor is not None and ancestor.parent != os.getpid():
+            ancestor = processes.get(ancestor.parent)
+        if ancestor is not None:
+            found.append(survivor)
+    return found
+
+
+def _nameless(group: Group) -> Survivor:
+    return Survivor(0, 0, "process group", group.pid, group.pid, 0)
+
+
+def group_exists(pgid: int) -> bool:
+    """Return whether any process, be it a zombie, is a member of the group."""
+    try:
+        os.killpg(pgid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # refused: somebody is there
+        pass
+    return True

@@ -1,0 +1,67 @@
+"""Whose a process is that its leader has left: by session, by the tag that it has inherited, by its proof, by its pipes."""
+
+from __future__ import annotations
+
+from taskmasterd.system.lineage import BROKEN, family_of
+from taskmasterd.system.procfs import may_be_read, pipe_among
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from taskmasterd.processes.members.descendants import Known
+    from taskmasterd.processes.members.groups import Group
+    from taskmasterd.system.lineage import Lineage
+    from taskmasterd.system.procfs import Survivor
+
+
+class Kin:
+    """How the processes of some groups are recognized."""
+
+    def __init__(self, groups: Collection[Group], by_session: Mapping[int, Group], lineage: Lineage) -> None:
+        self._groups = groups
+        self._by_session = by_session
+        self._by_slot = {group.slot: group for group in groups}
+        self._by_pipe = {inode: group for group in groups for inode in group.pipes}
+        self._lineage = lineage
+        self._by_tag: dict[int | None, Group] | None = None
+
+    def by_session(self, one: Survivor) -> Group | None:
+        """Return the group in whose session or process group a process is."""
+        return self._by_session.get(one.group) or self._by_session.get(one.session)
+
+    def by_nature(self, one: Survivor, known: Known) -> Group | None:
+        """Return the group whose tag a process has inherited; of one without a tag the proof in its variables, or its pipe, tells."""
+        if known.tag is not None and known.tag != BROKEN:
+            if self._by_tag is None:
+                self._by_tag = {self._lineage.tag(group.slot): group for group in self._groups}
+            return self._by_tag.get(known.tag)
+        if known.slot:
+            return self._by_slot.get(known.slot)
+        inode = pipe_among(one.pid, self._by_pipe)
+        return self._by_pipe[inode] if inode is not None else None
+
+
+def hides(one: Survivor, leaders: Mapping[int, Group], lineage: Lineage) -> bool:
+    """Return whether a process that is nobody's may be of a program all the same: it has changed its tag, or nobody may read it.
+
+    What is in a leader's session, or holds its pipe, is that leader's.
+    """
+    if one.session in leaders or one.group in leaders:
+        return False
+    if lineage.of(one.pid) != BROKEN and (lineage.usable or may_be_read(one.pid)):
+        return False
+    return pipe_among(one.pid, {inode for group in leaders.values() for inode in group.pipes}) is None
+
+
+def program_of(known: Known, families: Mapping[int, str]) -> str | None:
+    """Return whose process it is; who has changed his tag has nothing but a claim, which saves nobody."""
+    if known.tag == BROKEN:
+        return None
+    by_tag = families.get(family_of(known.tag)) if known.tag is not None else None
+    return by_tag or (known.slot[0] if known.slot else None)
+
+
+def is_strange(known: Known) -> bool:
+    """Return whether neither a tag nor a proof says whose a process is."""
+    return known.tag in (None, BROKEN) and not known.slot

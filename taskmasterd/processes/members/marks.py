@@ -1,0 +1,152 @@
+"""The marks of a program's processes: three variables that name a slot, and a fourth that proves it.
+
+Anybody can set the three. The proof is a keyed hash of program and instance, so only a process that got it from this daemon,
+or that may read the variables of such a process, can show it: a program's user knows the proofs of his own programs alone.
+The key lies beside the state file, readable to the daemon's user only, and outlives the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from taskmaster_common.errors import SystemFailure, system_reason
+from taskmaster_common.records import Record
+from taskmasterd.system.lineage import Lineage
+from taskmasterd.system.loop.cmodules import keyed_hash
+from taskmasterd.system.paths.held import Held
+from taskmasterd.system.procfs import variables_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskmasterd.system.lineage import Slot
+
+KEY_BYTES = 16
+KEY_SUFFIX = ".key"
+PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK"
+PROVEN, CLAIMED = "proven", "claimed"
+LONGEST_INDEX = 9
+"""Digits of an instance number that is looked at."""
+
+
+class Claim(Record):
+    """What the variables of a process say; `proof` is "" where it shows none."""
+
+    socket: str
+    program: str
+    index: int
+    proof: str
+
+
+def claim_in(text: bytes) -> Claim | None:
+    """Return what the variables in the bytes of /proc/pid/environ claim, None where they claim nothing."""
+    if b"TASKMASTER_PROGRAM=" not in text:
+        return None
+    variables = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
+    index = variables.get(INSTANCE.encode(), b"")
+    if not index.isdigit() or len(index) > LONGEST_INDEX:
+        return None
+    socket, program, proof = (os.fsdecode(variables.get(name.encode(), b"")) for name in (SOCKET, PROGRAM, PROOF))
+    return Claim(socket, program, int(index), proof)
+
+
+class Marks:
+    """Makes marks and judges them. `socket` is the value of TASKMASTER_SOCKET."""
+
+    def __init__(self, key: bytes, socket: str) -> None:
+        self._key = key
+        self.socket = socket
+        self.lineage = Lineage(key)
+
+    def variables(self, program: str, index: int) -> dict[str, str]:
+        """Return the variables that each process of a slot gets."""
+        return {PROGRAM: program, INSTANCE: str(index), SOCKET: self.socket, PROOF: self.proof(program, index)}
+
+    def proof(self, program: str, index: int) -> str:
+        """Return what proves that a process belongs to a slot."""
+        return keyed_hash(self._key, f"mark\0{program}\0{index}".encode()).hex()
+
+    def judged(self, pid: int) -> str:
+        """Return in one line which slot the variables of a process name and whether they prove it, "" where they name none.
+
+        May wait for ever (`variables_of`).
+        """
+        claim = claim_in(variables_of(pid))
+        if claim is None or "\n" in claim.program:
+            return ""
+        if claim.proof == self.proof(claim.program, claim.index):
+            return f"{PROVEN} {claim.index} {claim.program}"
+        # a version that gave no proofs knew a program by the path of its socket; anybody can claim that
+        return f"{CLAIMED} {claim.index} {claim.program}" if not claim.proof and claim.socket == self.socket else ""
+
+    @staticmethod
+    def slot_in(text: str, *, older: bool = False) -> Slot | None:
+        """Return the slot in what `judged` has returned; a mere claim counts where the process may be an `older` version's."""
+        kind, _, rest = text.partition(" ")
+        if kind != PROVEN and not (older and kind == CLAIMED):
+            return None
+        index, _, program = rest.partition(" ")
+        return program, int(index)
+
+
+def key_at(state_path: str | None, spare: bytes) -> tuple[bytes, str]:
+    """Return the key beside a state file, and why it is not kept there ("" where it is).
+
+    Where there is none `spare` becomes it; where the file cannot be used `spare` is the key, which then ends with the daemon.
+    """
+    if state_path is None:
+        return spare, ""
+    path = state_path + KEY_SUFFIX
+    try:
+        with Held(path) as held:
+            return _key_at(held, spare), ""
+    except SystemFailure as failure:
+        return spare, str(failure)
+    except OSError as error:
+        return spare, f"cannot use {path}: {system_reason(error)}"
+    except ValueError as error:
+        return spare, f"cannot use {path}: {error}"
+
+
+def _key_at(held: Held, spare: bytes) -> bytes:
+    """Return the key in a file, which is created with `spare`. Raises OSError, ValueError for what is wrong."""
+    try:
+        fd = held.open(os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return _create(held, spare)
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is not a regular file")
+        if found.st_uid != os.geteuid():
+            raise ValueError(f"it belongs to uid {found.st_uid}")
+        if stat.S_IMODE(found.st_mode) & 0o077 or found.st_nlink != 1:
+            raise ValueError("others may know it")
+        text = os.read(fd, 2 * KEY_BYTES + 1)
+    finally:
+        os.close(fd)
+    try:
+        key = bytes.fromhex(text.decode("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) == KEY_BYTES:
+        return key
+    held.unlink()  # its writer died while he wrote it
+    return _create(held, spare)
+
+
+def _create(held: Held, key: bytes) -> bytes:
+    fd = held.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(fd, key.hex().encode())
+    finally:
+        os.close(fd)
+    return key
+
+
+def spare_key(state: Mapping[str, object]) -> bytes:
+    """Return the key that was handed over with the state of a daemon, or a new one."""
+    handed = state.get("mark_key")
+    return bytes.fromhex(handed) if isinstance(handed, str) and handed else os.urandom(KEY_BYTES)

@@ -1,0 +1,70 @@
+"""From a program's configuration to what the kernel needs: identity, environment, words. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import for_instance
+from taskmaster_common.records import Record
+from taskmasterd.output.targets import is_another
+from taskmasterd.system.spawner import Identity, Launch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskmaster_common.config import ProgramConfig
+    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.system.users import Account
+
+
+OF_SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+"""Variables that mean the daemon alone. Source: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)."""
+OF_A_SHELL = ("PWD", "OLDPWD", "_")
+
+
+class Surroundings(Record):
+    """What every child gets from the daemon. `log_dir` None: an omitted stream is the daemon's own.
+
+    `nofile` is the pair of limits that the daemon itself was started with.
+    """
+
+    environment: Mapping[str, str]
+    marks: Marks
+    umask: int
+    log_dir: str | None
+    nofile: tuple[int, int] | None
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the daemon's own variables less those that speak of it alone, or of the shell that started it."""
+    return {name: value for name, value in environment.items() if name not in (*OF_SYSTEMD, *OF_A_SHELL)}
+
+
+def launch_of(program: ProgramConfig, index: int, around: Surroundings, who: Account | None) -> Launch:
+    """Return everything that the child of this slot is made from."""
+    words = ("/bin/sh", "-c", program.cmd[0]) if program.shell else program.cmd
+    return Launch(
+        argv=tuple(for_instance(word, index) for word in words),
+        environment=_environment(program, index, around, who),
+        workingdir=for_instance(program.workingdir, index),
+        umask=around.umask if program.umask is None else program.umask,
+        identity=Identity(who.uid, who.gid, who.groups) if who and is_another(who, program) else None,
+        nofile=around.nofile,
+        tag=around.marks.lineage.tag((program.name, index)),
+    )
+
+
+def _environment(program: ProgramConfig, index: int, around: Surroundings, who: Account | None) -> dict[str, str]:
+    marks = around.marks.variables(program.name, index)
+    # the marks come first: of the variables of a process only so many bytes are read
+    environment = {**marks, **around.environment}
+    environment.setdefault("PYTHONUNBUFFERED", "1")
+    environment["PWD"] = for_instance(program.workingdir, index)
+    if who and program.user is not None:
+        environment.update(HOME=who.home, USER=who.name, LOGNAME=who.name, SHELL=who.shell)
+    for name, text in program.env.items():
+        if text is None:
+            environment.pop(name, None)
+        else:
+            environment[name] = for_instance(text, index)
+    environment.update(marks)
+    return environment

@@ -1,0 +1,171 @@
+"""The stop signal: who gets it at once, and who may read on first.
+
+It goes to the process group at once, unless there are readers among its members (`core.readers`): then each of the others
+gets it, and the readers when nobody feeds them any more and their grace is over. Looks at processes take a bounded time of
+each turn.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.states import STOPPING
+from taskmasterd.core.process.events import Signalled
+from taskmasterd.core.process.readers import GRACE_S, Member, waiting
+from taskmasterd.processes.members.pipes import MOST_MEMBERS, family, input_pipes, output_pipes
+from taskmasterd.system.loop.slices import BURST, BURST_EVERY_S, in_bursts
+from taskmasterd.system.procfs import look, uid_of
+from taskmasterd.system.users import user_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskmasterd.processes.instance import Copy
+    from taskmasterd.processes.members.groups import Group
+    from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.system.procfs import Survivor
+
+ASK_FOR_S = 0.02
+"""Time in which processes are looked at in one turn, seconds: a stop of a thousand programs must not stall an answer."""
+
+
+class Asking:
+    """Sends stop signals; `on_answer(copy, answer)` is called with those that it sends by itself later."""
+
+    def __init__(self, reactor: Reactor, on_answer: Callable[[Copy, Signalled], None]) -> None:
+        self._reactor = reactor
+        self._on_answer = on_answer
+        self._due: dict[Copy, dict[int, float]] = {}
+        self._armed: set[Copy] = set()
+        self._postponed: list[Copy] = []
+        self._until = 0.0
+
+    def ask(self, copy: Copy) -> Signalled:
+        """Send the stop signal to all of a copy that have not got it yet and need not wait for it."""
+        if self._is_late(copy):
+            return Signalled()
+        group, number = copy.group, copy.entry.wanted.stopsignal
+        if not group.leader_alive:
+            return self.tell(copy, self._without_readers(copy, copy.left), number)
+        if (0, number) in group.told:
+            return Signalled()
+        one_by_one = any(told == number for _pid, told in group.told)
+        members = self._members(group) if group.whole and not group.leader_first else None
+        if members is not None:
+            first = self._without_readers(copy, members)
+            if one_by_one or len(first) < len(members):
+                return tell(group, [one for one in first if one.group == group.pid], number, len(members))
+        return Signalled() if one_by_one else signal_group(group, number)
+
+    def tell(self, copy: Copy, survivors: Sequence[Survivor], number: int) -> Signalled:
+        """Signal these of what a leader has left, if they have not got this signal yet: many of them in bursts."""
+        first, rest = survivors[:BURST], survivors[BURST:]
+        if rest:
+            work = copy.group.telling(rest, number)
+            self._reactor.call_later(
+                BURST_EVERY_S,
+                lambda: in_bursts(self._reactor, work, lambda refused: self._rest_told(copy, refused, len(rest))),
+            )
+        return tell(copy.group, first, number, len(copy.left))
+
+    def _rest_told(self, copy: Copy, refused: Sequence[Survivor], of: int) -> None:
+        if copy.entry.process.state == STOPPING and copy.left:
+            self._on_answer(copy, Signalled(tuple(map(name_with_owner, refused)), len(refused) < of))
+
+    def resume(self, copy: Copy) -> None:
+        """Go on with a stop of an earlier life."""
+        self._reactor.call_soon(lambda: self._again(copy))
+
+    def _is_late(self, copy: Copy) -> bool:
+        """Return whether this turn's time is used up, so that the copy is asked in the next one."""
+        now = self._reactor.now()
+        if not self._until:
+            self._until = now + ASK_FOR_S
+            self._reactor.call_soon(self._next_turn)
+        if now < self._until:
+            return False
+        self._postponed.append(copy)
+        return True
+
+    def _next_turn(self) -> None:
+        self._until = 0.0
+        postponed, self._postponed = self._postponed, []
+        for copy in postponed:
+            self._again(copy)
+
+    @staticmethod
+    def _members(group: Group) -> list[Survivor] | None:
+        """Return the leader and all that is below it, None where nobody may know."""
+        try:
+            return family(group.pid)
+        except OSError:  # no descriptor to look with
+            return None
+
+    def _without_readers(self, copy: Copy, there: Sequence[Survivor]) -> list[Survivor]:
+        """Return which of these processes of a copy need not wait; all of them where nobody can look."""
+        try:
+            return self._judged(copy, there)
+        except OSError:
+            return list(there)
+
+    def _judged(self, copy: Copy, there: Sequence[Survivor]) -> list[Survivor]:
+        number = copy.entry.wanted.stopsignal
+        leader = copy.group.pid if copy.group.leader_alive else 0
+        known = {leader, 0, *(pid for pid, told in copy.group.told if told == number)}
+        untold = [one for one in there[:MOST_MEMBERS] if one.pid not in known]
+        reads = {one.pid: pipes for one in untold if (pipes := input_pipes(one))}
+        due = self._due.pop(copy, {})
+        if not reads:
+            return list(there)
+        now = self._reactor.now()
+        members = [
+            Member(one.pid, reads.get(one.pid, ()), output_pipes(one.pid), one.parent) for one in there[:MOST_MEMBERS]
+        ]
+        still, due = waiting(members, due, now, leader)
+        if still:
+            self._due[copy] = due
+            self._look_again_at(copy, min((end for end in due.values() if end > now), default=now + GRACE_S))
+        return [one for one in there if one.pid not in still]
+
+    def _look_again_at(self, copy: Copy, moment: float) -> None:
+        if copy not in self._armed:
+            self._armed.add(copy)
+            self._reactor.call_at(moment, lambda: self._grace_is_over(copy))
+
+    def _grace_is_over(self, copy: Copy) -> None:
+        self._armed.discard(copy)
+        self._again(copy)
+
+    def _again(self, copy: Copy) -> None:
+        """Ask those who had to wait, where the stop is still going on."""
+        process = copy.entry.process
+        if process.state == STOPPING and not process.past_asking and (copy.group.leader_alive or copy.left):
+            self._on_answer(copy, self.ask(copy))
+        else:
+            self._due.pop(copy, None)
+
+
+def signal_group(group: Group, number: int) -> Signalled:
+    """Signal the leader, with its group where that is to be; return whether that is refused."""
+    allowed, others = group.signal_group(number)
+    if allowed:
+        return Signalled()
+    try:
+        leader = look(group.pid)
+    except OSError:
+        return Signalled((f"pid {group.pid}",), others)
+    return Signalled((name_with_owner(leader),), others) if leader else Signalled()
+
+
+def tell(group: Group, survivors: Sequence[Survivor], number: int, of: int) -> Signalled:
+    """Signal these `of` so many processes, if they have not got this signal yet; return who may not be signalled."""
+    refused = group.tell(survivors, number)
+    return Signalled(tuple(map(name_with_owner, refused)), len(refused) < of)
+
+
+def name_with_owner(process: Survivor) -> str:
+    """Return a process as those are named that may not be signalled: "sudo (4711) of root"."""
+    try:
+        uid = uid_of(process.pid)
+    except OSError:
+        uid = None
+    return str(process) if uid is None else f"{process} of {user_name(uid)}"

@@ -1,0 +1,176 @@
+"""The end of the daemon: programs in parallel, each by its own rule, then strays, then whoever waits is answered.
+
+A state without return: a second request only adds somebody who waits.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import RequestError, system_reason
+from taskmaster_common.protocol import end, refusal
+from taskmaster_common.states import STOPPING
+from taskmasterd.core.process.machine import KILL_GRACE_S
+from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.words.describe import NAMED_LEFT, detail, not_allowed
+from taskmasterd.processes.stop_signals import name_with_owner
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.loop.slices import Looks, in_bursts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from taskmasterd.control.connection import Connection
+    from taskmasterd.control.context import Parts
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.ticket import Outcome
+    from taskmasterd.processes.members.groups import Groups
+    from taskmasterd.system.procfs import Survivor
+    from taskmasterd.telling.notify_socket import Notifier
+
+LAST_WAIT_S = 5.0
+"""So long after the last SIGKILL is waited for what cannot be ended."""
+NO_DAEMON_ANY_MORE = 4
+"""Exit code of clients that followed something when the daemon ended."""
+PROGRESS_EVERY_S = 1.0
+EXTEND_S = 10.0
+"""systemd is asked for so much more time with each progress; a loop that is stuck asks no more and is killed."""
+
+
+class Stopping:
+    """The orderly stop. `timeout_s` is shutdown_timeout, live."""
+
+    def __init__(self, parts: Parts, groups: Groups, notifier: Notifier, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self.exit_code = 0
+        self._parts = parts
+        self._groups = groups
+        self._notifier = notifier
+        self._waiting: list[Connection] = []
+        self._by = ""
+        self._alive = 0
+        self._begun = False
+        self._sweeping = False
+        self._signal, self._told = signal.SIGTERM, 0
+        self._strays: Sequence[Survivor] = ()
+        self._looks = Looks(parts.reactor, lambda: groups.look_for_strays(self.free()), self._found, self._blind)
+        self._unended: list[str] = []
+
+    def begin(self, by: str, connection: Connection | None) -> None:
+        """Begin, or join, the orderly stop; `connection` is answered when all is gone."""
+        if connection is not None:
+            self._waiting.append(connection)
+        if self._begun:
+            return
+        self._begun = True
+        self._by = by
+        self._alive = sum(entry.process.pid is not None for entry in self._parts.supervisor.table)
+        # first of all: a daemon that dies in the midst of this must not have its programs started again by the next one
+        self._parts.supervisor.stopping = True
+        self._parts.journal.flush()
+        self._parts.log.write("info", f"stopping all programs, asked by {by}")
+        reactor = self._parts.reactor
+        self._parts.reloader.stop()
+        self._notifier.stopping(self.timeout_s + LAST_WAIT_S)
+        reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
+        reactor.call_later(PROGRESS_EVERY_S, self._progress)
+        ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
+        reactor.rounds.begin(self._parts.supervisor.shutdown(by, ticket, reactor.now))
+
+    def urge(self, by: str) -> None:
+        """Begin the orderly stop, or end everything at once where it has begun."""
+        if self._begun:
+            self.kill(by)
+        else:
+            self.begin(by, None)
+
+    def kill(self, by: str) -> None:
+        """End everything at once, with SIGKILL."""
+        self.begin(by, None)
+        if self._sweeping:
+            return
+        self._parts.log.write("warning", f"killing all programs, asked by {by}")
+        self._parts.supervisor.kill_all(by, self._parts.reactor.now())
+
+    def look(self) -> None:
+        """Children have ended: see whether the strays are gone."""
+        if self._sweeping:
+            self._sweep()
+
+    def answer(self) -> None:
+        """Tell everybody who waits; the last thing before the end."""
+        error = None
+        if self.exit_code:
+            named = "; ".join(self._unended[:NAMED_LEFT]) or "something"
+            error = RequestError("failed", f"could not be ended: {named}; the event log names all", self.exit_code)
+        done = {"type": "shutdown", "by": self._by, "stopped": self._alive, "pid": self._parts.about.pid}
+        for connection in self._waiting:
+            if not connection.closed:
+                if not error:
+                    connection.send(done)
+                connection.end(end(self.exit_code, error))
+
+    def farewell(self) -> dict[str, Any]:
+        """Return the `end` of what has no end of its own: it was no accident."""
+        return refusal(RequestError("stopping", f"taskmasterd was shut down by {self._by}", NO_DAEMON_ANY_MORE))
+
+    def _stopped(self, entry: Entry, outcome: Outcome) -> None:
+        if not outcome.ok:
+            name = self._parts.supervisor.table.name(entry)
+            why = detail(entry.process, entry.policy, self._parts.reactor.now(), self._parts.about.signals)
+            self._parts.log.write("error", f"{name} could not be ended: {why}")
+            self._unended.append(f"{name} ({why})")
+            self.exit_code = 1
+
+    def _sweep(self) -> None:
+        """All programs are down: end what is left below us, but for what stopasgroup: false leaves alone."""
+        if not self._sweeping:
+            self._sweeping = True
+            self._parts.reactor.call_later(KILL_GRACE_S, self._kill_strays)
+            self._parts.reactor.call_later(KILL_GRACE_S + LAST_WAIT_S, self._give_up)
+        self._looks.ask()
+
+    def _kill_strays(self) -> None:
+        self._signal = signal.SIGKILL
+        self._looks.ask()
+
+    def _found(self, strays: Sequence[Survivor]) -> None:
+        """The daemon ends with the last stray; those who are there get each of the two signals once."""
+        self._strays = strays
+        if not strays:
+            self._parts.reactor.stop()
+        elif self._told != self._signal:
+            self._told = self._signal
+            in_bursts(self._parts.reactor, self._groups.telling_all(strays, self._told), self._signalled)
+
+    def _signalled(self, refused: Sequence[Survivor]) -> None:
+        told = [stray for stray in self._strays if stray not in refused]
+        if told:
+            names = ", ".join(map(str, told[:NAMED_LEFT]))
+            name = "SIGKILL" if self._told == signal.SIGKILL else "SIGTERM"
+            self._parts.log.write("warning", f"{name} to {len(told)} left-behind: {names}")
+        if refused:
+            self._parts.log.write("error", not_allowed(tuple(map(name_with_owner, refused))))
+
+    def _blind(self, error: OSError) -> None:
+        self._parts.log.write("warning", f"cannot look for what programs left behind: {system_reason(error)}")
+
+    def _give_up(self) -> None:
+        self._unended += [name_with_owner(stray) for stray in self._strays]
+        self._parts.log.write("error", f"left alive, could not be ended: {', '.join(map(str, self._strays))}")
+        self.exit_code = 1
+        self._parts.reactor.stop()
+
+    def free(self) -> frozenset[str]:
+        """Return the programs whose leftovers are left alone."""
+        return frozenset(entry.program for entry in self._parts.supervisor.table if not entry.wanted.stopasgroup)
+
+    def _progress(self) -> None:
+        """Those who wait, systemd among them, are told that it goes on."""
+        self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
+        self._notifier.extend(EXTEND_S)
+        busy = [entry for entry in self._parts.supervisor.table if entry.process.state == STOPPING]
+        name = self._parts.supervisor.table.name(busy[0]) if busy else ""
+        text = f"waiting for {len(busy)} process{'es' if len(busy) != 1 else ''}"
+        for connection in self._waiting:
+            connection.send({"type": "progress", "name": name, "text": text, "heartbeat": True})

@@ -1,0 +1,398 @@
+"""Takes over what an earlier daemon left: slots as they were, live copies with their pipes, ends that nobody saw.
+
+Who they are is settled first: a copy is ours only where a pidfd holds it and its start time is the recorded one. What the
+state does not know is looked for by the marks that programs carry. What follows from all that is the core's: a copy that has
+gone is an Exited event like any other.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.config import ProgramConfig
+from taskmaster_common.errors import SystemFailure, system_reason
+from taskmaster_common.records import Record
+from taskmaster_common.states import STARTING
+from taskmasterd.core.process.events import UNQUEUE, Executed, Restart, Spawned, Start, Stop
+from taskmasterd.core.process.machine import Process
+from taskmasterd.core.programs.orphans import UNKNOWN, Orphan, judge
+from taskmasterd.core.programs.table import Entry
+from taskmasterd.core.words.describe import NAMED_LEFT
+from taskmasterd.output.targets import account_of
+from taskmasterd.processes.instance import Copy
+from taskmasterd.processes.members.groups import Group
+from taskmasterd.system.pidfds import boot_seconds, is_within, open_leader, ticks_now
+from taskmasterd.system.procfs import (
+    TICKS_PER_S,
+    each,
+    everybody,
+    look,
+    open_pipe,
+    owner_of,
+    parent_of,
+    pipe_among,
+    pipe_at,
+)
+from taskmasterd.system.sidelong import answers
+from taskmasterd.system.spawner import SetupError, is_shortage
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping
+
+    from taskmasterd.core.process.events import Event
+    from taskmasterd.core.programs.orphans import Slot, Verdict
+    from taskmasterd.core.programs.supervisor import Supervisor
+    from taskmasterd.output.pipe import LogPipe
+    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.processes.performer import Performer
+    from taskmasterd.survival.guardian_channel import End
+    from taskmasterd.survival.state_reader import Saved, SavedCopy
+    from taskmasterd.system.procfs import Survivor
+
+STREAMS = ((1, "stdout"), (2, "stderr"))
+
+
+class Legacy(Record):
+    """What comes with the state.
+
+    `pipes` maps inodes to (read end, path) of pipes that were kept open, `ends` pids to (status, start time of the leader of a
+    session or 0) of those that somebody has waited for meanwhile. `same`: the daemon is the same process as before, its
+    children its own, and `handles` maps pids to pidfds of leaders that are none: whoever holds one learns how they end, reaped
+    or not. `guarded`: of what is not in `ends` the guardian tells.
+    """
+
+    pipes: Mapping[int, tuple[int, str]] = {}
+    ends: Mapping[int, tuple[int, int]] = {}
+    same: bool = False
+    handles: Mapping[int, int] = {}
+    guarded: bool = False
+
+
+class Adoption:
+    """One take-over. `say(level, text)` writes to the event log; `deliver` hands an event to the supervisor."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        performer: Performer,
+        legacy: Legacy,
+        deliver: Callable[[Entry, Event], None],
+        say: Callable[[str, str], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._supervisor = supervisor
+        self._performer = performer
+        self._legacy = legacy
+        self._deliver = deliver
+        self._say = say
+        self._now = now
+        self._known: frozenset[int] = frozenset()
+        self._pipes = dict(legacy.pipes)
+        self._processes: dict[int, Survivor] | None = None
+        self._restored: set[Entry] = set()
+        self._whole = False
+        self._searched_at = 0
+        self._spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
+
+    def take_over(self, saved: Saved) -> None:
+        """Fill the empty table with the slots of an earlier life, and go on with what is alive of them.
+
+        What has ended meanwhile is told before any deadline can pass: it ended while the process was as the state says.
+        """
+        self._whole, self._spawning = True, saved.spawning
+        self._known = frozenset(slot.copy.pid for slot in saved.slots if slot.copy)
+        for program, index, orphans in saved.facts.get("occupied", ()):
+            self._performer.occupied[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
+        ended: list[tuple[Copy, int | None]] = []
+        for slot in saved.slots:
+            self._supervisor.restore(slot.entry)
+            self._restored.add(slot.entry)
+            self._performer.outputs.begin(slot.entry, slot.began)
+            untold = slot.copy is not None and self._take_copy(slot.entry, slot.copy, ended)
+            self._supervisor.resume(slot.entry, waiting=not untold)
+        self._performer.admit_ended(ended)
+        for slot in saved.slots:
+            copy = self._performer.copy_of(slot.entry)
+            if copy and copy.group.leader_alive and not slot.entry.process.executed:
+                self._deliver(slot.entry, Executed())
+        for inode, path in saved.facts.get("pipes", ()):
+            self._take_left_pipe(inode, path)
+        if not self._legacy.same:
+            alive = sum(copy.group.leader_alive for copy in self._performer.copies())
+            count = f"{len(saved.slots)} process{'' if len(saved.slots) == 1 else 'es'}"
+            self._say("info", f"took over {count} of an earlier daemon, {alive} of them alive")
+
+    def finish(self) -> None:
+        """Go on with kept pipes that belong to no copy: what left its program behind may write into them yet."""
+        for fd, path in self._pipes.values():
+            self._performer.outputs.take_over_left(path, fd).drain()
+        self._pipes.clear()
+
+    # -- copies that the state knows
+
+    def _take_copy(self, entry: Entry, saved_copy: SavedCopy, ended: list[tuple[Copy, int | None]]) -> bool:
+        """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
+        pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
+        group = Group(pid, (entry.program, entry.index), whole=bool(entry.wanted.stopasgroup))
+        group.pipes = tuple(inode for inode, _path in saved_copy.pipes)
+        group.told = frozenset(saved_copy.told)
+        status, since = legacy.ends.get(pid, (None, 0))
+        if since and not is_within(since, birth):
+            status = None  # it is that of another one with the same pid
+        if saved_copy.ended is not None:
+            status = saved_copy.ended
+        gone = entry.process.pid is None or saved_copy.ended is not None
+        child = not gone and parent_of(pid) == os.getpid()
+        if saved_copy.sessions or not (child or legacy.same):
+            group.sessions = frozenset(saved_copy.sessions or (pid,))
+        now = ticks_now()
+        if not (gone or child):
+            group.handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
+        if group.handle is not None or self._session_goes_on(group, saved_copy):
+            group.ours_until = now
+        copy = Copy(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
+        if entry.process.pid is None:
+            self._performer.admit_left(copy)
+        elif child or group.handle is not None:
+            self._performer.admit(copy)
+        elif legacy.guarded and status is None:
+            self._performer.admit_untold(copy)  # it ended after the guardian had written what it handed over
+            return True
+        else:
+            ended.append((copy, status))
+        return False
+
+    @staticmethod
+    def _session_goes_on(group: Group, saved_copy: SavedCopy) -> bool:
+        """Return whether one of those who were left behind is alive still: then the session's number is nobody else's."""
+        left = ((look(pid), started) for pid, started in saved_copy.left)
+        return any(one and one.started == started and one.session in group.sessions for one, started in left)
+
+    def _pipes_of(self, entry: Entry, pid: int, rows: Iterable[tuple[int, str]]) -> list[LogPipe]:
+        """Return the pipes of a copy, as far as they can still be read."""
+        found = []
+        for inode, path in rows:
+            kept = self._pipes.pop(inode, None)
+            try:
+                fd = kept[0] if kept else self._open_pipe(pid, inode)
+            except OSError as error:
+                reason = system_reason(error)
+                self._say("error", f"{entry.canonical}: cannot read its output any more: {reason}; restart it")
+                continue
+            if fd is not None:
+                found.append(self._performer.outputs.take_over(entry, path, fd))
+        return found
+
+    def _open_pipe(self, pid: int, inode: int) -> int | None:
+        """Open a pipe by way of the leader that holds it, or else of a member of its session."""
+        fd = open_pipe(pid, inode)
+        if fd is not None:
+            return fd
+        members = [one.pid for one in self._everybody().values() if one.session == pid and one.pid != pid]
+        return next((fd for member in members if (fd := open_pipe(member, inode)) is not None), None)
+
+    def _take_left_pipe(self, inode: int, path: str) -> None:
+        """Go on with a pipe that outlived its copy, by way of whoever holds it now."""
+        if inode in self._pipes:
+            return  # `finish` takes it
+        holders = (one.pid for one in self._everybody().values() if one.pid != os.getpid())
+        try:
+            fd = next((fd for pid in holders if (fd := open_pipe(pid, inode)) is not None), None)
+        except OSError:
+            fd = None
+        if fd is not None:
+            self._performer.outputs.take_over_left(path, fd)
+
+    def _everybody(self) -> dict[int, Survivor]:
+        if self._processes is None:
+            self._processes = everybody()
+        return self._processes
+
+    # -- processes that the state does not know
+
+    def orphans(
+        self, marks: Marks, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
+    ) -> dict[Slot, Verdict]:
+        """Return what proves to be of this daemon's programs and neither is a copy that was taken over nor below one.
+
+        Where there is a state, only a copy that was being spawned when the earlier daemon died can be missing in it; that
+        one is known by the pipes which it was to get, too. What was `left` alone in order (pid, start time) is none.
+        """
+        self._searched_at = ticks_now()
+        if self._whole and not self._spawning:
+            return {}
+        since = min((began for began, _ in self._spawning.values()), default=0.0) if self._whole else 0.0
+        known = {session for copy in self._performer.copies() for session in (copy.group.pid, *copy.group.sessions)}
+        by_pipe = {inode: slot for slot, (_, inodes) in self._spawning.items() for inode in inodes}
+        ourselves = (os.getpid(), os.getppid() if self._legacy.guarded else 0)
+        pids = [
+            one.pid
+            for one in (each() if self._processes is None else self._processes.values())
+            if one.session not in known
+            and one.pid not in ourselves
+            and (one.pid, one.started) not in left
+            and one.started >= int(since * TICKS_PER_S) - 1
+        ]
+        said = answers(pids, marks.judged)
+        found: list[tuple[Slot, Orphan]] = []
+        for pid in pids if by_pipe else said:
+            slot = marks.slot_in(said.get(pid, "")) or _slot_by_pipe(pid, by_pipe)
+            one = look(pid) if slot else None
+            if slot and one and self._may_be_missing(slot, one):
+                uid = owner_of(pid)
+                found.append((slot, Orphan(pid, one.started, one.session, UNKNOWN if uid is None else uid, one.name)))
+        users = {program.name: _uid_of(program) for program in programs}
+        self._tell_claims(marks, said, users)
+        return judge(found, lambda slot: users.get(slot[0]))
+
+    def _tell_claims(self, marks: Marks, said: Mapping[int, str], users: Mapping[str, int | None]) -> None:
+        """Name those that say they are of a program, could be, and cannot prove it: a version that gave no proofs made them so, too."""
+        claims = [
+            (pid, slot)
+            for pid, text in said.items()
+            if not marks.slot_in(text) and (slot := marks.slot_in(text, older=True))
+        ]
+        claims = [(pid, slot) for pid, slot in claims if slot[0] in users and owner_of(pid) == users[slot[0]]]
+        named = [f"{one} of {slot[0]}:{slot[1]}" for pid, slot in claims[:NAMED_LEFT] if (one := look(pid))]
+        if named:
+            more = f" and {len(claims) - NAMED_LEFT} more" if len(claims) > NAMED_LEFT else ""
+            self._say("warning", f"left alone, since nothing proves what they say: {', '.join(named)}{more}")
+
+    def settle(self, orphans: Mapping[Slot, Verdict], tell: Callable[[], list[End]], *, kill: bool) -> None:
+        """Adopt or kill what `orphans` found; the table holds the configuration by now. What is neither is named.
+
+        `tell()` asks the guardian, where there is one, what has ended since it handed over what it had kept (`Guard.tell`).
+        """
+        for slot, verdict in orphans.items():
+            try:
+                self._settle(slot, verdict, tell, kill=kill)
+            except OSError as error:
+                if is_shortage(error):
+                    raise
+                self._performer.occupied[slot] = list(verdict.all)
+                named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
+                reason = f"the system refuses to watch {named} of an earlier daemon ({system_reason(error)})"
+                self._say("error", f"{slot[0]}:{slot[1]} is not started: {reason}; end it, then start the program")
+        for slot in self._spawning.keys() - orphans.keys():
+            entry = self._entry(slot)
+            if entry and _awaits_start(entry) and not self._take_end(slot, entry, tell):
+                self._say(
+                    "info", f"{entry.canonical}: an earlier daemon died while it was starting it; starting it again"
+                )
+
+    def _settle(self, slot: Slot, verdict: Verdict, tell: Callable[[], list[End]], *, kill: bool) -> None:
+        """Do `settle` for one slot. Raises OSError where the system refuses to watch a process."""
+        entry = self._entry(slot)
+        named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
+        if kill:
+            self._say("warning", f"{slot[0]}:{slot[1]}: ending what an earlier daemon left: {named}")
+            self._kill(entry, slot, verdict)
+        elif entry is None:
+            self._say("warning", f"left alone: {named} of {slot[0]}, which is not in the configuration")
+        elif verdict.leader is not None and self._adopt(entry, verdict.leader, frozenset({verdict.leader.pid})):
+            self._say("warning", f"{entry.canonical}: adopted {verdict.leader}, which an earlier daemon had started")
+        elif not self._take_end(slot, entry, tell):
+            self._performer.occupied[slot] = list(verdict.all)
+            self._say("error", f"{entry.canonical} is not started: nobody knows which of {named} is its copy")
+
+    def _kill(self, entry: Entry | None, slot: Slot, verdict: Verdict) -> None:
+        """Have the slot's own rules end all of it, and start it afterwards where it is to be started."""
+        by, now = "--orphans kill", self._now()
+        sessions = frozenset(orphan.session for orphan in verdict.all)
+        if entry is None:
+            entry = Entry(ProgramConfig(slot[0], ("",)), slot[1], Process(since=now))
+            entry.removed = True
+            self._supervisor.restore(entry)
+        wanted = entry.process.state == STARTING
+        first = () if verdict.leader is None else (verdict.leader,)
+        if any(self._adopt(entry, orphan, sessions) for orphan in (*first, *verdict.all)) or entry.removed:
+            self._supervisor.handle(entry, Restart(by) if wanted else Stop(by), now)
+
+    def _adopt(self, entry: Entry, orphan: Orphan, sessions: frozenset[int]) -> bool:
+        """Take over a process that no state tells about as the copy of a slot; returns whether it was still there."""
+        second = orphan.started / TICKS_PER_S
+        birth = (second, second + 1 / TICKS_PER_S)
+        handle = open_leader(orphan.pid, birth)
+        if handle is None:
+            return False
+        if entry.process.state != STARTING:
+            self._supervisor.handle(entry, Start("the daemon's start"), self._now())
+        group = Group(orphan.pid, (entry.program, entry.index), whole=bool(entry.wanted.stopasgroup))
+        group.handle, group.ours_until, group.sessions = handle, self._searched_at, sessions
+        streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
+        rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
+        group.pipes = tuple(rows)
+        self._performer.admit(self._instead_of_a_start(entry, group, rows.items(), birth))
+        self._deliver(entry, Spawned(orphan.pid))
+        self._deliver(entry, Executed())
+        return True
+
+    def _take_end(self, slot: Slot, entry: Entry, tell: Callable[[], list[End]]) -> bool:
+        """Let a copy have ended of which the state says only that it was about to be spawned; returns whether there was one.
+
+        Whoever was alive when `orphans` looked is adopted by now or has ended since, so the guardian knows of every other one. The
+        copy is the only leader of a session that has begun since then and is no copy that the state knows.
+        """
+        if slot not in self._spawning or not _awaits_start(entry):
+            return False
+        began, inodes = self._spawning[slot]
+        birth = began, boot_seconds()
+        ends = [(pid, *end) for pid, end in self._legacy.ends.items()] + tell()
+        found = [end for end in ends if end[0] not in self._known and is_within(end[2], birth)]
+        if len(found) != 1:
+            return False
+        pid, status, _since = found[0]
+        group = Group(pid, slot, whole=bool(entry.wanted.stopasgroup))
+        group.sessions, group.pipes = frozenset({pid}), inodes
+        rows = [(inode, self._pipes[inode][1]) for inode in inodes if inode in self._pipes]
+        copy = self._instead_of_a_start(entry, group, rows, birth)
+        self._deliver(entry, Spawned(pid))
+        self._deliver(entry, Executed())
+        self._performer.admit_ended([(copy, status)])
+        return True
+
+    def _instead_of_a_start(
+        self, entry: Entry, group: Group, rows: Iterable[tuple[int, str]], birth: tuple[float, float]
+    ) -> Copy:
+        """Return the copy that an earlier daemon has started; the slot needs no other one."""
+        self._performer.perform(entry, UNQUEUE)
+        entry.current = entry.wanted
+        return Copy(entry, group, self._pipes_of(entry, group.pid, rows), birth)
+
+    def _may_be_missing(self, slot: Slot, one: Survivor) -> bool:
+        if self._entry(slot) not in self._restored:
+            return True
+        began, _inodes = self._spawning.get(slot, (None, ()))
+        return began is not None and one.started >= int(began * TICKS_PER_S) - 1
+
+    def _entry(self, slot: Slot) -> Entry | None:
+        return self._supervisor.table.slot(*slot)
+
+
+def _awaits_start(entry: Entry) -> bool:
+    return entry.process.state == STARTING and entry.process.pid is None
+
+
+def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
+    """Return a pidfd of a leader, None where it has gone. Raises SystemFailure where the system refuses to say."""
+    try:
+        return open_leader(pid, birth)
+    except OSError as error:
+        reason = system_reason(error)
+        raise SystemFailure("take over", f"{entry.canonical} (pid {pid})", reason, error.errno or 0) from None
+
+
+def _slot_by_pipe(pid: int, by_pipe: Mapping[int, Slot]) -> Slot | None:
+    """Return the slot that was to get a pipe which a process holds."""
+    inode = pipe_among(pid, by_pipe)
+    return by_pipe[inode] if inode is not None else None
+
+
+def _uid_of(program: ProgramConfig) -> int | None:
+    """Return as whom the copies of a program run, None where nobody knows."""
+    try:
+        who = account_of(program)
+    except SetupError:
+        return None
+    return who.uid if who else os.geteuid()

@@ -1,0 +1,134 @@
+"""What a daemon has to itself besides its socket: the directory of its programs' default logs, and its event log.
+
+Two daemons that write and rotate the same logs lose each other's lines. So each locks a small file beside them, by the thing
+itself and not by its name, which says who it is; where no such file can be made there is no such promise.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+
+from taskmaster_common.errors import SystemFailure, TaskmasterError
+from taskmaster_common.jsontext import read_json, write_json
+from taskmaster_common.paths import LOG_DIR_LOCK, log_lock
+from taskmaster_common.records import Record
+from taskmasterd.system.paths.locks import LONGEST_TEXT, LockedError, lock_file, release
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from taskmasterd.system.paths.locks import Owner
+
+LOG_DIR, LOGFILE = "log_dir", "logfile"
+CLAIMED = (LOG_DIR, LOGFILE)
+WAIT_S, PAUSE_S = 0.3, 0.02
+"""Longest wait for a lock that somebody may have for a moment only: a look, or a child that ends with its daemon."""
+
+
+class Holder(Record):
+    """The daemon that has what we need: its `pid`, `socket` and configuration, 0 and "" where that is not known."""
+
+    pid: int
+    socket: str
+    config: str
+
+
+class ClaimedError(TaskmasterError):
+    """Another daemon has these; `keys` are those of the configuration, `holder` the first one's daemon."""
+
+    def __init__(self, keys: tuple[str, ...], holder: Holder) -> None:
+        super().__init__(holder)
+        self.keys = keys
+        self.holder = holder
+
+
+def lock_paths(places: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    """Yield (key, path of the lock) for each of the daemon's places that it has to itself."""
+    log_dir, logfile = places.get(LOG_DIR), places.get(LOGFILE)
+    if log_dir:
+        yield LOG_DIR, f"{log_dir}/{LOG_DIR_LOCK}"
+    if logfile and not logfile.startswith("/dev/") and _may_be_regular(logfile):
+        yield LOGFILE, log_lock(logfile)
+
+
+def claim(places: Mapping[str, str | None], owner: Owner | None, mine: Holder) -> dict[str, int]:
+    """Lock all that can be locked; returns the descriptors by key. Raises ClaimedError, and then nothing is locked."""
+    held: dict[str, int] = {}
+    taken: dict[str, Holder] = {}
+    for key, path in lock_paths(places):
+        try:
+            held[key] = _lock(path, owner)
+        except LockedError as locked:
+            taken[key] = _holder_of(str(locked))
+        except SystemFailure:  # a directory where we may create nothing, or somebody else's file
+            continue
+    if taken:
+        give_back(places, held)
+        raise ClaimedError(tuple(taken), next(iter(taken.values())))
+    text = write_json(mine.to_data()) + b"\n"
+    for fd in held.values():
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, text, 0)
+    return held
+
+
+def give_back(places: Mapping[str, str | None], held: Mapping[str, int | None]) -> None:
+    """Remove the locks that are held, by key."""
+    for key, path in lock_paths(places):
+        release(path, held.get(key))
+
+
+def claimed_by_others(places: Mapping[str, str | None], socket: str) -> tuple[tuple[str, ...], Holder] | None:
+    """Return which keys' places a daemon at another socket has, and that daemon; None where none has. Changes nothing."""
+    found: dict[str, Holder] = {}
+    for key, path in lock_paths(places):
+        holder = _look(path)
+        if holder and holder.socket != socket:
+            found[key] = holder
+    return (tuple(found), next(iter(found.values()))) if found else None
+
+
+def _lock(path: str, owner: Owner | None) -> int:
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            return lock_file(path, "lock", owner)
+        except LockedError:
+            if time.monotonic() > until:
+                raise
+        time.sleep(PAUSE_S)
+
+
+def _look(path: str) -> Holder | None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _holder_of(os.pread(fd, LONGEST_TEXT, 0).decode("utf-8", "replace"))
+    except OSError:
+        return None
+    finally:
+        os.close(fd)
+    return None
+
+
+def _holder_of(text: str) -> Holder:
+    try:
+        data = read_json(text)
+        return Holder(int(data["pid"]), str(data["socket"]), str(data["config"]))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return Holder(0, "", "")
+
+
+def _may_be_regular(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return True

@@ -1,0 +1,204 @@
+"""The daemon's side of the channel to its guardian; the words are in `taskmasterd.guardian`.
+
+Nothing here waits: what the guardian does not take at once is sent later, in order.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from struct import pack
+
+from taskmaster_common.records import Record
+from taskmasterd.system.loop.cmodules import deque, socket
+from taskmasterd.system.loop.reactor import READ, WRITE
+from taskmasterd.system.peers import peer_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from taskmasterd.system.loop.reactor import Reactor
+
+    End = tuple[int, int, int]
+    """(pid, wait status, start time of the leader of a session or 0)."""
+
+LONGEST_PACKET = 8192
+BYE_WITHIN_S = ANSWER_WITHIN_S = 1.0
+TOLD = b"told"
+
+
+class Kept(Record):
+    """What a guardian hands to a daemon that it starts: its end of the channel, what it has kept, and whether one had died.
+
+    `pipes` maps inodes to (read end, path), `ends` pids to (wait status, start time of the leader of a session or 0).
+    """
+
+    channel: int
+    again: bool
+    pipes: Mapping[int, tuple[int, str]]
+    ends: Mapping[int, tuple[int, int]]
+
+
+def read_kept(fd: int) -> Kept:
+    """Return what is on the descriptor that the guardian has passed, and close it."""
+    with open(fd, "rb") as file:
+        first, *lines = file.read().split(b"\0")
+    channel, again = map(int, first.split())
+    pipes: dict[int, tuple[int, str]] = {}
+    ends: dict[int, tuple[int, int]] = {}
+    for text in lines:
+        kind, *words = text.split(b" ", 3)
+        if kind == b"pipe":
+            pipes[int(words[0])] = (int(words[1]), os.fsdecode(words[2]))
+        else:
+            ends[int(words[0])] = int(words[1]), int(words[2])
+    for each in (channel, *(pipe for pipe, _path in pipes.values())):
+        os.set_inheritable(each, False)
+    return Kept(channel, bool(again), pipes, ends)
+
+
+class Guard:
+    """Tells the guardian what to keep. `on_ends` gets (pid, status) of orphans that it has reaped, `on_lost()` its death.
+
+    `handed` are the pids of those whose ends it has handed over already (`Kept.ends`); `pid` is its own, 0 once it is dead.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        fd: int,
+        handed: Iterable[int],
+        on_ends: Callable[[list[tuple[int, int]]], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._reactor = reactor
+        self._channel = socket.socket(fileno=fd)
+        self._channel.setblocking(False)
+        self._on_ends = on_ends
+        self._on_lost = on_lost
+        self._waiting: deque[tuple[bytes, int | None]] = deque()
+        self._noted = list(handed)
+        # the kernel's word for who made the channel: with the guardian dead, our parent is somebody whose children are not ours
+        guardian = peer_of(self._channel).pid
+        self.pid = guardian if guardian == os.getppid() else 0
+        reactor.watch(fd, READ, self._ready)
+
+    @property
+    def fd(self) -> int:
+        """Our end of the channel."""
+        return self._channel.fileno()
+
+    @property
+    def idle(self) -> bool:
+        """Whether the guardian has been told everything."""
+        return not self._waiting and not self._noted
+
+    def keep(self, inode: int, fd: int, path: str) -> None:
+        """Have a pipe held whose bytes go to `path`."""
+        self._send(b"keep %d %s" % (inode, os.fsencode(path)), fd)
+
+    def drop(self, inode: int) -> None:
+        """Have it let go."""
+        key = b"keep %d " % inode
+        if self._waiting and any(packet.startswith(key) for packet, _fd in self._waiting):
+            self._waiting = deque(each for each in self._waiting if not each[0].startswith(key))
+            return
+        self._send(b"drop %d" % inode)
+
+    def listener(self, fd: int) -> None:
+        """Have another listening socket held."""
+        self._send(b"listener", fd)
+
+    def up(self) -> None:
+        """Say that the daemon works."""
+        self._send(b"up")
+
+    def bye(self) -> None:
+        """Say that the daemon ends because it was told to; the only packet that is waited for, since nothing follows it."""
+        if self.fd >= 0:
+            self._channel.settimeout(BYE_WITHIN_S)
+            self._send(b"bye")
+
+    def tell(self) -> list[End]:
+        """Return all that has ended by now and was not told yet.
+
+        Waits for the guardian, ANSWER_WITHIN_S at most: less than all where it is stopped or dead. They are told as any others.
+        """
+        ended: list[End] = []
+        self._send(b"tell")
+        self._channel.settimeout(0 if self._waiting else ANSWER_WITHIN_S)
+        while True:
+            try:
+                packet = self._channel.recv(LONGEST_PACKET)
+            except OSError:
+                break
+            if packet in (TOLD, b""):  # b"": it is dead, which the next turn sees, too
+                break
+            ended.append(_end(packet))
+        self._channel.setblocking(False)
+        self._heard(ended)
+        return ended
+
+    def noted(self) -> None:
+        """Say that the ends it has told so far are in the state."""
+        noted, self._noted = self._noted, []
+        for pid in noted:
+            self._send(b"noted %d" % pid)
+
+    def _send(self, packet: bytes, fd: int | None = None) -> None:
+        self._waiting.append((packet, fd))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            packet, fd = self._waiting[0]
+            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, pack("i", fd))] if fd is not None else []
+            try:
+                self._channel.sendmsg([packet], extra)
+            except BlockingIOError:
+                self._reactor.watch(self.fd, READ | WRITE, self._ready)
+                return
+            except OSError as error:
+                if error.errno != errno.ETOOMANYREFS:
+                    self._waiting.clear()  # it is dead, which is seen when its end of the channel is read
+                    return
+                # it is stopped, and as many descriptors are on their way as we may have: this pipe is not kept
+            self._waiting.popleft()
+
+    def _ready(self, events: int) -> None:
+        if events & WRITE:
+            self._reactor.watch(self.fd, READ, self._ready)
+            self._flush()
+        ended: list[End] = []
+        lost = False
+        while not lost:
+            try:
+                packet = self._channel.recv(LONGEST_PACKET)
+            except BlockingIOError:
+                break
+            except OSError:
+                packet = b""
+            if packet and packet != TOLD:
+                ended.append(_end(packet))
+            lost = not packet
+        self._heard(ended)
+        if lost:
+            self._lost()
+
+    def _heard(self, ended: list[End]) -> None:
+        if ended:
+            self._noted += [pid for pid, _status, _since in ended]
+            self._on_ends([(pid, status) for pid, status, _since in ended])
+
+    def _lost(self) -> None:
+        self._reactor.remove(self.fd)
+        self._channel.close()
+        self._waiting.clear()
+        self.pid = 0
+        self._on_lost()
+
+
+def _end(packet: bytes) -> End:
+    _word, pid, status, since = packet.split()
+    return int(pid), int(status), int(since)

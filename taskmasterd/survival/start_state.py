@@ -1,0 +1,173 @@
+"""Where a resident daemon comes from: the launcher, a guardian that starts it anew, or itself before a live upgrade.
+
+All three hand over the same state as JSON on a descriptor; this reads it, and what an earlier daemon has left in the state
+file, and says with which configuration to begin.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.config import Config, DaemonConfig
+from taskmaster_common.errors import SystemFailure
+from taskmaster_common.jsontext import read_json
+from taskmaster_common.records import Record
+from taskmasterd.survival.adoption import Legacy
+from taskmasterd.survival.guardian_channel import read_kept
+from taskmasterd.survival.state_reader import StateError, saved_of
+from taskmasterd.survival.statefile import file_name, read_lines, set_aside
+from taskmasterd.system.paths.held import inode_of
+from taskmasterd.system.pidfds import can_adopt
+from taskmasterd.system.procfs import boot_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from taskmasterd.survival.state_reader import Saved
+
+NOTHING_KEPT = "-"
+CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
+
+
+class Origin(Record):
+    """How this daemon begins.
+
+    `state` is what was handed over, `config` the configuration that holds from now on, `saved` the earlier life, None where
+    there was none or it cannot be used. `launched`: an operator has started it, so `config` was just read; otherwise it is
+    that of the earlier life. `running` is what the daemon itself was launched with. `notes` are (level, text) for the event log, `channel` leads to the guardian. `left` are
+    (pid, start time) of processes that an earlier daemon left alone when it was stopped in order: no copies of ours.
+    """
+
+    state: Mapping[str, Any]
+    running: DaemonConfig
+    config: Config
+    saved: Saved | None
+    legacy: Legacy
+    launched: bool
+    identity: Mapping[str, Any]
+    notes: tuple[tuple[str, str], ...] = ()
+    left: tuple[tuple[int, int], ...] = ()
+    channel: int | None = None
+
+    @property
+    def state_path(self) -> str | None:
+        """The state file, None where there is no directory for it."""
+        places = self.state["places"]
+        return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
+
+    @property
+    def door(self) -> tuple[int, int] | None:
+        """(device, inode) of our socket; what is at its path may be somebody else's by now."""
+        saved = self.saved.facts.get("door") if self.saved and not self.launched else None
+        pair = saved or self.state.get("door")
+        return (pair[0], pair[1]) if pair else inode_of(self.state["places"]["socket"])
+
+
+def read_state(fd: int) -> dict[str, Any]:
+    """Return the state that is on a descriptor."""
+    with open(fd, "rb") as file:
+        state: dict[str, Any] = read_json(file.read().decode("ascii"))
+    return state
+
+
+def origin_of(state: dict[str, Any], kept: str) -> Origin:
+    """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT."""
+    identity = _identity(state)
+    config = Config.from_data(state["config"])
+    if "life" in state:
+        return _same_life(state, config.daemon, identity)
+    from_guardian = read_kept(int(kept)) if kept != NOTHING_KEPT else None
+    origin = Origin(state, config.daemon, config, None, Legacy(), True, identity)
+    notes: list[tuple[str, str]] = [(level, text) for level, text in state.get("notes", ())]
+    formerly = state.get("formerly", "")
+    saved = _read_saved(origin.state_path, identity, formerly, notes) if origin.state_path else None
+    if saved:
+        origin = origin.replace(left=_left(saved))
+        saved = None if saved.facts.get("ended") else saved
+    if saved:
+        _respell(saved, config)
+    if from_guardian is None:
+        return origin.replace(saved=saved, notes=tuple(notes))
+    if from_guardian.again:
+        state["fds"]["ready"] = None  # the launcher was answered long ago
+    return origin.replace(
+        config=saved.config if saved and from_guardian.again else config,
+        saved=saved,
+        legacy=Legacy(from_guardian.pipes, from_guardian.ends, guarded=True),
+        launched=not from_guardian.again,
+        notes=tuple(notes),
+        channel=from_guardian.channel,
+    )
+
+
+def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:
+    """Return how a daemon goes on that has executed itself anew. Raises StateError where it cannot."""
+    life = state["life"]
+    saved = saved_of([line.encode() for line in life["lines"]], identity)
+    pipes = {inode: (fd, path) for inode, fd, path in life["pipes"]}
+    handles = dict(life["handles"])
+    for fd in (*handles.values(), *(fd for fd, _path in pipes.values())):
+        os.set_inheritable(fd, False)
+    channel = state["fds"].get("channel")
+    legacy = Legacy(pipes, {}, same=True, handles=handles, guarded=channel is not None)
+    return Origin(state, running, saved.config, saved, legacy, False, identity, (), _left(saved), channel)
+
+
+def _respell(saved: Saved, config: Config) -> None:
+    """Have slots name their working directory as `config` does where both names lead to the same one: nothing has changed."""
+    wanted = {program.name: program.workingdir for program in config.programs}
+    for entry in (slot.entry for slot in saved.slots):
+        name = wanted.get(entry.program, "")
+        if entry.wanted.workingdir != name and _is_same(entry.wanted.workingdir, name):
+            entry.wanted = entry.wanted.replace(workingdir=name)
+        if entry.current and entry.current.workingdir != name and _is_same(entry.current.workingdir, name):
+            entry.current = entry.current.replace(workingdir=name)
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _left(saved: Saved) -> tuple[tuple[int, int], ...]:
+    return tuple((pid, started) for pid, started in saved.facts.get("left", ()))
+
+
+def _identity(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Return whose the state is: the first line of the file."""
+    places = state["places"]
+    socket = places["socket"]
+    return {
+        "boot": boot_id(),
+        "socket": socket,
+        "uid": os.geteuid(),
+        "named": places.get("named", socket),  # an older version, before an upgrade, has not told
+        "pidfile": places["pidfile"] and os.path.realpath(places["pidfile"]),
+        "door": state.get("door"),
+        "pid": os.getpid(),
+        "config": state["config"]["path"],
+    }
+
+
+def _read_saved(path: str, identity: Mapping[str, Any], formerly: str, notes: list[tuple[str, str]]) -> Saved | None:
+    """Return what the state file says; a file that cannot be used is set aside and told."""
+    if not can_adopt():
+        notes.append(("info", CANNOT_ADOPT))
+        return None
+    try:
+        lines = read_lines(path)
+        return saved_of(lines, identity, formerly) if lines is not None else None
+    except SystemFailure as failure:
+        reason = str(failure)
+    except StateError as error:
+        if error.stale:
+            notes.append(("info", f"{path} is not used: the machine was booted since"))
+            return None
+        reason = f"cannot use state file {path}: {error}"
+    aside = set_aside(path)
+    notes.append(("warning", f"{reason}; {f'set aside as {aside}' if aside else 'it could not be set aside'}"))
+    return None

@@ -1,0 +1,244 @@
+"""The directory of state files: finds the one that an earlier daemon of ours has left, and removes those that no daemon can use.
+
+A state file has the name of a socket's path. The same daemon can be started by another path of the same place, or with another
+place for its socket: then it is known by what else does not change, and the file gets the new name. The launcher does this,
+as the user that the daemon runs as, and while it holds the pid file.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import time
+
+from taskmaster_common.jsontext import read_json
+from taskmaster_common.records import Record
+from taskmasterd.processes.members.marks import KEY_SUFFIX
+from taskmasterd.survival.statefile import DRAFT, SUFFIX, file_name
+from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.system.paths.held import inode_of
+from taskmasterd.system.paths.locks import AlreadyRunningError
+from taskmasterd.system.paths.walk import CAN_WALK, enter_directory
+from taskmasterd.system.procfs import look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from taskmasterd.system.paths.held import Inode
+
+LONGEST_HEAD = 64 * 1024
+"""Most bytes of a file that are looked at; the first line is far shorter."""
+PROBE_WITHIN_S = 0.5
+DAY_S = 86_400.0
+
+
+class Known(Record):
+    """By what a daemon is known, as in the first line of its state file.
+
+    `socket` is the real path, `named` how it was named. `pidfile` is None without one. `door` is the socket itself, of a daemon
+    that starts the one that it finds in its place: a daemon that was killed leaves it, wherever its directory is moved to.
+    """
+
+    boot: str
+    uid: int
+    socket: str
+    named: str
+    pidfile: str | None
+    door: Inode | None = None
+
+    def follows(self, earlier: Known) -> bool:
+        """Return whether this daemon is the same one as an `earlier` one: both have a pid file, a socket or its place in common."""
+        if (self.boot, self.uid) != (earlier.boot, earlier.uid):
+            return False
+        if self.door is not None and self.door == earlier.door:
+            return True
+        if self.socket == earlier.socket or self.named == earlier.named:
+            return True
+        if self.pidfile is not None and self.pidfile == earlier.pidfile:
+            return True
+        place, name = os.path.split(self.socket)
+        before, earlier_name = os.path.split(earlier.socket)
+        return name == earlier_name and _is_same_directory(place, before)
+
+
+class Left(Record):
+    """A state file as it was found: `pid` is its daemon's, `config` that daemon's configuration."""
+
+    name: str
+    known: Known
+    pid: int
+    config: str
+    changed: float
+
+    def is_alive_beside(self, socket_path: str) -> bool:
+        """Return whether its daemon lives: somebody has its pid and name, or answers at its socket and is not `socket_path`."""
+        process = look(self.pid)
+        if process is not None and process.name == "taskmasterd":
+            return True
+        return inode_of(self.known.socket) != inode_of(socket_path) and _answers(self.known.socket)
+
+
+class StateDirectory:
+    """The files in a directory, which is held while this is entered. Raises OSError or PlantedError when entered."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        if CAN_WALK and os.geteuid() == 0:
+            held = enter_directory(self._path)
+            try:
+                self._fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=held)
+            finally:
+                os.close(held)
+        else:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+    def found(self) -> Iterator[Left]:
+        """Yield the state files of this user, as far as they can be read."""
+        for name in sorted(os.listdir(self._fd)):
+            left = self._look(name) if name.endswith(SUFFIX) else None
+            if left:
+                yield left
+
+    def take_over_name(self, mine: Known) -> str:
+        """Give the state that an earlier daemon of ours has left under another name the name for `mine`.
+
+        Returns the socket that it was written for, "" where no file was renamed. Raises AlreadyRunningError where its daemon
+        lives, OSError.
+        """
+        name = file_name(mine.socket)
+        own = self._look(name)
+        if (own and own.known.boot == mine.boot) or (own is None and self._status(name)):
+            return ""
+        left = [each for each in self.found() if each.name != name and mine.follows(each.known)]
+        if not left:
+            return ""
+        newest = max(left, key=lambda each: each.changed)
+        if (newest.known.pidfile is None or newest.known.pidfile != mine.pidfile) and newest.is_alive_beside(
+            mine.socket
+        ):
+            text = f"another daemon (pid {newest.pid}) listens at {newest.known.socket}; it runs {newest.config}"
+            raise AlreadyRunningError(text)
+        for suffix in (KEY_SUFFIX, ""):
+            try:
+                os.rename(newest.name + suffix, name + suffix, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            except FileNotFoundError:
+                continue  # an older version had no key
+        return newest.known.socket
+
+    def remove_useless(self, boot: str) -> None:
+        """Remove the state of daemons that the end of another boot has ended: none of the processes it tells about can live."""
+        if not boot:
+            return
+        for left in self.found():
+            if left.known.boot != boot and not self._is_locked(left.name) and not _answers(left.known.socket):
+                for suffix in (DRAFT, KEY_SUFFIX, ""):
+                    self._remove(left.name + suffix)
+        booted = time.time() - time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+        for name in os.listdir(self._fd):
+            if name.endswith(SUFFIX + KEY_SUFFIX) and not self._status(name.removesuffix(KEY_SUFFIX)):
+                found = self._status(name)
+                if found and found.st_uid == os.geteuid() and found.st_mtime < booted - DAY_S:
+                    self._remove(name)
+
+    def _look(self, name: str) -> Left | None:
+        """Return what the first line of a state file says; None where it is not to be believed or makes no sense."""
+        try:
+            fd = self._open(name)
+            try:
+                found = os.fstat(fd)
+                ours = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
+                text = os.read(fd, LONGEST_HEAD) if ours and not stat.S_IMODE(found.st_mode) & 0o022 else b""
+            finally:
+                os.close(fd)
+            return _left_of(name, read_json(text.partition(b"\n")[0].decode("ascii")), found.st_mtime)
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError):
+            return None
+
+    def _is_locked(self, name: str) -> bool:
+        """Return whether the daemon of a state file may live, perhaps on another host that has the same directory."""
+        try:
+            fd = self._open(name)
+        except OSError:
+            return True
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(fd)
+        return False
+
+    def _open(self, name: str) -> int:
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=self._fd)
+
+    def _status(self, name: str) -> os.stat_result | None:
+        try:
+            return os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+        except OSError:
+            return None
+
+    def _remove(self, name: str) -> None:
+        try:
+            os.unlink(name, dir_fd=self._fd)
+        except OSError:
+            return
+
+
+def _left_of(name: str, head: dict[str, object], changed: float) -> Left:
+    """Return what a first line says. Raises KeyError, TypeError or ValueError where it is none."""
+    if "taskmaster_state" not in head:
+        raise ValueError("not a state file")
+    socket_path, pidfile, pid = str(head["socket"]), head.get("pidfile"), head.get("pid", 0)
+    door = head.get("door")
+    known = Known(
+        boot=str(head["boot"]),
+        uid=_integer(head["uid"]),
+        socket=socket_path,
+        named=str(head.get("named", socket_path)),
+        pidfile=str(pidfile) if pidfile else None,
+        door=(_integer(door[0]), _integer(door[1])) if isinstance(door, list) else None,
+    )
+    return Left(name, known, _integer(pid), str(head.get("config", "")), changed)
+
+
+def _is_same_directory(one: str, other: str) -> bool:
+    """Return whether two paths lead to one directory, by links that were made since, too."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _integer(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r} is no integer")
+    return value
+
+
+def _answers(path: str) -> bool:
+    """Return whether somebody listens at a socket."""
+    probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        probe.settimeout(PROBE_WITHIN_S)
+        probe.connect(path)
+    except BlockingIOError:  # its queue is full
+        return True
+    except (OSError, ValueError):
+        return False
+    finally:
+        probe.close()
+    return True

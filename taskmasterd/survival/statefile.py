@@ -1,0 +1,215 @@
+"""The file in which the daemon remembers what it supervises: lines, appended as things change, replaced as a whole when grown.
+
+It knows lines, not what they mean. A write is one system call, and the file is replaced by rename, so that a daemon that dies
+at any moment leaves a whole file, or one whose last line is not complete. Nothing is synced to the disk: the page cache is
+the kernel's and outlives the daemon, and after another boot nothing of it holds any more (write(2), rename(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+
+from taskmaster_common.errors import SystemFailure, system_reason
+from taskmasterd.processes.members.marks import KEY_SUFFIX
+from taskmasterd.system.loop.cmodules import keyed_hash
+from taskmasterd.system.paths.held import Held, inode_of, unlink_held
+
+MODE, DIRECTORY_MODE = 0o600, 0o700
+LONGEST_NAME = 220
+"""Bytes; with all suffixes it is a name of at most NAME_MAX, 255."""
+MOST_BYTES = 256 * 1024 * 1024
+"""10 000 programs need less than a tenth of it."""
+SUFFIX, DRAFT, ASIDE = ".state", ".new", ".unusable"
+
+
+def file_name(socket: str) -> str:
+    """Return the name of the state file of the daemon at this socket: the path, escaped as in systemd.unit(5).
+
+    One that would be too long for a file's name ends with a hash.
+    """
+    text = socket.strip("/").replace("\\", "\\x5c").replace("-", "\\x2d").replace("/", "-")
+    if len(os.fsencode(text)) > LONGEST_NAME:
+        text = f"{text[: LONGEST_NAME // 4]}-{keyed_hash(b'', os.fsencode(socket)).hex()}"
+    return text + SUFFIX
+
+
+class StateFile:
+    """A file of lines. `size` is what it holds, `base` what it held when it was last replaced.
+
+    It is locked for as long as its daemon lives, so that others can see whether it does (flock(2)). `key` is the text of the
+    file beside it that is as old as the daemon, so that what cleans up old files takes it first; "" where there is none.
+    """
+
+    def __init__(self, path: str, key: str = "") -> None:
+        self.path = path
+        self._key = key
+        self.size = self.base = 0
+        self._fd = -1
+        self._draft = -1
+        self._held = Held(path, "write")
+
+    @property
+    def open(self) -> bool:
+        """Whether it can be appended to."""
+        return self._fd >= 0
+
+    def what_became_of_it(self) -> str:
+        """Return what somebody else has done to the file since our last write, "" for nothing."""
+        if self._fd < 0:
+            return ""
+        found = os.fstat(self._fd)
+        if found.st_nlink == 0:
+            return "had been removed"
+        if inode_of(self.path) != (found.st_dev, found.st_ino):
+            return "had been replaced or moved"
+        if found.st_size != self.size:
+            return "had been changed"
+        return "had lost its key" if self._key and inode_of(self.path + KEY_SUFFIX) is None else ""
+
+    def forget(self) -> None:
+        """Let go of the file: it is not what the next daemon will read."""
+        os.close(self._fd)
+        self._fd = -1
+
+    def append(self, block: bytes) -> None:
+        """Add whole lines. Raises OSError, and the file is then as it was before."""
+        self._write(self._fd, block, self.size)
+        self.size += len(block)
+
+    def begin(self) -> None:
+        """Begin the file that is to replace this one, in a directory made again where it has vanished. Raises OSError."""
+        self.abandon()
+        self._hold()
+        self._mend_key()
+        self._held.discard(DRAFT)
+        self._draft = self._held.open(os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NONBLOCK, MODE, suffix=DRAFT)
+        _lock(self._draft)
+
+    def _hold(self) -> None:
+        try:
+            try:
+                self._held.hold()
+            except SystemFailure as failure:
+                if failure.errno != errno.ENOENT:
+                    raise
+                os.mkdir(os.path.dirname(self.path), DIRECTORY_MODE)
+                self._held.hold()
+        except SystemFailure as failure:
+            raise OSError(failure.errno, failure.reason) from None
+
+    def _mend_key(self) -> None:
+        if not self._key:
+            return
+        try:
+            fd = self._held.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE, suffix=KEY_SUFFIX)
+        except FileExistsError:
+            return
+        try:
+            os.write(fd, self._key.encode())
+        finally:
+            os.close(fd)
+
+    def add(self, block: bytes) -> None:
+        """Add whole lines to what was begun. Raises OSError."""
+        self._write(self._draft, block, os.fstat(self._draft).st_size)
+
+    def replace(self) -> None:
+        """Put what was begun in the place of the file. Raises OSError."""
+        self._held.replace(DRAFT)
+        self._held.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._draft = self._draft, -1
+        self.size = self.base = os.fstat(self._fd).st_size
+
+    def abandon(self) -> None:
+        """Forget what was begun."""
+        if self._draft >= 0:
+            os.close(self._draft)
+            self._draft = -1
+            self._held.discard(DRAFT)
+        self._held.close()
+
+    def remove(self) -> None:
+        """Remove the file, and what somebody has put in its place: what it says does not hold any more."""
+        self.abandon()
+        if self._fd >= 0:
+            self.forget()
+        unlink_held(self.path)
+
+    @staticmethod
+    def _write(fd: int, block: bytes, offset: int) -> None:
+        view = memoryview(block)
+        try:
+            while view:
+                written = os.pwrite(fd, view, offset + len(block) - len(view))
+                view = view[written:]
+        except OSError:
+            os.ftruncate(fd, offset)
+            raise
+
+
+def read_lines(path: str) -> list[bytes] | None:
+    """Return the complete lines of a state file, None where there is none.
+
+    Raises SystemFailure where it cannot be read or trusted: a link, no regular file, somebody else's, writable by others.
+    """
+    held = Held(path, "read state file")
+    try:
+        held.hold()
+        fd = held.open(os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    except SystemFailure as failure:
+        if failure.errno == errno.ENOENT:
+            return None
+        raise
+    except OSError as error:
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
+        raise SystemFailure("read state file", path, reason, error.errno or 0) from None
+    finally:
+        held.close()
+    try:
+        found = os.fstat(fd)
+        wrong = _what_is_wrong(found)
+        if wrong:
+            raise SystemFailure("use state file", path, wrong)
+        content = b"".join(iter(lambda: os.read(fd, found.st_size + 1), b""))
+    except OSError as error:
+        raise SystemFailure("read state file", path, system_reason(error), error.errno or 0) from None
+    finally:
+        os.close(fd)
+    return content.split(b"\n")[:-1]  # what follows the last newline was being written when the daemon died
+
+
+def _lock(fd: int) -> None:
+    """Let others see that the daemon of this file lives, where the file system has locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return
+
+
+def set_aside(path: str) -> str:
+    """Rename a file that is not to be used; returns its new path, "" where it could not be renamed."""
+    try:
+        with Held(path) as held:
+            held.move(ASIDE)
+    except (OSError, SystemFailure):
+        return ""
+    return path + ASIDE
+
+
+def _what_is_wrong(found: os.stat_result) -> str:
+    if not stat.S_ISREG(found.st_mode):
+        return "it is not a regular file"
+    if found.st_uid != os.geteuid():
+        return f"it belongs to uid {found.st_uid}"
+    if found.st_nlink > 1:
+        return f"it has {found.st_nlink} hard links"
+    if stat.S_IMODE(found.st_mode) & 0o022:
+        return "others may write it"
+    return f"it is larger than {MOST_BYTES >> 20} MiB" if found.st_size > MOST_BYTES else ""

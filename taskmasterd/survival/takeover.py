@@ -1,0 +1,92 @@
+"""The first moments of a daemon: take over what an earlier one left, then follow the configuration as a reload would."""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import TaskmasterError
+from taskmasterd.configuration.reload import plan_lines
+from taskmasterd.core.process.events import Start
+from taskmasterd.core.programs.orphans import KILL, REFUSE
+from taskmasterd.core.programs.plan import KEPT, diff
+from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.steps import run
+from taskmasterd.survival.adoption import Adoption
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from taskmasterd.control.context import Parts
+    from taskmasterd.core.process.events import Event
+    from taskmasterd.core.programs.orphans import Slot, Verdict
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.programs.supervisor import Supervisor
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.steps import Steps
+    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.survival.guardian_channel import Guard
+    from taskmasterd.survival.start_state import Origin
+    from taskmasterd.telling.eventlog import EventLog
+
+BY = "the daemon's start"
+
+
+class LeftBehindError(TaskmasterError):
+    """Processes of an earlier daemon are alive, and the operator wants none of ours beside them."""
+
+    def __init__(self, orphans: Mapping[Slot, Verdict]) -> None:
+        named = ", ".join(
+            f"{one} of {program}:{index}" for (program, index), each in orphans.items() for one in each.all
+        )
+        super().__init__(f"an earlier daemon left {named}; end them, or use --orphans adopt or kill")
+
+
+def begin(
+    origin: Origin,
+    parts: Parts,
+    deliver: Callable[[Entry, Event], None],
+    applied: Callable[[ReloadPlan], Steps[None]],
+    guard: Guard | None,
+    marks: Marks,
+) -> None:
+    """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not.
+
+    `applied` does what follows a plan, here as after a reload.
+    """
+    _tell(origin, parts.log)
+    supervisor = parts.supervisor
+    adoption = Adoption(supervisor, parts.performer, origin.legacy, deliver, parts.log.write, parts.reactor.now)
+    if origin.saved:
+        adoption.take_over(origin.saved)
+    if origin.legacy.same:
+        adoption.finish()
+        return
+    policy = origin.state["orphans"]
+    orphans = adoption.orphans(marks, origin.config.programs, origin.left)
+    if orphans and policy == REFUSE and origin.launched:
+        raise LeftBehindError(orphans)
+    plan = diff(supervisor.table, origin.running, origin.config)
+    if origin.saved and any(each.change != KEPT for each in plan.programs):
+        for line in plan_lines(plan):
+            parts.log.write("info", f"since the earlier daemon: {line}")
+    run(supervisor.apply(plan, BY, _unheard(), parts.reactor.now))
+    run(applied(plan))
+    if origin.launched and origin.saved and origin.saved.facts.get("stopping"):
+        _start_as_after_a_stop(supervisor, parts.reactor.now())
+    adoption.settle(orphans, guard.tell if guard else list, kill=policy == KILL)
+    adoption.finish()
+
+
+def _tell(origin: Origin, log: EventLog) -> None:
+    for level, text in origin.notes:
+        log.write(level, text)
+
+
+def _start_as_after_a_stop(supervisor: Supervisor, now: float) -> None:
+    """The earlier daemon died while it was being shut down for good: as after an orderly stop, autostart decides."""
+    for entry in tuple(supervisor.table):
+        if entry.wanted.autostart and not entry.removed and not entry.process.goal_is_up:
+            supervisor.handle(entry, Start(BY), now)
+
+
+def _unheard() -> Ticket:
+    return Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)

@@ -1,0 +1,83 @@
+"""Stand-ins for everything that is the daemon's, so that other code can be tried on its state without doing anything.
+
+The child that checks installed code has the daemon's rights, its variables and its state, and descriptors of its own only. A
+whole daemon is built there and works for one turn. What that turn would do to processes is refused, and what it would write
+leads nowhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+
+from taskmasterd.system.loop.cmodules import signal, socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any, NoReturn
+
+ACTS = ((os, ("kill", "killpg", "fork", "posix_spawn")), (signal, ("pidfd_send_signal",)))
+"""The calls that would reach other processes."""
+
+
+@contextlib.contextmanager
+def acting_on_nothing() -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Refuse what would reach other processes from now on, for good; yields what puts stand-ins into a state.
+
+    The process takes itself for the daemon, whose children it would have, and systemd hears nothing of it.
+    """
+    for module, names in ACTS:
+        for name in names:
+            if hasattr(module, name):
+                setattr(module, name, _refuse)
+    daemon = os.getppid()
+    setattr(os, "getpid", lambda: daemon)  # noqa: B010 - a stand-in as those above
+    os.environ.pop("NOTIFY_SOCKET", None)
+    scratch = _directory()
+
+    def stand_in(state: dict[str, Any]) -> None:
+        state["places"]["state_dir"] = scratch
+        _fill(state)
+
+    try:
+        yield stand_in
+    finally:
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _refuse(*_arguments: object, **_options: object) -> NoReturn:
+    raise PermissionError(errno.EPERM, "this is only a trial")
+
+
+def _directory() -> str | None:
+    """Return a directory for a state file, None where there is no place for one."""
+    try:
+        return tempfile.mkdtemp(prefix="taskmasterd-check-")
+    except OSError:
+        return None
+
+
+def _fill(state: dict[str, Any]) -> None:
+    """Put descriptors in the place of the daemon's, of which a check has inherited none: nothing ever comes out of them."""
+    null = os.open(os.devnull, os.O_RDWR)
+    nobody, _other = (end.detach() for end in socket.socketpair())
+    silent, _writer = os.pipe()
+    os.set_blocking(silent, False)
+    sockets = ("listener", "channel")
+    state["fds"] = {
+        name: None if fd is None else os.dup(nobody if name in sockets else null) for name, fd in state["fds"].items()
+    }
+    life = state["life"]
+    life["pipes"] = [(inode, os.dup(silent), path) for inode, _fd, path in life["pipes"]]
+    life["handles"] = [(pid, os.dup(silent)) for pid, _handle in life["handles"]]
+    for row in life["sinks"]["open"].values():
+        row["fd"] = os.dup(null)
+    for row in life["connections"]:
+        row["fd"] = os.dup(nobody)
+        for _source, reader in (row["operation"] or {}).get("open_logs", ()):
+            reader["fd"] = os.dup(null)

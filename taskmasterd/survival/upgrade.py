@@ -1,0 +1,223 @@
+"""The live upgrade: the daemon executes the installed code in its own place, and everything goes on.
+
+First the installed code has to show, in a child, that it starts and can read the state of this daemon; if not, nothing is
+different. Then a quiet moment is taken, at which nothing is under way that only this interpreter knows: no configuration
+being read, no child between fork and exec, no end that has yet to be told. What is handed over is in `Life`; pids,
+children, pipes, sockets and pending signals are the process's own and outlive the exec (execve(2)).
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common import __version__
+from taskmaster_common.errors import RequestError, SystemFailure, system_reason
+from taskmaster_common.protocol import refusal
+from taskmasterd.control.waits import Heartbeat
+from taskmasterd.fallbacks import spawn
+from taskmasterd.installed import Installed
+from taskmasterd.survival.execute import command, execute_resident, on_descriptor
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.loop.reactor import READ
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from taskmasterd.control.connection import Connection
+    from taskmasterd.control.context import Parts
+    from taskmasterd.processes.members.groups import Groups
+    from taskmasterd.system.loop.reactor import Reactor
+
+    class Host(Protocol):
+        """What an upgrade needs of the daemon."""
+
+        def state(self) -> dict[str, Any]:
+            """Return what other code has to be able to read."""
+
+        def handed_over(self) -> tuple[dict[str, Any], Sequence[int]]:
+            """Return the whole state for the next life, and the descriptors that it names besides `fds`."""
+
+        def unsettled(self) -> str:
+            """Return what is under way that an exec would lose, or ""."""
+
+        def hold_signals(self) -> bool:
+            """Block signals; returns False where one has come that would be lost."""
+
+        def release_signals(self) -> None:
+            """Undo `hold_signals`."""
+
+
+CHECK_WITHIN_S = 10.0
+QUIET_WITHIN_S = 5.0
+TRY_EVERY_S = 0.005
+MOST_ANSWER = 65_536
+ROUNDS = 16
+"""So often what waits for the end of a turn may bring more of it before the next turn is waited for."""
+
+
+class Upgrade:
+    """One upgrade at a time. `groups` gets to know the child that belongs to no program."""
+
+    def __init__(self, parts: Parts, host: Host, groups: Groups) -> None:
+        self._parts = parts
+        self._reactor = parts.reactor
+        self._host = host
+        self._groups = groups
+        self._check: Check | None = None
+        self._checked_code: Installed | None = None
+        self._asked: Connection | None = None
+        self._heartbeat: Heartbeat | None = None
+
+    def begin(self, connection: Connection) -> None:
+        """Check the installed code, and go on with it; the answer comes from there. Raises RequestError where it cannot."""
+        if self._parts.supervisor.stopping:
+            raise RequestError("stopping", "the daemon is being shut down", 1)
+        if self._asked is not None:
+            raise RequestError("busy", "an upgrade is under way", 1)
+        self._checked_code = Installed()
+        try:
+            self._check = check = Check(self._reactor, self._groups, self._host.state(), self._checked)
+        except (OSError, SystemFailure) as error:
+            reason = system_reason(error) if isinstance(error, OSError) else str(error)
+            text = f"cannot check the installed code: {reason}"
+            raise RequestError("busy", text, 1) from None
+        self._asked = connection
+        connection.send({"type": "upgrading", "config": self._parts.reloader.config.path})
+        self._heartbeat = Heartbeat(self._parts, connection, lambda: ("", "upgrading"))
+        connection.operation = self
+        connection.when_gone(self._heartbeat.stop)
+        self._parts.log.write(
+            "info", f"upgrade: checking the installed code (pid {check.pid}), asked by uid {connection.peer.uid}"
+        )
+
+    def give_up(self) -> None:
+        """The daemon ends: so does the check, and whoever asked is told."""
+        if self._check:
+            self._check.cancel()
+        if self._asked:
+            self._failed("stopping", "the daemon is being shut down")
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what the next life needs to answer."""
+        return {"kind": "upgrade", "before": __version__, "at": self._reactor.now()}
+
+    def _checked(self, problem: str) -> None:
+        self._check = None
+        if problem:
+            self._failed("failed", f"the installed code cannot go on with this daemon: {problem}")
+        else:
+            self._parts.performer.hold_starts(
+                held=True
+            )  # with crash loops on a busy machine some would wait at any moment
+            self._try(self._reactor.now() + QUIET_WITHIN_S)
+
+    def _try(self, until: float) -> None:
+        """Execute the installed code if nothing is under way, or else a moment later."""
+        if self._parts.supervisor.stopping:
+            self._failed("stopping", "the daemon is being shut down")
+            return
+        settled = self._reactor.settle(ROUNDS)
+        unsettled = self._host.unsettled() or ("" if settled else "one thing leads to another")
+        if not unsettled and not self._host.hold_signals():
+            unsettled = "signals come"
+        if not unsettled and self._checked_code and self._checked_code.changed():
+            self._host.release_signals()
+            self._failed("failed", "the installed code has changed since it was checked; try again")
+            return
+        if not unsettled:
+            self._execute()  # does not return, unless it fails
+        self._host.release_signals()
+        if not unsettled:
+            return
+        if self._reactor.now() >= until:
+            self._failed("busy", f"no quiet moment within {QUIET_WITHIN_S:g}s: {unsettled}")
+        else:
+            self._reactor.call_later(TRY_EVERY_S, lambda: self._try(until))
+
+    def _execute(self) -> None:
+        self._parts.log.write("info", f"upgrade: executing the installed code in the place of {__version__}")
+        self._parts.journal.flush()
+        state, fds = self._host.handed_over()
+        try:
+            execute_resident(state, more=fds)
+        except SystemFailure as failure:
+            self._failed("failed", str(failure))
+
+    def _failed(self, code: str, text: str) -> None:
+        self._parts.performer.hold_starts(held=False)
+        self._parts.log.write("error", f"upgrade: {text}; nothing was changed")
+        connection, self._asked = self._asked, None
+        if self._heartbeat:
+            self._heartbeat.stop()
+        if connection is not None and connection.operation is self:  # the client may have gone, and asked for more
+            connection.end(refusal(RequestError(code, f"{text}; nothing was changed", 1)))
+
+
+class Check:
+    """A child that executes the installed code on a state; `done(problem)` is told what came of it, "" where it can go on."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        groups: Groups,
+        state: Mapping[str, Any],
+        done: Callable[[str], None],
+        within_s: float = CHECK_WITHIN_S,
+    ) -> None:
+        """Start the child. Raises OSError, SystemFailure."""
+        self._within_s = within_s
+        self._reactor = reactor
+        self._groups = groups
+        self._done = done
+        self._answer = b""
+        fd = on_descriptor(state)
+        read, write = os.pipe()
+        try:
+            os.set_blocking(read, False)
+            words = command("--check", str(fd), "-", *state["path"])
+            self.pid = spawn(words, os.environ, output=write)
+        except OSError:
+            os.close(read)
+            raise
+        finally:
+            os.close(fd)
+            os.close(write)
+        groups.ignore(self.pid)
+        self._fd = read
+        self._timer = self._reactor.call_later(within_s, self._late)
+        self._reactor.watch(read, READ, self._ready)
+
+    def _ready(self, _events: int) -> None:
+        try:
+            received = os.read(self._fd, MOST_ANSWER)
+        except BlockingIOError:
+            return
+        if received and len(self._answer) < MOST_ANSWER:
+            self._answer += received
+            return
+        said = self._answer.decode("utf-8", "replace").strip().split("\n")[-1]
+        self._finish("" if said.startswith("ok ") else said or "it says nothing")
+
+    def _late(self) -> None:
+        self._kill()
+        self._finish(f"it did not answer within {self._within_s:g}s")
+
+    def cancel(self) -> None:
+        """End the child; nobody is told."""
+        self._kill()
+        self._leave()
+
+    def _kill(self) -> None:
+        if self.pid in self._groups.below.ignored:  # not reaped: the pid is still its own
+            os.kill(self.pid, signal.SIGKILL)
+
+    def _finish(self, problem: str) -> None:
+        self._leave()
+        self._done(problem)
+
+    def _leave(self) -> None:
+        self._reactor.cancel(self._timer)
+        self._reactor.remove(self._fd)
+        os.close(self._fd)

@@ -1,0 +1,1 @@
+"""The event loop: descriptors, timers, signals, and turns that are shared."""

@@ -1,0 +1,78 @@
+"""Shares the time of the loop among all that take longer than a moment: requests, replies, a reload.
+
+Each piece of work is an iterator whose steps are short. It begins at once; what is left of it goes on in later turns, a few
+steps of each piece in turn, those that are new first, so that a request that is quickly answered never waits for those that
+are not, however many they are.
+"""
+
+from __future__ import annotations
+
+from taskmasterd.system.loop.cmodules import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from taskmasterd.system.loop.reactor import Reactor
+
+    Dropped = Callable[[], None] | None
+
+TURN_S = 0.02
+"""How long all pieces together may work in one turn, besides the first step of each new one."""
+PIECE_S = 0.002
+"""How long one piece works before the next one has its turn."""
+NEW_S = 0.0005
+"""How long a new one works when it goes on for the first time, before the older ones."""
+
+
+class Rounds:
+    """All that is under way. Where a step raises, the reactor is told, and `dropped` of that piece is called."""
+
+    def __init__(self, reactor: Reactor) -> None:
+        self._reactor = reactor
+        self._new: deque[tuple[Iterator[object], Dropped]] = deque()
+        self._waiting: deque[tuple[Iterator[object], Dropped]] = deque()
+        self._turn = -1
+        self._until = 0.0
+        self._due = False
+
+    def begin(self, steps: Iterator[object], dropped: Dropped = None) -> None:
+        """Do as much of it as there is time for now, at least one step, and the rest in later turns; errors of now escape."""
+        if self._some(steps, PIECE_S):
+            self._new.append((steps, dropped))
+            self._go_on_soon()
+
+    def _some(self, steps: Iterator[object], for_s: float) -> bool:
+        """Do some steps; returns whether there are more."""
+        now = self._reactor.now()
+        if self._turn != self._reactor.turns:
+            self._turn, self._until = self._reactor.turns, now + TURN_S
+        until = min(now + for_s, self._until)
+        return any(self._reactor.now() >= until for _ in steps)
+
+    def _go_on_soon(self) -> None:
+        if not self._due:
+            self._due = True
+            self._reactor.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._due = False
+        older = len(self._waiting)
+        try:
+            self._serve(self._new, len(self._new), NEW_S)
+            self._serve(self._waiting, older, PIECE_S)
+        finally:
+            if self._new or self._waiting:
+                self._go_on_soon()
+
+    def _serve(self, queue: deque[tuple[Iterator[object], Dropped]], count: int, for_s: float) -> None:
+        """Let so many pieces of a queue go on, in their order, at least one; the next turn goes on with the others."""
+        for _ in range(count):
+            steps, dropped = queue.popleft()
+            self._reactor.attempt(lambda steps=steps, dropped=dropped: self._again(steps, dropped, for_s), dropped)  # type: ignore[misc]
+            if self._reactor.now() >= self._until and self._turn == self._reactor.turns:
+                break
+
+    def _again(self, steps: Iterator[object], dropped: Dropped, for_s: float) -> None:
+        if self._some(steps, for_s):
+            self._waiting.append((steps, dropped))

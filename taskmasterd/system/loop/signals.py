@@ -1,0 +1,107 @@
+"""Signals as callables of the loop: nothing is done inside a handler but noting the number.
+
+The daemon ignores and blocks no signal: what it does not want (SIGPIPE, SIGXFSZ) gets a handler that does nothing, so
+that exec resets it and no child inherits an ignored signal. Source: signal(7), "Signal dispositions".
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.text.units import with_real_time
+from taskmasterd.fallbacks import POWER_SIGNALS
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.loop.reactor import READ, Reactor
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+HELD_BACK = (
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    *POWER_SIGNALS,
+)
+
+
+def hold_back() -> None:
+    """Block the signals that the daemon has a meaning for, until `Signals` unblocks them; the mask survives exec."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+
+
+def release() -> None:
+    """Undo `hold_back`."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+
+
+def signal_numbers() -> dict[str, int]:
+    """Return the signals of this system by name without SIG, all real-time ones too: RTMIN+3, RTMAX-1."""
+    found = {name: int(number) for name, number in vars(signal).items() if name.startswith("SIG") and name[3] != "_"}
+    firsts = {number: name for name, number in sorted(found.items(), reverse=True)}  # SIGCHLD, and not its alias SIGCLD
+    return with_real_time({name.removeprefix("SIG"): number for number, name in sorted(firsts.items())})
+
+
+class Signals:
+    """Delivers signals to callables, in the loop, in the order of their numbers; equal ones are merged."""
+
+    def __init__(self, reactor: Reactor, callbacks: Mapping[int, Callable[[], None]]) -> None:
+        self._reactor = reactor
+        self._callbacks = dict(callbacks)
+        self._seen: set[int] = set()
+        self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _pipe()
+        reactor.watch(self._read, READ, self._wake)
+        # the byte only wakes the loop: what was seen is in the set, so a full pipe loses nothing
+        signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
+        for number in (*self._callbacks, signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, self._note)
+        _undo_inherited()
+
+    def _note(self, number: int, _frame: object) -> None:
+        self._seen.add(number)
+
+    def _wake(self, _ready: int) -> None:
+        try:
+            os.read(self._read, 65_536)
+        except BlockingIOError:
+            return
+        for number in sorted(self._seen):
+            self._seen.discard(number)
+            callback = self._callbacks.get(number)
+            if callback:
+                self._reactor.call_soon(callback)  # guarded one by one: an error in one must not cost us the pipe
+
+    @property
+    def unheard(self) -> bool:
+        """Whether a signal was noted and its callable has not been called; children are reaped without one, too."""
+        return bool(self._seen - {signal.SIGCHLD})
+
+    def close(self) -> None:
+        """Stop delivering; the dispositions stay."""
+        signal.set_wakeup_fd(-1)
+        self._reactor.remove(self._read)
+        os.close(self._read)
+        os.close(self._write)
+
+
+def _undo_inherited() -> None:
+    """Undo what the caller left behind, both survive exec: ignored signals (nohup), and the blocked mask.
+
+    Last, so that what the launcher held back finds its handler.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a non-blocking pipe where pipe2(2) is missing (macOS)."""
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends

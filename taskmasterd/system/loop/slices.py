@@ -1,0 +1,100 @@
+"""Work whose amount programs decide: looks at thousands of processes, and signals to them, so that nobody waits for that."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from typing import Any, TypeVar
+
+    from taskmasterd.system.loop.reactor import Reactor
+
+    Result = TypeVar("Result")
+
+BURST, BURST_EVERY_S = 64, 0.01
+LONG_S = 0.01
+"""A look that takes longer is followed by a rest."""
+BLIND_FOR_S = 0.5
+"""Pause after a look that failed."""
+
+
+def in_bursts(reactor: Reactor, work: Generator[None, None, Result], done: Callable[[Result], None]) -> None:
+    """Do the steps of `work`, BURST of them at once and the others after pauses; call `done` with what comes of it.
+
+    For signals: thousands of processes that are woken at the same moment would keep the daemon, one of them to the kernel's
+    scheduler, from its turn for longer than its own part takes.
+    """
+    for _ in range(BURST):
+        try:
+            next(work)
+        except StopIteration as end:
+            done(end.value)
+            return
+    reactor.call_later(BURST_EVERY_S, lambda: in_bursts(reactor, work, done))
+
+
+class Looks:
+    """One look at a time, in steps (`Rounds`); one more look serves all who have asked meanwhile.
+
+    After a long look comes a rest of the same length, so that what is looked at never takes all of the daemon's time.
+    `begin()` returns the work, `done(result)` or `failed(error)` is called with what came of it; after a failure the look
+    is repeated.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        begin: Callable[[], Generator[None, None, Result]],
+        done: Callable[[Result], None],
+        failed: Callable[[OSError], None],
+    ) -> None:
+        self._reactor = reactor
+        self._begin = begin
+        self._done: Callable[[Any], None] = done
+        self._failed = failed
+        self._asked = self._at_work = self._resting = False
+
+    @property
+    def under_way(self) -> bool:
+        """Whether a look is under way, or has been asked for."""
+        return self._asked or self._at_work
+
+    def ask(self) -> None:
+        """Look, at once unless a look is under way or was a moment ago."""
+        self._asked = True
+        if not (self._at_work or self._resting):
+            self._look()
+
+    def _look(self) -> None:
+        self._asked, self._at_work = False, True
+        self._reactor.rounds.begin(self._steps())
+
+    def _steps(self) -> Iterator[None]:
+        since = self._reactor.now()
+        pause_s = BLIND_FOR_S
+        try:
+            try:
+                result = yield from self._begin()
+            except OSError as error:
+                self._asked = True
+                self._failed(error)
+            else:
+                took_s = self._reactor.now() - since
+                pause_s = took_s if took_s > LONG_S else 0.0
+                self._at_work, self._resting = False, True
+                self._done(result)
+        finally:
+            self._at_work = False
+            self._rest(pause_s)
+
+    def _rest(self, pause_s: float) -> None:
+        self._resting = bool(pause_s) or self._asked
+        if pause_s:
+            self._reactor.call_later(pause_s, self._go_on)
+        elif self._asked:
+            self._reactor.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
+        if self._asked:
+            self._look()

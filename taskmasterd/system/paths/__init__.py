@@ -1,0 +1,1 @@
+"""Paths that are judged and used as one thing."""

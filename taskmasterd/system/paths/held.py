@@ -1,0 +1,153 @@
+"""A name in a directory that was judged once and is held open since: what is done to it cannot be led anywhere else.
+
+Root often works in directories that others may write to. A path that is looked up again for each step can lead elsewhere at
+each step; a name below a descriptor cannot (openat(2)).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from taskmaster_common.errors import SystemFailure, system_reason
+from taskmasterd.system.paths.walk import CAN_WALK, PlantedError, enter_directory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+Inode = tuple[int, int]
+"""Device and inode."""
+
+
+class Held:
+    """The file at the absolute `path`, by its name in its directory, which is held while this is entered.
+
+    Root walks there past links that others have planted. Where the system has no O_PATH the path itself is used.
+    Raises SystemFailure ("cannot OP path: ...") when entered: the directory is missing, or somebody led us astray.
+    """
+
+    def __init__(self, path: str, op: str = "use") -> None:
+        self.path = path
+        self._op = op
+        self._name = path
+        self._fd: int | None = None
+
+    def __enter__(self) -> Self:
+        self.hold()
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def hold(self) -> None:
+        """Judge the directory and hold it."""
+        try:
+            directory, name = os.path.split(self.path)
+            if CAN_WALK and os.geteuid() == 0:
+                self._fd = enter_directory(directory)
+            elif CAN_WALK:
+                self._fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._name = name if self._fd is not None else self.path
+        except PlantedError as planted:
+            raise SystemFailure(self._op, self.path, str(planted), errno.ELOOP) from None
+        except FileNotFoundError:
+            raise SystemFailure(self._op, self.path, "its directory does not exist", errno.ENOENT) from None
+        except OSError as error:
+            raise SystemFailure(self._op, self.path, system_reason(error), error.errno or 0) from None
+
+    @property
+    def real_path(self) -> str:
+        """The path without links and `..` on the way, as the directory that is held is called."""
+        directory, name = os.path.split(self.path)
+        real = os.path.realpath(directory)
+        if self._fd is not None and inode_of(real) != inode_of_fd(self._fd):
+            return self.path  # it was moved, or a link on its way was exchanged
+        return os.path.join(real, name)
+
+    def close(self) -> None:
+        """Let go of the directory, if it is held."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd, self._name = None, self.path
+
+    def open(self, flags: int, mode: int = 0o600, *, suffix: str = "") -> int:
+        """Open it, or the file whose name ends with `suffix` besides, never through a link. Raises OSError."""
+        return os.open(self._name + suffix, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=self._fd)
+
+    def status(self) -> os.stat_result | None:
+        """Return what lstat(2) says of it, None where it is missing. Raises OSError."""
+        try:
+            return os.stat(self._name, dir_fd=self._fd, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    @property
+    def inode(self) -> Inode | None:
+        """What is there now, None where it is missing or cannot be looked at."""
+        try:
+            found = self.status()
+        except OSError:
+            return None
+        return (found.st_dev, found.st_ino) if found else None
+
+    def make_directory(self, mode: int) -> None:
+        """Create it as a directory. Raises OSError."""
+        os.mkdir(self._name, mode, dir_fd=self._fd)
+
+    def unlink(self) -> None:
+        """Remove it. Raises OSError."""
+        os.unlink(self._name, dir_fd=self._fd)
+
+    def discard(self, suffix: str = "") -> None:
+        """Remove it, or the file whose name ends with `suffix` besides; where that fails it stays."""
+        try:
+            os.unlink(self._name + suffix, dir_fd=self._fd)
+        except OSError:
+            return
+
+    def move(self, suffix: str) -> None:
+        """Rename it to what ends with `suffix` besides. Raises OSError."""
+        os.rename(self._name, self._name + suffix, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def replace(self, suffix: str) -> None:
+        """Put the file whose name ends with `suffix` besides in its place. Raises OSError."""
+        os.rename(self._name + suffix, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+
+def inode_of(path: str) -> Inode | None:
+    """Return what is at `path` by its name, or None."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def inode_of_fd(fd: int) -> Inode:
+    """Return which file is open."""
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+def unlink_own(path: str, inode: Inode | None) -> None:
+    """Remove `path` if it is still the same file; anything else there is somebody else's."""
+    if inode is not None:
+        unlink_held(path, inode)
+
+
+def unlink_held(path: str, inode: Inode | None = None) -> None:
+    """Remove `path`, with an `inode` only if it is that file; where that fails it stays."""
+    held = Held(path, "remove")
+    try:
+        held.hold()
+    except SystemFailure as failure:
+        if failure.errno not in (errno.EMFILE, errno.ENFILE):
+            return  # else the name is used itself, which needs no descriptor
+    if inode is None or held.inode == inode:
+        held.discard()
+    held.close()

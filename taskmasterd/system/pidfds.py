@@ -1,0 +1,166 @@
+"""Leaders that an earlier daemon started: no children of ours, so their ends are read from pidfds instead of waited for.
+
+Identity comes first: a pid is believed only while a pidfd holds it and its start time is the recorded one. The kernel tells
+how a process ended that is not our child in two phases: as a zombie in /proc (to root and the same user), and once it was
+reaped by PIDFD_GET_INFO (Linux 6.15). Between them, and on older kernels, its status is unknown.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+
+from taskmasterd.system.loop.reactor import READ
+from taskmasterd.system.procfs import TICKS_PER_S, boot_id, started_at, zombie_status
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from taskmasterd.system.loop.reactor import Reactor
+
+    Birth = tuple[float, float]
+
+PIDFD_GET_INFO = 0xC040FF0B
+"""_IOWR(0xFF, 11, struct pidfd_info of 64 bytes). Source: linux/pidfd.h."""
+PIDFD_INFO_EXIT = 1 << 3
+INFO_BYTES, EXIT_CODE_AT = 64, 60
+ASK_AGAIN_S = 0.02
+ASK_FOR_S = 1.0
+"""So long a reaper may take before a status counts as unknown; some were seen to need more than a second."""
+
+
+def boot_seconds() -> float:
+    """Return seconds since boot as start times count them, sleep included. Source: clock_gettime(2), CLOCK_BOOTTIME."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def ticks_now() -> int:
+    """Return the start time of a process that starts now, in clock ticks since boot."""
+    return int(boot_seconds() * TICKS_PER_S)
+
+
+def can_adopt() -> bool:
+    """Return whether the system can prove who a process is: by pidfds (Linux 5.3), start times and the name of the boot."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return bool(boot_id()) and started_at(os.getpid()) is not None
+
+
+def open_leader(pid: int, birth: Birth) -> int | None:
+    """Return a pidfd of the process, or zombie, `pid` that was started within `birth` (`boot_seconds` before and after).
+
+    None where it is gone or is another one. Source: pidfd_open(2); first hold, then compare. Raises OSError.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.ESRCH, errno.EINVAL):
+            return None
+        raise
+    try:
+        started = started_at(pid)
+    except OSError:
+        os.close(handle)
+        raise
+    if started is not None and is_within(started, birth):
+        return handle
+    os.close(handle)
+    return None
+
+
+def is_within(started: int, birth: Birth) -> bool:
+    """Return whether a start time in clock ticks may lie between these `boot_seconds`."""
+    return int(birth[0] * TICKS_PER_S) - 1 <= started <= int(birth[1] * TICKS_PER_S) + 1
+
+
+def status_of(handle: int, pid: int) -> int | None:
+    """Return the wait status of a process that has ended, None where it cannot be known (yet).
+
+    Source: ioctl PIDFD_GET_INFO, the exit code is there once the process was reaped.
+    """
+    if _may_be_known(pid):
+        status = zombie_status(pid)
+        if status is not None:
+            return status
+    block = bytearray(INFO_BYTES)
+    block[0] = PIDFD_INFO_EXIT
+    try:
+        fcntl.ioctl(handle, PIDFD_GET_INFO, block)
+    except OSError:
+        return None
+    if not block[0] & PIDFD_INFO_EXIT:
+        return None
+    return int.from_bytes(block[EXIT_CODE_AT:INFO_BYTES], "little", signed=True)
+
+
+def _may_be_known(pid: int) -> bool:
+    """Return whether the kernel shows us the status of a zombie: where it refuses, it shows 0.
+
+    Source: proc(5), the links of /proc/pid need the same right (PTRACE_MODE_READ_FSCREDS), and those of a zombie lead nowhere.
+    """
+    try:
+        os.readlink(f"/proc/{pid}/exe")
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+class Adopted:
+    """Waits for leaders that are no children of ours; `on_end(pid, status)` is told of each once, status None: unknown."""
+
+    def __init__(self, reactor: Reactor, on_end: Callable[[int, int | None], None]) -> None:
+        self._reactor = reactor
+        self._on_end = on_end
+        self._handles: dict[int, int | None] = {}
+
+    def handles(self) -> Iterable[tuple[int, int]]:
+        """Return (pid, pidfd) of those that are waited for."""
+        return tuple((pid, handle) for pid, handle in self._handles.items() if handle is not None)
+
+    def expect(self, pid: int) -> None:
+        """Wait for the guardian's word on how `pid` has ended: it has waited for it, or is about to tell."""
+        self._handles[pid] = None
+        self._reactor.call_later(ASK_FOR_S, lambda: self._unheard(pid))
+
+    def _unheard(self, pid: int) -> None:
+        if self._handles.get(pid, 0) is None:
+            self._finish(pid, None)
+
+    def watch(self, pid: int, handle: int) -> None:
+        """Wait for the end of `pid`; its pidfd stays the caller's, who closes it when told of the end."""
+        self._handles[pid] = handle
+        self._reactor.watch(handle, READ, lambda _ready: self._ended(pid, self._reactor.now() + ASK_FOR_S))
+
+    def told(self, pid: int, status: int) -> bool:
+        """Take a status that the guardian has waited for; returns whether the process was one of these."""
+        if pid not in self._handles:
+            return False
+        self._finish(pid, status)
+        return True
+
+    def _ended(self, pid: int, until: float) -> None:
+        handle = self._handles.get(pid)
+        if handle is None:
+            return
+        self._reactor.remove(handle)
+        try:
+            status = status_of(handle, pid)
+        except OSError:  # no descriptor to look with: it is asked again
+            status, until = None, self._reactor.now() + ASK_FOR_S
+        if status is None and self._reactor.now() < until:
+            self._reactor.call_later(ASK_AGAIN_S, lambda: self._ended(pid, until))
+        else:
+            self._finish(pid, status)
+
+    def _finish(self, pid: int, status: int | None) -> None:
+        handle = self._handles.pop(pid)
+        if handle is not None:
+            self._reactor.remove(handle)
+        self._on_end(pid, status)

@@ -1,0 +1,1 @@
+"""What the daemon reports by itself: the event log, and systemd."""

@@ -1,0 +1,179 @@
+"""The event log: one line for each thing that happened, derived from (before, event, after) of a process.
+
+A line is `TIME LEVEL TEXT`, the time with milliseconds and zone. It goes to the log file, and to stderr in the
+foreground, there with `<N>` priorities when stderr is the journal (sd-daemon(3)). A full disk never stops the daemon.
+"""
+
+from __future__ import annotations
+
+import time
+
+from taskmaster_common.config import LEADER, LOG_LEVELS
+from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmasterd.core.process.events import Spawned
+from taskmasterd.core.words.describe import end_text, failure_text, left_text, not_allowed, seconds_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Protocol
+
+    from taskmasterd.core.process.events import Event
+    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.programs.table import Entry
+
+    class Target(Protocol):
+        """Where lines go: a log sink."""
+
+        def append(self, block: bytes, /) -> None:
+            """Write, and never raise."""
+
+
+DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
+PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
+"""Source: sd-daemon(3), SD_DEBUG and the like."""
+WHOM: Mapping[bool | str, str] = {True: "its group", False: "it", LEADER: "its leader"}
+"""Who gets the stop signal, by `stopasgroup`."""
+MOST_WAITING = 256
+"""So many lines wait at most."""
+
+
+class EventLog:
+    """Writes lines of at least `level` to `target` and, in the foreground, to `stderr`; either may be missing.
+
+    Both are sinks: a reader of stderr that does not read costs lines, never the daemon's time.
+    Lines of events wait for the next `flush`, which comes before these events are remembered and before any client is told: a
+    daemon that dies first has forgotten both, and the next one tells again. All other lines are written at once.
+    """
+
+    def __init__(self, level: str, *, journal: bool) -> None:
+        self.level = level
+        self.target: Target | None = None
+        self.stderr: Target | None = None
+        self._journal = journal
+        self._waiting: list[tuple[str, bytes]] = []
+        self._stamp = Stamp()
+
+    def write(self, level: str, text: str) -> None:
+        """Write one line; line breaks and control characters inside `text` are shown, not obeyed."""
+        self._add(level, text)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write the lines that wait."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        if self.target:
+            self.target.append(b"".join([line for _, line in waiting]))
+        if self.stderr:
+            marked = [b"<%d>%s" % (PRIORITY[level], line) if self._journal else line for level, line in waiting]
+            self.stderr.append(b"".join(marked))
+
+    def _add(self, level: str, text: str) -> None:
+        if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):
+            line = f"{self._stamp.of(time.time())} {level} {printable(text)}\n"
+            self._waiting.append((level, line.encode("utf-8", "backslashreplace")))
+
+    def block(self, level: str, text: str) -> None:
+        """Write several lines under one time each, such as a traceback."""
+        for line in text.rstrip("\n").split("\n"):
+            self.write(level, line)
+
+    def announce(self, name: str, texts: Iterable[tuple[str, str]]) -> None:
+        """Have the `lines` of an event of the process of that name written by the next `flush`."""
+        for level, text in texts:
+            self._add(level, f"{name} {text}")
+        if len(self._waiting) >= MOST_WAITING:
+            self.flush()
+
+
+class Stamp:
+    """Writes times as RFC 3339 with milliseconds and the local zone; what a whole second has in common is made once."""
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._before = self._after = ""
+
+    def of(self, seconds: float) -> str:
+        """Return a moment of the wall clock as text."""
+        if int(seconds) != self._second:
+            self._second = int(seconds)
+            local = time.localtime(seconds)
+            zone = time.strftime("%z", local)
+            self._before, self._after = time.strftime("%Y-%m-%dT%H:%M:%S", local), f"{zone[:3]}:{zone[3:]}"
+        return f"{self._before}.{int(seconds * 1000) % 1000:03d}{self._after}"
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters as escapes."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def lines(
+    entry: Entry, before: Process, event: Event, now: float, signals: Mapping[int, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (level, text) for one event; the entry holds the process as it is after it, at the moment `now`."""
+    after = entry.process
+    if isinstance(event, Spawned):
+        tries = f", try {after.tries + 1} of {entry.policy.startretries + 1}" if after.tries else ""
+        yield INFO, f"started (pid {after.pid}{tries})"
+    if after.end is not before.end:
+        yield from _ended(before, after, signals)
+    if after.killing > before.killing:
+        whom = " to what may be signalled" if after.refused else ""
+        yield WARNING, f"SIGKILL sent{whom}, {seconds_text(now - after.since)} after it was told to stop"
+    if after.state is not before.state:
+        yield from _entered(entry, before, signals)
+    elif after.shortages > before.shortages:
+        yield WARNING, f"not started: {after.reason}"
+    if after.refused and (after.refused, after.unkillable) != (before.refused, before.unkillable):
+        yield WARNING, not_allowed(after.refused)
+
+
+def _ended(before: Process, after: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    end = after.end
+    if end is None:
+        return
+    text = end_text(end, signals)
+    if before.state == STOPPING:
+        yield INFO, f"ended: {text}"
+    elif before.state == RUNNING:
+        yield (INFO if end.expected else WARNING), f"exited: {text} ({'expected' if end.expected else 'unexpected'})"
+    else:
+        yield WARNING, f"failed to start: {text}"
+
+
+def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
+    after, policy = entry.process, entry.policy
+    if after.state == RUNNING:
+        yield INFO, f"running (pid {after.pid})"
+    elif after.state == FATAL:
+        yield ERROR, f"gave up: {failure_text(after, policy, signals)}"
+    elif after.state == BACKOFF:
+        yield (WARNING if after.shortages else INFO), _waiting(entry)
+    elif after.state == STARTING and before.state in (RUNNING, STOPPING):
+        yield INFO, "restarting"
+    elif after.state == STOPPING and after.pid is None and after.end:
+        yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
+    elif after.state == STOPPING:
+        number = signals.get(entry.wanted.stopsignal, str(entry.wanted.stopsignal))
+        sent = "" if after.refused else f": {number} to {WHOM[entry.wanted.stopasgroup]}"
+        yield INFO, f"stopping{sent}, asked by {after.by}"
+    elif after.state == STOPPED and before.state == STOPPING:
+        killed = ", SIGKILL was needed" if before.killing else ""
+        yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"
+    elif after.state == STOPPED and before.state in DOWN_STATES:
+        yield INFO, f"stopped by {after.by}; it was not running ({before.state})"
+    elif after.state == STOPPED:
+        yield INFO, f"stopped by {after.by}"
+
+
+def _waiting(entry: Entry) -> str:
+    process, policy = entry.process, entry.policy
+    pause = seconds_text((process.deadline or process.since) - process.since)
+    if process.shortages:
+        return f"not started: {process.reason}; again in {pause}"
+    if process.tries:
+        return f"restarting in {pause} (retry {process.tries} of {policy.startretries})"
+    return f"restarting in {pause} ({policy.restart_burst} restarts within {seconds_text(policy.restart_window)})"

@@ -1,0 +1,80 @@
+"""Tells systemd how the daemon is. Source: sd_notify(3), "Notes" (the protocol is a datagram of NAME=value lines)."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from taskmasterd.system.loop.cmodules import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def stderr_is_journal() -> bool:
+    """Return whether stderr goes to systemd's journal. Source: systemd.exec(5), JOURNAL_STREAM."""
+    found = os.fstat(2)
+    return os.environ.get("JOURNAL_STREAM", "") == f"{found.st_dev}:{found.st_ino}"
+
+
+class Notifier:
+    """Sends to NOTIFY_SOCKET; without one every method does nothing.
+
+    Its own socket stays open: a daemon whose clients hold every descriptor must still feed the watchdog.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        self._channel: socket.socket | None = None
+        if self._address:
+            self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # close-on-exec, as all of Python's
+            self._channel.setblocking(False)
+        self.watchdog_s = 0.0
+        usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
+        if self._address and usec.isdecimal() and pid in ("", str(os.getpid())):
+            self.watchdog_s = int(usec) / 2_000_000  # half of it, as sd_watchdog_enabled(3) recommends
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens."""
+        return bool(self._address)
+
+    def ready(self) -> None:
+        """Say that the start, or a reload, is complete."""
+        self._send("READY=1")
+
+    def reloading(self) -> None:
+        """Say that a reload has begun; Type=notify-reload needs the time with it."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self, at_most_s: float) -> None:
+        """Say that the orderly stop has begun and how long it may take."""
+        self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(at_most_s * 1_000_000)}")
+
+    def extend(self, seconds: float) -> None:
+        """Say that the stop goes on, and will be heard of again within so many seconds from now."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
+    def status(self, text: str) -> None:
+        """Give the line that `systemctl status` shows."""
+        self._send(f"STATUS={text}")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._send("WATCHDOG=1")
+
+    def close(self) -> None:
+        """Say nothing more."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def _send(self, text: str) -> None:
+        if self._channel is None:
+            return
+        try:
+            self._channel.sendto(text.encode(), self._address)
+        except OSError:
+            return  # whoever asked to be told has gone: nothing here depends on it

@@ -1,0 +1,54 @@
+"""Keeps systemd told, where it listens: that the daemon is ready, how many programs run, that the loop is alive."""
+
+from __future__ import annotations
+
+from taskmaster_common.states import FATAL, RUNNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.core.programs.table import Table
+    from taskmasterd.processes.performer import Performer
+    from taskmasterd.system.loop.reactor import Reactor, Timer
+    from taskmasterd.telling.notify_socket import Notifier
+
+STATUS_EVERY_S = 0.5
+"""The status line follows changes at most so often."""
+
+
+class Systemd:
+    """What is told on the way of `notifier` by itself; what an operator or a signal causes is told by whoever does it."""
+
+    def __init__(self, reactor: Reactor, notifier: Notifier, table: Table, performer: Performer) -> None:
+        self._reactor = reactor
+        self._notifier = notifier
+        self._table = table
+        self._performer = performer
+        self._status_due: Timer | None = None
+
+    def begin(self) -> None:
+        """Feed the watchdog, if there is one, and tell once every program that starts by itself has been started."""
+        self._announce_ready()
+        if self._notifier.watchdog_s:
+            self._feed_watchdog()
+
+    def counts_changed(self) -> None:
+        """Have the status line follow."""
+        if self._notifier.wanted and self._status_due is None:
+            self._status_due = self._reactor.call_later(STATUS_EVERY_S, self._tell_status)
+
+    def _announce_ready(self) -> None:
+        if self._performer.spawning:
+            self._reactor.call_soon(self._announce_ready)
+        elif self._notifier.wanted:
+            self._notifier.ready()
+            self._tell_status()
+
+    def _tell_status(self) -> None:
+        self._status_due = None
+        states = [entry.process.state for entry in self._table]
+        fatal = states.count(FATAL)
+        self._notifier.status(f"{states.count(RUNNING)}/{len(states)} running" + (f", {fatal} fatal" if fatal else ""))
+
+    def _feed_watchdog(self) -> None:
+        self._notifier.alive()
+        self._reactor.call_later(self._notifier.watchdog_s, self._feed_watchdog)

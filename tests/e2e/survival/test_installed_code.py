@@ -1,0 +1,235 @@
+"""Other code is installed under a running daemon: nothing of it is taken in but by an upgrade."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.daemon import ROOT, Daemon
+from tests.support.wait import wait_until
+from tests.support.wire import ask
+
+pytestmark = [pytest.mark.slow, pytest.mark.sweep]
+CHANGED = "the installed taskmasterd has changed since this daemon was started: run `taskmasterctl upgrade`"
+ONE = "programs: {p: {cmd: 'echo hello; exec sleep 300', shell: true, starttime: 0}}"
+TWO = "programs: {p: {cmd: 'echo other; exec sleep 300', shell: true, starttime: 0}}"
+
+
+@pytest.fixture
+def site(daemon: Daemon) -> Path:
+    """A copy of the packages, from which the daemon and its clients run."""
+    site = daemon.home / "site"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for package in (ROOT / "taskmasterd", ROOT / "taskmasterctl", ROOT / "common" / "taskmaster_common"):
+        shutil.copytree(package, site / package.name, ignore=ignore)
+    daemon.environment["PYTHONPATH"] = str(site)
+    return site
+
+
+def _append(path: Path, text: str) -> None:
+    path.write_text(path.read_text() + text)
+
+
+def _daemon_object(daemon: Daemon) -> dict[str, Any]:
+    return next(each for each in ask(daemon, b"version") if each["type"] == "daemon")
+
+
+def _insert(path: Path, before: str, text: str) -> None:
+    source = path.read_text()
+    assert before in source
+    path.write_text(source.replace(before, text + before, 1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\nraise ImportError('not here')\n"),
+        lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\n# decodes all the same\n"),
+        lambda site: _append(site / "taskmasterd" / "hostfacts.py", "\nimport os; os._exit(0)\n"),
+        lambda site: _append(site / "taskmaster_common" / "config.py", "\nsyntax error\n"),
+        lambda site: shutil.rmtree(site / "taskmaster_common"),
+    ],
+    ids=["an import fails", "it could be decoded", "it ends at once", "not needed again", "gone"],
+)
+def test_a_reload_takes_no_values_of_other_code_and_everything_else_goes_on(
+    daemon: Daemon, site: Path, change: Callable[[Path], object]
+) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    pid = daemon.status()["p"]["pid"]
+    assert _daemon_object(daemon)["installed_changed"] is False
+    change(site)
+    daemon.write(TWO)
+    answer = ask(daemon, b"reload")
+    assert (answer[-1]["exit"], answer[-1]["error"]["code"]) == (1, "failed")
+    assert answer[-1]["error"]["message"] == f"cannot read the configuration: {CHANGED}; nothing was changed"
+    assert not [each for each in answer if each["type"] == "problem"]
+    daemon.signal(signal.SIGHUP)
+    wait_until(lambda: daemon.events().count(f"reload: cannot read the configuration: {CHANGED}") == 2)
+    wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
+    assert _daemon_object(daemon)["reload_problems"] == []
+    wait_until(lambda: daemon.log("p") == b"hello\n")
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: daemon.status()["p"]["restarts"] == 1)
+    wait_until(lambda: daemon.log("p") == b"hello\n" * 2)
+    assert [each["type"] for each in ask(daemon, b"restart p")][-2:] == ["result", "end"]
+    assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
+    wait_until(lambda: daemon.log("p") == b"hello\n" * 3)
+    assert "internal error" not in daemon.events()
+
+
+def test_after_an_upgrade_the_new_code_reads_the_file_and_is_the_installed_one(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    path = site / "taskmaster_common" / "__init__.py"
+    path.write_text(path.read_text().replace('__version__ = "', '__version__ = "7.'))
+    wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
+    found = _daemon_object(daemon)
+    assert found["installed_version"] == f"7.{found['version']}"
+    assert daemon.ctl("upgrade").returncode == 0
+    after = _daemon_object(daemon)
+    assert (after["version"], after["installed_changed"]) == (found["installed_version"], False)
+    daemon.write(TWO)
+    assert daemon.ctl("reload").returncode == 0
+    wait_until(lambda: daemon.log("p") == b"hello\nother\n")
+
+
+def test_the_same_code_installed_again_is_no_change(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    fresh = site.with_name("fresh")
+    shutil.copytree(site, fresh, copy_function=shutil.copyfile)
+    shutil.rmtree(site)
+    fresh.rename(site)
+    daemon.write(TWO)
+    assert daemon.ctl("reload").returncode == 0
+    assert _daemon_object(daemon)["installed_changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("file", "before"),
+    [
+        ("resident.py", "    state = read_state(state_fd)\n"),
+        ("daemon.py", "        begin(origin, self._parts"),
+        ("daemon.py", "        signals = self.life.signals ="),
+        ("daemon.py", "        self._say_ready()\n"),
+        ("survival/adoption.py", "        ended: list[tuple[Copy, int | None]] = []\n"),
+        ("survival/state_writer.py", "        self._identity, self._config = identity, config\n"),
+        ("survival/state_writer.py", "        row = entry_to_data(entry)\n"),
+        ("system/loop/signals.py", "        self._read, self._write ="),
+        ("system/loop/reactor.py", "        found = self._poller.wait("),
+        ("telling/systemd.py", "        self._announce_ready()\n"),
+    ],
+)
+def test_code_that_would_die_as_a_daemon_is_refused_and_nothing_is_different(
+    daemon: Daemon, site: Path, file: str, before: str
+) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    pids = daemon.pid, daemon.status()["p"]["pid"]
+    line = next(line for line in before.split("\n") if line)
+    indent = line[: len(line) - len(line.lstrip())]
+    _insert(site / "taskmasterd" / file, before, f"{indent}raise RuntimeError('of the new code')\n")
+    refused = daemon.ctl("upgrade")
+    assert refused.returncode == 1
+    assert "of the new code; nothing was changed" in refused.stderr
+    assert (daemon.pid, daemon.status()["p"]["pid"]) == pids
+    assert daemon.status()["p"]["restarts"] == 0
+
+
+def test_an_installation_without_a_part_that_only_later_requests_need_is_refused(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    common, own = site / "taskmaster_common", site / "taskmasterd"
+    for missing in (common / "schema", own / "configuration" / "host.py", own / "control" / "eventfilter.py"):
+        missing.rename(missing.with_name("elsewhere"))
+        refused = daemon.ctl("upgrade")
+        assert refused.returncode == 1
+        assert "ModuleNotFoundError" in refused.stderr
+        missing.with_name("elsewhere").rename(missing)
+    daemon.write(TWO)
+    assert daemon.ctl("reload").returncode == 0
+
+
+def test_a_check_starts_stops_and_writes_nothing(daemon: Daemon, site: Path) -> None:
+    daemon.write(
+        "programs:\n"
+        "  late: {cmd: 'date +%N >> starts; exit 3', shell: true, restart_delay: 0.1, restart_max_delay: 0.1, startretries: 1000000}\n"
+        "  deaf: {cmd: \"trap '' TERM; echo up; while :; do sleep 0.05; done\", shell: true, starttime: 0, stoptime: 3000}\n"
+        "  quiet: {cmd: sleep 300, starttime: 0, numprocs: 3}\n"
+    )
+    daemon.environment["TMPDIR"] = str(daemon.home / "tmp")
+    (daemon.home / "tmp").mkdir()
+    daemon.start()
+    wait_until(lambda: daemon.log("deaf") == b"up\n")
+    assert ask(daemon, b"stop deaf --no-wait")[-1]["exit"] == 0
+    pids = {name: each["pid"] for name, each in daemon.status().items() if name != "late"}
+    # the check fails at its end, with everything done that it does
+    _insert(site / "taskmasterd" / "resident.py", "    if code == 0:\n", "    print('of this test')\n    code = 1\n")
+    for _ in range(3):
+        refused = ask(daemon, b"upgrade")[-1]
+        assert (refused["exit"], "of this test" in refused["error"]["message"]) == (1, True)
+    assert "goes on after an upgrade" not in daemon.events()
+    assert {name: each["pid"] for name, each in daemon.status().items() if name != "late"} == pids
+    assert ask(daemon, b"stop late")[-1]["exit"] == 0
+    assert len((daemon.home / "starts").read_text().splitlines()) <= daemon.events().count("late started")
+    assert not os.listdir(daemon.home / "tmp")
+
+
+def test_code_that_is_replaced_between_the_check_and_the_exec_is_not_executed(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    # the checked code itself is replaced once it was checked
+    entry = site / "taskmasterd" / "resident.py"
+    _insert(entry, "    if code == 0:\n", "    open(__file__, 'a').write('\\nraise RuntimeError\\n')\n")
+    refused = daemon.ctl("upgrade")
+    assert refused.returncode == 1
+    assert "has changed since it was checked; try again; nothing was changed" in refused.stderr
+    assert daemon.ctl("pid").returncode == 0
+
+
+def test_a_client_whose_upgraded_daemon_dies_says_how_to_go_on(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    pid = daemon.status()["p"]["pid"]
+    _insert(
+        site / "taskmasterd" / "resident.py",
+        "    state = read_state(state_fd)\n",
+        "    if not trial: raise RuntimeError\n",
+    )
+    lost = daemon.ctl("upgrade")
+    assert lost.returncode == 7
+    assert "The programs run on; a daemon that is started now takes them over." in lost.stderr
+    assert f"taskmasterd -c {daemon.config}\n" in lost.stderr
+    entry = site / "taskmasterd" / "resident.py"
+    entry.write_text(entry.read_text().replace("    if not trial: raise RuntimeError\n", ""))
+    daemon.start()
+    assert daemon.status()["p"]["pid"] == pid
+
+
+def test_modules_that_lie_beside_yaml_never_stand_in_for_those_of_python(daemon: Daemon, site: Path) -> None:
+    for name in ("enum", "glob", "shlex", "typing", "dataclasses", "pathlib", "errno_", "tempfile", "shutil", "re"):
+        (site / f"{name}.py").write_text("raise ImportError('a backport for Python 2')\n")
+    daemon.write(ONE)
+    # site-packages come last for everybody else: as an interpreter has it that finds us there
+    started = [
+        sys.executable,
+        "-c",
+        f"import sys; sys.path.append({str(site)!r}); import taskmasterd.__main__ as m; m.main()",
+    ]
+    del daemon.environment["PYTHONPATH"]
+    done = subprocess.run(
+        [*started, "-c", str(daemon.config)], env=daemon.environment, cwd=daemon.home, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    daemon.write(TWO)
+    assert ask(daemon, b"reload")[-1]["exit"] == 0, daemon.events()
+    assert ask(daemon, b"upgrade")[-1]["exit"] == 0, daemon.events()

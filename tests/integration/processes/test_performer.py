@@ -1,0 +1,235 @@
+"""Performer: the marks of a life come in their order, whatever else ends meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+from collections.abc import Collection, Generator, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from taskmaster_common.config import ProgramConfig
+from taskmaster_common.states import STOPPED, STOPPING
+from taskmasterd.core.process.events import KILL, SPAWN, Event, Executed, Exited, GroupEmpty, Spawned
+from taskmasterd.core.process.machine import Process
+from taskmasterd.core.programs.table import Entry
+from taskmasterd.output.sinks import Sinks
+from taskmasterd.processes.members.groups import Group, Groups
+from taskmasterd.processes.members.marks import Marks
+from taskmasterd.processes.performer import Performer
+from taskmasterd.processes.preparation import Surroundings
+from taskmasterd.system.loop.reactor import Reactor
+from taskmasterd.system.procfs import Survivor, listing, pipe_among
+from taskmasterd.system.reaper import reap
+from tests.support.guarded import state_of
+from tests.support.wait import wait_until
+
+# the first look at /proc opens the descriptor that is kept in reserve for all later ones
+pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
+MARKS = Marks(bytes(16), "/tmp/none.sock")
+
+
+class Stage:
+    """A performer and the one program that it has started.
+
+    `blind` holds what the performer complained of.
+    """
+
+    def __init__(self, home: Path, groups: type[Groups] = Groups, last: type[Event] = Executed, **keys: object) -> None:
+        self.events: list[Event] = []
+        self.blind: list[str] = []
+        self.reactor = Reactor(lambda error: pytest.fail(repr(error)))
+        self.sinks = Sinks(pytest.fail, None)
+        around = Surroundings(dict(os.environ), MARKS, 0o022, str(home), None)
+        self.performer = Performer(
+            self.reactor,
+            groups(MARKS),
+            self.sinks,
+            around,
+            lambda _entry, event: self.events.append(event),
+            self.blind.append,
+        )
+        program = ProgramConfig(**{"name": "p", "cmd": ("sleep", "300"), **keys})  # type: ignore[arg-type]
+        self.entry = Entry(program, 0, Process(since=0.0))
+        self.performer.perform(self.entry, SPAWN)
+        self.events_until(last)
+        assert isinstance(self.events[0], Spawned)
+        self.leader = self.events[0].pid
+
+    def has_ended(self) -> None:
+        """Let the performer learn that the leader has ended, by itself or by this KILL."""
+        if state_of(self.leader) != "Z":
+            os.kill(self.leader, signal.SIGKILL)
+        wait_until(lambda: state_of(self.leader) == "Z")
+        self.performer.children_ended([os.waitpid(self.leader, 0)])
+
+    def events_until(self, last: type[Event]) -> list[Event]:
+        """Return all events, up to the first of this kind."""
+        wait_until(lambda: self._turn_until(last))
+        return self.events
+
+    def _turn_until(self, last: type[Event]) -> bool:
+        if not any(isinstance(event, last) for event in self.events):
+            self.reactor.turn(0.02)
+        return any(isinstance(event, last) for event in self.events)
+
+    def close(self) -> None:
+        """Release what it holds."""
+        self.performer.outputs.drain()
+        self.sinks.close()
+        os.close(self.performer._spawner.null)
+        self.reactor.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path)
+    yield made
+    made.close()
+
+
+def test_how_a_leader_ended_is_noted_while_the_kernel_still_knows_it_too(stage: Stage) -> None:
+    noted: list[tuple[int, str]] = []
+
+    class Memory:
+        """Notes the ends of leaders, and how the kernel sees them at that moment."""
+
+        def flush(self) -> None:
+            return None
+
+        def changed(self, entry: Entry) -> None:
+            return None
+
+        def spawning(self, entry: Entry, began: float, pipes: Sequence[int]) -> None:
+            return None
+
+        def ends(self, _entry: Entry, status: int) -> None:
+            noted.append((status, state_of(stage.leader)))
+
+    stage.performer.memory = Memory()
+    os.kill(stage.leader, signal.SIGKILL)
+    wait_until(lambda: state_of(stage.leader) == "Z")
+    stage.performer.children_ended(reap())
+    assert noted == [(signal.SIGKILL, "Z")]
+    assert not os.path.exists(f"/proc/{stage.leader}")
+    copy = stage.performer.copy_of(stage.entry)
+    assert copy
+    assert copy.to_data()["ended"] == signal.SIGKILL
+    stage.events_until(Exited)
+
+
+def test_what_waits_for_its_start_is_started_when_starts_are_not_held_any_more(stage: Stage) -> None:
+    os.kill(stage.leader, signal.SIGKILL)
+    wait_until(lambda: state_of(stage.leader) == "Z")
+    stage.performer.children_ended(reap())
+    stage.events_until(Exited)
+    stage.performer.hold_starts(held=True)
+    stage.performer.perform(stage.entry, SPAWN)
+    assert stage.reactor.settle(3), "nothing waits for the end of a turn, so that an upgrade could begin"
+    assert [type(event) for event in stage.events] == [Spawned, Executed, Exited]
+    stage.performer.hold_starts(held=False)
+    stage.reactor.turn(0)
+    assert [type(event) for event in stage.events[3:]] == [Spawned, Executed]
+    again = stage.events[3]
+    assert isinstance(again, Spawned)
+    os.kill(again.pid, signal.SIGKILL)
+    os.waitpid(again.pid, 0)
+
+
+def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_before(stage: Stage) -> None:
+    leader = stage.leader
+    with open(f"/proc/{leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
+        os.kill(leader, signal.SIGKILL)
+        stage.performer.children_ended([os.waitpid(leader, 0)])
+        copy = stage.performer.copy_of(stage.entry)
+        assert copy
+        wait_until(lambda: copy.left or (stage.reactor.settle(1) and copy.left))  # the look has found it
+        survivor.kill()  # it has ended, too, before anything is delivered
+        survivor.wait()
+        stage.performer.children_ended([(survivor.pid, signal.SIGKILL)])
+    assert [type(event) for event in stage.events_until(GroupEmpty)] == [Spawned, Executed, Exited, GroupEmpty]
+    assert stage.performer.copy_of(stage.entry) is None
+
+
+class ShortOnce(Groups):
+    """Has no descriptor for its first look at survivors."""
+
+    short = True
+
+    def look(self, groups: Collection[Group]) -> Generator[None, None, dict[Group, list[Survivor]]]:
+        """Find what the real look finds, from the second one on."""
+        if self.short:
+            self.short = False
+            raise OSError(errno.EMFILE, "too many open files")
+        return (yield from super().look(groups))
+
+
+def test_an_end_is_delivered_by_a_second_look_when_no_descriptor_was_left_for_the_first(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, ShortOnce)
+    try:
+        stage.has_ended()
+        assert not stage.performer.settled, "an end that was seen has not been delivered"
+        stage.events_until(Exited)
+        assert stage.events[2:] == [Exited(signal.SIGKILL)]
+        assert stage.blind == ["cannot look for what programs left behind: too many open files"]
+    finally:
+        stage.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only a child that changes its identity is forked")
+def test_a_forked_child_is_known_to_have_been_executed_before_it_is_known_to_have_ended(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, last=Spawned, user="root", cmd=("true",))
+    try:
+        wait_until(lambda: state_of(stage.leader) == "Z")
+        assert stage.events == [Spawned(stage.leader)], "nobody has read yet that it was executed"
+        stage.has_ended()
+        assert stage.events_until(Exited)[1:] == [Executed(), Exited(0, silent=True)]
+    finally:
+        stage.close()
+
+
+def test_the_last_words_of_a_leader_are_in_its_log_before_anybody_learns_of_its_end(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, cmd=("sh", "-c", "echo last words"))
+    try:
+        wait_until(lambda: state_of(stage.leader) == "Z")
+        stage.has_ended()
+        assert not any(isinstance(event, Exited) for event in stage.events)
+        assert (tmp_path / "p.log").read_bytes() == b"last words\n"
+        stage.events_until(Exited)
+    finally:
+        stage.close()
+
+
+def test_a_newcomer_to_a_group_that_is_being_killed_is_killed_and_not_asked(stage: Stage) -> None:
+    with open(f"/proc/{stage.leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
+        stage.has_ended()
+        stage.events_until(Exited)
+        stage.entry.process = stage.entry.process.replace(state=STOPPING, then=STOPPED, killing=1)
+        stage.performer.perform(stage.entry, KILL)
+        with subprocess.Popen(["sleep", "300"], stdout=pipe) as newcomer:
+            stage.performer.children_ended([(survivor.pid, survivor.wait() << 8)])
+            while newcomer.poll() is None:
+                stage.reactor.turn(0.01)
+            assert newcomer.wait() == -signal.SIGKILL
+        stage.performer.children_ended([(newcomer.pid, signal.SIGKILL)])
+        stage.events_until(GroupEmpty)
+
+
+def test_who_can_only_read_a_pipe_does_not_belong_to_those_who_write_into_it() -> None:
+    read, write = os.pipe()
+    inodes = {os.fstat(read).st_ino}
+    with (
+        subprocess.Popen(["sleep", "300"], stdin=read) as reader,
+        subprocess.Popen(["sleep", "300"], stdout=write) as one,
+    ):
+        os.close(read)
+        os.close(write)
+        try:
+            assert pipe_among(reader.pid, inodes) is None
+            assert pipe_among(one.pid, inodes) in inodes
+        finally:
+            reader.kill()
+            one.kill()

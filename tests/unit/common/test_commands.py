@@ -1,0 +1,154 @@
+"""The command table: one grammar for the wire, the shell and both command lines."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskmaster_common.aliases import ALIASES, INSTEAD
+from taskmaster_common.commands import COMMANDS, Request, command, help_text, parse, refuse_client_flags, usage
+from taskmaster_common.errors import RequestError
+
+
+def refused(line: str) -> RequestError:
+    with pytest.raises(RequestError) as caught:
+        parse(line.split())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("line", "verb", "flags", "targets"),
+    [
+        ("status", "status", {}, ()),
+        ("status --wide web db", "status", {"wide": True}, ("web", "db")),
+        ("stop web --no-wait", "stop", {"no_wait": True}, ("web",)),
+        ("logs -n 5 web", "logs", {"lines": "5"}, ("web",)),
+        ("logs -n5 -f web", "logs", {"lines": "5", "follow": True}, ("web",)),
+        ("logs --lines=5 web --lines 6", "logs", {"lines": "6"}, ("web",)),
+        ("stop -- -web", "stop", {}, ("-web",)),
+        ("stop -", "stop", {}, ("-",)),
+        ("signal HUP web:1 db", "signal", {}, ("HUP", "web:1", "db")),
+        ("signal --list", "signal", {"list": True}, ()),
+        ("tail -f web", "logs", {"follow": True}, ("web",)),
+        ("maintail -n 3", "logs", {"daemon": True, "lines": "3"}, ()),
+        ("update", "reload", {}, ()),
+        ("reread --exit-code", "reload", {"dry_run": True, "exit_code": True}, ()),
+        ("help stop", "help", {}, ("stop",)),
+    ],
+)
+def test_words_become_a_request(line: str, verb: str, flags: dict[str, str | bool], targets: tuple[str, ...]) -> None:
+    assert parse(line.split()) == Request(verb, flags, targets)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "a verb is missing"),
+        ("stop", "stop needs a name"),
+        ("signal HUP", "signal needs a signal and a name"),
+        ("version now", 'version does not take "now"'),
+        ("help a b", 'help does not take "b"'),
+        ("reload web", "takes no name"),
+        ("stop --nowait web", 'stop has no flag "--nowait"; did you mean --no-wait?'),
+        ("pid -x", 'pid has no flag "-x" (it has: none)'),
+        ("stop --no-wait=yes web", "--no-wait takes no value"),
+        ("logs -fx web", "--follow takes no value"),
+        ("logs web -n", "--lines needs a value: --lines N"),
+        ("logs web -n=5", '"=5" is not a number of lines'),
+        ("logs web --lines=", '"" is not a number of lines'),
+        ("logs web -n -5", '"-5" is not a number of lines'),
+    ],
+)
+def test_what_is_typed_wrongly_is_usage_with_the_reason(line: str, says: str) -> None:
+    error = refused(line)
+    assert (error.code, error.exit_code) == ("usage", 2)
+    assert says in error.message
+
+
+def test_a_usage_error_shows_the_usage_line() -> None:
+    assert "usage: stop [--no-wait] TARGET..." in refused("stop").hints
+    assert "to send HUP to a program: signal HUP NAME" in refused("reload web").hints
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("statsu", "status"), ("sotp", "stop"), ("restrat", "restart"), ("shutdwon", "shutdown"), ("Status", "status")],
+)
+def test_a_slip_in_a_verb_is_answered_with_the_verb(typed: str, meant: str) -> None:
+    error = refused(typed)
+    assert (error.code, error.exit_code) == ("unknown-verb", 2)
+    assert error.message == f'unknown verb "{typed}"; did you mean {meant}?'
+
+
+def test_a_word_like_nothing_gets_no_guess() -> None:
+    assert refused("xyzzy").message == 'unknown verb "xyzzy"'
+
+
+@pytest.mark.parametrize("verb", sorted(INSTEAD))
+def test_verbs_of_other_supervisors_are_answered_with_what_to_do_here(verb: str) -> None:
+    assert refused(verb).message == f'unknown verb "{verb}"; {INSTEAD[verb]}'
+
+
+def test_flags_of_the_client_do_not_mean_anything_on_the_wire() -> None:
+    refuse_client_flags(parse(["stop", "--no-wait", "web"]))
+    for line in ("status --wide", "status --failed", "signal --list"):
+        with pytest.raises(RequestError) as caught:
+            refuse_client_flags(parse(line.split()))
+        assert "not of the wire" in caught.value.message
+
+
+def test_the_list_of_verbs_names_every_verb_once() -> None:
+    lines = help_text().splitlines()
+    for entry in COMMANDS:
+        assert sum(line.startswith(f"  {entry.name} ") for line in lines) == 1
+
+
+@pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])
+def test_the_help_of_a_verb_tells_usage_flags_and_exit_codes(name: str) -> None:
+    text = help_text(name)
+    assert f"usage: {usage(command(name))}" in text
+    assert f"exit codes: {command(name).exits}" in text
+    assert command(name).exits
+    assert all(flag.name in text for flag in command(name).flags)
+
+
+@pytest.mark.parametrize("alias", sorted(ALIASES))
+def test_an_alias_has_the_help_of_its_verb(alias: str) -> None:
+    assert help_text(alias) == help_text(ALIASES[alias][0])
+
+
+@pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: str(entry.name))
+def test_every_example_of_the_help_can_be_parsed(entry: object) -> None:
+    for example in getattr(entry, "examples"):  # noqa: B009 - ids and values come as objects
+        parse(example.replace("'", "").split())
+
+
+def test_no_two_flags_of_a_verb_share_a_name() -> None:
+    for entry in COMMANDS:
+        names = [name for flag in entry.flags for name in (flag.name, flag.short) if name]
+        assert len(names) == len(set(names))
+
+
+def test_help_of_an_unknown_verb_is_an_unknown_verb() -> None:
+    with pytest.raises(RequestError) as caught:
+        help_text("stpo")
+    assert caught.value.code == "unknown-verb"
+
+
+VERB = st.sampled_from([verb.name for verb in COMMANDS] + ["tail", "update"])
+WORD = (
+    st.sampled_from(["web", "web:1", "*", "--", "-n", "--lines=5", "-f", "--since", "1h", "HUP", "-", "9" * 5000, "²"])
+    | st.text()
+)
+
+
+@given(VERB, st.lists(WORD, max_size=8))
+def test_any_words_are_a_request_or_an_error_that_says_why(verb: str, words: list[str]) -> None:
+    try:
+        request = parse([verb, *words])
+    except RequestError as error:
+        assert error.message  # noqa: PT017 - either is right
+    else:
+        assert request.verb in {each.name for each in COMMANDS}
+        assert set(request.targets) <= set(words)

@@ -1,0 +1,245 @@
+"""What a reload will do about a program's keys: each key by its class, each state by its rule, edits undone."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskmaster_common.config import LIVE, PROGRAM_KEYS, RELOAD_CLASS, RESTART
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
+from taskmasterd.core.process.events import SPAWN, TERMINATE
+from taskmasterd.core.programs.plan import KEPT, RESTARTED, UPDATED, diff
+from tests.support.model import LEFT, World, code, config, program, world_in
+
+OTHER = {
+    "cmd": ("sleep", "10"),
+    "umask": 0o77,
+    "workingdir": "/tmp",
+    "autostart": False,
+    "autorestart": "always",
+    "exitcodes": (0, 2),
+    "startretries": 7,
+    "starttime": 2.0,
+    "stopsignal": 2,
+    "stoptime": 3.0,
+    "stdout": "/tmp/out",
+    "stderr": "null",
+    "env": {"A": "1"},
+    "user": "nobody",
+    "group": "nogroup",
+    "shell": True,
+    "description": "x",
+    "stopasgroup": False,
+    "restart_delay": 1.0,
+    "restart_max_delay": 60.0,
+    "restart_burst": 5,
+    "restart_window": 30.0,
+    "log_maxbytes": 1,
+    "log_backups": 1,
+    "refusal": "no such user",
+}
+"""For each key but numprocs a value that is not the default."""
+
+WEB = program()
+EDITED = program(cmd=("sleep", "10"))
+
+
+# -- keys
+
+
+@pytest.mark.parametrize("key", [key for key in (*PROGRAM_KEYS, "refusal") if key != "numprocs"])
+def test_a_changed_key_does_what_its_class_says(key: str) -> None:
+    world = World().load(WEB).cooperate()
+    pid = world.entry("web").process.pid
+    plan = world.reload(program("web", **{key: OTHER[key]})).programs[0]
+    assert plan.keys == (key,)
+    if RELOAD_CLASS[key] == RESTART:
+        assert (plan.change, plan.restart, plan.why) == (RESTARTED, (0,), f"{key} cannot change while it runs")
+        assert world.actions == [("web:0", TERMINATE)]
+    else:
+        assert RELOAD_CLASS[key] == LIVE
+        assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{key} applied without a restart")
+        assert world.actions == []
+        assert (world.entry("web").process.pid, world.done) == (pid, 1)
+    assert getattr(world.entry("web").wanted, key) == OTHER[key]
+
+
+@pytest.mark.parametrize("key", [key for key in PROGRAM_KEYS if RELOAD_CLASS[key] == LIVE])
+@pytest.mark.parametrize("state", [STOPPED, BACKOFF, EXITED, FATAL, STOPPING, STARTING])
+def test_a_live_key_never_starts_stops_or_delays_anything(key: str, state: ProcessState) -> None:
+    world = world_in(state)
+    web = world.entry("web")
+    before = web.process
+    world.reload(web.wanted.replace(**{key: OTHER[key]}))
+    assert web.process is before
+    assert world.actions == []
+
+
+def test_a_live_key_is_applied_to_the_running_process() -> None:
+    world = World().load(WEB).cooperate()
+    world.reload(program(stoptime=3.0, startretries=7))
+    assert (world.entry("web").policy.stoptime, world.entry("web").policy.startretries) == (3.0, 7)
+    world.stop("web")
+    assert world.armed[world.entry("web")] == world.now + 3
+
+
+def test_nothing_changed_means_nothing_touched() -> None:
+    a, b = program("a", env={"X": "1", "Y": "2"}), program("b", numprocs=3)
+    world = World().load(a, b).cooperate()
+    before = [entry.process for entry in world.table]
+    for _ in range(3):
+        plan = world.reload(program("a", env={"Y": "2", "X": "1"}), b)
+        assert [each.change for each in plan.programs] == [KEPT, KEPT]
+        assert not plan.changes
+    assert all(entry.process is process for entry, process in zip(world.table, before))
+    assert world.actions == []
+    assert world.done == 3
+
+
+def test_only_the_changed_program_is_touched() -> None:
+    world = World().load(program("a"), program("b")).cooperate()
+    plan = world.reload(program("a"), program("b", umask=0o77))
+    assert [each.change for each in plan.programs] == [KEPT, RESTARTED]
+    assert world.actions == [("b:0", TERMINATE)]
+
+
+# -- a changed restart key, by state
+
+
+@pytest.mark.parametrize("state", [STARTING, RUNNING])
+def test_a_changed_restart_key_restarts_what_is_alive_with_a_new_budget(state: ProcessState) -> None:
+    world = world_in(state)
+    if state == STARTING:
+        world.execute(world.entry("web"))
+    world.reload(EDITED)
+    web = world.entry("web")
+    assert world.actions == [("web:0", TERMINATE)]
+    assert (web.process.then, web.process.tries, web.process.recent) == (STARTING, 0, ())
+    world.cooperate()
+    assert web.current == EDITED
+    assert world.results == [("web:0", "restarted", True)]
+
+
+def test_a_changed_restart_key_ends_the_wait_of_a_backoff_with_a_new_budget() -> None:
+    world = world_in(BACKOFF)
+    plan = world.reload(EDITED).programs[0]
+    assert (plan.change, plan.restart) == (RESTARTED, (0,))
+    assert world.actions == [("web:0", SPAWN)]
+    assert world.entry("web").process.tries == 0
+
+
+def test_a_changed_restart_key_starts_what_gave_up() -> None:
+    world = world_in(FATAL)
+    plan = world.reload(program(startretries=0, cmd=("true",))).programs[0]
+    assert (plan.change, plan.start, plan.restart) == (RESTARTED, (0,), ())
+    assert world.actions == [("web:0", SPAWN)]
+
+
+@pytest.mark.parametrize("state", [STOPPED, EXITED])
+def test_a_changed_restart_key_is_used_at_the_next_start_of_what_is_down(state: ProcessState) -> None:
+    world = world_in(state)
+    edited = world.entry("web").wanted.replace(cmd=("sleep", "10"))
+    plan = world.reload(edited).programs[0]
+    assert (plan.change, plan.why, plan.keys) == (UPDATED, "cmd used at the next start", ("cmd",))
+    assert world.actions == []
+    assert world.entry("web").process.state is state
+    assert not world.plan(edited).changes
+    world.start("web")
+    world.cooperate()
+    assert world.entry("web").current == edited
+
+
+def test_a_changed_restart_key_while_stopping_is_used_by_what_was_to_follow() -> None:
+    world = world_in(STOPPING)
+    plan = world.reload(EDITED).programs[0]
+    assert (plan.change, plan.why) == (UPDATED, "cmd used at the next start")
+    assert world.entry("web").process.then == STOPPED
+    assert world.actions == []
+    assert not world.plan(EDITED).changes, "it has been told already"
+    world.cooperate()
+    assert world.states() == {"web:0": "STOPPED"}
+
+
+def test_a_changed_restart_key_during_a_restart_makes_it_one_restart() -> None:
+    world = World().load(WEB).cooperate()
+    world.restart("web")
+    world.reload(EDITED)
+    world.cooperate()
+    assert world.actions == [("web:0", SPAWN)]
+    assert world.entry("web").current == EDITED
+
+
+def test_the_same_file_again_does_not_cut_a_backoff_short() -> None:
+    world = World().load(program(starttime=5.0)).cooperate()
+    web = world.entry("web")
+    world.restart("web")
+    world.end(web)
+    world.spawn(web)
+    world.execute(web)
+    world.end(web, code(1), LEFT)
+    edited = program(starttime=5.0, cmd=("true",))
+    world.reload(edited)
+    world.empty(web)
+    assert web.process.state == BACKOFF
+    before = web.process
+    assert not world.reload(edited).changes
+    assert web.process is before
+
+
+def test_the_same_file_again_leaves_a_start_that_is_asked_for_alone() -> None:
+    world = World().load(WEB).cooperate()
+    world.reload(EDITED)
+    world.end(world.entry("web"))
+    assert world.entry("web").process.pid is None
+    assert not world.plan(EDITED).changes
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_edit_that_is_undone_before_it_took_effect_changes_nothing(ended: bool) -> None:
+    world = World().load(WEB).cooperate()
+    world.reload(EDITED)
+    if ended:
+        world.end(world.entry("web"))
+    plan = world.reload(WEB).programs[0]
+    assert plan.change == UPDATED
+    assert plan.why == ("cmd again as it was started with" if ended else "cmd used at the next start")
+    assert world.actions == []
+    world.cooperate()
+    assert world.entry("web").current == WEB
+    assert [action for _, action in world.actions] == ([] if ended else [SPAWN])
+
+
+def test_an_undone_edit_does_not_start_what_gave_up() -> None:
+    first, second = program(startretries=0), program(startretries=0, cmd=("true",))
+    world = World().load(first).cooperate()
+    world.end(world.entry("web"), code(1))
+    world.spawn(world.entry("web"))
+    world.execute(world.entry("web"))
+    world.end(world.entry("web"), code(1), LEFT)
+    world.reload(second)
+    world.empty(world.entry("web"))
+    assert world.entry("web").process.state == FATAL
+    world.reload(first)
+    assert world.actions == []
+
+
+# -- the daemon's own keys
+
+
+def test_the_daemons_keys_are_live_or_wait_for_its_next_start() -> None:
+    world = World()
+    wanted = config(loglevel="debug", shutdown_timeout=5.0, socket="/x", log_dir="/y", umask=0o77)
+    plan = diff(world.table, config().daemon, wanted)
+    assert plan.live_keys == ("loglevel", "shutdown_timeout")
+    assert plan.daemon_keys == ("socket", "log_dir", "umask")
+    assert plan.changes
+    assert not diff(world.table, wanted.daemon, wanted).changes
+
+
+def test_a_plan_changes_nothing_by_being_made() -> None:
+    world = World().load(WEB).cooperate()
+    before = world.entry("web").process
+    world.actions.clear()
+    world.plan(EDITED, program("new"))
+    assert world.entry("web").process is before
+    assert (world.table.names(), world.actions) == (("web",), [])
+    assert world.entry("web").wanted is WEB

@@ -1,0 +1,53 @@
+"""The reloader: in which order a plan is remembered, told and applied."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from types import SimpleNamespace
+from typing import Any
+
+from taskmaster_common.states import STOPPED
+from taskmasterd.configuration.loading import Outcome
+from taskmasterd.configuration.reload import Listener, Reloader
+from taskmasterd.core.programs.plan import ReloadPlan
+from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.steps import run
+from taskmasterd.telling.eventlog import EventLog
+from tests.support.model import DAEMON, World, config, program
+
+
+class Order(Listener):
+    """A client that asks for a reload, and the daemon around it: both write down what they are told."""
+
+    def __init__(self) -> None:
+        self.world = World().load(program(autostart=False))
+        self.told: list[str] = []
+        rounds = SimpleNamespace(begin=run)
+        reactor: Any = SimpleNamespace(now=lambda: self.world.now, rounds=rounds)
+        log = EventLog("error", journal=False)
+        before = config(program(autostart=False))
+        self.reloader = Reloader(reactor, self.world.supervisor, log, before, DAEMON, self)
+
+    def begin_loading(self, _path: str) -> Any:
+        raise AssertionError("nothing is read")
+
+    def problems_changed(self) -> None:
+        self.told.append("problems")
+
+    def applying(self, _plan: ReloadPlan) -> Generator[None, None, None]:
+        self.told.append(f"remembered, web is {self.world.entry('web').process.state}")
+        yield
+
+    def applied(self, _plan: ReloadPlan) -> Generator[None, None, None]:
+        self.told.append("applied")
+        yield
+
+    def waiting(self, _ticket: Ticket) -> None:
+        self.told.append("told")
+
+
+def test_a_plan_is_remembered_before_whoever_does_not_wait_is_told_that_it_holds() -> None:
+    order = Order()
+    assert order.world.entry("web").process.state == STOPPED
+    run(order.reloader._plan(config(program(umask=0o77)), Outcome(), [order]))
+    assert order.told == ["remembered, web is STOPPED", "told", "applied"]
