@@ -1,0 +1,197 @@
+"""The bars of the house: how large a part may become, what a class name may mean, and who may change an object.
+
+The tables named PENDING hold what is still over a bar. An entry that is no longer needed fails the test, as a new one does:
+the tables only shrink, and end empty.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tests.support.daemon import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SOURCES = ("taskmasterd", "taskmasterctl", "common/taskmaster_common")
+MOST_LINES_OF_A_FILE = 400
+MOST_LINES_OF_A_FUNCTION = 60
+MOST_METHODS = 20
+MOST_ENTRIES = 12
+MOST_LINES_OF_THE_ROOT = 200
+MOST_ATTRIBUTES_OF_THE_ROOT = 12
+NO_ENTRIES = {"__init__.py", "py.typed", "__pycache__"}
+
+PENDING_FILES = {"scripts/completions.py", "taskmasterctl/reply/render.py", "taskmasterd/daemon.py"}
+PENDING_FOLDERS = {"taskmasterd/output", "taskmasterd/survival"}
+PENDING_FUNCTIONS = {"taskmasterd/daemon.py: __init__"}
+PENDING_CLASSES = {
+    "taskmasterd/control/connection.py: Connection",
+    "taskmasterd/control/handlers.py: Handlers",
+    "taskmasterd/daemon.py: Daemon",
+    "taskmasterd/output/sink.py: LogSink",
+    "taskmasterd/output/streams.py: Outputs",
+    "taskmasterd/processes/performer.py: Performer",
+    "taskmasterd/survival/state_writer.py: Journal",
+}
+PENDING_NAMES = {"Candidate", "Connection", "Host", "Known", "Launch", "Operation", "Outcome", "Surroundings"}
+PENDING_ROOT = {"attributes", "lines"}
+
+MAY_BE_SET = {
+    "entry.process": "a row of the table; the supervisor replaces the process after each event",
+    "entry.current": "a row of the table; set when a process is spawned or taken over",
+    "entry.wanted": "a row of the table; its directory is resolved once, before anything runs",
+    "entry.removed": "a row of the table; set by the plan of a reload",
+    "slots.removed": "the same",
+    "ticket.failed": "a ticket collects results from all who work for it",
+    "connection.operation": "a connection carries one operation, which ends and is replaced",
+    "sink.holders": "the count of those who share a sink; `sinks` alone counts",
+    "ledger.writers": "the count of targets that write to a path; `sinks` alone counts",
+}
+"""What other files than its own set in an object after its construction, as `variable.attribute`: why."""
+PENDING_SETTERS = {
+    "below.guardian",
+    "copy.ended",
+    "copy.failure",
+    "copy.left",
+    "door.inode",
+    "following.subscriptions",
+    "group.handle",
+    "group.ours_until",
+    "group.sessions",
+    "group.told",
+    "groups.freed_sessions",
+    "groups.left",
+    "life.signals",
+    "log.level",
+    "log.stderr",
+    "log.target",
+    "only.rest",
+    "outputs.keeper",
+    "performer.memory",
+    "reloader.problems",
+    "server.before_answer",
+    "stopping.timeout_s",
+    "subscriptions.sequence",
+    "supervisor.stopping",
+}
+
+
+def sources(*folders: str) -> Iterator[tuple[str, ast.Module]]:
+    """Yield name and syntax of each Python file below these folders."""
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), parsed(path)
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Return the syntax of a file, which several tests look at."""
+    return ast.parse(path.read_text())
+
+
+def test_no_source_file_is_longer_than_400_lines() -> None:
+    long = {name for name, _ in sources(*SOURCES, "scripts") if _lines(ROOT / name) > MOST_LINES_OF_A_FILE}
+    assert long == PENDING_FILES
+
+
+def _lines(path: Path) -> int:
+    return len(path.read_text().splitlines())
+
+
+def test_no_function_is_longer_than_60_lines() -> None:
+    long = {
+        f"{name}: {node.name}"
+        for name, tree in sources(*SOURCES, "scripts", "tests")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if (node.end_lineno or 0) - node.lineno + 1 > MOST_LINES_OF_A_FUNCTION
+    }
+    assert long == PENDING_FUNCTIONS
+
+
+def test_no_class_has_more_than_20_methods() -> None:
+    large = {
+        f"{name}: {node.name}"
+        for name, tree in sources(*SOURCES, "scripts")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        if sum(isinstance(each, ast.FunctionDef) for each in node.body) > MOST_METHODS
+    }
+    assert large == PENDING_CLASSES
+
+
+def test_a_class_name_means_one_thing() -> None:
+    places = defaultdict(set)
+    for name, tree in sources(*SOURCES):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].add(name)
+    assert {name for name, files in places.items() if len(files) > 1} == PENDING_NAMES
+
+
+def test_a_folder_has_at_most_twelve_entries_or_a_reason() -> None:
+    entries = defaultdict(set)
+    for folder in (*SOURCES, "config", "docs", "man", "scripts", "tests"):
+        for path in (ROOT / folder).rglob("*"):
+            if not NO_ENTRIES.intersection(path.relative_to(ROOT).parts) and path.is_file():
+                parts = path.relative_to(ROOT).parts
+                for depth in range(1, len(parts)):
+                    entries["/".join(parts[:depth])].add(parts[depth])
+    large = {folder for folder, found in entries.items() if len(found) > MOST_ENTRIES}
+    text = (ROOT / "ARCHITECTURE.md").read_text().partition("A folder holds at most twelve entries")[2]
+    excused = re.findall(r"^- `([^`]+)/`: .+", text.partition("\n| part ")[0], re.MULTILINE)
+    assert sorted(large - PENDING_FOLDERS) == sorted(excused)
+    assert PENDING_FOLDERS - large == set()
+
+
+def test_the_composition_root_is_small() -> None:
+    tree = ast.parse((ROOT / "taskmasterd" / "daemon.py").read_text())
+    daemon = next(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Daemon")
+    over = set()
+    if len(_own_attributes(daemon)) > MOST_ATTRIBUTES_OF_THE_ROOT:
+        over.add("attributes")
+    if _lines(ROOT / "taskmasterd" / "daemon.py") > MOST_LINES_OF_THE_ROOT:
+        over.add("lines")
+    assert over == PENDING_ROOT
+
+
+def _own_attributes(tree: ast.AST) -> set[str]:
+    """Return the names that are assigned to `self`, and the fields that are declared in a class."""
+    names = {node.attr for node in _stores(tree) if ast.unparse(node.value) == "self"}
+    fields = (each for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in node.body)
+    return names | {
+        each.target.id for each in fields if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+    }
+
+
+def _stores(tree: ast.AST) -> Iterator[ast.Attribute]:
+    """Yield each attribute that is assigned to."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node
+
+
+def set_from_outside(name: str, tree: ast.Module) -> Iterator[str]:
+    """Yield `variable.attribute` for what is set in objects of classes that other files define."""
+    modules = {
+        alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+    }
+    own = _own_attributes(tree)
+    for node in _stores(tree):
+        holder = ast.unparse(node.value)
+        if holder not in {"self", "cls", *modules} and node.attr not in own:
+            variable = holder.rpartition(".")[2].partition("[")[0].lstrip("_")
+            yield f"{variable}.{node.attr} in {name}"
+
+
+def test_nothing_is_assigned_from_outside_after_construction() -> None:
+    found = [each for name, tree in sources("taskmasterd") for each in set_from_outside(name, tree)]
+    unknown = [each for each in found if each.partition(" in ")[0] not in {*MAY_BE_SET, *PENDING_SETTERS}]
+    assert unknown == []
+    assert {*MAY_BE_SET, *PENDING_SETTERS} - {each.partition(" in ")[0] for each in found} == set()
