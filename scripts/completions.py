@@ -12,7 +12,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from taskmaster_common.aliases import ALIASES
-from taskmaster_common.commands import COMMANDS, Command, Flag
+from taskmaster_common.commands.help import HELP
+from taskmaster_common.commands.table import COMMANDS, Command, Flag
 from taskmasterctl.options import COLOUR_WORDS, GLOBALS
 
 DIRECTORY = Path(__file__).resolve().parents[1] / "config" / "completions"
@@ -221,16 +222,18 @@ _taskmasterctl "$@"
 
 def zsh() -> str:
     """Return the script for zsh."""
-    verbs = [f"        {_single(_escaped(command.name) + ':' + command.summary)}" for command in COMMANDS]
+    verbs = [f"        {_single(_escaped(command.name) + ':' + HELP[command.name].summary)}" for command in COMMANDS]
     cases = []
     for command in COMMANDS:
-        specs = [spec for flag in command.flags for spec in _zsh_specs(flag)] + _zsh_arguments(command)
+        specs = [
+            spec for flag in command.flags for spec in _zsh_specs(flag, HELP[command.name].flags[flag.name])
+        ] + _zsh_arguments(command)
         call = " \\\n            ".join(("_arguments -s -S $options", *specs))
         cases.append(f"    ({'|'.join(spellings(command))})\n        {call}\n        ;;")
     return ZSH.format(
         made=MADE,
         verbs="\n".join(verbs),
-        globals="\n".join(f"        {spec}" for flag in GLOBALS for spec in _zsh_specs(flag)),
+        globals="\n".join(f"        {spec}" for flag in GLOBALS for spec in _zsh_specs(flag, flag.help)),
         cases="\n".join(cases),
     )
 
@@ -241,12 +244,12 @@ def _zsh_arguments(command: Command) -> list[str]:
     return signal + target + (["'1: : _taskmasterctl_verb'"] if "VERB" in command.arguments else [])
 
 
-def _zsh_specs(flag: Flag) -> list[str]:
+def _zsh_specs(flag: Flag, text: str) -> list[str]:
     """Return the specification of `_arguments` for each form of the flag. Source: zshcompsys(1)."""
     exclude = f"({' '.join(forms(flag))})" if flag.short else ""
     value = f":{flag.value}:{_zsh_value(flag)}" if flag.value else ""
     marks = {flag.short: "+", flag.name: "="} if flag.value else {}
-    return [_single(f"{exclude}{form}{marks.get(form, '')}[{_escaped(flag.help)}]{value}") for form in forms(flag)]
+    return [_single(f"{exclude}{form}{marks.get(form, '')}[{_escaped(text)}]{value}") for form in forms(flag)]
 
 
 def _zsh_value(flag: Flag) -> str:
@@ -356,7 +359,7 @@ def fish() -> str:
     ]
     verb = "complete -c taskmasterctl -n '__taskmasterctl_verb{}' "
     flags = [
-        verb.format(" " + " ".join(spellings(command))) + _fish_flag(flag)
+        verb.format(" " + " ".join(spellings(command))) + _fish_flag(flag, HELP[command.name].flags[flag.name])
         for command in COMMANDS
         for flag in command.flags
     ]
@@ -368,21 +371,21 @@ def fish() -> str:
     return FISH.format(
         made=MADE,
         valued=" ".join(valued),
-        globals="\n".join(f"complete -c taskmasterctl {_fish_flag(flag)}" for flag in GLOBALS),
-        verbs="\n".join(f"{verb.format('')}-a {each.name} -d {_fish(each.summary)}" for each in COMMANDS),
+        globals="\n".join(f"complete -c taskmasterctl {_fish_flag(flag, flag.help)}" for flag in GLOBALS),
+        verbs="\n".join(f"{verb.format('')}-a {each.name} -d {_fish(HELP[each.name].summary)}" for each in COMMANDS),
         flags="\n".join(flags),
         arguments="\n".join(
             (
                 f"{verb.format(' ' + targets)}-a '(__taskmasterctl_targets)'",
                 f"{signal_first}-a '(__taskmasterctl_live signals)'",
                 f"{signal_then}-a '(__taskmasterctl_targets)'",
-                *(f"{help_verb}-a {each.name} -d {_fish(each.summary)}" for each in COMMANDS),
+                *(f"{help_verb}-a {each.name} -d {_fish(HELP[each.name].summary)}" for each in COMMANDS),
             )
         ),
     )
 
 
-def _fish_flag(flag: Flag) -> str:
+def _fish_flag(flag: Flag, text: str) -> str:
     words = [f"-s {flag.short[1:]}"] if flag.short else []
     words.append(f"-l {flag.name[2:]}")
     if flag.name in PATHS:
@@ -391,7 +394,7 @@ def _fish_flag(flag: Flag) -> str:
         words.append("-x")
     if flag.name == "--color":
         words.append(f"-a '{' '.join(COLOUR_WORDS)}'")
-    return " ".join((*words, f"-d {_fish(flag.help)}"))
+    return " ".join((*words, f"-d {_fish(text)}"))
 
 
 def _fish(text: str) -> str:

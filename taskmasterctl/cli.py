@@ -11,7 +11,7 @@ import sys
 import time
 
 from taskmaster_common import __version__
-from taskmaster_common.commands import Request, parse
+from taskmaster_common.commands.table import Request, parse
 from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, SystemFailure
 from taskmaster_common.paths import default_places
 from taskmaster_common.protocol import PROTOCOL_VERSION

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from taskmaster_common.commands import Request
+from taskmaster_common.commands.table import Request
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.text.units import with_real_time
 from taskmasterctl.connect.client import connect, wire_line

@@ -5,7 +5,7 @@ Pure text; the verbs' own flags are in the command table.
 
 from __future__ import annotations
 
-from taskmaster_common.commands import COMMANDS, USAGE, Flag, help_text
+from taskmaster_common.commands.table import COMMANDS, USAGE, Flag
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
 from taskmaster_common.text.names import nearest
@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 
 COLOUR_WORDS = ("auto", "always", "never")
 
+
+class Option(Flag):
+    """A flag of the client itself, with its text."""
+
+    help: str = ""
+
+
 GLOBALS = (
-    Flag("--socket", "the daemon's control socket", short="-s", value="SOCKET"),
-    Flag("--config", "act only on the daemon that runs this configuration", short="-c", value="FILE"),
-    Flag("--json", "one JSON document instead of text; JSON lines for logs"),
-    Flag("--quiet", "say nothing about what succeeded", short="-q"),
-    Flag("--timeout", "wait at most so long (5, 1m30s), then exit 124", value="DUR"),
-    Flag("--color", "auto, always or never", value="WHEN"),
-    Flag("--exit-on-error", "commands from a pipe: stop at the first that fails", short="-e"),
-    Flag("--version", "print the version of this client", short="-V"),
-    Flag("--help", "print this, or the help of a verb", short="-h"),
+    Option("--socket", short="-s", value="SOCKET", help="the daemon's control socket"),
+    Option("--config", short="-c", value="FILE", help="act only on the daemon that runs this configuration"),
+    Option("--json", help="one JSON document instead of text; JSON lines for logs"),
+    Option("--quiet", short="-q", help="say nothing about what succeeded"),
+    Option("--timeout", value="DUR", help="wait at most so long (5, 1m30s), then exit 124"),
+    Option("--color", value="WHEN", help="auto, always or never"),
+    Option("--exit-on-error", short="-e", help="commands from a pipe: stop at the first that fails"),
+    Option("--version", short="-V", help="print the version of this client"),
+    Option("--help", short="-h", help="print this, or the help of a verb"),
 )
 USAGE_LINE = (
     "usage: taskmasterctl [-s SOCKET | -c FILE] [--json] [-q] [--timeout DUR] [--color auto|always|never] "
@@ -146,6 +153,8 @@ def usage_error(message: str) -> RequestError:
 
 def client_help(verb: str = "") -> str:
     """Return the help of a verb, or of the whole command line. Raises RequestError for an unknown verb."""
+    from taskmaster_common.commands.help import help_text  # noqa: PLC0415 - texts that other requests do not need
+
     if verb:
         return help_text(verb) + "\n"
     lines = [USAGE_LINE, "", help_text(), "", "Options, before or after the verb:"]

@@ -9,7 +9,7 @@ import errno
 import os
 import time
 
-from taskmaster_common.commands import COMMANDS, DAEMON_SIDE, USAGE
+from taskmaster_common.commands.table import COMMANDS, DAEMON_SIDE, USAGE
 from taskmaster_common.errors import ProtocolError, RequestError, TaskmasterError
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.protocol import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
-    from taskmaster_common.commands import Request
+    from taskmaster_common.commands.table import Request
     from taskmasterctl.connect.sockets import Sockets
 
     Attempt = tuple[str, int]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.commands import Request, command
+from taskmaster_common.commands.table import LOOK, Request, access_of
 from taskmasterctl.options import quoted
 
 TYPE_CHECKING = False
@@ -31,8 +31,8 @@ def is_other(hello: Mapping[str, Any], sockets: Sockets) -> bool:
 
 
 def acts(request: Request) -> bool:
-    """Return whether a request changes something, or answers for a file that the daemon does not have."""
-    return command(request.verb).acts or request.has("reopen")
+    """Return whether a request changes something."""
+    return access_of(request) != LOOK
 
 
 def other_text(path: str) -> str:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
-    from taskmaster_common.commands import Request
+    from taskmaster_common.commands.table import Request
 
     Chunks = list[tuple[int, str]]
     Message = dict[str, Any]

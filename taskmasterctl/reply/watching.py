@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmaster_common.commands import Request
+    from taskmaster_common.commands.table import Request
     from taskmasterctl.reply.mirror import Key
     from taskmasterctl.reply.replies import Chunks, Reply
 

@@ -6,7 +6,8 @@ Nothing is asked for: what is known of processes comes from the mirror.
 from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES
-from taskmaster_common.commands import COMMANDS, SHELL_COMMANDS, Command, Flag
+from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
+from taskmaster_common.commands.table import COMMANDS, LOOK, Command, Flag
 from taskmaster_common.records import Record
 from taskmasterctl.options import COLOUR_WORDS, GLOBALS
 
@@ -93,7 +94,7 @@ def _reading(words: Sequence[str]) -> tuple[Command | None, list[str], Flag | No
         if verb is None and not word.startswith("-"):
             verb = _command(word)
             if verb is None:
-                return Command(word, "", ""), [], None  # an unknown verb takes nothing
+                return Command(word, "", LOOK), [], None  # an unknown verb takes nothing
         elif verb is not None:
             rest.append(word)
     return verb, rest, pending
@@ -114,7 +115,7 @@ def _plain(rest: Iterable[str]) -> list[str]:
 
 def _verbs(word: str) -> list[Candidate]:
     """Return the verbs; other words for them only where none begins like this."""
-    found = [Candidate(each.name, each.summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
+    found = [Candidate(each.name, HELP[each.name].summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
     if any(each.text.startswith(word) for each in found):
         return found
     return [Candidate(alias, f"the same as {' '.join(meant)}") for alias, meant in ALIASES.items()]
@@ -122,10 +123,15 @@ def _verbs(word: str) -> list[Candidate]:
 
 def _flags(verb: Command | None, rest: Sequence[str]) -> list[Candidate]:
     return [
-        Candidate(flag.name, flag.help)
-        for flag in _known_flags(verb)
+        Candidate(flag.name, text)
+        for flag, text in (*_own_flags(verb), *((option, option.help) for option in GLOBALS))
         if flag.name not in rest and (not flag.short or flag.short not in rest)
     ]
+
+
+def _own_flags(verb: Command | None) -> list[tuple[Flag, str]]:
+    """Return the flags of a verb with their texts."""
+    return [(flag, HELP[verb.name].flags[flag.name]) for flag in verb.flags] if verb else []
 
 
 def _arguments(
@@ -133,7 +139,7 @@ def _arguments(
 ) -> list[Candidate]:
     given = _plain(rest)
     if verb.arguments == "[VERB]":
-        return [] if given else [Candidate(each.name, each.summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
+        return [] if given else [Candidate(each.name, HELP[each.name].summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
     if verb.arguments == "[on|off]":
         return [] if given else [Candidate("on", "only what nobody asked for"), Candidate("off", "nothing")]
     if verb.name == "signal" and not given:

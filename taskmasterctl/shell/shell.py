@@ -14,7 +14,8 @@ import termios
 from contextlib import suppress
 
 from taskmaster_common import __version__
-from taskmaster_common.commands import SHELL_COMMANDS, USAGE, help_text, parse
+from taskmaster_common.commands.help import SHELL_COMMANDS, help_text
+from taskmaster_common.commands.table import USAGE, parse
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.records import Record
 from taskmasterctl.options import Options, split_line, split_options

@@ -5,7 +5,7 @@ Handlers touch no descriptor and never block; what they say goes out through the
 
 from __future__ import annotations
 
-from taskmaster_common.commands import Request, command, help_text, parse, refuse_client_flags
+from taskmaster_common.commands.table import Request, command, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError, shortened
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, PROTOCOL_VERSION, end, refusal
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
@@ -213,6 +213,8 @@ class Handlers:
 
     def help(self, connection: Connection, request: Request) -> None:
         """The help of the command table, for those who type by hand."""
+        from taskmaster_common.commands.help import help_text  # noqa: PLC0415 - only this verb needs the texts
+
         text = help_text("".join(request.targets))
         connection.send({"type": "text", "text": text})
         connection.end(end(0))

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskmaster_common.commands import Request
+    from taskmaster_common.commands.table import Request
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Parts
     from taskmasterd.control.logs import Source

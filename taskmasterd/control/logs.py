@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from taskmaster_common.commands import Request
+    from taskmaster_common.commands.table import Request
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.eventfilter import EventFilter
     from taskmasterd.core.steps import Steps

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmaster_common.commands import Request
+    from taskmaster_common.commands.table import Request
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Parts
     from taskmasterd.core.programs.plan import ReloadPlan

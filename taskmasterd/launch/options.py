@@ -8,7 +8,7 @@ import sys
 
 from taskmaster_common import __version__
 from taskmaster_common.aliases import ALIASES, INSTEAD
-from taskmaster_common.commands import COMMANDS
+from taskmaster_common.commands.table import COMMANDS
 from taskmaster_common.config import LOG_LEVELS
 from taskmaster_common.text.names import nearest
 from taskmasterd.core.programs.orphans import POLICIES

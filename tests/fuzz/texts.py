@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from taskmaster_common.commands import COMMANDS, command, parse
+from taskmaster_common.commands.table import COMMANDS, command, parse
 from taskmaster_common.errors import RequestError
 
 TOY = "toy"

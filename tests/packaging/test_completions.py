@@ -15,7 +15,7 @@ import pexpect
 import pytest
 
 from scripts import completions
-from taskmaster_common.commands import COMMANDS
+from taskmaster_common.commands.table import COMMANDS
 from taskmasterctl.options import GLOBALS
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until

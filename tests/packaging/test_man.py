@@ -12,7 +12,8 @@ import pytest
 from scripts.schema import default_value
 from taskmaster_common import __version__
 from taskmaster_common.aliases import ALIASES
-from taskmaster_common.commands import COMMANDS, SHELL_COMMANDS, Command, Flag, usage
+from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
+from taskmaster_common.commands.table import COMMANDS, Command, Flag, usage
 from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
     PROGRAM_KEYS,
@@ -136,11 +137,15 @@ def test_the_client_page_says_of_a_verb_what_its_help_says(command: Command) -> 
     assert usage(command) in verbs
     text = verbs[usage(command)]
     said, flags = plain(text.partition(".RS\n")[0]), entries(text.partition(".RS\n")[2].partition(".RE")[0])
-    details = command.details.replace("`", "")
+    details = HELP[command.name].details.replace("`", "")
     assert said == " ".join(
-        part for part in (sentence(command.summary), details, f"Exit status: {command.exits}.") if part
+        part
+        for part in (sentence(HELP[command.name].summary), details, f"Exit status: {HELP[command.name].exits}.")
+        if part
     )
-    assert {name: plain(text) for name, text in flags.items()} == {tag(flag): flag.help for flag in command.flags}
+    assert {name: plain(text) for name, text in flags.items()} == {
+        tag(flag): HELP[command.name].flags[flag.name] for flag in command.flags
+    }
 
 
 def test_the_client_page_has_no_verb_that_does_not_exist() -> None:
@@ -150,7 +155,9 @@ def test_the_client_page_has_no_verb_that_does_not_exist() -> None:
 def test_the_client_page_says_of_the_words_of_the_shell_what_their_help_says() -> None:
     said = {name: plain(text) for name, text in entries(section(CLIENT, "Words of its own")).items()}
     assert said == {
-        usage(command): " ".join(part for part in (sentence(command.summary), command.details) if part)
+        usage(command): " ".join(
+            part for part in (sentence(HELP[command.name].summary), HELP[command.name].details) if part
+        )
         for command in SHELL_COMMANDS
     }
 
@@ -168,7 +175,7 @@ def test_the_client_page_names_every_alias() -> None:
 
 def test_the_client_page_explains_every_exit_code_of_the_verbs() -> None:
     explained = set(entries(section(CLIENT, "EXIT STATUS")))
-    told = {code for command in COMMANDS for code in re.findall(r"(?:^|; )(\d+)", command.exits)}
+    told = {code for command in COMMANDS for code in re.findall(r"(?:^|; )(\d+)", HELP[command.name].exits)}
     assert told <= explained
 
 

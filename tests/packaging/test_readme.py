@@ -18,7 +18,8 @@ import yaml
 
 from taskmaster_common import protocol
 from taskmaster_common.aliases import ALIASES, INSTEAD
-from taskmaster_common.commands import COMMANDS, usage
+from taskmaster_common.commands.help import HELP
+from taskmaster_common.commands.table import COMMANDS, usage
 from taskmaster_common.config import (
     DAEMON_KEYS,
     DAEMON_LIVE_KEYS,
@@ -249,7 +250,7 @@ def test_the_reference_has_every_key_of_the_daemon() -> None:
 
 def test_the_reference_has_every_verb_with_its_usage_and_summary() -> None:
     rows = table("| verb | what it does | exit codes |")
-    expected = [[f"`{usage(verb)}`", verb.summary, verb.exits] for verb in COMMANDS]
+    expected = [[f"`{usage(verb)}`", HELP[verb.name].summary, HELP[verb.name].exits] for verb in COMMANDS]
     assert rows == expected
 
 
@@ -263,7 +264,12 @@ def test_the_reference_has_every_alias_and_every_option_of_the_client() -> None:
 
 def test_the_reference_has_every_exit_code() -> None:
     listed = {int(code(row[0])) for row in table("| code | meaning |")}
-    named = {int(word.strip(";,")) for verb in COMMANDS for word in verb.exits.split() if word.strip(";,").isdecimal()}
+    named = {
+        int(word.strip(";,"))
+        for verb in COMMANDS
+        for word in HELP[verb.name].exits.split()
+        if word.strip(";,").isdecimal()
+    }
     own = {cli.FAILED, cli.DENIED, cli.CONFIG, cli.TIMED_OUT, cli.INTERRUPTED, cli.BROKEN_PIPE}
     assert listed == named | own
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from taskmaster_common.commands import parse
+from taskmaster_common.commands.table import parse
 from taskmaster_common.config import DaemonConfig
 from taskmaster_common.paths import SYSTEM_CONFIG, default_places
 from taskmasterctl.options import Options, split_options

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pexpect
 import pytest
 
-from taskmaster_common.commands import COMMANDS
+from taskmaster_common.commands.table import COMMANDS
 from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taskmaster_common.commands import parse
+from taskmaster_common.commands.table import parse
 from taskmaster_common.errors import RequestError
 from taskmasterctl.cli import main
 from taskmasterctl.connect.client import request_words

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from taskmaster_common.commands import Request, parse, refuse_client_flags
+from taskmaster_common.commands.table import Request, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import MAX_REPLY, MAX_REQUEST, PROTOCOL_VERSION, LineDecoder, decode, encode
 from taskmasterctl.connect.client import wire_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.aliases import INSTEAD
-from taskmaster_common.commands import parse
+from taskmaster_common.commands.table import parse
 from taskmaster_common.errors import RequestError
 
 

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
-from taskmaster_common.commands import COMMANDS, Request, command, help_text, parse, refuse_client_flags, usage
+from taskmaster_common.commands.help import HELP, SHELL_COMMANDS, help_text
+from taskmaster_common.commands.table import (
+    COMMANDS,
+    Command,
+    Request,
+    access_of,
+    command,
+    parse,
+    refuse_client_flags,
+    usage,
+)
 from taskmaster_common.errors import RequestError
 
 
@@ -108,8 +118,8 @@ def test_the_list_of_verbs_names_every_verb_once() -> None:
 def test_the_help_of_a_verb_tells_usage_flags_and_exit_codes(name: str) -> None:
     text = help_text(name)
     assert f"usage: {usage(command(name))}" in text
-    assert f"exit codes: {command(name).exits}" in text
-    assert command(name).exits
+    assert f"exit codes: {HELP[name].exits}" in text
+    assert HELP[name].exits
     assert all(flag.name in text for flag in command(name).flags)
 
 
@@ -119,9 +129,32 @@ def test_an_alias_has_the_help_of_its_verb(alias: str) -> None:
 
 
 @pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: str(entry.name))
-def test_every_example_of_the_help_can_be_parsed(entry: object) -> None:
-    for example in getattr(entry, "examples"):  # noqa: B009 - ids and values come as objects
+def test_every_example_of_the_help_can_be_parsed(entry: Command) -> None:
+    for example in HELP[entry.name].examples:
         parse(example.replace("'", "").split())
+
+
+def test_every_verb_and_flag_has_a_text_and_every_text_a_verb_or_flag() -> None:
+    table = (*COMMANDS, *SHELL_COMMANDS)
+    assert {entry.name: {flag.name for flag in entry.flags} for entry in table} == {
+        name: set(text.flags) for name, text in HELP.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "access"),
+    [
+        ("status", "look"),
+        ("logs -f web", "look"),
+        ("logs --reopen", "operate"),
+        ("stop web", "operate"),
+        ("signal HUP web", "operate"),
+        ("reload --dry-run", "admin"),
+        ("shutdown", "admin"),
+    ],
+)
+def test_a_request_needs_the_access_class_of_its_verb_or_of_a_flag_that_does_more(line: str, access: str) -> None:
+    assert access_of(parse(line.split())) == access
 
 
 def test_no_two_flags_of_a_verb_share_a_name() -> None:

@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from taskmaster_common import __version__
-from taskmaster_common.commands import parse
+from taskmaster_common.commands.table import parse
 from taskmasterctl.people import with_names
 from taskmasterctl.reply.render import (
     Look,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmaster_common.commands import parse
+from taskmaster_common.commands.table import parse
 from taskmasterctl.reply.logtext import LogText
 from taskmasterctl.reply.render import Look
 from taskmasterctl.reply.replies import OUT, reply_for

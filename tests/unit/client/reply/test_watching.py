@@ -6,7 +6,7 @@ import json
 
 import pyte
 
-from taskmaster_common.commands import Request
+from taskmaster_common.commands.table import Request
 from taskmasterctl.reply.render import Look
 from taskmasterctl.reply.watching import Surroundings, watch_reply
 from tests.support.fakedaemon import end, process

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.commands import COMMANDS, SHELL_COMMANDS
+from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
+from taskmaster_common.commands.table import COMMANDS
 from taskmasterctl.reply.mirror import Mirror
 from taskmasterctl.shell.candidates import candidates
 from tests.support.fakedaemon import process
@@ -37,7 +38,7 @@ def metas(before: str) -> dict[str, str]:
 
 
 def test_an_empty_line_offers_every_verb_with_its_description() -> None:
-    assert metas("") == {each.name: each.summary for each in (*COMMANDS, *SHELL_COMMANDS)}
+    assert metas("") == {each.name: HELP[each.name].summary for each in (*COMMANDS, *SHELL_COMMANDS)}
     assert all(metas("").values())
 
 

@@ -1,0 +1,1 @@
+"""The verbs: `table` is their grammar, `help` their texts."""

@@ -1,0 +1,204 @@
+"""The texts of the command table: for `help`, `--help`, completion and the man page. Other requests do not load them."""
+
+from __future__ import annotations
+
+from taskmaster_common.commands.table import COMMANDS, LOOK, Command, command, usage
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Help(Record):
+    """What there is to say about one verb; `flags` maps the names of its flags to their texts."""
+
+    group: str
+    summary: str
+    exits: str
+    details: str = ""
+    examples: tuple[str, ...] = ()
+    flags: Mapping[str, str] = {}
+
+
+NO_WAIT = "return at once; the operation goes on in the daemon"
+
+HELP = {
+    "status": Help(
+        "Look",
+        "one line for each process: state, pid, uptime, restarts, detail",
+        exits="0 all as wanted; 3 something is not (or a named process is not RUNNING); 4 unknown name or no daemon",
+        details=(
+            "With a TARGET, only those processes. A program that you stopped, or that has autostart: false, "
+            "counts as wanted; BACKOFF, FATAL and an unexpected exit do not. On a terminal --watch keeps the "
+            "table up to date; into a pipe it writes a line for each change."
+        ),
+        examples=("status", "status web:1 'db*'", "status --watch"),
+        flags={
+            "--wide": "never cut the DETAIL column",
+            "--failed": "only processes that are not in their wanted state",
+            "--watch": "show it again whenever something changes, until Ctrl-C",
+        },
+    ),
+    "show": Help(
+        "Look",
+        "everything about a program: settings, last exits, log files",
+        exits="0; 4 unknown name or no daemon",
+        examples=("show nginx",),
+        flags={"--env": "also the values of env (only root and the daemon's user may see them)"},
+    ),
+    "logs": Help(
+        "Look",
+        "the last lines that programs wrote",
+        exits="0; 4 unknown name or no daemon",
+        details=(
+            "Without a TARGET it shows all programs, without --stderr their standard output. Several programs are "
+            "shown one after the other; with -f their lines come as they are written, each after the program's "
+            "name. --since reaches back to the daemon's start at most, and may begin some lines early: up to a "
+            "third of the time. On a terminal, control characters other than line ends, tabs and colours are "
+            "shown as escapes such as \\x1b; --raw passes them on. Into a pipe every byte goes unchanged. `tail` "
+            "is the same verb, `maintail` is `logs --daemon`."
+        ),
+        examples=("logs web", "logs -f", "logs -f -n 100 web:0", "logs --daemon web"),
+        flags={
+            "--follow": "go on with what is written from now on, until Ctrl-C",
+            "--lines": "how many lines (default 20)",
+            "--since": "only what was written since so long ago: 90s, 10m, 2h",
+            "--stderr": "the standard error stream",
+            "--daemon": "the daemon's own event log; with a TARGET only what happened to it",
+            "--raw": "on a terminal: pass on control characters too",
+            "--reopen": "close and reopen the log files, for logrotate: those of the TARGETs, or all",
+        },
+    ),
+    "pid": Help(
+        "Look",
+        "the pid of the daemon, or of processes",
+        exits="0; 1 a named process is not running; 4 unknown name or no daemon",
+        examples=("pid", "pid web:0"),
+    ),
+    "subscribe": Help(
+        "Look",
+        "every change of a process as it happens, until Ctrl-C",
+        exits="130 Ctrl-C; 4 unknown name, or no daemon any more",
+        details=(
+            "First the state of every process, then a line for each change; with --json one object of the "
+            "protocol a line."
+        ),
+        examples=("subscribe", "subscribe web:1 'db*'"),
+    ),
+    "version": Help("Look", "the versions of both sides and of the protocol", exits="0; 4 no daemon"),
+    "start": Help(
+        "Act",
+        "start programs and wait until they run",
+        exits="0 running; 1 FATAL, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
+        details="A program that runs already is left alone. A new start gives a new budget of retries.",
+        examples=("start web", "start all"),
+        flags={"--no-wait": NO_WAIT},
+    ),
+    "stop": Help(
+        "Act",
+        "stop programs and wait until nothing of them is left",
+        exits="0 nothing is left; 1 something could not be ended; 5 unknown name; 7 no daemon; 124 --timeout passed",
+        details=(
+            "By default all processes of the program get the stop signal (a process that reads the output of "
+            "another gets it after that one has ended); stopasgroup changes that. What is left at stoptime is "
+            "killed. The program stays stopped until somebody starts it."
+        ),
+        examples=("stop web", "stop 'w*' db:1"),
+        flags={"--no-wait": NO_WAIT},
+    ),
+    "restart": Help(
+        "Act",
+        "stop and start again, as one operation of the daemon",
+        exits="0 running; 1 FATAL, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
+        details="What was stopped is started. The configuration is the loaded one: after an edit use `reload`.",
+        examples=("restart nginx", "restart --if-running all"),
+        flags={"--no-wait": NO_WAIT, "--if-running": "leave alone what is not running"},
+    ),
+    "signal": Help(
+        "Act",
+        "send a signal to the leading process of programs",
+        exits="0 sent; 1 nothing runs there; 2 unknown signal; 5 unknown name; 7 no daemon",
+        examples=("signal HUP nginx", "signal 10 web:1"),
+        flags={"--list": "print the names of the signals"},
+    ),
+    "reload": Help(
+        "Configuration",
+        "apply the edited configuration; untouched programs keep running",
+        exits="0 applied; 1 something that it started is FATAL; 6 the configuration is wrong; 7 no daemon",
+        details=(
+            "The same as SIGHUP to the daemon. The whole file is checked first; with a mistake in it nothing "
+            "changes. `update` is the same verb, `reread` is `reload --dry-run`."
+        ),
+        examples=("reload --dry-run", "reload"),
+        flags={
+            "--no-wait": NO_WAIT,
+            "--dry-run": "print the plan and change nothing",
+            "--exit-code": "with --dry-run: exit 1 where the plan changes something",
+        },
+    ),
+    "upgrade": Help(
+        "Daemon",
+        "execute the installed version of the daemon; programs, clients and logs go on",
+        exits="0 upgraded; 1 nothing was changed; 7 no daemon",
+        details=(
+            "First the installed code has to start and to read the state of the daemon, in a child; if it cannot, "
+            "nothing is changed and the reason is told. Pids, uptimes, logs and connections stay."
+        ),
+    ),
+    "shutdown": Help(
+        "Daemon",
+        "stop all programs and the daemon",
+        exits="0 everything is gone; 1 something could not be ended; 7 no daemon",
+        flags={"--no-wait": NO_WAIT},
+    ),
+    "help": Help(
+        "Daemon", "this list, or everything about one verb", exits="0; 2 unknown verb", examples=("help stop",)
+    ),
+    "notify": Help(
+        "Shell",
+        "print above the prompt what happens to programs by itself, or not",
+        exits="0",
+        details=(
+            "on (from the start): what nobody asked for, and when it is over. Many changes at once are counted. "
+            "Without a word: how it is."
+        ),
+    ),
+    "exit": Help("Shell", "leave the shell; the daemon goes on (also quit, Ctrl-D)", exits="0"),
+}
+
+SHELL_COMMANDS = (
+    Command("notify", "", LOOK, "[on|off]"),
+    Command("exit", "", LOOK),
+)
+"""The words that only the interactive shell understands; `quit` is another word for `exit`."""
+
+
+def help_text(name: str = "", more: tuple[Command, ...] = ()) -> str:
+    """Return the help of one verb, or the list of all verbs. Raises RequestError "unknown-verb".
+
+    `more` are verbs that only the caller has.
+    """
+    if name:
+        return _help_of(next((entry for entry in more if entry.name == name), None) or command(name))
+    lines: list[str] = []
+    summaries = [(HELP[entry.name].group, entry.name, HELP[entry.name].summary) for entry in (*COMMANDS, *more)]
+    for group in dict.fromkeys(group for group, _, _ in summaries):
+        lines.append(f"{group}:")
+        lines.extend(f"  {verb:<10} {summary}" for other, verb, summary in summaries if other == group)
+    lines.append("TARGET is a program (all its instances), web:1, a pattern like 'web:*' or 'w*', or all.")
+    lines.append("`help VERB` tells the flags, examples and exit codes of one verb.")
+    return "\n".join(lines)
+
+
+def _help_of(verb: Command) -> str:
+    text = HELP[verb.name]
+    lines = [f"{verb.name}: {text.summary}", f"usage: {usage(verb)}"]
+    if text.details:
+        lines.append(text.details)
+    for flag in verb.flags:
+        left = f"{flag.short + ', ' if flag.short else ''}{flag.name}{' ' + flag.value if flag.value else ''}"
+        lines.append(f"  {left:<18} {text.flags[flag.name]}")
+    lines.extend(f"example: taskmasterctl {example}" for example in text.examples)
+    lines.append(f"exit codes: {text.exits}")
+    return "\n".join(lines)

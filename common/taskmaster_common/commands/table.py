@@ -1,0 +1,277 @@
+"""The command table: one grammar for the wire, the shell and both command lines. `help` has the texts.
+
+A command line is `VERB [FLAGS] [ARGUMENT...]`. Flags may stand anywhere after the verb; `--` ends them. A flag
+belongs to one `side`: the daemon's flags travel on the wire, the client's never do, and the daemon refuses them.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.aliases import ALIASES, INSTEAD
+from taskmaster_common.errors import RequestError
+from taskmaster_common.records import Record
+from taskmaster_common.text.names import nearest
+from taskmaster_common.text.units import parse_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+MOST_DIGITS = 9
+USAGE = 2
+"""Exit code of everything that was typed wrongly."""
+
+DAEMON_SIDE = "daemon"
+CLIENT_SIDE = "client"
+
+LOOK = "look"
+OPERATE = "operate"
+ADMIN = "admin"
+ACCESS = (LOOK, OPERATE, ADMIN)
+"""The access classes, the widest last: read state and output; start, stop and signal programs; change the daemon itself."""
+
+
+class Flag(Record):
+    """One flag: `name` with its dashes, `short` form or "", `value` the placeholder of its value or "" for none.
+
+    `access` is the class that a request with this flag needs at least.
+    """
+
+    name: str
+    short: str = ""
+    value: str = ""
+    side: str = DAEMON_SIDE
+    access: str = LOOK
+
+    @property
+    def key(self) -> str:
+        """The flag's name in `Request.flags`: "--no-wait" is "no_wait"."""
+        return self.name[2:].replace("-", "_")
+
+
+class Command(Record):
+    """One verb. The file `verbs/MODULE` of the daemon serves it; `access` is the class that it needs.
+
+    `arguments` names what follows: "" nothing, "[TARGET...]" any number, "TARGET..." at least one,
+    "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one.
+    """
+
+    name: str
+    module: str
+    access: str
+    arguments: str = ""
+    flags: tuple[Flag, ...] = ()
+
+    @property
+    def acts(self) -> bool:
+        """Whether the verb changes something: an unknown name is then exit code 5, else 4."""
+        return self.access != LOOK
+
+    def flag(self, word: str) -> Flag | None:
+        """Return the flag of that long or short name, or None."""
+        return next((flag for flag in self.flags if word in (flag.name, flag.short)), None)
+
+
+class Request(Record):
+    """A parsed command line: `flags` maps keys to True or to the value's text; `targets` are the words left over."""
+
+    verb: str
+    flags: Mapping[str, str | bool] = {}
+    targets: tuple[str, ...] = ()
+
+    def has(self, key: str) -> bool:
+        """Return whether the flag was given."""
+        return bool(self.flags.get(key))
+
+    def words(self) -> tuple[str, ...]:
+        """Return words from which `parse` makes an equal request."""
+        flags = (
+            f"--{key.replace('_', '-')}{'' if value is True else f'={value}'}" for key, value in self.flags.items()
+        )
+        return (self.verb, *flags, "--", *self.targets)
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return the flag's value, or `default` where it was not given."""
+        value = self.flags.get(key, default)
+        return value if isinstance(value, str) else default
+
+
+NO_WAIT = Flag("--no-wait")
+
+COMMANDS = (
+    Command(
+        "status",
+        "look",
+        LOOK,
+        "[TARGET...]",
+        flags=(
+            Flag("--wide", side=CLIENT_SIDE),
+            Flag("--failed", side=CLIENT_SIDE),
+            Flag("--watch", side=CLIENT_SIDE),
+        ),
+    ),
+    Command("show", "show", LOOK, "TARGET...", flags=(Flag("--env"),)),
+    Command(
+        "logs",
+        "logs",
+        LOOK,
+        "[TARGET...]",
+        flags=(
+            Flag("--follow", short="-f"),
+            Flag("--lines", short="-n", value="N"),
+            Flag("--since", value="DUR"),
+            Flag("--stderr"),
+            Flag("--daemon"),
+            Flag("--raw", side=CLIENT_SIDE),
+            Flag("--reopen", access=OPERATE),
+        ),
+    ),
+    Command("pid", "look", LOOK, "[TARGET...]"),
+    Command("subscribe", "subscribe", LOOK, "[TARGET...]"),
+    Command("version", "look", LOOK),
+    Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT,)),
+    Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT,)),
+    Command(
+        "restart",
+        "act",
+        OPERATE,
+        "TARGET...",
+        flags=(
+            NO_WAIT,
+            Flag("--if-running"),
+        ),
+    ),
+    Command("signal", "act", OPERATE, "SIGNAL TARGET...", flags=(Flag("--list", side=CLIENT_SIDE),)),
+    Command(
+        "reload",
+        "configure",
+        ADMIN,
+        flags=(
+            NO_WAIT,
+            Flag("--dry-run"),
+            Flag("--exit-code"),
+        ),
+    ),
+    Command("upgrade", "upgrade", ADMIN),
+    Command("shutdown", "shutdown", ADMIN, flags=(NO_WAIT,)),
+    Command("help", "help", LOOK, "[VERB]"),
+)
+
+_BY_NAME = {command.name: command for command in COMMANDS}
+
+
+def command(name: str) -> Command:
+    """Return the command of that name or alias. Raises RequestError "unknown-verb" with what to type instead."""
+    found = _BY_NAME.get(ALIASES.get(name, (name,))[0])
+    if found is None:
+        raise RequestError(
+            "unknown-verb", f'unknown verb "{name}"' + _suggestion(name), USAGE, ("type `help` for the verbs",)
+        )
+    return found
+
+
+def _suggestion(name: str) -> str:
+    if name in INSTEAD:
+        return f"; {INSTEAD[name]}"
+    near = nearest(name, (*_BY_NAME, *ALIASES))
+    return f"; did you mean {near}?" if near else ""
+
+
+def access_of(request: Request) -> str:
+    """Return the access class that the request needs: its verb's, or that of a flag where this is wider."""
+    verb = _BY_NAME[request.verb]
+    return max(
+        (verb.access, *(flag.access for flag in verb.flags if request.has(flag.key))),
+        key=ACCESS.index,
+    )
+
+
+def parse(words: Sequence[str]) -> Request:
+    """Return the request that these words mean, aliases resolved.
+
+    Raises RequestError "unknown-verb" or "usage", exit code 2, for anything that is not in the table.
+    """
+    if not words:
+        raise RequestError("usage", "a verb is missing", USAGE, ("type `help` for the verbs",))
+    verb = command(words[0])
+    flags: dict[str, str | bool] = {}
+    targets: list[str] = []
+    rest = iter([*ALIASES.get(words[0], ("",))[1:], *words[1:]])
+    for word in rest:
+        if word == "--":
+            targets.extend(rest)
+        elif verb.name == "logs" and word.startswith("-") and word[1:].isdecimal():
+            flags["lines"] = word[1:]  # as tail(1) understands it
+        elif word.startswith("-") and word != "-":
+            flag, value = _flag(verb, word, rest)
+            flags[flag.key] = value
+        else:
+            targets.append(word)
+    if words[0] == "tail" and len(targets) > 1 and targets[-1] in ("stdout", "stderr"):
+        flags.update({"stderr": True} if targets.pop() == "stderr" else {})  # as supervisorctl's tail has it
+    _check_arguments(verb, flags, targets)
+    return Request(verb.name, flags, tuple(targets))
+
+
+def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bool]:
+    """Return the flag that `word` is, with its value: `--lines 5`, `--lines=5`, `-n 5` or `-n5`."""
+    name, equals, attached = word.partition("=") if word.startswith("--") else (word[:2], "", word[2:])
+    flag = verb.flag(name)
+    if flag is None:
+        near = nearest(name, (flag.name for flag in verb.flags))
+        known = ", ".join(flag.name for flag in verb.flags) or "none"
+        raise _usage(
+            verb, f'{verb.name} has no flag "{name}"' + (f"; did you mean {near}?" if near else f" (it has: {known})")
+        )
+    if not flag.value:
+        if equals or attached:
+            raise _usage(verb, f"{flag.name} takes no value")
+        return flag, True
+    value = attached if equals or attached else next(rest, None)
+    if value is None:
+        raise _usage(verb, f"{flag.name} needs a value: {flag.name} {flag.value}")
+    return flag, value
+
+
+def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Sequence[str]) -> None:
+    least = {"TARGET...": 1, "SIGNAL TARGET...": 2}.get(verb.arguments, 0)
+    most = {"": 0, "[VERB]": 1}.get(verb.arguments, len(targets))
+    if verb.name == "signal" and "list" in flags:
+        least = 0
+    if verb.name == "reload" and targets:
+        raise _usage(
+            verb,
+            "reload applies to the whole configuration and takes no name",
+            "to send HUP to a program: signal HUP NAME",
+        )
+    if len(targets) < least:
+        raise _usage(
+            verb, f"{verb.name} needs {'a signal and a name' if least == 2 else 'a name'}", "`all` means every program"
+        )
+    if len(targets) > most:
+        raise _usage(verb, f'{verb.name} does not take "{targets[most]}"')
+    lines = str(flags.get("lines", "0"))
+    if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
+        raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
+    if "since" in flags:
+        try:
+            parse_seconds(str(flags["since"]))
+        except ValueError as error:
+            raise _usage(verb, f"--since: {error}") from None
+
+
+def _usage(verb: Command, message: str, hint: str = "") -> RequestError:
+    return RequestError("usage", message, USAGE, (*((hint,) if hint else ()), f"usage: {usage(verb)}"))
+
+
+def usage(verb: Command) -> str:
+    """Return the one-line usage: `stop [--no-wait] TARGET...`."""
+    flags = [f"[{flag.short or flag.name}{' ' + flag.value if flag.value else ''}]" for flag in verb.flags]
+    return " ".join([verb.name, *flags, *((verb.arguments,) if verb.arguments else ())])
+
+
+def refuse_client_flags(request: Request) -> None:
+    """Raise RequestError where a flag of the client has reached the daemon: it would be accepted and mean nothing."""
+    verb = _BY_NAME[request.verb]
+    for flag in verb.flags:
+        if flag.side == CLIENT_SIDE and flag.key in request.flags:
+            raise _usage(verb, f"{flag.name} is a flag of taskmasterctl, not of the wire")
