@@ -25,7 +25,7 @@ from taskmasterd.output.sinks import Sinks
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.marks import Marks, key_at, spare_key
 from taskmasterd.processes.performer import Performer
-from taskmasterd.processes.preparation import Surroundings, child_environment
+from taskmasterd.processes.preparation import Inherited, child_environment
 from taskmasterd.shutdown import Stopping
 from taskmasterd.survival.claims import give_back
 from taskmasterd.survival.guardian_channel import Guard
@@ -93,12 +93,12 @@ class Daemon:
         if keyless:
             self._complain(f"{keyless}; a later daemon that has no state does not know these programs again")
         self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget, self._record)
-        around = self._surroundings(state)
-        self.performer = Performer(self.reactor, self.groups, self.sinks, around, self._deliver, self._complain)
+        inherited = self._inherited(state)
+        self.performer = Performer(self.reactor, self.groups, self.sinks, inherited, self._deliver, self._complain)
         self.performer.outputs.keeper = self.guard
         file = StateFile(origin.state_path, "" if keyless else key.hex()) if origin.state_path else None
         self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
-        self.performer.memory = self.journal
+        self.performer.recorder = self.journal
         self.systemd = Systemd(self.reactor, self.notifier, self.supervisor.table, self.performer)
         self.following = Following(
             self._begin_loading, self.journal, self.log, self.supervisor.table, self.performer.outputs
@@ -166,9 +166,9 @@ class Daemon:
             numbers=self._numbers,
         )
 
-    def _surroundings(self, state: Mapping[str, Any]) -> Surroundings:
+    def _inherited(self, state: Mapping[str, Any]) -> Inherited:
         soft, hard = state["nofile"]
-        return Surroundings(
+        return Inherited(
             environment=child_environment(os.environ),
             marks=self._marks,
             umask=self._config.umask,

@@ -141,7 +141,7 @@ class Stopping:
             self._parts.reactor.stop()
         elif self._told != self._signal:
             self._told = self._signal
-            in_bursts(self._parts.reactor, self._groups.telling_all(strays, self._told), self._signalled)
+            in_bursts(self._parts.reactor, self._groups.signalling_all(strays, self._told), self._signalled)
 
     def _signalled(self, refused: Sequence[Survivor]) -> None:
         told = [stray for stray in self._strays if stray not in refused]

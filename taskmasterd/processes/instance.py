@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from taskmasterd.processes.members.groups import Group
     from taskmasterd.system.procfs import Survivor
 
-    class Memory(Protocol):
+    class Recorder(Protocol):
         """Remembers what a later daemon has to know."""
 
         def flush(self) -> None:
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
             """What is alive of a slot is different."""
 
         def spawning(self, entry: Entry, began: float, pipes: Sequence[int], /) -> None:
-            """A copy is about to be spawned, which will hold these pipes."""
+            """An instance is about to be spawned, which will hold these pipes."""
 
         def ends(self, entry: Entry, status: int, /) -> None:
             """The leader of a slot has ended, and is about to be reaped."""
 
 
-class Copy:
+class Instance:
     """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn.
 
     `ended` is its leader's wait status, None while it lives.
@@ -47,13 +47,13 @@ class Copy:
         self.ended: int | None = None
 
     def to_data(self) -> dict[str, object]:
-        """Return what a later daemon needs to take this copy over."""
+        """Return what a later daemon needs to take this instance over."""
         data: dict[str, object] = {"pid": self.group.pid, "birth": self.birth}
         pipes = [(pipe.inode, pipe.path) for pipe in self.pipes if not pipe.closed]
         if pipes:
             data["pipes"] = pipes
-        if self.group.told:
-            data["told"] = list(self.group.told)
+        if self.group.signalled:
+            data["told"] = list(self.group.signalled)
         if self.group.sessions:
             data["sessions"] = list(self.group.sessions)
         if self.left:

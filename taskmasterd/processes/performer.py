@@ -1,6 +1,6 @@
 """Carries out what the core decided, and turns the kernel's news into the core's events.
 
-It holds what is alive of each slot (`Copy`): the group and the pipes. It decides nothing about processes: which signal, when
+It holds what is alive of each slot (`Instance`): the group and the pipes. It decides nothing about processes: which signal, when
 and what follows is in the action and in the configuration.
 """
 
@@ -29,7 +29,7 @@ from taskmasterd.core.process.events import (
 from taskmasterd.core.words.describe import NAMED_LEFT, left_text
 from taskmasterd.output.streams import Outputs
 from taskmasterd.output.targets import account_of
-from taskmasterd.processes.instance import Copy
+from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.groups import Group, Groups
 from taskmasterd.processes.preparation import launch_of
 from taskmasterd.processes.stop_signals import Asking, signal_group
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.orphans import Orphan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output.sinks import Sinks
-    from taskmasterd.processes.instance import Memory
-    from taskmasterd.processes.preparation import Surroundings
+    from taskmasterd.processes.instance import Recorder
+    from taskmasterd.processes.preparation import Inherited
     from taskmasterd.system.loop.reactor import Reactor
 
 SPAWN_FOR_S = 0.02
@@ -57,8 +57,8 @@ SPAWN_FOR_S = 0.02
 class Performer:
     """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show.
 
-    `memory` is told what has to be remembered at once. `occupied` are the processes of an earlier daemon because of which a slot must not be started.
-    `hidden` says of a slot what nobody knows to be of its last copy, or not.
+    `recorder` is told what has to be remembered at once. `occupied` are the processes of an earlier daemon because of which a slot must not be started.
+    `hidden` says of a slot what nobody knows to be of its last instance, or not.
     """
 
     def __init__(
@@ -66,28 +66,28 @@ class Performer:
         reactor: Reactor,
         groups: Groups,
         sinks: Sinks,
-        around: Surroundings,
+        inherited: Inherited,
         deliver: Callable[[Entry, Event], None],
         on_blind: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
         self._groups = groups
-        self._around = around
+        self._inherited = inherited
         self._deliver = deliver
         self._on_blind = on_blind
         self._spawner = Spawner(reactor, self._reported)
-        self.outputs = Outputs(reactor, sinks, around.log_dir, self._spawner.null)
-        self.memory: Memory | None = None
+        self.outputs = Outputs(reactor, sinks, inherited.log_dir, self._spawner.null)
+        self.recorder: Recorder | None = None
         self.occupied: dict[tuple[str, int], list[Orphan]] = {}
         self.hidden: dict[Entry, str] = {}
         self.adopted = Adopted(reactor, self._adopted_ended)
         self._waiting: dict[Entry, None] = {}
         self._spawning = self._held = False
-        self._copies: dict[int, Copy] = {}
-        self._by_entry: dict[Entry, Copy] = {}
+        self._instances: dict[int, Instance] = {}
+        self._by_entry: dict[Entry, Instance] = {}
         self._asking = Asking(reactor, self._signalled)
         self._leftovers = Leftovers(reactor, groups, self._leader_ended, self._left_seen, self._emptied, on_blind)
-        self._ended: list[tuple[Copy, int | None]] = []
+        self._ended: list[tuple[Instance, int | None]] = []
 
     # -- actions
 
@@ -99,31 +99,31 @@ class Performer:
         elif action == UNQUEUE:
             self._waiting.pop(entry, None)
         elif action == TERMINATE:
-            copy = self._by_entry[entry]
-            _follow_rule(copy)
-            return self._asking.ask(copy)
+            instance = self._by_entry[entry]
+            _follow_rule(instance)
+            return self._asking.ask(instance)
         elif action == KILL:
-            copy = self._by_entry[entry]
-            _follow_rule(copy)
-            copy.group.forget_told()
-            return self._kill(copy)
+            instance = self._by_entry[entry]
+            _follow_rule(instance)
+            instance.group.forget_signalled()
+            return self._kill(instance)
         return None
 
     def signal_leader(self, entry: Entry, number: int) -> bool:
         """Send a signal to the leader of a live process; return whether that is allowed."""
         return self._by_entry[entry].group.signal_leader(number)
 
-    def _kill(self, copy: Copy) -> Signalled:
-        if copy.group.leader_alive:
-            return signal_group(copy.group, signal.SIGKILL)
-        return self._asking.tell(copy, copy.left, signal.SIGKILL)
+    def _kill(self, instance: Instance) -> Signalled:
+        if instance.group.leader_alive:
+            return signal_group(instance.group, signal.SIGKILL)
+        return self._asking.tell(instance, instance.left, signal.SIGKILL)
 
-    def _signalled(self, copy: Copy, answer: Signalled) -> None:
-        """Somebody of a copy was signalled without an action."""
-        if self.memory:
-            self.memory.changed(copy.entry)
-        if answer.refused or copy.entry.process.refused:
-            self._deliver(copy.entry, answer)
+    def _signalled(self, instance: Instance, answer: Signalled) -> None:
+        """Somebody of an instance was signalled without an action."""
+        if self.recorder:
+            self.recorder.changed(instance.entry)
+        if answer.refused or instance.entry.process.refused:
+            self._deliver(instance.entry, answer)
 
     # -- spawning
 
@@ -144,17 +144,17 @@ class Performer:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
                 self._spawn(entry)
-            if self.memory:
-                self.memory.flush()  # who the last one is, too; who the others are is written before the next is spawned
+            if self.recorder:
+                self.recorder.flush()  # who the last one is, too; who the others are is written before the next is spawned
         finally:  # a bug in one start must not hold up the others
             self._spawning = False
             self._spawn_soon()
 
     def _spawn(self, entry: Entry) -> None:
-        """Bring up one copy and deliver what came of it."""
+        """Bring up one instance and deliver what came of it."""
         entry.current = entry.wanted
         try:
-            copy, executed = self._bring_up(entry)
+            instance, executed = self._bring_up(entry)
         except SetupError as error:
             permanent = error.step in ("user", "orphan")
             self._deliver(entry, Exited(failure=Failure(error.step, error.text, permanent=permanent)))
@@ -167,25 +167,25 @@ class Performer:
                 entry, Exited(failure=Failure("exec", f"cannot execute {shortened(entry.wanted.cmd[0], 256)}: {error}"))
             )
             return
-        self._groups.add(copy.group)
-        self._copies[copy.group.pid] = copy
-        self._by_entry[entry] = copy
-        self._deliver(entry, Spawned(copy.group.pid))
+        self._groups.add(instance.group)
+        self._instances[instance.group.pid] = instance
+        self._by_entry[entry] = instance
+        self._deliver(entry, Spawned(instance.group.pid))
         if executed:
             self._deliver(entry, Executed())
 
-    def _bring_up(self, entry: Entry) -> tuple[Copy, bool]:
-        """Return the new copy and whether it was executed already. Raises SetupError or, for a shortage, OSError."""
+    def _bring_up(self, entry: Entry) -> tuple[Instance, bool]:
+        """Return the new instance and whether it was executed already. Raises SetupError or, for a shortage, OSError."""
         program = entry.wanted
         if program.refusal:
             raise SetupError("user", program.refusal)
         self._look_for_occupants(entry)
-        who = account_of(program)
-        launch = launch_of(program, entry.index, self._around, who)
-        streams = self.outputs.open(entry, who)
+        account = account_of(program)
+        launch = launch_of(program, entry.index, self._inherited, account)
+        streams = self.outputs.open(entry, account)
         began = boot_seconds()
-        if self.memory:
-            self.memory.spawning(entry, began, [pipe.inode for pipe in streams.pipes])
+        if self.recorder:
+            self.recorder.spawning(entry, began, [pipe.inode for pipe in streams.pipes])
         try:
             pid, executed = self._spawner.spawn(launch, streams.stdout, streams.stderr)
         except (SetupError, OSError):
@@ -197,11 +197,11 @@ class Performer:
                 os.close(fd)
         self.outputs.begin(entry, streams.began)
         inodes = tuple(pipe.inode for pipe in streams.pipes)
-        group = Group(pid, (entry.program, entry.index), whole=bool(program.stopasgroup), pipes=inodes)
-        return Copy(entry, group, streams.pipes, (began, boot_seconds())), executed
+        group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
+        return Instance(entry, group, streams.pipes, (began, boot_seconds())), executed
 
     def occupants(self, program: str, index: int) -> str:
-        """Return what to do about processes of an earlier daemon that may be this slot's copy; "" where none is alive."""
+        """Return what to do about processes of an earlier daemon that may be this slot's instance; "" where none is alive."""
         slot = (program, index)
         there = [one for one in self.occupied.get(slot, ()) if (now := look(one.pid)) and now.started == one.started]
         if not there:
@@ -209,7 +209,7 @@ class Performer:
             return ""
         named = ", ".join(map(str, there[:NAMED_LEFT]))
         kill = " ".join(str(one.pid) for one in there)
-        return f"an earlier daemon's {named} may be a copy of it; end that (kill {kill}), then start it"
+        return f"an earlier daemon's {named} may be an instance of it; end that (kill {kill}), then start it"
 
     def _look_for_occupants(self, entry: Entry) -> None:
         there = self.occupants(entry.program, entry.index)
@@ -218,30 +218,30 @@ class Performer:
 
     def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         """A forked child was executed, or a step of its set-up failed and its end will be reaped."""
-        copy = self._copies[pid]
+        instance = self._instances[pid]
         if failed:
-            copy.failure = Failure(failed[0], failed[1])
+            instance.failure = Failure(failed[0], failed[1])
         else:
-            self._deliver(copy.entry, Executed())
+            self._deliver(instance.entry, Executed())
 
     # -- ends
 
     def _note_end(self, pid: int, status: int) -> None:
         """Have it remembered how a leader ended, before nobody else knows it any more."""
-        copy = self._copies.get(pid)
-        if copy:
-            copy.ended = status
-            if self.memory:
-                self.memory.ends(copy.entry, status)
+        instance = self._instances.get(pid)
+        if instance:
+            instance.ended = status
+            if self.recorder:
+                self.recorder.ends(instance.entry, status)
 
     def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
         """Take the children that have ended: leaders, survivors of groups, strangers. Each may be reaped as the next is taken."""
-        dead: list[tuple[Copy, int | None]] = []
+        dead: list[tuple[Instance, int | None]] = []
         strangers = False
         for pid, status in ended:
             self._note_end(pid, status)
             self._spawner.settle(pid)
-            if pid in self._copies:
+            if pid in self._instances:
                 dead.append((self._without_leader(pid), status))
             else:
                 strangers = True
@@ -268,54 +268,54 @@ class Performer:
         dead, self._ended = self._ended, []
         self._leftovers.look(dead, strangers=False)
 
-    def _without_leader(self, pid: int) -> Copy:
-        """Return the copy whose leader has gone, with all that was in its pipes in the files."""
-        copy = self._copies.pop(pid)
-        _follow_rule(copy)
+    def _without_leader(self, pid: int) -> Instance:
+        """Return the instance whose leader has gone, with all that was in its pipes in the files."""
+        instance = self._instances.pop(pid)
+        _follow_rule(instance)
         self._groups.reaped(pid)
-        self.outputs.drain(copy.pipes)
-        return copy
+        self.outputs.drain(instance.pipes)
+        return instance
 
-    def _leader_ended(self, copy: Copy, status: int | None) -> None:
-        if copy.left:
+    def _leader_ended(self, instance: Instance, status: int | None) -> None:
+        if instance.left:
             # not earlier: a look in between would tell that nothing is left of a process that has not ended
-            self._leftovers.add(copy)
+            self._leftovers.add(instance)
         else:
-            self._by_entry.pop(copy.entry, None)
-            self.outputs.leave(copy.pipes)
-            self._note_hidden(copy)
-        silent = status == 0 and bool(copy.pipes) and not any(pipe.wrote for pipe in copy.pipes)
-        self._deliver(copy.entry, Exited(status, copy.failure, tuple(map(str, copy.left)), silent))
+            self._by_entry.pop(instance.entry, None)
+            self.outputs.leave(instance.pipes)
+            self._note_hidden(instance)
+        silent = status == 0 and bool(instance.pipes) and not any(pipe.wrote for pipe in instance.pipes)
+        self._deliver(instance.entry, Exited(status, instance.failure, tuple(map(str, instance.left)), silent))
 
-    def _left_seen(self, copy: Copy, changed: bool) -> None:
+    def _left_seen(self, instance: Instance, changed: bool) -> None:
         """Something is alive of what a leader had left behind; newcomers are signalled too."""
-        answer = self._kill(copy) if copy.entry.process.past_asking else self._asking.ask(copy)
-        if changed and self.memory:
-            self.memory.changed(copy.entry)
-        if answer.refused or copy.entry.process.refused:
-            self._deliver(copy.entry, answer)
+        answer = self._kill(instance) if instance.entry.process.past_asking else self._asking.ask(instance)
+        if changed and self.recorder:
+            self.recorder.changed(instance.entry)
+        if answer.refused or instance.entry.process.refused:
+            self._deliver(instance.entry, answer)
 
-    def _emptied(self, copy: Copy) -> None:
+    def _emptied(self, instance: Instance) -> None:
         """Nothing is left of what a leader had left behind."""
-        self.outputs.drain(copy.pipes)
-        self._by_entry.pop(copy.entry, None)
-        self.outputs.leave(copy.pipes)
-        self._note_hidden(copy)
-        self._deliver(copy.entry, GroupEmpty())
+        self.outputs.drain(instance.pipes)
+        self._by_entry.pop(instance.entry, None)
+        self.outputs.leave(instance.pipes)
+        self._note_hidden(instance)
+        self._deliver(instance.entry, GroupEmpty())
 
-    def _note_hidden(self, copy: Copy) -> None:
-        """Tell who may be left of a copy of which nothing else is: nobody may say that all of it is gone."""
-        since = int(copy.birth[0] * TICKS_PER_S)
-        there = [one for one in self._groups.hidden if one.started >= since] if copy.group.whole else []
-        before = self.hidden.pop(copy.entry, "")
+    def _note_hidden(self, instance: Instance) -> None:
+        """Tell who may be left of an instance of which nothing else is: nobody may say that all of it is gone."""
+        since = int(instance.birth[0] * TICKS_PER_S)
+        there = [one for one in self._groups.hidden if one.started >= since] if instance.group.stop_group else []
+        before = self.hidden.pop(instance.entry, "")
         if there:
             pids = " ".join(str(one.pid) for one in there)
             text = (
                 f"{left_text(tuple(map(str, there)))} may be left of it, and hides whose it is; end that: kill {pids}"
             )
-            self.hidden[copy.entry] = text
+            self.hidden[instance.entry] = text
             if text != before:
-                self._on_blind(f"{copy.entry.canonical}: {text}")
+                self._on_blind(f"{instance.entry.canonical}: {text}")
 
     @property
     def spawning(self) -> bool:
@@ -324,11 +324,11 @@ class Performer:
 
     # -- an earlier life
 
-    def copy_of(self, entry: Entry) -> Copy | None:
+    def instance_of(self, entry: Entry) -> Instance | None:
         """Return what is alive of a slot, None where nothing is."""
         return self._by_entry.get(entry)
 
-    def copies(self) -> Iterator[Copy]:
+    def instances(self) -> Iterator[Instance]:
         """Yield all that is alive."""
         yield from self._by_entry.values()
 
@@ -338,47 +338,47 @@ class Performer:
         return not self._spawner.reporting and not self._ended and self._leftovers.settled
 
     def guardian_died(self) -> None:
-        """Nobody tells of orphans any more: look for those of the copies that are there as for an earlier daemon's."""
+        """Nobody tells of orphans any more: look for those of the instances that are there as for an earlier daemon's."""
         self._leftovers.guardian_died()
 
-    def admit(self, copy: Copy) -> None:
-        """Take in a copy whose leader is alive, and wait for its end where it is no child of ours."""
-        self._by_entry[copy.entry] = copy
-        self._copies[copy.group.pid] = copy
-        self._groups.add(copy.group)
-        if copy.group.handle is not None:
-            self.adopted.watch(copy.group.pid, copy.group.handle)
-        if copy.entry.process.state == STOPPING and copy.entry.process.executed:
-            self._asking.resume(copy)
+    def admit(self, instance: Instance) -> None:
+        """Take in an instance whose leader is alive, and wait for its end where it is no child of ours."""
+        self._by_entry[instance.entry] = instance
+        self._instances[instance.group.pid] = instance
+        self._groups.add(instance.group)
+        if instance.group.handle is not None:
+            self.adopted.watch(instance.group.pid, instance.group.handle)
+        if instance.entry.process.state == STOPPING and instance.entry.process.executed:
+            self._asking.resume(instance)
 
-    def admit_untold(self, copy: Copy) -> None:
-        """Take in a copy whose leader has ended since, and how is yet to be told by the guardian."""
-        self.admit(copy)
-        copy.group.leader_has_ended()
-        self.adopted.expect(copy.group.pid)
+    def admit_untold(self, instance: Instance) -> None:
+        """Take in an instance whose leader has ended since, and how is yet to be told by the guardian."""
+        self.admit(instance)
+        instance.group.leader_has_ended()
+        self.adopted.expect(instance.group.pid)
 
-    def admit_ended(self, ended: Sequence[tuple[Copy, int | None]]) -> None:
-        """Take in copies whose leaders have ended since; status None: nobody knows how. They are told at once, after one look."""
-        for copy, _status in ended:
-            self._by_entry[copy.entry] = copy
-            copy.group.leader_has_ended()
-            self.outputs.drain(copy.pipes)
-        left = self._groups.survivors([copy.group for copy, _status in ended])
-        for copy, status in ended:
-            copy.left = left.get(copy.group, ())
-            self._reactor.attempt(partial(self._leader_ended, copy, status), partial(self._lost, copy))
+    def admit_ended(self, ended: Sequence[tuple[Instance, int | None]]) -> None:
+        """Take in instances whose leaders have ended since; status None: nobody knows how. They are told at once, after one look."""
+        for instance, _status in ended:
+            self._by_entry[instance.entry] = instance
+            instance.group.leader_has_ended()
+            self.outputs.drain(instance.pipes)
+        left = self._groups.survivors([instance.group for instance, _status in ended])
+        for instance, status in ended:
+            instance.left = left.get(instance.group, ())
+            self._reactor.attempt(partial(self._leader_ended, instance, status), partial(self._lost, instance))
 
-    def _lost(self, copy: Copy) -> None:
-        self._on_blind(f"the end of {copy.entry.canonical} could not be told")
+    def _lost(self, instance: Instance) -> None:
+        self._on_blind(f"the end of {instance.entry.canonical} could not be told")
 
-    def admit_left(self, copy: Copy) -> None:
+    def admit_left(self, instance: Instance) -> None:
         """Take in what a leader had left behind already; the next look tells whether it is still there."""
-        self._by_entry[copy.entry] = copy
-        copy.group.leader_has_ended()
-        self._leftovers.add(copy)
+        self._by_entry[instance.entry] = instance
+        instance.group.leader_has_ended()
+        self._leftovers.add(instance)
 
 
-def _follow_rule(copy: Copy) -> None:
+def _follow_rule(instance: Instance) -> None:
     """Apply `stopasgroup`, a live key, as it is at this moment."""
-    rule = copy.entry.wanted.stopasgroup
-    copy.group.follow(whole=bool(rule), leader_first=rule == LEADER)
+    rule = instance.entry.wanted.stopasgroup
+    instance.group.follow(stop_group=bool(rule), leader_first=rule == LEADER)

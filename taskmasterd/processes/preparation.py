@@ -21,7 +21,7 @@ OF_SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "L
 OF_A_SHELL = ("PWD", "OLDPWD", "_")
 
 
-class Surroundings(Record):
+class Inherited(Record):
     """What every child gets from the daemon. `log_dir` None: an omitted stream is the daemon's own.
 
     `nofile` is the pair of limits that the daemon itself was started with.
@@ -39,28 +39,30 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in (*OF_SYSTEMD, *OF_A_SHELL)}
 
 
-def launch_of(program: ProgramConfig, index: int, around: Surroundings, who: Account | None) -> Launch:
+def launch_of(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> Launch:
     """Return everything that the child of this slot is made from."""
     words = ("/bin/sh", "-c", program.cmd[0]) if program.shell else program.cmd
     return Launch(
         argv=tuple(for_instance(word, index) for word in words),
-        environment=_environment(program, index, around, who),
+        environment=_environment(program, index, inherited, account),
         workingdir=for_instance(program.workingdir, index),
-        umask=around.umask if program.umask is None else program.umask,
-        identity=Identity(who.uid, who.gid, who.groups) if who and is_another(who, program) else None,
-        nofile=around.nofile,
-        tag=around.marks.lineage.tag((program.name, index)),
+        umask=inherited.umask if program.umask is None else program.umask,
+        identity=Identity(account.uid, account.gid, account.groups)
+        if account and is_another(account, program)
+        else None,
+        nofile=inherited.nofile,
+        tag=inherited.marks.lineage.tag((program.name, index)),
     )
 
 
-def _environment(program: ProgramConfig, index: int, around: Surroundings, who: Account | None) -> dict[str, str]:
-    marks = around.marks.variables(program.name, index)
+def _environment(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> dict[str, str]:
+    marks = inherited.marks.variables(program.name, index)
     # the marks come first: of the variables of a process only so many bytes are read
-    environment = {**marks, **around.environment}
+    environment = {**marks, **inherited.environment}
     environment.setdefault("PYTHONUNBUFFERED", "1")
     environment["PWD"] = for_instance(program.workingdir, index)
-    if who and program.user is not None:
-        environment.update(HOME=who.home, USER=who.name, LOGNAME=who.name, SHELL=who.shell)
+    if account and program.user is not None:
+        environment.update(HOME=account.home, USER=account.name, LOGNAME=account.name, SHELL=account.shell)
     for name, text in program.env.items():
         if text is None:
             environment.pop(name, None)

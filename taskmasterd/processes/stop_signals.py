@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskmasterd.processes.instance import Copy
+    from taskmasterd.processes.instance import Instance
     from taskmasterd.processes.members.groups import Group
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.procfs import Survivor
@@ -29,68 +29,68 @@ ASK_FOR_S = 0.02
 
 
 class Asking:
-    """Sends stop signals; `on_answer(copy, answer)` is called with those that it sends by itself later."""
+    """Sends stop signals; `on_answer(instance, answer)` is called with those that it sends by itself later."""
 
-    def __init__(self, reactor: Reactor, on_answer: Callable[[Copy, Signalled], None]) -> None:
+    def __init__(self, reactor: Reactor, on_answer: Callable[[Instance, Signalled], None]) -> None:
         self._reactor = reactor
         self._on_answer = on_answer
-        self._due: dict[Copy, dict[int, float]] = {}
-        self._armed: set[Copy] = set()
-        self._postponed: list[Copy] = []
+        self._due: dict[Instance, dict[int, float]] = {}
+        self._armed: set[Instance] = set()
+        self._postponed: list[Instance] = []
         self._until = 0.0
 
-    def ask(self, copy: Copy) -> Signalled:
-        """Send the stop signal to all of a copy that have not got it yet and need not wait for it."""
-        if self._is_late(copy):
+    def ask(self, instance: Instance) -> Signalled:
+        """Send the stop signal to all of an instance that have not got it yet and need not wait for it."""
+        if self._is_late(instance):
             return Signalled()
-        group, number = copy.group, copy.entry.wanted.stopsignal
+        group, number = instance.group, instance.entry.wanted.stopsignal
         if not group.leader_alive:
-            return self.tell(copy, self._without_readers(copy, copy.left), number)
-        if (0, number) in group.told:
+            return self.tell(instance, self._without_readers(instance, instance.left), number)
+        if (0, number) in group.signalled:
             return Signalled()
-        one_by_one = any(told == number for _pid, told in group.told)
-        members = self._members(group) if group.whole and not group.leader_first else None
+        one_by_one = any(told == number for _pid, told in group.signalled)
+        members = self._members(group) if group.stop_group and not group.leader_first else None
         if members is not None:
-            first = self._without_readers(copy, members)
+            first = self._without_readers(instance, members)
             if one_by_one or len(first) < len(members):
                 return tell(group, [one for one in first if one.group == group.pid], number, len(members))
         return Signalled() if one_by_one else signal_group(group, number)
 
-    def tell(self, copy: Copy, survivors: Sequence[Survivor], number: int) -> Signalled:
+    def tell(self, instance: Instance, survivors: Sequence[Survivor], number: int) -> Signalled:
         """Signal these of what a leader has left, if they have not got this signal yet: many of them in bursts."""
         first, rest = survivors[:BURST], survivors[BURST:]
         if rest:
-            work = copy.group.telling(rest, number)
+            work = instance.group.signalling(rest, number)
             self._reactor.call_later(
                 BURST_EVERY_S,
-                lambda: in_bursts(self._reactor, work, lambda refused: self._rest_told(copy, refused, len(rest))),
+                lambda: in_bursts(self._reactor, work, lambda refused: self._rest_told(instance, refused, len(rest))),
             )
-        return tell(copy.group, first, number, len(copy.left))
+        return tell(instance.group, first, number, len(instance.left))
 
-    def _rest_told(self, copy: Copy, refused: Sequence[Survivor], of: int) -> None:
-        if copy.entry.process.state == STOPPING and copy.left:
-            self._on_answer(copy, Signalled(tuple(map(name_with_owner, refused)), len(refused) < of))
+    def _rest_told(self, instance: Instance, refused: Sequence[Survivor], of: int) -> None:
+        if instance.entry.process.state == STOPPING and instance.left:
+            self._on_answer(instance, Signalled(tuple(map(name_with_owner, refused)), len(refused) < of))
 
-    def resume(self, copy: Copy) -> None:
+    def resume(self, instance: Instance) -> None:
         """Go on with a stop of an earlier life."""
-        self._reactor.call_soon(lambda: self._again(copy))
+        self._reactor.call_soon(lambda: self._again(instance))
 
-    def _is_late(self, copy: Copy) -> bool:
-        """Return whether this turn's time is used up, so that the copy is asked in the next one."""
+    def _is_late(self, instance: Instance) -> bool:
+        """Return whether this turn's time is used up, so that the instance is asked in the next one."""
         now = self._reactor.now()
         if not self._until:
             self._until = now + ASK_FOR_S
             self._reactor.call_soon(self._next_turn)
         if now < self._until:
             return False
-        self._postponed.append(copy)
+        self._postponed.append(instance)
         return True
 
     def _next_turn(self) -> None:
         self._until = 0.0
         postponed, self._postponed = self._postponed, []
-        for copy in postponed:
-            self._again(copy)
+        for instance in postponed:
+            self._again(instance)
 
     @staticmethod
     def _members(group: Group) -> list[Survivor] | None:
@@ -100,20 +100,20 @@ class Asking:
         except OSError:  # no descriptor to look with
             return None
 
-    def _without_readers(self, copy: Copy, there: Sequence[Survivor]) -> list[Survivor]:
-        """Return which of these processes of a copy need not wait; all of them where nobody can look."""
+    def _without_readers(self, instance: Instance, there: Sequence[Survivor]) -> list[Survivor]:
+        """Return which of these processes of an instance need not wait; all of them where nobody can look."""
         try:
-            return self._judged(copy, there)
+            return self._judged(instance, there)
         except OSError:
             return list(there)
 
-    def _judged(self, copy: Copy, there: Sequence[Survivor]) -> list[Survivor]:
-        number = copy.entry.wanted.stopsignal
-        leader = copy.group.pid if copy.group.leader_alive else 0
-        known = {leader, 0, *(pid for pid, told in copy.group.told if told == number)}
+    def _judged(self, instance: Instance, there: Sequence[Survivor]) -> list[Survivor]:
+        number = instance.entry.wanted.stopsignal
+        leader = instance.group.pid if instance.group.leader_alive else 0
+        known = {leader, 0, *(pid for pid, told in instance.group.signalled if told == number)}
         untold = [one for one in there[:MOST_MEMBERS] if one.pid not in known]
         reads = {one.pid: pipes for one in untold if (pipes := input_pipes(one))}
-        due = self._due.pop(copy, {})
+        due = self._due.pop(instance, {})
         if not reads:
             return list(there)
         now = self._reactor.now()
@@ -122,26 +122,26 @@ class Asking:
         ]
         still, due = waiting(members, due, now, leader)
         if still:
-            self._due[copy] = due
-            self._look_again_at(copy, min((end for end in due.values() if end > now), default=now + GRACE_S))
+            self._due[instance] = due
+            self._look_again_at(instance, min((end for end in due.values() if end > now), default=now + GRACE_S))
         return [one for one in there if one.pid not in still]
 
-    def _look_again_at(self, copy: Copy, moment: float) -> None:
-        if copy not in self._armed:
-            self._armed.add(copy)
-            self._reactor.call_at(moment, lambda: self._grace_is_over(copy))
+    def _look_again_at(self, instance: Instance, moment: float) -> None:
+        if instance not in self._armed:
+            self._armed.add(instance)
+            self._reactor.call_at(moment, lambda: self._grace_is_over(instance))
 
-    def _grace_is_over(self, copy: Copy) -> None:
-        self._armed.discard(copy)
-        self._again(copy)
+    def _grace_is_over(self, instance: Instance) -> None:
+        self._armed.discard(instance)
+        self._again(instance)
 
-    def _again(self, copy: Copy) -> None:
+    def _again(self, instance: Instance) -> None:
         """Ask those who had to wait, where the stop is still going on."""
-        process = copy.entry.process
-        if process.state == STOPPING and not process.past_asking and (copy.group.leader_alive or copy.left):
-            self._on_answer(copy, self.ask(copy))
+        process = instance.entry.process
+        if process.state == STOPPING and not process.past_asking and (instance.group.leader_alive or instance.left):
+            self._on_answer(instance, self.ask(instance))
         else:
-            self._due.pop(copy, None)
+            self._due.pop(instance, None)
 
 
 def signal_group(group: Group, number: int) -> Signalled:
@@ -158,7 +158,7 @@ def signal_group(group: Group, number: int) -> Signalled:
 
 def tell(group: Group, survivors: Sequence[Survivor], number: int, of: int) -> Signalled:
     """Signal these `of` so many processes, if they have not got this signal yet; return who may not be signalled."""
-    refused = group.tell(survivors, number)
+    refused = group.signal_each(survivors, number)
     return Signalled(tuple(map(name_with_owner, refused)), len(refused) < of)
 
 

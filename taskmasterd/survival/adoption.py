@@ -19,7 +19,7 @@ from taskmasterd.core.programs.orphans import UNKNOWN, Orphan, judge
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.words.describe import NAMED_LEFT
 from taskmasterd.output.targets import account_of
-from taskmasterd.processes.instance import Copy
+from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.groups import Group
 from taskmasterd.system.pidfds import boot_seconds, is_within, open_leader, ticks_now
 from taskmasterd.system.procfs import (
@@ -104,7 +104,7 @@ class Adoption:
         self._known = frozenset(slot.copy.pid for slot in saved.slots if slot.copy)
         for program, index, orphans in saved.facts.get("occupied", ()):
             self._performer.occupied[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
-        ended: list[tuple[Copy, int | None]] = []
+        ended: list[tuple[Instance, int | None]] = []
         for slot in saved.slots:
             self._supervisor.restore(slot.entry)
             self._restored.add(slot.entry)
@@ -113,13 +113,13 @@ class Adoption:
             self._supervisor.resume(slot.entry, waiting=not untold)
         self._performer.admit_ended(ended)
         for slot in saved.slots:
-            copy = self._performer.copy_of(slot.entry)
+            copy = self._performer.instance_of(slot.entry)
             if copy and copy.group.leader_alive and not slot.entry.process.executed:
                 self._deliver(slot.entry, Executed())
         for inode, path in saved.facts.get("pipes", ()):
             self._take_left_pipe(inode, path)
         if not self._legacy.same:
-            alive = sum(copy.group.leader_alive for copy in self._performer.copies())
+            alive = sum(copy.group.leader_alive for copy in self._performer.instances())
             count = f"{len(saved.slots)} process{'' if len(saved.slots) == 1 else 'es'}"
             self._say("info", f"took over {count} of an earlier daemon, {alive} of them alive")
 
@@ -131,12 +131,12 @@ class Adoption:
 
     # -- copies that the state knows
 
-    def _take_copy(self, entry: Entry, saved_copy: SavedCopy, ended: list[tuple[Copy, int | None]]) -> bool:
+    def _take_copy(self, entry: Entry, saved_copy: SavedCopy, ended: list[tuple[Instance, int | None]]) -> bool:
         """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
         pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
-        group = Group(pid, (entry.program, entry.index), whole=bool(entry.wanted.stopasgroup))
+        group = Group(pid, (entry.program, entry.index), stop_group=bool(entry.wanted.stopasgroup))
         group.pipes = tuple(inode for inode, _path in saved_copy.pipes)
-        group.told = frozenset(saved_copy.told)
+        group.signalled = frozenset(saved_copy.told)
         status, since = legacy.ends.get(pid, (None, 0))
         if since and not is_within(since, birth):
             status = None  # it is that of another one with the same pid
@@ -151,7 +151,7 @@ class Adoption:
             group.handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
         if group.handle is not None or self._session_goes_on(group, saved_copy):
             group.ours_until = now
-        copy = Copy(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
+        copy = Instance(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
         if entry.process.pid is None:
             self._performer.admit_left(copy)
         elif child or group.handle is not None:
@@ -223,7 +223,7 @@ class Adoption:
         if self._whole and not self._spawning:
             return {}
         since = min((began for began, _ in self._spawning.values()), default=0.0) if self._whole else 0.0
-        known = {session for copy in self._performer.copies() for session in (copy.group.pid, *copy.group.sessions)}
+        known = {session for copy in self._performer.instances() for session in (copy.group.pid, *copy.group.sessions)}
         by_pipe = {inode: slot for slot, (_, inodes) in self._spawning.items() for inode in inodes}
         ourselves = (os.getpid(), os.getppid() if self._legacy.guarded else 0)
         pids = [
@@ -318,7 +318,7 @@ class Adoption:
             return False
         if entry.process.state != STARTING:
             self._supervisor.handle(entry, Start("the daemon's start"), self._now())
-        group = Group(orphan.pid, (entry.program, entry.index), whole=bool(entry.wanted.stopasgroup))
+        group = Group(orphan.pid, (entry.program, entry.index), stop_group=bool(entry.wanted.stopasgroup))
         group.handle, group.ours_until, group.sessions = handle, self._searched_at, sessions
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
         rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
@@ -343,7 +343,7 @@ class Adoption:
         if len(found) != 1:
             return False
         pid, status, _since = found[0]
-        group = Group(pid, slot, whole=bool(entry.wanted.stopasgroup))
+        group = Group(pid, slot, stop_group=bool(entry.wanted.stopasgroup))
         group.sessions, group.pipes = frozenset({pid}), inodes
         rows = [(inode, self._pipes[inode][1]) for inode in inodes if inode in self._pipes]
         copy = self._instead_of_a_start(entry, group, rows, birth)
@@ -354,11 +354,11 @@ class Adoption:
 
     def _instead_of_a_start(
         self, entry: Entry, group: Group, rows: Iterable[tuple[int, str]], birth: tuple[float, float]
-    ) -> Copy:
+    ) -> Instance:
         """Return the copy that an earlier daemon has started; the slot needs no other one."""
         self._performer.perform(entry, UNQUEUE)
         entry.current = entry.wanted
-        return Copy(entry, group, self._pipes_of(entry, group.pid, rows), birth)
+        return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth)
 
     def _may_be_missing(self, slot: Slot, one: Survivor) -> bool:
         if self._entry(slot) not in self._restored:

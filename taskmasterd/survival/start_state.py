@@ -121,7 +121,7 @@ def _respell(saved: Saved, config: Config) -> None:
     for entry in (slot.entry for slot in saved.slots):
         name = wanted.get(entry.program, "")
         if entry.wanted.workingdir != name and _is_same(entry.wanted.workingdir, name):
-            entry.wanted = entry.wanted.replace(workingdir=name)
+            entry.want(entry.wanted.replace(workingdir=name))
         if entry.current and entry.current.workingdir != name and _is_same(entry.current.workingdir, name):
             entry.current = entry.current.replace(workingdir=name)
 

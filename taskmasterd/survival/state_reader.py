@@ -151,7 +151,7 @@ class _Reading:
 
 
 def _copy_of(data: Mapping[str, Any]) -> SavedCopy:
-    """Return what `Copy.to_data` was written of."""
+    """Return what `Instance.to_data` was written of."""
     pid, (began, ended) = _is(data["pid"], int), data["birth"]
     if pid <= 1:
         raise ValueError(f"nobody has pid {pid}")

@@ -251,7 +251,7 @@ class Journal:
         row = entry_to_data(entry)
         if self._wanted and entry.wanted is not self._wanted.get(entry.program):
             row["wanted"] = entry.wanted.to_data()  # the plan has not come to it yet
-        copy = self._performer.copy_of(entry)
+        copy = self._performer.instance_of(entry)
         if copy:
             row["copy"] = copy.to_data()
         began = self._performer.outputs.began(entry)

@@ -24,6 +24,7 @@ from taskmasterd.core.process.events import (
     Start,
 )
 from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.policy import Policy, policy_of
 from taskmasterd.core.programs.plan import ReloadPlan, diff
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.core.programs.table import Entry
@@ -40,9 +41,9 @@ def program(name: str = "web", **fields: object) -> ProgramConfig:
     return ProgramConfig(**{"name": name, "cmd": ("sleep", "9"), **fields})  # type: ignore[arg-type]
 
 
-def policy(**fields: object) -> ProgramConfig:
+def policy(**fields: object) -> Policy:
     """Return the policy of such a program."""
-    return program("web", **fields)
+    return policy_of(program("web", **fields))
 
 
 def config(*programs: ProgramConfig, **daemon: object) -> Config:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED, ProgramConfig
+from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import (
@@ -29,6 +29,7 @@ from taskmasterd.core.process.events import (
     Stop,
 )
 from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.policy import Policy
 from tests.support.model import LEFT, code, policy
 
 FAILURE = Failure("exec", "cannot execute")
@@ -121,7 +122,7 @@ class Edge:
 
     __slots__ = ("action", "after", "before", "event", "now", "policy", "to")
 
-    def __init__(self, rules: ProgramConfig, before: Process, event: str, now: float) -> None:
+    def __init__(self, rules: Policy, before: Process, event: str, now: float) -> None:
         self.policy, self.before, self.event, self.now = rules, before, event, now
         self.after, self.action = step(rules, before, EVENTS[event], now)
         self.to = canonical(self.after, now)
@@ -133,7 +134,7 @@ class Edge:
 class World:
     """All states and edges of one policy."""
 
-    def __init__(self, rules: ProgramConfig) -> None:
+    def __init__(self, rules: Policy) -> None:
         self.policy = rules
         self.edges: dict[Process, list[Edge]] = {}
         self.refused: set[tuple[str, str]] = set()

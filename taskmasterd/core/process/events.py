@@ -108,7 +108,7 @@ class DeadlineReached(Event):
 
 NONE: Final = "none"
 SPAWN: Final = "spawn"
-"""Bring up a new copy; answered by Spawned, SpawnFailed or Exited(failure)."""
+"""Bring up a new instance; answered by Spawned, SpawnFailed or Exited(failure)."""
 UNQUEUE: Final = "unqueue"
 """Take back a SPAWN that has not been answered."""
 TERMINATE: Final = "terminate"

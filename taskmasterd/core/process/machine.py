@@ -6,13 +6,13 @@ THEORY
 
         STOPPED  EXITED  FATAL   nothing is alive, nothing will happen: DOWN
         BACKOFF                  nothing is alive, a start is due at `deadline`
-        STARTING                 a copy was asked for (`pid` None), exists, or runs (`executed`) but has not stayed up yet
-        RUNNING                  the copy has stayed up for `starttime`
-        STOPPING                 something of a copy is alive and has to go; `then` says what follows
+        STARTING                 an instance was asked for (`pid` None), exists, or runs (`executed`) but has not stayed up yet
+        RUNNING                  the instance has stayed up for `starttime`
+        STOPPING                 something of an instance is alive and has to go; `then` says what follows
 
     STOPPING is entered for two reasons that need no distinction afterwards: somebody wants the process down, or its
     leader ended and left others behind. `then` holds the verdict of the first or of the second, and the newest intent
-    replaces it. Nothing new is spawned before nothing is left, so there are never two live copies of one slot.
+    replaces it. Nothing new is spawned before nothing is left, so there are never two live instances of one slot.
 
     What follows the end of a leader (the *verdict*) is decided at that moment, from the counters of that moment:
         not up for `starttime`   a failed start: BACKOFF with a growing delay, FATAL when the retries are used up;
@@ -28,9 +28,6 @@ THEORY
     What may not be signalled (EPERM) is written into `refused`. Where KILL was refused by everything that is left, the
     process stays STOPPING without a deadline: to repeat KILL is pointless until something of it changes or somebody asks
     once more.
-
-`policy` is the program's configuration. What decides is: autorestart, exitcodes, startretries, starttime, stoptime, and
-restart_delay, restart_max_delay, restart_burst and restart_window.
 
 Pairs that cannot happen raise BugError: they are listed by falling through their state's match, not by omission.
 """
@@ -70,8 +67,8 @@ from taskmasterd.core.process.verdict import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from taskmaster_common.config import ProgramConfig as Policy
     from taskmasterd.core.process.ends import End
+    from taskmasterd.core.process.policy import Policy
 
 KILL_GRACE_S = 2.0
 """What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""
@@ -83,7 +80,7 @@ SHORTAGE_MAX_DELAY_S = 1.0
 
 
 class Process(Record):
-    """One slot. `since` is when the state was entered, `spawned_at` when the present or last copy was.
+    """One slot. `since` is when the state was entered, `spawned_at` when the present or last instance was.
 
     `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
     restarts that `restart_burst` limits, `starts` all starts since an operator's last one, that one included.
@@ -293,7 +290,7 @@ def _stopped(process: Process, by: str, now: float) -> Step:
 
 
 def _take_down(policy: Policy, process: Process, event: Stop | Restart | Kill, now: float) -> Step:
-    """Somebody wants a live copy to go."""
+    """Somebody wants a live instance to go."""
     then = STOPPED
     if isinstance(event, Restart):
         process, then = _with_new_budget(process, event.by), STARTING

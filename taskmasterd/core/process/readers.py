@@ -19,7 +19,7 @@ GRACE_S = 1.0
 
 
 class Member(Record):
-    """A live process of a copy: the pipes that it reads as its standard input, and those that it writes its output into."""
+    """A live process of an instance: the pipes that it reads as its standard input, and those that it writes its output into."""
 
     pid: int
     reads: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """What follows the end of a leader: the *verdict*, decided from the counters of that moment. Pure.
 
-A copy that did not stay up has failed to start, and is tried again with a growing delay until the retries are used up. One
+An instance that did not stay up has failed to start, and is tried again with a growing delay until the retries are used up. One
 that did starts again at once, or when the window of `restart_burst` allows one more, or not at all.
 """
 
@@ -12,9 +12,9 @@ from taskmasterd.core.process.ends import End, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from taskmaster_common.config import ProgramConfig as Policy
     from taskmasterd.core.process.events import Exited
     from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.process.policy import Policy
 
 JITTER = 0.1
 MOST_DOUBLINGS = 64
@@ -30,7 +30,7 @@ def without_leader(policy: Policy, process: Process, event: Exited, now: float) 
 
 
 def failed_start(policy: Policy, process: Process, now: float) -> Process:
-    """Write the verdict over a copy that did not stay up into `then` and `then_at`."""
+    """Write the verdict over an instance that did not stay up into `then` and `then_at`."""
     tries = process.tries + 1
     failure = process.end.failure if process.end else None
     if tries > policy.startretries or (failure is not None and failure.permanent):
@@ -40,7 +40,7 @@ def failed_start(policy: Policy, process: Process, now: float) -> Process:
 
 
 def after_running(policy: Policy, process: Process, now: float) -> Process:
-    """Write the verdict over a copy that had been RUNNING into `then` and `then_at`."""
+    """Write the verdict over an instance that had been RUNNING into `then` and `then_at`."""
     expected = process.end is not None and process.end.expected
     if policy.autorestart == NEVER or (policy.autorestart != ALWAYS and expected):
         return process.replace(then=EXITED)

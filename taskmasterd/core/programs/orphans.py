@@ -1,6 +1,6 @@
 """What to do about processes that an earlier daemon left and that no state tells about. Pure.
 
-Their variables say which slot they belong to, but a descendant carries the same ones. A copy's leader leads its session, runs
+Their variables say which slot they belong to, but a descendant carries the same ones. An instance's leader leads its session, runs
 as the program's user, and was there before its descendants; so identity is certain where exactly one of the processes that
 carry a slot's mark leads a session. A process as which the program cannot run is none of them, whatever it carries.
 """
@@ -36,7 +36,7 @@ class Orphan(Record):
 
 
 class Verdict(Record):
-    """What follows for one slot: `leader` is its copy, None where nobody knows which of `all` is; oldest first."""
+    """What follows for one slot: `leader` is its instance, None where nobody knows which of `all` is; oldest first."""
 
     leader: Orphan | None
     all: tuple[Orphan, ...]
@@ -48,7 +48,7 @@ def _can_be(orphan: Orphan, uid: int | None) -> bool:
 
 
 def judge(orphans: Iterable[tuple[Slot, Orphan]], uid_of: Callable[[Slot], int | None]) -> dict[Slot, Verdict]:
-    """Return the verdict for each slot that has orphans; `uid_of` says as whom its copies run, None where nobody knows."""
+    """Return the verdict for each slot that has orphans; `uid_of` says as whom its instances run, None where nobody knows."""
     by_slot: dict[Slot, list[Orphan]] = {}
     for slot, orphan in orphans:
         if _can_be(orphan, uid_of(slot)):

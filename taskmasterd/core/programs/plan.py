@@ -1,6 +1,6 @@
 """What a reload will do, complete before anything is done: the difference between the table and a configuration.
 
-Restart keys are compared with what each copy was *started with*, so that undoing an edit before it took effect changes
+Restart keys are compared with what each instance was *started with*, so that undoing an edit before it took effect changes
 nothing. Order of keys, comments and formatting are gone before this: records are compared.
 """
 
@@ -121,7 +121,7 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
 
 
 def _outdated(entries: list[Entry], wanted: ProgramConfig) -> list[Entry]:
-    """Return those that need a new copy; thousands of them share their records, which are compared once."""
+    """Return those that need a new instance; thousands of them share their records, which are compared once."""
     known: dict[tuple[int, int, bool], bool] = {}
     found: list[Entry] = []
     for entry in entries:
@@ -134,9 +134,9 @@ def _outdated(entries: list[Entry], wanted: ProgramConfig) -> list[Entry]:
 
 
 def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:
-    """Return the changed keys that need a new copy.
+    """Return the changed keys that need a new instance.
 
-    Where no copy goes on, the file's change counts. Elsewhere a key that the present copy was not started with and the
+    Where no instance goes on, the file's change counts. Elsewhere a key that the present instance was not started with and the
     next start would not use: an edit that was undone before it took effect is none, nor is one that has been told already.
     """
     keys = [key for key in entry.wanted.changed_fields(wanted) if RELOAD_CLASS.get(key) == RESTART]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.text.names import ALL, Pattern, instance_meant, is_pattern, nearest, process_name, ranges
 from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.policy import policy_of
 from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
@@ -33,12 +34,15 @@ ENTRIES_A_STEP = 500
 
 
 class Entry:
-    """One slot: its process, the configuration that is wanted, and the one that its last copy was started with."""
+    """One slot: its process, the configuration that is wanted, and the one that its last instance was started with.
 
-    __slots__ = ("current", "index", "process", "removed", "tickets", "wanted")
+    `policy` is what decides over the process: live keys, so those of the configuration that is wanted.
+    """
+
+    __slots__ = ("current", "index", "policy", "process", "removed", "tickets", "wanted")
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
-        self.wanted = wanted
+        self.want(wanted)
         self.index = index
         self.process = process
         self.current: ProgramConfig | None = None
@@ -48,11 +52,7 @@ class Entry:
     def want(self, wanted: ProgramConfig) -> None:
         """Take a configuration: its live keys hold from now on, the others from the next start on."""
         self.wanted = wanted
-
-    @property
-    def policy(self) -> ProgramConfig:
-        """What decides over its process: the live keys of what is wanted."""
-        return self.wanted
+        self.policy = policy_of(wanted)
 
     @property
     def program(self) -> str:
@@ -66,7 +66,7 @@ class Entry:
 
     @property
     def present(self) -> ProgramConfig:
-        """What the last copy was started with, or what the first one will be."""
+        """What the last instance was started with, or what the first one will be."""
         return self.current or self.wanted
 
 

@@ -42,9 +42,9 @@ NO_SESSIONS: frozenset[int] = frozenset()
 
 
 class Group:
-    """One live copy of a program: its leader's pid, which is session and group too, and who was told which signal.
+    """One live instance of a program: its leader's pid, which is session and group too, and who was told which signal.
 
-    `pipes` are the inodes of its output pipes: whoever holds one of them descends from this copy. An adopted copy is no child
+    `pipes` are the inodes of its output pipes: whoever holds one of them descends from this instance. An adopted instance is no child
     of ours: `handle` is the pidfd of its leader, None where that has gone, and `sessions` are those whose members are its own.
     Their numbers were surely nobody else's up to `ours_until`, in clock ticks since boot: a leader that is alive or not reaped
     keeps the number, and so does each member (credentials(7)).
@@ -58,26 +58,26 @@ class Group:
         "pid",
         "pipes",
         "sessions",
+        "signalled",
         "slot",
-        "told",
-        "whole",
+        "stop_group",
     )
 
-    def __init__(self, pid: int, slot: tuple[str, int], *, whole: bool, pipes: tuple[int, ...] = ()) -> None:
+    def __init__(self, pid: int, slot: tuple[str, int], *, stop_group: bool, pipes: tuple[int, ...] = ()) -> None:
         self.pid = pid
         self.slot = slot
         self.pipes = pipes
-        self.whole = whole
+        self.stop_group = stop_group
         self.leader_first = False
         self.leader_alive = True
         self.handle: int | None = None
         self.sessions = NO_SESSIONS
         self.ours_until = 0
-        self.told: AbstractSet[tuple[int, int]] = NOBODY
+        self.signalled: AbstractSet[tuple[int, int]] = NOBODY
 
-    def follow(self, *, whole: bool, leader_first: bool) -> None:
-        """Know what belongs to it: `whole`, all that its leader leaves; `leader_first`, no signal but KILL before that."""
-        self.whole, self.leader_first = whole, leader_first
+    def follow(self, *, stop_group: bool, leader_first: bool) -> None:
+        """Know what belongs to it: `stop_group`, all that its leader leaves; `leader_first`, no signal but KILL before that."""
+        self.stop_group, self.leader_first = stop_group, leader_first
 
     def signal_leader(self, number: int) -> bool:
         """Signal the leader alone, which must be alive or unreaped; return whether that is allowed."""
@@ -93,7 +93,7 @@ class Group:
         if not self.keeps_number():
             return True, False
         others = False
-        by_group = self.whole and (number == signal.SIGKILL or not self.leader_first)
+        by_group = self.stop_group and (number == signal.SIGKILL or not self.leader_first)
         for each in (number, signal.SIGCONT):
             reached = by_group and send(os.killpg, self.pid, each) == 0
             others = others or (reached and each == number)
@@ -104,17 +104,17 @@ class Group:
         self._note((0 if by_group else self.pid, number))
         return self.signal_leader(0), others
 
-    def tell(self, survivors: Iterable[Survivor], number: int) -> list[Survivor]:
+    def signal_each(self, survivors: Iterable[Survivor], number: int) -> list[Survivor]:
         """Signal each survivor that was not told `number` before, alone or with its group; return who may not be signalled."""
-        return finished(self.telling(survivors, number))
+        return finished(self.signalling(survivors, number))
 
-    def telling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
-        """Do `tell` in steps."""
+    def signalling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
+        """Do `signal_each` in steps."""
         refused = []
         for survivor in survivors:
-            if (survivor.pid, number) in self.told:
+            if (survivor.pid, number) in self.signalled:
                 continue
-            by_group = (0, number) in self.told and survivor.group == self.pid and number != signal.SIGKILL
+            by_group = (0, number) in self.signalled and survivor.group == self.pid and number != signal.SIGKILL
             if signal_one(survivor, 0 if by_group else number):
                 self._note((survivor.pid, number))
             else:
@@ -124,13 +124,13 @@ class Group:
 
     def _note(self, told: tuple[int, int]) -> None:
         """Remember who was told what."""
-        if not isinstance(self.told, set):
-            self.told = set(self.told)
-        self.told.add(told)
+        if not isinstance(self.signalled, set):
+            self.signalled = set(self.signalled)
+        self.signalled.add(told)
 
-    def forget_told(self) -> None:
-        """Make the next `tell` speak to everybody again."""
-        self.told = NOBODY
+    def forget_signalled(self) -> None:
+        """Make the next `signal_each` speak to everybody again."""
+        self.signalled = NOBODY
 
     def leader_has_ended(self) -> None:
         """Know that the leader was reaped: its pid may become anybody's."""
@@ -164,7 +164,7 @@ class Group:
 
 
 class Groups:
-    """All live copies, and the look at what is left of dead ones; `marks` judges which slot a process belongs to.
+    """All live instances, and the look at what is left of dead ones; `marks` judges which slot a process belongs to.
 
     `left` are (pid, start time) of those that an earlier daemon left alone when it was stopped in order; `hidden` are those that
     the last look found and that hide whose they are. For the rest see `Descendants`.
@@ -182,7 +182,7 @@ class Groups:
         self.can_see = can_see()
 
     def add(self, group: Group) -> None:
-        """Take in a new copy."""
+        """Take in a new instance."""
         self._leaders[group.pid] = group
 
     def ignore(self, pid: int) -> None:
@@ -196,11 +196,11 @@ class Groups:
         if group:
             group.keeps_number()
             group.leader_has_ended()
-            if not group.whole:
+            if not group.stop_group:
                 self.freed_sessions = {pid for pid in self.freed_sessions if group_exists(pid)} | {group.pid}
 
     def guardian_died(self, emptying: Iterable[Group]) -> None:
-        """Know that what was the guardian's child is init's now; of present copies only sessions tell who belongs to them."""
+        """Know that what was the guardian's child is init's now; of present instances only sessions tell who belongs to them."""
         self.below.guardian = 0
         for group in (*self._leaders.values(), *emptying):
             group.outlive_guardian()
@@ -222,7 +222,7 @@ class Groups:
         One look serves all groups. Where /proc does not tell (no Linux), a group that still exists is one nameless
         survivor.
         """
-        wanted = [group for group in groups if group.whole]
+        wanted = [group for group in groups if group.stop_group]
         if not wanted:
             return {}
         if not self.can_see:
@@ -304,13 +304,13 @@ class Groups:
         )
 
     @staticmethod
-    def tell_all(survivors: Iterable[Survivor], number: int) -> list[Survivor]:
+    def signal_all(survivors: Iterable[Survivor], number: int) -> list[Survivor]:
         """Signal each of the given processes; return who may not be signalled."""
-        return finished(Groups.telling_all(survivors, number))
+        return finished(Groups.signalling_all(survivors, number))
 
     @staticmethod
-    def telling_all(survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
-        """Do `tell_all` in steps."""
+    def signalling_all(survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
+        """Do `signal_all` in steps."""
         refused = []
         for survivor in survivors:
             if not signal_one(survivor, number):
@@ -321,7 +321,7 @@ class Groups:
     def _add_members_of_sessions(
         self, found: dict[Group, list[Survivor]], by_session: Mapping[int, Group]
     ) -> Generator[None, None, None]:
-        """Add what an earlier daemon's copies left: members of their sessions, wherever they hang now.
+        """Add what an earlier daemon's instances left: members of their sessions, wherever they hang now.
 
         A session's number may have become a stranger's. It has not while a process lives that was in it when it was ours; of
         other members only those are ours who have the tag, the proof or a pipe.

@@ -121,7 +121,7 @@ def test_the_same_code_installed_again_is_no_change(daemon: Daemon, site: Path) 
         ("daemon.py", "        begin(origin, self._parts"),
         ("daemon.py", "        signals = self.life.signals ="),
         ("daemon.py", "        self._say_ready()\n"),
-        ("survival/adoption.py", "        ended: list[tuple[Copy, int | None]] = []\n"),
+        ("survival/adoption.py", "        ended: list[tuple[Instance, int | None]] = []\n"),
         ("survival/state_writer.py", "        self._identity, self._config = identity, config\n"),
         ("survival/state_writer.py", "        row = entry_to_data(entry)\n"),
         ("system/loop/signals.py", "        self._read, self._write ="),

@@ -50,10 +50,10 @@ def _spawn(*argv: str, environment: dict[str, str] = MARK) -> int:
     return os.posix_spawnp(argv[0], argv, environment, setsid=True)
 
 
-def _dead_leader(groups: Groups, script: str, *, whole: bool = True, pipes: frozenset[int] = frozenset()) -> Group:
+def _dead_leader(groups: Groups, script: str, *, stop_group: bool = True, pipes: frozenset[int] = frozenset()) -> Group:
     """Run `script` as the program p to its end; return its group, with whatever it left behind."""
     leader = _spawn("sh", "-c", script)
-    group = Group(leader, ("p", 0), whole=whole, pipes=tuple(pipes))
+    group = Group(leader, ("p", 0), stop_group=stop_group, pipes=tuple(pipes))
     groups.add(group)
     os.waitpid(leader, 0)
     groups.reaped(leader)
@@ -64,11 +64,11 @@ def test_members_of_the_group_and_escaped_descendants_are_survivors_and_nobody_e
     def body() -> list[bool]:
         groups = Groups(MARKS)
         other = _spawn("sleep", "60", environment={**MARK, **MARKS.variables("q", 0)})
-        groups.add(Group(other, ("q", 0), whole=True))
+        groups.add(Group(other, ("q", 0), stop_group=True))
         group = _dead_leader(groups, "sleep 60 & setsid -f sleep 61; sleep 0.3")
         left = groups.survivors([group]).get(group, [])
         names = sorted(f"{survivor.name} {survivor.session == group.pid}" for survivor in left)
-        group.tell(left, signal.SIGKILL)
+        group.signal_each(left, signal.SIGKILL)
         wait_until(lambda: _drained(groups, {other}))
         empty = groups.survivors([group]) == {}
         os.kill(other, signal.SIGKILL)
@@ -94,7 +94,7 @@ def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_
         group = _dead_leader(groups, "env -i setsid -f sleep 60; TASKMASTER_MARK=0 setsid -f sleep 61; sleep 0.3")
         left = groups.survivors([group])
         strays = groups.strays([])
-        groups.tell_all(strays, signal.SIGKILL)
+        groups.signal_all(strays, signal.SIGKILL)
         return [len(left), len(strays)]
 
     assert in_subreaper(body) == [0, 2]
@@ -103,7 +103,7 @@ def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_
 def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray() -> None:
     def body() -> list[Any]:
         groups = Groups(MARKS)
-        group = _dead_leader(groups, "sleep 60 & sleep 0.2", whole=False)
+        group = _dead_leader(groups, "sleep 60 & sleep 0.2", stop_group=False)
         found = [len(groups.survivors([group])), len(groups.strays(["p"]))]
         os.killpg(group.pid, signal.SIGKILL)
         return found
@@ -137,16 +137,16 @@ def test_each_survivor_is_told_a_signal_once() -> None:
         os.dup2(write, 1)
         leader = _spawn("sh", "-c", f'{sys.executable} -S -c "$CODE" & sleep 60', environment=dict(MARK, CODE=code))
         assert os.read(read, 1) == b"r"
-        group = Group(leader, ("p", 0), whole=True)
+        group = Group(leader, ("p", 0), stop_group=True)
         groups.add(group)
         group.signal_group(signal.SIGTERM)
         os.waitpid(leader, 0)
         groups.reaped(leader)
         left = groups.survivors([group])[group]
-        group.tell(left, signal.SIGTERM)
-        group.tell(left, signal.SIGTERM)
+        group.signal_each(left, signal.SIGTERM)
+        group.signal_each(left, signal.SIGTERM)
         assert os.read(read, 1) == b"t"
-        group.tell(left, signal.SIGKILL)
+        group.signal_each(left, signal.SIGKILL)
         os.set_blocking(read, False)
         wait_until(lambda: _drained(groups, set()))
         try:
@@ -162,7 +162,7 @@ def test_a_deep_fork_bomb_is_seen_whole() -> None:
         groups = Groups(MARKS)
         group = _dead_leader(groups, "(sleep 60 & (sleep 60 & (sleep 60 & sleep 60) ) ) & sleep 0.3")
         left = groups.survivors([group])[group]
-        group.tell(left, signal.SIGKILL)
+        group.signal_each(left, signal.SIGKILL)
         return sum(survivor.name == "sleep" for survivor in left)
 
     assert in_subreaper(body) == 4
@@ -182,7 +182,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed() -> None:
             seen.append(group in groups.survivors([group]))
             reap()
         while left := groups.survivors([group]):
-            group.tell(left[group], signal.SIGKILL)
+            group.signal_each(left[group], signal.SIGKILL)
             reap()
         while not seen[-1]:  # it has come to its end
             seen.pop()
@@ -203,7 +203,7 @@ def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds(
         os.waitpid(_spawn("sh", "-c", escape), 0)
         left = groups.survivors([group]).get(group, [])
         strays = groups.strays([])
-        groups.tell_all(strays, signal.SIGKILL)
+        groups.signal_all(strays, signal.SIGKILL)
         return [len(left), len(strays)]
 
     assert in_subreaper(body) == [1, 2]
@@ -214,7 +214,7 @@ def test_a_session_whose_number_may_be_a_strangers_is_ours_only_with_a_proof() -
         stranger = _spawn("sleep", "60", environment={"PATH": os.environ["PATH"]})
         ours = _spawn("sleep", "61")
         groups = Groups(MARKS, ignored=[stranger, ours])
-        adopted = [Group(pid, ("p", 0), whole=True) for pid in (stranger, ours)]
+        adopted = [Group(pid, ("p", 0), stop_group=True) for pid in (stranger, ours)]
         for group in adopted:
             group.leader_has_ended()
             group.sessions = frozenset({group.pid})

@@ -20,7 +20,7 @@ from taskmasterd.output.sinks import Sinks
 from taskmasterd.processes.members.groups import Group, Groups
 from taskmasterd.processes.members.marks import Marks
 from taskmasterd.processes.performer import Performer
-from taskmasterd.processes.preparation import Surroundings
+from taskmasterd.processes.preparation import Inherited
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.procfs import Survivor, listing, pipe_among
 from taskmasterd.system.reaper import reap
@@ -43,12 +43,12 @@ class Stage:
         self.blind: list[str] = []
         self.reactor = Reactor(lambda error: pytest.fail(repr(error)))
         self.sinks = Sinks(pytest.fail, None)
-        around = Surroundings(dict(os.environ), MARKS, 0o022, str(home), None)
+        inherited = Inherited(dict(os.environ), MARKS, 0o022, str(home), None)
         self.performer = Performer(
             self.reactor,
             groups(MARKS),
             self.sinks,
-            around,
+            inherited,
             lambda _entry, event: self.events.append(event),
             self.blind.append,
         )
@@ -109,15 +109,15 @@ def test_how_a_leader_ended_is_noted_while_the_kernel_still_knows_it_too(stage: 
         def ends(self, _entry: Entry, status: int) -> None:
             noted.append((status, state_of(stage.leader)))
 
-    stage.performer.memory = Memory()
+    stage.performer.recorder = Memory()
     os.kill(stage.leader, signal.SIGKILL)
     wait_until(lambda: state_of(stage.leader) == "Z")
     stage.performer.children_ended(reap())
     assert noted == [(signal.SIGKILL, "Z")]
     assert not os.path.exists(f"/proc/{stage.leader}")
-    copy = stage.performer.copy_of(stage.entry)
-    assert copy
-    assert copy.to_data()["ended"] == signal.SIGKILL
+    instance = stage.performer.instance_of(stage.entry)
+    assert instance
+    assert instance.to_data()["ended"] == signal.SIGKILL
     stage.events_until(Exited)
 
 
@@ -144,14 +144,14 @@ def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_b
     with open(f"/proc/{leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
         os.kill(leader, signal.SIGKILL)
         stage.performer.children_ended([os.waitpid(leader, 0)])
-        copy = stage.performer.copy_of(stage.entry)
-        assert copy
-        wait_until(lambda: copy.left or (stage.reactor.settle(1) and copy.left))  # the look has found it
+        instance = stage.performer.instance_of(stage.entry)
+        assert instance
+        wait_until(lambda: instance.left or (stage.reactor.settle(1) and instance.left))  # the look has found it
         survivor.kill()  # it has ended, too, before anything is delivered
         survivor.wait()
         stage.performer.children_ended([(survivor.pid, signal.SIGKILL)])
     assert [type(event) for event in stage.events_until(GroupEmpty)] == [Spawned, Executed, Exited, GroupEmpty]
-    assert stage.performer.copy_of(stage.entry) is None
+    assert stage.performer.instance_of(stage.entry) is None
 
 
 class ShortOnce(Groups):

@@ -1,4 +1,4 @@
-"""Stop signals of many copies at once, and of a stop that an earlier life has begun; real processes."""
+"""Stop signals of many instances at once, and of a stop that an earlier life has begun; real processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from taskmaster_common.states import STOPPED, STOPPING
 from taskmasterd.core.process.events import Signalled
 from taskmasterd.core.process.machine import Process
 from taskmasterd.core.programs.table import Entry
-from taskmasterd.processes.instance import Copy
+from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.groups import Group
 from taskmasterd.processes.stop_signals import ASK_FOR_S, Asking
 from taskmasterd.system.procfs import listing, look
@@ -65,10 +65,10 @@ def sleepers() -> Iterator[list[subprocess.Popen[bytes]]]:
         one.wait()
 
 
-def _copy(pid: int) -> Copy:
+def _instance(pid: int) -> Instance:
     process = Process(state=STOPPING, then=STOPPED, pid=pid, executed=True, deadline=1e9)
-    return Copy(
-        Entry(ProgramConfig("p", ("sleep", "300")), 0, process), Group(pid, ("p", 0), whole=True), (), (0.0, 0.0)
+    return Instance(
+        Entry(ProgramConfig("p", ("sleep", "300")), 0, process), Group(pid, ("p", 0), stop_group=True), (), (0.0, 0.0)
     )
 
 
@@ -79,9 +79,9 @@ def _asked(sleepers: list[subprocess.Popen[bytes]]) -> int:
 
 def test_a_turn_asks_for_a_bounded_time_and_the_next_ones_go_on(sleepers: list[subprocess.Popen[bytes]]) -> None:
     turns, answers = Turns(ASK_FOR_S * 0.6), []
-    asking = Asking(turns, lambda copy, answer: answers.append((copy, answer)))  # type: ignore[arg-type]
+    asking = Asking(turns, lambda instance, answer: answers.append((instance, answer)))  # type: ignore[arg-type]
     for one in sleepers:
-        assert asking.ask(_copy(one.pid)) == Signalled()
+        assert asking.ask(_instance(one.pid)) == Signalled()
     wait_until(lambda: _asked(sleepers) == 2)
     turns.turn()
     wait_until(lambda: _asked(sleepers) == 3)
@@ -92,11 +92,11 @@ def test_what_was_to_be_asked_in_a_later_turn_is_left_alone_where_the_stop_is_ov
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
     turns = Turns(ASK_FOR_S)
-    asking = Asking(turns, lambda _copy, _answer: None)  # type: ignore[arg-type]
-    copies = [_copy(one.pid) for one in sleepers]
-    for copy in copies:
-        asking.ask(copy)
-    copies[-1].entry.process = Process()
+    asking = Asking(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
+    instances = [_instance(one.pid) for one in sleepers]
+    for instance in instances:
+        asking.ask(instance)
+    instances[-1].entry.process = Process()
     turns.step_s = 0.0
     turns.turn()
     wait_until(lambda: _asked(sleepers) == 2)
@@ -106,13 +106,13 @@ def test_what_was_to_be_asked_in_a_later_turn_is_left_alone_where_the_stop_is_ov
 def test_without_a_descriptor_to_look_with_everybody_is_asked_at_once(
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
-    asking = Asking(Turns(), lambda _copy, _answer: None)  # type: ignore[arg-type]
+    asking = Asking(Turns(), lambda _instance, _answer: None)  # type: ignore[arg-type]
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
     try:
         with pytest.raises(OSError, match="Too many open files"):
             look(sleepers[0].pid)
-        asking.ask(_copy(sleepers[0].pid))
+        asking.ask(_instance(sleepers[0].pid))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         look(sleepers[0].pid)  # opens the descriptor that is kept in reserve
@@ -123,19 +123,19 @@ def test_a_stop_of_an_earlier_life_asks_those_who_were_not_asked_yet_and_nobody_
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
     turns = Turns()
-    asking = Asking(turns, lambda _copy, _answer: None)  # type: ignore[arg-type]
-    untold, told, read_on = (_copy(one.pid) for one in sleepers)
-    told.group.told = frozenset({(0, signal.SIGTERM)})
-    read_on.group.told = frozenset({(read_on.group.pid, signal.SIGTERM)})
-    for copy in (untold, told, read_on):
-        asking.resume(copy)
+    asking = Asking(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
+    untold, told, read_on = (_instance(one.pid) for one in sleepers)
+    told.group.signalled = frozenset({(0, signal.SIGTERM)})
+    read_on.group.signalled = frozenset({(read_on.group.pid, signal.SIGTERM)})
+    for instance in (untold, told, read_on):
+        asking.resume(instance)
     turns.turn()
     wait_until(lambda: _asked(sleepers) == 1)
     assert state_of(untold.group.pid) == "Z"
 
 
-@pytest.mark.parametrize(("whole", "leader_first"), [(True, False), (True, True), (False, False)])
-def test_a_leader_that_was_asked_is_not_asked_again_by_the_next_life(*, whole: bool, leader_first: bool) -> None:
+@pytest.mark.parametrize(("stop_group", "leader_first"), [(True, False), (True, True), (False, False)])
+def test_a_leader_that_was_asked_is_not_asked_again_by_the_next_life(*, stop_group: bool, leader_first: bool) -> None:
     counts = "trap 'echo asked' TERM; echo ready; while :; do read -r line && exit; done"
     with subprocess.Popen(
         ["sh", "-c", counts], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, bufsize=0
@@ -144,12 +144,12 @@ def test_a_leader_that_was_asked_is_not_asked_again_by_the_next_life(*, whole: b
         assert shell.stdin
         assert shell.stdout.read(6) == b"ready\n"
         turns = Turns()
-        asking = Asking(turns, lambda _copy, _answer: None)  # type: ignore[arg-type]
-        copy = _copy(shell.pid)
-        copy.group.follow(whole=whole, leader_first=leader_first)
-        asking.ask(copy)
+        asking = Asking(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
+        instance = _instance(shell.pid)
+        instance.group.follow(stop_group=stop_group, leader_first=leader_first)
+        asking.ask(instance)
         assert shell.stdout.read(6) == b"asked\n"
-        asking.resume(copy)
+        asking.resume(instance)
         turns.turn()
         turns.turn()
         shell.stdin.write(b"end\n")

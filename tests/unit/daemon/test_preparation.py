@@ -9,17 +9,17 @@ import pytest
 from taskmaster_common.config import INSTANCE, ProgramConfig
 from taskmasterd.output.targets import account_of, targets
 from taskmasterd.processes.members.marks import Marks
-from taskmasterd.processes.preparation import Surroundings, child_environment, launch_of
+from taskmasterd.processes.preparation import Inherited, child_environment, launch_of
 from taskmasterd.system.spawner import SetupError
 from taskmasterd.system.users import Account
 
-AROUND = Surroundings({"PATH": "/bin", "HOME": "/root", "OLD": "1"}, Marks(bytes(16), "/run/s"), 0o027, "/log", None)
+INHERITED = Inherited({"PATH": "/bin", "HOME": "/root", "OLD": "1"}, Marks(bytes(16), "/run/s"), 0o027, "/log", None)
 BASE = ProgramConfig("web", ("run", f"--port=80{INSTANCE}"))
 
 
 def test_the_instance_number_is_put_into_words_paths_and_values() -> None:
     program = BASE.replace(workingdir=f"/srv/{INSTANCE}", env={"N": f"n{INSTANCE}"})
-    launch = launch_of(program, 3, AROUND, None)
+    launch = launch_of(program, 3, INHERITED, None)
     assert launch.argv == ("run", "--port=803")
     assert launch.workingdir == "/srv/3"
     assert launch.environment["N"] == "n3"
@@ -27,12 +27,12 @@ def test_the_instance_number_is_put_into_words_paths_and_values() -> None:
 
 
 def test_a_shell_program_is_run_by_sh() -> None:
-    assert launch_of(BASE.replace(cmd=("a && b",), shell=True), 0, AROUND, None).argv == ("/bin/sh", "-c", "a && b")
+    assert launch_of(BASE.replace(cmd=("a && b",), shell=True), 0, INHERITED, None).argv == ("/bin/sh", "-c", "a && b")
 
 
 def test_env_adds_replaces_and_removes_and_the_marks_cannot_be_overridden() -> None:
     program = BASE.replace(env={"OLD": None, "PATH": "/x", "NEW": "", "TASKMASTER_SOCKET": "/fake"})
-    environment = launch_of(program, 0, AROUND, None).environment
+    environment = launch_of(program, 0, INHERITED, None).environment
     assert "OLD" not in environment
     assert environment["PATH"] == "/x"
     assert environment["NEW"] == ""
@@ -41,33 +41,35 @@ def test_env_adds_replaces_and_removes_and_the_marks_cannot_be_overridden() -> N
 
 
 def test_the_directory_in_the_variables_is_the_programs_and_no_shell_speaks_through_them() -> None:
-    around = AROUND.replace(environment=child_environment({"PWD": "/usr", "OLDPWD": "/root", "_": "/bin/tm", "A": "b"}))
-    environment = launch_of(BASE.replace(workingdir=f"/srv/{INSTANCE}/../x"), 3, around, None).environment
+    inherited = INHERITED.replace(
+        environment=child_environment({"PWD": "/usr", "OLDPWD": "/root", "_": "/bin/tm", "A": "b"})
+    )
+    environment = launch_of(BASE.replace(workingdir=f"/srv/{INSTANCE}/../x"), 3, inherited, None).environment
     assert (environment["PWD"], environment["A"]) == ("/srv/3/../x", "b")
     assert not {"OLDPWD", "_"} & set(environment)
     own = {"PWD": "/mine", "OLDPWD": "/before", "_": "me"}
-    assert own.items() <= launch_of(BASE.replace(env=own), 0, around, None).environment.items()
-    assert "PWD" not in launch_of(BASE.replace(env={"PWD": None}), 0, around, None).environment
+    assert own.items() <= launch_of(BASE.replace(env=own), 0, inherited, None).environment.items()
+    assert "PWD" not in launch_of(BASE.replace(env={"PWD": None}), 0, inherited, None).environment
 
 
 def test_python_is_unbuffered_unless_something_else_is_asked() -> None:
-    assert launch_of(BASE, 0, AROUND, None).environment["PYTHONUNBUFFERED"] == "1"
+    assert launch_of(BASE, 0, INHERITED, None).environment["PYTHONUNBUFFERED"] == "1"
     program = BASE.replace(env={"PYTHONUNBUFFERED": None})
-    assert "PYTHONUNBUFFERED" not in launch_of(program, 0, AROUND, None).environment
-    around = AROUND.replace(environment={"PYTHONUNBUFFERED": ""})
-    assert launch_of(BASE, 0, around, None).environment["PYTHONUNBUFFERED"] == ""
+    assert "PYTHONUNBUFFERED" not in launch_of(program, 0, INHERITED, None).environment
+    inherited = INHERITED.replace(environment={"PYTHONUNBUFFERED": ""})
+    assert launch_of(BASE, 0, inherited, None).environment["PYTHONUNBUFFERED"] == ""
 
 
 def test_a_user_brings_home_and_friends_which_env_may_override() -> None:
-    who = Account(7, 8, (8, 9), "ann", "/home/ann", "/bin/zsh")
-    environment = launch_of(BASE.replace(user="ann", env={"SHELL": "/bin/sh"}), 0, AROUND, who).environment
+    account = Account(7, 8, (8, 9), "ann", "/home/ann", "/bin/zsh")
+    environment = launch_of(BASE.replace(user="ann", env={"SHELL": "/bin/sh"}), 0, INHERITED, account).environment
     assert (environment["HOME"], environment["USER"], environment["LOGNAME"]) == ("/home/ann", "ann", "ann")
     assert environment["SHELL"] == "/bin/sh"
 
 
 def test_the_umask_is_the_daemons_unless_the_program_has_its_own() -> None:
-    assert launch_of(BASE, 0, AROUND, None).umask == 0o027
-    assert launch_of(BASE.replace(umask=0o077), 0, AROUND, None).umask == 0o077
+    assert launch_of(BASE, 0, INHERITED, None).umask == 0o027
+    assert launch_of(BASE.replace(umask=0o077), 0, INHERITED, None).umask == 0o077
 
 
 def test_variables_that_speak_to_the_daemon_alone_are_kept_from_children() -> None:
@@ -98,11 +100,11 @@ def test_an_unknown_user_cannot_be_prepared() -> None:
 
 
 def test_the_daemons_own_user_is_no_change() -> None:
-    who = account_of(BASE.replace(user=str(os.geteuid())))
-    assert who is not None
-    assert who.uid == os.geteuid()
+    account = account_of(BASE.replace(user=str(os.geteuid())))
+    assert account is not None
+    assert account.uid == os.geteuid()
     if os.geteuid() != 0:
-        assert launch_of(BASE, 0, AROUND, who).identity is None
+        assert launch_of(BASE, 0, INHERITED, account).identity is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may become anybody")

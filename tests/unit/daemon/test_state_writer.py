@@ -67,7 +67,7 @@ class Kernel:
     def __init__(self) -> None:
         self.outputs = self
 
-    def copy_of(self, entry: Entry) -> Alive | None:
+    def instance_of(self, entry: Entry) -> Alive | None:
         if entry.process.pid is not None or entry.process.state == STOPPING:
             return Alive(entry.process.pid or 99)
         return None
