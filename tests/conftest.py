@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import ROOT, Daemon
+from tests.support.daemon import ROOT, Daemon, command_environment
+from tests.support.forkserver import ForkServer
 from tests.support.wait import wait_until
 
 
@@ -36,15 +37,26 @@ def short_dir() -> Iterator[Path]:
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer | None]:
+    """Run the commands of the tests' daemons, where the system can say of a child when it ends."""
+    if not hasattr(os, "pidfd_open"):
+        yield None
+        return
+    server = ForkServer(command_environment(Path("/nonexistent")))
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def make_daemon(short_dir: Path) -> Iterator[Callable[..., Daemon]]:
+def make_daemon(short_dir: Path, forks: ForkServer | None) -> Iterator[Callable[..., Daemon]]:
     """Make real daemons, each with its own directory; all of them, and what they started, are gone afterwards."""
     made: list[Daemon] = []
 
-    def make(config: str = "", **options: str) -> Daemon:
+    def make(config: str = "") -> Daemon:
         home = short_dir / f"d{len(made)}"
         home.mkdir()
-        daemon = Daemon(home, config, **options)
+        daemon = Daemon(home, config, forks)
         made.append(daemon)
         return daemon
 

@@ -8,12 +8,17 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from taskmasterd.system.procfs import listing, variables_of
 from tests.support.wait import wait_until
 from tests.support.wire import ask
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.support.forkserver import ForkServer
 
 listing("/proc/self")  # opens the descriptor that is kept in reserve for all later looks
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,17 +41,16 @@ def command_environment(home: Path) -> dict[str, str]:
 
 
 class Daemon:
-    """One daemon; `config` is the text of its YAML file."""
+    """One daemon; `config` is the text of its YAML file. `forks` runs its commands where that is the same as executing them."""
 
-    def __init__(self, home: Path, config: str = "") -> None:
+    def __init__(self, home: Path, config: str = "", forks: ForkServer | None = None) -> None:
         self.home = home
         self.config = home / "taskmaster.yaml"
         self.socket = home / "taskmaster.sock"
         self.pidfile = home / "taskmasterd.pid"
-        if os.geteuid() != 0:
-            self.pidfile = home / "taskmasterd.pid"
         self.environment = command_environment(home)
         self.foreground: subprocess.Popen[bytes] | None = None
+        self._forks = forks
         if config:
             self.write(config)
 
@@ -60,16 +64,7 @@ class Daemon:
 
     def launch(self, *options: str, within_s: float = 20) -> subprocess.CompletedProcess[str]:
         """Run `taskmasterd -c FILE OPTIONS` to its end, which is the launcher's when it daemonizes."""
-        return subprocess.run(
-            [sys.executable, "-m", "taskmasterd", "-c", str(self.config), *options],
-            env=self.environment,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            timeout=within_s,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return self._run(("taskmasterd", "-c", str(self.config), *options), within_s=within_s)
 
     def start(self, *options: str) -> Daemon:
         """Start it in the background; fails the test where it does not start."""
@@ -138,17 +133,7 @@ class Daemon:
 
     def ctl(self, *words: str, within_s: float = 30, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `taskmasterctl WORDS`."""
-        return subprocess.run(
-            [sys.executable, "-m", "taskmasterctl", *words],
-            env=self.environment,
-            cwd=self.home,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=within_s,
-            check=False,
-            input=stdin if stdin is not None else "",
-        )
+        return self._run(("taskmasterctl", *words), within_s=within_s, text=stdin or "", errors="surrogateescape")
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return every process by its name, as `status --json` has it: asked for without a client, which takes longer than most tests."""
@@ -167,6 +152,30 @@ class Daemon:
         wait_until(lambda: self.state(name) == state, within_s=within_s)
         return self.status()[name]
 
+    def _run(
+        self, words: tuple[str, ...], *, within_s: float, text: str = "", errors: str = "strict"
+    ) -> subprocess.CompletedProcess[str]:
+        if self._forks and self._forks.runs(words, self.environment, text):
+            return self._forks.run(
+                words,
+                environment=self.environment,
+                directory=str(self.home),
+                text=text,
+                within_s=within_s,
+                errors=errors,
+            )
+        return subprocess.run(
+            [sys.executable, "-m", *words],
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            text=True,
+            errors=errors,
+            timeout=within_s,
+            check=False,
+            input=text,
+        )
+
     # -- the end
 
     def destroy(self) -> None:
@@ -175,9 +184,16 @@ class Daemon:
         By what they carry, not by pid file and name: during a live upgrade a daemon is called python for a moment, and a child
         between vfork and exec is not marked yet. Again until nothing is found: what is seen alive may bring up more.
         """
+        named, in_home = f"TASKMASTER_SOCKET={self.socket}".encode(), f"TASKMASTER_SOCKET={self.home}/".encode()
+        home = f"HOME={self.home}".encode()
 
         def nothing_found() -> bool:
-            found = {*lives(self.socket), *marked(self.socket), *at_home(self.home)}
+            found = [
+                pid
+                for pid, words in _variables_of_all()
+                if named in words or home in words or any(word.startswith(in_home) for word in words)
+            ]
+            found = [pid for pid in found if process_exists(pid)]
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -188,40 +204,30 @@ class Daemon:
             self.foreground.wait()
 
 
+def _variables_of_all() -> Iterator[tuple[int, list[bytes]]]:
+    """Yield the pid and the variables of every process but this one."""
+    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
+        if entry.isdecimal() and int(entry) != os.getpid() and (variables := variables_of(int(entry))):
+            yield int(entry), variables.split(b"\0")
+
+
 def lives(socket: Path, name: str = "") -> list[int]:
     """Return every process, of that name where one is given, that was started to serve this socket and is no program's."""
-    needle = f"TASKMASTER_SOCKET={socket}".encode()
-    found = []
-    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if entry.isdecimal() and (not name or _name(int(entry)) == name):
-            words = variables_of(int(entry)).split(b"\0")
-            if needle in words and not any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words):
-                found.append(int(entry))
-    return [pid for pid in found if process_exists(pid)]
+    return [pid for pid, words in _carrying(socket) if not _is_programs(words) and name in ("", _name(pid))]
 
 
 def marked(socket: Path) -> list[int]:
     """Return every live process that carries this socket's name in its environment and is a program's."""
+    return [pid for pid, words in _carrying(socket) if _is_programs(words)]
+
+
+def _carrying(socket: Path) -> Iterator[tuple[int, list[bytes]]]:
     needle = f"TASKMASTER_SOCKET={socket}".encode()
-    found = []
-    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if entry.isdecimal() and int(entry) != os.getpid():
-            words = variables_of(int(entry)).split(b"\0")
-            if needle in words and any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words):
-                found.append(int(entry))
-    return [pid for pid in found if _state(pid) not in ("Z", "X", "")]
+    return ((pid, words) for pid, words in _variables_of_all() if needle in words and process_exists(pid))
 
 
-def at_home(home: Path) -> list[int]:
-    """Return every other live process whose home or whose daemon's socket lies in this directory."""
-    beginnings = (f"HOME={home}\0".encode(), f"TASKMASTER_SOCKET={home}/".encode())
-    found = []
-    for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if entry.isdecimal() and int(entry) != os.getpid():
-            variables = b"\0" + variables_of(int(entry)) + b"\0"
-            if any(b"\0" + beginning in variables for beginning in beginnings):
-                found.append(int(entry))
-    return [pid for pid in found if process_exists(pid)]
+def _is_programs(words: Iterable[bytes]) -> bool:
+    return any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words)
 
 
 def resident_kb(pid: int) -> int:

@@ -1,0 +1,248 @@
+"""A process that has imported both commands, and forks for each command line that a test runs.
+
+Importing costs a command more CPU than its work. What runs in a fork is what `python -m` runs: the package's `__main__`, in a
+process of its own, with its own arguments, variables, directory, streams and exit. The server itself never runs any of it,
+starts no thread, changes no signal and opens no file, so that a fork begins as a new interpreter does, but for its imports.
+Variables that an interpreter reads before it runs anything must be the server's: with others a command has to be executed.
+A test that changes its own limits, umask or identity executes its commands, too.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+PRELOADED = (
+    "taskmasterd.launch.command",
+    "taskmasterd.configuration.host",
+    "taskmasterctl.cli",
+    "taskmasterctl.reply.watching",
+    "taskmasterctl.connect.diagnose",
+    "taskmasterctl.connect.elsewhere",
+    "taskmasterctl.connect.meant",
+    "yaml",
+)
+"""What the commands import, at once or when they need it. None of them opens a file or keeps a fact of its process."""
+READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_")
+"""How the names of variables begin that the interpreter, its libraries or the loader read once."""
+MAX_REQUEST = 100_000
+"""Size of a request that a socket takes at once, in bytes. Source: socket(7), wmem_default."""
+MAX_INPUT = 4096
+"""Size of an input that a pipe takes at once, in bytes. Source: pipe(7), PIPE_BUF."""
+
+
+class ForkServer:
+    """The tests' side: starts the server, and has it run commands."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        """`environment` says how the interpreters of all commands are to begin."""
+        self._shape = _read_at_start(environment)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel = ours
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno())],
+                env={"PATH": environment.get("PATH", os.defpath), **self._shape},
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+            )
+        assert ours.recv(16) == b"ready"
+
+    def close(self) -> None:
+        """End the server, and what it has forked and still runs."""
+        self._channel.close()
+        self._process.wait()
+
+    def runs(self, words: Sequence[str], environment: Mapping[str, str], text: str) -> bool:
+        """Return whether a command line can be run in a fork: its interpreter would begin as the server's did."""
+        size = sum(map(len, words)) + sum(len(name) + len(value) for name, value in environment.items())
+        return _read_at_start(environment) == self._shape and size * 6 < MAX_REQUEST and len(text) * 4 < MAX_INPUT
+
+    def run(
+        self,
+        words: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: str,
+        text: str,
+        within_s: float,
+        errors: str,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `python -m WORDS` to its end, as `subprocess.run` does. Raises subprocess.TimeoutExpired."""
+        deadline = time.monotonic() + within_s
+        request = json.dumps({"words": words, "environment": dict(environment), "directory": directory}).encode()
+        stdin, feed = os.pipe()
+        out, stdout = os.pipe()
+        err, stderr = os.pipe()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with ours:
+            try:
+                with theirs:
+                    socket.send_fds(self._channel, [request], [theirs.fileno(), stdin, stdout, stderr])
+            finally:
+                for fd in (stdin, stdout, stderr):
+                    os.close(fd)
+            with open(feed, "wb", buffering=0) as file:
+                _write(file.fileno(), text.encode(errors="surrogateescape"))
+            with open(out, "rb", buffering=0), open(err, "rb", buffering=0):
+                said = _read_all((out, err), deadline)
+            ours.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                status = ours.recv(64) if said is not None else b""
+            except TimeoutError:
+                status = b""
+        if said is None or not status:  # the server kills what nobody waits for
+            assert self._process.poll() is None, "the fork server has died"
+            raise subprocess.TimeoutExpired(list(words), within_s)
+        stdout_text, stderr_text = (_text(each, errors) for each in said)
+        return subprocess.CompletedProcess(["python", "-m", *words], int(status), stdout_text, stderr_text)
+
+
+def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name.startswith(READ_AT_START)}
+
+
+def _write(fd: int, data: bytes) -> None:
+    try:
+        os.write(fd, data)
+    except BrokenPipeError:  # as subprocess has it: the command has ended without reading
+        return
+
+
+def _read_all(fds: tuple[int, int], deadline: float) -> list[bytes] | None:
+    """Return all that comes out of descriptors, to the end of each; None where that takes too long."""
+    found = {fd: bytearray() for fd in fds}
+    poll = select.poll()
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    waiting = set(fds)
+    while waiting:
+        for fd, _event in poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            if received := os.read(fd, 65_536):
+                found[fd] += received
+            else:
+                poll.unregister(fd)
+                waiting.discard(fd)
+        if waiting and time.monotonic() > deadline:
+            return None
+    return [bytes(found[fd]) for fd in fds]
+
+
+def _text(data: bytes, errors: str) -> str:
+    return data.decode("utf-8", errors).replace("\r\n", "\n").replace("\r", "\n")
+
+
+# -- the server
+
+
+class _Server:
+    """Forks for each request, and answers with the exit status; where nobody waits for that any more, kills."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._commands: dict[int, tuple[int, int]] = {}
+        """Pid and answering socket of each running command, by its pidfd."""
+
+    def serve(self) -> tuple[dict[str, Any], list[int]] | None:
+        """Serve until the tests' end is closed, and return None; in a fork, return its request and descriptors."""
+        self._channel.send(b"ready")
+        while True:
+            ready = self._wait()
+            for pidfd, (pid, answer) in list(self._commands.items()):
+                if answer in ready:
+                    os.kill(pid, signal.SIGKILL)
+                if {pidfd, answer} & ready:
+                    self._answer(pidfd)
+            if self._channel.fileno() not in ready:
+                continue
+            data, fds, _flags, _address = socket.recv_fds(self._channel, 2 * MAX_REQUEST, 4)
+            if not data:
+                break
+            if (pid := os.fork()) == 0:
+                self._channel.detach()
+                return json.loads(data), fds
+            self._commands[os.pidfd_open(pid)] = (pid, fds[0])
+            for fd in fds[1:]:
+                os.close(fd)
+        for pidfd, (pid, _answer) in list(self._commands.items()):
+            os.kill(pid, signal.SIGKILL)
+            self._answer(pidfd)
+        return None
+
+    def _wait(self) -> set[int]:
+        """Return the descriptors that have something to say: that of a request, of an end, of a test that has gone."""
+        waiting = select.poll()
+        waiting.register(self._channel, select.POLLIN)
+        for pidfd, (_pid, answer) in self._commands.items():
+            waiting.register(pidfd, select.POLLIN)
+            waiting.register(answer, 0)  # a hang-up is reported unasked (poll(2))
+        return {fd for fd, _event in waiting.poll()}
+
+    def _answer(self, pidfd: int) -> None:
+        pid, answer = self._commands.pop(pidfd)
+        status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        with socket.socket(fileno=answer) as channel:
+            try:
+                channel.send(b"%d" % status)
+            except BrokenPipeError:
+                pass
+        os.close(pidfd)
+
+
+def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
+    """Run a request's command line as the interpreter does when it is executed."""
+    for number, fd in enumerate(streams):
+        os.dup2(fd, number)
+    os.closerange(3, max(map(int, os.listdir("/proc/self/fd"))) + 1)
+    words = request["words"]
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["directory"])
+    sys.path[0] = os.getcwd()
+    sys.orig_argv[:] = [sys.executable, "-m", *words]
+    sys.argv[:] = ["-m", *words[1:]]
+    try:
+        runpy.run_module(words[0], run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code & 0xFF)  # the interpreter would take itself apart, and copy every page to do so
+        raise
+
+
+def _main() -> None:
+    for name in PRELOADED:
+        import_module(name)
+    channel = socket.socket(fileno=int(sys.argv[1]))
+    opened = set(os.listdir("/proc/self/fd")) - {"0", "1", "2", sys.argv[1]}
+    assert len(opened) == 1, f"the commands' modules have opened {opened}"  # that of the listing
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy every page
+    if found := _Server(channel).serve():
+        request, fds = found
+        _become(request, fds[1:])
+
+
+if __name__ == "__main__":
+    _main()
