@@ -12,9 +12,9 @@ import time
 from taskmaster_common import __version__
 from taskmaster_common.config import DAEMON_LIVE_KEYS, EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
 from taskmaster_common.errors import system_reason
-from taskmasterd.configuration.effects import Following
+from taskmasterd.configuration.effects import LiveKeys
 from taskmasterd.configuration.loading import Loading
-from taskmasterd.configuration.reload import HangUp, Reloader
+from taskmasterd.configuration.reload import Begun, HangUp, Reloader
 from taskmasterd.control.access import Door
 from taskmasterd.control.context import About, Parts
 from taskmasterd.control.handlers import Handlers
@@ -42,7 +42,8 @@ from taskmasterd.system.paths.locks import release, report, write_pid
 from taskmasterd.system.pidfds import ticks_now
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.subreaper import be_subreaper
-from taskmasterd.telling.eventlog import EventLog, lines
+from taskmasterd.telling.bus import REACT, REMEMBER, TELL, Bus, BusMember
+from taskmasterd.telling.eventlog import Announcer, EventLog
 from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
 from taskmasterd.telling.systemd import Systemd
 
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
     from taskmaster_common.config import DaemonConfig
     from taskmasterd.control.connection import Connection
     from taskmasterd.core.process.events import Action, Event, Signalled
-    from taskmasterd.core.process.machine import Process
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.installed import Installed
 
@@ -92,7 +92,8 @@ class Daemon:
         self._open_log(life)
         if keyless:
             self._complain(f"{keyless}; a later daemon that has no state does not know these programs again")
-        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget, self._record)
+        self._bus = bus = Bus()
+        self.supervisor = Supervisor(self._perform, self._arm, bus)
         inherited = self._inherited(state)
         self.performer = Performer(self.reactor, self.groups, self.sinks, inherited, self._deliver, self._complain)
         self.performer.outputs.keeper = self.guard
@@ -100,11 +101,14 @@ class Daemon:
         self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
         self.performer.recorder = self.journal
         self.systemd = Systemd(self.reactor, self.notifier, self.supervisor.table, self.performer)
-        self.following = Following(
-            self._begin_loading, self.journal, self.log, self.supervisor.table, self.performer.outputs
+        self.reloader = Reloader(
+            self.reactor,
+            self.supervisor,
+            self.log,
+            Begun(origin.config, self._config, tuple(facts.get("problems", ()))),
+            bus,
+            self._begin_loading,
         )
-        self.reloader = Reloader(self.reactor, self.supervisor, self.log, origin.config, self._config, self.following)
-        self.reloader.problems = tuple(facts.get("problems", ()))
         self._parts = parts = Parts(
             self._about(),
             self.reactor,
@@ -121,8 +125,7 @@ class Daemon:
             {**state, "mark_key": key.hex()}, self._config, parts, self._handlers.subscriptions, self.sinks
         )
         self.upgrade = Upgrade(parts, self.life, self.groups)
-        self.following.stopping, self.following.systemd = self.stopping, self.systemd
-        self.following.subscriptions = self._handlers.subscriptions
+        self._join()
         self.door = Door(
             self.reactor,
             self._fds["listener"] or 0,
@@ -135,6 +138,30 @@ class Daemon:
         self.door.guard = self.life.guard = self.guard
         self.life.door = self.door
         self.door.server.before_answer = self.journal.flush  # what is told must have been remembered
+
+    def _join(self) -> None:
+        """Say who gets to know of changes, in this order."""
+        table, outputs, writer = self.supervisor.table, self.performer.outputs, self.journal
+        announcer = Announcer(self.log, table, outputs, self.reactor.now, self._names)
+        subscriptions = self._handlers.subscriptions
+        for member in (
+            BusMember(
+                REMEMBER,
+                writer.changed,
+                writer.changed,
+                writer.gone,
+                writer.reloading,
+                writer.reloaded,
+                writer.facts_changed,
+            ),
+            BusMember(TELL, announcer.changed),
+            BusMember(TELL, subscriptions.changed, applied=subscriptions.applied),
+            BusMember(REACT, applied=LiveKeys(self.log, table, outputs).applied),
+            BusMember(REACT, applied=self.stopping.applied),
+            BusMember(REACT, self.systemd.changed, applied=self.systemd.applied),
+            BusMember(REACT, gone=outputs.forget),
+        ):
+            self._bus.join(member)
 
     # -- building
 
@@ -187,7 +214,7 @@ class Daemon:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
-        begin(origin, self._parts, self._deliver, self.following.applied, self.guard, self._marks)
+        begin(origin, self._parts, self._deliver, self._bus.applied, self.guard, self._marks)
         self.journal.begin(origin.identity, origin.config)
         self._note_later()
         if origin.legacy.same:
@@ -254,9 +281,6 @@ class Daemon:
 
     # -- what is remembered
 
-    def _record(self, entry: Entry) -> None:
-        self.journal.changed(entry)
-
     def facts(self) -> dict[str, Any]:
         """Return what of the daemon itself is to be remembered."""
         return {
@@ -297,16 +321,6 @@ class Daemon:
     def _deadline(self, entry: Entry) -> None:
         self._timers.pop(entry, None)
         self.supervisor.deadline_reached(entry, self.reactor.now())
-
-    def _announce(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
-        said = lines(entry, before, event, self.reactor.now(), self._names)
-        self.log.announce(self.supervisor.table.name(entry), (*said, *self.performer.outputs.parting(entry, before)))
-        self._handlers.subscriptions.changed(entry, before, after)
-        self.systemd.counts_changed()
-
-    def _forget(self, entry: Entry) -> None:
-        self.performer.outputs.forget(entry)
-        self.journal.gone(entry)
 
     def _complain(self, text: str) -> None:
         self.log.write("warning", text)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Parts
+    from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Outcome
+    from taskmasterd.core.steps import Steps
     from taskmasterd.processes.members.groups import Groups
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.telling.notify_socket import Notifier
@@ -76,6 +78,11 @@ class Stopping:
         reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
         reactor.rounds.begin(self._parts.supervisor.shutdown(by, ticket, reactor.now))
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Follow shutdown_timeout, a live key."""
+        self.timeout_s = plan.config.daemon.shutdown_timeout
+        yield from ()
 
     def urge(self, by: str) -> None:
         """Begin the orderly stop, or end everything at once where it has begun."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common.records import Record
 from taskmasterd.core.programs.plan import KEPT, diffing
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.system.loop.reactor import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from taskmaster_common.config import Config, DaemonConfig
@@ -27,20 +29,17 @@ if TYPE_CHECKING:
     from taskmasterd.telling.eventlog import EventLog
     from taskmasterd.telling.notify_socket import Notifier
 
-    class Host(Protocol):
-        """What a reload needs of the daemon, and tells it."""
-
-        def begin_loading(self, path: str, /) -> Loading:
-            """Fork the child that reads the configuration."""
+    class PlanNews(Protocol):
+        """Where plans go: the change bus."""
 
         def applying(self, plan: ReloadPlan, /) -> Steps[None]:
             """A plan is about to be applied."""
 
         def applied(self, plan: ReloadPlan, /) -> Steps[None]:
-            """The supervisor has been given a plan."""
+            """The supervisor has carried out a plan."""
 
-        def problems_changed(self) -> None:
-            """`problems` is different."""
+        def refused(self) -> None:
+            """A reload was refused, with other problems than the one before."""
 
 
 class Listener:
@@ -92,6 +91,14 @@ class HangUp(Listener):
         yield
 
 
+class Begun(Record):
+    """With what a daemon begins: the configuration, what it was itself launched with, the problems of the last reload."""
+
+    config: Config
+    running: DaemonConfig
+    problems: tuple[str, ...] = ()
+
+
 class Reloader:
     """Reads the file again for whoever asks, and applies it."""
 
@@ -100,20 +107,21 @@ class Reloader:
         reactor: Reactor,
         supervisor: Supervisor,
         log: EventLog,
-        config: Config,
-        running: DaemonConfig,
-        host: Host,
+        begun: Begun,
+        bus: PlanNews,
+        begin_loading: Callable[[str], Loading],
     ) -> None:
-        """`config` holds so far; `running` is what the daemon itself was started with."""
-        self.config = config
-        self.problems: tuple[str, ...] = ()
+        """`begin_loading(path)` forks the child that reads."""
+        self.config = begun.config
+        self.problems = begun.problems
         self._refused: tuple[tuple[str, int, int], ...] = ()
         self._begun: tuple[tuple[str, int, int], ...] = ()
-        self._running = running
+        self._running = begun.running
         self._reactor = reactor
         self._supervisor = supervisor
         self._log = log
-        self._host = host
+        self._bus = bus
+        self._begin_loading = begin_loading
         self._asked: list[Listener] = []
         self._batch: list[Listener] = []
         self._loading: Loading | None = None
@@ -177,7 +185,7 @@ class Reloader:
         who = ", ".join(dict.fromkeys(listener.by for listener in batch))
         self._log.write("info", f"reload: reading {self.config.path}, asked by {who}")
         self._begun = self._stamps()
-        self._loading = loading = self._host.begin_loading(self.config.path)
+        self._loading = loading = self._begin_loading(self.config.path)
         fd = loading.fd
 
         def look() -> None:
@@ -215,15 +223,15 @@ class Reloader:
         self._log.write("error", "reload: nothing was changed")
         if any(not listener.dry_run for listener in batch) and not obstacle:
             self._refused = self._begun
-            self._remember(public)
+            self._note(public)
         for listener in batch:
             problems = reason if obstacle else outcome.problems if listener.sees_values else public
             listener.failed(problems, "busy" if outcome.shortage else "failed" if obstacle else "config")
 
-    def _remember(self, problems: tuple[str, ...]) -> None:
+    def _note(self, problems: tuple[str, ...]) -> None:
         if problems != self.problems:
             self.problems = problems
-            self._host.problems_changed()
+            self._bus.refused()
 
     def _plan_and_apply(self, config: Config, outcome: Outcome, batch: list[Listener]) -> Steps[None]:
         """Do all that follows from a configuration, and then whatever a reload was asked for meanwhile."""
@@ -263,8 +271,8 @@ class Reloader:
         ticket = Ticket(result, done, tried)
         self.config = plan.config
         self._running = self._running.replace(**{key: getattr(plan.config.daemon, key) for key in plan.live_keys})
-        self._remember(())
-        yield from self._host.applying(plan)
+        self.problems = ()  # `applying` has that remembered
+        yield from self._bus.applying(plan)
         for (
             listener
         ) in appliers:  # one that does not wait is answered here: what it is told has to be remembered by then
@@ -284,7 +292,7 @@ class Reloader:
             ticket.seal()
             return
         yield from self._supervisor.apply(plan, by, ticket, self._reactor.now)
-        yield from self._host.applied(plan)
+        yield from self._bus.applied(plan)
 
 
 def plan_lines(plan: ReloadPlan) -> list[str]:

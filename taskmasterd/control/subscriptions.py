@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.connection import Connection
+    from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.core.steps import Steps
     from taskmasterd.system.loop.reactor import Reactor
 
 MOST_PENDING = 1000
@@ -72,8 +75,8 @@ class Subscriptions:
         connection.when_gone(lambda: self._subscribers.remove(subscriber))
         connection.pull(subscriber.messages(), endless=True)
 
-    def changed(self, entry: Entry, before: Process, after: Process) -> None:
-        """A process has changed; tell it at once, so that subscribers know before whoever waits for the outcome."""
+    def changed(self, entry: Entry, before: Process, _event: Event, after: Process) -> None:
+        """Send a change at once, so that subscribers know before anybody who waits for the outcome."""
         if not self._subscribers or UNSEEN.issuperset(after.changed_fields(before)):
             return
         end = end_text(after.end, self._signals) if after.end is not None and after.end is not before.end else ""
@@ -82,10 +85,12 @@ class Subscriptions:
         if gone:
             self._reactor.call_soon(lambda: self._left_alone(entry.program))
 
-    def reloaded(self) -> None:
-        """The table has changed as a whole: everybody gets a new snapshot."""
-        for subscriber in tuple(self._subscribers):
-            subscriber.refresh()
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Send everybody a new snapshot where a plan has changed anything: the table is another one as a whole."""
+        if plan.changes:
+            for subscriber in tuple(self._subscribers):
+                subscriber.refresh()
+                yield
 
     def _left_alone(self, program: str) -> None:
         """Tell the new name of the last slot: `web:0` alone is shown as `web`."""

@@ -109,7 +109,7 @@ class Journal:
         if self._file:
             self._try_to_replace(self._begin_anew)
 
-    def changed(self, entry: Entry) -> None:
+    def changed(self, entry: Entry, *_change: object) -> None:
         """A slot, or what is alive of it, is different."""
         if self._file:
             self._dirty[entry] = None

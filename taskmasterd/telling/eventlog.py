@@ -15,12 +15,13 @@ from taskmasterd.core.words.describe import end_text, failure_text, left_text, n
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Protocol
 
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.machine import Process
-    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.output.streams import Outputs
 
     class Target(Protocol):
         """Where lines go: a log sink."""
@@ -35,7 +36,7 @@ PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
 WHOM: Mapping[bool | str, str] = {True: "its group", False: "it", LEADER: "its leader"}
 """Who gets the stop signal, by `stopasgroup`."""
 MOST_WAITING = 256
-"""So many lines wait at most."""
+"""Most lines that wait for the next flush."""
 
 
 class EventLog:
@@ -53,6 +54,10 @@ class EventLog:
         self._journal = journal
         self._waiting: list[tuple[str, bytes]] = []
         self._stamp = Stamp()
+
+    def set_level(self, level: str) -> None:
+        """Write lines of at least this level from now on."""
+        self.level = level
 
     def write(self, level: str, text: str) -> None:
         """Write one line; line breaks and control characters inside `text` are shown, not obeyed."""
@@ -86,6 +91,27 @@ class EventLog:
             self._add(level, f"{name} {text}")
         if len(self._waiting) >= MOST_WAITING:
             self.flush()
+
+
+class Announcer:
+    """Writes the lines of every event, and after an end the last words of the process, into the log.
+
+    `signals` maps numbers to names, `now` returns monotonic seconds.
+    """
+
+    def __init__(
+        self, log: EventLog, table: Table, outputs: Outputs, now: Callable[[], float], signals: Mapping[int, str]
+    ) -> None:
+        self._log = log
+        self._table = table
+        self._outputs = outputs
+        self._now = now
+        self._signals = signals
+
+    def changed(self, entry: Entry, before: Process, event: Event, _after: Process) -> None:
+        """Have the lines of one event written by the log's next flush."""
+        said = lines(entry, before, event, self._now(), self._signals)
+        self._log.announce(self._table.name(entry), (*said, *self._outputs.parting(entry, before)))
 
 
 class Stamp:

@@ -1,4 +1,4 @@
-"""Keeps systemd told, where it listens: that the daemon is ready, how many programs run, that the loop is alive."""
+"""Keeps systemd informed: that the daemon is ready, how many programs run, and that the loop is alive."""
 
 from __future__ import annotations
 
@@ -6,17 +6,22 @@ from taskmaster_common.states import FATAL, RUNNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Table
+    from taskmasterd.core.steps import Steps
     from taskmasterd.processes.performer import Performer
     from taskmasterd.system.loop.reactor import Reactor, Timer
     from taskmasterd.telling.notify_socket import Notifier
 
 STATUS_EVERY_S = 0.5
-"""The status line follows changes at most so often."""
+"""Shortest interval between two updates of the status line, seconds."""
 
 
 class Systemd:
-    """What is told on the way of `notifier` by itself; what an operator or a signal causes is told by whoever does it."""
+    """Sends ready, status and watchdog messages through `notifier`.
+
+    Reload and stop messages are sent by the code that handles those events.
+    """
 
     def __init__(self, reactor: Reactor, notifier: Notifier, table: Table, performer: Performer) -> None:
         self._reactor = reactor
@@ -26,15 +31,21 @@ class Systemd:
         self._status_due: Timer | None = None
 
     def begin(self) -> None:
-        """Feed the watchdog, if there is one, and tell once every program that starts by itself has been started."""
+        """Feed the watchdog, if there is one, and report readiness once every program with autostart has been started."""
         self._announce_ready()
         if self._notifier.watchdog_s:
             self._feed_watchdog()
 
-    def counts_changed(self) -> None:
-        """Have the status line follow."""
+    def changed(self, *_change: object) -> None:
+        """Update the status line soon."""
         if self._notifier.wanted and self._status_due is None:
             self._status_due = self._reactor.call_later(STATUS_EVERY_S, self._tell_status)
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Update the status line soon where a plan has changed anything."""
+        if plan.changes:
+            self.changed()
+        yield from ()
 
     def _announce_ready(self) -> None:
         if self._performer.spawning:

@@ -30,6 +30,7 @@ from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
+from taskmasterd.telling.bus import TELL, Bus, BusMember
 
 LEFT = ("sleep (99)",)
 REFUSED = ("sudo (98) of root",)
@@ -141,7 +142,8 @@ class World:
         self.done = 0
         self.refusing: set[Entry] = set()
         self.pids = 100
-        self.supervisor = Supervisor(self._perform, self._arm, self._announce, self._forget)
+        self.bus = Bus(BusMember(TELL, changed=self._announce, gone=self._forget))
+        self.supervisor = Supervisor(self._perform, self._arm, self.bus)
         self.table = self.supervisor.table
 
     # -- what the supervisor was given

@@ -28,12 +28,25 @@ from taskmasterd.core.programs.ticket import DOWN, UP, Outcome, Ticket
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Protocol
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.programs.plan import ProgramPlan, ReloadPlan
     from taskmasterd.core.steps import Steps
 
     Clock = Callable[[], float]
+
+    class ChangeNews(Protocol):
+        """Where changes go: the change bus."""
+
+        def changed(self, entry: Entry, before: Process, event: Event, after: Process, /) -> None:
+            """An event has changed the process of a slot."""
+
+        def added(self, entry: Entry, /) -> None:
+            """A slot is new in the table, or was taken over."""
+
+        def gone(self, entry: Entry, /) -> None:
+            """A slot has left the table."""
 
 
 class Supervisor:
@@ -42,26 +55,20 @@ class Supervisor:
     `perform(entry, action)` carries out an action later or now, but delivers no event before it returns. It may return
     Signalled, which is part of the same change for everybody who is shown it.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
-    `announce(entry, before, event, after)` is told of every event that changed something, `record(entry)` when that is to be
-    remembered: after the action was asked for, and before anybody is told, be it by `announce` or as one who waits;
-    `forget(entry)` is told of each entry that has left the table.
+    `bus` gets every change once its action has been asked for, and before the tickets of those who wait for it.
     """
 
     def __init__(
         self,
         perform: Callable[[Entry, Action], Signalled | None],
         arm: Callable[[Entry, float | None], None],
-        announce: Callable[[Entry, Process, Event, Process], None],
-        forget: Callable[[Entry], None],
-        record: Callable[[Entry], None] = lambda _entry: None,
+        bus: ChangeNews,
     ) -> None:
         self.table = Table()
         self.stopping = False
         self._perform = perform
         self._arm = arm
-        self._announce = announce
-        self._forget = forget
-        self._record = record
+        self._bus = bus
 
     # -- events
 
@@ -76,8 +83,7 @@ class Supervisor:
         if after.deadline != before.deadline:
             self._arm(entry, after.deadline)
         if after is not before:
-            self._record(entry)
-            self._announce(entry, before, event, after)
+            self._bus.changed(entry, before, event, after)
         for ticket in tuple(entry.tickets):
             ticket.observe(entry)
         self._let_go(entry)
@@ -86,7 +92,7 @@ class Supervisor:
         """Drop an entry that was removed once nothing of it is left."""
         if entry.removed and entry.process.state in DOWN_STATES:
             self.table.discard(entry)
-            self._forget(entry)
+            self._bus.gone(entry)
 
     def deadline_reached(self, entry: Entry, now: float) -> None:
         """Say that the armed deadline of an entry has come."""
@@ -168,7 +174,7 @@ class Supervisor:
             self._arm(entry, entry.process.deadline)
         if entry.process.state == STARTING and entry.process.pid is None:
             self._perform(entry, SPAWN)
-        self._record(entry)
+        self._bus.added(entry)
         self._let_go(entry)  # the earlier life may have ended between what it told of its end and this
 
     def apply(self, plan: ReloadPlan, by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
@@ -220,7 +226,7 @@ class Supervisor:
     def _create(self, program: ProgramConfig, index: int, now: float) -> Entry:
         entry = Entry(program, index, Process(since=now))
         self.table.add(entry)
-        self._record(entry)
+        self._bus.added(entry)
         return entry
 
     # -- what is so

@@ -8,7 +8,7 @@ from typing import Any
 
 from taskmaster_common.states import STOPPED
 from taskmasterd.configuration.loading import Outcome
-from taskmasterd.configuration.reload import Listener, Reloader
+from taskmasterd.configuration.reload import Begun, Listener, Reloader
 from taskmasterd.core.programs.plan import ReloadPlan
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.steps import run
@@ -26,12 +26,15 @@ class Order(Listener):
         reactor: Any = SimpleNamespace(now=lambda: self.world.now, rounds=rounds)
         log = EventLog("error", journal=False)
         before = config(program(autostart=False))
-        self.reloader = Reloader(reactor, self.world.supervisor, log, before, DAEMON, self)
+        self.reloader = Reloader(
+            reactor, self.world.supervisor, log, Begun(before, DAEMON), self, self._nothing_is_read
+        )
 
-    def begin_loading(self, _path: str) -> Any:
+    @staticmethod
+    def _nothing_is_read(_path: str) -> Any:
         raise AssertionError("nothing is read")
 
-    def problems_changed(self) -> None:
+    def refused(self) -> None:
         self.told.append("problems")
 
     def applying(self, _plan: ReloadPlan) -> Generator[None, None, None]:

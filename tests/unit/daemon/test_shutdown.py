@@ -8,6 +8,7 @@ from typing import Any
 from taskmasterd.core.process.events import Action
 from taskmasterd.core.steps import run
 from taskmasterd.shutdown import Stopping
+from taskmasterd.telling.bus import TELL, BusMember
 from taskmasterd.telling.eventlog import EventLog
 from tests.support.model import World, program
 
@@ -18,7 +19,7 @@ class Host:
     def __init__(self) -> None:
         self.world = World().load(program(), program("off", autostart=False)).cooperate()
         self.happened: list[str] = []
-        self.world.supervisor._announce = lambda entry, *_: self.happened.append(f"told of {entry.program}")
+        self.world.bus.join(BusMember(TELL, lambda entry, *_: self.happened.append(f"told of {entry.program}")))
         self.world.supervisor._perform = self._perform
 
     def _perform(self, entry: Any, action: Action) -> None:

@@ -22,6 +22,7 @@ from taskmasterd.core.steps import run
 from taskmasterd.survival.state_reader import Saved, StateError, saved_of
 from taskmasterd.survival.state_writer import GROWN_BYTES, ROWS_A_TURN, ROWS_AT_ONCE, Journal, line
 from taskmasterd.survival.statefile import StateFile, read_lines
+from taskmasterd.telling.bus import REMEMBER, TELL, Bus, BusMember
 from taskmasterd.telling.eventlog import EventLog
 from tests.support.model import DAEMON, World, config, program
 from tests.support.paper import Paper
@@ -106,8 +107,8 @@ class Kept:
         self.log.write = lambda level, text: self.said.append((level, text))  # type: ignore[method-assign]
         around: tuple[Any, Any] = (self.loop, Kernel())
         self.journal = Journal(around[0], self.world.table, around[1], self.file, self.log, self)
-        self.world.supervisor._record = self.journal.changed
-        self.world.supervisor._forget = self.journal.gone
+        writer = self.journal
+        self.world.bus.join(BusMember(REMEMBER, writer.changed, writer.changed, writer.gone))
         self.journal.begin(IDENTITY, config(*programs))
 
     def facts(self) -> dict[str, Any]:
@@ -159,7 +160,7 @@ def test_a_change_is_in_the_file_before_it_is_announced_and_what_follows_from_it
         kept.journal.flush()  # as before each answer
         told.append((kept.world.actions[-1], content(slot.entry for slot in kept.saved().slots)[entry.canonical][0]))
 
-    kept.world.supervisor._announce = announce
+    kept.world.bus.join(BusMember(TELL, announce))
     kept.world.stop("web:1")
     web = kept.world.entry("web:1")
     assert told == [(("web:1", TERMINATE), web.process)]
@@ -167,8 +168,8 @@ def test_a_change_is_in_the_file_before_it_is_announced_and_what_follows_from_it
 
 def test_a_removed_slot_that_was_down_when_its_daemon_died_is_gone_for_the_next_one(kept: Kept) -> None:
     kept.world.cooperate()
-    kept.world.supervisor._announce = lambda *_: kept.journal.flush()
-    kept.world.supervisor._forget = lambda _entry: None  # and there the daemon died
+    flush = BusMember(TELL, lambda *_: kept.journal.flush())
+    kept.world.supervisor._bus = Bus(BusMember(REMEMBER, kept.journal.changed), flush)  # and there the daemon died
     kept.reload(program("off", autostart=False))
     kept.world.cooperate()
     saved = [slot.entry for slot in kept.saved().slots if slot.entry.program == "web"]

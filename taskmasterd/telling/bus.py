@@ -1,0 +1,91 @@
+"""The change bus: passes every change of a process, of the table and of the configuration to its members, in order.
+
+A member joins one of three phases. REMEMBER comes first, so that nobody learns of a change that a daemon which dies now would
+have forgotten. TELL reaches people: the event log and subscribers. REACT is for the parts that follow, such as systemd's
+status. Within a phase the members are called in the order in which they joined.
+
+The bus catches nothing: an error of a member ends the notification, and the loop reports it. So a change that could not be
+remembered is not told either.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmasterd.core.process.events import Event
+    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.steps import Steps
+
+REMEMBER, TELL, REACT = 1, 2, 3
+
+
+class BusMember(Record):
+    """One member: its phase, and a callable for each kind of news that it wants.
+
+    `changed(entry, before, event, after)`: an event has changed the process of a slot. `added(entry)`: a slot is new in the
+    table, or was taken over. `gone(entry)`: a slot has left the table. `applying(plan)`: a reload is about to be applied.
+    `applied(plan)`: the supervisor has carried it out. These two work in steps. `refused()`: a reload was refused, with other problems than the one before.
+    """
+
+    phase: int
+    changed: Callable[[Entry, Process, Event, Process], None] | None = None
+    added: Callable[[Entry], None] | None = None
+    gone: Callable[[Entry], None] | None = None
+    applying: Callable[[ReloadPlan], Steps[None]] | None = None
+    applied: Callable[[ReloadPlan], Steps[None]] | None = None
+    refused: Callable[[], None] | None = None
+
+
+class Bus:
+    """All members. The supervisor and the reloader know nothing but this."""
+
+    def __init__(self, *members: BusMember) -> None:
+        self._members: tuple[BusMember, ...] = ()
+        for member in members:
+            self.join(member)
+
+    def join(self, member: BusMember) -> None:
+        """Call a member from now on, after those of its phase that joined earlier."""
+        self._members = tuple(sorted((*self._members, member), key=lambda each: each.phase))
+
+    def changed(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
+        """Pass on that `event` has made `after` out of the process `before`."""
+        for member in self._members:
+            if member.changed:
+                member.changed(entry, before, event, after)
+
+    def added(self, entry: Entry) -> None:
+        """Pass on that a slot is new in the table, or was taken over."""
+        for member in self._members:
+            if member.added:
+                member.added(entry)
+
+    def gone(self, entry: Entry) -> None:
+        """Pass on that a slot has left the table."""
+        for member in self._members:
+            if member.gone:
+                member.gone(entry)
+
+    def applying(self, plan: ReloadPlan) -> Steps[None]:
+        """Pass on that a plan is about to be applied."""
+        for member in self._members:
+            if member.applying:
+                yield from member.applying(plan)
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Pass on that the supervisor has carried out a plan."""
+        for member in self._members:
+            if member.applied:
+                yield from member.applied(plan)
+
+    def refused(self) -> None:
+        """Pass on that a reload was refused, with other problems than the one before."""
+        for member in self._members:
+            if member.refused:
+                member.refused()
