@@ -230,7 +230,8 @@ def test_a_reload_takes_effect_at_once_for_the_others_while_one_program_stops_sl
     slow = {**BASE, "cmd": f"{PY} -S {PROGRAMS}/ignores_term.py", "stoptime": 6, "stdout": str(daemon.home / "out")}
     _write(daemon, slow=slow, fast=BASE)
     daemon.start()
-    wait_until(lambda: b"ready" in (daemon.home / "out").read_bytes())
+    out = daemon.home / "out"
+    wait_until(lambda: out.exists() and b"ready" in out.read_bytes())
     fast = _pids(daemon)["fast"]
     _write(daemon, slow={**slow, "env": {"A": "1"}}, fast=BASE)
     assert daemon.ctl("reload", "--no-wait").returncode == 0
