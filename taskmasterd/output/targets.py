@@ -14,7 +14,7 @@ from taskmasterd.system.users import Account, account
 
 def account_of(program: ProgramConfig) -> Account | None:
     """Return who the program runs as, None for the daemon itself. Raises SetupError where that cannot be."""
-    user, group = program.identity.user, program.identity.group
+    user, group = program.run_as.user, program.run_as.group
     if user is None and group is None:
         return None
     try:
@@ -31,7 +31,7 @@ def is_another(who: Account, program: ProgramConfig) -> bool:
     """Return whether the child has to change its identity; as root even `user: root` sets its groups."""
     if os.geteuid() == 0:
         return True
-    return who.uid != os.geteuid() or (program.identity.group is not None and who.gid != os.getegid())
+    return who.uid != os.geteuid() or (program.run_as.group is not None and who.gid != os.getegid())
 
 
 def targets(program: ProgramConfig, index: int, log_dir: str | None) -> tuple[str, str]:

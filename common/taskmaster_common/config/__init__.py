@@ -8,7 +8,7 @@ generators, and never resident. Values are final except for the instance number:
 from __future__ import annotations
 
 from taskmaster_common.config.daemon import DAEMON_KEYS, DAEMON_LIVE_KEYS, DaemonConfig
-from taskmaster_common.config.program import KIND, PROGRAM_KEYS, RELOAD_CLASS, Identity, Output, Policy, ProgramConfig
+from taskmaster_common.config.program import KIND, PROGRAM_KEYS, RELOAD_CLASS, Output, Policy, ProgramConfig, RunAs
 from taskmaster_common.config.words import (
     ALWAYS,
     DEFAULT_LOG,
@@ -59,10 +59,10 @@ __all__ = [
     "UNEXPECTED",
     "Config",
     "DaemonConfig",
-    "Identity",
     "Output",
     "Policy",
     "ProgramConfig",
+    "RunAs",
     "for_instance",
 ]
 

@@ -70,7 +70,7 @@ class Part(Record):
 PARTS = (
     Part("policy", "Policy", "What decides over restarts and deadlines: all that `step` may know of a program."),
     Part("output", "Output", "Where a program's output goes: paths or the words of `words`; sizes in bytes."),
-    Part("identity", "Identity", "User and group as written, name or number; None where the daemon's own apply."),
+    Part("run_as", "RunAs", "User and group as written, name or number; None where the daemon's own apply."),
 )
 
 PROGRAM = (
@@ -143,12 +143,12 @@ PROGRAM = (
     Key(
         "user", "account", None, RESTART,
         "User to run as, name or uid. Also sets the groups, HOME, USER, LOGNAME and SHELL.",
-        part="identity", otherwise="the daemon's", example="www-data",
+        part="run_as", otherwise="the daemon's", example="www-data",
     ),
     Key(
         "group", "account", None, RESTART,
         "Group to run with, name or gid.",
-        part="identity", otherwise="the user's", example="www-data",
+        part="run_as", otherwise="the user's", example="www-data",
     ),
     Key("shell", "boolean", False, RESTART, "Run `cmd` with `/bin/sh -c`."),
     Key(

@@ -37,7 +37,7 @@ class Output(Record):
     log_backups: int = 10
 
 
-class Identity(Record):
+class RunAs(Record):
     """User and group as written, name or number; None where the daemon's own apply."""
 
     user: str | None = None
@@ -65,7 +65,7 @@ class ProgramConfig(Nested):
     stopasgroup: bool | str = True
     policy: Policy = Policy()
     output: Output = Output()
-    identity: Identity = Identity()
+    run_as: RunAs = RunAs()
     refusal: str = ""
 
 

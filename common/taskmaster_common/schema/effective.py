@@ -68,7 +68,7 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
             yield "    env:"
             yield from _env_lines(value, values=values)
         elif value is None:
-            yield f"    # {key}: the " + ("user's" if key == "group" and program.identity.user else "daemon's")
+            yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
         elif value == DEFAULT_LOG and PROGRAM_TABLE[key].kind == "stream":
             yield f"    # {key}: {log_dir}/{program.name}.log".translate(_ONE_LINE)
         else:

@@ -167,7 +167,7 @@ def test_a_variable_may_bring_a_number_even_in_quotes() -> None:
 
 def test_a_user_is_kept_as_written() -> None:
     config = program("user: 33\ngroup: www")
-    assert (config.identity.user, config.identity.group) == ("33", "www")
+    assert (config.run_as.user, config.run_as.group) == ("33", "www")
 
 
 def test_the_daemons_section_is_decoded() -> None:
