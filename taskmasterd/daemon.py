@@ -22,6 +22,8 @@ from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.output.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
+from taskmasterd.output.streams import Outputs
+from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.marks import Marks, key_at, spare_key
 from taskmasterd.processes.performer import Performer
@@ -95,11 +97,11 @@ class Daemon:
         self._bus = bus = Bus()
         self.supervisor = Supervisor(self._perform, self._arm, bus)
         inherited = self._inherited(state)
-        self.performer = Performer(self.reactor, self.groups, self.sinks, inherited, self._deliver, self._complain)
-        self.performer.outputs.keeper = self.guard
+        outputs = Outputs(self.reactor, self.sinks, inherited.log_dir, inherited.null, self.guard)
+        instances = Instances(self.groups, outputs)
         file = StateFile(origin.state_path, "" if keyless else key.hex()) if origin.state_path else None
-        self.journal = Journal(self.reactor, self.supervisor.table, self.performer, file, self.log, self)
-        self.performer.recorder = self.journal
+        self.journal = Journal(self.reactor, self.supervisor.table, instances, file, self.log, self)
+        self.performer = Performer(self.reactor, instances, inherited, self.journal, self._deliver, self._complain)
         self.systemd = Systemd(self.reactor, self.notifier, self.supervisor.table, self.performer)
         self.reloader = Reloader(
             self.reactor,
@@ -201,6 +203,7 @@ class Daemon:
             umask=self._config.umask,
             log_dir=self._places.get("log_dir"),
             nofile=(soft, hard) if soft != hard else None,
+            null=os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC),
         )
 
     def _meet_guardian(self, origin: Origin) -> Guard | None:
@@ -294,7 +297,8 @@ class Daemon:
             "pipes": list(self.performer.outputs.left.items()),
             "door": self.door.inode,
             "occupied": [
-                (*slot, [orphan.to_data() for orphan in orphans]) for slot, orphans in self.performer.occupied.items()
+                (*slot, [orphan.to_data() for orphan in orphans])
+                for slot, orphans in self.performer.occupants.by_slot.items()
             ],
         }
 
@@ -328,11 +332,11 @@ class Daemon:
     # -- news
 
     def _children_ended(self) -> None:
-        self.performer.children_ended(reap())
+        self.performer.ends.children_ended(reap())
         self.stopping.look()
 
     def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:
-        self.performer.orphans_ended(ended)
+        self.performer.ends.orphans_ended(ended)
         self.stopping.look()
         self._note_later()
 
@@ -353,7 +357,7 @@ class Daemon:
         except OSError as error:
             self.log.write("warning", f"cannot write {self._places['pidfile']}: {system_reason(error)}")
         be_subreaper()
-        self.performer.guardian_died()
+        self.performer.survivors.guardian_died()
 
     def _hang_up(self) -> None:
         self._mend_door()

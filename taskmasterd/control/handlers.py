@@ -240,8 +240,7 @@ class Handlers:
 
     def _warnings(self) -> list[str]:
         """Return what an administrator has to know, besides of processes."""
-        occupied = ((slot, self._performer.occupants(*slot)) for slot in tuple(self._performer.occupied))
-        texts = [f"{program}:{index}: {there}" for (program, index), there in occupied if there]
+        texts = self._performer.occupants.warnings()
         return [self._parts.journal.trouble, *texts] if self._parts.journal.trouble else texts
 
     # -- act
@@ -255,7 +254,7 @@ class Handlers:
 
         def stop(entries: tuple[Entry, ...], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
             for entry in entries:
-                there = self._performer.occupants(entry.program, entry.index)
+                there = self._performer.occupants.reason(entry.program, entry.index)
                 if there:
                     name = self._supervisor.table.name(entry)
                     connection.send({"type": "warning", "text": f"{name}: {there}"})

@@ -131,7 +131,9 @@ class Operation:
         """Send how the operation on one entry ended."""
         if self.ended:
             return
-        hidden = self._parts.performer.hidden.get(entry) if outcome.outcome in ("stopped", "restarted") else None
+        hidden = (
+            self._parts.performer.survivors.hidden.get(entry) if outcome.outcome in ("stopped", "restarted") else None
+        )
         if hidden:
             text = f"{self._parts.supervisor.table.name(entry)}: {hidden}"
             self._connection.send({"type": "warning", "text": text})

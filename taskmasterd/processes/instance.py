@@ -1,50 +1,74 @@
-"""What is alive of a slot, as data for a later daemon, and who remembers that."""
+"""What is alive of a slot, as data for a later daemon, and all of that by slot and by leader."""
 
 from __future__ import annotations
 
+from taskmasterd.core.process.marks import QUEUED, UNSETTLED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Protocol
 
     from taskmasterd.core.process.events import Failure
+    from taskmasterd.core.process.marks import Stage
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output.pipe import LogPipe
-    from taskmasterd.processes.members.groups import Group
+    from taskmasterd.output.streams import Outputs
+    from taskmasterd.processes.members.groups import Group, Groups
     from taskmasterd.system.procfs import Survivor
 
     class Recorder(Protocol):
-        """Remembers what a later daemon has to know."""
+        """Writes down what a later daemon has to know."""
 
         def flush(self) -> None:
             """Write what has changed."""
 
         def changed(self, entry: Entry, /) -> None:
-            """What is alive of a slot is different."""
+            """Write down later what is alive of a slot: it has changed."""
 
-        def spawning(self, entry: Entry, began: float, pipes: Sequence[int], /) -> None:
-            """An instance is about to be spawned, which will hold these pipes."""
+        def spawning(self, entry: Entry, log_start: float, pipes: Sequence[int], /) -> None:
+            """Write now that an instance is about to be spawned, and which pipes it will hold."""
 
         def ends(self, entry: Entry, status: int, /) -> None:
-            """The leader of a slot has ended, and is about to be reaped."""
+            """Write now how the leader of a slot ended: it is about to be reaped."""
 
 
 class Instance:
     """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn.
 
-    `ended` is its leader's wait status, None while it lives.
+    `stage` is that of `core.process.marks`; `survivors` are what the leader left, `ended` is its wait status, None while it
+    lives or where nobody knows it; `failure` is the step of its set-up that failed.
     """
 
-    __slots__ = ("birth", "ended", "entry", "failure", "group", "left", "pipes")
+    __slots__ = ("birth", "ended", "entry", "failure", "group", "pipes", "stage", "survivors")
 
     def __init__(self, entry: Entry, group: Group, pipes: Sequence[LogPipe], birth: tuple[float, float]) -> None:
         self.entry = entry
         self.group = group
         self.pipes = pipes
         self.birth = birth
+        self.stage: Stage = QUEUED
         self.failure: Failure | None = None
-        self.left: Sequence[Survivor] = ()
+        self.survivors: Sequence[Survivor] = ()
         self.ended: int | None = None
+
+    def fail(self, failure: Failure) -> None:
+        """Know which step of its set-up failed."""
+        self.failure = failure
+
+    def end(self, status: int | None) -> None:
+        """Know how its leader ended."""
+        self.ended = status
+
+    def leave(self, survivors: Sequence[Survivor]) -> bool:
+        """Know what is alive of it without its leader; return whether that has changed."""
+        changed, self.survivors = self.survivors != survivors, survivors
+        return changed
+
+    @property
+    def silent(self) -> bool:
+        """Whether it ended with 0 and is known to have written nothing."""
+        return self.ended == 0 and bool(self.pipes) and not any(pipe.wrote for pipe in self.pipes)
 
     def to_data(self) -> dict[str, object]:
         """Return what a later daemon needs to take this instance over."""
@@ -56,8 +80,60 @@ class Instance:
             data["told"] = list(self.group.signalled)
         if self.group.sessions:
             data["sessions"] = list(self.group.sessions)
-        if self.left:
-            data["left"] = [(survivor.pid, survivor.started) for survivor in self.left]
+        if self.survivors:
+            data["left"] = [(survivor.pid, survivor.started) for survivor in self.survivors]
         if self.ended is not None:
             data["ended"] = self.ended
         return data
+
+
+class Instances:
+    """All instances, one a slot, with their groups and pipes, and which leader is whose."""
+
+    def __init__(self, groups: Groups, outputs: Outputs) -> None:
+        self.groups = groups
+        self.outputs = outputs
+        self._by_entry: dict[Entry, Instance] = {}
+        self._by_leader: dict[int, Instance] = {}
+        self._unsettled: set[Instance] = set()
+
+    def __iter__(self) -> Iterator[Instance]:
+        yield from self._by_entry.values()
+
+    def of(self, entry: Entry) -> Instance | None:
+        """Return what is alive of a slot, None where nothing is."""
+        return self._by_entry.get(entry)
+
+    def led_by(self, pid: int) -> Instance | None:
+        """Return the instance whose leader has this pid, None where it is no leader's."""
+        return self._by_leader.get(pid)
+
+    def add(self, instance: Instance, *, leader: bool) -> None:
+        """Take in an instance; `leader`: its leader is not reaped, so the pid is its own."""
+        self._by_entry[instance.entry] = instance
+        if leader:
+            self._by_leader[instance.group.pid] = instance
+            self.groups.add(instance.group)
+
+    def enter(self, instance: Instance, stage: Stage) -> None:
+        """Let an instance be in a stage from now on."""
+        instance.stage = stage
+        if stage in UNSETTLED:
+            self._unsettled.add(instance)
+        else:
+            self._unsettled.discard(instance)
+
+    def lose_leader(self, instance: Instance) -> None:
+        """Forget the pid of a leader that is about to be reaped: it may become anybody's."""
+        del self._by_leader[instance.group.pid]
+        self.groups.reaped(instance.group.pid)
+
+    def remove(self, instance: Instance) -> None:
+        """Forget an instance of which nothing is left."""
+        del self._by_entry[instance.entry]
+        self.outputs.leave(instance.pipes)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no child is between fork and exec, and every end that was seen has been delivered."""
+        return not self._unsettled

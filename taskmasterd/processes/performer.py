@@ -1,16 +1,14 @@
-"""Carries out what the core decided, and turns the kernel's news into the core's events.
+"""Carries out what the two tables say: actions of `step`, and effects of `marks.follow` on what is alive of a slot.
 
-It holds what is alive of each slot (`Instance`): the group and the pipes. It decides nothing about processes: which signal, when
-and what follows is in the action and in the configuration.
+It decides nothing about processes: which signal, when and what follows is in the action and in the configuration; which
+mark may be delivered when is in `core.process.marks`.
 """
 
 from __future__ import annotations
 
-import os
-
 from taskmaster_common.config import LEADER
-from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.states import STOPPING
+from taskmasterd.core.process import marks
 from taskmasterd.core.process.events import (
     KILL,
     SPAWN,
@@ -20,365 +18,190 @@ from taskmasterd.core.process.events import (
     Event,
     Executed,
     Exited,
-    Failure,
     GroupEmpty,
     Signalled,
     Spawned,
-    SpawnFailed,
 )
-from taskmasterd.core.words.describe import NAMED_LEFT, left_text
-from taskmasterd.output.streams import Outputs
-from taskmasterd.output.targets import account_of
-from taskmasterd.processes.instance import Instance
-from taskmasterd.processes.members.groups import Group, Groups
-from taskmasterd.processes.preparation import launch_of
-from taskmasterd.processes.stop_signals import Asking, signal_group
-from taskmasterd.processes.survivors import Leftovers
+from taskmasterd.processes.ends import Ends
+from taskmasterd.processes.occupants import Occupants
+from taskmasterd.processes.starts import Starter, StartQueue
+from taskmasterd.processes.stop_signals import StopSignals, signal_group
+from taskmasterd.processes.survivors import Survivors
 from taskmasterd.system.loop.cmodules import partial, signal
-from taskmasterd.system.pidfds import Adopted, boot_seconds
-from taskmasterd.system.procfs import TICKS_PER_S, look
-from taskmasterd.system.spawner import SetupError, Spawner
+from taskmasterd.system.spawner import Spawner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from taskmasterd.core.programs.orphans import Orphan
     from taskmasterd.core.programs.table import Entry
-    from taskmasterd.output.sinks import Sinks
-    from taskmasterd.processes.instance import Recorder
+    from taskmasterd.processes.instance import Instance, Instances, Recorder
     from taskmasterd.processes.preparation import Inherited
     from taskmasterd.system.loop.reactor import Reactor
 
-SPAWN_FOR_S = 0.02
-"""So long one turn spawns at most: a thousand starts must not stall an answer."""
+NEWS = {SPAWN: marks.ASKED, UNQUEUE: marks.TAKEN_BACK, TERMINATE: marks.TERMINATED, KILL: marks.KILLED}
 
 
 class Performer:
-    """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is told what /proc would not show.
-
-    `recorder` is told what has to be remembered at once. `occupied` are the processes of an earlier daemon because of which a slot must not be started.
-    `hidden` says of a slot what nobody knows to be of its last instance, or not.
-    """
+    """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is called with what /proc would not show."""
 
     def __init__(
         self,
         reactor: Reactor,
-        groups: Groups,
-        sinks: Sinks,
+        instances: Instances,
         inherited: Inherited,
+        recorder: Recorder,
         deliver: Callable[[Entry, Event], None],
         on_blind: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
-        self._groups = groups
-        self._inherited = inherited
+        self._recorder = recorder
         self._deliver = deliver
         self._on_blind = on_blind
-        self._spawner = Spawner(reactor, self._reported)
-        self.outputs = Outputs(reactor, sinks, inherited.log_dir, self._spawner.null)
-        self.recorder: Recorder | None = None
-        self.occupied: dict[tuple[str, int], list[Orphan]] = {}
-        self.hidden: dict[Entry, str] = {}
-        self.adopted = Adopted(reactor, self._adopted_ended)
-        self._waiting: dict[Entry, None] = {}
-        self._spawning = self._held = False
-        self._instances: dict[int, Instance] = {}
-        self._by_entry: dict[Entry, Instance] = {}
-        self._asking = Asking(reactor, self._signalled)
-        self._leftovers = Leftovers(reactor, groups, self._leader_ended, self._left_seen, self._emptied, on_blind)
-        self._ended: list[tuple[Instance, int | None]] = []
+        self.instances = instances
+        self.outputs = outputs = instances.outputs
+        self.occupants = Occupants()
+        self.survivors = Survivors(reactor, instances.groups, recorder, self.happen, on_blind)
+        self.ends = Ends(reactor, instances, self.survivors, self.happen)
+        spawner = Spawner(reactor, inherited.null, self.ends.reported)
+        starter = Starter(spawner, outputs, inherited, recorder, self.occupants)
+        self.starts = StartQueue(reactor, starter, recorder, self._spawned, deliver)
+        self._signals = StopSignals(reactor, self._signalled)
+        self._effects: Mapping[str, Callable[[Instance], Signalled | None]] = {
+            marks.TELL_SPAWNED: lambda instance: deliver(instance.entry, Spawned(instance.group.pid)),
+            marks.TELL_EXECUTED: lambda instance: deliver(instance.entry, Executed()),
+            marks.TELL_EXITED: self._tell_exited,
+            marks.TELL_EMPTY: lambda instance: deliver(instance.entry, GroupEmpty()),
+            marks.RECORD_END: self._record_end,
+            marks.READ_REPORT: lambda instance: spawner.settle(instance.group.pid),
+            marks.READ_RULE: _read_rule,
+            marks.LOSE_LEADER: instances.lose_leader,
+            marks.DRAIN: lambda instance: outputs.drain(instance.pipes),
+            marks.LOOK: self.survivors.expect,
+            marks.LOOK_AGAIN: self.survivors.expect_all,
+            marks.WAIT_A_TURN: lambda instance: reactor.call_soon(lambda: self._turn(instance)),
+            marks.WATCH_LEADER: self._watch_leader,
+            marks.AWAIT_WORD: lambda instance: self.ends.adopted.expect(instance.group.pid),
+            marks.WATCH_SURVIVORS: self.survivors.watch,
+            marks.RELEASE: self._release,
+            marks.FORGET_SIGNALLED: lambda instance: instance.group.forget_signalled(),
+            marks.STOP_ALL: self._signals.ask,
+            marks.KILL_GROUP: lambda instance: signal_group(instance.group, signal.SIGKILL),
+            marks.KILL_SURVIVORS: self._kill_survivors,
+            marks.STOP_NEWCOMERS: lambda instance: self._answered(instance, self._signals.ask(instance)),
+            marks.KILL_NEWCOMERS: lambda instance: self._answered(instance, self._kill_survivors(instance)),
+        }
 
-    # -- actions
+    # -- actions and news
 
     def perform(self, entry: Entry, action: Action) -> Signalled | None:
-        """Carry out an action; events that answer it are delivered later, but for who was signalled."""
-        if action == SPAWN:
-            self._waiting[entry] = None
-            self._spawn_soon()
-        elif action == UNQUEUE:
-            self._waiting.pop(entry, None)
-        elif action == TERMINATE:
-            instance = self._by_entry[entry]
-            _follow_rule(instance)
-            return self._asking.ask(instance)
-        elif action == KILL:
-            instance = self._by_entry[entry]
-            _follow_rule(instance)
-            instance.group.forget_signalled()
-            return self._kill(instance)
+        """Carry out an action; return who could not be signalled, at once. Other events that answer it come later."""
+        instance = self.instances.of(entry)
+        if instance is not None:
+            return self.happen(instance, NEWS[action])
+        self.starts.happen(entry, NEWS[action])
         return None
+
+    def happen(self, instance: Instance, news: marks.News) -> Signalled | None:
+        """Let news come to an instance. Raises BugError where they cannot."""
+        stage, effects = marks.follow(instance.stage, news)
+        self.instances.enter(instance, stage)
+        answer = None
+        for effect in effects:
+            answer = self._effects[effect](instance)
+        return answer
 
     def signal_leader(self, entry: Entry, number: int) -> bool:
         """Send a signal to the leader of a live process; return whether that is allowed."""
-        return self._by_entry[entry].group.signal_leader(number)
-
-    def _kill(self, instance: Instance) -> Signalled:
-        if instance.group.leader_alive:
-            return signal_group(instance.group, signal.SIGKILL)
-        return self._asking.tell(instance, instance.left, signal.SIGKILL)
-
-    def _signalled(self, instance: Instance, answer: Signalled) -> None:
-        """Somebody of an instance was signalled without an action."""
-        if self.recorder:
-            self.recorder.changed(instance.entry)
-        if answer.refused or instance.entry.process.refused:
-            self._deliver(instance.entry, answer)
-
-    # -- spawning
-
-    def hold_starts(self, *, held: bool) -> None:
-        """Start nothing while `held`: what waits for its start is as it was asked for, here and in another life."""
-        self._held = held
-        self._spawn_soon()
-
-    def _spawn_soon(self) -> None:
-        if self._waiting and not self._spawning and not self._held:
-            self._spawning = True
-            self._reactor.call_soon(self._spawn_some)
-
-    def _spawn_some(self) -> None:
-        until = self._reactor.now() + SPAWN_FOR_S
-        try:
-            while self._waiting and not self._held and self._reactor.now() < until:
-                entry = next(iter(self._waiting))
-                del self._waiting[entry]
-                self._spawn(entry)
-            if self.recorder:
-                self.recorder.flush()  # who the last one is, too; who the others are is written before the next is spawned
-        finally:  # a bug in one start must not hold up the others
-            self._spawning = False
-            self._spawn_soon()
-
-    def _spawn(self, entry: Entry) -> None:
-        """Bring up one instance and deliver what came of it."""
-        entry.current = entry.wanted
-        try:
-            instance, executed = self._bring_up(entry)
-        except SetupError as error:
-            permanent = error.step in ("user", "orphan")
-            self._deliver(entry, Exited(failure=Failure(error.step, error.text, permanent=permanent)))
-            return
-        except OSError as error:
-            self._deliver(entry, SpawnFailed(f"the system refuses a new process: {system_reason(error)}"))
-            return
-        except ValueError as error:  # a word or a variable that no exec can take
-            self._deliver(
-                entry, Exited(failure=Failure("exec", f"cannot execute {shortened(entry.wanted.cmd[0], 256)}: {error}"))
-            )
-            return
-        self._groups.add(instance.group)
-        self._instances[instance.group.pid] = instance
-        self._by_entry[entry] = instance
-        self._deliver(entry, Spawned(instance.group.pid))
-        if executed:
-            self._deliver(entry, Executed())
-
-    def _bring_up(self, entry: Entry) -> tuple[Instance, bool]:
-        """Return the new instance and whether it was executed already. Raises SetupError or, for a shortage, OSError."""
-        program = entry.wanted
-        if program.refusal:
-            raise SetupError("user", program.refusal)
-        self._look_for_occupants(entry)
-        account = account_of(program)
-        launch = launch_of(program, entry.index, self._inherited, account)
-        streams = self.outputs.open(entry, account)
-        began = boot_seconds()
-        if self.recorder:
-            self.recorder.spawning(entry, began, [pipe.inode for pipe in streams.pipes])
-        try:
-            pid, executed = self._spawner.spawn(launch, streams.stdout, streams.stderr)
-        except (SetupError, OSError):
-            for pipe in streams.pipes:
-                pipe.close()
-            raise
-        finally:
-            for fd in streams.children_ends:
-                os.close(fd)
-        self.outputs.begin(entry, streams.began)
-        inodes = tuple(pipe.inode for pipe in streams.pipes)
-        group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
-        return Instance(entry, group, streams.pipes, (began, boot_seconds())), executed
-
-    def occupants(self, program: str, index: int) -> str:
-        """Return what to do about processes of an earlier daemon that may be this slot's instance; "" where none is alive."""
-        slot = (program, index)
-        there = [one for one in self.occupied.get(slot, ()) if (now := look(one.pid)) and now.started == one.started]
-        if not there:
-            self.occupied.pop(slot, None)
-            return ""
-        named = ", ".join(map(str, there[:NAMED_LEFT]))
-        kill = " ".join(str(one.pid) for one in there)
-        return f"an earlier daemon's {named} may be an instance of it; end that (kill {kill}), then start it"
-
-    def _look_for_occupants(self, entry: Entry) -> None:
-        there = self.occupants(entry.program, entry.index)
-        if there:
-            raise SetupError("orphan", there)
-
-    def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
-        """A forked child was executed, or a step of its set-up failed and its end will be reaped."""
-        instance = self._instances[pid]
-        if failed:
-            instance.failure = Failure(failed[0], failed[1])
-        else:
-            self._deliver(instance.entry, Executed())
-
-    # -- ends
-
-    def _note_end(self, pid: int, status: int) -> None:
-        """Have it remembered how a leader ended, before nobody else knows it any more."""
-        instance = self._instances.get(pid)
-        if instance:
-            instance.ended = status
-            if self.recorder:
-                self.recorder.ends(instance.entry, status)
-
-    def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
-        """Take the children that have ended: leaders, survivors of groups, strangers. Each may be reaped as the next is taken."""
-        dead: list[tuple[Instance, int | None]] = []
-        strangers = False
-        for pid, status in ended:
-            self._note_end(pid, status)
-            self._spawner.settle(pid)
-            if pid in self._instances:
-                dead.append((self._without_leader(pid), status))
-            else:
-                strangers = True
-                self._groups.reaped(pid)
-        self._leftovers.look(dead, strangers=strangers)
-
-    def orphans_ended(self, ended: Iterable[tuple[int, int]]) -> None:
-        """Take what the guardian has reaped: adopted leaders, and what is left of their groups."""
-        strangers = [pid for pid, status in ended if not self.adopted.told(pid, status)]
-        for pid in strangers:
-            self._groups.reaped(pid)
-        if strangers and self._leftovers:
-            self._leftovers.look()
-
-    def _adopted_ended(self, pid: int, status: int | None) -> None:
-        """A leader that is no child of ours has ended; one look serves all that end in one turn."""
-        if status is not None:
-            self._note_end(pid, status)
-        if not self._ended:
-            self._reactor.call_soon(self._look_after_adopted)
-        self._ended.append((self._without_leader(pid), status))
-
-    def _look_after_adopted(self) -> None:
-        dead, self._ended = self._ended, []
-        self._leftovers.look(dead, strangers=False)
-
-    def _without_leader(self, pid: int) -> Instance:
-        """Return the instance whose leader has gone, with all that was in its pipes in the files."""
-        instance = self._instances.pop(pid)
-        _follow_rule(instance)
-        self._groups.reaped(pid)
-        self.outputs.drain(instance.pipes)
-        return instance
-
-    def _leader_ended(self, instance: Instance, status: int | None) -> None:
-        if instance.left:
-            # not earlier: a look in between would tell that nothing is left of a process that has not ended
-            self._leftovers.add(instance)
-        else:
-            self._by_entry.pop(instance.entry, None)
-            self.outputs.leave(instance.pipes)
-            self._note_hidden(instance)
-        silent = status == 0 and bool(instance.pipes) and not any(pipe.wrote for pipe in instance.pipes)
-        self._deliver(instance.entry, Exited(status, instance.failure, tuple(map(str, instance.left)), silent))
-
-    def _left_seen(self, instance: Instance, changed: bool) -> None:
-        """Something is alive of what a leader had left behind; newcomers are signalled too."""
-        answer = self._kill(instance) if instance.entry.process.past_asking else self._asking.ask(instance)
-        if changed and self.recorder:
-            self.recorder.changed(instance.entry)
-        if answer.refused or instance.entry.process.refused:
-            self._deliver(instance.entry, answer)
-
-    def _emptied(self, instance: Instance) -> None:
-        """Nothing is left of what a leader had left behind."""
-        self.outputs.drain(instance.pipes)
-        self._by_entry.pop(instance.entry, None)
-        self.outputs.leave(instance.pipes)
-        self._note_hidden(instance)
-        self._deliver(instance.entry, GroupEmpty())
-
-    def _note_hidden(self, instance: Instance) -> None:
-        """Tell who may be left of an instance of which nothing else is: nobody may say that all of it is gone."""
-        since = int(instance.birth[0] * TICKS_PER_S)
-        there = [one for one in self._groups.hidden if one.started >= since] if instance.group.stop_group else []
-        before = self.hidden.pop(instance.entry, "")
-        if there:
-            pids = " ".join(str(one.pid) for one in there)
-            text = (
-                f"{left_text(tuple(map(str, there)))} may be left of it, and hides whose it is; end that: kill {pids}"
-            )
-            self.hidden[instance.entry] = text
-            if text != before:
-                self._on_blind(f"{instance.entry.canonical}: {text}")
-
-    @property
-    def spawning(self) -> bool:
-        """Whether starts are waiting for their turn."""
-        return self._spawning
-
-    # -- an earlier life
-
-    def instance_of(self, entry: Entry) -> Instance | None:
-        """Return what is alive of a slot, None where nothing is."""
-        return self._by_entry.get(entry)
-
-    def instances(self) -> Iterator[Instance]:
-        """Yield all that is alive."""
-        yield from self._by_entry.values()
+        instance = self.instances.of(entry)
+        return instance is None or instance.group.signal_leader(number)
 
     @property
     def settled(self) -> bool:
-        """Whether no child is between fork and exec, and every end that was seen has been delivered."""
-        return not self._spawner.reporting and not self._ended and self._leftovers.settled
+        """Whether nothing was seen of any instance that the supervisor does not know yet."""
+        return self.instances.settled and self.survivors.settled
 
-    def guardian_died(self) -> None:
-        """Nobody tells of orphans any more: look for those of the instances that are there as for an earlier daemon's."""
-        self._leftovers.guardian_died()
+    # -- effects
 
-    def admit(self, instance: Instance) -> None:
-        """Take in an instance whose leader is alive, and wait for its end where it is no child of ours."""
-        self._by_entry[instance.entry] = instance
-        self._instances[instance.group.pid] = instance
-        self._groups.add(instance.group)
-        if instance.group.handle is not None:
-            self.adopted.watch(instance.group.pid, instance.group.handle)
-        if instance.entry.process.state == STOPPING and instance.entry.process.executed:
-            self._asking.resume(instance)
+    def _spawned(self, instance: Instance, news: marks.News) -> None:
+        self.instances.add(instance, leader=True)
+        self.happen(instance, news)
 
-    def admit_untold(self, instance: Instance) -> None:
-        """Take in an instance whose leader has ended since, and how is yet to be told by the guardian."""
-        self.admit(instance)
-        instance.group.leader_has_ended()
-        self.adopted.expect(instance.group.pid)
+    def _turn(self, instance: Instance) -> None:
+        self.happen(instance, marks.TURN)
+
+    def _record_end(self, instance: Instance) -> None:
+        if instance.ended is not None:
+            self._recorder.ends(instance.entry, instance.ended)
+
+    def _tell_exited(self, instance: Instance) -> None:
+        left = tuple(map(str, instance.survivors))
+        self._deliver(instance.entry, Exited(instance.ended, instance.failure, left, instance.silent))
+
+    def _release(self, instance: Instance) -> None:
+        self.instances.remove(instance)
+        self.survivors.note_hidden(instance)
+
+    def _kill_survivors(self, instance: Instance) -> Signalled:
+        return self._signals.signal(instance, instance.survivors, signal.SIGKILL)
+
+    def _signalled(self, instance: Instance, answer: Signalled) -> None:
+        """Take the answer to a stop signal that was sent later than its action."""
+        self._recorder.changed(instance.entry)
+        self._answered(instance, answer)
+
+    def _answered(self, instance: Instance, answer: Signalled) -> None:
+        if answer.refused or instance.entry.process.refused:
+            self._deliver(instance.entry, answer)
+
+    # -- instances of an earlier daemon
+
+    def admit(self, instance: Instance, *, awaited: bool = False) -> None:
+        """Take in an instance whose leader is alive; `awaited`: it has ended, and the guardian is yet to say how."""
+        self.instances.add(instance, leader=True)
+        if awaited:
+            instance.group.leader_has_ended()
+        self._adopt(instance, marks.ADOPTED_AWAITED if awaited else marks.ADOPTED_LIVE)
 
     def admit_ended(self, ended: Sequence[tuple[Instance, int | None]]) -> None:
-        """Take in instances whose leaders have ended since; status None: nobody knows how. They are told at once, after one look."""
-        for instance, _status in ended:
-            self._by_entry[instance.entry] = instance
-            instance.group.leader_has_ended()
-            self.outputs.drain(instance.pipes)
-        left = self._groups.survivors([instance.group for instance, _status in ended])
+        """Take in instances whose leaders ended while no daemon was there, status None: nobody knows how.
+
+        Their ends are delivered at once, after one look. Raises OSError where there is no descriptor to look with.
+        """
         for instance, status in ended:
-            instance.left = left.get(instance.group, ())
-            self._reactor.attempt(partial(self._leader_ended, instance, status), partial(self._lost, instance))
+            self.instances.add(instance, leader=False)
+            instance.end(status)
+            instance.group.leader_has_ended()
+            self._adopt(instance, marks.ADOPTED_ENDED)
+        self.survivors.look_now([instance for instance, _status in ended])
+        for instance, _status in ended:
+            self._reactor.attempt(partial(self._missed, instance), partial(self._lost, instance))
+
+    def admit_leaderless(self, instance: Instance) -> None:
+        """Take in what a leader left whose end was delivered; the next look finds whether it is still there."""
+        self.instances.add(instance, leader=False)
+        instance.group.leader_has_ended()
+        self._adopt(instance, marks.ADOPTED_LEADERLESS)
+
+    def _adopt(self, instance: Instance, news: marks.News) -> None:
+        self.instances.enter(instance, marks.NOTHING)
+        self.happen(instance, news)
+
+    def _watch_leader(self, instance: Instance) -> None:
+        if instance.group.handle is not None:
+            self.ends.adopted.watch(instance.group.pid, instance.group.handle)
+        process = instance.entry.process
+        if process.state == STOPPING and process.executed:
+            self._signals.resume(instance)
+
+    def _missed(self, instance: Instance) -> None:
+        self.happen(instance, marks.found(len(instance.survivors), past_asking=instance.entry.process.past_asking))
 
     def _lost(self, instance: Instance) -> None:
-        self._on_blind(f"the end of {instance.entry.canonical} could not be told")
-
-    def admit_left(self, instance: Instance) -> None:
-        """Take in what a leader had left behind already; the next look tells whether it is still there."""
-        self._by_entry[instance.entry] = instance
-        instance.group.leader_has_ended()
-        self._leftovers.add(instance)
+        self._on_blind(f"the end of {instance.entry.canonical} could not be delivered")
 
 
-def _follow_rule(instance: Instance) -> None:
+def _read_rule(instance: Instance) -> None:
     """Apply `stopasgroup`, a live key, as it is at this moment."""
     rule = instance.entry.wanted.stopasgroup
     instance.group.follow(stop_group=bool(rule), leader_first=rule == LEADER)

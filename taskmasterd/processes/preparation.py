@@ -24,7 +24,7 @@ OF_A_SHELL = ("PWD", "OLDPWD", "_")
 class Inherited(Record):
     """What every child gets from the daemon. `log_dir` None: an omitted stream is the daemon's own.
 
-    `nofile` is the pair of limits that the daemon itself was started with.
+    `nofile` is the pair of limits that the daemon itself was started with, `null` /dev/null, open.
     """
 
     environment: Mapping[str, str]
@@ -32,6 +32,7 @@ class Inherited(Record):
     umask: int
     log_dir: str | None
     nofile: tuple[int, int] | None
+    null: int
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -61,7 +62,7 @@ def _environment(program: ProgramConfig, index: int, inherited: Inherited, accou
     environment = {**marks, **inherited.environment}
     environment.setdefault("PYTHONUNBUFFERED", "1")
     environment["PWD"] = for_instance(program.workingdir, index)
-    if account and program.run_as.user is not None:
+    if account and program.user is not None:
         environment.update(HOME=account.home, USER=account.name, LOGNAME=account.name, SHELL=account.shell)
     for name, text in program.env.items():
         if text is None:

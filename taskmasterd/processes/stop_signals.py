@@ -28,7 +28,7 @@ ASK_FOR_S = 0.02
 """Time in which processes are looked at in one turn, seconds: a stop of a thousand programs must not stall an answer."""
 
 
-class Asking:
+class StopSignals:
     """Sends stop signals; `on_answer(instance, answer)` is called with those that it sends by itself later."""
 
     def __init__(self, reactor: Reactor, on_answer: Callable[[Instance, Signalled], None]) -> None:
@@ -45,30 +45,32 @@ class Asking:
             return Signalled()
         group, number = instance.group, instance.entry.wanted.stopsignal
         if not group.leader_alive:
-            return self.tell(instance, self._without_readers(instance, instance.left), number)
+            return self.signal(instance, self._without_readers(instance, instance.survivors), number)
         if (0, number) in group.signalled:
             return Signalled()
-        one_by_one = any(told == number for _pid, told in group.signalled)
+        one_by_one = any(sent == number for _pid, sent in group.signalled)
         members = self._members(group) if group.stop_group and not group.leader_first else None
         if members is not None:
             first = self._without_readers(instance, members)
             if one_by_one or len(first) < len(members):
-                return tell(group, [one for one in first if one.group == group.pid], number, len(members))
+                return signal_members(group, [one for one in first if one.group == group.pid], number, len(members))
         return Signalled() if one_by_one else signal_group(group, number)
 
-    def tell(self, instance: Instance, survivors: Sequence[Survivor], number: int) -> Signalled:
+    def signal(self, instance: Instance, survivors: Sequence[Survivor], number: int) -> Signalled:
         """Signal these of what a leader has left, if they have not got this signal yet: many of them in bursts."""
         first, rest = survivors[:BURST], survivors[BURST:]
         if rest:
             work = instance.group.signalling(rest, number)
             self._reactor.call_later(
                 BURST_EVERY_S,
-                lambda: in_bursts(self._reactor, work, lambda refused: self._rest_told(instance, refused, len(rest))),
+                lambda: in_bursts(
+                    self._reactor, work, lambda refused: self._rest_signalled(instance, refused, len(rest))
+                ),
             )
-        return tell(instance.group, first, number, len(instance.left))
+        return signal_members(instance.group, first, number, len(instance.survivors))
 
-    def _rest_told(self, instance: Instance, refused: Sequence[Survivor], of: int) -> None:
-        if instance.entry.process.state == STOPPING and instance.left:
+    def _rest_signalled(self, instance: Instance, refused: Sequence[Survivor], of: int) -> None:
+        if instance.entry.process.state == STOPPING and instance.survivors:
             self._on_answer(instance, Signalled(tuple(map(name_with_owner, refused)), len(refused) < of))
 
     def resume(self, instance: Instance) -> None:
@@ -110,7 +112,7 @@ class Asking:
     def _judged(self, instance: Instance, there: Sequence[Survivor]) -> list[Survivor]:
         number = instance.entry.wanted.stopsignal
         leader = instance.group.pid if instance.group.leader_alive else 0
-        known = {leader, 0, *(pid for pid, told in instance.group.signalled if told == number)}
+        known = {leader, 0, *(pid for pid, sent in instance.group.signalled if sent == number)}
         untold = [one for one in there[:MOST_MEMBERS] if one.pid not in known]
         reads = {one.pid: pipes for one in untold if (pipes := input_pipes(one))}
         due = self._due.pop(instance, {})
@@ -138,7 +140,11 @@ class Asking:
     def _again(self, instance: Instance) -> None:
         """Ask those who had to wait, where the stop is still going on."""
         process = instance.entry.process
-        if process.state == STOPPING and not process.past_asking and (instance.group.leader_alive or instance.left):
+        if (
+            process.state == STOPPING
+            and not process.past_asking
+            and (instance.group.leader_alive or instance.survivors)
+        ):
             self._on_answer(instance, self.ask(instance))
         else:
             self._due.pop(instance, None)
@@ -156,7 +162,7 @@ def signal_group(group: Group, number: int) -> Signalled:
     return Signalled((name_with_owner(leader),), others) if leader else Signalled()
 
 
-def tell(group: Group, survivors: Sequence[Survivor], number: int, of: int) -> Signalled:
+def signal_members(group: Group, survivors: Sequence[Survivor], number: int, of: int) -> Signalled:
     """Signal these `of` so many processes, if they have not got this signal yet; return who may not be signalled."""
     refused = group.signal_each(survivors, number)
     return Signalled(tuple(map(name_with_owner, refused)), len(refused) < of)

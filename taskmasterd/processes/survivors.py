@@ -1,135 +1,159 @@
-"""What leaders left behind: looked at until nothing is left.
+"""What leaders left behind: looked for until nothing is left, and named where it hides.
 
-One look serves all groups without a leader. The end of a survivor wakes the daemon where it is below it, and elsewhere a
+One look serves all groups without a leader. The end of a survivor wakes the daemon where it is below it; elsewhere its
 group is looked at again and again.
 """
 
 from __future__ import annotations
 
 from taskmaster_common.errors import system_reason
+from taskmasterd.core.process.marks import BLIND, found
+from taskmasterd.core.words.describe import left_text
 from taskmasterd.system.loop.slices import Looks
+from taskmasterd.system.procfs import TICKS_PER_S
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from taskmasterd.processes.instance import Instance
+    from taskmasterd.core.process.marks import News
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.processes.instance import Instance, Recorder
     from taskmasterd.processes.members.groups import Group, Groups
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.procfs import Survivor
 
 PROBE_FIRST_S = 0.01
 PROBE_MOST_S = 0.5
-"""How often a group is looked at where the end of a survivor does not wake us (no Linux)."""
+"""Shortest and longest pause between looks where the end of a survivor does not wake us, seconds."""
 
 
-class Leftovers:
-    """The instances without a leader of which something is alive.
+class Survivors:
+    """The instances without a leader, and the looks at what is alive of them.
 
-    `on_end(instance, status)` is called in a later turn for each leader that has ended, with what it left in `instance.left`;
-    `on_look(instance, changed)` when a look finds something, which may have changed, `on_empty(instance)` when it finds nothing.
-    `on_blind(text)` is called where /proc shows nothing for lack of descriptors.
+    `happen(instance, news)` is called with what a look found, `on_blind(text)` where /proc shows nothing for lack of
+    descriptors, or a process hides whose it is. `hidden` says of a slot which processes may be left of its last instance.
     """
 
     def __init__(
         self,
         reactor: Reactor,
         groups: Groups,
-        on_end: Callable[[Instance, int | None], None],
-        on_look: Callable[[Instance, bool], None],
-        on_empty: Callable[[Instance], None],
+        recorder: Recorder,
+        happen: Callable[[Instance, News], object],
         on_blind: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
         self._groups = groups
-        self._on_end = on_end
-        self._on_look = on_look
-        self._on_empty = on_empty
+        self._recorder = recorder
+        self._happen = happen
         self._on_blind = on_blind
-        self._instances: dict[Group, Instance] = {}
-        self._dead: list[tuple[Instance, int | None]] = []
-        self._at: tuple[list[tuple[Instance, int | None]], list[Group]] = [], []
-        self._all = self._looking = False
+        self._watched: dict[Group, Instance] = {}
+        self._ended: list[Instance] = []
+        self._looked_at: list[Instance] = []
+        self._all = self._look_due = False
         self._looks = Looks(reactor, self._begin, self._found, self._blind)
         self._probing = False
         self._probe_s = PROBE_FIRST_S
+        self.hidden: dict[Entry, str] = {}
 
     @property
     def settled(self) -> bool:
-        """Whether every leader that has ended was looked after."""
+        """Whether no look is under way or asked for."""
         return not self._looks.under_way
 
-    def __len__(self) -> int:
-        return len(self._instances)
+    # -- looks
 
-    def add(self, instance: Instance) -> None:
-        """Take in an instance whose leader has ended; the next look tells whether what it left is still there."""
-        self._watch(instance)
-        if not self._looking:
-            self._looking = True
-            self._reactor.call_soon(self._look_once_more)
+    def expect(self, instance: Instance) -> None:
+        """Have the next look find what a leader left that has ended; `look` begins it."""
+        self._ended.append(instance)
 
-    def look(self, dead: Sequence[tuple[Instance, int | None]] = (), *, strangers: bool = True) -> None:
-        """Look for every group that lost its leader (`dead`), or where `strangers` ended a member."""
-        self._dead += dead
+    def expect_all(self, _instance: Instance | None = None) -> None:
+        """Have the next look find what is left of every instance without a leader."""
+        self._all = True
+
+    def look(self, *, strangers: bool) -> None:
+        """Look for what the expected leaders left, and at all others too where `strangers` have ended: they may be members."""
         self._all = self._all or strangers or not self._groups.can_see
-        if self._dead or (self._all and self._instances):
+        if self._ended or (self._all and self._watched):
             self._looks.ask()
 
+    def look_now(self, instances: Sequence[Instance]) -> None:
+        """Find at once what is alive of instances whose leaders ended while no daemon was there. Raises OSError for no descriptor."""
+        left = self._groups.survivors([instance.group for instance in instances])
+        for instance in instances:
+            instance.leave(left.get(instance.group, ()))
+
     def _begin(self) -> Generator[None, None, Mapping[Group, Sequence[Survivor]]]:
-        dead, self._dead = self._dead, []
-        groups = [instance.group for instance, _ in dead]
+        instances, self._ended = self._ended, []
         if self._all:
-            groups += self._instances
-        self._all, self._at = False, (dead, groups)
-        return self._groups.look(groups)
+            instances += self._watched.values()
+        self._all, self._looked_at = False, instances
+        return self._groups.look([instance.group for instance in instances])
 
     def _found(self, left: Mapping[Group, Sequence[Survivor]]) -> None:
-        (dead, groups), self._at = self._at, ([], [])
-        for instance, status in dead:
-            instance.left = left.get(instance.group, ())
-            # one by one: an error in the handling of one program must not cost another its end
-            self._reactor.call_soon(lambda instance=instance, status=status: self._on_end(instance, status))  # type: ignore[misc]
-        for group in groups[len(dead) :]:
-            self._looked(self._instances[group], left.get(group, ()))
+        instances, self._looked_at = self._looked_at, []
+        for instance in instances:
+            survivors = left.get(instance.group, ())
+            changed = instance.leave(survivors)
+            if instance.group in self._watched:
+                if changed and survivors:
+                    self._recorder.changed(instance.entry)
+                elif not survivors:
+                    del self._watched[instance.group]
+            self._happen(instance, found(len(survivors), past_asking=instance.entry.process.past_asking))
 
     def _blind(self, error: OSError) -> None:
-        """There is no descriptor left to look with: nobody may say that nothing is left."""
-        self._dead = [*self._at[0], *self._dead]
-        self._all = True
+        """Repeat a look that failed: nobody may say that nothing is left."""
+        for instance in self._looked_at:
+            self._happen(instance, BLIND)
         self._on_blind(f"cannot look for what programs left behind: {system_reason(error)}")
 
-    def guardian_died(self) -> None:
-        """Nobody tells of orphans any more: look for those of the instances that are there as for an earlier daemon's."""
-        self._groups.guardian_died(self._instances)
-        if self._instances:
-            self._probe_again()
+    # -- instances without a leader
 
-    def _watch(self, instance: Instance) -> None:
-        """See to it that the end of what `instance` left is noticed."""
-        self._instances[instance.group] = instance
+    def watch(self, instance: Instance) -> None:
+        """Take in an instance whose Exited is delivered; a look in the next turn finds what has ended since the last one."""
+        self._see_ends_of(instance)
+        if not self._look_due:
+            self._look_due = True
+            self._reactor.call_soon(self._look_once_more)
+
+    def _look_once_more(self) -> None:
+        self._look_due = False
+        self.look(strangers=True)
+
+    def _see_ends_of(self, instance: Instance) -> None:
+        """Keep an instance, and look at it again and again where the end of a survivor does not wake us."""
+        self._watched[instance.group] = instance
         if not self._groups.wakes(instance.group) and not self._probing:
             self._probing = True
             self._reactor.call_later(self._probe_s, self._probe_again)
 
-    def _look_once_more(self) -> None:
-        """See what has ended between the look that found it and the news of its leader's end."""
-        self._looking = False
-        self.look()
-
     def _probe_again(self) -> None:
         self._probing = False
-        self.look()
-        asleep = [instance for group, instance in self._instances.items() if not self._groups.wakes(group)]
+        self.look(strangers=True)
+        asleep = [instance for group, instance in self._watched.items() if not self._groups.wakes(group)]
         self._probe_s = min(self._probe_s * 2, PROBE_MOST_S) if asleep else PROBE_FIRST_S
         if asleep:
-            self._watch(asleep[0])
+            self._see_ends_of(asleep[0])
 
-    def _looked(self, instance: Instance, left: Sequence[Survivor]) -> None:
-        """A group without a leader was looked at: it is empty, or somebody may have come to it."""
-        changed, instance.left = instance.left != left, left
-        if left:
-            self._on_look(instance, changed)
-            return
-        del self._instances[instance.group]
-        self._on_empty(instance)
+    def guardian_died(self) -> None:
+        """Look for orphans of present instances as for those of an earlier daemon: nobody reports their ends any more."""
+        self._groups.guardian_died(self._watched)
+        if self._watched:
+            self._probe_again()
+
+    # -- what hides
+
+    def note_hidden(self, instance: Instance) -> None:
+        """Name who may be left of an instance of which nothing else is: nobody may say that all of it is gone."""
+        since = int(instance.birth[0] * TICKS_PER_S)
+        hidden = [one for one in self._groups.hidden if one.started >= since] if instance.group.stop_group else []
+        before = self.hidden.pop(instance.entry, "")
+        if hidden:
+            pids = " ".join(str(one.pid) for one in hidden)
+            named = left_text(tuple(map(str, hidden)))
+            text = f"{named} may be left of it, and hides whose it is; end that: kill {pids}"
+            self.hidden[instance.entry] = text
+            if text != before:
+                self._on_blind(f"{instance.entry.canonical}: {text}")

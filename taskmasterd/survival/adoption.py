@@ -103,7 +103,7 @@ class Adoption:
         self._whole, self._spawning = True, saved.spawning
         self._known = frozenset(slot.copy.pid for slot in saved.slots if slot.copy)
         for program, index, orphans in saved.facts.get("occupied", ()):
-            self._performer.occupied[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
+            self._performer.occupants.by_slot[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
         ended: list[tuple[Instance, int | None]] = []
         for slot in saved.slots:
             self._supervisor.restore(slot.entry)
@@ -113,13 +113,13 @@ class Adoption:
             self._supervisor.resume(slot.entry, waiting=not untold)
         self._performer.admit_ended(ended)
         for slot in saved.slots:
-            copy = self._performer.instance_of(slot.entry)
+            copy = self._performer.instances.of(slot.entry)
             if copy and copy.group.leader_alive and not slot.entry.process.executed:
                 self._deliver(slot.entry, Executed())
         for inode, path in saved.facts.get("pipes", ()):
             self._take_left_pipe(inode, path)
         if not self._legacy.same:
-            alive = sum(copy.group.leader_alive for copy in self._performer.instances())
+            alive = sum(copy.group.leader_alive for copy in self._performer.instances)
             count = f"{len(saved.slots)} process{'' if len(saved.slots) == 1 else 'es'}"
             self._say("info", f"took over {count} of an earlier daemon, {alive} of them alive")
 
@@ -153,11 +153,11 @@ class Adoption:
             group.ours_until = now
         copy = Instance(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
         if entry.process.pid is None:
-            self._performer.admit_left(copy)
+            self._performer.admit_leaderless(copy)
         elif child or group.handle is not None:
             self._performer.admit(copy)
         elif legacy.guarded and status is None:
-            self._performer.admit_untold(copy)  # it ended after the guardian had written what it handed over
+            self._performer.admit(copy, awaited=True)  # it ended after the guardian had written what it handed over
             return True
         else:
             ended.append((copy, status))
@@ -223,7 +223,7 @@ class Adoption:
         if self._whole and not self._spawning:
             return {}
         since = min((began for began, _ in self._spawning.values()), default=0.0) if self._whole else 0.0
-        known = {session for copy in self._performer.instances() for session in (copy.group.pid, *copy.group.sessions)}
+        known = {session for copy in self._performer.instances for session in (copy.group.pid, *copy.group.sessions)}
         by_pipe = {inode: slot for slot, (_, inodes) in self._spawning.items() for inode in inodes}
         ourselves = (os.getpid(), os.getppid() if self._legacy.guarded else 0)
         pids = [
@@ -270,7 +270,7 @@ class Adoption:
             except OSError as error:
                 if is_shortage(error):
                     raise
-                self._performer.occupied[slot] = list(verdict.all)
+                self._performer.occupants.by_slot[slot] = list(verdict.all)
                 named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
                 reason = f"the system refuses to watch {named} of an earlier daemon ({system_reason(error)})"
                 self._say("error", f"{slot[0]}:{slot[1]} is not started: {reason}; end it, then start the program")
@@ -293,7 +293,7 @@ class Adoption:
         elif verdict.leader is not None and self._adopt(entry, verdict.leader, frozenset({verdict.leader.pid})):
             self._say("warning", f"{entry.canonical}: adopted {verdict.leader}, which an earlier daemon had started")
         elif not self._take_end(slot, entry, tell):
-            self._performer.occupied[slot] = list(verdict.all)
+            self._performer.occupants.by_slot[slot] = list(verdict.all)
             self._say("error", f"{entry.canonical} is not started: nobody knows which of {named} is its copy")
 
     def _kill(self, entry: Entry | None, slot: Slot, verdict: Verdict) -> None:

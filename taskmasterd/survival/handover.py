@@ -61,7 +61,7 @@ class Life:
             "life": {
                 "lines": [line.decode("ascii") for line in parts.journal.lines()],
                 "pipes": [(pipe.inode, pipe.fd, pipe.path) for pipe in parts.performer.outputs.pipes],
-                "handles": parts.performer.adopted.handles(),
+                "handles": parts.performer.ends.adopted.handles(),
                 "started": parts.about.started,
                 "sequence": self._subscriptions.sequence,
                 "sinks": self._sinks.to_data(),

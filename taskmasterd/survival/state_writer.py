@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.steps import Steps
-    from taskmasterd.processes.performer import Performer
+    from taskmasterd.processes.instance import Instances
     from taskmasterd.survival.statefile import StateFile
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.eventlog import EventLog
@@ -76,14 +76,14 @@ class Journal:
         self,
         reactor: Reactor,
         table: Table,
-        performer: Performer,
+        instances: Instances,
         file: StateFile | None,
         log: EventLog,
         host: Host,
     ) -> None:
         self._reactor = reactor
         self._table = table
-        self._performer = performer
+        self._instances = instances
         self._file = file
         self._log = log
         self._host = host
@@ -251,10 +251,10 @@ class Journal:
         row = entry_to_data(entry)
         if self._wanted and entry.wanted is not self._wanted.get(entry.program):
             row["wanted"] = entry.wanted.to_data()  # the plan has not come to it yet
-        copy = self._performer.instance_of(entry)
+        copy = self._instances.of(entry)
         if copy:
             row["copy"] = copy.to_data()
-        began = self._performer.outputs.began(entry)
+        began = self._instances.outputs.began(entry)
         if began[0]:
             row["began"] = began
         return line("slot", row)

@@ -108,7 +108,7 @@ class Upgrade:
         if problem:
             self._failed("failed", f"the installed code cannot go on with this daemon: {problem}")
         else:
-            self._parts.performer.hold_starts(
+            self._parts.performer.starts.hold(
                 held=True
             )  # with crash loops on a busy machine some would wait at any moment
             self._try(self._reactor.now() + QUIET_WITHIN_S)
@@ -146,7 +146,7 @@ class Upgrade:
             self._failed("failed", str(failure))
 
     def _failed(self, code: str, text: str) -> None:
-        self._parts.performer.hold_starts(held=False)
+        self._parts.performer.starts.hold(held=False)
         self._parts.log.write("error", f"upgrade: {text}; nothing was changed")
         connection, self._asked = self._asked, None
         if self._heartbeat:

@@ -69,24 +69,14 @@ class SetupError(Exception):
 
 
 class Spawner:
-    """Spawns; tells `on_report(pid, None)` when a forked child was executed, `on_report(pid, (step, text))` when not."""
+    """Spawns, with `null` (/dev/null, open) as standard input; tells `on_report(pid, None)` when a forked child was executed, `on_report(pid, (step, text))` when not."""
 
-    def __init__(self, reactor: Reactor, on_report: Callable[[int, tuple[str, str] | None], None]) -> None:
+    def __init__(self, reactor: Reactor, null: int, on_report: Callable[[int, tuple[str, str] | None], None]) -> None:
         self._reactor = reactor
         self._on_report = on_report
         self._reports: dict[int, tuple[int, Launch, bytearray]] = {}
-        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self._null = null
         self._can_posix_spawn = True
-
-    @property
-    def null(self) -> int:
-        """A descriptor of /dev/null, for streams that are discarded."""
-        return self._null
-
-    @property
-    def reporting(self) -> bool:
-        """Whether a forked child has not told yet whether it was executed."""
-        return bool(self._reports)
 
     def spawn(self, launch: Launch, stdout: int, stderr: int) -> tuple[int, bool]:
         """Start a child with these descriptors as 1 and 2; returns (pid, executed); not executed: a report follows.

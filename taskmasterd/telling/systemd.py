@@ -48,7 +48,7 @@ class Systemd:
         yield from ()
 
     def _announce_ready(self) -> None:
-        if self._performer.spawning:
+        if self._performer.starts.pending:
             self._reactor.call_soon(self._announce_ready)
         elif self._notifier.wanted:
             self._notifier.ready()

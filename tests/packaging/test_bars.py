@@ -36,7 +36,6 @@ PENDING_CLASSES = {
     "taskmasterd/daemon.py: Daemon",
     "taskmasterd/output/sink.py: LogSink",
     "taskmasterd/output/streams.py: Outputs",
-    "taskmasterd/processes/performer.py: Performer",
     "taskmasterd/survival/state_writer.py: Journal",
 }
 PENDING_NAMES = {"Candidate", "Connection", "Host", "Known", "Launch", "Operation", "Outcome", "Surroundings"}
@@ -45,7 +44,6 @@ PENDING_ROOT = {"attributes", "lines"}
 MAY_BE_SET = {
     "entry.process": "a row of the table; the supervisor replaces the process after each event",
     "entry.current": "a row of the table; set when a process is spawned or taken over",
-    "entry.wanted": "a row of the table; its directory is resolved once, before anything runs",
     "entry.removed": "a row of the table; set by the plan of a reload",
     "slots.removed": "the same",
     "ticket.failed": "a ticket collects results from all who work for it",
@@ -56,14 +54,11 @@ MAY_BE_SET = {
 """What other files than its own set in an object after its construction, as `variable.attribute`: why."""
 PENDING_SETTERS = {
     "below.guardian",
-    "copy.ended",
-    "copy.failure",
-    "copy.left",
     "door.inode",
     "group.handle",
     "group.ours_until",
     "group.sessions",
-    "group.told",
+    "group.signalled",
     "groups.freed_sessions",
     "groups.left",
     "life.signals",
@@ -71,7 +66,6 @@ PENDING_SETTERS = {
     "log.target",
     "only.rest",
     "outputs.keeper",
-    "performer.memory",
     "server.before_answer",
     "subscriptions.sequence",
     "supervisor.stopping",

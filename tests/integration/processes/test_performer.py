@@ -17,6 +17,8 @@ from taskmasterd.core.process.events import KILL, SPAWN, Event, Executed, Exited
 from taskmasterd.core.process.machine import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.output.sinks import Sinks
+from taskmasterd.output.streams import Outputs
+from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Group, Groups
 from taskmasterd.processes.members.marks import Marks
 from taskmasterd.processes.performer import Performer
@@ -32,6 +34,28 @@ pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 MARKS = Marks(bytes(16), "/tmp/none.sock")
 
 
+class Records:
+    """Writes down the ends of leaders, and how the kernel sees them at that moment; and which slots have changed."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.ended: list[tuple[int, str]] = []
+        self.changes: list[Entry] = []
+        self.flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+    def changed(self, entry: Entry) -> None:
+        self.changes.append(entry)
+
+    def spawning(self, entry: Entry, log_start: float, pipes: Sequence[int]) -> None:
+        return None
+
+    def ends(self, entry: Entry, status: int) -> None:
+        self.ended.append((status, state_of(self.pid) if os.path.exists(f"/proc/{self.pid}") else "gone"))
+
+
 class Stage:
     """A performer and the one program that it has started.
 
@@ -43,12 +67,13 @@ class Stage:
         self.blind: list[str] = []
         self.reactor = Reactor(lambda error: pytest.fail(repr(error)))
         self.sinks = Sinks(pytest.fail, None)
-        inherited = Inherited(dict(os.environ), MARKS, 0o022, str(home), None)
+        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.records = Records()
         self.performer = Performer(
             self.reactor,
-            groups(MARKS),
-            self.sinks,
-            inherited,
+            Instances(groups(MARKS), Outputs(self.reactor, self.sinks, str(home), self.null)),
+            Inherited(dict(os.environ), MARKS, 0o022, str(home), None, self.null),
+            self.records,
             lambda _entry, event: self.events.append(event),
             self.blind.append,
         )
@@ -57,14 +82,14 @@ class Stage:
         self.performer.perform(self.entry, SPAWN)
         self.events_until(last)
         assert isinstance(self.events[0], Spawned)
-        self.leader = self.events[0].pid
+        self.leader = self.records.pid = self.events[0].pid
 
     def has_ended(self) -> None:
         """Let the performer learn that the leader has ended, by itself or by this KILL."""
         if state_of(self.leader) != "Z":
             os.kill(self.leader, signal.SIGKILL)
         wait_until(lambda: state_of(self.leader) == "Z")
-        self.performer.children_ended([os.waitpid(self.leader, 0)])
+        self.performer.ends.children_ended([os.waitpid(self.leader, 0)])
 
     def events_until(self, last: type[Event]) -> list[Event]:
         """Return all events, up to the first of this kind."""
@@ -80,7 +105,7 @@ class Stage:
         """Release what it holds."""
         self.performer.outputs.drain()
         self.sinks.close()
-        os.close(self.performer._spawner.null)
+        os.close(self.null)
         self.reactor.close()
 
 
@@ -92,30 +117,12 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
 
 
 def test_how_a_leader_ended_is_noted_while_the_kernel_still_knows_it_too(stage: Stage) -> None:
-    noted: list[tuple[int, str]] = []
-
-    class Memory:
-        """Notes the ends of leaders, and how the kernel sees them at that moment."""
-
-        def flush(self) -> None:
-            return None
-
-        def changed(self, entry: Entry) -> None:
-            return None
-
-        def spawning(self, entry: Entry, began: float, pipes: Sequence[int]) -> None:
-            return None
-
-        def ends(self, _entry: Entry, status: int) -> None:
-            noted.append((status, state_of(stage.leader)))
-
-    stage.performer.recorder = Memory()
     os.kill(stage.leader, signal.SIGKILL)
     wait_until(lambda: state_of(stage.leader) == "Z")
-    stage.performer.children_ended(reap())
-    assert noted == [(signal.SIGKILL, "Z")]
+    stage.performer.ends.children_ended(reap())
+    assert stage.records.ended == [(signal.SIGKILL, "Z")]
     assert not os.path.exists(f"/proc/{stage.leader}")
-    instance = stage.performer.instance_of(stage.entry)
+    instance = stage.performer.instances.of(stage.entry)
     assert instance
     assert instance.to_data()["ended"] == signal.SIGKILL
     stage.events_until(Exited)
@@ -124,13 +131,13 @@ def test_how_a_leader_ended_is_noted_while_the_kernel_still_knows_it_too(stage: 
 def test_what_waits_for_its_start_is_started_when_starts_are_not_held_any_more(stage: Stage) -> None:
     os.kill(stage.leader, signal.SIGKILL)
     wait_until(lambda: state_of(stage.leader) == "Z")
-    stage.performer.children_ended(reap())
+    stage.performer.ends.children_ended(reap())
     stage.events_until(Exited)
-    stage.performer.hold_starts(held=True)
+    stage.performer.starts.hold(held=True)
     stage.performer.perform(stage.entry, SPAWN)
     assert stage.reactor.settle(3), "nothing waits for the end of a turn, so that an upgrade could begin"
     assert [type(event) for event in stage.events] == [Spawned, Executed, Exited]
-    stage.performer.hold_starts(held=False)
+    stage.performer.starts.hold(held=False)
     stage.reactor.turn(0)
     assert [type(event) for event in stage.events[3:]] == [Spawned, Executed]
     again = stage.events[3]
@@ -143,15 +150,17 @@ def test_that_nothing_is_left_is_told_after_the_leaders_end_even_if_it_is_seen_b
     leader = stage.leader
     with open(f"/proc/{leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
         os.kill(leader, signal.SIGKILL)
-        stage.performer.children_ended([os.waitpid(leader, 0)])
-        instance = stage.performer.instance_of(stage.entry)
+        stage.performer.ends.children_ended([os.waitpid(leader, 0)])
+        instance = stage.performer.instances.of(stage.entry)
         assert instance
-        wait_until(lambda: instance.left or (stage.reactor.settle(1) and instance.left))  # the look has found it
+        wait_until(
+            lambda: instance.survivors or (stage.reactor.settle(1) and instance.survivors)
+        )  # the look has found it
         survivor.kill()  # it has ended, too, before anything is delivered
         survivor.wait()
-        stage.performer.children_ended([(survivor.pid, signal.SIGKILL)])
+        stage.performer.ends.children_ended([(survivor.pid, signal.SIGKILL)])
     assert [type(event) for event in stage.events_until(GroupEmpty)] == [Spawned, Executed, Exited, GroupEmpty]
-    assert stage.performer.instance_of(stage.entry) is None
+    assert stage.performer.instances.of(stage.entry) is None
 
 
 class ShortOnce(Groups):
@@ -210,11 +219,11 @@ def test_a_newcomer_to_a_group_that_is_being_killed_is_killed_and_not_asked(stag
         stage.entry.process = stage.entry.process.replace(state=STOPPING, then=STOPPED, killing=1)
         stage.performer.perform(stage.entry, KILL)
         with subprocess.Popen(["sleep", "300"], stdout=pipe) as newcomer:
-            stage.performer.children_ended([(survivor.pid, survivor.wait() << 8)])
+            stage.performer.ends.children_ended([(survivor.pid, survivor.wait() << 8)])
             while newcomer.poll() is None:
                 stage.reactor.turn(0.01)
             assert newcomer.wait() == -signal.SIGKILL
-        stage.performer.children_ended([(newcomer.pid, signal.SIGKILL)])
+        stage.performer.ends.children_ended([(newcomer.pid, signal.SIGKILL)])
         stage.events_until(GroupEmpty)
 
 

@@ -17,7 +17,7 @@ from taskmasterd.core.process.machine import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.groups import Group
-from taskmasterd.processes.stop_signals import ASK_FOR_S, Asking
+from taskmasterd.processes.stop_signals import ASK_FOR_S, StopSignals
 from taskmasterd.system.procfs import listing, look
 from tests.support.guarded import state_of
 from tests.support.wait import wait_until
@@ -79,7 +79,7 @@ def _asked(sleepers: list[subprocess.Popen[bytes]]) -> int:
 
 def test_a_turn_asks_for_a_bounded_time_and_the_next_ones_go_on(sleepers: list[subprocess.Popen[bytes]]) -> None:
     turns, answers = Turns(ASK_FOR_S * 0.6), []
-    asking = Asking(turns, lambda instance, answer: answers.append((instance, answer)))  # type: ignore[arg-type]
+    asking = StopSignals(turns, lambda instance, answer: answers.append((instance, answer)))  # type: ignore[arg-type]
     for one in sleepers:
         assert asking.ask(_instance(one.pid)) == Signalled()
     wait_until(lambda: _asked(sleepers) == 2)
@@ -92,7 +92,7 @@ def test_what_was_to_be_asked_in_a_later_turn_is_left_alone_where_the_stop_is_ov
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
     turns = Turns(ASK_FOR_S)
-    asking = Asking(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
+    asking = StopSignals(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
     instances = [_instance(one.pid) for one in sleepers]
     for instance in instances:
         asking.ask(instance)
@@ -106,7 +106,7 @@ def test_what_was_to_be_asked_in_a_later_turn_is_left_alone_where_the_stop_is_ov
 def test_without_a_descriptor_to_look_with_everybody_is_asked_at_once(
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
-    asking = Asking(Turns(), lambda _instance, _answer: None)  # type: ignore[arg-type]
+    asking = StopSignals(Turns(), lambda _instance, _answer: None)  # type: ignore[arg-type]
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
     try:
@@ -123,7 +123,7 @@ def test_a_stop_of_an_earlier_life_asks_those_who_were_not_asked_yet_and_nobody_
     sleepers: list[subprocess.Popen[bytes]],
 ) -> None:
     turns = Turns()
-    asking = Asking(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
+    asking = StopSignals(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
     untold, told, read_on = (_instance(one.pid) for one in sleepers)
     told.group.signalled = frozenset({(0, signal.SIGTERM)})
     read_on.group.signalled = frozenset({(read_on.group.pid, signal.SIGTERM)})
@@ -144,7 +144,7 @@ def test_a_leader_that_was_asked_is_not_asked_again_by_the_next_life(*, stop_gro
         assert shell.stdin
         assert shell.stdout.read(6) == b"ready\n"
         turns = Turns()
-        asking = Asking(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
+        asking = StopSignals(turns, lambda _instance, _answer: None)  # type: ignore[arg-type]
         instance = _instance(shell.pid)
         instance.group.follow(stop_group=stop_group, leader_first=leader_first)
         asking.ask(instance)

@@ -29,13 +29,14 @@ def reason(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reason]:
 
     reports: dict[int, tuple[str, str] | None] = {}
     reactor = Reactor(fail)
-    spawner = Spawner(reactor, reports.__setitem__)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    spawner = Spawner(reactor, null, reports.__setitem__)
     identity = Identity(os.geteuid(), os.getegid(), tuple(os.getgroups())) if request.param == "fork" else None
 
     def run(*argv: str, environment: dict[str, str] | None = None) -> str:
         launch = Launch(argv, environment or {"PATH": os.environ["PATH"]}, str(tmp_path), 0o022, identity, None)
         try:
-            pid, executed = spawner.spawn(launch, spawner.null, spawner.null)
+            pid, executed = spawner.spawn(launch, null, null)
         except SetupError as error:
             return error.text
         assert not executed
@@ -47,7 +48,7 @@ def reason(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reason]:
         return report[1]
 
     yield run
-    os.close(spawner.null)
+    os.close(null)
     reactor.close()
 
 
@@ -154,18 +155,19 @@ def test_the_child_looks_with_the_rights_of_its_user(tmp_path: Path) -> None:
 
     reports: dict[int, tuple[str, str] | None] = {}
     reactor = Reactor(fail)
-    spawner = Spawner(reactor, reports.__setitem__)
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    spawner = Spawner(reactor, null, reports.__setitem__)
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     (closed / "script").write_text("#!/bin/secret\n")
     (closed / "script").chmod(0o755)
     launch = Launch((f"{closed}/script",), {}, "/", 0o022, Identity(65_534, 65_534, ()), None)
-    pid, _ = spawner.spawn(launch, spawner.null, spawner.null)
+    pid, _ = spawner.spawn(launch, null, null)
     os.waitpid(pid, 0)
     spawner.settle(pid)
     report = reports[pid]
     assert report is not None
     assert "may not be entered" in report[1]
     assert "secret" not in report[1]
-    os.close(spawner.null)
+    os.close(null)
     reactor.close()

@@ -25,7 +25,8 @@ class Nest:
     def __init__(self, way: str) -> None:
         self.reactor = Reactor(_fail)
         self.reports: dict[int, tuple[str, str] | None] = {}
-        self.spawner = Spawner(self.reactor, self._reported)
+        self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        self.spawner = Spawner(self.reactor, self.null, self._reported)
         self.identity = Identity(os.geteuid(), os.getegid(), tuple(os.getgroups())) if way == "fork" else None
 
     def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
@@ -77,7 +78,7 @@ def _fail(error: BaseException) -> None:
 def nest(request: pytest.FixtureRequest) -> Iterator[Nest]:
     nest = Nest(request.param)
     yield nest
-    os.close(nest.spawner.null)
+    os.close(nest.null)
     nest.reactor.close()
     list(reap())
 
@@ -182,7 +183,7 @@ def test_an_identity_is_taken_whole_or_the_program_is_not_executed(tmp_path: Pat
     assert set(output.decode().split("\n")[2].split()) == {"65534", "1"}
     _, output, failed = nest.run(nest.launch("sh", "-c", "echo ran", workingdir=str(tmp_path)))
     assert (output, failed) == (b"", f"cannot enter workingdir {tmp_path}: permission denied")
-    os.close(nest.spawner.null)
+    os.close(nest.null)
     nest.reactor.close()
 
 

@@ -61,14 +61,12 @@ class Alive:
 
 
 class Kernel:
-    """A performer under which what lives is what the processes say."""
-
-    outputs: Any = None
+    """Instances and their output: alive is what the processes say."""
 
     def __init__(self) -> None:
         self.outputs = self
 
-    def instance_of(self, entry: Entry) -> Alive | None:
+    def of(self, entry: Entry) -> Alive | None:
         if entry.process.pid is not None or entry.process.state == STOPPING:
             return Alive(entry.process.pid or 99)
         return None
@@ -105,8 +103,9 @@ class Kept:
         self.file = Disk(self.path)
         self.log = EventLog("debug", journal=False)
         self.log.write = lambda level, text: self.said.append((level, text))  # type: ignore[method-assign]
-        around: tuple[Any, Any] = (self.loop, Kernel())
-        self.journal = Journal(around[0], self.world.table, around[1], self.file, self.log, self)
+        loop: Any = self.loop
+        kernel: Any = Kernel()
+        self.journal = Journal(loop, self.world.table, kernel, self.file, self.log, self)
         writer = self.journal
         self.world.bus.join(BusMember(REMEMBER, writer.changed, writer.changed, writer.gone))
         self.journal.begin(IDENTITY, config(*programs))

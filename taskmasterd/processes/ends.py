@@ -1,0 +1,80 @@
+"""What the kernel's news mean: whose leader has ended, was executed or could not be, and which ends are nobody's."""
+
+from __future__ import annotations
+
+from taskmasterd.core.process.events import Failure
+from taskmasterd.core.process.marks import EXECUTED, LEADER_ENDED, NOT_EXECUTED
+from taskmasterd.system.pidfds import Adopted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from taskmasterd.core.process.marks import News
+    from taskmasterd.processes.instance import Instance, Instances
+    from taskmasterd.processes.survivors import Survivors
+    from taskmasterd.system.loop.reactor import Reactor
+
+
+class Ends:
+    """Turns pids and statuses into news of instances: `happen(instance, news)`. `adopted` are the leaders that are no children of ours."""
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        instances: Instances,
+        survivors: Survivors,
+        happen: Callable[[Instance, News], object],
+    ) -> None:
+        self._reactor = reactor
+        self._instances = instances
+        self._survivors = survivors
+        self._happen = happen
+        self._look_due = False
+        self.adopted = Adopted(reactor, self._adopted_ended)
+
+    def reported(self, pid: int, failed: tuple[str, str] | None) -> None:
+        """Take the report of a forked child: it was executed, or the step (name, text) of its set-up failed."""
+        instance = self._instances.led_by(pid)
+        if instance is None:
+            return
+        if failed:
+            instance.fail(Failure(*failed))
+        self._happen(instance, NOT_EXECUTED if failed else EXECUTED)
+
+    def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
+        """Take the (pid, wait status) of children. Each may be reaped as the next is taken; one look serves them all."""
+        strangers = False
+        for pid, status in ended:
+            if not self._leader_ended(pid, status):
+                strangers = True
+                self._instances.groups.reaped(pid)
+        self._survivors.look(strangers=strangers)
+
+    def orphans_ended(self, ended: Iterable[tuple[int, int]]) -> None:
+        """Take what the guardian has reaped: adopted leaders, and what is left of their groups."""
+        strangers = [pid for pid, status in ended if not self.adopted.told(pid, status)]
+        for pid in strangers:
+            self._instances.groups.reaped(pid)
+        if strangers:
+            self._survivors.look(strangers=True)
+
+    def _adopted_ended(self, pid: int, status: int | None) -> None:
+        """Take the end of a leader that is no child of ours; one look serves all that end in one turn."""
+        self._leader_ended(pid, status)
+        if not self._look_due:
+            self._look_due = True
+            self._reactor.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._look_due = False
+        self._survivors.look(strangers=False)
+
+    def _leader_ended(self, pid: int, status: int | None) -> bool:
+        """Take the end of a leader; return False where the pid is no leader's."""
+        instance = self._instances.led_by(pid)
+        if instance is None:
+            return False
+        instance.end(status)
+        self._happen(instance, LEADER_ENDED)
+        return True

@@ -1,0 +1,34 @@
+"""Slots that must not be started, because live processes of an earlier daemon may be their instances."""
+
+from __future__ import annotations
+
+from taskmasterd.core.words.describe import NAMED_LEFT
+from taskmasterd.system.procfs import look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.core.programs.orphans import Orphan
+    from taskmasterd.system.lineage import Slot
+
+
+class Occupants:
+    """`by_slot` are the processes that nobody could tell apart when the daemon began."""
+
+    def __init__(self) -> None:
+        self.by_slot: dict[Slot, list[Orphan]] = {}
+
+    def warnings(self) -> list[str]:
+        """Return the reason of each slot that has one, after its name."""
+        reasons = [(slot, self.reason(*slot)) for slot in tuple(self.by_slot)]
+        return [f"{program}:{index}: {reason}" for (program, index), reason in reasons if reason]
+
+    def reason(self, program: str, index: int) -> str:
+        """Return why a slot must not be started and how to go on; "" where none of its occupants is alive."""
+        slot = (program, index)
+        alive = [one for one in self.by_slot.get(slot, ()) if (now := look(one.pid)) and now.started == one.started]
+        if not alive:
+            self.by_slot.pop(slot, None)
+            return ""
+        named = ", ".join(map(str, alive[:NAMED_LEFT]))
+        kill = " ".join(str(one.pid) for one in alive)
+        return f"an earlier daemon's {named} may be a copy of it; end that (kill {kill}), then start it"

@@ -1,0 +1,161 @@
+"""The queue of starts: one after the other, for a bounded time of each turn, and what came of each."""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.errors import shortened, system_reason
+from taskmasterd.core.process.events import Exited, Failure, SpawnFailed
+from taskmasterd.core.process.marks import (
+    DEQUEUE,
+    ENQUEUE,
+    FORKED,
+    NOT_SET_UP,
+    NOTHING,
+    QUEUED,
+    REFUSED,
+    SPAWNED,
+    follow,
+)
+from taskmasterd.output.targets import account_of
+from taskmasterd.processes.instance import Instance
+from taskmasterd.processes.members.groups import Group
+from taskmasterd.processes.preparation import launch_of
+from taskmasterd.system.pidfds import boot_seconds
+from taskmasterd.system.spawner import SetupError, Spawner
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmasterd.core.process.events import Event
+    from taskmasterd.core.process.marks import News
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.output.streams import Outputs
+    from taskmasterd.processes.instance import Recorder
+    from taskmasterd.processes.occupants import Occupants
+    from taskmasterd.processes.preparation import Inherited
+    from taskmasterd.system.loop.reactor import Reactor
+
+SPAWN_FOR_S = 0.02
+"""Longest time of spawning in one turn, seconds: a thousand starts must not stall an answer."""
+
+
+class Starter:
+    """Brings up one instance at a time."""
+
+    def __init__(
+        self, spawner: Spawner, outputs: Outputs, inherited: Inherited, recorder: Recorder, occupants: Occupants
+    ) -> None:
+        self._spawner = spawner
+        self._outputs = outputs
+        self._inherited = inherited
+        self._recorder = recorder
+        self._occupants = occupants
+
+    def bring_up(self, entry: Entry) -> tuple[Instance, bool]:
+        """Return the new instance, and whether it was executed already.
+
+        Raises SetupError for a failed step, OSError for a shortage, ValueError for a word that no exec can take.
+        """
+        program = entry.wanted
+        if program.refusal:
+            raise SetupError("user", program.refusal)
+        occupied = self._occupants.reason(entry.program, entry.index)
+        if occupied:
+            raise SetupError("orphan", occupied)
+        account = account_of(program)
+        launch = launch_of(program, entry.index, self._inherited, account)
+        streams = self._outputs.open(entry, account)
+        before = boot_seconds()
+        self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])
+        try:
+            pid, executed = self._spawner.spawn(launch, streams.stdout, streams.stderr)
+        except (SetupError, OSError):
+            for pipe in streams.pipes:
+                pipe.close()
+            raise
+        finally:
+            for fd in streams.children_ends:
+                os.close(fd)
+        self._outputs.begin(entry, streams.began)
+        inodes = tuple(pipe.inode for pipe in streams.pipes)
+        group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
+        return Instance(entry, group, streams.pipes, (before, boot_seconds())), executed
+
+
+class StartQueue:
+    """The slots that wait for their start. `pending`: a turn that spawns is due.
+
+    `happen(instance, news)` is called for each child that exists, `deliver(entry, event)` for each start that failed before
+    there was one.
+    """
+
+    def __init__(
+        self,
+        reactor: Reactor,
+        starter: Starter,
+        recorder: Recorder,
+        happen: Callable[[Instance, News], object],
+        deliver: Callable[[Entry, Event], None],
+    ) -> None:
+        self._reactor = reactor
+        self._starter = starter
+        self._recorder = recorder
+        self._happen = happen
+        self._deliver = deliver
+        self._waiting: dict[Entry, None] = {}
+        self._held = False
+        self.pending = False
+
+    def happen(self, entry: Entry, news: News) -> None:
+        """Ask for the start of a slot of which nothing is alive, or take it back."""
+        _stage, effects = follow(QUEUED if entry in self._waiting else NOTHING, news)
+        if ENQUEUE in effects:
+            self._waiting[entry] = None
+            self._spawn_soon()
+        elif DEQUEUE in effects:
+            del self._waiting[entry]
+
+    def hold(self, *, held: bool) -> None:
+        """Start nothing while `held`: a start that waits is handed over to the daemon after an upgrade."""
+        self._held = held
+        self._spawn_soon()
+
+    def _spawn_soon(self) -> None:
+        if self._waiting and not self.pending and not self._held:
+            self.pending = True
+            self._reactor.call_soon(self._spawn_some)
+
+    def _spawn_some(self) -> None:
+        until = self._reactor.now() + SPAWN_FOR_S
+        try:
+            while self._waiting and not self._held and self._reactor.now() < until:
+                entry = next(iter(self._waiting))
+                del self._waiting[entry]
+                self._spawn(entry)
+            self._recorder.flush()  # the pid of the last one; that of each other is written before the next is spawned
+        finally:  # a bug in one start must not hold up the others
+            self.pending = False
+            self._spawn_soon()
+
+    def _spawn(self, entry: Entry) -> None:
+        """Bring up one instance and deliver what came of it."""
+        entry.current = entry.wanted
+        try:
+            instance, executed = self._starter.bring_up(entry)
+        except SetupError as error:
+            permanent = error.step in ("user", "orphan")
+            self._fail(entry, NOT_SET_UP, Exited(failure=Failure(error.step, error.text, permanent=permanent)))
+        except OSError as error:
+            self._fail(entry, REFUSED, SpawnFailed(f"the system refuses a new process: {system_reason(error)}"))
+        except ValueError as error:  # a word or a variable that no exec can take
+            text = f"cannot execute {shortened(entry.wanted.cmd[0], 256)}: {error}"
+            self._fail(entry, NOT_SET_UP, Exited(failure=Failure("exec", text)))
+        else:
+            self._happen(instance, SPAWNED if executed else FORKED)
+
+    def _fail(self, entry: Entry, news: News, event: Event) -> None:
+        """Deliver how a start failed that brought up no child."""
+        follow(QUEUED, news)
+        self._deliver(entry, event)
