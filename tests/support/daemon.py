@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 listing("/proc/self")  # opens the descriptor that is kept in reserve for all later looks
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "tests" / "integration" / "programs"
+OF_A_PROGRAM = b"\0TASKMASTER_PROGRAM="
 
 
 def command_environment(home: Path) -> dict[str, str]:
@@ -184,16 +185,17 @@ class Daemon:
         By what they carry, not by pid file and name: during a live upgrade a daemon is called python for a moment, and a child
         between vfork and exec is not marked yet. Again until nothing is found: what is seen alive may bring up more.
         """
-        named, in_home = f"TASKMASTER_SOCKET={self.socket}".encode(), f"TASKMASTER_SOCKET={self.home}/".encode()
-        home = f"HOME={self.home}".encode()
+        signs = [
+            f"\0{sign}".encode()
+            for sign in (f"TASKMASTER_SOCKET={self.socket}\0", f"TASKMASTER_SOCKET={self.home}/", f"HOME={self.home}\0")
+        ]
 
         def nothing_found() -> bool:
             found = [
                 pid
-                for pid, words in _variables_of_all()
-                if named in words or home in words or any(word.startswith(in_home) for word in words)
+                for pid, variables in _variables_of_all()
+                if any(sign in variables for sign in signs) and process_exists(pid)
             ]
-            found = [pid for pid in found if process_exists(pid)]
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -204,30 +206,26 @@ class Daemon:
             self.foreground.wait()
 
 
-def _variables_of_all() -> Iterator[tuple[int, list[bytes]]]:
-    """Yield the pid and the variables of every process but this one."""
+def _variables_of_all() -> Iterator[tuple[int, bytes]]:
+    """Yield the pid and the variables of every process but this one, each with a NUL before and behind it."""
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if entry.isdecimal() and int(entry) != os.getpid() and (variables := variables_of(int(entry))):
-            yield int(entry), variables.split(b"\0")
+            yield int(entry), b"\0" + variables + b"\0"
 
 
 def lives(socket: Path, name: str = "") -> list[int]:
     """Return every process, of that name where one is given, that was started to serve this socket and is no program's."""
-    return [pid for pid, words in _carrying(socket) if not _is_programs(words) and name in ("", _name(pid))]
+    return [pid for pid, variables in _carrying(socket) if OF_A_PROGRAM not in variables and name in ("", _name(pid))]
 
 
 def marked(socket: Path) -> list[int]:
     """Return every live process that carries this socket's name in its environment and is a program's."""
-    return [pid for pid, words in _carrying(socket) if _is_programs(words)]
+    return [pid for pid, variables in _carrying(socket) if OF_A_PROGRAM in variables]
 
 
-def _carrying(socket: Path) -> Iterator[tuple[int, list[bytes]]]:
-    needle = f"TASKMASTER_SOCKET={socket}".encode()
-    return ((pid, words) for pid, words in _variables_of_all() if needle in words and process_exists(pid))
-
-
-def _is_programs(words: Iterable[bytes]) -> bool:
-    return any(word.startswith(b"TASKMASTER_PROGRAM=") for word in words)
+def _carrying(socket: Path) -> Iterator[tuple[int, bytes]]:
+    sign = f"\0TASKMASTER_SOCKET={socket}\0".encode()
+    return ((pid, variables) for pid, variables in _variables_of_all() if sign in variables and process_exists(pid))
 
 
 def resident_kb(pid: int) -> int:

@@ -33,8 +33,13 @@ programs:
 @pytest.fixture
 def running(make_daemon: Callable[..., Daemon]) -> Daemon:
     """A daemon with a program of each kind, as wanted."""
-    daemon = make_daemon(CONFIG).start()
-    wait_until(lambda: daemon.state("done") == "EXITED")
+    return _settled(make_daemon(CONFIG))
+
+
+def _settled(daemon: Daemon) -> Daemon:
+    """Start it, and wait until what ends by itself has ended."""
+    daemon.start()
+    daemon.wait_for("done", "EXITED")
     return daemon
 
 
@@ -133,12 +138,12 @@ def test_a_shutdown_says_what_it_did(running: Daemon) -> None:
         f"3 processes stopped, taskmasterd (pid {pid}) has ended\n",
         "",
     )
-    running.start()
+    _settled(running)
     assert running.ctl("-q", "shutdown").stdout == ""
-    running.start()
+    _settled(running)
     document = json.loads(running.ctl("--json", "shutdown").stdout)
     assert (document["stopped"], document["by"], document["exit"]) == (3, f"uid {os.geteuid()}", 0)
-    running.start()
+    _settled(running)
     pid = running.pid
     assert running.ctl("shutdown", "--no-wait").stdout == "shutdown requested\n"
     wait_until(lambda: not running.alive)
