@@ -223,6 +223,11 @@ def marked(socket: Path) -> list[int]:
     return [pid for pid, variables in _carrying(socket) if OF_A_PROGRAM in variables]
 
 
+def names_of_marked(socket: Path) -> list[str]:
+    """Return what the processes of programs are called, sorted: a shell is `sh` until it has executed what it was to."""
+    return sorted(_name(pid) for pid in marked(socket))
+
+
 def _carrying(socket: Path) -> Iterator[tuple[int, bytes]]:
     sign = f"\0TASKMASTER_SOCKET={socket}\0".encode()
     return ((pid, variables) for pid, variables in _variables_of_all() if sign in variables and process_exists(pid))

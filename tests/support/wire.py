@@ -57,9 +57,17 @@ def seconds_of_status(daemon: Daemon) -> float:
     return time.monotonic() - began
 
 
+def crowding() -> float:
+    """Return how many processes share a processor, at least 1: the last minute's mean or what is so now, if that is more."""
+    mean, now = os.getloadavg()[0], 0
+    if os.path.exists("/proc/loadavg"):
+        now = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1  # not this one
+    return max(1.0, max(mean, now) / (os.cpu_count() or 1))
+
+
 def prompt_s() -> float:
     """Return how long a status may take: half a second, more where others keep all processors busy."""
-    return 0.5 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    return 0.5 * crowding()
 
 
 def rss_mb(pid: int) -> float:

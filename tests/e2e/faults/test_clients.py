@@ -29,6 +29,7 @@ def _pids(daemon: Daemon) -> list[int]:
 def test_garbage_and_half_requests_from_hundreds_of_clients_harm_nobody(daemon: Daemon) -> None:
     daemon.write(SLEEPERS)
     daemon.start()
+    wait_until(lambda: None not in _pids(daemon))
     before, held = _pids(daemon), descriptors(daemon)
     dice = random.Random(4)
     pieces = [

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
 from tests.support.wait import wait_until
+from tests.support.wire import crowd, descriptors
 
 pytestmark = pytest.mark.slow
 PY = sys.executable
@@ -44,12 +45,10 @@ def test_with_no_descriptor_left_ends_are_still_seen_and_what_is_left_behind_too
     pid = daemon.wait_for("p", "RUNNING")["pid"]
     wait_until(lambda: len(marked(daemon.socket)) == 3)  # the shell had its tag before it forked
     resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (48, limits[1]))
-    clients = [_connect(daemon) for _ in range(60)]
-    wait_until(lambda: len(os.listdir(f"/proc/{daemon.pid}/fd")) >= 48)
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: marked(daemon.socket) == [])
-    for client in clients:
-        client.close()
+    with crowd(daemon, 60):
+        wait_until(lambda: descriptors(daemon) >= 48)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: marked(daemon.socket) == [], within_s=20)
     assert daemon.wait_for("p", "EXITED")["exit"]["signal"] == "KILL"
     assert "internal error" not in daemon.events()
 

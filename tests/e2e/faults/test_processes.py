@@ -16,7 +16,7 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked
 from tests.support.wait import wait_until
-from tests.support.wire import ask, connect, descriptors, prompt_s, seconds_of_status
+from tests.support.wire import ask, connect, crowding, descriptors, prompt_s, seconds_of_status
 
 pytestmark = pytest.mark.slow
 PY = f"{sys.executable} -S"
@@ -39,6 +39,7 @@ def _zombies(daemon: Daemon) -> list[int]:
 def test_a_hundred_kills_are_a_hundred_restarts_within_a_fifth_of_a_second_each(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0, restart_burst: 0}, other: {cmd: sleep 300}}")
     daemon.start()
+    wait_until(lambda: len(_pids(daemon)) == 2)
     other, held = _pids(daemon)["other"], descriptors(daemon)
     took = []
     for _ in range(100):
@@ -47,7 +48,7 @@ def test_a_hundred_kills_are_a_hundred_restarts_within_a_fifth_of_a_second_each(
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda pid=pid: _pids(daemon).get("p", pid) != pid)  # type: ignore[misc]
         took.append(time.monotonic() - began)
-    assert sorted(took)[90] < 0.2
+    assert sorted(took)[90] < 0.2 * crowding()
     assert _processes(daemon)["p"]["restarts"] == 100
     assert _pids(daemon)["other"] == other
     assert _zombies(daemon) == []
@@ -63,11 +64,11 @@ def test_two_hundred_that_are_killed_at_once_are_all_back_within_three_seconds(d
     began = time.monotonic()
     for pid in before:
         os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: len(set(_pids(daemon).values()) - before) == 198)
-    assert time.monotonic() - began < 3
+    wait_until(lambda: len(set(_pids(daemon).values()) - before) == 198, within_s=20)
+    assert time.monotonic() - began < 3 * crowding()
     stopped = {name for name, process in _processes(daemon).items() if process["restarts"] != 1}
     assert stopped == {"p:0", "p:77"}, "what somebody stopped stays stopped"
-    assert len(marked(daemon.socket)) == 198
+    wait_until(lambda: len(marked(daemon.socket)) == 198)
     assert _zombies(daemon) == []
     wait_until(lambda: descriptors(daemon) == held)
 
@@ -124,7 +125,7 @@ def test_what_is_stopped_and_ignores_everything_is_killed_at_stoptime_and_half_a
         os.kill(_pids(daemon)["p"], how)
         began = time.monotonic()
         assert ask(daemon, b"stop p")[-1]["exit"] == 0
-        assert 0.7 <= time.monotonic() - began < 1.2
+        assert 0.7 <= time.monotonic() - began < 0.7 + prompt_s()
         assert marked(daemon.socket) == []
         assert ask(daemon, b"start p")[-1]["exit"] == 0
 
@@ -134,7 +135,7 @@ def test_an_end_is_noticed_though_a_grandchild_holds_the_pipe(daemon: Daemon) ->
         "programs: {p: {cmd: 'sleep 300 & exit 3', shell: true, starttime: 0, autorestart: never, stopasgroup: false}}"
     )
     daemon.start()
-    wait_until(lambda: _processes(daemon)["p"]["state"] == "EXITED", within_s=2)
+    wait_until(lambda: _processes(daemon)["p"]["state"] == "EXITED")
     assert len(marked(daemon.socket)) == 1
 
 
@@ -283,7 +284,7 @@ def test_wall_clock_jumps_disturb_no_timer(daemon: Daemon) -> None:
         draft.replace(offset)
         began = time.monotonic()
         assert ask(daemon, b"stop ignores")[-1]["exit"] == 0
-        assert 0.7 < time.monotonic() - began < 1.6, jump
+        assert 0.7 < time.monotonic() - began < 1.1 + prompt_s(), jump
         assert ask(daemon, b"start ignores")[-1]["exit"] == 0
         wait_until(lambda lives=lives: daemon.log("ignores").count(b"ready") > lives)  # type: ignore[misc]
         assert time.strftime("%Y-%m-%d") not in daemon.events()[before:], "the clock did jump"

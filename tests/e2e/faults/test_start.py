@@ -24,7 +24,7 @@ SLEEPERS = "programs: {p: {cmd: sleep 300, numprocs: 20, starttime: 0}}"
 
 def _await(condition: Callable[[], object]) -> None:
     """Return at the very moment when it is so, without a pause."""
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 30
     while not condition():
         assert time.monotonic() < limit
 

@@ -18,7 +18,9 @@ PY = sys.executable
 
 def test_a_killed_process_is_back_at_once_and_only_it(daemon: Daemon) -> None:
     daemon.write("programs: {web: {cmd: sleep 300, numprocs: 3, starttime: 0}}")
-    before = daemon.start().status()
+    daemon.start()
+    wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
+    before = daemon.status()
     os.kill(before["web:1"]["pid"], signal.SIGKILL)
     wait_until(lambda: daemon.status()["web:1"]["pid"] not in (None, before["web:1"]["pid"]))
     after = daemon.status()
@@ -36,6 +38,7 @@ def test_a_program_that_never_stays_up_is_started_four_times_and_then_given_up(d
         "restart_delay: 0.05}, good: {cmd: sleep 300}}"
     )
     daemon.start()
+    wait_until(lambda: daemon.status()["good"]["pid"])
     good = daemon.status()["good"]["pid"]
     bad = daemon.wait_for("bad", "FATAL")
     assert len(tally.read_text().split()) == 4

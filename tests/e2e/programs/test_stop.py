@@ -15,7 +15,7 @@ from collections.abc import Callable
 import pytest
 
 from taskmasterd.system.procfs import look
-from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
+from tests.support.daemon import PROGRAMS, Daemon, marked, names_of_marked, process_exists
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -87,8 +87,8 @@ def test_what_a_crashed_leader_leaves_behind_is_ended_before_the_next_copy_start
 
 def test_left_behind_processes_that_ignore_term_keep_it_stopping_and_are_killed(daemon: Daemon) -> None:
     daemon.write(
-        f"programs: {{p: {{cmd: '{PY} {PROGRAMS}/ignores_term.py & sleep 0.7; exit 1', shell: true, starttime: 0, "
-        "stoptime: 1.5, autorestart: never}}"
+        f"programs: {{p: {{cmd: '{PY} {PROGRAMS}/ignores_term.py & while ! grep -q ready {daemon.home}/log/p.log; do "
+        "sleep 0.05; done; exit 1', shell: true, starttime: 0, stoptime: 1.5, autorestart: never}}"
     )
     daemon.start()
     process = daemon.wait_for("p", "STOPPING")
@@ -349,7 +349,7 @@ def test_who_shows_the_mark_of_a_program_whose_leftovers_are_left_alone_is_not_l
     free = {"cmd": "setsid -f sleep 301; exec sleep 302", "shell": True, "stopasgroup": False, "starttime": 0}
     daemon.write(json.dumps({"programs": {"free": free}}))
     daemon.start()
-    wait_until(lambda: len(marked(daemon.socket)) == 2)
+    wait_until(lambda: names_of_marked(daemon.socket) == ["sleep", "sleep"])
     leader = daemon.status()["free"]["pid"]
     (alone,) = (pid for pid in marked(daemon.socket) if pid != leader)
     with open(f"/proc/{leader}/environ", "rb") as file:

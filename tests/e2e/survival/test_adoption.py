@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon, lives, marked, process_exists
+from tests.support.daemon import PROGRAMS, Daemon, lives, marked, names_of_marked, process_exists
 from tests.support.guarded import wait_until_older
 from tests.support.talk import upgrade
 from tests.support.wait import wait_until
+from tests.support.wire import prompt_s
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a take-over needs /proc")]
 PY = sys.executable
@@ -38,6 +39,12 @@ def numbers(daemon: Daemon, name: str) -> list[int]:
     return [int(word) for word in text[: text.rfind(b"\n") + 1].split()]
 
 
+def up(daemon: Daemon) -> dict[str, dict[str, Any]]:
+    """Return the status as soon as every process is there."""
+    wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
+    return daemon.status()
+
+
 def again(daemon: Daemon, *options: str) -> dict[str, dict[str, Any]]:
     """Kill the daemon, start another one, and return its status."""
     daemon.kill()
@@ -53,7 +60,7 @@ def test_programs_outlive_a_killed_daemon_with_pid_uptime_and_every_byte(daemon:
     )
     daemon.start()
     wait_until(lambda: len(numbers(daemon, "web")) > 20)
-    before = daemon.status()
+    before = up(daemon)
     daemon.kill()
     held = len(numbers(daemon, "web"))
     assert all(process_exists(process["pid"]) for process in before.values())
@@ -99,7 +106,7 @@ def test_counters_states_and_what_the_operator_wanted_are_remembered(daemon: Dae
     assert daemon.ctl("start", "asked").returncode == 0
     os.kill(daemon.status()["crashed"]["pid"], signal.SIGKILL)
     wait_until(lambda: daemon.status()["crashed"]["restarts"] == 1)
-    for name, state in (("never", "FATAL"), ("later", "BACKOFF"), ("crashed", "RUNNING")):
+    for name, state in (("never", "FATAL"), ("later", "BACKOFF"), ("done", "EXITED"), ("crashed", "RUNNING")):
         daemon.wait_for(name, state)
     before = daemon.status()
     after = again(daemon)
@@ -122,13 +129,14 @@ def test_the_end_of_a_process_that_was_taken_over_is_seen_at_once_and_with_its_s
         killed={"cmd": "exec sleep 300", "autorestart": "never"},
     )
     daemon.start()
+    up(daemon)
     before = again(daemon)
     flag.touch()
     os.kill(before["killed"]["pid"], signal.SIGSEGV)
     os.kill(before["back"]["pid"], signal.SIGKILL)
     began = time.monotonic()
     wait_until(lambda: daemon.status()["back"]["restarts"] == 1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4 * prompt_s()
     assert daemon.wait_for("code", "EXITED")["exit"]["code"] == 7
     assert daemon.wait_for("killed", "EXITED")["exit"]["signal"] == "SEGV"
     assert daemon.wait_for("back", "RUNNING")["exit"]["signal"] == "KILL"
@@ -138,13 +146,13 @@ def test_the_end_of_a_process_that_was_taken_over_is_seen_at_once_and_with_its_s
 def test_a_process_that_ends_while_no_daemon_is_there_counts_as_an_unexpected_end(daemon: Daemon) -> None:
     write(daemon, back={"cmd": "exec sleep 300"}, gone={"cmd": "exec sleep 300", "autorestart": "never"})
     daemon.start()
-    before = daemon.status()
+    before = up(daemon)
     daemon.kill()
     for process in before.values():
         os.kill(process["pid"], signal.SIGTERM)
         wait_until(lambda pid=process["pid"]: not process_exists(pid))  # type: ignore[misc]
     daemon.start()
-    assert daemon.wait_for("back", "RUNNING")["pid"] != before["back"]["pid"]
+    wait_until(lambda: daemon.status()["back"]["pid"] not in (None, before["back"]["pid"]))
     gone = daemon.wait_for("gone", "EXITED")
     assert "nobody knows how" in gone["detail"] or gone["exit"].get("signal") == "TERM", gone
     assert len(marked(daemon.socket)) == 1
@@ -153,7 +161,7 @@ def test_a_process_that_ends_while_no_daemon_is_there_counts_as_an_unexpected_en
 def test_an_end_that_the_daemon_noted_before_it_died_is_known_to_the_next_one(daemon: Daemon) -> None:
     write(daemon, p={"cmd": "exec sleep 300", "autorestart": "never"})
     daemon.start()
-    pid = daemon.status()["p"]["pid"]
+    pid = up(daemon)["p"]["pid"]
     daemon.kill()
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not os.path.exists(f"/proc/{pid}"))
@@ -176,7 +184,7 @@ def test_a_stop_that_was_under_way_goes_on_and_kills_at_its_own_moment(daemon: D
     assert again(daemon)["p"]["state"] == "STOPPING"
     assert process_exists(pid)
     wait_until(lambda: not process_exists(pid))
-    assert 2 < time.monotonic() - began < 4
+    assert 2 < time.monotonic() - began < 3 + 2 * prompt_s()
     assert daemon.wait_for("p", "STOPPED")["detail"] == "stopped by uid " + str(os.geteuid())
     assert again(daemon)["p"]["state"] == "STOPPED"
 
@@ -192,12 +200,16 @@ def test_stop_ends_all_of_a_program_that_was_taken_over(daemon: Daemon) -> None:
 
 
 def test_commands_work_on_what_was_taken_over(daemon: Daemon) -> None:
-    write(daemon, p={"cmd": "trap 'echo usr1' USR1; while :; do sleep 0.02; done"}, q={"cmd": "exec sleep 300"})
+    write(
+        daemon,
+        p={"cmd": "trap 'echo usr1' USR1; echo ready; while :; do sleep 0.02; done"},
+        q={"cmd": "exec sleep 300"},
+    )
     daemon.start()
-    wait_until(lambda: len(marked(daemon.socket)) >= 2)
+    wait_until(lambda: daemon.log("p") == b"ready\n" and daemon.status()["q"]["pid"])
     before = again(daemon)
     assert daemon.ctl("signal", "USR1", "p").returncode == 0
-    wait_until(lambda: daemon.log("p") == b"usr1\n")
+    wait_until(lambda: daemon.log("p") == b"ready\nusr1\n")
     assert daemon.ctl("start", "q").stdout == f"q already started (pid {before['q']['pid']})\n"
     assert daemon.ctl("restart", "q").returncode == 0
     assert daemon.status()["q"]["pid"] != before["q"]["pid"]
@@ -265,7 +277,7 @@ def test_what_an_orderly_stop_leaves_alone_is_no_copy_for_any_later_daemon(daemo
         q={"cmd": "setsid -f sleep 778; exec sleep 1000", **free},
     )
     daemon.start()
-    wait_until(lambda: len(marked(daemon.socket)) == 4)
+    wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 4)
     alone: set[int] = set()
     for _ in range(2):
         copies = {process["pid"] for process in daemon.status().values()}
@@ -461,7 +473,7 @@ def test_without_a_state_the_only_leader_with_the_mark_is_adopted_with_its_outpu
 
 def test_where_it_is_not_certain_which_is_the_copy_the_program_is_not_started(daemon: Daemon) -> None:
     before = without_state(daemon, p={"cmd": "setsid -f sleep 301; exec sleep 302"}, q={"cmd": "exec sleep 303"})
-    wait_until(lambda: len(marked(daemon.socket)) == 3)
+    wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 3)
     daemon.start()
     told = daemon.wait_for("p", "FATAL")["detail"]
     assert "an earlier daemon's" in told
@@ -478,7 +490,7 @@ def test_where_it_is_not_certain_which_is_the_copy_the_program_is_not_started(da
 
 def test_orphans_kill_ends_all_of_them_and_then_starts_anew(daemon: Daemon) -> None:
     before = without_state(daemon, p={"cmd": "setsid -f sleep 301; exec sleep 302"}, q={"cmd": "exec sleep 303"})
-    wait_until(lambda: len(marked(daemon.socket)) == 3)
+    wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 3)
     old = marked(daemon.socket)
     write(daemon, p={"cmd": "exec sleep 304"})
     daemon.start("--orphans", "kill")
@@ -534,7 +546,7 @@ def test_copies_of_a_version_that_gave_no_proofs_are_taken_over_with_what_has_le
 ) -> None:
     write(daemon, p={"cmd": "env -u TASKMASTER_MARK setsid -f sleep 301 >/dev/null 2>&1; exec sleep 302"})
     daemon.start("--guard")
-    wait_until(lambda: len(marked(daemon.socket)) == 2)
+    wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 2)
     pid = daemon.status()["p"]["pid"]
     os.kill(lives(daemon.socket, "taskmasterd")[0], signal.SIGSTOP)
     daemon.state_file.write_text(re.sub(r'"proven_since":\d+,?', "", daemon.state_file.read_text()))
@@ -574,7 +586,7 @@ def test_a_state_file_that_a_cleaner_removes_is_there_again_with_the_next_answer
     )
     daemon.start()
     assert daemon.ctl("stop", "off").returncode == 0
-    before = daemon.status()["web"]["pid"]
+    before = daemon.wait_for("web", "RUNNING")["pid"]
     daemon.state_file.unlink()
     daemon.status()
     daemon.kill()

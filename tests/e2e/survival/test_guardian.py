@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -110,7 +111,10 @@ def _descriptors(pid: int) -> int:
 
 
 def _pipes(pid: int) -> list[str]:
-    found = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+    found = []
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with suppress(FileNotFoundError):  # closed since
+            found.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
     return [name for name in found if name.startswith("pipe:")]
 
 
