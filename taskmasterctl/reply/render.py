@@ -6,6 +6,7 @@ output of programs is not this file's business. Every function gives whole lines
 
 from __future__ import annotations
 
+from taskmaster_common.config import KIND
 from taskmaster_common.records import Record
 from taskmaster_common.text.units import format_seconds, format_size
 from taskmasterctl.people import with_names
@@ -319,7 +320,6 @@ def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
     return f"default: {paths.pop()}" if len(paths) == 1 else "default"
 
 
-SECONDS = ("starttime", "stoptime", "restart_delay", "restart_max_delay", "restart_window")
 UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
 """Characters that a shell takes as they are. Source: POSIX XCU 2.2; shlex.quote, which costs an import of re."""
 
@@ -331,9 +331,9 @@ def setting_text(key: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        if key == "log_maxbytes":
+        if KIND.get(key) == "size":
             return format_size(int(value))
-        if key in SECONDS:
+        if KIND.get(key) == "seconds":
             return format_seconds(value) if value >= 60 else f"{value:g}s"
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, dict):

@@ -189,7 +189,7 @@ def _count(number: int, noun: str, plural: str = "s") -> str:
 def _warn_of_few_descriptors(config: Config) -> None:
     streams = {True: 1, False: 2}
     needed = FDS_OF_DAEMON + sum(
-        program.numprocs * streams[program.stderr in ("stdout", program.stdout)] * FDS_PER_STREAM
+        program.numprocs * streams[program.output.stderr in ("stdout", program.output.stdout)] * FDS_PER_STREAM
         for program in config.programs
     )
     try:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DISCARD, INHERIT, ProgramConfig
+from taskmaster_common.config import DISCARD, INHERIT, Output
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmaster_common.states import EXITED, FATAL
@@ -123,7 +123,7 @@ class Outputs:
     def take_over_left(self, path: str, fd: int) -> LogPipe:
         """Go on with a pipe of an earlier daemon that belongs to no copy any more."""
         known = self._sinks.at(path)
-        limits = known[0].limits if known else (ProgramConfig.log_maxbytes, ProgramConfig.log_backups)
+        limits = known[0].limits if known else (Output.log_maxbytes, Output.log_backups)
         pipe = self._watch(fd, self._sinks.acquire(path, *limits, _owner_of(fd), lazily=True))
         self.leave([pipe])
         return pipe
@@ -134,14 +134,14 @@ class Outputs:
             owner = _owner(account_of(entry.present))
         except SetupError:
             owner = None
-        limits = entry.wanted.log_maxbytes, entry.wanted.log_backups
+        limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
         sink = self._sinks.acquire(path, *limits, owner, entry.program, lazily=True)
         return self._watch(fd, sink)
 
     def _pipe(self, entry: Entry, path: str, owner: tuple[int, int] | None) -> tuple[int, LogPipe]:
         """Return the child's end of a new pipe and its other end, which moves what comes into the file."""
         try:
-            limits = entry.wanted.log_maxbytes, entry.wanted.log_backups
+            limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
             sink = self._sinks.acquire(path, *limits, owner, entry.program)
         except SystemFailure as failure:
             if failure.errno and is_shortage(OSError(failure.errno, failure.reason)):
@@ -228,7 +228,7 @@ class Outputs:
         for stream in ("stdout", "stderr"):
             for sink in self._sinks.at(self.log_path(entry, stream)):
                 if sink.program == entry.program:
-                    sink.set_limits(entry.wanted.log_maxbytes, entry.wanted.log_backups)
+                    sink.set_limits(entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups)
 
 
 def _owner(who: Account | None) -> tuple[int, int] | None:

@@ -14,14 +14,15 @@ from taskmasterd.system.users import Account, account
 
 def account_of(program: ProgramConfig) -> Account | None:
     """Return who the program runs as, None for the daemon itself. Raises SetupError where that cannot be."""
-    if program.user is None and program.group is None:
+    user, group = program.run_as.user, program.run_as.group
+    if user is None and group is None:
         return None
     try:
-        who = account(program.user if program.user is not None else str(os.geteuid()), program.group)
+        who = account(user if user is not None else str(os.geteuid()), group)
     except LookupError as error:
         raise SetupError("user", str(error)) from None
     if os.geteuid() != 0 and is_another(who, program):
-        wanted = f"user {who.name}" if who.uid != os.geteuid() else f"group {program.group}"
+        wanted = f"user {who.name}" if who.uid != os.geteuid() else f"group {group}"
         raise SetupError("user", f"cannot become {wanted}: the daemon runs as uid {os.geteuid()}, not as root")
     return who
 
@@ -30,18 +31,15 @@ def is_another(who: Account, program: ProgramConfig) -> bool:
     """Return whether the child has to change its identity; as root even `user: root` sets its groups."""
     if os.geteuid() == 0:
         return True
-    return who.uid != os.geteuid() or (program.group is not None and who.gid != os.getegid())
+    return who.uid != os.geteuid() or (program.run_as.group is not None and who.gid != os.getegid())
 
 
 def targets(program: ProgramConfig, index: int, log_dir: str | None) -> tuple[str, str]:
     """Return where stdout and stderr of a slot go: an absolute path, DISCARD or INHERIT."""
-    stdout = _target(program, program.stdout, index, log_dir)
-    stderr = (
-        stdout
-        if program.stderr in (SAME_AS_STDOUT, program.stdout)
-        else _target(program, program.stderr, index, log_dir)
-    )
-    return stdout, stderr
+    output = program.output
+    stdout = _target(program, output.stdout, index, log_dir)
+    same = output.stderr in (SAME_AS_STDOUT, output.stdout)
+    return stdout, stdout if same else _target(program, output.stderr, index, log_dir)
 
 
 def _target(program: ProgramConfig, written: str, index: int, log_dir: str | None) -> str:

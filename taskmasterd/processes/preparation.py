@@ -62,7 +62,7 @@ def _environment(program: ProgramConfig, index: int, inherited: Inherited, accou
     environment = {**marks, **inherited.environment}
     environment.setdefault("PYTHONUNBUFFERED", "1")
     environment["PWD"] = for_instance(program.workingdir, index)
-    if account and program.user is not None:
+    if account and program.run_as.user is not None:
         environment.update(HOME=account.home, USER=account.name, LOGNAME=account.name, SHELL=account.shell)
     for name, text in program.env.items():
         if text is None:

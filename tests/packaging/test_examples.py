@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
 from tests.support.daemon import ROOT, Daemon
 
 EXAMPLES = sorted((ROOT / "config").glob("*.yaml"))
@@ -30,28 +29,6 @@ def test_the_first_example_uses_sh_and_sleep_only_and_gives_no_warning(make_daem
     daemon = make_daemon()
     daemon.config = path
     assert daemon.launch("-t").stderr == ""
-
-
-def test_the_reference_file_names_every_key_of_a_program() -> None:
-    text = (ROOT / "config" / "reference.yaml").read_text()
-    programs = text.partition("\nprograms:\n")[2]
-    assert _keys(programs, indent=4) == set(PROGRAM_KEYS)
-
-
-def test_the_reference_file_names_every_key_of_the_daemon() -> None:
-    text = (ROOT / "config" / "reference.yaml").read_text()
-    daemon = text.partition("\ntaskmasterd:")[2].partition("\n\n")[0]
-    assert _keys(daemon, indent=2) == set(DAEMON_KEYS)
-
-
-def _keys(text: str, indent: int) -> set[str]:
-    """Return the keys at an indentation, whether they are commented out or not."""
-    keys = set()
-    for line in text.splitlines():
-        bare = line[indent:].removeprefix("# ")
-        if line[:indent] == " " * indent and bare[:1].isalpha() and ":" in bare:
-            keys.add(bare.partition(":")[0])
-    return keys
 
 
 def test_the_sample_of_the_subject_keeps_its_values() -> None:

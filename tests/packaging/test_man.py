@@ -9,19 +9,10 @@ import subprocess
 
 import pytest
 
-from scripts.schema import default_value
 from taskmaster_common import __version__
 from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
 from taskmaster_common.commands.table import COMMANDS, Command, Flag, usage
-from taskmaster_common.config import (
-    DAEMON_LIVE_KEYS,
-    PROGRAM_KEYS,
-    RELOAD_CLASS,
-    DaemonConfig,
-    ProgramConfig,
-)
-from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
 from taskmasterctl.options import GLOBALS
 from taskmasterd.launch.options import _parser
 from tests.support.daemon import ROOT
@@ -191,48 +182,3 @@ def test_the_daemon_page_has_the_options_of_the_command() -> None:
     assert {", ".join(sorted(name.split(", "))) for name in entries(section(DAEMON, "OPTIONS"))} == {
         ", ".join(sorted(name.split(", "))) for name in wanted
     }
-
-
-# -- taskmaster.yaml(5)
-
-
-def test_the_file_page_has_every_key_of_a_program_with_default_and_reload_class() -> None:
-    found = entries(section(FILE, "Programs"))
-    assert tuple(found) == PROGRAM_KEYS
-    for name, text in found.items():
-        default = _written(default_value(PROGRAM_KINDS[name], getattr(ProgramConfig, name, None)))
-        said = plain(text)
-        assert said.endswith(f"reload: {RELOAD_CLASS[name]}."), name
-        if default:
-            assert f"Default: {default};" in said, name
-
-
-def test_the_file_page_has_every_key_of_the_daemon_with_default_and_reload_class() -> None:
-    found = entries(section(FILE, "The daemon"))
-    assert tuple(found) == tuple(DAEMON_KINDS)
-    for name, text in found.items():
-        default = _written(default_value(DAEMON_KINDS[name], getattr(DaemonConfig, name)))
-        said = plain(text)
-        assert said.endswith(f"reload: {'live' if name in DAEMON_LIVE_KEYS else 'next start'}."), name
-        if default:
-            assert f"Default: {default};" in said, name
-
-
-def _written(default: object) -> str:
-    """Return a default as YAML, "" where there is not one for all."""
-    if isinstance(default, bool):
-        return "true" if default else "false"
-    return "" if default is None else {"": '""'}.get(str(default), str(default))
-
-
-def test_bounds_and_words_of_the_file_page_are_the_decoders() -> None:
-    found = {**entries(section(FILE, "The daemon")), **entries(section(FILE, "Programs"))}
-    for name, kind in PROGRAM_KINDS.items():
-        said = plain(found[name])
-        if kind.shape in ("whole", "exit codes") and "most" in said:
-            assert f"at most {kind.most}" in said
-        for bound in re.findall(r"(\d+) to (\d+)", said):
-            assert bound == (str(kind.least), str(kind.most)), name
-        if kind.shape in ("autorestart", "stream"):
-            assert all(word in said for word in kind.words), name
-    assert all(word in plain(found["loglevel"]) for word in DAEMON_KINDS["loglevel"].words)

@@ -21,18 +21,12 @@ from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, usage
 from taskmaster_common.config import (
-    DAEMON_KEYS,
-    DAEMON_LIVE_KEYS,
     PROGRAM_KEYS,
-    RELOAD_CLASS,
-    DaemonConfig,
-    ProgramConfig,
 )
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, squash
 from taskmaster_common.states import STATES
-from taskmaster_common.text.units import format_seconds, format_size
 from taskmasterctl import cli
 from taskmasterctl.options import GLOBALS
 from tests.support.daemon import ROOT, Daemon, command_environment, marked
@@ -199,53 +193,6 @@ def test_the_transcript_of_the_wire_is_of_this_protocol() -> None:
 
 
 # -- the tables
-
-
-def default_text(key: str, value: object) -> str:
-    """Return how the reference writes a default."""
-    written = {
-        "cmd": "required",
-        "workingdir": "the directory of the main file",
-        "stdout": "the default log",
-        "stderr": "the default log",
-        "stopsignal": "`TERM`",
-        "description": '`""`',
-        "log_maxbytes": f"`{format_size(ProgramConfig.log_maxbytes)}`",
-    }
-    if key in written:
-        return written[key]
-    if value is None:
-        return "the user's" if key == "group" else "the daemon's"
-    if isinstance(value, bool):
-        return f"`{value}`".lower()
-    if isinstance(value, tuple):
-        return f"`{', '.join(map(str, value))}`"
-    return f"`{value:g}`" if isinstance(value, (int, float)) else f"`{value}`"
-
-
-def test_the_reference_has_every_key_of_a_program_with_default_and_reload_class() -> None:
-    rows = table("| key | value | default | reload |")
-    assert [code(row[0]) for row in rows] == list(PROGRAM_KEYS)
-    for row in rows:
-        key = code(row[0])
-        assert row[3] == RELOAD_CLASS[key], key
-        default = getattr(ProgramConfig, key, None)
-        assert row[2] == default_text(key, default) if key != "env" else row[2] == "`{}`", key
-
-
-def test_the_reference_has_every_key_of_the_daemon() -> None:
-    rows = table("| key of `taskmasterd:` | value | default | reload |")
-    assert [code(row[0]) for row in rows] == list(DAEMON_KEYS)
-    for row in rows:
-        key = code(row[0])
-        assert row[3] == ("live" if key in DAEMON_LIVE_KEYS else "next start"), key
-    defaults = {code(row[0]): row[2] for row in rows}
-    plain = DaemonConfig()
-    assert defaults["socket_mode"] == f"`{plain.socket_mode:04o}`"
-    assert defaults["umask"] == f"`{plain.umask:03o}`"
-    assert defaults["loglevel"] == f"`{plain.loglevel}`"
-    assert defaults["shutdown_timeout"] == f"`{plain.shutdown_timeout:g}`"
-    assert format_seconds(plain.shutdown_timeout) == "1m"
 
 
 def test_the_reference_has_every_verb_with_its_usage_and_summary() -> None:

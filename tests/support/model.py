@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+from taskmaster_common.config import Config, DaemonConfig, Policy, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import (
     KILL,
@@ -24,7 +24,6 @@ from taskmasterd.core.process.events import (
     Start,
 )
 from taskmasterd.core.process.machine import Process, step
-from taskmasterd.core.process.policy import Policy, policy_of
 from taskmasterd.core.programs.plan import ReloadPlan, diff
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.core.programs.table import Entry
@@ -39,12 +38,12 @@ DAEMON = DaemonConfig()
 
 def program(name: str = "web", **fields: object) -> ProgramConfig:
     """Return a program with the defaults of the reference, but for `fields`."""
-    return ProgramConfig(**{"name": name, "cmd": ("sleep", "9"), **fields})  # type: ignore[arg-type]
+    return ProgramConfig.of(**{"name": name, "cmd": ("sleep", "9"), **fields})
 
 
 def policy(**fields: object) -> Policy:
-    """Return the policy of such a program."""
-    return policy_of(program("web", **fields))
+    """Return a policy with the defaults of the reference, but for `fields`."""
+    return Policy(**fields)  # type: ignore[arg-type]
 
 
 def config(*programs: ProgramConfig, **daemon: object) -> Config:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
+from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED, Policy
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import (
@@ -29,7 +29,6 @@ from taskmasterd.core.process.events import (
     Stop,
 )
 from taskmasterd.core.process.machine import Process, step
-from taskmasterd.core.process.policy import Policy
 from tests.support.model import LEFT, code, policy
 
 FAILURE = Failure("exec", "cannot execute")

@@ -15,7 +15,7 @@ from taskmaster_common.config import (
     PROGRAM_KEYS,
     SAME_AS_STDOUT,
 )
-from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
+from taskmaster_common.schema.values import DAEMON_TABLE, PROGRAM_TABLE
 from taskmaster_common.text.units import format_size, signal_name
 
 TYPE_CHECKING = False
@@ -54,25 +54,25 @@ def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
         if value is None:
             yield f"  # {key}: {defaults.get(key, 'not set')}".translate(_ONE_LINE)
         else:
-            yield f"  {key}: {_value(DAEMON_KINDS[key].shape, value, {})}"
+            yield f"  {key}: {_value(DAEMON_TABLE[key].kind, value, {})}"
 
 
 def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: str, *, values: bool) -> Iterator[str]:
     if program.refusal:
         yield f"    # cannot be started: {program.refusal}".translate(_ONE_LINE)
     for key in PROGRAM_KEYS:
-        value = getattr(program, key)
+        value = program.value(key)
         if key == "cmd":
             yield from _command_lines(program)
         elif key == "env" and value:
             yield "    env:"
             yield from _env_lines(value, values=values)
         elif value is None:
-            yield f"    # {key}: the " + ("user's" if key == "group" and program.user else "daemon's")
-        elif value == DEFAULT_LOG and PROGRAM_KINDS[key].shape == "stream":
+            yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
+        elif value == DEFAULT_LOG and PROGRAM_TABLE[key].kind == "stream":
             yield f"    # {key}: {log_dir}/{program.name}.log".translate(_ONE_LINE)
         else:
-            yield f"    {key}: {_value(PROGRAM_KINDS[key].shape, value, signals)}"
+            yield f"    {key}: {_value(PROGRAM_TABLE[key].kind, value, signals)}"
 
 
 def _env_lines(env: Mapping[str, str | None], *, values: bool) -> Iterator[str]:
@@ -94,25 +94,25 @@ def _command_lines(program: ProgramConfig) -> Iterator[str]:
         yield f"    - {_escaped(word)}"
 
 
-def _value(shape: str, value: Any, signals: Mapping[str, int]) -> str:
+def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
     """Return one value as its kind is written."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if shape == "octal":
+    if kind == "octal":
         return f"0{value:o}"
-    if shape == "seconds":
+    if kind == "seconds":
         return plain_number(value)
-    if shape == "size":
+    if kind == "size":
         return format_size(value)
-    if shape == "signal":
+    if kind == "signal":
         return signal_name(value, signals)
-    if shape == "exit codes":
+    if kind == "exit codes":
         return f"[{', '.join(str(code) for code in value)}]"
-    if shape == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
+    if kind == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
         return str(value)
-    if shape in ("whole", "autorestart", "choice", "stop group"):
+    if kind in ("whole", "autorestart", "choice", "stop group"):
         return str(value)
-    return "{}" if shape == "variables" else _escaped(value)
+    return "{}" if kind == "variables" else _escaped(value)
 
 
 def plain_number(value: float) -> str:

@@ -14,12 +14,10 @@ from taskmaster_common.schema.advice.shelltext import unexpanded_variable
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values import (
-    PROGRAM_KINDS,
+    PROGRAM_TABLE,
     VARIABLE,
     Context,
-    Kind,
-    WrongElementError,
-    WrongElementsError,
+    decode_value,
     variable_name_problem,
 )
 from taskmaster_common.schema.variables import Variables
@@ -83,7 +81,7 @@ class Program:
 def check_keys(layer: Layer, report: Report) -> None:
     """Report the keys that no program has."""
     entries = layer.node.entries
-    unknown = [name for name in entries if name not in PROGRAM_KINDS and name not in layer.ignored]
+    unknown = [name for name in entries if name not in PROGRAM_TABLE and name not in layer.ignored]
     if "env" in entries and entries["env"][1].is_empty():
         variables = [name for name in unknown if name.isupper() and name.isidentifier()]
         unknown = [name for name in unknown if name not in variables]
@@ -112,24 +110,6 @@ def names_text(names: Sequence[str]) -> str:
     return ", ".join(map(quoted, names[:SHOWN_NAMES])) + more
 
 
-def decode_value(kind: Kind, node: Node, context: Context, place: str, report: Report) -> Any:
-    """Return the decoded value, or None after reporting what is wrong with it."""
-    if node.kind == BROKEN:
-        return None
-    try:
-        return kind.decode(node, context, kind)
-    except WrongElementsError as several:
-        for wrong in several.elements:
-            if str(wrong):
-                report.error(wrong.node, place, str(wrong))
-    except WrongElementError as wrong:
-        if str(wrong):
-            report.error(wrong.node, place, str(wrong))
-    except ValueError as error:
-        report.error(node, place, str(error))
-    return None
-
-
 def check_defaults(layer: Layer, frame: Frame) -> None:
     """Report what is wrong in `defaults:`, whether or not a program uses it."""
     check_keys(layer, frame.report)
@@ -145,18 +125,20 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], frame: Frame) 
     if not values.get("cmd"):
         return None
     _fill_streams(values, frame)
-    account, values["refusal"] = _account(name, values, nodes, frame)
+    account, refusal = _account(name, values, nodes, frame)
     if "workingdir" not in values:
-        values["workingdir"] = _workingdir(name, key, account, refused=bool(values["refusal"]), frame=frame)
-    known = {field: value for field, value in values.items() if value != getattr(ProgramConfig, field, None)}
-    return Program(ProgramConfig(name=name, **known), key, nodes, account)
+        values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), frame=frame)
+    changed = {name: value for name, value in values.items() if value != PROGRAM_TABLE[name].default}
+    if refusal:
+        changed["refusal"] = refusal
+    return Program(ProgramConfig.of(name=name, **changed), key, nodes, account)
 
 
 def _known_entries(layer: Layer) -> Iterator[tuple[str, str, Node]]:
     """Yield (key, key as written, value); a key that has another name here has been reported, its value is checked too."""
     entries = layer.node.entries
     for name, (_, value) in entries.items():
-        key = name if name in PROGRAM_KINDS else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
+        key = name if name in PROGRAM_TABLE else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
         if not key and _meant(name, entries) == "did you mean cmd?":
             key = "cmd"  # nobody who wrote a command wants to hear that it is missing
         if key and (key == name or (key not in entries and name not in layer.ignored)):
@@ -176,7 +158,7 @@ def _values(name: str, layers: Sequence[Layer], frame: Frame) -> tuple[dict[str,
         if key == "env":
             values[key] = _env(layers, context, frame.report)
             continue
-        value = decode_value(PROGRAM_KINDS[key], node, context, place, frame.report)
+        value = decode_value(PROGRAM_TABLE[key], node, context, place, frame.report)
         if value is not None:
             values[key] = value
         context.shell = values.get("shell", False)

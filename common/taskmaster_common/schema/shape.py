@@ -16,10 +16,10 @@ from taskmaster_common.schema.checks.values import check_configuration, check_su
 from taskmaster_common.schema.checks.writers import Sources, check_writers
 from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example, listed
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
-from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program, decode_value
+from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program
 from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
-from taskmaster_common.schema.values import DAEMON_KINDS, Context
+from taskmaster_common.schema.values import DAEMON_TABLE, Context, decode_value
 from taskmaster_common.schema.variables import Variables
 from taskmaster_common.text.names import name_problem
 
@@ -102,13 +102,13 @@ def _daemon(node: Node | None, context: Context, report: Report) -> tuple[Daemon
     values: dict[str, Any] = {}
     for name, (key, value) in node.entries.items():
         place = f"{TASKMASTERD}.{name}"
-        if name not in DAEMON_KINDS:
+        if name not in DAEMON_TABLE:
             meant = unknown_key(name, DAEMON_KEYS, DAEMON_WORDS)
             if not meant and report.is_first("the keys of the daemon"):
                 meant = key_list(DAEMON_KEYS)
             report.error(key, place, f"unknown key; {meant}" if meant else "unknown key")
             continue
-        decoded = decode_value(DAEMON_KINDS[name], value, context, place, report)
+        decoded = decode_value(DAEMON_TABLE[name], value, context, place, report)
         if decoded is not None and decoded != getattr(DaemonConfig, name):
             values[name] = decoded
     return DaemonConfig(**values), {name: value for name, (_, value) in node.entries.items()}

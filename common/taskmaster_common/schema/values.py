@@ -1,8 +1,8 @@
-"""One decoder for each kind of value, and the table that says which key has which kind.
+"""One decoder for each kind of value.
 
-A decoder gets a node and the context, and returns the value or raises ValueError with the reason; `WrongElementError` adds the
-element it is about. Decoders read the text as written: what YAML would make of it does not count. The tables
-PROGRAM_KINDS and DAEMON_KINDS are all that a generator of a JSON schema needs.
+A decoder gets the node, the context and the key's row of the table, and returns the value or raises ValueError with the
+reason; `WrongElementError` adds the element it is about. Decoders read the text as written: what YAML would make of it
+does not count.
 """
 
 from __future__ import annotations
@@ -12,16 +12,12 @@ import shlex
 from taskmaster_common.config import (
     ALWAYS,
     DISCARD,
-    INHERIT,
     INSTANCE,
     LEADER,
-    LOG_LEVELS,
     NEVER,
-    SAME_AS_STDOUT,
-    UNEXPECTED,
 )
+from taskmaster_common.config.keys import DAEMON, PROGRAM, Key
 from taskmaster_common.paths import MAX_SOCKET_PATH
-from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, SHELLS, foreign_stream, squash
 from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
@@ -32,9 +28,10 @@ from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.variables import Variables
 
     T = TypeVar("T")
@@ -73,31 +70,16 @@ class Context:
         self.shell = False
 
 
-class Kind(Record):
-    """How a key's value is written.
-
-    `shape` is its name for generators; `least` and `most` bound whole numbers; `words` are the texts that are
-    accepted; `varies` says that the value may differ between instances (hold ${TASKMASTER_INSTANCE}).
-    """
-
-    shape: str
-    decode: Callable[[Node, Context, Kind], object]
-    least: int = 0
-    most: int = 0
-    words: tuple[str, ...] = ()
-    varies: bool = False
-
-
 # -- text
 
 
-def _text(node: Node, context: Context, kind: Kind) -> str:
+def _text(node: Node, context: Context, key: Key) -> str:
     """Return the expanded text of a value that is written."""
     _expect(node, SCALAR)
     if node.is_null():
         raise ValueError("has no value; write one, or remove the line")
     text = context.variables.expand(node.text)
-    if INSTANCE in text and not kind.varies:
+    if INSTANCE in text and not key.varies:
         raise ValueError("${TASKMASTER_INSTANCE} cannot be used here: the value is the same for all instances")
     return text
 
@@ -109,14 +91,14 @@ def _expect(node: Node, shape: str) -> None:
         raise WrongElementError(node, f"expected {shape}, not {node.kind}")
 
 
-def _one_line(node: Node, context: Context, kind: Kind) -> str:
-    return " ".join(_text(node, context, kind).split())
+def _one_line(node: Node, context: Context, key: Key) -> str:
+    return " ".join(_text(node, context, key).split())
 
 
-def _choice(node: Node, context: Context, kind: Kind) -> str:
-    text = _text(node, context, kind)
-    if text not in kind.words:
-        raise ValueError(_not_one_of(text, kind.words))
+def _choice(node: Node, context: Context, key: Key) -> str:
+    text = _text(node, context, key)
+    if text not in key.words:
+        raise ValueError(_not_one_of(text, key.words))
     return text
 
 
@@ -129,34 +111,34 @@ def _not_one_of(text: str, words: tuple[str, ...]) -> str:
 # -- booleans and numbers
 
 
-def _boolean(node: Node, context: Context, kind: Kind) -> bool:
-    text = _text(node, context, kind)
+def _boolean(node: Node, context: Context, key: Key) -> bool:
+    text = _text(node, context, key)
     if text.rpartition("/")[2] in SHELLS:
         raise ValueError(f"shell is true or false; for another shell than /bin/sh write cmd: {text} -c '...'")
-    if text.lower() not in kind.words:
-        raise ValueError(_not_one_of(text, kind.words))
+    if text.lower() not in TRUE_WORDS + FALSE_WORDS:
+        raise ValueError(_not_one_of(text, TRUE_WORDS + FALSE_WORDS))
     return text.lower() in TRUE_WORDS
 
 
-def _autorestart(node: Node, context: Context, kind: Kind) -> str:
-    text = _text(node, context, kind)
+def _autorestart(node: Node, context: Context, key: Key) -> str:
+    text = _text(node, context, key)
     if text.lower() in TRUE_WORDS:
         return ALWAYS
-    return NEVER if text.lower() in FALSE_WORDS else _choice(node, context, kind)
+    return NEVER if text.lower() in FALSE_WORDS else _choice(node, context, key)
 
 
-def _stop_group(node: Node, context: Context, kind: Kind) -> bool | str:
-    text = _text(node, context, kind)
+def _stop_group(node: Node, context: Context, key: Key) -> bool | str:
+    text = _text(node, context, key)
     if text.lower() in TRUE_WORDS + FALSE_WORDS:
         return text.lower() in TRUE_WORDS
     if text != LEADER:
-        raise ValueError(_not_one_of(text, kind.words))
+        raise ValueError(_not_one_of(text, key.words))
     return LEADER
 
 
-def _whole(node: Node, context: Context, kind: Kind) -> int:
+def _whole(node: Node, context: Context, key: Key) -> int:
     """Return a whole number in its range; quotes are for text, except where a variable needs them."""
-    text = _text(node, context, kind)
+    text = _text(node, context, key)
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
         raise ValueError(f"{quoted(text)} is not a whole number")
@@ -164,28 +146,28 @@ def _whole(node: Node, context: Context, kind: Kind) -> int:
         raise ValueError(f"{quoted(text)} is text; write the number without quotes")
     if digits[0] == "0" and len(digits) > 1:
         raise ValueError(f"{quoted(text)} begins with 0; write the number without it")
-    if len(digits) > MAX_DIGITS or not kind.least <= int(text) <= kind.most:
-        raise ValueError(f"{quoted(text)} is not between {kind.least} and {kind.most}")
+    if len(digits) > MAX_DIGITS or not key.least <= int(text) <= key.most:
+        raise ValueError(f"{quoted(text)} is not between {key.least} and {key.most}")
     return int(text)
 
 
-def _exit_codes(node: Node, context: Context, kind: Kind) -> tuple[int, ...]:
+def _exit_codes(node: Node, context: Context, key: Key) -> tuple[int, ...]:
     if node.kind == SEQUENCE:
-        return tuple(sorted(set(_elements(node, context, kind, _whole))))
-    text = _text(node, context, kind)
+        return tuple(sorted(set(_elements(node, context, key, _whole))))
+    text = _text(node, context, key)
     if "," in text or " " in text:
         codes = ", ".join(text.replace(",", " ").split())
         raise ValueError(f"{quoted(text)} is not one code; write a list: [{codes}]")
-    return (_whole(node, context, kind),)
+    return (_whole(node, context, key),)
 
 
-def _elements(node: Node, context: Context, kind: Kind, decode: Callable[[Node, Context, Kind], T]) -> list[T]:
+def _elements(node: Node, context: Context, key: Key, decode: Callable[[Node, Context, Key], T]) -> list[T]:
     """Decode the elements of a list. Raises WrongElementsError with each wrong one, so that all are told where they stand."""
     decoded: list[T] = []
     wrong: list[WrongElementError] = []
     for item in node.items:
         try:
-            decoded.append(decode(item, context, kind))
+            decoded.append(decode(item, context, key))
         except WrongElementError as error:
             wrong.append(error)
         except ValueError as error:
@@ -195,70 +177,70 @@ def _elements(node: Node, context: Context, kind: Kind, decode: Callable[[Node, 
     return decoded
 
 
-def _octal(node: Node, context: Context, kind: Kind) -> int:
-    return parse_umask(_text(node, context, kind))
+def _octal(node: Node, context: Context, key: Key) -> int:
+    return parse_umask(_text(node, context, key))
 
 
-def _seconds(node: Node, context: Context, kind: Kind) -> float:
-    return parse_seconds(_text(node, context, kind))
+def _seconds(node: Node, context: Context, key: Key) -> float:
+    return parse_seconds(_text(node, context, key))
 
 
-def _size(node: Node, context: Context, kind: Kind) -> int:
-    return parse_size(_text(node, context, kind))
+def _size(node: Node, context: Context, key: Key) -> int:
+    return parse_size(_text(node, context, key))
 
 
-def _signal(node: Node, context: Context, kind: Kind) -> int:
-    return parse_signal(_text(node, context, kind), context.signals)
+def _signal(node: Node, context: Context, key: Key) -> int:
+    return parse_signal(_text(node, context, key), context.signals)
 
 
 # -- paths and commands
 
 
-def _path(node: Node, context: Context, kind: Kind) -> str:
-    text = _text(node, context, kind)
+def _path(node: Node, context: Context, key: Key) -> str:
+    text = _text(node, context, key)
     if not text:
         raise ValueError("a path has at least one character")
     return absolute(context.directory, text)
 
 
-def _socket(node: Node, context: Context, kind: Kind) -> str:
-    text = _text(node, context, kind)
+def _socket(node: Node, context: Context, key: Key) -> str:
+    text = _text(node, context, key)
     scheme, separator, path = text.partition("://")
     if separator or (":" in text and text.rpartition(":")[2].isdecimal()):
         hint = f"write the path alone: {path}" if scheme == "unix" else "there is no network listener; use ssh"
         raise ValueError(f"{quoted(text)} is no path; {hint}")
-    path = _path(node, context, kind)
+    path = _path(node, context, key)
     length = len(path.encode("utf-8", "surrogateescape"))
     if length > MAX_SOCKET_PATH:
         raise ValueError(f"{quoted(path)} has {length} bytes; the path of a socket has at most {MAX_SOCKET_PATH}")
     return path
 
 
-def _stream(node: Node, context: Context, kind: Kind) -> str:
+def _stream(node: Node, context: Context, key: Key) -> str:
     """Return a path or one of the words; a file of that name is written ./null."""
     _expect(node, SCALAR)
     if node.is_empty():
         raise ValueError("has no value; write null to discard the output, or remove the line")
     if node.is_null():
         return DISCARD
-    text = _text(node, context, kind)
-    if text in kind.words:
+    text = _text(node, context, key)
+    if text in key.words:
         return text
     if text in ("stdout", "stderr"):
         raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
-    if text.lower() in kind.words:
+    if text.lower() in key.words:
         raise ValueError(f"did you mean {text.lower()}? A file of that name is written ./{text}")
     if foreign := foreign_stream(text):
         raise ValueError(f"{quoted(text)} is another tool's word; {foreign}; a file of that name is written ./{text}")
-    return _path(node, context, kind)
+    return _path(node, context, key)
 
 
-def _command(node: Node, context: Context, kind: Kind) -> tuple[str, ...]:
+def _command(node: Node, context: Context, key: Key) -> tuple[str, ...]:
     """Return the words of a command: split first and expanded then, so that a value is never split."""
     if node.kind == SEQUENCE:
         if context.shell:
             raise ValueError("with shell: true the command is one text, not a list")
-        words = tuple(_elements(node, context, kind, _text))
+        words = tuple(_elements(node, context, key, _text))
     elif context.shell:
         _expect(node, SCALAR)
         return (_not_blank(node),)
@@ -310,14 +292,14 @@ def without_continuations(text: str) -> str:
 # -- users and variables
 
 
-def _account(node: Node, context: Context, kind: Kind) -> str:
-    text = _text(node, context, kind)
+def _account(node: Node, context: Context, key: Key) -> str:
+    text = _text(node, context, key)
     if not text:
         raise ValueError("a name has at least one character")
     return text
 
 
-def _variable(node: Node, context: Context, _kind: Kind) -> str | None:
+def _variable(node: Node, context: Context, _key: Key) -> str | None:
     """Return a variable's text exactly as written, or None for one that is to be removed."""
     _expect(node, SCALAR)
     if node.is_empty():
@@ -332,60 +314,49 @@ def variable_name_problem(name: str) -> str:
     return f"{name} is set by taskmasterd itself" if name in NEVER_IN_ENV else ""
 
 
-def _no_decoder(_node: Node, _context: Context, _kind: Kind) -> object:
-    raise ValueError("is merged name by name")
+# -- which kind has which decoder
 
+DECODERS: Mapping[str, Callable[[Node, Context, Key], object]] = {
+    "account": _account,
+    "autorestart": _autorestart,
+    "boolean": _boolean,
+    "choice": _choice,
+    "command": _command,
+    "exit codes": _exit_codes,
+    "octal": _octal,
+    "path": _path,
+    "seconds": _seconds,
+    "signal": _signal,
+    "size": _size,
+    "socket": _socket,
+    "stop group": _stop_group,
+    "stream": _stream,
+    "text": _one_line,
+    "variable": _variable,
+    "whole": _whole,
+}
+"""Every kind but "variables", whose texts `programs` merges and decodes one by one as VARIABLE."""
 
-# -- which key has which kind
-
-_BOOLEAN = Kind("boolean", _boolean, words=TRUE_WORDS + FALSE_WORDS)
-_OCTAL = Kind("octal", _octal)
-_SECONDS = Kind("seconds", _seconds)
-_COUNT = Kind("whole", _whole, most=1_000_000)
-_ACCOUNT = Kind("account", _account)
-_PATH = Kind("path", _path)
-
-VARIABLE = Kind("variable", _variable, varies=True)
+VARIABLE = Key("env", "variable", None, "", "", varies=True)
 """One value under `env:`."""
 
-PROGRAM_KINDS: Mapping[str, Kind] = {
-    "cmd": Kind("command", _command, varies=True),
-    "numprocs": Kind("whole", _whole, least=1, most=10_000),
-    "umask": _OCTAL,
-    "workingdir": Kind("path", _path, varies=True),
-    "autostart": _BOOLEAN,
-    "autorestart": Kind("autorestart", _autorestart, words=(ALWAYS, NEVER, UNEXPECTED)),
-    "exitcodes": Kind("exit codes", _exit_codes, most=255),
-    "startretries": _COUNT,
-    "starttime": _SECONDS,
-    "stopsignal": Kind("signal", _signal),
-    "stoptime": _SECONDS,
-    "stdout": Kind("stream", _stream, words=(DISCARD, INHERIT), varies=True),
-    "stderr": Kind("stream", _stream, words=(DISCARD, INHERIT, SAME_AS_STDOUT), varies=True),
-    "env": Kind("variables", _no_decoder, varies=True),
-    "user": _ACCOUNT,
-    "group": _ACCOUNT,
-    "shell": _BOOLEAN,
-    "description": Kind("text", _one_line, varies=True),
-    "stopasgroup": Kind("stop group", _stop_group, words=("true", "false", LEADER)),
-    "restart_delay": _SECONDS,
-    "restart_max_delay": _SECONDS,
-    "restart_burst": _COUNT,
-    "restart_window": _SECONDS,
-    "log_maxbytes": Kind("size", _size),
-    "log_backups": Kind("whole", _whole, most=10_000),
-}
+PROGRAM_TABLE = {key.name: key for key in PROGRAM}
+DAEMON_TABLE = {key.name: key for key in DAEMON}
 
-DAEMON_KINDS: Mapping[str, Kind] = {
-    "socket": Kind("socket", _socket),
-    "socket_mode": _OCTAL,
-    "socket_group": _ACCOUNT,
-    "pidfile": _PATH,
-    "logfile": _PATH,
-    "loglevel": Kind("choice", _choice, words=LOG_LEVELS),
-    "log_dir": _PATH,
-    "state_dir": _PATH,
-    "user": _ACCOUNT,
-    "umask": _OCTAL,
-    "shutdown_timeout": _SECONDS,
-}
+
+def decode_value(key: Key, node: Node, context: Context, place: str, report: Report) -> Any:
+    """Return the decoded value, or None after reporting what is wrong with it at `place`."""
+    if node.kind == BROKEN:
+        return None
+    try:
+        return DECODERS[key.kind](node, context, key)
+    except WrongElementsError as several:
+        for wrong in several.elements:
+            if str(wrong):
+                report.error(wrong.node, place, str(wrong))
+    except WrongElementError as wrong:
+        if str(wrong):
+            report.error(wrong.node, place, str(wrong))
+    except ValueError as error:
+        report.error(node, place, str(error))
+    return None

@@ -67,8 +67,8 @@ from taskmasterd.core.process.verdict import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from taskmaster_common.config import Policy
     from taskmasterd.core.process.ends import End
-    from taskmasterd.core.process.policy import Policy
 
 KILL_GRACE_S = 2.0
 """What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""

@@ -12,9 +12,9 @@ from taskmasterd.core.process.ends import End, exit_code
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from taskmaster_common.config import Policy
     from taskmasterd.core.process.events import Exited
     from taskmasterd.core.process.machine import Process
-    from taskmasterd.core.process.policy import Policy
 
 JITTER = 0.1
 MOST_DOUBLINGS = 64

@@ -111,8 +111,8 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
     revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
     up = any(entry.process.goal_is_up or entry.process.state == FATAL for entry in slots)
     present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
-    keys = {key for each in present for key in each.changed_fields(wanted)}
-    ordered = tuple(key for key in ProgramConfig.fields_ if key in keys)
+    keys = {key for each in present for key in each.changed_keys(wanted)}
+    ordered = tuple(key for key in RELOAD_CLASS if key in keys)
     change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), outdated)
     return ProgramPlan(
         wanted.name, change, why, wanted, ordered,
@@ -139,10 +139,10 @@ def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:
     Where no instance goes on, the file's change counts. Elsewhere a key that the present instance was not started with and the
     next start would not use: an edit that was undone before it took effect is none, nor is one that has been told already.
     """
-    keys = [key for key in entry.wanted.changed_fields(wanted) if RELOAD_CLASS.get(key) == RESTART]
+    keys = [key for key in entry.wanted.changed_keys(wanted) if RELOAD_CLASS.get(key) == RESTART]
     if entry.process.state not in (STOPPED, EXITED, STOPPING):
         started_with = entry.present
-        keys = [key for key in keys if getattr(started_with, key) != getattr(wanted, key)]
+        keys = [key for key in keys if started_with.value(key) != wanted.value(key)]
     return tuple(keys)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.text.names import ALL, Pattern, instance_meant, is_pattern, nearest, process_name, ranges
 from taskmasterd.core.process.machine import Process
-from taskmasterd.core.process.policy import policy_of
 from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Protocol
 
-    from taskmaster_common.config import ProgramConfig
+    from taskmaster_common.config import Policy, ProgramConfig
     from taskmasterd.core.steps import Steps
 
     class Observer(Protocol):
@@ -34,15 +33,12 @@ ENTRIES_A_STEP = 500
 
 
 class Entry:
-    """One slot: its process, the configuration that is wanted, and the one that its last instance was started with.
+    """One slot: its process, the configuration that is wanted, and the one that its last instance was started with."""
 
-    `policy` is what decides over the process: live keys, so those of the configuration that is wanted.
-    """
-
-    __slots__ = ("current", "index", "policy", "process", "removed", "tickets", "wanted")
+    __slots__ = ("current", "index", "process", "removed", "tickets", "wanted")
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
-        self.want(wanted)
+        self.wanted = wanted
         self.index = index
         self.process = process
         self.current: ProgramConfig | None = None
@@ -52,7 +48,11 @@ class Entry:
     def want(self, wanted: ProgramConfig) -> None:
         """Take a configuration: its live keys hold from now on, the others from the next start on."""
         self.wanted = wanted
-        self.policy = policy_of(wanted)
+
+    @property
+    def policy(self) -> Policy:
+        """What decides over its process: the live keys of what is wanted."""
+        return self.wanted.policy
 
     @property
     def program(self) -> str:

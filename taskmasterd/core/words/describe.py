@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmasterd.core.process.policy import Policy
+    from taskmaster_common.config import Policy
 
 AT_ONCE_S = 1.0
 STDIN = "stdin is /dev/null here, a program that reads it ends at once"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import INSTANCE, PROGRAM_KEYS
+from taskmaster_common.config import INSTANCE, KIND
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
 from taskmasterd.core.words.describe import detail, end_text, failure_text
@@ -114,20 +114,21 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
 
 def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values: bool) -> dict[str, Any]:
     """Return every key of a program with its value as JSON has it; of `env` a list of names, unless `values`."""
-    return {key: _setting(program, key, signals, values=values) for key in PROGRAM_KEYS}
+    return {key: _setting(program, key, signals, values=values) for key in KIND}
 
 
 def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> Any:
     """Return seconds and sizes as numbers, a umask as octal text, and None for what is the daemon's own."""
-    value = getattr(program, key)
-    if key == "env":
+    value = program.value(key)
+    kind = KIND[key]
+    if kind == "variables":
         names = sorted(value)
         return {name: _readable(value[name]) for name in names} if values else names
-    if key == "umask":
+    if kind == "octal":
         return None if value is None else f"{value:03o}"
-    if key == "stopsignal":
+    if kind == "signal":
         return signals.get(value, str(value))
-    if key == "cmd":
+    if kind == "command":
         return _readable(value[0]) if program.shell else [_readable(word) for word in value]
     if isinstance(value, float) and value == int(value):
         return int(value)

@@ -428,6 +428,7 @@ def test_the_resident_side_imports_neither_parser_nor_accounts() -> None:
         "typing",
         "dataclasses",
         "subprocess",
+        "taskmaster_common.config.keys",
         "taskmaster_common.schema",
     }
 

@@ -35,13 +35,13 @@ def test_the_reload_classes_are_those_of_the_specification(reload_class: str) ->
 
 
 def test_every_field_but_the_name_has_a_reload_class() -> None:
-    assert set(RELOAD_CLASS) == set(ProgramConfig.fields_) - {"name"}
+    assert set(RELOAD_CLASS) == set(ProgramConfig.part_of_) - {"name"}
     assert set(PROGRAM_KEYS) == set(RELOAD_CLASS) - {"refusal"}
 
 
 def test_the_defaults_are_those_of_the_specification() -> None:
     plain = program()
-    assert {key: getattr(plain, key) for key in PROGRAM_KEYS if key != "cmd"} == {
+    assert {key: plain.value(key) for key in PROGRAM_KEYS if key != "cmd"} == {
         "numprocs": 1,
         "umask": None,
         "workingdir": "/",

@@ -60,7 +60,7 @@ def test_a_changed_key_does_what_its_class_says(key: str) -> None:
         assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{key} applied without a restart")
         assert world.actions == []
         assert (world.entry("web").process.pid, world.done) == (pid, 1)
-    assert getattr(world.entry("web").wanted, key) == OTHER[key]
+    assert world.entry("web").wanted.value(key) == OTHER[key]
 
 
 @pytest.mark.parametrize("key", [key for key in PROGRAM_KEYS if RELOAD_CLASS[key] == LIVE])
@@ -69,7 +69,7 @@ def test_a_live_key_never_starts_stops_or_delays_anything(key: str, state: Proce
     world = world_in(state)
     web = world.entry("web")
     before = web.process
-    world.reload(web.wanted.replace(**{key: OTHER[key]}))
+    world.reload(web.wanted.with_keys(**{key: OTHER[key]}))
     assert web.process is before
     assert world.actions == []
 

@@ -36,7 +36,7 @@ class Story:
     """A process to which things happen; keeps the lines."""
 
     def __init__(self, **keys: object) -> None:
-        self.entry = Entry(ProgramConfig("web", ("x",)).replace(**keys), 0, Process())
+        self.entry = Entry(ProgramConfig.of(name="web", cmd=("x",), **keys), 0, Process())
         self.now = 100.0
         self.refuses: tuple[str, ...] = ()
         self.others = False

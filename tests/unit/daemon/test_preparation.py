@@ -62,7 +62,7 @@ def test_python_is_unbuffered_unless_something_else_is_asked() -> None:
 
 def test_a_user_brings_home_and_friends_which_env_may_override() -> None:
     account = Account(7, 8, (8, 9), "ann", "/home/ann", "/bin/zsh")
-    environment = launch_of(BASE.replace(user="ann", env={"SHELL": "/bin/sh"}), 0, INHERITED, account).environment
+    environment = launch_of(BASE.with_keys(user="ann", env={"SHELL": "/bin/sh"}), 0, INHERITED, account).environment
     assert (environment["HOME"], environment["USER"], environment["LOGNAME"]) == ("/home/ann", "ann", "ann")
     assert environment["SHELL"] == "/bin/sh"
 
@@ -87,7 +87,7 @@ def test_variables_that_speak_to_the_daemon_alone_are_kept_from_children() -> No
     ],
 )
 def test_streams_go_to_their_targets(stdout: str, stderr: str, index: int, expected: tuple[str, str]) -> None:
-    assert targets(BASE.replace(stdout=stdout, stderr=stderr), index, "/log") == expected
+    assert targets(BASE.with_keys(stdout=stdout, stderr=stderr), index, "/log") == expected
 
 
 def test_without_a_log_directory_an_omitted_stream_is_the_daemons_own() -> None:
@@ -96,11 +96,11 @@ def test_without_a_log_directory_an_omitted_stream_is_the_daemons_own() -> None:
 
 def test_an_unknown_user_cannot_be_prepared() -> None:
     with pytest.raises(SetupError, match='no user named "nobody-of-that-name"'):
-        account_of(BASE.replace(user="nobody-of-that-name"))
+        account_of(BASE.with_keys(user="nobody-of-that-name"))
 
 
 def test_the_daemons_own_user_is_no_change() -> None:
-    account = account_of(BASE.replace(user=str(os.geteuid())))
+    account = account_of(BASE.with_keys(user=str(os.geteuid())))
     assert account is not None
     assert account.uid == os.geteuid()
     if os.geteuid() != 0:
@@ -110,4 +110,4 @@ def test_the_daemons_own_user_is_no_change() -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may become anybody")
 def test_another_user_without_root_is_refused_with_the_reason() -> None:
     with pytest.raises(SetupError, match="the daemon runs as uid"):
-        account_of(BASE.replace(user="root"))
+        account_of(BASE.with_keys(user="root"))

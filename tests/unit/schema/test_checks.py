@@ -96,12 +96,12 @@ def test_root_is_warned_of_other_owners_and_groups(file: File, count: int) -> No
 
 def test_as_pid_1_omitted_streams_are_the_containers_own() -> None:
     streams = [
-        (each.stdout, each.stderr)
+        (each.output.stdout, each.output.stderr)
         for each in load("programs: {a: {cmd: x}, b: {cmd: x, stdout: /l}}", pid1=True).config.programs
     ]
     assert streams == [("inherit", "inherit"), ("/l", "inherit")]
     with_dir = load("taskmasterd: {log_dir: /l}\nprograms: {a: {cmd: x}}", pid1=True).config.programs[0]
-    assert with_dir.stdout == "default"
+    assert with_dir.output.stdout == "default"
 
 
 # -- warnings

@@ -77,7 +77,7 @@ COMMAND = st.lists(ANY, max_size=3).map(lambda rest: ("run", *rest))
 @st.composite
 def programs(draw: st.DrawFn, name: str) -> ProgramConfig:
     shell = draw(st.booleans())
-    return ProgramConfig(
+    return ProgramConfig.of(
         name=name,
         shell=shell,
         cmd=(draw(ANY).replace(INSTANCE, "") + "x",) if shell else draw(COMMAND),

@@ -95,7 +95,7 @@ def test_another_tools_word_for_a_target_makes_no_file(key: str, word: str) -> N
     (found,) = program_problems(f"{key}: '{word}'")
     assert f'"{word}" is another tool\'s word; ' in found
     assert found.endswith(f"a file of that name is written ./{word}")
-    assert program(f"{key}: './{word}'").stdout.endswith(f"/{word}") or key == "stderr"
+    assert program(f"{key}: './{word}'").output.stdout.endswith(f"/{word}") or key == "stderr"
 
 
 @pytest.mark.parametrize(

@@ -180,7 +180,7 @@ def test_a_dollar_in_a_variables_value_is_left_alone_unless_it_names_a_variable_
 
 
 def test_a_file_name_with_a_tilde_inside_is_fine() -> None:
-    assert program("stdout: ./~/x").stdout == "/etc/tm/~/x"
+    assert program("stdout: ./~/x").output.stdout == "/etc/tm/~/x"
     assert load("programs: {a: {cmd: x, stdout: 'a~/b', workingdir: ./~}}").warnings == ()
 
 

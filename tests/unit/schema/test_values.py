@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config import DAEMON_KEYS, DEFAULT_LOG, INSTANCE, PROGRAM_KEYS, ProgramConfig
-from taskmaster_common.schema.values import DAEMON_KINDS, PROGRAM_KINDS
+from taskmaster_common.config import DEFAULT_LOG, INSTANCE, ProgramConfig
+from taskmaster_common.config.keys import DAEMON, PROGRAM
+from taskmaster_common.schema.values import DECODERS
 from tests.support.host import load, problems, program, program_problems
 
 
-def test_every_key_has_a_kind_and_every_kind_a_key() -> None:
-    assert tuple(PROGRAM_KINDS) == PROGRAM_KEYS
-    assert tuple(DAEMON_KINDS) == DAEMON_KEYS
+def test_every_kind_of_a_key_has_a_decoder_and_every_decoder_a_key() -> None:
+    merged = {"variables": "variable"}  # decoded name by name
+    assert {merged.get(key.kind, key.kind) for key in (*PROGRAM, *DAEMON)} == set(DECODERS)
 
 
 def test_a_program_with_cmd_alone_has_the_defaults() -> None:
@@ -42,7 +43,7 @@ def test_a_umask_is_read_as_octal_however_written(written: str) -> None:
     ],
 )
 def test_autorestart_takes_its_words_and_booleans(written: str, value: str) -> None:
-    assert program(f"autorestart: {written}").autorestart == value
+    assert program(f"autorestart: {written}").policy.autorestart == value
 
 
 @pytest.mark.parametrize(
@@ -91,12 +92,12 @@ def test_names_that_yaml_takes_for_values_are_names() -> None:
     [("0", (0,)), ("[0, 2]", (0, 2)), ("[2, 0, 2]", (0, 2)), ("[]", ()), ("\n- 255\n- 1", (1, 255))],
 )
 def test_exit_codes_are_one_or_a_list(written: str, codes: tuple[int, ...]) -> None:
-    assert program(f"exitcodes: {written}").exitcodes == codes
+    assert program(f"exitcodes: {written}").policy.exitcodes == codes
 
 
 @pytest.mark.parametrize("written", ["~", "null", '"null"'])
 def test_null_discards_a_stream(written: str) -> None:
-    assert program(f"stdout: {written}").stdout == "null"
+    assert program(f"stdout: {written}").output.stdout == "null"
 
 
 # -- the other values
@@ -143,11 +144,11 @@ def test_a_command_for_the_shell_is_left_as_it_is() -> None:
     ],
 )
 def test_a_stream_is_a_path_or_a_word(written: str, path: str) -> None:
-    assert program(f"stdout: {written}").stdout == path
+    assert program(f"stdout: {written}").output.stdout == path
 
 
 def test_stderr_may_follow_stdout() -> None:
-    assert program("stderr: stdout").stderr == "stdout"
+    assert program("stderr: stdout").output.stderr == "stdout"
 
 
 def test_times_sizes_signals_and_numbers_are_decoded() -> None:
@@ -155,9 +156,9 @@ def test_times_sizes_signals_and_numbers_are_decoded() -> None:
         "stoptime: 1m30s\nstarttime: 0.5\nrestart_delay: 500ms\nlog_maxbytes: 1GiB\nstopsignal: SIGUSR1\n"
         "numprocs: 10000\nstartretries: 0\nlog_backups: 3\ndescription: |\n  two\n  lines"
     )
-    assert (config.stoptime, config.starttime, config.restart_delay) == (90, 0.5, 0.5)
-    assert (config.log_maxbytes, config.stopsignal, config.numprocs) == (2**30, 10, 10_000)
-    assert (config.startretries, config.log_backups, config.description) == (0, 3, "two lines")
+    assert (config.policy.stoptime, config.policy.starttime, config.policy.restart_delay) == (90, 0.5, 0.5)
+    assert (config.output.log_maxbytes, config.stopsignal, config.numprocs) == (2**30, 10, 10_000)
+    assert (config.policy.startretries, config.output.log_backups, config.description) == (0, 3, "two lines")
 
 
 def test_a_variable_may_bring_a_number_even_in_quotes() -> None:
@@ -166,7 +167,7 @@ def test_a_variable_may_bring_a_number_even_in_quotes() -> None:
 
 def test_a_user_is_kept_as_written() -> None:
     config = program("user: 33\ngroup: www")
-    assert (config.user, config.group) == ("33", "www")
+    assert (config.run_as.user, config.run_as.group) == ("33", "www")
 
 
 def test_the_daemons_section_is_decoded() -> None:
@@ -379,8 +380,8 @@ def test_a_socket_path_that_is_too_long_says_its_length() -> None:
 
 
 def test_a_streams_default_is_no_word_of_the_file() -> None:
-    assert program("stdout: default").stdout == "/etc/tm/default"
-    assert program("").stdout == DEFAULT_LOG
+    assert program("stdout: default").output.stdout == "/etc/tm/default"
+    assert program("").output.stdout == DEFAULT_LOG
 
 
 def test_every_wrong_element_of_a_list_is_told_where_it_stands() -> None:

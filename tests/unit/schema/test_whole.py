@@ -271,7 +271,9 @@ def test_the_program_is_stronger_than_its_files_defaults_and_those_than_the_main
         "/etc/tm/c.yaml": "defaults: {numprocs: 2, umask: 022}\nprograms: {inc: {cmd: x, umask: 077}, inc2: {cmd: x}}"
     }
     text = "include: [c.yaml]\ndefaults: {numprocs: 3, stoptime: 7}\nprograms: {main: {cmd: x}}"
-    found = [(each.name, each.numprocs, each.stoptime, each.umask) for each in load(text, others).config.programs]
+    found = [
+        (each.name, each.numprocs, each.policy.stoptime, each.umask) for each in load(text, others).config.programs
+    ]
     assert found == [("main", 3, 7, None), ("inc", 2, 7, 0o077), ("inc2", 2, 7, 0o022)]
 
 
@@ -282,7 +284,7 @@ def test_env_is_merged_name_by_name() -> None:
 
 def test_variables_in_defaults_mean_each_program() -> None:
     text = "defaults: {stdout: '/var/${TASKMASTER_PROGRAM}.log'}\nprograms: {a: {cmd: x}, b: {cmd: x}}"
-    assert [each.stdout for each in load(text).config.programs] == ["/var/a.log", "/var/b.log"]
+    assert [each.output.stdout for each in load(text).config.programs] == ["/var/a.log", "/var/b.log"]
 
 
 def test_shell_in_defaults_decides_how_cmd_is_read() -> None:
@@ -292,7 +294,7 @@ def test_shell_in_defaults_decides_how_cmd_is_read() -> None:
 def test_relative_paths_in_an_included_file_mean_the_main_files_directory() -> None:
     others: dict[str, str | bytes | File] = {"/etc/tm/conf.d/c.yaml": "programs: {web: {cmd: x, stdout: a.log}}"}
     program = load("include: [conf.d/c.yaml]", others).config.programs[0]
-    assert (program.stdout, program.workingdir) == ("/etc/tm/a.log", "/etc/tm")
+    assert (program.output.stdout, program.workingdir) == ("/etc/tm/a.log", "/etc/tm")
 
 
 # -- the client's look at one section

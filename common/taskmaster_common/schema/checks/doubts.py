@@ -65,10 +65,10 @@ def _check_stop(
     report: Report,
 ) -> None:
     config = program.config
-    if config.stoptime > daemon.shutdown_timeout:
+    if config.policy.stoptime > daemon.shutdown_timeout:
         at = program.nodes.get("stoptime") or daemon_nodes.get("shutdown_timeout") or program.key
         reason = (
-            f"a stop may take {config.stoptime:g}s, but at shutdown everything is killed after "
+            f"a stop may take {config.policy.stoptime:g}s, but at shutdown everything is killed after "
             f"{daemon.shutdown_timeout:g}s (taskmasterd.shutdown_timeout)"
         )
         report.warn(at, program.place("stoptime"), reason)
@@ -78,13 +78,13 @@ def _check_stop(
     ):
         name = next((each for each in names if surroundings.signals.get(each) == config.stopsignal), "")
         if name:
-            reason = f"{name} {effect}, so that it is killed after {config.stoptime:g}s"
+            reason = f"{name} {effect}, so that it is killed after {config.policy.stoptime:g}s"
             report.warn(program.at("stopsignal"), program.place("stopsignal"), reason)
 
 
 def _check_streams(program: Program, surroundings: Surroundings, report: Report) -> None:
     for key in ("stdout", "stderr"):
-        target, node, place = getattr(program.config, key), program.nodes.get(key), program.place(key)
+        target, node, place = program.config.value(key), program.nodes.get(key), program.place(key)
         if target == INHERIT and surroundings.daemonized:
             reason = "inherit is /dev/null once the daemon is in the background; use taskmasterd -n, or a path"
             report.warn(program.at(key), place, reason)

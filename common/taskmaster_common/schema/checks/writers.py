@@ -200,7 +200,7 @@ def _daemon_files(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings:
 
 def _program_files(programs: Sequence[Program], log_dir: str) -> Iterator[Use]:
     for program in programs:
-        backups = program.config.log_backups if program.config.log_maxbytes else 0
+        backups = program.config.output.log_backups if program.config.output.log_maxbytes else 0
         for key in ("stdout", "stderr"):
             at, place = program.at(key), program.place(key)
             for path in _stream_files(program.config, key, log_dir):
@@ -208,8 +208,8 @@ def _program_files(programs: Sequence[Program], log_dir: str) -> Iterator[Use]:
 
 
 def _stream_files(config: ProgramConfig, key: str, log_dir: str) -> Iterator[str]:
-    target: str = getattr(config, key)
-    if target in (DISCARD, INHERIT, SAME_AS_STDOUT) or (key == "stderr" and target == config.stdout):
+    target: str = config.value(key)
+    if target in (DISCARD, INHERIT, SAME_AS_STDOUT) or (key == "stderr" and target == config.output.stdout):
         return
     if target == DEFAULT_LOG:
         yield f"{log_dir}/{config.name}.log"

@@ -1,0 +1,103 @@
+"""The configuration as immutable values, which `schema` decodes from YAML.
+
+All that the daemon needs of the keys is here; their table with its texts, `keys`, is for `schema`, the client and the
+generators, and never resident. Values are final except for the instance number: the decoder leaves `INSTANCE` where
+`${TASKMASTER_INSTANCE}` stood, and `for_instance` puts the number in.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config.daemon import DAEMON_KEYS, DAEMON_LIVE_KEYS, DaemonConfig
+from taskmaster_common.config.program import KIND, PROGRAM_KEYS, RELOAD_CLASS, Output, Policy, ProgramConfig, RunAs
+from taskmaster_common.config.words import (
+    ALWAYS,
+    DEFAULT_LOG,
+    DISCARD,
+    EVENT_LOG_BACKUPS,
+    EVENT_LOG_MAXBYTES,
+    INHERIT,
+    INSTANCE,
+    LEADER,
+    LIVE,
+    LOG_LEVELS,
+    NEVER,
+    NEXT_START,
+    RESTART,
+    SAME_AS_STDOUT,
+    SCALE,
+    UNEXPECTED,
+    for_instance,
+)
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+__all__ = [
+    "ALWAYS",
+    "DAEMON_KEYS",
+    "DAEMON_LIVE_KEYS",
+    "DEFAULT_LOG",
+    "DISCARD",
+    "EVENT_LOG_BACKUPS",
+    "EVENT_LOG_MAXBYTES",
+    "INHERIT",
+    "INSTANCE",
+    "KIND",
+    "LEADER",
+    "LIVE",
+    "LOG_LEVELS",
+    "NEVER",
+    "NEXT_START",
+    "PROGRAM_KEYS",
+    "RELOAD_CLASS",
+    "RESTART",
+    "SAME_AS_STDOUT",
+    "SCALE",
+    "UNEXPECTED",
+    "Config",
+    "DaemonConfig",
+    "Output",
+    "Policy",
+    "ProgramConfig",
+    "RunAs",
+    "for_instance",
+]
+
+
+class Config(Record):
+    """A whole configuration: the main file and what it includes.
+
+    `programs` are in file order, those of included files after the main file's. `files` are (path, mtime_ns, size) of
+    every file that was read, the main file first: `restart` compares them with the disk.
+    """
+
+    path: str
+    daemon: DaemonConfig
+    programs: tuple[ProgramConfig, ...]
+    files: tuple[tuple[str, int, int], ...] = ()
+
+    def program(self, name: str) -> ProgramConfig | None:
+        """Return the program of that name, or None."""
+        return next((program for program in self.programs if program.name == name), None)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the configuration as plain data."""
+        return {
+            "path": self.path,
+            "daemon": self.daemon.to_data(),
+            "programs": [program.to_data() for program in self.programs],
+            "files": [list(entry) for entry in self.files],
+        }
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Config:
+        """Return the configuration that `to_data` was made from."""
+        return cls(
+            path=data["path"],
+            daemon=DaemonConfig.from_data(data["daemon"]),
+            programs=tuple(ProgramConfig.from_data(program) for program in data["programs"]),
+            files=tuple((path, mtime, size) for path, mtime, size in data["files"]),
+        )

@@ -1,0 +1,34 @@
+"""The record of `taskmasterd:` and what the daemon knows of its keys.
+
+Made by `python -m scripts.generate` from the table in `keys`; not edited by hand.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+
+
+class DaemonConfig(Record):
+    """The `taskmasterd:` entry. Paths are absolute; None means the default of the user who runs the daemon.
+
+    `pidfile` None with a configured socket means the socket's path + ".pid".
+    """
+
+    socket: str | None = None
+    socket_mode: int = 0o600
+    socket_group: str | None = None
+    pidfile: str | None = None
+    logfile: str | None = None
+    loglevel: str = "info"
+    log_dir: str | None = None
+    state_dir: str | None = None
+    user: str | None = None
+    umask: int = 0o022
+    shutdown_timeout: float = 60.0
+
+
+DAEMON_KEYS = DaemonConfig.fields_
+"""The keys that a file may use, in the order of the reference."""
+
+DAEMON_LIVE_KEYS = frozenset({"loglevel", "shutdown_timeout"})
+"""The keys that a reload applies; the others wait for the next start of the daemon."""

@@ -1,0 +1,243 @@
+"""The table of all keys of the configuration: the one place that says which keys there are.
+
+The decoder, `taskmasterd -T` and the client read it. `python -m scripts.generate` makes the rest from it: the records
+of `program` and `daemon`, the JSON schema, config/reference.yaml, and the key tables of README.md and taskmaster.yaml(5).
+The resident daemon never loads it: the texts are documentation.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config.words import (
+    ALWAYS,
+    DEFAULT_LOG,
+    DISCARD,
+    INHERIT,
+    LEADER,
+    LIVE,
+    LOG_LEVELS,
+    NEVER,
+    NEXT_START,
+    RESTART,
+    SAME_AS_STDOUT,
+    SCALE,
+    UNEXPECTED,
+)
+from taskmaster_common.records import Record
+
+REQUIRED = object()
+"""Stands for the default of a key that every program has to have."""
+FILES = "@files"
+"""As `otherwise`: the default depends on the user who runs the daemon; each document names its page about that."""
+
+
+class Key(Record):
+    """One key of a program or of `taskmasterd:`.
+
+    `kind` names the decoder in `schema.values`. `default` is the decoded value, None where it depends on the host;
+    `otherwise` says in words what holds then. `reload` is what a reload does when only this key changed. `doc` is one
+    or more sentences with literals in back quotes; {least} and {most} stand for the bounds. `part` is the record
+    within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers, `words`
+    are the texts accepted besides the kind's own, `varies` says that instances may have different values. `example` is
+    the value in config/reference.yaml as written there, "" for the default.
+    """
+
+    name: str
+    kind: str
+    default: object
+    reload: str
+    doc: str
+    part: str = ""
+    otherwise: str = ""
+    least: int = 0
+    most: int = 0
+    words: tuple[str, ...] = ()
+    varies: bool = False
+    example: str = ""
+
+    def text(self) -> str:
+        """Return `doc` with the bounds in place."""
+        return self.doc.replace("{least}", str(self.least)).replace("{most}", str(self.most))
+
+
+class Part(Record):
+    """A record within the program's: the field's name, the class, its docstring."""
+
+    name: str
+    class_name: str
+    doc: str
+
+
+PARTS = (
+    Part("policy", "Policy", "What decides over restarts and deadlines: all that `step` may know of a program."),
+    Part("output", "Output", "Where a program's output goes: paths or the words of `words`; sizes in bytes."),
+    Part("run_as", "RunAs", "User and group as written, name or number; None where the daemon's own apply."),
+)
+
+PROGRAM = (
+    Key(
+        "cmd", "command", REQUIRED, RESTART,
+        "Command line, split into words as a shell does and run without a shell; or a list of words.",
+        otherwise="required", varies=True, example="sleep 86400",
+    ),
+    Key(
+        "numprocs", "whole", 1, SCALE,
+        "Number of instances, {least} to {most}. All programs together have at most 20000.",
+        least=1, most=10_000,
+    ),
+    Key(
+        "umask", "octal", None, RESTART,
+        'File mode creation mask in octal: `022`, `"022"`, `22` and `0o22` mean the same.',
+        otherwise="the daemon's", example="022",
+    ),
+    Key(
+        "workingdir", "path", "/", RESTART,
+        "Directory it runs in. If its user may not enter the default one, it runs in `/`.",
+        otherwise="the directory of the main file", varies=True, example="/",
+    ),
+    Key("autostart", "boolean", True, LIVE, "Start it when the daemon starts, or when a reload adds it."),
+    Key(
+        "autorestart", "autorestart", UNEXPECTED, LIVE,
+        "Restart it when it ends: `always`, `never`, or `unexpected`, which means if its exit code is not in "
+        "`exitcodes`. A true boolean means `always`, a false one `never`.",
+        part="policy", words=(ALWAYS, NEVER, UNEXPECTED),
+    ),
+    Key(
+        "exitcodes", "exit codes", (0,), LIVE,
+        "Expected exit codes: one code or a list, {least} to {most}.",
+        part="policy", most=255,
+    ),
+    Key(
+        "startretries", "whole", 3, LIVE,
+        "Retries after the first failed start, {least} to {most}. With 20 it tries for more than seven minutes.",
+        part="policy", most=1_000_000,
+    ),
+    Key(
+        "starttime", "seconds", 1.0, LIVE,
+        "Seconds it must stay up to count as started. 0: it counts as started once its program is executed.",
+        part="policy",
+    ),
+    Key(
+        "stopsignal", "signal", 15, LIVE,
+        "Signal that asks it to stop: a name or a number, with or without SIG. Real-time signals are written `RTMIN+3` "
+        "or `RTMAX-1`.",
+    ),
+    Key("stoptime", "seconds", 10.0, LIVE, "Seconds from the stop signal to KILL.", part="policy"),
+    Key(
+        "stdout", "stream", DEFAULT_LOG, RESTART,
+        "Path of its log; missing directories are created. `null` discards the output, `inherit` sends it to the "
+        "daemon's own stream.",
+        part="output", otherwise="the default log", words=(DISCARD, INHERIT), varies=True,
+        example="/tmp/taskmaster-reference/example.log",
+    ),
+    Key(
+        "stderr", "stream", DEFAULT_LOG, RESTART,
+        "As `stdout`: a path, `null` or `inherit`; or `stdout`, which sends both to the same place.",
+        part="output", otherwise="the default log", words=(DISCARD, INHERIT, SAME_AS_STDOUT), varies=True,
+        example="stdout",
+    ),
+    Key(
+        "env", "variables", {}, RESTART,
+        "Map of variables to set. Values are text as written; `null` removes an inherited variable.",
+        varies=True, example="\n<<: *common-env\nPORT: 0080\nDEBUG: null",
+    ),
+    Key(
+        "user", "account", None, RESTART,
+        "User to run as, name or uid. Also sets the groups, HOME, USER, LOGNAME and SHELL.",
+        part="run_as", otherwise="the daemon's", example="www-data",
+    ),
+    Key(
+        "group", "account", None, RESTART,
+        "Group to run with, name or gid.",
+        part="run_as", otherwise="the user's", example="www-data",
+    ),
+    Key("shell", "boolean", False, RESTART, "Run `cmd` with `/bin/sh -c`."),
+    Key(
+        "description", "text", "", LIVE,
+        "Text that `status` and `show` print.",
+        varies=True, example="sleeps for a day",
+    ),
+    Key(
+        "stopasgroup", "stop group", True, LIVE,
+        "Which of its processes a stop ends. `true`: all of them get the stop signal at once. `leader`: the leader "
+        "alone gets it; what the leader leaves behind gets it when the leader has ended; KILL at `stoptime` is for "
+        "all. `false`: only the leader is signalled, killed and waited for; what it leaves behind lives on.",
+        words=("true", "false", LEADER),
+    ),
+    Key(
+        "restart_delay", "seconds", 0.5, LIVE,
+        "Seconds before the first retry of a failed start; doubles with each retry.",
+        part="policy",
+    ),
+    Key("restart_max_delay", "seconds", 30.0, LIVE, "Longest delay between retries, seconds.", part="policy"),
+    Key(
+        "restart_burst", "whole", 10, LIVE,
+        "Number of automatic restarts within `restart_window` that happen without delay. 0: no limit.",
+        part="policy", most=1_000_000,
+    ),
+    Key(
+        "restart_window", "seconds", 60.0, LIVE,
+        "Seconds over which `restart_burst` counts. 0: no limit.",
+        part="policy",
+    ),
+    Key("log_maxbytes", "size", 50_000_000, LIVE, "Size at which its logs rotate. 0: never.", part="output"),
+    Key(
+        "log_backups", "whole", 10, LIVE,
+        "Number of rotated files to keep, at most {most}.",
+        part="output", most=10_000,
+    ),
+)  # fmt: skip
+"""The keys of a program, in the order of every list and document."""
+
+DAEMON = (
+    Key(
+        "socket", "socket", None, NEXT_START,
+        "Path of the control socket, at most 107 bytes.",
+        otherwise=FILES, example="${XDG_RUNTIME_DIR:-/tmp}/taskmaster-reference.sock",
+    ),
+    Key("socket_mode", "octal", 0o600, NEXT_START, "Mode of the control socket, octal."),
+    Key(
+        "socket_group", "account", None, NEXT_START,
+        "Group whose members may operate the daemon; needs `socket_mode: 0660`.",
+        otherwise="not set", example="operators",
+    ),
+    Key(
+        "pidfile", "path", None, NEXT_START,
+        "Path of the pid file. As process 1 the daemon writes one only if this is set.",
+        otherwise=f"beside a configured socket, with `.pid`; else {FILES}", example="/tmp/taskmaster-reference.pid",
+    ),
+    Key(
+        "logfile", "path", None, NEXT_START,
+        "Path of the event log. Two daemons cannot share it.",
+        otherwise=FILES, example="/tmp/taskmaster-reference.log",
+    ),
+    Key(
+        "loglevel", "choice", "info", LIVE,
+        "Least important lines that the event log shows: `debug`, `info`, `warning` or `error`.",
+        words=LOG_LEVELS,
+    ),
+    Key(
+        "log_dir", "path", None, NEXT_START,
+        "Directory of the programs' default logs: NAME.log, NAME-1.log and so on. Two daemons cannot share it.",
+        otherwise=FILES, example="/tmp/taskmaster-reference",
+    ),
+    Key(
+        "state_dir", "path", None, NEXT_START,
+        "Directory of the state file, from which a daemon takes over the programs of one that was killed. A configured "
+        "directory must exist; without a default one there is a warning and no take-over.",
+        otherwise=FILES, example="/tmp/taskmaster-reference",
+    ),
+    Key(
+        "user", "account", None, NEXT_START,
+        "User that the daemon becomes once socket, log and pid file are open.",
+        otherwise="not set", example="www-data",
+    ),
+    Key(
+        "umask", "octal", 0o022, NEXT_START,
+        "File mode creation mask of the daemon and, by default, of the programs, octal. The caller's mask has no effect.",
+    ),
+    Key(
+        "shutdown_timeout", "seconds", 60.0, LIVE,
+        "Seconds that an orderly stop may take; what still runs then is killed.",
+    ),
+)  # fmt: skip
+"""The keys of `taskmasterd:`, likewise."""

@@ -1,0 +1,132 @@
+"""The records of a program and what the daemon knows of its keys.
+
+Made by `python -m scripts.generate` from the table in `keys`; not edited by hand.
+Durations are seconds, sizes bytes, signals numbers; None means the daemon's own value.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config.nested import Nested
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Policy(Record):
+    """What decides over restarts and deadlines: all that `step` may know of a program."""
+
+    autorestart: str = "unexpected"
+    exitcodes: tuple[int, ...] = (0,)
+    startretries: int = 3
+    starttime: float = 1.0
+    stoptime: float = 10.0
+    restart_delay: float = 0.5
+    restart_max_delay: float = 30.0
+    restart_burst: int = 10
+    restart_window: float = 60.0
+
+
+class Output(Record):
+    """Where a program's output goes: paths or the words of `words`; sizes in bytes."""
+
+    stdout: str = "default"
+    stderr: str = "default"
+    log_maxbytes: int = 50_000_000
+    log_backups: int = 10
+
+
+class RunAs(Record):
+    """User and group as written, name or number; None where the daemon's own apply."""
+
+    user: str | None = None
+    group: str | None = None
+
+
+class ProgramConfig(Nested):
+    """One entry under `programs:`, all values decoded.
+
+    `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
+    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER. `refusal` is not a key: it says
+    why this program cannot be started at all (an unknown user at the daemon's start), "" for one that can.
+    """
+
+    name: str
+    cmd: tuple[str, ...]
+    numprocs: int = 1
+    umask: int | None = None
+    workingdir: str = "/"
+    autostart: bool = True
+    stopsignal: int = 15
+    env: Mapping[str, str | None] = {}
+    shell: bool = False
+    description: str = ""
+    stopasgroup: bool | str = True
+    policy: Policy = Policy()
+    output: Output = Output()
+    run_as: RunAs = RunAs()
+    refusal: str = ""
+
+
+KIND = {
+    "cmd": "command",
+    "numprocs": "whole",
+    "umask": "octal",
+    "workingdir": "path",
+    "autostart": "boolean",
+    "autorestart": "autorestart",
+    "exitcodes": "exit codes",
+    "startretries": "whole",
+    "starttime": "seconds",
+    "stopsignal": "signal",
+    "stoptime": "seconds",
+    "stdout": "stream",
+    "stderr": "stream",
+    "env": "variables",
+    "user": "account",
+    "group": "account",
+    "shell": "boolean",
+    "description": "text",
+    "stopasgroup": "stop group",
+    "restart_delay": "seconds",
+    "restart_max_delay": "seconds",
+    "restart_burst": "whole",
+    "restart_window": "seconds",
+    "log_maxbytes": "size",
+    "log_backups": "whole",
+}
+"""How a key's value is written, and so how it is shown."""
+
+PROGRAM_KEYS = tuple(KIND)
+"""The keys that a file may use, in the order of the reference."""
+
+RELOAD_CLASS = {
+    "cmd": "restart",
+    "numprocs": "scale",
+    "umask": "restart",
+    "workingdir": "restart",
+    "autostart": "live",
+    "autorestart": "live",
+    "exitcodes": "live",
+    "startretries": "live",
+    "starttime": "live",
+    "stopsignal": "live",
+    "stoptime": "live",
+    "stdout": "restart",
+    "stderr": "restart",
+    "env": "restart",
+    "user": "restart",
+    "group": "restart",
+    "shell": "restart",
+    "description": "live",
+    "stopasgroup": "live",
+    "restart_delay": "live",
+    "restart_max_delay": "live",
+    "restart_burst": "live",
+    "restart_window": "live",
+    "log_maxbytes": "live",
+    "log_backups": "live",
+    "refusal": "restart",
+}
+"""What a reload does when only that key changed."""

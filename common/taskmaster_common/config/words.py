@@ -1,0 +1,34 @@
+"""Words and constants of configuration values, and the placeholder of the instance number."""
+
+from __future__ import annotations
+
+INSTANCE = "\0"
+"""Placeholder of the instance number in decoded text: a NUL, which no argument, path or variable can hold."""
+
+# Values of `stdout` and `stderr`, besides an absolute path.
+DEFAULT_LOG = "default"  # the program's file in log_dir
+DISCARD = "null"
+INHERIT = "inherit"  # the daemon's own stream
+SAME_AS_STDOUT = "stdout"  # for stderr only
+
+EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
+"""Size at which the event log rotates, bytes, and number of rotated files kept."""
+
+LIVE = "live"  # applied to the running process
+SCALE = "scale"  # starts missing instances and stops surplus ones
+RESTART = "restart"  # restarts the program
+NEXT_START = "next start"  # waits for the next start of the daemon
+
+ALWAYS = "always"
+NEVER = "never"
+UNEXPECTED = "unexpected"
+
+LEADER = "leader"
+"""Third value of stopasgroup: only the leader gets the stop signal; what it leaves behind is ended afterwards."""
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def for_instance(text: str, index: int) -> str:
+    """Return `text` with the number of the instance in place."""
+    return text.replace(INSTANCE, str(index))

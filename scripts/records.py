@@ -1,0 +1,126 @@
+"""Make the records of the configuration, config/program.py and config/daemon.py, from the table of keys.
+
+They are what the resident daemon loads of the table: types, defaults, reload classes and kinds, without the texts.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config.keys import DAEMON, PARTS, PROGRAM, REQUIRED, Key
+from taskmaster_common.config.words import LIVE
+
+TYPES = {
+    "account": "str",
+    "autorestart": "str",
+    "boolean": "bool",
+    "choice": "str",
+    "command": "tuple[str, ...]",
+    "exit codes": "tuple[int, ...]",
+    "octal": "int",
+    "path": "str",
+    "seconds": "float",
+    "signal": "int",
+    "size": "int",
+    "socket": "str",
+    "stop group": "bool | str",
+    "stream": "str",
+    "text": "str",
+    "variables": "Mapping[str, str | None]",
+    "whole": "int",
+}
+"""The type of each kind's decoded value; a key whose default is None may be None, too."""
+
+MADE = "Made by `python -m scripts.generate` from the table in `keys`; not edited by hand."
+
+PROGRAM_HEAD = f'''"""The records of a program and what the daemon knows of its keys.
+
+{MADE}
+Durations are seconds, sizes bytes, signals numbers; None means the daemon's own value.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config.nested import Nested
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+'''
+PROGRAM_DOC = '''"""One entry under `programs:`, all values decoded.
+
+    `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
+    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER. `refusal` is not a key: it says
+    why this program cannot be started at all (an unknown user at the daemon's start), "" for one that can.
+    """'''
+DAEMON_HEAD = f'''"""The record of `taskmasterd:` and what the daemon knows of its keys.
+
+{MADE}
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+'''
+DAEMON_DOC = '''"""The `taskmasterd:` entry. Paths are absolute; None means the default of the user who runs the daemon.
+
+    `pidfile` None with a configured socket means the socket's path + ".pid".
+    """'''
+
+
+def field(key: Key) -> str:
+    """Return the line that declares the key in its record."""
+    kind = TYPES[key.kind]
+    if key.default is REQUIRED:
+        return f"    {key.name}: {kind}\n"
+    return f"    {key.name}: {kind}{' | None' if key.default is None else ''} = {literal(key)}\n"
+
+
+def literal(key: Key) -> str:
+    """Return the default as Python source."""
+    if isinstance(key.default, str):
+        return f'"{key.default}"'
+    if key.kind == "octal" and key.default is not None:
+        return f"0o{key.default:03o}"
+    grouped = isinstance(key.default, int) and not isinstance(key.default, bool)
+    return f"{key.default:_}" if grouped else repr(key.default)
+
+
+def table(variable: str, rows: dict[str, str], doc: str) -> str:
+    """Return the source of a dictionary of texts."""
+    lines = "".join(f'    "{name}": "{value}",\n' for name, value in rows.items())
+    return f'{variable} = {{\n{lines}}}\n"""{doc}"""\n'
+
+
+def program() -> str:
+    """Return the source of config/program.py."""
+    pieces = [PROGRAM_HEAD]
+    for part in PARTS:
+        fields = "".join(field(key) for key in PROGRAM if key.part == part.name)
+        pieces.append(f'class {part.class_name}(Record):\n    """{part.doc}"""\n\n{fields}')
+    required = "".join(field(key) for key in PROGRAM if key.default is REQUIRED)
+    own = "".join(field(key) for key in PROGRAM if not key.part and key.default is not REQUIRED)
+    held = "".join(f"    {part.name}: {part.class_name} = {part.class_name}()\n" for part in PARTS)
+    pieces.append(
+        f"class ProgramConfig(Nested):\n    {PROGRAM_DOC}\n\n"
+        f'    name: str\n{required}{own}{held}    refusal: str = ""\n'
+    )
+    reloads = {key.name: key.reload for key in PROGRAM} | {"refusal": "restart"}
+    kinds = {key.name: key.kind for key in PROGRAM}
+    tables = (
+        table("KIND", kinds, "How a key's value is written, and so how it is shown."),
+        'PROGRAM_KEYS = tuple(KIND)\n"""The keys that a file may use, in the order of the reference."""\n',
+        table("RELOAD_CLASS", reloads, "What a reload does when only that key changed."),
+    )
+    return "\n\n".join(pieces) + "\n\n" + "\n".join(tables)
+
+
+def daemon() -> str:
+    """Return the source of config/daemon.py."""
+    record = f"class DaemonConfig(Record):\n    {DAEMON_DOC}\n\n" + "".join(map(field, DAEMON))
+    live = ", ".join(f'"{key.name}"' for key in DAEMON if key.reload == LIVE)
+    live_keys = (
+        f"DAEMON_LIVE_KEYS = frozenset({{{live}}})\n"
+        '"""The keys that a reload applies; the others wait for the next start of the daemon."""\n'
+    )
+    keys = 'DAEMON_KEYS = DaemonConfig.fields_\n"""The keys that a file may use, in the order of the reference."""\n'
+    return f"{DAEMON_HEAD}\n\n{record}\n\n{keys}\n{live_keys}"

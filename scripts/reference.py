@@ -1,0 +1,134 @@
+"""Make the references of keys: config/reference.yaml, and the key tables of README.md and taskmaster.yaml(5)."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Any
+
+from scripts.schema import default_value
+from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
+
+WIDTH = 100
+"""Longest line of config/reference.yaml, columns."""
+MANUAL_WIDTH = 78
+"""Longest line of text in a manual page's source, columns."""
+
+# -- what all of them say
+
+
+def default_text(key: Key) -> str:
+    """Return the default as one would write it, in back quotes, or in words where it is not one value for all."""
+    return key.otherwise or f"`{as_yaml(default_value(key))}`"
+
+
+def as_yaml(value: Any) -> str:
+    """Return a default as YAML."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return {"": '""'}.get(str(value), str(value))
+
+
+# -- config/reference.yaml
+
+EXAMPLE_HEAD = """\
+# yaml-language-server: $schema=taskmaster.schema.json
+#
+# Every key once; a value that is not the default has the default in its comment. Only programs: and one cmd are
+# required. Keys that name an account are commented out, so that everybody can load this file: remove the # to use them.
+#
+# Durations: 5, 0.5, 5s, 500ms, 1m30s. Sizes: 50MB (decimal), 1GiB (binary), bytes. Relative paths start at the directory
+# of this file. ${NAME} and ${NAME:-default} come from the daemon's environment at its start; ${TASKMASTER_PROGRAM},
+# ${TASKMASTER_INSTANCE} and ${CONFIG_DIR} are always there; $${ is a literal ${.
+
+# The daemon itself; all optional.
+taskmasterd:
+"""
+EXAMPLE_MIDDLE = """
+# More files with programs: and defaults:, for instance [conf.d/*.yaml].
+include: []
+
+# Any program key, for all programs of this file and of included ones.
+defaults:
+  description: a program of the reference
+
+# x-anything is ignored: a place for YAML anchors.
+x-common-env: &common-env
+  LANG: C
+
+programs:
+  # A name has 1 to 100 letters, digits or _ - . @ +
+  example:
+"""
+
+
+def example() -> str:
+    """Return config/reference.yaml."""
+    daemon = "\n".join(_entry(key, "  ") for key in DAEMON)
+    program = "\n".join(_entry(key, "    ") for key in PROGRAM)
+    return f"{EXAMPLE_HEAD}{daemon}{EXAMPLE_MIDDLE}{program}"
+
+
+def _entry(key: Key, indent: str) -> str:
+    """Return a key with its text above it; one that names an account is commented out."""
+    otherwise = key.otherwise.replace(FILES, "see taskmasterd(8)")
+    default = otherwise or (default_text(key) if key.example else "")
+    said = key.text() + (f" Default: {default}." if default and default != "required" else "")
+    comment = textwrap.fill(said.replace("`", ""), WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
+    written = key.example or as_yaml(default_value(key))
+    mark = "# " if key.kind == "account" else ""
+    first, *lines = written.split("\n")
+    value = f"{indent}{mark}{key.name}: {first}".rstrip()
+    return "\n".join((comment, value, *(f"{indent}  {line}" for line in lines))) + "\n"
+
+
+# -- README.md
+
+
+def readme(present: str) -> str:
+    """Return README.md with the rows of its two tables of keys."""
+    present = _with_rows(present, "| key | value | default | reload |", PROGRAM)
+    return _with_rows(present, "| key of `taskmasterd:` | value | default | reload |", DAEMON)
+
+
+def _with_rows(page: str, head: str, keys: tuple[Key, ...]) -> str:
+    before, _, after = page.partition(f"{head}\n|---|---|---|---|\n")
+    rest = after[after.index("\n\n") + 1 :]
+    rows = "".join(f"| `{key.name}` | {key.text()} | {_linked(key)} | {key.reload} |\n" for key in keys)
+    return f"{before}{head}\n|---|---|---|---|\n{rows}{rest}"
+
+
+def _linked(key: Key) -> str:
+    return default_text(key).replace(FILES, "[see Files](#files)")
+
+
+# -- man/taskmaster.yaml.5
+
+
+def manual(present: str) -> str:
+    """Return the manual page with its two lists of keys."""
+    present = _with_entries(present, ".SS Programs\n", ".SS The daemon\n", PROGRAM)
+    return _with_entries(present, ".SS The daemon\nUnder\n.BR taskmasterd: .\n", ".SH EXIT STATUS\n", DAEMON)
+
+
+def _with_entries(page: str, head: str, end: str, keys: tuple[Key, ...]) -> str:
+    before, _, after = page.partition(head)
+    return before + head + "".join(map(_tagged, keys)) + after[after.index(end) :]
+
+
+def _tagged(key: Key) -> str:
+    if key.otherwise == "required":
+        last = f"Required; reload: {key.reload}."
+    else:
+        last = f"Default: {default_text(key)}; reload: {key.reload}."
+    lines = (*_roff(key.text()), *_roff(last.replace(FILES, "see `taskmasterd`(8)")))
+    return f".TP\n.B {key.name}\n" + "\n".join(lines) + "\n"
+
+
+def _roff(text: str) -> list[str]:
+    """Return the text as lines of roff: literals bold, each sentence at the beginning of a line. Source: groff(7)."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq")
+    bold = re.sub("`([^`]*)`", r"\\fB\1\\fR", escaped)
+    sentences = re.split(r"(?<=\.) (?=[A-Z0-9\\])", bold)
+    lines = [line for part in sentences for line in textwrap.wrap(part, MANUAL_WIDTH, break_on_hyphens=False)]
+    return [f"\\&{line}" if line.startswith(".") else line for line in lines]
