@@ -16,6 +16,7 @@ from taskmasterd.configuration.effects import LiveKeys
 from taskmasterd.configuration.loading import Loading
 from taskmasterd.configuration.reload import Begun, HangUp, Reloader
 from taskmasterd.control.access import Door
+from taskmasterd.control.call import DaemonActions
 from taskmasterd.control.context import About, Parts
 from taskmasterd.control.handlers import Handlers
 from taskmasterd.core.programs.supervisor import Supervisor
@@ -44,6 +45,7 @@ from taskmasterd.system.paths.locks import release, report, write_pid
 from taskmasterd.system.pidfds import ticks_now
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.subreaper import be_subreaper
+from taskmasterd.telling.audience import Audience
 from taskmasterd.telling.bus import REACT, REMEMBER, TELL, Bus, BusMember
 from taskmasterd.telling.eventlog import Announcer, EventLog
 from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
@@ -122,10 +124,10 @@ class Daemon:
             installed,
         )
         self.stopping = Stopping(parts, self.groups, self.notifier, self._config.shutdown_timeout)
-        self._handlers = Handlers(parts, self.stopping.begin, self._reopen, self._upgrade)
-        self.life = Life(
-            {**state, "mark_key": key.hex()}, self._config, parts, self._handlers.subscriptions, self.sinks
-        )
+        self._audience = Audience(life["sequence"] if life else 0)
+        actions = DaemonActions(self.stopping.begin, self._reopen, self._upgrade, self._audience)
+        self._handlers = Handlers(parts, actions)
+        self.life = Life({**state, "mark_key": key.hex()}, self._config, parts, self._audience, self.sinks)
         self.upgrade = Upgrade(parts, self.life, self.groups)
         self._join()
         self.door = Door(
@@ -145,7 +147,6 @@ class Daemon:
         """Say who gets to know of changes, in this order."""
         table, outputs, writer = self.supervisor.table, self.performer.outputs, self.journal
         announcer = Announcer(self.log, table, outputs, self.reactor.now, self._names)
-        subscriptions = self._handlers.subscriptions
         for member in (
             BusMember(
                 REMEMBER,
@@ -157,7 +158,7 @@ class Daemon:
                 writer.facts_changed,
             ),
             BusMember(TELL, announcer.changed),
-            BusMember(TELL, subscriptions.changed, applied=subscriptions.applied),
+            BusMember(TELL, self._audience.changed, applied=self._audience.applied),
             BusMember(REACT, applied=LiveKeys(self.log, table, outputs).applied),
             BusMember(REACT, applied=self.stopping.applied),
             BusMember(REACT, self.systemd.changed, applied=self.systemd.applied),
@@ -222,7 +223,6 @@ class Daemon:
         self._note_later()
         if origin.legacy.same:
             life = origin.state["life"]
-            self._handlers.subscriptions.sequence = life["sequence"]
             self.door.server.restore(life["connections"], self._handlers.resume)
             self.sinks.settle()
         if origin.saved and origin.saved.facts.get("stopping") and not origin.launched:

@@ -84,9 +84,12 @@ def check(state_fd: int) -> int:
 
 
 def _import_what_comes_later() -> None:
-    """Import what a daemon does not need before somebody asks: where a part is missing, no reload would ever work."""
+    """Import what a daemon does not need before somebody asks: where a part is missing, some verb would never work."""
     import taskmasterd.configuration.host  # noqa: PLC0415 - with the schema, and so the YAML parser
-    import taskmasterd.control.eventfilter  # noqa: F401, PLC0415 - see above
+    import taskmasterd.control.verbs.eventfilter  # noqa: F401, PLC0415 - see above
+    from taskmasterd.control.handlers import import_verbs  # noqa: PLC0415 - in its turn
+
+    import_verbs()
 
 
 def _reason(error: Exception) -> str:

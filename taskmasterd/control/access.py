@@ -1,10 +1,11 @@
-"""The control socket of this daemon: who may come in, and the socket anew where its file has been removed."""
+"""The control socket of this daemon: who may connect, what he may do, and a new socket where its file was removed."""
 
 from __future__ import annotations
 
 import os
 
 from taskmaster_common import __version__
+from taskmaster_common.commands.table import ACCESS, ADMIN
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterd.control.listener import ControlServer
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.peers import Peer
     from taskmasterd.telling.eventlog import EventLog
+
+
+def granted(peer: Peer, owner: int, group: int | None) -> str:
+    """Return the widest access class of a peer, "" for none: root, the daemon's user and members of socket_group may do all."""
+    return ADMIN if peer.uid in (0, owner) or group in (peer.gid, *peer.groups) else ""
+
+
+def allowed(access: str, needed: str) -> bool:
+    """Return whether a peer whose widest class is `access` may make a request that needs the class `needed`."""
+    return access in ACCESS and ACCESS.index(needed) <= ACCESS.index(access)
 
 
 class Door:
@@ -54,9 +65,7 @@ class Door:
             "pid": os.getpid(),
             "config": config.path,
         }
-        self.server = ControlServer(
-            reactor, socket.socket(fileno=fd), greeting, self._permits, on_request, self._refused
-        )
+        self.server = ControlServer(reactor, socket.socket(fileno=fd), greeting, self._admit, on_request, self._refused)
 
     def mend(self) -> None:
         """Listen anew where the file of our socket has been removed."""
@@ -79,14 +88,12 @@ class Door:
         self.server.close_listener()
         unlink_own(self.path, self.inode)
 
-    def _permits(self, peer: Peer) -> bool:
-        if peer.uid in (0, os.geteuid()):
-            return True
+    def _admit(self, peer: Peer) -> str:
         group = self._config.socket_group
         try:
-            return group is not None and group_id(group) in (peer.gid, *peer.groups)
+            return granted(peer, os.geteuid(), group_id(group) if group else None)
         except LookupError:
-            return False
+            return granted(peer, os.geteuid(), None)
 
     def _refused(self, peer: Peer) -> None:
         self._log.write("warning", f"client refused: uid {peer.uid}, pid {peer.pid}")

@@ -1,6 +1,6 @@
-"""The UNIX listener: who connects is looked at, served or refused; always somebody is answered.
+"""The UNIX listener: it serves a peer or refuses it, and always answers.
 
-It knows descriptors and peers, not verbs; what is said on a connection is `connection`'s.
+It knows descriptors and peers, not verbs; what is said on a connection is the business of `connection`.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 
+from taskmaster_common.commands.table import ADMIN
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import encode, refusal
 from taskmasterd.control.connection import Connection
@@ -28,13 +29,15 @@ ACCEPTS_PER_TURN = 64
 RESERVE = 8
 """Descriptors kept for clients: without them nobody could stop anything once the programs have taken all others."""
 AGAIN_S = 0.5
-"""So long the listener rests after an error of ours: at once could be for ever."""
+"""Pause of the listener after an error of ours, seconds: without one it could fail for ever."""
 
 
 class ControlServer:
-    """Accepts connections. `permits(peer)` decides who may control; `on_request(connection, line)` is told of each line.
+    """Accepts connections.
 
-    `before_answer()` is called before anything is sent: what is told must have been remembered.
+    `admit(peer)` returns the widest access class of a peer, "" to refuse it. `on_request(connection, line)` is called with
+    each request, `on_refused(peer)` with each peer that was refused. `before_answer()` is called before anything is sent:
+    what a client learns must be in the state file.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class ControlServer:
         reactor: Reactor,
         listener: socket.socket,
         greeting: dict[str, Any],
-        permits: Callable[[Peer], bool],
+        admit: Callable[[Peer], str],
         on_request: Callable[[Connection, bytes], None],
         on_refused: Callable[[Peer], None],
     ) -> None:
@@ -51,7 +54,7 @@ class ControlServer:
         self.before_answer: Callable[[], None] = lambda: None
         self._listener = listener
         self._greeting = greeting
-        self._permits = permits
+        self._admit = admit
         self._on_refused = on_refused
         self._connections: set[Connection] = set()
         self._reserve: list[int] = []
@@ -59,7 +62,7 @@ class ControlServer:
         self._listen()
 
     def _listen(self) -> None:
-        """Accept clients from now on; an error of ours costs one client and a moment, never the door."""
+        """Accept clients from now on; an error of ours costs one client and a moment, never the listener."""
         if self._listener.fileno() >= 0:
             self._listener.setblocking(False)
             self.reactor.watch(self._listener.fileno(), READ, self._accept, self._listen_again)
@@ -73,22 +76,22 @@ class ControlServer:
         return self._listener.fileno()
 
     def connections_to_data(self, *, looking: bool = False) -> list[dict[str, Any]]:
-        """Return what another life of this process needs to serve every client on; `looking`: without doing anything."""
+        """Return what the daemon needs after an upgrade to serve every client on; with `looking` nothing changes."""
         return [connection.to_data(looking=looking) for connection in tuple(self._connections) if not connection.closed]
 
     def restore(self, rows: Iterable[Mapping[str, Any]], resume: Callable[[Connection, Any], None]) -> None:
-        """Serve the clients of an earlier life on; `resume` is given each operation that was under way."""
+        """Serve clients on after an upgrade; `resume(connection, data)` gets each operation that was under way."""
         for row in rows:
             channel = socket.socket(fileno=row["fd"])
             os.set_inheritable(row["fd"], False)
             channel.setblocking(False)
-            connection = Connection(self, channel, peer_of(channel))
+            connection = Connection(self, channel, peer_of(channel), row.get("access", ADMIN))
             self._connections.add(connection)
             # one by one: what other code cannot go on with costs one client its answer, not all of us the daemon
             self.reactor.attempt(partial(connection.restore, row, resume), connection.broken)
 
     def replace_listener(self, listener: socket.socket) -> None:
-        """Listen on another socket (its file had been removed); connections go on."""
+        """Listen on another socket, since the file of the first was removed; connections go on."""
         self.reactor.remove(self._listener.fileno())
         self._listener.close()
         self._listener = listener
@@ -105,7 +108,7 @@ class ControlServer:
         self._listener.close()
 
     def close(self, farewell: dict[str, Any] | None = None) -> None:
-        """Close every connection, and the reserve; who follows something gets the `farewell` before."""
+        """Close every connection, and the reserve. Endless replies get the `farewell` before."""
         for connection in tuple(self._connections):
             if farewell is not None:
                 connection.dismiss(farewell)
@@ -135,14 +138,18 @@ class ControlServer:
         channel.setblocking(False)
         try:
             peer = peer_of(channel)
+            access = self._admit(peer)
         except OSError:
             channel.close()
             return
+        except BaseException:
+            channel.close()
+            raise
         if len(self._connections) >= MAX_CONNECTIONS:
             self._drop_idle()
-        connection = Connection(self, channel, peer)
+        connection = Connection(self, channel, peer, access)
         self._connections.add(connection)
-        if self._permits(peer):
+        if access:
             connection.send(self._greeting)
             return
         self._on_refused(peer)
@@ -156,7 +163,7 @@ class ControlServer:
             min(idle, key=lambda connection: connection.last_active).close()
 
     def _turn_away(self) -> None:
-        """No descriptor is left for a client: use the last of the reserve to answer it nevertheless."""
+        """Answer a client though no descriptor is left for it: one of the reserve is used."""
         while self._reserve:
             os.close(self._reserve.pop())
         try:

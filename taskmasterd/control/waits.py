@@ -1,17 +1,15 @@
-"""Replies that come later: who waits for an operation is told its results, its failed tries and, every 2 s, that it goes on.
+"""Replies that come later: a client that waits gets the results, the failed tries and, every 2 s, a sign of life.
 
 A client that goes away ends the wait, never the operation.
 """
 
 from __future__ import annotations
 
-from taskmaster_common.errors import RequestError
-from taskmaster_common.protocol import PROGRESS_EVERY_S, end, refusal
+from taskmaster_common.protocol import PROGRESS_EVERY_S, end
 from taskmaster_common.states import FATAL
-from taskmasterd.configuration.reload import Listener
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.describe import detail
-from taskmasterd.core.words.view import plan_view, reason_text
+from taskmasterd.core.words.view import reason_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,15 +17,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands.table import Request
+    from taskmaster_common.errors import RequestError
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Parts
-    from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Outcome
     from taskmasterd.core.steps import Steps
     from taskmasterd.system.loop.reactor import Timer
-
-CONFIG_EXIT = 6
 
 
 class Heartbeat:
@@ -58,19 +54,19 @@ class Heartbeat:
         self._connection.send({"type": "progress", "name": name, "text": text, "heartbeat": True})
 
 
-class Operation:
+class Wait:
     """What start, stop, restart and reload have in common: a wait with a sign of life, results of entries, and an end."""
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
         self._parts = parts
         self._connection = connection
-        self._began = parts.reactor.now()
+        self._asked_at = parts.reactor.now()
         self._heartbeat: Heartbeat | None = None
         self._ticket: Ticket | None = None
         self.ended = False
         self.request = request
 
-    def _wait(self) -> None:
+    def _begin(self) -> None:
         """The answer comes later: show signs of life until then, and let go when the client does."""
         self._connection.operation = self
         self._connection.when_gone(self._gone)
@@ -83,16 +79,16 @@ class Operation:
         return {
             "kind": "wait",
             "words": self.request.words(),
-            "began": self._began,
+            "began": self._asked_at,
             "failed": ticket is not None and ticket.failed,
             "open": [(e.program, e.index, goal, done) for e, goal, done in ticket.open] if ticket else [],
         }
 
-    def go_on(self, ticket: Ticket, data: Mapping[str, Any]) -> None:
+    def resume(self, ticket: Ticket, data: Mapping[str, Any]) -> None:
         """Wait on with a new ticket for what an earlier life has not seen the end of."""
-        self._began, self._ticket = data["began"], ticket
+        self._asked_at, self._ticket = data["began"], ticket
         ticket.failed = data["failed"]
-        self._wait()
+        self._begin()
         for program, index, goal, done in data["open"]:
             entry = self._parts.supervisor.table.slot(program, index)
             if entry is not None:
@@ -158,7 +154,7 @@ class Operation:
             "outcome": outcome,
             "state": entry.process.state,
             "pid": entry.process.pid,
-            "seconds": round(parts.reactor.now() - self._began, 3),
+            "seconds": round(parts.reactor.now() - self._asked_at, 3),
             "killed": entry.process.killing > 0,
         }
 
@@ -171,7 +167,7 @@ class Operation:
             self._connection.send({"type": "progress", "name": name, "text": text})
 
 
-class Wait(Operation):
+class ProgramWait(Wait):
     """start, stop or restart of some entries."""
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
@@ -183,7 +179,7 @@ class Wait(Operation):
         if self.ended:
             return
         if not self.request.has("no_wait"):
-            self._wait()
+            self._begin()
             return
         waiting = self.ticket.waiting
         self.ticket.abandon()
@@ -202,59 +198,3 @@ class Wait(Operation):
 
     def _done(self) -> None:
         self._end(1 if self.ticket.failed else 0)
-
-
-class ReloadAnswer(Operation, Listener):
-    """reload: problems, or the plan and how it settles."""
-
-    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
-        super().__init__(parts, connection, request)
-        self.dry_run = request.has("dry_run")
-        self.by = f"uid {connection.peer.uid}"
-        self.sees_values = connection.peer.uid in (0, parts.about.owner)
-
-    def begin(self) -> None:
-        """The configuration is about to be read."""
-        self._wait()
-
-    def own_ticket(self) -> Ticket:
-        """Return a ticket that tells this answer alone."""
-        ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried)
-        return ticket
-
-    def failed(self, problems: tuple[str, ...], code: str) -> None:
-        """Send every problem of the configuration, or else what prevented the reload."""
-        if self.ended:
-            return
-        self._stop()
-        if code != "config":
-            self._connection.end(refusal(RequestError(code, f"{problems[0]}; nothing was changed", 1)))
-            return
-        for problem in problems:
-            self._connection.send({"type": "problem", "text": problem})
-        message = f"nothing was changed: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
-        self._connection.end(refusal(RequestError(code, message, CONFIG_EXIT)))
-
-    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
-        """Send the plan; a dry run is over then."""
-        if self.ended:
-            return
-        for warning in warnings:
-            self._connection.send({"type": "warning", "text": warning})
-        view = yield from plan_view(self._parts.supervisor.table, plan)
-        view["dry_run"] = self.dry_run
-        self._connection.send(view)  # to nobody, where the client has gone meanwhile
-        if self.dry_run:
-            self._end(1 if self.request.has("exit_code") and plan.changes else 0)
-
-    def waiting(self, ticket: Ticket) -> None:
-        """Wait until the plan has settled, or not."""
-        if self.ended:
-            return
-        self._ticket = ticket
-        if self.request.has("no_wait"):
-            self._end(0)
-
-    def settled(self, ticket: Ticket) -> None:
-        """All that the plan touched has its result."""
-        self._end(1 if ticket.failed else 0)

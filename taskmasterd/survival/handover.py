@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from taskmaster_common.config import DaemonConfig
     from taskmasterd.control.access import Door
     from taskmasterd.control.context import Parts
-    from taskmasterd.control.subscriptions import Subscriptions
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.system.loop.signals import Signals
+    from taskmasterd.telling.audience import Audience
 
 HANDED_OVER = ("places", "nofile", "loglevel", "foreground", "pid1", "orphans", "path", "mark_key")
 """What the launcher has found out holds for as long as the process lives."""
@@ -26,13 +26,13 @@ class Life:
     """Knows all that an exec would lose. `launch` is the state with which the daemon began, `running` what it was launched with."""
 
     def __init__(
-        self, launch: Mapping[str, Any], running: DaemonConfig, parts: Parts, subscriptions: Subscriptions, sinks: Sinks
+        self, launch: Mapping[str, Any], running: DaemonConfig, parts: Parts, audience: Audience, sinks: Sinks
     ) -> None:
         self._launch = {name: launch[name] for name in HANDED_OVER}
         self._locks = {name: launch["fds"].get(name) for name in ("pidfile", *CLAIMED)}
         self._running = running
         self._parts = parts
-        self._subscriptions = subscriptions
+        self._audience = audience
         self._sinks = sinks
         self.door: Door | None = None
         self.guard: Guard | None = None
@@ -63,7 +63,7 @@ class Life:
                 "pipes": [(pipe.inode, pipe.fd, pipe.path) for pipe in parts.performer.outputs.pipes],
                 "handles": parts.performer.ends.adopted.handles(),
                 "started": parts.about.started,
-                "sequence": self._subscriptions.sequence,
+                "sequence": self._audience.sequence,
                 "sinks": self._sinks.to_data(),
                 "connections": self.door.server.connections_to_data(looking=looking) if self.door else [],
             },

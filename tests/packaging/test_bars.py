@@ -31,14 +31,12 @@ PENDING_FILES = {"scripts/completions.py", "taskmasterctl/reply/render.py", "tas
 PENDING_FOLDERS = {"taskmasterd/output", "taskmasterd/survival"}
 PENDING_FUNCTIONS = {"taskmasterd/daemon.py: __init__"}
 PENDING_CLASSES = {
-    "taskmasterd/control/connection.py: Connection",
-    "taskmasterd/control/handlers.py: Handlers",
     "taskmasterd/daemon.py: Daemon",
     "taskmasterd/output/sink.py: LogSink",
     "taskmasterd/output/streams.py: Outputs",
     "taskmasterd/survival/state_writer.py: Journal",
 }
-PENDING_NAMES = {"Candidate", "Connection", "Host", "Known", "Launch", "Operation", "Outcome", "Surroundings"}
+PENDING_NAMES = {"Candidate", "Connection", "Host", "Known", "Launch", "Outcome", "Surroundings"}
 PENDING_ROOT = {"attributes", "lines"}
 
 MAY_BE_SET = {
@@ -64,10 +62,8 @@ PENDING_SETTERS = {
     "life.signals",
     "log.stderr",
     "log.target",
-    "only.rest",
     "outputs.keeper",
     "server.before_answer",
-    "subscriptions.sequence",
     "supervisor.stopping",
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from taskmasterctl.reply.mirror import Mirror
-from taskmasterd.control.subscriptions import MOST_PENDING
+from taskmasterd.control.verbs.subscribe import MOST_PENDING
 from tests.support.daemon import Daemon
 from tests.support.guarded import state_of
 from tests.support.wait import wait_until

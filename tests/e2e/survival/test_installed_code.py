@@ -53,13 +53,13 @@ def _insert(path: Path, before: str, text: str) -> None:
     [
         lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\nraise ImportError('not here')\n"),
         lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\n# decodes all the same\n"),
-        lambda site: _append(site / "taskmasterd" / "hostfacts.py", "\nimport os; os._exit(0)\n"),
+        lambda site: _append(site / "taskmasterd" / "configuration" / "host.py", "\nimport os; os._exit(0)\n"),
         lambda site: _append(site / "taskmaster_common" / "config.py", "\nsyntax error\n"),
         lambda site: shutil.rmtree(site / "taskmaster_common"),
     ],
     ids=["an import fails", "it could be decoded", "it ends at once", "not needed again", "gone"],
 )
-def test_a_reload_takes_no_values_of_other_code_and_everything_else_goes_on(
+def test_no_other_code_is_taken_in_and_what_runs_already_goes_on(
     daemon: Daemon, site: Path, change: Callable[[Path], object]
 ) -> None:
     daemon.write(ONE)
@@ -70,10 +70,10 @@ def test_a_reload_takes_no_values_of_other_code_and_everything_else_goes_on(
     daemon.write(TWO)
     answer = ask(daemon, b"reload")
     assert (answer[-1]["exit"], answer[-1]["error"]["code"]) == (1, "failed")
-    assert answer[-1]["error"]["message"] == f"cannot read the configuration: {CHANGED}; nothing was changed"
+    assert answer[-1]["error"]["message"] == CHANGED
     assert not [each for each in answer if each["type"] == "problem"]
     daemon.signal(signal.SIGHUP)
-    wait_until(lambda: daemon.events().count(f"reload: cannot read the configuration: {CHANGED}") == 2)
+    wait_until(lambda: daemon.events().count(f"reload: cannot read the configuration: {CHANGED}") == 1)
     wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
     assert _daemon_object(daemon)["reload_problems"] == []
     wait_until(lambda: daemon.log("p") == b"hello\n")
@@ -81,9 +81,27 @@ def test_a_reload_takes_no_values_of_other_code_and_everything_else_goes_on(
     wait_until(lambda: daemon.status()["p"]["restarts"] == 1)
     wait_until(lambda: daemon.log("p") == b"hello\n" * 2)
     assert [each["type"] for each in ask(daemon, b"restart p")][-2:] == ["result", "end"]
-    assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
-    wait_until(lambda: daemon.log("p") == b"hello\n" * 3)
+    assert (
+        ask(daemon, b"pid p")[-1]["exit"]
+        == ask(daemon, b"stop p")[-1]["exit"]
+        == ask(daemon, b"start p")[-1]["exit"]
+        == 0
+    )
+    for first_asked_now in (b"show p", b"logs p", b"help", b"subscribe"):
+        refused = ask(daemon, first_asked_now)[-1]
+        assert (refused["exit"], refused["error"]["code"], refused["error"]["message"]) == (1, "failed", CHANGED)
+    wait_until(lambda: daemon.log("p") == b"hello\n" * 4)
     assert "internal error" not in daemon.events()
+
+
+def test_a_verb_that_was_asked_for_before_goes_on_though_other_code_is_installed(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
+    _append(site / "taskmaster_common" / "config.py", "\nsyntax error\n")
+    wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
+    assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
+    assert ask(daemon, b"subscribe")[-1]["error"]["message"] == CHANGED
 
 
 def test_after_an_upgrade_the_new_code_reads_the_file_and_is_the_installed_one(daemon: Daemon, site: Path) -> None:
@@ -149,7 +167,11 @@ def test_an_installation_without_a_part_that_only_later_requests_need_is_refused
     daemon.write(ONE)
     daemon.start()
     common, own = site / "taskmaster_common", site / "taskmasterd"
-    for missing in (common / "schema", own / "configuration" / "host.py", own / "control" / "eventfilter.py"):
+    verbs = own / "control" / "verbs"
+    later = [
+        verbs / f"{name}.py" for name in ("show", "help", "logs", "log_tail", "eventfilter", "subscribe", "configure")
+    ]
+    for missing in (common / "schema", common / "commands" / "help.py", own / "configuration" / "host.py", *later):
         missing.rename(missing.with_name("elsewhere"))
         refused = daemon.ctl("upgrade")
         assert refused.returncode == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from taskmaster_common.commands.table import ADMIN
 from taskmaster_common.errors import BugError
 from taskmasterd.control.connection import Connection
 from taskmasterd.control.listener import ControlServer
@@ -24,17 +25,17 @@ class Door:
         self.path = path
         self.errors: list[BaseException] = []
         self.peers: list[Peer] = []
-        self.permits: Callable[[Peer], bool] = lambda _peer: True
+        self.admits: Callable[[Peer], str] = lambda _peer: ADMIN
         self.asked: Callable[[Connection, bytes], None] = lambda connection, _line: connection.end({"type": "end"})
         self.reactor = Reactor(self.errors.append)
         listener = listen_on(path, 0o600, None, None)
         self.server = ControlServer(
-            self.reactor, listener, {"type": "hello"}, self._permits, self._asked, lambda _peer: None
+            self.reactor, listener, {"type": "hello"}, self._admit, self._asked, lambda _peer: None
         )
 
-    def _permits(self, peer: Peer) -> bool:
+    def _admit(self, peer: Peer) -> str:
         self.peers.append(peer)
-        return self.permits(peer)
+        return self.admits(peer)
 
     def _asked(self, connection: Connection, line: bytes) -> None:
         self.asked(connection, line)
@@ -71,14 +72,14 @@ def _said(channel: socket.socket) -> bytes:
 
 
 def test_an_error_while_a_client_is_accepted_costs_that_client_and_not_the_door(door: Door) -> None:
-    def broken(_peer: Peer) -> bool:
+    def broken(_peer: Peer) -> str:
         raise BugError("a bug of ours")
 
-    door.permits = broken
+    door.admits = broken
     with door.client() as first:
         door.turn_until(lambda: door.errors)
         assert _said(first) == b""
-    door.permits = lambda _peer: True
+    door.admits = lambda _peer: ADMIN
     with door.client() as second:
         door.turn_until(lambda: _said(second).startswith(b'{"type":"hello"'))
     assert len(door.errors) == 1
@@ -91,7 +92,7 @@ def test_a_peer_is_who_the_kernel_says(door: Door) -> None:
 
 
 def test_a_peer_who_is_not_permitted_is_told_so_and_let_go(door: Door) -> None:
-    door.permits = lambda _peer: False
+    door.admits = lambda _peer: ""
     heard = bytearray()
     with door.client() as channel:
 
@@ -186,7 +187,7 @@ def test_one_turn_takes_a_small_part_of_what_a_client_sends_ahead(door: Door) ->
     (connection,) = door.server._connections
     while not connection._requests:
         door.reactor.turn(0)
-    assert len(connection._requests) < 1000
+    assert len(connection._requests.to_data()["requests"]) < 1000
     client.close()
 
 
@@ -206,6 +207,6 @@ def test_what_a_client_sends_ahead_is_bounded_by_its_bytes(door: Door) -> None:
         door.reactor.turn(0)
     (connection,) = door.server._connections
     assert taken == [60_000], "the first one is under way for ever"
-    assert sum(map(len, connection._requests)) < 4 * 65_536
+    assert sum(map(len, connection._requests.to_data()["requests"])) < 4 * 65_536
     assert sent < 2_000_000, "the rest waits in the socket, as long as the kernel lets it"
     client.close()

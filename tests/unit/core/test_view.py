@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from taskmaster_common.config import PROGRAM_KEYS
-from taskmasterd.core.words.view import settings_view
+from taskmasterd.core.words.settings import settings_view
 from tests.support.host import program
 
 SIGNALS = {15: "TERM"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskmasterd.control.eventfilter import EventFilter
+from taskmasterd.control.verbs.eventfilter import EventFilter
 
 LINES = [
     b"2026-11-23T21:44:12.114+00:00 info web started (pid 1)",
@@ -37,4 +37,6 @@ def test_only_lines_that_begin_with_the_name_are_kept(targets: list[str], kept: 
 def test_half_a_line_waits_for_its_end_in_another_filter_too() -> None:
     first = EventFilter(["web"])
     assert first.take(LOG[:20]) == []
-    assert EventFilter(["web"], first.rest).take(LOG[20:]) == EventFilter(["web"]).take(LOG)
+    other = EventFilter(["web"])
+    other.resume(first.rest)
+    assert other.take(LOG[20:]) == EventFilter(["web"]).take(LOG)

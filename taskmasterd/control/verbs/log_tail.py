@@ -1,4 +1,4 @@
-"""`logs`: what programs wrote, read back from their files as fast as the client takes it."""
+"""What `logs` sends: what programs wrote, read back from their files as fast as the client takes it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
 from taskmaster_common.text.units import format_size
-from taskmasterd.control.connection import MORE
+from taskmasterd.control.replies import MORE
 from taskmasterd.output.read import check_readable, search_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.commands.table import Request
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.eventfilter import EventFilter
+    from taskmasterd.control.verbs.eventfilter import EventFilter
     from taskmasterd.core.steps import Steps
     from taskmasterd.output.read import Follower, Past
     from taskmasterd.output.streams import Outputs
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 DEFAULT_LINES = "20"
 MOST_LINES = 1_000_000
 MOST_BYTES = 4 * 1024 * 1024
-"""So much of the past of each log one request may bring."""
+"""Most of the past of each log that one request brings, bytes."""
 PIECE = 32 * 1024
+"""Text in one object, bytes."""
 LINES_AT_ONCE = 100
 """Lines of the event log in one object."""
 
@@ -44,40 +45,25 @@ def show_logs(
 
     With `since` (monotonic seconds) only what was written from then on. Raises RequestError where none can be read.
     """
-    reading = Reading(connection, outputs, request, since)
-    yield from reading.take(sources)
-    if reading.refused and not reading.sources:
-        raise RequestError("failed", reading.refused[0], 1)
-    reading.begin()
+    tail = LogTail(connection, outputs, request, since)
+    yield from tail.take(sources)
+    if tail.refused and not tail.sources:
+        raise RequestError("failed", tail.refused[0], 1)
+    tail.begin()
 
 
-def go_on(connection: Connection, outputs: Outputs, request: Request, data: Mapping[str, Any]) -> None:
-    """Go on with a request for logs where an earlier life of this process has stopped (`Reading.to_data`)."""
-    reading = Reading(connection, outputs, request, data["since"])
-    reading.sources = [(name, stream, path) for name, stream, path in data["sources"]]
-    reading.refused = data["refused"]
-    reading.left = data["left"]
-    reading.found = [line.encode("latin-1") for line in data.get("found", ())]
-    if reading.only is not None:
-        reading.only.rest = data.get("rest", "").encode("latin-1")
-    reading.resume_open(data["open_logs"])
-    reading.begin()
+class LogTail:
+    """What one request sends. Each log is opened when its turn comes; no more than a piece of one is ever held.
 
-
-class Reading:
-    """One request for logs. Each log is looked at when its turn comes; no more than a piece of one is ever held.
-
-    `refused` are the sentences that have yet to be said, `sources` the logs whose past has yet to be read; of the last one
-    that is open `left` bytes are. `only` keeps of the event log what is about some programs; `found` are the lines of its past
-    that have yet to be sent.
+    `refused` are warnings that have yet to be sent, `sources` the logs whose past has yet to be read.
     """
 
     def __init__(self, connection: Connection, outputs: Outputs, request: Request, since: float | None) -> None:
         self.refused: list[str] = []
         self.sources: list[Source] = []
-        self.left = 0
-        self.found: list[bytes] = []
-        self.only = _filter(request) if request.has("daemon") and request.targets else None
+        self._left = 0  # bytes of the past of the log that was opened last
+        self._found: list[bytes] = []  # lines of the event log's past that have yet to be sent
+        self._only = _filter(request) if request.has("daemon") and request.targets else None
         self._wanted = MOST_LINES
         self._connection = connection
         self._poke = connection.poke
@@ -88,7 +74,7 @@ class Reading:
         self._open: list[tuple[Source, Follower]] = []
 
     def take(self, sources: Sequence[Source]) -> Steps[None]:
-        """Keep those that can be read, each path once; what has to be said of the others is in `refused`."""
+        """Keep the sources that can be read, each path once; a warning for each of the others goes to `refused`."""
         paths: dict[str, Source] = {}
         for source in sources:
             paths.setdefault(source[2], source)
@@ -107,29 +93,36 @@ class Reading:
             self.sources.append(source)
 
     def begin(self) -> None:
-        """Let the connection pull what there is to say."""
+        """Begin to answer."""
         self._connection.operation = self
         self._connection.when_gone(self.close)
         self._connection.pull(self._messages(), endless=self._request.has("follow"))
 
     def to_data(self) -> dict[str, Any]:
-        """Return what another life needs to go on; the descriptors in `open_logs` have to be inherited."""
+        """Return what the daemon needs after an upgrade to go on; the descriptors in `open_logs` have to be inherited."""
         return {
             "kind": "logs",
             "words": self._request.words(),
             "since": self._since,
             "refused": self.refused,
             "sources": self.sources,
-            "left": self.left,
-            "found": [line.decode("latin-1") for line in self.found],
-            "rest": self.only.rest.decode("latin-1") if self.only else "",
+            "left": self._left,
+            "found": [line.decode("latin-1") for line in self._found],
+            "rest": self._only.rest.decode("latin-1") if self._only else "",
             "open_logs": [(source, reader.to_data()) for source, reader in self._open],
         }
 
-    def resume_open(self, rows: Iterable[tuple[Sequence[str], Mapping[str, Any]]]) -> None:
-        """Open again what was open."""
-        for (name, stream, path), row in rows:
+    def resume(self, data: Mapping[str, Any]) -> None:
+        """Go on where `to_data` was taken."""
+        self.sources = [(name, stream, path) for name, stream, path in data["sources"]]
+        self.refused = data["refused"]
+        self._left = data["left"]
+        self._found = [line.encode("latin-1") for line in data.get("found", ())]
+        if self._only is not None:
+            self._only.resume(data.get("rest", "").encode("latin-1"))
+        for (name, stream, path), row in data["open_logs"]:
             self._open.append(((name, stream, path), self._outputs.follow_on(row, self._poke)))
+        self.begin()
 
     def _messages(self) -> Iterator[dict[str, Any] | None]:
         while self.refused:
@@ -145,10 +138,10 @@ class Reading:
         self._connection.end(end(0))
 
     def _look_at(self, source: Source) -> Iterator[dict[str, Any] | None]:
-        """Find where the past of a log begins, and open it there; others have a turn where that takes long."""
+        """Open a log where its past begins; a long search gives others their turns."""
         name, _, path = source
         count, most_bytes = self._bounds(path)
-        if self.only is not None and count:
+        if self._only is not None and count:
             count, self._wanted = MOST_LINES, count
         try:
             past = yield from self._search(search_lines(path, count, min(most_bytes, MOST_BYTES)))
@@ -159,13 +152,13 @@ class Reading:
             return
         self.sources.remove(source)
         self._open.append((source, reader))
-        self.left = past.length
+        self._left = past.length
         if most_bytes > MOST_BYTES:
             yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
 
     @staticmethod
     def _search(search: Steps[Past]) -> Generator[dict[str, Any], None, Past]:
-        """Go on with a search, others having their turns, until it has found something."""
+        """Return what a search finds, in as many turns as it needs."""
         while True:
             try:
                 next(search)
@@ -175,32 +168,32 @@ class Reading:
             yield MORE
 
     def _rest_of_past(self) -> Iterator[dict[str, Any]]:
-        """Yield what was written to the log that was opened last; to be followed it stays open, from exactly there."""
-        if self.only is not None:
-            yield from self._past_events(self.only)
-        while self.left > 0:
+        """Yield what was written to the log that was opened last; it stays open, at exactly that place, if it is to be followed."""
+        if self._only is not None:
+            yield from self._past_events(self._only)
+        while self._left > 0:
             source, reader = self._open[-1]
-            block, missed = reader.read(min(PIECE, self.left))
-            self.left -= len(block) + missed
+            block, missed = reader.read(min(PIECE, self._left))
+            self._left -= len(block) + missed
             if not block and not missed:
-                self.left = 0  # somebody has truncated it
-            yield from _said(source, block, missed)
+                self._left = 0  # somebody has truncated it
+            yield from _objects(source, block, missed)
         if not self._request.has("follow"):
             self.close()
 
     def _past_events(self, only: EventFilter) -> Iterator[dict[str, Any]]:
-        """Look through the past of the event log, and yield the last of the lines that are about the programs."""
-        while self.left > 0:
-            block, missed = self._open[-1][1].read(min(PIECE, self.left))
-            self.left -= len(block) + missed
+        """Yield the last lines in the past of the event log that are about the programs."""
+        while self._left > 0:
+            block, missed = self._open[-1][1].read(min(PIECE, self._left))
+            self._left -= len(block) + missed
             if not block and not missed:
-                self.left = 0
-            self.found += only.take(block)
-            del self.found[: -self._wanted]
+                self._left = 0
+            self._found += only.take(block)
+            del self._found[: -self._wanted]
             yield MORE
-        while self.found:
-            lines, self.found = self.found[:LINES_AT_ONCE], self.found[LINES_AT_ONCE:]
-            yield from _said(self._open[-1][0], b"".join(lines), 0)
+        while self._found:
+            lines, self._found = self._found[:LINES_AT_ONCE], self._found[LINES_AT_ONCE:]
+            yield from _objects(self._open[-1][0], b"".join(lines), 0)
 
     def _follow(self) -> Iterator[dict[str, Any] | None]:
         """Yield what is added, a piece of each in turn, and None when there is nothing new."""
@@ -209,7 +202,7 @@ class Reading:
             for source, reader in self._open:
                 block, missed = reader.read(PIECE)
                 quiet = quiet and not block and not missed
-                yield from _said(source, b"".join(self.only.take(block)) if self.only else block, missed)
+                yield from _objects(source, b"".join(self._only.take(block)) if self._only else block, missed)
             if quiet:
                 yield None
 
@@ -221,13 +214,13 @@ class Reading:
 
 
 def _filter(request: Request) -> EventFilter:
-    from taskmasterd.control.eventfilter import EventFilter  # noqa: PLC0415 - rarely asked for
+    from taskmasterd.control.verbs.eventfilter import EventFilter  # noqa: PLC0415 - only `logs --daemon TARGET` needs it
 
     return EventFilter(request.targets)
 
 
 def _bounds(outputs: Outputs, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:
-    """Return what tells of a path how many lines are wanted, and within how many bytes."""
+    """Return a function of a path: how many lines are wanted, and in how many last bytes they are searched."""
     if since is None:
         count = min(int(request.text("lines", DEFAULT_LINES)), MOST_LINES)
         return lambda _path: (count, MOST_BYTES)
@@ -240,8 +233,8 @@ def _bounds(outputs: Outputs, request: Request, since: float | None) -> Callable
     return written
 
 
-def _said(source: Source, block: bytes, missed: int) -> Iterator[dict[str, Any]]:
-    """Yield what a read brought: how much was missed before it, and the text."""
+def _objects(source: Source, block: bytes, missed: int) -> Iterator[dict[str, Any]]:
+    """Yield the objects for one read: how many bytes were missed before it, and the text."""
     name, stream, _ = source
     if missed:
         yield {"type": "missed", "name": name, "stream": stream, "bytes": missed}

@@ -1,4 +1,4 @@
-"""The lines of the event log that are about some programs: found in the blocks of `logs --daemon NAME`. Pure."""
+"""`logs --daemon TARGET`: finds the lines of the event log that are about some programs. Pure."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ if TYPE_CHECKING:
 NAME_AT = 2
 """Place of the name in a line of the event log: time, level, name, text."""
 MOST_KNOWN = 10_000
-"""Words of which is remembered whether they name one of the programs."""
+"""Most words for which the filter remembers whether they name one of the programs."""
 
 
 class EventFilter:
     """Cuts blocks into lines and keeps those whose first word names one of the programs."""
 
-    def __init__(self, targets: Sequence[str], rest: bytes = b"") -> None:
-        self.rest = rest
+    def __init__(self, targets: Sequence[str]) -> None:
+        self.rest = b""
         self._targets = Targets(targets)
         self._known: dict[bytes, bool] = {}
 
     def take(self, block: bytes) -> list[bytes]:
-        """Return the lines of this block, with what was left of the one before, that are about the programs."""
+        """Return the lines about the programs that this block completes; an incomplete line waits in `rest`."""
         *lines, self.rest = (self.rest + block).split(b"\n")
         return [line + b"\n" for line in lines if self._is_about(line)]
+
+    def resume(self, rest: bytes) -> None:
+        """Go on with an incomplete line."""
+        self.rest = rest
 
     def _is_about(self, line: bytes) -> bool:
         words = line.split(b" ", NAME_AT + 1)

@@ -1,0 +1,85 @@
+"""What one client sends: bytes become lines, and lines wait for their turn. It knows no verb."""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import ProtocolError
+from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_REQUEST, LineDecoder
+from taskmasterd.system.loop.cmodules import deque
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from taskmasterd.system.loop.reactor import Reactor, Timer
+
+MAX_WAITING_REQUESTS = 64
+MAX_WAITING_BYTES = MAX_REQUEST
+
+
+class RequestLines:
+    """The complete requests that wait, in order, and the beginning of the next one.
+
+    `refuse(text)` is called when a line is too long, or is not complete HALF_LINE_TIMEOUT_S after its first byte.
+    """
+
+    def __init__(self, reactor: Reactor, refuse: Callable[[str], None]) -> None:
+        self._reactor = reactor
+        self._refuse = refuse
+        self._decoder = LineDecoder(MAX_REQUEST)
+        self._lines: deque[bytes] = deque()
+        self._bytes = 0
+        self._half_line: Timer | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that no more should be read from the client."""
+        return len(self._lines) >= MAX_WAITING_REQUESTS or self._bytes >= MAX_WAITING_BYTES
+
+    def feed(self, received: bytes) -> bool:
+        """Take bytes from the client; return False after `refuse` was called."""
+        try:
+            self._add([line for line in self._decoder.feed(received) if line.strip()])
+        except ProtocolError as error:
+            self._refuse(str(error))
+            return False
+        self._watch_half_line()
+        return True
+
+    def pop(self) -> bytes:
+        """Return the oldest request. Raises IndexError where none waits."""
+        line = self._lines.popleft()
+        self._bytes -= len(line)
+        return line
+
+    def close(self) -> None:
+        """Stop the clock of an incomplete line."""
+        self._reactor.cancel(self._half_line)
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what a daemon after an upgrade needs to go on."""
+        return {
+            "requests": [line.decode("latin-1") for line in self._lines],
+            "pending": self._decoder.rest.decode("latin-1"),
+        }
+
+    def resume(self, row: Mapping[str, Any]) -> None:
+        """Go on where `to_data` was taken."""
+        self._add([line.encode("latin-1") for line in row["requests"]])
+        self._decoder.feed(row["pending"].encode("latin-1"))
+        self._watch_half_line()
+
+    def _add(self, lines: list[bytes]) -> None:
+        self._lines += lines
+        self._bytes += sum(map(len, lines))
+
+    def _watch_half_line(self) -> None:
+        if not self._decoder.pending:
+            self._reactor.cancel(self._half_line)
+            self._half_line = None
+        elif self._half_line is None:
+            text = f"no complete line within {HALF_LINE_TIMEOUT_S:.0f} seconds"
+            self._half_line = self._reactor.call_later(HALF_LINE_TIMEOUT_S, lambda: self._refuse(text))

@@ -1,0 +1,132 @@
+"""`start`, `stop`, `restart` and `signal`: what is done to programs."""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import end
+from taskmaster_common.states import RUNNING, STARTING, STOPPING
+from taskmaster_common.text.units import parse_signal
+from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
+from taskmasterd.control.waits import ProgramWait
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from taskmasterd.control.call import Call
+    from taskmasterd.core.programs.supervisor import Clock
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.ticket import Ticket
+    from taskmasterd.core.steps import Steps
+
+    Act = Callable[[tuple[Entry, ...], str, Ticket, Clock], Steps[None]]
+
+
+def start(call: Call) -> Steps[None]:
+    """Start, and answer when the programs run or have failed."""
+    return _act(call, call.context.supervisor.start)
+
+
+def stop(call: Call) -> Steps[None]:
+    """Stop, and answer when nothing is left.
+
+    Processes left by an earlier daemon are only reported: they may not be ours.
+    """
+    supervisor, performer = call.context.supervisor, call.context.performer
+
+    def act(entries: tuple[Entry, ...], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
+        for entry in entries:
+            there = performer.occupants.reason(entry.program, entry.index)
+            if there:
+                text = f"{supervisor.table.name(entry)}: {there}"
+                call.connection.send({"type": "warning", "text": text})
+                ticket.failed = True
+            yield
+        yield from supervisor.stop(entries, by, ticket, clock)
+
+    return _act(call, act)
+
+
+def restart(call: Call) -> Steps[None]:
+    """Stop and start, and answer when the programs run or have failed."""
+    supervisor = call.context.supervisor
+    newer = call.context.reloader.newer_on_disk()
+    if newer:
+        text = f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`"
+        call.connection.send({"type": "warning", "text": text})
+
+    def act(entries: tuple[Entry, ...], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
+        return supervisor.restart(entries, by, ticket, clock, if_running=call.request.has("if_running"))
+
+    return _act(call, act)
+
+
+def _act(call: Call, act: Act) -> Steps[None]:
+    context = call.context
+    while context.reloader.applying:  # the plan was made before, and may be about the same processes
+        yield
+    entries = yield from context.supervisor.table.selecting(call.request.targets, UNKNOWN_WHEN_ACTING)
+    wait = ProgramWait(context, call.connection, call.request)
+    try:
+        yield from act(entries, call.by, wait.ticket, context.reactor.now)
+    except RequestError:
+        wait.give_up()
+        raise
+    yield from wait.begin()
+
+
+def resume(call: Call, data: Mapping[str, Any]) -> None:
+    """Go on waiting after an upgrade."""
+    wait = ProgramWait(call.context, call.connection, call.request)
+    wait.resume(wait.ticket, data)
+
+
+def signal(call: Call) -> Steps[None]:
+    """Send a signal to leaders."""
+    word, *targets = call.request.targets
+    table, performer = call.context.supervisor.table, call.context.performer
+    number = _number(word, targets, call.context.about.numbers)
+    well = True
+    for entry in (yield from table.selecting(targets, UNKNOWN_WHEN_ACTING)):
+        yield
+        alive = entry.process.pid is not None and entry.process.state in (STARTING, RUNNING, STOPPING)
+        done = alive and performer.signal_leader(entry, number)
+        refused = "it may not be signalled: operation not permitted" if alive else "nothing runs there"
+        well = well and done
+        call.connection.send(
+            {
+                "type": "result",
+                "name": table.name(entry),
+                "ok": done,
+                "outcome": "signalled" if done else "failed",
+                "state": entry.process.state,
+                "pid": entry.process.pid,
+                "reason": "" if done else refused,
+            }
+        )
+    call.connection.end(end(0 if well else 1))
+
+
+def _number(word: str, targets: list[str], numbers: Mapping[str, int]) -> int:
+    """Return the number of the signal. Raises RequestError "unknown-signal", with the right order where the words are swapped."""
+    try:
+        return parse_signal(word, numbers)
+    except ValueError as error:
+        hints: tuple[str, ...] = ()
+        swapped = next((target for target in targets if _is_signal(target, numbers)), "")
+        if swapped:
+            others = " ".join(other for other in (word, *targets) if other != swapped)
+            hints = (f"the signal comes first: signal {swapped} {others}",)
+        raise RequestError("unknown-signal", str(error), 2, hints) from None
+
+
+def _is_signal(word: str, numbers: Mapping[str, int]) -> bool:
+    try:
+        parse_signal(word, numbers)
+    except ValueError:
+        return False
+    return True
+
+
+VERBS = {"start": start, "stop": stop, "restart": restart, "signal": signal}

@@ -1,0 +1,100 @@
+"""`reload`: read the configuration anew and apply it, or only show the plan."""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import refusal
+from taskmasterd.configuration.reload import Listener
+from taskmasterd.control.waits import Wait
+from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.words.plans import plan_view
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from taskmaster_common.commands.table import Request
+    from taskmasterd.control.call import Call
+    from taskmasterd.control.connection import Connection
+    from taskmasterd.control.context import Parts
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
+
+CONFIG_EXIT = 6
+
+
+def reload(call: Call) -> None:
+    """Ask for a reload; it answers as it goes on. Raises RequestError."""
+    if call.request.has("exit_code") and not call.request.has("dry_run"):
+        raise RequestError("usage", "--exit-code belongs to --dry-run", 2)
+    if call.context.supervisor.stopping:
+        raise RequestError("stopping", "the daemon is being shut down", 1)
+    wait = ReloadWait(call.context, call.connection, call.request)
+    wait.begin()
+    call.context.reloader.request(wait)
+
+
+def resume(call: Call, data: Mapping[str, Any]) -> None:
+    """Go on waiting after an upgrade."""
+    wait = ReloadWait(call.context, call.connection, call.request)
+    wait.resume(wait.own_ticket(), data)
+
+
+class ReloadWait(Wait, Listener):
+    """reload: problems, or the plan and how it settles."""
+
+    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
+        super().__init__(parts, connection, request)
+        self.dry_run = request.has("dry_run")
+        self.by = f"uid {connection.peer.uid}"
+        self.sees_values = connection.peer.uid in (0, parts.about.owner)
+
+    def begin(self) -> None:
+        """The configuration is about to be read."""
+        self._begin()
+
+    def own_ticket(self) -> Ticket:
+        """Return a ticket that tells this answer alone."""
+        ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried)
+        return ticket
+
+    def failed(self, problems: tuple[str, ...], code: str) -> None:
+        """Send every problem of the configuration, or else what prevented the reload."""
+        if self.ended:
+            return
+        self._stop()
+        if code != "config":
+            self._connection.end(refusal(RequestError(code, f"{problems[0]}; nothing was changed", 1)))
+            return
+        for problem in problems:
+            self._connection.send({"type": "problem", "text": problem})
+        message = f"nothing was changed: {len(problems)} problem{'s' if len(problems) != 1 else ''}"
+        self._connection.end(refusal(RequestError(code, message, CONFIG_EXIT)))
+
+    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
+        """Send the plan; a dry run is over then."""
+        if self.ended:
+            return
+        for warning in warnings:
+            self._connection.send({"type": "warning", "text": warning})
+        view = yield from plan_view(self._parts.supervisor.table, plan)
+        view["dry_run"] = self.dry_run
+        self._connection.send(view)  # to nobody, where the client has gone meanwhile
+        if self.dry_run:
+            self._end(1 if self.request.has("exit_code") and plan.changes else 0)
+
+    def waiting(self, ticket: Ticket) -> None:
+        """Wait until the plan has settled, or not."""
+        if self.ended:
+            return
+        self._ticket = ticket
+        if self.request.has("no_wait"):
+            self._end(0)
+
+    def settled(self, ticket: Ticket) -> None:
+        """All that the plan touched has its result."""
+        self._end(1 if ticket.failed else 0)
+
+
+VERBS = {"reload": reload}

@@ -1,0 +1,67 @@
+"""`status`, `pid` and `version`: how it is, in short."""
+
+from __future__ import annotations
+
+from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
+from taskmaster_common.states import RUNNING
+from taskmasterd.control.views import daemon_object, explained, process_object
+from taskmasterd.core.words.view import as_wanted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from taskmasterd.control.call import Call
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.steps import Steps
+
+MOST_EXPLAINED = 20
+"""Processes of one reply whose last words are read."""
+
+
+def status(call: Call) -> Steps[None]:
+    """Every process, or the named ones; the exit code says whether all is as wanted."""
+    entries = yield from call.looked_at("all")
+    call.connection.pull(_statuses(call, entries))
+
+
+def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]]:
+    context, named = call.context, call.request.targets
+    well, explanations = True, 0
+    yield daemon_object(context)
+    for first in range(0, len(entries), PROCESSES_PER_OBJECT):
+        views = []
+        for entry in entries[first : first + PROCESSES_PER_OBJECT]:
+            well = well and (entry.process.state == RUNNING if named else as_wanted(entry.process))
+            views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry))
+            explanations += "stderr" in views[-1]
+        yield {"type": "processes", "processes": views}
+    call.connection.end(end(0 if well else 3))
+
+
+def pid(call: Call) -> Steps[None]:
+    """The daemon's pid, or those of processes."""
+    if not call.request.targets:
+        version(call)
+        return
+    entries = yield from call.looked_at()
+    call.connection.pull(_pids(call, entries))
+
+
+def _pids(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]]:
+    well, table = True, call.context.supervisor.table
+    for entry in entries:
+        number = entry.process.pid
+        well = well and number is not None
+        yield {"type": "pid", "name": table.name(entry), "pid": number}
+    call.connection.end(end(0 if well else 1))
+
+
+def version(call: Call) -> None:
+    """The versions of daemon and protocol."""
+    call.connection.send(daemon_object(call.context))
+    call.connection.end(end(0))
+
+
+VERBS = {"status": status, "pid": pid, "version": version}

@@ -1,0 +1,63 @@
+"""`show`: everything about a program."""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import RequestError
+from taskmaster_common.protocol import end
+from taskmasterd.control.replies import MORE
+from taskmasterd.control.views import explained
+from taskmasterd.core.words.settings import settings_view
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from taskmasterd.control.call import Call
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.steps import Steps
+
+
+def show(call: Call) -> Steps[None]:
+    """Settings, last exits and log files of the named programs."""
+    entries = yield from call.looked_at()
+    values = call.request.has("env")
+    if values and call.connection.peer.uid not in (0, call.context.about.owner):
+        raise RequestError("permission", "values of env are shown to root and the daemon's user only", 4)
+    programs: dict[str, list[Entry]] = {}
+    for entry in entries:
+        programs.setdefault(entry.program, []).append(entry)
+    call.connection.pull(_programs(call, programs, values=values))
+
+
+def _programs(call: Call, programs: dict[str, list[Entry]], *, values: bool) -> Iterator[dict[str, Any]]:
+    for name, entries in programs.items():
+        yield from _program(call, name, entries, values=values)
+    call.connection.end(end(0))
+
+
+def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> Iterator[dict[str, Any]]:
+    """Yield one `program` object, after as many rests as it needs."""
+    context, table = call.context, call.context.supervisor.table
+    logs: dict[str, dict[str, str]] = {}
+    processes: list[dict[str, Any]] = []
+    ended: dict[str, float] = {}
+    for entry in entries:
+        logs[table.name(entry)] = {
+            stream: context.performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
+        }
+        processes.append(explained(context, entry))
+        if entry.process.end is not None:
+            ended[table.name(entry)] = round(context.reactor.now() - entry.process.end.at, 3)
+        yield MORE
+    yield {
+        "type": "program",
+        "name": name,
+        "settings": settings_view(entries[0].wanted, context.about.signals, values=values),
+        "processes": processes,
+        "ended": ended,
+        "logs": logs,
+    }
+
+
+VERBS = {"show": show}

@@ -1,0 +1,55 @@
+"""What several verbs say of the daemon and its processes."""
+
+from __future__ import annotations
+
+from taskmaster_common.protocol import PROTOCOL_VERSION
+from taskmasterd.core.words.view import process_view
+from taskmasterd.output.streams import MOST_WORD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from taskmasterd.control.context import Parts
+    from taskmasterd.core.programs.table import Entry
+
+
+def process_object(context: Parts, entry: Entry) -> dict[str, Any]:
+    """Return the PROCESS object of an entry."""
+    return process_view(context.supervisor.table, entry, context.reactor.now(), context.about.signals)
+
+
+def explained(context: Parts, entry: Entry) -> dict[str, Any]:
+    """Return the PROCESS object of an entry; one that is not as wanted has the last line of its stderr, read from a file."""
+    view = process_object(context, entry)
+    if not view["wanted"]:
+        words = context.performer.outputs.last_words(entry)
+        view["stderr"] = words[-1][:MOST_WORD] if words else ""
+    return view
+
+
+def daemon_object(context: Parts) -> dict[str, Any]:
+    """Return the `daemon` object of the wire."""
+    about, installed, reloader = context.about, context.installed, context.reloader
+    changed = installed.changed_lately()
+    return {
+        "type": "daemon",
+        "version": about.version,
+        "protocol": PROTOCOL_VERSION,
+        "pid": about.pid,
+        "uptime_s": round(context.reactor.now() - about.started, 3),
+        "config": reloader.config.path,
+        "socket": about.socket,
+        "stopping": context.supervisor.stopping,
+        "installed_changed": changed,
+        "installed_version": installed.version() if changed else about.version,
+        "reload_problems": list(reloader.problems),
+        "config_changed": reloader.changed_since_refused(),
+        "warnings": warnings(context),
+    }
+
+
+def warnings(context: Parts) -> list[str]:
+    """Return what an administrator has to know of the daemon: a state file in trouble, programs of an earlier daemon."""
+    texts, trouble = context.performer.occupants.warnings(), context.journal.trouble
+    return [trouble, *texts] if trouble else texts

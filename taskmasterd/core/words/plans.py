@@ -1,0 +1,44 @@
+"""The plan of a reload as an object of the wire. Pure."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from taskmasterd.core.programs.plan import ProgramPlan, ReloadPlan
+    from taskmasterd.core.programs.table import Table
+    from taskmasterd.core.steps import Steps
+
+
+def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
+    """Make the `plan` object of the wire, a program a step."""
+    programs = []
+    for program in plan.programs:
+        programs.append(_program_plan_view(table, program))
+        yield
+    return {
+        "type": "plan",
+        "programs": programs,
+        "daemon_keys": list(plan.daemon_keys),
+        "live_keys": list(plan.live_keys),
+        "changes": plan.changes,
+    }
+
+
+def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
+    count = plan.wanted.numprocs if plan.wanted else len(table.slots(plan.name))
+
+    def named(indices: tuple[int, ...]) -> list[str]:
+        return [plan.name if count == 1 and index == 0 else f"{plan.name}:{index}" for index in indices]
+
+    return {
+        "name": plan.name,
+        "change": plan.change,
+        "keys": list(plan.keys),
+        "why": plan.why,
+        "create": named(plan.create),
+        "start": named(plan.start),
+        "stop": named(plan.stop),
+        "restart": named(plan.restart),
+    }

@@ -1,0 +1,39 @@
+"""The settings of a program as an object of the wire. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import INSTANCE, KIND
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from taskmaster_common.config import ProgramConfig
+
+
+def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values: bool) -> dict[str, Any]:
+    """Return every key of a program with its value as JSON has it; of `env` a list of names, unless `values`."""
+    return {key: _setting(program, key, signals, values=values) for key in KIND}
+
+
+def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> Any:
+    """Return seconds and sizes as numbers, a umask as octal text, and None for what is the daemon's own."""
+    value = program.value(key)
+    kind = KIND[key]
+    if kind == "variables":
+        names = sorted(value)
+        return {name: _readable(value[name]) for name in names} if values else names
+    if kind == "octal":
+        return None if value is None else f"{value:03o}"
+    if kind == "signal":
+        return signals.get(value, str(value))
+    if kind == "command":
+        return _readable(value[0]) if program.shell else [_readable(word) for word in value]
+    if isinstance(value, float) and value == int(value):
+        return int(value)
+    return list(value) if isinstance(value, tuple) else _readable(value)
+
+
+def _readable(value: Any) -> Any:
+    return value.replace(INSTANCE, "${TASKMASTER_INSTANCE}") if isinstance(value, str) else value
