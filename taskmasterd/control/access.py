@@ -37,8 +37,9 @@ def allowed(access: str, needed: str) -> bool:
 
 
 class Door:
-    """Serves the listening socket `fd`, whose file is `path`, by the rules of `config`; `on_request` is told of each line.
+    """Serves the listening socket `fd`, whose file is `path`, by the rules of `config`.
 
+    `on_request(connection, line)` is called with each request.
     `inode` is that of our socket: who knows better than what is at `path` by now has to set it. `guard` is told of a socket
     anew, if there is one.
     """
@@ -68,7 +69,7 @@ class Door:
         self.server = ControlServer(reactor, socket.socket(fileno=fd), greeting, self._admit, on_request, self._refused)
 
     def mend(self) -> None:
-        """Listen anew where the file of our socket has been removed."""
+        """Create the socket anew if its file was removed or replaced."""
         if self.inode is not None and inode_of(self.path) == self.inode:
             return
         group = self._config.socket_group
@@ -84,7 +85,7 @@ class Door:
         self._log.write("warning", f"the control socket {self.path} had been removed; created anew")
 
     def close(self) -> None:
-        """Let nobody in any more; connections go on."""
+        """Accept no more clients and remove the file; connections go on."""
         self.server.close_listener()
         unlink_own(self.path, self.inode)
 

@@ -1,6 +1,6 @@
-"""The control socket's file: created with the rights of those it is for, in the place of a stale one.
+"""Creates the file of the control socket, with its final rights from the first moment, in the place of a stale one.
 
-A socket on which somebody answers is refused. Root creates the socket of a configured user as that user, and changes no owner
+Where a daemon answers on the old socket, nothing is replaced. Root creates the socket of a configured user as that user, and changes no owner
 and no mode by name: in that user's directory any name may lead elsewhere a moment later.
 """
 
@@ -23,7 +23,7 @@ from taskmasterd.system.users import Account, ActingAs
 
 PROBE_WITHIN_S = 2.0
 TURN_WITHIN_S = 0.5
-"""How long another daemon may take between its look at the old socket and its own."""
+"""Longest wait for the lock of the socket's directory, seconds."""
 OP = "create socket"
 
 
@@ -63,12 +63,12 @@ def _take_turn(directory: str) -> int:
     """Lock the directory; return the descriptor, or -1 if it cannot be locked.
 
     Of two daemons with different pid files one could otherwise take the other's new socket, which does not answer before
-    listen(2), for a stale one. Waits a moment only: whoever may read a public directory could hold its lock for ever.
+    listen(2), for a stale one. Waits TURN_WITHIN_S at most: anybody who may read a public directory could hold its lock for ever.
     """
     until = time.monotonic() + TURN_WITHIN_S
     try:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # what is wrong with it, bind(2) tells
+    except OSError:  # bind(2) will say what is wrong with it
         return -1
     while True:
         try:
@@ -83,7 +83,7 @@ def _take_turn(directory: str) -> int:
 
 
 def _refuse_if_answered(path: str) -> None:
-    """Raise AlreadyRunningError where somebody listens. Asked with our own rights: nothing is sent."""
+    """Raise AlreadyRunningError if a daemon listens at `path`. The look connects with our own rights and sends nothing."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             return
@@ -127,9 +127,9 @@ def _bind(listener: socket.socket, path: str, mode: int, gid: int | None) -> Non
 
 
 def _set_rights(held: Held, mode: int, gid: int | None) -> None:
-    """Give the new socket the group and mode that it does not have yet.
+    """Set the group and mode of the new socket, if they differ.
 
-    Its group differs where the directory gives it its own one, or where we are no more than a member of `gid`.
+    The group differs where the directory is setgid, or where this process is only a member of `gid`.
     """
     fd = held.open(os.O_PATH) if hasattr(os, "O_PATH") else -1
     try:

@@ -37,11 +37,11 @@ class Heartbeat:
         self._arm()
 
     def stop(self) -> None:
-        """The wait is over."""
+        """Send no more progress."""
         self._reactor.cancel(self._timer)
 
     def beat(self) -> None:
-        """Show a sign of life now, and the next one in its time."""
+        """Send progress now, and again after PROGRESS_EVERY_S."""
         self.stop()
         self._beat()
 
@@ -55,7 +55,7 @@ class Heartbeat:
 
 
 class Wait:
-    """What start, stop, restart and reload have in common: a wait with a sign of life, results of entries, and an end."""
+    """A client that waits for start, stop, restart or reload: progress, a result for each process, and an `end`."""
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
         self._parts = parts
@@ -67,14 +67,14 @@ class Wait:
         self.request = request
 
     def _begin(self) -> None:
-        """The answer comes later: show signs of life until then, and let go when the client does."""
+        """Send progress until the end of the wait. Where the client goes away, the wait ends."""
         self._connection.operation = self
         self._connection.when_gone(self._gone)
         if not self.ended:
             self._heartbeat = Heartbeat(self._parts, self._connection, self._waiting_text)
 
     def to_data(self) -> dict[str, Any]:
-        """Return what another life needs to go on waiting."""
+        """Return what the daemon needs after an upgrade to go on waiting."""
         ticket = self._ticket
         return {
             "kind": "wait",
@@ -85,7 +85,7 @@ class Wait:
         }
 
     def resume(self, ticket: Ticket, data: Mapping[str, Any]) -> None:
-        """Wait on with a new ticket for what an earlier life has not seen the end of."""
+        """Go on waiting after an upgrade, with a new ticket for the processes that had no result yet."""
         self._asked_at, self._ticket = data["began"], ticket
         ticket.failed = data["failed"]
         self._begin()
@@ -95,7 +95,7 @@ class Wait:
                 ticket.wait_for(entry, goal, done)
         ticket.seal()
         if self._heartbeat and not self.ended:
-            self._heartbeat.beat()  # the last one was in the earlier life, and the exec took its time
+            self._heartbeat.beat()  # the last one was before the exec, which took its time
 
     def _gone(self) -> None:
         self._stop()
@@ -124,7 +124,7 @@ class Wait:
             self._connection.end(end(exit_code, error))
 
     def result(self, entry: Entry, outcome: Outcome) -> None:
-        """Send how the operation on one entry ended."""
+        """Send the result for one process."""
         if self.ended:
             return
         hidden = (
@@ -159,7 +159,7 @@ class Wait:
         }
 
     def tried(self, entry: Entry) -> None:
-        """Send that a start has failed and what follows."""
+        """Send the reason of a failed start, and what follows."""
         if not self.ended:
             now = self._parts.reactor.now()
             text = detail(entry.process, entry.policy, now, self._parts.about.signals)
@@ -168,14 +168,14 @@ class Wait:
 
 
 class ProgramWait(Wait):
-    """start, stop or restart of some entries."""
+    """A client that waits for start, stop or restart of some entries."""
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
         super().__init__(parts, connection, request)
         self.ticket = self._ticket = Ticket(self.result, self._done, self.tried)
 
     def begin(self) -> Steps[None]:
-        """The entries have been told; wait for those that have no result yet, or not."""
+        """Wait for the entries that have no result yet; with --no-wait answer "requested" for them."""
         if self.ended:
             return
         if not self.request.has("no_wait"):
@@ -189,7 +189,7 @@ class ProgramWait(Wait):
         self._end(1 if self.ticket.failed else 0)
 
     def give_up(self) -> None:
-        """Not all entries could be told: say nothing more of any of them."""
+        """Send no results: the request failed before it reached all entries."""
         self._gone()
 
     def _gone(self) -> None:

@@ -42,7 +42,7 @@ def resume(call: Call, data: Mapping[str, Any]) -> None:
 
 
 class ReloadWait(Wait, Listener):
-    """reload: problems, or the plan and how it settles."""
+    """A client that waits for a reload: it gets the problems, or the plan and then the results."""
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
         super().__init__(parts, connection, request)
@@ -51,16 +51,16 @@ class ReloadWait(Wait, Listener):
         self.sees_values = connection.peer.uid in (0, parts.about.owner)
 
     def begin(self) -> None:
-        """The configuration is about to be read."""
+        """Wait while the configuration is read."""
         self._begin()
 
     def own_ticket(self) -> Ticket:
-        """Return a ticket that tells this answer alone."""
+        """Return a ticket whose results go to this client alone."""
         ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried)
         return ticket
 
     def failed(self, problems: tuple[str, ...], code: str) -> None:
-        """Send every problem of the configuration, or else what prevented the reload."""
+        """Send every problem of the configuration, or the reason why it could not be read."""
         if self.ended:
             return
         self._stop()
@@ -73,19 +73,19 @@ class ReloadWait(Wait, Listener):
         self._connection.end(refusal(RequestError(code, message, CONFIG_EXIT)))
 
     def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
-        """Send the plan; a dry run is over then."""
+        """Send the plan. A dry run ends here."""
         if self.ended:
             return
         for warning in warnings:
             self._connection.send({"type": "warning", "text": warning})
         view = yield from plan_view(self._parts.supervisor.table, plan)
         view["dry_run"] = self.dry_run
-        self._connection.send(view)  # to nobody, where the client has gone meanwhile
+        self._connection.send(view)  # nothing is sent if the client has gone meanwhile
         if self.dry_run:
             self._end(1 if self.request.has("exit_code") and plan.changes else 0)
 
     def waiting(self, ticket: Ticket) -> None:
-        """Wait until the plan has settled, or not."""
+        """Wait for the results of the plan; with --no-wait end here."""
         if self.ended:
             return
         self._ticket = ticket
@@ -93,7 +93,7 @@ class ReloadWait(Wait, Listener):
             self._end(0)
 
     def settled(self, ticket: Ticket) -> None:
-        """All that the plan touched has its result."""
+        """End: every process of the plan has its result."""
         self._end(1 if ticket.failed else 0)
 
 

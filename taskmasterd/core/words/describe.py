@@ -1,6 +1,6 @@
-"""What happened, in words: the reasons that `status`, `show`, results and the event log give. Pure text.
+"""Says what happened: the reasons in `status`, `show`, results and the event log. Pure.
 
-`signals` maps numbers to names without SIG; it is given because the core does not import signal.
+`signals` maps numbers to names without SIG; callers give it, because the core does not import signal.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 AT_ONCE_S = 1.0
 STDIN = "stdin is /dev/null here, a program that reads it ends at once"
-"""A hint for the silent end that a shell, a REPL or a filter comes to without its input."""
+"""Hint for a shell, a REPL or a filter, which ends at once and says nothing when it has no input."""
 NAMED_LEFT = 5
-"""How many left-behind processes are named; the others are counted."""
+"""Most left-behind processes that a text names; it counts the others."""
 
 
 def seconds_text(seconds: float) -> str:
-    """Return a short duration: tenths below ten seconds, as uptime above."""
+    """Return a duration: tenths of a second below 10 s ("0.2s"), the format of uptimes above ("1m30s")."""
     return f"{max(0.0, seconds):.1f}s" if seconds < 9.95 else format_seconds(seconds)
 
 
@@ -55,7 +55,7 @@ def end_text(end: End, signals: Mapping[int, str]) -> str:
 
 
 def left_text(left: tuple[str, ...]) -> str:
-    """Return the named processes, the first few of them."""
+    """Return the first NAMED_LEFT of these processes, and the number of the others."""
     more = f" and {len(left) - NAMED_LEFT} more" if len(left) > NAMED_LEFT else ""
     return ", ".join(left[:NAMED_LEFT]) + more
 
@@ -67,7 +67,7 @@ def failure_text(process: Process, policy: Policy, signals: Mapping[int, str]) -
 
 
 def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, str]) -> str:
-    """Return the DETAIL column: why the process is in its state and what comes next; "" where there is nothing to say."""
+    """Return the DETAIL column: why the process is in its state and what comes next; "" for a process that just runs."""
     end = end_text(process.end, signals) if process.end else ""
     if process.state == BACKOFF:
         return _backoff(process, policy, end, now)
@@ -94,7 +94,7 @@ def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:
 
 
 def not_allowed(named: tuple[str, ...]) -> str:
-    """Return that these processes may not be signalled, and why."""
+    """Return the complaint that these processes may not be signalled, with its reason."""
     return f"{left_text(named)} may not be signalled: operation not permitted"
 
 

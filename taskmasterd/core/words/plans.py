@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
-    """Make the `plan` object of the wire, a program a step."""
+    """Return the `plan` object of the wire, after one step for each program."""
     programs = []
     for program in plan.programs:
         programs.append(_program_plan_view(table, program))

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values: bool) -> dict[str, Any]:
-    """Return every key of a program with its value as JSON has it; of `env` a list of names, unless `values`."""
+    """Return each key of a program with its value, typed as JSON has it.
+
+    `env` is a list of names; with `values` an object. null means that the value is the daemon's own.
+    """
     return {key: _setting(program, key, signals, values=values) for key in KIND}
 
 

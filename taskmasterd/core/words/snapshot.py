@@ -1,6 +1,6 @@
-"""Slots to plain data and back: one pair of functions for the state file, adoption and the live upgrade.
+"""Converts slots to plain data and back, for the state file, adoption and the live upgrade.
 
-Times stay as they are: the monotonic clock is the kernel's and outlives the daemon, not a boot.
+Times are seconds of the monotonic clock, which the kernel keeps: they hold for the next daemon, but not after a boot.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ def process_from_data(fields: Mapping[str, Any]) -> Process:
 
 
 def _starts_of(values: dict[str, Any]) -> int:
-    """Return how many starts there were where an earlier version wrote `restarts`, the one that is due included."""
+    """Return the number of starts, for a state of an earlier version: its `restarts` include the start that is due."""
     restarts = values.pop("restarts")
     is_due = not values.get("shortages") and (
         values.get("state") == BACKOFF or (values.get("state") == STARTING and values.get("pid") is None)
@@ -111,7 +111,7 @@ def _state(word: object) -> ProcessState:
 
 
 def _what_is_wrong(process: Process) -> str:
-    """Return which rule of the theory (see `process`) these values break, or ""."""
+    """Return the rule of the theory of states (see ARCHITECTURE.md) that these values break, or ""."""
     for name in NUMBERS | COUNTS:
         value = getattr(process, name)
         kinds = int if name in COUNTS else (int, float)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def as_wanted(process: Process) -> bool:
-    """Return whether the process is what somebody wants it to be: not BACKOFF, FATAL, or EXITED unexpectedly."""
+    """Return whether the process is in its wanted state: neither BACKOFF nor FATAL, nor EXITED unexpectedly."""
     if process.state == EXITED:
         return process.end is None or process.end.expected
     return process.state not in (BACKOFF, FATAL)
