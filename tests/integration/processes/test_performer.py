@@ -77,7 +77,7 @@ class Stage:
             lambda _entry, event: self.events.append(event),
             self.blind.append,
         )
-        program = ProgramConfig(**{"name": "p", "cmd": ("sleep", "300"), **keys})  # type: ignore[arg-type]
+        program = ProgramConfig.of(**{"name": "p", "cmd": ("sleep", "300"), **keys})
         self.entry = Entry(program, 0, Process(since=0.0))
         self.performer.perform(self.entry, SPAWN)
         self.events_until(last)
