@@ -14,7 +14,7 @@ from taskmaster_common.config import DAEMON_LIVE_KEYS, EVENT_LOG_BACKUPS, EVENT_
 from taskmaster_common.errors import system_reason
 from taskmasterd.configuration.effects import LiveKeys
 from taskmasterd.configuration.loading import Loading
-from taskmasterd.configuration.reload import Begun, HangUp, Reloader
+from taskmasterd.configuration.reload import Begun, HangUpRequester, Reloader
 from taskmasterd.control.access import Door
 from taskmasterd.control.call import DaemonActions
 from taskmasterd.control.context import About, Parts
@@ -24,6 +24,7 @@ from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.output.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
+from taskmasterd.processes.errand import Errands
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.marks import Marks, key_at, spare_key
@@ -53,10 +54,11 @@ from taskmasterd.telling.systemd import Systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from taskmaster_common.config import DaemonConfig
+    from taskmasterd.configuration.loading import LoadResult
     from taskmasterd.control.connection import Connection
     from taskmasterd.core.process.events import Action, Event, Signalled
     from taskmasterd.core.programs.table import Entry
@@ -91,6 +93,7 @@ class Daemon:
         key, keyless = key_at(origin.state_path, spare_key(state))
         self._marks = Marks(key, self._places["socket"])
         self.groups = self._build_groups(origin, facts)
+        self._errands = Errands(self.reactor, self.groups.below.ignored)
         self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=stderr_is_journal())
         self.sinks = Sinks(self._complain, Allowance())
         self._open_log(life)
@@ -128,7 +131,7 @@ class Daemon:
         actions = DaemonActions(self.stopping.begin, self._reopen, self._upgrade, self._audience)
         self._handlers = Handlers(parts, actions)
         self.life = Life({**state, "mark_key": key.hex()}, self._config, parts, self._audience, self.sinks)
-        self.upgrade = Upgrade(parts, self.life, self.groups)
+        self.upgrade = Upgrade(parts, self.life, self._errands)
         self._join()
         self.door = Door(
             self.reactor,
@@ -332,7 +335,7 @@ class Daemon:
     # -- news
 
     def _children_ended(self) -> None:
-        self.performer.ends.children_ended(reap())
+        self.performer.ends.children_ended(self._errands.others(reap()))
         self.stopping.look()
 
     def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:
@@ -363,7 +366,7 @@ class Daemon:
         self._mend_door()
         if not self.supervisor.stopping:
             self.notifier.reloading()
-            self.reloader.request(HangUp(self.notifier))
+            self.reloader.request(HangUpRequester(self.notifier))
 
     def _reopen(self) -> None:
         self.log.write("info", "opening all log files anew")
@@ -378,17 +381,16 @@ class Daemon:
             self.door.mend()
             self.journal.facts_changed()
 
-    def _begin_loading(self, path: str) -> Loading:
+    def _begin_loading(self, path: str, done: Callable[[LoadResult], None]) -> Loading:
         """Fork the child that reads the configuration."""
-        loading = Loading(
+        return Loading(
+            self._errands,
             path,
+            done,
             environment=os.environ,
             options={"daemonized": not self._foreground, "pid1": self._pid1, "lenient_users": False},
             installed=self._parts.installed,
         )
-        if loading.pid:
-            self.groups.ignore(loading.pid)
-        return loading
 
     def _callback_failed(self, error: BaseException) -> None:
         try:

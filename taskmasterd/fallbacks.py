@@ -13,7 +13,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 else:
     import _signal as signal
 
@@ -51,17 +51,10 @@ def unnamed_file(directories: Iterable[str] = ()) -> int:
     raise OSError(refused.errno, f"{refused.strerror} (memfd_create), and no directory takes a file; set TMPDIR")
 
 
-def spawn(
-    argv: Sequence[str], environment: Mapping[str, str], *, output: int = -1, mask: Iterable[int] | None = None
-) -> int:
-    """Execute a program of ours as a child; returns its pid. Raises OSError.
-
-    `output` becomes its stdout and stderr, `mask` its blocked signals; by default they are ours.
-    """
-    streams = [(os.POSIX_SPAWN_DUP2, output, 1), (os.POSIX_SPAWN_DUP2, output, 2)] if output >= 0 else []
-    options = {} if mask is None else {"setsigmask": mask}
+def spawn(argv: list[str], environment: Mapping[str, str], mask: Iterable[int]) -> int:
+    """Execute a program of ours as a child with `mask` as its blocked signals; returns its pid. Raises OSError."""
     try:
-        return os.posix_spawn(argv[0], argv, environment, file_actions=streams, **options)  # type: ignore[arg-type]
+        return os.posix_spawn(argv[0], argv, environment, setsigmask=mask)
     except (NotImplementedError, OSError) as error:
         if isinstance(error, OSError) and (error.errno in SHORTAGES or not os.access(argv[0], os.X_OK)):
             raise
@@ -69,12 +62,9 @@ def spawn(
     if pid:
         return pid
     try:
-        for number in (1, 2) if output >= 0 else ():
-            os.dup2(output, number)
-        if mask is not None:
-            signal.set_wakeup_fd(-1)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        os.execve(argv[0], list(argv), environment)
+        signal.set_wakeup_fd(-1)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        os.execve(argv[0], argv, environment)
     finally:
         os._exit(127)
 

@@ -189,7 +189,7 @@ class Guardian:
             os.set_inheritable(kept, True)
             self._started = time.monotonic()
             argv = [word if word != "KEPT" else str(kept) for word in self._command]
-            self._daemon = spawn(argv, os.environ, mask=FORWARDED)
+            self._daemon = spawn(argv, os.environ, FORWARDED)
         finally:
             other.close()
             if kept >= 0:

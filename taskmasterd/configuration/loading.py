@@ -1,17 +1,13 @@
-"""The configuration read, parsed and checked in a forked child; the result comes back as lines of JSON over a pipe.
+"""Reads, parses and checks the configuration in a forked child, which sends the result back as lines of JSON.
 
 A child, because the parser and what it imports would stay resident, and because a huge or hostile file may then stall,
-exhaust or crash nobody. The child is bounded in memory by RLIMIT_DATA and in time by its parent. Nothing here waits for
-the child: whoever reaps all children reaps it too. What the decoder asks of the host is in `Host` (`host`).
+exhaust or crash nobody: its memory and its time are limited. What the decoder asks of the host is in `host`.
 """
 
 from __future__ import annotations
 
 import os
 import resource
-import select
-import sys
-import time
 
 from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
 from taskmaster_common.errors import ConfigError, ProtocolError, system_reason
@@ -20,31 +16,39 @@ from taskmaster_common.protocol import LineDecoder
 from taskmaster_common.records import Record
 from taskmasterd.fallbacks import SHORTAGES, limit
 from taskmasterd.installed import CHANGED
-from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.processes.errand import Errand, Errands
+from taskmasterd.system.loop.cmodules import partial
+from taskmasterd.system.loop.reactor import Reactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
 
     from taskmaster_common.schema import File, Surroundings
     from taskmasterd.installed import Installed
+    from taskmasterd.processes.errand import Ending
 
 DEADLINE_S = 5.0
+"""Longest time for reading a configuration, seconds."""
 MAX_DATA = 512 * 1024 * 1024
-"""RLIMIT_DATA of the child, in bytes; 10 000 programs need a fifth of it."""
+"""RLIMIT_DATA of the child, bytes; 10 000 programs need a fifth of it."""
 MAX_RESULT = 32 * 1024 * 1024
-"""Bytes of a decoded configuration; anchors can make much of little."""
-CHUNK = 64 * 1024
-CHUNKS_A_TURN = 1
-RESULT_FD = 3
+"""Largest decoded configuration, bytes of JSON; anchors can make much of little."""
+MARGIN = 64 * 1024
+"""Room in the result for its last line, bytes."""
+
+LOOK_EVERY_S = 0.05
+"""Longest sleep of a process that only waits for a configuration, seconds."""
+SETTLE_ROUNDS = 16
+"""Rounds of queued callbacks before such a sleep; there are never so many."""
 
 
-class Outcome(Record):
-    """What came of it: a config with its warnings, or else `problems` of the configuration.
+class LoadResult(Record):
+    """A config with its warnings, or else the `problems` that it has.
 
-    Or else what prevented the reading and says nothing about the configuration: a `shortage` of the system, which passes, or
-    a `failure` of what reads: a bug, a broken installation, a process that was killed.
+    Or else why it could not be read, which says nothing about the configuration: a `shortage` of the system, which passes, or
+    a `failure` of the reader: a bug, a broken installation, a killed process.
     The public texts are the same without source lines and values of env, for logs and for those who may not see them.
     """
 
@@ -56,21 +60,22 @@ class Outcome(Record):
     public_warnings: tuple[str, ...] = ()
     public_problems: tuple[str, ...] = ()
 
-    def public(self) -> Outcome:
-        """Return the outcome as everybody may know it."""
+    def public(self) -> LoadResult:
+        """Return the result as everybody may know it."""
         return self.replace(warnings=self.public_warnings, problems=self.public_problems or self.problems)
 
 
 class Loading:
-    """One configuration on its way: `fd` is readable when `feed` has something to do; -1 when it could not begin.
+    """One configuration that is being read; the loop calls `done(result)` once, unless it is cancelled.
 
-    `deadline` is monotonic; a `feed` after it ends the child. `pid` is the child's, 0 when there is none. The child imports
-    the decoder from the disk: what it says counts only while that is the code of this process (`installed`).
+    The child imports the decoder from the disk: its result counts only while that is the code of this process (`installed`).
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a configuration means depends on all of it
         self,
+        errands: Errands,
         path: str,
+        done: Callable[[LoadResult], None],
         *,
         environment: Mapping[str, str],
         options: Mapping[str, bool],
@@ -78,95 +83,51 @@ class Loading:
         installed: Installed | None = None,
         given: File | None = None,
     ) -> None:
-        """`options` are daemonized, pid1 and lenient_users of `Surroundings`."""
+        """`options` are daemonized, pid1 and lenient_users of `Surroundings`; `given` is what is read at `path`."""
         self.path = path
         self._installed = installed
-        self._given = given
-        self.pid = 0
-        self.fd = -1
-        self.deadline = time.monotonic() + deadline_s
+        self._done: Callable[[LoadResult], None] | None = done
         self._deadline_s = deadline_s
-        self._outcome: Outcome | None = None
         self._decoder = LineDecoder(MAX_RESULT)
         self._received = 0
         self._programs: list[ProgramConfig] = []
         self._end: dict[str, Any] | None = None
+        self._errand: Errand | None = None
         if installed and installed.changed():
-            self._outcome = Outcome(failure=CHANGED)
+            errands.reactor.call_soon(partial(self._finish, LoadResult(failure=CHANGED)))
             return
-        try:
-            self._fork(environment, options)
-        except OSError as error:
-            self._outcome = Outcome(
-                shortage=f"the system refuses another process: {system_reason(error)}{limit(error.errno)}"
-            )
+        self._errand = Errand(
+            errands,
+            lambda fd: _read_and_send(fd, path, environment, options, given, installed),
+            self._ended,
+            timeout_s=deadline_s,
+            limits={resource.RLIMIT_DATA: MAX_DATA},
+            on_output=self._take,
+        )
 
-    def _fork(self, environment: Mapping[str, str], options: Mapping[str, bool]) -> None:
-        """Start the child. Raises OSError where there is no descriptor or process left."""
-        result, child_end = os.pipe()
-        # Blocked, so that no signal to the child is written to the daemon's wake-up pipe before it has let go of that.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            pid = os.fork()
-            if pid == 0:
-                self._be_the_child(child_end, environment, options)
-        except OSError:
-            os.close(result)
-            raise
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            os.close(child_end)
-        os.set_blocking(result, False)
-        self.pid, self.fd = pid, result
-
-    def _be_the_child(self, fd: int, environment: Mapping[str, str], options: Mapping[str, bool]) -> NoReturn:
-        """Decode and report; never returns, whatever happens."""
-        try:
-            _leave_the_daemon(fd, self._deadline_s)
-            lines = _result(self.path, environment, options, self._given)
-            _send([_end(failure=CHANGED)] if self._installed and self._installed.changed() else lines)
-        finally:
-            # Nothing may escape from here: it would run the daemon's code a second time.
-            try:
-                error = sys.exc_info()[1]
-                if error is not None:
-                    _send([_death(error, self.path, self._installed)])
-            finally:
-                os._exit(0)
-
-    def feed(self) -> Outcome | None:
-        """Read what is there, a bounded amount, and return the outcome once it is known."""
-        if self._outcome is not None:
-            return self._outcome
-        for _ in range(CHUNKS_A_TURN):
-            try:
-                received = os.read(self.fd, CHUNK)
-            except BlockingIOError:
-                return self._look_at_clock()
-            try:
-                self._take(received)
-            except (ProtocolError, ValueError, TypeError, KeyError):
-                return self._fail("the process that read it sent something incomprehensible")
-            if not received:
-                self._close()
-                self._outcome = self._concluded()
-                return self._outcome
-        return None
+    @property
+    def pid(self) -> int:
+        """The child's pid; 0 where there has never been one."""
+        return self._errand.pid if self._errand else 0
 
     def cancel(self) -> None:
-        """End the child, if it is still there, and forget about it."""
-        if self.fd < 0:
-            return
-        # Its end of the pipe is open as long as it lives, and nobody else reaps while we look: the pid is still its own.
-        ended = select.poll()
-        ended.register(self.fd, 0)
-        if not any(events & select.POLLHUP for _, events in ended.poll(0)):
-            os.kill(self.pid, signal.SIGKILL)
-        self._close()
+        """End the child, and never call `done`."""
+        self._done = None
+        if self._errand:
+            self._errand.cancel()
 
     def _take(self, received: bytes) -> None:
+        try:
+            self._decode(received)
+        except (ProtocolError, ValueError, TypeError, KeyError):
+            result = self._failed("the process that read it sent something incomprehensible")
+            if self._errand:
+                self._errand.cancel()
+            self._finish(result)
+
+    def _decode(self, received: bytes) -> None:
         self._received += len(received)
-        if self._received > MAX_RESULT + CHUNK:
+        if self._received > MAX_RESULT + MARGIN:
             raise ProtocolError("cannot read the result: it is too long")
         for line in self._decoder.feed(received):
             message = read_json(line.decode())
@@ -175,41 +136,40 @@ class Loading:
             else:
                 self._end = message
 
-    def _look_at_clock(self) -> Outcome | None:
-        if time.monotonic() < self.deadline:
-            return None
-        self.cancel()
-        problem = f"{self.path}: error: reading it takes more than {self._deadline_s:g}s"
-        self._outcome = Outcome(problems=(problem,))
-        return self._outcome
+    def _ended(self, ending: Ending) -> None:
+        if ending.refused:
+            self._finish(LoadResult(shortage=ending.refused))
+        elif ending.late:
+            problem = f"{self.path}: error: reading it takes more than {self._deadline_s:g}s"
+            self._finish(LoadResult(problems=(problem,)))
+        else:
+            self._finish(self._result())
 
-    def _fail(self, failure: str) -> Outcome:
-        self.cancel()
-        changed = self._installed is not None and self._installed.changed()
-        self._outcome = Outcome(failure=CHANGED if changed else failure)
-        return self._outcome
-
-    def _concluded(self) -> Outcome:
+    def _result(self) -> LoadResult:
         end = self._end
         if end is None:
-            return self._fail("the process that read it died before it was done")
+            return self._failed("the process that read it died before it was done")
         if end["failure"]:
-            return Outcome(failure=end["failure"])
+            return LoadResult(failure=end["failure"])
         if end["problems"] or end["shortage"]:
             problems, public = tuple(end["problems"]), tuple(end["public"])
-            return Outcome(problems=problems, public_problems=public, shortage=end["shortage"])
+            return LoadResult(problems=problems, public_problems=public, shortage=end["shortage"])
         config = Config(
             path=end["path"],
             daemon=DaemonConfig.from_data(end["daemon"]),
             programs=tuple(self._programs),
             files=tuple((path, mtime_ns, size) for path, mtime_ns, size in end["files"]),
         )
-        return Outcome(config=config, warnings=tuple(end["warnings"]), public_warnings=tuple(end["public"]))
+        return LoadResult(config=config, warnings=tuple(end["warnings"]), public_warnings=tuple(end["public"]))
 
-    def _close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+    def _failed(self, failure: str) -> LoadResult:
+        changed = self._installed is not None and self._installed.changed()
+        return LoadResult(failure=CHANGED if changed else failure)
+
+    def _finish(self, result: LoadResult) -> None:
+        done, self._done = self._done, None
+        if done:
+            done(result)
 
 
 def load(
@@ -219,52 +179,63 @@ def load(
     options: Mapping[str, bool],
     deadline_s: float = DEADLINE_S,
     given: File | None = None,
-) -> Outcome:
-    """Return the outcome, waiting for it at most until the deadline. For the launcher and -t, not for the daemon.
+) -> LoadResult:
+    """Return the result, waiting for it at most until the deadline. For the launcher and -t, not for the daemon.
 
     `given` is what is read at `path`, where that cannot be opened.
     """
-    loading = Loading(path, environment=environment, options=options, deadline_s=deadline_s, given=given)
-    while (outcome := loading.feed()) is None:
-        ready = select.poll()
-        ready.register(loading.fd, select.POLLIN)
-        ready.poll(max(1, int((loading.deadline - time.monotonic()) * 1000) + 1))
-    return outcome
+    results: list[LoadResult] = []
+    try:
+        reactor = Reactor(_escape)
+    except OSError as error:
+        return LoadResult(shortage=f"{system_reason(error)}{limit(error.errno)}")
+    errands = Errands(reactor, set())
+    loading = Loading(
+        errands,
+        path,
+        results.append,
+        environment=environment,
+        options=options,
+        deadline_s=deadline_s,
+        given=given,
+    )
+    try:
+        reactor.settle(SETTLE_ROUNDS)
+        while not results:
+            reactor.turn(LOOK_EVERY_S)
+            if not results:  # a child that was killed may take its time
+                errands.wait_for_silent()
+                reactor.settle(SETTLE_ROUNDS)
+    finally:
+        loading.cancel()
+        reactor.close()
+    return results[0]
+
+
+def _escape(error: BaseException) -> NoReturn:
+    raise error
 
 
 # -- the child
 
 
-def _leave_the_daemon(fd: int, deadline_s: float) -> None:
-    """Let go of everything that is the daemon's: signals, descriptors, limits."""
+def _read_and_send(
+    fd: int,
+    path: str,
+    environment: Mapping[str, str],
+    options: Mapping[str, bool],
+    given: File | None,
+    installed: Installed | None,
+) -> None:
+    """Decode the file at `path` and write the result to `fd`, or why there is none."""
     import gc  # noqa: PLC0415 - for the child only
 
-    signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-    os.dup2(fd, RESULT_FD)
-    os.closerange(RESULT_FD + 1, _highest_fd() + 1)
-    try:  # noqa: SIM105 - there may be no descriptor left to import contextlib with
-        _limit_memory()
-    except OSError:  # a sandbox that refuses it has limits of its own
-        pass
-    signal.alarm(int(deadline_s) + 2)  # should the daemon die meanwhile, this ends the child
     gc.disable()
-
-
-def _limit_memory() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    most = MAX_DATA if hard == resource.RLIM_INFINITY else min(MAX_DATA, hard)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-
-
-def _highest_fd() -> int:
-    """Return the highest open descriptor; closing up to the limit could be a million calls."""
     try:
-        return max(int(name) for name in os.listdir("/dev/fd"))
-    except (OSError, ValueError):
-        return os.sysconf("SC_OPEN_MAX")
+        lines = _result(path, environment, options, given)
+        _send(fd, [_end(failure=CHANGED)] if installed and installed.changed() else lines)
+    except BaseException as error:  # noqa: BLE001 - also KeyboardInterrupt and MemoryError: each has an answer
+        _send(fd, [_death(error, path, installed)])
 
 
 def _result(path: str, environment: Mapping[str, str], options: Mapping[str, bool], given: File | None) -> list[bytes]:
@@ -287,7 +258,7 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
     for program in config.programs:
         lines.append(_line({"program": program.to_data()}))
         size += len(lines[-1])
-        if size > MAX_RESULT - CHUNK:
+        if size > MAX_RESULT - MARGIN:
             return [_end(problems=[f"{path}: error: its values take more than {MAX_RESULT >> 20} MiB"])]
     warnings, public = list(loaded.warnings), list(loaded.public_warnings)
     daemon = config.daemon.to_data()
@@ -303,10 +274,10 @@ def _line(message: Mapping[str, object]) -> bytes:
     return write_json(message) + b"\n"
 
 
-def _send(lines: list[bytes]) -> None:
+def _send(fd: int, lines: list[bytes]) -> None:
     left = memoryview(b"".join(lines))
     while left:
-        left = left[os.write(RESULT_FD, left) :]
+        left = left[os.write(fd, left) :]
 
 
 def _death(error: BaseException, path: str, installed: Installed | None) -> bytes:

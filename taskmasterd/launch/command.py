@@ -80,30 +80,30 @@ def _run(options: Namespace) -> int:
     if options.guard and sys.platform != "linux":
         raise LaunchError(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
     host = {"daemonized": not foreground, "pid1": pid1, "lenient_users": not checking}
-    outcome = load(path, environment=os.environ, options=host, given=given)
+    loaded = load(path, environment=os.environ, options=host, given=given)
     if stderr_is_journal():  # more people may read it than the configuration
-        outcome = outcome.public()
-    for warning in outcome.warnings:
+        loaded = loaded.public()
+    for warning in loaded.warnings:
         print(warning, file=sys.stderr)
-    obstacle = outcome.shortage or outcome.failure
+    obstacle = loaded.shortage or loaded.failure
     if obstacle:
         raise LaunchError(FAILED, f"cannot read {path}: {obstacle}")
-    if outcome.config is None:
-        return _refuse(path, outcome.problems)
-    _warn_of_few_descriptors(outcome.config)
-    places = resolve_places(outcome.config, socket, pid1=pid1)
+    if loaded.config is None:
+        return _refuse(path, loaded.problems)
+    _warn_of_few_descriptors(loaded.config)
+    places = resolve_places(loaded.config, socket, pid1=pid1)
     if checking:
         _warn_of_neighbours(path, places)
-        return _checked(path, outcome.config, effective=options.print_config, values=options.env)
+        return _checked(path, loaded.config, effective=options.print_config, values=options.env)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
     how = Launch(
-        level=options.loglevel or outcome.config.daemon.loglevel,
+        level=options.loglevel or loaded.config.daemon.loglevel,
         foreground=foreground,
         guarded=guarded,
         pid1=pid1,
         orphans=options.orphans,
     )
-    return _launch(outcome.config, places, how)
+    return _launch(loaded.config, places, how)
 
 
 def _config_path(named: str | None) -> str:

@@ -11,14 +11,12 @@ from __future__ import annotations
 import os
 
 from taskmaster_common import __version__
-from taskmaster_common.errors import RequestError, SystemFailure, system_reason
+from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import refusal
 from taskmasterd.control.waits import Heartbeat
-from taskmasterd.fallbacks import spawn
 from taskmasterd.installed import Installed
+from taskmasterd.processes.errand import Errand, executing
 from taskmasterd.survival.execute import command, execute_resident, on_descriptor
-from taskmasterd.system.loop.cmodules import signal
-from taskmasterd.system.loop.reactor import READ
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Parts
-    from taskmasterd.processes.members.groups import Groups
-    from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.processes.errand import Ending, Errands
 
     class Host(Protocol):
         """What an upgrade needs of the daemon."""
@@ -50,22 +47,25 @@ if TYPE_CHECKING:
 
 
 CHECK_WITHIN_S = 10.0
+"""Longest time for the check of the installed code, seconds."""
 QUIET_WITHIN_S = 5.0
+"""Longest wait for a quiet moment, seconds."""
 TRY_EVERY_S = 0.005
-MOST_ANSWER = 65_536
+"""Pause between two looks for a quiet moment, seconds."""
+CANNOT_CHECK = "cannot check the installed code"
 ROUNDS = 16
-"""So often what waits for the end of a turn may bring more of it before the next turn is waited for."""
+"""Rounds of queued callbacks to run before waiting for the next turn."""
 
 
 class Upgrade:
-    """One upgrade at a time. `groups` gets to know the child that belongs to no program."""
+    """One upgrade at a time."""
 
-    def __init__(self, parts: Parts, host: Host, groups: Groups) -> None:
+    def __init__(self, parts: Parts, host: Host, errands: Errands) -> None:
         self._parts = parts
         self._reactor = parts.reactor
         self._host = host
-        self._groups = groups
-        self._check: Check | None = None
+        self._errands = errands
+        self._check: Errand | None = None
         self._checked_code: Installed | None = None
         self._asked: Connection | None = None
         self._heartbeat: Heartbeat | None = None
@@ -78,11 +78,9 @@ class Upgrade:
             raise RequestError("busy", "an upgrade is under way", 1)
         self._checked_code = Installed()
         try:
-            self._check = check = Check(self._reactor, self._groups, self._host.state(), self._checked)
-        except (OSError, SystemFailure) as error:
-            reason = system_reason(error) if isinstance(error, OSError) else str(error)
-            text = f"cannot check the installed code: {reason}"
-            raise RequestError("busy", text, 1) from None
+            self._check = check = begin_check(self._errands, self._host.state(), self._checked)
+        except SystemFailure as error:
+            raise RequestError("busy", f"{CANNOT_CHECK}: {error}", 1) from None
         self._asked = connection
         connection.send({"type": "upgrading", "config": self._parts.reloader.config.path})
         self._heartbeat = Heartbeat(self._parts, connection, lambda: ("", "upgrading"))
@@ -103,9 +101,12 @@ class Upgrade:
         """Return what the next life needs to answer."""
         return {"kind": "upgrade", "before": __version__, "at": self._reactor.now()}
 
-    def _checked(self, problem: str) -> None:
+    def _checked(self, ending: Ending) -> None:
         self._check = None
-        if problem:
+        problem = problem_of(ending, CHECK_WITHIN_S)
+        if ending.refused:
+            self._failed("busy", f"{CANNOT_CHECK}: {ending.refused}")
+        elif problem:
             self._failed("failed", f"the installed code cannot go on with this daemon: {problem}")
         else:
             self._parts.performer.starts.hold(
@@ -155,69 +156,21 @@ class Upgrade:
             connection.end(refusal(RequestError(code, f"{text}; nothing was changed", 1)))
 
 
-class Check:
-    """A child that executes the installed code on a state; `done(problem)` is told what came of it, "" where it can go on."""
+def begin_check(
+    errands: Errands, state: Mapping[str, Any], done: Callable[[Ending], None], within_s: float = CHECK_WITHIN_S
+) -> Errand:
+    """Execute the installed code on a state; `problem_of` judges the ending that `done` gets. Raises SystemFailure."""
+    fd = on_descriptor(state)
+    try:
+        words = command("--check", "0", "-", *state["path"])
+        return Errand(errands, executing(words, os.environ), done, timeout_s=within_s, stdin=fd)
+    finally:
+        os.close(fd)
 
-    def __init__(
-        self,
-        reactor: Reactor,
-        groups: Groups,
-        state: Mapping[str, Any],
-        done: Callable[[str], None],
-        within_s: float = CHECK_WITHIN_S,
-    ) -> None:
-        """Start the child. Raises OSError, SystemFailure."""
-        self._within_s = within_s
-        self._reactor = reactor
-        self._groups = groups
-        self._done = done
-        self._answer = b""
-        fd = on_descriptor(state)
-        read, write = os.pipe()
-        try:
-            os.set_blocking(read, False)
-            words = command("--check", str(fd), "-", *state["path"])
-            self.pid = spawn(words, os.environ, output=write)
-        except OSError:
-            os.close(read)
-            raise
-        finally:
-            os.close(fd)
-            os.close(write)
-        groups.ignore(self.pid)
-        self._fd = read
-        self._timer = self._reactor.call_later(within_s, self._late)
-        self._reactor.watch(read, READ, self._ready)
 
-    def _ready(self, _events: int) -> None:
-        try:
-            received = os.read(self._fd, MOST_ANSWER)
-        except BlockingIOError:
-            return
-        if received and len(self._answer) < MOST_ANSWER:
-            self._answer += received
-            return
-        said = self._answer.decode("utf-8", "replace").strip().split("\n")[-1]
-        self._finish("" if said.startswith("ok ") else said or "it says nothing")
-
-    def _late(self) -> None:
-        self._kill()
-        self._finish(f"it did not answer within {self._within_s:g}s")
-
-    def cancel(self) -> None:
-        """End the child; nobody is told."""
-        self._kill()
-        self._leave()
-
-    def _kill(self) -> None:
-        if self.pid in self._groups.below.ignored:  # not reaped: the pid is still its own
-            os.kill(self.pid, signal.SIGKILL)
-
-    def _finish(self, problem: str) -> None:
-        self._leave()
-        self._done(problem)
-
-    def _leave(self) -> None:
-        self._reactor.cancel(self._timer)
-        self._reactor.remove(self._fd)
-        os.close(self._fd)
+def problem_of(ending: Ending, within_s: float) -> str:
+    """Return why the installed code cannot go on with the state, "" where it can: then its last line begins with "ok"."""
+    if ending.late:
+        return f"it did not answer within {within_s:g}s"
+    said = ending.output.decode("utf-8", "replace").strip().split("\n")[-1]
+    return "" if said.startswith("ok ") else said or "it says nothing"

@@ -36,7 +36,7 @@ PENDING_CLASSES = {
     "taskmasterd/output/streams.py: Outputs",
     "taskmasterd/survival/state_writer.py: Journal",
 }
-PENDING_NAMES = {"Candidate", "Connection", "Host", "Known", "Launch", "Outcome", "Surroundings"}
+PENDING_NAMES = {"Candidate", "Connection", "Host", "Known", "Launch", "Surroundings"}
 PENDING_ROOT = {"attributes", "lines"}
 
 MAY_BE_SET = {

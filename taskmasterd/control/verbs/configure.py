@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import refusal
-from taskmasterd.configuration.reload import Listener
+from taskmasterd.configuration.reload import Requester
 from taskmasterd.control.waits import Wait
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.plans import plan_view
@@ -41,7 +41,7 @@ def resume(call: Call, data: Mapping[str, Any]) -> None:
     wait.resume(wait.own_ticket(), data)
 
 
-class ReloadWait(Wait, Listener):
+class ReloadWait(Wait, Requester):
     """A client that waits for a reload: it gets the problems, or the plan and then the results."""
 
     def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:

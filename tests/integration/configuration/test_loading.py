@@ -19,8 +19,10 @@ import pytest
 from taskmaster_common.schema import decode
 from taskmasterd.configuration import host as hostfacts
 from taskmasterd.configuration import loading
-from taskmasterd.configuration.loading import Loading, Outcome, load
+from taskmasterd.configuration.loading import Loading, LoadResult, load
+from taskmasterd.system.reaper import reap
 from tests.support.daemon import ROOT
+from tests.support.errands import ErrandLoop
 from tests.support.wait import wait_until
 
 NOBODY = 65_534
@@ -36,15 +38,6 @@ SLOW = "x-a: [" + "a," * 480_000 + "]\nprograms: {}"
 SMALL = "programs: {web: {cmd: sleep 5, numprocs: 2, env: {A: null, B: b}}}"
 
 
-@pytest.fixture(autouse=True)
-def reaped() -> Iterator[None]:
-    """Reap as the daemon does: Loading never waits."""
-    yield
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
-
-
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str | bytes], str]:
     """Write the configuration, and return its path."""
@@ -57,21 +50,27 @@ def write(tmp_path: Path) -> Callable[[str | bytes], str]:
     return write
 
 
-def begun(path: str, **changes: Any) -> Loading:
-    return Loading(path, **{**OPTIONS, **changes})
+class Begun:
+    """A configuration that is being read."""
+
+    def __init__(self, loop: ErrandLoop, path: str, **changes: Any) -> None:
+        self.results: list[LoadResult] = []
+        self._loop = loop
+        self.loading = Loading(loop.errands, path, self.results.append, **{**OPTIONS, **changes})
+
+    def result(self) -> LoadResult:
+        """Return what came of it."""
+        result: LoadResult = self._loop.wait(self.results)
+        return result
 
 
-def finished(one: Loading) -> Outcome:
-    found: list[Outcome] = []
-
-    def fed() -> bool:
-        outcome = one.feed()
-        if outcome is not None:
-            found.append(outcome)
-        return outcome is not None
-
-    wait_until(fed, within_s=10)
-    return found[0]
+@pytest.fixture
+def loop() -> Iterator[ErrandLoop]:
+    """A loop that has reaped each child at the end of the test."""
+    loop = ErrandLoop()
+    yield loop
+    loop.wait_for_ends()
+    loop.reactor.close()
 
 
 # -- what it brings back
@@ -79,35 +78,35 @@ def finished(one: Loading) -> Outcome:
 
 def test_a_good_file_comes_back_as_a_configuration(write: Callable[[str | bytes], str]) -> None:
     path = write(SMALL)
-    outcome = load(path, **OPTIONS)
-    assert (outcome.problems, outcome.shortage) == ((), "")
-    assert outcome.config is not None
-    program = outcome.config.programs[0]
+    result = load(path, **OPTIONS)
+    assert (result.problems, result.shortage) == ((), "")
+    assert result.config is not None
+    program = result.config.programs[0]
     assert (program.cmd, program.numprocs, program.env) == (("sleep", "5"), 2, {"A": None, "B": "b"})
     facts = os.stat(path)
-    assert outcome.config.files == ((path, facts.st_mtime_ns, facts.st_size),)
+    assert result.config.files == ((path, facts.st_mtime_ns, facts.st_size),)
     assert program.workingdir == os.path.dirname(path)
 
 
 def test_problems_and_warnings_come_back(write: Callable[[str | bytes], str]) -> None:
     path = write("programs: {web: {cmd: nowhere-at-all, stoptime: 70}}")
-    outcome = load(path, **OPTIONS)
-    assert [line.splitlines()[0] for line in outcome.warnings] == [
+    result = load(path, **OPTIONS)
+    assert [line.splitlines()[0] for line in result.warnings] == [
         f"{path}:1:23: warning: programs.web.cmd: nowhere-at-all is not found in PATH",
         (
             f"{path}:1:49: warning: programs.web.stoptime: a stop may take 70s, but at shutdown everything is killed after "
             "60s (taskmasterd.shutdown_timeout)"
         ),
     ]
-    outcome = load(write("programs: {web: {cmd: x, umask: 9}}"), **OPTIONS)
-    assert outcome.config is None
-    assert outcome.problems[0].startswith(f"{path}:1:33: error: programs.web.umask: 9 is not an octal digit")
+    result = load(write("programs: {web: {cmd: x, umask: 9}}"), **OPTIONS)
+    assert result.config is None
+    assert result.problems[0].startswith(f"{path}:1:33: error: programs.web.umask: 9 is not an octal digit")
 
 
 def test_bytes_of_the_environment_that_are_no_text_survive(write: Callable[[str | bytes], str]) -> None:
-    outcome = load(write("programs: {web: {cmd: 'echo ${X}'}}"), **{**OPTIONS, "environment": {"X": "\udcff"}})
-    assert outcome.config is not None
-    assert outcome.config.programs[0].cmd == ("echo", "\udcff")
+    result = load(write("programs: {web: {cmd: 'echo ${X}'}}"), **{**OPTIONS, "environment": {"X": "\udcff"}})
+    assert result.config is not None
+    assert result.config.programs[0].cmd == ("echo", "\udcff")
 
 
 @pytest.mark.slow
@@ -117,9 +116,9 @@ def test_two_thousand_programs_load_within_the_deadline(write: Callable[[str | b
         "    starttime: 5\n    stopsignal: TERM\n    stdout: /tmp/p{0}.out\n    env:\n      ANSWER: 42\n"
     )
     path = write("programs:\n" + "".join(entry.format(number) for number in range(2000)))
-    outcome = load(path, **OPTIONS)
-    assert outcome.config is not None
-    assert len(outcome.config.programs) == 2000
+    result = load(path, **OPTIONS)
+    assert result.config is not None
+    assert len(result.config.programs) == 2000
 
 
 # -- files
@@ -148,10 +147,10 @@ def test_included_files_are_found_by_pattern_and_counted(tmp_path: Path) -> None
         (tmp_path / "c" / f"{name}.yaml").write_text(f"programs: {{{name.strip('.')}: {{cmd: sleep 1}}}}")
     (tmp_path / "c" / "dir.yaml").mkdir()
     (tmp_path / "t.yaml").write_text("include: [c/*.yaml]")
-    outcome = load(str(tmp_path / "t.yaml"), **OPTIONS)
-    assert outcome.config is not None, outcome.problems
-    assert [program.name for program in outcome.config.programs] == ["a", "b"]
-    assert [os.path.basename(entry[0]) for entry in outcome.config.files] == ["t.yaml", "a.yaml", "b.yaml"]
+    result = load(str(tmp_path / "t.yaml"), **OPTIONS)
+    assert result.config is not None, result.problems
+    assert [program.name for program in result.config.programs] == ["a", "b"]
+    assert [os.path.basename(entry[0]) for entry in result.config.files] == ["t.yaml", "a.yaml", "b.yaml"]
 
 
 @pytest.mark.root
@@ -228,9 +227,9 @@ def test_a_directory_below_a_pattern_that_a_stranger_made_is_refused(tree: Path)
 def test_a_configuration_is_read_through_links_and_parent_directories(tree: Path) -> None:
     (tree / "link").symlink_to(tree / "conf.d" / ".." / "conf.d")
     (tree / "t.yaml").write_text("include: [link/*.yaml]")
-    outcome = load(f"{tree}/link/../t.yaml", **OPTIONS)
-    assert outcome.config is not None, outcome.problems
-    assert [program.name for program in outcome.config.programs] == ["a"]
+    result = load(f"{tree}/link/../t.yaml", **OPTIONS)
+    assert result.config is not None, result.problems
+    assert [program.name for program in result.config.programs] == ["a"]
     (tree / "loop").symlink_to("loop")
     (told,) = refusals(tree / "loop")
     assert told.endswith("cannot read it: too many levels of symbolic links")
@@ -239,105 +238,60 @@ def test_a_configuration_is_read_through_links_and_parent_directories(tree: Path
 # -- the child
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="looks into /proc")
-def test_the_child_holds_the_result_pipe_and_the_standard_streams_only(write: Callable[[str | bytes], str]) -> None:
-    extra = os.dup2(0, 200, inheritable=True)
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    one = begun(write(SLOW))
-    try:
-        wait_until(lambda: set(os.listdir(f"/proc/{one.pid}/fd")) == {"0", "1", "2", "3"})
-        assert os.readlink(f"/proc/{one.pid}/fd/3").startswith("pipe:")
-        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{one.pid}/status").read_text().splitlines())
-        usual = 0x7FFF_FFFF  # 32 and 33 are the C library's own
-        assert [int(status[name], 16) & usual for name in ("SigBlk", "SigIgn", "SigCgt")] == [0, 0, 0]
-        wait_until(lambda: resource.prlimit(one.pid, resource.RLIMIT_DATA)[0] == loading.MAX_DATA)
-    finally:
-        one.cancel()
-        signal.signal(signal.SIGHUP, before)
-        os.close(extra)
+def test_the_childs_memory_is_limited(write: Callable[[str | bytes], str], loop: ErrandLoop) -> None:
+    one = Begun(loop, write(SLOW))
+    wait_until(lambda: resource.prlimit(one.loading.pid, resource.RLIMIT_DATA)[0] == loading.MAX_DATA)
+    one.loading.cancel()
 
 
-def test_a_signal_to_the_child_never_reaches_the_daemons_wakeup_pipe(write: Callable[[str | bytes], str]) -> None:
-    waked, wakeup = os.pipe()
-    os.set_blocking(waked, False)
-    os.set_blocking(wakeup, False)
-    before = signal.signal(signal.SIGTERM, lambda *_: None)
-    previous = signal.set_wakeup_fd(wakeup)
-    try:
-        for _ in range(20):
-            one = begun(write(SMALL))
-            os.kill(one.pid, signal.SIGTERM)
-            outcome = finished(one)
-            assert outcome.failure or outcome.config
-        with pytest.raises(BlockingIOError):
-            os.read(waked, 1)
-    finally:
-        signal.set_wakeup_fd(previous)
-        signal.signal(signal.SIGTERM, before)
-        os.close(waked)
-        os.close(wakeup)
-
-
-def test_the_parents_mask_is_as_it_was(write: Callable[[str | bytes], str]) -> None:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    load(write(SMALL), **OPTIONS)
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
-
-
-def test_the_result_descriptor_is_not_blocking_and_not_inherited(write: Callable[[str | bytes], str]) -> None:
-    one = begun(write(SMALL))
-    assert not os.get_blocking(one.fd)
-    assert not os.get_inheritable(one.fd)
-    assert finished(one).config is not None
-    assert one.fd == -1
-
-
-def test_a_child_that_takes_too_long_is_killed(write: Callable[[str | bytes], str]) -> None:
+def test_a_child_that_takes_too_long_is_killed(write: Callable[[str | bytes], str], loop: ErrandLoop) -> None:
     path = write(SLOW)
-    started = time.monotonic()
-    one = begun(path, deadline_s=0.2)
-    outcome = finished(one)
-    assert 0.2 <= time.monotonic() - started < 4
-    assert outcome.problems == (f"{path}: error: reading it takes more than 0.2s",)
-    assert os.waitstatus_to_exitcode(os.waitpid(one.pid, 0)[1]) == -signal.SIGKILL
+    one = Begun(loop, path, deadline_s=0.2)
+    assert one.result().problems == (f"{path}: error: reading it takes more than 0.2s",)
 
 
 def test_waiting_ends_at_the_deadline(write: Callable[[str | bytes], str]) -> None:
     started = time.monotonic()
     assert "takes more than 0.2s" in load(write(SLOW), **OPTIONS, deadline_s=0.2).problems[0]
     assert time.monotonic() - started < 4
+    wait_until(lambda: [*reap()])
 
 
-def test_a_cancelled_loading_leaves_neither_child_nor_descriptor(write: Callable[[str | bytes], str]) -> None:
-    one = begun(write(SLOW))
-    one.cancel()
-    one.cancel()
-    assert one.fd == -1
-    assert os.waitstatus_to_exitcode(os.waitpid(one.pid, 0)[1]) == -signal.SIGKILL
+def test_a_cancelled_loading_has_no_result_and_leaves_no_child(
+    write: Callable[[str | bytes], str], loop: ErrandLoop
+) -> None:
+    one = Begun(loop, write(SLOW))
+    one.loading.cancel()
+    one.loading.cancel()
+    loop.wait_for_ends()
+    assert one.results == []
 
 
-def test_a_child_that_has_ended_is_not_signalled(write: Callable[[str | bytes], str]) -> None:
-    one = begun(write(SMALL))
-    os.waitpid(one.pid, 0)
-    one.pid = os.getpid()  # whoever has that number now
-    one.cancel()
-    assert one.fd == -1
+def test_incomprehensible_output_is_a_failure_and_ends_the_child(
+    write: Callable[[str | bytes], str], loop: ErrandLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_result", lambda *_arguments: [b"{\n", b"x" * (1 << 20)])
+    one = Begun(loop, write(SMALL))
+    assert one.result() == LoadResult(failure="the process that read it sent something incomprehensible")
+    loop.wait_for_ends()
+    assert len(one.results) == 1
 
 
-def test_a_killed_child_is_no_problem_of_the_configuration(write: Callable[[str | bytes], str]) -> None:
-    one = begun(write(SLOW))
-    os.kill(one.pid, signal.SIGKILL)
-    assert finished(one) == Outcome(failure="the process that read it died before it was done")
+def test_a_killed_child_is_no_problem_of_the_configuration(
+    write: Callable[[str | bytes], str], loop: ErrandLoop
+) -> None:
+    one = Begun(loop, write(SLOW))
+    os.kill(one.loading.pid, signal.SIGKILL)
+    assert one.result() == LoadResult(failure="the process that read it died before it was done")
 
 
 def test_an_exception_in_the_child_never_escapes_and_is_no_problem_of_the_configuration(
     write: Callable[[str | bytes], str],
 ) -> None:
     environment: dict[str, Any] = {"X": 5}
-    outcome = load(write("programs: {web: {cmd: 'a${X}'}}"), **{**OPTIONS, "environment": environment})
-    assert (outcome.config, outcome.problems) == (None, ())
-    assert "the process that read it failed with TypeError at /" in outcome.failure
+    result = load(write("programs: {web: {cmd: 'a${X}'}}"), **{**OPTIONS, "environment": environment})
+    assert (result.config, result.problems) == (None, ())
+    assert "the process that read it failed with TypeError at /" in result.failure
 
 
 @pytest.mark.parametrize("code", [errno.EMFILE, errno.ENOMEM, errno.EAGAIN])
@@ -348,9 +302,9 @@ def test_an_exception_in_the_child_that_names_a_shortage_is_one(
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(hostfacts, "surroundings", refuse)
-    outcome = load(write(SMALL), **OPTIONS)
-    assert (outcome.problems, outcome.failure) == ((), "")
-    assert outcome.shortage.startswith(os.strerror(code).lower())
+    result = load(write(SMALL), **OPTIONS)
+    assert (result.problems, result.failure) == ((), "")
+    assert result.shortage.startswith(os.strerror(code).lower())
 
 
 @pytest.mark.slow
@@ -364,36 +318,33 @@ def test_memory_is_bounded(write: Callable[[str | bytes], str], monkeypatch: pyt
 @pytest.mark.slow
 def test_an_anchor_that_multiplies_a_long_text_is_refused(write: Callable[[str | bytes], str]) -> None:
     entries = "".join(f"  p{number}: {{cmd: x, description: *a}}\n" for number in range(200))
-    outcome = load(write(f"x-a: &a {'x' * 400_000}\nprograms:\n{entries}"), **OPTIONS)
-    assert "its values take more than 32 MiB" in outcome.problems[0]
+    result = load(write(f"x-a: &a {'x' * 400_000}\nprograms:\n{entries}"), **OPTIONS)
+    assert "its values take more than 32 MiB" in result.problems[0]
 
 
-def test_no_descriptor_left_is_the_daemons_shortage(write: Callable[[str | bytes], str]) -> None:
+def test_no_descriptor_left_is_the_daemons_shortage(write: Callable[[str | bytes], str], loop: ErrandLoop) -> None:
     path = write(SMALL)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
     try:
-        one = begun(path)
-        assert (one.fd, one.pid) == (-1, 0)
-        outcome = one.feed()
-        one.cancel()
+        result = Begun(loop, path).result()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     limit = "the limit of open files is 3: ulimit -n"
-    assert outcome == Outcome(shortage=f"the system refuses another process: too many open files ({limit})")
+    assert result == LoadResult(shortage=f"the system refuses another process: too many open files ({limit})")
 
 
 def test_no_process_left_is_the_daemons_shortage_and_leaves_no_descriptor(
-    write: Callable[[str | bytes], str], monkeypatch: pytest.MonkeyPatch
+    write: Callable[[str | bytes], str], loop: ErrandLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse() -> int:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(os, "fork", refuse)
+    path = write(SMALL)
     before = os.listdir("/dev/fd")
-    outcome = begun(write(SMALL)).feed()
-    assert outcome is not None
-    assert outcome.shortage == "the system refuses another process: resource temporarily unavailable"
+    result = Begun(loop, path).result()
+    assert result.shortage == "the system refuses another process: resource temporarily unavailable"
     assert len(os.listdir("/dev/fd")) == len(before)
 
 
@@ -405,7 +356,7 @@ def test_a_shortage_inside_the_child_is_no_problem_of_the_file(
 
     path = write(SMALL)
     monkeypatch.setattr(os, "open", refuse)
-    assert load(path, **OPTIONS) == Outcome(
+    assert load(path, **OPTIONS) == LoadResult(
         shortage=f"the system refuses to open {path}: too many open files in system"
     )
 

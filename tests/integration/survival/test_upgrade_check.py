@@ -2,52 +2,39 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from taskmasterd.processes.members.groups import Groups
-from taskmasterd.processes.members.marks import Marks
-from taskmasterd.survival.upgrade import MOST_ANSWER, Check
-from taskmasterd.system.loop.reactor import Reactor
-from taskmasterd.system.procfs import listing
+from taskmasterd.processes.errand import OUTPUT_KEPT, Ending, Errand
+from taskmasterd.survival.upgrade import begin_check, problem_of
+from tests.support.errands import ErrandLoop
 
 pytestmark = pytest.mark.slow
-listing("/proc")  # opens the one descriptor that this process keeps for such looks
 
 
 class Checks:
-    """Checks of code that is written by the test. `answers` are the problems, "" for none."""
+    """Checks of code that is written by the test."""
 
     def __init__(self, home: Path) -> None:
-        self.errors: list[BaseException] = []
-        self.reactor = Reactor(self.errors.append)
-        self.groups = Groups(Marks(bytes(16), "/socket"))
-        self.answers: list[str] = []
+        self.loop = ErrandLoop()
+        self.endings: list[Ending] = []
         self._package = home / "taskmasterd"
         self._package.mkdir()
         (self._package / "__init__.py").touch()
 
-    def begin(self, code: str, within_s: float = 10) -> Check:
+    def begin(self, code: str, within_s: float = 10) -> Errand:
         """Begin the check of a module `resident` with this text."""
         (self._package / "resident.py").write_text(code)
         state = {"path": [str(self._package.parent)]}
-        return Check(self.reactor, self.groups, state, self.answers.append, within_s)
-
-    def wait(self) -> None:
-        """Turn the loop until there is an answer; the test's time-out ends it otherwise."""
-        while not self.answers:
-            self.reactor.turn(0.05)
+        return begin_check(self.loop.errands, state, self.endings.append, within_s)
 
     def run(self, code: str, within_s: float = 10) -> str:
-        """Return the answer; the child has ended by then."""
-        check = self.begin(code, within_s)
-        self.wait()
-        assert os.waitpid(check.pid, 0)[0] == check.pid
-        assert not self.errors
-        return self.answers.pop()
+        """Return the problem, "" for none."""
+        self.begin(code, within_s)
+        self.loop.wait(self.endings)
+        return problem_of(self.endings.pop(), within_s)
 
 
 @pytest.fixture
@@ -55,7 +42,8 @@ def checks(short_dir: Path) -> Iterator[Checks]:
     """Checks without a daemon."""
     checks = Checks(short_dir)
     yield checks
-    checks.reactor.close()
+    checks.loop.wait_for_ends()
+    checks.loop.reactor.close()
 
 
 def test_the_last_line_decides(checks: Checks) -> None:
@@ -75,16 +63,14 @@ def test_a_child_that_hangs_is_ended(checks: Checks) -> None:
     assert checks.run(code, within_s=0.3) == "it did not answer within 0.3s"
 
 
-def test_a_child_that_never_stops_talking_is_not_listened_to_for_ever(checks: Checks) -> None:
-    check = checks.begin("def check(fd):\n  while True: print('x' * 999)")
-    checks.wait()
-    assert len(checks.answers[0]) <= MOST_ANSWER
-    assert os.waitpid(check.pid, 0)[0] == check.pid
+def test_a_child_that_never_stops_talking_has_no_more_time_and_memory_than_others(checks: Checks) -> None:
+    checks.begin("def check(fd):\n  while True: print('x' * 999)", within_s=1)
+    ending = checks.loop.wait(checks.endings)
+    assert len(ending.output) == OUTPUT_KEPT
+    assert problem_of(ending, 1) == "it did not answer within 1s"
 
 
-def test_a_check_that_is_cancelled_answers_nobody(checks: Checks) -> None:
-    check = checks.begin("import time; time.sleep(300)")
-    check.cancel()
-    assert os.waitpid(check.pid, 0)[1] == 9
-    checks.reactor.turn(0)
-    assert checks.answers == []
+def test_a_check_that_is_cancelled_has_no_ending(checks: Checks) -> None:
+    checks.begin("import time; time.sleep(300)").cancel()
+    checks.loop.wait_for_ends()
+    assert checks.endings == []

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from taskmaster_common.states import STOPPED
-from taskmasterd.configuration.loading import Outcome
-from taskmasterd.configuration.reload import Begun, Listener, Reloader
+from taskmasterd.configuration.loading import LoadResult
+from taskmasterd.configuration.reload import Begun, Reloader, Requester
 from taskmasterd.core.programs.plan import ReloadPlan
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.steps import run
@@ -16,7 +16,7 @@ from taskmasterd.telling.eventlog import EventLog
 from tests.support.model import DAEMON, World, config, program
 
 
-class Order(Listener):
+class Order(Requester):
     """A client that asks for a reload, and the daemon around it: both write down what they are told."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Order(Listener):
         )
 
     @staticmethod
-    def _nothing_is_read(_path: str) -> Any:
+    def _nothing_is_read(_path: str, _done: object) -> Any:
         raise AssertionError("nothing is read")
 
     def refused(self) -> None:
@@ -52,5 +52,5 @@ class Order(Listener):
 def test_a_plan_is_remembered_before_whoever_does_not_wait_is_told_that_it_holds() -> None:
     order = Order()
     assert order.world.entry("web").process.state == STOPPED
-    run(order.reloader._plan(config(program(umask=0o77)), Outcome(), [order]))
+    run(order.reloader._plan(config(program(umask=0o77)), LoadResult(), [order]))
     assert order.told == ["remembered, web is STOPPED", "told", "applied"]
