@@ -106,7 +106,7 @@ def test_a_reload_and_a_restart_that_were_under_way_are_answered(daemon: Daemon)
 
 
 def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon) -> None:
-    daemon.write(config(slow={"cmd": "sleep 300", "starttime": 0.4, "autostart": False}))
+    daemon.write(config(slow={"cmd": "sleep 300", "starttime": 1.5, "autostart": False}))
     daemon.start()
     with Talk(daemon) as talk, Talk(daemon) as idle, Talk(daemon) as half_closed:
         talk.channel.sendall(b"start slow\npid slow\nupgrade\nversion\nsta")
