@@ -1,0 +1,25 @@
+"""What all three scripts take from the command table."""
+
+from __future__ import annotations
+
+from taskmaster_common.aliases import ALIASES
+from taskmaster_common.commands.table import COMMANDS, Command, Flag
+
+MADE = "Made by `python -m scripts.completions` from the command table; not edited by hand."
+PATHS = ("--socket", "--config")
+"""The options whose value is a file."""
+
+
+def spellings(command: Command) -> list[str]:
+    """Return the verb and its aliases."""
+    return [command.name, *(alias for alias, words in ALIASES.items() if words[0] == command.name)]
+
+
+def forms(flag: Flag) -> list[str]:
+    """Return the short form, where there is one, and the long one."""
+    return [form for form in (flag.short, flag.name) if form]
+
+
+def verbs_taking(argument: str) -> list[str]:
+    """Return the verbs, and their aliases, that take an argument such as TARGET or SIGNAL."""
+    return [word for command in COMMANDS if argument in command.arguments for word in spellings(command)]
