@@ -1,7 +1,7 @@
-"""What the completions of bash, zsh and fish ask for while somebody waits for Tab: live names, and signals.
+"""What the completions of bash, zsh and fish ask for at each Tab: live names, and signals.
 
-`taskmasterctl _complete programs|processes|signals` prints one word a line, a tab, and what it is. It is silent: where the
-daemon is down, frozen, not ours or not that of -c there is nothing to print, after LIMIT_S at the latest.
+`taskmasterctl _complete programs|processes|signals` prints lines: a word, a tab, a description. It prints nothing, and no
+error, if the daemon is down, frozen, a stranger's or not that of -c. It takes at most LIMIT_S.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from taskmaster_common.commands.table import Request
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.text.units import with_real_time
 from taskmasterctl.connect.client import connect, wire_line
-from taskmasterctl.connect.meant import is_other
+from taskmasterctl.connect.same_config import runs_other_config
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from taskmasterctl.connect.sockets import Sockets
 
 LIMIT_S = 1.0
+"""Longest wait for the daemon, seconds."""
 
 
-def candidates(kind: str, sockets: Sockets) -> str:
-    """Return the lines of this kind, "" for a kind that does not exist."""
+def completion_lines(kind: str, sockets: Sockets) -> str:
+    """Return the lines of a kind, "" for an unknown kind."""
     if kind == "signals":
         return _lines([(name, f"signal {number}") for name, number in _signals()])
     if kind not in ("programs", "processes"):
@@ -44,7 +45,7 @@ def candidates(kind: str, sockets: Sockets) -> str:
 
 
 def _lines(entries: Sequence[tuple[str, str]]) -> str:
-    return "".join(f"{clean(word)}\t{clean(told)}\n" for word, told in entries)
+    return "".join(f"{clean(word)}\t{clean(description)}\n" for word, description in entries)
 
 
 def _counted(states: Sequence[str]) -> str:
@@ -55,10 +56,10 @@ def _counted(states: Sequence[str]) -> str:
 
 
 def _processes(sockets: Sockets) -> list[dict[str, Any]]:
-    """Return every process that the daemon knows. Raises TaskmasterError where it does not say within LIMIT_S."""
+    """Return every process of the daemon. Raises TaskmasterError if it does not answer within LIMIT_S."""
     connection = connect(sockets, time.monotonic() + LIMIT_S)
     try:
-        if is_other(connection.hello, sockets):  # which would refuse to act on them
+        if runs_other_config(connection.hello, sockets):  # it would refuse to act on their names
             return []
         messages = [*connection.ask(wire_line(Request("status")))]
     finally:

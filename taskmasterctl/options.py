@@ -1,6 +1,6 @@
-"""The options that belong to `taskmasterctl` itself, whatever the verb: they may stand before it and after it.
+"""The options of `taskmasterctl` itself, which may stand before and after the verb. Pure.
 
-Pure text; the verbs' own flags are in the command table.
+The flags of verbs are in the command table.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
 from taskmaster_common.text.names import nearest
 from taskmaster_common.text.units import parse_seconds
+from taskmasterctl.visible import shell_quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ USAGE_LINE = (
 
 
 class Options(Record):
-    """What the options say. `timeout` is seconds or None for no limit; `color` one of COLOUR_WORDS."""
+    """The values of the options. `timeout` is in seconds, None for no limit; `color` is one of COLOUR_WORDS."""
 
     socket: str = ""
     config: str = ""
@@ -57,20 +58,14 @@ class Options(Record):
 
     @property
     def command(self) -> str:
-        """How the client has to be called to reach the same daemon again."""
+        """The command line that reaches the same daemon again, without a verb."""
         if self.socket:
-            return f"taskmasterctl -s {quoted(self.socket)}"
-        return f"taskmasterctl -c {quoted(self.config)}" if self.config else "taskmasterctl"
-
-
-def quoted(word: str) -> str:
-    """Return the word as a shell wants it. Source: POSIX.1-2017, XCU 2.2.2."""
-    safe = word and all(character.isalnum() or character in "@%+=:,./-_" for character in word)
-    return word if safe else "'" + word.replace("'", "'\\''") + "'"
+            return f"taskmasterctl -s {shell_quoted(self.socket)}"
+        return f"taskmasterctl -c {shell_quoted(self.config)}" if self.config else "taskmasterctl"
 
 
 def split_options(words: Sequence[str], base: Options) -> tuple[Options, list[str]]:
-    """Return `base` changed by the options among these words, and the words left over: the verb with its own.
+    """Return `base` changed by the options among these words, and the other words: the verb with its arguments.
 
     A `--` ends the options. Raises RequestError "usage".
     """
@@ -97,7 +92,7 @@ def split_options(words: Sequence[str], base: Options) -> tuple[Options, list[st
 
 
 def _option(word: str) -> tuple[Flag | None, str | None]:
-    """Return the option that the word is and the value attached to it: `--socket=X`, `-sX`; None where there is none."""
+    """Return the option that a word spells and its attached value (`--socket=X`, `-sX`), each None if absent."""
     if word.startswith("--"):
         name, equals, value = word.partition("=")
         return next((flag for flag in GLOBALS if flag.name == name), None), value if equals else None
@@ -126,11 +121,12 @@ def _value(flag: Flag, attached: str | None, rest: Iterator[str]) -> object:
 
 
 def split_line(line: str) -> list[list[str]]:
-    """Return the commands of a line, each as its words: `;` separates, `#` begins a comment, quotes are a POSIX shell's.
+    """Return the commands of a line, each as its words.
 
-    Raises RequestError "usage" where a quotation is open.
+    `;` separates commands, `#` begins a comment, quotes work as in a POSIX shell. Raises RequestError "usage" for a quotation
+    without an end.
     """
-    from shlex import shlex  # noqa: PLC0415 - 4 ms that a command line does not need
+    from shlex import shlex  # noqa: PLC0415 - costs 4 ms, and a command line does without it
 
     reader = shlex(line, posix=True, punctuation_chars=";")
     reader.whitespace_split = True
@@ -147,7 +143,7 @@ def split_line(line: str) -> list[list[str]]:
 
 
 def usage_error(message: str) -> RequestError:
-    """Return the error for something typed wrongly."""
+    """Return the error for a mistake on the command line."""
     return RequestError("usage", message, USAGE, ("`taskmasterctl --help` lists verbs and options",))
 
 
@@ -166,5 +162,5 @@ def client_help(verb: str = "") -> str:
 
 
 def unreachable_exit(verb: str) -> int:
-    """Return the exit code where no daemon answers: 7 for a verb that changes something, else 4."""
+    """Return the exit code if no daemon answers: 7 for a verb that changes something, else 4."""
     return 7 if any(command.name == verb and command.acts for command in COMMANDS) else 4

@@ -1,4 +1,4 @@
-"""Writes text to the client's standard streams at once, without a buffer of Python's."""
+"""Writes text to the standard streams at once, without a buffer of Python's."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-OUT = 1
+OUT, ERR = 1, 2
 NON_BLOCKING_PAUSE_S = 0.01
+"""Pause before another try where a stream is non-blocking and full, seconds."""
 
 
 def write(chunks: Iterable[tuple[int, str]]) -> None:
-    """Write text to the streams at once. Raises BrokenPipeError, SystemFailure; a closed stderr is nobody's loss."""
+    """Write each text to its stream (OUT or ERR). Raises BrokenPipeError, SystemFailure; errors of stderr are ignored."""
     for stream, text in chunks:
         _write(stream, text)
 
@@ -37,7 +38,7 @@ def _write(stream: int, text: str) -> None:
 def _write_some(stream: int, text: memoryview) -> int:
     try:
         return os.write(stream, text)
-    except BlockingIOError:  # somebody who shares the terminal has made it non-blocking
+    except BlockingIOError:  # another process that shares the terminal made it non-blocking
         time.sleep(NON_BLOCKING_PAUSE_S)
         return 0
 
@@ -45,5 +46,5 @@ def _write_some(stream: int, text: memoryview) -> int:
 def _encoded(text: str) -> bytes:
     try:
         return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # a lone surrogate that no byte was made of
+    except UnicodeEncodeError:  # a surrogate that does not stand for a byte
         return text.encode("utf-8", "backslashreplace")

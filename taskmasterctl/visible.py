@@ -1,7 +1,7 @@
-"""Text of others made harmless for a terminal: what a terminal might obey is written out. Pure.
+"""Foreign text made harmless: for a terminal, which might obey it, and for a shell, which might evaluate it. Pure.
 
-`clean` is for names, reasons and paths: one line without any control character. `Visible` is for the output of programs,
-which comes in pieces: line ends, tabs and colours are kept.
+`clean` is for names, reasons and paths: one line without control characters. `Visible` is for the output of programs, which
+comes in pieces: it keeps line ends, tabs and colours. `shell_quoted` is for command lines in hints.
 """
 
 from __future__ import annotations
@@ -9,24 +9,27 @@ from __future__ import annotations
 import codecs
 
 MOST_SGR = 64
-"""Longest colour sequence that is kept, in characters."""
+"""Longest colour sequence that is kept, characters."""
 MOST_COLOURS = 16
-"""Most colour sequences since the last reset that a next line begins with."""
+"""Most colour sequences that are repeated at the start of a line; the oldest are dropped."""
 SGR_CHARACTERS = frozenset("0123456789;:")
 RESET = "\x1b[0m"
 RESETS = frozenset({"\x1b[m", RESET, "\x1b[00m"})
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""They reorder what stands beside them, a name before the line too. Source: Unicode Standard Annex 9."""
+"""Characters that reorder the text beside them. Source: Unicode Standard Annex 9."""
+
+UNQUOTED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-")
+"""Characters without a meaning for a shell. Source: POSIX XCU 2.2. (shlex.quote would import re.)"""
 
 
 def clean(text: object) -> str:
-    """Return the text in one line; what a terminal might obey is written out, as Python writes it in a string."""
+    """Return the text as one line, with control characters written as in a Python string."""
     line = str(text)
     return line if line.isprintable() else "".join(map(_shown, line))
 
 
 def clean_lines(text: object) -> list[str]:
-    """Return the lines of a text, each cleaned; one empty line where there is none."""
+    """Return the lines of a text, each cleaned; one empty line for an empty text."""
     return [clean(line) for line in str(text).split("\n")]
 
 
@@ -45,12 +48,12 @@ def _escaped(character: str) -> str:
 
 
 class Visible:
-    """The output of one program as a terminal may have it, piece by piece.
+    """The output of one program, piece by piece, made safe for a terminal.
 
-    Kept are LF, tabs and the colours of SGR sequences (ECMA-48 8.3.117), which end with their line and begin again on the
-    next one, so that nothing beside the output is coloured. Everything else that is a control character is written
-    out: C0, DEL, C1 in any encoding, and bytes that are no UTF-8. A CR before LF is left out. What may go on in the next
-    piece (a character, a colour sequence, a CR) is held back.
+    LF, tabs and the colours of SGR sequences (ECMA-48 8.3.117) are kept. A colour ends with its line and begins again on the
+    next one, so that it never reaches what stands beside the output. All other control characters (C0, DEL, C1 in any
+    encoding) and bytes that are not UTF-8 are written out. A CR before LF is dropped. The end of a piece is held back
+    while it may continue in the next one: a character, a colour sequence, a CR.
     """
 
     def __init__(self) -> None:
@@ -60,15 +63,15 @@ class Visible:
         self._fresh = True
 
     def take(self, text: str) -> str:
-        """Return what is to be shown of the next piece."""
+        """Return the text to show for the next piece."""
         try:
             written = text.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:  # a lone surrogate that no byte was made of
+        except UnicodeEncodeError:  # a surrogate that does not stand for a byte
             written = text.encode("utf-8", "backslashreplace")
         return self._shown(self._held + self._decoder.decode(written), last=False)
 
     def flush(self) -> str:
-        """Return what was held back; the terminal's colours are as they were."""
+        """Return the text that was held back, and reset the colours."""
         shown = self._shown(self._held + self._decoder.decode(b"", True), last=True)
         return shown + (RESET if self._colours and not self._fresh else "")
 
@@ -86,7 +89,7 @@ class Visible:
         return "".join(pieces)
 
     def _hold_back(self, rest: str) -> str:
-        """Keep the end that may go on in the next piece; return what stands before it."""
+        """Hold back an end that may continue in the next piece; return the text before it."""
         at = len(rest) - 1 if rest.endswith("\r") else rest.rfind("\x1b", max(0, len(rest) - MOST_SGR))
         tail = rest[at:] if at >= 0 else ""
         if tail in {"\r", "\x1b"} or (tail.startswith("\x1b[") and SGR_CHARACTERS.issuperset(tail[2:])):
@@ -95,7 +98,7 @@ class Visible:
         return rest
 
     def _line(self, text: str, pieces: list[str]) -> None:
-        """Add a part of a line to the pieces, the colours that hold before it."""
+        """Add a part of a line to the pieces, after the colours that are in force."""
         if not text:
             return
         if self._fresh:
@@ -118,7 +121,7 @@ class Visible:
 
 
 def _sgr(part: str) -> str:
-    """Return the whole colour sequence of which `part` is what follows the ESC, "" where it begins with none."""
+    """Return the colour sequence that begins with the ESC before `part`, "" if none does."""
     end = part.find("m", 1, MOST_SGR) if part.startswith("[") else -1
     return f"\x1b{part[: end + 1]}" if end > 0 and SGR_CHARACTERS.issuperset(part[1:end]) else ""
 
@@ -133,3 +136,20 @@ def _kept(character: str) -> str:
     if character != "\t" and (obeyed or character in BIDIRECTIONAL or character in "\u2028\u2029"):
         return _escaped(character)
     return character
+
+
+def shell_quoted(word: str) -> str:
+    """Return a word as a shell needs it: plain, in quotes, or with control characters in the $'...' of bash."""
+    if word and UNQUOTED.issuperset(word):
+        return word
+    if word.isprintable():
+        return "'" + word.replace("'", "'\\''") + "'"
+    return "$'" + "".join(map(_in_quotes, word)) + "'"
+
+
+def _in_quotes(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if "\udc80" <= character <= "\udcff":
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character if character.isprintable() else character.encode("unicode_escape").decode("ascii")

@@ -1,4 +1,4 @@
-# bash completion for taskmasterctl. Made by `python -m scripts.completions` from the command table; not edited by hand.
+# bash completion for taskmasterctl. Made by `python -m scripts.generate` from the command table; not edited by hand.
 
 _taskmasterctl_live() { # $1: what; the rest: how the client is called
     local kind=$1 word _ LC_ALL=C

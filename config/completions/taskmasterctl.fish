@@ -1,4 +1,4 @@
-# fish completion for taskmasterctl. Made by `python -m scripts.completions` from the command table; not edited by hand.
+# fish completion for taskmasterctl. Made by `python -m scripts.generate` from the command table; not edited by hand.
 
 # Print the client's call with the socket of the line, the verb, and how many arguments follow it, one a line.
 function __taskmasterctl_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands.table import COMMANDS, Command, Flag
 
-MADE = "Made by `python -m scripts.completions` from the command table; not edited by hand."
+MADE = "Made by `python -m scripts.generate` from the command table; not edited by hand."
 PATHS = ("--socket", "--config")
 """The options whose value is a file."""
 

@@ -1,6 +1,6 @@
-"""One connection to the daemon: connect, greeting, one request, its replies. It waits with limits and retries nothing.
+"""One connection to the daemon: connect, greeting, one request, its replies. Every wait has a limit; nothing is retried.
 
-It shows nothing and decides no exit code: what goes wrong is an exception that says which kind of wrong it was.
+It shows nothing and decides no exit code. Each way to fail has an exception of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from taskmaster_common.protocol import (
 from taskmasterctl.connect.trust import check_names, listener_of, stranger, stranger_who_made
 
 try:
-    import _socket as socket  # socket itself costs 6 ms, for enums that nobody needs here
+    import _socket as socket  # the module socket costs 6 ms, for enums
 except ImportError:
     import socket  # type: ignore[no-redef]
 
@@ -40,16 +40,18 @@ if TYPE_CHECKING:
 
 CHUNK = 65_536
 BACKLOG_PAUSE_S = 0.02
+"""Pause between two tries while the queue of connections is full, seconds."""
 STRANGER_PATIENCE_S = 0.5
-"""How long a full queue of connections at a socket that a stranger made may keep us from the next candidate."""
+"""Longest wait at a full queue of connections whose socket a stranger made, seconds."""
 NEXT_CANDIDATE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ECONNREFUSED, errno.EACCES, errno.EPERM})
-"""After these the next candidate is tried: no daemon of ours is behind this path."""
+"""The errors after which the next candidate is tried: no daemon of ours is behind this path."""
 
 
 class UnreachableError(TaskmasterError):
-    """No candidate could be connected to. `attempts` are (path, errno), in the order tried; there is at least one.
+    """No daemon of ours listens at any candidate.
 
-    `strangers` are the uids of those whose daemon was refused, by path.
+    `attempts` are (path, errno) in the order tried, at least one. `strangers` are the uids of the daemons that were refused,
+    by path.
     """
 
     def __init__(self, attempts: Sequence[Attempt], strangers: Mapping[str, int]) -> None:
@@ -59,7 +61,7 @@ class UnreachableError(TaskmasterError):
 
 
 class FrozenError(TaskmasterError):
-    """The daemon's socket accepts but nothing was heard for FROZEN_AFTER_S. `pid` is the daemon's, 0 where unknown."""
+    """The daemon accepted the connection but sent nothing for FROZEN_AFTER_S. `pid` is the daemon's, 0 if unknown."""
 
     def __init__(self, path: str, pid: int) -> None:
         super().__init__(f"no answer within {FROZEN_AFTER_S:g} s")
@@ -68,7 +70,7 @@ class FrozenError(TaskmasterError):
 
 
 class StrangerError(TaskmasterError):
-    """A process of the user `uid` listens, who is neither root nor this user."""
+    """The user `uid` listens, who is neither root nor this user."""
 
     def __init__(self, uid: int) -> None:
         super().__init__(f"uid {uid} listens")
@@ -76,23 +78,23 @@ class StrangerError(TaskmasterError):
 
 
 class TimedOutError(TaskmasterError):
-    """The caller's own deadline has passed."""
+    """The deadline of --timeout has passed."""
 
 
 class LostError(TaskmasterError):
-    """The daemon closed the connection before it had answered."""
+    """The daemon closed the connection before the end of its answer."""
 
 
-def connect(sockets: Sockets, deadline: float | None = None) -> Connection:
-    """Return a greeted connection to the first of these sockets behind which a daemon listens that is to be believed.
+def connect(sockets: Sockets, deadline: float | None = None) -> DaemonConnection:
+    """Return a connection to the first of these sockets whose daemon is trusted, with its greeting read.
 
-    `deadline` is absolute, monotonic. Raises UnreachableError, FrozenError, TimedOutError, LostError, and ProtocolError where somebody else
-    than a daemon of our protocol answers.
+    `deadline` is on the monotonic clock. Raises UnreachableError, FrozenError, TimedOutError, LostError, and ProtocolError
+    if no daemon of our protocol answers.
     """
     attempts: list[Attempt] = []
     strangers: dict[str, int] = {}
     for path in sockets.paths:
-        connection = Connection(path, deadline)
+        connection = DaemonConnection(path, deadline)
         try:
             connection.open(anybody=sockets.named)
             connection.greet()
@@ -113,8 +115,8 @@ def connect(sockets: Sockets, deadline: float | None = None) -> Connection:
     raise UnreachableError(attempts, strangers)
 
 
-class Connection:
-    """A connection for one request. `hello` is the greeting; `sent` tells whether the daemon may have got the request."""
+class DaemonConnection:
+    """A connection for one request. `hello` is the greeting; `sent`: the daemon may have received the request."""
 
     def __init__(self, path: str, deadline: float | None = None) -> None:
         self.path = path
@@ -127,9 +129,9 @@ class Connection:
         self._refusal: dict[str, Any] | None = None
 
     def open(self, *, anybody: bool = True) -> None:
-        """Connect; unless it is `anybody`, only to root or to this user.
+        """Connect; only to root or to this user unless `anybody`.
 
-        Raises StrangerError, OSError, FrozenError where the queue of waiting connections stays full, TimedOutError.
+        Raises StrangerError, OSError, TimedOutError, and FrozenError if the queue of connections stays full.
         """
         if len(os.fsencode(self.path)) > MAX_SOCKET_PATH:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
@@ -138,7 +140,7 @@ class Connection:
             self._channel.settimeout(self._patience(began + FROZEN_AFTER_S))
             try:
                 self._channel.connect(self.path)
-            except BlockingIOError:  # Linux says so at once while the queue is full; connect(2), EAGAIN
+            except BlockingIOError:  # Linux does not wait while the queue is full; connect(2), EAGAIN
                 time.sleep(BACKLOG_PAUSE_S)
                 maker = stranger_who_made(self.path)
                 if maker is not None and not anybody and time.monotonic() - began > STRANGER_PATIENCE_S:
@@ -155,7 +157,7 @@ class Connection:
         if hello["type"] == "end":
             self._refusal = hello
         elif hello["type"] != "hello" or hello.get("name") != "taskmasterd":
-            raise ProtocolError("cannot read the greeting: whoever answers is not taskmasterd")
+            raise ProtocolError("cannot read the greeting: the process that answers is not taskmasterd")
         elif hello.get("protocol") != PROTOCOL_VERSION:
             raise ProtocolError(
                 f"cannot talk to taskmasterd {hello.get('version')}: it speaks protocol {hello.get('protocol')}, "
@@ -165,10 +167,10 @@ class Connection:
             self.hello = hello
 
     def ask(self, line: bytes, *, endless: bool = False, tick_s: float | None = None) -> Iterator[dict[str, Any]]:
-        """Send the line of a request and yield its replies, `end` last; the `ack` is not shown.
+        """Send the line of a request and yield its replies without the `ack`, `end` last.
 
-        An `endless` request (a follower's) may be silent for ever once it was acknowledged; with `tick_s` an object of
-        the type "tick" is yielded whenever it has been silent for so long.
+        The replies of an `endless` request may pause for any time. With `tick_s` a message of the type "tick" is yielded after
+        each pause of that many seconds.
         Raises FrozenError, TimedOutError, LostError, ProtocolError.
         """
         if self._refusal is not None:
@@ -191,13 +193,13 @@ class Connection:
                 return
 
     def wait_closed(self) -> None:
-        """Wait until the daemon has closed: after a shutdown its files are gone then. Raises FrozenError, TimedOutError."""
+        """Wait until the daemon closes, which it does after it removed its files. Raises FrozenError, TimedOutError."""
         limit = time.monotonic() + FROZEN_AFTER_S
         while self._receive(limit):
             pass
 
     def close(self) -> None:
-        """Close; an operation that was asked for goes on in the daemon."""
+        """Close the connection. The daemon goes on with what it was asked to do."""
         self._channel.close()
 
     def _send(self, line: bytes) -> None:
@@ -208,10 +210,10 @@ class Connection:
         except TimeoutError:
             raise FrozenError(self.path, listener_of(self._channel)[0]) from None
         except OSError:
-            return  # the daemon has closed; why, may be there to be read
+            return  # the daemon has closed; its last message may say why
 
     def _message(self, silence: float | None) -> dict[str, Any]:
-        """Return the next object. `silence`: after how many seconds without a byte the daemon is frozen, None never."""
+        """Return the next message. `silence`: seconds without a byte after which the daemon counts as frozen, None: never."""
         while not self._lines:
             limit = None if silence is None else time.monotonic() + silence
             received = self._receive(limit)
@@ -221,9 +223,9 @@ class Connection:
         return check_names(decode(self._lines.pop(0)))
 
     def _receive(self, limit: float | None) -> bytes:
-        """Return what comes before `limit`, b"" at the end of the connection. Raises FrozenError, TimedOutError.
+        """Return the bytes that arrive before `limit`, b"" at the end of the connection. Raises FrozenError, TimedOutError.
 
-        Looks before it gives up: this process itself may have been stopped (Ctrl-Z) while the answer came.
+        It reads once more before it gives up: this process itself may have been stopped (Ctrl-Z) meanwhile.
         """
         while True:
             try:
@@ -241,7 +243,7 @@ class Connection:
                 return b""
 
     def _patience(self, limit: float | None) -> float | None:
-        """Return the seconds to wait for `limit` or the deadline, None for ever. Raises FrozenError or TimedOutError when past."""
+        """Return the seconds until `limit` or the deadline, None without either. Raises FrozenError, TimedOutError if past."""
         now = time.monotonic()
         if self._deadline is not None and self._deadline <= now:
             raise TimedOutError
@@ -252,7 +254,7 @@ class Connection:
 
 
 def wire_line(request: Request) -> bytes:
-    """Return the line of the request. Raises RequestError "usage" where a word cannot travel."""
+    """Return a request as a line of the wire. Raises RequestError "usage" for a word that does not fit into one."""
     try:
         return request_line(request_words(request))
     except ProtocolError as error:
@@ -260,7 +262,7 @@ def wire_line(request: Request) -> bytes:
 
 
 def request_words(request: Request) -> tuple[str, ...]:
-    """Return the words that travel: aliases resolved, flags of the client's side left out; `parse` reads them back."""
+    """Return a request as words for the daemon: aliases resolved, without the client's flags. `parse` reads them back."""
     words = [request.verb]
     verb = next(command for command in COMMANDS if command.name == request.verb)
     for flag in verb.flags:

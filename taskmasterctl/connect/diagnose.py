@@ -1,6 +1,6 @@
-"""Why the daemon cannot be reached, in the user's words: what was tried, why it failed, what to do.
+"""Why the daemon cannot be reached: what was tried, why it failed, what to do.
 
-It looks at files and at this user's groups and changes nothing; it is imported only when something is wrong.
+Looks at files and at this user's groups, and changes nothing. It is imported only when something is wrong.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 SHOWN_GROUPS = 8
+"""Most groups of the user that a message lists."""
 
 
 class Diagnosis(Record):
-    """`message` says what and why, `hints` how to go on, one line each; `denied`: it is there, but not for this user."""
+    """`message` says what and why, `hints` how to go on, one line each. `denied`: this user may not use the socket."""
 
     message: str
     hints: tuple[str, ...]
@@ -34,11 +35,10 @@ class Diagnosis(Record):
 def unreachable(
     attempts: Sequence[tuple[str, int]], origin: str, config: str = "", strangers: Mapping[str, int] | None = None
 ) -> Diagnosis:
-    """Return why none of these (path, errno) could be connected to; the one that tells most is explained.
+    """Return why no attempt (path, errno) succeeded; the most telling one is explained.
 
-    `origin` says where the paths come from, "" where that goes without saying. `config` is the configuration that
-    was named, as a shell wants it, "" where none was. `strangers` are the uids of those who listen and were refused,
-    by path; None where a socket was named, and whoever listens there is meant.
+    `origin` says where the paths come from, "" for the usual places. `config` is the configuration of -c, quoted for a shell,
+    "" without it. `strangers` are the uids of the daemons that were refused, by path; None if the user named the socket.
     """
     found = [(_kind(path, number, strangers), path, number) for path, number in attempts]
     kind, path, number = min(found, key=lambda each: _TELLING.index(each[0]))
@@ -58,7 +58,7 @@ def unreachable(
 
 
 def frozen(path: str, pid: int) -> Diagnosis:
-    """Return what can be said of a daemon that lets one connect and says nothing; `pid` 0 where it is not known."""
+    """Return why a daemon may accept connections but not answer; `pid` is 0 if unknown."""
     message = f"taskmasterd at {path} accepted the connection but did not answer within {FROZEN_AFTER_S:g}s"
     if not pid:
         return Diagnosis(message, ("It is stopped by a signal, or too busy to answer.",))
@@ -68,7 +68,7 @@ def frozen(path: str, pid: int) -> Diagnosis:
 
 
 def _process_state(pid: int) -> str:
-    """Return the state letter of a process, "" where it is not known. Source: proc_pid_stat(5), after the last `)`."""
+    """Return the state letter of a process, "" if unknown. Source: proc_pid_stat(5), after the last `)`."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return file.read(4096).rpartition(")")[2].strip()[:1]
@@ -77,7 +77,7 @@ def _process_state(pid: int) -> str:
 
 
 def _kind(path: str, number: int, strangers: Mapping[str, int] | None) -> str:
-    """Return which of the explanations fits."""
+    """Return the key of _EXPLAIN that fits."""
     if strangers is not None and path in strangers:
         return "stranger"
     if strangers is not None and _occupant(path) is not None:
@@ -95,7 +95,7 @@ def _kind(path: str, number: int, strangers: Mapping[str, int] | None) -> str:
 
 
 def _occupant(path: str) -> int | None:
-    """Return who made the directory of this socket where anybody could have made it and it was a stranger, else None."""
+    """Return the stranger who made the socket's directory below a directory for everybody, such as /tmp; else None."""
     directory = os.path.dirname(path)
     above = _stat(os.path.dirname(directory))
     if above is None or not above.st_mode & stat.S_IWOTH:
@@ -181,7 +181,7 @@ def _denied(path: str, _number: int, _tried: str) -> tuple[str, tuple[str, ...]]
 
 
 def _obstacle(path: str) -> tuple[str, os.stat_result | None]:
-    """Return what denies the access: the socket itself, or the first directory that may not be entered."""
+    """Return what denies the access: the first directory that may not be entered, else the socket itself."""
     full = os.path.abspath(path)
     here = os.path.dirname(full)
     ways = [here]
@@ -232,4 +232,4 @@ _EXPLAIN = {
     "missing": _missing,
 }
 _TELLING = ("stranger", *_EXPLAIN)
-"""Best first: a socket that one may not use says more than one that is not there."""
+"""The kinds, most telling first: a socket that may not be used says more than one that is missing."""

@@ -1,7 +1,7 @@
-"""A daemon of this user that listens where nobody looked: found by its pid file, its socket by what the kernel lists.
+"""Finds a daemon of this user that listens at another path, by its pid file and the kernel's list of sockets.
 
-The usual reason: XDG_RUNTIME_DIR is set in a login session and not in cron or after su. Changes nothing, and locks nothing
-that a starting daemon may want; imported only when no daemon was reached.
+The usual reason: XDG_RUNTIME_DIR is set in a login session, but not in cron or after su. It changes nothing and locks
+nothing; it is imported only when no daemon was reached.
 """
 
 from __future__ import annotations
@@ -9,19 +9,20 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.paths import default_places
-from taskmasterctl.options import quoted
+from taskmasterctl.visible import shell_quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MOST_BYTES = 4 * 1024 * 1024
+"""Most that is read of the kernel's list, bytes."""
 LISTENING = 0x10000
 """Source: include/uapi/linux/net.h, __SO_ACCEPTCON, the flags that proc_net_unix shows; proc(5)."""
 
 
 def own_daemon(tried: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return where this user's daemon listens, if it is at none of the paths that were `tried`; () where none is known."""
+    """Return hints to this user's daemon if it listens at another path than those `tried`; () if none is found."""
     pid = _pid(default_places(os.geteuid(), environment).pidfile)
     found = [path for path in listening(pid) if path not in tried] if pid else []
     if not found:
@@ -32,12 +33,12 @@ def own_daemon(tried: Sequence[str], environment: Mapping[str, str]) -> tuple[st
     reason = f" (XDG_RUNTIME_DIR {why})" if os.geteuid() else ""
     return (
         f"Your daemon (pid {pid}) listens on another socket: {path}{reason}",
-        f"Reach it:  taskmasterctl -s {quoted(path)} status",
+        f"Reach it:  taskmasterctl -s {shell_quoted(path)} status",
     )
 
 
 def listening(pid: int) -> list[str]:
-    """Return the paths of the UNIX sockets on which a process listens; [] where the system does not tell."""
+    """Return the paths of the UNIX sockets on which a process listens; [] without /proc."""
     try:
         held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
         with open("/proc/net/unix", "rb") as file:
@@ -56,7 +57,7 @@ def listening(pid: int) -> list[str]:
 
 
 def _pid(pidfile: str) -> int:
-    """Return the pid that a pid file of ours names where a daemon has that pid, else 0."""
+    """Return the pid in a pid file if a daemon of ours has that pid, else 0."""
     try:
         descriptor = os.open(pidfile, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:

@@ -1,6 +1,6 @@
-"""Where the daemon may listen: the sockets that are tried, who named them, and the configuration that was asked for.
+"""Where the daemon may listen: the sockets to try, who named them, and the configuration of -c.
 
-Reads a configuration file where -c names one, and nothing else; the environment is an argument.
+Reads the configuration file that -c names, and nothing else; the environment is an argument.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from taskmasterctl.options import Options
 
 MAX_CONFIG = 16 * 1024 * 1024
+"""Largest configuration file, bytes."""
 
 
 class Sockets(Record):
     """The sockets to try, best first.
 
-    `origin` says who named them, "" where that goes without saying. `named`: the user chose this very socket, so whoever
-    listens there is meant. `config` is the configuration of -c, "" without it.
+    `origin` says who named them, "" if the user did on this command line. `named`: the user chose this very socket, so its
+    daemon is trusted. `config` is the file of -c, "" without it.
     """
 
     paths: tuple[str, ...]
@@ -35,7 +36,7 @@ class Sockets(Record):
 
 
 def find_sockets(options: Options, environment: Mapping[str, str]) -> Sockets:
-    """Return where the daemon of these options may listen. Raises ConfigError."""
+    """Return where the daemon that these options mean may listen. Raises ConfigError."""
     if options.socket:
         return Sockets((options.socket,), named=True)
     if options.config:
@@ -50,14 +51,14 @@ def find_sockets(options: Options, environment: Mapping[str, str]) -> Sockets:
 
 
 def _socket_of(path: str, environment: Mapping[str, str]) -> str | None:
-    """Return the socket that a configuration names. YAML is loaded here and nowhere else in the client."""
-    from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - 20 ms that only -c costs
+    """Return the socket that a configuration names, None if it names none. Only this function of the client loads YAML."""
+    from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - costs 20 ms, with -c only
 
     return daemon_section(path, _read(path), environment, "/" if os.path.isabs(path) else os.getcwd()).socket
 
 
 def _read(path: str) -> bytes:
-    """Return a regular file's content. Raises ConfigError; a FIFO would keep us waiting."""
+    """Return the content of a regular file. Raises ConfigError, also for a FIFO, which could block."""
     text = None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)

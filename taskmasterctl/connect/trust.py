@@ -1,8 +1,8 @@
-"""Whose daemon is believed, and what a daemon may say: the client shows and sends nothing before both are checked.
+"""Which daemon is trusted, and which names it may send. Nothing is sent or shown before both are checked.
 
-Anybody can listen at a path in /tmp, and anybody can be asked for names that a shell then completes. So where nobody
-named the socket, the daemon has to be root's or this user's own, by the kernel's word; and a name that the daemon could
-never have given to a program ends the conversation, whoever listens.
+Anybody can listen at a path in /tmp, and send names that a shell then completes. So unless the user named the socket, the
+kernel must confirm that root or this user listens there; and a name that no program can have ends the conversation,
+whoever listens.
 """
 
 from __future__ import annotations
@@ -29,21 +29,21 @@ UNKNOWN_UID = -1
 PEER_CREDENTIALS_SIZE = 12
 BSD_CREDENTIALS_SIZE = 76
 MOST_SHOWN = 100
-"""Characters of a wrong name that are shown."""
+"""Longest part of a wrong name that is shown, characters."""
 NAMED_LISTS = ("create", "start", "stop", "restart")
-"""The fields of a PLAN that are lists of names."""
+"""The fields of a plan that are lists of process names."""
 
 
 def stranger(channel: socket.socket) -> int | None:
-    """Return the uid of the process that listens where it is neither root nor this user, else None."""
+    """Return the uid of the listening process if it is neither root nor this user, else None."""
     uid = listener_of(channel)[1]
     return None if uid in (0, os.geteuid()) else uid
 
 
 def listener_of(channel: socket.socket) -> tuple[int, int]:
-    """Return pid and uid of the process that listens: 0 and UNKNOWN_UID where the system does not tell.
+    """Return pid and uid of the listening process, as they were at listen(2); 0 and UNKNOWN_UID if the system cannot say.
 
-    These are the ones of the moment of listen(2). Source: unix(7) SO_PEERCRED; unix(4) of the BSDs.
+    Source: unix(7) SO_PEERCRED; unix(4) of the BSDs.
     """
     try:
         if hasattr(socket, "SO_PEERCRED"):
@@ -56,7 +56,7 @@ def listener_of(channel: socket.socket) -> tuple[int, int]:
 
 
 def stranger_who_made(path: str) -> int | None:
-    """Return the owner of a file where it is neither root nor this user, else None."""
+    """Return the owner of a file if it is neither root nor this user, else None."""
     try:
         uid = os.lstat(path).st_uid
     except OSError:
@@ -65,7 +65,7 @@ def stranger_who_made(path: str) -> int | None:
 
 
 def check_names(message: Message) -> Message:
-    """Return the message. Raises ProtocolError where it holds a name that no program and no process can have."""
+    """Return the message. Raises ProtocolError if it holds a name that no program and no process can have."""
     try:
         wrong = next((name for name in _names(message) if name and not is_process_name(name)), None)
     except (AttributeError, TypeError):
@@ -76,7 +76,7 @@ def check_names(message: Message) -> Message:
 
 
 def _names(message: Message) -> Iterator[object]:
-    """Yield every name of a program or a process in an object of the wire."""
+    """Yield every name of a program or a process in a message."""
     kind = message.get("type")
     if kind in ("hello", "signal"):
         return

@@ -1,7 +1,4 @@
-"""What programs wrote, as text: byte for byte, or made harmless for a terminal; whole lines after names where several write.
-
-Pure: whether there is a terminal, and which names are shown, is the caller's to say.
-"""
+"""The output of programs as text: byte for byte, or made safe for a terminal; with names if several write. Pure."""
 
 from __future__ import annotations
 
@@ -12,11 +9,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 HELD_LINE = 1024 * 1024
-"""Characters of an unfinished line that are held back until its end comes."""
+"""Longest unfinished line that is held back, characters."""
 
 
 class LogText:
-    """`named(name)`: each line of that process stands after its name. `harmless`: for a terminal that must obey nothing."""
+    """The output of several processes.
+
+    `named(name)` returns whether the lines of a process begin with its name. `harmless`: written for a terminal.
+    """
 
     def __init__(self, named: Callable[[str], bool], *, harmless: bool) -> None:
         self._named = named
@@ -25,13 +25,13 @@ class LogText:
         self._held: dict[str, str] = {}
 
     def take(self, name: str, text: str) -> str:
-        """Return what is to be shown now that a process wrote this."""
+        """Return the text to show after a process wrote this piece."""
         if self._harmless:
             text = self._visible.setdefault(name, Visible()).take(text)
         return self._lines(name, text) if self._named(name) else text
 
     def flush(self) -> str:
-        """Return what was held back, unfinished lines each finished."""
+        """Return the text that was held back, with an end for each unfinished line."""
         rest = {name: visible.flush() for name, visible in self._visible.items()}
         shown = "".join(text for name, text in rest.items() if not self._named(name))
         held = {name: self._held.get(name, "") + rest.get(name, "") for name in (*self._held, *rest)}

@@ -1,6 +1,6 @@
-"""A local image of the process table, fed by the objects of a subscription. Pure: the clock is an argument.
+"""A local copy of the process table, fed by the messages of a subscription. Pure: the clock is an argument.
 
-It is complete (`known`) from the end of the first snapshot on, and stays as it was when the connection is lost.
+It is complete (`known`) from the end of the first snapshot on, and keeps its state when the connection is lost.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     Key = tuple[str, int]
 
 NOTABLE_STATES = ("STARTING", "BACKOFF", "STOPPING", "FATAL")
-"""States that are counted one by one; the others are normal and stand in the table."""
+"""The states that the summary counts."""
 
 
 class Mirror:
-    """Processes by program and instance, in the daemon's order, each as its last PROCESS object."""
+    """The processes in the daemon's order, each as its last PROCESS object."""
 
     def __init__(self) -> None:
         self.daemon: Message = {}
@@ -36,7 +36,7 @@ class Mirror:
         return iter(self._processes.values())
 
     def take(self, message: Message, now: float) -> bool:
-        """Take one object, `now` in monotonic seconds; return whether the table is complete and was changed by it."""
+        """Take one message, `now` in monotonic seconds; return whether the table is complete and this message changed it."""
         kind = message["type"]
         if kind == "daemon":
             self.daemon, self._daemon_seen_at = message, now
@@ -54,7 +54,7 @@ class Mirror:
         return False
 
     def _complete(self, now: float) -> bool:
-        """Let the arriving snapshot take the place of what was known, once all of it is there."""
+        """Replace the table by the arriving snapshot once all of it is there."""
         if self._arriving is None or len(self._arriving) < self._awaited:
             return False
         self._processes, self._arriving = self._arriving, None
@@ -73,7 +73,7 @@ class Mirror:
             self._seen_at[key] = now
 
     def table(self, now: float) -> list[dict[str, Any]]:
-        """Return every process with its uptime as of `now`."""
+        """Return every process, its uptime as of `now`."""
         rows = []
         for key, process in self._processes.items():
             row = dict(process)
@@ -83,11 +83,11 @@ class Mirror:
         return rows
 
     def daemon_uptime_s(self, now: float) -> float:
-        """Return how long the daemon has been up, as of `now`."""
+        """Return the uptime of the daemon as of `now`, seconds."""
         return float(self.daemon.get("uptime_s") or 0) + now - self._daemon_seen_at
 
     def counts(self) -> tuple[int, list[tuple[str, int]]]:
-        """Return how many processes are RUNNING, and (state, how many) for each of NOTABLE_STATES that occurs."""
+        """Return the number of RUNNING processes, and (state, number) for each of NOTABLE_STATES that occurs."""
         states = [process["state"] for process in self._processes.values()]
         return states.count("RUNNING"), [(each, states.count(each)) for each in NOTABLE_STATES if each in states]
 
@@ -100,12 +100,12 @@ class Mirror:
 
 
 def key_of(process: Message) -> Key:
-    """Return what a process is known by; its shown name may change."""
+    """Return the key of a process: program and instance. Its displayed name may change."""
     return process["program"], process["instance"]
 
 
 def unexpected(change: Message) -> bool:
-    """Return whether a change is something that nobody asked for: trouble, or the way out of it."""
+    """Return whether nobody asked for a change: trouble, or the recovery from it."""
     before, state, process = change["before"], change["state"], change["process"]
     end = process.get("exit") or {}
     if before == state or change.get("removed"):

@@ -1,32 +1,19 @@
-"""Replies as they come in: which of the daemon's objects is shown when, on which stream, as text or as JSON. No I/O.
+"""Answers: which message is shown when, on which stream, as text or as JSON. No I/O.
 
-A reply takes the objects one by one and gives back chunks: a stream (OUT or ERR) and the text for it. Answers go to OUT;
-warnings, progress and errors go to ERR. `end` is the last object; whatever goes wrong on the client's side is told by an
-`end` of its own making, so that text and JSON look the same whoever failed.
+A reply takes the messages one by one and returns chunks: a stream (OUT or ERR) and the text for it. Answers go to OUT;
+warnings, progress and errors go to ERR. `end` is the last message. The client makes an `end` itself for its own errors, so
+that they look like those of the daemon, as text and as JSON.
 """
 
 from __future__ import annotations
 
 from taskmaster_common import __version__
 from taskmaster_common.text.names import is_pattern
-from taskmasterctl.people import with_names
+from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.logtext import LogText
-from taskmasterctl.reply.render import (
-    Look,
-    age_text,
-    client_text,
-    daemon_text,
-    error_text,
-    failure_text,
-    plan_text,
-    refused_text,
-    show_text,
-    shutdown_text,
-    status_table,
-    success_text,
-    upgraded_text,
-    warning_text,
-)
+from taskmasterctl.reply.render import Look, error_text, status_table, warning_text
+from taskmasterctl.reply.versions import age_text, client_text, daemon_text
+from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean, clean_lines
 
 TYPE_CHECKING = False
@@ -40,17 +27,15 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
     class Reply(Protocol):
-        """What `reply_for` returns."""
+        """Turns the messages of one answer into text."""
 
         def take(self, message: Message) -> Chunks:
-            """Return what is to be shown now that this object has come."""
+            """Return the text to show after this message."""
             ...
 
 
-OUT, ERR = 1, 2
-
 SCHEMA = 1
-"""Version of the documents that --json prints; it rises when a field changes its meaning or goes away."""
+"""Version of the documents that --json prints; it rises when a field changes its meaning or is removed."""
 
 LISTS = {
     "processes": "processes",
@@ -61,7 +46,7 @@ LISTS = {
     "warning": "warnings",
     "signal": "signals",
 }
-"""The list of a document into which objects of a type go."""
+"""The list of the document that collects the messages of a type."""
 
 ALWAYS = {
     "status": ("processes",),
@@ -73,11 +58,11 @@ ALWAYS = {
     "signal": ("results",),
     "reload": ("results", "problems", "warnings"),
 }
-"""The lists that the document of a verb has, were they empty."""
+"""The lists that the document of a verb always has, also if empty."""
 
 
 def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
-    """Return what shows the answer to `request`."""
+    """Return the reply that shows the answer to a request."""
     text = LogReply(request, look) if request.verb == "logs" else TextReply(request, look)
     if not as_json:
         return text
@@ -85,12 +70,12 @@ def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
 
 
 def is_endless(request: Request) -> bool:
-    """Return whether the answer goes on until somebody ends it."""
+    """Return whether the answer goes on until the client or the daemon ends it."""
     return request.has("follow") or request.has("watch") or request.verb == "subscribe"
 
 
 class TextReply:
-    """An answer for people. What has to be known whole (columns are as wide as their widest cell) is kept until `end`."""
+    """An answer for people. Tables are kept until `end`: columns are as wide as their widest cell."""
 
     def __init__(self, request: Request, look: Look) -> None:
         self._request = request
@@ -102,7 +87,7 @@ class TextReply:
         self._programs = 0
 
     def take(self, message: Message) -> Chunks:
-        """Return what is to be shown now that this object has come; types that are not known show nothing."""
+        """Return the text to show after this message; a message of an unknown type shows nothing."""
         kind = message["type"]
         chunks = self._planned() if kind != "plan" else []
         show = self._shows.get(kind)
@@ -120,6 +105,8 @@ class TextReply:
         if message.get("stopping"):
             notes.append((ERR, "taskmasterctl: the daemon is being shut down\n"))
         if message.get("reload_problems"):
+            from taskmasterctl.reply.plans import refused_text  # noqa: PLC0415 - only after a refused reload
+
             notes.append((ERR, refused_text(message, self._look)))
         age = age_text(message, __version__, self._look.command)
         notes += [(ERR, warning_text(clean(text))) for text in (*message.get("warnings", ()), *((age,) if age else ()))]
@@ -140,6 +127,8 @@ class TextReply:
         return []
 
     def _take_program(self, message: Message) -> Chunks:
+        from taskmasterctl.reply.show import show_text  # noqa: PLC0415 - only `show` needs it
+
         self._programs += 1
         return [(OUT, ("\n" if self._programs > 1 else "") + show_text(message, self._look))]
 
@@ -157,14 +146,20 @@ class TextReply:
         return [(ERR, f"{name}: {text}\n" if name else f"{text}\n")]
 
     def _take_result(self, message: Message) -> Chunks:
+        from taskmasterctl.reply.results import failed_text, success_text  # noqa: PLC0415 - `status` does without it
+
         if not message.get("ok"):
-            return [(ERR, failure_text(message, self._request.verb, self._look))]
+            return [(ERR, failed_text(message, self._request.verb, self._look))]
         return [] if self._look.quiet else [(OUT, success_text(message, self._request.verb))]
 
     def _take_upgraded(self, message: Message) -> Chunks:
+        from taskmasterctl.reply.results import upgraded_text  # noqa: PLC0415 - `status` does without it
+
         return [] if self._look.quiet else [(OUT, upgraded_text(message))]
 
     def _take_shutdown(self, message: Message) -> Chunks:
+        from taskmasterctl.reply.results import shutdown_text  # noqa: PLC0415 - `status` does without it
+
         return [] if self._look.quiet else [(OUT, shutdown_text(message))]
 
     def _take_plan(self, message: Message) -> Chunks:
@@ -194,16 +189,18 @@ class TextReply:
         return chunks
 
     def _planned(self) -> Chunks:
-        """Return the plan once its last object has come."""
+        """Return the plan after its last message."""
         plans, self._plan = self._plan, []
         if not plans or self._look.quiet:
             return []
+        from taskmasterctl.reply.plans import plan_text  # noqa: PLC0415 - only a reload needs it
+
         programs = [program for plan in plans for program in plan["programs"]]
         keys = [key for plan in plans for key in plan.get("daemon_keys") or ()]
         return [(OUT, plan_text(programs, keys))]
 
     def _pids_shown(self) -> Chunks:
-        """Return the pids: a number alone for a single process, so that it can be used in a command line."""
+        """Return the pids; a single one without its name, for use in command lines."""
         if len(self._pids) == 1:
             name, pid = clean(self._pids[0]["name"]), self._pids[0]["pid"]
             return [(OUT, f"{clean(pid)}\n") if pid is not None else (ERR, error_text(f"{name} is not running"))]
@@ -233,14 +230,14 @@ class TextReply:
 
 
 class LogReply(TextReply):
-    """What programs wrote, byte for byte unless it goes to a terminal; where several may be shown, each line after a name."""
+    """The output of programs: byte for byte unless it goes to a terminal, with names if several programs may write."""
 
     def __init__(self, request: Request, look: Look) -> None:
         super().__init__(request, look)
         self._log = LogText(self._named, harmless=look.terminal and not request.has("raw"))
 
     def take(self, message: Message) -> Chunks:
-        """Return what is to be shown now that this object has come."""
+        """Return the text to show after this message."""
         kind = message["type"]
         if kind == "output":
             return _out(self._log.take(message["name"], message["text"]))
@@ -251,7 +248,7 @@ class LogReply(TextReply):
         return (_out(self._log.flush()) if kind == "end" else []) + super().take(message)
 
     def _named(self, name: str) -> bool:
-        """Return whether the name stands before each line: it does unless the request can mean one process only."""
+        """Return whether lines begin with the name: not if the request can mean one process only."""
         targets = self._request.targets
         if len(targets) != 1 or is_pattern(targets[0]):
             return not self._request.has("daemon")
@@ -263,13 +260,13 @@ def _out(text: str) -> Chunks:
 
 
 def _json_line(document: Message) -> str:
-    import json  # noqa: PLC0415 - a third of the client's start, which text does not need
+    import json  # noqa: PLC0415 - a third of the client's start, for --json only
 
     return json.dumps(document) + "\n"
 
 
 class JsonReply:
-    """An answer for programs: one document on one line at the end. Warnings, progress and errors are told as text too."""
+    """An answer for programs: one document on one line, at the end. Warnings, progress and errors go to stderr as text, too."""
 
     def __init__(self, request: Request, text: TextReply) -> None:
         self._request = request
@@ -279,7 +276,7 @@ class JsonReply:
             self._document[name] = []
 
     def take(self, message: Message) -> Chunks:
-        """Return what is to be shown now that this object has come."""
+        """Return the text to show after this message."""
         chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
         kind = message["type"]
         body = {key: value for key, value in message.items() if key != "type"}
@@ -312,12 +309,12 @@ class JsonReply:
 
 
 class JsonLines:
-    """A stream for programs: the daemon's objects, one a line, the last says how it ended."""
+    """An endless answer for programs: each message is one line of JSON."""
 
     def __init__(self, text: TextReply) -> None:
         self._text = text
 
     def take(self, message: Message) -> Chunks:
-        """Return what is to be shown now that this object has come."""
+        """Return the text to show after this message."""
         chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
         return [(OUT, _json_line({"schema": SCHEMA, **message})), *chunks]

@@ -1,25 +1,17 @@
-"""What `status --watch` and `subscribe` show: the table kept up to date on a terminal, lines anywhere else. No I/O.
+"""The answers of `status --watch` and `subscribe`: a table that is redrawn on a terminal, lines elsewhere. No I/O.
 
-The clock and the terminal's size are callables, because both change while it is shown.
+The clocks and the size of the terminal are callables, because both change meanwhile.
 """
 
 from __future__ import annotations
 
 from taskmaster_common.records import Record
-from taskmasterctl.people import with_names
+from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.mirror import Mirror, key_of
-from taskmasterctl.reply.render import (
-    ERR,
-    OUT,
-    Look,
-    change_text,
-    counts_text,
-    error_text,
-    status_table,
-    upgraded_text,
-    warning_text,
-)
+from taskmasterctl.reply.render import Look, change_text, counts_text, error_text, status_table, warning_text
 from taskmasterctl.reply.replies import JsonLines, TextReply
+from taskmasterctl.reply.results import upgraded_text
+from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -34,21 +26,21 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
 FRAME_EVERY_S = 1.0
-"""So often the table is shown anew although nothing happens: uptimes grow."""
+"""Longest pause between two drawings of the table, seconds: uptimes grow."""
 LEAST_PAUSE_S = 0.1
-"""The table is not shown more often than that: nobody reads faster."""
+"""Shortest pause between two drawings of the table, seconds: nobody reads faster."""
 
 HOME, CLEAR_LINE, CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 """Source: ECMA-48: CUP, EL, ED."""
 WRAP, NO_WRAP = "\x1b[?7h", "\x1b[?7l"
-"""What is too wide is cut by the terminal. Source: DECAWM of the VT100 manual; both stand in each frame."""
+"""The terminal cuts long lines while NO_WRAP holds. Source: DECAWM of the VT100 manual; each frame sets and resets it."""
 
 
-class Surroundings(Record):
-    """What is outside: the clocks and the terminal.
+class Screen(Record):
+    """The screen and the clocks beside it.
 
-    `now()` is in monotonic seconds, `wall()` the time of day, `stamp()` the same with date and zone, `size()` the terminal's
-    columns and lines.
+    `now()` returns monotonic seconds, `wall()` the time of day, `stamp()` date and time with zone, `size()` the columns and
+    lines of the terminal.
     """
 
     now: Callable[[], float]
@@ -57,58 +49,58 @@ class Surroundings(Record):
     size: Callable[[], tuple[int, int]]
 
 
-def watch_reply(request: Request, look: Look, around: Surroundings, *, in_place: bool, as_json: bool) -> Reply:
-    """Return what shows a subscription; `in_place`: on a terminal that can move its cursor."""
+def watch_reply(request: Request, look: Look, screen: Screen, *, in_place: bool, as_json: bool) -> Reply:
+    """Return the reply that shows a subscription; `in_place`: on a terminal that can move its cursor."""
     if as_json:
-        return Selected(JsonLines(TextReply(request, look)), request, around)
-    return Frames(request, look, around) if in_place else Lines(request, look, around)
+        return Selected(JsonLines(TextReply(request, look)), request, screen)
+    return Frames(request, look, screen) if in_place else Lines(request, look, screen)
 
 
 class Selected:
-    """Leaves out what --failed leaves out, what is no change of a state for `subscribe`, and ticks; each object gets the time of the wall clock."""
+    """Adds the time to each message, and leaves out ticks, what --failed excludes, and what `subscribe` counts as no change."""
 
-    def __init__(self, reply: Reply, request: Request, around: Surroundings) -> None:
+    def __init__(self, reply: Reply, request: Request, screen: Screen) -> None:
         self._reply = reply
-        self._around = around
+        self._screen = screen
         self._failed_only = request.has("failed")
         self._states_only = request.verb == "subscribe"
 
     def take(self, message: Message) -> Chunks:
-        """Return what is to be shown now that this object has come."""
+        """Return the text to show after this message."""
         kind = message["type"]
         if kind == "tick" or (self._failed_only and kind == "change" and message["process"].get("wanted", True)):
             return []
         if kind == "change" and self._states_only and message["before"] == message["state"] and not message["removed"]:
             return []
-        return self._reply.take({**message, "time": self._around.stamp()})
+        return self._reply.take({**message, "time": self._screen.stamp()})
 
 
 class Lines:
-    """First the table, then a line for each change of state."""
+    """The table once, then a line for each change of state."""
 
-    def __init__(self, request: Request, look: Look, around: Surroundings) -> None:
+    def __init__(self, request: Request, look: Look, screen: Screen) -> None:
         self._failed_only = request.has("failed")
         self._look = look
-        self._around = around
+        self._screen = screen
         self._mirror = Mirror()
         self._shown: Mapping[Key, str] | None = None
 
     def take(self, message: Message) -> Chunks:
-        """Return what is to be shown now that this object has come."""
+        """Return the text to show after this message."""
         kind = message["type"]
         if kind == "end":
             return ending(message, self._look)
         if kind == "warning":
             return [(ERR, warning_text(message["text"]))]
         if kind == "upgraded":
-            return [(ERR, f"{self._around.wall()} {upgraded_text(message)}")]
+            return [(ERR, f"{self._screen.wall()} {upgraded_text(message)}")]
         if kind == "missed":
             self._shown = None
             count = message.get("changes", 0)
             return [
                 (ERR, f"taskmasterctl: {clean(count)} changes were not shown: they came faster than they were read\n")
             ]
-        changed = self._mirror.take(message, self._around.now())
+        changed = self._mirror.take(message, self._screen.now())
         if kind == "change":
             return self._change(message)
         return self._snapshot() if changed else []
@@ -117,16 +109,16 @@ class Lines:
         self._remember()
         if message["before"] == message["state"] or (self._failed_only and message["process"].get("wanted", True)):
             return []
-        return [(OUT, change_text(message, self._around.wall(), self._look.user_name))]
+        return [(OUT, change_text(message, self._screen.wall(), self._look.user_name))]
 
     def _snapshot(self) -> Chunks:
-        """Return the table, or after a reload only what has come and gone."""
+        """Return the table; after a reload only the processes that were added and removed."""
         before = self._shown
         self._remember()
         now = self._shown or {}
         if before is None:
-            return [(OUT, status_table(shown(self._mirror, self._around.now(), self._failed_only), self._look))]
-        wall = self._around.wall()
+            return [(OUT, status_table(shown(self._mirror, self._screen.now(), self._failed_only), self._look))]
+        wall = self._screen.wall()
         lines = [f"{wall} {clean(name)} removed\n" for key, name in before.items() if key not in now]
         lines += [f"{wall} {clean(name)} added\n" for key, name in now.items() if key not in before]
         return [(OUT, "".join(lines))] if lines and not self._failed_only else []
@@ -136,24 +128,24 @@ class Lines:
 
 
 class Frames:
-    """The table in place, from the top left corner, cut to the terminal."""
+    """The table, drawn again and again from the top left corner, cut to the terminal."""
 
-    def __init__(self, request: Request, look: Look, around: Surroundings) -> None:
+    def __init__(self, request: Request, look: Look, screen: Screen) -> None:
         self._failed_only = request.has("failed")
         self._wide = request.has("wide")
         self._look = look
-        self._around = around
+        self._screen = screen
         self._mirror = Mirror()
         self._drawn_at = float("-inf")
         self._dirty = False
 
     def take(self, message: Message) -> Chunks:
-        """Return what is to be shown now that this object has come."""
+        """Return the text to show after this message."""
         if message["type"] == "end":
             return ending(message, self._look)
         if message["type"] == "warning":
             return [(ERR, warning_text(message["text"]))]
-        now = self._around.now()
+        now = self._screen.now()
         self._dirty = self._mirror.take(message, now) or self._dirty
         if not self._mirror.known:
             return []
@@ -162,9 +154,9 @@ class Frames:
 
     def _frame(self, now: float) -> str:
         self._drawn_at, self._dirty = now, False
-        width, height = self._around.size()
+        width, height = self._screen.size()
         running, others = self._mirror.counts()
-        head = f"{self._around.wall()}  {counts_text(running, len(self._mirror), others)}"
+        head = f"{self._screen.wall()}  {counts_text(running, len(self._mirror), others)}"
         look = self._look.replace(width=0 if self._wide else width)
         rows = status_table(shown(self._mirror, now, self._failed_only), look).splitlines()
         room = max(2, height - 2)
@@ -175,12 +167,12 @@ class Frames:
 
 
 def shown(mirror: Mirror, now: float, failed_only: bool) -> list[Message]:
-    """Return the processes that are shown."""
+    """Return the processes to show."""
     return [row for row in mirror.table(now) if not failed_only or not row.get("wanted", True)]
 
 
 def ending(message: Message, look: Look) -> Chunks:
-    """Return what the last object says."""
+    """Return the error of the last message, nothing if it holds none."""
     error = message.get("error")
     if not error:
         return []

@@ -1,6 +1,6 @@
-"""The shell's subscription: a connection that is read when something has come, and made anew when it was lost. It never waits.
+"""The shell's subscription: a connection that never blocks, and that is made again after it was lost.
 
-It keeps the mirror true and gives back what happened. It acts on nothing and asks the daemon for nothing else.
+It keeps the mirror up to date and returns the changes. It sends no other request.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ if TYPE_CHECKING:
 
 CHUNK = 256 * 1024
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+"""Pauses between two tries to connect, seconds; each is twice the one before."""
 SILENCE_S = 5.0
-"""A daemon that lets one connect and does not send a snapshot for so long is tried anew."""
+"""Longest wait for the snapshot of a daemon that accepted the connection, seconds; then the feed connects again."""
 
 
 class Feed:
-    """`connected` is true from the end of the first snapshot of a connection until that connection is lost."""
+    """The subscription. `connected` is true from the end of a connection's first snapshot until that connection is lost."""
 
     def __init__(self, sockets: Sockets, mirror: Mirror) -> None:
         self.mirror = mirror
@@ -42,18 +43,18 @@ class Feed:
 
     @property
     def fd(self) -> int:
-        """The descriptor to be watched for reading, -1 while there is none."""
+        """The descriptor to watch for reading, -1 without a connection."""
         return self._channel.fileno() if self._channel else -1
 
     def wait_s(self, now: float) -> float | None:
-        """Return after how many seconds `step` has something to do though nothing was received, None for never."""
+        """Return the seconds until `step` must be called although nothing was received, None for never."""
         return None if self.connected else max(0.0, self._due - now)
 
     def step(self, now: float) -> list[Message]:
-        """Do what can be done without waiting; return changes, and {"type": "connected"} and {"type": "lost"}.
+        """Do what can be done without waiting; return changes, {"type": "connected"} and {"type": "lost"}.
 
-        "lost" has a `reason` where the daemon said that it ends: "" is an accident.
-        At most one chunk is read, so that a storm leaves time for the keys. `now` is monotonic.
+        "lost" has a `reason`: what the daemon said before it ended, "" after an accident. Each call reads at most one chunk, so
+        that many changes do not hold up the keyboard. `now` is monotonic.
         """
         if self._channel is None:
             if now >= self._due:
@@ -101,7 +102,7 @@ class Feed:
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
 
     def _take(self, message: Message, now: float) -> list[Message]:
-        """Raises ProtocolError where it is not a daemon of our protocol that answers, it refuses, or says that it ends."""
+        """Raises ProtocolError if no daemon of our protocol answers, or if the daemon ends the subscription."""
         kind = message["type"]
         error = message.get("error") or {}
         if kind == "end" and error.get("code") == "stopping" and self.connected:

@@ -1,7 +1,7 @@
-"""The shell's history in a file: one command a line, only its owner may read it, no line twice, the newest 2000.
+"""The shell's history in a file: one command a line, private to its owner, without duplicates, the newest 2000.
 
-Several shells may share the file: each appends, and only a shell that starts rewrites it. Where it cannot be used the
-history lives as long as the shell, and `problem` says why.
+Several shells may share the file: each appends, and only a starting shell rewrites it. If the file cannot be used, the
+history lasts as long as the shell, and `problem` says why.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MODE = 0o600
 
 
 class HistoryFile:
-    """The lines of the file `path`, oldest first, as they were when it was opened and with what was added since."""
+    """The lines of the file `path`, oldest first: those that were there at the start, and those added since."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -30,7 +30,7 @@ class HistoryFile:
             self.problem = f"the history is not kept: cannot use {path}: {system_reason(error)}"
 
     def add(self, line: str) -> bool:
-        """Add a line unless it is blank or the last one once more; return whether it was added."""
+        """Add a line unless it is blank or repeats the last one; return whether it was added."""
         line = " ".join(line.splitlines()).strip()
         if not line or (self.lines and self.lines[-1] == line):
             return False
@@ -54,9 +54,9 @@ class HistoryFile:
             self._rewrite()
 
     def _open(self, path: str, flags: int) -> int:
-        """Return a descriptor of a regular file that is only ours. Raises OSError; a FIFO must not block us.
+        """Return a descriptor of a regular file that only this user may read. Raises OSError. A FIFO does not block it.
 
-        Root's state directory may belong to the daemon's user, who could put a file of somebody else there.
+        Root's state directory may belong to the daemon's user, who could put a link to another file there.
         """
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, MODE)
         found = os.fstat(descriptor)
@@ -73,10 +73,10 @@ class HistoryFile:
             file.write(_encoded(line))
 
     def _rewrite(self) -> None:
-        """Replace the file as a whole: whoever reads it meanwhile sees the old one or the new one."""
+        """Replace the file at once: another shell reads either the old or the new one."""
         draft = f"{self.path}.{os.getpid()}"
         with suppress(FileNotFoundError):
-            os.unlink(draft)  # of a shell that had the same pid and died
+            os.unlink(draft)  # left by a shell that had the same pid and died
         with open(self._open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
             file.write(b"".join(map(_encoded, self.lines)))
         os.replace(draft, self.path)
@@ -95,5 +95,5 @@ def _encoded(line: str) -> bytes:
 
 
 def _has_lone_surrogate(line: str) -> bool:
-    """Return whether a surrogate is in the line that no byte was made of."""
+    """Return whether a line holds a surrogate that does not stand for a byte."""
     return any("\ud800" <= character <= "\udfff" and not "\udc80" <= character <= "\udcff" for character in line)

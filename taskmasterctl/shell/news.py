@@ -1,6 +1,6 @@
-"""What the shell tells of what happens: which changes are worth a line, a few lines a second, the others are counted.
+"""Which changes the shell prints: a few lines a second for unexpected ones, a count for the others.
 
-It reads the feed and returns text; it shows nothing itself.
+It reads the feed and returns text; it prints nothing itself.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import select
 import time
 
 from taskmaster_common.text.names import Targets
-from taskmasterctl.people import with_names
 from taskmasterctl.reply.mirror import unexpected
-from taskmasterctl.reply.render import change_text, upgraded_text
+from taskmasterctl.reply.render import change_text
+from taskmasterctl.reply.results import upgraded_text
+from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -19,21 +20,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from taskmasterctl.people import UserName
     from taskmasterctl.shell.feed import Feed
+    from taskmasterctl.usernames import UserName
 
 MOST_A_SECOND = 5
+"""Most lines that are printed in a window."""
 WINDOW_S = 1.0
 MOST_PROGRAMS = 100
-"""Programs of which is counted how often they changed in one storm."""
+"""Most programs whose changes are counted one by one."""
 MOST_NAMED = 4
-"""Programs that the line of a storm names."""
+"""Most programs that the line of a count names."""
 MOST_STEPS = 200
-"""So many chunks are read before a prompt is shown, in a storm that never ends."""
+"""Most chunks that are read before the next prompt, should changes never end."""
 
 
 class Notices:
-    """A window of a second lets MOST_A_SECOND lines through; when it is over, the others are counted, and the last of them is told.
+    """Lets MOST_A_SECOND lines through in each window of a second, then one line with the number of the others, and the last.
 
     All times are monotonic seconds.
     """
@@ -47,7 +49,7 @@ class Notices:
         self._spent = 0
 
     def add(self, line: str, now: float, program: str = "") -> None:
-        """Put in a line, which may end up being counted only."""
+        """Add a line; if the window is full, it is only counted."""
         if now - self._opened_at >= WINDOW_S and not self._more:
             self._opened_at, self._spent = now, 0
         if self._spent < MOST_A_SECOND and not self._more:
@@ -60,40 +62,42 @@ class Notices:
             self._last, self._last_program = line, program
 
     def skip(self, count: int) -> None:
-        """Count changes of which nothing is known."""
+        """Count changes that the daemon did not send."""
         self._more += count
 
     def take(self, now: float) -> list[str]:
-        """Return what is to be shown now, each line with its end; it is not returned again."""
+        """Return the lines to print now, each once and with its line end."""
         lines, self._lines = self._lines, []
         if self._more and now - self._opened_at >= WINDOW_S:
             last = [self._last] if self._last else []
             more = self._more - len(last)
             if more:
-                who = self._named(self._last_program if last else "", more)
-                lines.append(f"... {more} more change{'s' if more != 1 else ''}{who}; `status` shows how it stands\n")
+                programs = self._named(self._last_program if last else "", more)
+                lines.append(
+                    f"... {more} more change{'s' if more != 1 else ''}{programs}; `status` shows how it stands\n"
+                )
             lines += last
             self._programs = {}
             self._more, self._last, self._opened_at, self._spent = 0, "", now, len(last) + bool(more)
         return lines
 
     def _named(self, last: str, more: int) -> str:
-        """Return the programs of the changes that are counted, without the last one, which has a line of its own."""
+        """Return the programs of the counted changes, without the last change, which has a line of its own."""
         counts = {name: count - (name == last) for name, count in self._programs.items() if count > (name == last)}
         first = sorted(counts, key=lambda name: -counts[name])[:MOST_NAMED]
         others = more - sum(counts[name] for name in first)
-        told = [f"{name} {counts[name]}" for name in first] + ([f"others {others}"] if others > 0 and first else [])
-        return f" ({', '.join(told)})" if told else ""
+        parts = [f"{name} {counts[name]}" for name in first] + ([f"others {others}"] if others > 0 and first else [])
+        return f" ({', '.join(parts)})" if parts else ""
 
     def wait_s(self, now: float) -> float | None:
-        """Return after how many seconds `take` has something to return, None for never."""
+        """Return the seconds until `take` has something to return, None for never."""
         if self._lines:
             return 0.0
         return max(0.0, self._opened_at + WINDOW_S - now) if self._more else None
 
 
 class News:
-    """From what the feed brings to lines for whoever sits there. `notify`: changes that nobody asked for are told."""
+    """The lines that the shell prints beside its commands. `notify`: print unexpected changes."""
 
     def __init__(self, feed: Feed, user_name: UserName | None = None) -> None:
         self.feed = feed
@@ -104,25 +108,25 @@ class News:
         self._version = ""
 
     def step(self) -> list[str]:
-        """Read once, without waiting; return the lines that are to be shown now."""
+        """Read the feed once, without waiting; return the lines to print now."""
         self._hear(self.feed.step(time.monotonic()))
         return self.take()
 
     def take(self) -> list[str]:
-        """Return the lines that are to be shown now."""
+        """Return the lines to print now."""
         lines, self._lines = self._lines, []
         return lines + self._notices.take(time.monotonic())
 
     def wait_s(self) -> float | None:
-        """Return after how many seconds `step` has something to do, None: not before something is received."""
+        """Return the seconds until `step` must be called, None: not before something is received."""
         now = time.monotonic()
         waits = [each for each in (self.feed.wait_s(now), self._notices.wait_s(now)) if each is not None]
         return min(waits) if waits else None
 
     def catch_up(self, own: Sequence[str] = (), within_s: float = 0.0) -> None:
-        """Read all that is there; where nothing ever was, wait for the first snapshot, for at most `within_s`.
+        """Read everything that has arrived; before the first snapshot, wait at most `within_s` for it.
 
-        `own` are targets of a command that has just told how it went: what happened to them needs no telling again.
+        `own` are the targets of the command that has just printed its results: their changes are not printed again.
         """
         limit = time.monotonic() + within_s
         for _ in range(MOST_STEPS):
@@ -152,7 +156,7 @@ class News:
                 self._notices.add(change_text(message, wall, self._user_name), now, message["process"]["program"])
 
     def _greet(self, wall: str) -> None:
-        """Say that there is a connection again, and whether another version answers."""
+        """Print that the connection is back, and whether the version is another one."""
         daemon = self.feed.mirror.daemon
         before, self._version = self._version, clean(daemon.get("version"))
         if before:

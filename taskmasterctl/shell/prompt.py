@@ -1,7 +1,7 @@
-"""The line editor: prompt, completion, history, toolbar, and lines printed above what is being typed.
+"""The line editor: prompt, completion, history, toolbar, and news printed above the line that is being typed.
 
-The only importer of prompt_toolkit. While a line is read, prompt_toolkit's event loop runs, and the feed is read in it; between
-two lines nothing runs, so there is no thread and nothing to lock.
+The only importer of prompt_toolkit. Its event loop runs while a line is read, and reads the feed too; between two lines
+nothing runs. So there is no thread, and nothing to lock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from prompt_toolkit.output import ColorDepth
 
 from taskmaster_common.text.units import format_seconds, with_real_time
 from taskmasterctl.reply.render import counts_text
-from taskmasterctl.shell.candidates import candidates
+from taskmasterctl.shell.suggestions import suggestions
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -39,15 +39,17 @@ if TYPE_CHECKING:
     from taskmasterctl.shell.news import News
 
 NARROW = 40
-"""Columns below which there is no toolbar."""
+"""Width of a terminal below which the toolbar is hidden, columns."""
 LEAST_PAUSE_S = 0.01
+"""Shortest pause between two reads of the feed without input, seconds."""
 SIGNAL_NAMES = tuple(sorted(with_real_time({each.name.removeprefix("SIG"): each.value for each in signal.Signals})))
 
 
 class Prompt:
-    """Reads lines on a terminal. `write` puts a line of news on it, `suspend` puts its modes right and stops us.
+    """Reads lines on a terminal.
 
-    `terminal` replaces the real one in tests.
+    `write` prints news, `suspend` restores the modes of the terminal and stops this process. `terminal` replaces the real
+    one in tests.
     """
 
     def __init__(
@@ -103,7 +105,7 @@ class Prompt:
         return [("", "taskmaster "), ("fg:ansiyellow", "(disconnected)"), ("", "> ")]
 
     def _choose_toolbar(self, app: Any) -> None:
-        """Show the toolbar, or on a narrow terminal not even its empty line."""
+        """Show the toolbar; on a narrow terminal hide it, with its line."""
         self._session.bottom_toolbar = toolbar(self._news) if app.output.get_size().columns >= NARROW else None
 
     # -- news while somebody types
@@ -115,7 +117,7 @@ class Prompt:
         self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Read the feed, show what is to be shown, and see to it that this is called again when there is more."""
+        """Read the feed, print the news, and schedule the next call."""
         loop, app = self._loop, self._session.app
         if loop is None or not app.is_running or app.is_done:
             return
@@ -136,7 +138,7 @@ class Prompt:
         self._timer = None if wait_s is None else loop.call_later(max(LEAST_PAUSE_S, wait_s), self._turn)
 
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An error that nobody waits for ends the shell with its text; asyncio would print a traceback."""
+        """End the shell with the text of an unexpected error; asyncio would print a traceback."""
         del loop
         error = context.get("exception")
         if isinstance(error, Exception) and not self._session.app.is_done:
@@ -144,17 +146,17 @@ class Prompt:
 
 
 def _keys(suspend: Callable[[], None]) -> KeyBindings:
-    """Return the keys that are not prompt_toolkit's own."""
+    """Return the keys that work differently from prompt_toolkit's."""
     keys = KeyBindings()
 
     @keys.add("c-z")
     def _stop(_event: KeyPressEvent) -> None:
-        """Stop us; prompt_toolkit's own Ctrl-Z leaves the terminal without flow control."""
+        """Stop this process; prompt_toolkit's own Ctrl-Z would leave the terminal without flow control."""
         run_in_terminal(suspend)
 
     @keys.add("tab")
     def _complete(event: KeyPressEvent) -> None:
-        """Complete the only candidate at once: what was typed ahead behind the Tab comes after it."""
+        """Insert the only candidate at once, before anything that was typed after the Tab."""
         buffer = event.current_buffer
         asked = CompleteEvent(completion_requested=True)
         found = [] if buffer.complete_state else list(buffer.completer.get_completions(buffer.document, asked))
@@ -167,7 +169,7 @@ def _keys(suspend: Callable[[], None]) -> KeyBindings:
 
 
 def toolbar(news: News) -> Fragments:
-    """Return the line at the bottom: how many processes are how, and which daemon it is."""
+    """Return the bottom line: a summary of the processes, and the daemon's version and uptime."""
     feed = news.feed
     if not feed.connected:
         return [("", f" no connection to taskmasterd at {clean(feed.path)}")]
@@ -182,21 +184,21 @@ def toolbar(news: News) -> Fragments:
 
 
 class MirrorCompleter(Completer):
-    """Candidates from the mirror, for Tab."""
+    """Completes words from the mirror."""
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """Yield what may stand at the cursor, each with a blank after it so that one can type on."""
+        """Yield the words for the cursor's place, each followed by a blank."""
         del complete_event
-        word, found = candidates(document.text_before_cursor, self._mirror, SIGNAL_NAMES)
+        word, found = suggestions(document.text_before_cursor, self._mirror, SIGNAL_NAMES)
         for each in found:
             yield Completion(f"{each.text} ", -len(word), display=each.text, display_meta=each.meta)
 
 
 class StoredHistory(History):
-    """The history file as prompt_toolkit wants it, newest first."""
+    """The history file as a history of prompt_toolkit, newest first."""
 
     def __init__(self, file: HistoryFile) -> None:
         super().__init__()
@@ -207,7 +209,7 @@ class StoredHistory(History):
         return self._file.lines[::-1]
 
     def append_string(self, string: str) -> None:
-        """Add a line, unless the file does not want it."""
+        """Add a line if the file accepts it."""
         if self._file.add(string):
             self._loaded_strings = self._file.lines[::-1]
 

@@ -1,8 +1,7 @@
-"""The shell: reads lines, runs them as commands, keeps to the side what happens meanwhile. It never repeats an action.
+"""The shell: reads lines, runs them as commands, and prints news between them. It never repeats an action.
 
-It decides nothing that a command line would decide otherwise: each command runs as if it stood alone on a command line, on a
-connection of its own. How a line is read is `prompt`'s (the only importer of prompt_toolkit), or, on a terminal that cannot
-do anything, a plain read.
+Each command runs exactly as it would on a command line of its own, with its own connection. `prompt` reads the lines; on a
+terminal without cursor movement, `PlainReader` does.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ from taskmaster_common.commands.table import USAGE, parse
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.records import Record
 from taskmasterctl.options import Options, split_line, split_options
+from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.mirror import Mirror
-from taskmasterctl.reply.render import ERR, OUT, error_text
+from taskmasterctl.reply.render import error_text
 from taskmasterctl.shell.feed import Feed
 from taskmasterctl.shell.history import HistoryFile
 from taskmasterctl.shell.news import News
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from taskmasterctl.connect.sockets import Sockets
-    from taskmasterctl.people import UserName
+    from taskmasterctl.usernames import UserName
 
     class Reader(Protocol):
-        """Where lines come from."""
+        """A source of lines."""
 
         def read(self) -> str:
             """Return a line. Raises KeyboardInterrupt and EOFError."""
@@ -49,58 +49,65 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 AGAIN_S = 0.2
+"""Delay before a deadly signal is raised once more, seconds."""
 SOUND = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?2004l"
-"""Plain letters, lines that wrap, a cursor, no brackets around what is pasted: wherever the signal has hit us."""
+"""Resets a terminal at any moment: plain letters, wrapped lines, a visible cursor, no bracketed paste."""
 FIRST_SNAPSHOT_S = 1.0
+"""Longest wait for the first snapshot, seconds."""
 NAME = "taskmaster"
 QUESTION = "Stop all programs and the daemon? [y/N] "
 OPERATIONS = ("start", "stop", "restart", "signal")
 EVERYTHING = ("reload", "shutdown")
 
 
-class Hands(Record):
-    """What the command line lends: run a verb and return its exit code, whatever happens; write to streams; name users."""
+class CommandLine(Record):
+    """The functions that the shell borrows from the command line.
+
+    `run` runs a verb and returns its exit code; it raises nothing. `write` writes chunks to their streams. `user_name`
+    returns the name of a uid. `colour`: the prompt may use colours.
+    """
 
     run: Callable[[Options, Sequence[str]], int]
     write: Callable[[Iterable[tuple[int, str]]], None]
     user_name: UserName | None = None
+    colour: bool = True
 
 
 class Killed(SystemExit):
-    """A signal that ends us has come; the terminal is put right first."""
+    """A deadly signal has arrived. The terminal is reset before the process dies of it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.number = number
 
 
-def run_shell(options: Options, hands: Hands, sockets: Sockets, history_path: str, *, plain: bool) -> int:
-    """Be the shell until Ctrl-D or `exit`; returns 0.
+def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, history_path: str, *, plain: bool) -> int:
+    """Run the shell until Ctrl-D or `exit`; return 0.
 
-    A TERM or HUP ends it as it would end any process, but with the terminal as it was found.
+    TERM and HUP end it as they end any process, after the terminal's modes are restored.
     """
     before = termios.tcgetattr(0)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _killed)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may have ignored it
-    news = News(Feed(sockets, Mirror()), hands.user_name)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent process may have ignored it
+    news = News(Feed(sockets, Mirror()), command_line.user_name)
     history = HistoryFile(history_path)
 
     def suspend() -> None:
         _restore(before)
-        os.kill(0, signal.SIGTSTP)  # the group: a pager or `tee` beside us stops too
+        os.kill(0, signal.SIGTSTP)  # the whole group: a pager or `tee` in the pipeline stops too
 
-    shell = Shell(options, hands, news)
+    shell = Shell(options, command_line, news)
     try:
         with suppress(KeyboardInterrupt):
             shell.open(history.problem)
-        shell.serve(PlainReader(hands, news) if plain else _prompt(options, hands, news, history, suspend))
+        shell.serve(PlainReader(command_line, news) if plain else _prompt(command_line, news, history, suspend))
     except Killed as killed:
         signal.setitimer(signal.ITIMER_REAL, 0)
         _restore(before)
         if not plain:
-            with suppress(SystemFailure, BrokenPipeError):  # the terminal may have gone
-                hands.write(((OUT, SOUND),))
+            with suppress(SystemFailure, BrokenPipeError):  # the terminal may be gone
+                command_line.write(((OUT, SOUND),))
         signal.signal(killed.number, signal.SIG_DFL)
         os.kill(os.getpid(), killed.number)
     finally:
@@ -110,7 +117,7 @@ def run_shell(options: Options, hands: Hands, sockets: Sockets, history_path: st
 
 
 def _killed(number: int, _frame: FrameType | None) -> None:
-    """Leave, and once more a moment later: an exception may be raised where Python or asyncio drops it (a destructor)."""
+    """Raise Killed, and again a moment later: Python or asyncio may drop an exception (in a destructor)."""
     for each in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, lambda _alarm, _frame: _killed(number, None))
@@ -122,27 +129,26 @@ def _restore(attributes: list[object]) -> None:
     try:
         termios.tcsetattr(0, termios.TCSANOW, attributes)  # type: ignore[arg-type]
     except termios.error:
-        return  # the terminal has gone
+        return  # the terminal is gone
 
 
-def _prompt(options: Options, hands: Hands, news: News, history: HistoryFile, suspend: Callable[[], None]) -> Reader:
-    from taskmasterctl.shell.prompt import Prompt  # noqa: PLC0415 - 90 ms that a plain terminal does not need
+def _prompt(command_line: CommandLine, news: News, history: HistoryFile, suspend: Callable[[], None]) -> Reader:
+    from taskmasterctl.shell.prompt import Prompt  # noqa: PLC0415 - costs 90 ms, and a plain terminal does without it
 
-    colour = options.color == "always" or (options.color == "auto" and not os.environ.get("NO_COLOR"))
-    return Prompt(lambda line: hands.write(((OUT, line),)), suspend, news, history, colour=colour)
+    return Prompt(lambda line: command_line.write(((OUT, line),)), suspend, news, history, colour=command_line.colour)
 
 
 class Shell:
-    """The loop, and the words that only the shell understands."""
+    """The loop, and the commands that only the shell has."""
 
-    def __init__(self, options: Options, hands: Hands, news: News) -> None:
+    def __init__(self, options: Options, command_line: CommandLine, news: News) -> None:
         self._options = options
-        self._hands = hands
+        self._command_line = command_line
         self._news = news
         self._leaving = False
 
     def open(self, problem: str = "") -> None:
-        """Say who is there and how everything is, unless that is not wanted; `problem` is the history's."""
+        """Print the daemon's version and the status unless --quiet; `problem` is that of the history."""
         self._news.catch_up(within_s=FIRST_SNAPSHOT_S)
         if not self._options.quiet:
             feed = self._news.feed
@@ -153,15 +159,15 @@ class Shell:
                 )
             else:
                 self._say(f"taskmasterctl {__version__}; type help")
-            self._hands.run(self._options, ["status"])
+            self._command_line.run(self._options, ["status"])
         if problem:
-            self._hands.write(((ERR, f"taskmasterctl: warning: {clean(problem)}\n"),))
+            self._command_line.write(((ERR, f"taskmasterctl: warning: {clean(problem)}\n"),))
 
     def serve(self, reader: Reader) -> None:
-        """Read and run lines until somebody leaves."""
+        """Read and run lines until `exit` or Ctrl-D."""
         while not self._leaving:
             try:
-                self._tell()
+                self._print_news()
                 line = reader.read()
             except KeyboardInterrupt:
                 continue
@@ -170,10 +176,10 @@ class Shell:
             try:
                 self.execute(line, reader)
             except KeyboardInterrupt:
-                self._hands.write(((OUT, "\n"),))
+                self._command_line.write(((OUT, "\n"),))
 
     def execute(self, line: str, reader: Reader) -> None:
-        """Run the commands of a line, one after the other, whether they succeed or not; Ctrl-C ends the line."""
+        """Run the commands of a line one after the other, also after a failure. Ctrl-C skips the rest of the line."""
         try:
             commands = split_line(line)
         except RequestError as error:
@@ -197,14 +203,14 @@ class Shell:
         if rest[:1] == ["shutdown"] and targets and not options.help and not reader.confirm(QUESTION):
             self._say("nothing was stopped")
             return 1
-        code = self._hands.run(options, rest) if rest or options != self._options else 0
+        code = self._command_line.run(options, rest) if rest or options != self._options else 0
         if code == INTERRUPTED:
             self._say("")
         self._news.catch_up(targets)
         return code
 
     def _own(self, words: Sequence[str]) -> int | None:
-        """Run what only the shell understands; None where it is something else. Raises RequestError."""
+        """Run a command that only the shell has and return its exit code, None for any other. Raises RequestError."""
         verb, rest = (words[0], words[1:]) if words else ("", ())
         if verb == "help" and len(rest) <= 1:
             self._say(help_text("exit" if rest == ["quit"] else "".join(rest), SHELL_COMMANDS))
@@ -225,21 +231,21 @@ class Shell:
             self._news.notify = words[0] == "on"
         self._say(f"notify is {'on' if self._news.notify else 'off'}")
 
-    def _tell(self) -> None:
-        """Show what has happened while nobody could be told."""
+    def _print_news(self) -> None:
+        """Print what has happened since the last line was read."""
         self._news.catch_up()
-        self._hands.write((OUT, line) for line in self._news.take())
+        self._command_line.write((OUT, line) for line in self._news.take())
 
     def _say(self, text: str) -> None:
-        self._hands.write(((OUT, f"{text}\n"),))
+        self._command_line.write(((OUT, f"{text}\n"),))
 
     def _refuse(self, error: RequestError) -> int:
-        self._hands.write(((ERR, error_text(error.message, error.hints)),))
+        self._command_line.write(((ERR, error_text(error.message, error.hints)),))
         return error.exit_code
 
 
 def _touched(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the targets on which a command acts, so that it tells itself what happens to them; () where it acts on none."""
+    """Return the targets that a command changes, and reports on itself; () if it changes none."""
     try:
         request = parse(words)
     except RequestError:
@@ -250,10 +256,10 @@ def _touched(words: Sequence[str]) -> tuple[str, ...]:
 
 
 class PlainReader:
-    """Lines from a terminal that can do nothing but take text: no escape sequence, no completion, no history."""
+    """Reads lines from a terminal without cursor movement: no escape sequence, no completion, no history."""
 
-    def __init__(self, hands: Hands, news: News) -> None:
-        self._hands = hands
+    def __init__(self, command_line: CommandLine, news: News) -> None:
+        self._command_line = command_line
         self._news = news
 
     def read(self) -> str:
@@ -269,13 +275,13 @@ class PlainReader:
             return False
 
     def _ask(self, message: str) -> str:
-        self._hands.write(((ERR, message),))
+        self._command_line.write(((ERR, message),))
         try:
             line = sys.stdin.readline()
         except KeyboardInterrupt:
-            self._hands.write(((ERR, "\n"),))
+            self._command_line.write(((ERR, "\n"),))
             raise
         if not line:
-            self._hands.write(((ERR, "\n"),))
+            self._command_line.write(((ERR, "\n"),))
             raise EOFError
         return line

@@ -124,7 +124,7 @@ def matched(shell: pexpect.spawn[str]) -> str:
 
 @pytest.mark.parametrize("name", completions.FILES)
 def test_a_script_is_what_the_generator_makes(name: str) -> None:
-    assert (DIRECTORY / name).read_text() == completions.FILES[name](), "run: python -m scripts.completions"
+    assert (DIRECTORY / name).read_text() == completions.FILES[name](), "run: python -m scripts.generate"
 
 
 @pytest.mark.parametrize(

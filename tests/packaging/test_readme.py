@@ -27,7 +27,7 @@ from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, squash
 from taskmaster_common.states import STATES
-from taskmasterctl import cli
+from taskmasterctl import cli, conversation
 from taskmasterctl.options import GLOBALS
 from tests.support.daemon import ROOT, Daemon, command_environment, marked
 from tests.support.wait import wait_until
@@ -217,7 +217,8 @@ def test_the_reference_has_every_exit_code() -> None:
         for word in HELP[verb.name].exits.split()
         if word.strip(";,").isdecimal()
     }
-    own = {cli.FAILED, cli.DENIED, cli.CONFIG, cli.TIMED_OUT, cli.INTERRUPTED, cli.BROKEN_PIPE}
+    codes = ("FAILED", "DENIED", "CONFIG", "TIMED_OUT", "INTERRUPTED")
+    own = {cli.BROKEN_PIPE, *(getattr(conversation, code) for code in codes)}
     assert listed == named | own
 
 

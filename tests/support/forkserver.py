@@ -33,10 +33,13 @@ PRELOADED = (
     "taskmasterd.launch.command",
     "taskmasterd.configuration.host",
     "taskmasterctl.cli",
+    "taskmasterctl.reply.plans",
+    "taskmasterctl.reply.results",
+    "taskmasterctl.reply.show",
     "taskmasterctl.reply.watching",
     "taskmasterctl.connect.diagnose",
     "taskmasterctl.connect.elsewhere",
-    "taskmasterctl.connect.meant",
+    "taskmasterctl.connect.same_config",
     "yaml",
 )
 """What the commands import, at once or when they need it. None of them opens a file or keeps a fact of its process."""

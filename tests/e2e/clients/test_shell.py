@@ -97,7 +97,7 @@ def test_tab_completes_verbs_with_their_description_and_names_with_their_state(
 def test_tab_after_signal_offers_signals_and_then_names(running: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(running)
     shell.type("signal " + TAB)
-    shell.see("hang up; many daemons read their configuration again")
+    shell.see("hang up; many daemons reload their configuration")
     assert "web:0" not in "\n".join(row for row in shell.rows() if row.startswith("  "))
     shell.type("usr1" + TAB)
     shell.prompt("taskmaster> signal USR1")
@@ -381,15 +381,15 @@ def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(
 DROPS = """
 import os, signal, sys
 from taskmasterctl.options import Options
-from taskmasterctl.shell.shell import Hands, run_shell
+from taskmasterctl.shell.shell import CommandLine, run_shell
 from taskmasterctl.connect.sockets import Sockets
 
 class Gone:
     def __del__(self):  # what a destructor raises is dropped, a signal's exception too
         os.kill(os.getpid(), signal.SIGHUP)
 
-hands = Hands(lambda _options, _words: bool(Gone()) and 0, lambda pieces: None, lambda _uid: "")
-run_shell(Options(quiet=True), hands, Sockets(("/nowhere",)), sys.argv[1], plain=True)
+command_line = CommandLine(lambda _options, _words: bool(Gone()) and 0, lambda pieces: None, lambda _uid: "")
+run_shell(Options(quiet=True), command_line, Sockets(("/nowhere",)), sys.argv[1], plain=True)
 """
 
 

@@ -13,7 +13,8 @@ from taskmaster_common.commands.table import parse
 from taskmaster_common.errors import RequestError
 from taskmasterctl.cli import main
 from taskmasterctl.connect.client import request_words
-from taskmasterctl.options import Options, quoted, split_options
+from taskmasterctl.options import Options, split_options
+from taskmasterctl.visible import shell_quoted
 from tests.support.fakedaemon import CLOSE, HELLO, HOLD, FakeDaemon, end, process, result
 
 TYPE_CHECKING = False
@@ -365,7 +366,7 @@ def test_what_travels_reads_back_as_the_same_request(line: str) -> None:
     ("word", "expected"), [("/a/b-1.x", "/a/b-1.x"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("", "''")]
 )
 def test_words_in_hints_can_be_pasted_into_a_shell(word: str, expected: str) -> None:
-    assert quoted(word) == expected
+    assert shell_quoted(word) == expected
 
 
 def test_an_option_that_is_wrong_raises_usage() -> None:

@@ -10,9 +10,10 @@ from taskmaster_common.commands.table import Request, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import MAX_REPLY, MAX_REQUEST, PROTOCOL_VERSION, LineDecoder, decode, encode
 from taskmasterctl.connect.client import wire_line
+from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.render import Look
-from taskmasterctl.reply.replies import ERR, OUT, reply_for
-from taskmasterctl.reply.watching import Surroundings, watch_reply
+from taskmasterctl.reply.replies import reply_for
+from taskmasterctl.reply.watching import Screen, watch_reply
 from tests.support.daemon import ROOT
 
 TYPE_CHECKING = False
@@ -48,8 +49,8 @@ def rendered(line: str, replies: list[dict[str, Any]]) -> tuple[str, str]:
     request = parsed(line)
     reply = reply_for(request if isinstance(request, Request) else Request(""), Look(), as_json=False)
     if line.startswith("subscribe"):
-        around = Surroundings(now=lambda: 0.0, wall=lambda: "10:02:03", stamp=lambda: "", size=lambda: (80, 24))
-        reply = watch_reply(Request("subscribe"), Look(), around, in_place=False, as_json=False)
+        screen = Screen(now=lambda: 0.0, wall=lambda: "10:02:03", stamp=lambda: "", size=lambda: (80, 24))
+        reply = watch_reply(Request("subscribe"), Look(), screen, in_place=False, as_json=False)
     chunks = [chunk for message in replies for chunk in reply.take(message)]
     return tuple("".join(text for stream, text in chunks if stream == wanted) for wanted in (OUT, ERR))  # type: ignore[return-value]
 

@@ -10,18 +10,13 @@ import pytest
 
 from taskmaster_common import __version__
 from taskmaster_common.commands.table import parse
-from taskmasterctl.people import with_names
-from taskmasterctl.reply.render import (
-    Look,
-    error_text,
-    failure_text,
-    plan_text,
-    setting_text,
-    show_text,
-    status_table,
-    success_text,
-)
-from taskmasterctl.reply.replies import ERR, OUT, reply_for
+from taskmasterctl.output import ERR, OUT
+from taskmasterctl.reply.plans import plan_text
+from taskmasterctl.reply.render import Look, error_text, status_table
+from taskmasterctl.reply.replies import reply_for
+from taskmasterctl.reply.results import failed_text, success_text
+from taskmasterctl.reply.show import setting_text, show_text
+from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean
 from tests.support.fakedaemon import end, process, result
 
@@ -199,10 +194,10 @@ def test_a_failed_start_tells_why_and_where_to_read_more() -> None:
 
 def test_what_failed_is_named_by_the_verb() -> None:
     stuck = result("web", "stuck", ok=False, reason="still there", state="STOPPING")
-    assert failure_text(stuck, "reload", PLAIN).startswith("taskmasterctl: web did not stop: still there\n")
+    assert failed_text(stuck, "reload", PLAIN).startswith("taskmasterctl: web did not stop: still there\n")
     unsent = result("web", "failed", ok=False, reason="nothing runs there")
-    assert failure_text(unsent, "signal", PLAIN) == "taskmasterctl: web was not signalled: nothing runs there\n"
-    assert "web did not start: stopped by uid 0 while starting" in failure_text(
+    assert failed_text(unsent, "signal", PLAIN) == "taskmasterctl: web was not signalled: nothing runs there\n"
+    assert "web did not start: stopped by uid 0 while starting" in failed_text(
         result("web", "overtaken", ok=False, reason="stopped by uid 0 while starting"), "restart", PLAIN
     )
 
@@ -405,7 +400,7 @@ def test_users_have_names_where_they_have_one(text: str, long: str, short: str) 
     assert with_names(text, look.user_name) == long
     row = status_table([process("web", detail=text)], look).splitlines()[1]
     assert row.endswith(f"  {short}")
-    assert failure_text(result("web", "failed", ok=False, reason=text), "start", look).splitlines()[0].endswith(long)
+    assert failed_text(result("web", "failed", ok=False, reason=text), "start", look).splitlines()[0].endswith(long)
     assert with_names(text, None) == text
 
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.commands.table import parse
+from taskmasterctl.output import OUT
 from taskmasterctl.reply.logtext import LogText
 from taskmasterctl.reply.render import Look
-from taskmasterctl.reply.replies import OUT, reply_for
+from taskmasterctl.reply.replies import reply_for
 from taskmasterctl.visible import Visible
 from tests.support.fakedaemon import end
 

@@ -8,7 +8,7 @@ import pyte
 
 from taskmaster_common.commands.table import Request
 from taskmasterctl.reply.render import Look
-from taskmasterctl.reply.watching import Surroundings, watch_reply
+from taskmasterctl.reply.watching import Screen, watch_reply
 from tests.support.fakedaemon import end, process
 
 TYPE_CHECKING = False
@@ -28,8 +28,8 @@ class Clock:
         self.now = 0.0
         self.size = (columns, lines)
 
-    def surroundings(self) -> Surroundings:
-        return Surroundings(
+    def surroundings(self) -> Screen:
+        return Screen(
             now=lambda: self.now,
             wall=lambda: "10:02:03",
             stamp=lambda: "2026-11-23T10:02:03.004+00:00",

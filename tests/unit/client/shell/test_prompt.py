@@ -16,7 +16,7 @@ from taskmasterctl.shell.feed import Feed
 from taskmasterctl.shell.history import HistoryFile
 from taskmasterctl.shell.news import News
 from taskmasterctl.shell.prompt import Prompt, toolbar
-from taskmasterctl.shell.shell import Hands, Shell
+from taskmasterctl.shell.shell import CommandLine, Shell
 from tests.support.fakedaemon import process
 
 TYPE_CHECKING = False
@@ -121,7 +121,7 @@ class Ran:
         self.written = ""
         self._codes = codes or {}
 
-    def hands(self) -> Hands:
+    def command_line(self) -> CommandLine:
         def run(_options: Options, words: Sequence[str]) -> int:
             self.commands.append(" ".join(words))
             return self._codes.get(self.commands[-1], 0)
@@ -129,12 +129,12 @@ class Ran:
         def write(chunks: Iterable[tuple[int, str]]) -> None:
             self.written += "".join(text for _stream, text in chunks)
 
-        return Hands(run, write)
+        return CommandLine(run, write)
 
 
 def served(news: News, keyboard: Keyboard, codes: dict[str, int] | None = None) -> Ran:
     ran = Ran(codes)
-    Shell(Options(), ran.hands(), news).serve(keyboard)
+    Shell(Options(), ran.command_line(), news).serve(keyboard)
     return ran
 
 

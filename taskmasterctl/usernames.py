@@ -1,4 +1,7 @@
-"""Users by name in what the daemon says: it knows numbers only, since a look at the accounts may take long. Pure."""
+"""User names for the uids in the daemon's texts. Pure.
+
+The daemon sends numbers only: looking up an account can take long, and the daemon must not wait.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,13 @@ if TYPE_CHECKING:
     UserName = Callable[[int], str]
 
 MOST_DIGITS = 10
+"""Digits of the largest uid."""
 
 
 def with_names(text: str, user_name: UserName | None, *, short: bool = False) -> str:
-    """Return the text with `uid 1001` as `deploy (uid 1001)`, or as `deploy` where it is `short`.
+    """Return the text with `deploy (uid 1001)` for `uid 1001`, or with `deploy` if `short`.
 
-    `user_name` returns "" for a user without a name. Everybody knows who uid 0 is.
+    `user_name` returns "" for a uid without a name. Uid 0 stays a number.
     """
     if user_name is None or "uid " not in text:
         return text

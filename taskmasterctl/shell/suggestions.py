@@ -1,6 +1,6 @@
-"""What may stand at the cursor: verbs, flags, signals, names with their state, the relevant ones first. Pure.
+"""Words for the cursor's place: verbs, flags, signals, names with their state, the most relevant first. Pure.
 
-Nothing is asked for: what is known of processes comes from the mirror.
+Names and states come from the mirror; the daemon is not asked.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from taskmasterctl.reply.mirror import Mirror
 
 MOST_INSTANCES = 20
-"""A program with more instances shows them only after its colon."""
+"""Most instances that are suggested before the colon of `program:` is typed."""
 
 SIGNALS = {
-    "HUP": "hang up; many daemons read their configuration again",
+    "HUP": "hang up; many daemons reload their configuration",
     "TERM": "end",
     "INT": "interrupt, as Ctrl-C",
     "QUIT": "quit, often with a core dump",
     "USR1": "the program's own meaning",
     "USR2": "the program's own meaning",
     "KILL": "end at once; cannot be caught",
-    "STOP": "stand still; cannot be caught",
+    "STOP": "pause; cannot be caught",
     "CONT": "go on after STOP",
-    "WINCH": "window size has changed; some servers: end slowly",
+    "WINCH": "the window size has changed; some servers: end gracefully",
     "ALRM": "alarm clock",
 }
-"""The signals that one sends; the others follow without description."""
+"""The common signals with their meaning; the others follow without one."""
 
 TROUBLE_FIRST = ("FATAL", "BACKOFF", "EXITED", "STARTING", "STOPPING", "RUNNING", "STOPPED")
 RELEVANT = {
@@ -44,26 +44,26 @@ RELEVANT = {
     "signal": ("RUNNING", "STARTING", "STOPPING", "BACKOFF", "FATAL", "EXITED", "STOPPED"),
     "pid": ("RUNNING", "STARTING", "STOPPING", "BACKOFF", "FATAL", "EXITED", "STOPPED"),
 }
-"""In which order states are offered to a verb; TROUBLE_FIRST to those that only look."""
+"""The order of states for a verb; TROUBLE_FIRST for other verbs."""
 
 
-class Candidate(Record):
-    """A word that may stand here, and what is said of it."""
+class Suggestion(Record):
+    """A word for the cursor's place, and its description."""
 
     text: str
     meta: str = ""
 
 
-def candidates(before: str, mirror: Mirror, signals: Sequence[str]) -> tuple[str, list[Candidate]]:
-    """Return the word that the cursor is at the end of (maybe ""), and what it may become; best first.
+def suggestions(before: str, mirror: Mirror, signals: Sequence[str]) -> tuple[str, list[Suggestion]]:
+    """Return the word before the cursor, which may be "", and the words that it may become, best first.
 
     `before` is the line up to the cursor. `signals` are the names of this system's signals, without SIG.
     """
     words = before.rpartition(";")[2].split()
     word = "" if not words or before[-1:].isspace() or before.endswith(";") else words.pop()
-    verb, rest, pending = _reading(words)
+    verb, rest, pending = _parsed(words)
     if pending is not None:
-        found = [Candidate(each) for each in COLOUR_WORDS] if pending.key == "color" else []
+        found = [Suggestion(each) for each in COLOUR_WORDS] if pending.key == "color" else []
     elif word.startswith("-"):
         found = _flags(verb, rest)
     elif verb is None:
@@ -74,13 +74,13 @@ def candidates(before: str, mirror: Mirror, signals: Sequence[str]) -> tuple[str
 
 
 def _wanted(word: str, verb: Command | None, rest: Sequence[str]) -> str:
-    """Return how a candidate has to begin: signals may be typed in small letters."""
+    """Return the prefix of the suggestions; the name of a signal may be typed in lower case."""
     is_signal = verb is not None and verb.name == "signal" and not _plain(rest)
     return word.upper() if is_signal and not word.startswith("-") else word
 
 
-def _reading(words: Sequence[str]) -> tuple[Command | None, list[str], Flag | None]:
-    """Return the verb, what follows it, and the flag whose value is due at the cursor."""
+def _parsed(words: Sequence[str]) -> tuple[Command | None, list[str], Flag | None]:
+    """Return the verb, the words after it, and the flag whose value is due at the cursor."""
     verb: Command | None = None
     rest: list[str] = []
     pending: Flag | None = None
@@ -94,7 +94,7 @@ def _reading(words: Sequence[str]) -> tuple[Command | None, list[str], Flag | No
         if verb is None and not word.startswith("-"):
             verb = _command(word)
             if verb is None:
-                return Command(word, "", LOOK), [], None  # an unknown verb takes nothing
+                return Command(word, "", LOOK), [], None  # an unknown verb takes no arguments
         elif verb is not None:
             rest.append(word)
     return verb, rest, pending
@@ -113,17 +113,17 @@ def _plain(rest: Iterable[str]) -> list[str]:
     return [word for word in rest if not word.startswith("-")]
 
 
-def _verbs(word: str) -> list[Candidate]:
-    """Return the verbs; other words for them only where none begins like this."""
-    found = [Candidate(each.name, HELP[each.name].summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
+def _verbs(word: str) -> list[Suggestion]:
+    """Return the verbs; their aliases only if no verb begins with the word."""
+    found = [Suggestion(each.name, HELP[each.name].summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
     if any(each.text.startswith(word) for each in found):
         return found
-    return [Candidate(alias, f"the same as {' '.join(meant)}") for alias, meant in ALIASES.items()]
+    return [Suggestion(alias, f"the same as {' '.join(meant)}") for alias, meant in ALIASES.items()]
 
 
-def _flags(verb: Command | None, rest: Sequence[str]) -> list[Candidate]:
+def _flags(verb: Command | None, rest: Sequence[str]) -> list[Suggestion]:
     return [
-        Candidate(flag.name, text)
+        Suggestion(flag.name, text)
         for flag, text in (*_own_flags(verb), *((option, option.help) for option in GLOBALS))
         if flag.name not in rest and (not flag.short or flag.short not in rest)
     ]
@@ -136,36 +136,38 @@ def _own_flags(verb: Command | None) -> list[tuple[Flag, str]]:
 
 def _arguments(
     verb: Command, rest: Sequence[str], word: str, mirror: Mirror, signals: Sequence[str]
-) -> list[Candidate]:
+) -> list[Suggestion]:
     given = _plain(rest)
     if verb.arguments == "[VERB]":
-        return [] if given else [Candidate(each.name, HELP[each.name].summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
+        return (
+            [] if given else [Suggestion(each.name, HELP[each.name].summary) for each in (*COMMANDS, *SHELL_COMMANDS)]
+        )
     if verb.arguments == "[on|off]":
-        return [] if given else [Candidate("on", "only what nobody asked for"), Candidate("off", "nothing")]
+        return [] if given else [Suggestion("on", "only what nobody asked for"), Suggestion("off", "nothing")]
     if verb.name == "signal" and not given:
         others = [name for name in signals if name not in SIGNALS]
-        named = [Candidate(name, meta) for name, meta in SIGNALS.items() if name in signals]
-        return named + [Candidate(name) for name in others]
+        named = [Suggestion(name, meta) for name, meta in SIGNALS.items() if name in signals]
+        return named + [Suggestion(name) for name in others]
     if "TARGET" in verb.arguments:
         return _names(verb.name, given, word, mirror)
     return _flags(verb, rest) if verb.flags else []
 
 
-def _names(verb: str, given: Sequence[str], word: str, mirror: Mirror) -> list[Candidate]:
-    """Return programs and processes in the order of relevance, then `all`."""
+def _names(verb: str, given: Sequence[str], word: str, mirror: Mirror) -> list[Suggestion]:
+    """Return programs and processes, most relevant first, then `all`."""
     order = RELEVANT.get(verb, TROUBLE_FIRST)
-    ranked: list[tuple[int, Candidate]] = []
+    ranked: list[tuple[int, Suggestion]] = []
     for program, processes in mirror.programs().items():
         ranks = [order.index(each["state"]) for each in processes]
         alone = len(processes) == 1 and processes[0]["name"] == program
         if not alone:
-            ranked.append((min(ranks), Candidate(program, _program_meta(processes))))
+            ranked.append((min(ranks), Suggestion(program, _program_meta(processes))))
         if len(processes) <= MOST_INSTANCES or word.startswith(f"{program}:"):
-            ranked += [(rank, Candidate(each["name"], _meta(each))) for rank, each in zip(ranks, processes)]
+            ranked += [(rank, Suggestion(each["name"], _meta(each))) for rank, each in zip(ranks, processes)]
     ranked.sort(key=lambda each: each[0])
     found = [each for _rank, each in ranked if each.text not in given]
     if len(mirror) > 1 and not given:
-        found.append(Candidate("all", "every program"))
+        found.append(Suggestion("all", "every program"))
     return found
 
 

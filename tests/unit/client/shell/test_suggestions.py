@@ -7,7 +7,7 @@ import pytest
 from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
 from taskmaster_common.commands.table import COMMANDS
 from taskmasterctl.reply.mirror import Mirror
-from taskmasterctl.shell.candidates import candidates
+from taskmasterctl.shell.suggestions import suggestions
 from tests.support.fakedaemon import process
 
 SIGNALS = ("ABRT", "HUP", "INT", "KILL", "STOP", "TERM", "USR1", "WINCH")
@@ -28,13 +28,13 @@ def mirror_of(*processes: dict[str, object]) -> Mirror:
 
 
 def offered(before: str, *processes: dict[str, object]) -> list[str]:
-    word, found = candidates(before, mirror_of(*(processes or PROCESSES)), SIGNALS)
+    word, found = suggestions(before, mirror_of(*(processes or PROCESSES)), SIGNALS)
     assert before.endswith(word)
     return [each.text for each in found]
 
 
 def metas(before: str) -> dict[str, str]:
-    return {each.text: each.meta for each in candidates(before, mirror_of(*PROCESSES), SIGNALS)[1]}
+    return {each.text: each.meta for each in suggestions(before, mirror_of(*PROCESSES), SIGNALS)[1]}
 
 
 def test_an_empty_line_offers_every_verb_with_its_description() -> None:
@@ -132,4 +132,4 @@ def test_many_instances_are_offered_only_after_the_colon() -> None:
 
 
 def test_a_mirror_that_knows_nothing_offers_no_names() -> None:
-    assert candidates("stop ", Mirror(), SIGNALS) == ("", [])
+    assert suggestions("stop ", Mirror(), SIGNALS) == ("", [])

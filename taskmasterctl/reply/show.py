@@ -1,0 +1,89 @@
+"""`show`: one program as text, with its processes, settings, last exits and log files. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import KIND
+from taskmaster_common.text.units import format_seconds, format_size
+from taskmasterctl.reply.render import columns, short_seconds, status_table
+from taskmasterctl.visible import clean, shell_quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from taskmasterctl.reply.render import Look
+
+    Message = Mapping[str, Any]
+
+
+def show_text(program: Message, look: Look) -> str:
+    """Return the lines of one program."""
+    processes = program.get("processes") or ()
+    description = next((process["description"] for process in processes if process.get("description")), "")
+    lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
+    lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
+    logs = program.get("logs") or {}
+    settings = [
+        (clean(key), _default_log(key, logs) if value == "default" else setting_text(key, value) or "-")
+        for key, value in (program.get("settings") or {}).items()
+    ]
+    lines += _section("settings", settings)
+    ended = program.get("ended") or {}
+    ends = [
+        (clean(process["name"]), _exit_text(process["exit"], ended.get(process["name"]), look))
+        for process in processes
+        if process.get("exit")
+    ]
+    lines += _section("last exits", ends)
+    paths = [
+        (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
+    ]
+    return "\n".join(lines + _section("log files", paths)) + "\n"
+
+
+def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
+    """Return the value `default` of a stream, with the path if all instances share it."""
+    paths = {clean(each.get(key) or "") for each in logs.values()} - {""}
+    return f"default: {paths.pop()}" if len(paths) == 1 else "default"
+
+
+def setting_text(key: str, value: object) -> str:
+    """Return a setting as its user would write it, the words of a command quoted for a shell."""
+    if value is None:
+        return "the daemon's"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        if KIND.get(key) == "size":
+            return format_size(int(value))
+        if KIND.get(key) == "seconds":
+            return format_seconds(value) if value >= 60 else f"{value:g}s"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, dict):
+        pairs = value.items()
+        return " ".join(
+            shell_quoted(f"{name}={text}") if text is not None else f"{clean(name)}=null" for name, text in pairs
+        )
+    if isinstance(value, list):
+        return " ".join(shell_quoted(str(word)) for word in value)
+    return clean(value)
+
+
+def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
+    return [f"  {title}:", *(f"    {line}" for line in columns(rows))] if rows else []
+
+
+def _exit_text(end: Message, ago_s: object, look: Look) -> str:
+    if end.get("failure"):
+        how = clean(end["failure"])
+    elif end.get("signal") is not None:
+        how = f"killed by {clean(end['signal'])}" + (" (core dumped)" if end.get("core") else "")
+        if end["signal"] == "KILL" and not end.get("expected"):
+            how += ", not by a stop of taskmasterd (out of memory?)"
+    else:
+        code = end.get("code")
+        how = "ended unseen, nobody knows how" if code is None else f"exit code {clean(code)}"
+    after = f" after {short_seconds(end['after_s'])}" if end.get("after_s") is not None else ""
+    when = f"{look.wall(ago_s)}  " if look.wall and isinstance(ago_s, (int, float)) else ""
+    return f"{when}{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"

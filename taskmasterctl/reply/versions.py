@@ -1,0 +1,49 @@
+"""Versions as text: which client and which daemon this is, and whether the daemon is out of date. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.text.units import format_seconds
+from taskmasterctl.visible import clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    Message = Mapping[str, Any]
+
+
+def client_text(message: Message) -> str:
+    """Return the line that names this client."""
+    return f"taskmasterctl {clean(message['version'])} (protocol {clean(message['protocol'])})\n"
+
+
+def daemon_text(daemon: Message) -> str:
+    """Return the lines that name the daemon: versions, pid, configuration, socket."""
+    up = f", up {format_seconds(daemon['uptime_s'])}" if daemon.get("uptime_s") is not None else ""
+    versions = f"taskmasterd {clean(daemon.get('version'))} (protocol {clean(daemon.get('protocol'))})"
+    lines = [f"{versions}, pid {clean(daemon.get('pid'))}{up}"]
+    lines.extend(f"  {field}: {clean(daemon[field])}" for field in ("config", "socket") if daemon.get(field))
+    return "\n".join(lines) + "\n"
+
+
+def age_text(daemon: Message, client: str, command: str) -> str:
+    """Return that the daemon runs other code than is installed, or is older than this client; "" if neither."""
+    version = clean(daemon.get("version"))
+    how = f"bring it up to date:  {command} upgrade"
+    if daemon.get("installed_changed"):
+        installed = clean(daemon.get("installed_version") or "")
+        what = (
+            f"taskmasterd {installed} is installed" if installed and installed != version else "other code is installed"
+        )
+        return f"{what}, and the daemon still runs {version} as it was at its start; {how}"
+    ours, theirs = _numbers(client), _numbers(version)
+    if ours and theirs and theirs < ours:
+        return f"the daemon ({version}) is older than this client ({client}); {how}"
+    return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version such as 0.1.0, () for other text."""
+    parts = version.split(".")
+    return tuple(map(int, parts)) if all(part.isascii() and part.isdecimal() for part in parts) else ()

@@ -1,0 +1,66 @@
+"""The terminal and the host as they are now: what answers look like here, the size, the clocks, the names of users."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from taskmasterctl.output import ERR, OUT
+from taskmasterctl.reply.render import Look
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from taskmaster_common.commands.table import Request
+    from taskmasterctl.options import Options
+
+DEFAULT_SIZE = (80, 24)
+
+
+def look_of(options: Options, request: Request, environment: Mapping[str, str]) -> Look:
+    """Return how to show the answer to a request on this standard output."""
+    terminal = os.isatty(OUT)
+    wanted = terminal and not environment.get("NO_COLOR") and can_move_cursor(environment)
+    return Look(
+        colour=options.color == "always" or (options.color == "auto" and wanted),
+        width=terminal_size()[0] if terminal and not request.has("wide") else 0,
+        terminal=terminal,
+        watched=os.isatty(ERR),
+        quiet=options.quiet,
+        command=options.command,
+        user_name=user_name,
+        wall=lambda ago_s: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago_s)),
+    )
+
+
+def can_move_cursor(environment: Mapping[str, str]) -> bool:
+    """Return whether TERM names a terminal that understands escape sequences."""
+    return environment.get("TERM", "dumb") != "dumb"
+
+
+def terminal_size() -> tuple[int, int]:
+    """Return columns and lines; DEFAULT_SIZE where standard output is no terminal."""
+    try:
+        columns, lines = os.get_terminal_size(OUT)
+    except OSError:
+        return DEFAULT_SIZE
+    return columns or DEFAULT_SIZE[0], lines or DEFAULT_SIZE[1]
+
+
+def user_name(uid: int) -> str:
+    """Return the name of a user, "" for a uid without an account."""
+    import pwd  # noqa: PLC0415 - only where a user is named
+
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except (KeyError, OverflowError):
+        return ""
+
+
+def timestamp() -> str:
+    """Return the time as the event log writes it: RFC 3339 with milliseconds and zone."""
+    now = time.time()
+    local = time.localtime(now)
+    zone = time.strftime("%z", local)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{int(now * 1000) % 1000:03d}{zone[:3]}:{zone[3:]}"
