@@ -34,7 +34,7 @@ not know.
     snapshot   sequence, count                                              subscribe
     change     sequence name before state process: PROCESS reason removed   subscribe
     program    name, settings: {key: value}, processes: list of PROCESS,     show
-               ended: {process name: so many seconds ago},
+               ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
     progress   name, text, heartbeat (true where nothing has happened)      start, stop, restart, reload, upgrade, shutdown
@@ -53,12 +53,12 @@ not know.
 
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
                exit: {code or signal or failure, core, after_s, expected} or null
-               stderr (status and show: the last line that one wrote which is not as wanted)
+               stderr (status and show, of a process that is not as wanted: its last line)
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
 
 `settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
-env a list of names, with --env an object; null is what the daemon's own is. Times are seconds. `seconds` of a result is how long the operation took; `killed`: SIGKILL was needed; `reason` says why it
+env a list of names, with --env an object; null means the daemon's own value. Times are seconds. `seconds` of a result is how long the operation took; `killed`: SIGKILL was needed; `reason` says why it
 was not `ok`; `stderr` is the list of the last lines of a failed start; `outcome` is one of started already-started stopped
 already-stopped restarted skipped signalled failed overtaken stuck removed requested. `wanted` is false in BACKOFF, FATAL
 and after an unexpected exit. While a client waits, something is sent at least every 2 s: after 5 s of silence the daemon
@@ -71,16 +71,16 @@ named by `program` and `instance` of its PROCESS, is different: `before` and `st
 else changed: pid, reason, shown name), `reason` says why, `removed` that it exists no more. `sequence` rises by one with
 each change of any process; the one of a snapshot is that of the last change that it may include (a process may be shown
 newer than that; the change that made it so follows all the same). With TARGETs some numbers do not appear. A client that
-reads too slowly loses changes and is told how many it `missed`. Nothing is sent while nothing changes: a daemon that dies is noticed by the end of the
-connection, one that is frozen by asking something on another connection.
+reads too slowly loses changes and gets the number of those that it `missed`. Nothing is sent while nothing changes: a client
+notices a dead daemon by the end of the connection, a frozen one by asking something on another connection.
 
 Shutdown. What has no end of its own (a subscription, a log that is followed) gets an `end` with the error "stopping" when the
 daemon ends in order, so that a connection without it was lost by an accident. An upgrade ends no connection; a subscriber
 gets an `upgraded` object.
 
 Upgrade. `upgrading` comes first and names the configuration with which a daemon can be started that takes the programs over,
-should the connection end before the reply does: then the new code has died. `upgraded` says that other code has taken the daemon's place: `before` and `version` are the versions, `seconds` is how
-long nobody was there. The process, its connections and the requests on them go on; there is no second greeting.
+should the connection end before the reply does: then the new code has died. `upgraded` says that other code has taken the daemon's place: `before` and `version` are the versions, `seconds`
+is the length of the gap. The process, its connections and the requests on them go on; there is no second greeting.
 
 Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape, U+DC80 to U+DCFF), so that output
 of programs survives unchanged. Replies are pure ASCII.
@@ -92,7 +92,7 @@ refused what is needed to answer), internal (1).
 Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete
 30 s after its first byte. Of a client that sends ahead no more is read while 64 requests, or 64 KiB of them, wait. A
 request holds at most 32 different patterns ("usage"). When more than 1 MiB waits to be read by the client, a follower is
-paused and then told what it `missed`; another client is disconnected once it has taken nothing for 5 s. No further request
+paused and then gets the number of bytes that it `missed`; another client is disconnected once it has taken nothing for 5 s. No further request
 is begun while more than 256 KiB wait. What takes long is done in pieces, with the requests of others in between; start,
 stop and restart wait for the end of a reload that is being applied.
 
@@ -145,7 +145,7 @@ def refusal(error: RequestError) -> dict[str, Any]:
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """Return the object of one reply line (without LF). Raises ProtocolError where it is none."""
+    """Return the object of one reply line (without LF). Raises ProtocolError where the line is not such an object."""
     try:
         message = read_json(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -168,7 +168,7 @@ def request_line(words: tuple[str, ...]) -> bytes:
 class LineDecoder:
     """Cuts received bytes into lines; holds at most one incomplete line of `limit` bytes.
 
-    The lines come without LF and without a CR before it. What arrived in how many pieces makes no difference.
+    The lines come without LF and without a CR before it. The result does not depend on the pieces in which the bytes arrive.
     """
 
     def __init__(self, limit: int) -> None:

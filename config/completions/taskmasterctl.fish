@@ -97,7 +97,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb status' -l watch -d 'show it 
 complete -c taskmasterctl -n '__taskmasterctl_verb show' -l env -d 'also the values of env (only root and the daemon\'s user may see them)'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s f -l follow -d 'go on with what is written from now on, until Ctrl-C'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s n -l lines -x -d 'how many lines (default 20)'
-complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l since -x -d 'only what was written since so long ago: 90s, 10m, 2h'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l since -x -d 'only what was written within this time: 90s, 10m, 2h'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr -d 'the standard error stream'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log; with a TARGET only what happened to it'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l raw -d 'on a terminal: pass on control characters too'

@@ -63,7 +63,7 @@ HELP = {
         flags={
             "--follow": "go on with what is written from now on, until Ctrl-C",
             "--lines": "how many lines (default 20)",
-            "--since": "only what was written since so long ago: 90s, 10m, 2h",
+            "--since": "only what was written within this time: 90s, 10m, 2h",
             "--stderr": "the standard error stream",
             "--daemon": "the daemon's own event log; with a TARGET only what happened to it",
             "--raw": "on a terminal: pass on control characters too",
@@ -142,8 +142,8 @@ HELP = {
         "execute the installed version of the daemon; programs, clients and logs go on",
         exits="0 upgraded; 1 nothing was changed; 7 no daemon",
         details=(
-            "First the installed code has to start and to read the state of the daemon, in a child; if it cannot, "
-            "nothing is changed and the reason is told. Pids, uptimes, logs and connections stay."
+            "First a child starts the installed code and reads the daemon's state with it; if that fails, nothing is "
+            "changed and the reply says why. Pids, uptimes, logs and connections stay."
         ),
     ),
     "shutdown": Help(
@@ -157,11 +157,11 @@ HELP = {
     ),
     "notify": Help(
         "Shell",
-        "print above the prompt what happens to programs by itself, or not",
+        "print changes of programs above the prompt, or not",
         exits="0",
         details=(
-            "on (from the start): what nobody asked for, and when it is over. Many changes at once are counted. "
-            "Without a word: how it is."
+            "on (the default) prints changes that nobody asked for, and when they are over; of many changes at once it prints "
+            "their number. Without a word it says which is set."
         ),
     ),
     "exit": Help("Shell", "leave the shell; the daemon goes on (also quit, Ctrl-D)", exits="0"),
@@ -187,7 +187,7 @@ def help_text(name: str = "", more: tuple[Command, ...] = ()) -> str:
         lines.append(f"{group}:")
         lines.extend(f"  {verb:<10} {summary}" for other, verb, summary in summaries if other == group)
     lines.append("TARGET is a program (all its instances), web:1, a pattern like 'web:*' or 'w*', or all.")
-    lines.append("`help VERB` tells the flags, examples and exit codes of one verb.")
+    lines.append("`help VERB` shows the flags, examples and exit codes of one verb.")
     return "\n".join(lines)
 
 
