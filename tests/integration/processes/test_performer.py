@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.config import ProgramConfig
+from taskmaster_common.errors import BugError
 from taskmaster_common.states import STOPPED, STOPPING
 from taskmasterd.core.process.events import KILL, SPAWN, Event, Executed, Exited, GroupEmpty, Spawned
 from taskmasterd.core.process.machine import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
-from taskmasterd.processes.instance import Instances
+from taskmasterd.processes.instance import Instance, Instances
 from taskmasterd.processes.members.groups import Group, Groups
 from taskmasterd.processes.members.marks import Marks
 from taskmasterd.processes.performer import Performer
@@ -242,3 +243,103 @@ def test_who_can_only_read_a_pipe_does_not_belong_to_those_who_write_into_it() -
         finally:
             reader.kill()
             one.kill()
+
+
+@pytest.mark.parametrize("rule", [True, False])
+def test_what_a_leader_leaves_belongs_to_it_by_the_rule_of_the_moment_in_which_it_ends(
+    stage: Stage, rule: bool
+) -> None:
+    if rule:
+        stage.performer.instances.of(stage.entry).group.follow(stop_group=False, leader_first=False)  # type: ignore[union-attr]
+    else:
+        stage.entry.want(ProgramConfig.of(name="p", cmd=("sleep", "300"), stopasgroup=False))
+    with open(f"/proc/{stage.leader}/fd/1", "wb") as pipe, subprocess.Popen(["sleep", "300"], stdout=pipe) as survivor:
+        stage.has_ended()
+        exited = stage.events_until(Exited)[-1]
+        survivor.kill()
+        status = survivor.wait() << 8
+    assert isinstance(exited, Exited)
+    assert exited.left == ((f"sleep ({survivor.pid})",) if rule else ())
+    assert bool(stage.performer.outputs.left) == (not rule), "a pipe that outlives its instance is remembered"
+    if rule:
+        stage.performer.ends.children_ended([(survivor.pid, status)])
+        stage.events_until(GroupEmpty)
+
+
+def test_a_slot_of_which_something_is_alive_is_never_started(stage: Stage) -> None:
+    with pytest.raises(BugError, match="an instance that is live cannot be asked for"):
+        stage.performer.perform(stage.entry, SPAWN)
+    stage.has_ended()
+    stage.events_until(Exited)
+    with pytest.raises(BugError, match="an instance that is nothing cannot be killed"):
+        stage.performer.perform(stage.entry, KILL)
+
+
+def test_a_child_whose_set_up_failed_is_unsettled_until_its_end_is_delivered_with_the_failure(tmp_path: Path) -> None:
+    program = tmp_path / "p"
+    program.write_text("#!/no/such/interpreter\n")
+    program.chmod(0o755)
+    stage = Stage(tmp_path, last=Spawned, cmd=(str(program),))
+    try:
+        wait_until(lambda: state_of(stage.leader) == "Z")
+        assert not stage.performer.settled
+        stage.reactor.turn(1)
+        assert stage.events == [Spawned(stage.leader)]
+        assert not stage.performer.settled, "an upgrade now would lose why it failed"
+        stage.has_ended()
+        exited = stage.events_until(Exited)[-1]
+        assert isinstance(exited, Exited)
+        assert exited.failure
+        assert exited.failure.step == "exec"
+        assert stage.performer.settled
+    finally:
+        stage.close()
+
+
+def _adopted(stage: Stage, pid: int) -> Instance:
+    """Return an instance of a second slot, as an earlier daemon may have left it."""
+    entry = Entry(ProgramConfig.of(name="q", cmd=("sleep", "300")), 0, Process(since=0.0))
+    group = Group(pid, ("q", 0), stop_group=True)
+    group.sessions = frozenset({pid})
+    return Instance(entry, group, (), (0.0, 0.0))
+
+
+def _end(stage: Stage) -> None:
+    """End the leader that every stage begins with."""
+    stage.has_ended()
+    stage.events_until(Exited)
+    stage.events.clear()
+
+
+def test_an_end_that_no_daemon_saw_is_delivered_before_adoption_goes_on(stage: Stage) -> None:
+    _end(stage)
+    with subprocess.Popen(["true"], start_new_session=True) as gone:
+        gone.wait()
+    lost, known = _adopted(stage, gone.pid), _adopted(stage, gone.pid)
+    stage.performer.admit_ended([(lost, None), (known, 7 << 8)])
+    assert stage.events == [Exited(None), Exited(7 << 8)]
+    assert list(stage.performer.instances) == []
+
+
+def test_how_an_awaited_leader_ended_is_the_guardians_word(stage: Stage) -> None:
+    _end(stage)
+    with subprocess.Popen(["true"], start_new_session=True) as gone:
+        gone.wait()
+    instance = _adopted(stage, gone.pid)
+    stage.performer.admit(instance, awaited=True)
+    assert not instance.group.leader_alive
+    assert stage.events == []
+    stage.performer.ends.orphans_ended([(gone.pid, 3 << 8)])
+    assert stage.events_until(Exited) == [Exited(3 << 8)]
+    assert stage.records.ended[-1][0] == 3 << 8
+
+
+def test_what_a_leader_had_left_to_an_earlier_daemon_is_looked_at_in_the_next_turn(stage: Stage) -> None:
+    _end(stage)
+    with subprocess.Popen(["true"], start_new_session=True) as gone:
+        gone.wait()
+    instance = _adopted(stage, gone.pid)
+    stage.performer.admit_leaderless(instance)
+    assert stage.performer.instances.of(instance.entry) is instance
+    assert stage.events_until(GroupEmpty) == [GroupEmpty()]
+    assert stage.performer.instances.of(instance.entry) is None
