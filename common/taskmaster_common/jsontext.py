@@ -1,7 +1,7 @@
 """JSON as text and back, by the C part of the package `json` alone.
 
-The package imports re and enum: 6 ms, a third of a client's start, and half a megabyte that would stay in the daemon. Where
-that part is missing, or is another than we know, the package does it.
+The package imports re and enum: 6 ms, a third of a client's start, and 1.1 MB that would stay in the daemon (measured by a swap,
+3.11). Where the C part is missing or unknown, the package does it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What the configuration's decoder asks of the host: files, accounts, permissions. Used in the parser child only.
+"""Answers the decoder's questions about the host: files, accounts, permissions. Used by the child that reads the configuration.
 
-Answers that cost a system call are kept for as long as the child lives. Permissions of another user are worked out
-from mode bits and groups; access lists are not looked at, since only warnings depend on it.
+Answers that cost a system call are cached for the child's life. Permissions of another user are derived from mode bits and
+groups; access control lists are ignored, since only warnings depend on it.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ _SHORTAGE = (errno.ENOMEM, errno.EMFILE, errno.ENFILE)
 
 
 class HostShortage(Exception):
-    """A file could not be read because the host is short of something; says nothing about the configuration."""
+    """The host lacks a resource to read a file with; says nothing about the configuration."""
 
 
 def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool, lenient_users: bool) -> Surroundings:
-    """Return this host as the decoder wants it."""
+    """Return this host in the form that the decoder takes."""
     uid = os.geteuid()
-    host = _Host()
+    host = _Cache()
     return Surroundings(
         environment=environment,
         signals=signal_numbers(),
@@ -66,7 +66,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
 
 
 def read(path: str) -> File:
-    """Return a regular file of at most MAX_FILE bytes. Raises OSError otherwise, HostShortage where that is the reason."""
+    """Return a regular file of at most MAX_FILE bytes. Raises HostShortage for a shortage, OSError for all else."""
     try:
         fd, way = _open(path)
     except OSError as error:
@@ -88,7 +88,7 @@ def read(path: str) -> File:
 
 
 def _open(path: str) -> tuple[int, tuple[Step, ...]]:
-    """Open a file for reading; root records the way to it, since only root's configuration is judged."""
+    """Open a file for reading; as root also record the way to it: only root's configuration is judged by its owners."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # non-blocking: opening a FIFO would wait for its writer
     if os.geteuid() != 0:
         return os.open(path, flags), ()
@@ -101,7 +101,7 @@ def _absolute(path: str) -> str:
 
 
 def _current_directory() -> str:
-    """Return the current directory, "/" where it was deleted: who names the file relative to that is refused before."""
+    """Return the current directory, "/" if it was deleted: the launcher has refused relative paths then."""
     try:
         return os.getcwd()
     except OSError:
@@ -127,7 +127,7 @@ def _at_most(fd: int, limit: int) -> bytes:
 
 
 def expand(pattern: str) -> Sequence[str]:
-    """Return the paths that match, sorted; directories do not count."""
+    """Return the matching paths without directories, sorted."""
     return sorted(path for path in glob.glob(pattern) if not os.path.isdir(path))
 
 
@@ -149,9 +149,9 @@ def listed(pattern: str) -> Sequence[tuple[Step, ...]]:
 
 
 def trusted() -> tuple[int, ...]:
-    """Return root, and the uid that stands for those who have none in this user namespace. Source: user_namespaces(7).
+    """Return root, and the uid that stands for unmapped users of this user namespace. Source: user_namespaces(7).
 
-    They own what was mounted from outside, such as the root directory; nobody inside can act as one of them.
+    Unmapped users own what was mounted from outside, such as the root directory; nobody inside can act as one of them.
     """
     try:
         with open("/proc/self/uid_map", encoding="ascii") as ranges, open(OVERFLOW_UID, encoding="ascii") as number:
@@ -163,7 +163,9 @@ def trusted() -> tuple[int, ...]:
     return (0,) if mapped else (0, nobody)
 
 
-class _Host:
+class _Cache:
+    """Accounts, permissions and identities that were looked up already."""
+
     def __init__(self) -> None:
         self._users: dict[str, User | None] = {}
         self._commands: dict[tuple[str, str, str, int], str] = {}
@@ -241,7 +243,7 @@ class _Host:
 
 
 def shareable(path: str) -> bool:
-    """Return whether there is something that several may write, and that only root or this process's user can replace."""
+    """Return whether `path` is a FIFO or device that several may write, and that only root or our user can replace."""
     ours = {0, os.geteuid()}
     try:
         facts = os.lstat(path)
@@ -259,7 +261,7 @@ def shareable(path: str) -> bool:
 
 
 def _real(path: str) -> str:
-    """Return a path with its links resolved, the path as it is where one cannot be read (another user's below /proc)."""
+    """Return a path with its links resolved, or unchanged if one cannot be read (another user's below /proc)."""
     try:
         return os.path.realpath(path)
     except OSError:
@@ -302,7 +304,7 @@ def _may_execute(path: str, user: User | None) -> bool:
 
 
 def _allows(facts: os.stat_result, user: User, bit: int) -> bool:
-    """Return whether mode and owner give this user what `bit`, of the last three, stands for."""
+    """Return whether mode and owner give this user the permission `bit` (one of S_IROTH, S_IWOTH, S_IXOTH)."""
     if user.uid == 0:
         return bit != stat.S_IXOTH or stat.S_ISDIR(facts.st_mode) or bool(facts.st_mode & 0o111)
     if facts.st_uid == user.uid:

@@ -1,8 +1,10 @@
-"""Reads what may block in a child process: the variables of other processes.
+"""Reads the variables of other processes in a child, because reading them may block.
 
-/proc/pid/environ is read from the memory of that process, and whoever owns it can make the reader wait for ever (a lock on
-the memory that a file system of his own holds, userfaultfd(2)). So a child reads them one by one and tells each; where it
-does not come on it is killed, and another one goes on behind the process that it hung on.
+/proc/pid/environ is read from the memory of that process, and its owner can make the reader wait for ever (by a lock on the
+memory that a file system of his own holds, or by userfaultfd(2)). So a child reads one after the other and sends each answer. If
+it hangs it is killed, and another child continues behind the process on which it hung.
+
+Not an errand (`processes.errand`): the look at a leader's end needs the answer in the same turn, and waits for at most STARVED_S.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
 """The C parts of standard modules, for the processes that stay resident.
 
-What Python wraps around them makes enums of all signals and socket options, and brings in enum, functools, collections and
-selectors: 1.3 MB resident and 8 ms at each start, for nothing that the daemon needs (measured: 3.11). The types are the modules' own.
+The Python modules around them make enums of all signals and socket options, and import enum, functools and collections: signal,
+socket, collections, functools and heapq take 1.3 MB, their C parts 0.1 MB, and 8 ms less at each start. For the same reason
+(MB in parentheses) resident code imports no json (1.2, see `jsontext`), dataclasses (2.8, see `records`), enum (0.8), typing
+(1.8), re (1.1) or selectors (0.6). Measured as the growth of Private_Dirty in smaps_rollup at the import, by a bare interpreter
+(-I -S, Python 3.11).
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ else:
 
 __all__ = ["accept", "deque", "heapify", "heappop", "heappush", "keyed_hash", "partial", "signal", "socket"]
 HASH_BYTES = 16
+"""Length of a keyed hash, bytes."""
 
 
 def accept(listener: socket.socket) -> socket.socket:
@@ -31,9 +35,9 @@ def accept(listener: socket.socket) -> socket.socket:
 
 
 def keyed_hash(key: bytes, text: bytes) -> bytes:
-    """Return HASH_BYTES that nobody can compute who does not know the key.
+    """Return HASH_BYTES that only those who know the key can compute.
 
-    The package hashlib would load OpenSSL: 3 MB and more.
+    From the C module where CPython has it: the package hashlib loads OpenSSL, 0.6 MB of private memory and more that is shared.
     """
     try:
         from _blake2 import blake2s  # noqa: PLC0415 - CPython may be built without it

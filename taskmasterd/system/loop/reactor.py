@@ -1,7 +1,7 @@
 """The event loop: file descriptors, timers and turns. It knows callables, nothing of processes.
 
-Invariants: a callback that raises is logged and costs its own descriptor, never the loop; a descriptor is
-unregistered before it is closed (`remove` is idempotent); with nothing to do the loop sleeps without a time-out.
+Invariants: a callback that raises is logged and loses its own descriptor, never the loop; a descriptor is unregistered before it
+is closed (`remove` is idempotent); with nothing to do the loop sleeps without a timeout.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["READ", "WRITE", "Reactor", "Timer"]
 
 MOST_STALE_TIMERS = 512
+"""Cancelled timers that may stay in the heap before it is rebuilt."""
 LONGEST_SLEEP_S = 86_400.0
-"""epoll_wait(2) takes milliseconds in an int, less than 25 days; a wake-up a day is free."""
+"""Longest sleep, seconds: epoll_wait(2) takes at most 2^31 milliseconds, 24 days."""
 
 
 class Timer:
-    """A callable that is due at `when` (monotonic seconds) until it has run or is cancelled."""
+    """A callback that is due at `when` (monotonic seconds), unless it is cancelled before."""
 
     __slots__ = ("callback", "when")
 
@@ -34,10 +35,10 @@ class Timer:
 
 
 class Reactor:
-    """One poller, one heap of timers, one list of things to do before sleeping."""
+    """One poller, one heap of timers, one list of callbacks for the end of the turn."""
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
-        """`on_error` is told of every exception that escaped from a callback; it is being handled when called."""
+        """`on_error` gets each exception that escapes from a callback, inside its except block."""
         self._poller = new_poller()
         self._watches: dict[int, tuple[Callable[[int], None], Callable[[], None] | None]] = {}
         self._timers: list[tuple[float, int, Timer]] = []
@@ -59,7 +60,7 @@ class Reactor:
     def watch(
         self, fd: int, events: int, callback: Callable[[int], None], dropped: Callable[[], None] | None = None
     ) -> None:
-        """Call `callback(ready)` with READ, WRITE or both whenever `fd` is ready; replaces an earlier watch of `fd`.
+        """Call `callback(ready)` with READ, WRITE or both in each turn in which `fd` is ready; replaces an earlier watch.
 
         When the callback raises, the watch ends and `dropped` is called. Raises PermissionError for a regular file
         (epoll_ctl(2): EPERM).
@@ -71,7 +72,7 @@ class Reactor:
         self._watches[fd] = (callback, dropped)
 
     def remove(self, fd: int) -> None:
-        """Stop watching `fd`; call this before closing it. An unknown one is no error."""
+        """Stop watching `fd`; call this before closing it. Does nothing for an unknown one."""
         if self._watches.pop(fd, None):
             self._poller.remove(fd)
 
@@ -89,7 +90,7 @@ class Reactor:
         return self.call_at(time.monotonic() + seconds, callback)
 
     def cancel(self, timer: Timer | None) -> None:
-        """Forget a timer; None, one that has run, and one that is cancelled already are no errors."""
+        """Cancel a timer; does nothing for None and for one that has run or was cancelled before."""
         if timer is None or timer.callback is None:
             return
         timer.callback = None
@@ -100,13 +101,13 @@ class Reactor:
             self._cancelled = 0
 
     def call_soon(self, callback: Callable[[], None], dropped: Callable[[], None] | None = None) -> None:
-        """Run `callback` at the end of this turn, or in the next one when called from there; `dropped` when it raises."""
+        """Run `callback` at the end of this turn (of the next one, when called from there), and `dropped` if it raises."""
         self._soon.append((callback, dropped))
 
     # -- the loop
 
     def run(self, turns: int | None = None) -> None:
-        """Work until `stop`, or only for so many turns, which wait for nothing."""
+        """Run until `stop`, or for a number of turns that do not sleep."""
         self._running = True
         while self._running and turns != 0:
             self.turn(self._sleep_s() if turns is None else 0)
@@ -117,7 +118,7 @@ class Reactor:
         self._running = False
 
     def turn(self, timeout_s: float | None) -> None:
-        """Wait for at most `timeout_s` (None: for ever) and handle all that is ready."""
+        """Sleep for at most `timeout_s` (None: until a descriptor is ready), then call all that is ready or due."""
         found = self._poller.wait(timeout_s, len(self._watches))
         ready = [(fd, events, self._watches.get(fd)) for fd, events in found]
         self.turns += 1
@@ -137,14 +138,14 @@ class Reactor:
                 self._guarded(dropped)
 
     def settle(self, rounds: int) -> bool:
-        """Do what waits for the end of a turn, at most `rounds` times; returns whether nothing waits any more."""
+        """Run the callbacks for the end of the turn, at most `rounds` times; returns whether none is left."""
         while self._soon and rounds:
             rounds -= 1
             self._do_soon()
         return not self._soon
 
     def attempt(self, callback: Callable[[], None], dropped: Callable[[], None] | None) -> None:
-        """Call now, as guarded as in the loop: `dropped` when it raises."""
+        """Call now, guarded as in the loop; call `dropped` if it raises."""
         if not self._guarded(callback) and dropped:
             self._guarded(dropped)
 
@@ -173,7 +174,7 @@ class Reactor:
                 self._guarded(callback)
 
     def _guarded(self, callback: Callable[..., None], *args: int) -> bool:
-        """Call, and keep the loop alive whatever happens: one of the project's two broad excepts. False: it raised."""
+        """Call, and report any exception; returns whether there was none. One of the project's two broad excepts."""
         try:
             callback(*args)
         except Exception as error:  # noqa: BLE001 - the loop outlives every error; it is reported with its traceback

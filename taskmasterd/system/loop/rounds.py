@@ -1,8 +1,7 @@
-"""Shares the time of the loop among all that take longer than a moment: requests, replies, a reload.
+"""Shares the loop's time among work that takes longer than a moment: requests, replies, a reload.
 
-Each piece of work is an iterator whose steps are short. It begins at once; what is left of it goes on in later turns, a few
-steps of each piece in turn, those that are new first, so that a request that is quickly answered never waits for those that
-are not, however many they are.
+Each piece of work is an iterator with short steps. It begins at once and continues in later turns, a few steps of each piece in
+turn. New pieces go first, so that a short request never waits for long ones, however many there are.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
     Dropped = Callable[[], None] | None
 
 TURN_S = 0.02
-"""How long all pieces together may work in one turn, besides the first step of each new one."""
+"""Longest time for all pieces in one turn, seconds; the first step of each new piece comes on top."""
 PIECE_S = 0.002
-"""How long one piece works before the next one has its turn."""
+"""Longest time for one piece before the next one, seconds."""
 NEW_S = 0.0005
-"""How long a new one works when it goes on for the first time, before the older ones."""
+"""Longest time for a new piece when it continues for the first time, before the older ones, seconds."""
 
 
 class Rounds:
-    """All that is under way. Where a step raises, the reactor is told, and `dropped` of that piece is called."""
+    """All unfinished pieces. If a step raises, the reactor reports it and calls `dropped` of that piece."""
 
     def __init__(self, reactor: Reactor) -> None:
         self._reactor = reactor
@@ -37,13 +36,13 @@ class Rounds:
         self._due = False
 
     def begin(self, steps: Iterator[object], dropped: Dropped = None) -> None:
-        """Do as much of it as there is time for now, at least one step, and the rest in later turns; errors of now escape."""
+        """Do at least one step now and the rest in later turns. Raises what a step of now raises."""
         if self._some(steps, PIECE_S):
             self._new.append((steps, dropped))
             self._go_on_soon()
 
     def _some(self, steps: Iterator[object], for_s: float) -> bool:
-        """Do some steps; returns whether there are more."""
+        """Do steps for at most `for_s` seconds; returns whether there are more."""
         now = self._reactor.now()
         if self._turn != self._reactor.turns:
             self._turn, self._until = self._reactor.turns, now + TURN_S
@@ -66,7 +65,7 @@ class Rounds:
                 self._go_on_soon()
 
     def _serve(self, queue: deque[tuple[Iterator[object], Dropped]], count: int, for_s: float) -> None:
-        """Let so many pieces of a queue go on, in their order, at least one; the next turn goes on with the others."""
+        """Continue `count` pieces of a queue in their order, at least one; the next turn continues the others."""
         for _ in range(count):
             steps, dropped = queue.popleft()
             self._reactor.attempt(lambda steps=steps, dropped=dropped: self._again(steps, dropped, for_s), dropped)  # type: ignore[misc]

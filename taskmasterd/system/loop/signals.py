@@ -1,7 +1,7 @@
-"""Signals as callables of the loop: nothing is done inside a handler but noting the number.
+"""Turns signals into callbacks of the loop. A handler only notes the number.
 
-The daemon ignores and blocks no signal: what it does not want (SIGPIPE, SIGXFSZ) gets a handler that does nothing, so
-that exec resets it and no child inherits an ignored signal. Source: signal(7), "Signal dispositions".
+The daemon ignores and blocks no signal: unwanted ones (SIGPIPE, SIGXFSZ) get a handler that does nothing, so that exec resets
+them and no child inherits an ignored signal. Source: signal(7), "Signal dispositions".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HELD_BACK = (
 
 
 def hold_back() -> None:
-    """Block the signals that the daemon has a meaning for, until `Signals` unblocks them; the mask survives exec."""
+    """Block the signals that mean something to the daemon until `Signals` unblocks them; the mask survives exec."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
 
 
@@ -40,14 +40,14 @@ def release() -> None:
 
 
 def signal_numbers() -> dict[str, int]:
-    """Return the signals of this system by name without SIG, all real-time ones too: RTMIN+3, RTMAX-1."""
+    """Return the signals of this system by name without SIG, real-time ones included: RTMIN+3, RTMAX-1."""
     found = {name: int(number) for name, number in vars(signal).items() if name.startswith("SIG") and name[3] != "_"}
     firsts = {number: name for name, number in sorted(found.items(), reverse=True)}  # SIGCHLD, and not its alias SIGCLD
     return with_real_time({name.removeprefix("SIG"): number for number, name in sorted(firsts.items())})
 
 
 class Signals:
-    """Delivers signals to callables, in the loop, in the order of their numbers; equal ones are merged."""
+    """Calls back for each signal, in the loop, in the order of their numbers; equal ones are merged."""
 
     def __init__(self, reactor: Reactor, callbacks: Mapping[int, Callable[[], None]]) -> None:
         self._reactor = reactor
@@ -77,11 +77,11 @@ class Signals:
 
     @property
     def unheard(self) -> bool:
-        """Whether a signal was noted and its callable has not been called; children are reaped without one, too."""
+        """Whether a signal was noted and not yet called back. SIGCHLD does not count: ended children wait to be reaped."""
         return bool(self._seen - {signal.SIGCHLD})
 
     def close(self) -> None:
-        """Stop delivering; the dispositions stay."""
+        """Stop calling back; the dispositions stay."""
         signal.set_wakeup_fd(-1)
         self._reactor.remove(self._read)
         os.close(self._read)
@@ -89,9 +89,9 @@ class Signals:
 
 
 def _undo_inherited() -> None:
-    """Undo what the caller left behind, both survive exec: ignored signals (nohup), and the blocked mask.
+    """Undo what the caller left behind and exec keeps: ignored signals (nohup) and the blocked mask.
 
-    Last, so that what the launcher held back finds its handler.
+    Call this last, so that the signals that the launcher held back find their handlers.
     """
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) == signal.SIG_IGN:

@@ -1,4 +1,4 @@
-"""Work whose amount programs decide: looks at thousands of processes, and signals to them, so that nobody waits for that."""
+"""Slices work whose amount programs decide: looks at thousands of processes, and signals to them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 BURST, BURST_EVERY_S = 64, 0.01
+"""Signals sent at once, and the pause between two such bursts, seconds."""
 LONG_S = 0.01
-"""A look that takes longer is followed by a rest."""
+"""Longest look that no rest follows, seconds."""
 BLIND_FOR_S = 0.5
-"""Pause after a look that failed."""
+"""Pause after a look that failed, seconds."""
 
 
 def in_bursts(reactor: Reactor, work: Generator[None, None, Result], done: Callable[[Result], None]) -> None:
-    """Do the steps of `work`, BURST of them at once and the others after pauses; call `done` with what comes of it.
+    """Do the steps of `work` in bursts with pauses between them; call `done` with its return value.
 
-    For signals: thousands of processes that are woken at the same moment would keep the daemon, one of them to the kernel's
-    scheduler, from its turn for longer than its own part takes.
+    For signals: thousands of processes that wake at the same moment would keep the daemon from the processor for longer than
+    its own work takes.
     """
     for _ in range(BURST):
         try:
@@ -34,11 +35,10 @@ def in_bursts(reactor: Reactor, work: Generator[None, None, Result], done: Calla
 
 
 class Looks:
-    """One look at a time, in steps (`Rounds`); one more look serves all who have asked meanwhile.
+    """One look at a time, in steps (`Rounds`); one more look serves all requests that arrive meanwhile.
 
-    After a long look comes a rest of the same length, so that what is looked at never takes all of the daemon's time.
-    `begin()` returns the work, `done(result)` or `failed(error)` is called with what came of it; after a failure the look
-    is repeated.
+    A rest as long as the look follows a long one, so that looks never take all of the daemon's time. `begin()` returns the
+    steps; `done(result)` or `failed(error)` is called at their end, and a failed look is repeated.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Looks:
 
     @property
     def under_way(self) -> bool:
-        """Whether a look is under way, or has been asked for."""
+        """Whether a look is under way or requested."""
         return self._asked or self._at_work
 
     def ask(self) -> None:
-        """Look, at once unless a look is under way or was a moment ago."""
+        """Request a look: at once, or after the present look and its rest."""
         self._asked = True
         if not (self._at_work or self._resting):
             self._look()
