@@ -84,8 +84,13 @@ class Daemon:
                 stderr=stderr,
                 stdin=subprocess.DEVNULL,
             )
-        wait_until(lambda: self.ctl("pid").returncode == 0, within_s=10)
+        wait_until(self._answers, within_s=30)
         return self
+
+    def _answers(self) -> bool:
+        assert self.foreground
+        assert self.foreground.poll() is None, (self.home / "stderr").read_text()
+        return self.ctl("pid").returncode == 0
 
     @property
     def pid(self) -> int:
@@ -148,7 +153,7 @@ class Daemon:
         """Return the state of a process."""
         return str(self.status()[name]["state"])
 
-    def wait_for(self, name: str, state: str, within_s: float = 10) -> dict[str, Any]:
+    def wait_for(self, name: str, state: str, within_s: float = 20) -> dict[str, Any]:
         """Wait until a process is in a state; returns it."""
         wait_until(lambda: self.state(name) == state, within_s=within_s)
         return self.status()[name]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 PAUSE_S = 0.005
 
 
-def wait_until(condition: Callable[[], object], within_s: float = 5.0) -> None:
+def wait_until(condition: Callable[[], object], within_s: float = 20.0) -> None:
     """Return as soon as `condition()` is true. Raises AssertionError when it is not within that time."""
     limit = time.monotonic() + within_s
     while not condition():

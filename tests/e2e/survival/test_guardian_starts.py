@@ -15,9 +15,9 @@ from tests.support.wait import wait_until
 from tests.support.wire import resident
 
 pytestmark = pytest.mark.slow
-BEFORE_IT_IS_SPAWNED = "            self.memory.spawning(entry, began, [pipe.inode for pipe in streams.pipes])\n"
-BEFORE_THE_LOG_SAYS_SO = "        self._groups.add(copy.group)\n        self._copies[copy.group.pid] = copy\n"
-BEFORE_THE_STATE_SAYS_SO = "        self._deliver(entry, Spawned(copy.group.pid))\n"
+BEFORE_IT_IS_SPAWNED = "        self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])\n"
+BEFORE_THE_LOG_SAYS_SO = "        inodes = tuple(pipe.inode for pipe in streams.pipes)\n"
+BEFORE_THE_STATE_SAYS_SO = "            self._happen(instance, SPAWNED if executed else FORKED)\n"
 BEFORE_ANYBODY_IS_ADOPTED = 'what has ended since it handed over what it had kept (`Guard.tell`).\n        """\n'
 
 
@@ -25,10 +25,12 @@ def dies(daemon: Daemon, cmd: str, moment: str, *options: str, other: str = "exe
     """Prepare a daemon that dies at that moment of the start of `p`, once; returns the file that has the copy's pid then."""
     code, note = copy_code(daemon), daemon.home / "note"
     insert(
-        code / "processes" / "performer.py",
+        code / "processes" / "starts.py",
         moment,
         f"if entry.program == 'p' and not os.path.exists({str(note)!r}):",
-        f"    open({str(note)!r}, 'w').write(str(locals()['copy'].group.pid) if 'copy' in locals() else '')",
+        "    known = locals()",
+        "    its_pid = known.get('pid') or (known['instance'].group.pid if 'instance' in known else '')",
+        f"    open({str(note)!r}, 'w').write(str(its_pid))",
         "    os.kill(os.getpid(), 9)",
     )
     p = {"cmd": cmd, "shell": True, "starttime": 0, "autorestart": "never", "autostart": False}

@@ -106,11 +106,12 @@ def test_a_reload_and_a_restart_that_were_under_way_are_answered(daemon: Daemon)
 
 
 def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon) -> None:
-    daemon.write(config(slow={"cmd": "sleep 300", "starttime": 1.5, "autostart": False}))
+    slow = {"cmd": "sleep 300", "starttime": 1.5, "autostart": False}
+    daemon.write(config(slow=slow, other=slow))
     daemon.start()
     with Talk(daemon) as talk, Talk(daemon) as idle, Talk(daemon) as half_closed:
         talk.channel.sendall(b"start slow\npid slow\nupgrade\nversion\nsta")
-        half_closed.channel.sendall(b"restart slow\nversion\n")
+        half_closed.channel.sendall(b"restart other\nversion\n")
         half_closed.channel.shutdown(1)
         assert upgrade(daemon)
         talk.channel.sendall(b"tus\n")

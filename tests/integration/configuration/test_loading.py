@@ -24,6 +24,7 @@ from taskmasterd.system.reaper import reap
 from tests.support.daemon import ROOT
 from tests.support.errands import ErrandLoop
 from tests.support.wait import wait_until
+from tests.support.wire import crowding
 
 NOBODY = 65_534
 
@@ -116,7 +117,7 @@ def test_two_thousand_programs_load_within_the_deadline(write: Callable[[str | b
         "    starttime: 5\n    stopsignal: TERM\n    stdout: /tmp/p{0}.out\n    env:\n      ANSWER: 42\n"
     )
     path = write("programs:\n" + "".join(entry.format(number) for number in range(2000)))
-    result = load(path, **OPTIONS)
+    result = load(path, deadline_s=loading.DEADLINE_S * crowding(), **OPTIONS)
     assert result.config is not None
     assert len(result.config.programs) == 2000
 
