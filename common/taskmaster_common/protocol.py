@@ -144,7 +144,7 @@ def refusal(error: RequestError) -> dict[str, Any]:
     return end(error.exit_code, error)
 
 
-def decode(line: bytes) -> dict[str, Any]:
+def decode_reply(line: bytes) -> dict[str, Any]:
     """Return the object of one reply line (without LF). Raises ProtocolError where the line is not such an object."""
     try:
         message = read_json(line.decode("utf-8", "surrogatepass"))

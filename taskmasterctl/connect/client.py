@@ -17,7 +17,7 @@ from taskmaster_common.protocol import (
     MAX_REPLY,
     PROTOCOL_VERSION,
     LineDecoder,
-    decode,
+    decode_reply,
     request_line,
 )
 from taskmasterctl.connect.trust import check_names, listener_of, stranger, stranger_who_made
@@ -220,7 +220,7 @@ class DaemonConnection:
             if not received:
                 raise LostError("the daemon closed the connection before the end of its answer")
             self._lines = self._decoder.feed(received)
-        return check_names(decode(self._lines.pop(0)))
+        return check_names(decode_reply(self._lines.pop(0)))
 
     def _receive(self, limit: float | None) -> bytes:
         """Return the bytes that arrive before `limit`, b"" at the end of the connection. Raises FrozenError, TimedOutError.

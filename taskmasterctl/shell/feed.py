@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 
 from taskmaster_common.errors import ProtocolError
-from taskmaster_common.protocol import MAX_REPLY, PROTOCOL_VERSION, LineDecoder, decode
+from taskmaster_common.protocol import MAX_REPLY, PROTOCOL_VERSION, LineDecoder, decode_reply
 from taskmasterctl.connect.trust import check_names, stranger
 
 TYPE_CHECKING = False
@@ -62,7 +62,7 @@ class Feed:
             return []
         try:
             received = self._channel.recv(CHUNK)
-            messages = [check_names(decode(line)) for line in self._decoder.feed(received)]
+            messages = [check_names(decode_reply(line)) for line in self._decoder.feed(received)]
             if received:
                 return [each for message in messages for each in self._take(message, now)]
         except BlockingIOError:

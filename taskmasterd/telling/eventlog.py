@@ -11,7 +11,7 @@ import time
 from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import Spawned
-from taskmasterd.core.words.describe import end_text, failure_text, left_text, not_allowed, seconds_text
+from taskmasterd.core.words.describe import end_text, failed_start_text, left_text, not_allowed, seconds_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
     if after.state == RUNNING:
         yield INFO, f"running (pid {after.pid})"
     elif after.state == FATAL:
-        yield ERROR, f"gave up: {failure_text(after, policy, signals)}"
+        yield ERROR, f"gave up: {failed_start_text(after, policy, signals)}"
     elif after.state == BACKOFF:
         yield (WARNING if after.shortages else INFO), _waiting(entry)
     elif after.state == STARTING and before.state in (RUNNING, STOPPING):

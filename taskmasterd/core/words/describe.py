@@ -60,7 +60,7 @@ def left_text(left: tuple[str, ...]) -> str:
     return ", ".join(left[:NAMED_LEFT]) + more
 
 
-def failure_text(process: Process, policy: Policy, signals: Mapping[int, str]) -> str:
+def failed_start_text(process: Process, policy: Policy, signals: Mapping[int, str]) -> str:
     """Return why a start failed for good: "exit 1 after 0.2s (try 4 of 4)"."""
     end = end_text(process.end, signals) if process.end else "never started"
     return f"{end} (try {process.tries} of {policy.startretries + 1})" if process.tries else end
@@ -74,7 +74,7 @@ def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, s
     if process.state == STOPPING:
         return _stopping(process, end, now)
     if process.state == FATAL:
-        return failure_text(process, policy, signals)
+        return failed_start_text(process, policy, signals)
     if process.state == EXITED:
         return end
     if process.state == STARTING and process.tries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
-from taskmasterd.core.words.describe import detail, end_text, failure_text
+from taskmasterd.core.words.describe import detail, end_text, failed_start_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,5 +71,5 @@ def reason_text(entry: Entry, outcome: str, now: float, signals: Mapping[int, st
     if outcome == "stuck":
         return detail(process, entry.policy, now, signals)
     if process.state == FATAL:
-        return failure_text(process, entry.policy, signals)
+        return failed_start_text(process, entry.policy, signals)
     return end_text(process.end, signals) if process.end else ""

@@ -8,7 +8,7 @@ import pytest
 
 from taskmaster_common.commands.table import Request, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError
-from taskmaster_common.protocol import MAX_REPLY, MAX_REQUEST, PROTOCOL_VERSION, LineDecoder, decode, encode
+from taskmaster_common.protocol import MAX_REPLY, MAX_REQUEST, PROTOCOL_VERSION, LineDecoder, decode_reply, encode
 from taskmasterctl.connect.client import wire_line
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.render import Look
@@ -60,7 +60,7 @@ def test_every_line_is_the_client_s_or_the_daemon_s() -> None:
 
 
 def test_the_daemon_greets_first_with_the_version_that_we_speak() -> None:
-    hello = decode(LINES[0][3:].encode())
+    hello = decode_reply(LINES[0][3:].encode())
     assert (hello["type"], hello["name"], hello["protocol"]) == ("hello", "taskmasterd", PROTOCOL_VERSION)
 
 
@@ -96,7 +96,7 @@ def test_the_daemon_s_encoder_writes_exactly_these_lines(line: str) -> None:
 def test_the_client_reads_every_reply_however_it_arrives(size: int) -> None:
     sent = "".join(f"{line}\n" for line in SAID).encode()
     decoder = LineDecoder(MAX_REPLY)
-    heard = [decode(line) for at in range(0, len(sent), size) for line in decoder.feed(sent[at : at + size])]
+    heard = [decode_reply(line) for at in range(0, len(sent), size) for line in decoder.feed(sent[at : at + size])]
     assert heard == [json.loads(line) for line in SAID]
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskmaster_common.errors import ProtocolError
 from taskmaster_common.jsontext import json_scanner, json_writer, read_json, write_json
-from taskmaster_common.protocol import decode
+from taskmaster_common.protocol import decode_reply
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -38,8 +38,8 @@ REFUSED = (
 @given(VALUES, st.sampled_from((None, 1)))
 def test_what_json_writes_is_read_as_json_reads_it(value: Any, indent: int | None) -> None:
     message = {"type": "x", "value": value}
-    assert decode(json.dumps(message, indent=indent).encode()) == message
-    assert decode(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")) == message
+    assert decode_reply(json.dumps(message, indent=indent).encode()) == message
+    assert decode_reply(json.dumps(message, ensure_ascii=False).encode("utf-8", "surrogatepass")) == message
 
 
 @given(VALUES)
@@ -62,7 +62,7 @@ def test_what_json_has_not_is_refused(value: object, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("line", REFUSED, ids=lambda line: repr(line[:12]))
 def test_what_is_no_object_with_a_type_is_refused(line: bytes) -> None:
     with pytest.raises(ProtocolError, match="cannot read a reply"):
-        decode(line)
+        decode_reply(line)
 
 
 def test_a_writer_is_there_without_the_part_in_c(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import ProtocolError
-from taskmaster_common.protocol import MAX_REQUEST, LineDecoder, decode, encode, request_line
+from taskmaster_common.protocol import MAX_REQUEST, LineDecoder, decode_reply, encode, request_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ def test_an_object_survives_the_wire_as_one_ascii_line(fields: dict[str, Any]) -
     assert line.count(b"\n") == 1
     assert line.endswith(b"\n")
     assert line.isascii()
-    assert decode(line[:-1]) == message
+    assert decode_reply(line[:-1]) == message
 
 
 @given(st.binary())
 def test_any_bytes_of_a_program_survive_as_text(output: bytes) -> None:
     text = output.decode("utf-8", "surrogateescape")
-    back = decode(encode({"type": "output", "text": text}).rstrip(b"\n"))
+    back = decode_reply(encode({"type": "output", "text": text}).rstrip(b"\n"))
     assert back["text"].encode("utf-8", "surrogateescape") == output
 
 
@@ -89,13 +89,13 @@ def test_any_bytes_of_a_program_survive_as_text(output: bytes) -> None:
 )
 def test_what_is_no_reply_is_a_protocol_error(line: bytes) -> None:
     with pytest.raises(ProtocolError, match="cannot read a reply"):
-        decode(line)
+        decode_reply(line)
 
 
 @given(st.binary(max_size=60))
 def test_garbage_is_a_reply_or_a_protocol_error_and_nothing_else(line: bytes) -> None:
     try:
-        message = decode(line)
+        message = decode_reply(line)
     except ProtocolError:
         return
     assert isinstance(message["type"], str)

@@ -20,7 +20,7 @@ from taskmasterd.core.process.events import (
     Stop,
 )
 from taskmasterd.core.process.machine import Process
-from taskmasterd.core.words.describe import detail, end_text, failure_text, left_text, seconds_text, status_text
+from taskmasterd.core.words.describe import detail, end_text, failed_start_text, left_text, seconds_text, status_text
 from tests.support.model import LEFT, Life, code, policy
 
 SIGNALS = {9: "KILL", 11: "SEGV", 15: "TERM"}
@@ -142,7 +142,7 @@ def test_a_wait_for_the_window_says_how_many_restarts_there_were() -> None:
 def test_fatal_says_why_and_how_often_it_was_tried() -> None:
     life = Life(startretries=0).executed().wait(0.2).exit(3)
     assert said(life) == "exit 3 after 0.2s (try 1 of 1)"
-    assert failure_text(Process(), policy(), SIGNALS) == "never started"
+    assert failed_start_text(Process(), policy(), SIGNALS) == "never started"
 
 
 def test_exited_says_how() -> None:
