@@ -166,7 +166,6 @@ class Errand:
         """Note the end of the child, whose pid is nobody else's yet; ends what is left in its process group."""
         self._alive = False
         send(os.killpg, self.pid, signal.SIGKILL)
-        self._reactor.cancel(self._timer)
         self._reactor.call_soon(partial(self._conclude, status))
 
     def _conclude(self, status: int) -> None:
