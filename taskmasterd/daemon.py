@@ -21,7 +21,7 @@ from taskmasterd.control.context import About, Parts
 from taskmasterd.control.handlers import Handlers
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.fallbacks import POWER_SIGNALS
-from taskmasterd.output.rotation import Allowance
+from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
 from taskmasterd.processes.errand import Errands
@@ -165,7 +165,7 @@ class Daemon:
             BusMember(REACT, applied=LiveKeys(self.log, table, outputs).applied),
             BusMember(REACT, applied=self.stopping.applied),
             BusMember(REACT, self.systemd.changed, applied=self.systemd.applied),
-            BusMember(REACT, gone=outputs.forget),
+            BusMember(REACT, gone=outputs.last_words.forget),
         ):
             self._bus.join(member)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterd.core.words.view import process_view
-from taskmasterd.output.streams import MOST_WORD
+from taskmasterd.output.last_words import MOST_WORD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def explained(context: Parts, entry: Entry) -> dict[str, Any]:
     """Return the PROCESS object of an entry; one that is not as wanted has the last line of its stderr, read from a file."""
     view = process_object(context, entry)
     if not view["wanted"]:
-        words = context.performer.outputs.last_words(entry)
+        words = context.performer.outputs.last_words.lines(entry)
         view["stderr"] = words[-1][:MOST_WORD] if words else ""
     return view
 

@@ -141,7 +141,7 @@ class Wait:
                 entry, outcome.outcome, self._parts.reactor.now(), self._parts.about.signals
             )
             if entry.process.state == FATAL:
-                message["stderr"] = self._parts.performer.outputs.last_words(entry)
+                message["stderr"] = self._parts.performer.outputs.last_words.lines(entry)
                 message["log"] = self._parts.performer.outputs.log_path(entry, "stderr")
         self._connection.send(message)
 

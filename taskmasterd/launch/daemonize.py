@@ -20,7 +20,7 @@ from taskmaster_common.records import Record
 from taskmasterd.control.socket_file import listen_on
 from taskmasterd.fallbacks import limit
 from taskmasterd.launch.neighbours import holder_of, refusal, shared
-from taskmasterd.output.sink import lone_sink
+from taskmasterd.output.safe.open import check_log
 from taskmasterd.processes.members.marks import KEY_BYTES
 from taskmasterd.survival.claims import ClaimedError, Holder, claim, give_back
 from taskmasterd.survival.execute import execute_resident
@@ -293,7 +293,7 @@ def _make_default_directories(
 
 def _check_log(path: str, owner: tuple[int, int] | None) -> None:
     """Open the event log once, so that what is wrong with it is told to whoever starts the daemon."""
-    lone_sink(path, 0, 0, owner, lambda _text: None).check()
+    check_log(path, owner)
 
 
 def _become(who: Account) -> None:

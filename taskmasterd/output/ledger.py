@@ -1,4 +1,4 @@
-"""What is remembered of one path that output goes to, whichever targets are open there: what was written, lost, taken away."""
+"""What is remembered of one path, whoever writes there: the bytes that were written, lost, or have left it."""
 
 from __future__ import annotations
 
@@ -12,28 +12,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmasterd.output.rotation import Allowance
-
 
 class Ledger:
     """`watchers` are called when something was written or dropped; `trouble` counts what was lost.
 
-    `retired` counts the bytes in files that were at this path and are not any more. `writers` is the number of targets that
-    are open at the path, `turns` that of the files that they have moved away. `allowance` bounds their rotations.
+    `retired` counts the bytes in files that have left this path. `writers` is the number of logs that are open at the path,
+    `turns` that of the files that they have rotated away.
     """
 
-    __slots__ = ("allowance", "marks", "now", "retired", "trouble", "turns", "watchers", "writers")
+    __slots__ = ("marks", "now", "retired", "trouble", "turns", "watchers", "writers")
 
     def __init__(
         self,
         path: str,
         say: Callable[[str], None],
         now: Callable[[], float] = time.monotonic,
-        allowance: Allowance | None = None,
     ) -> None:
-        """`say` is told what fails for now; `now` returns monotonic seconds."""
+        """`say` hears what fails for now; `now` returns monotonic seconds."""
         self.now = now
-        self.allowance = allowance
         self.marks = LogMarks()
         self.trouble = Trouble(path, say, now)
         self.watchers: tuple[Callable[[], None], ...] = ()
@@ -42,9 +38,9 @@ class Ledger:
         self.turns = 0
 
     def retire(self, size: int, *, ours: bool) -> None:
-        """Note that a file of `size` bytes is not at the path any more; `ours`: because its writer has moved or emptied it.
+        """Note that a file of `size` bytes has left the path; `ours`: because its writer has rotated or emptied it.
 
-        Otherwise, with several writers, each of them notices what one has done.
+        What somebody else did is noticed by each writer, so it counts only where there is one.
         """
         self.turns += ours
         if ours or self.writers <= 1:
@@ -60,11 +56,11 @@ class Ledger:
         self.watchers = self.watchers[:at] + self.watchers[at + 1 :]
 
     def to_data(self) -> dict[str, Any]:
-        """Return what another life of this process needs to go on."""
+        """Return what the daemon needs after an upgrade to go on."""
         return {"retired": self.retired, "marks": self.marks.to_data(), "trouble": self.trouble.to_data()}
 
     def inherit(self, row: Mapping[str, Any]) -> None:
-        """Go on where `to_data` was taken."""
+        """Go on where `to_data` was called."""
         self.retired = row["retired"]
         self.marks.inherit(row["marks"])
         self.trouble.inherit(row["trouble"])

@@ -1,8 +1,8 @@
-"""One stream of one process: moves what comes through its pipe into a sink, a bounded amount per turn.
+"""One stream of one process: moves its output from the pipe into a sink, a bounded amount per turn.
 
-Ends with the end of the pipe, which a grandchild may put off for as long as it likes; the death of the child only makes
-it `drain` what is there. A stream that wakes the loop often is left alone for some milliseconds, so that many small
-writes gather in the pipe; a quiet one costs neither a timer nor a wake-up.
+It ends with the end of the pipe, which a grandchild may delay without limit; when the child ends, only what is in the pipe
+now is drained. A stream that often wakes the loop pauses for some milliseconds, so that small writes gather in the pipe; a
+quiet one costs neither a timer nor a wake-up.
 """
 
 from __future__ import annotations
@@ -21,26 +21,27 @@ if TYPE_CHECKING:
     from taskmasterd.system.loop.reactor import Reactor, Timer
 
 CAPACITY = 65_536
-"""What a pipe holds where nobody can tell. Source: pipe(7)."""
+"""Bytes that a pipe holds where the system does not say. Source: pipe(7)."""
 LARGE, LARGE_FOR_USERS = 1024 * 1024, 256 * 1024
-"""Users other than root may hold 16384 pages in pipes; beyond that their new ones shrink to two pages. Source: pipe(7)."""
+"""Bytes of an enlarged pipe. A user other than root may hold 16384 pages in pipes; beyond that new ones get two. Source: pipe(7)."""
 FULL_TURNS = 4
-"""A pipe found at least half full so often in a row, or an eighth after the shortest pause, is made larger."""
+"""Turns in a row at which a half full pipe is enlarged; one that is an eighth full after the shortest pause is, too."""
 CLOSE_S = 0.005
 CLOSE_TURNS = 8
-"""A stream that wakes us so often in a row, each time so soon after the last, is chatty: it pauses."""
+"""Wake-ups in a row, and the longest time between two of them in seconds, after which a stream is chatty and pauses."""
 WORTH_A_TURN = 32_768
-"""So many bytes are not moved more cheaply by waiting for more."""
+"""Bytes that would not be moved more cheaply after a pause."""
 UNPAUSED_TURNS = 16
+"""Turns without a pause for a stream whose full pipe would hold up the program."""
 PAUSE_FIRST_S, PAUSE_MOST_S = 0.001, 0.016
 STALLED_S = 0.005
-"""So long a target whose reader is slow is left alone."""
+"""Pause before a slow reader, or a log that is busy, is tried again, in seconds."""
 
 
 class LogPipe:
-    """Owns the read end `fd` of a pipe (non-blocking). `on_end(pipe)` is called once, when it has been closed.
+    """Owns the read end `fd` of a pipe (non-blocking). Calls `on_end(pipe)` once, after closing it.
 
-    `wrote`: something has come out of it since we have it.
+    `wrote`: the pipe has delivered something since this object exists.
     """
 
     __slots__ = (
@@ -75,19 +76,19 @@ class LogPipe:
         self._pause_s = PAUSE_FIRST_S
         self._listening = False
         self.wrote = False
-        if sink.busy():  # with what an earlier life could not get rid of: a program that is silent would leave it there
+        if sink.busy():  # with what was unsent before an upgrade: a silent program would leave it there
             self._pause(STALLED_S)
         else:
             self._listen()
 
     @property
     def path(self) -> str:
-        """Where it leads to."""
+        """The path of its log."""
         return self.sink.path
 
     @property
     def fd(self) -> int:
-        """The read end, -1 where it was closed."""
+        """The read end, -1 once it is closed."""
         return self._fd
 
     @property
@@ -96,7 +97,7 @@ class LogPipe:
         return self._fd < 0
 
     def drain(self) -> None:
-        """Move what is in the pipe now: the process has ended, others may still write into it.
+        """Move what is in the pipe now: the process has ended, but others may still write.
 
         A file that has yet to be rotated grows over its limit, by no more than the pipe holds.
         """
@@ -108,7 +109,7 @@ class LogPipe:
             left -= moved
 
     def close(self) -> None:
-        """Stop, and close the pipe; what is in it is lost. Closing twice is no error."""
+        """Close the pipe; what is in it is lost. A second call does nothing."""
         if self._fd < 0:
             return
         fd, self._fd = self._fd, -1
@@ -134,7 +135,7 @@ class LogPipe:
             self._pace(moved, paused=paused)
 
     def _move(self, *, hurry: bool = False) -> int:
-        """Move once; returns how many bytes, or 0 after arranging for what follows: the end, more input, a reader."""
+        """Move once; return how many bytes, or 0 after arranging for what comes next: the end, more input, a reader."""
         if self.sink.busy(hurry=hurry):
             self._pause(STALLED_S)
             return 0
@@ -152,7 +153,7 @@ class LogPipe:
         return moved
 
     def _pace(self, moved: int, *, paused: bool) -> None:
-        """Decide when to look again: at once when it was a lot, later when it is little but often."""
+        """Decide when to look again: at once after much output, later after little but frequent output."""
         now = time.monotonic()
         close = paused or (now - self._last < CLOSE_S and moved < WORTH_A_TURN)
         self._close_turns = self._close_turns + 1 if close else 0
@@ -183,7 +184,7 @@ class LogPipe:
             self._listening = True
 
     def _grow(self) -> bool:
-        """Make the pipe larger; returns whether that was possible. Source: fcntl(2), F_SETPIPE_SZ."""
+        """Enlarge the pipe; return whether that was possible. Source: fcntl(2), F_SETPIPE_SZ."""
         wanted = LARGE if os.geteuid() == 0 else LARGE_FOR_USERS
         if not self._may_grow or self._capacity >= wanted:
             return False

@@ -11,7 +11,7 @@ import stat
 from taskmaster_common.devices import is_system_name
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
-from taskmasterd.output.safe_open import NOT_REGULAR, Spot, reason_of
+from taskmasterd.output.safe.open import NOT_REGULAR, Spot, reason_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 BLOCK = 65_536
 MOST_WORDS = 5
 MOST_WORD_BYTES = 8192
-"""Bounds of what is quoted of a failed start."""
+"""Lines and bytes that are quoted of a failed start, at most."""
 MOST_FILES = 10_001
-"""A log and as many rotated files as can be configured."""
+"""A log and the most rotated files that can be configured."""
 MOST_MISSING = 1
-"""Numbers in a row that may be missing: a rotation that is under way, or was cut short, leaves a gap."""
+"""Numbers in a row that may be missing: an unfinished rotation leaves a gap."""
 FILES_AT_ONCE = 256
-"""Files that a search opens before it lets others have a turn."""
+"""Files that a search opens in one turn."""
 
 
 def check_readable(path: str) -> None:
-    """Raise SystemFailure for what cannot be read back (FIFO, device) or may not be read; a missing file is none."""
+    """Raise SystemFailure if the log cannot be read back (FIFO, device) or may not be read. A missing file is fine."""
     try:
         with _spot(path) as spot:
             os.close(spot.open_for_reading())
@@ -52,7 +52,7 @@ def _spot(path: str) -> Spot:
 
 
 class Past(Record):
-    """A stretch of a log up to its present end: `length` bytes from `position` in `file`, `path` or what it was rotated to."""
+    """A stretch of a log up to its present end: `length` bytes from `position` in `file`, which is `path` or a rotated file."""
 
     path: str
     file: str
@@ -61,7 +61,7 @@ class Past(Record):
 
 
 def find_lines(path: str, count: int, most_bytes: int, files: int = MOST_FILES) -> Past:
-    """Return what `search_lines` finds, all at once."""
+    """Return what `search_lines` finds, in one go."""
     search = search_lines(path, count, most_bytes, files)
     while True:
         try:
@@ -72,11 +72,11 @@ def find_lines(path: str, count: int, most_bytes: int, files: int = MOST_FILES) 
 
 
 def search_lines(path: str, count: int, most_bytes: int, files: int = MOST_FILES) -> Generator[None, None, Past]:
-    """Return where the last `count` lines are, at most `most_bytes`, going back into rotated files where they are needed.
+    """Return where the last `count` lines are, at most `most_bytes`, going back into rotated files if necessary.
 
-    What follows the last newline counts as a line. It begins at the start of a line, unless not even one line fits. Holds
-    one block at a time: a client may ask for all logs at once, and read slowly. Yields after a bounded amount of work. At
-    most `files` files are looked at. Raises SystemFailure for what cannot be read back (FIFO, device) or may not be read.
+    What follows the last newline counts as a line. The stretch begins at the start of a line, unless not even one line fits.
+    Holds one block at a time: a client may ask for all logs at once, and read slowly. Yields after a bounded amount of work.
+    Looks at `files` files at most. Raises SystemFailure for what cannot be read back (FIFO, device) or may not be read.
     """
     depth = seen = 0
     wanted = count
@@ -109,12 +109,12 @@ def search_lines(path: str, count: int, most_bytes: int, files: int = MOST_FILES
     return past
 
 
-def tail_since(path: str, began: int) -> list[str]:
-    """Return the last lines of what was written to `path` since it was `began` bytes long; [] where that is unknown."""
+def tail_since(path: str, start: int) -> list[str]:
+    """Return the last lines that were written to `path` since it was `start` bytes long; [] where that is unknown."""
     try:
         with _spot(path) as spot:
             size = _size(spot, "")
-            fresh = size - began if size >= began else size + max(0, _size(spot, ".1") - began)
+            fresh = size - start if size >= start else size + max(0, _size(spot, ".1") - start)
         if not fresh:
             return []
         text = _bytes_of(find_lines(path, MOST_WORDS, min(fresh, MOST_WORD_BYTES), files=2))
@@ -124,7 +124,7 @@ def tail_since(path: str, began: int) -> list[str]:
 
 
 def last_lines(path: str, count: int, most_bytes: int) -> bytes:
-    """Return the last `count` lines as `find_lines` finds them; for few, since all of it is held."""
+    """Return the last `count` lines as `find_lines` finds them; only for a few, since all are held at once."""
     return _bytes_of(find_lines(path, count, most_bytes))
 
 
@@ -141,7 +141,7 @@ def _bytes_of(past: Past) -> bytes:
 
 
 def _size(spot: Spot, suffix: str) -> int:
-    """Return the size of a regular file of a log, 0 where there is none."""
+    """Return the size of a regular file of a log; 0 without such a file."""
     try:
         found = spot.look(suffix)
     except OSError:
@@ -152,7 +152,7 @@ def _size(spot: Spot, suffix: str) -> int:
 def _backwards(path: str, files: int) -> Iterator[tuple[str, int, bytes] | None]:
     """Yield (file, position, block) from the end of `path` to the beginning of its oldest rotated file.
 
-    None is a moment to do something else.
+    None means that others may have a turn.
     """
     try:
         spot = _spot(path)
@@ -174,7 +174,7 @@ def _backwards(path: str, files: int) -> Iterator[tuple[str, int, bytes] | None]
             except SystemFailure:
                 if not number:
                     raise
-                continue  # not a file of ours
+                continue  # not a file of this log
             missing = 0
             try:
                 end = os.fstat(fd).st_size
@@ -191,7 +191,7 @@ def _suffix(number: int) -> str:
 
 
 class Generation(Record):
-    """One file of a log as it was seen: the present one (number 0) or a rotated one."""
+    """One file of a log at the time of the look: the present one (number 0) or a rotated one."""
 
     number: int
     inode: tuple[int, int]
@@ -199,7 +199,7 @@ class Generation(Record):
 
 
 def _generations(spot: Spot, own: tuple[int, int] | None) -> list[Generation]:
-    """Return the files of a log up to the one with the inode `own`, newest first; [] where there is no present one."""
+    """Return the files of a log up to the one with the inode `own`, newest first; [] without a present one."""
     generations: list[Generation] = []
     missing = 0
     for number in range(MOST_FILES):
@@ -222,8 +222,8 @@ def _generations(spot: Spot, own: tuple[int, int] | None) -> list[Generation]:
 class Follower:
     """Reads `path` from its end or from `past` on, over rotations and re-creation; waits for a file that is not there.
 
-    `retired()` tells how many bytes have been at `path` and are not any more (`Sinks.retired`): with it, what was rotated
-    out of existence before it could be read is counted exactly; without it, it goes uncounted.
+    `retired()` returns how many bytes have left `path` (`Sinks.retired`): with it, bytes that were rotated out of existence
+    before they could be read are counted exactly; without it, they are not counted.
     """
 
     def __init__(self, path: str, past: Past | None = None, retired: Callable[[], int] | None = None) -> None:
@@ -248,11 +248,11 @@ class Follower:
         self._base -= sum(generation.size for generation in generations[1:])
 
     def to_data(self) -> dict[str, Any]:
-        """Return what another life of this process needs to read on; the descriptor, if any, has to be inherited."""
+        """Return what the daemon needs after an upgrade to read on; the descriptor, if any, has to be inherited."""
         return {"path": self._path, "fd": self._fd, "position": self._position, "base": self._base}
 
     def go_on(self, row: Mapping[str, Any]) -> None:
-        """Read on where `to_data` was taken in an earlier life of this process."""
+        """Read on where `to_data` was called before the upgrade."""
         self._leave()
         self._depth = 0
         self._fd, self._position, self._base = row["fd"], row["position"], row["base"]
@@ -260,7 +260,7 @@ class Follower:
             os.set_inheritable(self._fd, False)
 
     def read(self, most: int) -> tuple[bytes, int]:
-        """Return (at most `most` bytes, how many were missed before them); (b"", 0) when there is nothing new."""
+        """Return (at most `most` bytes, how many were missed before them); (b"", 0) without news."""
         missed = 0
         while not self._closed:
             block = self._read_here(most)
@@ -273,7 +273,7 @@ class Follower:
         return b"", missed
 
     def close(self) -> None:
-        """Close the file for good; closing twice is no error."""
+        """Close the file for good. A second call does nothing."""
         self._closed = True
         self._leave()
 
@@ -294,9 +294,9 @@ class Follower:
         return block
 
     def _go_on(self) -> int | None:
-        """Open the file that follows the one which is read to its end; returns how many bytes lie between them.
+        """Open the file that follows the one that has been read to its end; return how many bytes lie between them.
 
-        None where nothing follows yet.
+        None as long as nothing follows.
         """
         if self._is_present():
             return None
@@ -307,7 +307,7 @@ class Follower:
             return None
 
     def _is_present(self) -> bool:
-        """Return whether what is open has the log's name; only a hint, which saves the way there at each poke."""
+        """Return whether the open file has the log's name; only a hint, which saves the walk at each poke."""
         try:
             return self._fd >= 0 and os.path.samestat(os.lstat(self._path), os.fstat(self._fd))
         except OSError:
@@ -336,7 +336,7 @@ class Follower:
         return missed
 
     def _find(self, spot: Spot, own: tuple[int, int]) -> int | None:
-        """Return the number of what is open, or None; files only move up, so it is not looked for below where it was."""
+        """Return the number of the open file, or None. Files only move up: the search begins where it was last."""
         missing = 0
         for number in range(self._depth, MOST_FILES):
             try:
@@ -353,7 +353,7 @@ class Follower:
         return None
 
     def _first_unread(self, generations: list[Generation], present: int) -> int:
-        """Return the index of the oldest file that begins where we are or later, 0 where that is not known."""
+        """Return the index of the oldest file that begins at the reader's position or later, 0 where that is unknown."""
         start, oldest = present, 0
         for number, generation in enumerate(generations[1:], 1):
             start -= generation.size

@@ -1,4 +1,4 @@
-"""All targets of output that are open, by path, and what is remembered of those that were."""
+"""All logs that are open, by path, and what is remembered of those that were."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import time
 
 from taskmasterd.output.ledger import Ledger
+from taskmasterd.output.log.opening import OpenLog
+from taskmasterd.output.log.parking import Parking
 from taskmasterd.output.sink import LogSink
 
 TYPE_CHECKING = False
@@ -13,21 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmasterd.output.rotation import Allowance
-    from taskmasterd.output.sink import Owner
+    from taskmasterd.output.log.rotation import Allowance
+    from taskmasterd.output.safe.open import Owner
 
 PAST_PATHS = 256
-"""Of so many paths more than were ever open at once is remembered what was written and told: reloads may bring new ones for ever."""
+"""Closed paths that are remembered, beyond as many as were ever open at once: reloads may bring new ones for ever."""
 
 
 class Sinks:
-    """All targets that are open. Pipes share one where path, program and owner are the same and it is still the same file.
+    """All sinks. Pipes share one where path, program and owner are the same and it is still the same file.
 
-    A path is known by its text: where links lead is judged by each target whenever it opens, moves or reads something.
+    A path is known by its text: each log judges where links lead whenever it opens, renames or reads something.
     """
 
     def __init__(self, on_trouble: Callable[[str], None], allowance: Allowance | None) -> None:
         """`allowance` bounds the time of all rotations together; None: nothing does."""
+        self._parking = Parking()
         self._on_trouble = on_trouble
         self._sinks: dict[str, tuple[LogSink, ...]] = {}
         self._ledgers: dict[str, Ledger] = {}
@@ -39,16 +42,16 @@ class Sinks:
     def acquire(
         self, path: str, max_bytes: int, backups: int, owner: Owner, program: str = "", *, lazily: bool = False
     ) -> LogSink:
-        """Return the sink of a path, opened; the newest limits hold. Raises SystemFailure if it is wrong.
+        """Return the sink of a path, opened; the newest limits hold. Raises SystemFailure if the path is wrong.
 
         `lazily`: opened with the first byte, and what is wrong then costs output.
         """
-        known = next((sink for sink in self.at(path) if (sink.program, sink.owner) == (program, owner)), None)
-        sink = known or self._new(path, max_bytes, backups, owner, program)
-        if known:
-            known.set_limits(max_bytes, backups)
+        known = next((sink for sink in self.at(path) if (sink.program, sink.log.owner) == (program, owner)), None)
+        sink = known or self._new(path, owner, program)
+        sink.log.set_limits(max_bytes, backups)
         if not lazily:
-            known.confirm() if known else sink.open()
+            self._parking.make_room()
+            sink.log.confirm() if known else sink.log.open()
         if not known:
             self._sinks[path] = (*self.at(path), sink)
             self._most_open = max(self._most_open, len(self._sinks))
@@ -58,27 +61,27 @@ class Sinks:
         sink.holders += 1
         return sink
 
-    def _new(self, path: str, max_bytes: int, backups: int, owner: Owner, program: str) -> LogSink:
-        ledger = self._ledgers.get(path) or self._ledger(path)  # a crash loop must not tell a trouble at each start
-        sink = LogSink(path, max_bytes, backups, owner, ledger, program)
+    def _new(self, path: str, owner: Owner, program: str) -> LogSink:
+        ledger = self._ledgers.get(path) or self._ledger(path)  # a crash loop must not report a trouble at each start
+        sink = LogSink(OpenLog(path, owner, ledger, self._allowance, self._parking), program)
         for row in self._inherited:
-            if row["path"] == path and _belongs(row, owner, program):
+            if sink.belongs_to(row):
                 self._inherited.remove(row)
-                sink.inherit(row)
+                sink.log.inherit(row)
                 break
         return sink
 
     def _ledger(self, path: str) -> Ledger:
-        return Ledger(path, self._on_trouble, time.monotonic, self._allowance)
+        return Ledger(path, self._on_trouble, time.monotonic)
 
     def release(self, sink: LogSink) -> None:
-        """Give back what `acquire` returned; the last one closes it. After `close` there is nothing to do."""
+        """Give back what `acquire` returned; the last call closes it. After `close` it does nothing."""
         if not sink.holders:
             return
         sink.holders -= 1
         if sink.holders:
             return
-        sink.close()
+        sink.log.close()
         sink.ledger.writers -= 1
         others = tuple(other for other in self.at(sink.path) if other is not sink)
         if others:
@@ -88,7 +91,7 @@ class Sinks:
             self._leave(sink.path)
 
     def _leave(self, path: str) -> None:
-        """Nothing is open at a path: remember it for a while."""
+        """Remember a path at which nothing is open any more, for a while."""
         self._past.pop(path, None)
         self._past[path] = None
         while len(self._past) > self._most_open + PAST_PATHS:
@@ -102,7 +105,7 @@ class Sinks:
         return self._sinks.get(path, ())
 
     def watch(self, path: str, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever something is written to `path`, whoever has it open by then."""
+        """Call `changed` whenever something is written to `path`, by any sink."""
         if path not in self._ledgers:
             self._ledgers[path] = self._ledger(path)
         self._ledgers[path].watch(changed)
@@ -117,32 +120,33 @@ class Sinks:
             self._leave(path)
 
     def retired(self, path: str) -> int:
-        """Return how many bytes were at `path` and are not any more; it only grows while the path is watched."""
+        """Return how many bytes have left `path`; the number only grows while the path is watched."""
         ledger = self._ledgers.get(path)
         return ledger.retired if ledger else 0
 
     def written_since(self, path: str, moment: float) -> int:
-        """Return how many of the last bytes of `path` we have written since then (monotonic seconds), and a few more."""
+        """Return how many of the last bytes of `path` were written since `moment` (monotonic seconds), and a few more."""
         ledger = self._ledgers.get(path)
         return ledger.marks.since(moment) if ledger else 0
 
     def reopen_all(self) -> None:
-        """Open all paths anew, because somebody has renamed the files."""
+        """Open all paths anew: somebody has renamed the files."""
         for sink in self._all():
-            sink.reopen()
+            sink.log.reopen()
 
     def _all(self) -> list[LogSink]:
         return [sink for sinks in self._sinks.values() for sink in sinks]
 
     def to_data(self) -> dict[str, Any]:
-        """Return what another life of this process needs to write on; the descriptors have to be inherited."""
+        """Return what the daemon needs after an upgrade to write on; the descriptors have to be inherited."""
+        self._parking.bring_all_back()
         return {
             "open": {f"{number} {sink.path}": sink.to_data() for number, sink in enumerate(self._all())},
             "ledgers": {path: ledger.to_data() for path, ledger in self._ledgers.items() if path not in self._sinks},
         }
 
     def inherit(self, data: Mapping[str, Any]) -> None:
-        """Go on where `to_data` was taken: what was open is so again once somebody acquires it."""
+        """Go on where `to_data` was called: what was open is open again once it is acquired."""
         self._inherited = list(data["open"].values())
         for path, row in data.get("ledgers", {}).items():
             self._ledgers[path] = self._ledger(path)
@@ -150,7 +154,7 @@ class Sinks:
             self._past[path] = None
 
     def settle(self) -> None:
-        """Close what was open in an earlier life and nobody has acquired in this one."""
+        """Close what was open before the upgrade and has not been acquired since."""
         for row in self._inherited:
             if row["fd"] is not None:
                 os.close(row["fd"])
@@ -159,15 +163,7 @@ class Sinks:
     def close(self) -> None:
         """Close all of them."""
         for sink in self._all():
-            sink.close()
+            sink.log.close()
             sink.ledger.writers = 0
             sink.holders = 0
         self._sinks.clear()
-
-
-def _belongs(row: Mapping[str, Any], owner: Owner, program: str) -> bool:
-    """Return whether a sink of an earlier life is that of this program and owner; older ones did not say whose they were."""
-    if "program" not in row:
-        return True
-    theirs = row["owner"]
-    return row["program"] == program and (tuple(theirs) if theirs else None) == owner

@@ -1,6 +1,6 @@
 """Where the streams of a program lead, and with whose rights that is opened.
 
-No effect but looking up users. Raises `SetupError` with the step that cannot be done.
+It looks up users and has no other effect. Raises `SetupError` with the step that failed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from taskmasterd.system.users import Account, account
 
 
 def account_of(program: ProgramConfig) -> Account | None:
-    """Return who the program runs as, None for the daemon itself. Raises SetupError where that cannot be."""
+    """Return the account that the program runs as, None for the daemon's own. Raises SetupError where that is impossible."""
     user, group = program.run_as.user, program.run_as.group
     if user is None and group is None:
         return None
@@ -28,7 +28,7 @@ def account_of(program: ProgramConfig) -> Account | None:
 
 
 def is_another(who: Account, program: ProgramConfig) -> bool:
-    """Return whether the child has to change its identity; as root even `user: root` sets its groups."""
+    """Return whether the child has to change its identity; as root it does even for `user: root`, which sets its groups."""
     if os.geteuid() == 0:
         return True
     return who.uid != os.geteuid() or (program.run_as.group is not None and who.gid != os.getegid())

@@ -1,7 +1,7 @@
-"""When how much was written to a log: what `logs --since` knows, because the bytes themselves carry no time.
+"""When how much was written to a log, for `logs --since`: the bytes themselves carry no time.
 
-Writing is remembered as periods, at most MOST_PERIODS for each log; where there are more, neighbours are joined, those first
-whose length matters least at their age. No timer, no descriptor: a chunk that is written costs a comparison.
+Writing is remembered as periods, at most MOST_PERIODS for each log; beyond that, neighbours are joined, first those whose
+length matters least at their age. It needs no timer and no descriptor: a chunk costs a comparison.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 PERIOD_S = 1.0
-"""What is written within so many seconds is one period from the start."""
+"""Shortest period, in seconds: what is written within it is one period from the start."""
 MOST_PERIODS = 48
 
 PERIOD = Struct("=ddq")
-"""A period as it is kept, packed: 24 bytes; as a tuple of three numbers it has 150. When it began, when it ended, how many bytes."""
+"""A packed period: begin, end, number of bytes. 24 bytes; a tuple of three numbers has 150."""
 NO_PERIODS = bytearray()
-"""Shared by all logs that nobody has written yet."""
+"""Shared by all logs that have not been written."""
 
 
 class LogMarks:
@@ -31,7 +31,7 @@ class LogMarks:
         self._periods = NO_PERIODS
 
     def add(self, amount: int, now: float) -> None:
-        """Say that `amount` bytes were written just now."""
+        """Note that `amount` bytes were written at the moment `now`."""
         last = len(self._periods) - PERIOD.size
         if last >= 0:
             began, _ended, before = PERIOD.unpack_from(self._periods, last)
@@ -48,16 +48,16 @@ class LogMarks:
         return list(PERIOD.iter_unpack(self._periods))
 
     def inherit(self, periods: Iterable[tuple[float, float, int]]) -> None:
-        """Remember what `to_data` returned."""
+        """Replace the periods by what `to_data` returned."""
         self._periods = bytearray().join(PERIOD.pack(*period) for period in periods) or NO_PERIODS
 
     def since(self, moment: float) -> int:
-        """Return how many of the last bytes were written since then: all of these, and what shares a period with them."""
+        """Return how many of the last bytes were written since `moment`, and a few more: periods count as a whole."""
         return sum(amount for _began, ended, amount in PERIOD.iter_unpack(self._periods) if ended >= moment)
 
 
 def _join(periods: list[tuple[float, float, int]], now: float) -> None:
-    """Make one of two neighbours: the pair whose length is the smallest part of its age."""
+    """Join two neighbours: the pair whose length is the smallest part of its age."""
 
     def weight(first: int) -> float:
         ended = periods[first + 1][1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import for_instance
 from taskmaster_common.records import Record
 from taskmasterd.output.targets import is_another
-from taskmasterd.system.spawner import Identity, Launch
+from taskmasterd.system.spawner import ChildSpec, Identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name not in (*OF_SYSTEMD, *OF_A_SHELL)}
 
 
-def launch_of(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> Launch:
+def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> ChildSpec:
     """Return everything that the child of this slot is made from."""
     words = ("/bin/sh", "-c", program.cmd[0]) if program.shell else program.cmd
-    return Launch(
+    return ChildSpec(
         argv=tuple(for_instance(word, index) for word in words),
         environment=_environment(program, index, inherited, account),
         workingdir=for_instance(program.workingdir, index),

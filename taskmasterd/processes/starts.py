@@ -20,7 +20,7 @@ from taskmasterd.core.process.marks import (
 from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.groups import Group
-from taskmasterd.processes.preparation import launch_of
+from taskmasterd.processes.preparation import child_spec
 from taskmasterd.system.pidfds import boot_seconds
 from taskmasterd.system.spawner import SetupError, Spawner
 
@@ -65,12 +65,12 @@ class Starter:
         if occupied:
             raise SetupError("orphan", occupied)
         account = account_of(program)
-        launch = launch_of(program, entry.index, self._inherited, account)
+        spec = child_spec(program, entry.index, self._inherited, account)
         streams = self._outputs.open(entry, account)
         before = boot_seconds()
         self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])
         try:
-            pid, executed = self._spawner.spawn(launch, streams.stdout, streams.stderr)
+            pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr)
         except (SetupError, OSError):
             for pipe in streams.pipes:
                 pipe.close()
@@ -78,7 +78,7 @@ class Starter:
         finally:
             for fd in streams.children_ends:
                 os.close(fd)
-        self._outputs.begin(entry, streams.began)
+        self._outputs.last_words.begin(entry, streams.log_start)
         inodes = tuple(pipe.inode for pipe in streams.pipes)
         group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
         return Instance(entry, group, streams.pipes, (before, boot_seconds())), executed

@@ -108,7 +108,7 @@ class Adoption:
         for slot in saved.slots:
             self._supervisor.restore(slot.entry)
             self._restored.add(slot.entry)
-            self._performer.outputs.begin(slot.entry, slot.began)
+            self._performer.outputs.last_words.begin(slot.entry, slot.began)
             untold = slot.copy is not None and self._take_copy(slot.entry, slot.copy, ended)
             self._supervisor.resume(slot.entry, waiting=not untold)
         self._performer.admit_ended(ended)

@@ -254,7 +254,7 @@ class Journal:
         copy = self._instances.of(entry)
         if copy:
             row["copy"] = copy.to_data()
-        began = self._instances.outputs.began(entry)
+        began = self._instances.outputs.last_words.log_start(entry)
         if began[0]:
             row["began"] = began
         return line("slot", row)

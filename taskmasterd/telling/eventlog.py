@@ -111,7 +111,7 @@ class Announcer:
     def changed(self, entry: Entry, before: Process, event: Event, _after: Process) -> None:
         """Have the lines of one event written by the log's next flush."""
         said = lines(entry, before, event, self._now(), self._signals)
-        self._log.announce(self._table.name(entry), (*said, *self._outputs.parting(entry, before)))
+        self._log.announce(self._table.name(entry), (*said, *self._outputs.last_words.parting(entry, before)))
 
 
 class Stamp:

@@ -2,7 +2,7 @@
 
     python -m tests.bench [NAME...]
 
-Without a name all of GROUPS, in 15 minutes. Measure on a machine that does nothing else, in a venv made for it (an
+Without a name all of GROUPS, in 20 minutes. Measure on a machine that does nothing else, in a venv made for it (an
 interpreter behind a shim, or a .pth file that imports much, distorts starts); with many programs, `ulimit -n 65536`.
 supervisor is measured where it is installed next to the interpreter (the extra `bench`).
 """
@@ -23,6 +23,7 @@ from tests.bench.gaps import gaps
 from tests.bench.lives import crash, masses
 from tests.bench.logs import chatty, logs
 from tests.bench.many import many
+from tests.bench.scale import scale
 from tests.bench.standing import idle, memory
 from tests.bench.table import Row, table
 from tests.bench.tools import Tools
@@ -32,6 +33,7 @@ GROUPS: dict[str, Callable[[Tools], list[Row]]] = {
     "memory": memory,
     "crash": crash,
     "masses": masses,
+    "scale": scale,
     "logs": logs,
     "chatty": chatty,
     "status": status,

@@ -15,7 +15,7 @@ from tests.bench.tools import Tools
 
 ROUNDS = 30
 FLOODED_ROUNDS = 100
-RATIOS = {10: 2.2, 1000: 3.0}
+RATIOS = {10: 1.6, 1000: 2.0}
 """The most that `status` may take, as a ratio to the start of the bare interpreter."""
 
 

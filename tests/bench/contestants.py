@@ -36,6 +36,8 @@ class Contestant:
     """One supervisor; `pid` is its own once its programs run."""
 
     name = ""
+    logs = 1
+    """Log files of each program: none, one for both streams, or one for each."""
 
     def __init__(self, tools: Tools, place: str = MEMORY) -> None:
         if not os.path.isdir(place):
@@ -116,11 +118,10 @@ class Contestant:
 
 
 class Ours(Contestant):
-    """taskmasterd as installed, in the background; output captured, as is the default."""
+    """taskmasterd as installed, in the background."""
 
     name = "ours"
     settings = "autorestart: always, starttime: 0, restart_burst: 0"
-    more = ""
 
     def configure(self, count: int) -> None:
         """Write the YAML file."""
@@ -128,10 +129,17 @@ class Ours(Contestant):
 
     def write(self, names: list[str], last: str = "") -> None:
         """Write a configuration with these programs; `last` are more lines of the last one's keys."""
-        entry = f"cmd: [{self.tools.program}, {self.births.path}, %s], {self.settings}{self.more}"
-        lines = [f"  {name}: {{{entry % name}}}\n" for name in names]
+        entry = f"cmd: [{self.tools.program}, {self.births.path}, %s], {self.settings}"
+        lines = [f"  {name}: {{{entry % name}{self._streams(name)}}}\n" for name in names]
         lines[-1] = f"{lines[-1][:-2]}{last}}}\n"
         self.write_text("".join(lines))
+
+    def _streams(self, name: str) -> str:
+        """Return the keys of a program's streams; both in one file is the default."""
+        if self.logs == 1:
+            return ""
+        stdout, stderr = (f"{self.home}/{name}.{stream}" if self.logs else "null" for stream in ("out", "err"))
+        return f", stdout: {stdout}, stderr: {stderr}"
 
     def write_text(self, programs: str) -> None:
         """Write a configuration with the lines of these programs."""
@@ -193,13 +201,14 @@ class Supervisor(Contestant):
 
 
 class Floor(Contestant):
-    """A loop of vfork, exec and waitpid in C."""
+    """A loop of vfork, exec and waitpid in C, which opens the same pipes and log files."""
 
     name = "floor"
 
     def configure(self, count: int) -> None:
         """There is nothing to write."""
-        self.words = [self.tools.floor, self.tools.program, str(self.births.path), str(count)]
+        numbers = [str(count), str(self.logs)]
+        self.words = [self.tools.floor, self.tools.program, str(self.births.path), *numbers, str(self.home)]
 
 
 def field(*, floor: bool = True) -> list[type[Contestant]]:

@@ -26,7 +26,7 @@ def masses(tools: Tools, count: int = 1000, rounds: int = 5) -> list[Row]:
                 with kind(tools) as contestant:
                     found[kind].append(_boot_crash_stop(contestant, count))
     rows = []
-    for at, (what, most) in enumerate((("boot", 2.5), ("mass crash", 2.5), ("shutdown", 4.0))):
+    for at, (what, most) in enumerate((("boot", 2.0), ("mass crash", 2.5), ("shutdown", 3.0))):
         each = {kind: min(times[at] for times in taken) for kind, taken in found.items()}
         quantity = f"{what}, {count} programs"
         rows.append(Row(quantity, "s", each[Ours], each[Floor], each.get(Supervisor), Limit(most, times=True)))

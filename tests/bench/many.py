@@ -1,7 +1,7 @@
 """Ten thousand programs: reported, without limits.
 
 Captured output needs two descriptors for each program, its pipe and its file; where the machine gives us less, it is
-discarded, and the rows say so.
+discarded, by the floor too, and the rows say so.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ def many(tools: Tools) -> list[Row]:
         raise SystemExit(f"{COUNT} programs need as many descriptors here, to see their ends: ulimit -n 65536")
     captured = descriptors >= EACH * COUNT + SPARE
     with Floor(tools) as floor:
+        floor.logs = int(captured)
         lives, floor_boot = _boot(floor)
         floor_shutdown = floor.stop_with(life.pid for life in lives)
     with Ours(tools) as ours:
-        ours.more = "" if captured else ", stdout: null, stderr: null"
+        ours.logs = int(captured)
         lives, boot = _boot(ours)
         settle(ours.pid)
         memory = rss_kb(ours.pid) / 1024

@@ -72,44 +72,89 @@ int main(int argc, char **argv) {
 )
 
 FLOOR = r"""
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
-/* floor PROGRAM FIFO N: the least that supervision can cost. Starts N programs, starts again whatever ends, ends with
-   them at SIGTERM. No configuration, no log, no client, no timer. */
+/* floor PROGRAM FIFO N LOGS DIRECTORY: the least that supervision can cost. Starts N programs, each with LOGS (0 to 2) log
+   files of its own and a pipe into each, starts again whatever ends, ends with them at SIGTERM. No configuration, no event
+   log, no client, no timer. */
 static volatile sig_atomic_t stopping;
 static void stop(int number) { (void)number; stopping = 1; }
 static char names[100000][12];
 static pid_t pids[100000];
-static void start(char **argv, int n) {
-  char *words[] = {argv[1], argv[2], names[n], 0};
+static int logs[100000][2], pipes[100000][2], each, poll;
+static char **words_of;
+static void open_streams(int n, int *ends) {
+  char path[4096];
+  struct epoll_event event = {.events = EPOLLIN};
+  for (int s = 0; s < each; s++) {
+    if (!logs[n][s]) {
+      snprintf(path, sizeof path, "%s/%s.%d", words_of[5], names[n], s);
+      logs[n][s] = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+      if (logs[n][s] < 0 || flock(logs[n][s], LOCK_EX | LOCK_NB)) exit(1);
+    }
+    int both[2];
+    if (pipe2(both, O_CLOEXEC) || fcntl(both[0], F_SETFL, O_NONBLOCK)) exit(1);
+    pipes[n][s] = both[0];
+    ends[s] = both[1];
+    event.data.fd = both[0];
+    if (epoll_ctl(poll, EPOLL_CTL_ADD, both[0], &event)) exit(1);
+  }
+}
+static void close_streams(int n) {
+  static char block[65536];
+  for (int s = 0; s < each; s++) {
+    ssize_t got = read(pipes[n][s], block, sizeof block);
+    if (got > 0 && pwrite(logs[n][s], block, got, lseek(logs[n][s], 0, SEEK_END)) != got) exit(1);
+    epoll_ctl(poll, EPOLL_CTL_DEL, pipes[n][s], 0);
+    close(pipes[n][s]);
+  }
+}
+static void start(int n) {
+  char *words[] = {words_of[1], words_of[2], names[n], 0};
+  int ends[2];
+  open_streams(n, ends);
   pid_t pid = vfork();
   if (pid == 0) {
+    setsid();
+    for (int s = 0; s < 2 && each; s++) dup2(ends[s < each ? s : 0], s + 1);
     execv(words[0], words);
     _exit(127);
   }
+  for (int s = 0; s < each; s++) close(ends[s]);
   pids[n] = pid;
 }
 int main(int argc, char **argv) {
   (void)argc;
-  int count = atoi(argv[3]), told = 0;
+  int count = atoi(argv[3]), sent = 0;
+  words_of = argv;
+  each = atoi(argv[4]);
+  poll = epoll_create1(EPOLL_CLOEXEC);
   struct sigaction action = {.sa_handler = stop};
   sigaction(SIGTERM, &action, 0);
   for (int n = 0; n < count; n++) {
     snprintf(names[n], sizeof names[n], "p%d", n);
-    start(argv, n);
+    start(n);
   }
   for (;;) {
-    if (stopping && !told++)
+    if (stopping && !sent++)
       for (int n = 0; n < count; n++) kill(pids[n], SIGTERM);
     pid_t pid = waitpid(-1, 0, 0);
     if (pid < 0 && errno == ECHILD) return 0;
-    if (pid < 0 || stopping) continue;
+    if (pid < 0) continue;
     for (int n = 0; n < count; n++)
-      if (pids[n] == pid) { start(argv, n); break; }
+      if (pids[n] == pid) {
+        close_streams(n);
+        if (!stopping) start(n);
+        break;
+      }
   }
 }
 """

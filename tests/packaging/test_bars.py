@@ -28,15 +28,13 @@ MOST_ATTRIBUTES_OF_THE_ROOT = 12
 NO_ENTRIES = {"__init__.py", "py.typed", "__pycache__"}
 
 PENDING_FILES: set[str] = {"taskmasterd/daemon.py"}
-PENDING_FOLDERS = {"taskmasterd/output", "taskmasterd/survival"}
+PENDING_FOLDERS = {"taskmasterd/survival"}
 PENDING_FUNCTIONS: set[str] = {"taskmasterd/daemon.py: __init__"}
 PENDING_CLASSES: set[str] = {
     "taskmasterd/daemon.py: Daemon",
-    "taskmasterd/output/sink.py: LogSink",
-    "taskmasterd/output/streams.py: Outputs",
     "taskmasterd/survival/state_writer.py: Journal",
 }
-PENDING_NAMES: set[str] = {"Host", "Known", "Launch"}
+PENDING_NAMES: set[str] = {"Host", "Known"}
 PENDING_ROOT = {"attributes", "lines"}
 
 MAY_BE_SET = {

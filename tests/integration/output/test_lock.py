@@ -51,9 +51,9 @@ def test_a_log_that_another_daemon_writes_is_refused_with_its_pid(tmp_path: Path
         holder(path, "taskmasterd") as pid,
         pytest.raises(SystemFailure, match=rf"another daemon \(pid {pid}\) writes"),
     ):
-        sink.open()
-    sink.open()
-    sink.close()
+        sink.log.open()
+    sink.log.open()
+    sink.log.close()
 
 
 def test_a_log_that_somebody_else_has_locked_is_written(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_log_that_somebody_else_has_locked_is_written(tmp_path: Path) -> None:
     sink = lone_sink(str(path), 0, 0, None, print)
     with holder(path, "flock"):
         sink.append(b"x\n")
-    sink.close()
+    sink.log.close()
     assert path.read_text() == "x\n"
 
 
@@ -70,10 +70,10 @@ def test_a_log_stays_locked_when_it_is_opened_anew_and_after_a_rotation(tmp_path
     path = tmp_path / "log"
     sink = lone_sink(str(path), 10, 1, None, print)
     sink.append(b"x\n")
-    sink.reopen()
+    sink.log.reopen()
     for _ in range(2):
         with path.open() as file:
             assert _is_locked(file.fileno())
         sink.append(b"more than ten\n")
-    sink.close()
+    sink.log.close()
     assert (tmp_path / "log.1").exists()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.output.file import SLACK
+from taskmasterd.output.log.rotation import SLACK
 from taskmasterd.output.read import Follower, check_readable, find_lines, last_lines, tail_since
 from taskmasterd.output.sink import lone_sink
 from taskmasterd.output.sinks import Sinks
@@ -112,7 +112,7 @@ def test_a_sink_of_another_user_that_is_open_is_not_handed_out_to_who_links_ther
     link(home / "logs", theirs)
     with pytest.raises(SystemFailure, match="a link on its way"):
         sinks.acquire(str(home / "logs" / "log"), 0, 0, (USER, USER), "a")
-    assert victim.owner == (OTHER, OTHER)
+    assert victim.log.owner == (OTHER, OTHER)
     sinks.close()
 
 
@@ -131,7 +131,7 @@ def test_a_rotation_renames_and_deletes_nothing_where_a_planted_link_leads(
         sink.append(b"a line over the limit\n")
     assert contents(theirs) == before
     assert "cannot rotate" in told[0]
-    sink.close()
+    sink.log.close()
 
 
 def test_a_rotation_in_a_directory_that_is_exchanged_all_the_time_touches_only_what_is_the_users(
@@ -145,10 +145,10 @@ def test_a_rotation_in_a_directory_that_is_exchanged_all_the_time_touches_only_w
     for number in range(ROUNDS):
         sink.append(b"line %d of the attacker\n" % number)
         if number % 10 == 0:
-            sink.close()
+            sink.log.close()
     assert contents(theirs) == before
     assert all((theirs / name).stat().st_uid == OTHER for name in before)
-    sink.close()
+    sink.log.close()
 
 
 def test_a_directory_that_is_created_on_the_way_and_exchanged_all_the_time_gives_nothing_of_roots_away(
@@ -208,7 +208,7 @@ def test_a_file_of_others_to_which_a_user_has_given_the_name_of_his_log_is_not_w
     os.chown(home, owner, group)
     home.chmod(mode)
     with pytest.raises(SystemFailure, match=f"it belongs to uid {OTHER}, in a directory where others may write"):
-        lone_sink(str(path), 0, 0, (USER, USER), print).open()
+        lone_sink(str(path), 0, 0, (USER, USER), print).log.open()
     assert path.read_text() == "of others\n"
 
 
@@ -220,7 +220,7 @@ def test_a_log_that_has_another_owner_is_written_where_only_root_or_that_owner_c
         os.chown(home, owner, 0)
         sink = lone_sink(str(path), 0, 0, (USER, USER), print)
         sink.append(b"x")
-        sink.close()
+        sink.log.close()
     assert path.read_text() == "xx"
 
 
@@ -271,7 +271,7 @@ def test_files_of_others_in_a_directory_with_the_sticky_bit_keep_their_names(sho
     sink = lone_sink(str(short_dir / "log"), 4, 3, (USER, USER), print)
     for word in (b"one\n", b"two\n", b"six\n", b"ten\n"):
         sink.append(word)
-    sink.close()
+    sink.log.close()
     assert contents(short_dir) == {"log": "", "log.1": "somebody else's\n", "log.2": "ten\n", "log.3": "six\n"}
 
 
@@ -285,7 +285,7 @@ def test_what_is_planted_at_the_names_of_rotated_files_is_passed_over(home: Path
     assert [(logs / f"log.{n}").read_text() for n in (2, 4)] == ["six\n", "two\n"]
     assert (logs / "log.3").is_symlink()
     assert last_lines(str(logs / "log"), 9, 1000) == b"two\nsix\n"
-    sink.close()
+    sink.log.close()
 
 
 def test_a_log_that_cannot_be_rotated_stays_within_what_all_its_files_may_hold(home: Path) -> None:
@@ -295,21 +295,21 @@ def test_a_log_that_cannot_be_rotated_stays_within_what_all_its_files_may_hold(h
     told: list[str] = []
     sink = lone_sink(str(logs / "log"), 1_000_000, 2, (USER, USER), told.append)
     line = b"x" * 99_999 + b"\n"
-    follower = Follower(str(logs / "log"), retired=lambda: sink.retired)
+    follower = Follower(str(logs / "log"), retired=lambda: sink.ledger.retired)
     largest = 0
     for _ in range(100):
         sink.append(line)
         largest = max(largest, (logs / "log").stat().st_size)
     assert 3_000_000 <= largest <= 3_000_000 + SLACK + len(line)
     assert told == [f"cannot rotate {logs}/log: something else has the names of all rotated files"]
-    assert sink.dropped >= 3_000_000
-    assert sink.dropped + (logs / "log").stat().st_size == 100 * len(line)
+    assert sink.ledger.trouble.dropped >= 3_000_000
+    assert sink.ledger.trouble.dropped + (logs / "log").stat().st_size == 100 * len(line)
     got = b""
     while piece := follower.read(SLACK)[0]:
         got += piece
     assert got.endswith(line)
     follower.close()
-    sink.close()
+    sink.log.close()
 
 
 def test_a_renamed_log_that_cannot_be_opened_anew_is_not_emptied(home: Path) -> None:
@@ -322,14 +322,14 @@ def test_a_renamed_log_that_cannot_be_opened_anew_is_not_emptied(home: Path) -> 
         sink.append(b"x" * 99_999 + b"\n")
     assert (logs / "saved").read_bytes().startswith(b"kept\nxxx")
     assert (logs / "saved").stat().st_size < 3 * SLACK
-    assert sink.dropped > SLACK
-    sink.close()
+    assert sink.ledger.trouble.dropped > SLACK
+    sink.log.close()
 
 
 def test_a_user_who_makes_the_way_endless_costs_one_error(home: Path) -> None:
     link(home / "logs", home / "logs")
     with pytest.raises(SystemFailure) as caught:
-        lone_sink(str(home / "logs" / "log"), 0, 0, (USER, USER), print).open()
+        lone_sink(str(home / "logs" / "log"), 0, 0, (USER, USER), print).log.open()
     assert caught.value.errno == errno.ELOOP
 
 
@@ -338,7 +338,7 @@ def test_a_user_who_makes_the_way_long_costs_one_error_too(home: Path) -> None:
     for number in range(30):
         link(home / f"link{number}", Path("a/.." + "/a/.." * 300 + f"/link{number + 1}"))
     with pytest.raises(SystemFailure, match="too long"):
-        lone_sink(str(home / "link0" / "log"), 0, 0, (USER, USER), print).open()
+        lone_sink(str(home / "link0" / "log"), 0, 0, (USER, USER), print).log.open()
 
 
 def test_a_lease_that_a_user_holds_on_his_log_makes_nobody_wait(home: Path) -> None:
@@ -350,13 +350,13 @@ def test_a_lease_that_a_user_holds_on_his_log_makes_nobody_wait(home: Path) -> N
     fcntl.fcntl(held, fcntl.F_SETLEASE, fcntl.F_WRLCK)
     told: list[str] = []
     sink = lone_sink(str(home / "log"), 0, 0, (USER, USER), told.append)
-    sink.open()
+    sink.log.open()
     sink.append(b"dropped")
-    assert sink.dropped == 7, "who had waited could write"
+    assert sink.ledger.trouble.dropped == 7, "who had waited could write"
     with pytest.raises(SystemFailure):
         check_readable(str(home / "log"))
     os.close(held)
     sink.append(b"written")
     assert (home / "log").read_bytes() == b"written"
-    sink.close()
+    sink.log.close()
     signal.signal(signal.SIGIO, signal.SIG_DFL)

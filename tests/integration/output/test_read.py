@@ -206,7 +206,7 @@ def test_a_follower_is_told_what_was_in_files_that_others_took_away(scene: Scene
     scene.sink.append(b"2 ")
     os.rename(scene.path, f"{scene.path}-old")
     scene.sink.append(b"3 ")
-    scene.sink.reopen()
+    scene.sink.log.reopen()
     scene.sink.append(b"4 ")
     assert read_all(follower) == (b"1 4 ", 4)
 

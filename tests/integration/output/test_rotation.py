@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from taskmasterd.output.file import OF_THE_TARGET
+from taskmasterd.output.log.file import ERRORS_OF_THE_FILE
+from taskmasterd.output.log.rotation import BURST_S, STEPS, Allowance, Room
 from taskmasterd.output.pipe import LogPipe
 from taskmasterd.output.read import Follower, find_lines, last_lines
-from taskmasterd.output.rotation import BURST_S, STEPS, Allowance, Room
-from taskmasterd.output.safe_open import Spot
+from taskmasterd.output.safe.open import Spot
 from taskmasterd.output.sink import LogSink, lone_sink
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.spawner import child_pipe
@@ -62,7 +62,7 @@ def test_one_turn_renames_a_bounded_number_of_files_and_the_order_is_kept(
     os.write(write, b"next\n")
     sink.move(read, 65_536)
     assert rotated(tmp_path) == ["new\n", *(f"{number}\n" for number in range(1, MANY))]
-    sink.close()
+    sink.log.close()
 
 
 def test_a_daemon_that_dies_in_the_middle_of_a_rotation_loses_nothing_and_the_next_goes_on(
@@ -75,7 +75,7 @@ def test_a_daemon_that_dies_in_the_middle_of_a_rotation_loses_nothing_and_the_ne
         sink = lone_sink(str(tmp_path / "log"), 2, MANY, None, print)
         begin_rotation(sink, pipe[0])
         assert [sink.busy() for _ in range(pieces)] == [True] * pieces, "it has not come to its end"
-        sink.close()
+        sink.log.close()
         assert sorted(map(int, [*rotated(tmp_path), (tmp_path / "log").read_text()])) == list(range(kept + 1))
     read_back = last_lines(str(tmp_path / "log"), 10_000, 1 << 20)
     assert read_back.split() == [b"%d" % number for number in range(kept, -1, -1)], "a gap hides nothing from a reader"
@@ -83,7 +83,7 @@ def test_a_daemon_that_dies_in_the_middle_of_a_rotation_loses_nothing_and_the_ne
     begin_rotation(sink, pipe[0])
     turns_until_rotated(sink)
     begin_rotation(sink, pipe[0])
-    sink.close()
+    sink.log.close()
     assert list(map(int, rotated(tmp_path))) == list(range(kept + 1))
     assert (tmp_path / "log").read_text() == ""
 
@@ -136,7 +136,7 @@ def test_a_program_that_floods_waits_for_a_rotation_and_its_last_output_does_not
     assert (tmp_path / "log").stat().st_size == 5000
     os.close(child)
     pipe.close()
-    sink.close()
+    sink.log.close()
     reactor.close()
 
 
@@ -181,11 +181,11 @@ def test_bytes_are_read_and_written_where_splice_is_refused_for_whatever_reason(
         os.write(write, word)
         sink.move(read, 65_536)
     assert (tmp_path / "log").read_bytes() == b"one two"
-    assert sink.dropped == 0
-    sink.close()
+    assert sink.ledger.trouble.dropped == 0
+    sink.log.close()
 
 
-@pytest.mark.parametrize("number", sorted(OF_THE_TARGET - {errno.EAGAIN, errno.EINTR}))
+@pytest.mark.parametrize("number", sorted(ERRORS_OF_THE_FILE - {errno.EAGAIN, errno.EINTR}))
 def test_what_the_target_refuses_is_dropped_and_counted(
     tmp_path: Path, pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -198,6 +198,6 @@ def test_what_the_target_refuses_is_dropped_and_counted(
     os.write(pipe[1], b"one")
     with suppress(BlockingIOError):
         sink.move(pipe[0], 65_536)
-    assert sink.dropped == 3
+    assert sink.ledger.trouble.dropped == 3
     assert "cannot write" in told[0]
-    sink.close()
+    sink.log.close()

@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.output.file import SLACK
+from taskmasterd.output.log.rotation import SLACK
+from taskmasterd.output.log.stream import PATIENCE_S
+from taskmasterd.output.safe.open import check_log
 from taskmasterd.output.sink import lone_sink
 from taskmasterd.output.sinks import PAST_PATHS, Sinks
-from taskmasterd.output.stream import PATIENCE_S
 from tests.support.wait import wait_until
 
 CAPACITY = 65_536
@@ -50,7 +51,7 @@ class Feed:
                 pass
 
     def close(self) -> None:
-        self.sink.close()
+        self.sink.log.close()
         os.close(self.read)
         os.close(self.write)
 
@@ -102,10 +103,10 @@ def test_every_byte_is_there_once_and_in_order_over_rotations(
         feed = Feed(Path(home, "log"), max_bytes, 10_000)
         for block in blocks:
             feed.put(block, most)
-        feed.sink.open()
+        feed.sink.log.open()
         feed.close()
         assert written(Path(home, "log")) == b"".join(blocks)
-        assert feed.sink.dropped == 0
+        assert feed.sink.ledger.trouble.dropped == 0
         assert feed.told == []
 
 
@@ -162,7 +163,7 @@ def test_a_gap_among_the_backups_is_filled_before_one_is_overwritten(tmp_path: P
 def test_limits_change_while_the_file_is_open(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     log = feed(tmp_path / "log", 0, 0)
     log.put(b"one\n" * 10)
-    log.sink.set_limits(8, 1)
+    log.sink.log.set_limits(8, 1)
     log.put(b"two\n")
     assert (tmp_path / "log.1").read_bytes() == b"one\n" * 10
 
@@ -293,7 +294,7 @@ def test_what_is_wrong_with_a_target_is_said_when_it_is_opened(
     path = tmp_path / "logs" / "log"
     make(path)
     sink = lone_sink(str(path), 0, 0, None, print)
-    for attempt in (sink.open, sink.check):
+    for attempt in (sink.log.open, lambda: check_log(str(path), None)):
         with pytest.raises(SystemFailure) as caught:
             attempt()
         assert str(caught.value) == f"cannot open log file {path}: {reason}"
@@ -302,7 +303,7 @@ def test_what_is_wrong_with_a_target_is_said_when_it_is_opened(
 def test_nothing_is_created_among_the_devices_and_only_own_streams_are_taken() -> None:
     for path in ("/dev/no-such-device", "/dev/fd/7"):
         with pytest.raises(SystemFailure):
-            lone_sink(path, 0, 0, None, print).open()
+            lone_sink(path, 0, 0, None, print).log.open()
     assert not os.path.lexists("/dev/no-such-device")
 
 
@@ -310,7 +311,7 @@ def test_nothing_is_created_among_the_devices_and_only_own_streams_are_taken() -
 def test_other_descriptors_of_the_daemon_are_taken_under_no_spelling(spelling: str) -> None:
     read, write = os.pipe()
     with pytest.raises(SystemFailure, match="of the daemon's descriptors only 1 and 2 can be logged to"):
-        lone_sink(spelling.format(write, pid=os.getpid()), 0, 0, None, print).open()
+        lone_sink(spelling.format(write, pid=os.getpid()), 0, 0, None, print).log.open()
     os.close(read)
     os.close(write)
 
@@ -337,7 +338,7 @@ def test_a_file_that_another_process_has_open_is_added_to_and_neither_overwritte
     sink = lone_sink(f"/proc/{other.pid}/fd/1", 4, 1, None, print)
     sink.append(b"after\n")
     sink.append(b"more\n")
-    sink.close()
+    sink.log.close()
     other.kill()
     other.wait()
     assert (tmp_path / "out").read_text() == "before\nafter\nmore\n"
@@ -351,10 +352,10 @@ def test_a_file_that_another_user_put_into_a_public_directory_is_refused(tmp_pat
     (tmp_path / "log").write_text("")
     os.chown(tmp_path / "log", 1234, 1234)
     with pytest.raises(SystemFailure, match="it belongs to uid 1234"):
-        lone_sink(str(tmp_path / "log"), 0, 0, (NOBODY, NOBODY), print).open()
+        lone_sink(str(tmp_path / "log"), 0, 0, (NOBODY, NOBODY), print).log.open()
     owner = lone_sink(str(tmp_path / "log"), 0, 0, (1234, 1234), print)
-    owner.open()
-    owner.close()
+    owner.log.open()
+    owner.log.close()
 
 
 @as_root
@@ -366,8 +367,8 @@ def test_a_link_that_a_programs_user_plants_among_the_directories_leads_root_now
     os.chown(home, NOBODY, NOBODY)
     (home / "logs").symlink_to(secret)
     sink = lone_sink(str(home / "logs" / "log"), 0, 0, (NOBODY, NOBODY), print)
-    sink.open()  # root made the link
-    sink.close()
+    sink.log.open()  # root made the link
+    sink.log.close()
     (secret / "log").unlink()
     for target in (secret, f"../{secret.name}", home / "more"):
         (home / "more").unlink(missing_ok=True)
@@ -377,11 +378,11 @@ def test_a_link_that_a_programs_user_plants_among_the_directories_leads_root_now
         for link in (home / "logs", home / "more"):
             os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
         with pytest.raises(SystemFailure, match=f"a link on its way was made by uid {NOBODY}"):
-            sink.open()
+            sink.log.open()
         assert list(secret.iterdir()) == []
     os.chown(secret, NOBODY, NOBODY)
-    sink.open()  # it is theirs: nothing is gained by the link
-    sink.close()
+    sink.log.open()  # it is theirs: nothing is gained by the link
+    sink.log.close()
     assert (secret / "log").stat().st_uid == NOBODY
 
 
@@ -393,7 +394,7 @@ def test_a_directory_without_permission_is_wrong(short_dir: Path) -> None:
     if pid == 0:
         os.setresuid(NOBODY, NOBODY, NOBODY)
         try:
-            lone_sink(str(short_dir / "log"), 0, 0, None, print).open()
+            lone_sink(str(short_dir / "log"), 0, 0, None, print).log.open()
         except SystemFailure as failure:
             os._exit(0 if failure.reason == "permission denied" else 1)
         os._exit(2)
@@ -402,7 +403,7 @@ def test_a_directory_without_permission_is_wrong(short_dir: Path) -> None:
 
 def test_a_check_creates_no_directories(tmp_path: Path) -> None:
     with pytest.raises(SystemFailure, match="no such file"):
-        lone_sink(str(tmp_path / "a" / "log"), 0, 0, None, print).check()
+        check_log(str(tmp_path / "a" / "log"), None)
     assert not (tmp_path / "a").exists()
 
 
@@ -413,7 +414,7 @@ def test_a_full_device_costs_output_which_is_counted_and_said_once_a_minute(feed
     log = feed(Path("/dev/full"))
     for _ in range(100):
         log.put(b"x" * 1000)
-    assert log.sink.dropped == 100_000
+    assert log.sink.ledger.trouble.dropped == 100_000
     assert log.told == ["cannot write /dev/full: no space left on device; 1000 bytes dropped"]
     log.now += 61
     log.put(b"x")
@@ -423,20 +424,20 @@ def test_a_full_device_costs_output_which_is_counted_and_said_once_a_minute(feed
 def test_a_fifo_is_written_as_soon_as_somebody_reads_it(tmp_path: Path, feed: Callable[..., Feed]) -> None:
     os.mkfifo(tmp_path / "fifo")
     log = feed(tmp_path / "fifo")
-    log.sink.open()
+    log.sink.log.open()
     log.put(b"nobody")
-    assert log.sink.dropped == 6
+    assert log.sink.ledger.trouble.dropped == 6
     reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     log.put(b"somebody")
     assert os.read(reader, 100) == b"somebody"
     os.close(reader)
     log.put(b"gone")
-    assert log.sink.dropped == 10
+    assert log.sink.ledger.trouble.dropped == 10
     reader = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
     log.put(b"back")
     assert os.read(reader, 100) == b"back"
     os.close(reader)
-    assert not log.sink.regular
+    assert not log.sink.log.regular
     assert len(log.told) == 2  # cannot open, can be written again; what followed is within the minute
 
 
@@ -457,7 +458,7 @@ def test_a_slow_reader_of_a_fifo_misses_nothing(tmp_path: Path, feed: Callable[.
         log.move_all()
     os.close(reader)
     assert len(got) == 240_000
-    assert log.sink.dropped == 0
+    assert log.sink.ledger.trouble.dropped == 0
 
 
 def test_a_reader_that_stopped_reading_holds_nobody_up_for_long(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -470,7 +471,7 @@ def test_a_reader_that_stopped_reading_holds_nobody_up_for_long(tmp_path: Path, 
     log.now += PATIENCE_S
     assert not log.sink.busy()
     log.put(b"y" * 65_000)
-    assert log.sink.dropped > 120_000
+    assert log.sink.ledger.trouble.dropped > 120_000
     os.read(reader, 65_536)
     log.put(b"reads again")
     assert os.read(reader, 100) == b"reads again"
@@ -486,7 +487,7 @@ def test_a_deleted_file_comes_back_with_its_directory(tmp_path: Path, feed: Call
     path.parent.parent.rmdir()
     log.put(b"two")
     assert path.read_bytes() == b"two"
-    assert log.sink.retired == 3
+    assert log.sink.ledger.retired == 3
 
 
 def test_a_renamed_file_is_written_until_it_is_asked_to_open_anew(tmp_path: Path, feed: Callable[..., Feed]) -> None:
@@ -494,7 +495,7 @@ def test_a_renamed_file_is_written_until_it_is_asked_to_open_anew(tmp_path: Path
     log.put(b"one ")
     (tmp_path / "log").rename(tmp_path / "old")
     log.put(b"two")
-    log.sink.reopen()
+    log.sink.log.reopen()
     log.put(b"three")
     assert (tmp_path / "old").read_bytes() == b"one two"
     assert (tmp_path / "log").read_bytes() == b"three"
@@ -505,7 +506,7 @@ def test_a_reopen_that_fails_keeps_the_old_file(tmp_path: Path, feed: Callable[.
     log.put(b"one ")
     (tmp_path / "log").rename(tmp_path / "old")
     (tmp_path / "log").mkdir()
-    log.sink.reopen()
+    log.sink.log.reopen()
     log.put(b"two")
     assert (tmp_path / "old").read_bytes() == b"one two"
     assert "it is a directory" in log.told[0]
@@ -519,7 +520,7 @@ def test_a_file_exchanged_for_a_symlink_is_not_written_through(tmp_path: Path, f
     (tmp_path / "log").symlink_to("secret")
     log.put(b"two")
     assert (tmp_path / "secret").read_text() == ""
-    assert log.sink.dropped == 3
+    assert log.sink.ledger.trouble.dropped == 3
 
 
 @pytest.fixture
@@ -544,7 +545,7 @@ def test_writing_goes_on_when_a_full_disk_has_space_again(small_disk: Path, tmp_
         total += 4000
     held = (small_disk / "log").stat().st_size
     assert held < total
-    assert log.sink.dropped == total - held
+    assert log.sink.ledger.trouble.dropped == total - held
     assert len(log.told) == 1
     (small_disk / "filler").unlink()
     log.put(b"again\n")
@@ -562,13 +563,13 @@ def test_the_daemons_own_lines_are_written_rotated_and_never_raise(tmp_path: Pat
     (tmp_path / "events").unlink()
     (tmp_path / "events").mkdir()
     sink.append(b"line three\n")
-    sink.close()
-    assert sink.dropped == 11
+    sink.log.close()
+    assert sink.ledger.trouble.dropped == 11
     assert len(told) == 1
     full = lone_sink("/dev/full", 0, 0, None, lambda text: full.append(text.encode()))
     full.append(b"line\n")
-    assert full.dropped > 5  # its own complaint went the same way, once
-    full.close()
+    assert full.ledger.trouble.dropped > 5  # its own complaint went the same way, once
+    full.log.close()
 
 
 # -- sharing
@@ -597,7 +598,7 @@ def test_another_program_or_owner_shares_no_sink_and_what_both_write_is_all_ther
     first = sinks.acquire(path, 8, 9, None, "web")
     second = sinks.acquire(path, 8, 9, owner, program)
     assert first is not second
-    assert (first.owner, second.owner) == (None, owner)
+    assert (first.log.owner, second.log.owner) == (None, owner)
     lines = [b"%d\n" % number for number in range(50)]
     for number, line in enumerate(lines):
         (first, second)[number % 2].append(line)
@@ -653,7 +654,7 @@ def test_descriptors_are_as_many_after_as_before(tmp_path: Path) -> None:
         if turn % 3 == 0:
             (tmp_path / "log").unlink()
             sink.append(b"two\n")
-        sink.reopen()
+        sink.log.reopen()
         sinks.release(sink)
         with pytest.raises(SystemFailure):
             sinks.acquire(str(tmp_path), 0, 0, None)
@@ -678,3 +679,15 @@ def test_of_paths_that_reloads_leave_behind_only_the_latest_are_remembered(tmp_p
         sinks.release(sink)
     known = [number for number in range(PAST_PATHS + 3) if sinks.written_since(str(tmp_path / str(number)), 0.0)]
     assert known == list(range(2, PAST_PATHS + 3))
+
+
+def test_one_more_pipe_opens_the_path_again_where_another_file_is_now(tmp_path: Path) -> None:
+    sinks = Sinks(print, None)
+    path = tmp_path / "log"
+    sink = sinks.acquire(str(path), 0, 0, None)
+    path.rename(tmp_path / "renamed")
+    path.touch()
+    assert sinks.acquire(str(path), 0, 0, None) is sink
+    sink.append(b"line\n")
+    assert path.read_bytes() == b"line\n"
+    sinks.close()

@@ -13,7 +13,7 @@ import pytest
 
 from taskmasterd.configuration.host import surroundings
 from taskmasterd.system.loop.reactor import Reactor
-from taskmasterd.system.spawner import MAX_REASON, Identity, Launch, SetupError, Spawner
+from taskmasterd.system.spawner import MAX_REASON, ChildSpec, Identity, SetupError, Spawner
 
 ARM = b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 183 if os.uname().machine != "aarch64" else 62)
 ELSEWHERE = "aarch64" if os.uname().machine != "aarch64" else "x86_64"
@@ -34,7 +34,7 @@ def reason(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reason]:
     identity = Identity(os.geteuid(), os.getegid(), tuple(os.getgroups())) if request.param == "fork" else None
 
     def run(*argv: str, environment: dict[str, str] | None = None) -> str:
-        launch = Launch(argv, environment or {"PATH": os.environ["PATH"]}, str(tmp_path), 0o022, identity, None)
+        launch = ChildSpec(argv, environment or {"PATH": os.environ["PATH"]}, str(tmp_path), 0o022, identity, None)
         try:
             pid, executed = spawner.spawn(launch, null, null)
         except SetupError as error:
@@ -161,7 +161,7 @@ def test_the_child_looks_with_the_rights_of_its_user(tmp_path: Path) -> None:
     closed.mkdir(mode=0o700)
     (closed / "script").write_text("#!/bin/secret\n")
     (closed / "script").chmod(0o755)
-    launch = Launch((f"{closed}/script",), {}, "/", 0o022, Identity(65_534, 65_534, ()), None)
+    launch = ChildSpec((f"{closed}/script",), {}, "/", 0o022, Identity(65_534, 65_534, ()), None)
     pid, _ = spawner.spawn(launch, null, null)
     os.waitpid(pid, 0)
     spawner.settle(pid)

@@ -13,7 +13,7 @@ import pytest
 
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.reaper import reap
-from taskmasterd.system.spawner import Identity, Launch, SetupError, Spawner, _become_child, child_pipe
+from taskmasterd.system.spawner import ChildSpec, Identity, SetupError, Spawner, _become_child, child_pipe
 from tests.support.daemon import PROGRAMS
 
 WAYS = ["posix_spawn", "fork"]
@@ -32,11 +32,11 @@ class Nest:
     def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         self.reports[pid] = failed
 
-    def launch(self, *argv: str, **changes: object) -> Launch:
-        base = Launch(argv, {"PATH": os.environ["PATH"], "MARK": "1"}, "/tmp", 0o027, self.identity, None)
+    def launch(self, *argv: str, **changes: object) -> ChildSpec:
+        base = ChildSpec(argv, {"PATH": os.environ["PATH"], "MARK": "1"}, "/tmp", 0o027, self.identity, None)
         return base.replace(**changes)
 
-    def run(self, launch: Launch) -> tuple[int, bytes, str]:
+    def run(self, launch: ChildSpec) -> tuple[int, bytes, str]:
         """Return (wait status, output, failed step or "")."""
         read, child = child_pipe(None)
         failed = ""

@@ -9,7 +9,7 @@ import pytest
 from taskmaster_common.config import INSTANCE, ProgramConfig
 from taskmasterd.output.targets import account_of, targets
 from taskmasterd.processes.members.marks import Marks
-from taskmasterd.processes.preparation import Inherited, child_environment, launch_of
+from taskmasterd.processes.preparation import Inherited, child_environment, child_spec
 from taskmasterd.system.spawner import SetupError
 from taskmasterd.system.users import Account
 
@@ -19,7 +19,7 @@ BASE = ProgramConfig("web", ("run", f"--port=80{INSTANCE}"))
 
 def test_the_instance_number_is_put_into_words_paths_and_values() -> None:
     program = BASE.replace(workingdir=f"/srv/{INSTANCE}", env={"N": f"n{INSTANCE}"})
-    launch = launch_of(program, 3, INHERITED, None)
+    launch = child_spec(program, 3, INHERITED, None)
     assert launch.argv == ("run", "--port=803")
     assert launch.workingdir == "/srv/3"
     assert launch.environment["N"] == "n3"
@@ -27,12 +27,12 @@ def test_the_instance_number_is_put_into_words_paths_and_values() -> None:
 
 
 def test_a_shell_program_is_run_by_sh() -> None:
-    assert launch_of(BASE.replace(cmd=("a && b",), shell=True), 0, INHERITED, None).argv == ("/bin/sh", "-c", "a && b")
+    assert child_spec(BASE.replace(cmd=("a && b",), shell=True), 0, INHERITED, None).argv == ("/bin/sh", "-c", "a && b")
 
 
 def test_env_adds_replaces_and_removes_and_the_marks_cannot_be_overridden() -> None:
     program = BASE.replace(env={"OLD": None, "PATH": "/x", "NEW": "", "TASKMASTER_SOCKET": "/fake"})
-    environment = launch_of(program, 0, INHERITED, None).environment
+    environment = child_spec(program, 0, INHERITED, None).environment
     assert "OLD" not in environment
     assert environment["PATH"] == "/x"
     assert environment["NEW"] == ""
@@ -44,32 +44,32 @@ def test_the_directory_in_the_variables_is_the_programs_and_no_shell_speaks_thro
     inherited = INHERITED.replace(
         environment=child_environment({"PWD": "/usr", "OLDPWD": "/root", "_": "/bin/tm", "A": "b"})
     )
-    environment = launch_of(BASE.replace(workingdir=f"/srv/{INSTANCE}/../x"), 3, inherited, None).environment
+    environment = child_spec(BASE.replace(workingdir=f"/srv/{INSTANCE}/../x"), 3, inherited, None).environment
     assert (environment["PWD"], environment["A"]) == ("/srv/3/../x", "b")
     assert not {"OLDPWD", "_"} & set(environment)
     own = {"PWD": "/mine", "OLDPWD": "/before", "_": "me"}
-    assert own.items() <= launch_of(BASE.replace(env=own), 0, inherited, None).environment.items()
-    assert "PWD" not in launch_of(BASE.replace(env={"PWD": None}), 0, inherited, None).environment
+    assert own.items() <= child_spec(BASE.replace(env=own), 0, inherited, None).environment.items()
+    assert "PWD" not in child_spec(BASE.replace(env={"PWD": None}), 0, inherited, None).environment
 
 
 def test_python_is_unbuffered_unless_something_else_is_asked() -> None:
-    assert launch_of(BASE, 0, INHERITED, None).environment["PYTHONUNBUFFERED"] == "1"
+    assert child_spec(BASE, 0, INHERITED, None).environment["PYTHONUNBUFFERED"] == "1"
     program = BASE.replace(env={"PYTHONUNBUFFERED": None})
-    assert "PYTHONUNBUFFERED" not in launch_of(program, 0, INHERITED, None).environment
+    assert "PYTHONUNBUFFERED" not in child_spec(program, 0, INHERITED, None).environment
     inherited = INHERITED.replace(environment={"PYTHONUNBUFFERED": ""})
-    assert launch_of(BASE, 0, inherited, None).environment["PYTHONUNBUFFERED"] == ""
+    assert child_spec(BASE, 0, inherited, None).environment["PYTHONUNBUFFERED"] == ""
 
 
 def test_a_user_brings_home_and_friends_which_env_may_override() -> None:
     account = Account(7, 8, (8, 9), "ann", "/home/ann", "/bin/zsh")
-    environment = launch_of(BASE.with_keys(user="ann", env={"SHELL": "/bin/sh"}), 0, INHERITED, account).environment
+    environment = child_spec(BASE.with_keys(user="ann", env={"SHELL": "/bin/sh"}), 0, INHERITED, account).environment
     assert (environment["HOME"], environment["USER"], environment["LOGNAME"]) == ("/home/ann", "ann", "ann")
     assert environment["SHELL"] == "/bin/sh"
 
 
 def test_the_umask_is_the_daemons_unless_the_program_has_its_own() -> None:
-    assert launch_of(BASE, 0, INHERITED, None).umask == 0o027
-    assert launch_of(BASE.replace(umask=0o077), 0, INHERITED, None).umask == 0o077
+    assert child_spec(BASE, 0, INHERITED, None).umask == 0o027
+    assert child_spec(BASE.replace(umask=0o077), 0, INHERITED, None).umask == 0o077
 
 
 def test_variables_that_speak_to_the_daemon_alone_are_kept_from_children() -> None:
@@ -104,7 +104,7 @@ def test_the_daemons_own_user_is_no_change() -> None:
     assert account is not None
     assert account.uid == os.geteuid()
     if os.geteuid() != 0:
-        assert launch_of(BASE, 0, INHERITED, account).identity is None
+        assert child_spec(BASE, 0, INHERITED, account).identity is None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may become anybody")

@@ -64,14 +64,14 @@ class Kernel:
     """Instances and their output: alive is what the processes say."""
 
     def __init__(self) -> None:
-        self.outputs = self
+        self.outputs = self.last_words = self
 
     def of(self, entry: Entry) -> Alive | None:
         if entry.process.pid is not None or entry.process.state == STOPPING:
             return Alive(entry.process.pid or 99)
         return None
 
-    def began(self, _entry: Entry) -> tuple[str, int]:
+    def log_start(self, _entry: Entry) -> tuple[str, int]:
         return "", 0
 
 

@@ -1,7 +1,7 @@
-"""Opens the places that logs go to: never through a symbolic link, never waiting, never something that was planted.
+"""Opens logs: never through a symbolic link, never waiting, never something that was planted.
 
-What is *wrong* and what only fails *now* is told apart by `is_temporary(errno)`; who opens decides what follows.
-Names that only the system makes (`devices`) are different: there links are followed (/dev/stdout) and nothing is created.
+`is_temporary(errno)` separates what is wrong from what only fails now; the caller decides what follows. Names that only the
+system makes (`devices`) are different: their links are followed (/dev/stdout), and nothing is created.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import stat
 
 from taskmaster_common.devices import is_system_name, own_descriptor
 from taskmaster_common.errors import SystemFailure, system_reason
-from taskmasterd.output.lock import lock_log
+from taskmasterd.output.safe.lock import lock_log
 from taskmasterd.system.paths.walk import PlantedError, enter_directory
 
 TYPE_CHECKING = False
@@ -45,16 +45,16 @@ REASONS = {
 KINDS = {stat.S_IFSOCK: "it is a socket", stat.S_IFBLK: "it is a block device", stat.S_IFDIR: "it is a directory"}
 NOT_REGULAR = "it is not a regular file; what went there cannot be read back"
 OPEN_TRIES = 3
-"""How many times a file may vanish or appear between two looks at it."""
+"""Attempts at a file that vanishes or appears between two looks at it."""
 
 
 def is_temporary(number: int) -> bool:
-    """Return whether this errno may go away by itself: then the log is not wrong, it fails now."""
+    """Return whether this errno may go away by itself: the log is not wrong, it only fails now."""
     return number in TEMPORARY
 
 
 def open_log(path: str, owner: Owner, *, directories: bool = True) -> int:
-    """Return a descriptor for writing at `path`, a regular file's for reading too; a missing file is created.
+    """Return a descriptor of `path` for writing, of a regular file for reading too; create a missing file.
 
     `owner` gets what is created, missing directories (unless `directories` is false) included.
     Raises SystemFailure with the errno, 0 where the reason is ours.
@@ -72,8 +72,17 @@ def open_log(path: str, owner: Owner, *, directories: bool = True) -> int:
         return spot.open()
 
 
+def check_log(path: str, owner: Owner) -> None:
+    """Open a log once, without creating directories. Raises SystemFailure if it is wrong, not if it only fails now."""
+    try:
+        os.close(open_log(path, owner, directories=False))
+    except SystemFailure as failure:
+        if not is_temporary(failure.errno):
+            raise
+
+
 def reason_of(error: OSError) -> str:
-    """Return why, in the words of a user who named a log file."""
+    """Return the reason in words for a user who named a log file."""
     return REASONS.get(error.errno or 0) or system_reason(error)
 
 
@@ -84,8 +93,8 @@ def _failure(path: str, reason: str, number: int = 0) -> SystemFailure:
 class Spot:
     """The place of a log: its directory, held open after the way there was judged, and its name in it.
 
-    `suffix` means a rotated file: ".1". Everything here works relative to the descriptor, so nothing that is exchanged on
-    the way meanwhile leads us elsewhere.
+    `suffix` means a rotated file: ".1". Everything works relative to the descriptor, so a directory that is exchanged on the
+    way cannot lead elsewhere.
     """
 
     __slots__ = ("_directory", "_found", "_name", "_owner", "_path")
@@ -112,7 +121,7 @@ class Spot:
         return os.stat(self._name + suffix, dir_fd=self._directory, follow_symlinks=False)
 
     def open(self) -> int:
-        """Return a descriptor for writing and, of a regular file, reading; creates the file. Raises SystemFailure."""
+        """Return a descriptor for writing and, of a regular file, reading; create the file. Raises SystemFailure."""
         try:
             fd = self._open()
         except OSError as error:
@@ -146,7 +155,7 @@ class Spot:
     def is_ours(self, found: os.stat_result) -> bool:
         """Return whether a file here may be moved and deleted as one of this log's.
 
-        Whoever may write to a directory may do that himself, except where the sticky bit protects what others have there.
+        A user who may write to the directory may do that anyway, except where the sticky bit protects the files of others.
         """
         if not stat.S_ISREG(found.st_mode):
             return False
@@ -194,7 +203,7 @@ class Spot:
         return fd
 
     def _open_existing(self, seen: os.stat_result) -> int:
-        """Open what is there and look at it again once it is held: only then it cannot be exchanged any more."""
+        """Open what is there and look at it again once it is open: only then can nobody exchange it."""
         if wrong := KINDS.get(stat.S_IFMT(seen.st_mode)):
             raise _failure(self._path, wrong)
         # a FIFO opened for reading too would seem to have a reader for ever
@@ -213,7 +222,7 @@ class Spot:
         return fd
 
     def _what_is_wrong(self, found: os.stat_result) -> str:
-        """Return why what is open may be somebody's trap, or ""."""
+        """Return why the open file may be a trap, or ""."""
         if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
             return f"it has {found.st_nlink} hard links"
         if stat.S_ISCHR(found.st_mode):
@@ -223,7 +232,7 @@ class Spot:
         mode, keeper = self._found.st_mode, self._found.st_uid
         if mode & stat.S_IWOTH:
             return f"it belongs to uid {found.st_uid}, in a directory where everybody may write"
-        # whoever may write here can give the name of his log to another user's file, and only root may write to that
+        # who may write here can give the name of a log to another user's file, and only root may write to that
         shared = keeper != 0 or (mode & stat.S_IWGRP and self._found.st_gid != 0)
         if os.geteuid() == 0 and shared and found.st_uid != keeper:
             return f"it belongs to uid {found.st_uid}, in a directory where others may write; chown or remove it"
@@ -231,10 +240,10 @@ class Spot:
 
 
 def _open_system_name(path: str) -> int:
-    """Open a device; the daemon's own stdout and stderr also where they cannot be opened by name.
+    """Open a device; open the daemon's own stdout and stderr even where their names cannot be opened.
 
     Source: open(2) of /proc/self/fd/N gives ENXIO for a socket (the journal's) and asks for permission again, which a
-    daemon that changed its user has lost. A redirected file is shared, so that both writers have one position.
+    daemon that changed its user has lost. The descriptor of a redirected file is shared, so that both writers have one position.
     """
     number = own_descriptor(path, os.getpid())
     if number is not None and number not in (1, 2):
@@ -265,7 +274,7 @@ def _open_system_name(path: str) -> int:
 def _same_stream(path: str) -> int | None:
     """Return which of our standard streams another process has as the descriptor at `path`, or None.
 
-    In a container that is how the stream of process 1 is meant, our guardian's or our own from before.
+    In a container such a path means the stream of process 1: the guardian's, or the daemon's own from before.
     """
     try:
         theirs = os.readlink(path)

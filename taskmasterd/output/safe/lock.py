@@ -1,7 +1,7 @@
 """A daemon locks the logs that it writes, so that another one does not write and rotate them too.
 
-The lock is a hint (flock(2)): whoever may read a log can have it as well. So it keeps nobody out but a daemon that finds it
-held by another daemon of root or of its own user; where that cannot be found out everything is as without locks.
+The lock is a hint (flock(2)): any user who may read a log can lock it. So it keeps out only a daemon that finds it held by
+another daemon of root or of its own user. Where the holder cannot be found out, the lock has no effect.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ NAME = b"taskmasterd\n"
 
 
 def lock_log(fd: int) -> int:
-    """Lock an open log; return the pid of the other daemon that writes it, 0 where there is none to be seen."""
+    """Lock an open log; return the pid of another daemon that writes it, 0 where none can be seen."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -27,7 +27,7 @@ def lock_log(fd: int) -> int:
 
 
 def _holders(inode: int) -> list[int]:
-    """Return who has a lock of a file with that inode. Source: proc_locks(5)."""
+    """Return the pids that hold a lock of a file with this inode. Source: proc_locks(5)."""
     rows = [row.split() for row in read(LOCKS).splitlines()]
     end = b":%d" % inode
     return [int(row[4]) for row in rows if len(row) == 8 and row[1] == b"FLOCK" and row[5].endswith(end)]

@@ -1,7 +1,7 @@
-"""A log that is no regular file: a FIFO, a device, a terminal, the daemon's own stdout.
+"""A log that is not a regular file: a FIFO, a device, a terminal, the daemon's own stdout.
 
-Bytes are read and written. Nothing here ever blocks: what a reader does not take at once is kept and offered again, and
-dropped when it has not been taken for a while, so that a reader who does not read holds up no program for long.
+Bytes are read and written, and nothing blocks. What the reader does not take is kept and offered again, and dropped after
+PATIENCE_S: a reader that does not read holds up no program for long.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE_S = 0.25
-"""So long a reader that does not read may hold up the programs."""
+"""Longest time that a reader which does not read holds up programs, in seconds."""
 SURELY_TAKEN = 4096
-"""What a stream that polls as writable takes without blocking. Source: pipe(7), PIPE_BUF."""
+"""Bytes that a stream which polls as writable takes without blocking. Source: pipe(7), PIPE_BUF."""
 NOBODY_READS = BlockingIOError(errno.EAGAIN, "nobody reads it")
 WRITABLE = select.POLLOUT | select.POLLERR | select.POLLHUP
 
 
 class LogStream:
-    """An open descriptor that only takes bytes; `unsent` are those that it has not taken yet.
+    """An open descriptor that only takes bytes; `unsent` holds those that it has not taken yet.
 
-    `lost(error, amount)` is told what was dropped and why.
+    `lost(error, amount)` hears what was dropped and why.
     """
+
+    parked = False
 
     def __init__(self, fd: int, lost: Callable[[OSError, int], None], now: Callable[[], float]) -> None:
         self.fd = fd
@@ -40,19 +42,19 @@ class LogStream:
         self._ask_first = not stat.S_ISREG(os.fstat(fd).st_mode) and os.get_blocking(fd)
 
     def inherit(self, unsent: bytes) -> None:
-        """Go on with what the reader has not taken in another life; he has as much time for it as anew."""
+        """Resume with the bytes that were unsent before an upgrade; the reader's patience starts again."""
         self.unsent = unsent
         self._since = self._now()
 
     def set_limits(self, max_bytes: int, backups: int) -> None:
-        """Nothing: only regular files rotate."""
+        """Do nothing: only regular files rotate."""
 
     def size(self) -> int:
         """Return 0: nothing is kept."""
         return 0
 
     def move(self, pipe: int, most: int) -> int:
-        """Take at most `most` bytes from a pipe; returns how many, 0 at its end. Ask `busy` first.
+        """Take at most `most` bytes from a pipe; return how many, 0 at its end. Ask `busy` first.
 
         Raises BlockingIOError when the pipe is empty.
         """
@@ -62,7 +64,7 @@ class LogStream:
         return len(block)
 
     def append(self, block: bytes) -> None:
-        """Write a block after what is still to be taken."""
+        """Write a block after the unsent bytes."""
         if self.unsent:
             block, self.unsent = self.unsent + block, b""
         rest = self._send(block)
@@ -75,7 +77,7 @@ class LogStream:
             self._lost(NOBODY_READS, len(rest))
 
     def busy(self) -> bool:
-        """Return whether something has yet to be taken; offers it again."""
+        """Offer the unsent bytes again; return whether some remain."""
         if not self.unsent:
             return False
         unsent, self.unsent = self.unsent, b""
@@ -90,11 +92,11 @@ class LogStream:
         return bool(self.unsent)
 
     def close(self) -> None:
-        """Close it; what was not taken is lost."""
+        """Close it; unsent bytes are lost."""
         os.close(self.fd)
 
     def _send(self, block: bytes) -> bytes:
-        """Write as much as is taken now; returns the rest. What can never be written was told to `lost`."""
+        """Write as much as is taken now; return the rest. `lost` hears what can never be written."""
         view = memoryview(block)
         while view:
             if self._ask_first and not _is_writable(self.fd):

@@ -1,0 +1,50 @@
+"""What the last instance of each slot wrote to stderr at its end, read back from the file.
+
+It remembers where the output of an instance begins in the file; the bytes are only in the file.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.states import EXITED, FATAL
+from taskmasterd.core.words.view import as_wanted
+from taskmasterd.output.read import tail_since
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.programs.table import Entry
+
+MOST_WORD = 200
+"""Characters of a last line that are shown."""
+
+
+class LastWords:
+    """The file of stderr and its size at the start of each slot's last instance."""
+
+    def __init__(self) -> None:
+        self._starts: dict[Entry, tuple[str, int]] = {}
+
+    def log_start(self, entry: Entry) -> tuple[str, int]:
+        """Return path and size at the start; ("", 0) where stderr has no file."""
+        return self._starts.get(entry, ("", 0))
+
+    def begin(self, entry: Entry, log_start: tuple[str, int]) -> None:
+        """Remember where the stderr of a new instance begins."""
+        self._starts[entry] = log_start
+
+    def forget(self, entry: Entry) -> None:
+        """Drop a slot that has left the table."""
+        self._starts.pop(entry, None)
+
+    def lines(self, entry: Entry) -> list[str]:
+        """Return the last lines that the slot's last instance wrote to stderr; [] where it wrote nothing."""
+        path, size = self.log_start(entry)
+        return tail_since(path, size) if path else []
+
+    def parting(self, entry: Entry, before: Process) -> list[tuple[str, str]]:
+        """Return the event log's line (level, text) for a slot that has just given up or ended unexpectedly; [] otherwise."""
+        after = entry.process
+        if after.state not in (FATAL, EXITED) or after.state == before.state or as_wanted(after):
+            return []
+        words = self.lines(entry)
+        return [("info", f"last line of stderr: {words[-1][:MOST_WORD]}")] if words else []

@@ -1,0 +1,1 @@
+"""The log at one path: opened, written, rotated, parked."""

@@ -1,0 +1,1 @@
+"""Opening logs in places where others may have planted something."""
