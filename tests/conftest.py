@@ -12,10 +12,41 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.terminal import TerminalReporter
 
 from tests.support.daemon import ROOT, Daemon, command_environment
 from tests.support.forkserver import ForkServer
 from tests.support.wait import wait_until
+
+SLOW_S = 0.25
+"""Longest time of a test that is not marked slow, seconds of a machine with nothing else to do."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add an option that checks the marker `slow`."""
+    parser.addoption("--marks", action="store_true", help=f"list tests over {SLOW_S} s that are not marked slow")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the sweep for slow as a whole: `-m "not slow"` replaces the `-m "not sweep"` of the configuration."""
+    for item in items:
+        if item.get_closest_marker("sweep"):
+            item.add_marker("slow")
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """List what takes too long for its marks, where that was asked for."""
+    if not config.getoption("marks"):
+        return
+    took: dict[str, float] = {}
+    for report in (each for reports in terminalreporter.stats.values() for each in reports):
+        if isinstance(report, pytest.TestReport) and "slow" not in report.keywords:
+            took[report.nodeid] = took.get(report.nodeid, 0.0) + report.duration
+    terminalreporter.section(f"slower than {SLOW_S} s and not marked slow")
+    for name, seconds in sorted(took.items(), key=lambda item: -item[1]):
+        if seconds > SLOW_S:
+            terminalreporter.write_line(f"{seconds:.2f} s  {name}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

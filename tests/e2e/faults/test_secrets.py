@@ -10,7 +10,11 @@ import pytest
 
 from tests.support.daemon import Daemon
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user"),
+]
 
 GOOD = "{taskmasterd: {socket_group: games, socket_mode: 0660}, programs: {p: {cmd: sleep 300, env: {P: hunter2}, %s}}}"
 

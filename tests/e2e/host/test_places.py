@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.daemon import Daemon
 
+pytestmark = pytest.mark.slow
+
 FILE = "taskmasterd: {socket: run/s.sock}\nprograms: {web: {cmd: sleep 300, starttime: 0}}\n"
 
 

@@ -10,6 +10,8 @@ import pytest
 from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.slow
+
 WEB = "programs: {web: {cmd: sh -c 'echo %s; exec sleep 300', starttime: 0}}\n"
 
 

@@ -17,7 +17,10 @@ from tests.support.daemon import PROGRAMS, command_environment, process_exists
 from tests.support.forkserver import ForkServer
 from tests.support.wait import wait_until
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server needs to hear of the end of a child")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="the server needs to hear of the end of a child"),
+]
 
 Result = tuple[int, str, str]
 
