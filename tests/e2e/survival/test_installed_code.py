@@ -54,7 +54,7 @@ def _insert(path: Path, before: str, text: str) -> None:
         lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\nraise ImportError('not here')\n"),
         lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\n# decodes all the same\n"),
         lambda site: _append(site / "taskmasterd" / "configuration" / "host.py", "\nimport os; os._exit(0)\n"),
-        lambda site: _append(site / "taskmaster_common" / "config.py", "\nsyntax error\n"),
+        lambda site: _append(site / "taskmaster_common" / "config" / "__init__.py", "\nsyntax error\n"),
         lambda site: shutil.rmtree(site / "taskmaster_common"),
     ],
     ids=["an import fails", "it could be decoded", "it ends at once", "not needed again", "gone"],
@@ -98,7 +98,7 @@ def test_a_verb_that_was_asked_for_before_goes_on_though_other_code_is_installed
     daemon.write(ONE)
     daemon.start()
     assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
-    _append(site / "taskmaster_common" / "config.py", "\nsyntax error\n")
+    _append(site / "taskmaster_common" / "config" / "__init__.py", "\nsyntax error\n")
     wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
     assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
     assert ask(daemon, b"subscribe")[-1]["error"]["message"] == CHANGED
