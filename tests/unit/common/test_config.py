@@ -95,3 +95,27 @@ def test_a_configuration_survives_as_plain_data() -> None:
     odd = program("odd", cmd=("a", "b\0"), env={"A": None, "B": "\udcff"}, exitcodes=(0, 3), umask=0, stoptime=0.5)
     whole = Config("/c.yaml", DaemonConfig(socket="/s", loglevel="debug"), (odd, program()), (("/c.yaml", 7, 9),))
     assert Config.from_data(json.loads(json.dumps(whole.to_data()))) == whole
+
+
+def test_programs_with_equal_records_share_them_after_a_load() -> None:
+    programs = (program("a", stoptime=5.0, user="ann"), program("b", stoptime=5.0, user="ann"), program("c"))
+    whole = Config.from_data(Config("/c.yaml", DaemonConfig(), programs).to_data())
+    a, b, c = whole.programs
+    assert a.policy is b.policy
+    assert a.run_as is b.run_as
+    assert c.policy is ProgramConfig.policy
+    assert whole.programs == programs
+
+
+def test_a_key_is_found_and_changed_wherever_its_record_holds_it() -> None:
+    before = program(stoptime=5.0, startretries=7)
+    after = before.with_keys(stoptime=6.0, umask=0o77, user="ann")
+    assert before.changed_keys(after) == ("umask", "stoptime", "user")
+    assert [after.value(key) for key in ("stoptime", "startretries", "umask", "user")] == [6.0, 7, 0o77, "ann"]
+
+
+def test_an_unknown_key_is_refused() -> None:
+    with pytest.raises(TypeError, match="nosuch"):
+        program(nosuch=1)
+    with pytest.raises(TypeError, match="nosuch"):
+        program().with_keys(nosuch=1)
