@@ -4,37 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config import LIVE, PROGRAM_KEYS, RELOAD_CLASS, RESTART
+from taskmaster_common.config import KIND, LIVE, PROGRAM_KEYS, RELOAD_CLASS, RESTART, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import SPAWN, TERMINATE
 from taskmasterd.core.programs.plan import KEPT, RESTARTED, UPDATED, diff
 from tests.support.model import LEFT, World, code, config, program, world_in
 
-OTHER = {
-    "cmd": ("sleep", "10"),
-    "umask": 0o77,
-    "workingdir": "/tmp",
-    "autostart": False,
+OTHER_OF_KIND = {
+    "account": "nobody",
     "autorestart": "always",
-    "exitcodes": (0, 2),
-    "startretries": 7,
-    "starttime": 2.0,
-    "stopsignal": 2,
-    "stoptime": 3.0,
-    "stdout": "/tmp/out",
-    "stderr": "null",
-    "env": {"A": "1"},
-    "user": "nobody",
-    "group": "nogroup",
-    "shell": True,
-    "description": "x",
-    "stopasgroup": False,
-    "restart_delay": 1.0,
-    "restart_max_delay": 60.0,
-    "restart_burst": 5,
-    "restart_window": 30.0,
-    "log_maxbytes": 1,
-    "log_backups": 1,
+    "command": ("sleep", "10"),
+    "exit codes": (0, 2),
+    "octal": 0o77,
+    "path": "/tmp",
+    "seconds": 7.0,
+    "signal": 2,
+    "size": 1,
+    "stop group": "leader",
+    "stream": "/tmp/out",
+    "text": "x",
+    "variables": {"A": "1"},
+    "whole": 7,
+}
+OTHER = {
+    **{key: OTHER_OF_KIND[kind] for key, kind in KIND.items() if kind != "boolean"},
+    **{key: not ProgramConfig("web", ("x",)).value(key) for key, kind in KIND.items() if kind == "boolean"},
     "refusal": "no such user",
 }
 """For each key but numprocs a value that is not the default."""
