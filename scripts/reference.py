@@ -37,9 +37,9 @@ EXAMPLE_HEAD = """\
 # Every key once; a value that is not the default has the default in its comment. Only programs: and one cmd are
 # required. Keys that name an account are commented out, so that everybody can load this file: remove the # to use them.
 #
-# Durations: 5, 0.5, 5s, 500ms, 1m30s. Sizes: 50MB (decimal), 1GiB (binary), bytes. Relative paths start at the directory
-# of this file. ${NAME} and ${NAME:-default} come from the daemon's environment at its start; ${TASKMASTER_PROGRAM},
-# ${TASKMASTER_INSTANCE} and ${CONFIG_DIR} are always there; $${ is a literal ${.
+# Durations: 5, 0.5, 5s, 500ms, 1m30s. Sizes: 50MB (decimal), 1GiB (binary), bytes. Relative paths start at this
+# file's directory. ${NAME} and ${NAME:-default} come from the daemon's environment at its start;
+# ${TASKMASTER_PROGRAM}, ${TASKMASTER_INSTANCE} and ${CONFIG_DIR} are always there; $${ is a literal ${.
 
 # The daemon itself; all optional.
 taskmasterd:

@@ -1,8 +1,8 @@
 """Make config/taskmaster.schema.json, the JSON schema (draft-07) of a configuration, for editors.
 
-Keys, bounds, words, defaults and texts come from the table of keys. The schema never refuses what the daemon accepts in the form of a text, a number or a list; what only
-the daemon can know (users, files, what a variable holds) is not its business. Editors read YAML 1.2, where `yes` is a text
-and `022` a number, so booleans may be words and a umask may be either.
+Keys, bounds, words, defaults and texts come from the table of keys. The schema never refuses what the daemon accepts as
+a text, a number or a list. It does not check what only the daemon knows: users, files, values of variables. Editors
+read YAML 1.2, where `yes` is a text and `022` a number, so booleans may be words and a umask may be either.
 """
 
 from __future__ import annotations

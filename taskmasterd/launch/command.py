@@ -1,6 +1,6 @@
-"""The command `taskmasterd`: options, checks, and the launch of the resident daemon. Exit codes: specification, section 1.
+"""The command `taskmasterd`: options, checks, and the launch of the resident daemon.
 
-It is a program of its own that ends in an exec, so it may import what must not be resident.
+It ends in an exec, so it may import what must not be resident.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from taskmaster_common.schema import absolute, effective_text
 from taskmasterd.configuration.loading import load
 from taskmasterd.launch.daemonize import (
     FAILED,
-    Launch,
     LaunchError,
     ResolvedPlaces,
+    StartOptions,
     become_daemon,
     launch_in_background,
     resolve_places,
@@ -43,25 +43,25 @@ if TYPE_CHECKING:
 
 CONFIG = 6
 FDS_OF_DAEMON = 64
-"""Descriptors that the daemon itself needs: log, socket, a reserve for clients."""
+"""Descriptors for the daemon itself: log, socket, a reserve for clients."""
 FDS_PER_STREAM = 2
-"""A pipe and a file."""
+"""Descriptors for one stream: a pipe and a file."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the options say; returns the exit code."""
+    """Do what the options say; return the exit code."""
     try:
         open_standard_streams()
     except OSError as error:
         return _failed(FAILED, f"cannot open {os.devnull}: {system_reason(error)}")
-    if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, whatever LANG
+    if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, in any locale
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     options = parse(arguments)
     try:
         return _run(options)
     except LaunchError as error:
         return _failed(error.exit_code, str(error))
-    except OSError as error:  # a sandbox that refuses what nothing stands in for
+    except OSError as error:  # a sandbox that refuses a call without a fallback
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise
         return _failed(FAILED, f"cannot start: {system_reason(error)}")
@@ -81,7 +81,7 @@ def _run(options: Namespace) -> int:
         raise LaunchError(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
     host = {"daemonized": not foreground, "pid1": pid1, "lenient_users": not checking}
     loaded = load(path, environment=os.environ, options=host, given=given)
-    if stderr_is_journal():  # more people may read it than the configuration
+    if stderr_is_journal():  # the journal has more readers than the configuration
         loaded = loaded.public()
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
@@ -96,24 +96,24 @@ def _run(options: Namespace) -> int:
         _warn_of_neighbours(path, places)
         return _checked(path, loaded.config, effective=options.print_config, values=options.env)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
-    how = Launch(
+    start = StartOptions(
         level=options.loglevel or loaded.config.daemon.loglevel,
         foreground=foreground,
         guarded=guarded,
         pid1=pid1,
         orphans=options.orphans,
     )
-    return _launch(loaded.config, places, how)
+    return _launch(loaded.config, places, start)
 
 
 def _config_path(named: str | None) -> str:
-    """Return the path of the configuration. Raises LaunchError where there is none."""
+    """Return the path of the configuration. Raises LaunchError if there is none."""
     candidates = (named,) if named is not None else config_candidates(os.geteuid(), os.environ)
     for path in candidates:
         if descriptor_of(path) is not None or os.path.exists(path):
             return path
     for path in candidates:
-        _absolute(path)  # where that is not known, this is the reason
+        _absolute(path)  # raises if the current directory is unknown, which is the reason then
     text = f"no configuration: {', '.join(candidates)}: no such file"
     if named is None:
         text += "\n  Name it:  taskmasterd -c FILE"
@@ -122,7 +122,7 @@ def _config_path(named: str | None) -> str:
 
 
 def _example() -> str:
-    """Return the path of the first configuration that is installed with the daemon, or stands beside its source."""
+    """Return the path of the example installed with the daemon or beside its source, or ""."""
     beside = os.path.join(taskmasterd.__path__[0], "..", "config")
     directories = (os.path.join(sys.prefix, "share", "taskmaster"), beside)
     paths = (os.path.normpath(os.path.join(directory, "taskmaster.yaml")) for directory in directories)
@@ -130,7 +130,7 @@ def _example() -> str:
 
 
 def _given(path: str, *, checking: bool) -> File | None:
-    """Return what a path means that is a descriptor of ours, None where it is a file. Raises LaunchError."""
+    """Return the content of a path that names a descriptor of ours, None if it names a file. Raises LaunchError."""
     fd = descriptor_of(path)
     if fd is None:
         return None
@@ -143,9 +143,9 @@ def _given(path: str, *, checking: bool) -> File | None:
 
 
 def _absolute(path: str) -> str:
-    """Return a path as seen from the root directory; `..` stays, since behind a link only the kernel knows where it leads.
+    """Return an absolute path; `..` stays, since after a link only the kernel knows where it leads.
 
-    Raises LaunchError where the current directory is not known.
+    Raises LaunchError if the current directory is unknown.
     """
     path = "/dev/stdin" if path == "-" else path
     try:
@@ -175,7 +175,7 @@ def _checked(path: str, config: Config, *, effective: bool, values: bool) -> int
 
 
 def _warn_of_neighbours(path: str, places: ResolvedPlaces) -> None:
-    """Say where another daemon has what this configuration would need."""
+    """Warn if another daemon holds places that this configuration needs."""
     claimed = claimed_by_others(places.to_data(), places.socket)
     if claimed:
         reason, remedy = shared(*claimed, places.to_data())
@@ -201,14 +201,14 @@ def _warn_of_few_descriptors(config: Config) -> None:
         print(f"taskmasterd: warning: {text}", file=sys.stderr)
 
 
-def _launch(config: Config, places: ResolvedPlaces, how: Launch) -> int:
+def _launch(config: Config, places: ResolvedPlaces, start: StartOptions) -> int:
     """Start the daemon. Raises LaunchError."""
-    if how.foreground:
-        become_daemon(config, places, None, how)
+    if start.foreground:
+        become_daemon(config, places, None, start)
 
     def become(ready: int) -> NoReturn:
         try:
-            become_daemon(config, places, ready, how)
+            become_daemon(config, places, ready, start)
         except LaunchError as error:
             report(ready, error.exit_code, str(error))
         finally:

@@ -1,7 +1,7 @@
 """From a loaded configuration to the resident daemon: places, lock, socket, identity, and the exec.
 
-What is opened here is inherited by the resident process by number. Everything that can be wrong is found here and told to
-whoever launched the daemon; after the exec only the program's own bugs are left.
+The resident process inherits by number the descriptors opened here. Every possible failure is found here and reported
+to the caller of the launcher; after the exec only bugs can fail.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CANNOT_CREATE = 4
 
 
 class LaunchError(TaskmasterError):
-    """The daemon cannot be started; `exit_code` as in the specification, section 1."""
+    """The daemon cannot be started; `exit_code` is that of the launcher."""
 
     def __init__(self, exit_code: int, text: str) -> None:
         super().__init__(text)
@@ -53,9 +53,10 @@ class LaunchError(TaskmasterError):
 
 
 class ResolvedPlaces(Record):
-    """Where this daemon's things are. `socket` is a real path, `named` how it was named.
+    """The places of this daemon. `socket` is a real path, `named` the path as given.
 
-    `pidfile` None: as PID 1 none is needed; `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's streams; `state_dir` None: nothing is remembered.
+    `pidfile` None: PID 1 needs none; `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's
+    streams; `state_dir` None: the daemon keeps no state.
     """
 
     socket: str
@@ -66,11 +67,8 @@ class ResolvedPlaces(Record):
     state_dir: str | None
 
 
-class Launch(Record):
-    """How the daemon is to be: its log level, and the answers to what the options and the host say.
-
-    `notes` are (level, text) for the event log.
-    """
+class StartOptions(Record):
+    """How to start the daemon, as the options and the host decide. `notes` are (level, text) for the event log."""
 
     level: str
     foreground: bool
@@ -87,7 +85,7 @@ def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> Resolve
     named = socket or daemon.socket
     place = _real(named or default.socket)
     if len(os.fsencode(place)) > MAX_SOCKET_PATH:
-        place = named or default.socket  # a link may be there to make it short enough
+        place = named or default.socket  # perhaps a link that keeps the path short enough
     return ResolvedPlaces(
         socket=place,
         named=named or default.socket,
@@ -99,14 +97,14 @@ def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> Resolve
 
 
 def _real(path: str) -> str:
-    """Return the path by which a file is known, however it is named: its directory without links and `..`."""
+    """Return the path with its directory resolved: the same for every name of the file."""
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
 def launch_in_background(become: Callable[[int], NoReturn]) -> tuple[int, str]:
-    """Run `become(ready fd)` in a daemon process; returns (exit code, text) once it says that it is ready, or failed.
+    """Run `become(ready fd)` in a daemon process; return (exit code, text) once it is ready or has failed.
 
-    Double fork, so that the daemon can never get a terminal. Source: daemon(7), "SysV Daemons".
+    A double fork keeps the daemon from ever getting a terminal. Source: daemon(7), "SysV Daemons".
     """
     ready, write = os.pipe()
     if os.fork() == 0:
@@ -129,12 +127,12 @@ def launch_in_background(become: Callable[[int], NoReturn]) -> tuple[int, str]:
     return int(code), text.strip()
 
 
-def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, how: Launch) -> NoReturn:
+def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, start: StartOptions) -> NoReturn:
     """Open what the daemon owns, take its identity and execute the resident process. Raises LaunchError."""
     who = None
     try:
         who = account(config.daemon.user, None) if config.daemon.user else None
-        _prepare(config, places, ready, how, who)
+        _prepare(config, places, ready, start, who)
     except LookupError as error:
         raise LaunchError(CANNOT_CREATE, f"taskmasterd.user: {error}") from None
     except AlreadyRunningError as error:
@@ -151,7 +149,7 @@ def become_daemon(config: Config, places: ResolvedPlaces, ready: int | None, how
 
 
 def _remedy(target: str, config: Config, places: ResolvedPlaces) -> str:
-    """Return which keys of the configuration move the default places that cannot be used, or ""."""
+    """Return which keys replace the default places that cannot be used, or ""."""
     daemon, default = config.daemon, default_places(os.geteuid(), os.environ)
     named = {
         "socket": places.named if places.named == default.socket else None,
@@ -170,7 +168,9 @@ def _remedy(target: str, config: Config, places: ResolvedPlaces) -> str:
     return f"; set {words} in `taskmasterd:` to use another place"
 
 
-def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Launch, who: Account | None) -> NoReturn:
+def _prepare(
+    config: Config, places: ResolvedPlaces, ready: int | None, start: StartOptions, who: Account | None
+) -> NoReturn:
     daemon = config.daemon
     owner = (who.uid, who.gid) if who else None
     if who and os.geteuid() not in (0, who.uid):
@@ -185,7 +185,7 @@ def _prepare(config: Config, places: ResolvedPlaces, ready: int | None, how: Lau
         before = inode_of(places.socket)
         listener = listen_on(places.socket, daemon.socket_mode, gid, who)
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
-        _execute(config, places, fds, how.replace(notes=notes), who, before)
+        _execute(config, places, fds, start.replace(notes=notes), who, before)
     except (TaskmasterError, LookupError, OSError):
         release(places.pidfile, pidfile)
         raise
@@ -195,11 +195,11 @@ def _execute(
     config: Config,
     places: ResolvedPlaces,
     fds: dict[str, int | None],
-    how: Launch,
+    start: StartOptions,
     who: Account | None,
     before: Inode | None,
 ) -> NoReturn:
-    """Do what is left with lock and socket in hand; `before` was in the socket's place. Its file goes where that fails."""
+    """Finish with lock and socket in hand; `before` is the file the socket replaced. On failure remove the socket."""
     socket = inode_of(places.socket)
     claims: dict[str, int] = {}
     try:
@@ -211,9 +211,10 @@ def _execute(
             _check_places(config, places, who)
             _become(who)
         formerly = _take_over_state(places, before)
-        notes = how.notes
+        notes = start.notes
         if refused := be_subreaper():
-            text = f"the system refuses to give us what programs orphan ({refused}): what leaves their session outlives a stop"
+            what = "processes that leave their session outlive a stop"
+            text = f"the system does not let the daemon adopt orphans ({refused}): {what}"
             notes = (*notes, ("warning", text))
         execute_resident(
             {
@@ -222,16 +223,16 @@ def _execute(
                 "fds": {**fds, **claims},
                 "door": socket,
                 "nofile": _raise_nofile(),
-                "loglevel": how.level,
-                "foreground": how.foreground,
-                "pid1": how.pid1,
-                "orphans": how.orphans,
+                "loglevel": start.level,
+                "foreground": start.foreground,
+                "pid1": start.pid1,
+                "orphans": start.orphans,
                 "mark_key": os.urandom(KEY_BYTES).hex(),
                 "formerly": formerly,
                 "notes": notes,
                 "path": import_path(),
             },
-            guarded=how.guarded,
+            guarded=start.guarded,
         )
     except (TaskmasterError, OSError):
         give_back(places.to_data(), claims)
@@ -240,16 +241,16 @@ def _execute(
 
 
 def _check_way(places: ResolvedPlaces) -> None:
-    """Refuse a socket whose real place is the work of somebody who may not lead us there."""
+    """Refuse a socket whose real place changed because another user exchanged a directory on its way."""
     with Held(places.named, "create socket") as held:
         if places.socket not in (places.named, held.real_path):
             raise SystemFailure("create socket", places.named, "a directory on its way was exchanged")
 
 
 def _take_over_state(places: ResolvedPlaces, before: Inode | None) -> str:
-    """Have the state file named as this daemon's, and useless ones removed; return the socket that it was written for.
+    """Rename the state file for this daemon and remove useless ones; return the socket that the file was written for.
 
-    Raises AlreadyRunningError where its daemon lives.
+    Raises AlreadyRunningError if its daemon is alive.
     """
     if not places.state_dir:
         return ""
@@ -259,16 +260,16 @@ def _take_over_state(places: ResolvedPlaces, before: Inode | None) -> str:
         with StateDirectory(places.state_dir) as directory:
             directory.remove_useless(mine.boot)
             return directory.take_over_name(mine)
-    except (OSError, PlantedError):  # the daemon tells what is wrong with the directory, in its event log
+    except (OSError, PlantedError):  # the daemon reports the problem in its event log
         return ""
 
 
 def _make_default_directories(
     config: Config, places: ResolvedPlaces, owner: tuple[int, int] | None
 ) -> tuple[ResolvedPlaces, tuple[tuple[str, str], ...]]:
-    """Create the default directories; returns the places that can be used, and what has to be told.
+    """Create the default directories; return the usable places and notes for the event log.
 
-    Without a default state directory (a read-only disk) nothing else is worse: it costs adoption, and is a warning.
+    A default state directory that cannot be created (a read-only disk) is a warning: only adoption needs it.
     """
     default = default_places(os.geteuid(), os.environ)
     notes: tuple[tuple[str, str], ...] = ()
@@ -292,12 +293,12 @@ def _make_default_directories(
 
 
 def _check_log(path: str, owner: tuple[int, int] | None) -> None:
-    """Open the event log once, so that what is wrong with it is told to whoever starts the daemon."""
+    """Open the event log once, so that the launcher reports any problem with it."""
     check_log(path, owner)
 
 
 def _become(who: Account) -> None:
-    """Take the daemon's own identity for good."""
+    """Take the daemon's identity for good."""
     if os.geteuid() == 0:
         os.setgroups(who.groups)
         os.setresgid(who.gid, who.gid, who.gid)
@@ -307,9 +308,9 @@ def _become(who: Account) -> None:
 
 
 def _check_places(config: Config, places: ResolvedPlaces, who: Account) -> None:
-    """Look whether the user can do later what a daemon has to: re-create, rotate, read again, execute itself.
+    """Check that the user may do what the daemon does later: re-create, rotate, read again, execute itself.
 
-    Asked as that user, with the way back kept open so that a failure can be cleaned up.
+    The check runs as that user and can still go back, so that a failure is cleaned up.
     """
     directories = {os.path.dirname(path) for path in (places.socket, places.pidfile, places.logfile) if path}
     needed = [(directory, os.W_OK | os.X_OK) for directory in sorted(directories)]
@@ -325,7 +326,7 @@ def _check_places(config: Config, places: ResolvedPlaces, who: Account) -> None:
 
 
 def _raise_nofile() -> tuple[int, int]:
-    """Raise the soft limit of open files to the hard one; returns what it was, for the children: two of the same, nothing."""
+    """Raise the soft limit of open files to the hard one; return the old limits for the children."""
     try:
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
@@ -336,7 +337,7 @@ def _raise_nofile() -> tuple[int, int]:
 
 
 def import_path() -> list[str]:
-    """Return the directories where our packages and PyYAML lie, for an interpreter without site."""
+    """Return the directories of our packages and PyYAML, for an interpreter without site."""
     parser = importlib.util.find_spec("yaml")
     packages = [os.path.abspath(path) for path in (*taskmasterd.__path__, *taskmaster_common.__path__)]
     if parser and parser.origin:

@@ -1,4 +1,4 @@
-"""Another daemon that is in this one's way: who it is, which places they share, and how to have both.
+"""Describes another daemon that is in the way of this one: which places they share, and how to run both.
 
 Used by the launcher only.
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 KINDS = {"log_dir": "log directory", "logfile": "event log"}
 
 
-def holder_of(places: Mapping[str, str | None], who: Account | None) -> Holder | None:
-    """Return the daemon of this boot that has this socket or pid file, as its state file tells; None where none does."""
+def holder_of(places: Mapping[str, str | None], account: Account | None) -> Holder | None:
+    """Return the daemon of this boot whose state file names this socket or pid file, or None."""
     directory, socket, pidfile = places["state_dir"], places["socket"], places["pidfile"]
     if not directory:
         return None
-    with ActingAs(who):
+    with ActingAs(account):
         try:
             with StateDirectory(directory) as states:
                 found = [left for left in states.found() if left.known.boot == boot_id()]
@@ -39,7 +39,7 @@ def holder_of(places: Mapping[str, str | None], who: Account | None) -> Holder |
 
 
 def refusal(reason: str, holder: Holder | None, config: str) -> str:
-    """Return why a daemon with the configuration `config` is not started beside another one, and how to go on."""
+    """Return why a daemon with the configuration `config` does not start beside another one, and what to do."""
     lines = [reason]
     if holder and holder.config:
         lines.append(f"  It runs {holder.config} and listens at {holder.socket}.")
@@ -47,13 +47,14 @@ def refusal(reason: str, holder: Holder | None, config: str) -> str:
         lines.append(f"  To apply what has changed in the file:  taskmasterctl -s {holder.socket} reload")
     else:
         lines.append(
-            "  To run both, give this one a `socket`, a `log_dir` and a `logfile` of its own in its `taskmasterd:` section."
+            "  To run both, give this one a `socket`, a `log_dir` and a `logfile` of its own "
+            "in its `taskmasterd:` section."
         )
     return "\n".join(lines)
 
 
 def shared(keys: Sequence[str], holder: Holder, places: Mapping[str, str | None]) -> tuple[str, str]:
-    """Return what this daemon would share with another one, and how to go on."""
+    """Return what this daemon would share with another one, and what to do."""
     things = " and ".join(f"the {KINDS[key]} {places[key]}" for key in keys)
     daemon = f"another daemon (pid {holder.pid or 'unknown'}"
     daemon += f", configuration {holder.config}, socket {holder.socket})" if holder.config else ")"

@@ -1,4 +1,4 @@
-"""The options of `taskmasterd`, and a helpful sentence for words that are none. Imported by the launcher only."""
+"""The options of `taskmasterd`, and a hint for words that are not options. Imported by the launcher only."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HABITS = {
     "--configuration": "-c",
     "-f": "-c",
 }
-"""Options of other tools, and what they are called here."""
+"""Options of other tools, and ours."""
 CHECKS = ("check", "configtest", "lint", "test", "validate", "verify")
 HERE = {
     "help": "use taskmasterd --help",
@@ -35,13 +35,14 @@ HERE = {
     "start": "taskmasterd without this word starts the daemon; `taskmasterctl start NAME` starts a program",
     "run": "taskmasterd without this word starts the daemon; with -n it stays in the foreground",
     "stop": "`taskmasterctl shutdown` ends the daemon and its programs, `taskmasterctl stop NAME` one program",
-    "restart": "`taskmasterctl restart NAME` restarts a program; the daemon follows an edited file by `taskmasterctl reload`",
+    "restart": "`taskmasterctl restart NAME` restarts a program; "
+    "the daemon follows an edited file by `taskmasterctl reload`",
 }
-"""What to do instead of a verb that means the daemon."""
+"""What to do instead, for verbs that mean the daemon."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what it does not understand in one sentence."""
+    """Reports a usage error in one sentence."""
 
     def error(self, message: str) -> NoReturn:
         print(f"taskmasterd: {message}\n  The options:  taskmasterd --help", file=sys.stderr)
@@ -49,7 +50,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Return the options; ends the process with a sentence and exit code 2 where they are not understood."""
+    """Return the options; on a usage error print a sentence and exit with code 2."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
     if rest:
@@ -60,32 +61,32 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def unknown(words: Sequence[str], known: Sequence[str]) -> str:
-    """Return what is wrong with words that are no options; `known` are the options."""
+    """Return the problem of words that are not options; `known` are the options."""
     word = words[0]
     if word.startswith("-") and word != "-":
         name = word.partition("=")[0]
         near = HABITS.get(name) or (nearest(name, known) if len(name) > len("-x") else "")
         return f"there is no option {name}" + (f"; did you mean {near}?" if near else "")
     if word in CHECKS:
-        return f'"{word}" is no option; `taskmasterd -t -c FILE` checks a configuration'
+        return f'"{word}" is not an option; `taskmasterd -t -c FILE` checks a configuration'
     if word in HERE:
-        return f'"{word}" is no option; {HERE[word]}'
+        return f'"{word}" is not an option; {HERE[word]}'
     if word in INSTEAD:
-        return f'"{word}" is no option, and commands are the client\'s, taskmasterctl: {INSTEAD[word]}'
+        return f'"{word}" is not an option, and commands are the client\'s, taskmasterctl: {INSTEAD[word]}'
     if word in ALIASES or any(word == command.name for command in COMMANDS):
         return f'"{word}" is a command of the client: taskmasterctl {" ".join(ALIASES.get(word, (word,)))}'
     if "/" in word or "." in word or os.path.exists(word):
-        return f'"{word}" is no option; the configuration is named by -c: taskmasterd -c {word}'
-    return f'"{word}" is no option; taskmasterd takes options only, commands are the client\'s: taskmasterctl'
+        return f'"{word}" is not an option; the configuration is named by -c: taskmasterd -c {word}'
+    return f'"{word}" is not an option; taskmasterd takes options only, commands are the client\'s: taskmasterctl'
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="taskmasterd",
         description="Keep the programs of one YAML file running.",
-        epilog="Exit codes: 0 stopped as asked, 1 failed while running, 2 usage, 4 cannot create socket, log or pid file, "
-        "6 configuration. Signals: TERM, INT and QUIT stop, QUIT once more kills at once, HUP reloads, USR1 and USR2 reopen "
-        "logs.",
+        epilog="Exit codes: 0 stopped as asked, 1 failed while running, 2 usage, "
+        "4 cannot create socket, log or pid file, 6 configuration. "
+        "Signals: TERM, INT and QUIT stop, QUIT once more kills at once, HUP reloads, USR1 and USR2 reopen logs.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -113,7 +114,8 @@ def _parser() -> argparse.ArgumentParser:
         choices=POLICIES,
         metavar="POLICY",
         default=POLICIES[0],
-        help="what to do with programs of an earlier daemon whose state is lost: adopt, kill or refuse (default: %(default)s)",
+        help="what to do with programs of an earlier daemon whose state is lost: adopt, kill or refuse "
+        "(default: %(default)s)",
     )
     parser.add_argument("-V", "--version", action="version", version=f"taskmasterd {__version__}")
     return parser

@@ -1,4 +1,4 @@
-"""The descriptors with which the launcher begins: the standard streams, what the caller left open, and a piped configuration."""
+"""The descriptors that the launcher inherits: standard streams, the caller's open files, a piped configuration."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ STANDARD = {"-": 0, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def open_standard_streams() -> None:
-    """Open /dev/null in place of a closed stdin, stdout or stderr: the next file opened would be taken for it.
+    """Open /dev/null in place of a closed stdin, stdout or stderr, whose number the next opened file would get.
 
-    Inheritable: what is executed from here on begins with the same three. Raises OSError.
+    The new descriptors are inheritable: executed programs get the same three. Raises OSError.
     """
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         try:
@@ -27,7 +27,7 @@ def open_standard_streams() -> None:
 
 
 def close_inherited() -> None:
-    """Close what the caller left open: a script's lock or pipe would be held by the daemon and by all that it starts.
+    """Close files that the caller left open: the daemon and its programs would hold a script's lock or pipe.
 
     Source: daemon(7), "SysV Daemons", step 1.
     """
@@ -39,7 +39,7 @@ def close_inherited() -> None:
 
 
 def descriptor_of(path: str) -> int | None:
-    """Return the descriptor of ours that a path means, None where it means a file."""
+    """Return the descriptor of this process that a path names, or None if it names a file."""
     if path in STANDARD:
         return STANDARD[path]
     directory, number = os.path.split(path)
@@ -50,7 +50,7 @@ def descriptor_of(path: str) -> int | None:
 
 
 def read_descriptor(fd: int) -> File:
-    """Return what comes out of a descriptor, to its end. Raises OSError."""
+    """Return everything up to the end of a descriptor. Raises OSError."""
     facts = os.fstat(fd)
     if stat.S_ISDIR(facts.st_mode):
         raise IsADirectoryError(0, "it is a directory")

@@ -1,4 +1,4 @@
-"""The files made from the tables of keys and verbs are those that the generator makes now, and a new key reaches them all."""
+"""The committed files are those that the generator makes from the tables, and a new key reaches them all."""
 
 from __future__ import annotations
 

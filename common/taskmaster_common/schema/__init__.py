@@ -1,10 +1,11 @@
 """YAML files -> Config: every key, every problem with its line and column, every doubt.
 
-The parser has two doors: this package is imported by `taskmasterd.configuration.loading`, in a short-lived child, and by the client
-for `-c FILE`; the resident daemon never imports it. It opens nothing: `Surroundings` is all that it knows of the host.
+Two callers import this package: `taskmasterd.configuration.loading`, in a short-lived child, and the client for
+`-c FILE`. The resident daemon never imports it. It opens nothing: it sees the host through `Surroundings` only.
 From text to value: `report` (how problems read), `nodes` (YAML -> nodes, bounded; the only importer of yaml),
-`variables` (${NAME}), `values` (one decoder for each kind of value; the table of keys), `programs` (one program out of
-its layers), `checks` (between programs and host), `trust` (what root may obey), `shape` (files and sections), `effective` (Config -> YAML).
+`variables` (${NAME}), `values` (one decoder for each kind of value), `programs` (one program out of its layers),
+`checks` (between programs and host; what root may obey), `shape` (files and sections), `effective` (Config -> YAML).
+The keys and their kinds come from the table in `config.keys`.
 """
 
 from __future__ import annotations

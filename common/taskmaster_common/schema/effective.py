@@ -1,7 +1,7 @@
 """The effective configuration as YAML text, for `taskmasterd -T`.
 
-The text decodes to the same values again: every text is quoted, `${` is escaped, and the number of an instance is
-`${TASKMASTER_INSTANCE}`. What is hidden, or has no value to write (a default that depends on the host) stands as a comment.
+The text decodes to the same values: every text is quoted, `${` is escaped, and the number of an instance is written
+`${TASKMASTER_INSTANCE}`. Hidden values, and defaults that depend on the host, are comments.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def effective_text(config: Config, signals: Mapping[str, int], places: Places, *, values: bool = True) -> str:
     """Return the whole configuration with its defaults filled in, as YAML that ends with a line feed.
 
-    Without `values` those of env stand as comments that show their names alone.
+    Without `values`, a variable of env is a comment with its name only.
     """
     lines = ["taskmasterd:", *_daemon_lines(config.daemon, places)]
     lines.append("programs:" if config.programs else "programs: {}")
@@ -95,7 +95,7 @@ def _command_lines(program: ProgramConfig) -> Iterator[str]:
 
 
 def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
-    """Return one value as its kind is written."""
+    """Return a value in the notation of its kind."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if kind == "octal":
@@ -116,18 +116,18 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
 
 
 def plain_number(value: float) -> str:
-    """Return a number of seconds without exponent: 5, 0.5, 0.00001."""
+    """Return seconds as a decimal number without an exponent: 5, 0.5, 0.00001."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def _escaped(text: str) -> str:
-    """Return a text that is expanded when it is read again."""
+    """Return `text` quoted so that expanding its variables gives it back."""
     *pieces, last = text.replace("${", "$${").split(INSTANCE)
     return _quoted("".join(_before_instance(piece) for piece in pieces) + last)
 
 
 def _before_instance(piece: str) -> str:
-    """Return `piece` with the instance's number after it; a `$` right before `${` would escape that."""
+    """Return `piece` followed by the variable of the instance; its final `$` must not escape that."""
     bare = piece.rstrip("$")
     dollars = piece[len(bare) :]
     return bare + (f"${{TASKMASTER_DOLLAR:-{dollars}}}" if dollars else "") + "${TASKMASTER_INSTANCE}"

@@ -1,6 +1,6 @@
-"""Programs that stand elsewhere than below `programs:`: at the top level, in a section of another name, in a list.
+"""Finds programs written elsewhere than below `programs:`: at the top level, in a section of another name, in a list.
 
-They are found by what they look like and decoded all the same, so that one round tells everything that is wrong with them.
+It recognises them by their keys. They are decoded all the same, so that one check reports every problem in them.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ COMMANDS = ("cmd", *(word for word, called in PROGRAM_WORDS.items() if called ==
 NAMES = ("name", "process_name", "program_name", "program", "title", "id")
 NO_SECTION = "unknown key; the section is called programs here"
 LIKE_A_PROGRAM = 2
-"""How many keys of a program a mapping without a command must have to be taken for one."""
+"""Fewest program keys that make a mapping without a command look like a program."""
 ONLY_A_COMMAND = 1000
+"""A number of keys that no mapping has: only a command makes it look like a program."""
 DEEPEST = 3
-"""How many sections may stand around a program that is found."""
+"""Most sections around a program that is found."""
 
 
 class Candidate(Record):
-    """A program to decode: where its name stands, what its keys are called in messages, which keys are none."""
+    """A program to decode: the node of its name, its place in messages, and keys in it that are not program keys."""
 
     name: str
     key: Node
@@ -41,7 +42,7 @@ class Candidate(Record):
 
 
 def below_programs(node: Node, report: Report) -> list[Candidate]:
-    """Return what stands below `programs:`; reports what is not written as a mapping of names."""
+    """Return the programs below `programs:`, and report those not written as a mapping of names."""
     if node.kind == SEQUENCE:
         found = list(listed(node, "programs"))
         reason = "expected a mapping of names to programs, not a list"
@@ -70,19 +71,19 @@ def below_programs(node: Node, report: Report) -> list[Candidate]:
 
 
 def _is_group(node: Node) -> bool:
-    """Return whether a mapping holds programs, and nothing else."""
+    """Return whether a mapping holds programs and nothing else."""
     return node.kind == MAPPING and bool(node.entries) and all(_is_program(each) for _, each in node.entries.values())
 
 
 def _flat_keys(node: Node) -> list[str]:
-    """Return the keys of a program that stand among names, where some name has nothing below it."""
+    """Return program keys that are written among the names of programs, if some name has nothing below it."""
     if not any(value.is_null() for _, value in node.entries.values()):
         return []
     return [name for name, (_, value) in node.entries.items() if name in PROGRAM_KEYS and value.kind != MAPPING]
 
 
 def elsewhere(root: Node, unknown: Sequence[str], report: Report) -> tuple[list[Candidate], list[str]]:
-    """Return the programs among the unknown top-level keys, reported, and the keys that are something else."""
+    """Report the programs among the unknown top-level keys; return them, and the keys that are something else."""
     if unknown and len(unknown) == len(root.entries) and _is_procfile(root):
         reason = f"{names_text(unknown)}: these lines look like a Procfile; programs are written like this"
         report.error(root.entries[unknown[0]][0], unknown[0], reason, example=example(unknown))
@@ -114,7 +115,7 @@ def elsewhere(root: Node, unknown: Sequence[str], report: Report) -> tuple[list[
 
 
 def _inside(name: str, candidates: Sequence[Candidate]) -> str:
-    """Return what to say of a section that has programs somewhere inside."""
+    """Return the problem of a section that has programs somewhere inside."""
     said = instead(name, SECTION_WORDS)
     verb = "belongs" if len(candidates) == 1 else "belong"
     names = names_text([each.name for each in candidates])
@@ -122,7 +123,7 @@ def _inside(name: str, candidates: Sequence[Candidate]) -> str:
 
 
 def _at_the_top(root: Node, unknown: Sequence[str]) -> list[Candidate]:
-    """Return the unknown top-level keys that are programs; beside one that is, a single key of a program is enough."""
+    """Return the programs among the unknown top-level keys; beside a sure one, a single program key is enough."""
     own = [name for name in unknown if not instead(name, SECTION_WORDS)]
     enough = 1 if any(_is_program(root.entries[name][1]) for name in own) else LIKE_A_PROGRAM
     return [
@@ -133,12 +134,12 @@ def _at_the_top(root: Node, unknown: Sequence[str]) -> list[Candidate]:
 
 
 def _without_loose_keys(root: Node, unknown: list[str], report: Report) -> list[str]:
-    """Report keys of a program or of the daemon that stand at the top level."""
+    """Report keys of a program or of the daemon at the top level; return the other unknown keys."""
     for known, where in ((PROGRAM_KEYS, "a program, below programs: and its name"), (DAEMON_KEYS, "taskmasterd:")):
         squashed = set(map(squash, known))
         loose = [name for name in unknown if squash(name) in squashed and not instead(name, SECTION_WORDS)]
         if loose:
-            if known is PROGRAM_KEYS:  # the name of such a program stands beside them
+            if known is PROGRAM_KEYS:  # keys that name such a program are written beside them
                 unknown = [name for name in unknown if name not in NAMES]
             verb = "belongs" if len(loose) == 1 else "belong"
             shown = (
@@ -160,12 +161,12 @@ def _is_procfile(root: Node) -> bool:
 
 
 def example(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the lines that show how programs are written."""
+    """Return example lines with the first of these names."""
     return ("programs:", f"  {next((name for name in names if name), 'NAME')}:", "    cmd: ...")
 
 
 def _section(place: str, value: Node, name: str = "") -> list[Candidate]:
-    """Return the programs in a section of another name; `place` is what it is called in messages."""
+    """Return the programs in a section of another name; `place` is its name in messages."""
     name = name or place
     if value.kind == SEQUENCE:
         found = list(listed(value, place))
@@ -178,7 +179,7 @@ def _section(place: str, value: Node, name: str = "") -> list[Candidate]:
 
 
 def _naming(node: Node) -> tuple[str, ...]:
-    """Return the key that names a program inside itself, if there is one."""
+    """Return the key by which a program gives its own name, as a tuple of one or none."""
     return tuple(each for each in NAMES if each in node.entries and node.entries[each][1].kind == SCALAR)[:1]
 
 
@@ -193,7 +194,7 @@ def _nested(node: Node, place: str, depth: int = 1) -> Iterator[Candidate]:
 
 
 def _own_name(name: str, value: Node) -> str:
-    """Return the name of a program at the top level: supervisor's sections hold it, `program:` may have it inside."""
+    """Return the name of a program at the top level: that of supervisor's section header, or the one given inside."""
     inside = _naming(value)
     if inside and squash(name) in PROGRAM_SECTIONS:
         return value.entries[inside[0]][1].text
@@ -205,7 +206,7 @@ def _is_section_name(name: str) -> bool:
 
 
 def listed(node: Node, place: str) -> Iterator[Candidate]:
-    """Yield the programs of a list: mappings with a name, or each a mapping of one name."""
+    """Yield the programs of a list, whose elements are mappings with a name, or mappings of one name each."""
     for number, item in enumerate(node.items):
         if item.kind != MAPPING or not item.entries:
             continue

@@ -1,9 +1,9 @@
 """YAML text -> nodes that keep their text, style and position. The only module that imports yaml.
 
-Nodes and not loaded values, because YAML 1.1 turns `022` into 18, `NO` into False and `22:30` into 1350, and drops
-duplicate keys. The tree is built from the parser's events in one loop without recursion, so that depth, number of
-nodes and what aliases expand to are bounded while it grows. An alias shares the node of its anchor; merge keys (`<<`)
-are applied when their mapping ends. Tags are refused, never resolved.
+It keeps nodes because loading values loses what was written: YAML 1.1 turns `022` into 18, `NO` into False and `22:30`
+into 1350, and drops duplicate keys. One loop without recursion builds the tree from the parser's events, so that depth,
+number of nodes and the size of expanded aliases are bounded while it grows. An alias shares the node of its anchor;
+merge keys (`<<`) are applied when their mapping ends. Tags are refused, never resolved.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 SCALAR = "a value"
 SEQUENCE = "a list"
 MAPPING = "a mapping"
-BROKEN = "broken"  # a problem has been reported; nobody else complains about it
+BROKEN = "broken"  # a problem has been reported; further checks skip the node
 
 MAX_DEPTH = 50
 MAX_NODES = 500_000
 MAX_EXPANDED = 1_000_000
-"""How many nodes all aliases together may stand for: 10 000 programs that merge 25 keys each need half of it."""
+"""Most nodes that all aliases together stand for: 10 000 programs that merge 25 keys each need half of it."""
 
 # The C parser is six times as fast; PyYAML may be built without it.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -37,7 +37,7 @@ _NULLS = frozenset(("", "~", "null", "Null", "NULL"))
 class Node(Position):
     """A scalar with its `text`, a sequence with its `items`, or a mapping with its `entries` by the key's text.
 
-    `plain` is true for a scalar without quotes; `weight` is the number of nodes it stands for, 0 while it is open.
+    `plain` is true for a scalar without quotes; `weight` is the number of nodes in its tree, 0 until it is complete.
     """
 
     __slots__ = ("entries", "items", "kind", "plain", "text", "weight")
@@ -48,20 +48,20 @@ class Node(Position):
         self.text = text
         self.plain = plain
         self.weight = 0
-        # A scalar has neither; there may be half a million of them.
+        # Scalars share the empty ones: there may be half a million.
         self.items: list[Node] = [] if kind == SEQUENCE else _NO_ITEMS
         self.entries: dict[str, tuple[Node, Node]] = {} if kind == MAPPING else _NO_ENTRIES
 
     def empty_mapping(self) -> Node:
-        """Return a mapping without entries that stands where this node does."""
+        """Return a mapping without entries at this node's position."""
         return Node(MAPPING, self.source, self)
 
     def is_null(self) -> bool:
-        """Return whether nothing, `~` or `null` is written here, without quotes."""
+        """Return whether the value is missing, or `~` or `null` without quotes."""
         return self.kind == SCALAR and self.plain and self.text in _NULLS
 
     def is_empty(self) -> bool:
-        """Return whether nothing at all is written here."""
+        """Return whether the value is missing."""
         return self.kind == SCALAR and self.plain and not self.text
 
 
@@ -70,11 +70,11 @@ _NO_ENTRIES: dict[str, tuple[Node, Node]] = {}
 
 
 NEEDS_QUOTES = frozenset("&*!|>%@`\"'{}[],?-#")
-"""How a text begins that YAML takes for something else. Source: YAML 1.1, 5.3."""
+"""First characters that have a meaning of their own in YAML. Source: YAML 1.1, 5.3."""
 
 
 class Budget:
-    """What all files of one configuration together may cost."""
+    """Nodes that the files of one configuration may still use: written ones, and those that aliases stand for."""
 
     __slots__ = ("expanded", "nodes")
 
@@ -84,11 +84,11 @@ class Budget:
 
 
 class _GivenUp(Exception):
-    """The rest of the file cannot be used."""
+    """Ends the reading of a file whose rest is useless."""
 
 
 def compose(source: Source, report: Report, budget: Budget, until: str = "") -> Node | None:
-    """Return the root node of the file's one document, or None where it has none or cannot be read at all.
+    """Return the root node of the file's document, or None if it has no document or cannot be parsed.
 
     With `until`, composing ends after the value of that top-level key. Problems go to `report`.
     """
@@ -109,8 +109,8 @@ def compose(source: Source, report: Report, budget: Budget, until: str = "") -> 
     return composer.root
 
 
-class _Frame:
-    """A collection that is being read, with the key that waits for its value."""
+class _Open:
+    """A collection that is being read, with the key whose value comes next."""
 
     __slots__ = ("key", "merges", "node", "weight")
 
@@ -129,12 +129,12 @@ class _Composer:
         self._report = report
         self._budget = budget
         self._until = until
-        self._stack: list[_Frame] = []
+        self._stack: list[_Open] = []
         self._anchors: dict[str, Node] = {}
         self._documents = 0
 
     def take(self, event: yaml.Event) -> None:
-        """Take the parser's next event. Raises _GivenUp when the rest of the file is of no use."""
+        """Take the parser's next event. Raises _GivenUp if the rest of the file is useless."""
         if isinstance(event, yaml.ScalarEvent):
             self._add(self._scalar(event))
         elif isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
@@ -201,7 +201,7 @@ class _Composer:
         if len(self._stack) >= MAX_DEPTH:
             self._give_up(event.start_mark, f"nested more than {MAX_DEPTH} levels deep")
         kind = MAPPING if isinstance(event, yaml.MappingStartEvent) else SEQUENCE
-        self._stack.append(_Frame(self._node(kind, event)))
+        self._stack.append(_Open(self._node(kind, event)))
 
     def _close(self) -> None:
         frame = self._stack.pop()
@@ -226,7 +226,7 @@ class _Composer:
             self._pair(frame, frame.key, node)
             frame.key = None
 
-    def _pair(self, frame: _Frame, key: Node, value: Node) -> None:
+    def _pair(self, frame: _Open, key: Node, value: Node) -> None:
         if key.kind != SCALAR:
             return
         first = frame.node.entries.get(key.text)
@@ -239,7 +239,7 @@ class _Composer:
             if len(self._stack) == 1 and key.text == self._until:
                 self.root, self.found = frame.node, True
 
-    def _remember_merge(self, frame: _Frame, key: Node, value: Node) -> None:
+    def _remember_merge(self, frame: _Open, key: Node, value: Node) -> None:
         if frame.merges:
             names = {id(node): f"*{name}" for name, node in self._anchors.items()}
             both = ", ".join(names.get(id(node), "...") for node in (*frame.merges, value))
@@ -251,18 +251,18 @@ class _Composer:
                 self._error(merged, f"<< takes a mapping or a list of mappings, not {merged.kind}")
 
     @staticmethod
-    def _merge(frame: _Frame, merged: Node) -> None:
-        """Add the merged entries that the mapping does not have itself; earlier ones win, as YAML's merge key says."""
+    def _merge(frame: _Open, merged: Node) -> None:
+        """Add the merged entries that the mapping lacks; earlier ones win. Source: yaml.org, type/merge."""
         for name, entry in merged.entries.items():
             frame.node.entries.setdefault(name, entry)
 
     # -- problems
 
-    def _place(self, stack: list[_Frame]) -> str:
+    def _place(self, stack: list[_Open]) -> str:
         return ".".join(frame.key.text for frame in stack if frame.key is not None)
 
     def _error(
-        self, at: Position, reason: str, *, first: Position | None = None, inside: list[_Frame] | None = None
+        self, at: Position, reason: str, *, first: Position | None = None, inside: list[_Open] | None = None
     ) -> None:
         self._report.error(at, self._place(self._stack if inside is None else inside), reason, first)
 
@@ -272,7 +272,7 @@ class _Composer:
 
 
 def _syntax_error(source: Source, report: Report, error: yaml.MarkedYAMLError) -> None:
-    """Report the parser's own error, at the opening quote or bracket where it only noticed after the last line."""
+    """Report the parser's error; one found at the end of the file is shown at the opening quote or bracket."""
     reason, mark, context = error.problem or "no reason", error.problem_mark, error.context_mark
     if mark is None or (context is not None and not source.line(mark.line).strip()):
         mark = context
@@ -284,7 +284,7 @@ def _syntax_error(source: Source, report: Report, error: yaml.MarkedYAMLError) -
 
 
 def _quoting_hint(source: Source, line: int) -> str:
-    """Return how to write what stands on that line so that YAML takes it as text, or ""."""
+    """Return how to write that line so that YAML reads it as text, or ""."""
     text = source.line(line)
     indentation = text[: len(text) - len(text.lstrip())]
     if "\t" in indentation:
@@ -303,14 +303,14 @@ def _quoting_hint(source: Source, line: int) -> str:
 
 
 def _before(source: Source, line: int) -> tuple[int, int, str]:
-    """Return number, indentation and text of the last line before that is more than a comment; -1 where there is none."""
+    """Return number, indentation and text of the previous line that is more than a comment; number -1 for none."""
     number = next((each for each in range(line - 1, -1, -1) if source.line(each).partition("#")[0].strip()), -1)
     text = source.line(number).partition(" #")[0].rstrip() if number >= 0 else ""
     return number, len(text) - len(text.lstrip()), text.strip()
 
 
 def _without_colon(source: Source, line: int, indentation: int) -> str:
-    """Return that the line before, of which this one is the content, is a word without a colon, or ""."""
+    """Return a hint that the line above, to which this one belongs, lacks its colon, or ""."""
     number, outer, word = _before(source, line)
     if not word or ":" in word or outer >= indentation or word[0] in NEEDS_QUOTES or word == "...":
         return ""
@@ -318,7 +318,7 @@ def _without_colon(source: Source, line: int, indentation: int) -> str:
 
 
 def _indentation_hint(source: Source, line: int, indentation: int) -> str:
-    """Return how the indentation of a line that is fine by itself differs from that of the line before, or ""."""
+    """Return how the line's indentation differs from that of the line above, or ""."""
     number, other, word = _before(source, line)
     if other == indentation or ":" not in word:
         return ""
@@ -326,7 +326,7 @@ def _indentation_hint(source: Source, line: int, indentation: int) -> str:
 
 
 def read_text(content: bytes, shown: str, order: int, report: Report) -> Source | None:
-    """Return the file's text without a byte order mark, or None where it is not UTF-8 or not text: a problem then."""
+    """Return the file's text without a byte order mark; report a file that is not UTF-8 text, and return None."""
     bare = Source(shown, "", order)
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")

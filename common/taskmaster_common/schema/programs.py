@@ -1,7 +1,7 @@
-"""One program out of its layers: the main file's defaults, its own file's defaults, its entry.
+"""Builds one program from its layers: the main file's defaults, its own file's defaults, its entry.
 
-Layers are merged as nodes, so that `${TASKMASTER_PROGRAM}` in defaults means each program and every problem is told
-where it was written. `env` merges name by name, other keys are replaced.
+Layers are merged as nodes, so that `${TASKMASTER_PROGRAM}` in defaults means each program, and a problem is reported
+where it was written. `env` merges name by name; other keys replace each other.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 
 
 SHOWN_NAMES = 5
-"""How many names a message lists."""
+"""Most names that a message lists."""
 
 
 class Layer(Record):
-    """A mapping of program keys and what it is called in messages: `defaults`, `programs.web`; `ignored` are no keys."""
+    """A mapping of program keys and its place in messages: `defaults`, `programs.web`; `ignored` are other keys."""
 
     place: str
     node: Node
     ignored: tuple[str, ...] = ()
 
 
-class Frame(Record):
-    """What all programs of one configuration share: CONFIG_DIR, the host, the account that they have by default.
+class Scope(Record):
+    """What all programs of one configuration share: CONFIG_DIR, the host, the default account.
 
-    `account` is None where that is the daemon's own; `uid` is the daemon's once it has become its configured user.
+    `account` is None for the daemon's own; `uid` is the daemon's uid once it has become its configured user.
     """
 
     directory: str
@@ -59,7 +59,7 @@ class Frame(Record):
 
 
 class Program:
-    """A decoded program with the nodes it came from, for what is checked later."""
+    """A decoded program with the nodes of its keys, for later checks."""
 
     __slots__ = ("account", "config", "key", "nodes")
 
@@ -70,16 +70,16 @@ class Program:
         self.account = account
 
     def at(self, key: str) -> Node:
-        """Return where that key's value was written, or else the program's name."""
+        """Return the node of that key's value, or the program's name if the key is not written."""
         return self.nodes.get(key, self.key)
 
     def place(self, key: str) -> str:
-        """Return what that key is called in messages."""
+        """Return the place of that key in messages."""
         return f"programs.{self.config.name}.{key}"
 
 
 def check_keys(layer: Layer, report: Report) -> None:
-    """Report the keys that no program has."""
+    """Report unknown keys."""
     entries = layer.node.entries
     unknown = [name for name in entries if name not in PROGRAM_TABLE and name not in layer.ignored]
     if "env" in entries and entries["env"][1].is_empty():
@@ -98,36 +98,36 @@ def check_keys(layer: Layer, report: Report) -> None:
 
 
 def _meant(name: str, entries: Container[str]) -> str:
-    """Return what was probably meant by a key that no program has, or ""."""
+    """Return what an unknown key was probably meant to be, or ""."""
     known = unknown_key(name, PROGRAM_KEYS, PROGRAM_WORDS)
     guess = "" if known else invented(squash(name), entries) or misspelt(name, PROGRAM_WORDS)
     return f"did you mean {guess}?" if guess else known
 
 
 def names_text(names: Sequence[str]) -> str:
-    """Return some names for a message, quoted; more than a few are counted."""
+    """Return the first names for a message, quoted, and how many more there are."""
     more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
     return ", ".join(map(quoted, names[:SHOWN_NAMES])) + more
 
 
-def check_defaults(layer: Layer, frame: Frame) -> None:
-    """Report what is wrong in `defaults:`, whether or not a program uses it."""
-    check_keys(layer, frame.report)
-    _values("program", (layer,), frame)
+def check_defaults(layer: Layer, scope: Scope) -> None:
+    """Report problems in `defaults:`, even if no program uses it."""
+    check_keys(layer, scope.report)
+    _values("program", (layer,), scope)
 
 
-def decode_program(name: str, key: Node, layers: Sequence[Layer], frame: Frame) -> Program | None:
-    """Return the program, or None where something in it has been reported. `layers` are weakest first."""
-    check_keys(layers[-1], frame.report)
-    values, nodes = _values(name, layers, frame)
+def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) -> Program | None:
+    """Return the program, or None if it has no usable cmd, which is reported. `layers` are weakest first."""
+    check_keys(layers[-1], scope.report)
+    values, nodes = _values(name, layers, scope)
     if "cmd" not in nodes:
-        frame.report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
+        scope.report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
     if not values.get("cmd"):
         return None
-    _fill_streams(values, frame)
-    account, refusal = _account(name, values, nodes, frame)
+    _fill_streams(values, scope)
+    account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
-        values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), frame=frame)
+        values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), scope=scope)
     changed = {name: value for name, value in values.items() if value != PROGRAM_TABLE[name].default}
     if refusal:
         changed["refusal"] = refusal
@@ -135,30 +135,30 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], frame: Frame) 
 
 
 def _known_entries(layer: Layer) -> Iterator[tuple[str, str, Node]]:
-    """Yield (key, key as written, value); a key that has another name here has been reported, its value is checked too."""
+    """Yield (key, key as written, value). Keys of other tools are already reported; their values are checked too."""
     entries = layer.node.entries
     for name, (_, value) in entries.items():
         key = name if name in PROGRAM_TABLE else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
         if not key and _meant(name, entries) == "did you mean cmd?":
-            key = "cmd"  # nobody who wrote a command wants to hear that it is missing
+            key = "cmd"  # or "cmd is missing" would be reported, too
         if key and (key == name or (key not in entries and name not in layer.ignored)):
             yield key, name, value
 
 
-def _values(name: str, layers: Sequence[Layer], frame: Frame) -> tuple[dict[str, Any], dict[str, Node]]:
+def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str, Any], dict[str, Node]]:
     """Return the decoded values and their nodes, by key."""
-    own = {"TASKMASTER_PROGRAM": name, "TASKMASTER_INSTANCE": INSTANCE, "CONFIG_DIR": frame.directory}
-    variables = Variables(frame.surroundings.environment, own)
-    context = Context(variables, frame.directory, frame.surroundings.signals)
+    own = {"TASKMASTER_PROGRAM": name, "TASKMASTER_INSTANCE": INSTANCE, "CONFIG_DIR": scope.directory}
+    variables = Variables(scope.surroundings.environment, own)
+    context = Context(variables, scope.directory, scope.surroundings.signals)
     entries = {key: (f"{layer.place}.{name}", value) for layer in layers for key, name, value in _known_entries(layer)}
     values: dict[str, Any] = {}
     # `shell` decides how cmd is read, so it comes first; a stronger layer's cmd meets a weaker layer's shell.
     for key in sorted(entries, key=lambda each: each != "shell"):
         place, node = entries[key]
         if key == "env":
-            values[key] = _env(layers, context, frame.report)
+            values[key] = _env(layers, context, scope.report)
             continue
-        value = decode_value(PROGRAM_TABLE[key], node, context, place, frame.report)
+        value = decode_value(PROGRAM_TABLE[key], node, context, place, scope.report)
         if value is not None:
             values[key] = value
         context.shell = values.get("shell", False)
@@ -170,7 +170,7 @@ def _env_nodes(layers: Sequence[Layer]) -> Iterator[tuple[Layer, Node]]:
 
 
 def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str, str | None]:
-    """Return the variables of all layers, the stronger one's value for each name."""
+    """Return the variables of all layers; the strongest layer decides each value."""
     merged: dict[str, tuple[str, Node]] = {}
     for layer, node in _env_nodes(layers):
         if node.is_null() or node.kind == BROKEN:
@@ -192,7 +192,7 @@ def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str,
 
 
 def _env_example(node: Node) -> tuple[str, ...]:
-    """Return the lines that show how variables are written; their values may be secret."""
+    """Return example lines with the first name written here, but no value: it may be secret."""
     items = node.items if node.kind == SEQUENCE else (node,)
     texts = (item.text for item in items if item.kind == SCALAR)
     names = [name.strip() for name, equals, _ in (text.partition("=") for text in texts) if equals]
@@ -200,47 +200,47 @@ def _env_example(node: Node) -> tuple[str, ...]:
     return ("env:", f"  {next((name for name in names if name.isidentifier()), 'NAME')}: ...")
 
 
-def _fill_streams(values: dict[str, Any], frame: Frame) -> None:
-    """As PID 1 without log_dir, what is omitted goes to the container's own output."""
-    if frame.surroundings.pid1 and not frame.log_dir_given:
+def _fill_streams(values: dict[str, Any], scope: Scope) -> None:
+    """Send omitted streams to the container's output if the daemon is PID 1 and has no log_dir."""
+    if scope.surroundings.pid1 and not scope.log_dir_given:
         values.setdefault("stdout", INHERIT)
         values.setdefault("stderr", INHERIT)
 
 
-def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], frame: Frame) -> tuple[User | None, str]:
-    """Return whose identity the program has (None: the daemon's own) and why it cannot have it, or ""."""
-    account, problem, key = frame.account, "", "user"
+def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> tuple[User | None, str]:
+    """Return the account the program runs as (None: the daemon's) and why it cannot, or ""."""
+    account, problem, key = scope.account, "", "user"
     wanted = values.get("user")
     if wanted is not None:
-        account = frame.surroundings.user(wanted)
+        account = scope.surroundings.user(wanted)
         if account is None:
             problem = f"there is no user {quoted(wanted)}"
-        elif frame.uid not in (0, account.uid):
+        elif scope.uid not in (0, account.uid):
             problem = (
-                f"only root can run a program as another user, {quoted(wanted)}; taskmasterd runs it as uid {frame.uid}"
+                f"only root can run a program as another user, {quoted(wanted)}; taskmasterd runs it as uid {scope.uid}"
             )
     if values.get("group") is not None and not problem:
-        key, problem = "group", _group_problem(values["group"], account, frame)
-    if problem and not frame.surroundings.lenient_users:
-        frame.report.error(nodes[key], f"programs.{name}.{key}", problem)
+        key, problem = "group", _group_problem(values["group"], account, scope)
+    if problem and not scope.surroundings.lenient_users:
+        scope.report.error(nodes[key], f"programs.{name}.{key}", problem)
     return account, problem
 
 
-def _group_problem(wanted: str, account: User | None, frame: Frame) -> str:
-    gid = frame.surroundings.group(wanted)
+def _group_problem(wanted: str, account: User | None, scope: Scope) -> str:
+    gid = scope.surroundings.group(wanted)
     if gid is None:
         return f"there is no group {quoted(wanted)}"
-    own = account.gid if account is not None else frame.surroundings.gid
-    if frame.uid != 0 and gid != own:
+    own = account.gid if account is not None else scope.surroundings.gid
+    if scope.uid != 0 and gid != own:
         return f"only root can run a program with another group, {quoted(wanted)}"
     return ""
 
 
-def _workingdir(name: str, key: Node, account: User | None, *, refused: bool, frame: Frame) -> str:
-    """Return the default: the configuration's directory, or / where the program's user may not enter that."""
-    if refused or frame.surroundings.may_enter(frame.directory, account):
-        return frame.directory
-    who = account.name if account is not None else f"uid {frame.uid}"
-    reason = f"it runs in /, because {who} may not enter {frame.directory}; set workingdir to choose a directory"
-    frame.report.warn(key, f"programs.{name}.workingdir", reason)
+def _workingdir(name: str, key: Node, account: User | None, *, refused: bool, scope: Scope) -> str:
+    """Return the default: the configuration's directory, or /, with a warning, if the user may not enter it."""
+    if refused or scope.surroundings.may_enter(scope.directory, account):
+        return scope.directory
+    who = account.name if account is not None else f"uid {scope.uid}"
+    reason = f"it runs in /, because {who} may not enter {scope.directory}; set workingdir to choose a directory"
+    scope.report.warn(key, f"programs.{name}.workingdir", reason)
     return "/"

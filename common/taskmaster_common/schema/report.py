@@ -1,10 +1,11 @@
 """Problems and warnings of a configuration, as the finished lines that users read.
 
 `file:line:column: error: place: reason` with the source line below it, so that editors jump there. The same reason at
-the same position is told once: a mistake in `defaults:` or under an anchor is one mistake, however many programs use it.
+the same position is reported once: a mistake in `defaults:` or under an anchor is one mistake, however many programs
+use it.
 
-Each text has a public twin for the event log and for clients that may not see values of env. The twin has no source line,
-and where a value of env may stand it says no more than the place.
+Each text has a public twin for the event log and for clients that may not see values of env. The twin has no source
+line; if its reason could contain a value of env, it names only the place.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ ENV = "env"
 KNOWN_KEYS = frozenset((*PROGRAM_KEYS, *DAEMON_KEYS)) - {ENV}
 
 Texts = dict[tuple[int, int, int, str], tuple[str, str]]
-"""By position and reason: the whole text, and its public twin."""
+"""The whole text and its public twin, by position and reason."""
 
 
 class Source:
-    """One file: the name that users see, its text, and its place among the files."""
+    """One file: its name in messages, its text, and its number in the order of reading."""
 
     __slots__ = ("_lines", "order", "shown", "text")
 
@@ -46,7 +47,7 @@ class Source:
 
 
 class Position:
-    """Where something stands: line and column are counted from 0."""
+    """A place in a file; line and column are counted from 0."""
 
     __slots__ = ("column", "line", "source")
 
@@ -57,7 +58,7 @@ class Position:
 
 
 class Report:
-    """Collects everything that is wrong or doubtful."""
+    """Collects problems and warnings."""
 
     def __init__(self) -> None:
         self._problems: Texts = {}
@@ -70,7 +71,7 @@ class Report:
         return bool(self._problems)
 
     def is_first(self, topic: str) -> bool:
-        """Return whether nobody has asked about this topic yet: some things are said once."""
+        """Return whether this is the first call for the topic: some hints are given once."""
         first = topic not in self._said
         self._said.add(topic)
         return first
@@ -78,9 +79,9 @@ class Report:
     def error(
         self, at: Position, place: str, reason: str, first: Position | None = None, example: tuple[str, ...] = ()
     ) -> None:
-        """Add a problem; `first` is a second position that belongs to it, `example` shows how to write it.
+        """Add a problem; `first` is a second position to show, `example` are lines that show how to write it.
 
-        Raises ConfigError when there are too many.
+        Raises ConfigError if there are too many.
         """
         lines = [_heading(at, "error", place, reason)]
         if first is not None and (first.line, first.source) != (at.line, at.source):
@@ -98,7 +99,7 @@ class Report:
         self._problems.setdefault((order, -1, -1, f"{shown}: {reason}"), _of_file(shown, "error", reason))
 
     def warn(self, at: Position, place: str, reason: str) -> None:
-        """Add a warning; beyond a thousand the rest is dropped."""
+        """Add a warning; after MAX_PROBLEMS they are dropped."""
         if len(self._warnings) < MAX_PROBLEMS:
             lines = [_heading(at, "warning", place, reason), *_excerpt(at)]
             public = _heading(at, "warning", *_public(place, reason))
@@ -131,10 +132,10 @@ def _of_file(shown: str, severity: str, reason: str) -> tuple[str, str]:
 
 
 def _public(place: str, reason: str) -> tuple[str, str]:
-    """Return what everybody may know of a problem: where a name or a value may be a piece of env, only that there is one.
+    """Return the public form of a problem: its reason is hidden if it may quote a piece of env.
 
-    Such pieces turn up where the file is no YAML, in names that no program has (a line of a text that is indented
-    wrongly), and under anchors. What stands under a known key is shown, as `show` would show it.
+    Such pieces appear if the file is not YAML, in unknown names (a line of a text that is indented wrongly), and under
+    anchors. Values of known keys are public, as in `show`.
     """
     section, _, below = place.partition(".")
     key = place.rpartition(".")[2]
@@ -168,7 +169,7 @@ def _excerpt(at: Position, *, with_file: bool = False) -> list[str]:
 
 
 def visible(text: str) -> str:
-    """Return `text` with what a terminal could obey made visible; a tab stays."""
+    """Return `text` with control characters escaped, except tabs."""
     if text.isprintable():
         return text
     return "".join(
@@ -178,6 +179,6 @@ def visible(text: str) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a value for a message: in double quotes, at most some sixty characters."""
+    """Return a value for a message: in double quotes, cut after MAX_SHOWN_VALUE characters."""
     text = text.replace("\0", "${TASKMASTER_INSTANCE}")
     return f'"{text[:MAX_SHOWN_VALUE]}{"..." if len(text) > MAX_SHOWN_VALUE else ""}"'

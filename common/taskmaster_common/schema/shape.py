@@ -1,6 +1,6 @@
 """The shape of a configuration: its sections, the files it includes, which entry is stronger.
 
-`decode` is the decoder's front door. It reads through its `Surroundings` only, and tells all problems at once.
+`decode` is the decoder's front door. It reads through its `Surroundings` only, and reports all problems at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from taskmaster_common.schema.checks.values import check_configuration, check_su
 from taskmaster_common.schema.checks.writers import Sources, check_writers
 from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example, listed
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
-from taskmaster_common.schema.programs import Frame, Layer, Program, check_defaults, decode_program
+from taskmaster_common.schema.programs import Layer, Program, Scope, check_defaults, decode_program
 from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
 from taskmaster_common.schema.values import DAEMON_TABLE, Context, decode_value
@@ -45,8 +45,8 @@ def decode(path: str, surroundings: Surroundings) -> Loaded:
 def daemon_section(path: str, content: bytes, environment: Mapping[str, str], cwd: str) -> DaemonConfig:
     """Return what a client needs of a configuration: `taskmasterd:`, read only up to the end of that section.
 
-    Keys that are wrong are left at their default, except `socket`; a mistake elsewhere is not noticed. A file without
-    the section means the defaults. Raises ConfigError where `socket` is wrong or the section is no YAML.
+    Wrong keys keep their default, except `socket`; the rest of the file is not checked. A file without the section
+    means the defaults. Raises ConfigError if `socket` is wrong or the section is not YAML.
     """
     report = Report()
     source = Source(path, content.decode("utf-8", "replace").removeprefix("\ufeff"))
@@ -70,7 +70,7 @@ def daemon_section(path: str, content: bytes, environment: Mapping[str, str], cw
 
 
 def _section_alone(source: Source) -> Source | None:
-    """Return the lines of `taskmasterd:` alone, each still at its number, or None where no line begins with it."""
+    """Return the lines of `taskmasterd:` alone, each at its old number, or None if no line begins with it."""
     number = 0
     while source.line(number) or number <= source.text.count("\n"):
         if source.line(number).startswith(f"{TASKMASTERD}:"):
@@ -133,11 +133,11 @@ class _Decoder:
     def run(self) -> Loaded:
         root = self._main()
         daemon, nodes = _daemon(_value(root, TASKMASTERD), self._context, self._report)
-        frame = self._frame(daemon, nodes)
-        defaults = self._defaults(root, frame)
-        self._take_programs(root, defaults, frame)
+        scope = self._scope(daemon, nodes)
+        defaults = self._defaults(root, scope)
+        self._take_programs(root, defaults, scope)
         for included in self._included(root):
-            self._take_programs(included, [*defaults, *self._defaults(included, frame)], frame)
+            self._take_programs(included, [*defaults, *self._defaults(included, scope)], scope)
         programs = [program for program in self._programs.values() if program is not None]
         if not (programs or self._report.is_bad or self._says_none(root)):
             key = root.entries["programs"][0] if "programs" in root.entries else root
@@ -158,7 +158,7 @@ class _Decoder:
     # -- files
 
     def _main(self) -> Node:
-        """Return the main file's root. Raises ConfigError where it cannot be read."""
+        """Return the main file's root. Raises ConfigError if it cannot be read."""
         try:
             file = self._surroundings.read(self._path)
         except OSError as error:
@@ -172,7 +172,7 @@ class _Decoder:
         return root
 
     def _root(self, path: str, file: File) -> Node | None:
-        """Return a file's root mapping, or None where it is empty or something in it has been reported."""
+        """Return a file's root mapping, or None if it is empty or a problem has been reported."""
         order = len(self._files)
         self._files[absolute(self._surroundings.cwd, path)] = (
             absolute(self._surroundings.cwd, path),
@@ -190,7 +190,7 @@ class _Decoder:
         return root if root.kind == MAPPING else self._list_of_programs(root)
 
     def _list_of_programs(self, root: Node) -> Node | None:
-        """Report a root that is no mapping; return one with the programs that it lists, to be decoded all the same."""
+        """Report a root that is not a mapping; return one that stands for its programs, to decode them."""
         found = list(listed(root, ""))
         shown = example([each.name for each in found])
         self._report.error(root, "", f"expected a mapping with programs:, not {root.kind}", example=shown)
@@ -208,7 +208,7 @@ class _Decoder:
                     tell(doubt.shown, doubt.reason, order)
 
     def _check_listed(self, node: Node, pattern: str) -> None:
-        """Report the directories of a pattern in which root must not look for files."""
+        """Report the directories in which root must not look for files that match the pattern."""
         host = self._surroundings
         for way in host.listed(pattern) if host.uid == 0 else ():
             for doubt in doubts_of_directory(way, host.trusted):
@@ -217,14 +217,14 @@ class _Decoder:
                     tell(node, "include", f"{doubt.shown}: {doubt.reason}")
 
     def _is_new(self, doubt: Doubt) -> bool:
-        """Return whether the doubt has not been told: a directory once, and a warning about an owner once."""
+        """Return whether the doubt is new: each directory, and each owner warned about, is reported once."""
         key = doubt.owner if doubt.owner is not None and not doubt.refused else (doubt.shown, doubt.reason)
         new = key not in self._doubted
         self._doubted.add(key)
         return new
 
     def _check_sections(self, root: Node, allowed: tuple[str, ...]) -> None:
-        """Report the sections that do not exist, and keep what looks like programs in them."""
+        """Report unknown sections, and keep what looks like programs in them."""
         unknown = [name for name in root.entries if name not in allowed and not name.startswith("x-")]
         for name in [each for each in unknown if each in SECTIONS]:
             self._report.error(root.entries[name][0], name, "only the main file may have this section")
@@ -285,8 +285,8 @@ class _Decoder:
 
     # -- programs
 
-    def _frame(self, daemon: DaemonConfig, nodes: dict[str, Node]) -> Frame:
-        """Return what all programs share; `taskmasterd.user` is the one whom programs run as by default."""
+    def _scope(self, daemon: DaemonConfig, nodes: dict[str, Node]) -> Scope:
+        """Return what all programs share; they run as `taskmasterd.user` by default."""
         surroundings, account, uid = self._surroundings, None, self._surroundings.uid
         if daemon.user is not None:
             account = surroundings.user(daemon.user)
@@ -300,9 +300,9 @@ class _Decoder:
         if daemon.socket_group is not None and surroundings.group(daemon.socket_group) is None:
             reason = f"there is no group {quoted(daemon.socket_group)}"
             self._report.error(nodes["socket_group"], f"{TASKMASTERD}.socket_group", reason)
-        return Frame(self._directory, surroundings, self._report, account, uid, daemon.log_dir is not None)
+        return Scope(self._directory, surroundings, self._report, account, uid, daemon.log_dir is not None)
 
-    def _defaults(self, root: Node, frame: Frame) -> list[Layer]:
+    def _defaults(self, root: Node, scope: Scope) -> list[Layer]:
         node = _value(root, "defaults")
         if node is None or node.is_null() or node.kind == BROKEN:
             return []
@@ -310,10 +310,10 @@ class _Decoder:
             self._report.error(node, "defaults", f"expected a mapping of program keys, not {node.kind}")
             return []
         layer = Layer("defaults", node)
-        check_defaults(layer, frame)
+        check_defaults(layer, scope)
         return [layer]
 
-    def _take_programs(self, root: Node, defaults: list[Layer], frame: Frame) -> None:
+    def _take_programs(self, root: Node, defaults: list[Layer], scope: Scope) -> None:
         node = _value(root, "programs")
         candidates = list(self._elsewhere.pop(root, ()))
         if node is not None and node.kind in (MAPPING, SEQUENCE):
@@ -321,9 +321,9 @@ class _Decoder:
         elif node is not None and not node.is_null() and node.kind != BROKEN:
             self._report.error(node, "programs", f"expected a mapping of names to programs, not {node.kind}")
         for candidate in candidates:
-            self._take(candidate, defaults, frame)
+            self._take(candidate, defaults, scope)
 
-    def _take(self, candidate: Candidate, defaults: list[Layer], frame: Frame) -> None:
+    def _take(self, candidate: Candidate, defaults: list[Layer], scope: Scope) -> None:
         name, key, value = candidate.name, candidate.key, candidate.value
         first = self._keys.setdefault(name, key) if name else key
         problem = name_problem(name)
@@ -336,7 +336,7 @@ class _Decoder:
             self._report.error(key, "programs", f"{quoted(name)} cannot be a name: {problem}")
         elif value.kind == MAPPING:
             layers = (*defaults, Layer(candidate.place, value, candidate.ignored))
-            self._programs[name] = decode_program(name, key, layers, frame)
+            self._programs[name] = decode_program(name, key, layers, scope)
         elif value.is_null():
             self._report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
         elif value.kind != BROKEN:

@@ -1,6 +1,6 @@
-"""What the decoder has to know of the host, gathered by its caller: the decoder itself touches nothing.
+"""What the decoder knows of the host. Its caller gathers it: the decoder itself touches nothing.
 
-Every callable may be slow and is called once for each distinct question, except where it says otherwise.
+Every callable may be slow; the decoder asks each distinct question once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from taskmaster_common.paths import Places
 
 MAX_FILE = 16 * 1024 * 1024
-"""Bytes of one configuration file."""
+"""Largest configuration file, bytes."""
 
 
 class User(Record):
@@ -30,7 +30,7 @@ class User(Record):
 
 
 class Step(Record):
-    """A directory or a symbolic link on the way to a file, as it was when it was passed: permission bits, owner, group."""
+    """A directory or a symbolic link on the way to a file, as the walk found it: permission bits, owner, group."""
 
     path: str
     mode: int
@@ -40,9 +40,9 @@ class Step(Record):
 
 
 class File(Record):
-    """What was read from one path, and what fstat said of it: permission bits, owner, group, nanoseconds, bytes.
+    """The content of a file and its status: permission bits, owner, group, nanoseconds, bytes.
 
-    `way` is what was passed from the root directory on; only root records it.
+    `way` are the steps from the root directory to it; only root records them.
     """
 
     content: bytes
@@ -58,17 +58,17 @@ class Surroundings(Record):
     """The host as the decoder sees it.
 
     `signals` are numbers by name without SIG. `cwd` makes a relative path of the main file absolute. `lenient_users`
-    is true when the daemon starts: a user that cannot be had then makes that program alone unusable. `pid1` without
-    log_dir sends omitted streams to the daemon's own.
+    is true when the daemon starts: an unknown user then disables only its program. `pid1` without log_dir sends omitted
+    streams to the daemon's own. `sh_is_bash`: /bin/sh accepts bash's syntax. `trusted` are the uids whose files root
+    obeys: its own, and in a user namespace the one that stands for all uids outside.
 
-    `sh_is_bash` says whether /bin/sh takes bash's own words. `trusted` are the uids whose files root obeys: its own, and in a user namespace the one that stands for all uids outside.
-
-    `read(path)` returns at most MAX_FILE bytes of a regular file, raises OSError. `expand(pattern)` returns sorted
-    paths; `listed(pattern)` the way to each directory in which it looks for names. `user(name or uid)` and `group(name or gid)` return None for one that does not exist. `may_enter(directory,
-    user)` and `find_command(word, PATH, workingdir, user)` answer for that user, None being the daemon itself;
-    the latter returns why the command cannot be executed, or "". `identity(path)` returns a text that is equal for
-    equal files, existing or not, "" for what is no regular file. `shareable(path)` says whether there is a device or FIFO, that
-    nobody but root and the daemon's user can replace.
+    `read(path)` returns at most MAX_FILE bytes of a regular file and raises OSError. `expand(pattern)` returns sorted
+    paths; `listed(pattern)` the way to each directory in which the pattern is matched. `user(name or uid)` and
+    `group(name or gid)` return None for an unknown one. `may_enter(directory, user)` and `find_command(word, PATH,
+    workingdir, user)` answer for that user, None being the daemon itself; the latter returns why the command cannot be
+    executed, or "". `identity(path)` returns a text that is equal for equal files, existing or not, and "" for anything
+    but a regular file. `shareable(path)` says whether the path is a device or FIFO that only root and the daemon's user
+    can replace.
     """
 
     environment: Mapping[str, str]
@@ -94,7 +94,7 @@ class Surroundings(Record):
 
 
 class Loaded(Record):
-    """A configuration that can be used, the finished lines of what is doubtful in it, and what everybody may see of them."""
+    """A usable configuration, its warnings as finished lines, and their public form without secrets."""
 
     config: Config
     warnings: tuple[str, ...] = ()

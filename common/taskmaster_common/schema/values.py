@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 TRUE_WORDS = ("true", "yes", "on")
 FALSE_WORDS = ("false", "no", "off")
 NEVER_IN_ENV = ("TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK")
-"""What the daemon itself sets for each child, and by which it knows its orphans."""
+"""Variables that the daemon sets for each child; by some it recognises its orphans."""
 
 
 class WrongElementError(ValueError):
-    """A value whose element `node` is wrong; without a text the problem has been reported already."""
+    """A value whose element `node` is wrong; an empty text means that the problem is already reported."""
 
     def __init__(self, node: Node, text: str) -> None:
         super().__init__(text)
@@ -51,7 +51,7 @@ class WrongElementError(ValueError):
 
 
 class WrongElementsError(ValueError):
-    """A list some of whose elements are wrong."""
+    """A list with wrong elements."""
 
     def __init__(self, elements: list[WrongElementError]) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class WrongElementsError(ValueError):
 
 
 class Context:
-    """What decoders need besides the node: `directory` is where relative paths start, `shell` whether cmd is for sh."""
+    """What decoders need besides the node. Relative paths start at `directory`; `shell`: /bin/sh runs cmd."""
 
     __slots__ = ("directory", "shell", "signals", "variables")
 
@@ -74,7 +74,7 @@ class Context:
 
 
 def _text(node: Node, context: Context, key: Key) -> str:
-    """Return the expanded text of a value that is written."""
+    """Return the expanded text of a scalar. Raises ValueError for a missing value or null."""
     _expect(node, SCALAR)
     if node.is_null():
         raise ValueError("has no value; write one, or remove the line")
@@ -137,7 +137,7 @@ def _stop_group(node: Node, context: Context, key: Key) -> bool | str:
 
 
 def _whole(node: Node, context: Context, key: Key) -> int:
-    """Return a whole number in its range; quotes are for text, except where a variable needs them."""
+    """Return a whole number in its range. Quotes are refused, unless a variable needs them."""
     text = _text(node, context, key)
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
@@ -162,7 +162,7 @@ def _exit_codes(node: Node, context: Context, key: Key) -> tuple[int, ...]:
 
 
 def _elements(node: Node, context: Context, key: Key, decode: Callable[[Node, Context, Key], T]) -> list[T]:
-    """Decode the elements of a list. Raises WrongElementsError with each wrong one, so that all are told where they stand."""
+    """Decode the elements of a list. Raises WrongElementsError with every wrong one."""
     decoded: list[T] = []
     wrong: list[WrongElementError] = []
     for item in node.items:
@@ -208,7 +208,7 @@ def _socket(node: Node, context: Context, key: Key) -> str:
     scheme, separator, path = text.partition("://")
     if separator or (":" in text and text.rpartition(":")[2].isdecimal()):
         hint = f"write the path alone: {path}" if scheme == "unix" else "there is no network listener; use ssh"
-        raise ValueError(f"{quoted(text)} is no path; {hint}")
+        raise ValueError(f"{quoted(text)} is not a path; {hint}")
     path = _path(node, context, key)
     length = len(path.encode("utf-8", "surrogateescape"))
     if length > MAX_SOCKET_PATH:
@@ -217,7 +217,7 @@ def _socket(node: Node, context: Context, key: Key) -> str:
 
 
 def _stream(node: Node, context: Context, key: Key) -> str:
-    """Return a path or one of the words; a file of that name is written ./null."""
+    """Return a path or one of the key's words; a file named like a word is written ./null."""
     _expect(node, SCALAR)
     if node.is_empty():
         raise ValueError("has no value; write null to discard the output, or remove the line")
@@ -236,7 +236,7 @@ def _stream(node: Node, context: Context, key: Key) -> str:
 
 
 def _command(node: Node, context: Context, key: Key) -> tuple[str, ...]:
-    """Return the words of a command: split first and expanded then, so that a value is never split."""
+    """Return the words of a command, split before they are expanded, so that a value is never split."""
     if node.kind == SEQUENCE:
         if context.shell:
             raise ValueError("with shell: true the command is one text, not a list")
@@ -259,7 +259,7 @@ def _not_blank(node: Node) -> str:
 
 
 def split(text: str, node: Node) -> list[str]:
-    """Return the words of a command line. Raises ValueError for a quote that is not closed. Source: POSIX XCU 2.2."""
+    """Return the words of a command line. Raises ValueError for an unclosed quote. Source: POSIX XCU 2.2."""
     text = without_continuations(text)
     if text.isascii() and text.isprintable() and not any(character in text for character in "'\"\\"):
         return text.split()
@@ -273,7 +273,7 @@ def split(text: str, node: Node) -> list[str]:
 
 
 def without_continuations(text: str) -> str:
-    """Return the text without the backslashes that continue a line, which shlex leaves in. Source: POSIX XCU 2.2.1."""
+    """Return the text without line continuations, which shlex keeps. Source: POSIX XCU 2.2.1."""
     if "\\\n" not in text:
         return text
     kept: list[str] = []
@@ -300,7 +300,7 @@ def _account(node: Node, context: Context, key: Key) -> str:
 
 
 def _variable(node: Node, context: Context, _key: Key) -> str | None:
-    """Return a variable's text exactly as written, or None for one that is to be removed."""
+    """Return a variable's expanded text, or None for a variable to remove."""
     _expect(node, SCALAR)
     if node.is_empty():
         raise ValueError('has no value; write "" for an empty one, or null to remove the variable')
@@ -308,7 +308,7 @@ def _variable(node: Node, context: Context, _key: Key) -> str | None:
 
 
 def variable_name_problem(name: str) -> str:
-    """Return why `name` cannot be the name of a variable, or ""."""
+    """Return why `name` cannot name a variable, or ""."""
     if not name or "=" in name:
         return f"{quoted(name)} cannot be the name of a variable"
     return f"{name} is set by taskmasterd itself" if name in NEVER_IN_ENV else ""

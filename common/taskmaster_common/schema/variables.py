@@ -1,7 +1,6 @@
 """`${NAME}` and `${NAME:-default}` in values.
 
-`$${` gives `${`; every other `$` stays as it is, because commands use it. The text that a variable brings is not
-looked at again.
+`$${` gives `${`; every other `$` stays, because commands use it. The value of a variable is not expanded again.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _NAME_CHARACTERS = _LETTERS | frozenset("0123456789")
 
 
 class Variables:
-    """The names that a value may use: `own` (the decoder's) before `environment` (the daemon's at its start)."""
+    """The variables of values: `own`, which the decoder sets, before `environment`, the daemon's at its start."""
 
     __slots__ = ("_environment", "_own")
 
@@ -65,6 +64,7 @@ class Variables:
             return value or default
         if value is None:
             raise ValueError(
-                f"the variable {name} is not set; give a default with ${{{name}:-...}}, or write $${{{name}}} for the text itself"
+                f"the variable {name} is not set; give a default with ${{{name}:-...}}, "
+                f"or write $${{{name}}} for the text itself"
             )
         return value

@@ -1,8 +1,8 @@
 """How programs and processes are named, matched and suggested.
 
-`web` is a program and, when it has one instance, its process; `web:1` is instance 1; `web:*`, `w*` and `all` are
-patterns. The matcher is our own because fnmatch keeps a compiled pattern for each of the last 32 768 for ever.
-What a client sends is matched against thousands of names, so nothing here may cost more than its length.
+`web` is a program and, if it has one instance, its process; `web:1` is instance 1; `web:*`, `w*` and `all` are
+patterns. The matcher is our own because fnmatch caches the last 32 768 compiled patterns for ever. A pattern from a
+client is matched against thousands of names, so matching must not cost more than the length of the name.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ if TYPE_CHECKING:
 ALL = "all"
 MAX_NAME = 100
 MOST_CELLS = 100_000
-"""Cells of its tables that a suggestion may cost, a sixtieth of a second; a typo among 10 000 names holds nobody up."""
+"""Most table cells that one suggestion computes: 1/60 s, so that a typo among 10 000 names delays no other client."""
 LONGEST_TEXT = 256
-"""What a pattern is matched against is shorter: a name, a colon and a number."""
+"""Longest pattern, characters; names of instances are shorter."""
 OTHERS = 128
+"""Number of the bit that stands for every character beyond ASCII."""
 EVERY = (1 << OTHERS + 1) - 1
-"""The bits of all characters, those that are not ASCII being one."""
+"""The bits of all characters."""
 MAX_INDEX_DIGITS = 9
 SHOWN_NAMES = 5
-"""How many instances, or runs of them, a message names."""
+"""Most instances, or runs of them, that a message names."""
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.@+")
 
 
 def name_problem(name: str) -> str:
-    """Return why `name` cannot be a program's name, or "" when it can."""
+    """Return why `name` cannot be a program's name, or ""."""
     if not name:
         return "a name has at least one character"
     if len(name) > MAX_NAME:
@@ -43,7 +44,7 @@ def name_problem(name: str) -> str:
 
 
 def is_process_name(text: object) -> bool:
-    """Return whether `text` is a name that a process or a program can have: `web`, `web:1`."""
+    """Return whether `text` can name a process or a program: `web`, `web:1`."""
     if not isinstance(text, str):
         return False
     program, colon, index = text.partition(":")
@@ -53,14 +54,14 @@ def is_process_name(text: object) -> bool:
 
 
 def process_name(program: str, index: int, alone: bool) -> str:
-    """Return the shown name of an instance: `web` where it is `alone`, else `web:0`, `web:1`, ..."""
+    """Return the name of an instance in messages: `web` if it is `alone`, else `web:0`, `web:1`, ..."""
     return program if alone else f"{program}:{index}"
 
 
 def instance_meant(target: str) -> tuple[str, int] | None:
     """Return the program and number of an instance as other tools write it: `web_1`, `web-01`, `web1`, `web:web_1`.
 
-    None where no number ends the name. Whether there is such a program is not looked at.
+    None if the name does not end in a number. The program need not exist.
     """
     head = target.rstrip("0123456789")
     digits = target[len(head) :]
@@ -73,7 +74,7 @@ def instance_meant(target: str) -> tuple[str, int] | None:
 
 
 def ranges(program: str, numbers: Sequence[int]) -> str:
-    """Return the names of a program's instances for a message: all of few, of many the first and last of each run."""
+    """Return the names of a program's instances for a message: all if few, else the first and last of each run."""
     if len(numbers) <= SHOWN_NAMES:
         return ", ".join(f"{program}:{number}" for number in numbers)
     runs: list[list[int]] = []
@@ -94,7 +95,7 @@ def is_pattern(target: str) -> bool:
 
 
 class Targets:
-    """What the targets of a request mean: `web`, `web:1`, `w*`, `web:*`, `all`."""
+    """Matches instances against the targets of a request: `web`, `web:1`, `w*`, `web:*`, `all`."""
 
     def __init__(self, targets: Iterable[str]) -> None:
         distinct = dict.fromkeys(targets)
@@ -103,7 +104,7 @@ class Targets:
         self._patterns = tuple(Pattern(target) for target in distinct if is_pattern(target) and target != ALL)
 
     def select(self, program: str, instance: int) -> bool:
-        """Return whether one of them means this instance of this program."""
+        """Return whether a target selects this instance of this program."""
         return (
             self._everything
             or not self._exact.isdisjoint((program, f"{program}:{instance}"))
@@ -114,11 +115,11 @@ class Targets:
 class Pattern:
     """A shell pattern: `*`, `?`, `[a-z]`, `[!a-z]`; case matters; an unclosed `[` stands for itself.
 
-    It is made for names, which are short and ASCII: any other character is matched by `?`, `*` and `[!...]` only, and a pattern
-    of more than `LONGEST_TEXT` characters matches nothing.
+    It is made for names, which are short and ASCII: only `?`, `*` and `[!...]` match other characters, and a pattern of
+    more than `LONGEST_TEXT` characters matches nothing.
 
-    All ways to match are followed at once, as bits of a number: bit n stands for "the first n atoms have matched". So a
-    text costs one step a character, whatever the pattern, and reading a pattern costs its length.
+    The bits of a number follow all ways to match at once: bit n means "the first n atoms have matched". So a text costs
+    one step a character, for any pattern, and reading a pattern costs its length.
     Source: POSIX.1-2017, XCU 2.13.1 (patterns matching a single character, and multiple ones); Baeza-Yates and Gonnet,
     "A new approach to text searching", 1992.
     """
@@ -145,12 +146,12 @@ class Pattern:
         return bool(self.advance(1, text) & self._goal)
 
     def selects(self, program: str, instance: int) -> bool:
-        """Return whether the name of the program or of that instance of it matches."""
+        """Return whether the name of the program or of that instance matches."""
         state = self.advance(1, program)
         return bool(state & self._goal) or bool(self.advance(state, f":{instance}") & self._goal)
 
     def instances(self, program: str) -> Callable[[int], bool] | bool:
-        """Return which instances of a program match: all (True), none (False), or those that the callable says."""
+        """Return which instances of a program match: all (True), none (False), or a predicate."""
         state = self.advance(1, program)
         if state & self._goal:
             return True
@@ -160,7 +161,7 @@ class Pattern:
         return lambda instance: bool(self.advance(state, str(instance)) & self._goal)
 
     def advance(self, state: int, text: str) -> int:
-        """Return the state after `text`, 0 where nothing can match any more; the state of a pattern begins with 1."""
+        """Return the state after `text`, starting with 1; 0 means that nothing can match any more."""
         if len(self._atoms) > LONGEST_TEXT:
             return 0
         for character in text:
@@ -178,13 +179,13 @@ class Pattern:
 
 
 def _width(pattern: str, at: int) -> int:
-    """Return how many characters the atom at `at` has: more than one for a set."""
+    """Return the length of the atom at `at`: more than one character for a set."""
     closing = pattern.find("]", at + 2 + pattern.startswith("!", at + 1)) if pattern[at] == "[" else -1
     return closing + 1 - at if closing > 0 else 1
 
 
 def _accepted(pattern: str, at: int, width: int) -> int:
-    """Return which characters an atom accepts: bit n is that of number n, bit OTHERS all that are not ASCII."""
+    """Return the characters that an atom accepts: bit n is character n, bit OTHERS every one beyond ASCII."""
     if width == 1:
         return EVERY if pattern[at] == "?" else _bits(pattern[at], pattern[at])
     inside = pattern[at + 1 : at + width - 1]
@@ -196,7 +197,7 @@ def _accepted(pattern: str, at: int, width: int) -> int:
 
 
 def _ranges(inside: str) -> set[tuple[str, str]]:
-    """Return the different (first, last) of what stands in a set: it may be long, but there are few characters."""
+    """Return the distinct ranges (first, last) of a set, which may be long."""
     if "-" not in inside:
         return {(character, character) for character in set(inside)}
     found: set[tuple[str, str]] = set()
@@ -217,8 +218,8 @@ def _bits(first: str, last: str) -> int:
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """Return the candidate that `word` was probably meant to be, or "" when none is near.
 
-    Near is at most one slip (a letter wrong, missing, doubled, or two swapped) for each three letters, at least one
-    for words of two letters or more; difflib would do but costs resident memory.
+    Near means at most one slip (a letter wrong, missing, doubled, or two swapped) in three letters, and at least one is
+    allowed. difflib would do but costs resident memory.
     """
     if len(word) > 2 * MAX_NAME:
         return ""

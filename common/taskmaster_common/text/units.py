@@ -1,7 +1,7 @@
 """Text to value and back: seconds, byte sizes, umask, signals.
 
-Pure; what a signal is called on this system is passed in. Every `parse_` function raises ValueError with a clear
-lower-case text that does not repeat the key. The client imports this too, so it imports next to nothing.
+Pure; the caller passes the signals of this system. Every `parse_` function raises ValueError with a clear lower-case
+text that does not repeat the key. The client imports this too, so it imports next to nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 MAX_SECONDS = 10 * 365 * 86_400
 MAX_SIZE = 2**63 - 1
 MAX_DIGITS = 20
-"""No number of ours is longer; int() of a million digits would take minutes."""
+"""Longest number, digits; int() of a million digits would take minutes."""
 
 _SECONDS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _SIZES = {
@@ -126,7 +126,7 @@ def parse_umask(text: str) -> int:
 
 
 def with_real_time(signals: Mapping[str, int]) -> dict[str, int]:
-    """Return the signals with all real-time ones between RTMIN and RTMAX, named as `kill -l` of bash does; by number."""
+    """Return the signals with all real-time ones, named as by bash's `kill -l`, in the order of their numbers."""
     first, last = signals.get("RTMIN", 0), signals.get("RTMAX", -1)
     middle = (first + last) // 2
     between = {
@@ -139,8 +139,8 @@ def with_real_time(signals: Mapping[str, int]) -> dict[str, int]:
 def parse_signal(text: str, signals: Mapping[str, int]) -> int:
     """Return the number of a signal: `TERM`, `SIGTERM`, `term`, `15`, `RTMIN+3`, `RTMAX-1`.
 
-    `signals` maps names without SIG to numbers. Raises ValueError for one that this system does not have, with the nearest
-    name, which for a real-time signal would be another one.
+    `signals` maps names without SIG to numbers. Raises ValueError for an unknown signal, with the nearest name unless
+    it is a real-time signal.
     """
     known = signals.values()
     if text.isascii() and text.isdecimal():
@@ -174,7 +174,7 @@ def _real_time(name: str, text: str, signals: Mapping[str, int]) -> int:
 
 
 def signal_name(number: int, signals: Mapping[str, int]) -> str:
-    """Return the first name of the signal, without SIG, or its number as text where it has no name."""
+    """Return the first name of the signal, without SIG, or its number as text if it has none."""
     return next((name for name, value in signals.items() if value == number), str(number))
 
 

@@ -72,7 +72,7 @@ def _works(daemon: Daemon, calls: str) -> None:
     assert ask(daemon, b"upgrade")[-1]["exit"] == 0
     daemon.wait_for("p", "RUNNING")
     assert ask(daemon, b"stop p")[-1]["exit"] == 0
-    assert ("what leaves their session outlives a stop" in daemon.events()) == ("prctl" in calls)
+    assert ("processes that leave their session outlive a stop" in daemon.events()) == ("prctl" in calls)
     assert "internal error" not in daemon.events()
     assert "Traceback" not in (daemon.home / "said").read_text()
 

@@ -17,7 +17,7 @@ OTHER_OF_KIND = {
     "exit codes": (0, 2),
     "octal": 0o77,
     "path": "/tmp",
-    "seconds": 7.0,
+    "seconds": 7.25,
     "signal": 2,
     "size": 1,
     "stop group": "leader",

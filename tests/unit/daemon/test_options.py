@@ -26,9 +26,9 @@ def test_the_long_options_are_those_of_the_client(words: list[str]) -> None:
         (["-f", "x"], "there is no option -f; did you mean -c?"),
         (["-c"], "argument -c/--config: expected one argument"),
         (["-t", "-T"], "argument -T: not allowed with argument -t/--check"),
-        (["taskmaster.yaml"], '"taskmaster.yaml" is no option; the configuration is named by -c: taskmasterd -c taskmaster.yaml'),
-        (["check"], '"check" is no option; `taskmasterd -t -c FILE` checks a configuration'),
-        (["--check", "0"], '"0" is no option; taskmasterd takes options only, commands are the client\'s: taskmasterctl'),
+        (["taskmaster.yaml"], '"taskmaster.yaml" is not an option; the configuration is named by -c: taskmasterd -c taskmaster.yaml'),
+        (["check"], '"check" is not an option; `taskmasterd -t -c FILE` checks a configuration'),
+        (["--check", "0"], '"0" is not an option; taskmasterd takes options only, commands are the client\'s: taskmasterctl'),
         (["stop"], "`taskmasterctl shutdown` ends the daemon and its programs, `taskmasterctl stop NAME` one program"),
         (["status"], '"status" is a command of the client: taskmasterctl status'),
         (["start"], "taskmasterd without this word starts the daemon; `taskmasterctl start NAME` starts a program"),
@@ -38,7 +38,7 @@ def test_the_long_options_are_those_of_the_client(words: list[str]) -> None:
         (["--env"], "--env belongs to -T"),
     ],
 )  # fmt: skip
-def test_what_is_no_option_gets_a_sentence_and_exit_2(
+def test_a_word_that_is_not_an_option_gets_a_sentence_and_exit_2(
     words: list[str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:

@@ -68,7 +68,7 @@ def test_a_key_of_another_tool_gets_its_sentence(key: str, sentence: str) -> Non
         ("supervisord: {}", "supervisord: unknown key; the section is called taskmasterd here"),
         ("inet_http_server: {port: 9001}", "there is no network listener; use ssh"),
         ("version: '3'", "there is no version: key here"),
-        ("taskmasterd: {socket: 'unix:///run/x'}", "is no path; write the path alone: /run/x"),
+        ("taskmasterd: {socket: 'unix:///run/x'}", "is not a path; write the path alone: /run/x"),
         ("taskmasterd: {socket: '127.0.0.1:9001'}", "there is no network listener; use ssh"),
     ],
 )

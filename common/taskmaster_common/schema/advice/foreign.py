@@ -1,8 +1,8 @@
 """Words of other tools in a configuration, and what to write here instead. Data.
 
-The tools are supervisor, Docker Compose, systemd, pm2, Circus, process-compose and the like. A word is looked up without
-its case, `-` and `_`. A value that starts with `=` is the name of a key here; anything else is the sentence that users read.
-Where there is no counterpart the sentence says so.
+The tools are supervisor, Docker Compose, systemd, pm2, Circus, process-compose and the like. A word is looked up
+without its case, `-` and `_`. A value that starts with `=` is the name of a key here; anything else is the sentence
+that users read. Where there is no counterpart the sentence says so.
 """
 
 from __future__ import annotations
@@ -12,8 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 SHOWN_KEYS = 16
-"""How many keys a list of all keys names."""
+"""Most keys that a list of all keys names."""
 
+_EVENTS = "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens"
+_ENV_FILE = (
+    "files of variables are not read yet; write the variables under env:, "
+    "or use shell: true with `set -a; . ./FILE; exec PROGRAM`"
+)
 PROGRAM_WORDS = {
     # the command
     "command": "=cmd",
@@ -141,8 +146,8 @@ PROGRAM_WORDS = {
     "logging": "logs are files here: stdout, stderr, log_maxbytes and log_backups",
     "stdoutsyslog": "there is no syslog here; `cmd: bash -c 'exec PROGRAM > >(logger -t NAME)'` sends lines there",
     "stderrsyslog": "there is no syslog here; `cmd: bash -c 'exec PROGRAM 2> >(logger -t NAME)'` sends lines there",
-    "stdouteventsenabled": "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens",
-    "stderreventsenabled": "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens",
+    "stdouteventsenabled": _EVENTS,
+    "stderreventsenabled": _EVENTS,
     "stdoutcapturemaxbytes": "there is no capture mode here",
     "stderrcapturemaxbytes": "there is no capture mode here",
     "logdateformat": "logs hold what the program wrote, byte for byte; `taskmasterctl logs --since` knows when",
@@ -153,8 +158,8 @@ PROGRAM_WORDS = {
     "envvars": "=env",
     "envproduction": "=env",
     "copyenv": "programs inherit the daemon's variables here; env adds and removes some",
-    "envfile": "files of variables are not read yet; write the variables under env:, or use shell: true with `set -a; . ./FILE; exec PROGRAM`",
-    "environmentfile": "files of variables are not read yet; write the variables under env:, or use shell: true with `set -a; . ./FILE; exec PROGRAM`",
+    "envfile": _ENV_FILE,
+    "environmentfile": _ENV_FILE,
     "serverurl": "programs find the daemon's socket in TASKMASTER_SOCKET",
     # order, health, schedules: not there
     "priority": "programs start in the order of the file here, and stop all at once",
@@ -309,7 +314,7 @@ STREAM_WORDS = {
 """Values of stdout and stderr; a file of such a name is written ./NAME."""
 
 STREAM_PREFIXES = ("file:", "append:", "truncate:", "fd:")
-"""systemd's ways to write a target. Source: systemd.exec(5), StandardOutput."""
+"""Prefixes of systemd's targets. Source: systemd.exec(5), StandardOutput."""
 
 RESTART_WORDS = {
     **dict.fromkeys(("onfailure", "onabnormal", "onfail"), "unexpected"),
@@ -338,13 +343,13 @@ FILE_FORMATS = {
     "module.exports": "pm2's",
     "<?xml": "launchd's",
 }
-"""How the first line of another tool's file begins, and whose it is."""
+"""First words of another tool's file, and the tool."""
 
 SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "fish"))
 
 
 def squash(word: str) -> str:
-    """Return a word as the tables have it."""
+    """Return a word as the tables spell it: lower case, without `-` and `_`."""
     return word.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
@@ -355,14 +360,14 @@ def instead(name: str, table: Mapping[str, str]) -> str:
 
 
 def key_list(known: Iterable[str]) -> str:
-    """Return the keys for somebody who knows none of them, not more than fit two lines."""
+    """Return a list of keys that fits two lines, for an unknown key without a better hint."""
     known = tuple(known)
     more = f" and {len(known) - SHOWN_KEYS} more; taskmaster.yaml(5) has all of them" if len(known) > SHOWN_KEYS else ""
     return f"the keys are {', '.join(known[:SHOWN_KEYS])}{more}"
 
 
 def foreign_stream(text: str) -> str:
-    """Return what to write instead of a target that another tool would understand, or ""."""
+    """Return what to write instead of another tool's target, or ""."""
     prefix = next((each for each in STREAM_PREFIXES if text.startswith(each)), "")
     if prefix:
         return (
@@ -376,7 +381,7 @@ def foreign_stream(text: str) -> str:
 
 
 def other_format(text: str) -> str:
-    """Return what to say of a file that is written for another tool, or ""."""
+    """Return the problem of a file written for another tool, or ""."""
     lines = [line.strip().lower() for line in text.splitlines()]
     first = next((line for line in lines if line and line[0] not in "#;"), "")
     whose = next((tool for begin, tool in FILE_FORMATS.items() if first.startswith(begin)), "")

@@ -1,6 +1,6 @@
-"""What a key that does not exist was meant to be: another spelling, another tool's word, or a name of one's own invention.
+"""Guesses what an unknown key was meant to be: another spelling, another tool's word, or an invented name.
 
-The last is a guess by the parts of the name: `kill_time` is probably `stoptime`.
+An invented name is guessed by its parts: `kill_time` is probably `stoptime`.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ _PARTS: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = (
     ("user", (("user", "owner", "account"),)),
     ("description", (("descr", "comment", "title"),)),
 )
-"""Keys, and what a name must contain: one text of each group. The first that fits counts."""
+"""Keys with groups of texts: a name that contains one text of each group means the key. The first match counts."""
 
 
 def called(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
-    """Return the key here that another tool's key, or another spelling, stands for, or ""."""
+    """Return our key for another tool's key or another spelling, or ""."""
     squashed = squash(name)
     found = table.get(squashed, "")
     return next((key for key in known if squash(key) == squashed), found[1:] if found.startswith("=") else "")
 
 
 def unknown_key(name: str, known: Iterable[str], table: Mapping[str, str]) -> str:
-    """Return what was probably meant by a key that does not exist, or ""."""
+    """Return what an unknown key was probably meant to be, or ""."""
     known = tuple(known)
     same = next((key for key in known if squash(key) == squash(name)), "")
     if not same and (sentence := instead(name, table)):
@@ -65,7 +65,7 @@ def unknown_key(name: str, known: Iterable[str], table: Mapping[str, str]) -> st
 
 
 def invented(squashed: str, taken: Container[str]) -> str:
-    """Return the key that a name without its case, `-` and `_` probably means, or ""; those `taken` are written already."""
+    """Return the key that a squashed name probably means, or "" if none, or if it is among the written keys `taken`."""
     found = next(
         (key for key, groups in _PARTS if all(any(part in squashed for part in group) for group in groups)), ""
     )
@@ -73,5 +73,5 @@ def invented(squashed: str, taken: Container[str]) -> str:
 
 
 def misspelt(name: str, table: Mapping[str, str]) -> str:
-    """Return the key here that a misspelt word of another tool stands for, or ""."""
+    """Return our key for a misspelt word of another tool, or ""."""
     return table.get(nearest(squash(name), [word for word, found in table.items() if found[0] == "="]), "")[1:]

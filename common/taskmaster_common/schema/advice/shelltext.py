@@ -1,7 +1,7 @@
-"""Text that looks as if a shell, or another tool, would make something else of it. Pure; every answer is a sentence or "".
+"""Recognises text meant for a shell or for another tool. Pure; every answer is a sentence or "".
 
-What is in single quotes is never meant for a shell. In double quotes only variables and $( ) are, and only where no shell
-is called by the command itself.
+Text in single quotes is never meant for a shell. In double quotes only variables and $( ) are, and only if the command
+itself does not call a shell.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _BASH = (
     ("|&", r"\|&"),
     ("&>", r"&>"),
 )
-"""What bash knows and a POSIX shell does not, and how it is found. `pipefail` is in POSIX since 2024, not yet in dash."""
+"""Syntax of bash that a POSIX shell lacks, with its pattern. POSIX has `pipefail` since 2024, dash not yet."""
 
 _SHELL = "set shell: true to have /bin/sh run it"
 _BUILTINS = {
@@ -72,13 +72,13 @@ _BUILTINS.update(
         _SHELL,
     )
 )
-"""First words that only a shell knows. Source: POSIX XCU 2.4, 2.14 and 1.6; bash(1)."""
+"""First words that only a shell runs. Source: POSIX XCU 2.4, 2.14 and 1.6; bash(1)."""
 
 
 def command_doubt(text: str, inherited: Container[str], own: Container[str]) -> str:
     """Return why a command line seems to be meant for a shell.
 
-    `inherited` are the variables that `${NAME}` can stand for, `own` those of `env:`, which only a shell can put in.
+    `inherited` are the variables that `${NAME}` can expand, `own` those of `env:`, which only a shell can expand.
     """
     plain, double = split_quotes(text)
     words = plain.split()
@@ -98,7 +98,7 @@ def command_doubt(text: str, inherited: Container[str], own: Container[str]) -> 
 
 
 def words_doubt(words: Sequence[str], inherited: Container[str], own: Container[str]) -> str:
-    """Return why a list of words seems to be meant for a shell: it names a variable that there is, and calls no shell."""
+    """Return why a list of words seems meant for a shell: it names an existing variable and calls no shell."""
     if any(word.rpartition("/")[2] in SHELLS for word in words):
         return ""
     names = (found[1] for word in words for found in _VARIABLE.finditer(word))
@@ -108,7 +108,7 @@ def words_doubt(words: Sequence[str], inherited: Container[str], own: Container[
 
 
 def bash_doubt(script: str) -> str:
-    """Return which words of a shell's text only bash knows, where /bin/sh is another shell."""
+    """Return which syntax of a script only bash knows; the caller asks if /bin/sh is another shell."""
     plain = split_quotes(script)[0]
     found = next((shown for shown, pattern in _BASH if re.search(pattern, plain)), "")
     return (
@@ -119,7 +119,7 @@ def bash_doubt(script: str) -> str:
 
 
 def builtin_doubt(word: str) -> str:
-    """Return what to do about a first word that is the shell's own."""
+    """Return what to do about a first word that is a shell builtin."""
     bare = "(" if word.startswith("(") else word
     return f"{quoted(bare)} is the shell's own; {_BUILTINS[bare]}" if bare in _BUILTINS else ""
 
@@ -151,7 +151,7 @@ def _variable_doubt(name: str, inherited: Container[str], own: Container[str]) -
 
 
 def _glob_doubt(word: str) -> str:
-    """Return a doubt about *, ? and [ ] in a word that is likely a path: no option, URL or address."""
+    """Return a doubt about *, ? and [ ] in a word that is probably a path, not an option, URL or address."""
     if word.startswith("-") or "://" in word or "=" in word or ":" in word:
         return ""
     if "*" in word or (word.find("[") >= 0 and word.find("]") > word.find("[") + 1):
@@ -163,7 +163,7 @@ def _glob_doubt(word: str) -> str:
 
 
 def _double_quoted_doubt(text: str, double: str, inherited: Container[str], own: Container[str]) -> str:
-    """Return a doubt about double quotes, unless some word calls a shell, which looks into its argument itself."""
+    """Return a doubt about double quotes, unless some word calls a shell, which expands its argument itself."""
     if not double.strip() or any(word.rpartition("/")[2] in SHELLS for word in text.split()):
         return ""
     if "$(" in double or "`" in double:
@@ -175,7 +175,7 @@ def _double_quoted_doubt(text: str, double: str, inherited: Container[str], own:
 
 
 def split_quotes(text: str) -> tuple[str, str]:
-    """Return the text with all that is quoted or escaped as `x`, and what stands in double quotes with blanks around it.
+    """Return the text with quoted and escaped characters as `x`, and the parts in double quotes, separated by blanks.
 
     A backslash at the end of a line continues it: a blank in the first. Source: POSIX XCU 2.2.
     """
@@ -206,17 +206,17 @@ def split_quotes(text: str) -> tuple[str, str]:
 
 
 def pipe_doubt(script: str) -> str:
-    """Return why the exit code of a shell's text is not that of the program that people mean."""
+    """Return why the exit code of a script is not that of the program that its author means."""
     if "pipefail" in script or not ends_in_a_pipe(script):
         return ""
     return (
-        "the exit code is that of the last command of the pipe, so a crash before it goes unnoticed; leave the pipe out, "
-        "or write cmd: bash -o pipefail -c '...' without shell:"
+        "the exit code is that of the last command of the pipe, so a crash before it goes unnoticed; "
+        "leave the pipe out, or write cmd: bash -o pipefail -c '...' without shell:"
     )
 
 
 def ends_in_a_pipe(script: str) -> bool:
-    """Return whether the last command of a shell's text, whose exit code is the text's, is a pipeline of several."""
+    """Return whether the last command of a script, which gives its exit code, is a pipeline of several."""
     piped = False
     after_separator = False
     depth = 0
@@ -241,7 +241,7 @@ def _without_comments(plain: str) -> str:
 
 
 def script_of(words: Sequence[str]) -> str:
-    """Return the text that a command has a shell run: `sh -c TEXT`, or ""."""
+    """Return the script of a command `sh -c SCRIPT`, or ""."""
     for at, word in enumerate(words):
         if word.rpartition("/")[2] in SHELLS:
             options = " ".join(words[at + 1 :])
@@ -256,7 +256,7 @@ def script_of(words: Sequence[str]) -> str:
 
 
 def unexpanded(text: str) -> str:
-    """Return what in a path, or another value, is left as it is although its writer may not expect that."""
+    """Return what in a path or another value is not expanded although its author may expect it."""
     if text == "~" or text.startswith("~/") or re.match(r"~[a-z_][a-z0-9_-]*/", text):
         return "~ is not expanded here; write ${HOME}"
     percent = _PERCENT.search(text)
@@ -269,7 +269,7 @@ def unexpanded(text: str) -> str:
 
 
 def unexpanded_variable(text: str, names: Container[str]) -> str:
-    """Return the same for a variable's value, in which a `$` is often meant: only variables that exist are told."""
+    """Return the same for a value of env, where a `$` is often intended: only existing variables are reported."""
     reason = unexpanded(text)
     if reason.startswith("$"):
         known = next((found[1] for found in _VARIABLE.finditer(text) if found[1] in names), "")

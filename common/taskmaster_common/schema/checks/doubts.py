@@ -1,4 +1,7 @@
-"""What is legal but doubtful in one program or in `taskmasterd:`: a warning, unless it would make a directory by mistake."""
+"""Warns of what is legal but doubtful in one program or in `taskmasterd:`.
+
+A path that would create a directory by mistake is an error.
+"""
 
 from __future__ import annotations
 
@@ -28,11 +31,11 @@ DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 DAEMON_PATHS = ("socket", "pidfile", "logfile", "log_dir", "state_dir")
 PAUSES = ("STOP", "TSTP", "TTIN", "TTOU")
 IGNORED = ("CONT", "CHLD", "CLD", "URG", "WINCH")
-"""Signals whose default action ends nothing. Source: signal(7)."""
+"""Signals whose default action does not end a process. Source: signal(7)."""
 
 
 def check_daemon(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings: Surroundings, report: Report) -> None:
-    """Report what is doubtful in `taskmasterd:`."""
+    """Report doubts about `taskmasterd:`."""
     for key in DAEMON_PATHS:
         place, path = f"taskmasterd.{key}", getattr(daemon, key)
         doubt = _path_doubt(nodes.get(key))
@@ -50,7 +53,7 @@ def check_program(
     surroundings: Surroundings,
     report: Report,
 ) -> None:
-    """Report what is doubtful in a program."""
+    """Report doubts about a program."""
     _check_command(program, surroundings, report)
     _check_stop(program, daemon, daemon_nodes, surroundings, report)
     _check_streams(program, surroundings, report)

@@ -1,8 +1,8 @@
-"""Whom root trusts with its configuration: who can write a file that root obeys, or put another one in its place.
+"""Decides whether root may obey a file: who else can write it, or put another one in its place.
 
-A file is judged together with every directory and link on its way, as sshd judges a user's keys: whoever can replace one
-of them decides what root runs. A sticky directory such as /tmp lets others add names but not replace root's, so it is
-enough for a file that is named, and too little where a pattern looks for files.
+A file is judged together with every directory and link on its way, as sshd judges a user's keys: a user who can replace
+one of them decides what root runs. A sticky directory such as /tmp lets others add names but not replace root's; that
+is enough for a file given by name, and too little for a pattern.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ OTHERS_WRITE, GROUP_WRITES, STICKY = 0o002, 0o020, 0o1000
 
 
 class Doubt(Record):
-    """Why something at the path `shown` cannot be trusted; `owner` is the uid that is to blame, None where it is a mode."""
+    """Why the path `shown` cannot be trusted; `owner` is the uid to blame, None if the mode is."""
 
     shown: str
     reason: str
@@ -28,7 +28,7 @@ class Doubt(Record):
 
 
 def doubts_of_file(path: str, file: File, trusted: Sequence[int], *, included: bool) -> Iterator[Doubt]:
-    """Yield what root has to know before it obeys this file; an included one must be root's."""
+    """Yield why root should not obey this file; an included one must belong to root."""
     if file.mode & OTHERS_WRITE:
         yield Doubt(path, f"everybody may write to it (mode {file.mode & 0o777:04o}); chmod o-w", refused=True)
     if file.mode & GROUP_WRITES and file.gid != 0:

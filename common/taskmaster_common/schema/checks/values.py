@@ -1,4 +1,4 @@
-"""What is checked once all values are known, besides files with two writers (`writers`)."""
+"""Checks of a whole configuration, except files with two writers (`writers`)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.surroundings import Surroundings
 MAX_PROCESSES = 20_000
-"""The most instances of all programs together.
+"""Most instances of all programs together.
 
-As instances of a few programs they take the daemon 25 MB, and a reload of all of them keeps nobody waiting for 0.1 s. 5000
-programs take 35 MB and keep nobody waiting for 0.1 s either; 20 000 programs of one instance take 75 MB, and some wait 0.25 s.
+As instances of a few programs they cost the daemon 25 MB, and no client waits 0.1 s during a reload of all. 5000
+programs cost 35 MB, and no client waits 0.1 s either; 20 000 programs of one instance cost 75 MB, and some clients wait
+0.25 s.
 """
 
 
@@ -28,14 +29,14 @@ def check_configuration(
     surroundings: Surroundings,
     report: Report,
 ) -> None:
-    """Report what is wrong or doubtful between keys, programs and the host."""
+    """Report problems and doubts that concern several keys, several programs or the host."""
     check_daemon(daemon, daemon_nodes, surroundings, report)
     for program in programs:
         check_program(program, daemon, daemon_nodes, surroundings, report)
 
 
 def check_sum(programs: Sequence[Program], report: Report) -> bool:
-    """Report the program with which there are too many processes; returns whether there are."""
+    """Report the program that exceeds MAX_PROCESSES; return whether one does."""
     before = 0
     for program in programs:
         count = program.config.numprocs

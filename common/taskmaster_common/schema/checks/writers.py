@@ -1,7 +1,7 @@
-"""Files that two would write, or that one would write and the daemon reads: the configuration is wrong then.
+"""Refuses files that two would write, or that one would write and the daemon reads.
 
-What is compared is text alone, so that nothing that somebody does to a file system makes a configuration wrong. What links
-lead to at the moment is worth a warning.
+Errors depend on the text of paths alone, so that no change of the file system makes a configuration wrong. Two paths
+that links currently lead to one file are a warning.
 """
 
 from __future__ import annotations
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.surroundings import Surroundings
 
 MAX_LOOKED_AT = 100_000
-"""Files of all instances that are compared; more would take seconds, and no host runs so many processes."""
+"""Most files of all instances that are compared; more would take seconds, and no host runs so many processes."""
 STATE_ENDS = (".state", ".state.new", ".state.key", ".state.unusable")
-"""How the names of the daemon's files in state_dir end."""
+"""Endings of the daemon's file names in state_dir."""
 
 
 class Sources(Record):
-    """What the configuration was read from: absolute paths, and the patterns of `include:` with their nodes."""
+    """The files of the configuration as absolute paths, and the patterns of `include:` with their nodes."""
 
     files: tuple[str, ...]
     patterns: tuple[tuple[Node, str], ...] = ()
 
 
 class Use(Record):
-    """A file that is written or read: by whom, where that is said (None: a default place), how often it is rotated."""
+    """A file that `who` writes or reads, the place that says so (`at` None: a default), its number of rotated files."""
 
     path: str
     who: str
@@ -57,7 +57,7 @@ class Use(Record):
 
     @property
     def numbered(self) -> tuple[str, int]:
-        """The path without its number and the number, 0 where it is not that of a rotated file."""
+        """The path without the number of a rotated file, and the number, 0 for none."""
         stem, _, digits = self.path.rpartition(".")
         named = digits.isascii() and digits.isdecimal() and not digits.startswith("0") and len(digits) < 9
         return (stem, int(digits)) if named else (self.path, 0)
@@ -71,7 +71,7 @@ def check_writers(
     surroundings: Surroundings,
     report: Report,
 ) -> None:
-    """Report each file that two would use."""
+    """Report each file that has two users."""
     log_dir = daemon.log_dir or surroundings.places.log_dir
     checker = _Checker(surroundings, report)
     checker.take(Use(normalised(path), "the configuration") for path in sources.files)
@@ -88,10 +88,10 @@ class _Checker:
         self._surroundings = surroundings
         self._report = report
         self._uses: dict[str, Use] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._reported: set[tuple[str, str]] = set()
 
     def take(self, uses: Iterable[Use]) -> None:
-        """Remember files, and report those that are used already."""
+        """Remember files, and report those already used."""
         for use in uses:
             if is_system_name(use.path):
                 continue
@@ -103,7 +103,7 @@ class _Checker:
                 self._tell(use, first, f"{use.path} is {_written(first)} too; each needs a file of its own")
 
     def check_rotated(self) -> None:
-        """Report files that have the name of somebody's rotated file."""
+        """Report files with the name of a rotated file."""
         for use in self._uses.values():
             stem, number = use.numbered
             first = self._uses.get(stem) if number else None
@@ -114,7 +114,7 @@ class _Checker:
                 )
 
     def check_included(self, patterns: Sequence[tuple[Node, str]]) -> None:
-        """Report files that the next reload would read as a part of the configuration."""
+        """Report files that the next reload would read as configuration."""
         for node, pattern in patterns:
             parts = [Pattern(part) for part in pattern.split("/")]
             for use in self._uses.values():
@@ -123,7 +123,7 @@ class _Checker:
                     self._tell(use, Use(pattern, "include", "include", node), reason)
 
     def check_state(self, directory: str) -> None:
-        """Report files that have the name of one in which a daemon remembers its programs."""
+        """Report files with the name of a daemon's state file."""
         for use in self._uses.values():
             head, _, name = use.path.rpartition("/")
             if use.at is not None and (head or "/") == directory and name.endswith(STATE_ENDS):
@@ -131,7 +131,7 @@ class _Checker:
                 self._tell(use, Use(directory, "taskmasterd.state_dir"), reason)
 
     def check_links(self) -> None:
-        """Warn of paths that are not equal and lead to one file at present."""
+        """Warn of different paths that currently lead to one file."""
         found: dict[str, Use] = {}
         for use in self._uses.values():
             identity = self._surroundings.identity(use.path)
@@ -149,10 +149,10 @@ class _Checker:
                 self._report.warn(use.at, use.place, f"{reason}, at present")
 
     def _tell(self, use: Use, first: Use, reason: str) -> None:
-        """Report once for each pair, at the one that has a place in a file, with the place of the other."""
-        if (use.who, first.who) in self._told:
+        """Report each pair of users once, at the one that the file names, with the position of the other."""
+        if (use.who, first.who) in self._reported:
             return
-        self._told.add((use.who, first.who))
+        self._reported.add((use.who, first.who))
         if use.at is not None:
             self._report.error(use.at, use.place, reason, first.at)
         elif first.at is not None:
@@ -160,14 +160,14 @@ class _Checker:
 
 
 def _written(use: Use) -> str:
-    """Return whose file it is, as part of a sentence."""
+    """Return the user of the file, as part of a sentence."""
     if use.who == "the configuration":
         return use.who
     return use.who if use.who.startswith("taskmasterd.") else f"written by {use.who}"
 
 
 def _matches(parts: Sequence[Pattern], path: str, backups: int) -> bool:
-    """Return whether a pattern of include: matches a path or a rotated file of it; `*` matches no name with a dot first."""
+    """Return whether a pattern of include: matches a path or its rotated file; `*` matches no hidden file."""
     for whole in (path, f"{path}.1") if backups else (path,):
         names = whole.split("/")
         visible = len(names) == len(parts) and not names[-1].startswith(".")
