@@ -95,10 +95,10 @@ class Config(Record):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Config:
         """Return the configuration that `to_data` was made from."""
-        known: dict[Record, Record] = {}
+        known: dict[tuple[object, ...], Record] = {}
         return cls(
             path=data["path"],
             daemon=DaemonConfig.from_data(data["daemon"]),
-            programs=tuple(ProgramConfig.from_data(program).sharing(known) for program in data["programs"]),
+            programs=tuple(ProgramConfig.from_data(program, known) for program in data["programs"]),
             files=tuple((path, mtime, size) for path, mtime, size in data["files"]),
         )

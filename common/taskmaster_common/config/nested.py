@@ -55,14 +55,6 @@ class Nested(Record):
             fields[part] = present[part].replace(**values) if part in present else cls.parts_[part](**values)
         return fields
 
-    def sharing(self, known: dict[Record, Record]) -> Self:
-        """Return an equal record whose parts are those of `known`, which learns new ones.
-
-        Most programs of a file have the same policy: 5 000 that do not share it hold another MB.
-        """
-        parts = {name: known.setdefault(part, part) for name, part in self.__dict__.items() if name in self.parts_}
-        return self.replace(**parts) if parts else self
-
     def value(self, key: str) -> Any:
         """Return the value of a key, wherever it stands. Raises KeyError for an unknown one."""
         part = self.part_of_[key]
@@ -78,13 +70,34 @@ class Nested(Record):
 
     def to_data(self) -> dict[str, Any]:
         """Return the keys that are not at their default, all on one level."""
-        data = super().to_data()
-        for name in self.parts_:
-            if name in data:
-                data.update(data.pop(name).to_data())
+        data: dict[str, Any] = {}
+        for name, default in self.defaults_:
+            value = getattr(self, name)
+            if value is default:
+                continue
+            if name in self.parts_:
+                data.update(value.to_data())
+            elif value != default:
+                data[name] = value
         return data
 
     @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return the record that `to_data` was made from. Raises TypeError for an unknown or missing key."""
-        return cls.of(**{key: tuple(value) if isinstance(value, list) else value for key, value in data.items()})
+    def from_data(cls, data: Mapping[str, Any], known: dict[tuple[object, ...], Record] | None = None) -> Self:
+        """Return the record that `to_data` was made from. Raises TypeError for an unknown or missing key.
+
+        Records made with one `known` share equal parts: most programs of a file have the same policy, and 5 000 that do
+        not share it hold another MB.
+        """
+        fields: dict[str, Any] = {}
+        inner: dict[str, dict[str, Any]] = {}
+        for key, value in data.items():
+            part = cls.part_of_.get(key)
+            (inner.setdefault(part, {}) if part else fields)[key] = tuple(value) if isinstance(value, list) else value
+        known = {} if known is None else known
+        for part, values in inner.items():
+            token = (part, *values.items())
+            record = known.get(token)
+            if record is None:
+                record = known[token] = cls.parts_[part](**values)
+            fields[part] = record
+        return cls(**fields)
