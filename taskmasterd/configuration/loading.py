@@ -91,6 +91,7 @@ class Loading:
         self._decoder = LineDecoder(MAX_RESULT)
         self._received = 0
         self._programs: list[ProgramConfig] = []
+        self._records: dict[tuple[object, ...], Record] = {}
         self._end: dict[str, Any] | None = None
         self._errand: Errand | None = None
         if installed and installed.changed():
@@ -132,7 +133,7 @@ class Loading:
         for line in self._decoder.feed(received):
             message = read_json(line.decode())
             if "program" in message:
-                self._programs.append(ProgramConfig.from_data(message["program"]))
+                self._programs.append(ProgramConfig.from_data(message["program"], self._records))
             else:
                 self._end = message
 

@@ -87,7 +87,7 @@ def test_a_new_key_is_shown_with_its_type_and_reload_class(tree: Path) -> None:
     program = (
         "from taskmaster_common.config import RELOAD_CLASS, ProgramConfig\n"
         "from taskmasterctl.reply.show import setting_text\n"
-        "from taskmasterd.core.words.view import settings_view\n"
+        "from taskmasterd.core.words.settings import settings_view\n"
         "view = settings_view(ProgramConfig('web', ('x',)), {}, values=False)\n"
         "print(view['patience'], setting_text('patience', 90), RELOAD_CLASS['patience'])\n"
     )
