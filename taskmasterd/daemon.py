@@ -32,18 +32,19 @@ from taskmasterd.processes.performer import Performer
 from taskmasterd.processes.preparation import Inherited, child_environment
 from taskmasterd.shutdown import Stopping
 from taskmasterd.survival.claims import give_back
+from taskmasterd.survival.disk.file import StateFile
+from taskmasterd.survival.disk.rows import Rows
+from taskmasterd.survival.disk.writer import StateWriter
 from taskmasterd.survival.guardian_channel import Guard
-from taskmasterd.survival.handover import Life
+from taskmasterd.survival.handover import Handover
 from taskmasterd.survival.start_state import Origin
-from taskmasterd.survival.state_writer import Journal
-from taskmasterd.survival.statefile import StateFile
+from taskmasterd.survival.state import Registry
 from taskmasterd.survival.takeover import begin
 from taskmasterd.survival.upgrade import Upgrade
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.reactor import Reactor, Timer
 from taskmasterd.system.loop.signals import Signals, hold_back, signal_numbers
 from taskmasterd.system.paths.locks import release, report, write_pid
-from taskmasterd.system.pidfds import ticks_now
 from taskmasterd.system.reaper import reap
 from taskmasterd.system.subreaper import be_subreaper
 from taskmasterd.telling.audience import Audience
@@ -54,7 +55,7 @@ from taskmasterd.telling.systemd import Systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
     from taskmaster_common.config import DaemonConfig
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Action, Event, Signalled
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.installed import Installed
+    from taskmasterd.survival.state import Handed, ProcessState
 
 NOTE_AGAIN_S = 0.5
 
@@ -72,47 +74,48 @@ class Daemon:
 
     def __init__(self, origin: Origin, installed: Installed) -> None:
         _name_process("taskmasterd")
-        state = origin.state
-        self._places: Mapping[str, Any] = state["places"]
-        self._fds: dict[str, int | None] = state["fds"]
+        handed, facts = origin.handed, origin.facts
+        self._places = handed.places
+        self._fds = dict(handed.fds)
         for fd in self._fds.values():
             if fd is not None:
                 os.set_inheritable(fd, False)
-        self._foreground = state["foreground"]
-        self._pid1 = state["pid1"]
+        self._foreground = handed.foreground
+        self._pid1 = handed.pid1
         self._config = _config_of(origin)
-        life = state.get("life")
-        self._started = life["started"] if life else time.monotonic()
+        life = handed.life
+        self._started = life.started if life else time.monotonic()
         self._timers: dict[Entry, Timer] = {}
         self._numbers = signal_numbers()
         self._names = {number: name for name, number in self._numbers.items()}
         self.reactor = Reactor(self._callback_failed)
         self.notifier = Notifier(os.environ)
         self.guard = self._meet_guardian(origin)
-        facts = origin.saved.facts if origin.saved and not origin.launched else {}
-        key, keyless = key_at(origin.state_path, spare_key(state))
+        self._registry = registry = Registry(facts)
+        key, keyless = key_at(origin.state_path, spare_key(handed.mark_key))
         self._marks = Marks(key, self._places["socket"])
-        self.groups = self._build_groups(origin, facts)
+        self.groups = self._build_groups(origin)
         self._errands = Errands(self.reactor, self.groups.below.ignored)
-        self.log = EventLog(facts.get("loglevel", state["loglevel"]), journal=stderr_is_journal())
+        self.log = EventLog(handed.loglevel, journal=stderr_is_journal())
         self.sinks = Sinks(self._complain, Allowance())
         self._open_log(life)
         if keyless:
             self._complain(f"{keyless}; a later daemon that has no state does not know these programs again")
         self._bus = bus = Bus()
         self.supervisor = Supervisor(self._perform, self._arm, bus)
-        inherited = self._inherited(state)
+        inherited = self._inherited(handed)
         outputs = Outputs(self.reactor, self.sinks, inherited.log_dir, inherited.null, self.guard)
         instances = Instances(self.groups, outputs)
         file = StateFile(origin.state_path, "" if keyless else key.hex()) if origin.state_path else None
-        self.journal = Journal(self.reactor, self.supervisor.table, instances, file, self.log, self)
-        self.performer = Performer(self.reactor, instances, inherited, self.journal, self._deliver, self._complain)
+        rows = Rows(self.supervisor.table, registry, instances.row)
+        self.writer = StateWriter(self.reactor, self.supervisor.table, rows, file, self.log)
+        self.performer = Performer(self.reactor, instances, inherited, self.writer, self._deliver, self._complain)
         self.systemd = Systemd(self.reactor, self.notifier, self.supervisor.table, self.performer)
         self.reloader = Reloader(
             self.reactor,
             self.supervisor,
             self.log,
-            Begun(origin.config, self._config, tuple(facts.get("problems", ()))),
+            Begun(origin.config, self._config, facts.problems),
             bus,
             self._begin_loading,
         )
@@ -123,15 +126,17 @@ class Daemon:
             self.performer,
             self.reloader,
             self.log,
-            self.journal,
+            self.writer,
             installed,
         )
         self.stopping = Stopping(parts, self.groups, self.notifier, self._config.shutdown_timeout)
-        self._audience = Audience(life["sequence"] if life else 0)
-        actions = DaemonActions(self.stopping.begin, self._reopen, self._upgrade, self._audience)
-        self._handlers = Handlers(parts, actions)
-        self.life = Life({**state, "mark_key": key.hex()}, self._config, parts, self._audience, self.sinks)
+        self._audience = Audience(life.sequence if life else 0)
+        self._handlers = Handlers(
+            parts, DaemonActions(self.stopping.begin, self._reopen, self._upgrade, self._audience)
+        )
+        self.life = Handover(handed.replace(mark_key=key.hex()), self._config, parts, rows, self._audience, self.sinks)
         self.upgrade = Upgrade(parts, self.life, self._errands)
+        self._register()
         self._join()
         self.door = Door(
             self.reactor,
@@ -144,11 +149,11 @@ class Daemon:
         self.door.inode = origin.door
         self.door.guard = self.life.guard = self.guard
         self.life.door = self.door
-        self.door.server.before_answer = self.journal.flush  # what is told must have been remembered
+        self.door.server.before_answer = self.writer.flush  # what is told must have been remembered
 
     def _join(self) -> None:
         """Say who gets to know of changes, in this order."""
-        table, outputs, writer = self.supervisor.table, self.performer.outputs, self.journal
+        table, outputs, writer = self.supervisor.table, self.performer.outputs, self.writer
         announcer = Announcer(self.log, table, outputs, self.reactor.now, self._names)
         for member in (
             BusMember(
@@ -156,9 +161,9 @@ class Daemon:
                 writer.changed,
                 writer.changed,
                 writer.gone,
-                writer.reloading,
-                writer.reloaded,
-                writer.facts_changed,
+                writer.applying,
+                writer.applied,
+                writer.flush_soon,
             ),
             BusMember(TELL, announcer.changed),
             BusMember(TELL, self._audience.changed, applied=self._audience.applied),
@@ -171,17 +176,31 @@ class Daemon:
 
     # -- building
 
-    def _build_groups(self, origin: Origin, facts: Mapping[str, Any]) -> Groups:
-        # a state without this fact is of a version that gave no proofs
-        since = origin.saved.facts.get("proven_since", ticks_now()) if origin.saved else 0
-        ignored = facts.get("ignored", None if origin.launched else ())
-        groups = Groups(self._marks, self.guard.pid if self.guard else 0, ignored, since)
-        groups.freed_sessions, groups.left = set(facts.get("freed", ())), frozenset(origin.left)
+    def _build_groups(self, origin: Origin) -> Groups:
+        facts = origin.facts
+        ignored = None if origin.launched else facts.ignored
+        groups = Groups(self._marks, self.guard.pid if self.guard else 0, ignored, facts.proven_since or 0)
+        groups.freed_sessions, groups.left = set(facts.freed), frozenset(facts.left)
         return groups
 
-    def _open_log(self, life: Mapping[str, Any] | None) -> None:
+    def _register(self) -> None:
+        """Say what of the daemon itself the next one has to know, by the names of `Facts`."""
+        groups, performer = self.groups, self.performer
+        register = self._registry.register
+        register("ignored", lambda: sorted(groups.below.ignored))
+        register("freed", lambda: sorted(groups.freed_sessions))
+        register("left", lambda: sorted(groups.left))
+        register("proven_since", lambda: groups.below.proven_since)
+        register("stopping", lambda: self.supervisor.stopping)
+        register("problems", lambda: self.reloader.problems)
+        register("loglevel", lambda: self.log.level, self.log.set_level)
+        register("pipes", lambda: list(performer.outputs.left.items()))
+        register("door", lambda: self.door.inode)
+        register("occupied", performer.occupants.to_data, performer.occupants.resume)
+
+    def _open_log(self, life: ProcessState | None) -> None:
         if life:
-            self.sinks.inherit(life["sinks"])
+            self.sinks.inherit(life.sinks)
         if self._foreground:
             self.log.stderr = self.sinks.acquire("/dev/stderr", 0, 0, None)
         if self._places.get("logfile"):
@@ -199,8 +218,8 @@ class Daemon:
             numbers=self._numbers,
         )
 
-    def _inherited(self, state: Mapping[str, Any]) -> Inherited:
-        soft, hard = state["nofile"]
+    def _inherited(self, handed: Handed) -> Inherited:
+        soft, hard = handed.nofile
         return Inherited(
             environment=child_environment(os.environ),
             marks=self._marks,
@@ -222,13 +241,13 @@ class Daemon:
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         begin(origin, self._parts, self._deliver, self._bus.applied, self.guard, self._marks)
-        self.journal.begin(origin.identity, origin.config)
+        self.writer.begin(origin.identity, origin.config)
         self._note_later()
-        if origin.legacy.same:
-            life = origin.state["life"]
-            self.door.server.restore(life["connections"], self._handlers.resume)
+        life = origin.handed.life
+        if life:
+            self.door.server.restore(life.connections, self._handlers.resume)
             self.sinks.settle()
-        if origin.saved and origin.saved.facts.get("stopping") and not origin.launched:
+        if origin.saved and origin.saved.facts.stopping and not origin.launched:
             self.stopping.begin("whoever had told an earlier daemon", None)
 
     def listen(self) -> Signals:
@@ -273,7 +292,7 @@ class Daemon:
         if self.guard:
             self.guard.bye()
         self.groups.left = self.groups.left_alone(self.stopping.free())
-        self.journal.end(keep=bool(self.groups.left), forget_key=self.stopping.exit_code == 0)
+        self.writer.end(keep=bool(self.groups.left), forget_key=self.stopping.exit_code == 0)
         self.door.close()
         release(self._places["pidfile"], self._fds["pidfile"])
         self.upgrade.give_up()
@@ -287,26 +306,9 @@ class Daemon:
 
     # -- what is remembered
 
-    def facts(self) -> dict[str, Any]:
-        """Return what of the daemon itself is to be remembered."""
-        return {
-            "ignored": sorted(self.groups.below.ignored),
-            "freed": sorted(self.groups.freed_sessions),
-            "left": sorted(self.groups.left),
-            "proven_since": self.groups.below.proven_since,
-            "stopping": self.supervisor.stopping,
-            "problems": self.reloader.problems,
-            "loglevel": self.log.level,
-            "pipes": list(self.performer.outputs.left.items()),
-            "door": self.door.inode,
-            "occupied": [
-                (*slot, [orphan.to_data() for orphan in orphans])
-                for slot, orphans in self.performer.occupants.by_slot.items()
-            ],
-        }
-
-    def noted(self) -> None:
-        """All that has been told to the supervisor is written; an end that could not be looked at yet has not been."""
+    def _note(self) -> None:
+        """Tell the guardian that its ends are in the state; one that could not be looked at yet is not."""
+        self.writer.flush()
         if self.guard and self.performer.settled:
             self.guard.noted()
         elif self.guard:
@@ -345,14 +347,14 @@ class Daemon:
 
     def _note_later(self) -> None:
         """Tell the guardian that its ends are remembered, once they are: looked at in this turn, told in the next one."""
-        self.reactor.call_soon(lambda: self.reactor.call_soon(self.journal.note))
+        self.reactor.call_soon(lambda: self.reactor.call_soon(self._note))
 
     def _guardian_died(self) -> None:
         """Go on without; under systemd, which starts a new guardian, make way: the next daemon takes everything over."""
         self.guard = self.life.guard = self.door.guard = self.performer.outputs.keeper = None
         if self.notifier.wanted and not self.supervisor.stopping:
             self.log.write("error", "the guardian has died; ending, to be started anew with another one")
-            self.journal.flush()
+            self.writer.flush()
             os._exit(1)
         self.log.write("error", "the guardian has died; going on without")
         try:
@@ -379,7 +381,7 @@ class Daemon:
     def _mend_door(self) -> None:
         if not self.supervisor.stopping:
             self.door.mend()
-            self.journal.facts_changed()
+            self.writer.flush_soon()
 
     def _begin_loading(self, path: str, done: Callable[[LoadResult], None]) -> Loading:
         """Fork the child that reads the configuration."""

@@ -105,10 +105,11 @@ def _reason(error: Exception) -> str:
 
 def _tidy(origin: Origin, text: str) -> None:
     """Tell the launcher that the daemon could not begin, and remove what nobody will serve."""
-    ready, places = origin.state["fds"]["ready"], origin.state["places"]
+    fds, places = origin.handed.fds, origin.handed.places
+    ready = fds["ready"]
     if ready is not None:
         report(ready, 1, text)
     if origin.launched or origin.channel is None:  # otherwise they are the guardian's, who tries again
         unlink_own(places["socket"], origin.door)
-        release(places["pidfile"], origin.state["fds"]["pidfile"])
-        give_back(places, origin.state["fds"])
+        release(places["pidfile"], fds["pidfile"])
+        give_back(places, fds)

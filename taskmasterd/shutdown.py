@@ -69,7 +69,7 @@ class Stopping:
         self._alive = sum(entry.process.pid is not None for entry in self._parts.supervisor.table)
         # first of all: a daemon that dies in the midst of this must not have its programs started again by the next one
         self._parts.supervisor.stopping = True
-        self._parts.journal.flush()
+        self._parts.state.flush()
         self._parts.log.write("info", f"stopping all programs, asked by {by}")
         reactor = self._parts.reactor
         self._parts.reloader.stop()

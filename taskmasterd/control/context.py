@@ -7,14 +7,24 @@ from taskmaster_common.records import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Protocol
 
     from taskmasterd.configuration.reload import Reloader
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.installed import Installed
     from taskmasterd.processes.performer import Performer
-    from taskmasterd.survival.state_writer import Journal
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.eventlog import EventLog
+
+    class StateKeeper(Protocol):
+        """Writes what a later daemon has to know."""
+
+        @property
+        def trouble(self) -> str:
+            """Why it cannot be written as it should be, "" where it can."""
+
+        def flush(self) -> None:
+            """Write what has changed."""
 
 
 class About(Record):
@@ -39,5 +49,5 @@ class Parts(Record):
     performer: Performer
     reloader: Reloader
     log: EventLog
-    journal: Journal
+    state: StateKeeper
     installed: Installed

@@ -51,5 +51,5 @@ def daemon_object(context: Parts) -> dict[str, Any]:
 
 def warnings(context: Parts) -> list[str]:
     """Return what an administrator has to know of the daemon: a state file in trouble, programs of an earlier daemon."""
-    texts, trouble = context.performer.occupants.warnings(), context.journal.trouble
+    texts, trouble = context.performer.occupants.warnings(), context.state.trouble
     return [trouble, *texts] if trouble else texts

@@ -23,8 +23,8 @@ from taskmasterd.launch.neighbours import holder_of, refusal, shared
 from taskmasterd.output.safe.open import check_log
 from taskmasterd.processes.members.marks import KEY_BYTES
 from taskmasterd.survival.claims import ClaimedError, Holder, claim, give_back
+from taskmasterd.survival.disk.directory import Known, StateDirectory
 from taskmasterd.survival.execute import execute_resident
-from taskmasterd.survival.statedir import Known, StateDirectory
 from taskmasterd.system.loop.signals import hold_back
 from taskmasterd.system.paths.held import Held, inode_of, unlink_own
 from taskmasterd.system.paths.locks import AlreadyRunningError, lock_pidfile, make_directory, release, unusable

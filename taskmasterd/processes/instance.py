@@ -104,6 +104,11 @@ class Instances:
         """Return what is alive of a slot, None where nothing is."""
         return self._by_entry.get(entry)
 
+    def row(self, entry: Entry) -> dict[str, object]:
+        """Return what the line of a slot in the state tells of what is alive of it."""
+        instance, began = self.of(entry), self.outputs.last_words.log_start(entry)
+        return {**({"copy": instance.to_data()} if instance else {}), **({"began": began} if began[0] else {})}
+
     def led_by(self, pid: int) -> Instance | None:
         """Return the instance whose leader has this pid, None where it is no leader's."""
         return self._by_leader.get(pid)

@@ -7,6 +7,9 @@ from taskmasterd.system.procfs import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
     from taskmasterd.core.programs.orphans import Orphan
     from taskmasterd.system.lineage import Slot
 
@@ -16,6 +19,14 @@ class Occupants:
 
     def __init__(self) -> None:
         self.by_slot: dict[Slot, list[Orphan]] = {}
+
+    def to_data(self) -> list[tuple[str, int, list[dict[str, Any]]]]:
+        """Return what a later daemon has to know of it."""
+        return [(*slot, [orphan.to_data() for orphan in orphans]) for slot, orphans in self.by_slot.items()]
+
+    def resume(self, rows: Iterable[tuple[str, int, Iterable[Orphan]]]) -> None:
+        """Take over what `to_data` told, with its orphans as records."""
+        self.by_slot.update({(program, index): list(orphans) for program, index, orphans in rows})
 
     def warnings(self) -> list[str]:
         """Return the reason of each slot that has one, after its name."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from taskmasterd.processes.members.marks import Marks
     from taskmasterd.processes.performer import Performer
     from taskmasterd.survival.guardian_channel import End
-    from taskmasterd.survival.state_reader import Saved, SavedCopy
+    from taskmasterd.survival.state import Saved, SavedInstance
     from taskmasterd.system.procfs import Survivor
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
@@ -101,22 +101,20 @@ class Adoption:
         What has ended meanwhile is told before any deadline can pass: it ended while the process was as the state says.
         """
         self._whole, self._spawning = True, saved.spawning
-        self._known = frozenset(slot.copy.pid for slot in saved.slots if slot.copy)
-        for program, index, orphans in saved.facts.get("occupied", ()):
-            self._performer.occupants.by_slot[program, index] = [Orphan.from_data(orphan) for orphan in orphans]
+        self._known = frozenset(slot.instance.pid for slot in saved.slots if slot.instance)
         ended: list[tuple[Instance, int | None]] = []
         for slot in saved.slots:
             self._supervisor.restore(slot.entry)
             self._restored.add(slot.entry)
             self._performer.outputs.last_words.begin(slot.entry, slot.began)
-            untold = slot.copy is not None and self._take_copy(slot.entry, slot.copy, ended)
+            untold = slot.instance is not None and self._take_copy(slot.entry, slot.instance, ended)
             self._supervisor.resume(slot.entry, waiting=not untold)
         self._performer.admit_ended(ended)
         for slot in saved.slots:
             copy = self._performer.instances.of(slot.entry)
             if copy and copy.group.leader_alive and not slot.entry.process.executed:
                 self._deliver(slot.entry, Executed())
-        for inode, path in saved.facts.get("pipes", ()):
+        for inode, path in saved.facts.pipes:
             self._take_left_pipe(inode, path)
         if not self._legacy.same:
             alive = sum(copy.group.leader_alive for copy in self._performer.instances)
@@ -131,7 +129,7 @@ class Adoption:
 
     # -- copies that the state knows
 
-    def _take_copy(self, entry: Entry, saved_copy: SavedCopy, ended: list[tuple[Instance, int | None]]) -> bool:
+    def _take_copy(self, entry: Entry, saved_copy: SavedInstance, ended: list[tuple[Instance, int | None]]) -> bool:
         """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
         pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
         group = Group(pid, (entry.program, entry.index), stop_group=bool(entry.wanted.stopasgroup))
@@ -164,7 +162,7 @@ class Adoption:
         return False
 
     @staticmethod
-    def _session_goes_on(group: Group, saved_copy: SavedCopy) -> bool:
+    def _session_goes_on(group: Group, saved_copy: SavedInstance) -> bool:
         """Return whether one of those who were left behind is alive still: then the session's number is nobody else's."""
         left = ((look(pid), started) for pid, started in saved_copy.left)
         return any(one and one.started == started and one.session in group.sessions for one, started in left)

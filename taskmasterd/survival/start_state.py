@@ -1,6 +1,6 @@
 """Where a resident daemon comes from: the launcher, a guardian that starts it anew, or itself before a live upgrade.
 
-All three hand over the same state as JSON on a descriptor; this reads it, and what an earlier daemon has left in the state
+All three hand over the same JSON on a descriptor (`state.Handed`). This reads it, and what an earlier daemon has left in the state
 file, and says with which configuration to begin.
 """
 
@@ -13,11 +13,12 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.survival.adoption import Legacy
+from taskmasterd.survival.disk.file import file_name, read_lines, set_aside
+from taskmasterd.survival.disk.reader import StateError, saved_of
 from taskmasterd.survival.guardian_channel import read_kept
-from taskmasterd.survival.state_reader import StateError, saved_of
-from taskmasterd.survival.statefile import file_name, read_lines, set_aside
+from taskmasterd.survival.state import Facts, Handed
 from taskmasterd.system.paths.held import inode_of
-from taskmasterd.system.pidfds import can_adopt
+from taskmasterd.system.pidfds import can_adopt, ticks_now
 from taskmasterd.system.procfs import boot_id
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from taskmasterd.survival.state_reader import Saved
+    from taskmasterd.survival.state import ProcessState, Saved
 
 NOTHING_KEPT = "-"
 CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
@@ -34,13 +35,14 @@ CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that n
 class Origin(Record):
     """How this daemon begins.
 
-    `state` is what was handed over, `config` the configuration that holds from now on, `saved` the earlier life, None where
-    there was none or it cannot be used. `launched`: an operator has started it, so `config` was just read; otherwise it is
-    that of the earlier life. `running` is what the daemon itself was launched with. `notes` are (level, text) for the event log, `channel` leads to the guardian. `left` are
-    (pid, start time) of processes that an earlier daemon left alone when it was stopped in order: no copies of ours.
+    `handed` is what was handed over, `config` the configuration that holds from now on, `saved` what the earlier daemon left, None
+    where there was none or it cannot be used. `launched`: an operator has started it, so `config` was just read; otherwise it is
+    the earlier daemon's. `running` is what the daemon itself was launched with. `notes` are (level, text) for the event log,
+    `channel` leads to the guardian. `left` are (pid, start time) of processes that an earlier daemon left alone when it was
+    stopped in order: no instances of ours.
     """
 
-    state: Mapping[str, Any]
+    handed: Handed
     running: DaemonConfig
     config: Config
     saved: Saved | None
@@ -54,45 +56,63 @@ class Origin(Record):
     @property
     def state_path(self) -> str | None:
         """The state file, None where there is no directory for it."""
-        places = self.state["places"]
+        places = self.handed.places
         return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
+
+    @property
+    def facts(self) -> Facts:
+        """What the parts of this daemon resume.
+
+        A daemon that an operator has started begins anew, but for processes that are there: it has its own log level, socket and
+        children, and no reload of it has failed.
+        """
+        if self.saved is None:
+            return Facts(left=self.left)
+        facts = self.saved.facts
+        if facts.proven_since is None:  # it was written by a version that gave no proofs
+            facts = facts.replace(proven_since=ticks_now())
+        if not self.launched:
+            return facts
+        return Facts(left=self.left, proven_since=facts.proven_since, pipes=facts.pipes, occupied=facts.occupied)
 
     @property
     def door(self) -> tuple[int, int] | None:
         """(device, inode) of our socket; what is at its path may be somebody else's by now."""
-        saved = self.saved.facts.get("door") if self.saved and not self.launched else None
-        pair = saved or self.state.get("door")
-        return (pair[0], pair[1]) if pair else inode_of(self.state["places"]["socket"])
+        return self.facts.door or self.handed.door or inode_of(self.handed.places["socket"])
 
 
 def read_state(fd: int) -> dict[str, Any]:
-    """Return the state that is on a descriptor."""
+    """Return what is on a descriptor, as data."""
     with open(fd, "rb") as file:
         state: dict[str, Any] = read_json(file.read().decode("ascii"))
     return state
 
 
-def origin_of(state: dict[str, Any], kept: str) -> Origin:
-    """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT."""
-    identity = _identity(state)
-    config = Config.from_data(state["config"])
-    if "life" in state:
-        return _same_life(state, config.daemon, identity)
+def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
+    """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT.
+
+    Raises StateError where this code cannot go on with the state of a living daemon.
+    """
+    handed = Handed.from_data(state)
+    identity = _identity(handed)
+    config = Config.from_data(handed.config)
+    if handed.life:
+        return _after_an_upgrade(handed, handed.life, config.daemon, identity)
     from_guardian = read_kept(int(kept)) if kept != NOTHING_KEPT else None
-    origin = Origin(state, config.daemon, config, None, Legacy(), True, identity)
-    notes: list[tuple[str, str]] = [(level, text) for level, text in state.get("notes", ())]
-    formerly = state.get("formerly", "")
-    saved = _read_saved(origin.state_path, identity, formerly, notes) if origin.state_path else None
+    origin = Origin(handed, config.daemon, config, None, Legacy(), True, identity)
+    notes = [*handed.notes]
+    saved = _read_saved(origin.state_path, identity, handed.formerly, notes) if origin.state_path else None
     if saved:
-        origin = origin.replace(left=_left(saved))
-        saved = None if saved.facts.get("ended") else saved
+        origin = origin.replace(left=saved.facts.left)
+        saved = None if saved.facts.ended else saved
     if saved:
         _respell(saved, config)
     if from_guardian is None:
         return origin.replace(saved=saved, notes=tuple(notes))
     if from_guardian.again:
-        state["fds"]["ready"] = None  # the launcher was answered long ago
+        handed = handed.replace(fds={**handed.fds, "ready": None})  # the launcher was answered long ago
     return origin.replace(
+        handed=handed,
         config=saved.config if saved and from_guardian.again else config,
         saved=saved,
         legacy=Legacy(from_guardian.pipes, from_guardian.ends, guarded=True),
@@ -102,17 +122,16 @@ def origin_of(state: dict[str, Any], kept: str) -> Origin:
     )
 
 
-def _same_life(state: Mapping[str, Any], running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:
+def _after_an_upgrade(handed: Handed, life: ProcessState, running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:
     """Return how a daemon goes on that has executed itself anew. Raises StateError where it cannot."""
-    life = state["life"]
-    saved = saved_of([line.encode() for line in life["lines"]], identity)
-    pipes = {inode: (fd, path) for inode, fd, path in life["pipes"]}
-    handles = dict(life["handles"])
+    saved = saved_of([line.encode() for line in life.lines], identity)
+    pipes = {inode: (fd, path) for inode, fd, path in life.pipes}
+    handles = dict(life.handles)
     for fd in (*handles.values(), *(fd for fd, _path in pipes.values())):
         os.set_inheritable(fd, False)
-    channel = state["fds"].get("channel")
+    channel = handed.fds.get("channel")
     legacy = Legacy(pipes, {}, same=True, handles=handles, guarded=channel is not None)
-    return Origin(state, running, saved.config, saved, legacy, False, identity, (), _left(saved), channel)
+    return Origin(handed, running, saved.config, saved, legacy, False, identity, (), saved.facts.left, channel)
 
 
 def _respell(saved: Saved, config: Config) -> None:
@@ -133,13 +152,9 @@ def _is_same(one: str, other: str) -> bool:
         return False
 
 
-def _left(saved: Saved) -> tuple[tuple[int, int], ...]:
-    return tuple((pid, started) for pid, started in saved.facts.get("left", ()))
-
-
-def _identity(state: Mapping[str, Any]) -> dict[str, Any]:
+def _identity(handed: Handed) -> dict[str, Any]:
     """Return whose the state is: the first line of the file."""
-    places = state["places"]
+    places = handed.places
     socket = places["socket"]
     return {
         "boot": boot_id(),
@@ -147,14 +162,14 @@ def _identity(state: Mapping[str, Any]) -> dict[str, Any]:
         "uid": os.geteuid(),
         "named": places.get("named", socket),  # an older version, before an upgrade, has not told
         "pidfile": places["pidfile"] and os.path.realpath(places["pidfile"]),
-        "door": state.get("door"),
+        "door": handed.door,
         "pid": os.getpid(),
-        "config": state["config"]["path"],
+        "config": handed.config["path"],
     }
 
 
 def _read_saved(path: str, identity: Mapping[str, Any], formerly: str, notes: list[tuple[str, str]]) -> Saved | None:
-    """Return what the state file says; a file that cannot be used is set aside and told."""
+    """Return what the state file says. One that cannot be used is set aside, and a note says so."""
     if not can_adopt():
         notes.append(("info", CANNOT_ADOPT))
         return None

@@ -60,7 +60,7 @@ def begin(
     if origin.legacy.same:
         adoption.finish()
         return
-    policy = origin.state["orphans"]
+    policy = origin.handed.orphans
     orphans = adoption.orphans(marks, origin.config.programs, origin.left)
     if orphans and policy == REFUSE and origin.launched:
         raise LeftBehindError(orphans)
@@ -70,7 +70,7 @@ def begin(
             parts.log.write("info", f"since the earlier daemon: {line}")
     run(supervisor.apply(plan, BY, _unheard(), parts.reactor.now))
     run(applied(plan))
-    if origin.launched and origin.saved and origin.saved.facts.get("stopping"):
+    if origin.launched and origin.saved and origin.saved.facts.stopping:
         _start_as_after_a_stop(supervisor, parts.reactor.now())
     adoption.settle(orphans, guard.tell if guard else list, kill=policy == KILL)
     adoption.finish()

@@ -139,7 +139,7 @@ class Upgrade:
 
     def _execute(self) -> None:
         self._parts.log.write("info", f"upgrade: executing the installed code in the place of {__version__}")
-        self._parts.journal.flush()
+        self._parts.state.flush()
         state, fds = self._host.handed_over()
         try:
             execute_resident(state, more=fds)

@@ -6,7 +6,7 @@ import os
 import time
 from contextlib import suppress
 
-from taskmasterd.survival.statefile import DRAFT, file_name
+from taskmasterd.survival.disk.file import DRAFT, file_name
 from tests.outlive.cohort import kind_of
 from tests.soak.wire import Gone, Silence
 

@@ -19,8 +19,6 @@ from taskmasterd.system.procfs import variables_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from taskmasterd.system.lineage import Slot
 
 KEY_BYTES = 16
@@ -146,7 +144,6 @@ def _create(held: Held, key: bytes) -> bytes:
     return key
 
 
-def spare_key(state: Mapping[str, object]) -> bytes:
-    """Return the key that was handed over with the state of a daemon, or a new one."""
-    handed = state.get("mark_key")
-    return bytes.fromhex(handed) if isinstance(handed, str) and handed else os.urandom(KEY_BYTES)
+def spare_key(handed: str) -> bytes:
+    """Return the key that was handed over with the state of a daemon, as text, or a new one where that is ""."""
+    return bytes.fromhex(handed) if handed else os.urandom(KEY_BYTES)

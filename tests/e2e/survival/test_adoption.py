@@ -356,7 +356,7 @@ def edited(daemon: Daemon, old: str, new: str) -> None:
         ('{"taskmaster_state":1', '{"taskmaster_state":2', "it has version 2, this is 1"),
         ('"socket":"/', '"socket":"/other/', "its socket is '/other/"),
         ('"uid":', '"uid":1', "its uid is 1"),
-        ('"slot":', '"slots":', "it makes no sense"),
+        ('"slot":', '"slots":', "it was written by a later version, which writes of 'slots', too"),
         ('"executed":true', '"executed":1.5,"pids":3', "it makes no sense"),
         ("\n", "\n}", "it makes no sense"),
         ('"state":"RUNNING"', '"state":"STOPPED"', "an impossible process"),

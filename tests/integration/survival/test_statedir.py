@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from taskmasterd.survival.statedir import Known, StateDirectory
-from taskmasterd.survival.statefile import file_name
+from taskmasterd.survival.disk.directory import Known, StateDirectory
+from taskmasterd.survival.disk.file import file_name
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.paths.locks import AlreadyRunningError
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.survival.statefile import StateFile, file_name, read_lines, set_aside
+from taskmasterd.survival.disk.file import StateFile, file_name, read_lines, set_aside
 
 
 @pytest.fixture

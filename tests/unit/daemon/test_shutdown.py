@@ -40,7 +40,7 @@ class Host:
         reactor = SimpleNamespace(now=lambda: self.world.now, call_later=lambda *_: None, rounds=rounds)
         log = EventLog("error", journal=False)
         parts: Any = SimpleNamespace(
-            reactor=reactor, log=log, reloader=self, supervisor=self.world.supervisor, journal=self
+            reactor=reactor, log=log, reloader=self, supervisor=self.world.supervisor, state=self
         )
         groups: Any = None
         notifier: Any = self

@@ -19,9 +19,12 @@ from taskmasterd.core.process.events import TERMINATE
 from taskmasterd.core.programs.plan import diff
 from taskmasterd.core.programs.table import Entry, Table
 from taskmasterd.core.steps import run
-from taskmasterd.survival.state_reader import Saved, StateError, saved_of
-from taskmasterd.survival.state_writer import GROWN_BYTES, ROWS_A_TURN, ROWS_AT_ONCE, Journal, line
-from taskmasterd.survival.statefile import StateFile, read_lines
+from taskmasterd.survival.disk.file import StateFile, read_lines
+from taskmasterd.survival.disk.reader import StateError, saved_of
+from taskmasterd.survival.disk.replacement import ROWS_A_TURN
+from taskmasterd.survival.disk.rows import Rows, line
+from taskmasterd.survival.disk.writer import GROWN_BYTES, ROWS_AT_ONCE, StateWriter
+from taskmasterd.survival.state import Facts, Registry, Saved
 from taskmasterd.telling.bus import REMEMBER, TELL, Bus, BusMember
 from taskmasterd.telling.eventlog import EventLog
 from tests.support.model import DAEMON, World, config, program
@@ -31,7 +34,7 @@ IDENTITY = {"boot": "b", "socket": "/s", "uid": 7}
 
 
 class Loop:
-    """Where the journal leaves what is to be done at the end of a turn, and later."""
+    """Where the writer leaves what is to be done at the end of a turn, and later."""
 
     def __init__(self) -> None:
         self.soon: list[Any] = []
@@ -50,29 +53,12 @@ class Loop:
             callback()
 
 
-class Alive:
-    """What is alive of a slot: a leader, or what one has left behind."""
-
-    def __init__(self, pid: int) -> None:
-        self.pid = pid
-
-    def to_data(self) -> dict[str, Any]:
-        return {"pid": self.pid, "birth": (self.pid, self.pid + 0.5), "pipes": [(7, "/log")], "left": [(8, 9)]}
-
-
-class Kernel:
-    """Instances and their output: alive is what the processes say."""
-
-    def __init__(self) -> None:
-        self.outputs = self.last_words = self
-
-    def of(self, entry: Entry) -> Alive | None:
-        if entry.process.pid is not None or entry.process.state == STOPPING:
-            return Alive(entry.process.pid or 99)
-        return None
-
-    def log_start(self, _entry: Entry) -> tuple[str, int]:
-        return "", 0
+def alive(entry: Entry) -> dict[str, Any]:
+    """Return what lives of a slot: what its process says."""
+    if entry.process.pid is None and entry.process.state != STOPPING:
+        return {}
+    pid = entry.process.pid or 99
+    return {"copy": {"pid": pid, "birth": (pid, pid + 0.5), "pipes": [(7, "/log")], "left": [(8, 9)]}}
 
 
 class Disk(StateFile):
@@ -93,7 +79,7 @@ class Disk(StateFile):
 
 
 class Kept:
-    """A world whose journal is kept in a file."""
+    """A world whose writer is kept in a file."""
 
     def __init__(self, path: Path, *programs: ProgramConfig) -> None:
         self.path = str(path / "state")
@@ -103,25 +89,22 @@ class Kept:
         self.file = Disk(self.path)
         self.log = EventLog("debug", journal=False)
         self.log.write = lambda level, text: self.said.append((level, text))  # type: ignore[method-assign]
-        loop: Any = self.loop
-        kernel: Any = Kernel()
-        self.journal = Journal(loop, self.world.table, kernel, self.file, self.log, self)
-        writer = self.journal
+        reactor: Any = self.loop
+        self.registry = Registry(Facts())
+        self.registry.register("stopping", lambda: self.world.supervisor.stopping)
+        rows = Rows(self.world.table, self.registry, alive)
+        self.writer = writer = StateWriter(reactor, self.world.table, rows, self.file, self.log)
+        assert writer._replacement
+        self.replacement = writer._replacement
         self.world.bus.join(BusMember(REMEMBER, writer.changed, writer.changed, writer.gone))
-        self.journal.begin(IDENTITY, config(*programs))
-
-    def facts(self) -> dict[str, Any]:
-        return {"stopping": self.world.supervisor.stopping}
-
-    def noted(self) -> None:
-        return None
+        self.writer.begin(IDENTITY, config(*programs))
 
     def reload(self, *programs: ProgramConfig) -> None:
         """Apply another configuration as the reloader does."""
         plan = diff(self.world.table, DAEMON, config(*programs))
-        run(self.journal.reloading(plan))
+        run(self.writer.applying(plan))
         run(self.world.supervisor.apply(plan, "alice", self.world.ticket(), lambda: self.world.now))
-        run(self.journal.reloaded(plan))
+        run(self.writer.applied(plan))
 
     def saved(self) -> Saved:
         """Return what another daemon would read now."""
@@ -137,13 +120,13 @@ def content(entries: Any) -> dict[str, tuple[Any, ...]]:
 def kept(tmp_path: Path) -> Iterator[Kept]:
     made = Kept(tmp_path, program("web", numprocs=2), program("off", autostart=False))
     yield made
-    made.journal.end()
+    made.writer.end()
 
 
 def test_what_has_changed_is_in_the_file_after_the_turn_and_before_that_when_it_is_asked_for(kept: Kept) -> None:
     kept.world.cooperate()
     before = content(slot.entry for slot in kept.saved().slots)
-    kept.journal.flush()
+    kept.writer.flush()
     after = content(slot.entry for slot in kept.saved().slots)
     assert before != after == content(kept.world.table)
     kept.world.stop("web")
@@ -156,7 +139,7 @@ def test_a_change_is_in_the_file_before_it_is_announced_and_what_follows_from_it
     told = []
 
     def announce(entry: Entry, *_change: object) -> None:
-        kept.journal.flush()  # as before each answer
+        kept.writer.flush()  # as before each answer
         told.append((kept.world.actions[-1], content(slot.entry for slot in kept.saved().slots)[entry.canonical][0]))
 
     kept.world.bus.join(BusMember(TELL, announce))
@@ -167,8 +150,8 @@ def test_a_change_is_in_the_file_before_it_is_announced_and_what_follows_from_it
 
 def test_a_removed_slot_that_was_down_when_its_daemon_died_is_gone_for_the_next_one(kept: Kept) -> None:
     kept.world.cooperate()
-    flush = BusMember(TELL, lambda *_: kept.journal.flush())
-    kept.world.supervisor._bus = Bus(BusMember(REMEMBER, kept.journal.changed), flush)  # and there the daemon died
+    flush = BusMember(TELL, lambda *_: kept.writer.flush())
+    kept.world.supervisor._bus = Bus(BusMember(REMEMBER, kept.writer.changed), flush)  # and there the daemon died
     kept.reload(program("off", autostart=False))
     kept.world.cooperate()
     saved = [slot.entry for slot in kept.saved().slots if slot.entry.program == "web"]
@@ -183,25 +166,25 @@ def test_a_removed_slot_that_was_down_when_its_daemon_died_is_gone_for_the_next_
 def test_configuration_order_and_facts_come_back(kept: Kept) -> None:
     assert kept.saved().config == config(program("web", numprocs=2), program("off", autostart=False))
     kept.world.supervisor.stopping = True
-    kept.journal.facts_changed()
+    kept.writer.flush_soon()
     kept.loop.turn()
-    assert kept.saved().facts == {"stopping": True}
+    assert kept.saved().facts == Facts(stopping=True)
 
 
 def test_a_fact_that_nobody_has_told_is_written_with_the_next_change(kept: Kept) -> None:
     kept.world.supervisor.stopping = True
     kept.world.stop("web")
     kept.loop.turn()
-    assert kept.saved().facts == {"stopping": True}
+    assert kept.saved().facts == Facts(stopping=True)
 
 
 def test_a_fact_that_changes_while_the_file_is_replaced_is_in_the_new_one(kept: Kept) -> None:
-    kept.journal._begin_to_replace()
+    kept.replacement.begin()
     kept.world.supervisor.stopping = True
-    kept.journal.flush()
+    kept.writer.flush()
     for _ in range(3):
         kept.loop.turn()
-    assert kept.saved().facts == {"stopping": True}
+    assert kept.saved().facts == Facts(stopping=True)
 
 
 def test_a_reload_is_in_the_file_and_what_it_removed_is_not_once_it_is_gone(kept: Kept) -> None:
@@ -219,10 +202,10 @@ def test_a_reload_is_in_the_file_and_what_it_removed_is_not_once_it_is_gone(kept
 
 def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(kept: Kept) -> None:
     kept.world.cooperate()
-    kept.journal.flush()
+    kept.writer.flush()
     plan = diff(kept.world.table, DAEMON, config(program("web", numprocs=2, umask=0o77), program("off")))
-    run(kept.journal.reloading(plan))
-    kept.journal.flush()  # and here the daemon dies: the plan is known, and nothing of it was done
+    run(kept.writer.applying(plan))
+    kept.writer.flush()  # and here the daemon dies: the plan is known, and nothing of it was done
     web = next(slot.entry for slot in kept.saved().slots if slot.entry.canonical == "web:0")
     assert web.current == program("web", numprocs=2)
     assert "umask" in web.wanted.changed_fields(kept.saved().config.programs[0])
@@ -240,13 +223,13 @@ def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event
             super().append(block)
             self.remembered = next(s.entry.process.state for s in kept.saved().slots if s.entry.canonical == "off:0")
 
-    kept.journal.flush()
+    kept.writer.flush()
     off, log = kept.world.entry("off:0"), Log()
     kept.log.target = log
     kept.world.start("off")
     kept.log.announce("off", [("info", "is asked for")])
     assert not log.text
-    kept.journal.spawning(off, 5.5, [11])
+    kept.writer.spawning(off, 5.5, [11])
     assert log.text.endswith(b"off is asked for\n")
     assert log.remembered == "STOPPED"
     assert {slot.entry.canonical: slot.entry.process.state for slot in kept.saved().slots}["off:0"] == "STARTING"
@@ -255,23 +238,23 @@ def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event
 
 def test_where_no_state_is_kept_the_event_log_is_written_all_the_same(kept: Kept) -> None:
     log = kept.log.target = Paper()
-    kept.journal.end()
+    kept.writer.end()
     kept.log.announce("p", [("info", "ended")])
-    kept.journal.changed(kept.world.entry("off:0"))
+    kept.writer.changed(kept.world.entry("off:0"))
     kept.loop.turn()
     assert log.text.endswith(b"p ended\n")
 
 
 def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
     web = kept.world.entry("web:0")
-    kept.journal.flush()
-    kept.journal.spawning(web, 5.5, [11, 12])
+    kept.writer.flush()
+    kept.writer.spawning(web, 5.5, [11, 12])
     assert kept.saved().spawning == {("web", 0): (5.5, (11, 12))}
     kept.world.cooperate()
-    kept.journal.flush()
+    kept.writer.flush()
     assert kept.saved().spawning == {}, "it is a copy by now"
-    kept.journal.ends(web, 9)
-    assert {slot.entry.canonical: slot.copy and slot.copy.ended for slot in kept.saved().slots} == {
+    kept.writer.ends(web, 9)
+    assert {slot.entry.canonical: slot.instance and slot.instance.ended for slot in kept.saved().slots} == {
         "web:0": 9,
         "web:1": None,
         "off:0": None,
@@ -295,7 +278,7 @@ def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
 )
 def test_a_copy_that_makes_no_sense_makes_the_file_none(kept: Kept, changes: dict[str, Any]) -> None:
     kept.world.cooperate()
-    kept.journal.flush()
+    kept.writer.flush()
     *rest, last = read_lines(kept.path) or []
     row = json.loads(last)
     row["slot"]["copy"].update(changes)
@@ -314,7 +297,7 @@ def test_facts_that_make_no_sense_make_the_file_none(kept: Kept, facts: dict[str
 
 def test_the_file_is_whole_wherever_its_writer_dies(kept: Kept) -> None:
     kept.world.cooperate()
-    kept.journal.flush()
+    kept.writer.flush()
     whole = Path(kept.path).read_bytes()
     first = whole.index(b'{"slot"')
     seen = set()
@@ -331,8 +314,8 @@ def test_a_file_that_has_grown_is_replaced_piece_by_piece_and_nothing_of_it_is_l
     base = Path(kept.path).stat().st_size
     while Path(kept.path).stat().st_size < 2 * base + GROWN_BYTES:
         for entry in kept.world.table:
-            kept.journal.changed(entry)
-        kept.journal.flush()
+            kept.writer.changed(entry)
+        kept.writer.flush()
     kept.world.stop("p7")
     kept.reload(*programs[1:])
     for _ in range(10):
@@ -342,12 +325,12 @@ def test_a_file_that_has_grown_is_replaced_piece_by_piece_and_nothing_of_it_is_l
         assert found.items() >= {k: v for k, v in content(kept.world.table).items() if k != "p0:0"}.items()
     assert Path(kept.path).stat().st_size < base * 2
     assert kept.saved().config == config(*programs[1:])
-    kept.journal.end()
+    kept.writer.end()
 
 
 def test_a_file_that_cannot_be_written_goes_and_comes_back_whole(kept: Kept) -> None:
     kept.world.cooperate()
-    kept.journal.flush()
+    kept.writer.flush()
     kept.file.full = True
     kept.world.stop("web")
     kept.loop.turn()
@@ -364,8 +347,8 @@ def test_a_file_that_cannot_be_written_goes_and_comes_back_whole(kept: Kept) -> 
 
 def grow(kept: Kept) -> None:
     """Write until the file is due to be replaced."""
-    kept.journal._add(line("facts", {"long": "x" * (kept.file.size + GROWN_BYTES)}))
-    kept.journal.flush()
+    kept.writer._add(line("facts", {"long": "x" * (kept.file.size + GROWN_BYTES)}))
+    kept.writer.flush()
 
 
 def test_a_file_that_cannot_be_replaced_is_kept_up_to_date_all_the_same(kept: Kept) -> None:
@@ -390,10 +373,10 @@ def test_a_file_that_cannot_be_replaced_is_kept_up_to_date_all_the_same(kept: Ke
 def test_a_disk_that_is_full_when_the_new_file_is_all_but_written_costs_the_file_and_is_no_bug(kept: Kept) -> None:
     kept.world.cooperate()
     grow(kept)
-    kept.journal._replace_some()
+    kept.replacement._write_some()
     kept.file.full = True
     kept.world.stop("web")
-    kept.journal._replace_some()
+    kept.replacement._write_some()
     assert read_lines(kept.path) is None
     kept.file.full = False
     (again,) = kept.loop.later
@@ -416,7 +399,7 @@ def test_a_file_of_somebody_else_is_refused_and_only_another_boot_is_in_order(
 @given(data=st.data())
 def test_a_file_that_was_tampered_with_is_a_state_or_an_error(kept: Kept, data: st.DataObject) -> None:
     kept.world.cooperate()
-    kept.journal.flush()
+    kept.writer.flush()
     text = bytearray(Path(kept.path).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(text) - 1))
@@ -448,7 +431,7 @@ def test_a_state_file_that_somebody_touches_is_written_again_whole_before_the_ne
             path.write_bytes(path.read_bytes() + b'{"gone": ["web", 0]}\n')
         case _:
             shutil.rmtree(path.parent)
-    kept.journal.flush()
+    kept.writer.flush()
     for _ in range(many // ROWS_A_TURN + 4):
         kept.loop.turn()
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
@@ -457,7 +440,7 @@ def test_a_state_file_that_somebody_touches_is_written_again_whole_before_the_ne
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
     assert [level for level, _text in kept.said] == ["warning"]
     assert f"the state file {path} had been " in kept.said[0][1]
-    kept.journal.end()
+    kept.writer.end()
     assert list(path.parent.iterdir()) == []
 
 
@@ -467,17 +450,17 @@ def test_what_cannot_be_written_again_is_told_until_it_can(tmp_path: Path) -> No
     path.unlink()
     path.mkdir()
     (path / "in the way").touch()
-    kept.journal.flush()
-    assert f"cannot write {path}: " in kept.journal.trouble
+    kept.writer.flush()
+    assert f"cannot write {path}: " in kept.writer.trouble
     (path / "in the way").unlink()
     path.rmdir()
     for callback in kept.loop.later:
         callback()
     for _ in range(5):
         kept.loop.turn()
-    assert kept.journal.trouble == ""
+    assert kept.writer.trouble == ""
     assert content(slot.entry for slot in kept.saved().slots) == content(kept.world.table)
-    kept.journal.end()
+    kept.writer.end()
 
 
 def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_to_do(tmp_path: Path) -> None:
@@ -485,12 +468,12 @@ def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_
     kept.world.cooperate()
     wanted = program("web", numprocs=4, umask=0o77)
     plan = diff(kept.world.table, DAEMON, config(wanted))
-    run(kept.journal.reloading(plan))
+    run(kept.writer.applying(plan))
     application = kept.world.supervisor.apply(plan, "alice", kept.world.ticket(), lambda: kept.world.now)
     next(application)  # it has come to the first of the four
     for entry in kept.world.table:
-        kept.journal.changed(entry)
-    kept.journal.flush()
+        kept.writer.changed(entry)
+    kept.writer.flush()
     saved = kept.saved()
     table = Table()
     for slot in saved.slots:
@@ -498,7 +481,7 @@ def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_
     assert [each.wanted == wanted for each in table] == [True, False, False, False]
     (left,) = diff(table, DAEMON, saved.config).programs
     assert left.restart == (1, 2, 3)
-    kept.journal.end()
+    kept.writer.end()
 
 
 def test_a_state_is_ours_where_its_socket_was_ours_formerly_and_nothing_else_may_differ(kept: Kept) -> None:
@@ -517,6 +500,6 @@ def test_the_key_of_the_marks_goes_with_the_state_when_nothing_that_carries_one_
     kept = Kept(tmp_path, program("web"))
     key = Path(kept.path + ".key")
     key.write_text("secret")
-    kept.journal.end(keep=keep, forget_key=forget)
+    kept.writer.end(keep=keep, forget_key=forget)
     assert (key.exists(), Path(kept.path).exists()) == (stays, keep)
     kept.file.remove()

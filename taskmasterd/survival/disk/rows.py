@@ -1,0 +1,109 @@
+"""The lines of the state as things are now. Each is one JSON object; the later one of a slot holds.
+
+What a slot does not say of its configuration is that of the `program` lines before it:
+
+    {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "door": ..., "pid": ...,
+     "config": ..., "version": ...}            the first line: whose state it is (`directory.Known`)
+    {"facts": {...}}                           of the daemon; each line replaces the names that it has
+    {"config": {path, daemon, files, order}}   `order`: the programs, those of earlier lines
+    {"program": {...}}                         an entry of the configuration, as read or as changed by a reload
+    {"slot": {program, index, process, removed, wanted, current, copy, began}}      `copy`: what is alive of it
+    {"end": [program, index, status]}          the leader of its instance has ended; what follows comes with the next "slot"
+    {"gone": [program, index]}
+    {"spawning": [program, index, boot seconds, [inode of a pipe...]]}      at once, before an instance is spawned
+"""
+
+from __future__ import annotations
+
+from taskmaster_common import __version__
+from taskmaster_common.jsontext import write_json
+from taskmasterd.core.programs.plan import KEPT
+from taskmasterd.core.words.snapshot import entry_to_data
+from taskmasterd.survival.disk.reader import STATE_VERSION
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from typing import Any
+
+    from taskmaster_common.config import Config, ProgramConfig
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.survival.state import Registry
+
+
+def line(kind: str, value: object) -> bytes:
+    """Return one line of the state."""
+    return write_json({kind: value}) + b"\n"
+
+
+class Rows:
+    """Makes the lines. `alive(entry)` returns the fields of a slot's line that tell what is alive of it."""
+
+    def __init__(self, table: Table, registry: Registry, alive: Callable[[Entry], Mapping[str, Any]]) -> None:
+        self._table = table
+        self._registry = registry
+        self._alive = alive
+        self._identity: Mapping[str, Any] = {}
+        self._config: Config | None = None
+        self._wanted: dict[str, ProgramConfig] = {}
+
+    @property
+    def begun(self) -> bool:
+        """Whether it is known whose state this is; before that there are no lines."""
+        return self._config is not None
+
+    def begin(self, identity: Mapping[str, Any], config: Config) -> None:
+        """Know whose state this is, as in the first line, and the configuration."""
+        self._identity, self._config = identity, config
+        self._registry.changes()  # the facts are in the whole file, which is about to be written
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of a whole new file."""
+        yield from self.head()
+        yield from self.slots(tuple(self._table))
+
+    def head(self) -> Iterator[bytes]:
+        """Yield all lines but those of slots."""
+        if self._config is None:
+            return
+        config = self._config
+        yield write_json({"taskmaster_state": STATE_VERSION, **self._identity, "version": __version__}) + b"\n"
+        for program in config.programs:
+            yield line("program", program.to_data())
+        yield line("config", _config_data(config))
+        yield line("facts", self._registry.to_data())
+
+    def slots(self, entries: Iterable[Entry]) -> Iterator[bytes]:
+        """Yield the line of each of these slots."""
+        for entry in entries:
+            row = {**entry_to_data(entry), **self._alive(entry)}
+            if self._wanted and entry.wanted is not self._wanted.get(entry.program):
+                row["wanted"] = entry.wanted.to_data()  # the plan has not come to it yet
+            yield line("slot", row)
+
+    def facts(self) -> bytes:
+        """Return the line of the facts that have changed, or nothing."""
+        changed = self._registry.changes()
+        return line("facts", changed) if changed else b""
+
+    def plan(self, plan: ReloadPlan) -> Generator[None, None, bytes]:
+        """Return, in steps, the lines of a plan that is about to be applied; its slots follow as they change."""
+        blocks = []
+        for program in plan.programs:
+            if program.wanted is not None and program.change != KEPT:
+                blocks.append(line("program", program.wanted.to_data()))
+                yield
+        blocks.append(line("config", _config_data(plan.config)))
+        self._config = plan.config
+        self._wanted = {program.name: program for program in plan.config.programs}
+        return b"".join(blocks)
+
+    def plan_is_applied(self) -> None:
+        """Know that every slot has got to know what the plan wants of it."""
+        self._wanted = {}
+
+
+def _config_data(config: Config) -> dict[str, Any]:
+    order = [program.name for program in config.programs]
+    return {"path": config.path, "daemon": config.daemon.to_data(), "files": config.files, "order": order}

@@ -1,0 +1,26 @@
+"""What is under way that an exec would lose."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from taskmasterd.survival.handover import Handover
+
+
+def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True) -> str:
+    """Return what a daemon of which this is so cannot hand over; a reader of one of its logs is slow."""
+    parts: Any = SimpleNamespace(reloader=SimpleNamespace(busy=reading), performer=SimpleNamespace(settled=settled))
+    nothing: Any = None
+    sinks: Any = SimpleNamespace(busy=True)
+    handover = Handover(nothing, nothing, parts, nothing, nothing, sinks)
+    guard: Any = SimpleNamespace(idle=noted)
+    handover.guard = guard
+    return handover.unsettled()
+
+
+def test_a_slow_reader_of_a_log_holds_up_no_upgrade_and_what_only_this_interpreter_knows_does() -> None:
+    assert unsettled() == ""
+    assert unsettled(reading=True) == "the configuration is being read"
+    assert unsettled(settled=False) == "programs are being started or ended"
+    assert unsettled(noted=False) == "the guardian has yet to be told something"
