@@ -22,18 +22,19 @@ if TYPE_CHECKING:
     from taskmasterd.survival.start_state import Origin
 
 
-class Trial(Daemon):
-    """A daemon that works for one turn of its loop only, and dies of any error in that."""
+class Strictness:
+    """What becomes of errors in a trial: none is forgiven once the daemon has begun; before that one costs a client its answer."""
 
-    begun = False
+    def __init__(self) -> None:
+        self._begun = False
 
-    def begin(self, origin: Origin) -> None:
-        """See `Daemon`."""
-        super().begin(origin)
-        self.begun = True
+    def begin(self) -> None:
+        """Forgive nothing from now on."""
+        self._begun = True
 
-    def _callback_failed(self, error: BaseException) -> None:
-        if self.begun:  # before that it can only cost one client its answer
+    def failed(self, error: BaseException) -> None:
+        """Raise an error that nobody has caught."""
+        if self._begun:
             raise error
 
 
@@ -48,11 +49,13 @@ def resident(
     state = read_state(state_fd)
     if trial:
         trial(state)
-    origin = origin_of(state, kept)
+    origin, strictness = origin_of(state, kept), Strictness()
     try:
-        daemon = Trial(origin, installed) if trial else Daemon(origin, installed)
+        _name_process("taskmasterd")
+        daemon = Daemon(origin, installed, strictness.failed if trial else None)
         daemon.begin(origin)
-        signals = daemon.listen()
+        strictness.begin()
+        daemon.listen(pid1=origin.handed.pid1)
     except Exception as error:
         # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
         expected = isinstance(error, (TaskmasterError, OSError))
@@ -65,7 +68,7 @@ def resident(
         return 1
     del origin, state  # what was handed over is not needed for as long as the daemon lives
     refuse_other_code(installed)
-    return daemon.run(signals, turns=1 if trial else None)
+    return daemon.run(turns=1 if trial else None)
 
 
 def check(state_fd: int) -> int:
@@ -113,3 +116,13 @@ def _tidy(origin: Origin, text: str) -> None:
         unlink_own(places["socket"], origin.door)
         release(places["pidfile"], fds["pidfile"])
         give_back(places, fds)
+
+
+def _name_process(name: str) -> None:
+    """Make ps, top and pgrep show the daemon's name. Source: proc(5), /proc/pid/comm."""
+    if sys.platform == "linux":
+        try:
+            with open("/proc/self/comm", "wb", buffering=0) as comm:
+                comm.write(name.encode())
+        except OSError:  # a chroot or container without /proc: then it is called python
+            return

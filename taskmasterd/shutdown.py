@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Outcome
     from taskmasterd.core.steps import Steps
-    from taskmasterd.processes.members.groups import Groups
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.telling.notify_socket import Notifier
 
@@ -42,11 +41,11 @@ EXTEND_S = 10.0
 class Stopping:
     """The orderly stop. `timeout_s` is shutdown_timeout, live."""
 
-    def __init__(self, parts: Parts, groups: Groups, notifier: Notifier, timeout_s: float) -> None:
+    def __init__(self, context: Context, notifier: Notifier, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         self.exit_code = 0
-        self._parts = parts
-        self._groups = groups
+        self._context = context
+        self._groups = groups = context.performer.instances.groups
         self._notifier = notifier
         self._waiting: list[Connection] = []
         self._by = ""
@@ -55,7 +54,7 @@ class Stopping:
         self._sweeping = False
         self._signal, self._told = signal.SIGTERM, 0
         self._strays: Sequence[Survivor] = ()
-        self._looks = Looks(parts.reactor, lambda: groups.look_for_strays(self.free()), self._found, self._blind)
+        self._looks = Looks(context.reactor, lambda: groups.look_for_strays(self.free()), self._found, self._blind)
         self._unended: list[str] = []
 
     def begin(self, by: str, connection: Connection | None) -> None:
@@ -66,18 +65,18 @@ class Stopping:
             return
         self._begun = True
         self._by = by
-        self._alive = sum(entry.process.pid is not None for entry in self._parts.supervisor.table)
+        self._alive = sum(entry.process.pid is not None for entry in self._context.supervisor.table)
         # first of all: a daemon that dies in the midst of this must not have its programs started again by the next one
-        self._parts.supervisor.stopping = True
-        self._parts.state.flush()
-        self._parts.log.write("info", f"stopping all programs, asked by {by}")
-        reactor = self._parts.reactor
-        self._parts.reloader.stop()
+        self._context.supervisor.refuse_starts()
+        self._context.state.flush()
+        self._context.log.write("info", f"stopping all programs, asked by {by}")
+        reactor = self._context.reactor
+        self._context.reloader.stop()
         self._notifier.stopping(self.timeout_s + LAST_WAIT_S)
         reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
         reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
-        reactor.rounds.begin(self._parts.supervisor.shutdown(by, ticket, reactor.now))
+        reactor.rounds.begin(self._context.supervisor.shutdown(by, ticket, reactor.now))
 
     def applied(self, plan: ReloadPlan) -> Steps[None]:
         """Follow shutdown_timeout, a live key."""
@@ -96,8 +95,8 @@ class Stopping:
         self.begin(by, None)
         if self._sweeping:
             return
-        self._parts.log.write("warning", f"killing all programs, asked by {by}")
-        self._parts.supervisor.kill_all(by, self._parts.reactor.now())
+        self._context.log.write("warning", f"killing all programs, asked by {by}")
+        self._context.supervisor.kill_all(by, self._context.reactor.now())
 
     def look(self) -> None:
         """Children have ended: see whether the strays are gone."""
@@ -110,7 +109,7 @@ class Stopping:
         if self.exit_code:
             named = "; ".join(self._unended[:NAMED_LEFT]) or "something"
             error = RequestError("failed", f"could not be ended: {named}; the event log names all", self.exit_code)
-        done = {"type": "shutdown", "by": self._by, "stopped": self._alive, "pid": self._parts.about.pid}
+        done = {"type": "shutdown", "by": self._by, "stopped": self._alive, "pid": self._context.identity.pid}
         for connection in self._waiting:
             if not connection.closed:
                 if not error:
@@ -123,9 +122,9 @@ class Stopping:
 
     def _stopped(self, entry: Entry, outcome: Outcome) -> None:
         if not outcome.ok:
-            name = self._parts.supervisor.table.name(entry)
-            why = detail(entry.process, entry.policy, self._parts.reactor.now(), self._parts.about.signals)
-            self._parts.log.write("error", f"{name} could not be ended: {why}")
+            name = self._context.supervisor.table.name(entry)
+            why = detail(entry.process, entry.policy, self._context.reactor.now(), self._context.identity.signals)
+            self._context.log.write("error", f"{name} could not be ended: {why}")
             self._unended.append(f"{name} ({why})")
             self.exit_code = 1
 
@@ -133,8 +132,8 @@ class Stopping:
         """All programs are down: end what is left below us, but for what stopasgroup: false leaves alone."""
         if not self._sweeping:
             self._sweeping = True
-            self._parts.reactor.call_later(KILL_GRACE_S, self._kill_strays)
-            self._parts.reactor.call_later(KILL_GRACE_S + LAST_WAIT_S, self._give_up)
+            self._context.reactor.call_later(KILL_GRACE_S, self._kill_strays)
+            self._context.reactor.call_later(KILL_GRACE_S + LAST_WAIT_S, self._give_up)
         self._looks.ask()
 
     def _kill_strays(self) -> None:
@@ -145,39 +144,43 @@ class Stopping:
         """The daemon ends with the last stray; those who are there get each of the two signals once."""
         self._strays = strays
         if not strays:
-            self._parts.reactor.stop()
+            self._context.reactor.stop()
         elif self._told != self._signal:
             self._told = self._signal
-            in_bursts(self._parts.reactor, self._groups.signalling_all(strays, self._told), self._signalled)
+            in_bursts(self._context.reactor, self._groups.signalling_all(strays, self._told), self._signalled)
 
     def _signalled(self, refused: Sequence[Survivor]) -> None:
         told = [stray for stray in self._strays if stray not in refused]
         if told:
             names = ", ".join(map(str, told[:NAMED_LEFT]))
             name = "SIGKILL" if self._told == signal.SIGKILL else "SIGTERM"
-            self._parts.log.write("warning", f"{name} to {len(told)} left-behind: {names}")
+            self._context.log.write("warning", f"{name} to {len(told)} left-behind: {names}")
         if refused:
-            self._parts.log.write("error", not_allowed(tuple(map(name_with_owner, refused))))
+            self._context.log.write("error", not_allowed(tuple(map(name_with_owner, refused))))
 
     def _blind(self, error: OSError) -> None:
-        self._parts.log.write("warning", f"cannot look for what programs left behind: {system_reason(error)}")
+        self._context.log.write("warning", f"cannot look for what programs left behind: {system_reason(error)}")
 
     def _give_up(self) -> None:
         self._unended += [name_with_owner(stray) for stray in self._strays]
-        self._parts.log.write("error", f"left alive, could not be ended: {', '.join(map(str, self._strays))}")
+        self._context.log.write("error", f"left alive, could not be ended: {', '.join(map(str, self._strays))}")
         self.exit_code = 1
-        self._parts.reactor.stop()
+        self._context.reactor.stop()
+
+    def leave_alone(self) -> bool:
+        """Remember the processes that are left alone in order; returns whether there are any."""
+        return self._groups.leave_alone(self.free())
 
     def free(self) -> frozenset[str]:
         """Return the programs whose leftovers are left alone."""
-        return frozenset(entry.program for entry in self._parts.supervisor.table if not entry.wanted.stopasgroup)
+        return frozenset(entry.program for entry in self._context.supervisor.table if not entry.wanted.stopasgroup)
 
     def _progress(self) -> None:
         """Those who wait, systemd among them, are told that it goes on."""
-        self._parts.reactor.call_later(PROGRESS_EVERY_S, self._progress)
+        self._context.reactor.call_later(PROGRESS_EVERY_S, self._progress)
         self._notifier.extend(EXTEND_S)
-        busy = [entry for entry in self._parts.supervisor.table if entry.process.state == STOPPING]
-        name = self._parts.supervisor.table.name(busy[0]) if busy else ""
+        busy = [entry for entry in self._context.supervisor.table if entry.process.state == STOPPING]
+        name = self._context.supervisor.table.name(busy[0]) if busy else ""
         text = f"waiting for {len(busy)} process{'es' if len(busy) != 1 else ''}"
         for connection in self._waiting:
             connection.send({"type": "progress", "name": name, "text": text, "heartbeat": True})

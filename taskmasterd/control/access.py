@@ -8,7 +8,8 @@ from taskmaster_common import __version__
 from taskmaster_common.commands.table import ACCESS, ADMIN
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.protocol import PROTOCOL_VERSION
-from taskmasterd.control.listener import ControlServer
+from taskmaster_common.records import Record
+from taskmasterd.control.listener import ControlServer, Doorkeeper
 from taskmasterd.control.socket_file import listen_on
 from taskmasterd.system.loop.cmodules import socket
 from taskmasterd.system.paths.held import inode_of, unlink_own
@@ -16,14 +17,14 @@ from taskmasterd.system.users import group_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
-    from taskmaster_common.config import Config
+    from taskmaster_common.config import DaemonConfig
     from taskmasterd.control.connection import Connection
-    from taskmasterd.survival.guardian_channel import Guard
-    from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.control.context import Context
+    from taskmasterd.system.paths.held import Inode
     from taskmasterd.system.peers import Peer
-    from taskmasterd.telling.eventlog import EventLog
 
 
 def granted(peer: Peer, owner: int, group: int | None) -> str:
@@ -36,50 +37,68 @@ def allowed(access: str, needed: str) -> bool:
     return access in ACCESS and ACCESS.index(needed) <= ACCESS.index(access)
 
 
-class Door:
-    """Serves the listening socket `fd`, whose file is `path`, by the rules of `config`.
+class Bound(Record):
+    """The listening socket: its descriptor, the path of its file, and (device, inode) of that: another may be there by now."""
 
-    `on_request(connection, line)` is called with each request.
-    `inode` is that of our socket: who knows better than what is at `path` by now has to set it. `guard` is told of a socket
-    anew, if there is one.
+    fd: int
+    path: str
+    inode: Inode | None
+
+
+class Clients(Record):
+    """What serves clients: `on_request(connection, line)` gets each request, `resume(connection, data)` one of before an upgrade."""
+
+    on_request: Callable[[Connection, bytes], None]
+    resume: Callable[[Connection, Any], None]
+
+
+class Access:
+    """Serves the listening socket by the rules of the configuration that the daemon was started with, `rules`.
+
+    `on_listener(fd)` gets each new listening socket. Before anything is sent the state is written: no client learns of what a
+    daemon that dies now would have forgotten.
     """
 
     def __init__(
-        self,
-        reactor: Reactor,
-        fd: int,
-        path: str,
-        config: Config,
-        log: EventLog,
-        on_request: Callable[[Connection, bytes], None],
+        self, context: Context, bound: Bound, rules: DaemonConfig, clients: Clients, on_listener: Callable[[int], None]
     ) -> None:
-        self.path = path
-        self._config = config.daemon
-        self._log = log
-        self.guard: Guard | None = None
-        self.inode = inode_of(path)
+        self.path = bound.path
+        self.inode = bound.inode
+        self._rules = rules
+        self._log = context.log
+        self._clients = clients
+        self._on_listener = on_listener
         greeting = {
             "type": "hello",
             "name": "taskmasterd",
             "version": __version__,
             "protocol": PROTOCOL_VERSION,
             "pid": os.getpid(),
-            "config": config.path,
+            "config": context.reloader.config.path,
         }
-        self.server = ControlServer(reactor, socket.socket(fileno=fd), greeting, self._admit, on_request, self._refused)
+        self.server = ControlServer(
+            context.reactor,
+            socket.socket(fileno=bound.fd),
+            greeting,
+            Doorkeeper(self._admit, self._refused, context.state.flush),
+            clients.on_request,
+        )
+
+    def resume(self, connections: Iterable[Mapping[str, Any]]) -> None:
+        """Serve clients on after an upgrade."""
+        self.server.resume(connections, self._clients.resume)
 
     def mend(self) -> None:
         """Create the socket anew if its file was removed or replaced."""
         if self.inode is not None and inode_of(self.path) == self.inode:
             return
-        group = self._config.socket_group
+        group = self._rules.socket_group
         try:
-            listener = listen_on(self.path, self._config.socket_mode, group_id(group) if group else None, None)
+            listener = listen_on(self.path, self._rules.socket_mode, group_id(group) if group else None, None)
         except (TaskmasterError, LookupError) as error:
             self._log.write("error", f"the control socket is gone, and a new one failed: {error}")
             return
-        if self.guard:
-            self.guard.listener(listener.fileno())
+        self._on_listener(listener.fileno())
         self.server.replace_listener(listener)
         self.inode = inode_of(self.path)
         self._log.write("warning", f"the control socket {self.path} had been removed; created anew")
@@ -90,7 +109,7 @@ class Door:
         unlink_own(self.path, self.inode)
 
     def _admit(self, peer: Peer) -> str:
-        group = self._config.socket_group
+        group = self._rules.socket_group
         try:
             return granted(peer, os.geteuid(), group_id(group) if group else None)
         except LookupError:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.commands.table import Request
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
     from taskmasterd.telling.audience import Audience
@@ -36,7 +36,7 @@ class DaemonActions(Record):
 class Call(Record):
     """One request of one client. A verb is a function of this; it answers through the connection."""
 
-    context: Parts
+    context: Context
     daemon: DaemonActions
     connection: Connection
     request: Request

@@ -258,12 +258,12 @@ class Connection:
             "operation": self.operation.to_data() if self.operation else None,
         }
 
-    def restore(self, row: Mapping[str, Any], resume: Callable[[Connection, Any], None]) -> None:
-        """Go on where `to_data` was taken; `resume` is given the operation that was under way."""
+    def resume(self, row: Mapping[str, Any], resume_request: Callable[[Connection, Any], None]) -> None:
+        """Go on where `to_data` was taken; `resume_request` is given the operation that was under way."""
         self._queue.resume(row["queue"])
         self._requests.resume(row)
         self._peer_done, self._closing, self.deaf = row["peer_done"], row["closing"], row["deaf"]
         if row["operation"] is not None:
             self.busy = True
-            resume(self, row["operation"])
+            resume_request(self, row["operation"])
         self._reactor.call_soon(partial(self._ready, WRITE), self.broken)

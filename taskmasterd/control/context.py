@@ -1,8 +1,12 @@
-"""The parts of the daemon that requests are about, and what does not change while it lives."""
+"""The parts of the daemon that requests work with, and what does not change while it lives."""
 
 from __future__ import annotations
 
+import os
+
+from taskmaster_common import __version__
 from taskmaster_common.records import Record
+from taskmasterd.system.loop.signals import signal_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
             """Write what has changed."""
 
 
-class About(Record):
+class DaemonIdentity(Record):
     """What does not change while the daemon lives. `signals` maps numbers to names, `numbers` names to numbers."""
 
     version: str
@@ -40,10 +44,25 @@ class About(Record):
     numbers: Mapping[str, int]
 
 
-class Parts(Record):
-    """What handlers and answers work with."""
+def identity_of(places: Mapping[str, str], started: float) -> DaemonIdentity:
+    """Return who this process is; `started` is monotonic."""
+    numbers = signal_numbers()
+    return DaemonIdentity(
+        version=__version__,
+        pid=os.getpid(),
+        started=started,
+        socket=places["socket"],
+        logfile=places.get("logfile"),
+        owner=os.geteuid(),
+        signals={number: name for name, number in numbers.items()},
+        numbers=numbers,
+    )
 
-    about: About
+
+class Context(Record):
+    """What requests, and answers that come later, work with."""
+
+    identity: DaemonIdentity
     reactor: Reactor
     supervisor: Supervisor
     performer: Performer

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.steps import Steps
 
 MOST_LOGGED = 1000
@@ -32,7 +32,7 @@ RESIDENT = (act, look, shutdown, upgrade)
 class Handlers:
     """Answers the requests of all clients."""
 
-    def __init__(self, context: Parts, daemon: DaemonActions) -> None:
+    def __init__(self, context: Context, daemon: DaemonActions) -> None:
         self._context = context
         self._daemon = daemon
 

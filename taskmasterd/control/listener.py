@@ -11,6 +11,7 @@ import os
 from taskmaster_common.commands.table import ADMIN
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import encode, refusal
+from taskmaster_common.records import Record
 from taskmasterd.control.connection import Connection
 from taskmasterd.system.loop.cmodules import accept, partial, socket
 from taskmasterd.system.loop.reactor import READ, Reactor
@@ -32,30 +33,36 @@ AGAIN_S = 0.5
 """Pause of the listener after an error of ours, seconds: without one it could fail for ever."""
 
 
-class ControlServer:
-    """Accepts connections.
+class Doorkeeper(Record):
+    """What looks after clients.
 
-    `admit(peer)` returns the widest access class of a peer, "" to refuse it. `on_request(connection, line)` is called with
-    each request, `on_refused(peer)` with each peer that was refused. `before_answer()` is called before anything is sent:
-    what a client learns must be in the state file.
+    `admit(peer)` returns the widest access class of a peer, "" to refuse it. `on_refused(peer)` is called with each peer that
+    was refused. `before_answer()` is called before anything is sent: what a client learns must be in the state file.
     """
+
+    admit: Callable[[Peer], str]
+    on_refused: Callable[[Peer], None]
+    before_answer: Callable[[], None]
+
+
+class ControlServer:
+    """Accepts connections. `on_request(connection, line)` is called with each request."""
 
     def __init__(
         self,
         reactor: Reactor,
         listener: socket.socket,
         greeting: dict[str, Any],
-        admit: Callable[[Peer], str],
+        doorkeeper: Doorkeeper,
         on_request: Callable[[Connection, bytes], None],
-        on_refused: Callable[[Peer], None],
     ) -> None:
         self.reactor = reactor
         self.on_request = on_request
-        self.before_answer: Callable[[], None] = lambda: None
+        self.before_answer = doorkeeper.before_answer
         self._listener = listener
         self._greeting = greeting
-        self._admit = admit
-        self._on_refused = on_refused
+        self._admit = doorkeeper.admit
+        self._on_refused = doorkeeper.on_refused
         self._connections: set[Connection] = set()
         self._reserve: list[int] = []
         self._keep_reserve()
@@ -79,8 +86,8 @@ class ControlServer:
         """Return what the daemon needs after an upgrade to serve every client on; with `looking` nothing changes."""
         return [connection.to_data(looking=looking) for connection in tuple(self._connections) if not connection.closed]
 
-    def restore(self, rows: Iterable[Mapping[str, Any]], resume: Callable[[Connection, Any], None]) -> None:
-        """Serve clients on after an upgrade; `resume(connection, data)` gets each operation that was under way."""
+    def resume(self, rows: Iterable[Mapping[str, Any]], resume_request: Callable[[Connection, Any], None]) -> None:
+        """Serve clients on after an upgrade; `resume_request(connection, data)` gets each operation that was under way."""
         for row in rows:
             channel = socket.socket(fileno=row["fd"])
             os.set_inheritable(row["fd"], False)
@@ -88,7 +95,7 @@ class ControlServer:
             connection = Connection(self, channel, peer_of(channel), row.get("access", ADMIN))
             self._connections.add(connection)
             # one by one: what other code cannot go on with costs one client its answer, not all of us the daemon
-            self.reactor.attempt(partial(connection.restore, row, resume), connection.broken)
+            self.reactor.attempt(partial(connection.resume, row, resume_request), connection.broken)
 
     def replace_listener(self, listener: socket.socket) -> None:
         """Listen on another socket, since the file of the first was removed; connections go on."""

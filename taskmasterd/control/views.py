@@ -10,16 +10,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.programs.table import Entry
 
 
-def process_object(context: Parts, entry: Entry) -> dict[str, Any]:
+def process_object(context: Context, entry: Entry) -> dict[str, Any]:
     """Return the PROCESS object of an entry."""
-    return process_view(context.supervisor.table, entry, context.reactor.now(), context.about.signals)
+    return process_view(context.supervisor.table, entry, context.reactor.now(), context.identity.signals)
 
 
-def explained(context: Parts, entry: Entry) -> dict[str, Any]:
+def explained(context: Context, entry: Entry) -> dict[str, Any]:
     """Return the PROCESS object of an entry; one that is not as wanted has the last line of its stderr, read from a file."""
     view = process_object(context, entry)
     if not view["wanted"]:
@@ -28,9 +28,9 @@ def explained(context: Parts, entry: Entry) -> dict[str, Any]:
     return view
 
 
-def daemon_object(context: Parts) -> dict[str, Any]:
+def daemon_object(context: Context) -> dict[str, Any]:
     """Return the `daemon` object of the wire."""
-    about, installed, reloader = context.about, context.installed, context.reloader
+    about, installed, reloader = context.identity, context.installed, context.reloader
     changed = installed.changed_lately()
     return {
         "type": "daemon",
@@ -49,7 +49,7 @@ def daemon_object(context: Parts) -> dict[str, Any]:
     }
 
 
-def warnings(context: Parts) -> list[str]:
+def warnings(context: Context) -> list[str]:
     """Return what an administrator has to know of the daemon: a state file in trouble, programs of an earlier daemon."""
     texts, trouble = context.performer.occupants.warnings(), context.state.trouble
     return [trouble, *texts] if trouble else texts

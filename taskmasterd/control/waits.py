@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskmaster_common.commands.table import Request
     from taskmaster_common.errors import RequestError
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Outcome
     from taskmasterd.core.steps import Steps
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Heartbeat:
     """Sends `progress` while a connection waits, so that a slow operation is not taken for a frozen daemon."""
 
-    def __init__(self, parts: Parts, connection: Connection, text: Callable[[], tuple[str, str]]) -> None:
-        self._reactor = parts.reactor
+    def __init__(self, context: Context, connection: Connection, text: Callable[[], tuple[str, str]]) -> None:
+        self._reactor = context.reactor
         self._connection = connection
         self._text = text
         self._timer: Timer | None = None
@@ -57,10 +57,10 @@ class Heartbeat:
 class Wait:
     """A client that waits for start, stop, restart or reload: progress, a result for each process, and an `end`."""
 
-    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
-        self._parts = parts
+    def __init__(self, context: Context, connection: Connection, request: Request) -> None:
+        self._context = context
         self._connection = connection
-        self._asked_at = parts.reactor.now()
+        self._asked_at = context.reactor.now()
         self._heartbeat: Heartbeat | None = None
         self._ticket: Ticket | None = None
         self.ended = False
@@ -71,7 +71,7 @@ class Wait:
         self._connection.operation = self
         self._connection.when_gone(self._gone)
         if not self.ended:
-            self._heartbeat = Heartbeat(self._parts, self._connection, self._waiting_text)
+            self._heartbeat = Heartbeat(self._context, self._connection, self._waiting_text)
 
     def to_data(self) -> dict[str, Any]:
         """Return what the daemon needs after an upgrade to go on waiting."""
@@ -90,7 +90,7 @@ class Wait:
         ticket.failed = data["failed"]
         self._begin()
         for program, index, goal, done in data["open"]:
-            entry = self._parts.supervisor.table.slot(program, index)
+            entry = self._context.supervisor.table.slot(program, index)
             if entry is not None:
                 ticket.wait_for(entry, goal, done)
         ticket.seal()
@@ -103,14 +103,14 @@ class Wait:
     def _waiting_text(self) -> tuple[str, str]:
         if self._ticket is None:
             return "", "reading the configuration"
-        table = self._parts.supervisor.table
+        table = self._context.supervisor.table
         waiting = self._ticket.waiting
         if not waiting:
             return "", "waiting"
         first = waiting[0]
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
-        now = self._parts.reactor.now()
-        text = detail(first.process, first.policy, now, self._parts.about.signals)
+        now = self._context.reactor.now()
+        text = detail(first.process, first.policy, now, self._context.identity.signals)
         return table.name(first), f"{first.process.state}{'; ' if text else ''}{text}{more}"
 
     def _stop(self) -> None:
@@ -128,50 +128,50 @@ class Wait:
         if self.ended:
             return
         hidden = (
-            self._parts.performer.survivors.hidden.get(entry) if outcome.outcome in ("stopped", "restarted") else None
+            self._context.performer.survivors.hidden.get(entry) if outcome.outcome in ("stopped", "restarted") else None
         )
         if hidden:
-            text = f"{self._parts.supervisor.table.name(entry)}: {hidden}"
+            text = f"{self._context.supervisor.table.name(entry)}: {hidden}"
             self._connection.send({"type": "warning", "text": text})
             if self._ticket and outcome.outcome == "stopped":
                 self._ticket.failed = True
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
         if not outcome.ok:
             message["reason"] = reason_text(
-                entry, outcome.outcome, self._parts.reactor.now(), self._parts.about.signals
+                entry, outcome.outcome, self._context.reactor.now(), self._context.identity.signals
             )
             if entry.process.state == FATAL:
-                message["stderr"] = self._parts.performer.outputs.last_words.lines(entry)
-                message["log"] = self._parts.performer.outputs.log_path(entry, "stderr")
+                message["stderr"] = self._context.performer.outputs.last_words.lines(entry)
+                message["log"] = self._context.performer.outputs.log_path(entry, "stderr")
         self._connection.send(message)
 
     def _result_view(self, entry: Entry, outcome: str, *, ok: bool) -> dict[str, Any]:
-        parts = self._parts
+        context = self._context
         return {
             "type": "result",
-            "name": parts.supervisor.table.name(entry),
+            "name": context.supervisor.table.name(entry),
             "ok": ok,
             "outcome": outcome,
             "state": entry.process.state,
             "pid": entry.process.pid,
-            "seconds": round(parts.reactor.now() - self._asked_at, 3),
+            "seconds": round(context.reactor.now() - self._asked_at, 3),
             "killed": entry.process.killing > 0,
         }
 
     def tried(self, entry: Entry) -> None:
         """Send the reason of a failed start, and what follows."""
         if not self.ended:
-            now = self._parts.reactor.now()
-            text = detail(entry.process, entry.policy, now, self._parts.about.signals)
-            name = self._parts.supervisor.table.name(entry)
+            now = self._context.reactor.now()
+            text = detail(entry.process, entry.policy, now, self._context.identity.signals)
+            name = self._context.supervisor.table.name(entry)
             self._connection.send({"type": "progress", "name": name, "text": text})
 
 
 class ProgramWait(Wait):
     """A client that waits for start, stop or restart of some entries."""
 
-    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
-        super().__init__(parts, connection, request)
+    def __init__(self, context: Context, connection: Connection, request: Request) -> None:
+        super().__init__(context, connection, request)
         self.ticket = self._ticket = Ticket(self.result, self._done, self.tried)
 
     def begin(self) -> Steps[None]:

@@ -1,6 +1,8 @@
-"""From a program's configuration to what the kernel needs: identity, environment, words. Pure."""
+"""From a program's configuration to what the kernel needs: identity, environment, words."""
 
 from __future__ import annotations
+
+import os
 
 from taskmaster_common.config import for_instance
 from taskmaster_common.records import Record
@@ -38,6 +40,15 @@ class Inherited(Record):
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the daemon's own variables less those that speak of it alone, or of the shell that started it."""
     return {name: value for name, value in environment.items() if name not in (*OF_SYSTEMD, *OF_A_SHELL)}
+
+
+def inherited_by_children(
+    environment: Mapping[str, str], marks: Marks, umask: int, log_dir: str | None, nofile: tuple[int, int]
+) -> Inherited:
+    """Return what every child gets; `environment` and `nofile` are those with which the daemon was started."""
+    soft, hard = nofile
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    return Inherited(child_environment(environment), marks, umask, log_dir, nofile if soft != hard else None, null)
 
 
 def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> ChildSpec:

@@ -1,7 +1,7 @@
 """What a daemon has to itself besides its socket: the directory of its programs' default logs, and its event log.
 
 Two daemons that write and rotate the same logs lose each other's lines. So each locks a small file beside them, by the thing
-itself and not by its name, which says who it is; where no such file can be made there is no such promise.
+itself and not by its name, which says whose it is. Where no such file can be made nothing keeps two daemons apart.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.paths import LOG_DIR_LOCK, log_lock
 from taskmaster_common.records import Record
-from taskmasterd.system.paths.locks import LONGEST_TEXT, LockedError, lock_file, release
+from taskmasterd.system.paths.locks import LONGEST_TEXT, LockedError, lock_file, release, report, write_pid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +44,49 @@ class ClaimedError(TaskmasterError):
         super().__init__(holder)
         self.keys = keys
         self.holder = holder
+
+
+class Holdings:
+    """What this daemon holds on the system: pid file, locks, and the pipe on which the launcher waits. `fds` are by name."""
+
+    def __init__(self, places: Mapping[str, str | None], fds: Mapping[str, int | None]) -> None:
+        self._places = places
+        self._fds = dict(fds)
+        for fd in self._fds.values():
+            if fd is not None:
+                os.set_inheritable(fd, False)
+
+    @property
+    def pidfile(self) -> str | None:
+        """The path of the pid file, None without one."""
+        return self._places["pidfile"]
+
+    @property
+    def listener(self) -> int:
+        """The descriptor of the listening socket."""
+        return self._fds["listener"] or 0
+
+    def handed_over(self) -> dict[str, int | None]:
+        """Return what the code that is executed in our place holds on."""
+        return {name: self._fds.get(name) for name in ("pidfile", *CLAIMED)}
+
+    def answer_launcher(self, code: int = 0, text: str = "") -> None:
+        """Let the launcher, if it still waits, end with this code and text."""
+        ready, self._fds["ready"] = self._fds["ready"], None
+        if ready is not None:
+            report(ready, code, text)
+
+    def rewrite_pid(self) -> None:
+        """Write our pid into the pid file. Raises OSError."""
+        write_pid(self._fds["pidfile"])
+
+    def release_pidfile(self) -> None:
+        """Remove the pid file."""
+        release(self._places["pidfile"], self._fds["pidfile"])
+
+    def give_back_logs(self) -> None:
+        """Let another daemon write our logs."""
+        give_back(self._places, self._fds)
 
 
 def lock_paths(places: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:

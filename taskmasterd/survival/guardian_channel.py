@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST_PACKET = 8192
 BYE_WITHIN_S = ANSWER_WITHIN_S = 1.0
+AGAIN_S = 0.5
+"""Pause before another try to acknowledge, seconds."""
 TOLD = b"told"
 
 
@@ -61,7 +63,8 @@ def read_kept(fd: int) -> Kept:
 class Guard:
     """Tells the guardian what to keep. `on_ends` gets (pid, status) of orphans that it has reaped, `on_lost()` its death.
 
-    `handed` are the pids of those whose ends it has handed over already (`Kept.ends`); `pid` is its own, 0 once it is dead.
+    `handed` are the pids of those whose ends it has handed over already (`Kept.ends`); `pid` is its own, 0 once it is dead. From
+    then on all methods do nothing.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Guard:
 
     @property
     def fd(self) -> int:
-        """Our end of the channel."""
+        """Our end of the channel, -1 once the guardian is dead."""
         return self._channel.fileno()
 
     @property
@@ -147,6 +150,8 @@ class Guard:
             self._send(b"noted %d" % pid)
 
     def _send(self, packet: bytes, fd: int | None = None) -> None:
+        if self.fd < 0:  # it is dead
+            return
         self._waiting.append((packet, fd))
         self._flush()
 
@@ -195,8 +200,38 @@ class Guard:
         self._reactor.remove(self.fd)
         self._channel.close()
         self._waiting.clear()
+        self._noted.clear()
         self.pid = 0
         self._on_lost()
+
+
+class Acknowledgement:
+    """Tells the guardian which of the ends that it has reported are in the state, so that it can forget them.
+
+    `flush()` writes the state. `settled()`: every end that was seen has been looked at and delivered. Without a guardian this does
+    nothing.
+    """
+
+    def __init__(
+        self, reactor: Reactor, guard: Guard | None, flush: Callable[[], None], settled: Callable[[], bool]
+    ) -> None:
+        self._reactor = reactor
+        self._guard = guard
+        self._flush = flush
+        self._settled = settled
+
+    def send_later(self) -> None:
+        """Look at the ends in this turn, and acknowledge them in the next one."""
+        guard = self._guard
+        if guard is not None:
+            self._reactor.call_soon(lambda: self._reactor.call_soon(lambda: self._send(guard)))
+
+    def _send(self, guard: Guard) -> None:
+        self._flush()
+        if self._settled():
+            guard.noted()
+        else:
+            self._reactor.call_later(AGAIN_S, self.send_later)
 
 
 def _end(packet: bytes) -> End:

@@ -2,46 +2,57 @@
 
 from __future__ import annotations
 
+from taskmaster_common.records import Record
 from taskmasterd.survival.claims import CLAIMED
 from taskmasterd.survival.state import ProcessState
 from taskmasterd.system.loop.signals import hold_back, release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from taskmaster_common.config import DaemonConfig
-    from taskmasterd.control.access import Door
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.access import Access
+    from taskmasterd.control.context import Context
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.survival.disk.rows import Rows
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.state import Handed
-    from taskmasterd.system.loop.signals import Signals
     from taskmasterd.telling.audience import Audience
 
 
+class ProcessParts(Record):
+    """The parts whose state depends on descriptors, or is worth nothing after the process."""
+
+    audience: Audience
+    sinks: Sinks
+    access: Access
+    guard: Guard | None
+
+
 class Handover:
-    """Knows all that an exec would lose. `handed` is what this daemon was handed, `running` what it was launched with."""
+    """Knows all that an exec would lose.
+
+    `handed` is what this daemon was handed, `running` what it was launched with; `unheard()` returns whether a signal was
+    noted of which nothing has come yet.
+    """
 
     def __init__(
         self,
         handed: Handed,
         running: DaemonConfig,
-        parts: Parts,
+        context: Context,
         rows: Rows,
-        audience: Audience,
-        sinks: Sinks,
+        parts: ProcessParts,
+        unheard: Callable[[], bool],
     ) -> None:
         self._handed = handed
         self._running = running
-        self._parts = parts
+        self._context = context
         self._rows = rows
-        self._audience = audience
-        self._sinks = sinks
-        self.door: Door | None = None
-        self.guard: Guard | None = None
-        self.signals: Signals | None = None
+        self._parts = parts
+        self._unheard = unheard
 
     def state(self) -> dict[str, Any]:
         """Return a snapshot without side effects; the upgrade check uses it to test whether the new code can read it."""
@@ -53,24 +64,24 @@ class Handover:
         return state.to_data(), state.life.descriptors() if state.life else []
 
     def _state(self, *, looking: bool) -> Handed:
-        parts, fds = self._parts, self._handed.fds
+        context, parts, fds = self._context, self._parts, self._handed.fds
         life = ProcessState(
             lines=tuple(line.decode("ascii") for line in self._rows.lines()),
-            pipes=tuple((pipe.inode, pipe.fd, pipe.path) for pipe in parts.performer.outputs.pipes),
-            handles=tuple(parts.performer.ends.adopted.handles()),
-            started=parts.about.started,
-            sequence=self._audience.sequence,
-            sinks=self._sinks.to_data(),
-            connections=tuple(self.door.server.connections_to_data(looking=looking)) if self.door else (),
+            pipes=tuple((pipe.inode, pipe.fd, pipe.path) for pipe in context.performer.outputs.pipes),
+            handles=tuple(context.performer.ends.adopted.handles()),
+            started=context.identity.started,
+            sequence=parts.audience.sequence,
+            sinks=parts.sinks.to_data(),
+            connections=tuple(parts.access.server.connections_to_data(looking=looking)),
         )
-        config = {"path": parts.reloader.config.path, "daemon": self._running.to_data(), "programs": [], "files": []}
+        config = {"path": context.reloader.config.path, "daemon": self._running.to_data(), "programs": [], "files": []}
         return self._handed.replace(
             config=config,
             fds={
                 **{name: fds.get(name) for name in ("pidfile", *CLAIMED)},
-                "listener": self.door.server.listener if self.door else None,
+                "listener": parts.access.server.listener,
                 "ready": None,
-                "channel": self.guard.fd if self.guard else None,
+                "channel": parts.guard.fd if parts.guard and parts.guard.pid else None,
             },
             notes=(),
             formerly="",
@@ -80,12 +91,12 @@ class Handover:
 
     def unsettled(self) -> str:
         """Return what is under way that an exec would lose, or ""."""
-        parts = self._parts
-        if parts.reloader.busy:
+        context, guard = self._context, self._parts.guard
+        if context.reloader.busy:
             return "the configuration is being read"
-        if not parts.performer.settled:
+        if not context.performer.settled:
             return "programs are being started or ended"
-        return "" if self.guard is None or self.guard.idle else "the guardian has yet to be told something"
+        return "" if guard is None or guard.idle else "the guardian has yet to be told something"
 
     def hold_signals(self) -> bool:
         """Block the signals that mean something; returns False where one has come and is still unheard.
@@ -93,7 +104,7 @@ class Handover:
         A signal that is blocked and pending outlives an exec, one that Python has noted does not (signal(7), execve(2)).
         """
         hold_back()
-        return self.signals is None or not self.signals.unheard
+        return not self._unheard()
 
     @staticmethod
     def release_signals() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import Config, DaemonConfig
+from taskmaster_common.config import DAEMON_LIVE_KEYS, Config, DaemonConfig
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
@@ -58,6 +58,12 @@ class Origin(Record):
         """The state file, None where there is no directory for it."""
         places = self.handed.places
         return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
+
+    @property
+    def configured(self) -> DaemonConfig:
+        """What holds of the daemon's own configuration for as long as it lives, but for the live keys."""
+        live = {key: getattr(self.config.daemon, key) for key in DAEMON_LIVE_KEYS}
+        return self.running.replace(**live)
 
     @property
     def facts(self) -> Facts:

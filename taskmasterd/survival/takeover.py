@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.plan import ReloadPlan
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from taskmasterd.processes.members.marks import Marks
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
-    from taskmasterd.telling.eventlog import EventLog
 
 BY = "the daemon's start"
 
@@ -40,45 +39,55 @@ class LeftBehindError(TaskmasterError):
         super().__init__(f"an earlier daemon left {named}; end them, or use --orphans adopt or kill")
 
 
-def begin(
-    origin: Origin,
-    parts: Parts,
-    deliver: Callable[[Entry, Event], None],
-    applied: Callable[[ReloadPlan], Steps[None]],
-    guard: Guard | None,
-    marks: Marks,
-) -> None:
-    """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not.
+class Takeover:
+    """The first moments of a daemon.
 
-    `applied` does what follows a plan, here as after a reload.
+    `guard` knows what has ended meanwhile, if there is one; `applied(plan)` does what follows a plan, here as after a reload.
     """
-    _tell(origin, parts.log)
-    supervisor = parts.supervisor
-    adoption = Adoption(supervisor, parts.performer, origin.legacy, deliver, parts.log.write, parts.reactor.now)
-    if origin.saved:
-        adoption.take_over(origin.saved)
-    if origin.legacy.same:
+
+    def __init__(
+        self, context: Context, marks: Marks, guard: Guard | None, applied: Callable[[ReloadPlan], Steps[None]]
+    ) -> None:
+        self._context = context
+        self._marks = marks
+        self._guard = guard
+        self._applied = applied
+
+    def begin(self, origin: Origin) -> None:
+        """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not."""
+        context, supervisor, guard = self._context, self._context.supervisor, self._guard
+        for level, text in origin.notes:
+            context.log.write(level, text)
+        adoption = Adoption(
+            supervisor, context.performer, origin.legacy, self._deliver, context.log.write, context.reactor.now
+        )
+        if origin.saved:
+            adoption.take_over(origin.saved)
+        if origin.legacy.same:
+            adoption.finish()
+            return
+        policy = origin.handed.orphans
+        orphans = adoption.orphans(self._marks, origin.config.programs, origin.left)
+        if orphans and policy == REFUSE and origin.launched:
+            raise LeftBehindError(orphans)
+        self._follow(origin)
+        adoption.settle(orphans, guard.tell if guard else list, kill=policy == KILL)
         adoption.finish()
-        return
-    policy = origin.handed.orphans
-    orphans = adoption.orphans(marks, origin.config.programs, origin.left)
-    if orphans and policy == REFUSE and origin.launched:
-        raise LeftBehindError(orphans)
-    plan = diff(supervisor.table, origin.running, origin.config)
-    if origin.saved and any(each.change != KEPT for each in plan.programs):
-        for line in plan_lines(plan):
-            parts.log.write("info", f"since the earlier daemon: {line}")
-    run(supervisor.apply(plan, BY, _unheard(), parts.reactor.now))
-    run(applied(plan))
-    if origin.launched and origin.saved and origin.saved.facts.stopping:
-        _start_as_after_a_stop(supervisor, parts.reactor.now())
-    adoption.settle(orphans, guard.tell if guard else list, kill=policy == KILL)
-    adoption.finish()
 
+    def _follow(self, origin: Origin) -> None:
+        """Follow the configuration as a reload would."""
+        context, supervisor = self._context, self._context.supervisor
+        plan = diff(supervisor.table, origin.running, origin.config)
+        if origin.saved and any(each.change != KEPT for each in plan.programs):
+            for line in plan_lines(plan):
+                context.log.write("info", f"since the earlier daemon: {line}")
+        run(supervisor.apply(plan, BY, _unheard(), context.reactor.now))
+        run(self._applied(plan))
+        if origin.launched and origin.saved and origin.saved.facts.stopping:
+            _start_as_after_a_stop(supervisor, context.reactor.now())
 
-def _tell(origin: Origin, log: EventLog) -> None:
-    for level, text in origin.notes:
-        log.write(level, text)
+    def _deliver(self, entry: Entry, event: Event) -> None:
+        self._context.supervisor.handle(entry, event, self._context.reactor.now())
 
 
 def _start_as_after_a_stop(supervisor: Supervisor, now: float) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.processes.errand import Ending, Errands
 
     class Host(Protocol):
@@ -60,9 +60,9 @@ ROUNDS = 16
 class Upgrade:
     """One upgrade at a time."""
 
-    def __init__(self, parts: Parts, host: Host, errands: Errands) -> None:
-        self._parts = parts
-        self._reactor = parts.reactor
+    def __init__(self, context: Context, host: Host, errands: Errands) -> None:
+        self._context = context
+        self._reactor = context.reactor
         self._host = host
         self._errands = errands
         self._check: Errand | None = None
@@ -72,7 +72,7 @@ class Upgrade:
 
     def begin(self, connection: Connection) -> None:
         """Check the installed code, and go on with it; the answer comes from there. Raises RequestError where it cannot."""
-        if self._parts.supervisor.stopping:
+        if self._context.supervisor.stopping:
             raise RequestError("stopping", "the daemon is being shut down", 1)
         if self._asked is not None:
             raise RequestError("busy", "an upgrade is under way", 1)
@@ -82,11 +82,11 @@ class Upgrade:
         except SystemFailure as error:
             raise RequestError("busy", f"{CANNOT_CHECK}: {error}", 1) from None
         self._asked = connection
-        connection.send({"type": "upgrading", "config": self._parts.reloader.config.path})
-        self._heartbeat = Heartbeat(self._parts, connection, lambda: ("", "upgrading"))
+        connection.send({"type": "upgrading", "config": self._context.reloader.config.path})
+        self._heartbeat = Heartbeat(self._context, connection, lambda: ("", "upgrading"))
         connection.operation = self
         connection.when_gone(self._heartbeat.stop)
-        self._parts.log.write(
+        self._context.log.write(
             "info", f"upgrade: checking the installed code (pid {check.pid}), asked by uid {connection.peer.uid}"
         )
 
@@ -109,14 +109,14 @@ class Upgrade:
         elif problem:
             self._failed("failed", f"the installed code cannot go on with this daemon: {problem}")
         else:
-            self._parts.performer.starts.hold(
+            self._context.performer.starts.hold(
                 held=True
             )  # with crash loops on a busy machine some would wait at any moment
             self._try(self._reactor.now() + QUIET_WITHIN_S)
 
     def _try(self, until: float) -> None:
         """Execute the installed code if nothing is under way, or else a moment later."""
-        if self._parts.supervisor.stopping:
+        if self._context.supervisor.stopping:
             self._failed("stopping", "the daemon is being shut down")
             return
         settled = self._reactor.settle(ROUNDS)
@@ -138,8 +138,8 @@ class Upgrade:
             self._reactor.call_later(TRY_EVERY_S, lambda: self._try(until))
 
     def _execute(self) -> None:
-        self._parts.log.write("info", f"upgrade: executing the installed code in the place of {__version__}")
-        self._parts.state.flush()
+        self._context.log.write("info", f"upgrade: executing the installed code in the place of {__version__}")
+        self._context.state.flush()
         state, fds = self._host.handed_over()
         try:
             execute_resident(state, more=fds)
@@ -147,8 +147,8 @@ class Upgrade:
             self._failed("failed", str(failure))
 
     def _failed(self, code: str, text: str) -> None:
-        self._parts.performer.starts.hold(held=False)
-        self._parts.log.write("error", f"upgrade: {text}; nothing was changed")
+        self._context.performer.starts.hold(held=False)
+        self._context.log.write("error", f"upgrade: {text}; nothing was changed")
         connection, self._asked = self._asked, None
         if self._heartbeat:
             self._heartbeat.stop()

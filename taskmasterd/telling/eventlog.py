@@ -47,10 +47,13 @@ class EventLog:
     daemon that dies first has forgotten both, and the next one tells again. All other lines are written at once.
     """
 
-    def __init__(self, level: str, *, journal: bool) -> None:
+    def __init__(
+        self, level: str, target: Target | None = None, stderr: Target | None = None, *, journal: bool = False
+    ) -> None:
+        """`journal`: stderr is systemd's, and each line there begins with its priority."""
         self.level = level
-        self.target: Target | None = None
-        self.stderr: Target | None = None
+        self._target = target
+        self._stderr = stderr
         self._journal = journal
         self._waiting: list[tuple[str, bytes]] = []
         self._stamp = Stamp()
@@ -69,11 +72,11 @@ class EventLog:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        if self.target:
-            self.target.append(b"".join([line for _, line in waiting]))
-        if self.stderr:
+        if self._target:
+            self._target.append(b"".join([line for _, line in waiting]))
+        if self._stderr:
             marked = [b"<%d>%s" % (PRIORITY[level], line) if self._journal else line for level, line in waiting]
-            self.stderr.append(b"".join(marked))
+            self._stderr.append(b"".join(marked))
 
     def _add(self, level: str, text: str) -> None:
         if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):
@@ -84,6 +87,16 @@ class EventLog:
         """Write several lines under one time each, such as a traceback."""
         for line in text.rstrip("\n").split("\n"):
             self.write(level, line)
+
+    def bug(self, error: BaseException) -> None:
+        """Write an error of ours that nobody has caught, with its traceback."""
+        try:
+            import traceback  # noqa: PLC0415 - half a megabyte that a healthy daemon never needs
+
+            text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        except (OSError, ImportError):  # no descriptor left to read it
+            text = repr(error)
+        self.block("error", f"internal error, please report it:\n{text}")
 
     def announce(self, name: str, texts: Iterable[tuple[str, str]]) -> None:
         """Have the `lines` of an event of the process of that name written by the next `flush`."""

@@ -16,7 +16,7 @@ from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values import (
     PROGRAM_TABLE,
     VARIABLE,
-    Context,
+    Decoding,
     decode_value,
     variable_name_problem,
 )
@@ -149,7 +149,7 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
     """Return the decoded values and their nodes, by key."""
     own = {"TASKMASTER_PROGRAM": name, "TASKMASTER_INSTANCE": INSTANCE, "CONFIG_DIR": scope.directory}
     variables = Variables(scope.surroundings.environment, own)
-    context = Context(variables, scope.directory, scope.surroundings.signals)
+    context = Decoding(variables, scope.directory, scope.surroundings.signals)
     entries = {key: (f"{layer.place}.{name}", value) for layer in layers for key, name, value in _known_entries(layer)}
     values: dict[str, Any] = {}
     # `shell` decides how cmd is read, so it comes first; a stronger layer's cmd meets a weaker layer's shell.
@@ -169,7 +169,7 @@ def _env_nodes(layers: Sequence[Layer]) -> Iterator[tuple[Layer, Node]]:
     return ((layer, value) for layer in layers for key, _, value in _known_entries(layer) if key == "env")
 
 
-def _env(layers: Sequence[Layer], context: Context, report: Report) -> dict[str, str | None]:
+def _env(layers: Sequence[Layer], context: Decoding, report: Report) -> dict[str, str | None]:
     """Return the variables of all layers; the strongest layer decides each value."""
     merged: dict[str, tuple[str, Node]] = {}
     for layer, node in _env_nodes(layers):

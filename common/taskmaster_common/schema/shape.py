@@ -19,7 +19,7 @@ from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Bu
 from taskmaster_common.schema.programs import Layer, Program, Scope, check_defaults, decode_program
 from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
-from taskmaster_common.schema.values import DAEMON_TABLE, Context, decode_value
+from taskmaster_common.schema.values import DAEMON_TABLE, Decoding, decode_value
 from taskmaster_common.schema.variables import Variables
 from taskmaster_common.text.names import name_problem
 
@@ -63,7 +63,7 @@ def daemon_section(path: str, content: bytes, environment: Mapping[str, str], cw
     own = Report()
     _, node = root.entries.get(TASKMASTERD, (None, None))
     directory = absolute(cwd, _directory(path) or ".")
-    config, nodes = _daemon(node, Context(Variables(environment, {"CONFIG_DIR": directory}), directory, {}), own)
+    config, nodes = _daemon(node, Decoding(Variables(environment, {"CONFIG_DIR": directory}), directory, {}), own)
     if "socket" in nodes and config.socket is None:
         own.check()
     return config
@@ -92,7 +92,7 @@ def _directory(path: str) -> str:
     return "/" if not head and path.startswith("/") else head
 
 
-def _daemon(node: Node | None, context: Context, report: Report) -> tuple[DaemonConfig, dict[str, Node]]:
+def _daemon(node: Node | None, context: Decoding, report: Report) -> tuple[DaemonConfig, dict[str, Node]]:
     """Return `taskmasterd:` decoded, and the nodes of its keys."""
     if node is None or node.is_null() or node.kind == BROKEN:
         return DaemonConfig(), {}
@@ -122,7 +122,7 @@ class _Decoder:
         self._budget = Budget()
         self._directory = absolute(surroundings.cwd, _directory(path) or ".")
         own = {"CONFIG_DIR": self._directory}
-        self._context = Context(Variables(surroundings.environment, own), self._directory, surroundings.signals)
+        self._context = Decoding(Variables(surroundings.environment, own), self._directory, surroundings.signals)
         self._files: dict[str, tuple[str, int, int]] = {}
         self._programs: dict[str, Program | None] = {}
         self._keys: dict[str, Node] = {}

@@ -58,7 +58,7 @@ class WrongElementsError(ValueError):
         self.elements = elements
 
 
-class Context:
+class Decoding:
     """What decoders need besides the node. Relative paths start at `directory`; `shell`: /bin/sh runs cmd."""
 
     __slots__ = ("directory", "shell", "signals", "variables")
@@ -73,7 +73,7 @@ class Context:
 # -- text
 
 
-def _text(node: Node, context: Context, key: Key) -> str:
+def _text(node: Node, context: Decoding, key: Key) -> str:
     """Return the expanded text of a scalar. Raises ValueError for a missing value or null."""
     _expect(node, SCALAR)
     if node.is_null():
@@ -91,11 +91,11 @@ def _expect(node: Node, shape: str) -> None:
         raise WrongElementError(node, f"expected {shape}, not {node.kind}")
 
 
-def _one_line(node: Node, context: Context, key: Key) -> str:
+def _one_line(node: Node, context: Decoding, key: Key) -> str:
     return " ".join(_text(node, context, key).split())
 
 
-def _choice(node: Node, context: Context, key: Key) -> str:
+def _choice(node: Node, context: Decoding, key: Key) -> str:
     text = _text(node, context, key)
     if text not in key.words:
         raise ValueError(_not_one_of(text, key.words))
@@ -111,7 +111,7 @@ def _not_one_of(text: str, words: tuple[str, ...]) -> str:
 # -- booleans and numbers
 
 
-def _boolean(node: Node, context: Context, key: Key) -> bool:
+def _boolean(node: Node, context: Decoding, key: Key) -> bool:
     text = _text(node, context, key)
     if text.rpartition("/")[2] in SHELLS:
         raise ValueError(f"shell is true or false; for another shell than /bin/sh write cmd: {text} -c '...'")
@@ -120,14 +120,14 @@ def _boolean(node: Node, context: Context, key: Key) -> bool:
     return text.lower() in TRUE_WORDS
 
 
-def _autorestart(node: Node, context: Context, key: Key) -> str:
+def _autorestart(node: Node, context: Decoding, key: Key) -> str:
     text = _text(node, context, key)
     if text.lower() in TRUE_WORDS:
         return ALWAYS
     return NEVER if text.lower() in FALSE_WORDS else _choice(node, context, key)
 
 
-def _stop_group(node: Node, context: Context, key: Key) -> bool | str:
+def _stop_group(node: Node, context: Decoding, key: Key) -> bool | str:
     text = _text(node, context, key)
     if text.lower() in TRUE_WORDS + FALSE_WORDS:
         return text.lower() in TRUE_WORDS
@@ -136,7 +136,7 @@ def _stop_group(node: Node, context: Context, key: Key) -> bool | str:
     return LEADER
 
 
-def _whole(node: Node, context: Context, key: Key) -> int:
+def _whole(node: Node, context: Decoding, key: Key) -> int:
     """Return a whole number in its range. Quotes are refused, unless a variable needs them."""
     text = _text(node, context, key)
     digits = text.removeprefix("-")
@@ -151,7 +151,7 @@ def _whole(node: Node, context: Context, key: Key) -> int:
     return int(text)
 
 
-def _exit_codes(node: Node, context: Context, key: Key) -> tuple[int, ...]:
+def _exit_codes(node: Node, context: Decoding, key: Key) -> tuple[int, ...]:
     if node.kind == SEQUENCE:
         return tuple(sorted(set(_elements(node, context, key, _whole))))
     text = _text(node, context, key)
@@ -161,7 +161,7 @@ def _exit_codes(node: Node, context: Context, key: Key) -> tuple[int, ...]:
     return (_whole(node, context, key),)
 
 
-def _elements(node: Node, context: Context, key: Key, decode: Callable[[Node, Context, Key], T]) -> list[T]:
+def _elements(node: Node, context: Decoding, key: Key, decode: Callable[[Node, Decoding, Key], T]) -> list[T]:
     """Decode the elements of a list. Raises WrongElementsError with every wrong one."""
     decoded: list[T] = []
     wrong: list[WrongElementError] = []
@@ -177,33 +177,33 @@ def _elements(node: Node, context: Context, key: Key, decode: Callable[[Node, Co
     return decoded
 
 
-def _octal(node: Node, context: Context, key: Key) -> int:
+def _octal(node: Node, context: Decoding, key: Key) -> int:
     return parse_umask(_text(node, context, key))
 
 
-def _seconds(node: Node, context: Context, key: Key) -> float:
+def _seconds(node: Node, context: Decoding, key: Key) -> float:
     return parse_seconds(_text(node, context, key))
 
 
-def _size(node: Node, context: Context, key: Key) -> int:
+def _size(node: Node, context: Decoding, key: Key) -> int:
     return parse_size(_text(node, context, key))
 
 
-def _signal(node: Node, context: Context, key: Key) -> int:
+def _signal(node: Node, context: Decoding, key: Key) -> int:
     return parse_signal(_text(node, context, key), context.signals)
 
 
 # -- paths and commands
 
 
-def _path(node: Node, context: Context, key: Key) -> str:
+def _path(node: Node, context: Decoding, key: Key) -> str:
     text = _text(node, context, key)
     if not text:
         raise ValueError("a path has at least one character")
     return absolute(context.directory, text)
 
 
-def _socket(node: Node, context: Context, key: Key) -> str:
+def _socket(node: Node, context: Decoding, key: Key) -> str:
     text = _text(node, context, key)
     scheme, separator, path = text.partition("://")
     if separator or (":" in text and text.rpartition(":")[2].isdecimal()):
@@ -216,7 +216,7 @@ def _socket(node: Node, context: Context, key: Key) -> str:
     return path
 
 
-def _stream(node: Node, context: Context, key: Key) -> str:
+def _stream(node: Node, context: Decoding, key: Key) -> str:
     """Return a path or one of the key's words; a file named like a word is written ./null."""
     _expect(node, SCALAR)
     if node.is_empty():
@@ -235,7 +235,7 @@ def _stream(node: Node, context: Context, key: Key) -> str:
     return _path(node, context, key)
 
 
-def _command(node: Node, context: Context, key: Key) -> tuple[str, ...]:
+def _command(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
     """Return the words of a command, split before they are expanded, so that a value is never split."""
     if node.kind == SEQUENCE:
         if context.shell:
@@ -292,14 +292,14 @@ def without_continuations(text: str) -> str:
 # -- users and variables
 
 
-def _account(node: Node, context: Context, key: Key) -> str:
+def _account(node: Node, context: Decoding, key: Key) -> str:
     text = _text(node, context, key)
     if not text:
         raise ValueError("a name has at least one character")
     return text
 
 
-def _variable(node: Node, context: Context, _key: Key) -> str | None:
+def _variable(node: Node, context: Decoding, _key: Key) -> str | None:
     """Return a variable's expanded text, or None for a variable to remove."""
     _expect(node, SCALAR)
     if node.is_empty():
@@ -316,7 +316,7 @@ def variable_name_problem(name: str) -> str:
 
 # -- which kind has which decoder
 
-DECODERS: Mapping[str, Callable[[Node, Context, Key], object]] = {
+DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "account": _account,
     "autorestart": _autorestart,
     "boolean": _boolean,
@@ -344,7 +344,7 @@ PROGRAM_TABLE = {key.name: key for key in PROGRAM}
 DAEMON_TABLE = {key.name: key for key in DAEMON}
 
 
-def decode_value(key: Key, node: Node, context: Context, place: str, report: Report) -> Any:
+def decode_value(key: Key, node: Node, context: Decoding, place: str, report: Report) -> Any:
     """Return the decoded value, or None after reporting what is wrong with it at `place`."""
     if node.kind == BROKEN:
         return None

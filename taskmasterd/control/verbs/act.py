@@ -86,7 +86,7 @@ def signal(call: Call) -> Steps[None]:
     """Send a signal to leaders."""
     word, *targets = call.request.targets
     table, performer = call.context.supervisor.table, call.context.performer
-    number = _number(word, targets, call.context.about.numbers)
+    number = _number(word, targets, call.context.identity.numbers)
     well = True
     for entry in (yield from table.selecting(targets, UNKNOWN_WHEN_ACTING)):
         yield

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskmaster_common.commands.table import Request
     from taskmasterd.control.call import Call
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.steps import Steps
 
@@ -44,11 +44,11 @@ def resume(call: Call, data: Mapping[str, Any]) -> None:
 class ReloadWait(Wait, Requester):
     """A client that waits for a reload: it gets the problems, or the plan and then the results."""
 
-    def __init__(self, parts: Parts, connection: Connection, request: Request) -> None:
-        super().__init__(parts, connection, request)
+    def __init__(self, context: Context, connection: Connection, request: Request) -> None:
+        super().__init__(context, connection, request)
         self.dry_run = request.has("dry_run")
         self.by = f"uid {connection.peer.uid}"
-        self.sees_values = connection.peer.uid in (0, parts.about.owner)
+        self.sees_values = connection.peer.uid in (0, context.identity.owner)
 
     def begin(self) -> None:
         """Wait while the configuration is read."""
@@ -78,7 +78,7 @@ class ReloadWait(Wait, Requester):
             return
         for warning in warnings:
             self._connection.send({"type": "warning", "text": warning})
-        view = yield from plan_view(self._parts.supervisor.table, plan)
+        view = yield from plan_view(self._context.supervisor.table, plan)
         view["dry_run"] = self.dry_run
         self._connection.send(view)  # nothing is sent if the client has gone meanwhile
         if self.dry_run:

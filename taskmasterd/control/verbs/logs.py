@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskmaster_common.commands.table import Request
     from taskmasterd.control.call import Call
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.control.verbs.log_tail import Source
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
@@ -50,13 +50,13 @@ def _reopen(call: Call, entries: Sequence[Entry]) -> None:
     call.context.performer.outputs.reopen(entries)
 
 
-def _event_log(context: Parts) -> list[Source]:
-    if context.about.logfile is None:
+def _event_log(context: Context) -> list[Source]:
+    if context.identity.logfile is None:
         raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1)
-    return [("taskmasterd", "log", context.about.logfile)]
+    return [("taskmasterd", "log", context.identity.logfile)]
 
 
-def _streams(context: Parts, connection: Connection, request: Request, entries: Sequence[Entry]) -> list[Source]:
+def _streams(context: Context, connection: Connection, request: Request, entries: Sequence[Entry]) -> list[Source]:
     """Return the files of one stream; warn about processes of which --stderr shows both, since both go to one file."""
     name, path = context.supervisor.table.name, context.performer.outputs.log_path
     if not request.has("stderr"):
@@ -68,12 +68,12 @@ def _streams(context: Parts, connection: Connection, request: Request, entries: 
     return [(name(entry), "stderr", path(entry, "stderr")) for entry in entries]
 
 
-def _since(context: Parts, connection: Connection, request: Request) -> float | None:
+def _since(context: Context, connection: Connection, request: Request) -> float | None:
     """Return the moment that --since means; warn where it is before the daemon's start: older lines have no known time."""
     if not request.has("since"):
         return None
     now, seconds = context.reactor.now(), parse_seconds(request.text("since"))
-    up = now - context.about.started
+    up = now - context.identity.started
     if seconds > up:
         text = f"the daemon was started {format_seconds(up)} ago; when older lines were written is not known"
         connection.send({"type": "warning", "text": text})

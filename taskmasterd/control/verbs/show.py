@@ -22,7 +22,7 @@ def show(call: Call) -> Steps[None]:
     """Settings, last exits and log files of the named programs."""
     entries = yield from call.looked_at()
     values = call.request.has("env")
-    if values and call.connection.peer.uid not in (0, call.context.about.owner):
+    if values and call.connection.peer.uid not in (0, call.context.identity.owner):
         raise RequestError("permission", "values of env are shown to root and the daemon's user only", 4)
     programs: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -53,7 +53,7 @@ def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> It
     yield {
         "type": "program",
         "name": name,
-        "settings": settings_view(entries[0].wanted, context.about.signals, values=values),
+        "settings": settings_view(entries[0].wanted, context.identity.signals, values=values),
         "processes": processes,
         "ended": ended,
         "logs": logs,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.call import Call
     from taskmasterd.control.connection import Connection
-    from taskmasterd.control.context import Parts
+    from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.machine import Process
     from taskmasterd.core.programs.plan import ReloadPlan
@@ -65,7 +65,7 @@ def _subscriptions(call: Call) -> Subscriptions:
 class Subscriptions:
     """All subscribers."""
 
-    def __init__(self, context: Parts, audience: Audience) -> None:
+    def __init__(self, context: Context, audience: Audience) -> None:
         self._context = context
         self._audience = audience
         self._subscribers: list[Subscriber] = []
@@ -83,7 +83,7 @@ class Subscriptions:
         if not self._subscribers or UNSEEN.issuperset(after.changed_fields(before)):
             return
         end = (
-            end_text(after.end, self._context.about.signals)
+            end_text(after.end, self._context.identity.signals)
             if after.end is not None and after.end is not before.end
             else ""
         )
@@ -125,7 +125,7 @@ class Subscriptions:
 class Subscriber:
     """One connection that gets changes."""
 
-    def __init__(self, context: Parts, audience: Audience, connection: Connection, targets: Sequence[str]) -> None:
+    def __init__(self, context: Context, audience: Audience, connection: Connection, targets: Sequence[str]) -> None:
         self._context = context
         self._audience = audience
         self.connection = connection
@@ -171,7 +171,9 @@ class Subscriber:
         if "before" in data:
             seconds = round(self._context.reactor.now() - data["at"], 4)
             versions = {"before": data["before"], "version": __version__}
-            self._pending.append({"type": "upgraded", **versions, "pid": self._context.about.pid, "seconds": seconds})
+            self._pending.append(
+                {"type": "upgraded", **versions, "pid": self._context.identity.pid, "seconds": seconds}
+            )
         self._pending.extend(data["pending"])
         self._missed = data["missed"]
         self._snapshot_due = data["snapshot_due"]

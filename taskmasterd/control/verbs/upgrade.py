@@ -24,8 +24,8 @@ def resume(call: Call, data: Mapping[str, Any]) -> None:
         {
             "type": "upgraded",
             "before": data["before"],
-            "version": context.about.version,
-            "pid": context.about.pid,
+            "version": context.identity.version,
+            "pid": context.identity.pid,
             "seconds": round(context.reactor.now() - data["at"], 4),
         }
     )

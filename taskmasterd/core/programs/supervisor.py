@@ -146,6 +146,10 @@ class Supervisor:
         self.stopping = True
         return self.stop(self._not_down(), by, ticket, clock)
 
+    def refuse_starts(self) -> None:
+        """Start nothing any more: the daemon is being shut down."""
+        self.stopping = True
+
     def kill_all(self, by: str, now: float) -> None:
         """End everything that is alive with SIGKILL; only while shutting down."""
         self.stopping = True

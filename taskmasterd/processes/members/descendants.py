@@ -66,6 +66,10 @@ class Descendants:
         """Know an own child that belongs to no program."""
         self.ignored.add(pid)
 
+    def forget_guardian(self) -> None:
+        """Know that the guardian is dead: what was its child is init's."""
+        self.guardian = 0
+
     def reaped(self, pid: int) -> None:
         """Forget a pid: it may become anybody's."""
         self.ignored.discard(pid)

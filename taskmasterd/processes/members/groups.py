@@ -171,13 +171,20 @@ class Groups:
     """
 
     def __init__(
-        self, marks: Marks, guardian: int = 0, ignored: Iterable[int] | None = None, proven_since: int = 0
+        self,
+        marks: Marks,
+        guardian: int = 0,
+        ignored: Iterable[int] | None = None,
+        proven_since: int = 0,
+        freed: Iterable[int] = (),
+        left: Iterable[tuple[int, int]] = (),
     ) -> None:
+        """`freed` are the sessions of dead leaders whose programs leave their descendants alone."""
         self._lineage = marks.lineage
         self._leaders: dict[int, Group] = {}
         self.below = Descendants(marks, self._leaders, guardian, ignored, proven_since)
-        self.freed_sessions: set[int] = set()
-        self.left: frozenset[tuple[int, int]] = frozenset()
+        self.freed_sessions = set(freed)
+        self.left = frozenset(left)
         self.hidden: list[Survivor] = []
         self.can_see = can_see()
 
@@ -201,7 +208,7 @@ class Groups:
 
     def guardian_died(self, emptying: Iterable[Group]) -> None:
         """Know that what was the guardian's child is init's now; of present instances only sessions tell who belongs to them."""
-        self.below.guardian = 0
+        self.below.forget_guardian()
         for group in (*self._leaders.values(), *emptying):
             group.outlive_guardian()
 
@@ -289,6 +296,11 @@ class Groups:
                     found.extend((yield from tree(orphan)))
                 yield
         return found
+
+    def leave_alone(self, free: Collection[str]) -> bool:
+        """Remember what is `left_alone`, for the end of the daemon; returns whether there is anything."""
+        self.left = self.left_alone(free)
+        return bool(self.left)
 
     def left_alone(self, free: Collection[str]) -> frozenset[tuple[int, int]]:
         """Return (pid, start time) of every live process that the programs `free` left behind, now or in an earlier life."""

@@ -54,7 +54,7 @@ class Marks:
     """Makes marks and judges them. `socket` is the value of TASKMASTER_SOCKET."""
 
     def __init__(self, key: bytes, socket: str) -> None:
-        self._key = key
+        self.key = key
         self.socket = socket
         self.lineage = Lineage(key)
 
@@ -64,7 +64,7 @@ class Marks:
 
     def proof(self, program: str, index: int) -> str:
         """Return what proves that a process belongs to a slot."""
-        return keyed_hash(self._key, f"mark\0{program}\0{index}".encode()).hex()
+        return keyed_hash(self.key, f"mark\0{program}\0{index}".encode()).hex()
 
     def judged(self, pid: int) -> str:
         """Return in one line which slot the variables of a process name and whether they prove it, "" where they name none.

@@ -136,9 +136,9 @@ def test_the_same_code_installed_again_is_no_change(daemon: Daemon, site: Path) 
     ("file", "before"),
     [
         ("resident.py", "    state = read_state(state_fd)\n"),
-        ("daemon.py", "        begin(origin, self._parts"),
-        ("daemon.py", "        signals = self.life.signals ="),
-        ("daemon.py", "        self._say_ready()\n"),
+        ("daemon.py", "        self._takeover.begin(origin)\n"),
+        ("daemon.py", "        self._signals = Signals("),
+        ("daemon.py", "        self._systemd.begin()\n"),
         ("survival/adoption.py", "        ended: list[tuple[Instance, int | None]] = []\n"),
         ("survival/disk/rows.py", "        self._identity, self._config = identity, config\n"),
         ("survival/disk/rows.py", "            row = {**entry_to_data(entry)"),

@@ -12,7 +12,7 @@ import pytest
 from taskmaster_common.commands.table import ADMIN
 from taskmaster_common.errors import BugError
 from taskmasterd.control.connection import Connection
-from taskmasterd.control.listener import ControlServer
+from taskmasterd.control.listener import ControlServer, Doorkeeper
 from taskmasterd.control.socket_file import listen_on
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.peers import Peer
@@ -29,9 +29,8 @@ class Door:
         self.asked: Callable[[Connection, bytes], None] = lambda connection, _line: connection.end({"type": "end"})
         self.reactor = Reactor(self.errors.append)
         listener = listen_on(path, 0o600, None, None)
-        self.server = ControlServer(
-            self.reactor, listener, {"type": "hello"}, self._admit, self._asked, lambda _peer: None
-        )
+        doorkeeper = Doorkeeper(self._admit, lambda _peer: None, lambda: None)
+        self.server = ControlServer(self.reactor, listener, {"type": "hello"}, doorkeeper, self._asked)
 
     def _admit(self, peer: Peer) -> str:
         self.peers.append(peer)
@@ -140,7 +139,7 @@ def test_what_was_queued_asked_and_half_said_goes_on_in_another_life(door: Door)
         quitter.send(b"last\n")
         quitter.shutdown(socket.SHUT_WR)
         door.turn_until(lambda: b"one" in asked and b"last" in asked)
-        door.server.restore(handed_over(door), lambda _connection, _row: None)
+        door.server.resume(handed_over(door), lambda _connection, _row: None)
         client.send(b"ee\n")
         text = b""
         while b"three" not in text:
@@ -173,7 +172,7 @@ def test_a_request_that_other_code_cannot_go_on_with_costs_its_client_an_answer_
         ours.send(b"ours\n")
         foreign.send(b"foreign\n")
         door.turn_until(lambda: sum(bool(row["operation"]) for row in door.server.connections_to_data()) == 2)
-        door.server.restore(handed_over(door), resume)
+        door.server.resume(handed_over(door), resume)
         door.turn_until(lambda: b'"said":"ours"' in heard(ours))
         door.turn_until(lambda: b'"code":"internal"' in heard(foreign))
     assert [str(error) for error in door.errors] == ["nobody knows that verb any more"]

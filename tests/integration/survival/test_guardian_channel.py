@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskmasterd.survival.guardian_channel import Guard, read_kept
+from taskmasterd.survival.guardian_channel import Acknowledgement, Guard, read_kept
 from taskmasterd.system.loop.reactor import Reactor
+from tests.support.wait import wait_until
 
 
 class Channel:
@@ -144,3 +145,39 @@ def test_what_was_kept_is_read_and_belongs_to_no_child() -> None:
     assert not os.get_inheritable(pipe)
     os.close(pipe)
     os.close(write)
+
+
+def test_a_guardian_that_has_died_is_asked_for_nothing_any_more(channel: Channel) -> None:
+    channel.ours.close()
+    channel.reactor.turn(1)
+    assert channel.news == ["lost 0"]
+    guard = channel.guard
+    guard.keep(7, 0, "/log")
+    guard.drop(7)
+    guard.listener(0)
+    guard.noted()
+    guard.bye()
+    assert (guard.fd, guard.pid, guard.idle) == (-1, 0, True)
+    assert channel.errors == []
+
+
+def test_ends_are_acknowledged_in_the_next_turn_once_the_state_is_written_and_all_is_settled(channel: Channel) -> None:
+    happened: list[str] = []
+    settled = [False, True]
+
+    def is_settled() -> bool:
+        happened.append(f"written and looked at, {channel.packets()} sent")
+        return settled.pop(0)
+
+    guard = channel.guard
+    Acknowledgement(channel.reactor, guard, lambda: happened.append("flush"), is_settled).send_later()
+    channel.reactor.turn(0)
+    assert happened == []
+
+    def is_idle() -> bool:
+        channel.reactor.turn(0.02)
+        return guard.idle
+
+    wait_until(is_idle)
+    assert happened == ["flush", "written and looked at, [] sent"] * 2
+    assert channel.packets() == [b"noted 11", b"noted 12"]

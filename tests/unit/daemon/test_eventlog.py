@@ -167,18 +167,16 @@ def paper() -> Paper:
 
 
 def test_levels_below_the_configured_one_are_left_out_and_the_level_is_live(paper: Paper) -> None:
-    log = EventLog("warning", journal=False)
-    log.target = paper
+    log = EventLog("warning", paper)
     log.write("info", "no")
     log.write("error", "yes")
-    log.level = "debug"
+    log.set_level("debug")
     log.write("debug", "now")
     assert [line.split(" ", 1)[1] for line in paper.text.decode().splitlines()] == ["error yes", "debug now"]
 
 
 def test_control_characters_are_shown_and_not_obeyed(paper: Paper) -> None:
-    log = EventLog("info", journal=False)
-    log.target = paper
+    log = EventLog("info", paper)
     log.write("info", "a\x1b[2Jb\nc")
     assert paper.text.count(b"\n") == 1
     assert b"\x1b" not in paper.text
@@ -186,8 +184,7 @@ def test_control_characters_are_shown_and_not_obeyed(paper: Paper) -> None:
 
 
 def test_in_the_journal_lines_have_priorities(paper: Paper) -> None:
-    log = EventLog("info", journal=True)
-    log.stderr = paper
+    log = EventLog("info", stderr=paper, journal=True)
     log.write("error", "bad")
     log.announce("p", [("info", "good"), ("warning", "so so")])
     log.flush()
@@ -195,8 +192,7 @@ def test_in_the_journal_lines_have_priorities(paper: Paper) -> None:
 
 
 def test_lines_of_events_are_written_together_and_before_any_other_line(paper: Paper) -> None:
-    log = EventLog("info", journal=False)
-    log.target = paper
+    log = EventLog("info", paper)
     log.announce("p", [("info", "one"), ("debug", "not asked for")])
     log.announce("q", [("info", "two")])
     assert paper.text == b""
@@ -206,11 +202,22 @@ def test_lines_of_events_are_written_together_and_before_any_other_line(paper: P
 
 
 def test_many_lines_of_events_do_not_wait(paper: Paper) -> None:
-    log = EventLog("info", journal=False)
-    log.target = paper
+    log = EventLog("info", paper)
     for _ in range(MOST_WAITING):
         log.announce("p", [("info", "again")])
     assert paper.text.count(b"\n") == MOST_WAITING
+
+
+def test_an_error_that_nobody_caught_is_written_with_its_traceback(paper: Paper) -> None:
+    log = EventLog("info", paper)
+    try:
+        int("moon")
+    except ValueError as error:
+        log.bug(error)
+    said = [line.split(" ", 2)[1:] for line in paper.text.decode().splitlines()]
+    assert {level for level, _ in said} == {"error"}
+    assert said[0][1] == "internal error, please report it:"
+    assert said[-1][1] == "ValueError: invalid literal for int() with base 10: 'moon'"
 
 
 def test_the_stamp_has_milliseconds_and_a_zone(monkeypatch: pytest.MonkeyPatch) -> None:

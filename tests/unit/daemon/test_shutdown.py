@@ -39,12 +39,17 @@ class Host:
         rounds = SimpleNamespace(begin=run)
         reactor = SimpleNamespace(now=lambda: self.world.now, call_later=lambda *_: None, rounds=rounds)
         log = EventLog("error", journal=False)
-        parts: Any = SimpleNamespace(
-            reactor=reactor, log=log, reloader=self, supervisor=self.world.supervisor, state=self
+        performer = SimpleNamespace(instances=SimpleNamespace(groups=None))
+        context: Any = SimpleNamespace(
+            reactor=reactor,
+            log=log,
+            reloader=self,
+            supervisor=self.world.supervisor,
+            performer=performer,
+            state=self,
         )
-        groups: Any = None
         notifier: Any = self
-        Stopping(parts, groups, notifier, 60).begin("bob", None)
+        Stopping(context, notifier, 60).begin("bob", None)
 
 
 def test_that_the_daemon_is_being_stopped_is_remembered_before_anybody_is_told_or_anything_ended() -> None:

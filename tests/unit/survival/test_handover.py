@@ -5,18 +5,17 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from taskmasterd.survival.handover import Handover
+from taskmasterd.survival.handover import Handover, ProcessParts
 
 
 def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True) -> str:
     """Return what a daemon of which this is so cannot hand over; a reader of one of its logs is slow."""
-    parts: Any = SimpleNamespace(reloader=SimpleNamespace(busy=reading), performer=SimpleNamespace(settled=settled))
+    context: Any = SimpleNamespace(reloader=SimpleNamespace(busy=reading), performer=SimpleNamespace(settled=settled))
     nothing: Any = None
-    sinks: Any = SimpleNamespace(busy=True)
-    handover = Handover(nothing, nothing, parts, nothing, nothing, sinks)
+    slow_log: Any = SimpleNamespace(busy=True)
     guard: Any = SimpleNamespace(idle=noted)
-    handover.guard = guard
-    return handover.unsettled()
+    parts = ProcessParts(nothing, slow_log, nothing, guard)
+    return Handover(nothing, nothing, context, nothing, parts, lambda: False).unsettled()
 
 
 def test_a_slow_reader_of_a_log_holds_up_no_upgrade_and_what_only_this_interpreter_knows_does() -> None:

@@ -225,7 +225,7 @@ def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event
 
     kept.writer.flush()
     off, log = kept.world.entry("off:0"), Log()
-    kept.log.target = log
+    kept.log._target = log
     kept.world.start("off")
     kept.log.announce("off", [("info", "is asked for")])
     assert not log.text
@@ -237,7 +237,7 @@ def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event
 
 
 def test_where_no_state_is_kept_the_event_log_is_written_all_the_same(kept: Kept) -> None:
-    log = kept.log.target = Paper()
+    log = kept.log._target = Paper()
     kept.writer.end()
     kept.log.announce("p", [("info", "ended")])
     kept.writer.changed(kept.world.entry("off:0"))

@@ -1,0 +1,40 @@
+"""What an operator asks for by a signal: SIGHUP is a reload, SIGUSR1 and SIGUSR2 open all logs anew."""
+
+from __future__ import annotations
+
+from taskmasterd.configuration.reload import HangUpRequester
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.control.access import Access
+    from taskmasterd.control.context import Context
+    from taskmasterd.output.sinks import Sinks
+    from taskmasterd.telling.notify_socket import Notifier
+
+
+class SignalRequests:
+    """Each of them also listens anew where the file of the control socket has been removed."""
+
+    def __init__(self, context: Context, access: Access, sinks: Sinks, notifier: Notifier) -> None:
+        self._context = context
+        self._access = access
+        self._sinks = sinks
+        self._notifier = notifier
+
+    def hang_up(self) -> None:
+        """Reload the configuration, and keep systemd informed of it."""
+        self._mend_access()
+        if not self._context.supervisor.stopping:
+            self._notifier.reloading()
+            self._context.reloader.request(HangUpRequester(self._notifier))
+
+    def reopen(self) -> None:
+        """Open all log files anew."""
+        self._context.log.write("info", "opening all log files anew")
+        self._sinks.reopen_all()
+        self._mend_access()
+
+    def _mend_access(self) -> None:
+        if not self._context.supervisor.stopping:
+            self._access.mend()
+            self._context.state.flush()  # a new socket is remembered

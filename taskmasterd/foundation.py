@@ -1,0 +1,134 @@
+"""What the daemon stands on: the log, the loop and the guardian, and above them what supervises programs.
+
+The lower half of the composition root (`daemon`).
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.config import EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
+from taskmaster_common.records import Record
+from taskmasterd.core.programs.supervisor import Supervisor
+from taskmasterd.output.log.rotation import Allowance
+from taskmasterd.output.sinks import Sinks
+from taskmasterd.output.streams import Outputs
+from taskmasterd.processes.deadlines import Deadlines
+from taskmasterd.processes.errand import Errands
+from taskmasterd.processes.instance import Instances
+from taskmasterd.processes.members.groups import Groups
+from taskmasterd.processes.members.marks import Marks, key_at, spare_key
+from taskmasterd.processes.performer import Performer
+from taskmasterd.processes.preparation import inherited_by_children
+from taskmasterd.survival.claims import Holdings
+from taskmasterd.survival.disk.file import StateFile
+from taskmasterd.survival.disk.rows import Rows
+from taskmasterd.survival.disk.writer import StateWriter
+from taskmasterd.survival.guardian_channel import Guard
+from taskmasterd.survival.state import Registry
+from taskmasterd.system.loop.reactor import Reactor
+from taskmasterd.telling.eventlog import EventLog
+from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmasterd.control.access import Access
+    from taskmasterd.control.context import Context
+    from taskmasterd.survival.start_state import Origin
+    from taskmasterd.telling.bus import Bus
+
+
+class Foundation(Record):
+    """What the daemon stands on before it knows of any program. `state_file` is None where there is no directory for one."""
+
+    registry: Registry
+    holdings: Holdings
+    guard: Guard | None
+    sinks: Sinks
+    log: EventLog
+    reactor: Reactor
+    notifier: Notifier
+    marks: Marks
+    state_file: StateFile | None
+
+
+def lay_foundation(
+    origin: Origin,
+    on_error: Callable[[BaseException], None] | None,
+    on_ends: Callable[[list[tuple[int, int]]], None],
+    on_lost: Callable[[], None],
+) -> Foundation:
+    """Return the foundation; `on_ends` and `on_lost` are the guard's. Raises SystemFailure where the log cannot be opened."""
+    handed, channel = origin.handed, origin.channel
+    key, keyless = key_at(origin.state_path, spare_key(handed.mark_key))
+    sinks = Sinks(lambda text: log.write("warning", text), Allowance())
+    if handed.life:
+        sinks.inherit(handed.life.sinks)
+    stderr = sinks.acquire("/dev/stderr", 0, 0, None) if handed.foreground else None
+    logfile = handed.places.get("logfile")
+    target = sinks.acquire(logfile, EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS, None) if logfile else None
+    log = EventLog(handed.loglevel, target, stderr, journal=stderr_is_journal())
+    reactor = Reactor(on_error or log.bug)
+    if keyless:
+        log.write("warning", f"{keyless}; a later daemon that has no state does not know these programs again")
+    return Foundation(
+        Registry(origin.facts),
+        Holdings(handed.places, handed.fds),
+        Guard(reactor, channel, origin.legacy.ends, on_ends, on_lost) if channel is not None else None,
+        sinks,
+        log,
+        reactor,
+        Notifier(os.environ),
+        Marks(key, handed.places["socket"]),
+        StateFile(origin.state_path, "" if keyless else key.hex()) if origin.state_path else None,
+    )
+
+
+class Programs(Record):
+    """What supervises programs, and writes down how they are."""
+
+    supervisor: Supervisor
+    performer: Performer
+    errands: Errands
+    writer: StateWriter
+    rows: Rows
+
+
+def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
+    """Return what supervises programs; there are none yet."""
+    reactor, guard, facts = base.reactor, base.guard, origin.facts
+    ignored = None if origin.launched else facts.ignored
+    groups = Groups(base.marks, guard.pid if guard else 0, ignored, facts.proven_since or 0, facts.freed, facts.left)
+    deadlines = Deadlines(reactor, lambda entry: supervisor.deadline_reached(entry, reactor.now()))
+    supervisor = Supervisor(lambda entry, action: performer.perform(entry, action), deadlines.arm, bus)  # noqa: PLW0108 - made below
+    log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
+    inherited = inherited_by_children(os.environ, base.marks, origin.configured.umask, log_dir, nofile)
+    instances = Instances(groups, Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard))
+    rows = Rows(supervisor.table, base.registry, instances.row)
+    writer = StateWriter(reactor, supervisor.table, rows, base.state_file, base.log)
+    performer = Performer(
+        reactor,
+        instances,
+        inherited,
+        writer,
+        lambda entry, event: supervisor.handle(entry, event, reactor.now()),
+        lambda text: base.log.write("warning", text),
+    )
+    return Programs(supervisor, performer, Errands(reactor, groups.below.ignored), writer, rows)
+
+
+def register_facts(registry: Registry, context: Context, access: Access) -> None:
+    """Say what of the daemon itself the next one has to know, by the names of `state.Facts`."""
+    performer, groups = context.performer, context.performer.instances.groups
+    registry.register("ignored", lambda: sorted(groups.below.ignored))
+    registry.register("freed", lambda: sorted(groups.freed_sessions))
+    registry.register("left", lambda: sorted(groups.left))
+    registry.register("proven_since", lambda: groups.below.proven_since)
+    registry.register("stopping", lambda: context.supervisor.stopping)
+    registry.register("problems", lambda: context.reloader.problems)
+    registry.register("loglevel", lambda: context.log.level, context.log.set_level)
+    registry.register("pipes", lambda: list(performer.outputs.left.items()))
+    registry.register("door", lambda: access.inode)
+    registry.register("occupied", performer.occupants.to_data, performer.occupants.resume)

@@ -1,0 +1,44 @@
+"""What follows when the guardian has died: the daemon goes on without, or makes way for the next one."""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.errors import system_reason
+from taskmasterd.system.subreaper import be_subreaper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmasterd.control.context import Context
+    from taskmasterd.survival.claims import Holdings
+    from taskmasterd.telling.notify_socket import Notifier
+
+
+class GuardianLoss:
+    """Is called once the guardian has died. `leave(code)` ends this process at once, without any cleaning up."""
+
+    def __init__(
+        self, context: Context, notifier: Notifier, holdings: Holdings, leave: Callable[[int], object] = os._exit
+    ) -> None:
+        self._context = context
+        self._notifier = notifier
+        self._holdings = holdings
+        self._leave = leave
+
+    def __call__(self) -> None:
+        """Go on without; under systemd, which starts a new guardian, end: the next daemon takes everything over."""
+        context, log = self._context, self._context.log
+        if self._notifier.wanted and not context.supervisor.stopping:
+            log.write("error", "the guardian has died; ending, to be started anew with another one")
+            context.state.flush()
+            self._leave(1)
+            return
+        log.write("error", "the guardian has died; going on without")
+        try:
+            self._holdings.rewrite_pid()  # the file has named the guardian
+        except OSError as error:
+            log.write("warning", f"cannot write {self._holdings.pidfile}: {system_reason(error)}")
+        be_subreaper()
+        context.performer.survivors.guardian_died()
