@@ -195,9 +195,9 @@ def copied(daemon: Daemon) -> Path:
 def _break(beginning: Path, notes: Path) -> str:
     """Have each daemon note the time and fail; returns the text that was there."""
     text = beginning.read_text()
-    first = "    _tell(origin, parts.log)\n"
+    first = "        for level, text in origin.notes:\n            context.log.write(level, text)\n"
     assert first in text
-    note = f"    open({str(notes)!r}, 'a').write(f'{{parts.reactor.now()}}\\n')\n    raise TaskmasterError('broken')\n"
+    note = f"        open({str(notes)!r}, 'a').write(f'{{context.reactor.now()}}\\n')\n        raise TaskmasterError('broken')\n"
     beginning.write_text(text.replace(first, note))
     return text
 
