@@ -20,9 +20,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
-    from taskmasterd.control.listener import ControlServer
     from taskmasterd.control.replies import Source
+    from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.peers import Peer
+
+    class Server(Protocol):
+        """What a connection belongs to."""
+
+        @property
+        def reactor(self) -> Reactor:
+            """The loop."""
+
+        def on_request(self, connection: Connection, line: bytes, /) -> None:
+            """Answer a request."""
+
+        def before_answer(self) -> None:
+            """Write what a client that gets an answer may know."""
+
+        def forget(self, connection: Connection, /) -> None:
+            """Drop a connection that has closed itself."""
 
     class Operation(Protocol):
         """What a client waits for."""
@@ -43,7 +59,7 @@ class Connection:
     A client that has gone is still read to its end: what it asked for is done. `deaf` means that it reads no more.
     """
 
-    def __init__(self, server: ControlServer, channel: socket.socket, peer: Peer, access: str) -> None:
+    def __init__(self, server: Server, channel: socket.socket, peer: Peer, access: str) -> None:
         self.peer = peer
         self.access = access
         self._server = server

@@ -11,10 +11,24 @@ from taskmasterd.system.loop.cmodules import deque
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from taskmasterd.system.loop.reactor import Reactor
+    from typing import Protocol
 
     Dropped = Callable[[], None] | None
+
+    class Loop(Protocol):
+        """What rounds need of the reactor, which has them."""
+
+        turns: int
+
+        def now(self) -> float:
+            """Return the monotonic clock, in seconds."""
+
+        def call_soon(self, callback: Callable[[], None], /) -> None:
+            """Run `callback` at the end of this turn."""
+
+        def attempt(self, callback: Callable[[], None], dropped: Dropped, /) -> None:
+            """Call now, and call `dropped` where that raises."""
+
 
 TURN_S = 0.02
 """Longest time for all pieces in one turn, seconds; the first step of each new piece comes on top."""
@@ -27,7 +41,7 @@ NEW_S = 0.0005
 class Rounds:
     """All unfinished pieces. If a step raises, the reactor reports it and calls `dropped` of that piece."""
 
-    def __init__(self, reactor: Reactor) -> None:
+    def __init__(self, reactor: Loop) -> None:
         self._reactor = reactor
         self._new: deque[tuple[Iterator[object], Dropped]] = deque()
         self._waiting: deque[tuple[Iterator[object], Dropped]] = deque()
