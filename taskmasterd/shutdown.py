@@ -1,6 +1,6 @@
-"""The end of the daemon: programs in parallel, each by its own rule, then strays, then whoever waits is answered.
+"""The end of the daemon: it stops all programs in parallel, then strays, then answers the clients that wait.
 
-A state without return: a second request only adds somebody who waits.
+There is no way back: a second request only adds a client that waits.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from taskmasterd.telling.notify_socket import Notifier
 
 LAST_WAIT_S = 5.0
-"""So long after the last SIGKILL is waited for what cannot be ended."""
+"""Wait after the last SIGKILL for what cannot be ended, seconds."""
 NO_DAEMON_ANY_MORE = 4
 """Exit code of clients that followed something when the daemon ended."""
 PROGRESS_EVERY_S = 1.0
 EXTEND_S = 10.0
-"""systemd is asked for so much more time with each progress; a loop that is stuck asks no more and is killed."""
+"""Time that each progress asks of systemd, seconds: a loop that is stuck asks no more and is killed."""
 
 
 class Stopping:
@@ -58,7 +58,7 @@ class Stopping:
         self._unended: list[str] = []
 
     def begin(self, by: str, connection: Connection | None) -> None:
-        """Begin, or join, the orderly stop; `connection` is answered when all is gone."""
+        """Begin, or join, the orderly stop; answer `connection` once everything is gone."""
         if connection is not None:
             self._waiting.append(connection)
         if self._begun:
@@ -66,7 +66,7 @@ class Stopping:
         self._begun = True
         self._by = by
         self._alive = sum(entry.process.pid is not None for entry in self._context.supervisor.table)
-        # first of all: a daemon that dies in the midst of this must not have its programs started again by the next one
+        # first of all: if this daemon dies now, the next one must not start its programs again
         self._context.supervisor.refuse_starts()
         self._context.state.flush()
         self._context.log.write("info", f"stopping all programs, asked by {by}")
@@ -99,12 +99,12 @@ class Stopping:
         self._context.supervisor.kill_all(by, self._context.reactor.now())
 
     def look(self) -> None:
-        """Children have ended: see whether the strays are gone."""
+        """Look whether the strays are gone, because children have ended."""
         if self._sweeping:
             self._sweep()
 
     def answer(self) -> None:
-        """Tell everybody who waits; the last thing before the end."""
+        """Answer all clients that wait; the last thing before the end."""
         error = None
         if self.exit_code:
             named = "; ".join(self._unended[:NAMED_LEFT]) or "something"
@@ -117,7 +117,7 @@ class Stopping:
                 connection.end(end(self.exit_code, error))
 
     def farewell(self) -> dict[str, Any]:
-        """Return the `end` of what has no end of its own: it was no accident."""
+        """Return the `end` of replies that have none of their own, such as `logs --follow`."""
         return refusal(RequestError("stopping", f"taskmasterd was shut down by {self._by}", NO_DAEMON_ANY_MORE))
 
     def _stopped(self, entry: Entry, outcome: Outcome) -> None:
@@ -141,7 +141,7 @@ class Stopping:
         self._looks.ask()
 
     def _found(self, strays: Sequence[Survivor]) -> None:
-        """The daemon ends with the last stray; those who are there get each of the two signals once."""
+        """Send each stray each of the two signals once; end the daemon with the last of them."""
         self._strays = strays
         if not strays:
             self._context.reactor.stop()
@@ -176,7 +176,7 @@ class Stopping:
         return frozenset(entry.program for entry in self._context.supervisor.table if not entry.wanted.stopasgroup)
 
     def _progress(self) -> None:
-        """Those who wait, systemd among them, are told that it goes on."""
+        """Send a sign of life to the clients that wait, and to systemd."""
         self._context.reactor.call_later(PROGRESS_EVERY_S, self._progress)
         self._notifier.extend(EXTEND_S)
         busy = [entry for entry in self._context.supervisor.table if entry.process.state == STOPPING]

@@ -1,8 +1,8 @@
-"""Takes over what an earlier daemon left: slots as they were, live copies with their pipes, ends that nobody saw.
+"""Takes over what an earlier daemon left: slots as they were, live instances with their pipes, ends that nobody saw.
 
-Who they are is settled first: a copy is ours only where a pidfd holds it and its start time is the recorded one. What the
-state does not know is looked for by the marks that programs carry. What follows from all that is the core's: a copy that has
-gone is an Exited event like any other.
+Identity comes first: an instance is ours only if a pidfd holds its leader and the start time is the recorded one. Processes that
+the state does not know are found by the marks that programs carry. The core decides what follows: an instance that has gone is
+an Exited event like any other.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Adoption:
             self._say("info", f"took over {count} of an earlier daemon, {alive} of them alive")
 
     def finish(self) -> None:
-        """Go on with kept pipes that belong to no copy: what left its program behind may write into them yet."""
+        """Read on from kept pipes that belong to no instance: what left its program behind may still write into them."""
         for fd, path in self._pipes.values():
             self._performer.outputs.take_over_left(path, fd).drain()
         self._pipes.clear()
@@ -168,7 +168,7 @@ class Adoption:
         return any(one and one.started == started and one.session in group.sessions for one, started in left)
 
     def _pipes_of(self, entry: Entry, pid: int, rows: Iterable[tuple[int, str]]) -> list[LogPipe]:
-        """Return the pipes of a copy, as far as they can still be read."""
+        """Return the pipes of an instance that can still be read."""
         found = []
         for inode, path in rows:
             kept = self._pipes.pop(inode, None)
@@ -191,7 +191,7 @@ class Adoption:
         return next((fd for member in members if (fd := open_pipe(member, inode)) is not None), None)
 
     def _take_left_pipe(self, inode: int, path: str) -> None:
-        """Go on with a pipe that outlived its copy, by way of whoever holds it now."""
+        """Read on from a pipe that outlived its instance, by way of a process that holds it."""
         if inode in self._pipes:
             return  # `finish` takes it
         holders = (one.pid for one in self._everybody().values() if one.pid != os.getpid())
@@ -212,10 +212,10 @@ class Adoption:
     def orphans(
         self, marks: Marks, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
     ) -> dict[Slot, Verdict]:
-        """Return what proves to be of this daemon's programs and neither is a copy that was taken over nor below one.
+        """Return the processes that prove to be of our programs, and are neither instances that were taken over nor below one.
 
-        Where there is a state, only a copy that was being spawned when the earlier daemon died can be missing in it; that
-        one is known by the pipes which it was to get, too. What was `left` alone in order (pid, start time) is none.
+        A state lacks only an instance that was being spawned when the earlier daemon died; the pipes that it was to get identify
+        that one, too. Processes in `left` (pid, start time) were left running on purpose and are not reported.
         """
         self._searched_at = ticks_now()
         if self._whole and not self._spawning:
@@ -327,7 +327,7 @@ class Adoption:
         return True
 
     def _take_end(self, slot: Slot, entry: Entry, tell: Callable[[], list[End]]) -> bool:
-        """Let a copy have ended of which the state says only that it was about to be spawned; returns whether there was one.
+        """Record the exit of an instance that was spawned just before the earlier daemon died; returns whether there was one.
 
         Whoever was alive when `orphans` looked is adopted by now or has ended since, so the guardian knows of every other one. The
         copy is the only leader of a session that has begun since then and is no copy that the state knows.
@@ -353,7 +353,7 @@ class Adoption:
     def _instead_of_a_start(
         self, entry: Entry, group: Group, rows: Iterable[tuple[int, str]], birth: tuple[float, float]
     ) -> Instance:
-        """Return the copy that an earlier daemon has started; the slot needs no other one."""
+        """Return the instance that an earlier daemon has started; the slot needs no other one."""
         self._performer.perform(entry, UNQUEUE)
         entry.current = entry.wanted
         return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth)
@@ -373,7 +373,7 @@ def _awaits_start(entry: Entry) -> bool:
 
 
 def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
-    """Return a pidfd of a leader, None where it has gone. Raises SystemFailure where the system refuses to say."""
+    """Return a pidfd of a leader, None if it has gone. Raises SystemFailure if the system refuses to say."""
     try:
         return open_leader(pid, birth)
     except OSError as error:
@@ -388,7 +388,7 @@ def _slot_by_pipe(pid: int, by_pipe: Mapping[int, Slot]) -> Slot | None:
 
 
 def _uid_of(program: ProgramConfig) -> int | None:
-    """Return as whom the copies of a program run, None where nobody knows."""
+    """Return the uid of a program's instances, None if it is unknown."""
     try:
         who = account_of(program)
     except SetupError:

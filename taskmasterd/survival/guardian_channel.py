@@ -94,15 +94,15 @@ class Guard:
 
     @property
     def idle(self) -> bool:
-        """Whether the guardian has been told everything."""
+        """Whether the guardian has got everything."""
         return not self._waiting and not self._noted
 
     def keep(self, inode: int, fd: int, path: str) -> None:
-        """Have a pipe held whose bytes go to `path`."""
+        """Have the guardian hold a pipe whose bytes go to `path`."""
         self._send(b"keep %d %s" % (inode, os.fsencode(path)), fd)
 
     def drop(self, inode: int) -> None:
-        """Have it let go."""
+        """Have the guardian let go of a pipe."""
         key = b"keep %d " % inode
         if self._waiting and any(packet.startswith(key) for packet, _fd in self._waiting):
             self._waiting = deque(each for each in self._waiting if not each[0].startswith(key))
@@ -110,7 +110,7 @@ class Guard:
         self._send(b"drop %d" % inode)
 
     def listener(self, fd: int) -> None:
-        """Have another listening socket held."""
+        """Have the guardian hold another listening socket."""
         self._send(b"listener", fd)
 
     def up(self) -> None:
@@ -118,15 +118,16 @@ class Guard:
         self._send(b"up")
 
     def bye(self) -> None:
-        """Say that the daemon ends because it was told to; the only packet that is waited for, since nothing follows it."""
+        """Say that the daemon ends on request. Waits until the guardian has got this, since nothing follows it."""
         if self.fd >= 0:
             self._channel.settimeout(BYE_WITHIN_S)
             self._send(b"bye")
 
     def tell(self) -> list[End]:
-        """Return all that has ended by now and was not told yet.
+        """Return all ends up to now that the guardian has not reported yet.
 
-        Waits for the guardian, ANSWER_WITHIN_S at most: less than all where it is stopped or dead. They are told as any others.
+        Waits for the guardian, ANSWER_WITHIN_S at most, so the list is incomplete if it is stopped or dead. The ends are also
+        passed to `on_ends`.
         """
         ended: list[End] = []
         self._send(b"tell")

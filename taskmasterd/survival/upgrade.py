@@ -1,9 +1,9 @@
 """The live upgrade: the daemon executes the installed code in its own place, and everything goes on.
 
-First the installed code has to show, in a child, that it starts and can read the state of this daemon; if not, nothing is
-different. Then a quiet moment is taken, at which nothing is under way that only this interpreter knows: no configuration
-being read, no child between fork and exec, no end that has yet to be told. What is handed over is in `Life`; pids,
-children, pipes, sockets and pending signals are the process's own and outlive the exec (execve(2)).
+First the installed code has to show, in a child, that it starts and can read the state of this daemon; if it cannot, nothing
+changes. Then the upgrade waits for a quiet moment, in which nothing is under way that only this interpreter knows: no
+configuration being read, no child between fork and exec, no end that is not delivered. `handover` has what is handed over;
+pids, children, pipes, sockets and pending signals belong to the process and outlive the exec (execve(2)).
 """
 
 from __future__ import annotations

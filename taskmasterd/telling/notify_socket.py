@@ -38,7 +38,7 @@ class Notifier:
 
     @property
     def wanted(self) -> bool:
-        """Whether anybody listens."""
+        """Whether systemd, or another supervisor, listens."""
         return bool(self._address)
 
     def ready(self) -> None:
@@ -54,7 +54,7 @@ class Notifier:
         self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(at_most_s * 1_000_000)}")
 
     def extend(self, seconds: float) -> None:
-        """Say that the stop goes on, and will be heard of again within so many seconds from now."""
+        """Say that the stop goes on; the next message comes within `seconds`."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def status(self, text: str) -> None:
@@ -77,4 +77,4 @@ class Notifier:
         try:
             self._channel.sendto(text.encode(), self._address)
         except OSError:
-            return  # whoever asked to be told has gone: nothing here depends on it
+            return  # the listener has gone, and nothing here depends on it

@@ -21,7 +21,7 @@ MODE, DIRECTORY_MODE = 0o600, 0o700
 LONGEST_NAME = 220
 """Bytes; with all suffixes it is a name of at most NAME_MAX, 255."""
 MOST_BYTES = 256 * 1024 * 1024
-"""10 000 programs need less than a tenth of it."""
+"""Largest file that is read, bytes; 10 000 programs need less than a tenth of it."""
 SUFFIX, DRAFT, ASIDE = ".state", ".new", ".unusable"
 
 
@@ -70,7 +70,7 @@ class StateFile:
         return "had lost its key" if self._key and inode_of(self.path + KEY_SUFFIX) is None else ""
 
     def forget(self) -> None:
-        """Let go of the file: it is not what the next daemon will read."""
+        """Close the file: the next daemon will not read it."""
         os.close(self._fd)
         self._fd = -1
 
@@ -113,11 +113,11 @@ class StateFile:
             os.close(fd)
 
     def add(self, block: bytes) -> None:
-        """Add whole lines to what was begun. Raises OSError."""
+        """Add whole lines to the draft. Raises OSError."""
         self._write(self._draft, block, os.fstat(self._draft).st_size)
 
     def replace(self) -> None:
-        """Put what was begun in the place of the file. Raises OSError."""
+        """Put the draft in the place of the file. Raises OSError."""
         self._held.replace(DRAFT)
         self._held.close()
         if self._fd >= 0:
@@ -126,7 +126,7 @@ class StateFile:
         self.size = self.base = os.fstat(self._fd).st_size
 
     def abandon(self) -> None:
-        """Forget what was begun."""
+        """Drop the draft."""
         if self._draft >= 0:
             os.close(self._draft)
             self._draft = -1
