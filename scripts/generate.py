@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import completions, records, reference, schema
+from scripts import completions, records, reference, schema, states
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "common/taskmaster_common/config"
@@ -21,7 +21,11 @@ FILES: dict[str, Callable[[], str]] = {
     **{f"config/completions/{name}": make for name, make in completions.FILES.items()},
 }
 """What makes each file, by its path."""
-PAGES: dict[str, Callable[[str], str]] = {"man/taskmaster.yaml.5": reference.manual, "README.md": reference.readme}
+PAGES: dict[str, Callable[[str], str]] = {
+    "man/taskmaster.yaml.5": reference.manual,
+    "README.md": reference.readme,
+    "ARCHITECTURE.md": states.architecture,
+}
 """What puts the made parts into each page that is otherwise written by hand, by its path."""
 
 
