@@ -153,8 +153,8 @@ PROGRAM = (
     Key("shell", "boolean", False, RESTART, "Run `cmd` with `/bin/sh -c`."),
     Key(
         "description", "text", "", LIVE,
-        "Text that `status` and `show` print.",
-        varies=True, example="sleeps for a day",
+        "Text that `status` and `show` print, at most {most} characters.",
+        most=500, varies=True, example="sleeps for a day",
     ),
     Key(
         "stopasgroup", "stop group", True, LIVE,

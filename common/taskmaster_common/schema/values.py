@@ -92,7 +92,10 @@ def _expect(node: Node, shape: str) -> None:
 
 
 def _one_line(node: Node, context: Decoding, key: Key) -> str:
-    return " ".join(_text(node, context, key).split())
+    text = " ".join(_text(node, context, key).split())
+    if len(text) > key.most:  # each of thousands of rows of `status` repeats it
+        raise ValueError(f"has {len(text)} characters; at most {key.most} are allowed")
+    return text
 
 
 def _choice(node: Node, context: Decoding, key: Key) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import for_instance
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
 from taskmasterd.core.words.describe import detail, end_text, failed_start_text
@@ -39,7 +40,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "tries": process.tries,
         "detail": detail(process, entry.policy, now, signals),
         "wanted": as_wanted(process),
-        "description": entry.wanted.description,
+        "description": for_instance(entry.wanted.description, entry.index),
         "exit": end_view(process.end, signals),
     }
 

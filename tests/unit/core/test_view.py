@@ -1,11 +1,14 @@
-"""What the daemon says about a program's settings: values as JSON has them."""
+"""What the daemon says about programs and processes: values as JSON has them."""
 
 from __future__ import annotations
 
 import json
 
 from taskmaster_common.config import PROGRAM_KEYS
+from taskmasterd.core.process.machine import Process
+from taskmasterd.core.programs.table import Entry, Table
 from taskmasterd.core.words.settings import settings_view
+from taskmasterd.core.words.view import process_view
 from tests.support.host import program
 
 SIGNALS = {15: "TERM"}
@@ -30,3 +33,11 @@ def test_values_of_env_are_there_where_they_may_be_seen() -> None:
 
 def test_the_text_of_a_shell_is_one_text() -> None:
     assert settings_view(program("shell: true"), SIGNALS, values=False)["cmd"] == "run"
+
+
+def test_the_description_of_an_instance_has_its_number() -> None:
+    table = Table()
+    for index in range(2):
+        table.add(Entry(program("description: worker ${TASKMASTER_INSTANCE}\nnumprocs: 2"), index, Process()))
+    shown = [process_view(table, entry, 5.0, SIGNALS)["description"] for entry in table.select(("all",), 5)]
+    assert shown == ["worker 0", "worker 1"]

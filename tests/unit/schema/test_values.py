@@ -275,6 +275,10 @@ def test_the_daemons_section_is_decoded() -> None:
             ),
         ),
         (
+            f"description: {'word ' * 100}more",
+            "4:18: error: programs.web.description: has 504 characters; at most 500 are allowed",
+        ),
+        (
             "description: ${NOPE}",
             (
                 "4:18: error: programs.web.description: the variable NOPE is not set; "
