@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output.pipe import LogPipe
     from taskmasterd.output.streams import Outputs
-    from taskmasterd.processes.members.groups import Group, Groups
+    from taskmasterd.processes.members.group import Group
+    from taskmasterd.processes.members.groups import Groups
     from taskmasterd.system.procfs import Survivor
 
     class Recorder(Protocol):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskmasterd.processes.instance import Instance
-    from taskmasterd.processes.members.groups import Group
+    from taskmasterd.processes.members.group import Group
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.procfs import Survivor
 

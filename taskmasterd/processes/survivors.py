@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.marks import News
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.processes.instance import Instance, Recorder
-    from taskmasterd.processes.members.groups import Group, Groups
+    from taskmasterd.processes.members.group import Group
+    from taskmasterd.processes.members.groups import Groups
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.procfs import Survivor
 

@@ -20,7 +20,8 @@ from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.words.describe import NAMED_LEFT
 from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
-from taskmasterd.processes.members.groups import Group
+from taskmasterd.processes.members.group import Group, Heritage
+from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.pidfds import boot_seconds, is_within, open_leader, ticks_now
 from taskmasterd.system.procfs import (
     TICKS_PER_S,
@@ -33,7 +34,6 @@ from taskmasterd.system.procfs import (
     pipe_among,
     pipe_at,
 )
-from taskmasterd.system.sidelong import answers
 from taskmasterd.system.spawner import SetupError, is_shortage
 
 TYPE_CHECKING = False
@@ -132,9 +132,6 @@ class Adoption:
     def _take_copy(self, entry: Entry, saved_copy: SavedInstance, ended: list[tuple[Instance, int | None]]) -> bool:
         """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
         pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
-        group = Group(pid, (entry.program, entry.index), stop_group=bool(entry.wanted.stopasgroup))
-        group.pipes = tuple(inode for inode, _path in saved_copy.pipes)
-        group.signalled = frozenset(saved_copy.told)
         status, since = legacy.ends.get(pid, (None, 0))
         if since and not is_within(since, birth):
             status = None  # it is that of another one with the same pid
@@ -142,17 +139,18 @@ class Adoption:
             status = saved_copy.ended
         gone = entry.process.pid is None or saved_copy.ended is not None
         child = not gone and parent_of(pid) == os.getpid()
-        if saved_copy.sessions or not (child or legacy.same):
-            group.sessions = frozenset(saved_copy.sessions or (pid,))
-        now = ticks_now()
+        is_ours_alone = child or legacy.same
+        sessions = frozenset(saved_copy.sessions or (() if is_ours_alone else (pid,)))
+        now, handle = ticks_now(), None
         if not (gone or child):
-            group.handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
-        if group.handle is not None or self._session_goes_on(group, saved_copy):
-            group.ours_until = now
+            handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
+        ours_until = now if handle is not None or self._session_goes_on(sessions, saved_copy) else 0
+        inodes = tuple(inode for inode, _path in saved_copy.pipes)
+        group = _group(entry, pid, inodes, Heritage(sessions, handle, ours_until, frozenset(saved_copy.told)))
         copy = Instance(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
         if entry.process.pid is None:
             self._performer.admit_leaderless(copy)
-        elif child or group.handle is not None:
+        elif child or handle is not None:
             self._performer.admit(copy)
         elif legacy.guarded and status is None:
             self._performer.admit(copy, awaited=True)  # it ended after the guardian had written what it handed over
@@ -162,10 +160,10 @@ class Adoption:
         return False
 
     @staticmethod
-    def _session_goes_on(group: Group, saved_copy: SavedInstance) -> bool:
+    def _session_goes_on(sessions: frozenset[int], saved_copy: SavedInstance) -> bool:
         """Return whether one of those who were left behind is alive still: then the session's number is nobody else's."""
         left = ((look(pid), started) for pid, started in saved_copy.left)
-        return any(one and one.started == started and one.session in group.sessions for one, started in left)
+        return any(one and one.started == started and one.session in sessions for one, started in left)
 
     def _pipes_of(self, entry: Entry, pid: int, rows: Iterable[tuple[int, str]]) -> list[LogPipe]:
         """Return the pipes of an instance that can still be read."""
@@ -232,7 +230,7 @@ class Adoption:
             and (one.pid, one.started) not in left
             and one.started >= int(since * TICKS_PER_S) - 1
         ]
-        said = answers(pids, marks.judged)
+        said = ask_in_child(pids, marks.judged)
         found: list[tuple[Slot, Orphan]] = []
         for pid in pids if by_pipe else said:
             slot = marks.slot_in(said.get(pid, "")) or _slot_by_pipe(pid, by_pipe)
@@ -316,11 +314,9 @@ class Adoption:
             return False
         if entry.process.state != STARTING:
             self._supervisor.handle(entry, Start("the daemon's start"), self._now())
-        group = Group(orphan.pid, (entry.program, entry.index), stop_group=bool(entry.wanted.stopasgroup))
-        group.handle, group.ours_until, group.sessions = handle, self._searched_at, sessions
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
         rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
-        group.pipes = tuple(rows)
+        group = _group(entry, orphan.pid, tuple(rows), Heritage(sessions, handle, self._searched_at))
         self._performer.admit(self._instead_of_a_start(entry, group, rows.items(), birth))
         self._deliver(entry, Spawned(orphan.pid))
         self._deliver(entry, Executed())
@@ -341,8 +337,7 @@ class Adoption:
         if len(found) != 1:
             return False
         pid, status, _since = found[0]
-        group = Group(pid, slot, stop_group=bool(entry.wanted.stopasgroup))
-        group.sessions, group.pipes = frozenset({pid}), inodes
+        group = _group(entry, pid, inodes, Heritage(frozenset({pid})))
         rows = [(inode, self._pipes[inode][1]) for inode in inodes if inode in self._pipes]
         copy = self._instead_of_a_start(entry, group, rows, birth)
         self._deliver(entry, Spawned(pid))
@@ -366,6 +361,11 @@ class Adoption:
 
     def _entry(self, slot: Slot) -> Entry | None:
         return self._supervisor.table.slot(*slot)
+
+
+def _group(entry: Entry, pid: int, pipes: tuple[int, ...], heritage: Heritage) -> Group:
+    rule = bool(entry.wanted.stopasgroup)
+    return Group(pid, (entry.program, entry.index), stop_group=rule, pipes=pipes, heritage=heritage)
 
 
 def _awaits_start(entry: Entry) -> bool:

@@ -151,7 +151,7 @@ def everybody() -> dict[int, Survivor]:
 def variables_of(pid: int) -> bytes:
     """Return the variables of a process, b"" where they may not be read; the first MOST_VARIABLES bytes of them.
 
-    May wait for ever where the owner of the process wants that: `sidelong` asks. How many there are is his choice, too
+    May wait for ever where the owner of the process wants that: `child_reads` asks. How many there are is his choice, too
     (prctl(2), PR_SET_MM_MAP).
     """
     return _variables_at(f"/proc/{pid}") or _variables_at(_living_path(pid))

@@ -31,7 +31,7 @@ PENDING_FILES: set[str] = set()
 PENDING_FOLDERS: set[str] = set()
 PENDING_FUNCTIONS: set[str] = set()
 PENDING_CLASSES: set[str] = set()
-PENDING_NAMES: set[str] = {"Known"}
+PENDING_NAMES: set[str] = set()
 PENDING_ROOT: set[str] = set()
 
 MAY_BE_SET = {
@@ -45,12 +45,7 @@ MAY_BE_SET = {
     "ledger.writers": "the count of targets that write to a path; `sinks` alone counts",
 }
 """What other files than its own set in an object after its construction, as `variable.attribute`: why."""
-PENDING_SETTERS = {
-    "group.handle",
-    "group.ours_until",
-    "group.sessions",
-    "group.signalled",
-}
+PENDING_SETTERS: set[str] = set()
 
 
 def sources(*folders: str) -> Iterator[tuple[str, ast.Module]]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.records import Record
+from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.lineage import BROKEN
 from taskmasterd.system.pidfds import ticks_now
 from taskmasterd.system.procfs import Survivor, children, look
-from taskmasterd.system.sidelong import answers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ AGE_TICKS = 100
 """Age at which a process that shows no mark is believed to have none: during its exec it shows none."""
 
 
-class Known(Record):
+class Evidence(Record):
     """What is known of a process: `tag` of its lineage, BROKEN, or None; `slot` that its variables prove where it has none."""
 
     started: int
@@ -36,7 +36,7 @@ class Known(Record):
     slot: Slot | None
 
 
-UNKNOWN = Known(0, None, None)
+UNKNOWN = Evidence(0, None, None)
 
 
 class Descendants:
@@ -56,7 +56,7 @@ class Descendants:
     ) -> None:
         self._marks = marks
         self._leaders = leaders
-        self._known: dict[int, Known] = {}
+        self._known: dict[int, Evidence] = {}
         self._open: list[set[int]] = []
         self.guardian = guardian
         self.proven_since = proven_since
@@ -111,16 +111,16 @@ class Descendants:
                 if tag is None or tag == BROKEN:
                     tagless.append((one, tag))
                 else:
-                    self._known[one.pid] = Known(one.started, tag, None)
+                    self._known[one.pid] = Evidence(one.started, tag, None)
         if not tagless:
             return
         slots = self.slots_of([(one.pid, one.started) for one, _tag in tagless])
         for one, tag in tagless:
             slot = slots.get(one.pid)
             if slot or ticks_now() - one.started > AGE_TICKS:
-                self._known[one.pid] = Known(one.started, tag, slot)
+                self._known[one.pid] = Evidence(one.started, tag, slot)
 
-    def known(self, orphan: Survivor) -> Known:
+    def known(self, orphan: Survivor) -> Evidence:
         """Return what `learn` has found out."""
         found = self._known.get(orphan.pid, UNKNOWN)
         return found if found.started == orphan.started else UNKNOWN
@@ -128,7 +128,7 @@ class Descendants:
     def slots_of(self, processes: Sequence[tuple[int, int]]) -> Mapping[int, Slot]:
         """Return the slot that the variables of each process, (pid, start time), prove, or may have been given without proof."""
         since = dict(processes)
-        said = answers([*since], self._marks.judged, self.ignore)
+        said = ask_in_child([*since], self._marks.judged, self.ignore)
         found = ((pid, self._marks.slot_in(text, older=since[pid] < self.proven_since)) for pid, text in said.items())
         return {pid: slot for pid, slot in found if slot}
 

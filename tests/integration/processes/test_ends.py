@@ -23,7 +23,7 @@ from taskmasterd.core.process.marks import (
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.processes.ends import Ends
 from taskmasterd.processes.instance import Instance, Instances
-from taskmasterd.processes.members.groups import Group
+from taskmasterd.processes.members.group import Group
 from taskmasterd.processes.survivors import PROBE_FIRST_S, PROBE_MOST_S, Survivors
 from taskmasterd.system.procfs import Survivor
 from tests.support.model import program

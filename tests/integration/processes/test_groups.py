@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from taskmasterd.processes.members.groups import Group, Groups
+from taskmasterd.processes.members.group import Group
+from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.marks import Marks
 from taskmasterd.system.pidfds import ticks_now
 from tests.support.daemon import PROGRAMS

@@ -8,19 +8,23 @@ import signal
 import subprocess
 from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import STOPPED, STOPPING
-from taskmasterd.core.process.events import KILL, SPAWN, Event, Executed, Exited, GroupEmpty, Spawned
+from taskmasterd.core.process.events import KILL, SPAWN, Event, Executed, Exited, GroupEmpty, Signalled, Spawned
 from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.marks import FOUND_SOME_KILLING, LEADERLESS
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
 from taskmasterd.processes.instance import Instance, Instances
-from taskmasterd.processes.members.groups import Group, Groups
+from taskmasterd.processes.members.group import Group, Heritage
+from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.marks import Marks
 from taskmasterd.processes.performer import Performer
 from taskmasterd.processes.preparation import Inherited
@@ -299,8 +303,7 @@ def test_a_child_whose_set_up_failed_is_unsettled_until_its_end_is_delivered_wit
 def _adopted(stage: Stage, pid: int) -> Instance:
     """Return an instance of a second slot, as an earlier daemon may have left it."""
     entry = Entry(ProgramConfig.of(name="q", cmd=("sleep", "300")), 0, Process(since=0.0))
-    group = Group(pid, ("q", 0), stop_group=True)
-    group.sessions = frozenset({pid})
+    group = Group(pid, ("q", 0), stop_group=True, heritage=Heritage(frozenset({pid})))
     return Instance(entry, group, (), (0.0, 0.0))
 
 
@@ -343,3 +346,77 @@ def test_what_a_leader_had_left_to_an_earlier_daemon_is_looked_at_in_the_next_tu
     assert stage.performer.instances.of(instance.entry) is instance
     assert stage.events_until(GroupEmpty) == [GroupEmpty()]
     assert stage.performer.instances.of(instance.entry) is None
+
+
+def test_a_start_that_fails_before_there_is_a_child_closes_its_pipes_and_no_look_is_made(stage: Stage) -> None:
+    before = set(stage.performer.outputs.pipes)
+    entry = Entry(ProgramConfig.of(name="q", cmd=("true",), workingdir="/no/such"), 0, Process(since=0.0))
+    stage.performer.perform(entry, SPAWN)
+    exited = stage.events_until(Exited)[-1]
+    assert isinstance(exited, Exited)
+    assert exited.failure
+    assert exited.failure.step == "workingdir"
+    assert stage.performer.outputs.pipes == before
+    stage.events.clear()
+    _end(stage)
+
+
+def test_a_stop_of_an_earlier_daemon_goes_on_and_who_got_its_signal_is_written_down(stage: Stage) -> None:
+    _end(stage)
+    with subprocess.Popen(["sleep", "300"], start_new_session=True) as alive:
+        wait_until(lambda: os.getpgid(alive.pid) == alive.pid)
+        instance = _adopted(stage, alive.pid)
+        stopping = Process(state=STOPPING, then=STOPPED, pid=alive.pid, executed=True, deadline=1e9)
+        instance.entry.process = stopping
+        stage.performer.admit(instance)
+        stage.reactor.turn(0)
+        assert alive.wait(10) == -signal.SIGTERM
+        assert instance.entry in stage.records.changes
+        assert stage.events == []
+        stage.performer.ends.children_ended([(alive.pid, signal.SIGTERM)])
+        assert stage.events_until(Exited) == [Exited(signal.SIGTERM)]
+
+
+def test_what_refused_a_signal_and_has_gone_is_said_to_be_gone(stage: Stage) -> None:
+    _end(stage)
+    instance = _adopted(stage, 1)
+    instance.entry.process = Process(state=STOPPING, then=STOPPED, killing=1, refused=("sudo (9) of root",))
+    stage.performer.instances.add(instance, leader=False)
+    stage.performer.instances.enter(instance, LEADERLESS)
+    instance.group.leader_has_ended()
+    stage.performer.happen(instance, FOUND_SOME_KILLING)
+    assert stage.events == [Signalled()]
+
+
+class Hiding(Groups):
+    """Finds a process that hides whose it is in every look."""
+
+    def look(self, groups: Collection[Group]) -> Generator[None, None, dict[Group, list[Survivor]]]:
+        """Find what the real look finds, and the one that hides."""
+        found = yield from super().look(groups)
+        self.hidden = [Survivor(99, 1 << 60, "hides", 9, 9, 9)]
+        return found
+
+
+def test_what_hides_is_named_when_nothing_else_of_an_instance_is_left(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, Hiding)
+    try:
+        stage.has_ended()
+        stage.events_until(Exited)
+        assert [text[:20] for text in stage.blind] == ["p:0: hides (99) may "]
+        assert list(stage.performer.survivors.hidden) == [stage.entry]
+    finally:
+        stage.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "written", "silent"), [(0, [], False), (0, [False], True), (0, [True], False), (9, [False], False)]
+)
+def test_an_instance_is_silent_only_where_we_know_that_it_wrote_nothing(
+    status: int, written: list[bool], *, silent: bool
+) -> None:
+    pipes: Any = [SimpleNamespace(wrote=wrote) for wrote in written]
+    entry = Entry(ProgramConfig.of(name="q", cmd=("true",)), 0, Process(since=0.0))
+    instance = Instance(entry, Group(1, ("q", 0), stop_group=True), pipes, (0.0, 0.0))
+    instance.end(status)
+    assert instance.silent == silent

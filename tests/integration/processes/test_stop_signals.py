@@ -16,7 +16,7 @@ from taskmasterd.core.process.events import Signalled
 from taskmasterd.core.process.machine import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.processes.instance import Instance
-from taskmasterd.processes.members.groups import Group
+from taskmasterd.processes.members.group import Group
 from taskmasterd.processes.stop_signals import ASK_FOR_S, StopSignals
 from taskmasterd.system.procfs import listing, look
 from tests.support.guarded import state_of

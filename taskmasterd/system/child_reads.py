@@ -27,7 +27,7 @@ MOST_HANGS = 3
 CHUNK = 65_536
 
 
-def answers(
+def ask_in_child(
     pids: Sequence[int], ask: Callable[[int], str], on_child: Callable[[int], None] = lambda _pid: None
 ) -> dict[int, str]:
     """Return `ask(pid)`, a text without newlines, for each process where it is not empty and the question does not hang.

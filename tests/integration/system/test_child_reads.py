@@ -7,21 +7,21 @@ import time
 
 import pytest
 
+from taskmasterd.system.child_reads import HANGS_AFTER_S, ask_in_child
 from taskmasterd.system.procfs import listing
-from taskmasterd.system.sidelong import HANGS_AFTER_S, answers
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 
 
 def test_each_process_has_its_answer_and_empty_ones_are_left_out() -> None:
-    assert answers([1, 2, 3], lambda pid: "" if pid == 2 else f"is {pid}") == {1: "is 1", 3: "is 3"}
-    assert answers([], lambda _pid: "never") == {}
+    assert ask_in_child([1, 2, 3], lambda pid: "" if pid == 2 else f"is {pid}") == {1: "is 1", 3: "is 3"}
+    assert ask_in_child([], lambda _pid: "never") == {}
 
 
 def test_thousands_of_long_answers_arrive() -> None:
     pids = range(3000)
-    assert answers(pids, lambda pid: f"{pid} " * 100) == {pid: f"{pid} " * 100 for pid in pids}
+    assert ask_in_child(pids, lambda pid: f"{pid} " * 100) == {pid: f"{pid} " * 100 for pid in pids}
 
 
 def test_what_hangs_or_fails_costs_its_own_answer_alone() -> None:
@@ -32,7 +32,7 @@ def test_what_hangs_or_fails_costs_its_own_answer_alone() -> None:
             os.read(os.pipe()[0], 1)  # nobody will ever write
         return f"is {pid}" if pid != 4 else str(1 / 0)
 
-    assert answers([1, 2, 3, 4, 5], ask, children.append) == {1: "is 1", 3: "is 3", 5: "is 5"}
+    assert ask_in_child([1, 2, 3, 4, 5], ask, children.append) == {1: "is 1", 3: "is 3", 5: "is 5"}
     assert len(children) == 3
     wait_until(lambda: os.waitpid(children[0], os.WNOHANG)[0] == children[0])
 
@@ -44,4 +44,4 @@ def test_a_child_that_works_is_not_taken_for_hung() -> None:
             pass
         return f"is {pid}"
 
-    assert answers([7], work) == {7: "is 7"}
+    assert ask_in_child([7], work) == {7: "is 7"}

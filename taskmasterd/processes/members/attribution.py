@@ -9,13 +9,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from taskmasterd.processes.members.descendants import Known
-    from taskmasterd.processes.members.groups import Group
+    from taskmasterd.processes.members.descendants import Evidence
+    from taskmasterd.processes.members.group import Group
     from taskmasterd.system.lineage import Lineage
     from taskmasterd.system.procfs import Survivor
 
 
-class Kin:
+class Attribution:
     """How the processes of some groups are recognized."""
 
     def __init__(self, groups: Collection[Group], by_session: Mapping[int, Group], lineage: Lineage) -> None:
@@ -30,7 +30,7 @@ class Kin:
         """Return the group in whose session or process group a process is."""
         return self._by_session.get(one.group) or self._by_session.get(one.session)
 
-    def by_nature(self, one: Survivor, known: Known) -> Group | None:
+    def by_evidence(self, one: Survivor, known: Evidence) -> Group | None:
         """Return the group whose tag a process has inherited; of one without a tag the proof in its variables, or its pipe, tells."""
         if known.tag is not None and known.tag != BROKEN:
             if self._by_tag is None:
@@ -54,7 +54,7 @@ def hides(one: Survivor, leaders: Mapping[int, Group], lineage: Lineage) -> bool
     return pipe_among(one.pid, {inode for group in leaders.values() for inode in group.pipes}) is None
 
 
-def program_of(known: Known, families: Mapping[int, str]) -> str | None:
+def program_of(known: Evidence, families: Mapping[int, str]) -> str | None:
     """Return whose process it is; who has changed his tag has nothing but a claim, which saves nobody."""
     if known.tag == BROKEN:
         return None
@@ -62,6 +62,6 @@ def program_of(known: Known, families: Mapping[int, str]) -> str | None:
     return by_tag or (known.slot[0] if known.slot else None)
 
 
-def is_strange(known: Known) -> bool:
+def is_strange(known: Evidence) -> bool:
     """Return whether neither a tag nor a proof says whose a process is."""
     return known.tag in (None, BROKEN) and not known.slot
