@@ -63,13 +63,17 @@ def lay_foundation(
     """Return the foundation; `on_ends` and `on_lost` are the guard's. Raises SystemFailure where the log cannot be opened."""
     handed, channel = origin.handed, origin.channel
     key, keyless = key_at(origin.state_path, spare_key(handed.mark_key))
-    sinks = Sinks(lambda text: log.write("warning", text), Allowance())
+    log: EventLog | None = None
+    unsaid: list[str] = []  # the log's own file may be the one that takes nothing
+    sinks = Sinks(lambda text: log.write("warning", text) if log else unsaid.append(text), Allowance())
     if handed.life:
         sinks.inherit(handed.life.sinks)
     stderr = sinks.acquire("/dev/stderr", 0, 0, None) if handed.foreground else None
     logfile = handed.places.get("logfile")
     target = sinks.acquire(logfile, EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS, None) if logfile else None
     log = EventLog(handed.loglevel, target, stderr, journal=stderr_is_journal())
+    for text in unsaid:
+        log.write("warning", text)
     reactor = Reactor(on_error or log.bug)
     if keyless:
         log.write("warning", f"{keyless}; a later daemon that has no state does not know these programs again")

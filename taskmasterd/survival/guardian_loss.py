@@ -17,15 +17,24 @@ if TYPE_CHECKING:
 
 
 class GuardianLoss:
-    """Is called once the guardian has died. `leave(code)` ends this process at once, without any cleaning up."""
+    """Is called once the guardian has died.
+
+    `leave(code)` ends this process at once, without any cleaning up; `inherit_orphans()` makes it the reaper of its descendants.
+    """
 
     def __init__(
-        self, context: Context, notifier: Notifier, holdings: Holdings, leave: Callable[[int], object] = os._exit
+        self,
+        context: Context,
+        notifier: Notifier,
+        holdings: Holdings,
+        leave: Callable[[int], object] = os._exit,
+        inherit_orphans: Callable[[], object] = be_subreaper,
     ) -> None:
         self._context = context
         self._notifier = notifier
         self._holdings = holdings
         self._leave = leave
+        self._inherit_orphans = inherit_orphans
 
     def __call__(self) -> None:
         """Go on without; under systemd, which starts a new guardian, end: the next daemon takes everything over."""
@@ -40,5 +49,5 @@ class GuardianLoss:
             self._holdings.rewrite_pid()  # the file has named the guardian
         except OSError as error:
             log.write("warning", f"cannot write {self._holdings.pidfile}: {system_reason(error)}")
-        be_subreaper()
+        self._inherit_orphans()
         context.performer.survivors.guardian_died()

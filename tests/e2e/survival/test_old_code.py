@@ -31,7 +31,7 @@ def old_daemon(daemon: Daemon) -> Daemon:
         pytest.skip(f"this is no repository with the commit {OLD[:7]}")
     tree, code = daemon.home / "old", daemon.home / "code"
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(tree)
+        tar.extractall(tree, filter="data")
     install(daemon, tree)
     daemon.environment["PYTHONPATH"] = str(code)
     return daemon

@@ -318,7 +318,7 @@ def test_memory_is_bounded(write: Callable[[str | bytes], str], monkeypatch: pyt
 
 @pytest.mark.slow
 def test_an_anchor_that_multiplies_a_long_text_is_refused(write: Callable[[str | bytes], str]) -> None:
-    entries = "".join(f"  p{number}: {{cmd: x, description: *a}}\n" for number in range(200))
+    entries = "".join(f"  p{number}: {{cmd: x, env: {{A: *a}}}}\n" for number in range(200))
     result = load(write(f"x-a: &a {'x' * 400_000}\nprograms:\n{entries}"), **OPTIONS)
     assert "its values take more than 32 MiB" in result.problems[0]
 

@@ -40,11 +40,11 @@ class House:
     def lose_the_guardian(self) -> list[str]:
         """Let the guardian die; returns what happened."""
         this: Any = self
-        GuardianLoss(this, this, this, self.leave)()
+        GuardianLoss(this, this, this, self.leave, lambda: self.happened.append("reaper of orphans"))()
         return self.happened
 
 
-ALONE = ["error: the guardian has died; going on without", "pid written", "orphans looked for"]
+ALONE = ["error: the guardian has died; going on without", "pid written", "reaper of orphans", "orphans looked for"]
 
 
 def test_without_systemd_the_daemon_goes_on_and_the_pid_file_names_it() -> None:
@@ -63,4 +63,8 @@ def test_a_daemon_that_is_being_stopped_is_stopped_to_the_end_under_systemd_too(
 @pytest.mark.parametrize("wanted", [True, False])
 def test_a_pid_file_that_cannot_be_written_is_a_warning(wanted: bool) -> None:
     happened = House(wanted=wanted, stopping=True, disk_full=True).lose_the_guardian()
-    assert happened[1:] == ["warning: cannot write /run/pid: no space left on device", "orphans looked for"]
+    assert happened[1:] == [
+        "warning: cannot write /run/pid: no space left on device",
+        "reaper of orphans",
+        "orphans looked for",
+    ]
