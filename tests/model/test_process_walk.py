@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from scripts import states
 from taskmaster_common.config import ALWAYS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import KILL, NONE, SPAWN, TERMINATE, UNQUEUE
@@ -294,3 +295,8 @@ def test_a_refused_fork_counts_as_no_try(edges: list[Edge]) -> None:
         if edge.event == "SpawnFailed":
             assert edge.after.state == BACKOFF, edge
             assert (edge.after.tries, edge.after.recent) == (edge.before.tries, edge.before.recent), edge
+
+
+def test_the_drawing_of_the_states_has_every_change_of_state_and_no_other(edges: list[Edge]) -> None:
+    walked = {(edge.before.state, edge.after.state) for edge in edges if edge.before.state != edge.after.state}
+    assert set(states.edges()) == walked

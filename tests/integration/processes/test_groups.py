@@ -169,7 +169,8 @@ def test_a_deep_fork_bomb_is_seen_whole() -> None:
     assert in_subreaper(body) == 4
 
 
-def test_what_forks_and_ends_all_the_time_is_never_missed() -> None:
+@pytest.mark.parametrize("looks", [40, pytest.param(400, marks=pytest.mark.sweep)])
+def test_what_forks_and_ends_all_the_time_is_never_missed(looks: int) -> None:
     def reap() -> None:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
@@ -179,7 +180,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed() -> None:
         groups = Groups(MARKS)
         group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py")
         seen = []
-        for _ in range(300):
+        for _ in range(looks):
             seen.append(group in groups.survivors([group]))
             reap()
         while left := groups.survivors([group]):
