@@ -281,13 +281,13 @@ def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_differ
     daemon.start()
     entry, code = copied / "taskmasterd" / "resident.py", copied / "taskmasterd"
     wrong = {
-        "SyntaxError": (code / "stopping.py", "import signal", "import signal signal"),
+        "SyntaxError": (code / "shutdown.py", "import signal", "import signal signal"),
         "ModuleNotFoundError": (code / "daemon.py", "import os", "import os\nimport nonesuch"),
         "it has version 1, this is 2": (code / "survival" / "disk" / "reader.py", "STATE_VERSION = 1", "STATE_VERSION = 1 + 1"),
         "KeyError: 'elsewhere'": (code / "output" / "sinks.py", 'data["open"]', 'data["elsewhere"]'),
         "KeyError: 'lost'": (code / "output" / "ledger.py", 'row["trouble"]', 'row["lost"]'),
         "KeyError: 'number'": (code / "control" / "listener.py", 'row["fd"]', 'row["number"]'),
-        "it says nothing": (entry, '    print(f"ok', '    return 0\n    print(f"ok'),
+        "it says nothing": (entry, '        print(f"ok', '        return 0\n        print(f"ok'),
     }  # fmt: skip
     before, fds = daemon.status(), os.listdir(f"/proc/{daemon.pid}/fd")
     with ExitStack() as stack:
