@@ -102,7 +102,7 @@ class Daemon:
         self._requests = requests = SignalRequests(context, access, base.sinks, notifier)
         self._signals: Signals | None = None
         handover = Handover(
-            handed.replace(mark_key=base.marks.key.hex()),
+            handed.replace(mark_key=base.proofs.key.hex()),
             origin.configured,
             context,
             programs.rows,
@@ -114,7 +114,7 @@ class Daemon:
         self._acknowledge = Acknowledgement(
             reactor, base.guard, programs.writer.flush, lambda: programs.performer.settled
         )
-        self._takeover = Takeover(context, base.marks, base.guard, bus.applied)
+        self._takeover = Takeover(context, base.proofs, base.guard, bus.applied)
         register_facts(base.registry, context, access)
         join_bus(bus, context, programs.writer, audience)
         bus.join(BusMember(REACT, applied=stopping.applied))

@@ -17,7 +17,7 @@ from taskmasterd.processes.deadlines import Deadlines
 from taskmasterd.processes.errand import Errands
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
-from taskmasterd.processes.members.marks import Marks, key_at, spare_key
+from taskmasterd.processes.members.proofs import Proofs, key_at, spare_key
 from taskmasterd.processes.performer import Performer
 from taskmasterd.processes.preparation import inherited_by_children
 from taskmasterd.survival.claims import Holdings
@@ -50,7 +50,7 @@ class Foundation(Record):
     log: EventLog
     reactor: Reactor
     notifier: Notifier
-    marks: Marks
+    proofs: Proofs
     state_file: StateFile | None
 
 
@@ -85,7 +85,7 @@ def lay_foundation(
         log,
         reactor,
         Notifier(os.environ),
-        Marks(key, handed.places["socket"]),
+        Proofs(key, handed.places["socket"]),
         StateFile(origin.state_path, "" if keyless else key.hex()) if origin.state_path else None,
     )
 
@@ -104,11 +104,11 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     """Return what supervises programs; there are none yet."""
     reactor, guard, facts = base.reactor, base.guard, origin.facts
     ignored = None if origin.launched else facts.ignored
-    groups = Groups(base.marks, guard.pid if guard else 0, ignored, facts.proven_since or 0, facts.freed, facts.left)
+    groups = Groups(base.proofs, guard.pid if guard else 0, ignored, facts.proven_since or 0, facts.freed, facts.left)
     deadlines = Deadlines(reactor, lambda entry: supervisor.deadline_reached(entry, reactor.now()))
     supervisor = Supervisor(lambda entry, action: performer.perform(entry, action), deadlines.arm, bus)  # noqa: PLW0108 - made below
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
-    inherited = inherited_by_children(os.environ, base.marks, origin.configured.umask, log_dir, nofile)
+    inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
     instances = Instances(groups, Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard))
     rows = Rows(supervisor.table, base.registry, instances.row)
     writer = StateWriter(reactor, supervisor.table, rows, base.state_file, base.log)

@@ -21,7 +21,7 @@ from taskmasterd.control.socket_file import listen_on
 from taskmasterd.fallbacks import limit
 from taskmasterd.launch.neighbours import holder_of, refusal, shared
 from taskmasterd.output.safe.open import check_log
-from taskmasterd.processes.members.marks import KEY_BYTES
+from taskmasterd.processes.members.proofs import KEY_BYTES
 from taskmasterd.survival.claims import ClaimedError, Holder, claim, give_back
 from taskmasterd.survival.disk.directory import Known, StateDirectory
 from taskmasterd.survival.execute import execute_resident

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskmaster_common.config import ProgramConfig
-    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system.users import Account
 
 
@@ -30,7 +30,7 @@ class Inherited(Record):
     """
 
     environment: Mapping[str, str]
-    marks: Marks
+    proofs: Proofs
     umask: int
     log_dir: str | None
     nofile: tuple[int, int] | None
@@ -43,12 +43,12 @@ def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def inherited_by_children(
-    environment: Mapping[str, str], marks: Marks, umask: int, log_dir: str | None, nofile: tuple[int, int]
+    environment: Mapping[str, str], proofs: Proofs, umask: int, log_dir: str | None, nofile: tuple[int, int]
 ) -> Inherited:
     """Return what every child gets; `environment` and `nofile` are those with which the daemon was started."""
     soft, hard = nofile
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    return Inherited(child_environment(environment), marks, umask, log_dir, nofile if soft != hard else None, null)
+    return Inherited(child_environment(environment), proofs, umask, log_dir, nofile if soft != hard else None, null)
 
 
 def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> ChildSpec:
@@ -63,14 +63,14 @@ def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account
         if account and is_another(account, program)
         else None,
         nofile=inherited.nofile,
-        tag=inherited.marks.lineage.tag((program.name, index)),
+        tag=inherited.proofs.lineage.tag((program.name, index)),
     )
 
 
 def _environment(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> dict[str, str]:
-    marks = inherited.marks.variables(program.name, index)
-    # the marks come first: of the variables of a process only so many bytes are read
-    environment = {**marks, **inherited.environment}
+    of_slot = inherited.proofs.variables(program.name, index)
+    # these come first: the daemon reads only the first bytes of a process's variables
+    environment = {**of_slot, **inherited.environment}
     environment.setdefault("PYTHONUNBUFFERED", "1")
     environment["PWD"] = for_instance(program.workingdir, index)
     if account and program.run_as.user is not None:
@@ -80,5 +80,5 @@ def _environment(program: ProgramConfig, index: int, inherited: Inherited, accou
             environment.pop(name, None)
         else:
             environment[name] = for_instance(text, index)
-    environment.update(marks)
+    environment.update(of_slot)
     return environment

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.output.pipe import LogPipe
-    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.processes.performer import Performer
     from taskmasterd.survival.guardian_channel import End
     from taskmasterd.survival.state import Saved, SavedInstance
@@ -208,7 +208,7 @@ class Adoption:
     # -- processes that the state does not know
 
     def orphans(
-        self, marks: Marks, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
+        self, proofs: Proofs, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
     ) -> dict[Slot, Verdict]:
         """Return the processes that prove to be of our programs, and are neither instances that were taken over nor below one.
 
@@ -230,24 +230,24 @@ class Adoption:
             and (one.pid, one.started) not in left
             and one.started >= int(since * TICKS_PER_S) - 1
         ]
-        said = ask_in_child(pids, marks.judged)
+        said = ask_in_child(pids, proofs.judged)
         found: list[tuple[Slot, Orphan]] = []
         for pid in pids if by_pipe else said:
-            slot = marks.slot_in(said.get(pid, "")) or _slot_by_pipe(pid, by_pipe)
+            slot = proofs.slot_in(said.get(pid, "")) or _slot_by_pipe(pid, by_pipe)
             one = look(pid) if slot else None
             if slot and one and self._may_be_missing(slot, one):
                 uid = owner_of(pid)
                 found.append((slot, Orphan(pid, one.started, one.session, UNKNOWN if uid is None else uid, one.name)))
         users = {program.name: _uid_of(program) for program in programs}
-        self._tell_claims(marks, said, users)
+        self._tell_claims(proofs, said, users)
         return judge(found, lambda slot: users.get(slot[0]))
 
-    def _tell_claims(self, marks: Marks, said: Mapping[int, str], users: Mapping[str, int | None]) -> None:
+    def _tell_claims(self, proofs: Proofs, said: Mapping[int, str], users: Mapping[str, int | None]) -> None:
         """Name those that say they are of a program, could be, and cannot prove it: a version that gave no proofs made them so, too."""
         claims = [
             (pid, slot)
             for pid, text in said.items()
-            if not marks.slot_in(text) and (slot := marks.slot_in(text, older=True))
+            if not proofs.slot_in(text) and (slot := proofs.slot_in(text, older=True))
         ]
         claims = [(pid, slot) for pid, slot in claims if slot[0] in users and owner_of(pid) == users[slot[0]]]
         named = [f"{one} of {slot[0]}:{slot[1]}" for pid, slot in claims[:NAMED_LEFT] if (one := look(pid))]

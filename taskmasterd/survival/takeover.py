@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
-    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
 
@@ -46,10 +46,10 @@ class Takeover:
     """
 
     def __init__(
-        self, context: Context, marks: Marks, guard: Guard | None, applied: Callable[[ReloadPlan], Steps[None]]
+        self, context: Context, proofs: Proofs, guard: Guard | None, applied: Callable[[ReloadPlan], Steps[None]]
     ) -> None:
         self._context = context
-        self._marks = marks
+        self._proofs = proofs
         self._guard = guard
         self._applied = applied
 
@@ -67,7 +67,7 @@ class Takeover:
             adoption.finish()
             return
         policy = origin.handed.orphans
-        orphans = adoption.orphans(self._marks, origin.config.programs, origin.left)
+        orphans = adoption.orphans(self._proofs, origin.config.programs, origin.left)
         if orphans and policy == REFUSE and origin.launched:
             raise LeftBehindError(orphans)
         self._follow(origin)

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system.lineage import Slot
 
 MOST_LOOKS = 10
@@ -48,13 +48,13 @@ class Descendants:
 
     def __init__(
         self,
-        marks: Marks,
+        proofs: Proofs,
         leaders: Container[int],
         guardian: int,
         ignored: Iterable[int] | None,
         proven_since: int,
     ) -> None:
-        self._marks = marks
+        self._proofs = proofs
         self._leaders = leaders
         self._known: dict[int, Evidence] = {}
         self._open: list[set[int]] = []
@@ -107,7 +107,7 @@ class Descendants:
         tagless = []
         for one in orphans:
             if self.known(one) is UNKNOWN:
-                tag = self._marks.lineage.of(one.pid)
+                tag = self._proofs.lineage.of(one.pid)
                 if tag is None or tag == BROKEN:
                     tagless.append((one, tag))
                 else:
@@ -128,8 +128,8 @@ class Descendants:
     def slots_of(self, processes: Sequence[tuple[int, int]]) -> Mapping[int, Slot]:
         """Return the slot that the variables of each process, (pid, start time), prove, or may have been given without proof."""
         since = dict(processes)
-        said = ask_in_child([*since], self._marks.judged, self.ignore)
-        found = ((pid, self._marks.slot_in(text, older=since[pid] < self.proven_since)) for pid, text in said.items())
+        said = ask_in_child([*since], self._proofs.judged, self.ignore)
+        found = ((pid, self._proofs.slot_in(text, older=since[pid] < self.proven_since)) for pid, text in said.items())
         return {pid: slot for pid, slot in found if slot}
 
     def _below(self) -> list[int]:

@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
 
     from taskmasterd.processes.members.group import Group
-    from taskmasterd.processes.members.marks import Marks
+    from taskmasterd.processes.members.proofs import Proofs
 
 
 class Groups:
-    """All live instances, and the look at what is left of dead ones; `marks` judges which slot a process belongs to.
+    """All live instances, and the look at what is left of dead ones; `proofs` judges which slot a process belongs to.
 
     `left` are (pid, start time) of those that an earlier daemon left alone when it was stopped in order; `hidden` are those that
     the last look found and that hide whose they are. For the rest see `Descendants`.
@@ -45,7 +45,7 @@ class Groups:
 
     def __init__(
         self,
-        marks: Marks,
+        proofs: Proofs,
         guardian: int = 0,
         ignored: Iterable[int] | None = None,
         proven_since: int = 0,
@@ -53,9 +53,9 @@ class Groups:
         left: Iterable[tuple[int, int]] = (),
     ) -> None:
         """`freed` are the sessions of dead leaders whose programs leave their descendants alone."""
-        self._lineage = marks.lineage
+        self._lineage = proofs.lineage
         self._leaders: dict[int, Group] = {}
-        self.below = Descendants(marks, self._leaders, guardian, ignored, proven_since)
+        self.below = Descendants(proofs, self._leaders, guardian, ignored, proven_since)
         self.freed_sessions = set(freed)
         self.left = frozenset(left)
         self.hidden: list[Survivor] = []

@@ -14,7 +14,7 @@ import time
 
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
-from taskmasterd.processes.members.marks import KEY_SUFFIX
+from taskmasterd.processes.members.proofs import KEY_SUFFIX
 from taskmasterd.survival.disk.file import DRAFT, SUFFIX, file_name
 from taskmasterd.system.loop.cmodules import socket
 from taskmasterd.system.paths.held import inode_of

@@ -13,7 +13,7 @@ import os
 import stat
 
 from taskmaster_common.errors import SystemFailure, system_reason
-from taskmasterd.processes.members.marks import KEY_SUFFIX
+from taskmasterd.processes.members.proofs import KEY_SUFFIX
 from taskmasterd.system.loop.cmodules import keyed_hash
 from taskmasterd.system.paths.held import Held, inode_of, unlink_held
 

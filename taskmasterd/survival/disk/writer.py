@@ -7,7 +7,7 @@ knows of something that a daemon which dies now would forget. What the event log
 from __future__ import annotations
 
 from taskmasterd.core.programs.plan import KEPT
-from taskmasterd.processes.members.marks import KEY_SUFFIX
+from taskmasterd.processes.members.proofs import KEY_SUFFIX
 from taskmasterd.survival.disk.replacement import NOT_ADOPTED, Replacement
 from taskmasterd.survival.disk.rows import line
 from taskmasterd.system.paths.held import unlink_held

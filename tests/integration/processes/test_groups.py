@@ -15,7 +15,7 @@ import pytest
 
 from taskmasterd.processes.members.group import Group
 from taskmasterd.processes.members.groups import Groups
-from taskmasterd.processes.members.marks import Marks
+from taskmasterd.processes.members.proofs import Proofs
 from taskmasterd.system.pidfds import ticks_now
 from tests.support.daemon import PROGRAMS
 from tests.support.wait import wait_until
@@ -24,8 +24,8 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="subreapers are Linux's"),
 ]
-MARKS = Marks(bytes(16), "/s")
-MARK = {**MARKS.variables("p", 0), "PATH": os.environ["PATH"]}
+PROOFS = Proofs(bytes(16), "/s")
+MARK = {**PROOFS.variables("p", 0), "PATH": os.environ["PATH"]}
 
 
 def in_subreaper(body: Callable[[], Any]) -> Any:
@@ -63,8 +63,8 @@ def _dead_leader(groups: Groups, script: str, *, stop_group: bool = True, pipes:
 
 def test_members_of_the_group_and_escaped_descendants_are_survivors_and_nobody_else_is() -> None:
     def body() -> list[bool]:
-        groups = Groups(MARKS)
-        other = _spawn("sleep", "60", environment={**MARK, **MARKS.variables("q", 0)})
+        groups = Groups(PROOFS)
+        other = _spawn("sleep", "60", environment={**MARK, **PROOFS.variables("q", 0)})
         groups.add(Group(other, ("q", 0), stop_group=True))
         group = _dead_leader(groups, "sleep 60 & setsid -f sleep 61; sleep 0.3")
         left = groups.survivors([group]).get(group, [])
@@ -91,7 +91,7 @@ def _drained(groups: Groups, keep: set[int]) -> bool:
 
 def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_a_stray() -> None:
     def body() -> list[Any]:
-        groups = Groups(MARKS)
+        groups = Groups(PROOFS)
         group = _dead_leader(groups, "env -i setsid -f sleep 60; TASKMASTER_MARK=0 setsid -f sleep 61; sleep 0.3")
         left = groups.survivors([group])
         strays = groups.strays([])
@@ -103,7 +103,7 @@ def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_
 
 def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray() -> None:
     def body() -> list[Any]:
-        groups = Groups(MARKS)
+        groups = Groups(PROOFS)
         group = _dead_leader(groups, "sleep 60 & sleep 0.2", stop_group=False)
         found = [len(groups.survivors([group])), len(groups.strays(["p"]))]
         os.killpg(group.pid, signal.SIGKILL)
@@ -114,7 +114,7 @@ def test_what_a_program_without_stopasgroup_leaves_is_neither_survivor_nor_stray
 
 def test_zombies_do_not_count() -> None:
     def body() -> int:
-        groups = Groups(MARKS)
+        groups = Groups(PROOFS)
         group = _dead_leader(groups, "sleep 0.1 & exit 0")
         wait_until(lambda: not groups.survivors([group]))
         return len(groups.survivors([group]))
@@ -132,7 +132,7 @@ def test_each_survivor_is_told_a_signal_once() -> None:
     )
 
     def body() -> str:
-        groups = Groups(MARKS)
+        groups = Groups(PROOFS)
         read, write = os.pipe()
         os.set_inheritable(write, True)
         os.dup2(write, 1)
@@ -160,7 +160,7 @@ def test_each_survivor_is_told_a_signal_once() -> None:
 
 def test_a_deep_fork_bomb_is_seen_whole() -> None:
     def body() -> int:
-        groups = Groups(MARKS)
+        groups = Groups(PROOFS)
         group = _dead_leader(groups, "(sleep 60 & (sleep 60 & (sleep 60 & sleep 60) ) ) & sleep 0.3")
         left = groups.survivors([group])[group]
         group.signal_each(left, signal.SIGKILL)
@@ -177,7 +177,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed(looks: int) -> None:
                 pass
 
     def body() -> list[int]:
-        groups = Groups(MARKS)
+        groups = Groups(PROOFS)
         group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py")
         seen = []
         for _ in range(looks):
@@ -195,7 +195,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed(looks: int) -> None:
 
 def test_an_orphan_that_lost_its_mark_is_known_by_the_output_pipe_that_it_holds() -> None:
     def body() -> list[int]:
-        groups = Groups(MARKS)
+        groups = Groups(PROOFS)
         escape = "env -i setsid -f sleep 60; sleep 0.2"
         (read, write), (_, foreign) = os.pipe(), os.pipe()
         os.set_inheritable(write, True)
@@ -215,7 +215,7 @@ def test_a_session_whose_number_may_be_a_strangers_is_ours_only_with_a_proof() -
     def body() -> list[Any]:
         stranger = _spawn("sleep", "60", environment={"PATH": os.environ["PATH"]})
         ours = _spawn("sleep", "61")
-        groups = Groups(MARKS, ignored=[stranger, ours])
+        groups = Groups(PROOFS, ignored=[stranger, ours])
         adopted = [Group(pid, ("p", 0), stop_group=True) for pid in (stranger, ours)]
         for group in adopted:
             group.leader_has_ended()

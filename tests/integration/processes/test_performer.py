@@ -25,7 +25,7 @@ from taskmasterd.output.streams import Outputs
 from taskmasterd.processes.instance import Instance, Instances
 from taskmasterd.processes.members.group import Group, Heritage
 from taskmasterd.processes.members.groups import Groups
-from taskmasterd.processes.members.marks import Marks
+from taskmasterd.processes.members.proofs import Proofs
 from taskmasterd.processes.performer import Performer
 from taskmasterd.processes.preparation import Inherited
 from taskmasterd.system.loop.reactor import Reactor
@@ -36,7 +36,7 @@ from tests.support.wait import wait_until
 
 # the first look at /proc opens the descriptor that is kept in reserve for all later ones
 pytestmark = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
-MARKS = Marks(bytes(16), "/tmp/none.sock")
+PROOFS = Proofs(bytes(16), "/tmp/none.sock")
 
 
 class Records:
@@ -76,8 +76,8 @@ class Stage:
         self.records = Records()
         self.performer = Performer(
             self.reactor,
-            Instances(groups(MARKS), Outputs(self.reactor, self.sinks, str(home), self.null)),
-            Inherited(dict(os.environ), MARKS, 0o022, str(home), None, self.null),
+            Instances(groups(PROOFS), Outputs(self.reactor, self.sinks, str(home), self.null)),
+            Inherited(dict(os.environ), PROOFS, 0o022, str(home), None, self.null),
             self.records,
             lambda _entry, event: self.events.append(event),
             self.blind.append,

@@ -8,12 +8,14 @@ import pytest
 
 from taskmaster_common.config import INSTANCE, ProgramConfig
 from taskmasterd.output.targets import account_of, targets
-from taskmasterd.processes.members.marks import Marks
+from taskmasterd.processes.members.proofs import Proofs
 from taskmasterd.processes.preparation import Inherited, child_environment, child_spec
 from taskmasterd.system.spawner import SetupError
 from taskmasterd.system.users import Account
 
-INHERITED = Inherited({"PATH": "/bin", "HOME": "/root", "OLD": "1"}, Marks(bytes(16), "/run/s"), 0o027, "/log", None, 0)
+INHERITED = Inherited(
+    {"PATH": "/bin", "HOME": "/root", "OLD": "1"}, Proofs(bytes(16), "/run/s"), 0o027, "/log", None, 0
+)
 BASE = ProgramConfig("web", ("run", f"--port=80{INSTANCE}"))
 
 

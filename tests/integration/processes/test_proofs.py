@@ -1,4 +1,4 @@
-"""Marks: who can show them, and what becomes of their key."""
+"""Proofs: who can show them, and what becomes of their key."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from pathlib import Path
 
 import pytest
 
-from taskmasterd.processes.members.marks import KEY_BYTES, Marks, claim_in, key_at
+from taskmasterd.processes.members.proofs import KEY_BYTES, Proofs, claim_in, key_at
 from taskmasterd.system.loop.cmodules import keyed_hash
 from taskmasterd.system.procfs import MOST_VARIABLES, listing, variables_of
 from tests.support.wait import wait_until
 
 KEY = bytes(range(KEY_BYTES))
 SPARE = bytes(KEY_BYTES)
-MARKS = Marks(KEY, "/s")
+PROOFS = Proofs(KEY, "/s")
 needs_proc = pytest.mark.skipif(not listing("/proc/self"), reason="needs /proc")
 
 
-def said_of(marks: Marks, variables: dict[str, str]) -> str:
+def said_of(proofs: Proofs, variables: dict[str, str]) -> str:
     """Return what is said of a process with these variables."""
     with subprocess.Popen(["sleep", "300"], env=variables) as process:
         try:
             wait_until(lambda: variables_of(process.pid) != b"")  # during an exec there are none
-            return marks.judged(process.pid)
+            return proofs.judged(process.pid)
         finally:
             process.kill()
 
 
 @needs_proc
 def test_the_variables_of_a_slot_prove_that_slot_to_whoever_has_the_key() -> None:
-    said = said_of(Marks(KEY, "/the/same/by/another/path"), MARKS.variables("web", 3))
-    assert Marks.slot_in(said) == ("web", 3)
+    said = said_of(Proofs(KEY, "/the/same/by/another/path"), PROOFS.variables("web", 3))
+    assert Proofs.slot_in(said) == ("web", 3)
 
 
 @needs_proc
@@ -41,9 +41,9 @@ def test_the_variables_of_a_slot_prove_that_slot_to_whoever_has_the_key() -> Non
     "stolen",
     [
         {"TASKMASTER_MARK": "0" * 32},
-        {"TASKMASTER_MARK": MARKS.proof("web", 4)},
-        {"TASKMASTER_MARK": MARKS.proof("db", 3)},
-        {"TASKMASTER_MARK": Marks(SPARE, "/s").proof("web", 3)},
+        {"TASKMASTER_MARK": PROOFS.proof("web", 4)},
+        {"TASKMASTER_MARK": PROOFS.proof("db", 3)},
+        {"TASKMASTER_MARK": Proofs(SPARE, "/s").proof("web", 3)},
         {"TASKMASTER_INSTANCE": "4"},
         {"TASKMASTER_INSTANCE": "9" * 5000},
         {"TASKMASTER_PROGRAM": "db"},
@@ -52,29 +52,29 @@ def test_the_variables_of_a_slot_prove_that_slot_to_whoever_has_the_key() -> Non
     ],
 )
 def test_any_other_proof_is_none(stolen: dict[str, str]) -> None:
-    said = said_of(MARKS, {**MARKS.variables("web", 3), **stolen})
-    assert Marks.slot_in(said) is None
-    assert Marks.slot_in(said, older=True) is None
+    said = said_of(PROOFS, {**PROOFS.variables("web", 3), **stolen})
+    assert Proofs.slot_in(said) is None
+    assert Proofs.slot_in(said, older=True) is None
     assert "\n" not in said
 
 
 @needs_proc
 def test_a_claim_without_a_proof_counts_only_where_an_older_version_may_have_made_it() -> None:
-    said = said_of(MARKS, {**MARKS.variables("web", 3), "TASKMASTER_MARK": ""})
-    assert Marks.slot_in(said) is None
-    assert Marks.slot_in(said, older=True) == ("web", 3)
-    other = said_of(Marks(KEY, "/other"), {**MARKS.variables("web", 3), "TASKMASTER_MARK": ""})
-    assert Marks.slot_in(other, older=True) is None
+    said = said_of(PROOFS, {**PROOFS.variables("web", 3), "TASKMASTER_MARK": ""})
+    assert Proofs.slot_in(said) is None
+    assert Proofs.slot_in(said, older=True) == ("web", 3)
+    other = said_of(Proofs(KEY, "/other"), {**PROOFS.variables("web", 3), "TASKMASTER_MARK": ""})
+    assert Proofs.slot_in(other, older=True) is None
 
 
 @needs_proc
 def test_of_variables_without_end_only_the_first_are_read() -> None:
     long = {f"X{number}": "x" * 100_000 for number in range(4)}
-    with subprocess.Popen(["sleep", "300"], env={**MARKS.variables("web", 3), **long}) as process:
+    with subprocess.Popen(["sleep", "300"], env={**PROOFS.variables("web", 3), **long}) as process:
         try:
             wait_until(lambda: variables_of(process.pid) != b"")
             assert len(variables_of(process.pid)) == MOST_VARIABLES
-            assert Marks.slot_in(MARKS.judged(process.pid)) == ("web", 3)
+            assert Proofs.slot_in(PROOFS.judged(process.pid)) == ("web", 3)
         finally:
             process.kill()
 

@@ -1,8 +1,8 @@
-"""The marks of a program's processes: three variables that name a slot, and a fourth that proves it.
+"""The variables of a program's processes: three name the slot, and a fourth proves it.
 
-Anybody can set the three. The proof is a keyed hash of program and instance, so only a process that got it from this daemon,
-or that may read the variables of such a process, can show it: a program's user knows the proofs of his own programs alone.
-The key lies beside the state file, readable to the daemon's user only, and outlives the daemon.
+Anybody can set the first three. The proof is a keyed hash of program and instance, so only a process that got it from this daemon,
+or that may read the variables of such a process, can show it: the user of a program knows the proofs of that user's programs
+only. The key lies beside the state file, only the daemon's user may read it, and it outlives the daemon.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def claim_in(text: bytes) -> Claim | None:
     return Claim(socket, program, int(index), proof)
 
 
-class Marks:
-    """Makes marks and judges them. `socket` is the value of TASKMASTER_SOCKET."""
+class Proofs:
+    """Makes proofs and judges them. `socket` is the value of TASKMASTER_SOCKET."""
 
     def __init__(self, key: bytes, socket: str) -> None:
         self.key = key
