@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import KILL, TERMINATE, Kill, Restart, Start, Stop
-from tests.support.model import LEFT, Copies, World, code, program
+from tests.support.model import LEFT, Instances, World, code, program
 
 STATUSES = st.sampled_from([code(0), code(1), 9, 15])
 SOME_LEFT = st.sampled_from([(), LEFT])
@@ -46,9 +46,9 @@ class OneProcess(RuleBasedStateMachine):
         self.automatic: list[float] = []
 
     @property
-    def copies(self) -> Copies:
+    def instances(self) -> Instances:
         """What the kernel knows."""
-        return self.world.copies.setdefault(self.web, Copies())
+        return self.world.instances.setdefault(self.web, Instances())
 
     def tell(self, happen: Callable[[], object]) -> None:
         """Let something happen, and look at what was done because of it."""
@@ -96,14 +96,14 @@ class OneProcess(RuleBasedStateMachine):
         else:
             self.world.refusing.add(self.web)
 
-    @precondition(lambda self: self.copies.queued)
+    @precondition(lambda self: self.instances.queued)
     @rule()
     def spawn(self) -> None:
         """The fork succeeds."""
         self.tries += 1
         self.tell(lambda: self.world.spawn(self.web))
 
-    @precondition(lambda self: self.copies.queued)
+    @precondition(lambda self: self.instances.queued)
     @rule()
     def refuse(self) -> None:
         """The fork is refused."""
@@ -112,20 +112,20 @@ class OneProcess(RuleBasedStateMachine):
         assert self.web.process.state == BACKOFF
         assert self.web.process.tries == tries
 
-    @precondition(lambda self: self.copies.queued)
+    @precondition(lambda self: self.instances.queued)
     @rule()
     def fail_set_up(self) -> None:
         """The set-up fails in the daemon."""
         self.tries += 1
         self.tell(lambda: self.world.fail_set_up(self.web))
 
-    @precondition(lambda self: self.copies.pid and not self.copies.executed)
+    @precondition(lambda self: self.instances.pid and not self.instances.executed)
     @rule()
     def execute(self) -> None:
         """The exec succeeds."""
         self.tell(lambda: self.world.execute(self.web))
 
-    @precondition(lambda self: self.copies.pid)
+    @precondition(lambda self: self.instances.pid)
     @rule(status=STATUSES, left=SOME_LEFT)
     def end(self, status: int, left: tuple[str, ...]) -> None:
         """The leader ends, by itself or because it was told."""
@@ -142,7 +142,7 @@ class OneProcess(RuleBasedStateMachine):
             assert verdict is before.then
         assert (after.state == STOPPING) == bool(left)
 
-    @precondition(lambda self: self.copies.left)
+    @precondition(lambda self: self.instances.left)
     @rule()
     def empty(self) -> None:
         """What was left behind ends."""
@@ -165,12 +165,12 @@ class OneProcess(RuleBasedStateMachine):
     @invariant()
     def the_state_is_true(self) -> None:
         """The state says what is alive, and what was asked for last holds."""
-        process, copies = self.web.process, self.copies
-        assert process.pid == (copies.pid or None)
-        assert copies.alive == (process.pid is not None or process.state == STOPPING)
-        assert copies.queued == (process.state == STARTING and process.pid is None)
+        process, instances = self.web.process, self.instances
+        assert process.pid == (instances.pid or None)
+        assert instances.alive == (process.pid is not None or process.state == STOPPING)
+        assert instances.queued == (process.state == STARTING and process.pid is None)
         assert self.world.armed.get(self.web) == process.deadline
-        assert process.state != RUNNING or copies.executed
+        assert process.state != RUNNING or instances.executed
         if not self.wanted_up:
             assert not process.goal_is_up
             assert process.state in (STOPPED, STOPPING)

@@ -92,7 +92,7 @@ def test_the_time_of_a_state_is_that_of_its_first_moment(edges: list[Edge]) -> N
         assert edge.after.since == (edge.now if moved else 0.0), edge
 
 
-def test_a_copy_is_asked_for_only_when_nothing_is_alive_and_only_once(edges: list[Edge]) -> None:
+def test_an_instance_is_asked_for_only_when_nothing_is_alive_and_only_once(edges: list[Edge]) -> None:
     for edge in edges:
         asked_before = situation(edge.before) == "STARTING, asked for"
         asked_after = situation(edge.after) == "STARTING, asked for"
@@ -241,7 +241,7 @@ def test_after_a_start_it_runs_where_kernel_and_program_do_as_they_should(worlds
         assert spawns + (edge.action == SPAWN) <= 1, edge
 
 
-def test_after_a_restart_the_copy_that_runs_is_a_new_one(worlds: list[World]) -> None:
+def test_after_a_restart_the_instance_that_runs_is_a_new_one(worlds: list[World]) -> None:
     for world, edge in wanting(worlds):
         if edge.event == "Restart" and situation(edge.before) != "STARTING, asked for":
             assert (edge.action == SPAWN) + world.cooperate(edge.to)[1] == 1, edge

@@ -20,7 +20,7 @@ from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
 from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data
-from tests.support.model import LEFT, Copies, World, code, program
+from tests.support.model import LEFT, Instances, World, code, program
 
 STATUSES = st.sampled_from([code(0), code(1), 9, 15])
 SOME_LEFT = st.sampled_from([(), LEFT])
@@ -170,18 +170,18 @@ class ManyProcesses(RuleBasedStateMachine):
         world = self.world
         possible: list[Callable[[], None]] = []
         for entry in world.table:
-            copies = world.copies.get(entry, Copies())
-            if copies.queued:
+            instances = world.instances.get(entry, Instances())
+            if instances.queued:
                 possible += [
                     lambda e=entry: world.spawn(e),  # type: ignore[misc]
                     lambda e=entry: world.refuse(e),  # type: ignore[misc]
                     lambda e=entry: world.fail_set_up(e),  # type: ignore[misc]
                 ]
-            if copies.pid:
+            if instances.pid:
                 possible.append(lambda e=entry: world.end(e, status, left))  # type: ignore[misc]
-                if not copies.executed:
+                if not instances.executed:
                     possible.append(lambda e=entry: world.execute(e))  # type: ignore[misc]
-            if copies.left:
+            if instances.left:
                 possible.append(lambda e=entry: world.empty(e))  # type: ignore[misc]
             if entry in world.armed:
                 possible.append(lambda e=entry: world.deadline(e))  # type: ignore[misc]

@@ -88,7 +88,7 @@ class Calm:
         """What the programs have noticed themselves."""
         twice = self.stage.directory / "twice"
         if twice.exists():
-            yield f"started while an earlier copy lived: {twice.read_text().split()}"
+            yield f"started while an earlier instance lived: {twice.read_text().split()}"
             twice.unlink()
         started = Counter(
             (slot, int(pid)) for slot, pid in map(str.split, (self.stage.directory / "starts").read_text().splitlines())
@@ -147,22 +147,22 @@ def lines_of(log: Path) -> Iterator[str]:
 
 
 def count_lines(lines: Iterator[str]) -> Iterator[str]:
-    """Yield what is wrong with `COPY NUMBER` lines: each copy counts from 1, leaves nothing out, and ends before the next.
+    """Yield what is wrong with `INSTANCE NUMBER` lines: each instance counts from 1 without gaps, and ends before the next one.
 
-    Sources of such lines write each with one write, so even a copy that is killed leaves whole lines.
+    Sources of such lines write each with one write, so even an instance that is killed leaves whole lines.
     """
-    copy, number, over = "", 0, set[str]()
+    instance, number, over = "", 0, set[str]()
     for line in lines:
         found = re.fullmatch(r"(\d+\.\d+) (\d+)", line)
         if not found:
             yield f"no line that was written: {line!r}"
             continue
-        if found[1] != copy:
+        if found[1] != instance:
             if found[1] in over:
-                yield f"{found[1]} goes on after {copy}"
-            over.add(copy)
-            copy, number = found[1], 0
+                yield f"{found[1]} goes on after {instance}"
+            over.add(instance)
+            instance, number = found[1], 0
         number += 1
         if int(found[2]) != number:
-            yield f"{copy} {found[2]} where {number} was due"
+            yield f"{instance} {found[2]} where {number} was due"
             number = int(found[2])

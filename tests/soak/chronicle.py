@@ -75,7 +75,7 @@ class Chronicle:
         self.open[slot] = pid
         self.started[slot, pid] += 1
         if before is not None:
-            return f"a second copy beside {before}"
+            return f"a second instance beside {before}"
         return f"{pid} is that of {others[0]} too" if others else ""
 
     def _end(self, slot: str, text: str) -> str:

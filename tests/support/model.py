@@ -107,8 +107,8 @@ class Life:
         return self.process.deadline - self.now
 
 
-class Copies:
-    """What the kernel knows of one slot: a start that waits, a leader, what it left behind, and what they were told."""
+class Instances:
+    """What the kernel knows of the instances of one slot: a waiting start, a leader, survivors of one, and the last signal."""
 
     def __init__(self) -> None:
         self.queued = False
@@ -131,7 +131,7 @@ class World:
 
     def __init__(self) -> None:
         self.now = 1000.0
-        self.copies: dict[Entry, Copies] = {}
+        self.instances: dict[Entry, Instances] = {}
         self.armed: dict[Entry, float] = {}
         self.actions: list[tuple[str, Action]] = []
         self.announced: list[tuple[str, str]] = []
@@ -149,18 +149,18 @@ class World:
 
     def _perform(self, entry: Entry, action: Action) -> Signalled | None:
         self.actions.append((entry.canonical, action))
-        copies = self.copies.setdefault(entry, Copies())
+        instances = self.instances.setdefault(entry, Instances())
         if action == SPAWN:
-            assert not copies.queued, f"{entry.canonical}: a second SPAWN without an answer to the first"
-            assert not copies.alive, f"{entry.canonical}: SPAWN beside a live copy"
-            copies.queued = True
+            assert not instances.queued, f"{entry.canonical}: a second SPAWN without an answer to the first"
+            assert not instances.alive, f"{entry.canonical}: SPAWN beside a live instance"
+            instances.queued = True
         elif action == UNQUEUE:
-            assert copies.queued
-            copies.queued = False
+            assert instances.queued
+            instances.queued = False
         else:
-            assert copies.alive
-            assert action == KILL or copies.executed or copies.left, "a stop signal before exec"
-            copies.told = action
+            assert instances.alive
+            assert action == KILL or instances.executed or instances.left, "a stop signal before exec"
+            instances.told = action
             return Signalled(REFUSED if entry in self.refusing else ())
         return None
 
@@ -234,41 +234,41 @@ class World:
 
     def spawn(self, entry: Entry) -> None:
         """Carry out a start that waits."""
-        copies = self.copies[entry]
-        assert copies.queued
-        copies.queued = False
+        instances = self.instances[entry]
+        assert instances.queued
+        instances.queued = False
         entry.current = entry.wanted
         self.pids += 1
-        copies.pid, copies.executed, copies.told = self.pids, False, NONE
+        instances.pid, instances.executed, instances.told = self.pids, False, NONE
         self.tell(entry, Spawned(self.pids))
 
     def refuse(self, entry: Entry) -> None:
         """Refuse the fork."""
-        self.copies[entry].queued = False
+        self.instances[entry].queued = False
         entry.current = entry.wanted
         self.tell(entry, SpawnFailed("no more processes"))
 
     def fail_set_up(self, entry: Entry, *, permanent: bool = False) -> None:
         """Let the set-up fail in the daemon."""
-        self.copies[entry].queued = False
+        self.instances[entry].queued = False
         entry.current = entry.wanted
         self.tell(entry, Exited(0, Failure("exec", "cannot execute /x: no such file", permanent)))
 
     def execute(self, entry: Entry) -> None:
         """Let exec succeed."""
-        self.copies[entry].executed = True
+        self.instances[entry].executed = True
         self.tell(entry, Executed())
 
     def end(self, entry: Entry, status: int = 0, left: tuple[str, ...] = ()) -> None:
         """Let the leader end."""
-        copies = self.copies[entry]
-        assert copies.pid
-        copies.pid, copies.executed, copies.left = 0, False, bool(left)
+        instances = self.instances[entry]
+        assert instances.pid
+        instances.pid, instances.executed, instances.left = 0, False, bool(left)
         self.tell(entry, Exited(status, None, left))
 
     def empty(self, entry: Entry) -> None:
         """Let what was left behind end."""
-        self.copies[entry].left = False
+        self.instances[entry].left = False
         self.tell(entry, GroupEmpty())
 
     def deadline(self, entry: Entry) -> None:
@@ -286,20 +286,20 @@ class World:
         return self
 
     def _next(self, entry: Entry) -> bool:
-        copies, process = self.copies.get(entry, Copies()), entry.process
-        if copies.queued:
+        instances, process = self.instances.get(entry, Instances()), entry.process
+        if instances.queued:
             self.spawn(entry)
-        elif copies.pid and not copies.executed:
+        elif instances.pid and not instances.executed:
             self.execute(entry)
-        elif copies.pid and copies.told != NONE:
+        elif instances.pid and instances.told != NONE:
             self.end(entry)
-        elif copies.left and copies.told != NONE:
+        elif instances.left and instances.told != NONE:
             self.empty(entry)
         elif process.state in (STARTING, BACKOFF):
             self.deadline(entry)
         else:
             assert process.state != STOPPING, f"nothing would ever end {process}"
-            assert (process.state == RUNNING) == bool(copies.pid)
+            assert (process.state == RUNNING) == bool(instances.pid)
             return False
         return True
 

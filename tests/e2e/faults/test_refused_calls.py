@@ -93,7 +93,7 @@ def test_a_daemon_works_where_a_call_is_refused(daemon: Daemon, calls: str, erro
     ("calls", "options"),
     [(ALL, ()), (ALL, ("--guard",)), ("pidfd_send_signal", ()), ("memfd_create,waitid", ("--guard",))],
 )
-def test_there_are_never_two_copies_where_calls_are_refused(
+def test_there_are_never_two_instances_where_calls_are_refused(
     daemon: Daemon, calls: str, options: tuple[str, ...]
 ) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0}}")

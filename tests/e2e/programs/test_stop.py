@@ -72,7 +72,7 @@ def test_a_descendant_that_left_the_session_is_found_and_ended(daemon: Daemon) -
     assert not process_exists(escaped)
 
 
-def test_what_a_crashed_leader_leaves_behind_is_ended_before_the_next_copy_starts(daemon: Daemon) -> None:
+def test_what_a_crashed_leader_leaves_behind_is_ended_before_the_next_instance_starts(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: {PY} {PROGRAMS}/leaves_children.py 7 0.5, starttime: 0, startretries: 0, stoptime: 2, "
         "restart_burst: 1}}"
@@ -245,7 +245,7 @@ def test_what_may_not_be_signalled_keeps_it_stopping_until_somebody_else_ends_it
     assert "SIGKILL was needed" not in daemon.events()
 
 
-def test_a_start_during_a_slow_stop_waits_for_the_end_of_the_old_copy(daemon: Daemon) -> None:
+def test_a_start_during_a_slow_stop_waits_for_the_end_of_the_old_instance(daemon: Daemon) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1}}}}")
     daemon.start()
     wait_until(lambda: b"ready" in daemon.log("p"))
@@ -317,7 +317,7 @@ def test_what_hides_its_variables_session_and_memory_is_ended_with_its_program_a
     assert not process_exists(of_p)
     assert process_exists(of_q)
     assert daemon.ctl("restart", "q").returncode == 0
-    assert not process_exists(of_q), "there are never two copies of what it starts either"
+    assert not process_exists(of_q), "there are never two instances of what it starts either"
     assert daemon.ctl("shutdown").returncode == 0
     assert not process_exists(_hidden(daemon, "of-q"))
 

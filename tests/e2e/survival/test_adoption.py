@@ -269,7 +269,7 @@ def test_an_orderly_stop_clears_the_state_and_autostart_decides_again(daemon: Da
     assert {process["state"] for process in daemon.status().values()} == {"RUNNING"}
 
 
-def test_what_an_orderly_stop_leaves_alone_is_no_copy_for_any_later_daemon(daemon: Daemon) -> None:
+def test_what_an_orderly_stop_leaves_alone_is_no_instance_for_any_later_daemon(daemon: Daemon) -> None:
     free = {"stopasgroup": False}
     write(
         daemon,
@@ -280,10 +280,10 @@ def test_what_an_orderly_stop_leaves_alone_is_no_copy_for_any_later_daemon(daemo
     wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 4)
     alone: set[int] = set()
     for _ in range(2):
-        copies = {process["pid"] for process in daemon.status().values()}
+        instances = {process["pid"] for process in daemon.status().values()}
         assert daemon.ctl("shutdown").returncode == 0
         alone = set(marked(daemon.socket))
-        assert not copies & alone
+        assert not instances & alone
         write(daemon, p={"cmd": "exec sleep 1000"}, q={"cmd": "exec sleep 1000"})
         daemon.start("--orphans", "refuse")
         wait_until(lambda alone=alone: len(marked(daemon.socket)) == len(alone) + 2)  # type: ignore[misc]
@@ -471,7 +471,7 @@ def test_without_a_state_the_only_leader_with_the_mark_is_adopted_with_its_outpu
     assert daemon.status()["off"]["pid"] == before["off"]["pid"]
 
 
-def test_where_it_is_not_certain_which_is_the_copy_the_program_is_not_started(daemon: Daemon) -> None:
+def test_where_it_is_not_certain_which_is_the_instance_the_program_is_not_started(daemon: Daemon) -> None:
     before = without_state(daemon, p={"cmd": "setsid -f sleep 301; exec sleep 302"}, q={"cmd": "exec sleep 303"})
     wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 3)
     daemon.start()
@@ -521,7 +521,7 @@ def test_an_orphan_of_a_program_that_is_not_configured_is_named_and_left_alone(d
     assert process_exists(before["p"]["pid"])
 
 
-def test_what_says_it_is_a_copy_and_cannot_prove_it_is_named_and_left_alone(daemon: Daemon) -> None:
+def test_what_says_it_is_an_instance_and_cannot_prove_it_is_named_and_left_alone(daemon: Daemon) -> None:
     write(daemon, p={"cmd": "exec sleep 300"})
     claims = {"TASKMASTER_SOCKET": str(daemon.socket), "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0"}
     variables = {**claims, "TASKMASTER_MARK": "0" * 32, "PATH": os.environ["PATH"]}
@@ -541,7 +541,7 @@ def test_what_says_it_is_a_copy_and_cannot_prove_it_is_named_and_left_alone(daem
             os.waitpid(pid, 0)
 
 
-def test_copies_of_a_version_that_gave_no_proofs_are_taken_over_with_what_has_left_their_session(
+def test_instances_of_a_version_that_gave_no_proofs_are_taken_over_with_what_has_left_their_session(
     daemon: Daemon,
 ) -> None:
     write(daemon, p={"cmd": "env -u TASKMASTER_MARK setsid -f sleep 301 >/dev/null 2>&1; exec sleep 302"})
@@ -558,7 +558,7 @@ def test_copies_of_a_version_that_gave_no_proofs_are_taken_over_with_what_has_le
 
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs processes of another user")
-def test_a_process_of_another_user_that_carries_the_names_is_nobodys_copy(daemon: Daemon) -> None:
+def test_a_process_of_another_user_that_carries_the_names_is_nobodys_instance(daemon: Daemon) -> None:
     write(daemon, p={"cmd": "exec sleep 300"})
     marks = {"TASKMASTER_SOCKET": str(daemon.socket), "TASKMASTER_PROGRAM": "p", "TASKMASTER_INSTANCE": "0"}
     pid = os.fork()

@@ -1,4 +1,4 @@
-"""A daemon that dies while it starts a copy: the next one knows what became of that, though the state does not say who it was."""
+"""A daemon that dies while it starts an instance: the next one finds out what became of it, though the state has no pid."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BEFORE_ANYBODY_IS_ADOPTED = 'what has ended since it handed over what it had kep
 
 
 def dies(daemon: Daemon, cmd: str, moment: str, *options: str, other: str = "exec sleep 300") -> Path:
-    """Prepare a daemon that dies at that moment of the start of `p`, once; returns the file that has the copy's pid then."""
+    """Prepare a daemon that dies once, at that moment of the start of `p`; returns the file with the pid of the instance."""
     code, note = copy_code(daemon), daemon.home / "note"
     insert(
         code / "processes" / "starts.py",
@@ -48,7 +48,7 @@ def start_p(daemon: Daemon) -> None:
 
 
 @pytest.mark.parametrize("moment", [BEFORE_THE_LOG_SAYS_SO, BEFORE_THE_STATE_SAYS_SO])
-def test_a_copy_that_ended_before_anybody_had_noted_its_pid_has_its_status_and_is_started_once(
+def test_an_instance_that_ended_before_anybody_had_noted_its_pid_has_its_status_and_is_started_once(
     daemon: Daemon, moment: str
 ) -> None:
     note = dies(daemon, "echo last words; exit 5", moment, "--guard")
@@ -75,7 +75,7 @@ def test_what_it_left_behind_is_ended_and_then_it_has_ended_as_it_did(daemon: Da
     assert "not started" not in daemon.events()
 
 
-def test_a_copy_that_ends_just_as_it_would_be_adopted_has_its_status(daemon: Daemon) -> None:
+def test_an_instance_that_ends_just_as_it_would_be_adopted_has_its_status(daemon: Daemon) -> None:
     go = daemon.home / "go"
     note = dies(
         daemon,
@@ -97,7 +97,7 @@ def test_a_copy_that_ends_just_as_it_would_be_adopted_has_its_status(daemon: Dae
 
 
 @pytest.mark.parametrize("options", [["--guard"], []])
-def test_a_copy_that_was_not_spawned_yet_is_spawned_and_nobody_elses_end_is_taken_for_its(
+def test_an_instance_that_was_not_spawned_yet_is_spawned_and_nobody_elses_end_is_taken_for_its(
     daemon: Daemon, options: list[str]
 ) -> None:
     old = daemon.home / "old"

@@ -222,7 +222,7 @@ def test_a_daemon_with_a_guardian_is_upgraded_and_then_killed(daemon: Daemon) ->
 
 
 def test_a_slot_that_may_be_occupied_stays_so_over_an_upgrade_and_a_death(daemon: Daemon) -> None:
-    # two of them lead a session, so nobody knows which is the copy; while both live there must be no other one
+    # two of them lead a session, so nobody knows which is the instance; while both live there must be no other one
     both = "setsid sleep 300 & exec sleep 301"
     daemon.write(config(p=both))
     daemon.start()

@@ -1,4 +1,4 @@
-"""Live for ever, alone: adds a line to the second argument where another copy lives (holds the first one's lock)."""
+"""Live for ever, alone: adds a line to the second argument where another instance lives (holds the first one's lock)."""
 
 import fcntl
 import os

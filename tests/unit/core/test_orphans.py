@@ -1,4 +1,4 @@
-"""Which of the processes that carry a slot's mark is its copy."""
+"""Which of the processes that carry a slot's mark is its instance."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def verdict(*orphans: Orphan, uid: int | None = 0) -> tuple[int | None, list[int
     return found.leader.pid if found.leader else None, [each.pid for each in found.all]
 
 
-def test_the_only_one_that_leads_a_session_is_the_copy_whatever_descends_from_it() -> None:
+def test_the_only_one_that_leads_a_session_is_the_instance_whatever_descends_from_it() -> None:
     assert verdict(orphan(12, 10), orphan(10), orphan(11, 10, started=101)) == (10, [10, 12, 11])
 
 
@@ -25,7 +25,7 @@ def test_of_two_that_lead_a_session_nobody_knows_which_it_is() -> None:
     assert verdict(orphan(11, started=99), orphan(10)) == (None, [11, 10])
 
 
-def test_what_leads_no_session_is_no_copy() -> None:
+def test_what_leads_no_session_is_no_instance() -> None:
     assert verdict(orphan(12, 10)) == (None, [12])
 
 

@@ -170,7 +170,7 @@ def test_a_program_that_comes_back_before_it_is_gone_starts_after_that(autostart
     back = program(cmd=("true",), autostart=autostart)
     plan = world.reload(back).programs[0]
     assert plan.change == ADDED
-    assert world.actions == [], "the old copy is still there"
+    assert world.actions == [], "the old instance is still there"
     assert not world.plan(back).changes
     world.cooperate()
     assert world.states() == {"web:0": "RUNNING" if autostart else "STOPPED"}

@@ -158,7 +158,7 @@ def test_stop_of_a_start_that_is_not_carried_out_yet_takes_it_back() -> None:
     assert (life.state, life.action) == (STOPPED, UNQUEUE)
 
 
-def test_restart_of_a_start_that_is_not_carried_out_yet_does_not_ask_for_a_second_copy() -> None:
+def test_restart_of_a_start_that_is_not_carried_out_yet_does_not_ask_for_a_second_instance() -> None:
     life = Life()
     life.executed().exit(1)
     life.deadline()(Restart("eve"))

@@ -131,7 +131,7 @@ def test_days_in_uninterruptible_sleep_do_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("then", [STOPPED, STARTING])
-def test_no_new_copy_starts_while_the_old_one_is_stuck(then: ProcessState) -> None:
+def test_no_new_instance_starts_while_the_old_one_is_stuck(then: ProcessState) -> None:
     life = Life().running()(Stop("bob")).deadline().deadline()
     if then == STARTING:
         life(Start("eve"))

@@ -80,7 +80,7 @@ def test_a_restored_process_goes_on_where_it_was() -> None:
     for entry in through_json(world.table, program()):
         restored.supervisor.restore(entry)
     restored.now = world.now
-    restored.copies[restored.entry("web")] = world.copies[world.entry("web")]
+    restored.instances[restored.entry("web")] = world.instances[world.entry("web")]
     restored.empty(restored.entry("web"))
     assert restored.cooperate().states() == {"web:0": "RUNNING"}
 
@@ -93,7 +93,7 @@ def test_a_start_that_was_asked_for_is_asked_for_again_and_a_deadline_is_armed_a
     for entry in through_json(world.table, program("queued"), program("running", starttime=5)):
         restored.supervisor.restore(entry)
         restored.supervisor.resume(entry)
-    assert [entry.program for entry, copies in restored.copies.items() if copies.queued] == ["queued"]
+    assert [entry.program for entry, instances in restored.instances.items() if instances.queued] == ["queued"]
     assert restored.armed == {restored.entry("running"): world.entry("running").process.deadline}
 
 

@@ -1,4 +1,4 @@
-"""The supervisor: who is answered what and when, one live copy for each slot, shutting down for good."""
+"""The supervisor: who is answered what and when, one live instance for each slot, shutting down for good."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_a_start_that_a_newer_stop_overtakes_fails_and_knows_who_did_it() -> Non
     assert world.entry("web").process.by == "uid 0"
 
 
-def test_start_and_restart_of_one_slot_from_many_clients_are_one_copy() -> None:
+def test_start_and_restart_of_one_slot_from_many_clients_are_one_instance() -> None:
     world = up()
     for _ in range(20):
         world.restart("web")
@@ -139,7 +139,7 @@ def test_start_and_restart_of_one_slot_from_many_clients_are_one_copy() -> None:
     assert (len(world.results), world.done) == (40, 40)
 
 
-def test_restart_is_one_operation_that_waits_for_the_new_copy() -> None:
+def test_restart_is_one_operation_that_waits_for_the_new_instance() -> None:
     world = up()
     old = world.pids_of()
     world.restart("web")
@@ -442,7 +442,7 @@ def test_one_program_that_gives_up_leaves_its_neighbours_alone() -> None:
     world.tell(world.entry("web"), Start("eve"))
     world.end(world.entry("web"), code(1))
     for _ in range(9):
-        if world.copies[world.entry("web")].queued:
+        if world.instances[world.entry("web")].queued:
             world.fail_set_up(world.entry("web"))
         elif world.entry("web") in world.armed:
             world.deadline(world.entry("web"))

@@ -200,7 +200,7 @@ def test_a_reload_is_in_the_file_and_what_it_removed_is_not_once_it_is_gone(kept
     assert {slot.entry.canonical for slot in kept.saved().slots} == {"new:0", "web:0"}
 
 
-def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(kept: Kept) -> None:
+def test_what_an_instance_was_started_with_is_not_taken_for_what_a_later_line_says(kept: Kept) -> None:
     kept.world.cooperate()
     kept.writer.flush()
     plan = diff(kept.world.table, DAEMON, config(program("web", numprocs=2, umask=0o77), program("off")))
@@ -211,7 +211,7 @@ def test_what_a_copy_was_started_with_is_not_taken_for_what_a_later_line_says(ke
     assert "umask" in web.wanted.changed_fields(kept.saved().config.programs[0])
 
 
-def test_what_has_changed_is_written_before_a_copy_is_spawned_and_what_the_event_log_says_of_it_before_that(
+def test_what_has_changed_is_written_before_an_instance_is_spawned_and_what_the_event_log_says_of_it_before_that(
     kept: Kept,
 ) -> None:
     class Log(Paper):
@@ -252,7 +252,7 @@ def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
     assert kept.saved().spawning == {("web", 0): (5.5, (11, 12))}
     kept.world.cooperate()
     kept.writer.flush()
-    assert kept.saved().spawning == {}, "it is a copy by now"
+    assert kept.saved().spawning == {}, "it is an instance by now"
     kept.writer.ends(web, 9)
     assert {slot.entry.canonical: slot.instance and slot.instance.ended for slot in kept.saved().slots} == {
         "web:0": 9,
@@ -276,7 +276,7 @@ def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
         {"left": [5]},
     ],
 )
-def test_a_copy_that_makes_no_sense_makes_the_file_none(kept: Kept, changes: dict[str, Any]) -> None:
+def test_an_instance_that_makes_no_sense_makes_the_file_unusable(kept: Kept, changes: dict[str, Any]) -> None:
     kept.world.cooperate()
     kept.writer.flush()
     *rest, last = read_lines(kept.path) or []

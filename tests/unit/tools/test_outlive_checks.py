@@ -25,7 +25,7 @@ def _judged(*pieces: bytes) -> Numbers:
     return numbers
 
 
-def test_whole_counts_of_copies_that_follow_each_other_are_right_however_they_are_cut() -> None:
+def test_whole_counts_of_instances_that_follow_each_other_are_right_however_they_are_cut() -> None:
     text = _lines("1.1", *range(1, 3000)) + _lines("2.2", *range(1, 5))
     for size in (1, 7, 4096, len(text)):
         found = _judged(*(text[at : at + size] for at in range(0, len(text), size)))
@@ -49,7 +49,7 @@ def test_lost_doubled_and_mixed_lines_are_found(text: bytes, lost: int, doubled:
     assert problem in found.problems[0]
 
 
-def test_a_line_that_is_cut_where_another_copy_begins_is_told() -> None:
+def test_a_line_that_is_cut_where_another_instance_begins_is_told() -> None:
     found = _judged(_lines("1.1", 1, 2)[:-3], _lines("2.2", 1, 2))
     assert (found.problems, found.cut, found.counts) == ([], [b"1.1"], {b"1.1": 1, b"2.2": 2})
     assert _judged(_lines("1.1", 1, 2)[:-3], _lines("2.2", 2)).problems

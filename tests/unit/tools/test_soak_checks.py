@@ -35,7 +35,7 @@ def test_whole_lives_are_possible_whatever_a_process_is_called_meanwhile() -> No
 @pytest.mark.parametrize(
     ("texts", "problem"),
     [
-        (("web started (pid 7)", "web:0 started (pid 8)"), "a second copy beside 7"),
+        (("web started (pid 7)", "web:0 started (pid 8)"), "a second instance beside 7"),
         (("web started (pid 7)", "db started (pid 7)"), "7 is that of web"),
         (("web running (pid 7)",), "running, but None was started"),
         (("web started (pid 7)", "web running (pid 8)"), "running, but 7 was started"),
@@ -116,7 +116,7 @@ def test_a_line_too_many_or_too_few_or_torn_is_found(lines: tuple[str, ...]) -> 
     assert list(count_lines(iter(lines)))
 
 
-def test_copies_that_count_from_one_and_end_before_the_next_are_whole() -> None:
+def test_instances_that_count_from_one_and_end_before_the_next_are_whole() -> None:
     assert list(count_lines(iter(("1.1 1", "1.1 2", "2.1 1", "1.2 1")))) == []
 
 
