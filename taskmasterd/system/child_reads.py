@@ -1,10 +1,11 @@
 """Reads the variables of other processes in a child, because reading them may block.
 
-/proc/pid/environ is read from the memory of that process, and its owner can make the reader wait for ever (by a lock on the
-memory that a file system of his own holds, or by userfaultfd(2)). So a child reads one after the other and sends each answer. If
-it hangs it is killed, and another child continues behind the process on which it hung.
+The kernel reads /proc/pid/environ from the memory of that process, and the process's owner can block the reader for ever (with
+a lock on that memory held by the owner's own file system, or by userfaultfd(2)). So a child reads one process after the other
+and sends each answer. The daemon kills a child that hangs, and another child continues after the process on which it hung.
 
-Not an errand (`processes.errand`): the look at a leader's end needs the answer in the same turn, and waits for at most STARVED_S.
+This is not an errand (`processes.errand`): a look at a leader's end needs the answer in the same turn, and waits for at most
+STARVED_S.
 """
 
 from __future__ import annotations
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 HANGS_AFTER_S = 0.05
-"""Pause after which a child that sleeps counts as hung; one that only waits for a processor gets STARVED_S."""
+"""Silence after which a sleeping child counts as hung, seconds; a child that waits for a processor gets STARVED_S."""
 STARVED_S = 1.0
 MOST_HANGS = 3
+"""Most children that may hang before the rest of the processes is given up."""
 CHUNK = 65_536
 
 
 def ask_in_child(
     pids: Sequence[int], ask: Callable[[int], str], on_child: Callable[[int], None] = lambda _pid: None
 ) -> dict[int, str]:
-    """Return `ask(pid)`, a text without newlines, for each process where it is not empty and the question does not hang.
+    """Return the non-empty answers of `ask(pid)`, texts without newlines, by pid; processes that hang the child are left out.
 
-    `on_child` gets the pid of each child. After MOST_HANGS nobody else is asked. Raises OSError where no child can be made.
+    `on_child` gets the pid of each child. After MOST_HANGS the rest is left out, too. Raises OSError if fork or pipe fails.
     """
     found: dict[int, str] = {}
     rest = list(pids)
@@ -47,7 +49,7 @@ def ask_in_child(
 def _ask_some(
     pids: Sequence[int], ask: Callable[[int], str], on_child: Callable[[int], None], found: dict[int, str]
 ) -> int:
-    """Ask in one child until it ends or hangs; returns how many have answered."""
+    """Ask in one child until it ends or hangs; returns the number of answers."""
     read, write = os.pipe()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
@@ -73,14 +75,14 @@ def _ask_some(
             if not piece:
                 os.waitpid(child, 0)
                 return done
-        os.kill(child, signal.SIGKILL)  # whoever waits for all children waits for it, too: it may take its time
+        os.kill(child, signal.SIGKILL)  # the reaper collects it, whenever it ends
         return done
     finally:
         os.close(read)
 
 
 def _comes_on(read: int, child: int) -> bool:
-    """Wait for an answer, or the end, of the child; returns False where it hangs."""
+    """Wait for an answer of the child, or its end; returns False if it hangs."""
     until = time.monotonic() + STARVED_S
     poll = select.poll()
     poll.register(read, select.POLLIN)

@@ -1,10 +1,10 @@
 """The tag that every descendant of a program inherits, whatever it does with its variables, its user or its session.
 
-It is a pair of hard limits that limit nothing: RLIMIT_LOCKS has had no effect since Linux 2.4.25, and RLIMIT_RTTIME is set
-to more than a hundred thousand years. A process may lower a hard limit and not raise it again (getrlimit(2)), and the two add
-up to a constant: who wants to show another tag would have to raise one of them, which takes CAP_SYS_RESOURCE. Everybody may
-read /proc/pid/limits, so a process that is not dumpable has its tag, too. Strangers can give themselves any tag; so a tag
-counts among the daemon's own descendants only.
+A tag is a pair of hard limits that limit nothing: RLIMIT_LOCKS has had no effect since Linux 2.4.25, and RLIMIT_RTTIME gets
+more than a hundred thousand years. A process may lower a hard limit but not raise it again (getrlimit(2)), and the two add up
+to a constant: to show another tag, a process would have to raise one of them, which takes CAP_SYS_RESOURCE. Any user may read
+/proc/pid/limits, so a process that is not dumpable shows its tag, too. Strangers can give themselves any tag, so a tag counts
+only among the daemon's own descendants.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 INDEX_BITS, TAG_BITS = 14, 61
 LARGEST = (1 << TAG_BITS) - 1
 FLOOR = 1 << 62
-"""The least value of both limits; with a tag added it fits into 63 bits."""
+"""Lowest value of both limits; with a tag added it fits into 63 bits."""
 LIMITS = ((10, b"Max file locks"), (15, b"Max realtime timeout"))
 """Number and name of RLIMIT_LOCKS and RLIMIT_RTTIME. Source: asm-generic/resource.h, fs/proc/base.c."""
 HARD_AT = 47
 """Column of the hard limit in a line of /proc/pid/limits."""
 BROKEN = -1
-"""A tag that was changed: whose it was nobody knows."""
+"""Stands for a tag that its process has changed, so that its owner is unknown."""
 
 
 class Lineage:
-    """Makes tags and reads them; where the daemon has limits already (it is another one's program) there are none."""
+    """Makes tags and reads them. A daemon that already has such limits (as another daemon's program) uses no tags."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
@@ -42,26 +42,26 @@ class Lineage:
         self.usable = hasattr(resource, "prlimit") and hard == [resource.RLIM_INFINITY] * len(LIMITS)
 
     def family(self, program: str) -> int:
-        """Return what the tags of all instances of a program have in common."""
+        """Return the part that the tags of all instances of a program have in common."""
         hashed = keyed_hash(self._key, b"tag\0" + program.encode())
         return int.from_bytes(hashed[:8], "little") & (LARGEST >> INDEX_BITS)
 
     def tag(self, slot: Slot) -> int | None:
-        """Return the tag of a slot, None where there are none."""
+        """Return the tag of a slot, None if this daemon uses no tags."""
         return self.family(slot[0]) << INDEX_BITS | slot[1] & (1 << INDEX_BITS) - 1 if self.usable else None
 
     def of(self, pid: int) -> int | None:
-        """Return the tag of a process, BROKEN where it has changed it, None where it has none."""
+        """Return the tag of a process, BROKEN if the process has changed it, None without one."""
         return tag_of(pid) if self.usable else None
 
 
 def family_of(tag: int) -> int:
-    """Return what the tags of all instances of one program have in common."""
+    """Return the part of a tag that all instances of its program have in common."""
     return tag >> INDEX_BITS
 
 
 def put_tag(tag: int, pid: int = 0) -> None:
-    """Give a process, or the calling one, a tag that it and its descendants keep; a process that may not get one has none."""
+    """Give a process, or this one, a tag that it and its descendants keep. If the system refuses, it gets none."""
     for (number, _name), value in zip(LIMITS, (FLOOR + tag, FLOOR + LARGEST - tag)):
         try:
             resource.prlimit(pid, number, (value, value))
@@ -70,7 +70,7 @@ def put_tag(tag: int, pid: int = 0) -> None:
 
 
 def tag_of(pid: int) -> int | None:
-    """Return the tag that a process shows."""
+    """Return the tag in the limits of a process, BROKEN or None, as `Lineage.of`."""
     text = read(f"/proc/{pid}/limits")
     found = [_hard_limit(text, name) for _number, name in LIMITS]
     if found == [None, None]:
@@ -80,7 +80,7 @@ def tag_of(pid: int) -> int | None:
 
 
 def _hard_limit(text: bytes, name: bytes) -> int | None:
-    """Return a hard limit, None where it is unlimited or not shown."""
+    """Return a hard limit, None if it is unlimited or not shown."""
     start = text.find(name)
     words = text[start + HARD_AT : start + HARD_AT + 20].split() if start >= 0 else []
     return int(words[0]) if words and words[0].isdigit() else None

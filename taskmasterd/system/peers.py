@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection: the kernel's answer, not the client's."""
+"""Identifies the process at the other end of a connection by what the kernel says, not the client."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from taskmaster_common.records import Record
 from taskmasterd.system.loop.cmodules import socket
 
 MOST_GROUPS_BYTES = 1024
-"""What Python's getsockopt takes: 256 groups; a peer with more counts by its primary group alone."""
+"""Largest buffer that Python's getsockopt takes, bytes: 256 groups. Of a peer with more only the primary group counts."""
 SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
-"""Source: asm-generic/socket.h; Python has no name for it."""
+"""The socket option that returns the peer's groups. Source: asm-generic/socket.h; Python has no name for it."""
 
 
 class Peer(Record):
-    """Who is at the other end, from the kernel. `pid` is 0 where the system does not tell."""
+    """The credentials of the process at the other end. `pid` is 0 where the kernel does not report it."""
 
     uid: int
     gid: int
@@ -38,5 +38,5 @@ def peer_of(channel: socket.socket) -> Peer:
 
 
 def _numbers(raw: bytes) -> tuple[int, ...]:
-    """Return what a C array of 32-bit numbers holds."""
+    """Return the numbers of a C array of 32-bit integers."""
     return tuple(memoryview(raw).cast("I"))

@@ -1,8 +1,8 @@
-"""Leaders that an earlier daemon started: no children of ours, so their ends are read from pidfds instead of waited for.
+"""Watches leaders that an earlier daemon started. They are not our children, so pidfds report their ends instead of wait(2).
 
-Identity comes first: a pid is believed only while a pidfd holds it and its start time is the recorded one. The kernel tells
-how a process ended that is not our child in two phases: as a zombie in /proc (to root and the same user), and once it was
-reaped by PIDFD_GET_INFO (Linux 6.15). Between them, and on older kernels, its status is unknown.
+Identity comes first: a pid counts only while a pidfd holds it and its start time is the recorded one. The kernel reveals the
+wait status of a process that is not our child in two phases: of a zombie in /proc (to root and the same user), and of a
+reaped process by PIDFD_GET_INFO (Linux 6.15). Between them, and on older kernels, the status is unknown.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ PIDFD_INFO_EXIT = 1 << 3
 INFO_BYTES, EXIT_CODE_AT = 64, 60
 ASK_AGAIN_S = 0.02
 ASK_FOR_S = 1.0
-"""So long a reaper may take before a status counts as unknown; some were seen to need more than a second."""
+"""Longest wait for another process to reap a zombie before its status counts as unknown, seconds; some reapers take longer."""
 
 
 def boot_seconds() -> float:
-    """Return seconds since boot as start times count them, sleep included. Source: clock_gettime(2), CLOCK_BOOTTIME."""
+    """Return the seconds since boot, suspended time included, as start times count. Source: clock_gettime(2), CLOCK_BOOTTIME."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
@@ -43,7 +43,7 @@ def ticks_now() -> int:
 
 
 def can_adopt() -> bool:
-    """Return whether the system can prove who a process is: by pidfds (Linux 5.3), start times and the name of the boot."""
+    """Return whether the system can prove the identity of a process: with pidfds (Linux 5.3), start times and the boot's id."""
     try:
         os.close(os.pidfd_open(os.getpid()))
     except (AttributeError, OSError):
@@ -52,9 +52,10 @@ def can_adopt() -> bool:
 
 
 def open_leader(pid: int, birth: Birth) -> int | None:
-    """Return a pidfd of the process, or zombie, `pid` that was started within `birth` (`boot_seconds` before and after).
+    """Return a pidfd of the process or zombie `pid`, None if it is gone or was not started within `birth`.
 
-    None where it is gone or is another one. Source: pidfd_open(2); first hold, then compare. Raises OSError.
+    `birth` are `boot_seconds` before and after. It holds the process first and then compares. Source: pidfd_open(2). Raises
+    OSError.
     """
     try:
         handle = os.pidfd_open(pid)
@@ -74,14 +75,14 @@ def open_leader(pid: int, birth: Birth) -> int | None:
 
 
 def is_within(started: int, birth: Birth) -> bool:
-    """Return whether a start time in clock ticks may lie between these `boot_seconds`."""
+    """Return whether a start time in clock ticks can lie between these two `boot_seconds`."""
     return int(birth[0] * TICKS_PER_S) - 1 <= started <= int(birth[1] * TICKS_PER_S) + 1
 
 
 def status_of(handle: int, pid: int) -> int | None:
-    """Return the wait status of a process that has ended, None where it cannot be known (yet).
+    """Return the wait status of a process that has ended, None if it is unknown, perhaps only for now.
 
-    Source: ioctl PIDFD_GET_INFO, the exit code is there once the process was reaped.
+    Source: ioctl PIDFD_GET_INFO, which has the exit code once the process was reaped.
     """
     if _may_be_known(pid):
         status = zombie_status(pid)
@@ -99,9 +100,9 @@ def status_of(handle: int, pid: int) -> int | None:
 
 
 def _may_be_known(pid: int) -> bool:
-    """Return whether the kernel shows us the status of a zombie: where it refuses, it shows 0.
+    """Return whether the kernel shows us the status of a zombie: without the right to see it, /proc says 0.
 
-    Source: proc(5), the links of /proc/pid need the same right (PTRACE_MODE_READ_FSCREDS), and those of a zombie lead nowhere.
+    Source: proc(5): the links of /proc/pid need the same right (PTRACE_MODE_READ_FSCREDS), and those of a zombie lead nowhere.
     """
     try:
         os.readlink(f"/proc/{pid}/exe")
@@ -113,7 +114,7 @@ def _may_be_known(pid: int) -> bool:
 
 
 class Adopted:
-    """Waits for leaders that are no children of ours; `on_end(pid, status)` is told of each once, status None: unknown."""
+    """Waits for leaders that are not our children; calls `on_end(pid, status)` once for each, with None for an unknown status."""
 
     def __init__(self, reactor: Reactor, on_end: Callable[[int, int | None], None]) -> None:
         self._reactor = reactor
@@ -121,11 +122,11 @@ class Adopted:
         self._handles: dict[int, int | None] = {}
 
     def handles(self) -> Iterable[tuple[int, int]]:
-        """Return (pid, pidfd) of those that are waited for."""
+        """Return (pid, pidfd) of each leader under watch."""
         return tuple((pid, handle) for pid, handle in self._handles.items() if handle is not None)
 
     def expect(self, pid: int) -> None:
-        """Wait for the guardian's word on how `pid` has ended: it has waited for it, or is about to tell."""
+        """Wait for the guardian's report on `pid`, which has ended: the guardian has reaped it, or is about to."""
         self._handles[pid] = None
         self._reactor.call_later(ASK_FOR_S, lambda: self._unheard(pid))
 
@@ -134,12 +135,12 @@ class Adopted:
             self._finish(pid, None)
 
     def watch(self, pid: int, handle: int) -> None:
-        """Wait for the end of `pid`; its pidfd stays the caller's, who closes it when told of the end."""
+        """Wait for the end of `pid`; the caller keeps the pidfd, and closes it after `on_end`."""
         self._handles[pid] = handle
         self._reactor.watch(handle, READ, lambda _ready: self._ended(pid, self._reactor.now() + ASK_FOR_S))
 
     def told(self, pid: int, status: int) -> bool:
-        """Take a status that the guardian has waited for; returns whether the process was one of these."""
+        """Take a wait status from the guardian; returns whether the process was under watch."""
         if pid not in self._handles:
             return False
         self._finish(pid, status)
@@ -152,7 +153,7 @@ class Adopted:
         self._reactor.remove(handle)
         try:
             status = status_of(handle, pid)
-        except OSError:  # no descriptor to look with: it is asked again
+        except OSError:  # no free descriptor to look with, so try again
             status, until = None, self._reactor.now() + ASK_FOR_S
         if status is None and self._reactor.now() < until:
             self._reactor.call_later(ASK_AGAIN_S, lambda: self._ended(pid, until))

@@ -1,7 +1,7 @@
-"""What /proc tells of processes: who they are, below whom, with which marks, and how they ended. Source: proc(5).
+"""Reads /proc: identity, parent, variables, pipes and wait status of processes. Source: proc(5).
 
-Read-only. A process that is gone, or refused, is no error; that there is no descriptor to look with is one, because then
-nothing is known. Where there is no /proc (no Linux) everything here finds nothing.
+Read-only. A process that is gone, or that we may not look at, is not an error. The lack of a descriptor to look with is one,
+because then nothing is known. Without /proc (not Linux) every function here finds nothing.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
-"""Unit of start times. Source: proc(5), /proc/pid/stat, field 22."""
+"""Clock ticks per second, the unit of start times. Source: proc(5), /proc/pid/stat, field 22."""
 DEAD = ("Z", "X")
 PF_EXITING = 0x4
 THREADS_AT = 18
-"""Where `_stat` has the number of threads. Source: proc(5), field 20."""
+"""Index of the number of threads in the result of `_stat`. Source: proc(5), field 20."""
 MOST_CONTENT = 16 * 1024 * 1024
-"""Bytes of any file that are read; the longest are lists of children."""
+"""Most bytes to read from any file; lists of children are the longest."""
 MOST_VARIABLES = 256 * 1024
-"""Bytes of a process's variables that are read."""
+"""Most bytes to read of a process's variables."""
 MOST_IN_TREE = 20_000
-"""Processes of one tree that are found: one that grows all the time must not be looked at for ever."""
+"""Most processes to find in one tree: a tree that keeps growing must not keep the search busy for ever."""
 MOST_THREADS = 64
-"""Threads that are looked at to find a living one; a process with more of them counts as alive."""
+"""Most threads to look at for a living one; a process with more of them counts as alive."""
 
 
 class Survivor(Record):
@@ -51,19 +51,19 @@ class Survivor(Record):
 
 
 def can_see() -> bool:
-    """Return whether /proc tells of children and sessions."""
+    """Return whether /proc lists children."""
     return os.path.exists(f"/proc/self/task/{os.getpid()}/children")
 
 
 def boot_id() -> str:
-    """Return what names this boot of the kernel, "" where nothing does. Source: random(4)."""
+    """Return the id of this boot of the kernel, "" if it has none. Source: random(4)."""
     return read("/proc/sys/kernel/random/boot_id").decode("ascii", "replace").strip()
 
 
 def look(pid: int) -> Survivor | None:
-    """Return the process unless it is gone or a zombie.
+    """Return the process, None if it is gone or a zombie.
 
-    The state in /proc/pid/stat is the main thread's: where that has ended, the process lives as long as another thread.
+    /proc/pid/stat has the state of the main thread; after that thread's end the process lives as long as another one.
     """
     fields = _stat(pid)
     if not fields or _is_dead(pid, fields):
@@ -72,27 +72,27 @@ def look(pid: int) -> Survivor | None:
 
 
 def is_ending(pid: int) -> bool:
-    """Return whether a process is gone, a zombie, or on its way there. Source: proc(5), field 9; PF_EXITING of the kernel."""
+    """Return whether a process is gone, a zombie, or exiting. Source: proc(5), field 9; PF_EXITING of the kernel."""
     fields = _stat(pid)
     return not fields or (_is_leaving(fields) and not _thread(pid, fields, _is_leaving))
 
 
 def started_at(pid: int) -> int | None:
-    """Return the start time of a process or zombie in clock ticks, None where there is none."""
+    """Return the start time of a process or zombie in clock ticks, None if it is gone."""
     fields = _stat(pid)
     return int(fields[20]) if fields else None
 
 
 def parent_of(pid: int) -> int | None:
-    """Return the parent of a process or zombie, None where there is none."""
+    """Return the parent of a process or zombie, None if it is gone."""
     fields = _stat(pid)
     return int(fields[2]) if fields else None
 
 
 def zombie_status(pid: int) -> int | None:
-    """Return the wait status of a zombie that is somebody else's child, None where it is none or it may not be known.
+    """Return the wait status of a zombie that is another process's child, None if it is not a zombie or the field is missing.
 
-    Source: proc(5), field 52; shown to root and to the same user.
+    Source: proc(5), field 52, which the kernel shows to root and to the same user.
     """
     fields = _stat(pid)
     return int(fields[50]) if len(fields) > 50 and fields[1] == "Z" and _is_dead(pid, fields) else None
@@ -104,7 +104,7 @@ def children(pid: int) -> list[int]:
 
 
 def _children(pid: int) -> Generator[None, None, list[int]]:
-    """Find the children of all threads of a process, a thread a step."""
+    """Find the children of all threads of a process, one thread per step."""
     found: list[int] = []
     for thread in listing(f"/proc/{pid}/task"):
         found += map(int, read(f"/proc/{pid}/task/{thread}/children").split())
@@ -113,7 +113,7 @@ def _children(pid: int) -> Generator[None, None, list[int]]:
 
 
 def tree(root: Survivor) -> Generator[None, None, list[Survivor]]:
-    """Find a process and all its live descendants, a process a step; MOST_IN_TREE of them."""
+    """Find a process and its live descendants, one process per step, MOST_IN_TREE at most."""
     found, waiting = [root], [root.pid]
     while waiting and len(found) < MOST_IN_TREE:
         for pid in (yield from _children(waiting.pop())):
@@ -126,7 +126,7 @@ def tree(root: Survivor) -> Generator[None, None, list[Survivor]]:
 
 
 def finished(work: Generator[None, None, Found]) -> Found:
-    """Return what comes of work in steps, done at once."""
+    """Do all steps of some work now; return its result."""
     while True:
         try:
             next(work)
@@ -136,7 +136,7 @@ def finished(work: Generator[None, None, Found]) -> Found:
 
 
 def each() -> Iterator[Survivor]:
-    """Yield every live process, one at a time: thousands of them at once are a megabyte that never goes back."""
+    """Yield every live process, one at a time: thousands of them at once take a megabyte that the daemon never gives back."""
     for name in listing("/proc"):
         survivor = look(int(name)) if name.isdecimal() else None
         if survivor:
@@ -149,10 +149,10 @@ def everybody() -> dict[int, Survivor]:
 
 
 def variables_of(pid: int) -> bytes:
-    """Return the variables of a process, b"" where they may not be read; the first MOST_VARIABLES bytes of them.
+    """Return the first MOST_VARIABLES bytes of a process's variables, b"" if we may not read them.
 
-    May wait for ever where the owner of the process wants that: `child_reads` asks. How many there are is his choice, too
-    (prctl(2), PR_SET_MM_MAP).
+    The owner of the process can block this for ever, so `child_reads` calls it. The owner chooses their size, too (prctl(2),
+    PR_SET_MM_MAP).
     """
     return _variables_at(f"/proc/{pid}") or _variables_at(_living_path(pid))
 
@@ -162,7 +162,7 @@ def _variables_at(directory: str) -> bytes:
 
 
 def state_of(pid: int) -> str:
-    """Return the state of a process's main thread, one letter, "" where it is gone. Source: proc(5), field 3."""
+    """Return the state of a process's main thread as one letter, "" if it is gone. Source: proc(5), field 3."""
     fields = _stat(pid)
     return fields[1] if fields else ""
 
@@ -176,13 +176,13 @@ def owner_of(pid: int) -> int | None:
 
 
 def uid_of(pid: int) -> int | None:
-    """Return the real uid of a process, which decides who may signal it. Source: proc(5), /proc/pid/status; kill(2)."""
+    """Return the real uid of a process, which decides who may signal it, or None. Source: proc(5), /proc/pid/status; kill(2)."""
     found = read(f"/proc/{pid}/status").partition(b"\nUid:")[2].split(None, 1)
     return int(found[0]) if found else None
 
 
 def may_be_read(pid: int) -> bool:
-    """Return whether a process shows its variables to its own user; else these are root's. Source: proc(5), PR_SET_DUMPABLE."""
+    """Return whether a process shows its variables to its own user, not only to root. Source: proc(5), PR_SET_DUMPABLE."""
     try:
         return os.stat(f"/proc/{pid}/environ").st_uid == owner_of(pid)
     except OSError:
@@ -190,10 +190,10 @@ def may_be_read(pid: int) -> bool:
 
 
 def pipe_among(pid: int, inodes: Collection[int]) -> int | None:
-    """Return which of these pipes a process can write into, None where none or where it may not be known.
+    """Return one of these pipes that a process can write into, None if it has none or we may not look.
 
-    Who can only read belongs to no program: a child of the daemon that reads the configuration. Source: proc(5),
-    /proc/pid/fd: the links' permissions are the access mode.
+    A process that can only read one is not a program's: it is a child of the daemon that reads the configuration. Source:
+    proc(5), /proc/pid/fd: the permissions of a link are the access mode.
     """
     return next((inode for path, inode in _pipes(pid) if inode in inodes and _mode(path) & stat.S_IWUSR), None)
 
@@ -206,9 +206,9 @@ def _mode(path: str) -> int:
 
 
 def pipe_at(pid: int, fd: int) -> int | None:
-    """Return the inode of the pipe of ours that is a process's descriptor `fd`, None where it is none, or may not be known.
+    """Return the inode of the daemon's pipe at descriptor `fd` of a process, None if there is none or we may not look.
 
-    Ours are open for reading, too (`child_pipe`); a pipe that a program has made for itself is not. Source: as above.
+    The daemon's pipes are open for reading, too (`child_pipe`); a pipe that a program has made is not. Source: as above.
     """
     path = next((path for path, _inode in _pipes(pid) if path.endswith(f"/{fd}")), None)
     if path is None or _mode(path) & (stat.S_IRUSR | stat.S_IWUSR) != stat.S_IRUSR | stat.S_IWUSR:
@@ -217,16 +217,16 @@ def pipe_at(pid: int, fd: int) -> int | None:
 
 
 def open_pipe(pid: int, inode: int) -> int | None:
-    """Return a new read end (non-blocking) of a pipe that a process holds, None where it does not.
+    """Return a new, non-blocking read end of a pipe that a process holds, None if it does not hold the pipe.
 
-    Raises OSError where it may not be opened. Source: proc(5), /proc/pid/fd; ptrace(2), PTRACE_MODE_READ_FSCREDS.
+    Raises OSError if we may not open it. Source: proc(5), /proc/pid/fd; ptrace(2), PTRACE_MODE_READ_FSCREDS.
     """
     path = next((path for path, found in _pipes(pid) if found == inode), None)
     return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) if path else None
 
 
 def _pipes(pid: int) -> list[tuple[str, int]]:
-    """Return (path below /proc, inode) of each pipe that a process holds."""
+    """Return (path below /proc, inode) for each pipe that a process holds."""
     found = []
     directory = f"/proc/{pid}/fd"
     names = listing(directory)
@@ -245,7 +245,7 @@ def _pipes(pid: int) -> list[tuple[str, int]]:
 
 
 def _is_dead(pid: int, fields: list[str]) -> bool:
-    """Return whether no thread of a process lives; `fields` are those of its main thread."""
+    """Return whether all threads of a process have ended; `fields` are those of its main thread."""
     return _has_ended(fields) and not _thread(pid, fields, _has_ended)
 
 
@@ -254,12 +254,12 @@ def _has_ended(fields: list[str]) -> bool:
 
 
 def _is_leaving(fields: list[str]) -> bool:
-    """Return whether a thread has ended or is on its way there: it has lost its variables and descriptors."""
+    """Return whether a thread has ended or is exiting, so that it has lost its variables and descriptors."""
     return _has_ended(fields) or bool(int(fields[7]) & PF_EXITING)
 
 
 def _thread(pid: int, fields: list[str], gone: Callable[[list[str]], bool]) -> str:
-    """Return the id of a thread besides the main one for which `gone` does not hold, "" where there is none."""
+    """Return the id of a thread, other than the main one, for which `gone` is false, or ""."""
     if int(fields[THREADS_AT]) <= 1:
         return ""
     threads = [thread for thread in listing(f"/proc/{pid}/task") if thread != str(pid)]
@@ -271,16 +271,16 @@ def _thread(pid: int, fields: list[str], gone: Callable[[list[str]], bool]) -> s
 
 
 def _living_path(pid: int) -> str:
-    """Return where the variables and descriptors of a process are found whose main thread may have ended."""
+    """Return the directory with the variables and descriptors of a process whose main thread may have ended."""
     fields = _stat(pid)
     thread = _thread(pid, fields, _is_leaving) if fields and _is_leaving(fields) else ""
     return f"/proc/{pid}/task/{thread}" if thread else f"/proc/{pid}"
 
 
 def _stat(pid: int | str) -> list[str]:
-    """Return name, state, parent, group, session, ... of a process: the fields from the second on; [] where it is gone.
+    """Return name, state, parent, group, session, ... of a process: the fields from the second on; [] if it is gone.
 
-    "PID/task/TID" asks for a thread.
+    "PID/task/TID" names a thread.
     """
     text = read(f"/proc/{pid}/stat").decode("utf-8", "replace")
     name, closing, rest = text[text.find("(") + 1 :].rpartition(")")
@@ -288,15 +288,15 @@ def _stat(pid: int | str) -> list[str]:
 
 
 class _Reserve:
-    """One descriptor that is given up for the length of a look when there is no other one left."""
+    """One descriptor in reserve, which a look closes for its own use when no other one is left."""
 
     def __init__(self) -> None:
         self._fd = -1
 
     def look(self, action: Callable[[str], Found], path: str, nothing: Found) -> Found:
-        """Return `action(path)`, `nothing` where the path is gone or refused.
+        """Return `action(path)`, or `nothing` if the path is gone or refused.
 
-        Raises OSError (EMFILE, ENFILE) where not even the reserve helps: then nothing is known.
+        Raises OSError (EMFILE, ENFILE) if not even the reserve helps: then nothing is known.
         """
         if self._fd < 0:
             self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
@@ -319,12 +319,12 @@ _reserve = _Reserve()
 
 
 def listing(path: str) -> list[str]:
-    """Return the names in a directory of /proc."""
+    """Return the names in a directory of /proc, [] if it is gone or refused."""
     return _reserve.look(os.listdir, path, [])
 
 
 def read(path: str) -> bytes:
-    """Return a file of /proc."""
+    """Return the content of a file of /proc, b"" if it is gone or refused."""
     return _reserve.look(_content, path, b"")
 
 

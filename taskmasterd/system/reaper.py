@@ -1,6 +1,6 @@
 """The only place that waits for children.
 
-Every child is reaped, known or not: as a subreaper or PID 1 the daemon inherits the orphans of its programs.
+It reaps every child, known or not: as a subreaper or PID 1 the daemon inherits the orphans of its programs.
 """
 
 from __future__ import annotations
@@ -13,5 +13,5 @@ if TYPE_CHECKING:
 
 
 def reap() -> Iterator[tuple[int, int]]:
-    """Yield (pid, wait status) of every child that has ended by now, reaped when the next one is asked for."""
+    """Yield (pid, wait status) of every child that has ended by now; each is reaped when the caller asks for the next one."""
     return ended_children()

@@ -1,4 +1,4 @@
-"""Signals to processes and groups: never to a pid that could be somebody else's by now, and what is not allowed is told.
+"""Sends signals to processes and groups: never to a pid that may belong to a stranger by now; a refusal is returned.
 
 Source: kill(2), pidfd_open(2).
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def send(call: Callable[[int, int], object], target: int, number: int) -> int:
-    """Send a signal; return 0, or the errno of kill(2): ESRCH where the target has gone."""
+    """Send a signal; return 0, or the errno of kill(2): ESRCH if the target is gone."""
     try:
         call(target, number)
     except OSError as error:
@@ -29,15 +29,15 @@ def send(call: Callable[[int, int], object], target: int, number: int) -> int:
 
 
 def forbids(number: int) -> bool:
-    """Return whether this errno of `send` says that the signal is not allowed.
+    """Return whether this errno of `send` means that we may not send the signal.
 
-    Rights say EPERM (kill(2)), security modules EACCES, a filter of system calls what it likes; EAGAIN is a full queue.
+    Missing rights give EPERM (kill(2)), security modules EACCES, system-call filters anything; EAGAIN is a full queue.
     """
     return number not in (0, errno.ESRCH, errno.EAGAIN)
 
 
 def send_by_handle(handle: int, pid: int, number: int) -> int:
-    """Send a signal by pidfd, as `send`; where that is refused by number, as long as the pidfd shows the process alive."""
+    """Send a signal by pidfd, as `send`. If the system refuses that, use the pid while the pidfd shows the process alive."""
     failed = send(signal.pidfd_send_signal, handle, number)
     if failed in (0, errno.ESRCH):
         return failed
@@ -52,16 +52,16 @@ def has_ended(handle: int) -> bool:
 
 
 def signal_one(survivor: Survivor, number: int) -> bool:
-    """Signal a process, 0: only ask; return whether that is allowed."""
+    """Signal a process, or with 0 only check; return whether that is allowed."""
     if survivor.pid <= 0:
         return _send_both(partial(send, os.killpg), survivor.group, number)
     handle = None
-    if survivor.parent != os.getpid():  # an own child may have been reaped since it was found, but is not meanwhile
+    if survivor.parent != os.getpid():  # an own child may be reaped by now, but not before this returns
         try:
             handle = os.pidfd_open(survivor.pid)
         except ProcessLookupError:
             return True
-        except (AttributeError, OSError):  # too old, or refused: then the start time is compared as late as possible
+        except (AttributeError, OSError):  # too old, or refused: comparing the start time late must do
             pass
     try:
         if not _is_still(survivor):
@@ -80,7 +80,7 @@ def _is_still(survivor: Survivor) -> bool:
 
 
 def _send_both(sending: Callable[[int, int], int], target: int, number: int) -> bool:
-    """Send a signal, and CONT so that a stopped process hears it; return whether that is allowed."""
+    """Send a signal, then CONT so that a stopped process handles it; return whether that is allowed."""
     allowed = not forbids(sending(target, number))
     if allowed and number not in (0, signal.SIGKILL):
         sending(target, signal.SIGCONT)

@@ -1,17 +1,17 @@
-"""Starts one child: its set-up step by step, and which step failed.
+"""Starts one child, step by step, and reports the step that failed.
 
-There are two ways to the same child. Without an identity to take, posix_spawn (vfork inside): the daemon swaps its working
-directory, umask and soft limits around the call, which is safe because it has one thread; the call returns when the program
-has been executed or could not be. With one, fork: the child reports a failed step over a pipe that exec closes.
+There are two ways to the same child. Without an identity to take: posix_spawn (vfork inside). The daemon swaps its working
+directory, umask and soft limits around the call, which is safe because it has one thread, and the call returns when the
+program was executed or could not be. With an identity: fork. The child reports a failed step over a pipe that exec closes.
 
-Only a child finds out why a file cannot be executed: the file may belong to anybody, and opening it may block for ever. So
-a program that posix_spawn could not execute is tried again by fork.
+Only a child finds out why a file cannot be executed: any user may own the file, and opening it may block for ever. So the
+spawner tries a program again by fork if posix_spawn could not execute it.
 
 The kernel copies the table of descriptors for the child and closes the copy at its exec, so a start costs more with each open
-descriptor (`output.log.parking` keeps logs out of the table). A launcher process with few descriptors was measured instead,
-and is no gain: cloned with CLONE_PARENT a child costs 1.2 to 1.7 ms of CPU, posix_spawn 0.5 ms, and 1.8 ms at 16 000
-descriptors. A thread with a table of its own is as fast as posix_spawn without descriptors; but the kernel takes it for the
-parent, and sends the parent-death signal (prctl(2)) when an upgrade ends it.
+descriptor (`output.log.parking` keeps logs out of the table). A launcher process with few descriptors is no gain: measured,
+cloning a child with CLONE_PARENT costs 1.2 to 1.7 ms of CPU, posix_spawn 0.5 ms, and 1.8 ms at 16 000 descriptors. A thread
+with its own table is as fast as posix_spawn without descriptors; but the kernel takes it for the parent, and sends the
+parent-death signal (prctl(2)) when an upgrade ends it.
 
 A child gets descriptors 0 to 2 and no other (all of Python's are close-on-exec), its own session, default dispositions
 (the daemon ignores none) and an empty mask (the daemon blocks none).
@@ -43,7 +43,7 @@ EXPLAIN_FOR_S = 2
 
 
 class Identity(Record):
-    """Who the child becomes, in this order: supplementary groups, gid, uid."""
+    """The identity that the child takes, in this order: supplementary groups, gid, uid."""
 
     uid: int
     gid: int
@@ -51,9 +51,9 @@ class Identity(Record):
 
 
 class ChildSpec(Record):
-    """What a child is made from.
+    """All that a child needs to start.
 
-    `nofile` is the pair of limits to restore, None to leave them; `tag` marks its lineage, None without lineages.
+    `nofile` is the pair (soft, hard) of limits to restore, None to leave them; `tag` marks its lineage, None for no tag.
     """
 
     argv: tuple[str, ...]
@@ -66,7 +66,7 @@ class ChildSpec(Record):
 
 
 class SetupError(Exception):
-    """A step of the set-up failed; the program was not executed."""
+    """A step of the set-up failed, so the program was not executed."""
 
     def __init__(self, step: str, text: str) -> None:
         super().__init__(text)
@@ -75,7 +75,10 @@ class SetupError(Exception):
 
 
 class Spawner:
-    """Spawns, with `null` (/dev/null, open) as standard input; tells `on_report(pid, None)` when a forked child was executed, `on_report(pid, (step, text))` when not."""
+    """Starts children with `null`, an open /dev/null, as standard input.
+
+    Calls `on_report(pid, None)` when a forked child has executed its program, `on_report(pid, (step, text))` if it could not.
+    """
 
     def __init__(self, reactor: Reactor, null: int, on_report: Callable[[int, tuple[str, str] | None], None]) -> None:
         self._reactor = reactor
@@ -85,9 +88,9 @@ class Spawner:
         self._can_posix_spawn = True
 
     def spawn(self, spec: ChildSpec, stdout: int, stderr: int) -> tuple[int, bool]:
-        """Start a child with these descriptors as 1 and 2; return (pid, executed). If not executed, a report follows.
+        """Start a child with these descriptors as 1 and 2; return (pid, executed). If it is not executed yet, a report follows.
 
-        Raises SetupError if a step has failed already, OSError if the system refused a process or descriptor.
+        Raises SetupError if a step has failed already, OSError if the system refuses a process or descriptor.
         """
         if spec.identity is None and self._can_posix_spawn:
             try:
@@ -122,7 +125,7 @@ class Spawner:
             if is_shortage(error):
                 raise
             if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
-                raise SetupError("exec", _plain_text(spec, error)) from None  # soon said, and the most frequent of all
+                raise SetupError("exec", _plain_text(spec, error)) from None  # the most frequent failure needs no fork
             raise _NotExecuted from None
         else:
             if spec.tag is not None:  # not before: without privilege the daemon could not raise its own limits again
@@ -152,7 +155,7 @@ class Spawner:
         return pid
 
     def settle(self, pid: int) -> None:
-        """Read the report of a forked child, if it has arrived; call it again when the child was reaped."""
+        """Read the report of a forked child, if it has arrived; call this again when the child was reaped."""
         if pid not in self._reports:
             return
         report, spec, received = self._reports[pid]
@@ -170,7 +173,7 @@ class Spawner:
 
 
 def _failed_step(spec: ChildSpec, report: str) -> tuple[str, str]:
-    """Return step and text of a child's report: a line with the step and its errno, and a line of words if it found some."""
+    """Return step and text of a child's report: a line with the step and its errno, perhaps followed by an explanation."""
     first, _, words = report.partition("\n")
     step, _, number = first.partition(" ")
     error = OSError(int(number), os.strerror(int(number)))
@@ -182,29 +185,28 @@ def _failed_step(spec: ChildSpec, report: str) -> tuple[str, str]:
 
 
 class _NotExecuted(Exception):
-    """The kernel did not execute a program, and the reason is not a shortage."""
+    """The kernel did not execute a program, for another reason than a shortage."""
 
 
 def _explainer() -> Callable[..., str] | None:
-    """Return the function that explains a failed exec; loaded before a fork, as the child may not be able to read the code."""
+    """Return the function that explains a failed exec, loaded before the fork because the child may have no right to read it."""
     try:
         from taskmasterd.system.paths.executable import exec_text  # noqa: PLC0415 - for forked children only
-    except Exception:  # noqa: BLE001 - the installed code has changed or gone; the reason will be shorter
+    except Exception:  # noqa: BLE001 - the installed code has changed or is gone; the reason will be shorter
         return None
     return exec_text
 
 
 def is_shortage(error: OSError) -> bool:
-    """Return whether the system lacks something for the moment."""
+    """Return whether an error means that the system lacks a resource for the moment."""
     return error.errno in SHORTAGES
 
 
 def child_pipe(owner: tuple[int, int] | None) -> tuple[int, int]:
     """Return (read end, child's end) of a pipe for output.
 
-    Where /proc allows it, the child's end is open for reading too: the child is then its own last reader, and can go on
-    writing when the daemon dies. `owner` gets the pipe, so that a child of another user may open /dev/stdout.
-    Raises OSError.
+    If /proc allows it, the child's end is open for reading, too: then the child is the pipe's last reader, and can go on writing
+    after the daemon's death. `owner` gets the pipe, so that a child of another user may open /dev/stdout. Raises OSError.
     """
     read, write = os.pipe()
     try:
@@ -263,14 +265,14 @@ def _become_child(
                     spec.argv, spec.environment, path, spec.workingdir, OSError(failed, os.strerror(failed))
                 )
                 os.write(report, shortened(words, MAX_REASON).encode("utf-8", "surrogateescape"))
-        finally:  # whatever happens above, this must not go on as a second daemon
+        finally:  # whatever happens above, this process must not continue as a second daemon
             os._exit(127)
 
 
 def _become(identity: Identity) -> None:
-    """Take the identity for good. Raises PermissionError if it did not stick.
+    """Take the identity for good. Raises PermissionError if the system did not apply it.
 
-    Source: setresuid(2); groups first, because only root may set them.
+    Groups come first, because only root may set them. Source: setresuid(2).
     """
     if os.geteuid() == 0:
         os.setgroups(identity.groups)
@@ -281,9 +283,9 @@ def _become(identity: Identity) -> None:
 
 
 def _find(spec: ChildSpec) -> str:
-    """Return the file to execute: a word without a slash is searched in the child's PATH, as in execvp(3).
+    """Return the file to execute; a word without a slash is looked up in the child's PATH, as execvp(3) does.
 
-    If all files found may not be executed, return the first of them; "" if none was found.
+    If no file found may be executed, return the first of them; "" if none was found.
     """
     word = spec.argv[0]
     if "/" in word:

@@ -1,4 +1,4 @@
-"""Makes this process inherit the orphans of its descendants. Linux only; elsewhere nothing happens."""
+"""Makes this process inherit the orphans of its descendants. Linux only; does nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def be_subreaper() -> str:
-    """Inherit the orphans of our programs; the flag survives exec, but no child has it. Source: prctl(2).
+    """Inherit the orphans of our programs; the flag survives exec, but children do not have it. Source: prctl(2).
 
-    Where that is refused, what a leader leaves behind is still known by its session, and ended while its leader lives.
-    Returns why it was refused, or "".
+    If the system refuses, the daemon still recognizes survivors by their session, and ends them while their leader lives.
+    Returns the reason of the refusal, or "".
     """
     if sys.platform != "linux":
         return ""
     try:
-        import ctypes  # noqa: PLC0415 - 0.4 MB that a resident daemon needs only when its guardian has died
+        import ctypes  # noqa: PLC0415 - 0.4 MB that a resident daemon needs only after its guardian's death
 
         failed = ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     except (ImportError, OSError, AttributeError) as error:

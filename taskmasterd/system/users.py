@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Account(Record):
-    """A user as the system knows it; `groups` are all of its groups, `gid` among them."""
+    """A user of the system; `groups` are all its groups, `gid` among them."""
 
     uid: int
     gid: int
@@ -25,9 +25,9 @@ class Account(Record):
 
 
 class ActingAs:
-    """While entered, root has the rights of `who`, with `gid` in place of that user's group; others keep their own rights.
+    """While entered, gives root the rights of `who`, with `gid` in place of that user's group; other users keep their own.
 
-    The real and saved ids stay root's, so there is a way back and that user can signal nothing. Source: setresuid(2).
+    The real and saved ids stay root's, so root can go back, and that user cannot signal the process. Source: setresuid(2).
     """
 
     def __init__(self, who: Account | None, gid: int | None = None) -> None:
@@ -58,9 +58,9 @@ class ActingAs:
 
 
 def account(user: str, group: str | None) -> Account:
-    """Return the account of a user name or uid, with `group` (name or gid) in place of the user's own where given.
+    """Return the account of a user name or uid, with `group` (name or gid), if given, in place of the user's own.
 
-    A uid without an entry has no home but `/` and no other groups. Raises LookupError with the reason.
+    A uid without an entry gets the home `/` and no other groups. Raises LookupError with the reason.
     """
     entry = _entry(user)
     gid = group_id(group) if group is not None else entry.pw_gid if entry else int(user)
@@ -81,7 +81,7 @@ def group_id(group: str) -> int:
 
 
 def user_name(uid: int) -> str:
-    """Return the name of a user, "uid 4711" where the system knows none."""
+    """Return the name of a user, or "uid 4711" if the system knows no name."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

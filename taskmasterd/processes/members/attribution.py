@@ -1,4 +1,4 @@
-"""Whose a process is that its leader has left: by session, by the tag that it has inherited, by its proof, by its pipes."""
+"""Finds the owner of a process whose leader is dead: by its session, its inherited tag, its proof, or its pipes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Attribution:
-    """How the processes of some groups are recognized."""
+    """Recognizes the processes of some groups."""
 
     def __init__(self, groups: Collection[Group], by_session: Mapping[int, Group], lineage: Lineage) -> None:
         self._groups = groups
@@ -31,7 +31,7 @@ class Attribution:
         return self._by_session.get(one.group) or self._by_session.get(one.session)
 
     def by_evidence(self, one: Survivor, known: Evidence) -> Group | None:
-        """Return the group whose tag a process has inherited; of one without a tag the proof in its variables, or its pipe, tells."""
+        """Return the group whose tag a process has inherited. Without a tag, its proof decides, or else its pipe."""
         if known.tag is not None and known.tag != BROKEN:
             if self._by_tag is None:
                 self._by_tag = {self._lineage.tag(group.slot): group for group in self._groups}
@@ -43,9 +43,9 @@ class Attribution:
 
 
 def hides(one: Survivor, leaders: Mapping[int, Group], lineage: Lineage) -> bool:
-    """Return whether a process that is nobody's may be of a program all the same: it has changed its tag, or nobody may read it.
+    """Return whether an unattributed process may hide that it belongs to a program: its tag is changed, or it is unreadable.
 
-    What is in a leader's session, or holds its pipe, is that leader's.
+    A process that is in a leader's session, or holds its pipe, belongs to that leader.
     """
     if one.session in leaders or one.group in leaders:
         return False
@@ -55,7 +55,7 @@ def hides(one: Survivor, leaders: Mapping[int, Group], lineage: Lineage) -> bool
 
 
 def program_of(known: Evidence, families: Mapping[int, str]) -> str | None:
-    """Return whose process it is; who has changed his tag has nothing but a claim, which saves nobody."""
+    """Return the program of a process. A process that has changed its tag can only claim one, and a claim does not count."""
     if known.tag == BROKEN:
         return None
     by_tag = families.get(family_of(known.tag)) if known.tag is not None else None
@@ -63,5 +63,5 @@ def program_of(known: Evidence, families: Mapping[int, str]) -> str | None:
 
 
 def is_strange(known: Evidence) -> bool:
-    """Return whether neither a tag nor a proof says whose a process is."""
+    """Return whether neither a tag nor a proof names the owner of a process."""
     return known.tag in (None, BROKEN) and not known.slot

@@ -1,7 +1,7 @@
-"""The daemon's own descendants that hang below no leader, and what is known of each: its tag, or the slot that it proves.
+"""The daemon's descendants without a leader, and what is known of each: its tag, or the slot that it proves.
 
-They are children of the daemon, which is a subreaper, or of its guardian. What there is to look at is the programs' choice, so
-everything is found in steps; who asks does some of them a turn.
+They are children of the daemon, which is a subreaper, or of its guardian. Programs decide how many there are, so a search
+works in steps, and its caller does some of them in each turn.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 MOST_LOOKS = 10
 BATCH = 50
-"""Processes that are looked at, or whose variables are read, in one step."""
+"""Most processes to look at, or to read the variables of, in one step."""
 AGE_TICKS = 100
-"""Age at which a process that shows no mark is believed to have none: during its exec it shows none."""
+"""Age from which a process without visible variables has no proof, in clock ticks: an exec hides them for a moment."""
 
 
 class Evidence(Record):
-    """What is known of a process: `tag` of its lineage, BROKEN, or None; `slot` that its variables prove where it has none."""
+    """What is known of a process: its `tag` (BROKEN, or None without one), and without a tag the `slot` that it proves."""
 
     started: int
     tag: int | None
@@ -40,10 +40,10 @@ UNKNOWN = Evidence(0, None, None)
 
 
 class Descendants:
-    """`leaders` are pids that are no orphans, `ignored` those of descendants that belong to no program.
+    """Finds orphans. `leaders` are pids that are not orphans, `ignored` pids of descendants that belong to no program.
 
-    `guardian` is the pid of the parent that inherits what a dead daemon leaves, 0 where there is none. What had been started
-    before `proven_since`, in clock ticks since boot, may carry the mark of a version that gave no proofs.
+    `guardian` is the pid of the parent that inherits the children of a dead daemon, or 0. A process started before
+    `proven_since`, in clock ticks since boot, may come from a version that gave no proofs.
     """
 
     def __init__(
@@ -63,25 +63,25 @@ class Descendants:
         self.ignored = set(self._below() if ignored is None else ignored)
 
     def ignore(self, pid: int) -> None:
-        """Know an own child that belongs to no program."""
+        """Ignore an own child that belongs to no program."""
         self.ignored.add(pid)
 
     def forget_guardian(self) -> None:
-        """Know that the guardian is dead: what was its child is init's."""
+        """Stop looking below the guardian: it is dead, and init has inherited its children."""
         self.guardian = 0
 
     def reaped(self, pid: int) -> None:
-        """Forget a pid: it may become anybody's."""
+        """Forget a reaped pid: the kernel may give it to any process."""
         self.ignored.discard(pid)
         self._known.pop(pid, None)
         for seen in self._open:
             seen.discard(pid)
 
     def batches(self) -> Iterator[list[Survivor]]:
-        """Yield all that is below us and no leader's, some at a time; looks until nobody new is there.
+        """Yield every descendant that is not a leader, in batches; rescan until no new pid appears.
 
-        One that forks and ends all the time has gone from where it was listed before it is looked at: where there is always
-        a new one, the last that was listed is yielded for it, dead as it is.
+        A process that forks and exits for ever can evade this: then the last pid is yielded as a dead process, so that
+        nobody concludes that nothing is left.
         """
         seen: set[int] = set()
         self._open.append(seen)
@@ -103,7 +103,7 @@ class Descendants:
             self._open.remove(seen)
 
     def learn(self, orphans: Sequence[Survivor]) -> None:
-        """Find out about those of whom nothing is known yet: by their tags, or else by their variables."""
+        """Read the tags of orphans that are still unknown, and the variables of those without a tag."""
         tagless = []
         for one in orphans:
             if self.known(one) is UNKNOWN:
@@ -121,18 +121,18 @@ class Descendants:
                 self._known[one.pid] = Evidence(one.started, tag, slot)
 
     def known(self, orphan: Survivor) -> Evidence:
-        """Return what `learn` has found out."""
+        """Return what `learn` has found, UNKNOWN for anything else."""
         found = self._known.get(orphan.pid, UNKNOWN)
         return found if found.started == orphan.started else UNKNOWN
 
     def slots_of(self, processes: Sequence[tuple[int, int]]) -> Mapping[int, Slot]:
-        """Return the slot that the variables of each process, (pid, start time), prove, or may have been given without proof."""
+        """Return the slots of processes (pid, start time) by pid: as they prove, or as they claim if they are old enough."""
         since = dict(processes)
         said = ask_in_child([*since], self._proofs.judged, self.ignore)
         found = ((pid, self._proofs.slot_in(text, older=since[pid] < self.proven_since)) for pid, text in said.items())
         return {pid: slot for pid, slot in found if slot}
 
     def _below(self) -> list[int]:
-        """Return our children, and the guardian's less ourselves."""
+        """Return our children and the guardian's, without ourselves."""
         ours = children(os.getpid())
         return ours + [pid for pid in children(self.guardian) if pid != os.getpid()] if self.guardian else ours

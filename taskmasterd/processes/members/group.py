@@ -1,7 +1,7 @@
-"""One program's process group: its leader, who belongs to it by the rule of its program, and who got which signal.
+"""One program's process group: its leader, the rule that decides who belongs to it, and the signals that were sent.
 
-A pid is safe to signal while nobody but us can reap it (an own child); others are signalled by pidfd after their start
-time was compared. Source: kill(2), setsid(2), credentials(7).
+A pid is safe to signal while only the daemon can reap it (an own child). Other processes get signals by pidfd, after a
+comparison of their start time. Source: kill(2), setsid(2), credentials(7).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 NOBODY: frozenset[tuple[int, int]] = frozenset()
 NO_SESSIONS: frozenset[int] = frozenset()
-"""One empty set for all: each other one is 216 bytes."""
+"""The one empty set of all groups: each further one would take 216 bytes."""
 
 
 class Heritage(Record):
-    """What an instance of an earlier daemon is known by.
+    """What identifies an instance of an earlier daemon.
 
-    `handle` is the pidfd of its leader, None where that has gone or is a child of ours; `sessions` are those whose members
-    are its own, `ours_until` as in `Group`; `signalled` are (pid, signal) of those that got a signal, pid 0 for the group.
+    `handle` is the pidfd of its leader, None if the leader is gone or our child; `sessions` are those whose members belong to
+    it, `ours_until` as in `Group`; `signalled` are the signals sent so far, as (pid, signal), with pid 0 for the group.
     """
 
     sessions: frozenset[int] = NO_SESSIONS
@@ -41,12 +41,12 @@ OWN = Heritage()
 
 
 class Group:
-    """One live instance of a program: its leader's pid, which is session and group too, and who was told which signal.
+    """One live instance of a program: its leader's pid, which is its session and group too, and the signals sent so far.
 
-    `pipes` are the inodes of its output pipes: whoever holds one of them descends from this instance. An adopted instance is no child
-    of ours: `handle` is the pidfd of its leader, None where that has gone, and `sessions` are those whose members are its own.
-    Their numbers were surely nobody else's up to `ours_until`, in clock ticks since boot: a leader that is alive or not reaped
-    keeps the number, and so does each member (credentials(7)).
+    `pipes` are the inodes of its output pipes: a process that holds one of them descends from this instance. The leader of an
+    adopted instance is not our child: `handle` is its pidfd, None once it is gone, and the members of `sessions` belong to
+    the instance. No stranger can have had these session numbers before `ours_until`, in clock ticks since boot: a leader that
+    is alive or unreaped keeps its number, and so does each member (credentials(7)).
     """
 
     __slots__ = (
@@ -83,19 +83,19 @@ class Group:
         self.signalled: AbstractSet[tuple[int, int]] = heritage.signalled
 
     def follow(self, *, stop_group: bool, leader_first: bool) -> None:
-        """Know what belongs to it: `stop_group`, all that its leader leaves; `leader_first`, no signal but KILL before that."""
+        """Set the program's rule. `stop_group`: stop survivors of the leader; `leader_first`: until its end only KILL reaches others."""
         self.stop_group, self.leader_first = stop_group, leader_first
 
     def signal_leader(self, number: int) -> bool:
-        """Signal the leader alone, which must be alive or unreaped; return whether that is allowed."""
+        """Signal only the leader, which must be alive or unreaped; return whether that is allowed."""
         if self.handle is not None:
             return not forbids(send_by_handle(self.handle, self.pid, number))
         return not (self.leader_alive and forbids(send(os.kill, self.pid, number)))
 
     def signal_group(self, number: int) -> tuple[bool, bool]:
-        """Signal the leader's group, followed by CONT so that a stopped process hears it. The leader must be unreaped.
+        """Signal the leader's group, then send CONT so that stopped processes handle the signal. The leader must be unreaped.
 
-        Returns whether the leader may be signalled, and whether any other one was.
+        Returns whether the leader may be signalled, and whether the signal reached the rest of the group.
         """
         if not self.keeps_number():
             return True, False
@@ -112,7 +112,7 @@ class Group:
         return self.signal_leader(0), others
 
     def signal_each(self, survivors: Iterable[Survivor], number: int) -> list[Survivor]:
-        """Signal each survivor that was not told `number` before, alone or with its group; return who may not be signalled."""
+        """Send `number` to each survivor that has not got it yet, alone or with its group; return those we may not signal."""
         return finished(self.signalling(survivors, number))
 
     def signalling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
@@ -130,33 +130,33 @@ class Group:
         return refused
 
     def _note(self, told: tuple[int, int]) -> None:
-        """Remember who was told what."""
+        """Remember a signal that was sent, as (pid, signal)."""
         if not isinstance(self.signalled, set):
             self.signalled = set(self.signalled)
         self.signalled.add(told)
 
     def forget_signalled(self) -> None:
-        """Make the next `signal_each` speak to everybody again."""
+        """Forget the signals sent so far, so that the next `signal_each` reaches every survivor again."""
         self.signalled = NOBODY
 
     def leader_has_ended(self) -> None:
-        """Know that the leader was reaped: its pid may become anybody's."""
+        """Let go of the leader, which was reaped: the kernel may give its pid to any process."""
         self.leader_alive = False
         if self.handle is not None:
             os.close(self.handle)
             self.handle = None
 
     def outlive_guardian(self) -> None:
-        """Know that what it leaves is not below us any more."""
+        """Recognize survivors by their session from now on: without the guardian they are not our descendants."""
         self.keeps_number()
         self.sessions = self.sessions or frozenset({self.pid})
 
     def own_number_until(self, moment: int) -> None:
-        """Know that the numbers of its sessions were nobody else's up to this moment, in clock ticks since boot."""
+        """Note that no stranger had one of its session numbers up to this moment, in clock ticks since boot."""
         self.ours_until = moment
 
     def keeps_number(self) -> bool:
-        """Return whether the group's number cannot be anybody else's: its leader was not reaped."""
+        """Return whether the group still owns its number: its leader was not reaped."""
         now = ticks_now()
         if not self.leader_alive:
             return False
@@ -165,9 +165,9 @@ class Group:
                 signal.pidfd_send_signal(self.handle, 0)
             except ProcessLookupError:
                 return False
-            except PermissionError:  # it is there
+            except PermissionError:  # the process exists
                 pass
-            except OSError:  # a system that refuses to ask like that
+            except OSError:  # the system refuses this call
                 if has_ended(self.handle):
                     return False
         self.ours_until = now

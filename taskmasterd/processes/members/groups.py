@@ -1,13 +1,13 @@
 """What a program consists of besides its leader: its process group, and descendants that left it.
 
-The daemon is a child subreaper: once a leader is dead, every survivor hangs below one of the daemon's own children. So one
-look at these finds all, and the end of each survivor wakes the daemon. Only the daemon's own descendants are ever
-signalled, the guardian's orphans among them; an orphan belongs to a program by its session or group, by the tag that it has
-inherited (`lineage`), or, without one, by the proof in its variables or an output pipe that it holds. What an earlier daemon started is not below this one: there the members of the
-recorded session count.
+The daemon is a child subreaper: once a leader is dead, every survivor is below one of the daemon's own children. So one look
+at these finds all survivors, and the end of each one wakes the daemon. The daemon signals only its own descendants, the
+guardian's orphans among them. An orphan belongs to a program by its session or group, by its inherited tag (`lineage`), or,
+without a tag, by the proof in its variables or an output pipe that it holds. Processes that an earlier daemon started are not
+descendants of this one: they belong by their recorded session.
 
-A pid is safe to signal while nobody but us can reap it (an own child); others are signalled by pidfd after
-their start time was compared. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5), pidfd_open(2).
+A pid is safe to signal while only the daemon can reap it (an own child). Other processes get signals by pidfd, after a
+comparison of their start time. Source: prctl(2) PR_SET_CHILD_SUBREAPER, proc(5), pidfd_open(2).
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
 
 class Groups:
-    """All live instances, and the look at what is left of dead ones; `proofs` judges which slot a process belongs to.
+    """All live instances, and the search for survivors of dead leaders; `proofs` judges which slot a process belongs to.
 
-    `left` are (pid, start time) of those that an earlier daemon left alone when it was stopped in order; `hidden` are those that
-    the last look found and that hide whose they are. For the rest see `Descendants`.
+    `left` are processes, as (pid, start time), that the orderly stop of an earlier daemon left alone. `hidden` are processes
+    of the last look that hide their owner. For the other arguments see `Descendants`.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Groups:
         freed: Iterable[int] = (),
         left: Iterable[tuple[int, int]] = (),
     ) -> None:
-        """`freed` are the sessions of dead leaders whose programs leave their descendants alone."""
+        """`freed` are sessions of dead leaders whose programs leave their descendants alone."""
         self._lineage = proofs.lineage
         self._leaders: dict[int, Group] = {}
         self.below = Descendants(proofs, self._leaders, guardian, ignored, proven_since)
@@ -62,15 +62,15 @@ class Groups:
         self.can_see = can_see()
 
     def add(self, group: Group) -> None:
-        """Take in a new instance."""
+        """Add a new instance."""
         self._leaders[group.pid] = group
 
     def ignore(self, pid: int) -> None:
-        """Know an own child that belongs to no program (the configuration's parser)."""
+        """Ignore an own child that belongs to no program, such as the configuration's parser."""
         self.below.ignore(pid)
 
     def reaped(self, pid: int) -> None:
-        """Forget a pid that was reaped, or is about to be; a group whose leader it was is without one from now on."""
+        """Forget a pid that was reaped, or is about to be; its group, if it led one, has no leader from now on."""
         self.below.reaped(pid)
         group = self._leaders.pop(pid, None)
         if group:
@@ -80,27 +80,26 @@ class Groups:
                 self.freed_sessions = {pid for pid in self.freed_sessions if group_exists(pid)} | {group.pid}
 
     def guardian_died(self, emptying: Iterable[Group]) -> None:
-        """Know that what was the guardian's child is init's now; of present instances only sessions tell who belongs to them."""
+        """Recognize members of present instances by session: the guardian is dead, and init has inherited its children."""
         self.below.forget_guardian()
         for group in (*self._leaders.values(), *emptying):
             group.outlive_guardian()
 
     def wakes(self, group: Group) -> bool:
-        """Return whether the end of a survivor of this group surely wakes us: it is our child, or the guardian's."""
+        """Return whether the end of each survivor of this group wakes us: as a child of ours, or of the guardian."""
         return self.can_see and not group.sessions
 
     def survivors(self, groups: Collection[Group]) -> dict[Group, list[Survivor]]:
-        """Return what is alive of each of the given groups, whose leaders are dead; empty ones are left out.
+        """Return the survivors of these groups, whose leaders are dead; empty groups are left out.
 
-        Raises OSError where there is no descriptor to look with: then nothing is known.
+        Raises OSError without a free descriptor to look with: then nothing is known.
         """
         return finished(self.look(groups))
 
     def look(self, groups: Collection[Group]) -> Generator[None, None, dict[Group, list[Survivor]]]:
         """Find `survivors` in steps.
 
-        One look serves all groups. Where /proc does not tell (no Linux), a group that still exists is one nameless
-        survivor.
+        One look serves all groups. Without /proc (not Linux) a group that still exists counts as one nameless survivor.
         """
         wanted = [group for group in groups if group.stop_group]
         if not wanted:
@@ -114,13 +113,13 @@ class Groups:
         while vanished and looks < MOST_LOOKS:
             found, vanished = yield from self._attributed(attribution)
             looks += 1
-        if vanished:  # again and again, so it has successors, and may be anybody's: nobody may say that nothing is left
+        if vanished:  # in every look, so an unknown process forks on, and may belong to any of these groups
             for group in wanted:
                 found.setdefault(group, [vanished])
         if any(group.sessions for group in wanted):
             yield from self._add_members_of_sessions(found, by_session)
         for group in wanted:
-            # the list of children may miss one while another exits (proc(5)); the kernel's answer about a group does not
+            # the list of children may miss one while another exits (proc(5)); the kernel's answer about a group cannot
             if group not in found and not group.sessions and group_exists(group.pid):
                 members = yield from _members(group.pid)
                 if members:
@@ -130,7 +129,7 @@ class Groups:
     def _attributed(
         self, attribution: Attribution
     ) -> Generator[None, None, tuple[dict[Group, list[Survivor]], Survivor | None]]:
-        """Find what is alive of each group, and one that has gone before anybody could know whose it was."""
+        """Find the survivors of each group, and one process that vanished before its owner was known, or None."""
         found: dict[Group, list[Survivor]] = {}
         vanished = None
         hidden: list[Survivor] = []
@@ -143,7 +142,7 @@ class Groups:
                 group = attribution.by_session(orphan) or attribution.by_evidence(orphan, known)
                 if group:
                     found.setdefault(group, []).extend((yield from tree(orphan)))
-                elif is_strange(known) and is_ending(orphan.pid):  # it has lost its variables, or was never seen alive
+                elif is_strange(known) and is_ending(orphan.pid):  # without variables, or gone before the first look
                     vanished = orphan
                 elif is_strange(known) and hides(orphan, self._leaders, self._lineage):
                     hidden.append(orphan)
@@ -152,7 +151,7 @@ class Groups:
         return found, vanished
 
     def strays(self, free: Collection[str]) -> list[Survivor]:
-        """Return every live descendant that is no leader's, but for what the programs `free` left behind."""
+        """Return every live descendant without a leader, except those that the programs `free` left behind."""
         return finished(self.look_for_strays(free))
 
     def look_for_strays(self, free: Collection[str]) -> Generator[None, None, list[Survivor]]:
@@ -173,12 +172,12 @@ class Groups:
         return found
 
     def leave_alone(self, free: Collection[str]) -> bool:
-        """Remember what is `left_alone`, for the end of the daemon; returns whether there is anything."""
+        """Remember the processes that are `left_alone` at the daemon's end; returns whether there are any."""
         self.left = self.left_alone(free)
         return bool(self.left)
 
     def left_alone(self, free: Collection[str]) -> frozenset[tuple[int, int]]:
-        """Return (pid, start time) of every live process that the programs `free` left behind, now or in an earlier life."""
+        """Return (pid, start time) of each live process that the programs `free` left behind, under this or an earlier daemon."""
         if not (free or self.freed_sessions or self.left):
             return frozenset()
         everyone = [(one.pid, one.started, one.session) for one in everybody().values()]
@@ -192,7 +191,7 @@ class Groups:
 
     @staticmethod
     def signal_all(survivors: Iterable[Survivor], number: int) -> list[Survivor]:
-        """Signal each of the given processes; return who may not be signalled."""
+        """Signal each of these processes; return those we may not signal."""
         return finished(Groups.signalling_all(survivors, number))
 
     @staticmethod
@@ -208,10 +207,10 @@ class Groups:
     def _add_members_of_sessions(
         self, found: dict[Group, list[Survivor]], by_session: Mapping[int, Group]
     ) -> Generator[None, None, None]:
-        """Add what an earlier daemon's instances left: members of their sessions, wherever they hang now.
+        """Add survivors of an earlier daemon's instances: members of their sessions, whatever their parent is now.
 
-        A session's number may have become a stranger's. It has not while a process lives that was in it when it was ours; of
-        other members only those are ours who have the tag, the proof or a pipe.
+        A stranger may have got a session's number since. It has not while a process lives that was in the session when it was
+        ours; otherwise only members with the tag, the proof or a pipe are ours.
         """
         began = ticks_now()
         there = {one.pid for some in found.values() for one in some}
@@ -254,11 +253,11 @@ def _nameless(group: Group) -> Survivor:
 
 
 def group_exists(pgid: int) -> bool:
-    """Return whether any process, be it a zombie, is a member of the group."""
+    """Return whether any process, zombies included, is a member of the group."""
     try:
         os.killpg(pgid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # refused: somebody is there
+    except OSError:  # refused, so the group has a member
         pass
     return True

@@ -1,7 +1,7 @@
-"""Which pipes connect the standard streams of processes, and who is below a process. Source: proc(5), /proc/pid/fd.
+"""Finds the pipes behind the standard streams of processes, and the descendants of a process. Source: proc(5), /proc/pid/fd.
 
-Nothing is opened and no file is asked anything: whose files these are could make that wait for ever. A process that may not
-be looked at has no pipes here.
+It opens no file of a program and asks none anything, because the owner of a file could make that block for ever. A process
+that we may not look at has no pipes here.
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 MOST_MEMBERS = 64
 MOST_THREADS = 256
-"""Processes below a leader, and their threads, that are looked at."""
+"""Most processes below a leader, and most threads of theirs, to look at."""
 MOST_DESCRIPTORS = 32
+"""Most descriptors of a young process to look at."""
 YOUNG_S = 1
-"""Age up to which a process may not have connected its standard input yet, seconds; so many of its descriptors are looked at."""
+"""Age up to which a process may still have to connect its standard input, seconds."""
 
 
 def input_pipes(process: Survivor) -> tuple[str, ...]:
-    """Return the names of the pipes that a process has for reading only as its standard input, or is about to.
+    """Return the names of the read-only pipes that are, or may become, the standard input of a process.
 
-    A shell makes a reader by fork, and connects its standard input after that: of a young process every pipe counts.
+    A shell forks a reader first and connects its standard input after that, so every pipe of a young process counts.
     """
     connected = _standard_input(process.pid)
     if connected or ticks_now() - process.started > YOUNG_S * TICKS_PER_S:
@@ -35,7 +36,7 @@ def input_pipes(process: Survivor) -> tuple[str, ...]:
     open_fds = listing(f"/proc/{process.pid}/fd")[:MOST_DESCRIPTORS]
     names = (_target(process.pid, int(fd), stat.S_IRUSR) for fd in open_fds)
     pipes = tuple(name for name in names if name.startswith("pipe:"))
-    # the shell makes the copy before it closes the original: who has lost that meanwhile has a standard input by now
+    # the shell duplicates the pipe before it closes the original: a process without the original has its input by now
     return pipes or _standard_input(process.pid)
 
 
@@ -45,12 +46,12 @@ def _standard_input(pid: int) -> tuple[str, ...]:
 
 
 def output_pipes(pid: int) -> tuple[str, ...]:
-    """Return the names of what a process has as its standard output and error, as `input_pipes` names pipes."""
+    """Return the names of the standard output and error of a process, in the form of `input_pipes`."""
     return tuple(filter(None, (_target(pid, fd, stat.S_IWUSR) for fd in (1, 2))))
 
 
 def family(leader: int) -> list[Survivor] | None:
-    """Return a leader and all that is below it, None where that is more than may be looked at, or it has gone."""
+    """Return a leader and its descendants; None if the leader is gone, or there are more than we may look at."""
     root = look(leader)
     if root is None:
         return None
@@ -69,7 +70,7 @@ def family(leader: int) -> list[Survivor] | None:
 
 
 def _target(pid: int, fd: int, mode: int) -> str:
-    """Return what a descriptor leads to; "" where it is not open in exactly this mode."""
+    """Return the target of a descriptor, "" unless it is open in exactly this mode."""
     path = f"/proc/{pid}/fd/{fd}"
     try:
         modes = os.lstat(path).st_mode & (stat.S_IRUSR | stat.S_IWUSR)
@@ -79,7 +80,7 @@ def _target(pid: int, fd: int, mode: int) -> str:
 
 
 def _may_be_fifo(pid: int, name: str) -> bool:
-    """Return whether a file that has a name is a FIFO, or a regular file of which nothing was read: neither has a position."""
+    """Return whether a named file may be a FIFO: its position is 0, as is that of a regular file that was not read yet."""
     if not name.startswith("/") or name.startswith(("/dev/", "/proc/")):
         return False
     return read(f"/proc/{pid}/fdinfo/0").split(b"\n", 1)[0].split() == [b"pos:", b"0"]

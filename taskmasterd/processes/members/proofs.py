@@ -1,8 +1,8 @@
 """The variables of a program's processes: three name the slot, and a fourth proves it.
 
-Anybody can set the first three. The proof is a keyed hash of program and instance, so only a process that got it from this daemon,
-or that may read the variables of such a process, can show it: the user of a program knows the proofs of that user's programs
-only. The key lies beside the state file, only the daemon's user may read it, and it outlives the daemon.
+Any process can set the first three. The proof is a keyed hash of program and instance, so only a process that got it from this
+daemon, or that may read the variables of such a process, can show it: the user of a program knows the proofs of that user's
+programs only. The key lies beside the state file, only the daemon's user may read it, and it outlives the daemon.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ KEY_SUFFIX = ".key"
 PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK"
 PROVEN, CLAIMED = "proven", "claimed"
 LONGEST_INDEX = 9
-"""Digits of an instance number that is looked at."""
+"""Most digits of an instance number."""
 
 
 class Claim(Record):
-    """What the variables of a process say; `proof` is "" where it shows none."""
+    """What the variables of a process claim; `proof` is "" without one."""
 
     socket: str
     program: str
@@ -39,7 +39,7 @@ class Claim(Record):
 
 
 def claim_in(text: bytes) -> Claim | None:
-    """Return what the variables in the bytes of /proc/pid/environ claim, None where they claim nothing."""
+    """Return the claim in the bytes of /proc/pid/environ, or None."""
     if b"TASKMASTER_PROGRAM=" not in text:
         return None
     variables = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
@@ -63,25 +63,25 @@ class Proofs:
         return {PROGRAM: program, INSTANCE: str(index), SOCKET: self.socket, PROOF: self.proof(program, index)}
 
     def proof(self, program: str, index: int) -> str:
-        """Return what proves that a process belongs to a slot."""
+        """Return the proof that a process belongs to a slot."""
         return keyed_hash(self.key, f"mark\0{program}\0{index}".encode()).hex()
 
     def judged(self, pid: int) -> str:
-        """Return in one line which slot the variables of a process name and whether they prove it, "" where they name none.
+        """Return one line that says which slot the variables of a process name, and whether they prove it; "" for no slot.
 
-        May wait for ever (`variables_of`).
+        May block for ever (`variables_of`).
         """
         claim = claim_in(variables_of(pid))
         if claim is None or "\n" in claim.program:
             return ""
         if claim.proof == self.proof(claim.program, claim.index):
             return f"{PROVEN} {claim.index} {claim.program}"
-        # a version that gave no proofs knew a program by the path of its socket; anybody can claim that
+        # a version without proofs recognized its programs by the path of the socket, which any process can claim
         return f"{CLAIMED} {claim.index} {claim.program}" if not claim.proof and claim.socket == self.socket else ""
 
     @staticmethod
     def slot_in(text: str, *, older: bool = False) -> Slot | None:
-        """Return the slot in what `judged` has returned; a mere claim counts where the process may be an `older` version's."""
+        """Return the slot in a line of `judged`; a claim without proof counts only for a process of an `older` version."""
         kind, _, rest = text.partition(" ")
         if kind != PROVEN and not (older and kind == CLAIMED):
             return None
@@ -90,9 +90,9 @@ class Proofs:
 
 
 def key_at(state_path: str | None, spare: bytes) -> tuple[bytes, str]:
-    """Return the key beside a state file, and why it is not kept there ("" where it is).
+    """Return the key beside a state file, and the reason why it is not kept there, or "".
 
-    Where there is none `spare` becomes it; where the file cannot be used `spare` is the key, which then ends with the daemon.
+    A missing file is created with `spare`. If the file cannot be used, `spare` is the key, and ends with the daemon.
     """
     if state_path is None:
         return spare, ""
@@ -109,7 +109,7 @@ def key_at(state_path: str | None, spare: bytes) -> tuple[bytes, str]:
 
 
 def _key_at(held: Held, spare: bytes) -> bytes:
-    """Return the key in a file, which is created with `spare`. Raises OSError, ValueError for what is wrong."""
+    """Return the key in a file, which is created with `spare` if it is missing. Raises OSError, or ValueError with the reason."""
     try:
         fd = held.open(os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -131,7 +131,7 @@ def _key_at(held: Held, spare: bytes) -> bytes:
         key = b""
     if len(key) == KEY_BYTES:
         return key
-    held.unlink()  # its writer died while he wrote it
+    held.unlink()  # its writer died while writing it
     return _create(held, spare)
 
 
@@ -145,5 +145,5 @@ def _create(held: Held, key: bytes) -> bytes:
 
 
 def spare_key(handed: str) -> bytes:
-    """Return the key that was handed over with the state of a daemon, as text, or a new one where that is ""."""
+    """Return the key that another process handed over as text, or a new one for ""."""
     return bytes.fromhex(handed) if handed else os.urandom(KEY_BYTES)

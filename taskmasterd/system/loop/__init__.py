@@ -1,1 +1,1 @@
-"""The event loop: descriptors, timers, signals, and turns that are shared."""
+"""The event loop: descriptors, timers, signals, and turns that several pieces of work share."""

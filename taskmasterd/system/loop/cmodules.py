@@ -29,15 +29,15 @@ HASH_BYTES = 16
 
 
 def accept(listener: socket.socket) -> socket.socket:
-    """Return the next connection, which no child inherits. Raises OSError (accept(2))."""
+    """Return the next connection, close-on-exec. Raises OSError (accept(2))."""
     fd, _address = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - what the module's own accept calls
     return socket.socket(fileno=fd)
 
 
 def keyed_hash(key: bytes, text: bytes) -> bytes:
-    """Return HASH_BYTES that only those who know the key can compute.
+    """Return HASH_BYTES that only a holder of the key can compute.
 
-    From the C module where CPython has it: the package hashlib loads OpenSSL, 0.6 MB of private memory and more that is shared.
+    It uses CPython's C module, if that exists: hashlib loads OpenSSL, which takes 0.6 MB of private memory, and more shared.
     """
     try:
         from _blake2 import blake2s  # noqa: PLC0415 - CPython may be built without it

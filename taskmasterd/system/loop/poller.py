@@ -1,6 +1,6 @@
-"""Waits for descriptors: by epoll where the system has it, by `selectors` elsewhere.
+"""Waits for descriptors: with epoll if the system has it, otherwise with `selectors`.
 
-On Linux `selectors` would be resident for nothing: 0.6 MB (measured as in `cmodules`), and a key object for each descriptor.
+On Linux, `selectors` would cost 0.6 MB (measured as in `cmodules`) and a key object for each descriptor, for no gain.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     class Poller(Protocol):
-        """Where the loop sleeps. A descriptor is added, changed any number of times, and removed."""
+        """The place where the loop sleeps. It adds a descriptor, changes it any number of times, and removes it."""
 
         def add(self, fd: int, events: int, /) -> None:
-            """Begin to wait for `events` of `fd`. Raises OSError."""
+            """Start waiting for `events` of `fd`. Raises OSError."""
 
         def change(self, fd: int, events: int, /) -> None:
             """Wait for other events of `fd`."""
@@ -40,7 +40,7 @@ class Epoll:
     """The `Poller` of Linux. Source: epoll(7)."""
 
     def __init__(self) -> None:
-        """Try each call once. Raises OSError where the system refuses one."""
+        """Try each call once. Raises OSError if the system refuses one."""
         self._epoll = select.epoll()
         read, write = os.pipe()
         try:
@@ -92,7 +92,7 @@ class Portable:
     def __init__(self) -> None:
         import selectors  # noqa: PLC0415 - see above
 
-        # DefaultSelector would be epoll again where a sandbox refuses that
+        # on a system with epoll, DefaultSelector would be epoll again, which a sandbox has just refused
         self._selector = selectors.PollSelector() if hasattr(select, "epoll") else selectors.DefaultSelector()
 
     def add(self, fd: int, events: int) -> None:

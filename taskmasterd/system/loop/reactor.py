@@ -1,7 +1,7 @@
-"""The event loop: file descriptors, timers and turns. It knows callables, nothing of processes.
+"""The event loop: file descriptors, timers and turns. It knows callables, but no processes.
 
-Invariants: a callback that raises is logged and loses its own descriptor, never the loop; a descriptor is unregistered before it
-is closed (`remove` is idempotent); with nothing to do the loop sleeps without a timeout.
+Invariants: a callback that raises loses its own descriptor, is reported, and never ends the loop; callers `remove` a descriptor
+before they close it (`remove` is idempotent); without work the loop sleeps without a timeout.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_SLEEP_S = 86_400.0
 
 
 class Timer:
-    """A callback that is due at `when` (monotonic seconds), unless it is cancelled before."""
+    """A callback that is due at `when` (monotonic seconds), unless it is cancelled earlier."""
 
     __slots__ = ("callback", "when")
 
@@ -72,7 +72,7 @@ class Reactor:
         self._watches[fd] = (callback, dropped)
 
     def remove(self, fd: int) -> None:
-        """Stop watching `fd`; call this before closing it. Does nothing for an unknown one."""
+        """Stop watching `fd`; call this before closing it. Does nothing for an unknown descriptor."""
         if self._watches.pop(fd, None):
             self._poller.remove(fd)
 
@@ -101,13 +101,13 @@ class Reactor:
             self._cancelled = 0
 
     def call_soon(self, callback: Callable[[], None], dropped: Callable[[], None] | None = None) -> None:
-        """Run `callback` at the end of this turn (of the next one, when called from there), and `dropped` if it raises."""
+        """Run `callback` at the end of this turn, or of the next one if called from there; call `dropped` if it raises."""
         self._soon.append((callback, dropped))
 
     # -- the loop
 
     def run(self, turns: int | None = None) -> None:
-        """Run until `stop`, or for a number of turns that do not sleep."""
+        """Run until `stop`, or for this number of turns without sleeping."""
         self._running = True
         while self._running and turns != 0:
             self.turn(self._sleep_s() if turns is None else 0)
@@ -118,7 +118,7 @@ class Reactor:
         self._running = False
 
     def turn(self, timeout_s: float | None) -> None:
-        """Sleep for at most `timeout_s` (None: until a descriptor is ready), then call all that is ready or due."""
+        """Sleep for at most `timeout_s` (None: until a descriptor is ready), then run all callbacks that are ready or due."""
         found = self._poller.wait(timeout_s, len(self._watches))
         ready = [(fd, events, self._watches.get(fd)) for fd, events in found]
         self.turns += 1
@@ -138,14 +138,14 @@ class Reactor:
                 self._guarded(dropped)
 
     def settle(self, rounds: int) -> bool:
-        """Run the callbacks for the end of the turn, at most `rounds` times; returns whether none is left."""
+        """Run the callbacks for the end of the turn, for at most `rounds` rounds; returns whether all have run."""
         while self._soon and rounds:
             rounds -= 1
             self._do_soon()
         return not self._soon
 
     def attempt(self, callback: Callable[[], None], dropped: Callable[[], None] | None) -> None:
-        """Call now, guarded as in the loop; call `dropped` if it raises."""
+        """Call `callback` now, guarded as in the loop; call `dropped` if it raises."""
         if not self._guarded(callback) and dropped:
             self._guarded(dropped)
 
@@ -174,10 +174,10 @@ class Reactor:
                 self._guarded(callback)
 
     def _guarded(self, callback: Callable[..., None], *args: int) -> bool:
-        """Call, and report any exception; returns whether there was none. One of the project's two broad excepts."""
+        """Call, and report any exception; returns whether the call succeeded. One of the project's two broad excepts."""
         try:
             callback(*args)
-        except Exception as error:  # noqa: BLE001 - the loop outlives every error; it is reported with its traceback
+        except Exception as error:  # noqa: BLE001 - the loop outlives every error, and reports it with its traceback
             self._on_error(error)
             return False
         return True

@@ -1,7 +1,7 @@
 """Shares the loop's time among work that takes longer than a moment: requests, replies, a reload.
 
-Each piece of work is an iterator with short steps. It begins at once and continues in later turns, a few steps of each piece in
-turn. New pieces go first, so that a short request never waits for long ones, however many there are.
+Each piece of work is an iterator with short steps. It begins at once and continues in later turns, where the pieces take turns
+with a few steps each. New pieces go first, so a short request never waits for long ones, however many there are.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Dropped = Callable[[], None] | None
 
     class Loop(Protocol):
-        """What rounds need of the reactor, which has them."""
+        """The part of the reactor that its rounds use."""
 
         turns: int
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
             """Run `callback` at the end of this turn."""
 
         def attempt(self, callback: Callable[[], None], dropped: Dropped, /) -> None:
-            """Call now, and call `dropped` where that raises."""
+            """Call now, and call `dropped` if that raises."""
 
 
 TURN_S = 0.02
-"""Longest time for all pieces in one turn, seconds; the first step of each new piece comes on top."""
+"""Longest time for all pieces in one turn, seconds; the first step of each new piece is extra."""
 PIECE_S = 0.002
 """Longest time for one piece before the next one, seconds."""
 NEW_S = 0.0005
@@ -39,7 +39,7 @@ NEW_S = 0.0005
 
 
 class Rounds:
-    """All unfinished pieces. If a step raises, the reactor reports it and calls `dropped` of that piece."""
+    """All unfinished pieces. If a step raises, the reactor reports it and calls that piece's `dropped`."""
 
     def __init__(self, reactor: Loop) -> None:
         self._reactor = reactor
@@ -50,7 +50,7 @@ class Rounds:
         self._due = False
 
     def begin(self, steps: Iterator[object], dropped: Dropped = None) -> None:
-        """Do at least one step now and the rest in later turns. Raises what a step of now raises."""
+        """Do at least one step now and the rest in later turns. Raises the error of a step that runs now."""
         if self._some(steps, PIECE_S):
             self._new.append((steps, dropped))
             self._go_on_soon()
@@ -79,7 +79,7 @@ class Rounds:
                 self._go_on_soon()
 
     def _serve(self, queue: deque[tuple[Iterator[object], Dropped]], count: int, for_s: float) -> None:
-        """Continue `count` pieces of a queue in their order, at least one; the next turn continues the others."""
+        """Continue up to `count` pieces of a queue in order, at least one; the next turn continues the others."""
         for _ in range(count):
             steps, dropped = queue.popleft()
             self._reactor.attempt(lambda steps=steps, dropped=dropped: self._again(steps, dropped, for_s), dropped)  # type: ignore[misc]

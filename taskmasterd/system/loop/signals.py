@@ -1,7 +1,7 @@
-"""Turns signals into callbacks of the loop. A handler only notes the number.
+"""Turns signals into callbacks of the loop. A handler only notes the signal's number.
 
-The daemon ignores and blocks no signal: unwanted ones (SIGPIPE, SIGXFSZ) get a handler that does nothing, so that exec resets
-them and no child inherits an ignored signal. Source: signal(7), "Signal dispositions".
+The daemon neither ignores nor blocks signals: unwanted ones (SIGPIPE, SIGXFSZ) get a handler that does nothing, so that exec
+resets them and children inherit no ignored signal. Source: signal(7), "Signal dispositions".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HELD_BACK = (
 
 
 def hold_back() -> None:
-    """Block the signals that mean something to the daemon until `Signals` unblocks them; the mask survives exec."""
+    """Block the signals that the daemon handles, until `Signals` unblocks them; the mask survives exec."""
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
 
 
@@ -40,14 +40,14 @@ def release() -> None:
 
 
 def signal_numbers() -> dict[str, int]:
-    """Return the signals of this system by name without SIG, real-time ones included: RTMIN+3, RTMAX-1."""
+    """Return the numbers of this system's signals by name without SIG, with real-time signals: RTMIN+3, RTMAX-1."""
     found = {name: int(number) for name, number in vars(signal).items() if name.startswith("SIG") and name[3] != "_"}
     firsts = {number: name for name, number in sorted(found.items(), reverse=True)}  # SIGCHLD, and not its alias SIGCLD
     return with_real_time({name.removeprefix("SIG"): number for number, name in sorted(firsts.items())})
 
 
 class Signals:
-    """Calls back for each signal, in the loop, in the order of their numbers; equal ones are merged."""
+    """Calls back for each signal, in the loop, in the order of their numbers; repeated signals are merged."""
 
     def __init__(self, reactor: Reactor, callbacks: Mapping[int, Callable[[], None]]) -> None:
         self._reactor = reactor
@@ -55,7 +55,7 @@ class Signals:
         self._seen: set[int] = set()
         self._read, self._write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _pipe()
         reactor.watch(self._read, READ, self._wake)
-        # the byte only wakes the loop: what was seen is in the set, so a full pipe loses nothing
+        # the byte only wakes the loop: the set holds the signals seen, so a full pipe loses none
         signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         for number in (*self._callbacks, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, self._note)
@@ -73,11 +73,11 @@ class Signals:
             self._seen.discard(number)
             callback = self._callbacks.get(number)
             if callback:
-                self._reactor.call_soon(callback)  # guarded one by one: an error in one must not cost us the pipe
+                self._reactor.call_soon(callback)  # an error here would cost us the pipe, and so all later signals
 
     @property
     def unheard(self) -> bool:
-        """Whether a signal was noted and not yet called back. SIGCHLD does not count: ended children wait to be reaped."""
+        """Whether a signal was noted whose callback has not run. SIGCHLD does not count: ended children wait to be reaped."""
         return bool(self._seen - {signal.SIGCHLD})
 
     def close(self) -> None:
@@ -89,9 +89,9 @@ class Signals:
 
 
 def _undo_inherited() -> None:
-    """Undo what the caller left behind and exec keeps: ignored signals (nohup) and the blocked mask.
+    """Undo what exec keeps from the caller: ignored signals (nohup) and the blocked mask.
 
-    Call this last, so that the signals that the launcher held back find their handlers.
+    Call this last, so that signals that the launcher held back find their handlers.
     """
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         if signal.getsignal(number) == signal.SIG_IGN:
@@ -100,7 +100,7 @@ def _undo_inherited() -> None:
 
 
 def _pipe() -> tuple[int, int]:
-    """Return a non-blocking pipe where pipe2(2) is missing (macOS)."""
+    """Return a non-blocking pipe on a system without pipe2(2) (macOS)."""
     ends = os.pipe()
     for end in ends:
         os.set_blocking(end, False)

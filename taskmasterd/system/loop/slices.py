@@ -1,4 +1,4 @@
-"""Slices work whose amount programs decide: looks at thousands of processes, and signals to them."""
+"""Slices work whose size depends on programs: looks at thousands of processes, and signals to them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     Result = TypeVar("Result")
 
 BURST, BURST_EVERY_S = 64, 0.01
-"""Signals sent at once, and the pause between two such bursts, seconds."""
+"""Signals in one burst, and the pause between two bursts, seconds."""
 LONG_S = 0.01
-"""Longest look that no rest follows, seconds."""
+"""Longest look without a rest after it, seconds."""
 BLIND_FOR_S = 0.5
 """Pause after a look that failed, seconds."""
 
@@ -22,8 +22,8 @@ BLIND_FOR_S = 0.5
 def in_bursts(reactor: Reactor, work: Generator[None, None, Result], done: Callable[[Result], None]) -> None:
     """Do the steps of `work` in bursts with pauses between them; call `done` with its return value.
 
-    For signals: thousands of processes that wake at the same moment would keep the daemon from the processor for longer than
-    its own work takes.
+    This is for signals: thousands of processes that wake at the same moment would keep the daemon off the processor for longer
+    than its own work takes.
     """
     for _ in range(BURST):
         try:
@@ -35,10 +35,10 @@ def in_bursts(reactor: Reactor, work: Generator[None, None, Result], done: Calla
 
 
 class Looks:
-    """One look at a time, in steps (`Rounds`); one more look serves all requests that arrive meanwhile.
+    """Runs one look at a time, in steps (`Rounds`); one more look serves all requests that arrive meanwhile.
 
-    A rest as long as the look follows a long one, so that looks never take all of the daemon's time. `begin()` returns the
-    steps; `done(result)` or `failed(error)` is called at their end, and a failed look is repeated.
+    After a long look it rests for the same time, so that looks never take all of the daemon's time. `begin()` returns the
+    steps; their end calls `done(result)` or `failed(error)`, and a failed look is repeated.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Looks:
         return self._asked or self._at_work
 
     def ask(self) -> None:
-        """Request a look: at once, or after the present look and its rest."""
+        """Request a look: now, or after the present look and its rest."""
         self._asked = True
         if not (self._at_work or self._resting):
             self._look()

@@ -1,1 +1,1 @@
-"""Paths that are judged and used as one thing."""
+"""Paths that are checked and used in one step, so that nobody can exchange them in between."""

@@ -1,7 +1,7 @@
-"""Why a file cannot be executed, in words.
+"""Explains in words why a file cannot be executed.
 
-Used only by children: by one whose exec failed, which has the program's identity and may hang alone, and by the one that reads
-the configuration. Opens regular files only, without waiting, and reads a bounded part of them.
+Only children use this: one whose exec failed, which has the program's identity and may hang without harm, and the one that
+reads the configuration. It opens only regular files, never blocks on them, and reads a bounded part.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 HEAD = 4096
 LONGEST_SCRIPT_LINE = 256
-"""What the kernel reads of a `#!` line. Source: BINPRM_BUF_SIZE, execve(2)."""
+"""Longest `#!` line that the kernel reads, bytes. Source: BINPRM_BUF_SIZE, execve(2)."""
 LONGEST_STRING = 131_072
-"""One argument or variable with its NUL. Source: MAX_ARG_STRLEN, execve(2)."""
+"""Longest argument or variable with its NUL, bytes. Source: MAX_ARG_STRLEN, execve(2)."""
 MOST_INTERPRETERS = 4
-"""How often a script's interpreter may be a script. Source: execve(2)."""
+"""Longest chain of scripts whose interpreter is a script. Source: execve(2)."""
 NO_FORMAT = "exec format error (a script needs a #! line, or use shell: true)"
 
 _MACHINES = {
     2: "SPARC", 3: "i386", 4: "m68k", 8: "MIPS", 20: "PowerPC", 21: "PowerPC64", 22: "s390", 40: "arm", 42: "SuperH",
     43: "SPARC64", 50: "IA-64", 62: "x86_64", 183: "aarch64", 243: "RISC-V", 258: "LoongArch",
 }  # fmt: skip
-"""e_machine. Source: elf(5)."""
+"""Names of machines by e_machine. Source: elf(5)."""
 _ALSO_RUNS = {62: (3,), 183: (40,), 21: (20,), 43: (2, 18)}
-"""The older machines whose programs a machine may run as well."""
+"""Older machines whose programs a machine may run as well, by e_machine."""
 _FOREIGN = (
     (b"MZ", "it is a program for Windows"),
     (b"\xcf\xfa\xed\xfe", "it is a program for macOS"),
@@ -44,7 +44,7 @@ _FOREIGN = (
 
 
 def exec_text(argv: Sequence[str], environment: Mapping[str, str], path: str, workingdir: str, error: OSError) -> str:
-    """Return why executing `path` failed here and now, naming what is wrong with the file or with what it gets."""
+    """Return why executing `path` failed just now: what is wrong with the file, or with its words and variables."""
     if error.errno == errno.E2BIG:
         reason = _too_big(argv, environment)
     else:
@@ -89,7 +89,7 @@ def _forbidden(path: str) -> str:
 
 
 def _closed_directory(path: str) -> str:
-    """Return the topmost directory above `path` that may not be entered."""
+    """Return the topmost directory above `path` that we may not enter."""
     above = os.path.dirname(os.path.abspath(path))
     found = above
     while above != "/":
@@ -119,10 +119,10 @@ def flaw(
     base: str = "",
     depth: int = 0,
 ) -> str:
-    """Return what keeps the kernel from executing a file, judged by its content, or "" where nothing is seen.
+    """Return what keeps the kernel from executing a file, judged by its content, or "".
 
-    `refused`: the kernel has said already that it does not know the format. `may_read` may forbid the look at the content.
-    An interpreter that is no full path is looked for in `base`, the working directory.
+    `refused`: the kernel has already said that it does not know the format. `may_read` decides whether the content may be read.
+    A relative interpreter is looked up in `base`, the working directory.
     """
     try:
         fd = _open_regular(path, may_read)
@@ -144,9 +144,9 @@ def flaw(
 
 
 def _open_regular(path: str, may_read: Callable[[os.stat_result], bool] | None) -> int:
-    """Return a descriptor to read from, -1 where it is no regular file or may not be read. Raises OSError.
+    """Return a descriptor to read from, -1 if this is not a regular file or we may not read it. Raises OSError.
 
-    The descriptor that was judged is the one that is opened for reading, so that no device or FIFO ever is.
+    It opens for reading exactly the file that it has checked by descriptor, so never a device or FIFO.
     """
     handle = os.open(path, os.O_PATH | os.O_CLOEXEC) if hasattr(os, "O_PATH") else -1
     try:
@@ -162,7 +162,7 @@ def _open_regular(path: str, may_read: Callable[[os.stat_result], bool] | None) 
 
 
 def _has_other_formats() -> bool:
-    """Return whether this kernel was taught to execute more than scripts and ELF. Source: binfmt_misc."""
+    """Return whether this kernel is configured to execute more than scripts and ELF. Source: binfmt_misc."""
     try:
         return bool(set(os.listdir("/proc/sys/fs/binfmt_misc")) - {"register", "status"})
     except OSError:
@@ -234,7 +234,7 @@ def _own_machine() -> int:
 
 
 def _loader(fd: int, head: bytes, order: str) -> str:
-    """Return the path of PT_INTERP, "" where there is none. Source: elf(5)."""
+    """Return the path of PT_INTERP, "" without one. Source: elf(5)."""
     wide = head[4] == 2
     start = _number(head, 32, 8, order) if wide else _number(head, 28, 4, order)
     size, count = (_number(head, at, 2, order) for at in ((54, 56) if wide else (42, 44)))

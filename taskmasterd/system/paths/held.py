@@ -1,7 +1,7 @@
-"""A name in a directory that was judged once and is held open since: what is done to it cannot be led anywhere else.
+"""A file name in a directory that was checked once and is held open since, so that no later step can be redirected.
 
-Root often works in directories that others may write to. A path that is looked up again for each step can lead elsewhere at
-each step; a name below a descriptor cannot (openat(2)).
+Root often works in directories that others may write to. A path that is looked up anew for each step can lead elsewhere each
+time; a name below a descriptor cannot (openat(2)).
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Inode = tuple[int, int]
 
 
 class Held:
-    """The file at the absolute `path`, by its name in its directory, which is held while this is entered.
+    """The file at the absolute `path`, by its name in its directory, which is held open while this is entered.
 
-    Root walks there past links that others have planted. Where the system has no O_PATH the path itself is used.
-    Raises SystemFailure ("cannot OP path: ...") when entered: the directory is missing, or somebody led us astray.
+    Root does not follow links that others have planted on the way. On a system without O_PATH it uses the path itself.
+    Raises SystemFailure ("cannot OP path: ...") when entered, if the directory is missing or a link was planted.
     """
 
     def __init__(self, path: str, op: str = "use") -> None:
@@ -45,7 +45,7 @@ class Held:
         self.close()
 
     def hold(self) -> None:
-        """Judge the directory and hold it."""
+        """Check the directory and hold it open."""
         try:
             directory, name = os.path.split(self.path)
             if CAN_WALK and os.geteuid() == 0:
@@ -62,25 +62,25 @@ class Held:
 
     @property
     def real_path(self) -> str:
-        """The path without links and `..` on the way, as the directory that is held is called."""
+        """The path with links and `..` resolved, if it still leads to the directory that is held."""
         directory, name = os.path.split(self.path)
         real = os.path.realpath(directory)
         if self._fd is not None and inode_of(real) != inode_of_fd(self._fd):
-            return self.path  # it was moved, or a link on its way was exchanged
+            return self.path  # the directory was moved, or a link on the way was exchanged
         return os.path.join(real, name)
 
     def close(self) -> None:
-        """Let go of the directory, if it is held."""
+        """Close the directory, if it is held."""
         if self._fd is not None:
             os.close(self._fd)
             self._fd, self._name = None, self.path
 
     def open(self, flags: int, mode: int = 0o600, *, suffix: str = "") -> int:
-        """Open it, or the file whose name ends with `suffix` besides, never through a link. Raises OSError."""
+        """Open the file, or the one with `suffix` after its name, never through a link. Raises OSError."""
         return os.open(self._name + suffix, flags | os.O_NOFOLLOW | os.O_CLOEXEC, mode, dir_fd=self._fd)
 
     def status(self) -> os.stat_result | None:
-        """Return what lstat(2) says of it, None where it is missing. Raises OSError."""
+        """Return the file's lstat(2), None if it is missing. Raises OSError."""
         try:
             return os.stat(self._name, dir_fd=self._fd, follow_symlinks=False)
         except FileNotFoundError:
@@ -88,7 +88,7 @@ class Held:
 
     @property
     def inode(self) -> Inode | None:
-        """What is there now, None where it is missing or cannot be looked at."""
+        """The inode at the path now, None if it is missing or we cannot look."""
         try:
             found = self.status()
         except OSError:
@@ -96,31 +96,31 @@ class Held:
         return (found.st_dev, found.st_ino) if found else None
 
     def make_directory(self, mode: int) -> None:
-        """Create it as a directory. Raises OSError."""
+        """Create a directory of this name. Raises OSError."""
         os.mkdir(self._name, mode, dir_fd=self._fd)
 
     def unlink(self) -> None:
-        """Remove it. Raises OSError."""
+        """Remove the file. Raises OSError."""
         os.unlink(self._name, dir_fd=self._fd)
 
     def discard(self, suffix: str = "") -> None:
-        """Remove it, or the file whose name ends with `suffix` besides; where that fails it stays."""
+        """Remove the file, or the one with `suffix` after its name; ignore a failure."""
         try:
             os.unlink(self._name + suffix, dir_fd=self._fd)
         except OSError:
             return
 
     def move(self, suffix: str) -> None:
-        """Rename it to what ends with `suffix` besides. Raises OSError."""
+        """Rename the file: append `suffix` to its name. Raises OSError."""
         os.rename(self._name, self._name + suffix, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
     def replace(self, suffix: str) -> None:
-        """Put the file whose name ends with `suffix` besides in its place. Raises OSError."""
+        """Replace the file by the one with `suffix` after its name. Raises OSError."""
         os.rename(self._name + suffix, self._name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
 
 def inode_of(path: str) -> Inode | None:
-    """Return what is at `path` by its name, or None."""
+    """Return the inode at `path`, without following a link, or None."""
     try:
         found = os.lstat(path)
     except OSError:
@@ -129,25 +129,25 @@ def inode_of(path: str) -> Inode | None:
 
 
 def inode_of_fd(fd: int) -> Inode:
-    """Return which file is open."""
+    """Return the inode of an open file."""
     found = os.fstat(fd)
     return found.st_dev, found.st_ino
 
 
 def unlink_own(path: str, inode: Inode | None) -> None:
-    """Remove `path` if it is still the same file; anything else there is somebody else's."""
+    """Remove `path` if it is still the file `inode`; leave any other file there alone."""
     if inode is not None:
         unlink_held(path, inode)
 
 
 def unlink_held(path: str, inode: Inode | None = None) -> None:
-    """Remove `path`, with an `inode` only if it is that file; where that fails it stays."""
+    """Remove `path`, with an `inode` only if it is that file; ignore a failure."""
     held = Held(path, "remove")
     try:
         held.hold()
     except SystemFailure as failure:
         if failure.errno not in (errno.EMFILE, errno.ENFILE):
-            return  # else the name is used itself, which needs no descriptor
+            return  # only a shortage of descriptors is no obstacle: then `held` uses the path itself
     if inode is None or held.inode == inode:
         held.discard()
     held.close()

@@ -1,6 +1,6 @@
 """Directories and the locked pid file: what one daemon owns on the file system, besides its socket.
 
-The lock decides, never the content of the pid file. What is opened is judged once it is held, and changed by its descriptor.
+The lock decides, never the content of the pid file. Each file is opened first, then checked and changed by its descriptor.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     """A uid and a gid."""
 
 PIDFILE_MODE = 0o600
-"""Whoever may read a file may hold its lock, and so keep a daemon that was killed from being started again. Source: flock(2)."""
+"""Mode of the pid file: a user who may read it could hold its lock, and so keep a new daemon from starting. Source: flock(2)."""
 LONGEST_TEXT = 16 * 1024
 OPEN_TRIES = 3
-"""Attempts at a file that vanishes or appears between two looks at it."""
+"""Attempts to open a file that vanishes or appears between two looks."""
 
 
 class AlreadyRunningError(TaskmasterError):
-    """Another daemon holds this pid file, answers on this socket, or has a log that we need."""
+    """Another daemon holds this pid file, answers on this socket, or owns a log that we need."""
 
 
 class LockedError(TaskmasterError):
-    """Somebody else holds the lock of a file; the text is what they have written into it."""
+    """Another process holds the lock of a file; the text is what that process has written into it."""
 
 
 def make_directory(path: str, mode: int, owner: Owner | None) -> None:
-    """Create a default directory with its parents, or look whether the one that is there can be trusted.
+    """Create a default directory with its parents, or check that an existing one can be trusted.
 
-    Raises SystemFailure: not a directory, or one that belongs to another user (somebody else's in /tmp).
+    Raises SystemFailure if it is not a directory, or belongs to another user (who made it in /tmp).
     """
     op = "create directory"
     try:
@@ -59,7 +59,7 @@ def _make(held: Held, mode: int, owner: Owner | None) -> None:
         return
     fd = held.open(os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if os.fstat(fd).st_uid != os.geteuid() or os.listdir(fd):  # in a directory of others anything may happen
+        if os.fstat(fd).st_uid != os.geteuid() or os.listdir(fd):  # the parent's owner may have exchanged it
             raise SystemFailure("use directory", held.path, "it was exchanged while it was created", errno.EPERM)
         os.fchmod(fd, mode)
         if owner:
@@ -83,8 +83,8 @@ def _trusted(owner: Owner | None) -> set[int]:
 def lock_pidfile(path: str, owner: Owner | None = None) -> int:
     """Create and lock the pid file, write our pid, and return the descriptor that holds the lock.
 
-    `owner` is whom it is for; a file that an earlier daemon of theirs has left is as good as ours.
-    Raises AlreadyRunningError when another daemon has it, SystemFailure when it cannot be used at all.
+    `owner` is the user that the daemon will run as; a file left by an earlier daemon of that user will do.
+    Raises AlreadyRunningError if another daemon holds it, SystemFailure if it cannot be used at all.
     """
     try:
         fd = lock_file(path, "pid file", owner)
@@ -95,9 +95,9 @@ def lock_pidfile(path: str, owner: Owner | None = None) -> int:
 
 
 def lock_file(path: str, kind: str, owner: Owner | None) -> int:
-    """Create a file and lock it; return the descriptor that holds the lock. What an earlier owner has written is in it.
+    """Create or open a file and lock it; return the descriptor that holds the lock. Earlier content stays.
 
-    Raises LockedError where somebody has the lock, SystemFailure where the file cannot be had.
+    Raises LockedError if another process holds the lock, SystemFailure if the file cannot be used.
     Source: flock(2): the lock belongs to the open file and survives exec.
     """
     while True:
@@ -116,7 +116,7 @@ def lock_file(path: str, kind: str, owner: Owner | None) -> int:
 
 
 def _locked(fd: int, held: Held, kind: str, owner: Owner | None, *, made: bool) -> bool:
-    """Lock a file and give it its mode, and what we have `made` to its owner; return whether it can be the one.
+    """Lock a file and set its mode, and its owner if we have `made` it; return whether it is still the file to lock.
 
     Raises LockedError, SystemFailure, OSError.
     """
@@ -125,10 +125,10 @@ def _locked(fd: int, held: Held, kind: str, owner: Owner | None, *, made: bool) 
     except BlockingIOError:
         raise LockedError(os.pread(fd, LONGEST_TEXT, 0).decode("utf-8", "replace").strip()) from None
     if held.inode != inode_of_fd(fd):
-        return False  # its owner unlinked it between our open and our lock
+        return False  # the earlier holder unlinked it between our open and our lock
     found = os.fstat(fd)
     if owner and not made and found.st_uid != owner[0]:
-        _remove(held, kind)  # it may be any file of root's that `owner` has moved here: none is given away
+        _remove(held, kind)  # `owner` may have moved any file of root's here, and must not be given it
         return False
     if os.geteuid() in (0, found.st_uid) and stat.S_IMODE(found.st_mode) != PIDFILE_MODE:
         os.fchmod(fd, PIDFILE_MODE)
@@ -138,14 +138,14 @@ def _locked(fd: int, held: Held, kind: str, owner: Owner | None, *, made: bool) 
 
 
 def release(path: str | None, fd: int | None) -> None:
-    """Remove a file that was locked, if it is still ours, and give back its lock; either is None where there was none."""
+    """Remove a locked file, if it is still ours, and release its lock. Does nothing if either argument is None."""
     if path is not None and fd is not None:
         unlink_own(path, inode_of_fd(fd))
         os.close(fd)
 
 
 def write_pid(fd: int | None) -> None:
-    """Write our pid into the pid file, if there is one. Raises OSError."""
+    """Write our pid into the pid file; None means that there is no file. Raises OSError."""
     if fd is None:
         return
     os.ftruncate(fd, 0)
@@ -162,12 +162,12 @@ def _remove(held: Held, kind: str) -> None:
 
 
 def _open_lock(held: Held, kind: str, owner: Owner | None) -> tuple[int, bool]:
-    """Return a descriptor of what can be locked, and whether it was created. Raises SystemFailure."""
+    """Return a descriptor of the file to lock, and whether we have created it. Raises SystemFailure."""
     for _ in range(OPEN_TRIES):
         try:
             fd, made = _open_or_create(held)
         except FileNotFoundError:
-            continue  # it went between the two attempts
+            continue  # it vanished between the two attempts
         except OSError as error:
             reason = "it is a symbolic link" if error.errno == errno.ELOOP else system_reason(error)
             raise SystemFailure(f"open {kind}", held.path, reason, error.errno or 0) from None
@@ -188,7 +188,7 @@ def _open_or_create(held: Held) -> tuple[int, bool]:
 
 
 def _what_is_wrong(found: os.stat_result, owner: Owner | None) -> str:
-    """Return why an open file is no pid file of ours, or ""."""
+    """Return why we cannot use an open file as our pid file, or ""."""
     if not stat.S_ISREG(found.st_mode):
         return "it is not a regular file"
     if found.st_nlink > 1:
@@ -199,13 +199,13 @@ def _what_is_wrong(found: os.stat_result, owner: Owner | None) -> str:
 
 
 def unusable(paths: Iterable[tuple[str, int]]) -> str:
-    """Return the first path that the effective user may not use as `os.access` mode says, or ""."""
+    """Return the first of these (path, `os.access` mode) that the effective user may not use so, or ""."""
     effective = os.access in os.supports_effective_ids
     return next((path for path, mode in paths if not os.access(path, mode, effective_ids=effective)), "")
 
 
 def report(ready: int, exit_code: int, text: str) -> None:
-    """Tell the launcher how the start ended, and close the pipe; one that has died (Ctrl-C) is told nothing."""
+    """Send the launcher the outcome of the start, and close the pipe; ignore a launcher that has died (Ctrl-C)."""
     try:
         os.write(ready, f"{exit_code} {text}\n".encode("utf-8", "backslashreplace"))
     except OSError:

@@ -1,7 +1,7 @@
 """Opens a path step by step and records everything it passes, so that the caller can judge who could have changed the way.
 
-Each directory is held by a descriptor while the next name is looked up in it: what is recorded is what was used.
-Nothing is judged here.
+It holds each directory by a descriptor while it looks up the next name, so it records exactly what it has used. It judges
+nothing.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import os
 import stat
 
 MOST_LINKS = 40
-"""As many as the kernel follows. Source: path_resolution(7)."""
+"""Most links to follow, the kernel's own limit. Source: path_resolution(7)."""
 DIRECTORY = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 
 Passed = tuple[str, os.stat_result]
-"""A directory or a symbolic link on the way: its path and what the kernel says of it."""
+"""A directory or symbolic link on the way: its path and its stat(2)."""
 
 
 def open_recording(path: str, flags: int) -> tuple[int, list[Passed]]:
-    """Return a descriptor of what the absolute `path` leads to, and all directories and links that lead there.
+    """Return a descriptor of the target of the absolute `path`, and all directories and links on the way.
 
-    A directory is only held: its descriptor serves fstat, and it is the last one recorded. Everything else is opened
+    A target that is a directory is the last one recorded, and its descriptor serves only fstat. Any other target is opened
     with `flags`. Raises OSError as open(2) would.
     """
     trail = _Trail(flags)
@@ -78,7 +78,7 @@ class _Trail:
         return os.path.dirname(self._shown) if name == ".." else os.path.join(self._shown, name)
 
     def _is_descriptor(self) -> bool:
-        """Return whether the names here are open descriptors, whose links are no paths. Source: proc_pid_fd(5)."""
+        """Return whether the names here are open descriptors, whose links are not paths. Source: proc_pid_fd(5)."""
         return self._shown.startswith("/proc/") and self._shown.endswith("/fd")
 
 

@@ -1,8 +1,8 @@
-"""The way into the directory of a log: no link of another user leads us anywhere but to that user's own directories.
+"""Walks into the directory of a log, following another user's links only to that user's own directories.
 
-Otherwise a program could have root create, rename or delete files wherever it likes: it replaces the directory of its log
-by a link. A link is followed if root or the daemon's user made it, or if it leads to a directory of its maker. What comes
-out is a descriptor: whoever works in the directory names files relative to it, so nothing can be exchanged afterwards.
+Otherwise a program could replace the directory of its log by a link, and have root create, rename or delete files wherever it
+likes. The walk follows a link if root or the daemon's user made it, or if it leads to a directory of its maker. It returns a
+descriptor: callers name files relative to that, so nothing can be exchanged afterwards.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ import stat
 
 DIRECTORY_MODE = 0o750
 MOST_LINKS = 40
-"""The kernel's own limit. Source: path_resolution(7)."""
+"""Most links to follow, the kernel's own limit. Source: path_resolution(7)."""
 MOST_STEPS = 1024
-"""Names on the way, those in links included: whoever may make links decides how many there are."""
+"""Most names on the way, those in links included: the makers of links decide how many there are."""
 CAN_WALK = hasattr(os, "O_PATH")
 HOLD = getattr(os, "O_PATH", 0) | os.O_NOFOLLOW | os.O_CLOEXEC
-"""A link is held itself, not followed. Source: open(2). Linux and FreeBSD have it."""
+"""Flags that hold a link itself instead of following it, on Linux and FreeBSD. Source: open(2)."""
 LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PlantedError(Exception):
-    """A link on the way was made by somebody who may not lead us there; the text is the reason."""
+    """A link on the way was made by a user who may not lead us there; the text is the reason."""
 
 
 def enter_directory(path: str, *, make: bool = False, owner: tuple[int, int] | None = None) -> int:
-    """Return a descriptor of the directory at `path`; with `make` what is missing is created, for `owner` if we are root.
+    """Return a descriptor of the directory at `path`; with `make`, create missing directories, for `owner` if we are root.
 
-    Raises PlantedError, or OSError as open(2) would. Where there is no O_PATH the kernel follows all links.
+    Raises PlantedError, or OSError as open(2) would. On a system without O_PATH the kernel follows all links.
     """
     if not CAN_WALK:
         if make:
@@ -46,7 +46,7 @@ def enter_directory(path: str, *, make: bool = False, owner: tuple[int, int] | N
 
 
 class _Way:
-    """Step by step from the directory that is `held`, so that nothing can be exchanged behind us."""
+    """Goes step by step from the directory that is `held`, so that nothing can be exchanged behind us."""
 
     def __init__(self, start: str, make: bool, owner: tuple[int, int] | None) -> None:
         self.held = os.open(start, HOLD | os.O_DIRECTORY)
@@ -64,7 +64,7 @@ class _Way:
             if steps > MOST_STEPS:
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
             name = names.pop()
-            try:  # mostly it is a directory, and there is nothing to look at
+            try:  # most names are directories, which need no further look
                 self._hold(os.open(name, HOLD | os.O_DIRECTORY, dir_fd=self.held))
                 continue
             except (FileNotFoundError, NotADirectoryError):
@@ -76,7 +76,7 @@ class _Way:
                 self._hold(below)
 
     def judge(self) -> None:
-        """Raise where the way does not end at a directory, or where somebody who made a link does not own its end."""
+        """Raise if the way does not end at a directory, or if the maker of a link does not own the end."""
         end = os.fstat(self.held)
         if not stat.S_ISDIR(end.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
@@ -85,7 +85,7 @@ class _Way:
             raise PlantedError(f"a link on its way was made by uid {min(planters)}, who does not own where it leads")
 
     def _step(self, name: str) -> int:
-        """Return a descriptor of what is called `name` in the directory that is held; a missing directory is created."""
+        """Return a descriptor of `name` in the directory that is held; with `make`, create it if it is missing."""
         try:
             return os.open(name, HOLD, dir_fd=self.held)
         except FileNotFoundError:
@@ -95,7 +95,7 @@ class _Way:
         return os.open(name, HOLD, dir_fd=self.held)
 
     def _follow(self, link: int, maker: int) -> list[str]:
-        """Return the steps of a link that is held; closes it. Source: readlinkat(2), an empty name means the link itself."""
+        """Return the steps of an open link, and close it. Source: readlinkat(2): an empty name means the link itself."""
         try:
             target = os.readlink("", dir_fd=link)
         finally:
@@ -119,7 +119,7 @@ def _names(path: str) -> list[str]:
 
 
 def _make_directory(held: int, name: str, owner: tuple[int, int] | None) -> None:
-    """Create a directory in the one that is held, unless something has that name by now. Raises OSError."""
+    """Create a directory in the one that is held, unless the name is taken by now. Raises OSError."""
     try:
         if owner and os.geteuid() == 0 and owner != (0, 0):
             _make_for(held, name, owner)
@@ -130,10 +130,10 @@ def _make_directory(held: int, name: str, owner: tuple[int, int] | None) -> None
 
 
 def _make_for(held: int, name: str, owner: tuple[int, int]) -> None:
-    """Create a directory that belongs to `owner` from the first moment that it has its name.
+    """Create a directory that belongs to `owner` from the first moment it has its name.
 
-    Where others may write to the parent they could put something else in the place of a directory of ours before it is given
-    away. So it is created and given away inside a directory that only root may enter, and then moved to its name.
+    Users who may write to the parent could exchange a directory of root's before root gives it away. So root creates it and
+    gives it away inside a directory that only root may enter, and then moves it to its name.
     """
     nest = f".taskmaster-{os.urandom(8).hex()}"
     os.mkdir(nest, 0o700, dir_fd=held)
@@ -161,7 +161,7 @@ def _make_and_move(inside: int, held: int, name: str, owner: tuple[int, int]) ->
         try:
             os.rename("new", name, src_dir_fd=inside, dst_dir_fd=held)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.ENOTDIR):  # something has that name by now
+            if error.errno in (errno.ENOTEMPTY, errno.ENOTDIR):  # the name is taken by now
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
             raise
     except BaseException:
@@ -170,7 +170,7 @@ def _make_and_move(inside: int, held: int, name: str, owner: tuple[int, int]) ->
 
 
 def _remove_directory(name: str, held: int) -> None:
-    """Remove an empty directory; one that has been exchanged for something else stays."""
+    """Remove an empty directory; leave anything else that has its name now."""
     try:
         os.rmdir(name, dir_fd=held)
     except OSError:
