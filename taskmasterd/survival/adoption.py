@@ -1,8 +1,8 @@
-"""Takes over what an earlier daemon left: slots as they were, live instances with their pipes, ends that nobody saw.
+"""Takes over what an earlier daemon left: slots as they were, live instances with their pipes, and ends that no daemon saw.
 
-Identity comes first: an instance is ours only if a pidfd holds its leader and the start time is the recorded one. Processes that
-the state does not know are found by the marks that programs carry. The core decides what follows: an instance that has gone is
-an Exited event like any other.
+Identity comes first: an instance is ours only if a pidfd holds its leader and the start time is the recorded one. Processes
+that the state does not know are found by the proofs in their variables. The core decides what follows: an instance that is gone
+becomes an Exited event like any other.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ STREAMS = ((1, "stdout"), (2, "stderr"))
 
 
 class Legacy(Record):
-    """What comes with the state.
+    """What arrives together with the state.
 
-    `pipes` maps inodes to (read end, path) of pipes that were kept open, `ends` pids to (status, start time of the leader of a
-    session or 0) of those that somebody has waited for meanwhile. `same`: the daemon is the same process as before, its
-    children its own, and `handles` maps pids to pidfds of leaders that are none: whoever holds one learns how they end, reaped
-    or not. `guarded`: of what is not in `ends` the guardian tells.
+    `pipes` maps inodes to (read end, path) of pipes that were kept open. `ends` maps the pids of processes that the guardian has
+    reaped meanwhile to (status, start time of a session leader, or 0). `same`: the daemon is the same process as before, so its
+    children are still its own, and `handles` maps the pids of leaders that are not its children to pidfds, which reveal their
+    ends even after they are reaped. `guarded`: the guardian reports all ends that are not in `ends`.
     """
 
     pipes: Mapping[int, tuple[int, str]] = {}
@@ -70,7 +70,7 @@ class Legacy(Record):
 
 
 class Adoption:
-    """One take-over. `say(level, text)` writes to the event log; `deliver` hands an event to the supervisor."""
+    """One take-over. `say(level, text)` writes to the event log; `deliver` passes an event to the supervisor."""
 
     def __init__(
         self,
@@ -96,9 +96,9 @@ class Adoption:
         self._spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
 
     def take_over(self, saved: Saved) -> None:
-        """Fill the empty table with the slots of an earlier life, and go on with what is alive of them.
+        """Fill the empty table with the slots of an earlier daemon, and continue with their live instances.
 
-        What has ended meanwhile is told before any deadline can pass: it ended while the process was as the state says.
+        It delivers ends before any deadline can pass, because they happened while each process was as the state says.
         """
         self._whole, self._spawning = True, saved.spawning
         self._known = frozenset(slot.instance.pid for slot in saved.slots if slot.instance)
@@ -122,19 +122,19 @@ class Adoption:
             self._say("info", f"took over {count} of an earlier daemon, {alive} of them alive")
 
     def finish(self) -> None:
-        """Read on from kept pipes that belong to no instance: what left its program behind may still write into them."""
+        """Continue to read kept pipes that belong to no instance: processes that left their program may still write to them."""
         for fd, path in self._pipes.values():
             self._performer.outputs.take_over_left(path, fd).drain()
         self._pipes.clear()
 
-    # -- copies that the state knows
+    # -- instances that the state knows
 
     def _take_copy(self, entry: Entry, saved_copy: SavedInstance, ended: list[tuple[Instance, int | None]]) -> bool:
-        """Take in what the state says was alive of a slot, or add it to `ended`; returns whether its end is yet to be told."""
+        """Admit the instance of a slot as saved, or add it to `ended`; returns whether the guardian has yet to report its end."""
         pid, birth, legacy = saved_copy.pid, saved_copy.birth, self._legacy
         status, since = legacy.ends.get(pid, (None, 0))
         if since and not is_within(since, birth):
-            status = None  # it is that of another one with the same pid
+            status = None  # of another process that had the same pid
         if saved_copy.ended is not None:
             status = saved_copy.ended
         gone = entry.process.pid is None or saved_copy.ended is not None
@@ -153,7 +153,7 @@ class Adoption:
         elif child or handle is not None:
             self._performer.admit(copy)
         elif legacy.guarded and status is None:
-            self._performer.admit(copy, awaited=True)  # it ended after the guardian had written what it handed over
+            self._performer.admit(copy, awaited=True)  # it ended after the guardian wrote down what it hands over
             return True
         else:
             ended.append((copy, status))
@@ -161,12 +161,12 @@ class Adoption:
 
     @staticmethod
     def _session_goes_on(sessions: frozenset[int], saved_copy: SavedInstance) -> bool:
-        """Return whether one of those who were left behind is alive still: then the session's number is nobody else's."""
+        """Return whether one of the saved survivors is still alive: then no stranger can have got the session's number."""
         left = ((look(pid), started) for pid, started in saved_copy.left)
         return any(one and one.started == started and one.session in sessions for one, started in left)
 
     def _pipes_of(self, entry: Entry, pid: int, rows: Iterable[tuple[int, str]]) -> list[LogPipe]:
-        """Return the pipes of an instance that can still be read."""
+        """Return those pipes of an instance that we can still read."""
         found = []
         for inode, path in rows:
             kept = self._pipes.pop(inode, None)
@@ -181,7 +181,7 @@ class Adoption:
         return found
 
     def _open_pipe(self, pid: int, inode: int) -> int | None:
-        """Open a pipe by way of the leader that holds it, or else of a member of its session."""
+        """Open a pipe through the leader that holds it, or else through a member of its session."""
         fd = open_pipe(pid, inode)
         if fd is not None:
             return fd
@@ -189,7 +189,7 @@ class Adoption:
         return next((fd for member in members if (fd := open_pipe(member, inode)) is not None), None)
 
     def _take_left_pipe(self, inode: int, path: str) -> None:
-        """Read on from a pipe that outlived its instance, by way of a process that holds it."""
+        """Continue to read a pipe that outlived its instance, opened through a process that holds it."""
         if inode in self._pipes:
             return  # `finish` takes it
         holders = (one.pid for one in self._everybody().values() if one.pid != os.getpid())
@@ -210,10 +210,10 @@ class Adoption:
     def orphans(
         self, proofs: Proofs, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
     ) -> dict[Slot, Verdict]:
-        """Return the processes that prove to be of our programs, and are neither instances that were taken over nor below one.
+        """Return processes that prove to belong to our programs, and are neither adopted instances nor descendants of one.
 
-        A state lacks only an instance that was being spawned when the earlier daemon died; the pipes that it was to get identify
-        that one, too. Processes in `left` (pid, start time) were left running on purpose and are not reported.
+        A state lacks at most the instance that the earlier daemon was spawning when it died; the pipes prepared for that instance
+        identify it, too. Processes in `left` (pid, start time) were left running on purpose and are not reported.
         """
         self._searched_at = ticks_now()
         if self._whole and not self._spawning:
@@ -243,7 +243,7 @@ class Adoption:
         return judge(found, lambda slot: users.get(slot[0]))
 
     def _tell_claims(self, proofs: Proofs, said: Mapping[int, str], users: Mapping[str, int | None]) -> None:
-        """Name those that say they are of a program, could be, and cannot prove it: a version that gave no proofs made them so, too."""
+        """Log processes with a plausible claim but no proof, such as those that a version without proofs has started."""
         claims = [
             (pid, slot)
             for pid, text in said.items()
@@ -256,9 +256,9 @@ class Adoption:
             self._say("warning", f"left alone, since nothing proves what they say: {', '.join(named)}{more}")
 
     def settle(self, orphans: Mapping[Slot, Verdict], tell: Callable[[], list[End]], *, kill: bool) -> None:
-        """Adopt or kill what `orphans` found; the table holds the configuration by now. What is neither is named.
+        """Adopt or kill the processes that `orphans` found, or name them in the log; the table holds the configuration by now.
 
-        `tell()` asks the guardian, where there is one, what has ended since it handed over what it had kept (`Guard.tell`).
+        `tell()` returns the ends that the guardian, if there is one, has seen since it handed over (`Guard.tell`).
         """
         for slot, verdict in orphans.items():
             try:
@@ -278,7 +278,7 @@ class Adoption:
                 )
 
     def _settle(self, slot: Slot, verdict: Verdict, tell: Callable[[], list[End]], *, kill: bool) -> None:
-        """Do `settle` for one slot. Raises OSError where the system refuses to watch a process."""
+        """Do `settle` for one slot. Raises OSError if the system refuses to watch a process."""
         entry = self._entry(slot)
         named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
         if kill:
@@ -293,7 +293,7 @@ class Adoption:
             self._say("error", f"{entry.canonical} is not started: nobody knows which of {named} is its copy")
 
     def _kill(self, entry: Entry | None, slot: Slot, verdict: Verdict) -> None:
-        """Have the slot's own rules end all of it, and start it afterwards where it is to be started."""
+        """End all processes of a slot by the slot's own rules, and start it afterwards if it is to run."""
         by, now = "--orphans kill", self._now()
         sessions = frozenset(orphan.session for orphan in verdict.all)
         if entry is None:
@@ -306,7 +306,7 @@ class Adoption:
             self._supervisor.handle(entry, Restart(by) if wanted else Stop(by), now)
 
     def _adopt(self, entry: Entry, orphan: Orphan, sessions: frozenset[int]) -> bool:
-        """Take over a process that no state tells about as the copy of a slot; returns whether it was still there."""
+        """Adopt a process that no state mentions as the instance of a slot; returns whether the process was still there."""
         second = orphan.started / TICKS_PER_S
         birth = (second, second + 1 / TICKS_PER_S)
         handle = open_leader(orphan.pid, birth)
@@ -325,8 +325,8 @@ class Adoption:
     def _take_end(self, slot: Slot, entry: Entry, tell: Callable[[], list[End]]) -> bool:
         """Record the exit of an instance that was spawned just before the earlier daemon died; returns whether there was one.
 
-        Whoever was alive when `orphans` looked is adopted by now or has ended since, so the guardian knows of every other one. The
-        copy is the only leader of a session that has begun since then and is no copy that the state knows.
+        Processes that were alive when `orphans` looked are adopted by now or have ended since, so the guardian knows the end of
+        each other one. The instance is the one session leader that began after the spawn and is not an instance in the state.
         """
         if slot not in self._spawning or not _awaits_start(entry):
             return False
@@ -348,7 +348,7 @@ class Adoption:
     def _instead_of_a_start(
         self, entry: Entry, group: Group, rows: Iterable[tuple[int, str]], birth: tuple[float, float]
     ) -> Instance:
-        """Return the instance that an earlier daemon has started; the slot needs no other one."""
+        """Return the instance that an earlier daemon has started, and cancel the slot's own start."""
         self._performer.perform(entry, UNQUEUE)
         entry.current = entry.wanted
         return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth)
@@ -373,7 +373,7 @@ def _awaits_start(entry: Entry) -> bool:
 
 
 def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
-    """Return a pidfd of a leader, None if it has gone. Raises SystemFailure if the system refuses to say."""
+    """Return a pidfd of a leader, None if it is gone. Raises SystemFailure if the system refuses."""
     try:
         return open_leader(pid, birth)
     except OSError as error:
@@ -382,7 +382,7 @@ def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
 
 
 def _slot_by_pipe(pid: int, by_pipe: Mapping[int, Slot]) -> Slot | None:
-    """Return the slot that was to get a pipe which a process holds."""
+    """Return the slot whose prepared pipe a process holds, or None."""
     inode = pipe_among(pid, by_pipe)
     return by_pipe[inode] if inode is not None else None
 

@@ -1,7 +1,7 @@
-"""What a daemon has to itself besides its socket: the directory of its programs' default logs, and its event log.
+"""What a daemon claims for itself besides its socket: the directory of its programs' default logs, and its event log.
 
-Two daemons that write and rotate the same logs lose each other's lines. So each locks a small file beside them, by the thing
-itself and not by its name, which says whose it is. Where no such file can be made nothing keeps two daemons apart.
+Two daemons that write and rotate the same logs lose each other's lines. So each locks a small file beside its logs, whatever
+name leads there, and writes into it whose they are. Where no such file can be created, nothing keeps two daemons apart.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 LOG_DIR, LOGFILE = "log_dir", "logfile"
 CLAIMED = (LOG_DIR, LOGFILE)
 WAIT_S, PAUSE_S = 0.3, 0.02
-"""Longest wait for a lock that somebody may have for a moment only: a look, or a child that ends with its daemon."""
+"""Longest wait for a lock, and the pause between two tries, seconds: a look, or a child of a dying daemon, holds one briefly."""
 
 
 class Holder(Record):
-    """The daemon that has what we need: its `pid`, `socket` and configuration, 0 and "" where that is not known."""
+    """The daemon that holds what we need: its `pid`, `socket` and configuration, 0 and "" if unknown."""
 
     pid: int
     socket: str
@@ -38,7 +38,7 @@ class Holder(Record):
 
 
 class ClaimedError(TaskmasterError):
-    """Another daemon has these; `keys` are those of the configuration, `holder` the first one's daemon."""
+    """Another daemon holds the places of these configuration `keys`; `holder` is the daemon of the first one."""
 
     def __init__(self, keys: tuple[str, ...], holder: Holder) -> None:
         super().__init__(holder)
@@ -47,7 +47,7 @@ class ClaimedError(TaskmasterError):
 
 
 class Holdings:
-    """What this daemon holds on the system: pid file, locks, and the pipe on which the launcher waits. `fds` are by name."""
+    """The daemon's descriptors by name: pid file, locks, listening socket, and the pipe on which the launcher waits."""
 
     def __init__(self, places: Mapping[str, str | None], fds: Mapping[str, int | None]) -> None:
         self._places = places
@@ -67,11 +67,11 @@ class Holdings:
         return self._fds["listener"] or 0
 
     def handed_over(self) -> dict[str, int | None]:
-        """Return what the code that is executed in our place holds on."""
+        """Return the descriptors that the code executed in our place keeps."""
         return {name: self._fds.get(name) for name in ("pidfile", *CLAIMED)}
 
     def answer_launcher(self, code: int = 0, text: str = "") -> None:
-        """Let the launcher, if it still waits, end with this code and text."""
+        """Make the launcher, if it still waits, end with this code and text."""
         ready, self._fds["ready"] = self._fds["ready"], None
         if ready is not None:
             report(ready, code, text)
@@ -85,12 +85,12 @@ class Holdings:
         release(self._places["pidfile"], self._fds["pidfile"])
 
     def give_back_logs(self) -> None:
-        """Let another daemon write our logs."""
+        """Release the locks, so that another daemon may write our logs."""
         give_back(self._places, self._fds)
 
 
 def lock_paths(places: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    """Yield (key, path of the lock) for each of the daemon's places that it has to itself."""
+    """Yield (key, path of the lock) for each place that the daemon claims."""
     log_dir, logfile = places.get(LOG_DIR), places.get(LOGFILE)
     if log_dir:
         yield LOG_DIR, f"{log_dir}/{LOG_DIR_LOCK}"
@@ -99,7 +99,7 @@ def lock_paths(places: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
 
 
 def claim(places: Mapping[str, str | None], owner: Owner | None, mine: Holder) -> dict[str, int]:
-    """Lock all that can be locked; returns the descriptors by key. Raises ClaimedError, and then nothing is locked."""
+    """Lock all places where that is possible; returns the descriptors by key. Raises ClaimedError, and then holds no lock."""
     held: dict[str, int] = {}
     taken: dict[str, Holder] = {}
     for key, path in lock_paths(places):
@@ -107,7 +107,7 @@ def claim(places: Mapping[str, str | None], owner: Owner | None, mine: Holder) -
             held[key] = _lock(path, owner)
         except LockedError as locked:
             taken[key] = _holder_of(str(locked))
-        except SystemFailure:  # a directory where we may create nothing, or somebody else's file
+        except SystemFailure:  # a directory where we may not create files, or another user's file
             continue
     if taken:
         give_back(places, held)
@@ -120,13 +120,13 @@ def claim(places: Mapping[str, str | None], owner: Owner | None, mine: Holder) -
 
 
 def give_back(places: Mapping[str, str | None], held: Mapping[str, int | None]) -> None:
-    """Remove the locks that are held, by key."""
+    """Remove the locks in `held`, descriptors by key."""
     for key, path in lock_paths(places):
         release(path, held.get(key))
 
 
 def claimed_by_others(places: Mapping[str, str | None], socket: str) -> tuple[tuple[str, ...], Holder] | None:
-    """Return which keys' places a daemon at another socket has, and that daemon; None where none has. Changes nothing."""
+    """Return the keys whose places a daemon at another socket holds, and that daemon; None if none does. Changes nothing."""
     found: dict[str, Holder] = {}
     for key, path in lock_paths(places):
         holder = _look(path)

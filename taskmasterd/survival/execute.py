@@ -1,7 +1,7 @@
-"""The exec by which a resident daemon begins: from the launcher, and from itself at a live upgrade.
+"""The exec with which a resident daemon begins: from the launcher, and from itself at a live upgrade.
 
-The new interpreter is isolated and without site (-I -S), and gets the state as JSON on a descriptor. What it shall inherit are
-the descriptors that the state names.
+The new interpreter is isolated, without site (-I -S), and gets the state as JSON on a descriptor. It inherits the descriptors
+that the state names.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 
 def command(life: str, *words: str) -> list[str]:
-    """Return the words that execute this package as one of the lives of `__main__`."""
+    """Return the command line that executes this package in one of the roles of `__main__`."""
     main = os.path.join(os.path.abspath(taskmasterd.__path__[0]), "__main__.py")
     return [sys.executable, "-I", "-S", "-X", "utf8", main, life, *words]
 
 
 def on_descriptor(state: Mapping[str, Any]) -> int:
-    """Return a descriptor, which an exec does not close, from which `state` can be read as JSON. Raises SystemFailure."""
+    """Return an inheritable descriptor from which `state` can be read as JSON. Raises SystemFailure."""
     places = state.get("places", {})
     directories = [path for path in (places.get("state_dir"), os.path.dirname(places.get("socket", ""))) if path]
     fd = -1
@@ -49,7 +49,7 @@ def on_descriptor(state: Mapping[str, Any]) -> int:
 def execute_resident(state: Mapping[str, Any], *, guarded: bool = False, more: Iterable[int] = ()) -> NoReturn:
     """Replace this process by the resident daemon, or by a guardian that executes it.
 
-    The descriptors in `state["fds"]` and `more` are inherited. Raises SystemFailure, and then nothing is different.
+    It inherits the descriptors in `state["fds"]` and `more`. Raises SystemFailure, and then nothing has changed.
     """
     fds = [fd for fd in (*state["fds"].values(), *more) if fd is not None]
     path = state["path"]

@@ -1,6 +1,6 @@
-"""The daemon's side of the channel to its guardian; the words are in `taskmasterd.guardian`.
+"""The daemon's side of the channel to its guardian; `taskmasterd.guardian` describes the protocol.
 
-Nothing here waits: what the guardian does not take at once is sent later, in order.
+Except for `bye` and `tell` nothing here waits: packets that the guardian does not take at once are sent later, in order.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from taskmasterd.system.loop.reactor import Reactor
 
     End = tuple[int, int, int]
-    """(pid, wait status, start time of the leader of a session or 0)."""
+    """(pid, wait status, start time of a session leader, or 0)."""
 
 LONGEST_PACKET = 8192
 BYE_WITHIN_S = ANSWER_WITHIN_S = 1.0
 AGAIN_S = 0.5
-"""Pause before another try to acknowledge, seconds."""
+"""Pause before the next try to acknowledge, seconds."""
 TOLD = b"told"
 
 
 class Kept(Record):
-    """What a guardian hands to a daemon that it starts: its end of the channel, what it has kept, and whether one had died.
+    """What a guardian hands to a daemon that it starts: the channel, what it has kept, and whether an earlier daemon has died.
 
-    `pipes` maps inodes to (read end, path), `ends` pids to (wait status, start time of the leader of a session or 0).
+    `pipes` maps inodes to (read end, path), `ends` pids to (wait status, start time of a session leader, or 0).
     """
 
     channel: int
@@ -43,7 +43,7 @@ class Kept(Record):
 
 
 def read_kept(fd: int) -> Kept:
-    """Return what is on the descriptor that the guardian has passed, and close it."""
+    """Read and close the descriptor that the guardian has passed; return what it holds."""
     with open(fd, "rb") as file:
         first, *lines = file.read().split(b"\0")
     channel, again = map(int, first.split())
@@ -61,10 +61,10 @@ def read_kept(fd: int) -> Kept:
 
 
 class Guard:
-    """Tells the guardian what to keep. `on_ends` gets (pid, status) of orphans that it has reaped, `on_lost()` its death.
+    """The guardian, as the daemon sees it: keeps pipes for us, and reports the orphans that it has reaped.
 
-    `handed` are the pids of those whose ends it has handed over already (`Kept.ends`); `pid` is its own, 0 once it is dead. From
-    then on all methods do nothing.
+    `on_ends` gets (pid, status) of these orphans; the guardian's death calls `on_lost()`. `handed` are the pids of orphans whose
+    ends it has handed over already (`Kept.ends`). `pid` is the guardian's, 0 once it is dead; then all methods do nothing.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Guard:
         self._on_lost = on_lost
         self._waiting: deque[tuple[bytes, int | None]] = deque()
         self._noted = list(handed)
-        # the kernel's word for who made the channel: with the guardian dead, our parent is somebody whose children are not ours
+        # the kernel knows who made the channel; after the guardian's death our parent is a process whose children are not ours
         guardian = peer_of(self._channel).pid
         self.pid = guardian if guardian == os.getppid() else 0
         reactor.watch(fd, READ, self._ready)
@@ -94,15 +94,15 @@ class Guard:
 
     @property
     def idle(self) -> bool:
-        """Whether the guardian has got everything."""
+        """Whether the guardian has received everything."""
         return not self._waiting and not self._noted
 
     def keep(self, inode: int, fd: int, path: str) -> None:
-        """Have the guardian hold a pipe whose bytes go to `path`."""
+        """Ask the guardian to hold a pipe whose bytes go to `path`."""
         self._send(b"keep %d %s" % (inode, os.fsencode(path)), fd)
 
     def drop(self, inode: int) -> None:
-        """Have the guardian let go of a pipe."""
+        """Ask the guardian to close a pipe."""
         key = b"keep %d " % inode
         if self._waiting and any(packet.startswith(key) for packet, _fd in self._waiting):
             self._waiting = deque(each for each in self._waiting if not each[0].startswith(key))
@@ -110,15 +110,15 @@ class Guard:
         self._send(b"drop %d" % inode)
 
     def listener(self, fd: int) -> None:
-        """Have the guardian hold another listening socket."""
+        """Ask the guardian to hold another listening socket."""
         self._send(b"listener", fd)
 
     def up(self) -> None:
-        """Say that the daemon works."""
+        """Report that the daemon serves clients."""
         self._send(b"up")
 
     def bye(self) -> None:
-        """Say that the daemon ends on request. Waits until the guardian has got this, since nothing follows it."""
+        """Report that the daemon ends on request. Waits until the guardian has received this, the last packet."""
         if self.fd >= 0:
             self._channel.settimeout(BYE_WITHIN_S)
             self._send(b"bye")
@@ -137,7 +137,7 @@ class Guard:
                 packet = self._channel.recv(LONGEST_PACKET)
             except OSError:
                 break
-            if packet in (TOLD, b""):  # b"": it is dead, which the next turn sees, too
+            if packet in (TOLD, b""):  # b"": the guardian is dead, which the next turn notices, too
                 break
             ended.append(_end(packet))
         self._channel.setblocking(False)
@@ -145,13 +145,13 @@ class Guard:
         return ended
 
     def noted(self) -> None:
-        """Say that the ends it has told so far are in the state."""
+        """Acknowledge that all ends reported so far are in the state."""
         noted, self._noted = self._noted, []
         for pid in noted:
             self._send(b"noted %d" % pid)
 
     def _send(self, packet: bytes, fd: int | None = None) -> None:
-        if self.fd < 0:  # it is dead
+        if self.fd < 0:  # the guardian is dead
             return
         self._waiting.append((packet, fd))
         self._flush()
@@ -167,9 +167,9 @@ class Guard:
                 return
             except OSError as error:
                 if error.errno != errno.ETOOMANYREFS:
-                    self._waiting.clear()  # it is dead, which is seen when its end of the channel is read
+                    self._waiting.clear()  # the guardian is dead, which the next read of the channel shows
                     return
-                # it is stopped, and as many descriptors are on their way as we may have: this pipe is not kept
+                # the guardian is stopped and too many descriptors are in flight: it does not keep this pipe
             self._waiting.popleft()
 
     def _ready(self, events: int) -> None:
@@ -207,10 +207,10 @@ class Guard:
 
 
 class Acknowledgement:
-    """Tells the guardian which of the ends that it has reported are in the state, so that it can forget them.
+    """Acknowledges the ends that the guardian has reported once they are in the state, so that it can forget them.
 
-    `flush()` writes the state. `settled()`: every end that was seen has been looked at and delivered. Without a guardian this does
-    nothing.
+    `flush()` writes the state. `settled()` returns whether every end seen so far was handled and delivered. Without a guardian
+    this does nothing.
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class Acknowledgement:
         self._settled = settled
 
     def send_later(self) -> None:
-        """Look at the ends in this turn, and acknowledge them in the next one."""
+        """Handle the ends in this turn, and acknowledge them in the next one."""
         guard = self._guard
         if guard is not None:
             self._reactor.call_soon(lambda: self._reactor.call_soon(lambda: self._send(guard)))

@@ -1,4 +1,4 @@
-"""What follows when the guardian has died: the daemon goes on without, or makes way for the next one."""
+"""Handles the guardian's death: the daemon goes on without one, or ends so that systemd starts both anew."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class GuardianLoss:
-    """Is called once the guardian has died.
+    """Call this once the guardian has died.
 
-    `leave(code)` ends this process at once, without any cleaning up; `inherit_orphans()` makes it the reaper of its descendants.
+    `leave(code)` ends this process at once, without cleaning up; `inherit_orphans()` makes it the reaper of its descendants.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class GuardianLoss:
         self._inherit_orphans = inherit_orphans
 
     def __call__(self) -> None:
-        """Go on without; under systemd, which starts a new guardian, end: the next daemon takes everything over."""
+        """Go on without a guardian. Under systemd, which starts a new one, end: the next daemon takes everything over."""
         context, log = self._context, self._context.log
         if self._notifier.wanted and not context.supervisor.stopping:
             log.write("error", "the guardian has died; ending, to be started anew with another one")
@@ -46,7 +46,7 @@ class GuardianLoss:
             return
         log.write("error", "the guardian has died; going on without")
         try:
-            self._holdings.rewrite_pid()  # the file has named the guardian
+            self._holdings.rewrite_pid()  # the file names the guardian
         except OSError as error:
             log.write("warning", f"cannot write {self._holdings.pidfile}: {system_reason(error)}")
         self._inherit_orphans()

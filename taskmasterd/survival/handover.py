@@ -1,4 +1,4 @@
-"""Hands the running daemon over to the code that it executes in its own place (see `upgrade`): as data, at a quiet moment."""
+"""Hands the running daemon over, as data, to the code that it executes in its own place at a quiet moment (see `upgrade`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class ProcessParts(Record):
-    """The parts whose state depends on descriptors, or is worth nothing after the process."""
+    """The parts whose state depends on descriptors, or has no value after the process's end."""
 
     audience: Audience
     sinks: Sinks
@@ -32,10 +32,10 @@ class ProcessParts(Record):
 
 
 class Handover:
-    """Knows all that an exec would lose.
+    """Collects all state that an exec would lose.
 
-    `handed` is what this daemon was handed, `running` what it was launched with; `unheard()` returns whether a signal was
-    noted of which nothing has come yet.
+    `handed` is what this daemon was handed, `running` the configuration it was launched with; `unheard()` returns whether a
+    signal was noted but not handled yet.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Handover:
         return self._state(looking=True).to_data()
 
     def handed_over(self) -> tuple[dict[str, Any], list[int]]:
-        """Return the state for the code that is executed now, and the descriptors that it names besides `fds`."""
+        """Return the state for the code that is executed next, and the descriptors that it names besides `fds`."""
         state = self._state(looking=False)
         return state.to_data(), state.life.descriptors() if state.life else []
 
@@ -90,7 +90,7 @@ class Handover:
         )
 
     def unsettled(self) -> str:
-        """Return what is under way that an exec would lose, or ""."""
+        """Return what an exec at this moment would lose, as text, or ""."""
         context, guard = self._context, self._parts.guard
         if context.reloader.busy:
             return "the configuration is being read"
@@ -99,9 +99,9 @@ class Handover:
         return "" if guard is None or guard.idle else "the guardian has yet to be told something"
 
     def hold_signals(self) -> bool:
-        """Block the signals that mean something; returns False where one has come and is still unheard.
+        """Block the signals that the daemon handles; returns False if one was noted but not handled yet.
 
-        A signal that is blocked and pending outlives an exec, one that Python has noted does not (signal(7), execve(2)).
+        A blocked, pending signal outlives an exec; one that Python has noted does not (signal(7), execve(2)).
         """
         hold_back()
         return not self._unheard()

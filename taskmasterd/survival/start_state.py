@@ -1,7 +1,7 @@
-"""Where a resident daemon comes from: the launcher, a guardian that starts it anew, or itself before a live upgrade.
+"""Reads the state with which a resident daemon starts: from the launcher, from a guardian, or from itself before an upgrade.
 
-All three hand over the same JSON on a descriptor (`state.Handed`). This reads it, and what an earlier daemon has left in the state
-file, and says with which configuration to begin.
+All three hand over the same JSON on a descriptor (`state.Handed`). This module reads that JSON and the state file of an earlier
+daemon, and decides which configuration to begin with.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that n
 
 
 class Origin(Record):
-    """How this daemon begins.
+    """The state with which this daemon begins.
 
-    `handed` is what was handed over, `config` the configuration that holds from now on, `saved` what the earlier daemon left, None
-    where there was none or it cannot be used. `launched`: an operator has started it, so `config` was just read; otherwise it is
-    the earlier daemon's. `running` is what the daemon itself was launched with. `notes` are (level, text) for the event log,
-    `channel` leads to the guardian. `left` are (pid, start time) of processes that an earlier daemon left alone when it was
-    stopped in order: no instances of ours.
+    `handed` is what was handed over, `config` the configuration from now on, `saved` the usable state of an earlier daemon, or
+    None. `launched`: an operator has started this daemon, so `config` was just read; otherwise `config` is the earlier daemon's.
+    `running` is the configuration of the daemon itself at its launch. `notes` are (level, text) for the event log, `channel`
+    leads to the guardian. `left` are processes, as (pid, start time), that the orderly stop of an earlier daemon left alone: they
+    are not instances.
     """
 
     handed: Handed
@@ -55,27 +55,27 @@ class Origin(Record):
 
     @property
     def state_path(self) -> str | None:
-        """The state file, None where there is no directory for it."""
+        """The path of the state file, None without a directory for it."""
         places = self.handed.places
         return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
 
     @property
     def configured(self) -> DaemonConfig:
-        """What holds of the daemon's own configuration for as long as it lives, but for the live keys."""
+        """The configuration of the daemon itself: as it was launched, with the live keys of the present configuration."""
         live = {key: getattr(self.config.daemon, key) for key in DAEMON_LIVE_KEYS}
         return self.running.replace(**live)
 
     @property
     def facts(self) -> Facts:
-        """What the parts of this daemon resume.
+        """The facts that the parts of this daemon resume.
 
-        A daemon that an operator has started begins anew, but for processes that are there: it has its own log level, socket and
-        children, and no reload of it has failed.
+        A daemon that an operator has started keeps only the facts about live processes: it has its own log level, socket and
+        children, and none of its reloads has failed.
         """
         if self.saved is None:
             return Facts(left=self.left)
         facts = self.saved.facts
-        if facts.proven_since is None:  # it was written by a version that gave no proofs
+        if facts.proven_since is None:  # a version without proofs wrote it
             facts = facts.replace(proven_since=ticks_now())
         if not self.launched:
             return facts
@@ -83,21 +83,21 @@ class Origin(Record):
 
     @property
     def door(self) -> tuple[int, int] | None:
-        """(device, inode) of our socket; what is at its path may be somebody else's by now."""
+        """(device, inode) of our socket; its path may lead to another daemon's socket by now."""
         return self.facts.door or self.handed.door or inode_of(self.handed.places["socket"])
 
 
 def read_state(fd: int) -> dict[str, Any]:
-    """Return what is on a descriptor, as data."""
+    """Return the JSON on a descriptor as data."""
     with open(fd, "rb") as file:
         state: dict[str, Any] = read_json(file.read().decode("ascii"))
     return state
 
 
 def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
-    """Return how the daemon begins; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT.
+    """Return the start state of the daemon; `kept` is the number of the guardian's descriptor, or NOTHING_KEPT.
 
-    Raises StateError where this code cannot go on with the state of a living daemon.
+    Raises StateError if this code cannot go on with the state of a living daemon.
     """
     handed = Handed.from_data(state)
     identity = _identity(handed)
@@ -129,7 +129,7 @@ def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
 
 
 def _after_an_upgrade(handed: Handed, life: ProcessState, running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:
-    """Return how a daemon goes on that has executed itself anew. Raises StateError where it cannot."""
+    """Return the start state of a daemon that has executed itself anew. Raises StateError if it cannot go on."""
     saved = saved_of([line.encode() for line in life.lines], identity)
     pipes = {inode: (fd, path) for inode, fd, path in life.pipes}
     handles = dict(life.handles)
@@ -141,7 +141,7 @@ def _after_an_upgrade(handed: Handed, life: ProcessState, running: DaemonConfig,
 
 
 def _respell(saved: Saved, config: Config) -> None:
-    """Have slots name their working directory as `config` does where both names lead to the same one: nothing has changed."""
+    """Adopt the spelling of `config` for working directories that are the same ones: a new name alone is no change."""
     wanted = {program.name: program.workingdir for program in config.programs}
     for entry in (slot.entry for slot in saved.slots):
         name = wanted.get(entry.program, "")
@@ -159,14 +159,14 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _identity(handed: Handed) -> dict[str, Any]:
-    """Return whose the state is: the first line of the file."""
+    """Return the identity of the daemon that owns the state: the first line of the file."""
     places = handed.places
     socket = places["socket"]
     return {
         "boot": boot_id(),
         "socket": socket,
         "uid": os.geteuid(),
-        "named": places.get("named", socket),  # an older version, before an upgrade, has not told
+        "named": places.get("named", socket),  # an older version, before an upgrade, did not hand it over
         "pidfile": places["pidfile"] and os.path.realpath(places["pidfile"]),
         "door": handed.door,
         "pid": os.getpid(),
@@ -175,7 +175,7 @@ def _identity(handed: Handed) -> dict[str, Any]:
 
 
 def _read_saved(path: str, identity: Mapping[str, Any], formerly: str, notes: list[tuple[str, str]]) -> Saved | None:
-    """Return what the state file says. One that cannot be used is set aside, and a note says so."""
+    """Return the content of the state file, or None. Sets an unusable file aside, and adds a note."""
     if not can_adopt():
         notes.append(("info", CANNOT_ADOPT))
         return None

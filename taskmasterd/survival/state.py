@@ -1,8 +1,8 @@
-"""The state that one daemon leaves to the next: its typed records, and the registry of the parts that it comes from.
+"""The state that one daemon leaves to the next: its typed records, and the registry of the parts that contribute to it.
 
-Two ways lead to the next daemon, and both carry the same facts and slots. The state file (`disk`) is for whoever comes after a
-crash; a live upgrade adds what only a process can hand over (`ProcessState`). A record is read back from what any version has
-written: names that this one does not know are left out, and a value of the wrong shape raises TypeError or ValueError.
+Two ways lead to the next daemon, and both carry the same facts and slots. The state file (`disk`) serves the daemon that starts
+after a crash; a live upgrade adds what only a process can hand over (`ProcessState`). Records can be read from the data of any
+version: unknown names are left out, and a value of the wrong shape raises TypeError or ValueError.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Birth = tuple[float, float]
 
 
 def shaped(value: Any, shape: Any) -> Any:
-    """Return a value that was read, as it is used: lists as tuples. Raises TypeError or ValueError for another shape.
+    """Check a value that was read, and return it with lists as tuples. Raises TypeError or ValueError for another shape.
 
     A shape is a type, a list of one shape (any number of these), a tuple of shapes (a row), or a function that checks.
     """
@@ -55,7 +55,7 @@ def _row(value: Any) -> Any:
 
 
 def number(value: Any) -> float:
-    """Check a number, a shape as those of `shaped`."""
+    """Check a number and return it as float; serves as a shape of `shaped`."""
     if type(value) not in (int, float):
         raise TypeError(f"{value!r} is no number")
     return float(value)
@@ -87,12 +87,12 @@ def _fields(shapes: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any
 
 
 class Facts(Record):
-    """What the state says of the daemon itself; a fact that was not written has its default.
+    """The state of the daemon itself; a fact that is missing in the data has its default.
 
     `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone, `left`
     (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their instance,
-    `occupied` the slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. What was
-    started before `proven_since`, in clock ticks since boot, may carry a mark without proof. `ended`: after an orderly stop.
+    `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. Processes that
+    were started before `proven_since`, in clock ticks since boot, may have no proof. `ended`: the daemon has stopped in order.
     """
 
     ignored: tuple[int, ...] = ()
@@ -109,7 +109,7 @@ class Facts(Record):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return the facts in some lines. Raises TypeError or ValueError where one makes no sense."""
+        """Return the facts in some data. Raises TypeError or ValueError for one that makes no sense."""
         return cls(**_fields(FACTS, data))
 
 
@@ -129,10 +129,10 @@ FACTS: Mapping[str, Any] = {
 
 
 class SavedInstance(Record):
-    """What was alive of a slot: its leader's pid and birth, (inode, path) of its pipes, (pid, signal) of who got which signal.
+    """A slot's instance: its leader's pid and birth, its pipes as (inode, path), the signals sent as `told` (pid, signal).
 
-    `sessions` and `left` ((pid, start time in ticks) of those whom a leader had left behind) tell who else belongs to it.
-    `ended` is the leader's wait status where its end was seen, and not yet what followed.
+    `sessions` and `left`, survivors of a leader as (pid, start time in ticks), tell which other processes belong to it. `ended`
+    is the leader's wait status if the earlier daemon saw the end, but not what followed.
     """
 
     pid: int
@@ -145,7 +145,7 @@ class SavedInstance(Record):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `Instance.to_data` wrote. Raises TypeError or ValueError where it makes no sense."""
+        """Return the data of `Instance.to_data` as a record. Raises TypeError or ValueError if it makes no sense."""
         return cls(**_fields(INSTANCE, data))
 
 
@@ -161,7 +161,7 @@ INSTANCE: Mapping[str, Any] = {
 
 
 class SavedSlot(Record):
-    """A slot as it was; `began` is the file of stderr and its size when the last instance was started."""
+    """A slot as it was; `began` is the file of stderr, and its size at the start of the last instance."""
 
     entry: Entry
     instance: SavedInstance | None
@@ -169,7 +169,7 @@ class SavedSlot(Record):
 
 
 class Saved(Record):
-    """All that was written; `spawning` maps slots to (boot seconds, pipes) of instances that were about to be spawned."""
+    """The whole saved state; `spawning` maps slots to (boot seconds, pipes) of instances that were about to be spawned."""
 
     config: Config
     facts: Facts
@@ -181,10 +181,10 @@ class Saved(Record):
 
 
 class ProcessState(Record):
-    """What only a process can hand over, at a live upgrade: the lines of the state file, and what depends on descriptors.
+    """What only a process can hand over, at a live upgrade: the lines of the state file, and state that depends on descriptors.
 
-    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `started` is monotonic. The rest belongs to subscriptions, sinks
-    and connections. The names are those of the JSON.
+    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `started` is in monotonic seconds. The other fields belong to
+    subscriptions, sinks and connections. The names are those of the JSON.
     """
 
     lines: tuple[str, ...]
@@ -197,11 +197,11 @@ class ProcessState(Record):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return what `to_data` wrote, here or in another version."""
+        """Return the data of `to_data`, of this or another version, as a record."""
         return cls(**_fields(PROCESS, data))
 
     def descriptors(self) -> list[int]:
-        """Return the descriptors that have to be inherited."""
+        """Return the descriptors that the next code has to inherit."""
         rows = (*self.sinks["open"].values(), *self.connections)
         operations = [row["operation"] for row in self.connections if row["operation"]]
         fds = [fd for _, fd, _ in self.pipes] + [handle for _, handle in self.handles] + [row["fd"] for row in rows]
@@ -221,10 +221,10 @@ PROCESS: Mapping[str, Any] = {
 
 
 class Handed(Record):
-    """What a resident daemon is handed as JSON: by the launcher, again by a guardian, or by itself before an upgrade.
+    """The JSON that a resident daemon gets: from the launcher, again from a guardian, or from itself before an upgrade.
 
     `places` and `fds` are the daemon's paths and descriptors by name, `config` is a configuration as data, `nofile` the limits
-    that the launcher was started with, `path` where our packages are found. `notes` are (level, text) for the event log,
+    that the launcher was started with, `path` the import path of our packages. `notes` are (level, text) for the event log,
     `formerly` is the socket that the state file was written for, `door` our socket as in `Facts`.
     """
 
@@ -245,11 +245,11 @@ class Handed(Record):
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Return what was handed over. Raises KeyError, TypeError or ValueError where it makes no sense."""
+        """Return the data as a record. Raises KeyError, TypeError or ValueError if it makes no sense."""
         return cls(**_fields(HANDED, data))
 
     def to_data(self) -> dict[str, Any]:
-        """Return all of it as JSON can carry it."""
+        """Return all fields as values that JSON can carry."""
         data = super().to_data()
         return {**data, "life": self.life.to_data()} if self.life else data
 
@@ -276,11 +276,11 @@ HANDED: Mapping[str, Any] = {
 
 
 class Registry:
-    """The parts of this daemon of which the next one has to know, each under the name of its fact.
+    """The parts of this daemon that contribute a fact to the state, by the name of the fact.
 
-    A part registers once, with the pair of functions that are its side of the state: `to_data()` returns its fact as JSON can
-    carry it, `resume(data)` is given what the earlier daemon wrote of it. The state writer asks for `changes` whenever it writes:
-    comparing a few short facts is cheaper than a mark in each place that changes one, and none is forgotten.
+    A part registers once, with a pair of functions: `to_data()` returns its fact as JSON can carry it, `resume(data)` gets the
+    fact that the earlier daemon wrote. The state writer asks for `changes` whenever it writes: comparing a few short facts is
+    cheaper than a flag at each place that changes one, and cannot miss a change.
     """
 
     def __init__(self, inherited: Facts) -> None:
@@ -289,7 +289,7 @@ class Registry:
         self._written: dict[str, object] = {}
 
     def register(self, name: str, to_data: Callable[[], object], resume: Callable[[Any], None] | None = None) -> None:
-        """Remember a part from now on; it resumes at once where the earlier daemon has left anything of it."""
+        """Add a part; it resumes at once if the earlier daemon has left its fact."""
         left = getattr(self._inherited, name, None)
         if resume is not None and left is not None:
             resume(left)
@@ -300,7 +300,7 @@ class Registry:
         return {name: to_data() for name, to_data in self._parts.items()}
 
     def changes(self) -> dict[str, Any]:
-        """Return the facts that differ from what was written, which count as written from now on."""
+        """Return the facts that have changed since the last call."""
         facts = self.to_data()
         changed = {
             name: fact for name, fact in facts.items() if name not in self._written or self._written[name] != fact

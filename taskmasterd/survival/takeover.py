@@ -1,4 +1,4 @@
-"""The first moments of a daemon: take over what an earlier one left, then follow the configuration as a reload would."""
+"""The first moments of a daemon: it takes over what an earlier one left, then applies the configuration as a reload would."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BY = "the daemon's start"
 
 
 class LeftBehindError(TaskmasterError):
-    """Processes of an earlier daemon are alive, and the operator wants none of ours beside them."""
+    """Processes of an earlier daemon are alive, and the operator has forbidden to start programs beside them."""
 
     def __init__(self, orphans: Mapping[Slot, Verdict]) -> None:
         named = ", ".join(
@@ -42,7 +42,7 @@ class LeftBehindError(TaskmasterError):
 class Takeover:
     """The first moments of a daemon.
 
-    `guard` knows what has ended meanwhile, if there is one; `applied(plan)` does what follows a plan, here as after a reload.
+    `guard`, if there is one, knows which processes have ended meanwhile; `applied(plan)` announces a plan, as after a reload.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Takeover:
         self._applied = applied
 
     def begin(self, origin: Origin) -> None:
-        """Fill the empty table and set going what is to run. Raises LeftBehindError where it must not."""
+        """Fill the empty table and start the programs. Raises LeftBehindError if that is forbidden."""
         context, supervisor, guard = self._context, self._context.supervisor, self._guard
         for level, text in origin.notes:
             context.log.write(level, text)
@@ -75,7 +75,7 @@ class Takeover:
         adoption.finish()
 
     def _follow(self, origin: Origin) -> None:
-        """Follow the configuration as a reload would."""
+        """Apply the configuration as a reload would."""
         context, supervisor = self._context, self._context.supervisor
         plan = diff(supervisor.table, origin.running, origin.config)
         if origin.saved and any(each.change != KEPT for each in plan.programs):
@@ -91,7 +91,7 @@ class Takeover:
 
 
 def _start_as_after_a_stop(supervisor: Supervisor, now: float) -> None:
-    """The earlier daemon died while it was being shut down for good: as after an orderly stop, autostart decides."""
+    """Start programs by `autostart`, as after an orderly stop: the earlier daemon died during its shutdown."""
     for entry in tuple(supervisor.table):
         if entry.wanted.autostart and not entry.removed and not entry.process.goal_is_up:
             supervisor.handle(entry, Start(BY), now)

@@ -1,8 +1,7 @@
-"""Stand-ins for everything that is the daemon's, so that other code can be tried on its state without doing anything.
+"""Stand-ins for everything that belongs to the daemon, so that a check can try other code on its state without side effects.
 
-The child that checks installed code has the daemon's rights, its variables and its state, and descriptors of its own only. A
-whole daemon is built there and works for one turn. What that turn would do to processes is refused, and what it would write
-leads nowhere.
+The child that checks installed code has the daemon's rights, variables and state, but only descriptors of its own. It builds a
+whole daemon and runs it for one turn. Calls that would reach other processes are refused, and writes lead nowhere.
 """
 
 from __future__ import annotations
@@ -26,9 +25,9 @@ ACTS = ((os, ("kill", "killpg", "fork", "posix_spawn")), (signal, ("pidfd_send_s
 
 @contextlib.contextmanager
 def acting_on_nothing() -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Refuse what would reach other processes from now on, for good; yields what puts stand-ins into a state.
+    """Refuse, for good, calls that would reach other processes; yields a function that puts stand-ins into a state.
 
-    The process takes itself for the daemon, whose children it would have, and systemd hears nothing of it.
+    The process takes itself for the daemon, whose children it would have, and sends nothing to systemd.
     """
     for module, names in ACTS:
         for name in names:
@@ -55,7 +54,7 @@ def _refuse(*_arguments: object, **_options: object) -> NoReturn:
 
 
 def _directory() -> str | None:
-    """Return a directory for a state file, None where there is no place for one."""
+    """Return a directory for a state file, None if none can be created."""
     try:
         return tempfile.mkdtemp(prefix="taskmasterd-check-")
     except OSError:
@@ -63,7 +62,7 @@ def _directory() -> str | None:
 
 
 def _fill(state: dict[str, Any]) -> None:
-    """Put descriptors in the place of the daemon's, of which a check has inherited none: nothing ever comes out of them."""
+    """Replace the descriptors in `state` by dummies that never deliver anything: a check inherits none of the daemon's."""
     null = os.open(os.devnull, os.O_RDWR)
     nobody, _other = (end.detach() for end in socket.socketpair())
     silent, _writer = os.pipe()

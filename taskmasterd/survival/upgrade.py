@@ -1,9 +1,9 @@
 """The live upgrade: the daemon executes the installed code in its own place, and everything goes on.
 
-First the installed code has to show, in a child, that it starts and can read the state of this daemon; if it cannot, nothing
-changes. Then the upgrade waits for a quiet moment, in which nothing is under way that only this interpreter knows: no
-configuration being read, no child between fork and exec, no end that is not delivered. `handover` has what is handed over;
-pids, children, pipes, sockets and pending signals belong to the process and outlive the exec (execve(2)).
+First the installed code has to prove, in a child, that it starts and can read the state of this daemon; if it cannot, nothing
+changes. Then the upgrade waits for a quiet moment, when this interpreter alone holds no unfinished work: no configuration being
+read, no child between fork and exec, no undelivered end. `handover` collects the state; pids, children, pipes, sockets and
+pending signals belong to the process and outlive the exec (execve(2)).
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
     from taskmasterd.processes.errand import Ending, Errands
 
     class Host(Protocol):
-        """What an upgrade needs of the daemon."""
+        """The part of the daemon that an upgrade uses."""
 
         def state(self) -> dict[str, Any]:
-            """Return what other code has to be able to read."""
+            """Return the state that the installed code must be able to read."""
 
         def handed_over(self) -> tuple[dict[str, Any], Sequence[int]]:
-            """Return the whole state for the next life, and the descriptors that it names besides `fds`."""
+            """Return the whole state for the installed code, and the descriptors that it names besides `fds`."""
 
         def unsettled(self) -> str:
-            """Return what is under way that an exec would lose, or ""."""
+            """Return what an exec at this moment would lose, as text, or ""."""
 
         def hold_signals(self) -> bool:
-            """Block signals; returns False where one has come that would be lost."""
+            """Block signals; returns False if one has arrived that an exec would lose."""
 
         def release_signals(self) -> None:
             """Undo `hold_signals`."""
@@ -58,7 +58,7 @@ ROUNDS = 16
 
 
 class Upgrade:
-    """One upgrade at a time."""
+    """Runs one upgrade at a time."""
 
     def __init__(self, context: Context, host: Host, errands: Errands) -> None:
         self._context = context
@@ -71,7 +71,7 @@ class Upgrade:
         self._heartbeat: Heartbeat | None = None
 
     def begin(self, connection: Connection) -> None:
-        """Check the installed code, and go on with it; the answer comes from there. Raises RequestError where it cannot."""
+        """Check the installed code and execute it; the new code answers the client. Raises RequestError if it cannot begin."""
         if self._context.supervisor.stopping:
             raise RequestError("stopping", "the daemon is being shut down", 1)
         if self._asked is not None:
@@ -91,14 +91,14 @@ class Upgrade:
         )
 
     def give_up(self) -> None:
-        """The daemon ends: so does the check, and whoever asked is told."""
+        """Cancel the check and answer the client, because the daemon ends."""
         if self._check:
             self._check.cancel()
         if self._asked:
             self._failed("stopping", "the daemon is being shut down")
 
     def to_data(self) -> dict[str, Any]:
-        """Return what the next life needs to answer."""
+        """Return the data that the new code needs for its answer."""
         return {"kind": "upgrade", "before": __version__, "at": self._reactor.now()}
 
     def _checked(self, ending: Ending) -> None:
@@ -115,7 +115,7 @@ class Upgrade:
             self._try(self._reactor.now() + QUIET_WITHIN_S)
 
     def _try(self, until: float) -> None:
-        """Execute the installed code if nothing is under way, or else a moment later."""
+        """Execute the installed code if nothing is under way; otherwise try again a moment later."""
         if self._context.supervisor.stopping:
             self._failed("stopping", "the daemon is being shut down")
             return
@@ -159,7 +159,7 @@ class Upgrade:
 def begin_check(
     errands: Errands, state: Mapping[str, Any], done: Callable[[Ending], None], within_s: float = CHECK_WITHIN_S
 ) -> Errand:
-    """Execute the installed code on a state; `problem_of` judges the ending that `done` gets. Raises SystemFailure."""
+    """Check the installed code on a state; `done` gets the ending, which `problem_of` judges. Raises SystemFailure."""
     fd = on_descriptor(state)
     try:
         words = command("--check", "0", "-", *state["path"])
@@ -169,7 +169,7 @@ def begin_check(
 
 
 def problem_of(ending: Ending, within_s: float) -> str:
-    """Return why the installed code cannot go on with the state, "" where it can: then its last line begins with "ok"."""
+    """Return why the installed code cannot go on with the state, or "": then its last line begins with "ok"."""
     if ending.late:
         return f"it did not answer within {within_s:g}s"
     said = ending.output.decode("utf-8", "replace").strip().split("\n")[-1]

@@ -83,7 +83,10 @@ class Group:
         self.signalled: AbstractSet[tuple[int, int]] = heritage.signalled
 
     def follow(self, *, stop_group: bool, leader_first: bool) -> None:
-        """Set the program's rule. `stop_group`: stop survivors of the leader; `leader_first`: until its end only KILL reaches others."""
+        """Set the program's rule.
+
+        `stop_group`: what outlives the leader is stopped, too. `leader_first`: until the leader's end only KILL reaches the others.
+        """
         self.stop_group, self.leader_first = stop_group, leader_first
 
     def signal_leader(self, number: int) -> bool:

@@ -1,1 +1,1 @@
-"""The state on the disk: a file of lines, written as things change, read back by the next daemon."""
+"""The state on the disk: a file of lines that the daemon appends to with each change, and the next daemon reads."""

@@ -1,8 +1,8 @@
-"""The directory of state files: finds the one that an earlier daemon of ours has left, and removes those that no daemon can use.
+"""The directory of state files: finds the file of an earlier daemon of ours, and removes files that no daemon can use.
 
-A state file has the name of a socket's path. The same daemon can be started by another path of the same place, or with another
-place for its socket: then it is known by what else does not change, and the file gets the new name. The launcher does this,
-as the user that the daemon runs as, and while it holds the pid file.
+A state file is named after the path of a socket. The same daemon can be started with another path to the same socket, or with
+another socket: then other things that have not changed identify it, and its file gets the new name. The launcher does this, as
+the user that the daemon will run as, while it holds the pid file.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
     from taskmasterd.system.paths.held import Inode
 
 LONGEST_HEAD = 64 * 1024
-"""Most bytes of a file that are looked at; the first line is far shorter."""
+"""Most bytes to read of a file for its first line, which is far shorter."""
 PROBE_WITHIN_S = 0.5
 DAY_S = 86_400.0
 
 
 class Known(Record):
-    """By what a daemon is known, as in the first line of its state file.
+    """What identifies a daemon, as in the first line of its state file.
 
-    `socket` is the real path, `named` how it was named. `pidfile` is None without one. `door` is the socket itself, of a daemon
-    that starts the one that it finds in its place: a daemon that was killed leaves it, wherever its directory is moved to.
+    `socket` is the real path, `named` the path as given. `pidfile` is None without one. `door` is the inode of the socket; for a
+    daemon that starts, of the socket it finds there: a killed daemon leaves its socket, even if the directory is moved.
     """
 
     boot: str
@@ -52,7 +52,7 @@ class Known(Record):
     door: Inode | None = None
 
     def follows(self, earlier: Known) -> bool:
-        """Return whether this daemon is the same one as an `earlier` one: both have a pid file, a socket or its place in common."""
+        """Return whether this daemon succeeds an `earlier` one: they share a pid file, a socket, or the place of a socket."""
         if (self.boot, self.uid) != (earlier.boot, earlier.uid):
             return False
         if self.door is not None and self.door == earlier.door:
@@ -67,7 +67,7 @@ class Known(Record):
 
 
 class Left(Record):
-    """A state file as it was found: `pid` is its daemon's, `config` that daemon's configuration."""
+    """A state file that was found; `pid` and `config`, the configuration's path, are those of its daemon."""
 
     name: str
     known: Known
@@ -76,7 +76,7 @@ class Left(Record):
     changed: float
 
     def is_alive_beside(self, socket_path: str) -> bool:
-        """Return whether its daemon lives: somebody has its pid and name, or answers at its socket and is not `socket_path`."""
+        """Return whether its daemon lives: a process has its pid and name, or one answers at its socket, not `socket_path`."""
         process = look(self.pid)
         if process is not None and process.name == "taskmasterd":
             return True
@@ -84,7 +84,7 @@ class Left(Record):
 
 
 class StateDirectory:
-    """The files in a directory, which is held while this is entered. Raises OSError or PlantedError when entered."""
+    """The state files in a directory, which is held open while this is entered. Raises OSError or PlantedError when entered."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -107,17 +107,17 @@ class StateDirectory:
         os.close(self._fd)
 
     def found(self) -> Iterator[Left]:
-        """Yield the state files of this user, as far as they can be read."""
+        """Yield the readable state files of this user."""
         for name in sorted(os.listdir(self._fd)):
             left = self._look(name) if name.endswith(SUFFIX) else None
             if left:
                 yield left
 
     def take_over_name(self, mine: Known) -> str:
-        """Give the state that an earlier daemon of ours has left under another name the name for `mine`.
+        """Rename the state file that an earlier daemon of ours has left under another name to the name for `mine`.
 
-        Returns the socket that it was written for, "" where no file was renamed. Raises AlreadyRunningError where its daemon
-        lives, OSError.
+        Returns the socket that it was written for, "" if no file was renamed. Raises AlreadyRunningError if its daemon lives,
+        OSError.
         """
         name = file_name(mine.socket)
         own = self._look(name)
@@ -140,7 +140,7 @@ class StateDirectory:
         return newest.known.socket
 
     def remove_useless(self, boot: str) -> None:
-        """Remove the state of daemons that the end of another boot has ended: none of the processes it tells about can live."""
+        """Remove state files of earlier boots: none of the processes in them can be alive."""
         if not boot:
             return
         for left in self.found():
@@ -155,7 +155,7 @@ class StateDirectory:
                     self._remove(name)
 
     def _look(self, name: str) -> Left | None:
-        """Return what the first line of a state file says; None where it is not to be believed or makes no sense."""
+        """Return the first line of a state file as a record; None if we cannot trust it, or it makes no sense."""
         try:
             fd = self._open(name)
             try:
@@ -169,7 +169,7 @@ class StateDirectory:
             return None
 
     def _is_locked(self, name: str) -> bool:
-        """Return whether the daemon of a state file may live, perhaps on another host that has the same directory."""
+        """Return whether the daemon of a state file may be alive, perhaps on another host with the same directory."""
         try:
             fd = self._open(name)
         except OSError:
@@ -199,7 +199,7 @@ class StateDirectory:
 
 
 def _left_of(name: str, head: dict[str, object], changed: float) -> Left:
-    """Return what a first line says. Raises KeyError, TypeError or ValueError where it is none."""
+    """Return a first line as a record. Raises KeyError, TypeError or ValueError if it is not one."""
     if "taskmaster_state" not in head:
         raise ValueError("not a state file")
     socket_path, pidfile, pid = str(head["socket"]), head.get("pidfile"), head.get("pid", 0)
@@ -216,7 +216,7 @@ def _left_of(name: str, head: dict[str, object], changed: float) -> Left:
 
 
 def _is_same_directory(one: str, other: str) -> bool:
-    """Return whether two paths lead to one directory, by links that were made since, too."""
+    """Return whether two paths lead to the same directory, by links that were made since, too."""
     try:
         return os.path.samefile(one, other)
     except OSError:
@@ -230,7 +230,7 @@ def _integer(value: object) -> int:
 
 
 def _answers(path: str) -> bool:
-    """Return whether somebody listens at a socket."""
+    """Return whether a process listens at a socket."""
     probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         probe.settimeout(PROBE_WITHIN_S)

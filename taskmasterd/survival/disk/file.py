@@ -1,8 +1,8 @@
-"""The file in which the daemon remembers what it supervises: lines, appended as things change, replaced as a whole when grown.
+"""The state file: lines that the daemon appends with each change; a whole new file replaces it when it has grown.
 
-It knows lines, not what they mean. A write is one system call, and the file is replaced by rename, so that a daemon that dies
-at any moment leaves a whole file, or one whose last line is not complete. Nothing is synced to the disk: the page cache is
-the kernel's and outlives the daemon, and after another boot nothing of it holds any more (write(2), rename(2)).
+This module knows lines, not their meaning. Each write is one system call, and a rename replaces the file, so a daemon that dies
+at any moment leaves a whole file, or one with an incomplete last line. Nothing is synced to the disk: the kernel's page cache
+outlives the daemon, and the next boot makes the state worthless anyway (write(2), rename(2)).
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from taskmasterd.system.paths.held import Held, inode_of, unlink_held
 
 MODE, DIRECTORY_MODE = 0o600, 0o700
 LONGEST_NAME = 220
-"""Bytes; with all suffixes it is a name of at most NAME_MAX, 255."""
+"""Longest name without suffixes, bytes; with all suffixes it stays within NAME_MAX, 255."""
 MOST_BYTES = 256 * 1024 * 1024
-"""Largest file that is read, bytes; 10 000 programs need less than a tenth of it."""
+"""Largest file to read, bytes; 10 000 programs need less than a tenth of it."""
 SUFFIX, DRAFT, ASIDE = ".state", ".new", ".unusable"
 
 
 def file_name(socket: str) -> str:
     """Return the name of the state file of the daemon at this socket: the path, escaped as in systemd.unit(5).
 
-    One that would be too long for a file's name ends with a hash.
+    A path that is too long for a file name is cut, and ends with a hash.
     """
     text = socket.strip("/").replace("\\", "\\x5c").replace("-", "\\x2d").replace("/", "-")
     if len(os.fsencode(text)) > LONGEST_NAME:
@@ -37,10 +37,10 @@ def file_name(socket: str) -> str:
 
 
 class StateFile:
-    """A file of lines. `size` is what it holds, `base` what it held when it was last replaced.
+    """A file of lines. `size` is its length in bytes, `base` its length after the last replacement.
 
-    It is locked for as long as its daemon lives, so that others can see whether it does (flock(2)). `key` is the text of the
-    file beside it that is as old as the daemon, so that what cleans up old files takes it first; "" where there is none.
+    The daemon locks it for life, so that others can see whether the daemon is alive (flock(2)). `key` is the text of the key file
+    beside it, which is as old as the daemon, so that a cleaner of old files takes that one first; "" without a key.
     """
 
     def __init__(self, path: str, key: str = "") -> None:
@@ -53,11 +53,11 @@ class StateFile:
 
     @property
     def open(self) -> bool:
-        """Whether it can be appended to."""
+        """Whether lines can be appended."""
         return self._fd >= 0
 
     def what_became_of_it(self) -> str:
-        """Return what somebody else has done to the file since our last write, "" for nothing."""
+        """Return what others have done to the file since our last write, as text, or ""."""
         if self._fd < 0:
             return ""
         found = os.fstat(self._fd)
@@ -70,17 +70,17 @@ class StateFile:
         return "had lost its key" if self._key and inode_of(self.path + KEY_SUFFIX) is None else ""
 
     def forget(self) -> None:
-        """Close the file: the next daemon will not read it."""
+        """Close the file, which the next daemon will not read."""
         os.close(self._fd)
         self._fd = -1
 
     def append(self, block: bytes) -> None:
-        """Add whole lines. Raises OSError, and the file is then as it was before."""
+        """Append whole lines. Raises OSError, and then leaves the file as it was."""
         self._write(self._fd, block, self.size)
         self.size += len(block)
 
     def begin(self) -> None:
-        """Begin the file that is to replace this one, in a directory made again where it has vanished. Raises OSError."""
+        """Begin the draft that will replace this file; create the directory anew if it has vanished. Raises OSError."""
         self.abandon()
         self._hold()
         self._mend_key()
@@ -113,11 +113,11 @@ class StateFile:
             os.close(fd)
 
     def add(self, block: bytes) -> None:
-        """Add whole lines to the draft. Raises OSError."""
+        """Append whole lines to the draft. Raises OSError."""
         self._write(self._draft, block, os.fstat(self._draft).st_size)
 
     def replace(self) -> None:
-        """Put the draft in the place of the file. Raises OSError."""
+        """Replace the file by the draft. Raises OSError."""
         self._held.replace(DRAFT)
         self._held.close()
         if self._fd >= 0:
@@ -134,7 +134,7 @@ class StateFile:
         self._held.close()
 
     def remove(self) -> None:
-        """Remove the file, and what somebody has put in its place: what it says does not hold any more."""
+        """Remove the file, or whatever has its name by now, because the state in it is out of date."""
         self.abandon()
         if self._fd >= 0:
             self.forget()
@@ -153,9 +153,9 @@ class StateFile:
 
 
 def read_lines(path: str) -> list[bytes] | None:
-    """Return the complete lines of a state file, None where there is none.
+    """Return the complete lines of a state file, None without a file.
 
-    Raises SystemFailure where it cannot be read or trusted: a link, no regular file, somebody else's, writable by others.
+    Raises SystemFailure if we cannot read or trust it: a link, not a regular file, another user's, or writable by others.
     """
     held = Held(path, "read state file")
     try:
@@ -182,11 +182,11 @@ def read_lines(path: str) -> list[bytes] | None:
         raise SystemFailure("read state file", path, system_reason(error), error.errno or 0) from None
     finally:
         os.close(fd)
-    return content.split(b"\n")[:-1]  # what follows the last newline was being written when the daemon died
+    return content.split(b"\n")[:-1]  # the daemon died while it wrote what follows the last newline
 
 
 def _lock(fd: int) -> None:
-    """Let others see that the daemon of this file lives, where the file system has locks."""
+    """Lock the file, if the file system has locks, so that others can see that its daemon is alive."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -194,7 +194,7 @@ def _lock(fd: int) -> None:
 
 
 def set_aside(path: str) -> str:
-    """Rename a file that is not to be used; returns its new path, "" where it could not be renamed."""
+    """Rename an unusable file; returns its new path, "" if the rename fails."""
     try:
         with Held(path) as held:
             held.move(ASIDE)

@@ -1,6 +1,6 @@
-"""What an earlier daemon left, read back from the lines that `writer` wrote, and believed only as a whole.
+"""Reads the state of an earlier daemon from the lines that `writer` wrote, and accepts it only as a whole.
 
-Whatever is not as it was written is a StateError: a state that is half understood could end somebody else's processes.
+Any deviation is a StateError: a state that is only half understood could make the daemon kill a stranger's processes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ STATE_VERSION = 1
 
 
 class StateError(TaskmasterError):
-    """A state file cannot be used; `stale`: it is of another boot, which is in order."""
+    """A state file cannot be used; `stale`: it is from another boot, which is no fault."""
 
     def __init__(self, reason: str, *, stale: bool = False) -> None:
         super().__init__(reason)
@@ -31,9 +31,9 @@ class StateError(TaskmasterError):
 
 
 def saved_of(lines: Sequence[bytes], identity: Mapping[str, Any], formerly: str = "") -> Saved:
-    """Return what the lines of a state file say. Raises StateError where they are not for us, or make no sense.
+    """Return the state in the lines of a state file. Raises StateError if it is not ours, or makes no sense.
 
-    They are for us where boot, user and socket are those of `identity`; the socket may be the one that was ours `formerly`.
+    It is ours if boot, user and socket are those of `identity`; the socket may also be `formerly`, our earlier one.
     """
     try:
         first = read_json(lines[0].decode("ascii"))
@@ -50,7 +50,7 @@ def saved_of(lines: Sequence[bytes], identity: Mapping[str, Any], formerly: str 
 
 
 class _Lines:
-    """Goes through the lines; the kinds are those in the docstring of `writer`."""
+    """Goes through the lines; the docstring of `rows` lists the kinds."""
 
     def __init__(self, lines: Sequence[bytes]) -> None:
         self._config: dict[str, Any] = {}
@@ -74,7 +74,7 @@ class _Lines:
                 kinds[kind](value)
 
     def result(self) -> Saved:
-        """Return what was read."""
+        """Return the state."""
         config = Config(
             path=self._config["path"],
             daemon=DaemonConfig.from_data(self._config["daemon"]),

@@ -1,6 +1,6 @@
-"""Replaces the state file by a whole new one, some lines a turn; tries again later where that fails.
+"""Replaces the state file by a whole new one, some lines per turn; tries again later after a failure.
 
-What changes meanwhile goes into the old file, as ever, and at the end into the new one.
+Changes that happen meanwhile go into the old file, as usual, and at the end into the new one.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from taskmasterd.telling.eventlog import EventLog
 
 ROWS_A_TURN = 100
-"""Slots that are written in one turn: 10 000 of them must not stall an answer."""
+"""Most slots to write in one turn: 10 000 of them must not stall an answer."""
 AGAIN_AFTER_S = 5.0
 """Pause after a failure, seconds."""
 NOT_ADOPTED = "a daemon that dies now is not adopted whole"
 
 
 class Replacement:
-    """One replacement at a time. `flush()` writes what has changed into the old file.
+    """Runs one replacement at a time. `flush()` writes the latest changes into the old file.
 
-    `trouble` says why the file cannot be written as it should be, "" where it can. `due`: another try is due.
+    `trouble` says why the file cannot be written properly, or "". `due`: another try is scheduled.
     """
 
     def __init__(self, reactor: Reactor, file: StateFile, rows: Rows, log: EventLog, flush: Callable[[], None]) -> None:
@@ -54,7 +54,7 @@ class Replacement:
             self._late[entry] = None
 
     def gone(self, entry: Entry) -> None:
-        """Write no more of a slot that has left the table."""
+        """Do not write a slot that has left the table."""
         if self._late is not None:
             self._late.pop(entry, None)
 
@@ -64,7 +64,7 @@ class Replacement:
             self._blocks.append(block)
 
     def begin(self) -> None:
-        """Begin a new file; what was begun earlier is dropped."""
+        """Begin a new file, and drop an unfinished one."""
         self._attempt(self._begin)
 
     def write_at_once(self) -> None:
@@ -72,16 +72,16 @@ class Replacement:
         self._attempt(self._all)
 
     def cancel(self) -> None:
-        """Drop what was begun."""
+        """Drop the unfinished file."""
         self._rest, self._late = iter(()), None
 
     def end(self) -> None:
-        """Drop what was begun, and begin nothing any more."""
+        """Drop the unfinished file, and begin no other one."""
         self._ended = True
         self.cancel()
 
     def failed(self, what: str, error: OSError, consequence: str) -> None:
-        """Say in the event log, once, that the file cannot be written; write it whole a while later."""
+        """Log, once, that the file cannot be written; schedule another try to write it whole."""
         text = f"{what}: {system_reason(error)}; {consequence}"
         if text != self.trouble:
             self.trouble = text
@@ -128,13 +128,13 @@ class Replacement:
             self._reactor.call_soon(self._go_on)
 
     def _write_some(self) -> None:
-        """Write some more lines; after the last one the slots that have changed meanwhile, and then the file is the new one."""
+        """Write some more lines; after the last one write the slots that have changed meanwhile, and replace the old file."""
         some = [each for _, each in zip(range(ROWS_A_TURN), self._rest)]
         if some:
             self._file.add(b"".join(some))
             return
         self._flush()
-        if self._late is None:  # the flush has failed, and what was begun went with it
+        if self._late is None:  # the flush has failed, and has dropped the unfinished file
             return
         late, blocks = self._late, self._blocks
         if len(late) > ROWS_A_TURN:

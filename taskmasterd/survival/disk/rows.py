@@ -1,16 +1,16 @@
-"""The lines of the state as things are now. Each is one JSON object; the later one of a slot holds.
+"""Makes the lines of the present state. Each line is one JSON object; the last one of a slot counts.
 
-What a slot does not say of its configuration is that of the `program` lines before it:
+A slot takes the parts of its configuration that it does not state from the `program` lines before it:
 
     {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "door": ..., "pid": ...,
-     "config": ..., "version": ...}            the first line: whose state it is (`directory.Known`)
-    {"facts": {...}}                           of the daemon; each line replaces the names that it has
-    {"config": {path, daemon, files, order}}   `order`: the programs, those of earlier lines
+     "config": ..., "version": ...}            the first line: the identity of the daemon (`directory.Known`)
+    {"facts": {...}}                           of the daemon; each line replaces the facts that it names
+    {"config": {path, daemon, files, order}}   `order`: the names of the programs in earlier lines
     {"program": {...}}                         an entry of the configuration, as read or as changed by a reload
-    {"slot": {program, index, process, removed, wanted, current, copy, began}}      `copy`: what is alive of it
-    {"end": [program, index, status]}          the leader of its instance has ended; what follows comes with the next "slot"
+    {"slot": {program, index, process, removed, wanted, current, copy, began}}      `copy`: its live instance
+    {"end": [program, index, status]}          the leader of its instance has ended; the next "slot" has the consequences
     {"gone": [program, index]}
-    {"spawning": [program, index, boot seconds, [inode of a pipe...]]}      at once, before an instance is spawned
+    {"spawning": [program, index, boot seconds, [inode of a pipe...]]}      written just before an instance is spawned
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def line(kind: str, value: object) -> bytes:
 
 
 class Rows:
-    """Makes the lines. `alive(entry)` returns the fields of a slot's line that tell what is alive of it."""
+    """Makes the lines. `alive(entry)` returns the fields of a slot's line that describe its live instance."""
 
     def __init__(self, table: Table, registry: Registry, alive: Callable[[Entry], Mapping[str, Any]]) -> None:
         self._table = table
@@ -50,13 +50,13 @@ class Rows:
 
     @property
     def begun(self) -> bool:
-        """Whether it is known whose state this is; before that there are no lines."""
+        """Whether `begin` has set the daemon's identity; before that there are no lines."""
         return self._config is not None
 
     def begin(self, identity: Mapping[str, Any], config: Config) -> None:
-        """Know whose state this is, as in the first line, and the configuration."""
+        """Set the daemon's identity, as in the first line, and the configuration."""
         self._identity, self._config = identity, config
-        self._registry.changes()  # the facts are in the whole file, which is about to be written
+        self._registry.changes()  # the whole file, which is written next, has all facts
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines of a whole new file."""
@@ -64,7 +64,7 @@ class Rows:
         yield from self.slots(tuple(self._table))
 
     def head(self) -> Iterator[bytes]:
-        """Yield all lines but those of slots."""
+        """Yield all lines except those of slots."""
         if self._config is None:
             return
         config = self._config
@@ -79,16 +79,16 @@ class Rows:
         for entry in entries:
             row = {**entry_to_data(entry), **self._alive(entry)}
             if self._wanted and entry.wanted is not self._wanted.get(entry.program):
-                row["wanted"] = entry.wanted.to_data()  # the plan has not come to it yet
+                row["wanted"] = entry.wanted.to_data()  # the plan has not reached this slot yet
             yield line("slot", row)
 
     def facts(self) -> bytes:
-        """Return the line of the facts that have changed, or nothing."""
+        """Return one line with the facts that have changed, or b""."""
         changed = self._registry.changes()
         return line("facts", changed) if changed else b""
 
     def plan(self, plan: ReloadPlan) -> Generator[None, None, bytes]:
-        """Return, in steps, the lines of a plan that is about to be applied; its slots follow as they change."""
+        """Return, in steps, the lines of a plan that is applied next; its slots follow as they change."""
         blocks = []
         for program in plan.programs:
             if program.wanted is not None and program.change != KEPT:
@@ -100,7 +100,7 @@ class Rows:
         return b"".join(blocks)
 
     def plan_is_applied(self) -> None:
-        """Know that every slot has got to know what the plan wants of it."""
+        """Note that the plan has reached every slot."""
         self._wanted = {}
 
 

@@ -1,7 +1,7 @@
-"""Writes what a later daemon has to know: the configuration, every slot, what is alive of it, and the facts of the daemon.
+"""Writes what a later daemon has to know: the configuration, every slot with its live instance, and the facts of the daemon.
 
-A slot that has changed is written once a turn, before anything is spawned, and before any client gets an answer: nobody ever
-knows of something that a daemon which dies now would forget. What the event log says of it is written before that.
+It writes a changed slot once per turn, before anything is spawned and before any client gets an answer: so nobody ever learns
+of a change that a daemon which dies now would forget. The event log's lines about the change are written before that.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from taskmasterd.telling.eventlog import EventLog
 
 ROWS_AT_ONCE = 500
-"""Most slots for which a file that somebody removed is written again at once."""
+"""Most slots of a table for which a removed file is written again at once."""
 GROWN_BYTES = 1024 * 1024
-"""The file is replaced once it has grown by this many bytes and more than doubled."""
+"""Growth after which the file is replaced, if it has also more than doubled, bytes."""
 
 
 class StateWriter:
-    """Keeps the state file; after the orderly stop there is none, unless processes were left alone in order.
+    """Keeps the state file. An orderly stop removes it, unless the daemon leaves processes alone.
 
-    `file` None: nothing is remembered, but the event log is written all the same.
+    With `file` None the daemon remembers nothing, but `flush` still writes the event log.
     """
 
     def __init__(self, reactor: Reactor, table: Table, rows: Rows, file: StateFile | None, log: EventLog) -> None:
@@ -51,52 +51,52 @@ class StateWriter:
 
     @property
     def trouble(self) -> str:
-        """Why the file cannot be written as it should be, "" where it can."""
+        """Why the file cannot be written properly, or ""."""
         return self._replacement.trouble if self._replacement else ""
 
     # -- what has changed
 
     def begin(self, identity: Mapping[str, Any], config: Config) -> None:
-        """Write a new file with all that is so now. `identity` tells whose it is, as in the first line."""
+        """Write a new file with the present state. `identity` is the daemon's, as in the first line."""
         self._rows.begin(identity, config)
         if self._replacement:
             self._replacement.write_at_once()
 
     def changed(self, entry: Entry, *_change: object) -> None:
-        """Write a slot at the end of this turn: it, or what is alive of it, is different."""
+        """Write a slot at the end of this turn, because it or its instance has changed."""
         if self._replacement:
             self._dirty[entry] = None
             self._replacement.changed(entry)
         self.flush_soon()
 
     def spawning(self, entry: Entry, began: float, pipes: Sequence[int]) -> None:
-        """Write at once that an instance is about to be spawned: who holds these pipes from then on is one."""
+        """Write at once that an instance is about to be spawned: these pipes will identify it."""
         block = line("spawning", (entry.program, entry.index, began, list(pipes)))
         if self._replacement:
             self._replacement.add(block)
         self.flush(block)
 
     def gone(self, entry: Entry) -> None:
-        """Write that a slot is not in the table any more."""
+        """Write that a slot has left the table."""
         self._dirty.pop(entry, None)
         if self._replacement:
             self._replacement.gone(entry)
         self._add(line("gone", [entry.program, entry.index]))
 
     def ends(self, entry: Entry, status: int) -> None:
-        """Write at once how a leader has ended: once it is reaped nobody else knows it any more."""
+        """Write a leader's wait status at once, before the kernel forgets it."""
         if self._replacement:
             self._replacement.changed(entry)
         self.flush(line("end", [entry.program, entry.index, status]))  # its start comes first
 
     def applying(self, plan: ReloadPlan) -> Steps[None]:
-        """Write a plan that is about to be applied; what its slots are from now on follows as they change."""
+        """Write a plan that is applied next; its slots follow as they change."""
         self._add((yield from self._rows.plan(plan)))
-        if self._replacement and self._replacement.under_way:  # what was begun speaks of the old configuration
+        if self._replacement and self._replacement.under_way:  # the unfinished file has the old configuration
             self._replacement.begin()
 
     def applied(self, plan: ReloadPlan) -> Steps[None]:
-        """Write all slots of a plan that was applied: keys that touch no process have changed, too."""
+        """Write all slots of an applied plan: keys that affect no process may have changed, too."""
         for program in plan.programs:
             if program.change != KEPT:
                 for entry in self._table.slots(program.name):
@@ -117,7 +117,7 @@ class StateWriter:
         self.flush()
 
     def flush(self, last: bytes = b"") -> None:
-        """Write what the event log is to say, then what has changed, and one more line."""
+        """Write the waiting lines of the event log, then all changes, then the line `last`."""
         self._log.flush()
         if self._file is None or not self._rows.begun:
             return
@@ -141,7 +141,7 @@ class StateWriter:
             self.flush_soon()
 
     def _append(self, file: StateFile, block: bytes) -> None:
-        """Append. On failure delete the file, which would soon be out of date, and have it written whole later."""
+        """Append. On failure delete the file, which would soon be out of date, and schedule a full rewrite."""
         if self._replacement is None:
             return
         try:
@@ -155,7 +155,7 @@ class StateWriter:
             self._replacement.begin()
 
     def _write_again(self, file: StateFile, became: str) -> None:
-        """Write the whole file in the place of one that somebody has removed, replaced or changed."""
+        """Write the whole file anew, because others have removed, replaced or changed it."""
         if self._replacement is None:
             return
         file.forget()
@@ -169,7 +169,7 @@ class StateWriter:
     def end(self, *, keep: bool = False, forget_key: bool = False) -> None:
         """Remove the state file after an orderly stop. With `keep`, write one that holds only the facts, marked `ended`.
 
-        `forget_key`: no process that carries a mark lives, so the key that proves marks is of no more use.
+        `forget_key`: no process with a proof lives, so the key is of no more use.
         """
         if self._replacement:
             self._replacement.end()
