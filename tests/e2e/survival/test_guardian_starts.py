@@ -18,7 +18,9 @@ pytestmark = pytest.mark.slow
 BEFORE_IT_IS_SPAWNED = "        self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])\n"
 BEFORE_THE_LOG_SAYS_SO = "        inodes = tuple(pipe.inode for pipe in streams.pipes)\n"
 BEFORE_THE_STATE_SAYS_SO = "            self._happen(instance, SPAWNED if executed else FORKED)\n"
-BEFORE_ANYBODY_IS_ADOPTED = 'what has ended since it handed over what it had kept (`Guard.tell`).\n        """\n'
+BEFORE_ANYBODY_IS_ADOPTED = (
+    "    def settle(self, orphans: Mapping[Slot, Verdict], tell: Callable[[], list[End]], *, kill: bool) -> None:\n"
+)
 
 
 def dies(daemon: Daemon, cmd: str, moment: str, *options: str, other: str = "exec sleep 300") -> Path:
