@@ -2,42 +2,42 @@
 
 TASKMASTER CONTROL PROTOCOL, VERSION 1
 
-Transport. A UNIX stream socket. Both directions are lines of UTF-8 that end with LF; a CR before it is ignored.
+Transport. A UNIX stream socket. Both sides send lines of UTF-8 that end with LF; a CR before the LF is ignored.
 
-Greeting. The daemon speaks first, one object:
+Greeting. The daemon speaks first, and sends one object:
 
     {"type": "hello", "name": "taskmasterd", "version": "0.1.0", "protocol": 1, "pid": 4711,
      "config": "/etc/taskmaster/taskmaster.yaml"}
 
-`config` is the absolute path of the daemon's configuration, as it was named at the start.
+`config` is the absolute path of the daemon's configuration, as it was given at the start.
 
-A peer who may not control this daemon gets an `end` with the error "permission" instead, and the connection is closed.
+A peer that may not control this daemon gets an `end` with the error "permission" instead, and the daemon closes the connection.
 
-Request. One line: a verb with its flags and arguments, separated by blanks, as one types them
-(`restart web --no-wait`). The verbs and flags are those of `commands`; flags of the client's side are refused. An
-empty line is ignored. At most 65 536 bytes with the LF.
+Request. One line: a verb with its flags and arguments, separated by blanks, as users type them
+(`restart web --no-wait`). The verbs and flags are those of `commands`; the daemon refuses flags of the client's side. It
+ignores an empty line. A request has at most 65 536 bytes with the LF.
 
-Reply. JSON objects, one a line, each with a `type`. The first is `ack`, sent at once (not for a line that is no request);
-the last is `end`. Requests on one connection are answered in their order. A client ignores types and fields that it does
-not know.
+Reply. JSON objects, one per line, each with a `type`. The first is `ack`, sent at once (except for a line that is not a
+request); the last is `end`. The daemon answers the requests on one connection in their order. A client ignores types and fields
+that it does not know.
 
     type       fields                                                       verbs
     ack        verb                                                         all
     daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
-               installed_changed (true: the code on the disk is not the
-               daemon's any more), installed_version ("": unknown)
+               installed_changed (true: the code on the disk is no longer
+               the daemon's), installed_version ("": unknown)
                reload_problems (lines; of the last reload, until a good one;
                without lines of the file)
-               config_changed (true: a file is another one since that reload)
+               config_changed (true: a file has changed since that reload)
                warnings (lines; what is wrong now, besides processes)
-    processes  processes: list of PROCESS, at most 100 an object            status, show, subscribe
+    processes  processes: list of PROCESS, at most 100 per object           status, show, subscribe
     snapshot   sequence, count                                              subscribe
     change     sequence name before state process: PROCESS reason removed   subscribe
     program    name, settings: {key: value}, processes: list of PROCESS,     show
                ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
-    progress   name, text, heartbeat (true where nothing has happened)      start, stop, restart, reload, upgrade, shutdown
+    progress   name, text, heartbeat (true: nothing has happened)           start, stop, restart, reload, upgrade, shutdown
     result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, reload
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
                changes, dry_run
@@ -53,54 +53,56 @@ not know.
 
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
                exit: {code or signal or failure, core, after_s, expected} or null
-               stderr (status and show, of a process that is not as wanted: its last line)
+               stderr (status and show, for a process that is not as wanted: its last line)
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
 
 `settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
-env a list of names, with --env an object; null means the daemon's own value. Times are seconds. `seconds` of a result is how long the operation took; `killed`: SIGKILL was needed; `reason` says why it
-was not `ok`; `stderr` is the list of the last lines of a failed start; `outcome` is one of started already-started stopped
-already-stopped restarted skipped signalled failed overtaken stuck removed requested. `wanted` is false in BACKOFF, FATAL
-and after an unexpected exit. While a client waits, something is sent at least every 2 s: after 5 s of silence the daemon
-is frozen. A client that follows a log does not wait: silence means that nothing is written.
+env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
+duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
+lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
+overtaken stuck removed requested. `wanted` is false in BACKOFF, FATAL and after an unexpected exit. While a client waits, the
+daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that follows a log does not wait: there,
+silence means that nothing is written.
 
-Subscription. `subscribe [TARGET...]` is answered by a snapshot and then, for ever, by what changes. A snapshot is a `daemon`
-object, a `snapshot` object, and `processes` objects that bring `count` processes in all; it replaces everything that was
-known. Another one follows whenever a reload has changed something, and after `missed`. A `change` says that one process,
-named by `program` and `instance` of its PROCESS, is different: `before` and `state` are its states (equal where something
-else changed: pid, reason, shown name), `reason` says why, `removed` that it exists no more. `sequence` rises by one with
-each change of any process; the one of a snapshot is that of the last change that it may include (a process may be shown
-newer than that; the change that made it so follows all the same). With TARGETs some numbers do not appear. A client that
-reads too slowly loses changes and gets the number of those that it `missed`. Nothing is sent while nothing changes: a client
-notices a dead daemon by the end of the connection, a frozen one by asking something on another connection.
+Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for ever, every change. A snapshot is a `daemon`
+object, a `snapshot` object, and `processes` objects with `count` processes in all; it replaces everything that the client
+knew. Another one follows whenever a reload has changed something, and after `missed`. A `change` says that one process,
+identified by `program` and `instance` of its PROCESS, has changed: `before` and `state` are its states (equal if something
+else has changed: pid, reason, shown name), `reason` says why, `removed` that it no longer exists. `sequence` rises by one with
+each change of any process; a snapshot has the number of the last change that it may include (it may show a process in a newer
+state; the change that led there follows all the same). With TARGETs some numbers do not appear. A client that reads too slowly
+loses changes, and gets the number of those that it `missed`. The daemon sends nothing while nothing changes: a client notices
+a dead daemon by the end of the connection, and a frozen one by a request on another connection.
 
-Shutdown. What has no end of its own (a subscription, a log that is followed) gets an `end` with the error "stopping" when the
-daemon ends in order, so that a connection without it was lost by an accident. An upgrade ends no connection; a subscriber
-gets an `upgraded` object.
+Shutdown. When the daemon ends in order, endless replies (a subscription, a log that is followed) get an `end` with the error
+"stopping"; a connection that ends without it was lost by accident. An upgrade ends no connection; a subscriber gets an
+`upgraded` object.
 
-Upgrade. `upgrading` comes first and names the configuration with which a daemon can be started that takes the programs over,
-should the connection end before the reply does: then the new code has died. `upgraded` says that other code has taken the daemon's place: `before` and `version` are the versions, `seconds`
-is the length of the gap. The process, its connections and the requests on them go on; there is no second greeting.
+Upgrade. `upgrading` comes first. If the connection ends before the reply does, the new code has died: then a daemon that is
+started with the configuration named by `upgrading` takes the programs over. `upgraded` says that other code has taken the
+daemon's place: `before` and `version` are the versions, `seconds` is the length of the gap. The process, its connections and
+the requests on them go on; there is no second greeting.
 
 Text. Bytes that are not UTF-8 travel as lone surrogates (Python's surrogateescape, U+DC80 to U+DCFF), so that output
 of programs survives unchanged. Replies are pure ASCII.
 
 Errors. `code` is one of: usage unknown-verb (exit 2), permission (4), unknown-name (4 or 5), unknown-signal (2),
-stopping (1: the daemon is being shut down; 4: it was), config (6), failed (1), too-long (2), busy (1: the operating system
-refused what is needed to answer), internal (1).
+stopping (1: the daemon is shutting down; 4: it has shut down), config (6), failed (1), too-long (2), busy (1: the operating
+system refused a resource that the answer needs), internal (1).
 
-Limits. A longer request is answered by "too-long" and the connection is closed; so is one whose line is not complete
-30 s after its first byte. Of a client that sends ahead no more is read while 64 requests, or 64 KiB of them, wait. A
-request holds at most 32 different patterns ("usage"). When more than 1 MiB waits to be read by the client, a follower is
-paused and then gets the number of bytes that it `missed`; another client is disconnected once it has taken nothing for 5 s. No further request
-is begun while more than 256 KiB wait. What takes long is done in pieces, with the requests of others in between; start,
+Limits. The daemon answers a longer request with "too-long" and closes the connection; it also closes one whose line is not
+complete 30 s after its first byte. It stops reading from a client that sends ahead while 64 requests, or 64 KiB of them, wait.
+A request holds at most 32 different patterns ("usage"). When more than 1 MiB waits for the client to read it, a follower is
+paused and then gets the number of bytes that it `missed`; another client is disconnected once it has read nothing for 5 s. No
+further request begins while more than 256 KiB wait. Long work is done in pieces, with the requests of others in between; start,
 stop and restart wait for the end of a reload that is being applied.
 
-End of a connection. It ends a stream or a wait, never the operation: complete requests that were sent before are carried
-out. A client that ends only its own sending (nc -N) gets its answers whole; a stream without an end is ended.
+End of a connection. It ends a stream or a wait, never the operation: the daemon carries out complete requests that were sent
+before. A client that closes only its sending side (nc -N) gets its replies whole; an endless stream then ends.
 
-Versions. Everything above is of version 1. A change that an old client could misread raises the number; names are
-never used again with another meaning.
+Versions. Everything above is version 1. A change that an old client could misread raises the number; no name is ever used
+again with another meaning.
 """
 
 from __future__ import annotations
@@ -134,7 +136,7 @@ def end(exit_code: int, error: RequestError | None = None) -> dict[str, Any]:
     """Return the last object of a reply; `error` says what failed."""
     message: dict[str, Any] = {"type": "end", "exit": exit_code}
     if error is not None:
-        text = shortened(error.message, MAX_MESSAGE)  # it may repeat what the request was
+        text = shortened(error.message, MAX_MESSAGE)  # it may quote a long request
         message["error"] = {"code": error.code, "message": text, "hints": list(error.hints)}
     return message
 
@@ -145,7 +147,7 @@ def refusal(error: RequestError) -> dict[str, Any]:
 
 
 def decode_reply(line: bytes) -> dict[str, Any]:
-    """Return the object of one reply line (without LF). Raises ProtocolError where the line is not such an object."""
+    """Return the object of one reply line (without LF). Raises ProtocolError if the line is not such an object."""
     try:
         message = read_json(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
@@ -156,7 +158,7 @@ def decode_reply(line: bytes) -> dict[str, Any]:
 
 
 def request_line(words: tuple[str, ...]) -> bytes:
-    """Return the line of a request. Raises ProtocolError where a word holds a blank or the line is too long."""
+    """Return the line of a request. Raises ProtocolError if a word is empty or holds a blank, or the line is too long."""
     if any(not word or word.split() != [word] for word in words):
         raise ProtocolError("cannot send a request: a word is empty or holds a blank")
     line = " ".join(words).encode("utf-8", "surrogateescape") + b"\n"
@@ -168,7 +170,7 @@ def request_line(words: tuple[str, ...]) -> bytes:
 class LineDecoder:
     """Cuts received bytes into lines; holds at most one incomplete line of `limit` bytes.
 
-    The lines come without LF and without a CR before it. The result does not depend on the pieces in which the bytes arrive.
+    It removes the LF, and a CR before it. The result does not depend on the pieces in which the bytes arrive.
     """
 
     def __init__(self, limit: int) -> None:
@@ -178,7 +180,7 @@ class LineDecoder:
 
     @property
     def pending(self) -> int:
-        """How many bytes of an incomplete line are held."""
+        """The number of bytes held of an incomplete line."""
         return self._held
 
     @property
