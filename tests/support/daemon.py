@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tests.support.forkserver import ForkServer
 
-listing("/proc/self")  # opens the descriptor that is kept in reserve for all later looks
+listing("/proc/self")  # opens the reserve descriptor of all later looks
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "tests" / "integration" / "programs"
 OF_A_PROGRAM = b"\0TASKMASTER_PROGRAM="
@@ -42,7 +42,7 @@ def command_environment(home: Path) -> dict[str, str]:
 
 
 class Daemon:
-    """One daemon; `config` is the text of its YAML file. `forks` runs its commands where that is the same as executing them."""
+    """One daemon; `config` is its YAML file. `forks` runs its commands if a fork behaves like an exec."""
 
     def __init__(self, home: Path, config: str = "", forks: ForkServer | None = None) -> None:
         self.home = home
@@ -56,7 +56,7 @@ class Daemon:
             self.write(config)
 
     def write(self, config: str) -> None:
-        """Replace the configuration as an editor does."""
+        """Replace the configuration, as an editor does."""
         draft = self.config.with_suffix(f".new{threading.get_ident()}")  # two threads of a test may edit it at once
         draft.write_text(config)
         draft.replace(self.config)
@@ -64,11 +64,11 @@ class Daemon:
     # -- the daemon
 
     def launch(self, *options: str, within_s: float = 20) -> subprocess.CompletedProcess[str]:
-        """Run `taskmasterd -c FILE OPTIONS` to its end, which is the launcher's when it daemonizes."""
+        """Run `taskmasterd -c FILE OPTIONS` to its end; without -n that is the launcher's end."""
         return self._run(("taskmasterd", "-c", str(self.config), *options), within_s=within_s)
 
     def start(self, *options: str) -> Daemon:
-        """Start it in the background; fails the test where it does not start."""
+        """Start it in the background; fails the test if it does not start."""
         done = self.launch(*options)
         assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
         return self
@@ -99,7 +99,7 @@ class Daemon:
 
     @property
     def alive(self) -> bool:
-        """Whether the daemon of the pid file lives."""
+        """Whether the daemon of the pid file is alive."""
         try:
             os.kill(self.pid, 0)
         except (OSError, ValueError):
@@ -111,7 +111,7 @@ class Daemon:
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """End the daemon with SIGKILL, and wait until it is gone; what it started lives on."""
+        """End the daemon with SIGKILL, and wait until it is gone; its programs live on."""
         pid = self.pid
         os.kill(pid, signal.SIGKILL)
         if self.foreground:
@@ -120,7 +120,7 @@ class Daemon:
 
     @property
     def state_file(self) -> Path:
-        """Where it remembers what it supervises."""
+        """The path of its state file."""
         return self.home / (str(self.socket).strip("/").replace("-", "\\x2d").replace("/", "-") + ".state")
 
     def events(self) -> str:
@@ -142,7 +142,7 @@ class Daemon:
         return self._run(("taskmasterctl", *words), within_s=within_s, text=stdin or "", errors="surrogateescape")
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return every process by its name, as `status --json` has it: asked for without a client, which takes longer than most tests."""
+        """Return every process by its name, as `status --json` has it; a client would take longer than most tests."""
         answer = ask(self, b"status")
         assert answer[-1]["type"] == "end", answer
         return {
@@ -154,7 +154,7 @@ class Daemon:
         return str(self.status()[name]["state"])
 
     def wait_for(self, name: str, state: str, within_s: float = 20) -> dict[str, Any]:
-        """Wait until a process is in a state; returns it."""
+        """Wait until a process is in a state; returns the process."""
         wait_until(lambda: self.state(name) == state, within_s=within_s)
         return self.status()[name]
 
@@ -212,24 +212,24 @@ class Daemon:
 
 
 def _variables_of_all() -> Iterator[tuple[int, bytes]]:
-    """Yield the pid and the variables of every process but this one, each with a NUL before and behind it."""
+    """Yield pid and variables of every process but this one, with a NUL before and after each variable."""
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
         if entry.isdecimal() and int(entry) != os.getpid() and (variables := variables_of(int(entry))):
             yield int(entry), b"\0" + variables + b"\0"
 
 
 def lives(socket: Path, name: str = "") -> list[int]:
-    """Return every process, of that name where one is given, that was started to serve this socket and is no program's."""
+    """Return every process, of this name if given, that was started to serve this socket and belongs to no program."""
     return [pid for pid, variables in _carrying(socket) if OF_A_PROGRAM not in variables and name in ("", _name(pid))]
 
 
 def marked(socket: Path) -> list[int]:
-    """Return every live process that carries this socket's name in its environment and is a program's."""
+    """Return every live process that carries this socket's name in its environment and belongs to a program."""
     return [pid for pid, variables in _carrying(socket) if OF_A_PROGRAM in variables]
 
 
 def names_of_marked(socket: Path) -> list[str]:
-    """Return what the processes of programs are called, sorted: a shell is `sh` until it has executed what it was to."""
+    """Return the names of the programs' processes, sorted: a shell is `sh` until it has executed its command."""
     return sorted(_name(pid) for pid in marked(socket))
 
 
@@ -239,13 +239,13 @@ def _carrying(socket: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def resident_kb(pid: int) -> int:
-    """Return the resident set of a process."""
+    """Return the resident set size of a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def process_exists(pid: int) -> bool:
-    """Return whether a process lives; a zombie does not."""
+    """Return whether a process is alive; a zombie is not."""
     return _state(pid) not in ("Z", "X", "")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class ErrandLoop:
-    """`errors` holds what escaped from callbacks, `strangers` the ended children that were no errands."""
+    """A loop. `errors` holds exceptions of callbacks, `strangers` the ended children that were not errands."""
 
     def __init__(self) -> None:
         self.errors: list[BaseException] = []
@@ -24,12 +24,12 @@ class ErrandLoop:
         self.errands = Errands(self.reactor, self.ignored)
 
     def turn(self) -> None:
-        """Do one turn of the loop, and reap as the daemon does."""
+        """Run one turn of the loop, and reap as the daemon does."""
         self.reactor.turn(0)
         self.strangers.extend(self.errands.others(reap()))
 
     def turn_until(self, condition: Callable[[], object], within_s: float = 10) -> None:
-        """Turn the loop until `condition()` is true. Raises AssertionError when it is not within that time."""
+        """Run turns until `condition()` is true. Raises AssertionError after the time limit."""
 
         def turned() -> object:
             self.turn()
@@ -38,12 +38,12 @@ class ErrandLoop:
         wait_until(turned, within_s)
 
     def wait(self, answers: list[Any]) -> Any:
-        """Return the one answer as soon as it is there; fails where a callback raised."""
+        """Return the one answer as soon as it is there; fails if a callback has raised."""
         self.turn_until(lambda: answers)
         assert self.errors == []
         (answer,) = answers
         return answer
 
     def wait_for_ends(self) -> None:
-        """Turn until each child has been reaped."""
+        """Run turns until every child is reaped."""
         self.turn_until(lambda: not self.ignored)

@@ -1,4 +1,4 @@
-"""A daemon of cardboard: says what it was told to say, over a real UNIX socket, in a thread."""
+"""A fake daemon: sends prepared replies over a real UNIX socket, from a thread."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ CLOSE = "close"  # hang up in the middle
 
 
 class FakeDaemon:
-    """Listens at `path` while entered. `replies` maps a request line to what is said, an `ack` before it.
+    """Listens at `path` while entered. `replies` maps a request line to the objects that answer it, after an `ack`.
 
-    `hello` None says nothing at all. `requests` are the lines that came. `uid` is whose it is; another one needs root.
+    With `hello` None it sends nothing at all. `requests` are the lines received. `uid` is its user; another user needs root.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class FakeDaemon:
 
 
 def end(exit_code: int = 0, code: str = "", message: str = "", hints: Sequence[str] = ()) -> dict[str, Any]:
-    """Return an `end` object, with an error where a code is given."""
+    """Return an `end` object, with an error if a code is given."""
     if not code:
         return {"type": "end", "exit": exit_code}
     return {"type": "end", "exit": exit_code, "error": {"code": code, "message": message, "hints": list(hints)}}

@@ -42,20 +42,20 @@ PRELOADED = (
     "taskmasterctl.connect.same_config",
     "yaml",
 )
-"""What the commands import, at once or when they need it. None of them opens a file or keeps a fact of its process."""
+"""Modules that the commands import, at once or on demand. None of them opens a file or keeps a fact about its process."""
 READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_")
-"""How the names of variables begin that the interpreter, its libraries or the loader read once."""
+"""Prefixes of variables that the interpreter, its libraries or the loader read only once."""
 MAX_REQUEST = 100_000
-"""Size of a request that a socket takes at once, in bytes. Source: socket(7), wmem_default."""
+"""Largest request that a socket takes at once, bytes. Source: socket(7), wmem_default."""
 MAX_INPUT = 4096
-"""Size of an input that a pipe takes at once, in bytes. Source: pipe(7), PIPE_BUF."""
+"""Largest input that a pipe takes at once, bytes. Source: pipe(7), PIPE_BUF."""
 
 
 class ForkServer:
-    """The tests' side: starts the server, and has it run commands."""
+    """The tests' side: starts the server, and asks it to run commands."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        """`environment` says how the interpreters of all commands are to begin."""
+        """`environment` is the one with which the interpreters of all commands begin."""
         self._shape = _read_at_start(environment)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = ours
@@ -71,12 +71,12 @@ class ForkServer:
         assert ours.recv(16) == b"ready"
 
     def close(self) -> None:
-        """End the server, and what it has forked and still runs."""
+        """End the server, and all its forks that still run."""
         self._channel.close()
         self._process.wait()
 
     def runs(self, words: Sequence[str], environment: Mapping[str, str], text: str) -> bool:
-        """Return whether a command line can be run in a fork: its interpreter would begin as the server's did."""
+        """Return whether a fork can run a command line: its interpreter would begin as the server's did."""
         size = sum(map(len, words)) + sum(len(name) + len(value) for name, value in environment.items())
         return _read_at_start(environment) == self._shape and size * 6 < MAX_REQUEST and len(text) * 4 < MAX_INPUT
 
@@ -113,7 +113,7 @@ class ForkServer:
                 status = ours.recv(64) if said is not None else b""
             except TimeoutError:
                 status = b""
-        if said is None or not status:  # the server kills what nobody waits for
+        if said is None or not status:  # the server kills a command for which no test waits
             assert self._process.poll() is None, "the fork server has died"
             raise subprocess.TimeoutExpired(list(words), within_s)
         stdout_text, stderr_text = (_text(each, errors) for each in said)
@@ -127,12 +127,12 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
 def _write(fd: int, data: bytes) -> None:
     try:
         os.write(fd, data)
-    except BrokenPipeError:  # as subprocess has it: the command has ended without reading
+    except BrokenPipeError:  # as in subprocess: the command has ended without reading
         return
 
 
 def _read_all(fds: tuple[int, int], deadline: float) -> list[bytes] | None:
-    """Return all that comes out of descriptors, to the end of each; None where that takes too long."""
+    """Read descriptors to their ends; return the contents, None if that takes too long."""
     found = {fd: bytearray() for fd in fds}
     poll = select.poll()
     for fd in fds:
@@ -158,7 +158,7 @@ def _text(data: bytes, errors: str) -> str:
 
 
 class _Server:
-    """Forks for each request, and answers with the exit status; where nobody waits for that any more, kills."""
+    """Forks for each request, and answers with the exit status; kills a command for which no test waits any more."""
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
@@ -192,7 +192,7 @@ class _Server:
         return None
 
     def _wait(self) -> set[int]:
-        """Return the descriptors that have something to say: that of a request, of an end, of a test that has gone."""
+        """Return the ready descriptors: of a request, of a command that has ended, of a test that is gone."""
         waiting = select.poll()
         waiting.register(self._channel, select.POLLIN)
         for pidfd, (_pid, answer) in self._commands.items():
@@ -230,7 +230,7 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(end.code & 0xFF)  # the interpreter would take itself apart, and copy every page to do so
+            os._exit(end.code & 0xFF)  # an orderly exit of the interpreter would copy every page
         raise
 
 

@@ -1,4 +1,4 @@
-"""What tests of the guardian do to a real daemon and to what its programs wrote."""
+"""Helpers of the guardian's tests: they change a real daemon, and check what its programs wrote."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
 
 
 def config(**programs: object) -> str:
-    """Return a configuration; a text is a shell's command line that counts as started at once."""
+    """Return a configuration; a text is a shell command line that counts as started at once."""
     entries = {
         name: {"cmd": text, "starttime": 0, "shell": True} if isinstance(text, str) else text
         for name, text in programs.items()
@@ -31,7 +31,7 @@ def config(**programs: object) -> str:
 
 
 def copy_code(daemon: Daemon) -> Path:
-    """Have the daemon run from a copy of the code, which may be changed; returns the daemon's package."""
+    """Make the daemon run from a copy of the code that the test may change; returns the daemon's package."""
     tree = daemon.home / "code"
     being_written = shutil.ignore_patterns("*.pyc.*")
     for package in ("taskmasterd", "taskmasterctl", "common/taskmaster_common"):
@@ -41,25 +41,25 @@ def copy_code(daemon: Daemon) -> Path:
 
 
 def insert(file: Path, after: str, *lines: str) -> None:
-    """Put lines into a method of the copied code, after a text that is there once."""
+    """Insert lines into the copied code, after a text that occurs once."""
     text = file.read_text()
     assert text.count(after) == 1, after
     file.write_text(text.replace(after, after + "".join(f"        {line}\n" for line in lines)))
 
 
 def is_counted(log: bytes) -> bool:
-    """Return whether COUNTER's numbers are there, each once and in order; the last one may be incomplete."""
+    """Return whether all numbers of COUNTER are there, each once and in order; the last one may be incomplete."""
     lines = log.split(b"\n")[:-1]
     return lines == [b"%d" % number for number in range(1, len(lines) + 1)]
 
 
 def ageless(process: dict[str, object]) -> dict[str, object]:
-    """Return what `status` says of a process, less what every moment changes."""
+    """Return the `status` of a process without the fields that change all the time."""
     return {**process, "uptime_s": 0, "since_s": 0}
 
 
 def kill_daemon(daemon: Daemon) -> int:
-    """Kill the daemon, not its guardian; returns the pid that it had."""
+    """Kill the daemon, not its guardian; returns the daemon's pid."""
     pid = resident(daemon)
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: not process_exists(pid))
@@ -67,7 +67,7 @@ def kill_daemon(daemon: Daemon) -> int:
 
 
 def all_new(talk: Talk, before: set[int]) -> bool:
-    """Return whether every process lives, and none with a pid of `before`."""
+    """Return whether every process is alive, and none has a pid of `before`."""
     now = pids_of(talk)
     return None not in now and not before & set(now)
 
@@ -78,23 +78,23 @@ def pids_of(talk: Talk) -> list[int | None]:
 
 
 def wait_until_older(pid: int) -> None:
-    """Return when whatever starts from now on has another start time than this process; they count in hundredths (proc(5))."""
+    """Return once every new process gets another start time than this one; start times count in hundredths (proc(5))."""
     since = started_at(pid) or 0
     wait_until(lambda: boot_seconds() > since / TICKS_PER_S + 0.1)
 
 
 def state_of(pid: int) -> str:
-    """Return the state of a process as proc(5) has it."""
+    """Return the state of a process, as in proc(5)."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @contextmanager
 def stopped(pid: int) -> Iterator[None]:
-    """Keep a process from doing anything."""
+    """Keep a process stopped while this is entered."""
     os.kill(pid, signal.SIGSTOP)
     wait_until(lambda: state_of(pid) == "T")
     try:
         yield
     finally:
-        with suppress(ProcessLookupError):  # it may have been ended meanwhile
+        with suppress(ProcessLookupError):  # it may have ended meanwhile
             os.kill(pid, signal.SIGCONT)

@@ -21,7 +21,7 @@ ENVIRONMENT = {"HOME": "/root", "PATH": "/usr/bin:/bin", "EMPTY": "", "TAIL": "x
 
 
 def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surroundings:
-    """Return a host with these files: root's, where every command exists and every directory may be entered."""
+    """Return a host of root's with these files, where every command exists and every directory is accessible."""
 
     def read(path: str) -> File:
         if path not in files:
@@ -57,7 +57,7 @@ def load(text: str | bytes, others: Mapping[str, str | bytes | File] | None = No
 
 
 def program(text: str, **changes: Any) -> ProgramConfig:
-    """Return the program `web`, whose keys besides cmd are `text`: lines or one flow of them."""
+    """Return the program `web`, whose keys besides cmd are `text`: lines, or one flow mapping."""
     lines = "".join(f"    {line}\n" for line in text.splitlines())
     found = load(f"programs:\n  web:\n    cmd: run\n{lines}", **changes).config.program("web")
     assert found is not None
@@ -65,7 +65,7 @@ def program(text: str, **changes: Any) -> ProgramConfig:
 
 
 def problems(text: str | bytes, others: Mapping[str, str | bytes | File] | None = None, **changes: Any) -> list[str]:
-    """Return the first line of each problem, without the directory of the main file; fails where there is none."""
+    """Return the first line of each problem, without the directory of the main file; fails without a problem."""
     try:
         loaded = load(text, others, **changes)
     except ConfigError as error:

@@ -47,13 +47,13 @@ OF_THE_KERNEL = {
     marks.LEAVING: (marks.TURN,),
     marks.LEADERLESS: (0, 1, marks.BLIND),
 }
-"""What the kernel may do in each stage; a number is that of the survivors that a look finds."""
+"""News that the kernel may send in each stage; a number is the count of survivors that a look finds."""
 REPORTS = (marks.EXECUTED, marks.NOT_EXECUTED, None)
-"""What may be read when a forked child has ended: None, nothing yet."""
+"""Reports that can be read when a forked child has ended; None: nothing yet."""
 
 
 class Node:
-    """A process and the stage of its instance; `failed`: a step of its set-up did."""
+    """A process and the stage of its instance; `failed`: a step of its set-up has failed."""
 
     def __init__(self, process: Process, stage: str, *, failed: bool) -> None:
         self.process = process
@@ -66,7 +66,7 @@ class Node:
 
 
 class Edge:
-    """One thing that happens: the effects and marks that came of it, in order."""
+    """One thing that happens, and the effects and marks that follow from it, in order."""
 
     def __init__(self, rules: Policy, before: Node, what: object, report: str | None, *, refusing: bool) -> None:
         self.policy, self.before, self.what, self.report, self.refusing = rules, before, what, report, refusing
@@ -123,7 +123,7 @@ class Edge:
 
 
 class Lives:
-    """All nodes and edges of one policy. Raises BugError where the tables do not fit each other."""
+    """All nodes and edges of one policy. Raises BugError if the tables do not fit each other."""
 
     def __init__(self, rules: Policy) -> None:
         self.policy = rules
@@ -146,7 +146,7 @@ class Lives:
                     yield Edge(self.policy, node, what, report, refusing=refusing)
 
     def comes_to_rest(self, node: Node) -> bool:
-        """Return whether the kernel's news alone, where looks do not fail and find nothing, settle the instance."""
+        """Return whether the kernel's news alone settle the instance, if looks do not fail and find nothing."""
         for _ in range(10):
             if node.stage in (marks.NOTHING, marks.LIVE):
                 return True

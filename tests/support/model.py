@@ -72,7 +72,7 @@ class Life:
         return self
 
     def wait(self, seconds: float) -> Life:
-        """Let time pass; the deadline is not looked at."""
+        """Let time pass without looking at the deadline."""
         self.now += seconds
         return self
 
@@ -124,9 +124,10 @@ class Instances:
 
 
 class World:
-    """A supervisor over a kernel that does what it is told, when a test says so.
+    """A supervisor over a kernel that acts only when a test says so.
 
-    `refusing` are those that may not be signalled. `results` are (program:index, outcome, ok) of every ticket made by `ticket`; `done` counts its `on_done`.
+    `refusing` are slots whose processes may not be signalled. `results` are (program:index, outcome, ok) of every ticket made by
+    `ticket`; `done` counts its `on_done`.
     """
 
     def __init__(self) -> None:
@@ -145,7 +146,7 @@ class World:
         self.supervisor = Supervisor(self._perform, self._arm, self.bus)
         self.table = self.supervisor.table
 
-    # -- what the supervisor was given
+    # -- the functions that the supervisor gets
 
     def _perform(self, entry: Entry, action: Action) -> Signalled | None:
         self.actions.append((entry.canonical, action))
@@ -180,7 +181,7 @@ class World:
     # -- what clients ask
 
     def ticket(self) -> Ticket:
-        """Return a ticket whose results are written down."""
+        """Return a ticket that records its results."""
 
         def result(entry: Entry, outcome: Outcome) -> None:
             self.results.append((entry.canonical, outcome.outcome, outcome.ok))
@@ -220,7 +221,7 @@ class World:
         return diff(self.table, DAEMON, config(*programs))
 
     def reload(self, *programs: ProgramConfig) -> ReloadPlan:
-        """Apply a configuration; the actions that are written down begin anew."""
+        """Apply a configuration; the record of actions begins anew."""
         self.actions.clear()
         plan = self.plan(*programs)
         run(self.supervisor.apply(plan, "a reload", self.ticket(), lambda: self.now))
@@ -233,7 +234,7 @@ class World:
         self.supervisor.handle(entry, event, self.now)
 
     def spawn(self, entry: Entry) -> None:
-        """Carry out a start that waits."""
+        """Carry out a waiting start."""
         instances = self.instances[entry]
         assert instances.queued
         instances.queued = False
@@ -267,7 +268,7 @@ class World:
         self.tell(entry, Exited(status, None, left))
 
     def empty(self, entry: Entry) -> None:
-        """Let what was left behind end."""
+        """Let the survivors of the leader end."""
         self.instances[entry].left = False
         self.tell(entry, GroupEmpty())
 
@@ -276,10 +277,10 @@ class World:
         self.now = max(self.now, self.armed[entry])
         self.supervisor.deadline_reached(entry, self.now)
 
-    # -- a kernel and programs that do as they should
+    # -- a kernel and programs that behave well
 
     def cooperate(self, entries: Iterable[Entry] | None = None) -> World:
-        """Do what is due for every entry until nothing is left to be done; starts succeed, stops are obeyed."""
+        """Let everything due happen to every entry until nothing is due; starts succeed, and programs obey stops."""
         chosen = tuple(self.table if entries is None else entries)
         while sum(map(self._next, chosen)):
             pass

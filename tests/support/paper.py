@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class Paper:
-    """Takes the place of a log sink."""
+    """A log sink in memory."""
 
     def __init__(self) -> None:
         self.text = b""
 
     def append(self, block: bytes, /) -> None:
-        """Keep it."""
+        """Keep a block."""
         self.text += block

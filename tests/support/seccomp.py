@@ -44,7 +44,7 @@ def available() -> bool:
 
 
 def _program(number: int, calls: list[str]) -> bytes:
-    """Return the filter: a number of a call, then a clone that suspends its parent, is refused with an errno."""
+    """Return a filter that refuses these calls, and a clone that suspends its parent, with an errno."""
     lines: list[tuple[int, int, int, int]] = [(LOAD, 0, 0, 0)]
     for call in calls:
         if call == "posix_spawn":
@@ -66,7 +66,7 @@ def _program(number: int, calls: list[str]) -> bytes:
 
 
 def refuse(number: int, calls: list[str]) -> None:
-    """Have these calls fail with this errno in this process and all that descends from it, for good. Raises OSError."""
+    """Make these calls fail with this errno, for good, in this process and its descendants. Raises OSError."""
     program = _program(number, calls)
     buffer = ctypes.create_string_buffer(program)
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))

@@ -1,4 +1,4 @@
-"""A conversation with a real daemon on one connection, object by object; it outlives what happens to the daemon."""
+"""A conversation with a real daemon on one connection, object by object, that goes on whatever happens to the daemon."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Talk:
-    """One connection. `heard` is every object that came, the greeting first, which is waited for if `greeted`."""
+    """One connection. `heard` are all objects received, the greeting first; with `greeted` it waits for the greeting."""
 
     def __init__(self, daemon: Daemon, *lines: str, greeted: bool = True) -> None:
         self.channel = connect(daemon)
@@ -65,7 +65,7 @@ class Talk:
         return self.until("end")
 
     def output(self, wanted: int) -> bytes:
-        """Return at least so many bytes of what `logs` brings."""
+        """Return at least so many bytes of the output of `logs`."""
         text = b""
         while len(text) < wanted:
             message = self.next()
@@ -77,7 +77,7 @@ class Talk:
 
     @property
     def ended(self) -> bool:
-        """Whether the end of an answer has come and was not read; reads all that is there."""
+        """Whether an unread `end` has arrived; reads everything that is there."""
         patience = self.channel.gettimeout()
         self.channel.settimeout(0)
         with suppress(BlockingIOError):
@@ -88,7 +88,7 @@ class Talk:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing has come that was not read."""
+        """Whether nothing unread has arrived."""
         if self._buffer:
             return False
         try:
@@ -98,7 +98,7 @@ class Talk:
 
 
 def upgrade(daemon: Daemon) -> dict[str, Any]:
-    """Have the daemon execute the installed code; return its `upgraded` object."""
+    """Make the daemon execute the installed code; return its `upgraded` object."""
     with Talk(daemon) as talk:
         answer = talk.ask("upgrade")
         assert answer[-1] == {"type": "end", "exit": 0}, answer

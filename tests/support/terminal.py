@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def default_interrupt() -> None:
-    """Let Ctrl-C end the program, were the tests themselves started with `&`, which ignores it."""
+    """Let Ctrl-C end the program, even if the tests were started with `&`, which ignores it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -84,7 +84,7 @@ class Terminal:
         while True:
             try:
                 received = os.read(self.child.child_fd, 65_536)
-            except OSError:  # nobody has the other end any more
+            except OSError:  # no process has the other end any more
                 return
             if not received:
                 return
@@ -92,7 +92,7 @@ class Terminal:
                 self.raw += received
                 self._stream.feed(received)
 
-    # -- what one does
+    # -- what a user does
 
     def type(self, keys: str) -> None:
         """Send keys."""
@@ -105,7 +105,7 @@ class Terminal:
             self._screen.resize(lines, columns)
         self.child.setwinsize(lines, columns)
 
-    # -- what one sees
+    # -- what a user sees
 
     def rows(self) -> list[str]:
         """Return the rows of the screen, without blanks at their ends."""
@@ -117,13 +117,13 @@ class Terminal:
         return "\n".join(self.rows()).rstrip()
 
     def everything(self) -> list[str]:
-        """Return what has scrolled away, and the screen."""
+        """Return the lines that have scrolled away, and the screen."""
         with self._lock:
             above = [self._row(row) for row in self._screen.history.top]
         return above + self.rows()
 
     def _row(self, row: Mapping[int, pyte.screens.Char]) -> str:
-        """Return one row's text; the second cell of a wide character is empty. Quicker than `Screen.display` by far."""
+        """Return the text of one row, much faster than `Screen.display`; the second cell of a wide character is empty."""
         return "".join(row[column].data for column in range(self.columns)).rstrip()
 
     def cursor_row(self) -> str:
@@ -148,7 +148,7 @@ class Terminal:
     # -- the end of the program
 
     def ended(self, within_s: float = 10.0) -> tuple[int | None, int | None]:
-        """Wait for the end, and for the last that it wrote; return the exit code and the signal."""
+        """Wait for the end of the program and its last output; return the exit code and the signal."""
         wait_until(lambda: not self.child.isalive(), within_s=within_s)
         self._thread.join(within_s)
         return self.child.exitstatus, self.child.signalstatus

@@ -12,7 +12,7 @@ PAUSE_S = 0.005
 
 
 def wait_until(condition: Callable[[], object], within_s: float = 20.0) -> None:
-    """Return as soon as `condition()` is true. Raises AssertionError when it is not within that time."""
+    """Return as soon as `condition()` is true. Raises AssertionError after the time limit."""
     limit = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > limit:

@@ -75,7 +75,7 @@ POLICIES = [
 
 
 def situation(process: Process) -> str:
-    """Return the state and what is alive in it."""
+    """Return the state, and what is alive in it."""
     state = process.state
     if process.state == STARTING and process.pid is None:
         return f"{state}, asked for"
@@ -113,7 +113,7 @@ NEXT = {
     "STOPPING, executed": "Exited 0",
     "STOPPING, left behind": "GroupEmpty",
 }
-"""What a kernel and a program that do as they should let happen next."""
+"""Next events of a kernel and a program that behave well."""
 
 
 class Edge:
@@ -158,11 +158,11 @@ class World:
                     yield Edge(self.policy, process, event, now + 1)
 
     def follow(self, process: Process, event: str) -> Process:
-        """Return where an event leads at once."""
+        """Return the state that an event leads to."""
         return next(edge.to for edge in self.edges[process] if edge.event == event)
 
     def reachable(self, starts: set[Process], without: tuple[str, ...]) -> set[Process]:
-        """Return all states that follow any of `starts` by other events than `without`."""
+        """Return all states that can follow any of `starts` by events other than `without`."""
         found, waiting = set(starts), list(starts)
         while waiting:
             for edge in self.edges[waiting.pop()]:
@@ -172,7 +172,7 @@ class World:
         return found
 
     def cooperate(self, process: Process) -> tuple[Process, int]:
-        """Let the kernel and the program do what they should until it is RUNNING or down; return it and the SPAWNs."""
+        """Let a kernel and a program that behave well go on until RUNNING or down; return the process and the SPAWNs."""
         spawns = 0
         for _ in range(20):
             if process.state in DOWN_STATES or process.state == RUNNING:

@@ -22,7 +22,7 @@ def connect(daemon: Daemon) -> socket.socket:
     """Return a new connection."""
     channel = socket.socket(socket.AF_UNIX)
     try:
-        channel.connect(str(daemon.socket))  # it waits where a thousand others do (unix(7): EAGAIN with a time limit)
+        channel.connect(str(daemon.socket))  # it waits if a thousand others do (unix(7): EAGAIN with a time limit)
     except OSError:
         channel.close()
         raise
@@ -31,9 +31,9 @@ def connect(daemon: Daemon) -> socket.socket:
 
 
 def ask(daemon: Daemon, line: bytes) -> list[dict[str, Any]]:
-    """Return all that is answered to one line, the greeting too."""
+    """Return the greeting and the whole answer to one line."""
     answer: list[dict[str, Any]] = []
-    with connect(daemon) as channel, contextlib.suppress(ConnectionError):  # who is turned away is not read
+    with connect(daemon) as channel, contextlib.suppress(ConnectionError):  # a refused peer is not read
         channel.sendall(line + b"\n")
         channel.shutdown(socket.SHUT_WR)
         with channel.makefile("rb") as replies:
@@ -58,7 +58,7 @@ def seconds_of_status(daemon: Daemon) -> float:
 
 
 def crowding() -> float:
-    """Return how many processes share a processor, at least 1: the last minute's mean or what is so now, if that is more."""
+    """Return how many processes share a processor, at least 1: the last minute's mean, or the present number if it is higher."""
     mean, now = os.getloadavg()[0], 0
     if os.path.exists("/proc/loadavg"):
         now = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1  # not this one
@@ -66,7 +66,7 @@ def crowding() -> float:
 
 
 def prompt_s() -> float:
-    """Return how long a status may take: half a second, more where others keep all processors busy."""
+    """Return how long a status may take, in seconds: half a second, and more if others keep all processors busy."""
     return 0.5 * crowding()
 
 
@@ -82,7 +82,7 @@ def descriptors(daemon: Daemon) -> int:
 
 @contextmanager
 def crowd(daemon: Daemon, count: int) -> Iterator[list[socket.socket]]:
-    """Be that many clients at once."""
+    """Act as that many clients at once."""
     channels = [connect(daemon) for _ in range(count)]
     try:
         yield channels
