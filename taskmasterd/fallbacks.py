@@ -1,8 +1,8 @@
-"""System calls that may be refused, and what stands in for them; and the limits behind a refusal, in words.
+"""System calls that a sandbox may refuse, their substitutes, and the limits behind a refusal, in words.
 
-A sandbox (seccomp, an emulation, an old kernel) answers EPERM, ENOSYS, EINVAL or EACCES as it likes, so any error of a call
-for which there is a substitute leads to that. A shortage, which passes, does not. Imports next to nothing: the guardian uses
-it, too.
+A sandbox (seccomp, an emulation, an old kernel) may answer EPERM, ENOSYS, EINVAL or EACCES, so any error of a call that has a
+substitute leads to the substitute. Only a shortage, which passes, does not. This module imports next to nothing, because the
+guardian uses it, too.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ else:
     import _signal as signal
 
 SHORTAGES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
-"""What the system lacks for the moment. Source: fork(2), pipe(2), open(2)."""
+"""Errors that mean that the system lacks a resource for the moment. Source: fork(2), pipe(2), open(2)."""
 POWER_SIGNALS = (signal.SIGPWR, signal.SIGRTMIN + 3) if hasattr(signal, "SIGPWR") else ()
-"""What asks process 1 to halt the machine: sent by LXC and by systemd. Source: systemd(1), "SIGNALS"."""
+"""Signals that ask process 1 to halt the machine; LXC and systemd send them. Source: systemd(1), "SIGNALS"."""
 PLACES = ("/dev/shm", "/tmp", "/var/tmp", "/run")
 CORE = 0x80
-"""In a wait status: a core was dumped. Source: wait(2), WCOREDUMP."""
+"""Bit of a wait status that means that a core was dumped. Source: wait(2), WCOREDUMP."""
 
 
 def unnamed_file(directories: Iterable[str] = ()) -> int:
-    """Return a descriptor, which no exec inherits, of a file in memory, or else of one without a name in a directory.
+    """Return a close-on-exec descriptor of a file in memory, or else of an unlinked file in a directory.
 
-    `directories` are tried before the usual ones. Raises OSError where none of all that is possible.
+    `directories` are tried before the usual ones. Raises OSError if all of these fail.
     """
     try:
         return os.memfd_create("taskmasterd", os.MFD_CLOEXEC)
@@ -52,13 +52,13 @@ def unnamed_file(directories: Iterable[str] = ()) -> int:
 
 
 def spawn(argv: list[str], environment: Mapping[str, str], mask: Iterable[int]) -> int:
-    """Execute a program of ours as a child with `mask` as its blocked signals; returns its pid. Raises OSError."""
+    """Execute one of our own programs as a child, with `mask` as its blocked signals; returns its pid. Raises OSError."""
     try:
         return os.posix_spawn(argv[0], argv, environment, setsigmask=mask)
     except (NotImplementedError, OSError) as error:
         if isinstance(error, OSError) and (error.errno in SHORTAGES or not os.access(argv[0], os.X_OK)):
             raise
-    pid = os.fork()  # clone3(2) and vfork(2) are refused more often than what fork(3) uses
+    pid = os.fork()  # sandboxes refuse clone3(2) and vfork(2) more often than the call that fork(3) uses
     if pid:
         return pid
     try:
@@ -70,11 +70,11 @@ def spawn(argv: list[str], environment: Mapping[str, str], mask: Iterable[int]) 
 
 
 def ended_children() -> Iterator[tuple[int, int]]:
-    """Yield (pid, wait status) of every child that has ended by now; SIGCHLD is merged by the kernel, so ask until none.
+    """Yield (pid, wait status) of every child that has ended by now: the kernel merges SIGCHLD, so one signal may mean several.
 
-    Until the next one is asked for, a child's status is the kernel's, too: if we are killed before that, whoever inherits the
-    child learns it, and what /proc tells of it can be read. Source: waitid(2), WNOWAIT; not on macOS, and not where it is
-    refused: there it has been reaped.
+    The kernel keeps a child's status until the caller asks for the next child: if we are killed before that, the process that
+    inherits the child still learns it, and /proc still shows the child. Source: waitid(2), WNOWAIT. On macOS, and where the
+    system refuses this call, the child is reaped before it is yielded.
     """
     while hasattr(os, "waitid"):
         try:
@@ -99,10 +99,10 @@ def ended_children() -> Iterator[tuple[int, int]]:
 
 
 def limit(number: int | None) -> str:
-    """Return the limit of this process behind an errno, to be put behind the system's words; "" where there is none."""
+    """Return the limit of this process that causes an errno, as a suffix for the system's error text, or ""."""
     try:
-        import resource  # noqa: PLC0415 - for those who fail only
-    except (ImportError, OSError):  # no descriptor left to read it with
+        import resource  # noqa: PLC0415 - only needed after a failure
+    except (ImportError, OSError):  # no descriptor left to read the module with
         return " (a limit: ulimit -n)" if number == errno.EMFILE else ""
     limits = {
         errno.EMFILE: (resource.RLIMIT_NOFILE, "-n", "the limit of open files"),

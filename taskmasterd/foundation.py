@@ -1,7 +1,4 @@
-"""What the daemon stands on: the log, the loop and the guardian, and above them what supervises programs.
-
-The lower half of the composition root (`daemon`).
-"""
+"""The lower half of the composition root (`daemon`): log, loop and guardian, and the parts above that supervise programs."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Foundation(Record):
-    """What the daemon stands on before it knows of any program. `state_file` is None where there is no directory for one."""
+    """The parts that exist before the daemon knows any program. `state_file` is None without a directory for it."""
 
     registry: Registry
     holdings: Holdings
@@ -60,11 +57,11 @@ def lay_foundation(
     on_ends: Callable[[list[tuple[int, int]]], None],
     on_lost: Callable[[], None],
 ) -> Foundation:
-    """Return the foundation; `on_ends` and `on_lost` are the guard's. Raises SystemFailure where the log cannot be opened."""
+    """Return the foundation; `on_ends` and `on_lost` are for `Guard`. Raises SystemFailure if the log cannot be opened."""
     handed, channel = origin.handed, origin.channel
     key, keyless = key_at(origin.state_path, spare_key(handed.mark_key))
     log: EventLog | None = None
-    unsaid: list[str] = []  # the log's own file may be the one that takes nothing
+    unsaid: list[str] = []  # opening the log's own file may cause the first warning
     sinks = Sinks(lambda text: log.write("warning", text) if log else unsaid.append(text), Allowance())
     if handed.life:
         sinks.inherit(handed.life.sinks)
@@ -91,7 +88,7 @@ def lay_foundation(
 
 
 class Programs(Record):
-    """What supervises programs, and writes down how they are."""
+    """The parts that supervise programs, and save their state."""
 
     supervisor: Supervisor
     performer: Performer
@@ -101,7 +98,7 @@ class Programs(Record):
 
 
 def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
-    """Return what supervises programs; there are none yet."""
+    """Return the parts that supervise programs, with an empty table."""
     reactor, guard, facts = base.reactor, base.guard, origin.facts
     ignored = None if origin.launched else facts.ignored
     groups = Groups(base.proofs, guard.pid if guard else 0, ignored, facts.proven_since or 0, facts.freed, facts.left)
@@ -124,7 +121,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
 
 
 def register_facts(registry: Registry, context: Context, access: Access) -> None:
-    """Say what of the daemon itself the next one has to know, by the names of `state.Facts`."""
+    """Register the facts about the daemon itself that the next one needs, by the names of `state.Facts`."""
     performer, groups = context.performer, context.performer.instances.groups
     registry.register("ignored", lambda: sorted(groups.below.ignored))
     registry.register("freed", lambda: sorted(groups.freed_sessions))

@@ -1,26 +1,26 @@
 """The guardian: a tiny parent of the daemon that outlives it and starts it anew, so that nothing is lost in between.
 
-It inherits what the daemon leaves: it waits for orphans and keeps their statuses until the daemon has taken note of them; it
-holds a second descriptor of each output pipe, so that bytes of a child that ends while no daemon is there stay; it holds the
-listening socket, so that clients wait instead of being refused, and the lock on the pid file. It decides nothing about
-programs, and knows neither the configuration nor the state.
+It inherits what a dead daemon leaves. It reaps orphans, and keeps their wait statuses until the daemon acknowledges them. It
+holds a second descriptor of each output pipe, so that no output is lost if a child ends while there is no daemon. It holds the
+listening socket, so that clients wait instead of being refused, and the lock on the pid file. It decides nothing about programs,
+and knows neither the configuration nor the state.
 
-It imports hardly anything (a bare interpreter and 0.4 MB; signal and socket would add 1.2 MB for enum alone), polls without
-a time-out, and is entered by an exec of the launcher, whose subreaper flag survives that (prctl(2)).
+It imports hardly anything (a bare interpreter and 0.4 MB; signal and socket would add 1.2 MB for enum alone) and polls without a
+timeout. The launcher executes it in its own place, so that its subreaper flag survives (prctl(2)).
 
 THE CHANNEL to the daemon is a socket of packets (unix(7), SOCK_SEQPACKET), each a line of words. From the daemon:
-    up                    it serves clients: from now on it is started anew whenever it dies
+    up                    the daemon serves clients: from now on start it anew whenever it dies
     keep INODE PATH       with a descriptor: hold this pipe, whose bytes go to PATH
-    drop INODE            let go of it
+    drop INODE            close this pipe
     listener              with a descriptor: this is the listening socket from now on
-    noted PID             the end of PID is in its state
-    tell                  what has ended up to now it wants to know now
-    bye                   it ends because it was told to: its exit code is the guardian's
+    noted PID             the end of PID is in the state
+    tell                  report all ends up to now at once
+    bye                   the daemon ends on request: leave with its exit code
 To the daemon:
-    end PID STATUS SINCE  an orphan has ended, with this status of wait(2); start time (`leads_since`) where it led a session
-    told                  that was all, since `tell`
-Each daemon gets the same on a descriptor, as words that end with NUL: its end of the channel and whether it is started anew,
-`pipe INODE FD PATH` of each pipe, and `end PID STATUS SINCE` of each orphan that has ended.
+    end PID STATUS SINCE  an orphan has ended, with this wait status; SINCE is its start time if it led a session (`leads_since`)
+    told                  the answer to `tell` is complete
+Each daemon gets the same on a descriptor, as words separated by NUL: its end of the channel and whether it is started anew,
+`pipe INODE FD PATH` for each pipe, and `end PID STATUS SINCE` for each orphan that has ended.
 """
 
 from __future__ import annotations
@@ -47,18 +47,22 @@ FORWARDED = (*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 FD_BYTES = 4
 LONGEST_PACKET = 8192
 RETRY_FIRST_S, RETRY_MOST_S, RETRY_SERVING_S = 0.1, 30.0, 0.8
-"""The first restart is at once; a daemon that dies again within SOUND_S waits, doubling: less long where it had begun to work."""
+"""Pauses before a restart, seconds: the first, the longest, and the longest for a daemon that had served clients.
+
+The first restart has none. A daemon that dies again within SOUND_S waits, twice as long each time.
+"""
 SOUND_S = 10.0
+"""Lifetime after which a daemon counts as sound, so that earlier deaths are forgotten, seconds."""
 STOP_TRIES = 6
-"""So often a daemon that was told to stop may die in a row; somebody waits for that stop."""
+"""Most deaths in a row of a daemon that has to stop, because someone waits for that stop."""
 REFUSED_S = 0.5
-"""So long it waits where the system has no process or descriptor for another daemon."""
+"""Pause after the system refuses a process or descriptor for the daemon, seconds."""
 
 
 class Guardian:
-    """The daemon's parent. `command` executes the daemon, KEPT stands for the descriptor on which it gets what was kept.
+    """The daemon's parent. `command` executes the daemon; its word KEPT stands for the descriptor with everything that was kept.
 
-    `state` and `listener` are held for it, `ready` is left to the first one.
+    The guardian holds `state` and `listener` for each daemon, and leaves `ready` to the first one.
     """
 
     def __init__(self, command: Sequence[str], state: int, listener: int, ready: int) -> None:
@@ -91,18 +95,18 @@ class Guardian:
         signal.signal(signal.SIGABRT, self._give_up)
         try:
             self._start()
-        except OSError as error:  # of the first one the launcher, or whoever started us, has to know
+        except OSError as error:  # the launcher, or the caller in the foreground, waits for the first start
             return self._refused(f"cannot start: {system_reason(error)}{limit(error.errno)}")
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         while True:
             self._wait(wake)
             code = self._look()
             if code is not None:
-                signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # an interpreter that ends has no handlers any more
+                signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)  # an interpreter that ends drops its handlers
                 return code
 
     def _refused(self, text: str) -> int:
-        """Say why there is no daemon; returns the exit code."""
+        """Report why there is no daemon; returns the exit code."""
         if self._ready >= 0:
             os.write(self._ready, f"1 {text}\n".encode())
         else:
@@ -110,14 +114,14 @@ class Guardian:
         return 1
 
     def _give_up(self, number: int, _frame: object) -> None:
-        """Systemd's watchdog wants the unit to end because the daemon hangs; the next one takes the programs over."""
+        """End daemon and guardian: systemd's watchdog says that the daemon hangs. The next one takes the programs over."""
         if self._daemon:
             os.kill(self._daemon, signal.SIGKILL)
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
     def _wait(self, wake: int) -> None:
-        """Sleep until a signal or a packet comes, or a daemon is to be started."""
+        """Sleep until a signal or a packet arrives, or the next start is due."""
         poll = select.poll()
         poll.register(wake, select.POLLIN)
         if self._channel:
@@ -138,23 +142,23 @@ class Guardian:
         self._receive()
         code = None if ended is None else self._daemon_ended(ended)
         if code is not None:
-            return code  # and signal nobody: the pid may be anybody's
+            return code  # and send no signal: the pid may be a stranger's by now
         self._heard(seen)
         if not self._daemon and (seen or time.monotonic() >= self._due):
             self._try_to_start()
-            # a daemon that died of it, or before it, has not heard it
+            # the dead daemon did not handle a stop signal, so the new one gets it
             seen = (seen - {*STOPS}) | ({self._stop} - {0})
         for number in seen if self._daemon else ():
             os.kill(self._daemon, number)
         self._tell()
-        if asked and not self._unsent:  # all that had ended before it asked was reaped after that
+        if asked and not self._unsent:  # the last `_reap` came after the question, so all ends before it are sent
             self._asked = not self._send(b"told")
         return None
 
     def _heard(self, seen: set[int]) -> None:
-        """Keep in mind that the daemon is to stop; how often it has died before that counts no more.
+        """Remember that the daemon has to stop, and forget its earlier deaths.
 
-        A first QUIT asks for the orderly stop like all others: the next daemon is told TERM, since QUIT would kill once more.
+        A first QUIT requests the orderly stop, as the other signals do: the next daemon gets TERM for it, since QUIT could kill.
         """
         if seen.intersection(STOPS):
             again = bool(self._stop) and signal.SIGQUIT in seen
@@ -164,7 +168,7 @@ class Guardian:
     # -- children
 
     def _try_to_start(self) -> None:
-        """Start the daemon anew, a while later where the system refuses that."""
+        """Start the daemon anew; if the system refuses, schedule another try."""
         try:
             self._start()
         except OSError as error:
@@ -173,7 +177,7 @@ class Guardian:
             _say(f"cannot start taskmasterd: {error.strerror}; trying again in {REFUSED_S:g}s")
 
     def _start(self) -> None:
-        """Execute the daemon; what it gets to know of what was kept is on a descriptor of its own."""
+        """Execute the daemon, and pass it the list of everything that was kept on a descriptor. Raises OSError."""
         ours, other = _packets()
         self._channel, self._unsent, self._serving = ours, [], False
         kept = -1
@@ -183,7 +187,7 @@ class Guardian:
             words += [b"pipe %s %d %s" % (inode, fd, path) for inode, (fd, path) in self._pipes.items()]
             words += [b"end %d %d %d" % (pid, *end) for pid, end in self._ends.items()]
             os.write(kept, b"\0".join(words))
-            for fd in (kept, self._state):  # the position is shared with whoever has read it before
+            for fd in (kept, self._state):  # an earlier daemon has moved the shared position of `state`
                 os.lseek(fd, 0, os.SEEK_SET)
             os.set_inheritable(other.fileno(), True)
             os.set_inheritable(kept, True)
@@ -199,7 +203,7 @@ class Guardian:
             self._ready = -1
 
     def _reap(self) -> int | None:
-        """Wait for all that has ended; returns the daemon's status if it is among them."""
+        """Reap all children that have ended; returns the daemon's wait status if it is among them."""
         daemon = None
         for pid, status in ended_children():
             if pid == self._daemon:
@@ -210,7 +214,7 @@ class Guardian:
         return daemon
 
     def _daemon_ended(self, status: int) -> int | None:
-        """Return the exit code to leave with, or None where another daemon is to be started."""
+        """Return the exit code to leave with, or None to start another daemon."""
         code = os.waitstatus_to_exitcode(status)
         if self._leaving or not self._up or code == 0:
             return code if code >= 0 else 1
@@ -237,9 +241,9 @@ class Guardian:
                 packet, extra, _flags, _address = self._channel.recvmsg(LONGEST_PACKET, FD_BYTES * 8)
             except (
                 ConnectionResetError
-            ):  # told once, where it died with packets of ours unread; its own follow (unix(7))
+            ):  # comes once if the daemon died with our packets unread; its own packets follow (unix(7))
                 continue
-            except OSError:  # nothing more, or a daemon that is about to be reaped
+            except OSError:  # no more packets, or a dead daemon that is not reaped yet
                 return
             if not packet:
                 self._close_channel()
@@ -278,7 +282,7 @@ class Guardian:
             os.close(fd)
 
     def _tell(self) -> None:
-        """Send the ends that the daemon does not know yet, as many as it takes now."""
+        """Send the ends that the daemon does not know yet, as many as the channel takes now."""
         while self._unsent and self._channel:
             pid = self._unsent[0]
             if pid in self._ends and not self._send(b"end %d %d %d" % (pid, *self._ends[pid])):
@@ -293,7 +297,7 @@ class Guardian:
 
 
 def leads_since(pid: int) -> int:
-    """Return the start time of a process or zombie that leads a session, in clock ticks since boot; 0 of any other.
+    """Return the start time of a process or zombie that leads a session, in clock ticks since boot; 0 for any other.
 
     Source: proc(5), /proc/pid/stat, fields 6 and 22.
     """
@@ -314,9 +318,9 @@ def _packets() -> tuple[socket.socket, socket.socket]:
 
 
 def _say(text: str) -> None:
-    """Tell whoever started us in the foreground; in the background this is /dev/null, and the event log has it.
+    """Write to stderr for a caller in the foreground; in the background it is /dev/null, and the event log has the news.
 
-    Who does not read (a full pipe, a terminal after Ctrl-S) misses it: to wait for them would leave no daemon.
+    A reader that does not read (a full pipe, a terminal after Ctrl-S) misses the text: waiting for it would delay the daemon.
     """
     try:
         ready = select.poll()
@@ -329,7 +333,7 @@ def _say(text: str) -> None:
 
 
 def _name_process(name: str) -> None:
-    """Make ps and pgrep show what this is; without /proc it is called python. Source: proc(5), /proc/pid/comm."""
+    """Make ps and pgrep show this name; without /proc they show python. Source: proc(5), /proc/pid/comm."""
     try:
         with open("/proc/self/comm", "wb", buffering=0) as comm:
             comm.write(name.encode())
@@ -338,13 +342,13 @@ def _name_process(name: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Be the guardian: STATE is the descriptor of the daemon's initial state, LISTENER that of its socket.
+    """Run the guardian: STATE is the descriptor of the daemon's initial state, LISTENER that of its socket.
 
-    READY is the descriptor on which the first daemon answers the launcher ("-": nobody waits); it is the daemon's alone.
+    READY is the descriptor on which the first daemon answers the launcher ("-": no launcher waits); only the daemon uses it.
     """
     state, listener, ready, *paths = arguments
     _name_process("taskmasterguard")
     if os.environ.get("WATCHDOG_PID") == str(os.getpid()):
-        del os.environ["WATCHDOG_PID"]  # whoever feeds the watchdog is the daemon, whose pid systemd does not know
+        del os.environ["WATCHDOG_PID"]  # the daemon feeds the watchdog, and systemd does not know its pid
     this = [sys.executable, "-I", "-S", "-X", "utf8", sys.argv[0], "--resident", state, "KEPT", *paths]
     return Guardian(this, int(state), int(listener), -1 if ready == "-" else int(ready)).run()

@@ -1,12 +1,12 @@
-"""Whether the code on the disk is still the code that this process runs.
+"""Detects whether the code on the disk is still the code that this process runs.
 
-A daemon lives for months; `pip install -U` replaces its package in a second. What is imported after that is other code: a
-decoder whose values the running code cannot read, or reads as something else. So this is asked before another process
-imports our code on behalf of this one, and again when it is done.
+A daemon lives for months; `pip install -U` replaces its package in a second. Modules that are imported after that are other
+code, such as a decoder whose values the running code misreads. So the daemon checks before another process imports our code on
+its behalf, and again when that process is done.
 
-The identity is taken before the rest of the package is imported: an upgrade in the midst of a start is noticed, too. A look
-costs one stat for each source file; the contents are read again only where one of these differs. Values of `hash` differ
-between processes, so an identity is compared only within the process that has taken it, and in its forks.
+The daemon takes the identity of its code before it imports the rest of the package, and so notices an upgrade in the midst of a
+start, too. A look costs one stat per source file, and reads the contents again only if one of these differs. Values of `hash`
+differ between processes, so an identity is valid only within the process that has taken it, and in its forks.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ OURS = ("taskmasterd.", "taskmaster_common.")
 
 
 class Installed:
-    """The source files of our two packages as they were when this was made.
+    """The source files of our two packages as they were when this was created.
 
-    `directories` are those of the packages; where nothing can be read there (a zip file), nothing is ever different.
+    `directories` are those of the packages; if they cannot be read (a zip file), the code never counts as changed.
     """
 
     def __init__(self, directories: tuple[str, ...] = ()) -> None:
@@ -50,7 +50,7 @@ class Installed:
         self._looked = 0.0
 
     def changed(self) -> bool:
-        """Look whether the files are others now."""
+        """Return whether the files have changed."""
         if not self._ours:
             return False
         try:
@@ -59,12 +59,12 @@ class Installed:
                 self._changed = self._digest() != self._ours
                 self._seen = seen
         except OSError as error:
-            if error.errno not in SHORTAGES:  # otherwise nothing new is known
+            if error.errno not in SHORTAGES:  # a shortage says nothing about the files
                 self._changed, self._seen = True, 0
         return self._changed
 
     def changed_lately(self) -> bool:
-        """Return the answer of a look that is at most LOOK_EVERY_S old, for those who ask often."""
+        """Return whether the files have changed, from a look that is at most LOOK_EVERY_S old; for frequent callers."""
         now = time.monotonic()
         if not self._looked or now - self._looked >= LOOK_EVERY_S:
             self._looked = now
@@ -72,7 +72,7 @@ class Installed:
         return self._changed
 
     def version(self) -> str:
-        """Return the version of the code on the disk, "" where it cannot be read."""
+        """Return the version of the code on the disk, "" if it cannot be read."""
         path = os.path.join(self._directories[-1], "__init__.py")
         try:
             with open(path, "rb", buffering=0) as file:
@@ -83,12 +83,12 @@ class Installed:
         return rest.partition(b'"')[0].decode("ascii", "replace") if found else ""
 
     def _stamp(self) -> int:
-        """Return what the directory says of each file. Raises OSError."""
+        """Return a hash of each file's inode, time and size. Raises OSError."""
         facts = ((path, os.stat(path)) for path in self._files())
         return hash(tuple((path, one.st_dev, one.st_ino, one.st_mtime_ns, one.st_size) for path, one in facts))
 
     def _digest(self) -> int:
-        """Return what is in each file. Raises OSError."""
+        """Return a hash of the files' contents. Raises OSError."""
         contents: list[tuple[str, bytes]] = []
         for path in self._files():
             with open(path, "rb", buffering=0) as file:
@@ -109,18 +109,18 @@ class Installed:
 
 
 class _Gate:
-    """The first of the import system's finders: it finds nothing, and lets nothing of ours in that is other code."""
+    """The first of the import system's finders: it finds nothing, but refuses modules of ours once the code has changed."""
 
     def __init__(self, installed: Installed) -> None:
         self._installed = installed
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Find nothing. Raises RequestError where a module of ours is asked for, and the code on the disk is not ours."""
+        """Find nothing. Raises RequestError for a module of ours if the code on the disk has changed."""
         if name.startswith(OURS) and self._installed.changed():
             raise RequestError("failed", CHANGED, 1)
         return None
 
 
 def refuse_other_code(installed: Installed) -> None:
-    """Have this process, and its forks, import nothing more of ours from the disk once that is other code."""
+    """Make this process, and its forks, refuse to import our modules once the code on the disk has changed."""
     sys.meta_path.insert(0, _Gate(installed))

@@ -1,4 +1,4 @@
-"""What a resident interpreter does: be the daemon, or only say whether this code could be it."""
+"""The roles of a resident interpreter: run the daemon, or only check whether this code could run it."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 
 class Strictness:
-    """What becomes of errors in a trial: none is forgiven once the daemon has begun; before that one costs a client its answer."""
+    """Decides about errors in a trial: an early one costs only a client its answer; after the begin each one fails the trial."""
 
     def __init__(self) -> None:
         self._begun = False
 
     def begin(self) -> None:
-        """Forgive nothing from now on."""
+        """Let every error from now on fail the trial."""
         self._begun = True
 
     def failed(self, error: BaseException) -> None:
-        """Raise an error that nobody has caught."""
+        """Handle an uncaught error: raise it, once the daemon has begun."""
         if self._begun:
             raise error
 
@@ -41,10 +41,10 @@ class Strictness:
 def resident(
     state_fd: int, kept: str, installed: Installed, trial: Callable[[dict[str, Any]], None] | None = None
 ) -> int:
-    """Be the daemon until it is told to stop; returns the exit code.
+    """Run the daemon until it has to stop; returns the exit code.
 
     `state_fd` holds the state as JSON, `kept` is the number of the descriptor with what the guardian has kept, or "-".
-    With `trial`, which puts stand-ins into the state, the end of the loop's first turn is the end.
+    With `trial`, which puts stand-ins into the state, it runs one turn of the loop only.
     """
     state = read_state(state_fd)
     if trial:
@@ -57,7 +57,7 @@ def resident(
         strictness.begin()
         daemon.listen(pid1=origin.handed.pid1)
     except Exception as error:
-        # main()'s broad except: the launcher waits for an answer, and nobody else would tell it
+        # main()'s broad except: the launcher waits for an answer, which nothing else would send
         expected = isinstance(error, (TaskmasterError, OSError))
         text = _reason(error)
         if not trial:
@@ -66,15 +66,15 @@ def resident(
             raise
         print(f"taskmasterd: {text}", file=sys.stderr)
         return 1
-    del origin, state  # what was handed over is not needed for as long as the daemon lives
+    del origin, state  # the daemon must not hold them in memory for the rest of its life
     refuse_other_code(installed)
     return daemon.run(turns=1 if trial else None)
 
 
 def check(state_fd: int) -> int:
-    """Say whether this code could go on with the state on a descriptor; the last line begins with "ok" where it can.
+    """Check whether this code can go on with the state on a descriptor: if it can, the last line of output begins with "ok".
 
-    It goes the way of `resident` up to the end of the loop's first turn, on stand-ins for everything that is the daemon's.
+    It takes the path of `resident` to the end of the loop's first turn, with stand-ins for everything that is the daemon's.
     """
     _import_what_comes_later()
     from taskmasterd.survival.trial import acting_on_nothing  # noqa: PLC0415 - not for a daemon
@@ -87,7 +87,7 @@ def check(state_fd: int) -> int:
 
 
 def _import_what_comes_later() -> None:
-    """Import what a daemon does not need before somebody asks: where a part is missing, some verb would never work."""
+    """Import the modules that a daemon loads only on demand: without one of them some verb would never work."""
     import taskmasterd.configuration.host  # noqa: PLC0415 - with the schema, and so the YAML parser
     import taskmasterd.control.verbs.eventfilter  # noqa: F401, PLC0415 - see above
     from taskmasterd.control.handlers import import_verbs  # noqa: PLC0415 - in its turn
@@ -107,12 +107,12 @@ def _reason(error: Exception) -> str:
 
 
 def _tidy(origin: Origin, text: str) -> None:
-    """Tell the launcher that the daemon could not begin, and remove what nobody will serve."""
+    """Report to the launcher that the daemon could not begin, and remove the files that it leaves."""
     fds, places = origin.handed.fds, origin.handed.places
     ready = fds["ready"]
     if ready is not None:
         report(ready, 1, text)
-    if origin.launched or origin.channel is None:  # otherwise they are the guardian's, who tries again
+    if origin.launched or origin.channel is None:  # otherwise the guardian keeps the files, and tries again
         unlink_own(places["socket"], origin.door)
         release(places["pidfile"], fds["pidfile"])
         give_back(places, fds)
@@ -124,5 +124,5 @@ def _name_process(name: str) -> None:
         try:
             with open("/proc/self/comm", "wb", buffering=0) as comm:
                 comm.write(name.encode())
-        except OSError:  # a chroot or container without /proc: then it is called python
+        except OSError:  # a chroot or container without /proc: then they show python
             return

@@ -1,6 +1,6 @@
-"""The end of the daemon: it stops all programs in parallel, then strays, then answers the clients that wait.
+"""The orderly stop of the daemon: it stops all programs in parallel, then strays, then answers the waiting clients.
 
-There is no way back: a second request only adds a client that waits.
+A stop cannot be undone: a second request only adds a client that waits.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
     from taskmasterd.telling.notify_socket import Notifier
 
 LAST_WAIT_S = 5.0
-"""Wait after the last SIGKILL for what cannot be ended, seconds."""
+"""Wait after the last SIGKILL for processes that do not end, seconds."""
 NO_DAEMON_ANY_MORE = 4
-"""Exit code of clients that followed something when the daemon ended."""
+"""Exit code of clients that were following something when the daemon ended."""
 PROGRESS_EVERY_S = 1.0
 EXTEND_S = 10.0
-"""Time that each progress asks of systemd, seconds: a loop that is stuck asks no more and is killed."""
+"""Time that each sign of life requests from systemd, seconds: a stuck loop requests none, so systemd kills it."""
 
 
 class Stopping:
-    """The orderly stop. `timeout_s` is shutdown_timeout, live."""
+    """The orderly stop. `timeout_s` is shutdown_timeout, a live key."""
 
     def __init__(self, context: Context, notifier: Notifier, timeout_s: float) -> None:
         self.timeout_s = timeout_s
@@ -58,7 +58,7 @@ class Stopping:
         self._unended: list[str] = []
 
     def begin(self, by: str, connection: Connection | None) -> None:
-        """Begin, or join, the orderly stop; answer `connection` once everything is gone."""
+        """Begin the orderly stop, or join it; answer `connection` once everything has ended."""
         if connection is not None:
             self._waiting.append(connection)
         if self._begun:
@@ -79,12 +79,12 @@ class Stopping:
         reactor.rounds.begin(self._context.supervisor.shutdown(by, ticket, reactor.now))
 
     def applied(self, plan: ReloadPlan) -> Steps[None]:
-        """Follow shutdown_timeout, a live key."""
+        """Adopt a new shutdown_timeout, a live key."""
         self.timeout_s = plan.config.daemon.shutdown_timeout
         yield from ()
 
     def urge(self, by: str) -> None:
-        """Begin the orderly stop, or end everything at once where it has begun."""
+        """Begin the orderly stop; if it has begun already, end everything at once."""
         if self._begun:
             self.kill(by)
         else:
@@ -99,12 +99,12 @@ class Stopping:
         self._context.supervisor.kill_all(by, self._context.reactor.now())
 
     def look(self) -> None:
-        """Look whether the strays are gone, because children have ended."""
+        """Look whether the strays are gone; call this when children have ended."""
         if self._sweeping:
             self._sweep()
 
     def answer(self) -> None:
-        """Answer all clients that wait; the last thing before the end."""
+        """Answer all waiting clients, as the last act of the daemon."""
         error = None
         if self.exit_code:
             named = "; ".join(self._unended[:NAMED_LEFT]) or "something"
@@ -117,7 +117,7 @@ class Stopping:
                 connection.end(end(self.exit_code, error))
 
     def farewell(self) -> dict[str, Any]:
-        """Return the `end` of replies that have none of their own, such as `logs --follow`."""
+        """Return the `end` of endless replies, such as `logs --follow`."""
         return refusal(RequestError("stopping", f"taskmasterd was shut down by {self._by}", NO_DAEMON_ANY_MORE))
 
     def _stopped(self, entry: Entry, outcome: Outcome) -> None:
@@ -129,7 +129,7 @@ class Stopping:
             self.exit_code = 1
 
     def _sweep(self) -> None:
-        """All programs are down: end what is left below us, but for what stopasgroup: false leaves alone."""
+        """End the strays below us, now that all programs are down, except those that `stopasgroup: false` leaves alone."""
         if not self._sweeping:
             self._sweeping = True
             self._context.reactor.call_later(KILL_GRACE_S, self._kill_strays)
@@ -168,15 +168,15 @@ class Stopping:
         self._context.reactor.stop()
 
     def leave_alone(self) -> bool:
-        """Remember the processes that are left alone in order; returns whether there are any."""
+        """Remember the processes that this stop leaves alone on purpose; returns whether there are any."""
         return self._groups.leave_alone(self.free())
 
     def free(self) -> frozenset[str]:
-        """Return the programs whose leftovers are left alone."""
+        """Return the programs whose survivors are left alone."""
         return frozenset(entry.program for entry in self._context.supervisor.table if not entry.wanted.stopasgroup)
 
     def _progress(self) -> None:
-        """Send a sign of life to the clients that wait, and to systemd."""
+        """Send a sign of life to the waiting clients, and to systemd."""
         self._context.reactor.call_later(PROGRESS_EVERY_S, self._progress)
         self._notifier.extend(EXTEND_S)
         busy = [entry for entry in self._context.supervisor.table if entry.process.state == STOPPING]

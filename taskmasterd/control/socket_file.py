@@ -1,7 +1,7 @@
-"""Creates the file of the control socket, with its final rights from the first moment, in the place of a stale one.
+"""Creates the file of the control socket, with its final rights from the first moment, and replaces a stale one.
 
-Where a daemon answers on the old socket, nothing is replaced. Root creates the socket of a configured user as that user, and changes no owner
-and no mode by name: in that user's directory any name may lead elsewhere a moment later.
+It replaces no socket on which a daemon answers. Root creates the socket of a configured user as that user, and never changes
+owner or mode by name: in that user's directory any name may lead elsewhere a moment later.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def listen_on(path: str, mode: int, gid: int | None, who: Account | None) -> soc
     """Return a listening socket at `path`, replacing a stale one; never reachable with wider rights than `mode`.
 
     The file belongs to `who`, None for this process, and to the group `gid`, None for that user's.
-    Raises AlreadyRunningError when somebody answers there, SystemFailure when it cannot be created.
+    Raises AlreadyRunningError if a daemon answers there, SystemFailure if the socket cannot be created.
     """
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH:
@@ -62,8 +62,8 @@ def listen_on(path: str, mode: int, gid: int | None, who: Account | None) -> soc
 def _take_turn(directory: str) -> int:
     """Lock the directory; return the descriptor, or -1 if it cannot be locked.
 
-    Of two daemons with different pid files one could otherwise take the other's new socket, which does not answer before
-    listen(2), for a stale one. Waits TURN_WITHIN_S at most: anybody who may read a public directory could hold its lock for ever.
+    Otherwise, of two daemons with different pid files, one could take the other's new socket for a stale one, because it does not
+    answer before listen(2). Waits TURN_WITHIN_S at most: any user who may read a public directory could hold its lock for ever.
     """
     until = time.monotonic() + TURN_WITHIN_S
     try:
@@ -83,7 +83,7 @@ def _take_turn(directory: str) -> int:
 
 
 def _refuse_if_answered(path: str) -> None:
-    """Raise AlreadyRunningError if a daemon listens at `path`. The look connects with our own rights and sends nothing."""
+    """Raise AlreadyRunningError if a daemon listens at `path`. The check connects with our own rights and sends nothing."""
     try:
         if not stat.S_ISSOCK(os.lstat(path).st_mode):
             return
@@ -95,7 +95,7 @@ def _refuse_if_answered(path: str) -> None:
         probe.connect(path)
     except (ConnectionRefusedError, FileNotFoundError):
         return
-    except BlockingIOError:  # its queue is full: somebody listens, who has no time (connect(2), EAGAIN)
+    except BlockingIOError:  # its queue is full: a busy daemon listens (connect(2), EAGAIN)
         raise AlreadyRunningError(f"another daemon (pid unknown) answers on {path}") from None
     except OSError as error:
         raise SystemFailure("replace socket", path, system_reason(error), error.errno or 0) from None
@@ -129,14 +129,14 @@ def _bind(listener: socket.socket, path: str, mode: int, gid: int | None) -> Non
 def _set_rights(held: Held, mode: int, gid: int | None) -> None:
     """Set the group and mode of the new socket, if they differ.
 
-    The group differs where the directory is setgid, or where this process is only a member of `gid`.
+    The group differs if the directory is setgid, or if `gid` is only a supplementary group of this process.
     """
     fd = held.open(os.O_PATH) if hasattr(os, "O_PATH") else -1
     try:
         found = os.fstat(fd) if fd >= 0 else held.status()
         if found is None or not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
             raise SystemFailure(OP, held.path, "it was exchanged while it was created", errno.EPERM)
-        # fchown(2) refuses what was opened with O_PATH, but not by way of this link (open(2))
+        # fchown(2) refuses a descriptor opened with O_PATH, but chown(2) accepts it through this link (open(2))
         target, follow = (
             (f"/proc/self/fd/{fd}", True) if fd >= 0 and os.path.isdir("/proc/self/fd") else (held.path, False)
         )

@@ -1,1 +1,1 @@
-"""From the command line to a resident daemon: options, checks, the background, and the exec that ends it."""
+"""The launcher, from the command line to the exec of the resident daemon: options, checks, the background."""

@@ -43,18 +43,18 @@ if TYPE_CHECKING:
 
 CONFIG = 6
 FDS_OF_DAEMON = 64
-"""Descriptors for the daemon itself: log, socket, a reserve for clients."""
+"""Number of descriptors for the daemon itself: log, socket, a reserve for clients."""
 FDS_PER_STREAM = 2
-"""Descriptors for one stream: a pipe and a file."""
+"""Number of descriptors for one stream: a pipe and a file."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the options say; return the exit code."""
+    """Carry out the options; return the exit code."""
     try:
         open_standard_streams()
     except OSError as error:
         return _failed(FAILED, f"cannot open {os.devnull}: {system_reason(error)}")
-    if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8, in any locale
+    if not sys.flags.utf8_mode and sys.getfilesystemencoding() != "utf-8":  # paths and words are UTF-8 in any locale
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     options = parse(arguments)
     try:
@@ -81,7 +81,7 @@ def _run(options: Namespace) -> int:
         raise LaunchError(USAGE, "--guard needs Linux: only there a process can inherit what another one leaves")
     host = {"daemonized": not foreground, "pid1": pid1, "lenient_users": not checking}
     loaded = load(path, environment=os.environ, options=host, given=given)
-    if stderr_is_journal():  # the journal has more readers than the configuration
+    if stderr_is_journal():  # more users may read the journal than the configuration
         loaded = loaded.public()
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
@@ -113,7 +113,7 @@ def _config_path(named: str | None) -> str:
         if descriptor_of(path) is not None or os.path.exists(path):
             return path
     for path in candidates:
-        _absolute(path)  # raises if the current directory is unknown, which is the reason then
+        _absolute(path)  # if the current directory is unknown, that is the reason, and this raises it
     text = f"no configuration: {', '.join(candidates)}: no such file"
     if named is None:
         text += "\n  Name it:  taskmasterd -c FILE"
@@ -122,7 +122,7 @@ def _config_path(named: str | None) -> str:
 
 
 def _example() -> str:
-    """Return the path of the example installed with the daemon or beside its source, or ""."""
+    """Return the path of the example that is installed with the daemon or lies beside its source, or ""."""
     beside = os.path.join(taskmasterd.__path__[0], "..", "config")
     directories = (os.path.join(sys.prefix, "share", "taskmaster"), beside)
     paths = (os.path.normpath(os.path.join(directory, "taskmaster.yaml")) for directory in directories)
@@ -130,7 +130,7 @@ def _example() -> str:
 
 
 def _given(path: str, *, checking: bool) -> File | None:
-    """Return the content of a path that names a descriptor of ours, None if it names a file. Raises LaunchError."""
+    """Return the content of a path that names one of our descriptors, None if it names a file. Raises LaunchError."""
     fd = descriptor_of(path)
     if fd is None:
         return None
@@ -143,7 +143,7 @@ def _given(path: str, *, checking: bool) -> File | None:
 
 
 def _absolute(path: str) -> str:
-    """Return an absolute path; `..` stays, since after a link only the kernel knows where it leads.
+    """Return an absolute path. It keeps `..`, since after a link only the kernel knows where that leads.
 
     Raises LaunchError if the current directory is unknown.
     """

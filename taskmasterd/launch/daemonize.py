@@ -1,7 +1,7 @@
 """From a loaded configuration to the resident daemon: places, lock, socket, identity, and the exec.
 
-The resident process inherits by number the descriptors opened here. Every possible failure is found here and reported
-to the caller of the launcher; after the exec only bugs can fail.
+The resident process inherits the descriptors opened here by number. This module finds every possible failure and reports it to
+the caller of the launcher; after the exec only bugs can fail.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CANNOT_CREATE = 4
 
 
 class LaunchError(TaskmasterError):
-    """The daemon cannot be started; `exit_code` is that of the launcher."""
+    """The daemon cannot start; `exit_code` is that of the launcher."""
 
     def __init__(self, exit_code: int, text: str) -> None:
         super().__init__(text)
@@ -68,7 +68,7 @@ class ResolvedPlaces(Record):
 
 
 class StartOptions(Record):
-    """How to start the daemon, as the options and the host decide. `notes` are (level, text) for the event log."""
+    """How to start the daemon, decided by the options and the host. `notes` are (level, text) for the event log."""
 
     level: str
     foreground: bool
@@ -85,7 +85,7 @@ def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> Resolve
     named = socket or daemon.socket
     place = _real(named or default.socket)
     if len(os.fsencode(place)) > MAX_SOCKET_PATH:
-        place = named or default.socket  # perhaps a link that keeps the path short enough
+        place = named or default.socket  # the given path may be a link that makes it short enough
     return ResolvedPlaces(
         socket=place,
         named=named or default.socket,
@@ -97,7 +97,7 @@ def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> Resolve
 
 
 def _real(path: str) -> str:
-    """Return the path with its directory resolved: the same for every name of the file."""
+    """Return the path with its directory resolved, so that every path to the file gives the same one."""
     return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
 
 
@@ -199,7 +199,7 @@ def _execute(
     who: Account | None,
     before: Inode | None,
 ) -> NoReturn:
-    """Finish with lock and socket in hand; `before` is the file the socket replaced. On failure remove the socket."""
+    """Claim the logs, take the identity and execute; `before` is the inode of the replaced socket. Removes ours on failure."""
     socket = inode_of(places.socket)
     claims: dict[str, int] = {}
     try:

@@ -27,7 +27,7 @@ HABITS = {
     "--configuration": "-c",
     "-f": "-c",
 }
-"""Options of other tools, and ours."""
+"""Our options by those of other tools."""
 CHECKS = ("check", "configtest", "lint", "test", "validate", "verify")
 HERE = {
     "help": "use taskmasterd --help",
@@ -38,7 +38,7 @@ HERE = {
     "restart": "`taskmasterctl restart NAME` restarts a program; "
     "the daemon follows an edited file by `taskmasterctl reload`",
 }
-"""What to do instead, for verbs that mean the daemon."""
+"""Advice for verbs that concern the daemon itself, by verb."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -61,7 +61,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def unknown(words: Sequence[str], known: Sequence[str]) -> str:
-    """Return the problem of words that are not options; `known` are the options."""
+    """Return the error text for words that are not options; `known` are the options."""
     word = words[0]
     if word.startswith("-") and word != "-":
         name = word.partition("=")[0]

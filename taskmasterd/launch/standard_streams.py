@@ -13,21 +13,21 @@ STANDARD = {"-": 0, "/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 
 
 def open_standard_streams() -> None:
-    """Open /dev/null in place of a closed stdin, stdout or stderr, whose number the next opened file would get.
+    """Open /dev/null in place of a closed stdin, stdout or stderr: otherwise the next opened file would get its number.
 
-    The new descriptors are inheritable: executed programs get the same three. Raises OSError.
+    The new descriptors are inheritable, so executed programs get the same three. Raises OSError.
     """
     for fd, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(fd)
         except OSError:
-            found = os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
+            found = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is `fd`
             os.set_inheritable(found, True)
             setattr(sys, name, os.fdopen(found, "r" if fd == 0 else "w", closefd=False))
 
 
 def close_inherited() -> None:
-    """Close files that the caller left open: the daemon and its programs would hold a script's lock or pipe.
+    """Close files that the caller left open: otherwise the daemon and its programs would hold a script's lock or pipe.
 
     Source: daemon(7), "SysV Daemons", step 1.
     """
@@ -50,7 +50,7 @@ def descriptor_of(path: str) -> int | None:
 
 
 def read_descriptor(fd: int) -> File:
-    """Return everything up to the end of a descriptor. Raises OSError."""
+    """Read a descriptor to its end; return the content as a file. Raises OSError."""
     facts = os.fstat(fd)
     if stat.S_ISDIR(facts.st_mode):
         raise IsADirectoryError(0, "it is a directory")

@@ -1,1 +1,1 @@
-"""What the daemon reports by itself: the event log, and systemd."""
+"""What the daemon reports unasked: to the event log, to subscribers, and to systemd."""

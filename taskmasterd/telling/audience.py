@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Audience:
-    """The followers, if there are any, and the number of the last change that they know."""
+    """The followers, if there are any, and the number of the last change."""
 
     def __init__(self, sequence: int = 0) -> None:
         self.sequence = sequence
@@ -34,7 +34,7 @@ class Audience:
         self.followers = followers
 
     def count(self) -> int:
-        """Return the number of a new change."""
+        """Number a new change; returns the number."""
         self.sequence += 1
         return self.sequence
 

@@ -2,10 +2,10 @@
 
 A member joins one of three phases. REMEMBER comes first, so that nobody learns of a change that a daemon which dies now would
 have forgotten. TELL reaches people: the event log and subscribers. REACT is for the parts that follow, such as systemd's
-status. Within a phase the members are called in the order in which they joined.
+status. Within a phase the bus calls members in the order in which they joined.
 
-The bus catches nothing: an error of a member ends the notification, and the loop reports it. So a change that could not be
-remembered is not told either.
+The bus catches no errors: an error of a member ends the notification, and the loop reports it. So nobody learns of a change
+that could not be remembered.
 """
 
 from __future__ import annotations
@@ -29,8 +29,9 @@ class BusMember(Record):
     """One member: its phase, and a callable for each kind of news that it wants.
 
     `changed(entry, before, event, after)`: an event has changed the process of a slot. `added(entry)`: a slot is new in the
-    table, or was taken over. `gone(entry)`: a slot has left the table. `applying(plan)`: a reload is about to be applied.
-    `applied(plan)`: the supervisor has carried it out. These two work in steps. `refused()`: a reload was refused, with other problems than the one before.
+    table, or was taken over. `gone(entry)`: a slot has left the table. `applying(plan)`: the supervisor is about to apply a
+    reload; `applied(plan)`: it has applied the reload. These two work in steps. `refused()`: a reload was refused, with other
+    problems than the last one.
     """
 
     phase: int
@@ -43,7 +44,7 @@ class BusMember(Record):
 
 
 class Bus:
-    """All members. The supervisor and the reloader know nothing but this."""
+    """Calls all members. The supervisor and the reloader know only the bus."""
 
     def __init__(self, *members: BusMember) -> None:
         self._members: tuple[BusMember, ...] = ()
@@ -73,7 +74,7 @@ class Bus:
                 member.gone(entry)
 
     def applying(self, plan: ReloadPlan) -> Steps[None]:
-        """Pass on that a plan is about to be applied."""
+        """Pass on that the supervisor is about to carry out a plan."""
         for member in self._members:
             if member.applying:
                 yield from member.applying(plan)
@@ -85,7 +86,7 @@ class Bus:
                 yield from member.applied(plan)
 
     def refused(self) -> None:
-        """Pass on that a reload was refused, with other problems than the one before."""
+        """Pass on that a reload was refused, with other problems than the last one."""
         for member in self._members:
             if member.refused:
                 member.refused()

@@ -1,7 +1,7 @@
-"""The event log: one line for each thing that happened, derived from (before, event, after) of a process.
+"""The event log: one line for each event, derived from (before, event, after) of a process.
 
-A line is `TIME LEVEL TEXT`, the time with milliseconds and zone. It goes to the log file, and to stderr in the
-foreground, there with `<N>` priorities when stderr is the journal (sd-daemon(3)). A full disk never stops the daemon.
+A line is `TIME LEVEL TEXT`, the time with milliseconds and zone. It goes to the log file, and in the foreground also to stderr,
+with `<N>` priorities if stderr is the journal (sd-daemon(3)). A full disk never stops the daemon.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskmasterd.output.streams import Outputs
 
     class Target(Protocol):
-        """Where lines go: a log sink."""
+        """The destination of lines: a log sink."""
 
         def append(self, block: bytes, /) -> None:
             """Write, and never raise."""
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
 
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
 PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
-"""Source: sd-daemon(3), SD_DEBUG and the like."""
+"""Priorities of the journal by level. Source: sd-daemon(3), SD_DEBUG and the like."""
 WHOM: Mapping[bool | str, str] = {True: "its group", False: "it", LEADER: "its leader"}
-"""Who gets the stop signal, by `stopasgroup`."""
+"""Receiver of the stop signal, by `stopasgroup`."""
 MOST_WAITING = 256
-"""Most lines that wait for the next flush."""
+"""Most lines to hold back until the next flush."""
 
 
 class EventLog:
     """Writes lines of at least `level` to `target` and, in the foreground, to `stderr`; either may be missing.
 
     Both are sinks: a reader of stderr that does not read costs lines, never the daemon's time.
-    Lines of events wait for the next `flush`, which comes before these events are remembered and before any client is told: a
-    daemon that dies first has forgotten both, and the next one tells again. All other lines are written at once.
+    Lines of events wait for the next `flush`, which comes before the state file has these events and before any client learns of
+    them: a daemon that dies earlier loses both, and the next one logs the events again. All other lines are written at once.
     """
 
     def __init__(
         self, level: str, target: Target | None = None, stderr: Target | None = None, *, journal: bool = False
     ) -> None:
-        """`journal`: stderr is systemd's, and each line there begins with its priority."""
+        """`journal`: stderr is systemd's journal, where each line begins with its priority."""
         self.level = level
         self._target = target
         self._stderr = stderr
@@ -63,12 +63,12 @@ class EventLog:
         self.level = level
 
     def write(self, level: str, text: str) -> None:
-        """Write one line; line breaks and control characters inside `text` are shown, not obeyed."""
+        """Write one line, with line breaks and control characters inside `text` as escapes."""
         self._add(level, text)
         self.flush()
 
     def flush(self) -> None:
-        """Write the lines that wait."""
+        """Write the waiting lines."""
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -84,14 +84,14 @@ class EventLog:
             self._waiting.append((level, line.encode("utf-8", "backslashreplace")))
 
     def block(self, level: str, text: str) -> None:
-        """Write several lines under one time each, such as a traceback."""
+        """Write a text of several lines, such as a traceback, each with its own time."""
         for line in text.rstrip("\n").split("\n"):
             self.write(level, line)
 
     def bug(self, error: BaseException) -> None:
-        """Write an error of ours that nobody has caught, with its traceback."""
+        """Write an uncaught error of ours with its traceback."""
         try:
-            import traceback  # noqa: PLC0415 - half a megabyte that a healthy daemon never needs
+            import traceback  # noqa: PLC0415 - takes 0.5 MB, and a healthy daemon never needs it
 
             text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
         except (OSError, ImportError):  # no descriptor left to read it
@@ -99,7 +99,7 @@ class EventLog:
         self.block("error", f"internal error, please report it:\n{text}")
 
     def announce(self, name: str, texts: Iterable[tuple[str, str]]) -> None:
-        """Have the `lines` of an event of the process of that name written by the next `flush`."""
+        """Queue the `lines` of an event for the next `flush`; `name` is that of the process."""
         for level, text in texts:
             self._add(level, f"{name} {text}")
         if len(self._waiting) >= MOST_WAITING:
@@ -107,7 +107,7 @@ class EventLog:
 
 
 class Announcer:
-    """Writes the lines of every event, and after an end the last words of the process, into the log.
+    """Writes the lines of every event to the log, and after an end the last words of the process.
 
     `signals` maps numbers to names, `now` returns monotonic seconds.
     """
@@ -122,20 +122,20 @@ class Announcer:
         self._signals = signals
 
     def changed(self, entry: Entry, before: Process, event: Event, _after: Process) -> None:
-        """Have the lines of one event written by the log's next flush."""
+        """Queue the lines of one event for the log's next flush."""
         said = lines(entry, before, event, self._now(), self._signals)
         self._log.announce(self._table.name(entry), (*said, *self._outputs.last_words.parting(entry, before)))
 
 
 class Stamp:
-    """Writes times as RFC 3339 with milliseconds and the local zone; what a whole second has in common is made once."""
+    """Formats times as RFC 3339 with milliseconds and the local zone; formats the common part of a second only once."""
 
     def __init__(self) -> None:
         self._second = -1
         self._before = self._after = ""
 
     def of(self, seconds: float) -> str:
-        """Return a moment of the wall clock as text."""
+        """Return a time of the wall clock, in seconds, as text."""
         if int(seconds) != self._second:
             self._second = int(seconds)
             local = time.localtime(seconds)
@@ -152,7 +152,7 @@ def printable(text: str) -> str:
 def lines(
     entry: Entry, before: Process, event: Event, now: float, signals: Mapping[int, str]
 ) -> Iterator[tuple[str, str]]:
-    """Yield (level, text) for one event; the entry holds the process as it is after it, at the moment `now`."""
+    """Yield (level, text) for one event; the entry holds the process after it. `now` is the monotonic clock, in seconds."""
     after = entry.process
     if isinstance(event, Spawned):
         tries = f", try {after.tries + 1} of {entry.policy.startretries + 1}" if after.tries else ""

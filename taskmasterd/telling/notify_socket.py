@@ -1,4 +1,4 @@
-"""Tells systemd how the daemon is. Source: sd_notify(3), "Notes" (the protocol is a datagram of NAME=value lines)."""
+"""Reports the daemon's status to systemd. Source: sd_notify(3), "Notes" (the protocol is a datagram of NAME=value lines)."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def stderr_is_journal() -> bool:
 
 
 class Notifier:
-    """Sends to NOTIFY_SOCKET; without one every method does nothing.
+    """Sends messages to NOTIFY_SOCKET; without one every method does nothing.
 
-    Its own socket stays open: a daemon whose clients hold every descriptor must still feed the watchdog.
+    It keeps its own socket open: a daemon whose clients hold every descriptor must still feed the watchdog.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -29,12 +29,12 @@ class Notifier:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._channel: socket.socket | None = None
         if self._address:
-            self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # close-on-exec, as all of Python's
+            self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # close-on-exec, like all of Python's
             self._channel.setblocking(False)
         self.watchdog_s = 0.0
         usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")
         if self._address and usec.isdecimal() and pid in ("", str(os.getpid())):
-            self.watchdog_s = int(usec) / 2_000_000  # half of it, as sd_watchdog_enabled(3) recommends
+            self.watchdog_s = int(usec) / 2_000_000  # half the interval, as sd_watchdog_enabled(3) recommends
 
     @property
     def wanted(self) -> bool:
@@ -42,23 +42,23 @@ class Notifier:
         return bool(self._address)
 
     def ready(self) -> None:
-        """Say that the start, or a reload, is complete."""
+        """Report that the start, or a reload, is complete."""
         self._send("READY=1")
 
     def reloading(self) -> None:
-        """Say that a reload has begun; Type=notify-reload needs the time with it."""
+        """Report that a reload has begun; Type=notify-reload needs the time, too."""
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self, at_most_s: float) -> None:
-        """Say that the orderly stop has begun and how long it may take."""
+        """Report that the orderly stop has begun, and may take `at_most_s` seconds."""
         self._send(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(at_most_s * 1_000_000)}")
 
     def extend(self, seconds: float) -> None:
-        """Say that the stop goes on; the next message comes within `seconds`."""
+        """Report that the stop goes on; the next message comes within `seconds`."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def status(self, text: str) -> None:
-        """Give the line that `systemctl status` shows."""
+        """Set the line that `systemctl status` shows."""
         self._send(f"STATUS={text}")
 
     def alive(self) -> None:
@@ -66,7 +66,7 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def close(self) -> None:
-        """Say nothing more."""
+        """Close the socket; later messages are dropped."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -77,4 +77,4 @@ class Notifier:
         try:
             self._channel.sendto(text.encode(), self._address)
         except OSError:
-            return  # the listener has gone, and nothing here depends on it
+            return  # the listener is gone, and nothing here depends on it

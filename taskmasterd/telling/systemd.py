@@ -1,4 +1,4 @@
-"""Keeps systemd informed: that the daemon is ready, how many programs run, and that the loop is alive."""
+"""Keeps systemd informed: readiness, the number of running programs, and the watchdog."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Systemd:
             self._status_due = self._reactor.call_later(STATUS_EVERY_S, self._tell_status)
 
     def applied(self, plan: ReloadPlan) -> Steps[None]:
-        """Update the status line soon where a plan has changed anything."""
+        """Update the status line soon, if a plan has changed anything."""
         if plan.changes:
             self.changed()
         yield from ()

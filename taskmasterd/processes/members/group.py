@@ -85,7 +85,7 @@ class Group:
     def follow(self, *, stop_group: bool, leader_first: bool) -> None:
         """Set the program's rule.
 
-        `stop_group`: what outlives the leader is stopped, too. `leader_first`: until the leader's end only KILL reaches the others.
+        `stop_group`: stop what outlives the leader, too. `leader_first`: until the leader's end only KILL reaches the others.
         """
         self.stop_group, self.leader_first = stop_group, leader_first
 
