@@ -185,10 +185,10 @@ class Daemon:
     # -- the end
 
     def destroy(self) -> None:
-        """End the daemon, its guardian and everything that carries its socket's name or lives in its home, by force.
+        """Kill the daemon, its guardian and every process that carries its socket's name or lives in its home.
 
-        By what they carry, not by pid file and name: during a live upgrade a daemon is called python for a moment, and a child
-        between vfork and exec is not marked yet. Again until nothing is found: what is seen alive may bring up more.
+        It finds them by these signs, not by pid file and name: during a live upgrade a daemon is called python for a moment, and
+        a child between vfork and exec has no proof yet. It repeats until it finds none: a live process may start more.
         """
         signs = [
             f"\0{sign}".encode()

@@ -1,10 +1,10 @@
 """A process that has imported both commands, and forks for each command line that a test runs.
 
-Importing costs a command more CPU than its work. What runs in a fork is what `python -m` runs: the package's `__main__`, in a
-process of its own, with its own arguments, variables, directory, streams and exit. The server itself never runs any of it,
-starts no thread, changes no signal and opens no file, so that a fork begins as a new interpreter does, but for its imports.
-Variables that an interpreter reads before it runs anything must be the server's: with others a command has to be executed.
-A test that changes its own limits, umask or identity executes its commands, too.
+Importing costs a command more CPU than its work. A fork runs what `python -m` runs: the package's `__main__`, in a process of
+its own, with its own arguments, variables, directory, streams and exit. The server itself never runs a command, starts no
+thread, changes no signal and opens no file, so a fork begins as a new interpreter does, except for its imports. Variables that
+an interpreter reads before it runs anything must be the server's: with others, the test executes the command instead. So does
+a test that changes its own limits, umask or identity.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A closed world of one slot under both tables: `step` decides, `marks.follow` orders, a kernel does what it likes.
+"""A closed world of one slot under both tables: `step` decides, `marks.follow` keeps the order, the kernel does anything.
 
-Its nodes are pairs of a process (`walk.canonical`) and the stage of its instance. An edge is one thing that happens, and
-what the two tables do to each other because of it, exactly as `Performer.happen` lets them.
+Its nodes are pairs of a process (`walk.canonical`) and the stage of its instance. An edge is one thing that happens, with the
+effects of the two tables on each other, exactly as in `Performer.happen`.
 """
 
 from __future__ import annotations

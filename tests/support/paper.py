@@ -1,4 +1,4 @@
-"""A target of the event log that keeps what is written."""
+"""A target of the event log that keeps everything written to it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A closed world of `step`: every state that a small set of policies can reach, and every step that leaves it.
 
-Time is abstract: each state is seen at moment 0, the end of a running process comes 0 or 1 seconds later, and ages that
-make no difference are cut off, so that the world is finite.
+Time is abstract: the walk looks at each state at moment 0, a running process ends 0 or 1 seconds later, and ages that make no
+difference are cut off, so the world is finite.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ class World:
     def _leave(self, process: Process) -> Iterator[Edge]:
         place = situation(process)
         for event in EVENTS:
-            # a wait for the window ends where its restart was written down for
+            # a wait for the window ends at the time recorded for its restart
             now = max((0.0, *process.recent)) if event == "DeadlineReached" else 0.0
             try:
                 yield Edge(self.policy, process, event, now)

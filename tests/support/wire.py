@@ -42,9 +42,9 @@ def ask(daemon: Daemon, line: bytes) -> list[dict[str, Any]]:
 
 
 def resident(daemon: Daemon) -> int:
-    """Return the pid that the daemon names in its greeting; with a guardian the pid file has another one.
+    """Return the daemon's pid from its greeting; with a guardian, the pid file has the guardian's.
 
-    In a gap between two daemons that waits for the next one.
+    In a gap between two daemons, this waits for the next one.
     """
     with connect(daemon) as channel, channel.makefile("rb") as said:
         return int(json.loads(said.readline())["pid"])

@@ -98,7 +98,7 @@ class Group:
     def signal_group(self, number: int) -> tuple[bool, bool]:
         """Signal the leader's group, then send CONT so that stopped processes handle the signal. The leader must be unreaped.
 
-        Returns whether the leader may be signalled, and whether the signal reached the rest of the group.
+        Returns whether the leader may be signalled, and whether the signal went to the whole group.
         """
         if not self.keeps_number():
             return True, False
