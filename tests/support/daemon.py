@@ -212,10 +212,20 @@ class Daemon:
 
 
 def _variables_of_all() -> Iterator[tuple[int, bytes]]:
-    """Yield pid and variables of every process but this one, with a NUL before and after each variable."""
+    """Yield pid and variables of every process but this one, with a NUL before and after each variable.
+
+    In the midst of an exec the kernel shows none (fs/proc/base.c, environ_read), so what shows none is read again.
+    """
+    empty: list[int] = []
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if entry.isdecimal() and int(entry) != os.getpid() and (variables := variables_of(int(entry))):
-            yield int(entry), b"\0" + variables + b"\0"
+        if entry.isdecimal() and int(entry) != os.getpid():
+            if variables := variables_of(int(entry)):
+                yield int(entry), b"\0" + variables + b"\0"
+            else:
+                empty.append(int(entry))
+    for pid in empty:
+        if variables := variables_of(pid):
+            yield pid, b"\0" + variables + b"\0"
 
 
 def lives(socket: Path, name: str = "") -> list[int]:

@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,23 @@ def write(daemon: Daemon, **programs: dict[str, Any]) -> None:
 def numbers(daemon: Daemon, name: str) -> list[int]:
     """Return the numbers in a log, those of its rotated files first; the line that is being written does not count."""
     log = daemon.home / "log" / f"{name}.log"
-    older = sorted(log.parent.glob(f"{log.name}.*"), key=lambda path: -int(path.suffix[1:]))
-    text = b"".join(path.read_bytes() for path in (*older, log))
+
+    def files() -> list[tuple[int, Path]]:
+        found = sorted(log.parent.glob(f"{log.name}.*"), key=lambda path: -int(path.suffix[1:]))
+        return [(path.stat().st_ino, path) for path in (*found, log)]
+
+    texts: list[bytes] = []
+
+    def read_between_rotations() -> bool:
+        texts.clear()
+        with suppress(FileNotFoundError):
+            before = files()
+            texts.extend(path.read_bytes() for _, path in before)
+            return files() == before
+        return False
+
+    wait_until(read_between_rotations)
+    text = b"".join(texts)
     return [int(word) for word in text[: text.rfind(b"\n") + 1].split()]
 
 
@@ -467,7 +483,8 @@ def test_without_a_state_the_only_leader_with_the_mark_is_adopted_with_its_outpu
     assert daemon.wait_for("p", "RUNNING")["pid"] == before["p"]["pid"]
     held = len(numbers(daemon, "p"))
     wait_until(lambda: len(numbers(daemon, "p")) > held + 20)
-    assert numbers(daemon, "p") == list(range(len(numbers(daemon, "p"))))
+    found = numbers(daemon, "p")
+    assert found == list(range(len(found)))
     assert daemon.status()["off"]["pid"] == before["off"]["pid"]
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -30,8 +28,8 @@ def old_daemon(daemon: Daemon) -> Daemon:
     if archive.returncode != 0:
         pytest.skip(f"this is no repository with the commit {OLD[:7]}")
     tree, code = daemon.home / "old", daemon.home / "code"
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(tree, filter="data")
+    tree.mkdir()
+    subprocess.run(["tar", "-x", "-C", tree], input=archive.stdout, check=True)
     install(daemon, tree)
     daemon.environment["PYTHONPATH"] = str(code)
     return daemon
