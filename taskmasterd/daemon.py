@@ -131,7 +131,7 @@ class Daemon:
             self._access.resume(origin.handed.life.connections)
             self._base.sinks.settle()
         if origin.saved and origin.saved.facts.stopping and not origin.launched:
-            self._stopping.begin("whoever had told an earlier daemon", None)
+            self._stopping.begin("a request to an earlier daemon", None)
 
     def listen(self, *, pid1: bool) -> None:
         """Hear signals from now on, those too that came before."""

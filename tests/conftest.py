@@ -11,12 +11,18 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from _pytest.terminal import TerminalReporter
 
 from tests.support.daemon import ROOT, Daemon, command_environment
 from tests.support.forkserver import ForkServer
 from tests.support.wait import wait_until
+
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("suite")
 
 SLOW_S = 0.25
 """Longest time of a test that is not marked slow, seconds of a machine with nothing else to do."""

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, marked, resident_kb
 from tests.support.wait import wait_until
-from tests.support.wire import ask, connect, descriptors, prompt_s, rss_mb, seconds_of_status
+from tests.support.wire import ask, connect, crowding, descriptors, prompt_s, rss_mb, seconds_of_status
 
 pytestmark = pytest.mark.slow
 PY = sys.executable
@@ -31,6 +31,8 @@ def _write(daemon: Daemon, **programs: dict[str, Any]) -> None:
 
 
 def _pids(daemon: Daemon) -> dict[str, Any]:
+    """Return the pid of each process, None where it is down, as soon as no start waits for its turn."""
+    wait_until(lambda: all(each["pid"] or each["state"] != "STARTING" for each in daemon.status().values()))
     return {name: process["pid"] for name, process in daemon.status().items()}
 
 
@@ -309,7 +311,7 @@ def test_two_thousand_programs_reload_within_two_seconds_and_nobody_waits_for_it
         worst = max(seconds_of_status(daemon) for _ in range(5))
         while b'"type":"end"' not in (reply := replies.readline()):
             assert reply
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2 * crowding()
     assert worst < prompt_s()
 
 

@@ -145,7 +145,7 @@ def test_a_stop_goes_on_after_the_daemon_has_died_in_it(daemon: Daemon) -> None:
         kill_daemon(daemon)
     assert guardian.wait(10) == 0
     assert not process_exists(child)
-    assert "asked by whoever had told an earlier daemon" in daemon.events()
+    assert "asked by a request to an earlier daemon" in daemon.events()
     assert not daemon.socket.exists()
 
 
