@@ -49,6 +49,15 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.fixture(autouse=True)
+def _table_of_a_daemon() -> Iterator[None]:
+    """Raise the soft limit of descriptors to the hard one, as the launcher does."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 @pytest.fixture(name="logs")
 def _logs(tmp_path: Path) -> Iterator[Logs]:
     logs = Logs(tmp_path)
