@@ -53,7 +53,7 @@ def test_programs_keep_pids_uptimes_counters_and_what_they_write(daemon: Daemon)
 def test_deadlines_keep_their_moment_and_waits_are_answered_by_the_next_life(daemon: Daemon) -> None:
     # what is to happen 1.5 s after its cause happens then, however often the daemon has executed itself meanwhile
     fails = {"cmd": "exit 3", "shell": True, "restart_delay": 1.5, "startretries": 1}
-    slow = {"cmd": "sleep 300", "starttime": 1.5 * crowding(), "autostart": False}
+    slow = {"cmd": "sleep 300", "starttime": 1.5, "autostart": False}
     deaf = {"cmd": f"{PY} {PROGRAMS}/ignores_term.py", "starttime": 0, "stoptime": 1.5}
     daemon.write(config(fails=fails, slow=slow, deaf=deaf))
     daemon.start()
@@ -106,7 +106,7 @@ def test_a_reload_and_a_restart_that_were_under_way_are_answered(daemon: Daemon)
 
 
 def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon) -> None:
-    slow = {"cmd": "sleep 300", "starttime": 1.5, "autostart": False}
+    slow = {"cmd": "sleep 300", "starttime": 1.5 * crowding(), "autostart": False}
     daemon.write(config(slow=slow, other=slow))
     daemon.start()
     with Talk(daemon) as talk, Talk(daemon) as idle, Talk(daemon) as half_closed:
