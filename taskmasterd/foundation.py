@@ -24,6 +24,7 @@ from taskmasterd.survival.disk.writer import StateWriter
 from taskmasterd.survival.guardian_channel import Guard
 from taskmasterd.survival.state import Registry
 from taskmasterd.system.loop.reactor import Reactor
+from taskmasterd.system.procfs import keep_reserve
 from taskmasterd.telling.eventlog import EventLog
 from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
 
@@ -59,6 +60,7 @@ def lay_foundation(
 ) -> Foundation:
     """Return the foundation; `on_ends` and `on_lost` are for `Guard`. Raises SystemFailure if the log cannot be opened."""
     handed, channel = origin.handed, origin.channel
+    keep_reserve()
     key, keyless = key_at(origin.state_path, spare_key(handed.mark_key))
     log: EventLog | None = None
     unsaid: list[str] = []  # opening the log's own file may cause the first warning

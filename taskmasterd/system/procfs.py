@@ -288,23 +288,35 @@ def _stat(pid: int | str) -> list[str]:
 
 
 class _Reserve:
-    """One descriptor in reserve, which a look closes for its own use when no other one is left."""
+    """One descriptor in reserve, which a look closes for its own use when no other one is left.
+
+    It is opened again at once: between two looks a client may take the last place in the table.
+    """
 
     def __init__(self) -> None:
         self._fd = -1
+
+    def keep(self) -> None:
+        """Open the descriptor if it is not open and there is room."""
+        if self._fd < 0:
+            try:
+                self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:  # the look that needs it fails, and is repeated
+                return
 
     def look(self, action: Callable[[str], Found], path: str, nothing: Found) -> Found:
         """Return `action(path)`, or `nothing` if the path is gone or refused.
 
         Raises OSError (EMFILE, ENFILE) if not even the reserve helps: then nothing is known.
         """
-        if self._fd < 0:
-            self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self.keep()
         try:
             return action(path)
         except OSError as error:
             if error.errno not in NO_DESCRIPTOR:
                 return nothing
+            if self._fd < 0:
+                raise
         os.close(self._fd)
         self._fd = -1
         try:
@@ -313,9 +325,13 @@ class _Reserve:
             if error.errno in NO_DESCRIPTOR:
                 raise
             return nothing
+        finally:
+            self.keep()
 
 
 _reserve = _Reserve()
+keep_reserve = _reserve.keep
+"""Called at the daemon's start: the first look may come when no descriptor is left."""
 
 
 def listing(path: str) -> list[str]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -78,3 +81,22 @@ def test_a_process_that_is_not_dumpable_may_not_be_read_by_its_own_user() -> Non
 
     assert seen_by_the_parent(1)
     assert not seen_by_the_parent(0)
+
+
+def test_looks_in_a_full_table_go_on_and_leave_no_place_that_a_client_could_take() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    kept = listing("/proc/self/fd")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, kept)) + 1, limits[1]))
+    filled: list[int] = []
+    try:
+        with suppress(OSError):
+            while True:
+                filled.append(os.dup(0))
+        for _ in range(3):
+            assert look(os.getpid())
+            with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+                filled.append(os.dup(0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for fd in filled:
+            os.close(fd)
