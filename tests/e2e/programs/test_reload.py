@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -66,16 +67,22 @@ RESTART_EDITS: list[tuple[str, Any]] = [
 ]
 
 
-def test_each_live_key_is_applied_without_a_new_pid(daemon: Daemon) -> None:
-    _write(daemon, p=BASE, other=BASE)
-    daemon.start()
-    before = _pids(daemon)
+def reloaded_with(daemon: Daemon, edits: list[tuple[str, Any]]) -> Iterator[str]:
+    """Give `p` one more key after the other, reload each time, and yield the key."""
     program = dict(BASE)
-    for key, value in LIVE_EDITS:
+    for key, value in edits:
         program[key] = value
         _write(daemon, p=program, other=BASE)
         done = daemon.ctl("reload")
         assert done.returncode == 0, (key, done.stderr)
+        yield key
+
+
+def test_each_live_key_is_applied_without_a_new_pid(daemon: Daemon) -> None:
+    _write(daemon, p=BASE, other=BASE)
+    daemon.start()
+    before = _pids(daemon)
+    for key in reloaded_with(daemon, LIVE_EDITS):
         assert _pids(daemon) == before, key
         assert f"p updated: {key} applied without a restart" in daemon.events(), key
 
@@ -84,12 +91,7 @@ def test_each_restart_key_restarts_that_program_alone(daemon: Daemon) -> None:
     _write(daemon, p=BASE, other=BASE)
     daemon.start()
     before = _pids(daemon)
-    program = dict(BASE)
-    for key, value in RESTART_EDITS:
-        program[key] = value
-        _write(daemon, p=program, other=BASE)
-        done = daemon.ctl("reload")
-        assert done.returncode == 0, (key, done.stderr)
+    for key in reloaded_with(daemon, RESTART_EDITS):
         after = _pids(daemon)
         assert after["p"] not in (None, before["p"]), key
         assert after["other"] == before["other"], key
