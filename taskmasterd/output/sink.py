@@ -6,34 +6,18 @@ A log that fails costs output, which is counted and reported, and never an excep
 from __future__ import annotations
 
 import os
-import time
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.output.ledger import Ledger
 from taskmasterd.output.log.file import GoneError
-from taskmasterd.output.log.opening import OpenLog
 from taskmasterd.output.log.stream import NOBODY_READS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
-    from taskmasterd.output.safe.open import Owner
-
-
-def lone_sink(
-    path: str,
-    max_bytes: int,
-    backups: int,
-    owner: Owner,
-    say: Callable[[str], None],
-    now: Callable[[], float] = time.monotonic,
-) -> LogSink:
-    """Return a sink that shares nothing with others; `say` hears what fails for now."""
-    log = OpenLog(path, owner, Ledger(path, say, now))
-    log.set_limits(max_bytes, backups)
-    return LogSink(log)
+    from taskmasterd.output.ledger import Ledger
+    from taskmasterd.output.log.opening import OpenLog
 
 
 class LogSink:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.output.sink import lone_sink
+from tests.support.sinks import lone_sink
 from tests.support.wait import wait_until
 
 

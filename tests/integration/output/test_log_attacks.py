@@ -17,9 +17,9 @@ import pytest
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.output.log.rotation import SLACK
 from taskmasterd.output.read import Follower, check_readable, find_lines, last_lines, tail_since
-from taskmasterd.output.sink import lone_sink
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.system.paths.walk import enter_directory
+from tests.support.sinks import lone_sink
 from tests.support.wait import wait_until
 
 USER, OTHER = 65_534, 1234

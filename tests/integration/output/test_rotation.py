@@ -16,9 +16,10 @@ from taskmasterd.output.log.rotation import BURST_S, STEPS, Allowance, Room
 from taskmasterd.output.pipe import LogPipe
 from taskmasterd.output.read import Follower, find_lines, last_lines
 from taskmasterd.output.safe.open import Spot
-from taskmasterd.output.sink import LogSink, lone_sink
+from taskmasterd.output.sink import LogSink
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.spawner import child_pipe
+from tests.support.sinks import lone_sink
 
 MANY = 3 * STEPS
 

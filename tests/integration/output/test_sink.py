@@ -21,8 +21,9 @@ from taskmaster_common.errors import SystemFailure
 from taskmasterd.output.log.rotation import SLACK
 from taskmasterd.output.log.stream import PATIENCE_S
 from taskmasterd.output.safe.open import check_log
-from taskmasterd.output.sink import lone_sink
 from taskmasterd.output.sinks import PAST_PATHS, Sinks
+from tests.support.daemon import ROOT
+from tests.support.sinks import lone_sink
 from tests.support.wait import wait_until
 
 CAPACITY = 65_536
@@ -320,12 +321,12 @@ def test_the_stream_of_another_process_that_is_ours_too_is_written_though_it_can
     """A socket cannot be opened by way of /proc; in a container it may be what process 1 and its children write to."""
     ours, theirs = socket.socketpair()
     script = (
-        "import os; from taskmasterd.output.sink import lone_sink\n"
+        "import os; from tests.support.sinks import lone_sink\n"
         "pid = os.fork()\n"
         "if pid == 0: lone_sink(f'/proc/{os.getppid()}/fd/1', 0, 0, None, print).append(b'said')\n"
         "else: os.waitpid(pid, 0)"
     )
-    subprocess.run([sys.executable, "-c", script], stdout=theirs.fileno(), check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], stdout=theirs.fileno(), cwd=ROOT, check=True, timeout=60)
     theirs.close()
     assert ours.recv(100) == b"said"
     ours.close()
