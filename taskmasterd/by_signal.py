@@ -1,4 +1,4 @@
-"""What an operator asks for by a signal: SIGHUP is a reload, SIGUSR1 and SIGUSR2 open all logs anew."""
+"""What an operator asks for by a signal: SIGHUP is a reload, SIGUSR1 and SIGUSR2 open all logs again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SignalRequests:
-    """Each of them also listens anew where the file of the control socket has been removed."""
+    """Each also creates the control socket again if its file was removed."""
 
     def __init__(self, context: Context, access: Access, sinks: Sinks, notifier: Notifier) -> None:
         self._context = context
@@ -29,7 +29,7 @@ class SignalRequests:
             self._context.reloader.request(HangUpRequester(self._notifier))
 
     def reopen(self) -> None:
-        """Open all log files anew."""
+        """Open all log files again."""
         self._context.log.write("info", "opening all log files anew")
         self._sinks.reopen_all()
         self._mend_access()

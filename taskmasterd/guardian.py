@@ -9,7 +9,7 @@ It imports hardly anything (a bare interpreter and 0.4 MB; signal and socket wou
 timeout. The launcher executes it in its own place, so that its subreaper flag survives (prctl(2)).
 
 THE CHANNEL to the daemon is a socket of packets (unix(7), SOCK_SEQPACKET), each a line of words. From the daemon:
-    up                    the daemon serves clients: from now on start it anew whenever it dies
+    up                    the daemon serves clients: from now on start it again whenever it dies
     keep INODE PATH       with a descriptor: hold this pipe, whose bytes go to PATH
     drop INODE            close this pipe
     listener              with a descriptor: this is the listening socket from now on
@@ -19,7 +19,7 @@ THE CHANNEL to the daemon is a socket of packets (unix(7), SOCK_SEQPACKET), each
 To the daemon:
     end PID STATUS SINCE  an orphan has ended, with this wait status; SINCE is its start time if it led a session (`leads_since`)
     told                  the answer to `tell` is complete
-Each daemon gets the same on a descriptor, as words separated by NUL: its end of the channel and whether it is started anew,
+Each daemon gets the same on a descriptor, as words separated by NUL: its end of the channel and whether it is started again,
 `pipe INODE FD PATH` for each pipe, and `end PID STATUS SINCE` for each orphan that has ended.
 """
 
@@ -168,7 +168,7 @@ class Guardian:
     # -- children
 
     def _try_to_start(self) -> None:
-        """Start the daemon anew; if the system refuses, schedule another try."""
+        """Start the daemon again; if the system refuses, schedule another try."""
         try:
             self._start()
         except OSError as error:

@@ -2,7 +2,7 @@
 
 Anybody can listen at a path in /tmp, and send names that a shell then completes. So unless the user named the socket, the
 kernel must confirm that root or this user listens there; and a name that no program can have ends the conversation,
-whoever listens.
+no matter who listens.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ class Access:
         self.server.resume(connections, self._clients.resume)
 
     def mend(self) -> None:
-        """Create the socket anew if its file was removed or replaced."""
+        """Create the socket again if its file was removed or replaced."""
         if self.inode is not None and inode_of(self.path) == self.inode:
             return
         group = self._rules.socket_group

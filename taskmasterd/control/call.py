@@ -23,7 +23,7 @@ class DaemonActions(Record):
     """What a verb can have the daemon itself do.
 
     `stop(by, connection)` begins the orderly stop and answers the connection, if one is given, at its end. `reopen()` opens
-    all log files anew. `upgrade(connection)` executes the installed code; it raises RequestError where this cannot begin.
+    all log files again. `upgrade(connection)` executes the installed code; it raises RequestError where this cannot begin.
     `audience` has the subscribers.
     """
 

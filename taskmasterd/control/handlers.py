@@ -1,7 +1,7 @@
 """The dispatcher: who asks, whether he may, and which verb's file answers. It knows no verb.
 
 A file of `verbs/` is imported when one of its verbs is first asked for; where the installed code has changed since, the
-import is refused (see `installed`) and the client is told to upgrade. Those in RESIDENT are there from the start: one has to
+import is refused (see `installed`) and the answer is to upgrade. Those in RESIDENT are there from the start: one has to
 be able to look, to stop programs and to upgrade at that time, too.
 """
 

@@ -1,4 +1,4 @@
-"""What is remembered of one path, whoever writes there: the bytes that were written, lost, or have left it."""
+"""What is remembered of one path, for all writers: the bytes that were written, lost, or have left it."""
 
 from __future__ import annotations
 

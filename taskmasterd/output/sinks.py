@@ -130,7 +130,7 @@ class Sinks:
         return ledger.marks.since(moment) if ledger else 0
 
     def reopen_all(self) -> None:
-        """Open all paths anew: somebody has renamed the files."""
+        """Open all paths again: somebody has renamed the files."""
         for sink in self._all():
             sink.log.reopen()
 

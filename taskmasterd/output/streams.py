@@ -97,7 +97,7 @@ class Outputs:
         return Streams(fds[0], fds[1], tuple(fd for fd, _ in pipes), tuple(pipe for _, pipe in pipes), start)
 
     def reopen(self, entries: Iterable[Entry]) -> None:
-        """Open the logs of these slots anew: somebody has renamed the files."""
+        """Open the logs of these slots again: somebody has renamed the files."""
         paths = {self.log_path(entry, stream) for entry in entries for stream in ("stdout", "stderr")}
         for sink in [sink for path in paths for sink in self._sinks.at(path)]:
             sink.log.reopen()

@@ -25,7 +25,7 @@ class Occupants:
         return [(*slot, [orphan.to_data() for orphan in orphans]) for slot, orphans in self.by_slot.items()]
 
     def resume(self, rows: Iterable[tuple[str, int, Iterable[Orphan]]]) -> None:
-        """Take over what `to_data` told, with its orphans as records."""
+        """Take over what `to_data` returned, with its orphans as records."""
         self.by_slot.update({(program, index): list(orphans) for program, index, orphans in rows})
 
     def warnings(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Handles the guardian's death: the daemon goes on without one, or ends so that systemd starts both anew."""
+"""Handles the guardian's death: the daemon goes on without one, or ends so that systemd starts both again."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
 
 
 def _after_an_upgrade(handed: Handed, life: ProcessState, running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:
-    """Return the start state of a daemon that has executed itself anew. Raises StateError if it cannot go on."""
+    """Return the start state of a daemon that has executed itself again. Raises StateError if it cannot go on."""
     saved = saved_of([line.encode() for line in life.lines], identity)
     pipes = {inode: (fd, path) for inode, fd, path in life.pipes}
     handles = dict(life.handles)

@@ -1,4 +1,4 @@
-"""`reload`: read the configuration anew and apply it, or only show the plan."""
+"""`reload`: read the configuration again and apply it, or only show the plan."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`logs`: which files a request is about; it shows them or opens them anew."""
+"""`logs`: which files a request is about; it shows them or opens them again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def logs(call: Call) -> Steps[None]:
-    """Show logs, or open them anew. Raises RequestError."""
+    """Show logs, or open them again. Raises RequestError."""
     context, connection, request = call.context, call.connection, call.request
     entries = yield from call.looked_at(ALL)
     if request.has("reopen"):
@@ -41,7 +41,7 @@ def resume(call: Call, data: Mapping[str, Any]) -> None:
 
 
 def _reopen(call: Call, entries: Sequence[Entry]) -> None:
-    """Open all logs anew, or those of the targets."""
+    """Open all logs again, or those of the targets."""
     targets = call.request.targets
     if not targets:
         call.daemon.reopen()

@@ -155,7 +155,7 @@ class Subscriber:
         self.connection.poke()
 
     def to_data(self) -> dict[str, Any]:
-        """Return what the daemon needs after an upgrade to go on; a snapshot that is half sent begins anew."""
+        """Return what the daemon needs after an upgrade to go on; a half-sent snapshot begins again."""
         return {
             "kind": "subscribe",
             "targets": self._words,

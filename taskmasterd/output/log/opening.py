@@ -1,4 +1,4 @@
-"""What is open at the path of a log: opened, judged again, opened anew, left behind, handed over.
+"""What is open at the path of a log: opened, judged again, opened again, left behind, handed over.
 
 A path that is wrong cannot be opened; one that only fails now is tried again with the next chunk. Neither costs more than
 output.
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from taskmasterd.output.safe.open import Owner
 
 SOUND = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
-"""Errors that leave the descriptor as good as before; after any other the path is opened anew."""
+"""Errors that leave the descriptor as good as before; after any other the path is opened again."""
 
 
 class OpenLog:
-    """The file or stream of one writer at `path`; `ledger` remembers what happened there, whoever writes.
+    """The file or stream of one writer at `path`; `ledger` remembers what happened there, for all writers.
 
     `allowance` bounds the time of rotations, `parking` the descriptors in the table; None: nothing does.
     """
@@ -114,14 +114,14 @@ class OpenLog:
         return self._target
 
     def reopen(self) -> None:
-        """Open the path anew: somebody has renamed the file. Where that fails, go on with what is open."""
+        """Open the path again: somebody has renamed the file. Where that fails, go on with what is open."""
         try:
             self._open_anew()
         except SystemFailure as failure:
             self.ledger.trouble.warn(str(failure))
 
     def confirm(self) -> None:
-        """Judge the path again before another pipe leads there, and open it anew where another file is there now.
+        """Judge the path again before another pipe leads there, and open it again if another file is there now.
 
         A file that was renamed or deleted stays in use, as for the pipes that lead there already. Raises SystemFailure.
         """
@@ -203,7 +203,7 @@ class OpenLog:
     # -- what a file reports (`LossListener`)
 
     def lost(self, error: OSError, amount: int) -> None:
-        """Count what an error cost, and open the path anew next time unless the descriptor is sound."""
+        """Count what an error cost, and open the path again next time unless the descriptor is sound."""
         if amount:
             self.ledger.trouble.lost(f"cannot write {self.path}: {reason_of(error)}", amount)
         if error.errno not in SOUND and self._target:

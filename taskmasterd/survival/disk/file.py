@@ -80,7 +80,7 @@ class StateFile:
         self.size += len(block)
 
     def begin(self) -> None:
-        """Begin the draft that will replace this file; create the directory anew if it has vanished. Raises OSError."""
+        """Begin the draft that will replace this file; create the directory again if it has vanished. Raises OSError."""
         self.abandon()
         self._hold()
         self._mend_key()

@@ -155,7 +155,7 @@ class StateWriter:
             self._replacement.begin()
 
     def _write_again(self, file: StateFile, became: str) -> None:
-        """Write the whole file anew, because others have removed, replaced or changed it."""
+        """Write the whole file again, because others have removed, replaced or changed it."""
         if self._replacement is None:
             return
         file.forget()

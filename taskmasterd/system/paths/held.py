@@ -1,6 +1,6 @@
 """A file name in a directory that was checked once and is held open since, so that no later step can be redirected.
 
-Root often works in directories that others may write to. A path that is looked up anew for each step can lead elsewhere each
+Root often works in directories that others may write to. A path that is looked up again for each step can lead elsewhere each
 time; a name below a descriptor cannot (openat(2)).
 """
 
