@@ -121,7 +121,7 @@ def test_every_configuration_block_loads(page: Path, daemon: Daemon) -> None:
 def reader(short_dir: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     """A checkout, and the environment of somebody who follows the README; no network is needed.
 
-    `python3 -m venv` makes a venv that also sees the packages of the interpreter that runs the tests.
+    `python3 -m venv` makes a venv that also sees the packages of the interpreter that runs the tests, pip among them.
     """
     tree, home, commands = short_dir / "tree", short_dir / "home", short_dir / "bin"
     ignored = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
@@ -132,12 +132,13 @@ def reader(short_dir: Path) -> Iterator[tuple[Path, dict[str, str]]]:
     packages = Path(yaml.__file__).parents[1]
     shim = commands / "python3"
     shim.write_text(
-        f'#!/bin/sh\n"{sys.executable}" "$@" || exit\n[ "$1 $2" != "-m venv" ] || '
+        f'#!/bin/sh\n[ "$1 $2" = "-m venv" ] || exec "{sys.executable}" "$@"\n"{sys.executable}" "$@" --without-pip || exit\n'
         f'for d in "$3"/lib/python3*/site-packages; do echo "{packages}" > "$d/outside.pth"; done\n'
+        'pip="$3/bin/pip"; printf \'#!/bin/sh\\nexec "${0%%/*}/python" -m pip "$@"\\n\' > "$pip"; chmod +x "$pip"\n'
     )
     shim.chmod(shim.stat().st_mode | stat.S_IXUSR)
     environment = command_environment(home)
-    del environment["PYTHONPATH"]
+    del environment["PYTHONPATH"], environment["PYTHONDONTWRITEBYTECODE"]
     environment.update(
         PATH=f"{commands}:{environment['PATH']}", PIP_NO_INDEX="1", PIP_NO_BUILD_ISOLATION="0", TERM="dumb"
     )
