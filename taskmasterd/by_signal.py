@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from taskmasterd.configuration.reload import HangUpRequester
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from taskmasterd.configuration import reload
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.telling.notify_socket import Notifier
+else:
+    reload = on_demand("taskmasterd.configuration.reload")
 
 
 class SignalRequests:
@@ -26,7 +29,7 @@ class SignalRequests:
         self._mend_access()
         if not self._context.supervisor.stopping:
             self._notifier.reloading()
-            self._context.reloader.request(HangUpRequester(self._notifier))
+            self._context.reloading().request(reload.HangUpRequester(self._notifier))
 
     def reopen(self) -> None:
         """Open all log files again."""

@@ -9,51 +9,66 @@ import os
 
 from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
+from taskmasterd.configuration.current import Current
 from taskmasterd.configuration.effects import LiveKeys
-from taskmasterd.configuration.loading import Loading
-from taskmasterd.configuration.reload import Begun, Reloader
 from taskmasterd.control.access import Access, Bound, Clients
-from taskmasterd.control.call import DaemonActions
 from taskmasterd.control.context import Context, identity_of
-from taskmasterd.control.handlers import Handlers
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.foundation import build_programs, lay_foundation, register_facts
-from taskmasterd.shutdown import Stopping
-from taskmasterd.survival.guardian_channel import Acknowledgement
-from taskmasterd.survival.guardian_loss import GuardianLoss
-from taskmasterd.survival.handover import Handover, ProcessParts
+from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.survival.takeover import Takeover
-from taskmasterd.survival.upgrade import Upgrade
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.signals import Signals, hold_back
 from taskmasterd.system.reaper import reap
 from taskmasterd.telling.audience import Audience
 from taskmasterd.telling.bus import REACT, REMEMBER, TELL, Bus, BusMember
 from taskmasterd.telling.eventlog import Announcer
-from taskmasterd.telling.systemd import Systemd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from taskmasterd import shutdown
+    from taskmasterd.configuration import loading, reload
+    from taskmasterd.configuration.loading import Loading, LoadResult
+    from taskmasterd.control import call, handlers
     from taskmasterd.foundation import Foundation, Programs
     from taskmasterd.installed import Installed
+    from taskmasterd.survival import guardian_channel, guardian_loss, handover, upgrade
     from taskmasterd.survival.disk.writer import StateWriter
     from taskmasterd.survival.start_state import Origin
+    from taskmasterd.telling import systemd
+else:
+    loading = on_demand("taskmasterd.configuration.loading")
+    reload = on_demand("taskmasterd.configuration.reload")
+    call = on_demand("taskmasterd.control.call")
+    handlers = on_demand("taskmasterd.control.handlers")
+    guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
+    guardian_loss = on_demand("taskmasterd.survival.guardian_loss")
+    handover = on_demand("taskmasterd.survival.handover")
+    upgrade = on_demand("taskmasterd.survival.upgrade")
+    shutdown = on_demand("taskmasterd.shutdown")
+    systemd = on_demand("taskmasterd.telling.systemd")
 
 
 def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus, installed: Installed) -> Context:
     """Return what requests work with."""
     handed = origin.handed
     options = {"daemonized": not handed.foreground, "pid1": handed.pid1, "lenient_users": False}
-    read = partial(Loading, programs.errands, environment=os.environ, options=options, installed=installed)
-    begun = Begun(origin.config, origin.configured, origin.facts.problems)
+    current = Current(origin.config, origin.configured, origin.facts.problems)
+
+    def read(path: str, done: Callable[[LoadResult], None]) -> Loading:
+        return loading.Loading(
+            programs.errands(), path, done, environment=os.environ, options=options, installed=installed
+        )
+
     return Context(
         identity_of(handed.places, handed.life.started if handed.life else base.reactor.now()),
         base.reactor,
         programs.supervisor,
         programs.performer,
-        Reloader(base.reactor, programs.supervisor, base.log, begun, bus, read),
+        current,
+        Made(lambda: reload.Reloader(base.reactor, programs.supervisor, base.log, current, bus, read)),
         base.log,
         programs.writer,
         installed,
@@ -80,45 +95,56 @@ class Daemon:
     def __init__(
         self, origin: Origin, installed: Installed, on_error: Callable[[BaseException], None] | None = None
     ) -> None:
-        self._base = base = lay_foundation(origin, on_error, self._orphans_ended, lambda: loss())  # noqa: PLW0108 - made below
-        reactor, notifier, handed, bus = base.reactor, base.notifier, origin.handed, Bus()
+        self._base = base = lay_foundation(origin, on_error, self._orphans_ended, self._guardian_lost)
+        reactor, notifier, guard, handed, bus = base.reactor, base.notifier, base.guard, origin.handed, Bus()
         programs = build_programs(origin, base, bus)
         self._context = context = build_context(origin, base, programs, bus, installed)
         self._writer, self._errands = programs.writer, programs.errands
-        self._stopping = stopping = Stopping(context, notifier, origin.configured.shutdown_timeout)
-        self._systemd = systemd = Systemd(reactor, notifier, programs.supervisor.table, programs.performer)
+        self._stopping = stopping = Made(lambda: shutdown.Stopping(context, notifier))
         audience = Audience(handed.life.sequence if handed.life else 0)
-        handlers = Handlers(
-            context,
-            DaemonActions(stopping.begin, lambda: requests.reopen(), lambda asked: upgrade.begin(asked), audience),  # noqa: PLW0108
+        actions = Made(
+            lambda: call.DaemonActions(
+                stopping().begin, requests.reopen, lambda asked: upgrading().begin(asked), audience
+            )
         )
+        answering = Made(lambda: handlers.Handlers(context, actions()))
         self._access = access = Access(
             context,
             Bound(base.holdings.listener, context.identity.socket, origin.door),
             origin.configured,
-            Clients(handlers.handle, handlers.resume),
-            base.guard.listener if base.guard else lambda _fd: None,
+            Clients(
+                lambda connection, line: answering().handle(connection, line),
+                lambda connection, data: answering().resume(connection, data),
+            ),
+            guard.listener if guard else lambda _fd: None,
         )
         self._requests = requests = SignalRequests(context, access, base.sinks, notifier)
         self._signals: Signals | None = None
-        handover = Handover(
-            handed.replace(mark_key=base.proofs.key.hex()),
-            origin.configured,
-            context,
-            programs.rows,
-            ProcessParts(audience, base.sinks, access, base.guard),
-            lambda: self._signals is not None and self._signals.unheard,
+        handed_on = handed.replace(mark_key=base.proofs.key.hex(), config={}, life=None)
+        leaving = Made(
+            lambda: handover.Handover(
+                handed_on,
+                running,
+                context,
+                programs.rows,
+                handover.ProcessParts(audience, base.sinks, access, guard),
+                lambda: self._signals is not None and self._signals.unheard,
+            )
         )
-        self._upgrade = upgrade = Upgrade(context, handover, programs.errands)
-        loss = GuardianLoss(context, notifier, base.holdings)
-        self._acknowledge = Acknowledgement(
-            reactor, base.guard, programs.writer.flush, lambda: programs.performer.settled
+        running = origin.configured
+        self._upgrade = upgrading = Made(lambda: upgrade.Upgrade(context, leaving(), programs.errands()))
+        self._acknowledge = (
+            guardian_channel.Acknowledgement(reactor, guard, programs.writer.flush, lambda: programs.performer.settled)
+            if guard
+            else None
         )
-        self._takeover = Takeover(context, base.proofs, base.guard, bus.applied)
+        self._takeover = Takeover(context, base.proofs, guard, bus.applied)
         register_facts(base.registry, context, access)
         join_bus(bus, context, programs.writer, audience)
-        bus.join(BusMember(REACT, applied=stopping.applied))
-        bus.join(BusMember(REACT, systemd.changed, applied=systemd.applied))
+        self._systemd = None
+        if notifier.wanted:
+            self._systemd = status = systemd.Systemd(reactor, notifier, programs.supervisor.table, programs.performer)
+            bus.join(BusMember(REACT, status.changed, applied=status.applied))
 
     def begin(self, origin: Origin) -> None:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
@@ -126,21 +152,21 @@ class Daemon:
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         self._takeover.begin(origin)
         self._writer.begin(origin.identity, origin.config)
-        self._acknowledge.send_later()
+        self._acknowledge_later()
         if origin.handed.life:
             self._access.resume(origin.handed.life.connections)
             self._base.sinks.settle()
         if origin.saved and origin.saved.facts.stopping and not origin.launched:
-            self._stopping.begin("a request to an earlier daemon", None)
+            self._stopping().begin("a request to an earlier daemon", None)
 
     def listen(self, *, pid1: bool) -> None:
         """Hear signals from now on, those too that came before."""
         stopping, names = self._stopping, self._context.identity.signals
         stops = (signal.SIGTERM, signal.SIGINT, *(POWER_SIGNALS if pid1 else ()))
         callbacks: dict[int, Callable[[], None]] = {
-            **{each: partial(stopping.begin, f"SIG{names[each]}", None) for each in stops},
+            **{each: partial(self._stop, f"SIG{names[each]}") for each in stops},
             signal.SIGCHLD: self._children_ended,
-            signal.SIGQUIT: lambda: stopping.urge("SIGQUIT"),
+            signal.SIGQUIT: lambda: stopping().urge("SIGQUIT"),
             signal.SIGHUP: self._requests.hang_up,
             signal.SIGUSR1: self._requests.reopen,
             signal.SIGUSR2: self._requests.reopen,
@@ -154,7 +180,8 @@ class Daemon:
             self._base.guard.up()
         # the socket is served from the next turn on, and by another daemon should this one die
         self._base.holdings.answer_launcher()
-        self._systemd.begin()
+        if self._systemd:
+            self._systemd.begin()
         self._base.reactor.run(turns)
         if turns is not None:
             return 0
@@ -164,14 +191,15 @@ class Daemon:
         return self._clean_up()
 
     def _clean_up(self) -> int:
-        base, stopping = self._base, self._stopping
+        base, stopping = self._base, self._stopping()
         base.log.write("info", f"taskmasterd stopped (exit {stopping.exit_code})")
         if base.guard:
             base.guard.bye()
         self._writer.end(keep=stopping.leave_alone(), forget_key=stopping.exit_code == 0)
         self._access.close()
         base.holdings.release_pidfile()
-        self._upgrade.give_up()
+        if self._upgrade.made:
+            self._upgrade.made.give_up()
         stopping.answer()
         self._context.performer.outputs.drain()
         base.holdings.give_back_logs()
@@ -181,10 +209,25 @@ class Daemon:
         return stopping.exit_code
 
     def _children_ended(self) -> None:
-        self._context.performer.ends.children_ended(self._errands.others(reap()))
-        self._stopping.look()
+        errands, ended = self._errands.made, reap()
+        self._context.performer.ends.children_ended(errands.others(ended) if errands else ended)
+        self._look_for_strays()
 
     def _orphans_ended(self, ended: list[tuple[int, int]]) -> None:
         self._context.performer.ends.orphans_ended(ended)
-        self._stopping.look()
-        self._acknowledge.send_later()
+        self._look_for_strays()
+        self._acknowledge_later()
+
+    def _stop(self, by: str) -> None:
+        self._stopping().begin(by, None)
+
+    def _look_for_strays(self) -> None:
+        if self._stopping.made:
+            self._stopping.made.look()
+
+    def _guardian_lost(self) -> None:
+        guardian_loss.GuardianLoss(self._context, self._base.notifier, self._base.holdings)()
+
+    def _acknowledge_later(self) -> None:
+        if self._acknowledge:
+            self._acknowledge.send_later()

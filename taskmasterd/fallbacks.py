@@ -40,15 +40,21 @@ def unnamed_file(directories: Iterable[str] = ()) -> int:
             raise
         refused = error
     for directory in (*directories, os.environ.get("TMPDIR", ""), *PLACES):
-        path = f"{directory}/.taskmasterd.{os.getpid()}.{os.urandom(8).hex()}"
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600) if directory else -1
+            return unlinked_file(directory)
         except OSError:
             continue
-        if fd >= 0:
-            os.unlink(path)
-            return fd
     raise OSError(refused.errno, f"{refused.strerror} (memfd_create), and no directory takes a file; set TMPDIR")
+
+
+def unlinked_file(directory: str) -> int:
+    """Return a close-on-exec descriptor of a file in `directory` that has no name any more. Raises OSError."""
+    path = f"{directory}/.taskmasterd.{os.getpid()}.{os.urandom(8).hex()}"
+    if not directory:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    os.unlink(path)
+    return fd
 
 
 def spawn(argv: list[str], environment: Mapping[str, str], mask: Iterable[int]) -> int:

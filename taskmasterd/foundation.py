@@ -7,11 +7,11 @@ import os
 from taskmaster_common.config import EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
 from taskmaster_common.records import Record
 from taskmasterd.core.programs.supervisor import Supervisor
+from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
 from taskmasterd.processes.deadlines import Deadlines
-from taskmasterd.processes.errand import Errands
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs, key_at, spare_key
@@ -21,7 +21,6 @@ from taskmasterd.survival.claims import Holdings
 from taskmasterd.survival.disk.file import StateFile
 from taskmasterd.survival.disk.rows import Rows
 from taskmasterd.survival.disk.writer import StateWriter
-from taskmasterd.survival.guardian_channel import Guard
 from taskmasterd.survival.state import Registry
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.procfs import keep_reserve
@@ -34,8 +33,15 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
+    from taskmasterd.processes import errand
+    from taskmasterd.processes.errand import Errands
+    from taskmasterd.survival import guardian_channel
+    from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.telling.bus import Bus
+else:
+    errand = on_demand("taskmasterd.processes.errand")
+    guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
 
 class Foundation(Record):
@@ -79,7 +85,7 @@ def lay_foundation(
     return Foundation(
         Registry(origin.facts),
         Holdings(handed.places, handed.fds),
-        Guard(reactor, channel, origin.legacy.ends, on_ends, on_lost) if channel is not None else None,
+        guardian_channel.Guard(reactor, channel, origin.legacy.ends, on_ends, on_lost) if channel is not None else None,
         sinks,
         log,
         reactor,
@@ -94,7 +100,7 @@ class Programs(Record):
 
     supervisor: Supervisor
     performer: Performer
-    errands: Errands
+    errands: Made[Errands]
     writer: StateWriter
     rows: Rows
 
@@ -119,7 +125,8 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         lambda entry, event: supervisor.handle(entry, event, reactor.now()),
         lambda text: base.log.write("warning", text),
     )
-    return Programs(supervisor, performer, Errands(reactor, groups.below.ignored), writer, rows)
+    errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
+    return Programs(supervisor, performer, errands, writer, rows)
 
 
 def register_facts(registry: Registry, context: Context, access: Access) -> None:
@@ -130,7 +137,7 @@ def register_facts(registry: Registry, context: Context, access: Access) -> None
     registry.register("left", lambda: sorted(groups.left))
     registry.register("proven_since", lambda: groups.below.proven_since)
     registry.register("stopping", lambda: context.supervisor.stopping)
-    registry.register("problems", lambda: context.reloader.problems)
+    registry.register("problems", lambda: context.configuration.problems)
     registry.register("loglevel", lambda: context.log.level, context.log.set_level)
     registry.register("pipes", lambda: list(performer.outputs.left.items()))
     registry.register("door", lambda: access.inode)

@@ -12,26 +12,20 @@ differ between processes, so an identity is valid only within the process that h
 from __future__ import annotations
 
 import os
-import sys
 import time
 from _imp import source_hash
 
 import taskmaster_common
-from taskmaster_common.errors import RequestError
 from taskmasterd.fallbacks import SHORTAGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from importlib.machinery import ModuleSpec
 
 CHANGED = "the installed taskmasterd has changed since this daemon was started: run `taskmasterctl upgrade`"
 MOST_FILES = 1000
 LOOK_EVERY_S = 1.0
 VERSION_BYTES = 4096
-
-
-OURS = ("taskmasterd.", "taskmaster_common.")
 
 
 class Installed:
@@ -82,6 +76,13 @@ class Installed:
         _before, found, rest = text.partition(b'__version__ = "')
         return rest.partition(b'"')[0].decode("ascii", "replace") if found else ""
 
+    def modules(self) -> Iterator[tuple[str, str]]:
+        """Yield the name and the source file of each module of our two packages. Raises OSError."""
+        for path in self._files():
+            directory = next(each for each in self._directories if path.startswith(f"{each}/"))
+            words = path.removeprefix(f"{os.path.dirname(directory)}/").removesuffix(".py").split("/")
+            yield ".".join(words[:-1] if words[-1] == "__init__" else words), path
+
     def _stamp(self) -> int:
         """Return a hash of each file's inode, time and size. Raises OSError."""
         facts = ((path, os.stat(path)) for path in self._files())
@@ -106,21 +107,3 @@ class Installed:
                     yield path
                 elif "." not in name and name != "__pycache__" and os.path.isdir(path):
                     waiting.append(path)
-
-
-class _Gate:
-    """The first of the import system's finders: it finds nothing, but refuses modules of ours once the code has changed."""
-
-    def __init__(self, installed: Installed) -> None:
-        self._installed = installed
-
-    def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Find nothing. Raises RequestError for a module of ours if the code on the disk has changed."""
-        if name.startswith(OURS) and self._installed.changed():
-            raise RequestError("failed", CHANGED, 1)
-        return None
-
-
-def refuse_other_code(installed: Installed) -> None:
-    """Make this process, and its forks, refuse to import our modules once the code on the disk has changed."""
-    sys.meta_path.insert(0, _Gate(installed))

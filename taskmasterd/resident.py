@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from taskmaster_common import __version__
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
+from taskmasterd.codecopy import copy_code
 from taskmasterd.daemon import Daemon
 from taskmasterd.fallbacks import limit
-from taskmasterd.installed import Installed, refuse_other_code
+from taskmasterd.installed import Installed
+from taskmasterd.ondemand import load_all
 from taskmasterd.survival.claims import give_back
 from taskmasterd.survival.start_state import NOTHING_KEPT, origin_of, read_state
 from taskmasterd.system.paths.held import unlink_own
@@ -46,6 +49,8 @@ def resident(
     `state_fd` holds the state as JSON, `kept` is the number of the descriptor with what the guardian has kept, or "-".
     With `trial`, which puts stand-ins into the state, it runs one turn of the loop only.
     """
+    if not trial:
+        _copy_code(installed)
     state = read_state(state_fd)
     if trial:
         trial(state)
@@ -67,7 +72,6 @@ def resident(
         print(f"taskmasterd: {text}", file=sys.stderr)
         return 1
     del origin, state  # the daemon must not hold them in memory for the rest of its life
-    refuse_other_code(installed)
     return daemon.run(turns=1 if trial else None)
 
 
@@ -76,7 +80,7 @@ def check(state_fd: int) -> int:
 
     It takes the path of `resident` to the end of the loop's first turn, with stand-ins for everything that is the daemon's.
     """
-    _import_what_comes_later()
+    _load_what_comes_later()
     from taskmasterd.survival.trial import acting_on_nothing  # noqa: PLC0415 - not for a daemon
 
     with acting_on_nothing() as stand_in:
@@ -86,13 +90,24 @@ def check(state_fd: int) -> int:
     return code
 
 
-def _import_what_comes_later() -> None:
-    """Import the modules that a daemon loads only on demand: without one of them some verb would never work."""
-    import taskmasterd.configuration.host  # noqa: PLC0415 - with the schema, and so the YAML parser
-    import taskmasterd.control.verbs.eventfilter  # noqa: F401, PLC0415 - see above
-    from taskmasterd.control.handlers import import_verbs  # noqa: PLC0415 - in its turn
+def _copy_code(installed: Installed) -> None:
+    """Make sure that what comes later is code of the same version; begin again if other code was installed meanwhile.
 
-    import_verbs()
+    Where no file can be had for the copy, all is loaded now: this costs memory only.
+    """
+    try:
+        copy_code(installed)
+    except OSError:
+        load_all()
+    if installed.changed():
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+
+
+def _load_what_comes_later() -> None:
+    """Import the modules that a daemon loads only on demand: without one of them some verb would never work."""
+    import taskmasterd.configuration.host  # noqa: F401, PLC0415 - with the schema, and so the YAML parser
+
+    load_all()
 
 
 def _reason(error: Exception) -> str:

@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
-    from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Outcome
-    from taskmasterd.core.steps import Steps
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.telling.notify_socket import Notifier
 
@@ -39,10 +37,9 @@ EXTEND_S = 10.0
 
 
 class Stopping:
-    """The orderly stop. `timeout_s` is shutdown_timeout, a live key."""
+    """The orderly stop."""
 
-    def __init__(self, context: Context, notifier: Notifier, timeout_s: float) -> None:
-        self.timeout_s = timeout_s
+    def __init__(self, context: Context, notifier: Notifier) -> None:
         self.exit_code = 0
         self._context = context
         self._groups = groups = context.performer.instances.groups
@@ -71,17 +68,14 @@ class Stopping:
         self._context.state.flush()
         self._context.log.write("info", f"stopping all programs, asked by {by}")
         reactor = self._context.reactor
-        self._context.reloader.stop()
-        self._notifier.stopping(self.timeout_s + LAST_WAIT_S)
-        reactor.call_later(self.timeout_s, lambda: self.kill("shutdown_timeout"))
+        if self._context.reloading.made:
+            self._context.reloading.made.stop()
+        timeout_s = self._context.configuration.config.daemon.shutdown_timeout
+        self._notifier.stopping(timeout_s + LAST_WAIT_S)
+        reactor.call_later(timeout_s, lambda: self.kill("shutdown_timeout"))
         reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._sweep, lambda _entry: None)
         reactor.rounds.begin(self._context.supervisor.shutdown(by, ticket, reactor.now))
-
-    def applied(self, plan: ReloadPlan) -> Steps[None]:
-        """Adopt a new shutdown_timeout, a live key."""
-        self.timeout_s = plan.config.daemon.shutdown_timeout
-        yield from ()
 
     def urge(self, by: str) -> None:
         """Begin the orderly stop; if it has begun already, end everything at once."""

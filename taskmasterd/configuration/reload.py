@@ -6,18 +6,17 @@ changed since. A plan is applied at once (a large one in steps) and never waits 
 
 from __future__ import annotations
 
-import os
-
-from taskmaster_common.records import Record
-from taskmasterd.core.programs.plan import KEPT, diffing
+from taskmasterd.core.programs.plan import diffing
 from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.words.plans import plan_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from taskmaster_common.config import Config, DaemonConfig
+    from taskmaster_common.config import Config
+    from taskmasterd.configuration.current import Current, Stamps
     from taskmasterd.configuration.loading import Loading, LoadResult
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
@@ -90,14 +89,6 @@ class HangUpRequester(Requester):
         yield
 
 
-class Begun(Record):
-    """With what a daemon begins: the configuration, what it was itself launched with, the problems of the last reload."""
-
-    config: Config
-    running: DaemonConfig
-    problems: tuple[str, ...] = ()
-
-
 class Reloader:
     """Reads the file again on request, and applies it."""
 
@@ -106,16 +97,13 @@ class Reloader:
         reactor: Reactor,
         supervisor: Supervisor,
         log: EventLog,
-        begun: Begun,
+        current: Current,
         bus: PlanNews,
         begin_loading: Callable[[str, Callable[[LoadResult], None]], Loading],
     ) -> None:
         """`begin_loading(path, done)` forks the child that reads; the loop calls `done(result)`."""
-        self.config = begun.config
-        self.problems = begun.problems
-        self._refused: tuple[tuple[str, int, int], ...] = ()
-        self._begun: tuple[tuple[str, int, int], ...] = ()
-        self._running = begun.running
+        self._current = current
+        self._begun: Stamps = ()
         self._reactor = reactor
         self._supervisor = supervisor
         self._log = log
@@ -124,12 +112,11 @@ class Reloader:
         self._asked: list[Requester] = []
         self._batch: list[Requester] = []
         self._loading: Loading | None = None
-        self.applying = False
 
     @property
     def busy(self) -> bool:
         """Whether the file is being read, or a plan applied."""
-        return self._loading is not None or self.applying
+        return self._loading is not None or self._current.applying
 
     def request(self, requester: Requester) -> None:
         """Read the file and apply it, or only plan it; `requester` gets the answers."""
@@ -150,39 +137,12 @@ class Reloader:
         for requester in batch:
             requester.failed(("the daemon is being shut down",), "stopping")
 
-    def newer_on_disk(self) -> str:
-        """Return the first file of the configuration that has changed since it was loaded, or ""."""
-        for path, mtime_ns, size in self.config.files:
-            try:
-                found = os.stat(path)
-            except OSError:
-                return path
-            if (found.st_mtime_ns, found.st_size) != (mtime_ns, size):
-                return path
-        return ""
-
-    def changed_since_refused(self) -> bool:
-        """Return whether a file of the loaded configuration has changed since the last refused reload."""
-        return bool(self.problems and self._refused) and self._stamps() != self._refused
-
-    def _stamps(self) -> tuple[tuple[str, int, int], ...]:
-        """Return (path, mtime_ns, size) of each file of the loaded configuration as it is now; zeros for a missing one."""
-        stamps = []
-        for path, _mtime_ns, _size in self.config.files:
-            try:
-                found = os.stat(path)
-            except OSError:
-                stamps.append((path, 0, 0))
-            else:
-                stamps.append((path, found.st_mtime_ns, found.st_size))
-        return tuple(stamps)
-
     def _begin(self) -> None:
         self._batch, self._asked = self._asked, []
         names = ", ".join(dict.fromkeys(requester.by for requester in self._batch))
-        self._log.write("info", f"reload: reading {self.config.path}, asked by {names}")
-        self._begun = self._stamps()
-        self._loading = self._begin_loading(self.config.path, self._loaded)
+        self._log.write("info", f"reload: reading {self._current.config.path}, asked by {names}")
+        self._begun = self._current.stamps()
+        self._loading = self._begin_loading(self._current.config.path, self._loaded)
 
     def _loaded(self, result: LoadResult) -> None:
         """Answer the batch with what was read, then serve the requests that arrived meanwhile."""
@@ -192,7 +152,7 @@ class Reloader:
             if result.config is None:
                 self._refuse(result, batch)
             else:
-                self.applying = True
+                self._current.applying = True
                 self._reactor.rounds.begin(self._plan_and_apply(result.config, result, batch))
         finally:
             self._begin_if_asked()
@@ -205,15 +165,15 @@ class Reloader:
             self._log.write("error", f"reload: {problem}")
         self._log.write("error", "reload: nothing was changed")
         if any(not requester.dry_run for requester in batch) and not obstacle:
-            self._refused = self._begun
+            self._current.refused = self._begun
             self._note(public)
         for requester in batch:
             problems = reason if obstacle else result.problems if requester.sees_values else public
             requester.failed(problems, "busy" if result.shortage else "failed" if obstacle else "config")
 
     def _note(self, problems: tuple[str, ...]) -> None:
-        if problems != self.problems:
-            self.problems = problems
+        if problems != self._current.problems:
+            self._current.problems = problems
             self._bus.refused()
 
     def _plan_and_apply(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
@@ -221,11 +181,11 @@ class Reloader:
         try:
             yield from self._plan(config, loaded, batch)
         finally:
-            self.applying = False
+            self._current.applying = False
             self._begin_if_asked()
 
     def _plan(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
-        plan = yield from diffing(self._supervisor.table, self._running, config)
+        plan = yield from diffing(self._supervisor.table, self._current.running, config)
         public = loaded.public().warnings
         for requester in batch:
             yield from requester.planned(plan, loaded.warnings if requester.sees_values else public)
@@ -252,8 +212,10 @@ class Reloader:
                 requester.settled(ticket)
 
         ticket = Ticket(result, done, tried)
-        self.config = plan.config
-        self._running = self._running.replace(**{key: getattr(plan.config.daemon, key) for key in plan.live_keys})
+        self._current.config = plan.config
+        self._current.running = self._current.running.replace(
+            **{key: getattr(plan.config.daemon, key) for key in plan.live_keys}
+        )
         self._note(())
         yield from self._bus.applying(plan)
         for (
@@ -276,12 +238,3 @@ class Reloader:
             return
         yield from self._supervisor.apply(plan, by, ticket, self._reactor.now)
         yield from self._bus.applied(plan)
-
-
-def plan_lines(plan: ReloadPlan) -> list[str]:
-    """Return the lines that describe a plan: one for each program that changes, one for the rest."""
-    lines = [f"{each.name} {each.change}: {each.why}" for each in plan.programs if each.change != KEPT]
-    kept = len(plan.programs) - len(lines)
-    lines.append(f"{kept} program{'s' if kept != 1 else ''} untouched")
-    lines.extend(f"taskmasterd.{key} waits for the next start of the daemon" for key in plan.daemon_keys)
-    return lines

@@ -5,36 +5,31 @@ from __future__ import annotations
 import os
 
 from taskmaster_common import __version__
-from taskmaster_common.commands.table import ACCESS, ADMIN
 from taskmaster_common.errors import TaskmasterError
-from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.records import Record
 from taskmasterd.control.listener import ControlServer, Doorkeeper
-from taskmasterd.control.socket_file import listen_on
-from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.ondemand import on_demand
+from taskmasterd.system.loop.cmodules import partial, socket
 from taskmasterd.system.paths.held import inode_of, unlink_own
-from taskmasterd.system.users import group_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from taskmaster_common import protocol
     from taskmaster_common.config import DaemonConfig
+    from taskmasterd.control import rights, socket_file
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
+    from taskmasterd.system import users
     from taskmasterd.system.paths.held import Inode
     from taskmasterd.system.peers import Peer
-
-
-def granted(peer: Peer, owner: int, group: int | None) -> str:
-    """Return the widest access class of a peer, "" for none: root, the daemon's user and members of socket_group may do all."""
-    return ADMIN if peer.uid in (0, owner) or group in (peer.gid, *peer.groups) else ""
-
-
-def allowed(access: str, needed: str) -> bool:
-    """Return whether a peer whose widest class is `access` may make a request that needs the class `needed`."""
-    return access in ACCESS and ACCESS.index(needed) <= ACCESS.index(access)
+else:
+    protocol = on_demand("taskmaster_common.protocol")
+    rights = on_demand("taskmasterd.control.rights")
+    socket_file = on_demand("taskmasterd.control.socket_file")
+    users = on_demand("taskmasterd.system.users")
 
 
 class Bound(Record):
@@ -68,18 +63,10 @@ class Access:
         self._log = context.log
         self._clients = clients
         self._on_listener = on_listener
-        greeting = {
-            "type": "hello",
-            "name": "taskmasterd",
-            "version": __version__,
-            "protocol": PROTOCOL_VERSION,
-            "pid": os.getpid(),
-            "config": context.reloader.config.path,
-        }
         self.server = ControlServer(
             context.reactor,
             socket.socket(fileno=bound.fd),
-            greeting,
+            partial(greeting, context),
             Doorkeeper(self._admit, self._refused, context.state.flush),
             clients.on_request,
         )
@@ -94,7 +81,9 @@ class Access:
             return
         group = self._rules.socket_group
         try:
-            listener = listen_on(self.path, self._rules.socket_mode, group_id(group) if group else None, None)
+            listener = socket_file.listen_on(
+                self.path, self._rules.socket_mode, users.group_id(group) if group else None, None
+            )
         except (TaskmasterError, LookupError) as error:
             self._log.write("error", f"the control socket is gone, and a new one failed: {error}")
             return
@@ -111,9 +100,21 @@ class Access:
     def _admit(self, peer: Peer) -> str:
         group = self._rules.socket_group
         try:
-            return granted(peer, os.geteuid(), group_id(group) if group else None)
+            return rights.granted(peer, os.geteuid(), users.group_id(group) if group else None)
         except LookupError:
-            return granted(peer, os.geteuid(), None)
+            return rights.granted(peer, os.geteuid(), None)
 
     def _refused(self, peer: Peer) -> None:
         self._log.write("warning", f"client refused: uid {peer.uid}, pid {peer.pid}")
+
+
+def greeting(context: Context) -> dict[str, Any]:
+    """Return the first object that a client gets."""
+    return {
+        "type": "hello",
+        "name": "taskmasterd",
+        "version": __version__,
+        "protocol": protocol.PROTOCOL_VERSION,
+        "pid": os.getpid(),
+        "config": context.configuration.config.path,
+    }

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
+    from taskmasterd.configuration.current import Current
     from taskmasterd.configuration.reload import Reloader
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.installed import Installed
+    from taskmasterd.ondemand import Made
     from taskmasterd.processes.performer import Performer
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.eventlog import EventLog
@@ -66,7 +68,8 @@ class Context(Record):
     reactor: Reactor
     supervisor: Supervisor
     performer: Performer
-    reloader: Reloader
+    configuration: Current
+    reloading: Made[Reloader]
     log: EventLog
     state: StateKeeper
     installed: Installed

@@ -1,8 +1,6 @@
 """The dispatcher: who asks, whether he may, and which verb's file answers. It knows no verb.
 
-A file of `verbs/` is imported when one of its verbs is first asked for; where the installed code has changed since, the
-import is refused (see `installed`) and the answer is to upgrade. Those in RESIDENT are there from the start: one has to
-be able to look, to stop programs and to upgrade at that time, too.
+A file of `verbs/` is loaded when one of its verbs is first asked for.
 """
 
 from __future__ import annotations
@@ -10,9 +8,9 @@ from __future__ import annotations
 from taskmaster_common.commands.table import COMMANDS, Request, access_of, command, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError, shortened
 from taskmaster_common.protocol import refusal
-from taskmasterd.control.access import allowed
 from taskmasterd.control.call import Call, DaemonActions
-from taskmasterd.control.verbs import act, look, shutdown, upgrade
+from taskmasterd.control.rights import allowed
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +24,8 @@ if TYPE_CHECKING:
 MOST_LOGGED = 1000
 """Characters of a request in the event log."""
 NO_PERMISSION = 4
-RESIDENT = (act, look, shutdown, upgrade)
+VERBS: dict[str, Any] = {each.module: on_demand(f"taskmasterd.control.verbs.{each.module}") for each in COMMANDS}
+"""The files of `verbs/`."""
 
 
 class Handlers:
@@ -63,12 +62,6 @@ class Handlers:
         return Call(self._context, self._daemon, connection, request)
 
 
-def import_verbs() -> None:
-    """Import every file of `verbs/`. Raises ImportError, or KeyError where one does not serve its verb."""
-    for each in COMMANDS:
-        _module(each.name).VERBS[each.name]
-
-
 def _refuse_what_is_not_allowed(connection: Connection, request: Request) -> None:
     """Raise RequestError "permission" where the request needs a wider access class than the client has."""
     needed = access_of(request)
@@ -78,8 +71,8 @@ def _refuse_what_is_not_allowed(connection: Connection, request: Request) -> Non
 
 
 def _module(verb: str) -> Any:
-    """Return the file of `verbs/` that serves the verb. Raises RequestError where it would have to be imported from other code."""
-    return __import__(f"taskmasterd.control.verbs.{command(verb).module}", fromlist=("VERBS",))
+    """Return the file of `verbs/` that serves the verb."""
+    return VERBS[command(verb).module]
 
 
 def _to_the_end(steps: Steps[None], connection: Connection) -> Steps[None]:

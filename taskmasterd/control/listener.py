@@ -8,22 +8,31 @@ from __future__ import annotations
 import errno
 import os
 
-from taskmaster_common.commands.table import ADMIN
 from taskmaster_common.errors import RequestError
-from taskmaster_common.protocol import encode, refusal
 from taskmaster_common.records import Record
-from taskmasterd.control.connection import Connection
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.cmodules import accept, partial, socket
 from taskmasterd.system.loop.reactor import READ, Reactor
-from taskmasterd.system.peers import Peer, peer_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
+    from taskmaster_common import protocol
+    from taskmasterd.control import connection as client
+    from taskmasterd.control.connection import Connection
+    from taskmasterd.system import peers
+    from taskmasterd.system.peers import Peer
+else:
+    client = on_demand("taskmasterd.control.connection")
+    peers = on_demand("taskmasterd.system.peers")
+    protocol = on_demand("taskmaster_common.protocol")
+
 NO_PERMISSION = 4
 """Exit code of what is refused here."""
+WIDEST = "admin"
+"""Access class of a client that an older version has handed over without one: it knew no other."""
 BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
@@ -52,7 +61,7 @@ class ControlServer:
         self,
         reactor: Reactor,
         listener: socket.socket,
-        greeting: dict[str, Any],
+        greeting: Callable[[], dict[str, Any]],
         doorkeeper: Doorkeeper,
         on_request: Callable[[Connection, bytes], None],
     ) -> None:
@@ -92,7 +101,7 @@ class ControlServer:
             channel = socket.socket(fileno=row["fd"])
             os.set_inheritable(row["fd"], False)
             channel.setblocking(False)
-            connection = Connection(self, channel, peer_of(channel), row.get("access", ADMIN))
+            connection = client.Connection(self, channel, peers.peer_of(channel), row.get("access", WIDEST))
             self._connections.add(connection)
             # one by one: what other code cannot go on with costs one client its answer, not all of us the daemon
             self.reactor.attempt(partial(connection.resume, row, resume_request), connection.broken)
@@ -144,7 +153,7 @@ class ControlServer:
     def _take(self, channel: socket.socket) -> None:
         channel.setblocking(False)
         try:
-            peer = peer_of(channel)
+            peer = peers.peer_of(channel)
             access = self._admit(peer)
         except OSError:
             channel.close()
@@ -154,15 +163,15 @@ class ControlServer:
             raise
         if len(self._connections) >= MAX_CONNECTIONS:
             self._drop_idle()
-        connection = Connection(self, channel, peer, access)
+        connection = client.Connection(self, channel, peer, access)
         self._connections.add(connection)
         if access:
-            connection.send(self._greeting)
+            connection.send(self._greeting())
             return
         self._on_refused(peer)
         text = f"uid {peer.uid} may not control this daemon"
         hint = "root, the daemon's own user and members of its socket_group may"
-        connection.end_and_close(refusal(RequestError("permission", text, NO_PERMISSION, (hint,))))
+        connection.end_and_close(protocol.refusal(RequestError("permission", text, NO_PERMISSION, (hint,))))
 
     def _drop_idle(self) -> None:
         idle = [connection for connection in self._connections if not connection.busy]
@@ -177,7 +186,7 @@ class ControlServer:
             channel = accept(self._listener)
             channel.setblocking(False)
             error = RequestError("busy", "the daemon has no file descriptor left; try again", 1)
-            channel.send(encode(refusal(error)))
+            channel.send(protocol.encode(protocol.refusal(error)))
             channel.close()
         except OSError:
             pass

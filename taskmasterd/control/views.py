@@ -30,7 +30,7 @@ def explained(context: Context, entry: Entry) -> dict[str, Any]:
 
 def daemon_object(context: Context) -> dict[str, Any]:
     """Return the `daemon` object of the wire."""
-    about, installed, reloader = context.identity, context.installed, context.reloader
+    about, installed, current = context.identity, context.installed, context.configuration
     changed = installed.changed_lately()
     return {
         "type": "daemon",
@@ -38,13 +38,13 @@ def daemon_object(context: Context) -> dict[str, Any]:
         "protocol": PROTOCOL_VERSION,
         "pid": about.pid,
         "uptime_s": round(context.reactor.now() - about.started, 3),
-        "config": reloader.config.path,
+        "config": current.config.path,
         "socket": about.socket,
         "stopping": context.supervisor.stopping,
         "installed_changed": changed,
         "installed_version": installed.version() if changed else about.version,
-        "reload_problems": list(reloader.problems),
-        "config_changed": reloader.changed_since_refused(),
+        "reload_problems": list(current.problems),
+        "config_changed": current.changed_since_refused(),
         "warnings": warnings(context),
     }
 

@@ -74,7 +74,12 @@ class Handover:
             sinks=parts.sinks.to_data(),
             connections=tuple(parts.access.server.connections_to_data(looking=looking)),
         )
-        config = {"path": context.reloader.config.path, "daemon": self._running.to_data(), "programs": [], "files": []}
+        config = {
+            "path": context.configuration.config.path,
+            "daemon": self._running.to_data(),
+            "programs": [],
+            "files": [],
+        }
         return self._handed.replace(
             config=config,
             fds={
@@ -92,7 +97,7 @@ class Handover:
     def unsettled(self) -> str:
         """Return what an exec at this moment would lose, as text, or ""."""
         context, guard = self._context, self._parts.guard
-        if context.reloader.busy:
+        if context.reloading.made and context.reloading.made.busy:
             return "the configuration is being read"
         if not context.performer.settled:
             return "programs are being started or ended"

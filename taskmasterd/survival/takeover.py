@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from taskmaster_common.errors import TaskmasterError
-from taskmasterd.configuration.reload import plan_lines
 from taskmasterd.core.process.events import Start
 from taskmasterd.core.programs.orphans import KILL, REFUSE
 from taskmasterd.core.programs.plan import KEPT, diff
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.steps import run
+from taskmasterd.ondemand import on_demand
 from taskmasterd.survival.adoption import Adoption
 
 TYPE_CHECKING = False
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
+    from taskmasterd.core.words import plans
     from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
+else:
+    plans = on_demand("taskmasterd.core.words.plans")
 
 BY = "the daemon's start"
 
@@ -79,7 +82,7 @@ class Takeover:
         context, supervisor = self._context, self._context.supervisor
         plan = diff(supervisor.table, origin.running, origin.config)
         if origin.saved and any(each.change != KEPT for each in plan.programs):
-            for line in plan_lines(plan):
+            for line in plans.plan_lines(plan):
                 context.log.write("info", f"since the earlier daemon: {line}")
         run(supervisor.apply(plan, BY, _unheard(), context.reactor.now))
         run(self._applied(plan))

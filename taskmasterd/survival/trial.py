@@ -35,8 +35,9 @@ def acting_on_nothing() -> Iterator[Callable[[dict[str, Any]], None]]:
                 setattr(module, name, _refuse)
     daemon = os.getppid()
     setattr(os, "getpid", lambda: daemon)  # noqa: B010 - a stand-in as those above
-    os.environ.pop("NOTIFY_SOCKET", None)
     scratch = _directory()
+    if "NOTIFY_SOCKET" in os.environ:
+        os.environ["NOTIFY_SOCKET"] = f"{scratch or ''}/nobody"
 
     def stand_in(state: dict[str, Any]) -> None:
         state["places"]["state_dir"] = scratch

@@ -82,7 +82,7 @@ class Upgrade:
         except SystemFailure as error:
             raise RequestError("busy", f"{CANNOT_CHECK}: {error}", 1) from None
         self._asked = connection
-        connection.send({"type": "upgrading", "config": self._context.reloader.config.path})
+        connection.send({"type": "upgrading", "config": self._context.configuration.config.path})
         self._heartbeat = Heartbeat(self._context, connection, lambda: ("", "upgrading"))
         connection.operation = self
         connection.when_gone(self._heartbeat.stop)

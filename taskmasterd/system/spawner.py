@@ -26,6 +26,7 @@ import resource
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.fallbacks import SHORTAGES
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.lineage import put_tag
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.loop.reactor import READ, Reactor
@@ -33,6 +34,10 @@ from taskmasterd.system.loop.reactor import READ, Reactor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from taskmasterd.system.paths import executable
+else:
+    executable = on_demand("taskmasterd.system.paths.executable")
 
 SEARCH_PATH = "/bin:/usr/bin"
 """PATH of a child without one, as in execvp(3)."""
@@ -191,10 +196,9 @@ class _NotExecuted(Exception):
 def _explainer() -> Callable[..., str] | None:
     """Return the function that explains a failed exec, loaded before the fork because the child may have no right to read it."""
     try:
-        from taskmasterd.system.paths.executable import exec_text  # noqa: PLC0415 - for forked children only
-    except Exception:  # noqa: BLE001 - the installed code has changed or is gone; the reason will be shorter
+        return executable.exec_text
+    except Exception:  # noqa: BLE001 - whatever it is that keeps it from being loaded: the reason will be shorter
         return None
-    return exec_text
 
 
 def is_shortage(error: OSError) -> bool:

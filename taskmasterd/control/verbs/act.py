@@ -51,7 +51,7 @@ def stop(call: Call) -> Steps[None]:
 def restart(call: Call) -> Steps[None]:
     """Stop and start, and answer when the programs run or have failed."""
     supervisor = call.context.supervisor
-    newer = call.context.reloader.newer_on_disk()
+    newer = call.context.configuration.newer_on_disk()
     if newer:
         text = f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`"
         call.connection.send({"type": "warning", "text": text})
@@ -64,7 +64,7 @@ def restart(call: Call) -> Steps[None]:
 
 def _act(call: Call, act: Act) -> Steps[None]:
     context = call.context
-    while context.reloader.applying:  # the plan was made before, and may be about the same processes
+    while context.configuration.applying:  # the plan was made before, and may be about the same processes
         yield
     entries = yield from context.supervisor.table.selecting(call.request.targets, UNKNOWN_WHEN_ACTING)
     wait = ProgramWait(context, call.connection, call.request)

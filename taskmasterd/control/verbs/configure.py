@@ -32,7 +32,7 @@ def reload(call: Call) -> None:
         raise RequestError("stopping", "the daemon is being shut down", 1)
     wait = ReloadWait(call.context, call.connection, call.request)
     wait.begin()
-    call.context.reloader.request(wait)
+    call.context.reloading().request(wait)
 
 
 def resume(call: Call, data: Mapping[str, Any]) -> None:

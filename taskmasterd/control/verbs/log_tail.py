@@ -7,6 +7,7 @@ from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
 from taskmaster_common.text.units import format_size
 from taskmasterd.control.replies import MORE
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.read import check_readable, search_lines
 
 TYPE_CHECKING = False
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 
     from taskmaster_common.commands.table import Request
     from taskmasterd.control.connection import Connection
+    from taskmasterd.control.verbs import eventfilter
     from taskmasterd.control.verbs.eventfilter import EventFilter
     from taskmasterd.core.steps import Steps
     from taskmasterd.output.read import Follower, Past
     from taskmasterd.output.streams import Outputs
+else:
+    eventfilter = on_demand("taskmasterd.control.verbs.eventfilter")
 
 DEFAULT_LINES = "20"
 MOST_LINES = 1_000_000
@@ -214,9 +218,7 @@ class LogTail:
 
 
 def _filter(request: Request) -> EventFilter:
-    from taskmasterd.control.verbs.eventfilter import EventFilter  # noqa: PLC0415 - only `logs --daemon TARGET` needs it
-
-    return EventFilter(request.targets)
+    return eventfilter.EventFilter(request.targets)
 
 
 def _bounds(outputs: Outputs, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:

@@ -1,6 +1,8 @@
-"""The plan of a reload as an object of the wire. Pure."""
+"""The plan of a reload as an object of the wire, and as lines of the event log. Pure."""
 
 from __future__ import annotations
+
+from taskmasterd.core.programs.plan import KEPT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,3 +44,12 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "stop": named(plan.stop),
         "restart": named(plan.restart),
     }
+
+
+def plan_lines(plan: ReloadPlan) -> list[str]:
+    """Return the lines that describe a plan: one for each program that changes, one for the rest."""
+    lines = [f"{each.name} {each.change}: {each.why}" for each in plan.programs if each.change != KEPT]
+    kept = len(plan.programs) - len(lines)
+    lines.append(f"{kept} program{'s' if kept != 1 else ''} untouched")
+    lines.extend(f"taskmasterd.{key} waits for the next start of the daemon" for key in plan.daemon_keys)
+    return lines

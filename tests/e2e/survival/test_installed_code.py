@@ -1,7 +1,8 @@
-"""Other code is installed under a running daemon: nothing of it is taken in but by an upgrade."""
+"""Other code is installed under a running daemon: nothing of it is taken in but by an upgrade, and all else goes on."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -13,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.daemon import ROOT, Daemon
+from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.wait import wait_until
-from tests.support.wire import ask
+from tests.support.wire import ask, connect
 
 pytestmark = [pytest.mark.slow, pytest.mark.sweep]
 CHANGED = "the installed taskmasterd has changed since this daemon was started: run `taskmasterctl upgrade`"
@@ -70,10 +71,10 @@ def test_no_other_code_is_taken_in_and_what_runs_already_goes_on(
     daemon.write(TWO)
     answer = ask(daemon, b"reload")
     assert (answer[-1]["exit"], answer[-1]["error"]["code"]) == (1, "failed")
-    assert answer[-1]["error"]["message"] == CHANGED
+    assert answer[-1]["error"]["message"] == f"cannot read the configuration: {CHANGED}; nothing was changed"
     assert not [each for each in answer if each["type"] == "problem"]
     daemon.signal(signal.SIGHUP)
-    wait_until(lambda: daemon.events().count(f"reload: cannot read the configuration: {CHANGED}") == 1)
+    wait_until(lambda: daemon.events().count(f"reload: cannot read the configuration: {CHANGED}") == 2)
     wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
     assert _daemon_object(daemon)["reload_problems"] == []
     wait_until(lambda: daemon.log("p") == b"hello\n")
@@ -87,21 +88,39 @@ def test_no_other_code_is_taken_in_and_what_runs_already_goes_on(
         == ask(daemon, b"start p")[-1]["exit"]
         == 0
     )
-    for first_asked_now in (b"show p", b"logs p", b"help", b"subscribe"):
-        refused = ask(daemon, first_asked_now)[-1]
-        assert (refused["exit"], refused["error"]["code"], refused["error"]["message"]) == (1, "failed", CHANGED)
+    for first_asked_now in (b"show p", b"logs p", b"help"):
+        assert ask(daemon, first_asked_now)[-1]["exit"] == 0
     wait_until(lambda: daemon.log("p") == b"hello\n" * 4)
     assert "internal error" not in daemon.events()
 
 
-def test_a_verb_that_was_asked_for_before_goes_on_though_other_code_is_installed(daemon: Daemon, site: Path) -> None:
+@pytest.mark.parametrize("request_", [b"status", b"stop p", b"upgrade", b"shutdown", b"logs p", b"subscribe"])
+def test_the_first_request_ever_is_answered_though_the_package_is_gone(
+    daemon: Daemon, site: Path, request_: bytes
+) -> None:
     daemon.write(ONE)
     daemon.start()
-    assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
-    _append(site / "taskmaster_common" / "config" / "__init__.py", "\nsyntax error\n")
-    wait_until(lambda: _daemon_object(daemon)["installed_changed"] is True)
-    assert ask(daemon, b"show p")[-1]["exit"] == ask(daemon, b"logs p")[-1]["exit"] == 0
-    assert ask(daemon, b"subscribe")[-1]["error"]["message"] == CHANGED
+    wait_until(lambda: daemon.log("p") == b"hello\n")
+    shutil.rmtree(site)
+    with connect(daemon) as channel, channel.makefile("rb") as replies:
+        channel.sendall(request_ + b"\n")
+        last = b'"type":"processes"' if request_ == b"subscribe" else b'"type":"end"'
+        answer = json.loads(next(reply for reply in replies if last in reply))
+    if request_ == b"upgrade":
+        assert "nothing was changed" in answer["error"]["message"]
+    else:
+        assert answer.get("exit", 0) == 0
+    assert "internal error" not in daemon.events()
+
+
+def test_an_orderly_stop_by_signal_needs_nothing_of_the_package(daemon: Daemon, site: Path) -> None:
+    daemon.write(ONE)
+    daemon.start()
+    pid = daemon.pid
+    shutil.rmtree(site)
+    daemon.signal(signal.SIGTERM)
+    wait_until(lambda: not process_exists(pid))
+    assert "taskmasterd stopped (exit 0)" in daemon.events()
 
 
 def test_after_an_upgrade_the_new_code_reads_the_file_and_is_the_installed_one(daemon: Daemon, site: Path) -> None:
@@ -138,7 +157,7 @@ def test_the_same_code_installed_again_is_no_change(daemon: Daemon, site: Path) 
         ("resident.py", "    state = read_state(state_fd)\n"),
         ("daemon.py", "        self._takeover.begin(origin)\n"),
         ("daemon.py", "        self._signals = Signals("),
-        ("daemon.py", "        self._systemd.begin()\n"),
+        ("daemon.py", "            self._systemd.begin()\n"),
         ("survival/adoption.py", "        ended: list[tuple[Instance, int | None]] = []\n"),
         ("survival/disk/rows.py", "        self._identity, self._config = identity, config\n"),
         ("survival/disk/rows.py", "            row = {**entry_to_data(entry)"),
@@ -150,8 +169,9 @@ def test_the_same_code_installed_again_is_no_change(daemon: Daemon, site: Path) 
 def test_code_that_would_die_as_a_daemon_is_refused_and_nothing_is_different(
     daemon: Daemon, site: Path, file: str, before: str
 ) -> None:
+    daemon.environment["NOTIFY_SOCKET"] = str(daemon.home / "notify")
     daemon.write(ONE)
-    daemon.start()
+    daemon.start_foreground()
     pids = daemon.pid, daemon.status()["p"]["pid"]
     line = next(line for line in before.split("\n") if line)
     indent = line[: len(line) - len(line.lstrip())]

@@ -30,7 +30,7 @@ class Door:
         self.reactor = Reactor(self.errors.append)
         listener = listen_on(path, 0o600, None, None)
         doorkeeper = Doorkeeper(self._admit, lambda _peer: None, lambda: None)
-        self.server = ControlServer(self.reactor, listener, {"type": "hello"}, doorkeeper, self._asked)
+        self.server = ControlServer(self.reactor, listener, lambda: {"type": "hello"}, doorkeeper, self._asked)
 
     def _admit(self, peer: Peer) -> str:
         self.peers.append(peer)

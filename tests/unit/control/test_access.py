@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from taskmaster_common.commands.table import ACCESS, ADMIN, COMMANDS, LOOK, OPERATE
-from taskmasterd.control.access import allowed, granted
 from taskmasterd.control.connection import Connection
 from taskmasterd.control.handlers import Handlers
+from taskmasterd.control.rights import allowed, granted
 from taskmasterd.system.peers import Peer
 
 OWNER, GROUP = 1000, 50

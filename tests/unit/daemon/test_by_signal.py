@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from taskmasterd.by_signal import SignalRequests
@@ -13,7 +14,6 @@ class House:
     def __init__(self, *, stopping: bool = False) -> None:
         self.stopping = stopping
         self.happened: list[str] = []
-        self.log = self.state = self.supervisor = self.reloader = self
 
     def write(self, _level: str, text: str) -> None:
         self.happened.append(text)
@@ -36,7 +36,8 @@ class House:
     def requests(self) -> SignalRequests:
         """Return what is called by signals."""
         this: Any = self
-        return SignalRequests(this, this, this, this)
+        context: Any = SimpleNamespace(log=self, state=self, supervisor=self, reloading=lambda: self)
+        return SignalRequests(context, this, this, this)
 
 
 MENDED = ["socket mended", "state written"]

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from taskmaster_common.states import STOPPED
+from taskmasterd.configuration.current import Current
 from taskmasterd.configuration.loading import LoadResult
-from taskmasterd.configuration.reload import Begun, Reloader, Requester
+from taskmasterd.configuration.reload import Reloader, Requester
 from taskmasterd.core.programs.plan import ReloadPlan
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.steps import run
@@ -27,7 +28,7 @@ class Order(Requester):
         log = EventLog("error", journal=False)
         before = config(program(autostart=False))
         self.reloader = Reloader(
-            reactor, self.world.supervisor, log, Begun(before, DAEMON), self, self._nothing_is_read
+            reactor, self.world.supervisor, log, Current(before, DAEMON), self, self._nothing_is_read
         )
 
     @staticmethod

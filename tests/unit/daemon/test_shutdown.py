@@ -10,7 +10,7 @@ from taskmasterd.core.steps import run
 from taskmasterd.shutdown import Stopping
 from taskmasterd.telling.bus import TELL, BusMember
 from taskmasterd.telling.eventlog import EventLog
-from tests.support.model import World, program
+from tests.support.model import World, config, program
 
 
 class Host:
@@ -43,13 +43,14 @@ class Host:
         context: Any = SimpleNamespace(
             reactor=reactor,
             log=log,
-            reloader=self,
+            reloading=SimpleNamespace(made=self),
+            configuration=SimpleNamespace(config=config()),
             supervisor=self.world.supervisor,
             performer=performer,
             state=self,
         )
         notifier: Any = self
-        Stopping(context, notifier, 60).begin("bob", None)
+        Stopping(context, notifier).begin("bob", None)
 
 
 def test_that_the_daemon_is_being_stopped_is_remembered_before_anybody_is_told_or_anything_ended() -> None:

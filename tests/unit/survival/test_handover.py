@@ -10,7 +10,9 @@ from taskmasterd.survival.handover import Handover, ProcessParts
 
 def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True) -> str:
     """Return what a daemon of which this is so cannot hand over; a reader of one of its logs is slow."""
-    context: Any = SimpleNamespace(reloader=SimpleNamespace(busy=reading), performer=SimpleNamespace(settled=settled))
+    context: Any = SimpleNamespace(
+        reloading=SimpleNamespace(made=SimpleNamespace(busy=reading)), performer=SimpleNamespace(settled=settled)
+    )
     nothing: Any = None
     slow_log: Any = SimpleNamespace(busy=True)
     guard: Any = SimpleNamespace(idle=noted)

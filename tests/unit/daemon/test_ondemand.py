@@ -1,0 +1,52 @@
+"""Modules and objects that exist once somebody uses them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskmasterd.ondemand import Made
+
+
+def after(code: str, directory: Path) -> str:
+    """Return what a fresh interpreter prints after this code; `directory` has modules to import."""
+    start = f"import sys; sys.path.append({str(directory)!r}); from taskmasterd.ondemand import load_all, on_demand; "
+    done = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr.strip().rpartition("\n")[2]
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    (tmp_path / "late_one.py").write_text(
+        "from taskmasterd.ondemand import on_demand\nprint('one')\nother = on_demand('late_two')\nname = 1\n"
+    )
+    (tmp_path / "late_two.py").write_text("print('two')\nname = 2\n")
+    return tmp_path
+
+
+def test_a_module_is_loaded_when_one_of_its_names_is_used_and_once(modules: Path) -> None:
+    code = "one = on_demand('late_one'); print('begin'); print(one.name, one.other.name, one.name)"
+    assert after(code, modules).split() == ["begin", "one", "two", "1", "2", "1"]
+
+
+def test_all_that_is_named_can_be_loaded_at_once_with_what_it_names_itself(modules: Path) -> None:
+    assert after("on_demand('late_one'); load_all(); load_all()", modules).split() == ["one", "two"]
+    (modules / "late_two.py").unlink()
+    assert "No module named 'late_two'" in after("on_demand('late_one'); load_all()", modules)
+
+
+def test_an_object_is_made_at_the_first_call() -> None:
+    calls: list[list[str]] = []
+
+    def make() -> list[str]:
+        calls.append([])
+        return calls[-1]
+
+    made = Made(make)
+    assert not calls
+    assert made() is made()
+    assert made.made is calls[0]
+    assert len(calls) == 1
