@@ -1,0 +1,1 @@
+"""The ways to ask a process whether it is ready or well."""
