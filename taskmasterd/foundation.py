@@ -117,7 +117,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     instances = Instances(groups, Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard))
     rows = Rows(supervisor.table, base.registry, instances.row)
     writer = StateWriter(reactor, supervisor.table, rows, base.state_file, base.log)
-    performer = Performer(
+    performer: Performer = Performer(
         reactor,
         instances,
         inherited,

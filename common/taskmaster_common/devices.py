@@ -24,7 +24,8 @@ def is_system_name(path: str) -> bool:
     match normalised(path).split("/")[1:]:
         case ["dev", _] | ["dev", "fd" | "pts", _]:
             return True
-    return _descriptor(path) is not None
+        case _:
+            return _descriptor(path) is not None
 
 
 def own_descriptor(path: str, pid: int) -> int | None:
@@ -34,8 +35,9 @@ def own_descriptor(path: str, pid: int) -> int | None:
             return STREAMS[name]
         case ["dev", "fd", number] if number.isdecimal():
             return int(number)
-    found = _descriptor(path)
-    return found[1] if found and found[0] in ("self", "thread-self", str(pid)) else None
+        case _:
+            found = _descriptor(path)
+            return found[1] if found and found[0] in ("self", "thread-self", str(pid)) else None
 
 
 def _descriptor(path: str) -> tuple[str, int] | None:
@@ -43,4 +45,5 @@ def _descriptor(path: str) -> tuple[str, int] | None:
     match normalised(path).split("/")[1:]:
         case ["proc", process, "fd", number] | ["proc", process, "task", _, "fd", number]:
             return (process, int(number)) if number.isdecimal() else None
-    return None
+        case _:
+            return None

@@ -74,7 +74,7 @@ class Mirror:
 
     def table(self, now: float) -> list[dict[str, Any]]:
         """Return every process, its uptime as of `now`."""
-        rows = []
+        rows: list[dict[str, Any]] = []
         for key, process in self._processes.items():
             row = dict(process)
             if row.get("uptime_s") is not None:
@@ -107,7 +107,7 @@ def key_of(process: Message) -> Key:
 def unexpected(change: Message) -> bool:
     """Return whether nobody asked for a change: trouble, or the recovery from it."""
     before, state, process = change["before"], change["state"], change["process"]
-    end = process.get("exit") or {}
+    end: Message = process.get("exit") or {}
     if before == state or change.get("removed"):
         return False
     if state in ("BACKOFF", "FATAL"):

@@ -209,7 +209,7 @@ class TextReply:
             for each in self._pids
         ]
 
-    _shows: Mapping[str, Callable[[TextReply, Message], Chunks]] = {
+    _shows: Mapping[str, Callable[[Any, Message], Chunks]] = {
         "daemon": _take_daemon,
         "client": _take_client,
         "help": _take_help,

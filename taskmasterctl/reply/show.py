@@ -23,13 +23,14 @@ def show_text(program: Message, look: Look) -> str:
     description = next((process["description"] for process in processes if process.get("description")), "")
     lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
     lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
-    logs = program.get("logs") or {}
+    logs: Mapping[str, Mapping[str, object]] = program.get("logs") or {}
+    shown: Message = program.get("settings") or {}
     settings = [
         (clean(key), _default_log(key, logs) if value == "default" else setting_text(key, value) or "-")
-        for key, value in (program.get("settings") or {}).items()
+        for key, value in shown.items()
     ]
     lines += _section("settings", settings)
-    ended = program.get("ended") or {}
+    ended: Message = program.get("ended") or {}
     ends = [
         (clean(process["name"]), _exit_text(process["exit"], ended.get(process["name"]), look))
         for process in processes
@@ -48,7 +49,7 @@ def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
     return f"default: {paths.pop()}" if len(paths) == 1 else "default"
 
 
-def setting_text(key: str, value: object) -> str:
+def setting_text(key: str, value: Any) -> str:
     """Return a setting as its user would write it, the words of a command quoted for a shell."""
     if value is None:
         return "the daemon's"

@@ -104,7 +104,7 @@ class Feed:
     def _take(self, message: Message, now: float) -> list[Message]:
         """Raises ProtocolError if no daemon of our protocol answers, or if the daemon ends the subscription."""
         kind = message["type"]
-        error = message.get("error") or {}
+        error: Message = message.get("error") or {}
         if kind == "end" and error.get("code") == "stopping" and self.connected:
             self._farewell = str(error.get("message"))
         if kind == "end" or (kind == "hello" and message.get("protocol") != PROTOCOL_VERSION):

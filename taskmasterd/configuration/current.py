@@ -39,7 +39,7 @@ class Current:
 
     def stamps(self) -> Stamps:
         """Return the stamps of the files of the loaded configuration as they are now; zeros for a missing one."""
-        stamps = []
+        stamps: list[tuple[str, int, int]] = []
         for path, _mtime_ns, _size in self.config.files:
             try:
                 found = os.stat(path)

@@ -244,9 +244,10 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
     from taskmaster_common.schema import decode  # noqa: PLC0415 - yaml must never be resident
     from taskmasterd.configuration.host import HostShortage, read, surroundings  # noqa: PLC0415 - nor glob
 
-    host: Surroundings = surroundings(environment, **options)
-    if given is not None:
-        host = host.replace(read=lambda wanted: given if wanted == path else read(wanted))
+    def read_once(wanted: str) -> File:
+        return read(wanted) if given is None or wanted != path else given
+
+    host: Surroundings = surroundings(environment, **options).replace(read=read_once)
     try:
         loaded = decode(path, host)
     except ConfigError as error:

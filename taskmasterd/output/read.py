@@ -131,7 +131,8 @@ def last_lines(path: str, count: int, most_bytes: int) -> bytes:
 def _bytes_of(past: Past) -> bytes:
     reader = Follower(past.path, past)
     try:
-        pieces, left = [], past.length
+        pieces: list[bytes] = []
+        left = past.length
         while left and (piece := reader.read(left)[0]):
             pieces.append(piece)
             left -= len(piece)

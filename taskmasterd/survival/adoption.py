@@ -167,7 +167,7 @@ class Adoption:
 
     def _pipes_of(self, entry: Entry, pid: int, rows: Iterable[tuple[int, str]]) -> list[LogPipe]:
         """Return those pipes of an instance that we can still read."""
-        found = []
+        found: list[LogPipe] = []
         for inode, path in rows:
             kept = self._pipes.pop(inode, None)
             try:

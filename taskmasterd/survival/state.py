@@ -37,7 +37,7 @@ def shaped(value: Any, shape: Any) -> Any:
     if isinstance(shape, list):
         return tuple(shaped(each, shape[0]) for each in _row(value))
     if isinstance(shape, tuple):
-        row = _row(value)
+        row: tuple[Any, ...] = _row(value)
         if len(row) != len(shape):
             raise ValueError(f"{value!r} has not {len(shape)} values")
         return tuple(shaped(each, kind) for each, kind in zip(row, shape))
@@ -204,7 +204,8 @@ class ProcessState(Record):
         """Return the descriptors that the next code has to inherit."""
         rows = (*self.sinks["open"].values(), *self.connections)
         operations = [row["operation"] for row in self.connections if row["operation"]]
-        fds = [fd for _, fd, _ in self.pipes] + [handle for _, handle in self.handles] + [row["fd"] for row in rows]
+        fds: list[int | None] = [fd for _, fd, _ in self.pipes]
+        fds += [handle for _, handle in self.handles] + [row["fd"] for row in rows]
         fds += [reader["fd"] for operation in operations for _, reader in operation.get("open_logs", ())]
         return [fd for fd in fds if fd is not None and fd >= 0]
 

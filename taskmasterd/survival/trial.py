@@ -16,7 +16,7 @@ from taskmasterd.system.loop.cmodules import signal, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from typing import Any, NoReturn
 
 ACTS = ((os, ("kill", "killpg", "fork", "posix_spawn")), (signal, ("pidfd_send_signal",)))
@@ -24,7 +24,7 @@ ACTS = ((os, ("kill", "killpg", "fork", "posix_spawn")), (signal, ("pidfd_send_s
 
 
 @contextlib.contextmanager
-def acting_on_nothing() -> Iterator[Callable[[dict[str, Any]], None]]:
+def acting_on_nothing() -> Generator[Callable[[dict[str, Any]], None], None, None]:
     """Refuse, for good, calls that would reach other processes; yields a function that puts stand-ins into a state.
 
     The process takes itself for the daemon, whose children it would have, and sends nothing to systemd.

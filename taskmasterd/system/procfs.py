@@ -227,7 +227,7 @@ def open_pipe(pid: int, inode: int) -> int | None:
 
 def _pipes(pid: int) -> list[tuple[str, int]]:
     """Return (path below /proc, inode) for each pipe that a process holds."""
-    found = []
+    found: list[tuple[str, int]] = []
     directory = f"/proc/{pid}/fd"
     names = listing(directory)
     if not names:
@@ -347,7 +347,7 @@ def read(path: str) -> bytes:
 def _content(path: str, most: int = MOST_CONTENT) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        pieces = []
+        pieces: list[bytes] = []
         while most > 0 and (piece := os.read(fd, min(65_536, most))):
             pieces.append(piece)
             most -= len(piece)

@@ -117,7 +117,7 @@ class Spawner:
         except OSError as error:
             raise SetupError("workingdir", _step_text("workingdir", spec, error)) from None
         umask = os.umask(spec.umask)
-        mine = None
+        mine, path = None, ""
         try:
             if spec.nofile:
                 mine = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -232,7 +232,7 @@ def _become_child(
     spec: ChildSpec, streams: tuple[int, int, int], report: int, explain: Callable[..., str] | None = None
 ) -> None:
     """Set up this forked child and execute the program; never returns. A failed step is written to `report`."""
-    step, failed = "session", 0
+    step, path, failed = "session", "", 0
     try:
         signal.set_wakeup_fd(-1)
         os.setsid()

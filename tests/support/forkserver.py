@@ -41,6 +41,8 @@ PRELOADED = (
     "taskmasterctl.connect.elsewhere",
     "taskmasterctl.connect.same_config",
     "yaml",
+    "ctypes",
+    "shutil",
 )
 """Modules that the commands import, at once or on demand. None of them opens a file or keeps a fact about its process."""
 READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_", "TZ", "MALLOC_")

@@ -31,7 +31,7 @@ def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]
     well, explanations = True, 0
     yield daemon_object(context)
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
-        views = []
+        views: list[dict[str, Any]] = []
         for entry in entries[first : first + PROCESSES_PER_OBJECT]:
             well = well and (entry.process.state == RUNNING if named else as_wanted(entry.process))
             views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry))

@@ -66,12 +66,12 @@ def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
 
 def diffing(table: Table, running: DaemonConfig, config: Config) -> Steps[ReloadPlan]:
     """Do `diff` in steps, a program a step."""
-    kept = []
+    kept: list[ProgramPlan] = []
     for program in config.programs:
         kept.append(_program(table, program))
         yield
     names = {program.name for program in config.programs}
-    gone = []
+    gone: list[ProgramPlan] = []
     for name in tuple(table.names()):
         if name not in names:
             gone.append(_removed(name, table.slots(name)))

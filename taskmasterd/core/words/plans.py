@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
     """Return the `plan` object of the wire, after one step for each program."""
-    programs = []
+    programs: list[dict[str, Any]] = []
     for program in plan.programs:
         programs.append(_program_plan_view(table, program))
         yield

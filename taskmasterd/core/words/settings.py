@@ -33,7 +33,7 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
         return signals.get(value, str(value))
     if kind == "command":
         return _readable(value[0]) if program.shell else [_readable(word) for word in value]
-    if isinstance(value, float) and value == int(value):
+    if isinstance(value, float) and value.is_integer():
         return int(value)
     return list(value) if isinstance(value, tuple) else _readable(value)
 

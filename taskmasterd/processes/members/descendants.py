@@ -104,7 +104,7 @@ class Descendants:
 
     def learn(self, orphans: Sequence[Survivor]) -> None:
         """Read the tags of orphans that are still unknown, and the variables of those without a tag."""
-        tagless = []
+        tagless: list[tuple[Survivor, int | None]] = []
         for one in orphans:
             if self.known(one) is UNKNOWN:
                 tag = self._proofs.lineage.of(one.pid)

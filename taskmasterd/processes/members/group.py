@@ -120,7 +120,7 @@ class Group:
 
     def signalling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
         """Do `signal_each` in steps."""
-        refused = []
+        refused: list[Survivor] = []
         for survivor in survivors:
             if (survivor.pid, number) in self.signalled:
                 continue

@@ -197,7 +197,7 @@ class Groups:
     @staticmethod
     def signalling_all(survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
         """Do `signal_all` in steps."""
-        refused = []
+        refused: list[Survivor] = []
         for survivor in survivors:
             if not signal_one(survivor, number):
                 refused.append(survivor)
@@ -238,7 +238,7 @@ def _members(pgid: int) -> Generator[None, None, list[Survivor]]:
     for one in each_process():
         processes[one.pid] = one
         yield
-    found = []
+    found: list[Survivor] = []
     for survivor in processes.values():
         ancestor = survivor if survivor.group == pgid else None
         while ancestor is not None and ancestor.parent != os.getpid():

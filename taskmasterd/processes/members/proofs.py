@@ -42,7 +42,7 @@ def claim_in(text: bytes) -> Claim | None:
     """Return the claim in the bytes of /proc/pid/environ, or None."""
     if b"TASKMASTER_PROGRAM=" not in text:
         return None
-    variables = dict(entry.partition(b"=")[::2] for entry in text.split(b"\0"))
+    variables = {name: value for name, _, value in (entry.partition(b"=") for entry in text.split(b"\0"))}
     index = variables.get(INSTANCE.encode(), b"")
     if not index.isdigit() or len(index) > LONGEST_INDEX:
         return None

@@ -89,7 +89,7 @@ class Rows:
 
     def plan(self, plan: ReloadPlan) -> Generator[None, None, bytes]:
         """Return, in steps, the lines of a plan that is applied next; its slots follow as they change."""
-        blocks = []
+        blocks: list[bytes] = []
         for program in plan.programs:
             if program.wanted is not None and program.change != KEPT:
                 blocks.append(line("program", program.wanted.to_data()))
