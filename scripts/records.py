@@ -12,6 +12,7 @@ TYPES = {
     "account": "str",
     "autorestart": "str",
     "boolean": "bool",
+    "boolean or word": "bool | str",
     "choice": "str",
     "command": "tuple[str, ...]",
     "exit codes": "tuple[int, ...]",
@@ -21,7 +22,6 @@ TYPES = {
     "signal": "int",
     "size": "int",
     "socket": "str",
-    "stop group": "bool | str",
     "stream": "str",
     "text": "str",
     "variables": "Mapping[str, str | None]",
@@ -49,8 +49,9 @@ if TYPE_CHECKING:
 PROGRAM_DOC = '''"""One entry under `programs:`, all values decoded.
 
     `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
-    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER. `refusal` is not a key: it says
-    why this program cannot be started at all (an unknown user at the daemon's start), "" for one that can.
+    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER, `essential` true, false or
+    ON_FAILURE. `refusal` is not a key: it says why this program cannot be started at all (an unknown user at the daemon's
+    start), "" for one that can.
     """'''
 DAEMON_HEAD = f'''"""The record of `taskmasterd:` and what the daemon knows of its keys.
 

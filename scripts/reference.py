@@ -48,7 +48,7 @@ EXAMPLE_MIDDLE = """
 # More files with programs: and defaults:, for instance [conf.d/*.yaml].
 include: []
 
-# Any program key, for all programs of this file and of included ones.
+# Any program key but essential, for all programs of this file and of included ones.
 defaults:
   description: a program of the reference
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
-from taskmaster_common.config.words import LEADER, SAME_AS_STDOUT
+from taskmaster_common.config.words import SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values import FALSE_WORDS, NEVER_IN_ENV, TRUE_WORDS
 from taskmaster_common.text.names import ALL, MAX_NAME
@@ -80,7 +80,7 @@ TEXT: Schema = {"type": "string", "minLength": 1}
 FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "boolean": lambda _key: BOOLEAN,
     "autorestart": lambda key: [{"enum": list(key.words)}, *BOOLEAN],
-    "stop group": lambda _key: [*BOOLEAN, {"enum": [LEADER]}],
+    "boolean or word": lambda key: [*BOOLEAN, {"enum": [word for word in key.words if word not in ("true", "false")]}],
     "choice": lambda key: [{"enum": list(key.words)}],
     "whole": lambda key: [_whole(key)],
     "exit codes": _exit_codes,
@@ -147,6 +147,8 @@ def schema() -> Schema:
     """Return the whole schema."""
     keys = {key.name: _property(key) for key in PROGRAM}
     daemon = {key.name: _property(key) for key in DAEMON}
+    refused = {key.name: False for key in PROGRAM if not key.shared}
+    alone = " and ".join(refused)
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Taskmaster configuration",
@@ -161,8 +163,8 @@ def schema() -> Schema:
                 "additionalProperties": False,
             },
             "defaults": {
-                "description": "Any program key, for all programs of this file and of included ones.",
-                "anyOf": [{"type": "null"}, {"$ref": "#/definitions/program"}],
+                "description": f"Any program key but {alone}, for all programs of this file and of included ones.",
+                "anyOf": [{"type": "null"}, {"allOf": [{"$ref": "#/definitions/program"}, {"properties": refused}]}],
             },
             "include": {
                 "description": "More files with programs: and defaults:, relative to this file.",

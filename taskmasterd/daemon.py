@@ -9,81 +9,37 @@ import os
 
 from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
-from taskmasterd.configuration.current import Current
-from taskmasterd.configuration.effects import LiveKeys
 from taskmasterd.control.access import Access, Bound, Clients
-from taskmasterd.control.context import Context, identity_of
 from taskmasterd.fallbacks import POWER_SIGNALS
-from taskmasterd.foundation import build_programs, lay_foundation, register_facts
+from taskmasterd.foundation import build_context, build_programs, join_bus, lay_foundation, register_facts
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.survival.takeover import Takeover
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.signals import Signals, hold_back
 from taskmasterd.system.reaper import reap
 from taskmasterd.telling.audience import Audience
-from taskmasterd.telling.bus import REACT, REMEMBER, TELL, Bus, BusMember
-from taskmasterd.telling.eventlog import Announcer
+from taskmasterd.telling.bus import REACT, Bus, BusMember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskmasterd import shutdown
-    from taskmasterd.configuration import loading, reload
-    from taskmasterd.configuration.loading import Loading, LoadResult
+    from taskmasterd import by_end, shutdown
     from taskmasterd.control import call, handlers
-    from taskmasterd.foundation import Foundation, Programs
     from taskmasterd.installed import Installed
     from taskmasterd.survival import guardian_channel, guardian_loss, handover, upgrade
-    from taskmasterd.survival.disk.writer import StateWriter
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.telling import systemd
 else:
-    loading = on_demand("taskmasterd.configuration.loading")
-    reload = on_demand("taskmasterd.configuration.reload")
     call = on_demand("taskmasterd.control.call")
     handlers = on_demand("taskmasterd.control.handlers")
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
     guardian_loss = on_demand("taskmasterd.survival.guardian_loss")
     handover = on_demand("taskmasterd.survival.handover")
     upgrade = on_demand("taskmasterd.survival.upgrade")
+    by_end = on_demand("taskmasterd.by_end")
     shutdown = on_demand("taskmasterd.shutdown")
     systemd = on_demand("taskmasterd.telling.systemd")
-
-
-def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus, installed: Installed) -> Context:
-    """Return what requests work with."""
-    handed = origin.handed
-    options = {"daemonized": not handed.foreground, "pid1": handed.pid1, "lenient_users": False}
-    current = Current(origin.config, origin.configured, origin.facts.problems)
-
-    def read(path: str, done: Callable[[LoadResult], None]) -> Loading:
-        return loading.Loading(
-            programs.errands(), path, done, environment=os.environ, options=options, installed=installed
-        )
-
-    return Context(
-        identity_of(handed.places, handed.life.started if handed.life else base.reactor.now()),
-        base.reactor,
-        programs.supervisor,
-        programs.performer,
-        current,
-        Made(lambda: reload.Reloader(base.reactor, programs.supervisor, base.log, current, bus, read)),
-        base.log,
-        programs.writer,
-        installed,
-    )
-
-
-def join_bus(bus: Bus, context: Context, writer: StateWriter, audience: Audience) -> None:
-    """Say who gets to know of changes, in this order."""
-    log, table, outputs = context.log, context.supervisor.table, context.performer.outputs
-    announcer = Announcer(log, table, outputs, context.reactor.now, context.identity.signals)
-    changed, gone, applying, applied = writer.changed, writer.gone, writer.applying, writer.applied
-    bus.join(BusMember(REMEMBER, changed, changed, gone, applying, applied, writer.flush_soon))
-    bus.join(BusMember(TELL, announcer.changed))
-    bus.join(BusMember(TELL, audience.changed, applied=audience.applied))
-    bus.join(BusMember(REACT, gone=outputs.last_words.forget, applied=LiveKeys(log, table, outputs).applied))
 
 
 class Daemon:
@@ -140,7 +96,8 @@ class Daemon:
         )
         self._takeover = Takeover(context, base.proofs, guard, bus.applied)
         register_facts(base.registry, context, access)
-        join_bus(bus, context, programs.writer, audience)
+        base.registry.register("cause", self._cause, lambda cause: stopping().resume(cause))
+        join_bus(bus, origin, context, programs.writer, audience, self._follow_ends)
         self._systemd = None
         if notifier.wanted:
             self._systemd = status = systemd.Systemd(reactor, notifier, programs.supervisor.table, programs.performer)
@@ -156,7 +113,7 @@ class Daemon:
         if origin.handed.life:
             self._access.resume(origin.handed.life.connections)
             self._base.sinks.settle()
-        if origin.saved and origin.saved.facts.stopping and not origin.launched:
+        if origin.stop_goes_on:
             self._stopping().begin("a request to an earlier daemon", None)
 
     def listen(self, *, pid1: bool) -> None:
@@ -192,10 +149,10 @@ class Daemon:
 
     def _clean_up(self) -> int:
         base, stopping = self._base, self._stopping()
-        base.log.write("info", f"taskmasterd stopped (exit {stopping.exit_code})")
+        base.log.write(*stopping.last_line())
         if base.guard:
-            base.guard.bye()
-        self._writer.end(keep=stopping.leave_alone(), forget_key=stopping.exit_code == 0)
+            base.guard.bye(stopping.exit_code)
+        self._writer.end(keep=stopping.leave_alone(), forget_key=not stopping.failed)
         self._access.close()
         base.holdings.release_pidfile()
         if self._upgrade.made:
@@ -220,6 +177,12 @@ class Daemon:
 
     def _stop(self, by: str) -> None:
         self._stopping().begin(by, None)
+
+    def _cause(self) -> object:
+        return self._stopping.made.cause_row() if self._stopping.made else None
+
+    def _follow_ends(self, applying: bool) -> BusMember:
+        return by_end.EndRequests(self._context, lambda cause: self._stopping().stop_for(cause), applying).member
 
     def _look_for_strays(self) -> None:
         if self._stopping.made:

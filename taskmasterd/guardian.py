@@ -15,7 +15,7 @@ THE CHANNEL to the daemon is a socket of packets (unix(7), SOCK_SEQPACKET), each
     listener              with a descriptor: this is the listening socket from now on
     noted PID             the end of PID is in the state
     tell                  report all ends up to now at once
-    bye                   the daemon ends on request: leave with its exit code
+    bye CODE              the daemon ends on purpose, and means to exit with CODE: leave with its exit code
 To the daemon:
     end PID STATUS SINCE  an orphan has ended, with this wait status; SINCE is its start time if it led a session (`leads_since`)
     told                  the answer to `tell` is complete
@@ -73,7 +73,7 @@ class Guardian:
         self._channel: socket.socket | None = None
         self._daemon = 0
         self._up = self._serving = False
-        self._leaving = False
+        self._leaving: int | None = None
         self._pipes: dict[bytes, tuple[int, bytes]] = {}
         self._ends: dict[int, tuple[int, int]] = {}
         self._asked = False
@@ -216,8 +216,8 @@ class Guardian:
     def _daemon_ended(self, status: int) -> int | None:
         """Return the exit code to leave with, or None to start another daemon."""
         code = os.waitstatus_to_exitcode(status)
-        if self._leaving or not self._up or code == 0:
-            return code if code >= 0 else 1
+        if self._leaving is not None or not self._up or code == 0:
+            return code if code >= 0 else self._leaving or 1  # killed when all its work was done
         self._close_channel()
         now = time.monotonic()
         self._quick_deaths = self._quick_deaths + 1 if now - self._started < SOUND_S else 0
@@ -266,7 +266,7 @@ class Guardian:
         elif words[0] == b"up":
             self._up = self._serving = True
         elif words[0] == b"bye":
-            self._leaving = True
+            self._leaving = int(words[1]) if len(words) > 1 else 0  # an earlier version sent no code
         for fd in fds:
             os.close(fd)
 

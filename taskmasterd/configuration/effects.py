@@ -1,15 +1,19 @@
-"""Applies the parts of a new configuration that concern no process: the log level, and the limits of open logs."""
+"""Applies the parts of a new configuration that concern no process: the log level, the limits of open logs, who follows ends."""
 
 from __future__ import annotations
 
-from taskmaster_common.config import LOG_LEVELS
+from taskmaster_common.config import LOG_LEVELS, NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmaster_common.config import Config
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Table
     from taskmasterd.core.steps import Steps
     from taskmasterd.output.streams import Outputs
+    from taskmasterd.telling.bus import Bus, BusMember
     from taskmasterd.telling.eventlog import EventLog
 
 
@@ -31,3 +35,37 @@ class LiveKeys:
                 for entry in self._table.slots(program.name):
                     self._outputs.limits_changed(entry)
                     yield
+
+
+class EndingKeys:
+    """Has a member on the change bus while the configuration uses `essential` or `exit_when`; follows the bus itself.
+
+    `make(applying)` returns the member, and is told whether a plan is about to be applied.
+    """
+
+    def __init__(self, bus: Bus, make: Callable[[bool], BusMember]) -> None:
+        self._bus = bus
+        self._make = make
+        self._member: BusMember | None = None
+
+    def join(self, config: Config, *, applying: bool = False) -> None:
+        """Have the member join if this configuration uses a key."""
+        if self._member is None and _uses_ending(config):
+            self._member = self._make(applying)
+            self._bus.join(self._member)
+
+    def applying(self, plan: ReloadPlan) -> Steps[None]:
+        """Join before the plan is applied, because its programs may end meanwhile."""
+        self.join(plan.config, applying=True)
+        yield from ()
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Leave if the new configuration uses neither key."""
+        if self._member is not None and not _uses_ending(plan.config):
+            self._bus.leave(self._member)
+            self._member = None
+        yield from ()
+
+
+def _uses_ending(config: Config) -> bool:
+    return config.daemon.exit_when != NEVER or any(program.essential for program in config.programs)

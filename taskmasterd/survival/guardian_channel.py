@@ -117,11 +117,11 @@ class Guard:
         """Report that the daemon serves clients."""
         self._send(b"up")
 
-    def bye(self) -> None:
-        """Report that the daemon ends on request. Waits until the guardian has received this, the last packet."""
+    def bye(self, exit_code: int) -> None:
+        """Report that the daemon ends on purpose. Waits until the guardian has received this, the last packet."""
         if self.fd >= 0:
             self._channel.settimeout(BYE_WITHIN_S)
-            self._send(b"bye")
+            self._send(b"bye %d" % exit_code)
 
     def tell(self) -> list[End]:
         """Return all ends up to now that the guardian has not reported yet.

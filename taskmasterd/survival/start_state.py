@@ -82,6 +82,12 @@ class Origin(Record):
         return Facts(left=self.left, proven_since=facts.proven_since, pipes=facts.pipes, occupied=facts.occupied)
 
     @property
+    def stop_goes_on(self) -> bool:
+        """Whether the orderly stop of the earlier daemon goes on; a daemon that an operator has started begins anew."""
+        facts = None if self.saved is None or self.launched else self.saved.facts
+        return facts is not None and (facts.stopping or facts.cause is not None)
+
+    @property
     def door(self) -> tuple[int, int] | None:
         """(device, inode) of our socket; its path may lead to another daemon's socket by now."""
         return self.facts.door or self.handed.door or inode_of(self.handed.places["socket"])

@@ -86,13 +86,31 @@ def _fields(shapes: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any
 # -- on the disk
 
 
+class Cause(Record):
+    """Why the daemon ends by itself: its exit code, who asked for the stop, and a sentence about it for the event log."""
+
+    code: int
+    by: str
+    text: str
+
+    @classmethod
+    def from_data(cls, data: object) -> Self:
+        """Return the cause in some data. Raises TypeError or ValueError if it makes no sense."""
+        return cls(*shaped(data, (int, str, str)))
+
+    def to_row(self) -> tuple[int, str, str]:
+        """Return the fact as `from_data` reads it."""
+        return self.code, self.by, self.text
+
+
 class Facts(Record):
     """The state of the daemon itself; a fact that is missing in the data has its default.
 
     `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone, `left`
     (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their instance,
     `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. Processes that
-    were started before `proven_since`, in clock ticks since boot, may have no proof. `ended`: the daemon has stopped in order.
+    were started before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of an orderly stop for which
+    no operator has asked. `ended`: the daemon has stopped in order.
     """
 
     ignored: tuple[int, ...] = ()
@@ -105,12 +123,17 @@ class Facts(Record):
     pipes: tuple[tuple[int, str], ...] = ()
     door: tuple[int, int] | None = None
     occupied: tuple[tuple[str, int, tuple[Orphan, ...]], ...] = ()
+    cause: Cause | None = None
     ended: bool = False
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the facts in some data. Raises TypeError or ValueError for one that makes no sense."""
         return cls(**_fields(FACTS, data))
+
+
+def _cause(value: Any) -> Cause | None:
+    return None if value is None else Cause.from_data(value)
 
 
 FACTS: Mapping[str, Any] = {
@@ -124,6 +147,7 @@ FACTS: Mapping[str, Any] = {
     "pipes": [(int, str)],
     "door": _pair,
     "occupied": [(str, int, [Orphan.from_data])],
+    "cause": _cause,
     "ended": bool,
 }
 

@@ -124,13 +124,15 @@ class Spawner:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (min(spec.nofile[0], mine[1]), mine[1]))
             path = _find(spec)
             if not path:
-                raise SetupError("exec", _not_found(spec))
+                raise SetupError("search", _not_found(spec))
             pid = os.posix_spawn(path, spec.argv, spec.environment, file_actions=actions, setsid=True)
         except OSError as error:
             if is_shortage(error):
                 raise
             if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
-                raise SetupError("exec", _plain_text(spec, error)) from None  # the most frequent failure needs no fork
+                raise SetupError(
+                    "search", _plain_text(spec, error)
+                ) from None  # the most frequent failure needs no fork
             raise _NotExecuted from None
         else:
             if spec.tag is not None:  # not before: without privilege the daemon could not raise its own limits again
@@ -182,10 +184,8 @@ def _failed_step(spec: ChildSpec, report: str) -> tuple[str, str]:
     first, _, words = report.partition("\n")
     step, _, number = first.partition(" ")
     error = OSError(int(number), os.strerror(int(number)))
-    if step == "search":
-        step, words = "exec", _not_found(spec)
-    elif step == "exec" and not words:
-        words = _plain_text(spec, error)
+    if step in ("search", "exec") and not words:
+        words = _plain_text(spec, error) if step == "exec" or "/" in spec.argv[0] else _not_found(spec)
     return step, shortened(words or _step_text(step, spec, error), MAX_REASON)
 
 
@@ -261,7 +261,8 @@ def _become_child(
         failed = error.errno or 0
     finally:
         try:
-            os.write(report, f"{step} {failed}\n".encode())
+            is_there = step != "exec" or failed != errno.ENOENT or os.path.exists(path)
+            os.write(report, f"{step if is_there else 'search'} {failed}\n".encode())
             if step == "exec" and explain:
                 signal.signal(signal.SIGALRM, signal.SIG_DFL)
                 signal.alarm(EXPLAIN_FOR_S)

@@ -55,6 +55,10 @@ class Bus:
         """Call a member from now on, after those of its phase that joined earlier."""
         self._members = tuple(sorted((*self._members, member), key=lambda each: each.phase))
 
+    def leave(self, member: BusMember) -> None:
+        """Call a member no more."""
+        self._members = tuple(each for each in self._members if each is not member)
+
     def changed(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
         """Pass on that `event` has made `after` out of the process `before`."""
         for member in self._members:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from taskmaster_common.config.daemon import DAEMON_KEYS, DAEMON_LIVE_KEYS, DaemonConfig
 from taskmaster_common.config.program import KIND, PROGRAM_KEYS, RELOAD_CLASS, Output, Policy, ProgramConfig, RunAs
 from taskmaster_common.config.words import (
+    ALL_DONE,
     ALWAYS,
     DEFAULT_LOG,
     DISCARD,
@@ -22,6 +23,7 @@ from taskmaster_common.config.words import (
     LOG_LEVELS,
     NEVER,
     NEXT_START,
+    ON_FAILURE,
     RESTART,
     SAME_AS_STDOUT,
     SCALE,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
+    "ALL_DONE",
     "ALWAYS",
     "DAEMON_KEYS",
     "DAEMON_LIVE_KEYS",
@@ -51,6 +54,7 @@ __all__ = [
     "LOG_LEVELS",
     "NEVER",
     "NEXT_START",
+    "ON_FAILURE",
     "PROGRAM_KEYS",
     "RELOAD_CLASS",
     "RESTART",

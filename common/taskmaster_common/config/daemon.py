@@ -25,10 +25,11 @@ class DaemonConfig(Record):
     user: str | None = None
     umask: int = 0o022
     shutdown_timeout: float = 60.0
+    exit_when: str = "never"
 
 
 DAEMON_KEYS = DaemonConfig.fields_
 """The keys that a file may use, in the order of the reference."""
 
-DAEMON_LIVE_KEYS = frozenset({"loglevel", "shutdown_timeout"})
+DAEMON_LIVE_KEYS = frozenset({"loglevel", "shutdown_timeout", "exit_when"})
 """The keys that a reload applies; the others wait for the next start of the daemon."""

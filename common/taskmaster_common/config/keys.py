@@ -8,6 +8,7 @@ The resident daemon never loads it: the texts are documentation.
 from __future__ import annotations
 
 from taskmaster_common.config.words import (
+    ALL_DONE,
     ALWAYS,
     DEFAULT_LOG,
     DISCARD,
@@ -17,6 +18,7 @@ from taskmaster_common.config.words import (
     LOG_LEVELS,
     NEVER,
     NEXT_START,
+    ON_FAILURE,
     RESTART,
     SAME_AS_STDOUT,
     SCALE,
@@ -37,8 +39,8 @@ class Key(Record):
     `otherwise` says in words what holds then. `reload` is what a reload does when only this key changed. `doc` is one
     or more sentences with literals in back quotes; {least} and {most} stand for the bounds. `part` is the record
     within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers, `words`
-    are the texts accepted besides the kind's own, `varies` says that instances may have different values. `example` is
-    the value in config/reference.yaml as written there, "" for the default.
+    are the texts accepted besides the kind's own, `varies` says that instances may have different values, `shared` that
+    `defaults:` may hold the key. `example` is the value in config/reference.yaml as written there, "" for the default.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Key(Record):
     most: int = 0
     words: tuple[str, ...] = ()
     varies: bool = False
+    shared: bool = True
     example: str = ""
 
     def text(self) -> str:
@@ -157,7 +160,7 @@ PROGRAM = (
         most=500, varies=True, example="sleeps for a day",
     ),
     Key(
-        "stopasgroup", "stop group", True, LIVE,
+        "stopasgroup", "boolean or word", True, LIVE,
         "Which of its processes a stop ends. `true`: all of them get the stop signal at once. `leader`: the leader "
         "alone gets it; what the leader leaves behind gets it when the leader has ended; KILL at `stoptime` is for "
         "all. `false`: only the leader is signalled, killed and waited for; what it leaves behind lives on.",
@@ -184,6 +187,13 @@ PROGRAM = (
         "log_backups", "whole", 10, LIVE,
         "Number of rotated files to keep, at most {most}.",
         part="output", most=10_000,
+    ),
+    Key(
+        "essential", "boolean or word", False, LIVE,
+        "Whether the daemon ends with it. `true`: when an instance has ended for good (EXITED or FATAL), the daemon stops "
+        "all programs in order and exits with that program's code. `on-failure`: only if the instance is FATAL or has ended "
+        "unexpectedly. `false`: no. A stop or restart that you ask for does not count. Not for `defaults:`.",
+        words=("true", "false", ON_FAILURE), shared=False,
     ),
 )  # fmt: skip
 """The keys of a program, in the order of every list and document."""
@@ -238,6 +248,13 @@ DAEMON = (
     Key(
         "shutdown_timeout", "seconds", 60.0, LIVE,
         "Seconds that an orderly stop may take; what still runs then is killed.",
+    ),
+    Key(
+        "exit_when", "choice", NEVER, LIVE,
+        "When the daemon ends by itself: `never`, or `all-done`, which means when no program runs or is on its way up. It "
+        "exits with 0 if every end was expected, otherwise with the code of the program that was the first to fail. Programs "
+        "that were never started do not count; one that you stopped keeps the daemon alive.",
+        words=(NEVER, ALL_DONE),
     ),
 )  # fmt: skip
 """The keys of `taskmasterd:`, likewise."""

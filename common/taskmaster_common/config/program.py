@@ -48,8 +48,9 @@ class ProgramConfig(Nested):
     """One entry under `programs:`, all values decoded.
 
     `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
-    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER. `refusal` is not a key: it says
-    why this program cannot be started at all (an unknown user at the daemon's start), "" for one that can.
+    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER, `essential` true, false or
+    ON_FAILURE. `refusal` is not a key: it says why this program cannot be started at all (an unknown user at the daemon's
+    start), "" for one that can.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ProgramConfig(Nested):
     shell: bool = False
     description: str = ""
     stopasgroup: bool | str = True
+    essential: bool | str = False
     policy: Policy = Policy()
     output: Output = Output()
     run_as: RunAs = RunAs()
@@ -88,13 +90,14 @@ KIND = {
     "group": "account",
     "shell": "boolean",
     "description": "text",
-    "stopasgroup": "stop group",
+    "stopasgroup": "boolean or word",
     "restart_delay": "seconds",
     "restart_max_delay": "seconds",
     "restart_burst": "whole",
     "restart_window": "seconds",
     "log_maxbytes": "size",
     "log_backups": "whole",
+    "essential": "boolean or word",
 }
 """How a key's value is written, and so how it is shown."""
 
@@ -127,6 +130,7 @@ RELOAD_CLASS = {
     "restart_window": "live",
     "log_maxbytes": "live",
     "log_backups": "live",
+    "essential": "live",
     "refusal": "restart",
 }
 """What a reload does when only that key changed."""

@@ -26,6 +26,11 @@ UNEXPECTED = "unexpected"
 LEADER = "leader"
 """Third value of stopasgroup: only the leader gets the stop signal; what it leaves behind is ended afterwards."""
 
+ON_FAILURE = "on-failure"
+"""Third value of essential: only a bad end of the program ends the daemon."""
+ALL_DONE = "all-done"
+"""Second value of exit_when: the daemon ends when no program is up or on its way up."""
+
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 

@@ -110,7 +110,7 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return f"[{', '.join(str(code) for code in value)}]"
     if kind == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
         return str(value)
-    if kind in ("whole", "autorestart", "choice", "stop group"):
+    if kind in ("whole", "autorestart", "choice", "boolean or word"):
         return str(value)
     return "{}" if kind == "variables" else _escaped(value)
 

@@ -113,6 +113,10 @@ def names_text(names: Sequence[str]) -> str:
 def check_defaults(layer: Layer, scope: Scope) -> None:
     """Report problems in `defaults:`, even if no program uses it."""
     check_keys(layer, scope.report)
+    for name, (key, _) in layer.node.entries.items():
+        if name in PROGRAM_TABLE and not PROGRAM_TABLE[name].shared:
+            reason = f"{name} cannot be a default of all programs; write it at each program that it is for"
+            scope.report.error(key, f"{layer.place}.{name}", reason)
     _values("program", (layer,), scope)
 
 

@@ -13,7 +13,6 @@ from taskmaster_common.config import (
     ALWAYS,
     DISCARD,
     INSTANCE,
-    LEADER,
     NEVER,
 )
 from taskmaster_common.config.keys import DAEMON, PROGRAM, Key
@@ -130,13 +129,11 @@ def _autorestart(node: Node, context: Decoding, key: Key) -> str:
     return NEVER if text.lower() in FALSE_WORDS else _choice(node, context, key)
 
 
-def _stop_group(node: Node, context: Decoding, key: Key) -> bool | str:
+def _boolean_or_word(node: Node, context: Decoding, key: Key) -> bool | str:
     text = _text(node, context, key)
     if text.lower() in TRUE_WORDS + FALSE_WORDS:
         return text.lower() in TRUE_WORDS
-    if text != LEADER:
-        raise ValueError(_not_one_of(text, key.words))
-    return LEADER
+    return _choice(node, context, key)
 
 
 def _whole(node: Node, context: Decoding, key: Key) -> int:
@@ -323,6 +320,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "account": _account,
     "autorestart": _autorestart,
     "boolean": _boolean,
+    "boolean or word": _boolean_or_word,
     "choice": _choice,
     "command": _command,
     "exit codes": _exit_codes,
@@ -332,7 +330,6 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "signal": _signal,
     "size": _size,
     "socket": _socket,
-    "stop group": _stop_group,
     "stream": _stream,
     "text": _one_line,
     "variable": _variable,

@@ -59,7 +59,8 @@ class Executed(Event):
 class Failure(Record):
     """A step of the set-up that failed, so that the program was never executed.
 
-    `step` is one of: log file, user, group, umask, workingdir, limits, exec. `permanent`: trying again cannot help.
+    `step` is one of: log file, user, group, umask, workingdir, limits, search (there is no such command), exec, orphan.
+    `permanent`: trying again cannot help.
     """
 
     step: str

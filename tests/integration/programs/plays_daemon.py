@@ -55,7 +55,7 @@ with open(notes, "a+") as file:
 for action in life.split(","):
     word, _, number = action.partition("=")
     if word in ("up", "bye"):
-        channel.send(word.encode())
+        channel.send(f"{word} {number}".rstrip().encode())
     elif word == "keep":
         read, write = os.pipe()
         os.write(write, b"some bytes")

@@ -62,7 +62,11 @@ def test_a_pipe_is_handed_over_with_what_is_in_it_until_it_is_dropped(short_dir:
 
 
 @pytest.mark.parametrize(
-    ("life", "code"), [("exit=7", 7), ("die", 1), ("up,exit=0", 0), ("up,bye,exit=1", 1), ("up,bye,die", 1)]
+    ("life", "code"),
+    [
+        *(("exit=7", 7), ("die", 1), ("up,exit=0", 0), ("up,bye,exit=1", 1), ("up,bye,die", 1)),
+        *(("up,bye=3,exit=3", 3), ("up,bye=3,die", 3), ("up,bye=0,die", 1)),
+    ],
 )
 def test_it_leaves_with_a_daemon_that_never_worked_or_ended_as_it_was_told_to(
     short_dir: Path, life: str, code: int

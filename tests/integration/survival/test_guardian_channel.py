@@ -129,7 +129,7 @@ def test_its_death_is_told_after_what_it_has_said(channel: Channel) -> None:
     channel.reactor.turn(1)
     assert channel.news == [[(13, 256)], "lost 0"]
     channel.guard.drop(7)
-    channel.guard.bye()  # to nobody: no error
+    channel.guard.bye(0)  # to nobody: no error
     assert not channel.errors
 
 
@@ -156,7 +156,7 @@ def test_a_guardian_that_has_died_is_asked_for_nothing_any_more(channel: Channel
     guard.drop(7)
     guard.listener(0)
     guard.noted()
-    guard.bye()
+    guard.bye(3)
     assert (guard.fd, guard.pid, guard.idle) == (-1, 0, True)
     assert channel.errors == []
 

@@ -20,7 +20,7 @@ WAYS = ["posix_spawn", "fork"]
 
 
 class Nest:
-    """A spawner with a loop, and what became of its children."""
+    """A spawner with a loop, and what became of its children; `step` of the last failed one."""
 
     def __init__(self, way: str) -> None:
         self.reactor = Reactor(_fail)
@@ -28,6 +28,7 @@ class Nest:
         self.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self.spawner = Spawner(self.reactor, self.null, self._reported)
         self.identity = Identity(os.geteuid(), os.getegid(), tuple(os.getgroups())) if way == "fork" else None
+        self.step = ""
 
     def _reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         self.reports[pid] = failed
@@ -44,14 +45,14 @@ class Nest:
         try:
             pid, executed = self.spawner.spawn(launch, child, child)
         except SetupError as error:
-            failed = error.text
+            self.step, failed = error.step, error.text
         else:
             os.close(child)
             child = -1
             status = os.waitpid(pid, 0)[1]
             self.spawner.settle(pid)
             if not executed:
-                failed = (self.reports[pid] or ("", ""))[1]
+                self.step, failed = self.reports[pid] or ("", "")
         finally:
             if child >= 0:
                 os.close(child)
@@ -120,18 +121,34 @@ def test_the_daemons_own_directory_umask_and_limits_are_as_before(nest: Nest) ->
 
 
 @pytest.mark.parametrize(
-    ("argv", "changes", "reason"),
+    ("argv", "changes", "step", "reason"),
     [
-        (("/no/such/file",), {}, "cannot execute /no/such/file: no such file or directory"),
-        (("no-such-word",), {}, "cannot execute no-such-word: not found in PATH="),
-        (("/tmp",), {}, "cannot execute /tmp: it is a directory"),
-        (("sleep", "1"), {"workingdir": "/no/such"}, "cannot enter workingdir /no/such: no such file or directory"),
+        (("/no/such/file",), {}, "search", "cannot execute /no/such/file: no such file or directory"),
+        (("./no-file",), {}, "search", "cannot execute ./no-file: no such file or directory"),
+        (("no-such-word",), {}, "search", "cannot execute no-such-word: not found in PATH="),
+        (("/tmp",), {}, "exec", "cannot execute /tmp: it is a directory"),
+        (("/etc/passwd/x",), {}, "exec", "cannot execute /etc/passwd/x: not a directory"),
+        (("sleep", "1"), {"workingdir": "/no/such"}, "workingdir", "cannot enter workingdir /no/such: no such file"),
     ],
 )
-def test_the_failed_step_is_named(nest: Nest, argv: tuple[str, ...], changes: dict[str, object], reason: str) -> None:
+def test_the_failed_step_is_named(
+    nest: Nest, argv: tuple[str, ...], changes: dict[str, object], step: str, reason: str
+) -> None:
     _, output, failed = nest.run(nest.launch(*argv, **changes))
     assert failed.startswith(reason)
+    assert nest.step == step
     assert output == b"", "a failed step never executes the program"
+
+
+def test_a_command_that_is_there_is_found_even_if_its_interpreter_is_not(nest: Nest, tmp_path: Path) -> None:
+    tool, dangling = tmp_path / "tool", tmp_path / "dangling"
+    tool.write_text("#!/no/such/interpreter\n")
+    tool.chmod(0o755)
+    assert "not found" in nest.run(nest.launch(str(tool)))[2]
+    assert nest.step == "exec"
+    dangling.symlink_to("/no/such/file")
+    assert "which does not exist" in nest.run(nest.launch(str(dangling)))[2]
+    assert nest.step == "search"
 
 
 def test_a_word_without_a_slash_is_searched_in_the_childs_path(nest: Nest, tmp_path: Path) -> None:

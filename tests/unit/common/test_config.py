@@ -25,7 +25,7 @@ CLASSES = {
     RESTART: "cmd umask workingdir stdout stderr env user group shell refusal",
     SCALE: "numprocs",
     LIVE: "autostart autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
-    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups",
+    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential",
 }
 
 
@@ -66,13 +66,15 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "restart_window": 60.0,
         "log_maxbytes": 50_000_000,
         "log_backups": 10,
+        "essential": False,
     }
 
 
 def test_the_daemons_defaults_and_live_keys_are_those_of_the_specification() -> None:
     daemon = DaemonConfig()
     assert (daemon.socket_mode, daemon.umask, daemon.loglevel, daemon.shutdown_timeout) == (0o600, 0o022, "info", 60.0)
-    assert {"loglevel", "shutdown_timeout"} == DAEMON_LIVE_KEYS
+    assert daemon.exit_when == "never"
+    assert {"loglevel", "shutdown_timeout", "exit_when"} == DAEMON_LIVE_KEYS
     assert set(DaemonConfig.fields_) >= DAEMON_LIVE_KEYS
 
 

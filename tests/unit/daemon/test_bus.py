@@ -69,6 +69,15 @@ def test_members_are_called_by_phase_and_within_a_phase_as_they_joined() -> None
     assert happened == [f"{name} {each}" for each in news for name in order]
 
 
+def test_a_member_that_has_left_is_called_no_more() -> None:
+    happened: list[str] = []
+    stays, leaves = Listener("log", happened).member(TELL), Listener("limits", happened).member(REACT)
+    bus = Bus(stays, leaves)
+    bus.leave(leaves)
+    bus.gone(ANYTHING)
+    assert happened == ["log gone"]
+
+
 def test_a_member_gets_only_the_news_that_it_wants() -> None:
     happened: list[str] = []
     bus = Bus(BusMember(REACT, gone=Listener("outputs", happened).gone))

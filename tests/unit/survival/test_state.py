@@ -9,7 +9,7 @@ import pytest
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.survival.disk.reader import StateError, saved_of
 from taskmasterd.survival.disk.rows import line
-from taskmasterd.survival.state import FACTS, HANDED, INSTANCE, PROCESS, Facts, Handed, ProcessState, Registry
+from taskmasterd.survival.state import FACTS, HANDED, INSTANCE, PROCESS, Cause, Facts, Handed, ProcessState, Registry
 from taskmasterd.survival.state import SavedInstance as Instance
 
 IDENTITY = {"boot": "b", "socket": "/s", "uid": 7}
@@ -56,11 +56,14 @@ def test_facts_come_back_as_they_are_used() -> None:
         "proven_since": 8,
         "occupied": [["p", 0, [orphan.to_data()]]],
         "loglevel": "debug",
+        "cause": [3, "worker (essential)", "worker (essential) exited 3"],
     }
     facts = Facts.from_data(written)
     assert facts == Facts(
-        ignored=(3,), left=((4, 40),), door=(5, 6), proven_since=8, occupied=(("p", 0, (orphan,)),), loglevel="debug"
-    )
+        ignored=(3,), left=((4, 40),), door=(5, 6), proven_since=8, occupied=(("p", 0, (orphan,)),), loglevel="debug",
+        cause=Cause(3, "worker (essential)", "worker (essential) exited 3"),
+    )  # fmt: skip
+    assert Facts.from_data({"cause": None}).cause is None
 
 
 def test_a_fact_that_a_later_version_has_added_is_left_out() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.schema.checks.doubts import check_daemon, check_program
+from taskmaster_common.schema.checks.ending import check_ending
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def check_configuration(
     check_daemon(daemon, daemon_nodes, surroundings, report)
     for program in programs:
         check_program(program, daemon, daemon_nodes, surroundings, report)
+    check_ending(programs, daemon, daemon_nodes, report)
 
 
 def check_sum(programs: Sequence[Program], report: Report) -> bool:

@@ -20,7 +20,7 @@ OTHER_OF_KIND = {
     "seconds": 7.25,
     "signal": 2,
     "size": 1,
-    "stop group": "leader",
+    "boolean or word": "leader",
     "stream": "/tmp/out",
     "text": "x",
     "variables": {"A": "1"},
