@@ -59,7 +59,7 @@ class EndRequests:
             self.look_soon()
 
     def applying(self, _plan: ReloadPlan) -> Steps[None]:
-        """Do not look until the plan is applied."""
+        """Take no look until the plan is applied."""
         self._applying = True
         yield from ()
 
@@ -71,7 +71,7 @@ class EndRequests:
 
     def look_soon(self) -> None:
         """Look whether all is done, at the end of this turn."""
-        if not self._look_due and not self._applying:
+        if not self._look_due:
             self._look_due = True
             self._context.reactor.call_soon(self._look)
 

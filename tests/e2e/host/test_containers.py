@@ -117,6 +117,19 @@ def test_the_exit_code_of_the_container_is_the_daemons(container: Container) -> 
 
 
 @needs_a_namespace
+def test_the_exit_code_of_the_container_is_that_of_its_essential_program(container: Container) -> None:
+    worker = {"cmd": "until [ -e go ]; do sleep 0.02; done; exit 3", "essential": True, "autorestart": "never"}
+    programs = {"worker": {**worker, "shell": True, "starttime": 0}, "other": {"cmd": "sleep 300"}}
+    container.daemon.write(json.dumps({"programs": programs}))
+    running = container.serve()
+    (container.daemon.home / "go").touch()
+    assert running.wait(timeout=10) == 3
+    lines = container.stderr.read_text().splitlines()
+    assert lines[-1].endswith(" error exiting 3: worker (essential) exited 3")
+    assert sum("taskmasterd" in line and " started " in line for line in lines) == 1
+
+
+@needs_a_namespace
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_that_comes_while_pid_1_reads_its_file_is_kept(container: Container, number: signal.Signals) -> None:
     # PID 1 is sent no signal that it has no handler for: `docker stop` would wait its ten seconds in vain

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +17,7 @@ from taskmasterd.configuration.effects import EndingKeys
 from taskmasterd.core.steps import run
 from taskmasterd.shutdown import Stopping
 from taskmasterd.survival.state import Cause
+from tests.support.daemon import ROOT
 from tests.support.model import World, code, config, program
 
 ALL_DONE = "exit_when: all-done"
@@ -64,7 +67,8 @@ class Host:
         run(bus.applying(plan))
         run(self.keys.applying(plan))
         self.turn()
-        run(self.world.supervisor.apply(plan, "a reload", self.world.ticket(), lambda: self.world.now))
+        for _ in self.world.supervisor.apply(plan, "a reload", self.world.ticket(), lambda: self.world.now):
+            self.turn()
         meanwhile()
         run(bus.applied(plan))
         run(self.keys.applied(plan))
@@ -272,6 +276,18 @@ def test_a_reload_that_brings_more_to_do_does_not_end_the_daemon_before_it_is_ap
     assert host.codes == [0]
 
 
+def test_nothing_is_looked_at_between_the_steps_of_a_plan() -> None:
+    job = program("job", numprocs=2, startretries=1)
+    host = Host(job, exit_when="all-done")
+    first, second = host.world.entry("job:0"), host.world.entry("job:1")
+    host.world.fail_set_up(first, permanent=True)
+    host.world.fail_set_up(second)
+    host.turn()
+    assert host.world.states() == {"job:0": "FATAL", "job:1": "BACKOFF"}
+    host.apply(program("job", cmd=("sleep", "10")), exit_when="all-done")
+    assert (host.world.states(), host.causes) == ({"job:0": "STARTING"}, []), "first job:1 is gone, then job:0 starts"
+
+
 # -- who listens
 
 
@@ -291,6 +307,8 @@ def test_the_listener_is_there_while_a_key_is_used() -> None:
     assert host.listeners == 1
     host.apply(JOB)
     assert host.listeners == 0
+    host.apply(JOB, WORKER)
+    assert host.listeners == 1
 
 
 def test_an_end_while_the_first_plan_with_the_key_is_applied_counts() -> None:
@@ -389,3 +407,12 @@ def test_a_stop_that_an_earlier_daemon_had_begun_keeps_its_cause() -> None:
     stop.stopping.resume(FIRST)
     stop.stopping.begin("a request to an earlier daemon", None)
     assert (stop.begun, stop.stopping.exit_code) == (["a (essential)"], 3)
+
+
+def test_the_code_that_follows_ends_is_not_there_before_it_is_used() -> None:
+    script = "import sys, taskmasterd.daemon; print(*(name for name in sys.modules if name.startswith('taskmasterd.')))"
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'common'}"}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
+    assert "taskmasterd.configuration.effects" in loaded
+    assert not {"taskmasterd.by_end", "taskmasterd.core.programs.exitrule", "taskmasterd.shutdown"} & set(loaded)
