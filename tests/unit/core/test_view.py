@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import json
 
-from taskmaster_common.config import PROGRAM_KEYS
+import pytest
+
+from taskmaster_common.config import PROGRAM_KEYS, DaemonConfig, ProgramConfig
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING, ProcessState
+from taskmasterd.core.process.ends import End
+from taskmasterd.core.process.events import Failure
 from taskmasterd.core.process.machine import Process
+from taskmasterd.core.programs.plan import diff
 from taskmasterd.core.programs.table import Entry, Table
+from taskmasterd.core.steps import run
+from taskmasterd.core.words.plans import plan_view
 from taskmasterd.core.words.settings import settings_view
-from taskmasterd.core.words.view import process_view
+from taskmasterd.core.words.view import as_wanted, end_view, process_view, reason_text
 from tests.support.host import program
+from tests.support.model import config
 
 SIGNALS = {15: "TERM"}
 
@@ -41,3 +50,73 @@ def test_the_description_of_an_instance_has_its_number() -> None:
         table.add(Entry(program("description: worker ${TASKMASTER_INSTANCE}\nnumprocs: 2"), index, Process()))
     shown = [process_view(table, entry, 5.0, SIGNALS)["description"] for entry in table.select(("all",), 5)]
     assert shown == ["worker 0", "worker 1"]
+
+
+def ended(status: int | None, failure: Failure | None = None, *, expected: bool = False) -> End:
+    return End(status, failure, 1.25, 0.0, expected, started=True)
+
+
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (ended(3 << 8), {"code": 3}),
+        (ended(15), {"signal": "TERM"}),
+        (ended(11 | 0x80), {"signal": "11", "core": True}),
+        (ended(None), {"unknown": True}),
+        (ended(127 << 8, Failure("exec", "cannot execute x")), {"failure": "cannot execute x"}),
+    ],
+)
+def test_an_end_is_told_by_its_one_cause(end: End, told: dict[str, object]) -> None:
+    assert end_view(end, SIGNALS) == {"after_s": 1.25, "expected": False, "core": False, **told}
+
+
+def test_who_never_ended_has_no_end() -> None:
+    assert end_view(None, SIGNALS) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "end", "wanted"),
+    [
+        (RUNNING, None, True),
+        (STOPPED, None, True),
+        (BACKOFF, ended(1 << 8), False),
+        (FATAL, ended(1 << 8), False),
+        (EXITED, None, True),
+        (EXITED, ended(0, expected=True), True),
+        (EXITED, ended(1 << 8), False),
+    ],
+)
+def test_as_wanted_is_what_nobody_has_to_look_at(state: ProcessState, end: End | None, *, wanted: bool) -> None:
+    assert as_wanted(Process(state=state, end=end)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("outcome", "process", "text"),
+    [
+        ("overtaken", Process(by="stop"), "stopped by stop while starting"),
+        ("overtaken", Process(), "stopped while starting"),
+        ("removed", Process(), "it is being removed from the configuration"),
+        ("stuck", Process(state=STOPPING, by="stop", pid=7, deadline=3.0), "stopping for stop, SIGKILL in 2.0s"),
+        ("failed", Process(state=FATAL, end=ended(3 << 8), tries=4), "exit 3 after 1.2s (try 4 of 4)"),
+        ("failed", Process(state=EXITED, end=ended(3 << 8)), "exit 3 after 1.2s"),
+        ("failed", Process(), ""),
+    ],
+)
+def test_an_operation_that_failed_says_why(outcome: str, process: Process, text: str) -> None:
+    assert reason_text(Entry(program(""), 0, process), outcome, 1.0, SIGNALS) == text
+
+
+def test_a_plan_names_each_instance_as_its_user_does() -> None:
+    table = Table()
+    table.add(Entry(ProgramConfig("one", ("x",)), 0, Process(state=RUNNING)))
+    for index in range(2):
+        table.add(Entry(ProgramConfig("two", ("x",), numprocs=2), index, Process(state=RUNNING)))
+    wanted = config(ProgramConfig("two", ("y",), numprocs=2), ProgramConfig("new", ("x",)))
+    view = run(plan_view(table, diff(table, DaemonConfig(), wanted)))
+    assert [(each["name"], each["change"], each["restart"], each["stop"]) for each in view["programs"]] == [
+        ("two", "restarted", ["two:0", "two:1"], []),
+        ("new", "added", [], []),
+        ("one", "removed", [], ["one"]),
+    ]
+    assert view["changes"]
+    assert view["daemon_keys"] == view["live_keys"] == []
