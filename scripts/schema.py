@@ -15,8 +15,9 @@ from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 from taskmaster_common.config.words import SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values import FALSE_WORDS, NEVER_IN_ENV, TRUE_WORDS
+from taskmaster_common.text.formats import format_size
 from taskmaster_common.text.names import ALL, MAX_NAME
-from taskmaster_common.text.units import MAX_SECONDS, MAX_SIZE, format_size
+from taskmaster_common.text.units import MAX_SECONDS, MAX_SIZE
 
 Schema = dict[str, Any]
 

@@ -14,7 +14,7 @@ from taskmaster_common.commands.table import Request, parse
 from taskmaster_common.errors import ConfigError, RequestError, SystemFailure
 from taskmaster_common.paths import default_places
 from taskmaster_common.protocol import PROTOCOL_VERSION
-from taskmaster_common.text.units import with_real_time
+from taskmaster_common.text.formats import with_real_time
 from taskmasterctl.connect.client import wire_line
 from taskmasterctl.connect.sockets import find_sockets
 from taskmasterctl.conversation import FAILED, INTERRUPTED, Conversation, local_end

@@ -10,7 +10,7 @@ import time
 
 from taskmaster_common.commands.table import Request
 from taskmaster_common.errors import TaskmasterError
-from taskmaster_common.text.units import with_real_time
+from taskmaster_common.text.formats import with_real_time
 from taskmasterctl.connect.client import connect, wire_line
 from taskmasterctl.connect.same_config import runs_other_config
 from taskmasterctl.visible import clean

@@ -8,7 +8,7 @@ from __future__ import annotations
 from taskmaster_common.commands.table import COMMANDS, USAGE, Flag
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
-from taskmaster_common.text.names import nearest
+from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.units import parse_seconds
 from taskmasterctl.visible import shell_quoted
 

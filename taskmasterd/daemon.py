@@ -9,9 +9,10 @@ import os
 
 from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
+from taskmasterd.composition import Life, build_context, join_bus, make_upgrade
 from taskmasterd.control.access import Access, Bound, Clients
 from taskmasterd.fallbacks import POWER_SIGNALS
-from taskmasterd.foundation import build_context, build_programs, join_bus, lay_foundation, register_facts
+from taskmasterd.foundation import build_programs, lay_foundation, register_facts
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.survival.takeover import Takeover
 from taskmasterd.system.loop.cmodules import partial, signal
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from taskmasterd import by_end, shutdown
     from taskmasterd.control import call, handlers
     from taskmasterd.installed import Installed
-    from taskmasterd.survival import guardian_channel, guardian_loss, handover, upgrade
+    from taskmasterd.survival import guardian_channel, guardian_loss
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.telling import systemd
 else:
@@ -35,8 +36,6 @@ else:
     handlers = on_demand("taskmasterd.control.handlers")
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
     guardian_loss = on_demand("taskmasterd.survival.guardian_loss")
-    handover = on_demand("taskmasterd.survival.handover")
-    upgrade = on_demand("taskmasterd.survival.upgrade")
     by_end = on_demand("taskmasterd.by_end")
     shutdown = on_demand("taskmasterd.shutdown")
     systemd = on_demand("taskmasterd.telling.systemd")
@@ -76,19 +75,11 @@ class Daemon:
         )
         self._requests = requests = SignalRequests(context, access, base.sinks, notifier)
         self._signals: Signals | None = None
-        handed_on = handed.replace(mark_key=base.proofs.key.hex(), config={}, life=None)
-        leaving = Made(
-            lambda: handover.Handover(
-                handed_on,
-                running,
-                context,
-                programs.rows,
-                handover.ProcessParts(audience, base.sinks, access, guard),
-                lambda: self._signals is not None and self._signals.unheard,
-            )
+        self._upgrade = upgrading = make_upgrade(
+            origin,
+            Life(base, programs, context, audience, access),
+            lambda: bool(self._signals and self._signals.unheard),
         )
-        running = origin.configured
-        self._upgrade = upgrading = Made(lambda: upgrade.Upgrade(context, leaving(), programs.errands()))
         self._acknowledge = (
             guardian_channel.Acknowledgement(reactor, guard, programs.writer.flush, lambda: programs.performer.settled)
             if guard

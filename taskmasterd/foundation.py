@@ -1,4 +1,4 @@
-"""The lower half of the composition root (`daemon`): log, loop, guardian, what supervises programs, who learns of changes."""
+"""The lower half of the composition root (`daemon`): log, loop and guardian, and the parts above that supervise programs."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import os
 
 from taskmaster_common.config import EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
 from taskmaster_common.records import Record
-from taskmasterd.configuration.current import Current
-from taskmasterd.configuration.effects import EndingKeys, LiveKeys
-from taskmasterd.control.context import Context, identity_of
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.log.rotation import Allowance
@@ -20,34 +17,29 @@ from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs, key_at, spare_key
 from taskmasterd.processes.performer import Performer
 from taskmasterd.processes.preparation import inherited_by_children
-from taskmasterd.survival.claims import Holdings
 from taskmasterd.survival.disk.file import StateFile
 from taskmasterd.survival.disk.rows import Rows
 from taskmasterd.survival.disk.writer import StateWriter
+from taskmasterd.survival.holdings import Holdings
 from taskmasterd.survival.state import Registry
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.procfs import keep_reserve
-from taskmasterd.telling.bus import REACT, REMEMBER, TELL, Bus, BusMember
-from taskmasterd.telling.eventlog import Announcer, EventLog
+from taskmasterd.telling.eventlog import EventLog
 from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskmasterd.configuration import loading, reload
-    from taskmasterd.configuration.loading import Loading, LoadResult
     from taskmasterd.control.access import Access
-    from taskmasterd.installed import Installed
+    from taskmasterd.control.context import Context
     from taskmasterd.processes import errand
     from taskmasterd.processes.errand import Errands
     from taskmasterd.survival import guardian_channel
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
-    from taskmasterd.telling.audience import Audience
+    from taskmasterd.telling.bus import Bus
 else:
-    loading = on_demand("taskmasterd.configuration.loading")
-    reload = on_demand("taskmasterd.configuration.reload")
     errand = on_demand("taskmasterd.processes.errand")
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
@@ -150,49 +142,3 @@ def register_facts(registry: Registry, context: Context, access: Access) -> None
     registry.register("pipes", lambda: list(performer.outputs.left.items()))
     registry.register("door", lambda: access.inode)
     registry.register("occupied", performer.occupants.to_data, performer.occupants.resume)
-
-
-def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus, installed: Installed) -> Context:
-    """Return what requests work with."""
-    handed = origin.handed
-    options = {"daemonized": not handed.foreground, "pid1": handed.pid1, "lenient_users": False}
-    current = Current(origin.config, origin.configured, origin.facts.problems)
-
-    def read(path: str, done: Callable[[LoadResult], None]) -> Loading:
-        return loading.Loading(
-            programs.errands(), path, done, environment=os.environ, options=options, installed=installed
-        )
-
-    return Context(
-        identity_of(handed.places, handed.life.started if handed.life else base.reactor.now()),
-        base.reactor,
-        programs.supervisor,
-        programs.performer,
-        current,
-        Made(lambda: reload.Reloader(base.reactor, programs.supervisor, base.log, current, bus, read)),
-        base.log,
-        programs.writer,
-        installed,
-    )
-
-
-def join_bus(
-    bus: Bus,
-    origin: Origin,
-    context: Context,
-    writer: StateWriter,
-    audience: Audience,
-    follow_ends: Callable[[bool], BusMember],
-) -> None:
-    """Say who gets to know of changes, in this order; `follow_ends(applying)` returns a member for `EndingKeys`."""
-    log, table, outputs = context.log, context.supervisor.table, context.performer.outputs
-    announcer = Announcer(log, table, outputs, context.reactor.now, context.identity.signals)
-    changed, gone, applying, applied = writer.changed, writer.gone, writer.applying, writer.applied
-    bus.join(BusMember(REMEMBER, changed, changed, gone, applying, applied, writer.flush_soon))
-    bus.join(BusMember(TELL, announcer.changed))
-    bus.join(BusMember(TELL, audience.changed, applied=audience.applied))
-    bus.join(BusMember(REACT, gone=outputs.last_words.forget, applied=LiveKeys(log, table, outputs).applied))
-    keys = EndingKeys(bus, follow_ends)
-    bus.join(BusMember(REACT, applying=keys.applying, applied=keys.applied))
-    for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
-        keys.join(config)

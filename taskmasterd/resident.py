@@ -11,11 +11,10 @@ from taskmasterd.codecopy import copy_code
 from taskmasterd.daemon import Daemon
 from taskmasterd.fallbacks import limit
 from taskmasterd.installed import Installed
-from taskmasterd.ondemand import load_all
-from taskmasterd.survival.claims import give_back
+from taskmasterd.ondemand import load_all, on_demand
+from taskmasterd.survival.holdings import give_back, report
 from taskmasterd.survival.start_state import NOTHING_KEPT, origin_of, read_state
 from taskmasterd.system.paths.held import unlink_own
-from taskmasterd.system.paths.locks import release, report
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.survival.start_state import Origin
+    from taskmasterd.system.paths import locks
+else:
+    locks = on_demand("taskmasterd.system.paths.locks")
 
 
 class Strictness:
@@ -129,7 +131,7 @@ def _tidy(origin: Origin, text: str) -> None:
         report(ready, 1, text)
     if origin.launched or origin.channel is None:  # otherwise the guardian keeps the files, and tries again
         unlink_own(places["socket"], origin.door)
-        release(places["pidfile"], fds["pidfile"])
+        locks.release(places["pidfile"], fds["pidfile"])
         give_back(places, fds)
 
 

@@ -7,7 +7,7 @@ move the cursor of a terminal. Every function returns whole lines.
 from __future__ import annotations
 
 from taskmaster_common.records import Record
-from taskmaster_common.text.units import format_seconds
+from taskmaster_common.text.formats import format_seconds
 from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean, clean_lines
 

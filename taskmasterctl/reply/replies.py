@@ -8,7 +8,7 @@ that they look like those of the daemon, as text and as JSON.
 from __future__ import annotations
 
 from taskmaster_common import __version__
-from taskmaster_common.text.names import is_pattern
+from taskmaster_common.text.patterns import is_pattern
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.logtext import LogText
 from taskmasterctl.reply.render import Look, error_text, status_table, warning_text

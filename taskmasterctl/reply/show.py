@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import KIND
-from taskmaster_common.text.units import format_seconds, format_size
+from taskmaster_common.text.formats import format_seconds, format_size
 from taskmasterctl.reply.render import columns, short_seconds, status_table
 from taskmasterctl.visible import clean, shell_quoted
 

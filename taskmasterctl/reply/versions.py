@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.text.units import format_seconds
+from taskmaster_common.text.formats import format_seconds
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import time
 
-from taskmaster_common.text.names import Targets
+from taskmaster_common.text.patterns import Targets
 from taskmasterctl.reply.mirror import unexpected
 from taskmasterctl.reply.render import change_text
 from taskmasterctl.reply.results import upgraded_text

@@ -19,7 +19,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.key_binding.bindings.completion import generate_completions
 from prompt_toolkit.output import ColorDepth
 
-from taskmaster_common.text.units import format_seconds, with_real_time
+from taskmaster_common.text.formats import format_seconds, with_real_time
 from taskmasterctl.reply.render import counts_text
 from taskmasterctl.shell.suggestions import suggestions
 from taskmasterctl.visible import clean

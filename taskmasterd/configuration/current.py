@@ -6,6 +6,8 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskmaster_common.config import Config, DaemonConfig
 
     Stamps = tuple[tuple[str, int, int], ...]
@@ -25,6 +27,24 @@ class Current:
         self.problems = problems
         self.refused: Stamps = ()
         self.applying = False
+
+    def follow(self, config: Config, live_keys: Iterable[str]) -> None:
+        """Follow another configuration, whose `live_keys` of the daemon differ."""
+        self.config = config
+        self.running = self.running.replace(**{key: getattr(config.daemon, key) for key in live_keys})
+
+    def refuse(self, stamps: Stamps) -> None:
+        """Note the files of a refused reload."""
+        self.refused = stamps
+
+    def note(self, problems: tuple[str, ...]) -> bool:
+        """Note the problems of the last reload; returns whether they are others than before."""
+        before, self.problems = self.problems, problems
+        return problems != before
+
+    def apply(self, *, begun: bool) -> None:
+        """Note that applying a plan has begun, or has ended."""
+        self.applying = begun
 
     def newer_on_disk(self) -> str:
         """Return the first file of the configuration that has changed since it was loaded, or ""."""

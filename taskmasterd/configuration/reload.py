@@ -152,7 +152,7 @@ class Reloader:
             if result.config is None:
                 self._refuse(result, batch)
             else:
-                self._current.applying = True
+                self._current.apply(begun=True)
                 self._reactor.rounds.begin(self._plan_and_apply(result.config, result, batch))
         finally:
             self._begin_if_asked()
@@ -165,15 +165,14 @@ class Reloader:
             self._log.write("error", f"reload: {problem}")
         self._log.write("error", "reload: nothing was changed")
         if any(not requester.dry_run for requester in batch) and not obstacle:
-            self._current.refused = self._begun
+            self._current.refuse(self._begun)
             self._note(public)
         for requester in batch:
             problems = reason if obstacle else result.problems if requester.sees_values else public
             requester.failed(problems, "busy" if result.shortage else "failed" if obstacle else "config")
 
     def _note(self, problems: tuple[str, ...]) -> None:
-        if problems != self._current.problems:
-            self._current.problems = problems
+        if self._current.note(problems):
             self._bus.refused()
 
     def _plan_and_apply(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
@@ -181,7 +180,7 @@ class Reloader:
         try:
             yield from self._plan(config, loaded, batch)
         finally:
-            self._current.applying = False
+            self._current.apply(begun=False)
             self._begin_if_asked()
 
     def _plan(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
@@ -212,10 +211,7 @@ class Reloader:
                 requester.settled(ticket)
 
         ticket = Ticket(result, done, tried)
-        self._current.config = plan.config
-        self._current.running = self._current.running.replace(
-            **{key: getattr(plan.config.daemon, key) for key in plan.live_keys}
-        )
+        self._current.follow(plan.config, plan.live_keys)
         self._note(())
         yield from self._bus.applying(plan)
         for (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.records import Record
+from taskmasterd.core.programs.selection import selecting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,4 +49,4 @@ class Call(Record):
 
     def looked_at(self, *default: str) -> Steps[tuple[Entry, ...]]:
         """Return the entries of the targets, or of `default` where there are none. Raises RequestError "unknown-name"."""
-        return self.context.supervisor.table.selecting(self.request.targets or default, UNKNOWN_WHEN_LOOKING)
+        return selecting(self.context.supervisor.table, self.request.targets or default, UNKNOWN_WHEN_LOOKING)

@@ -16,6 +16,7 @@ from taskmaster_common.errors import system_reason
 from taskmaster_common.paths import config_candidates, default_places
 from taskmaster_common.schema import absolute, effective_text
 from taskmasterd.configuration.loading import load
+from taskmasterd.launch.claims import claimed_by_others
 from taskmasterd.launch.daemonize import (
     FAILED,
     LaunchError,
@@ -28,9 +29,8 @@ from taskmasterd.launch.daemonize import (
 from taskmasterd.launch.neighbours import shared
 from taskmasterd.launch.options import USAGE, parse
 from taskmasterd.launch.standard_streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
-from taskmasterd.survival.claims import claimed_by_others
+from taskmasterd.survival.holdings import report
 from taskmasterd.system.loop.signals import signal_numbers
-from taskmasterd.system.paths.locks import report
 from taskmasterd.telling.notify_socket import stderr_is_journal
 
 TYPE_CHECKING = False

@@ -19,12 +19,13 @@ from taskmaster_common.paths import MAX_SOCKET_PATH, default_places
 from taskmaster_common.records import Record
 from taskmasterd.control.socket_file import listen_on
 from taskmasterd.fallbacks import limit
+from taskmasterd.launch.claims import ClaimedError, Holder, claim
 from taskmasterd.launch.neighbours import holder_of, refusal, shared
 from taskmasterd.output.safe.open import check_log
 from taskmasterd.processes.members.proofs import KEY_BYTES
-from taskmasterd.survival.claims import ClaimedError, Holder, claim, give_back
 from taskmasterd.survival.disk.directory import Known, StateDirectory
 from taskmasterd.survival.execute import execute_resident
+from taskmasterd.survival.holdings import give_back
 from taskmasterd.system.loop.signals import hold_back
 from taskmasterd.system.paths.held import Held, inode_of, unlink_own
 from taskmasterd.system.paths.locks import AlreadyRunningError, lock_pidfile, make_directory, release, unusable

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 
-from taskmasterd.survival.claims import LOG_DIR, Holder
+from taskmasterd.launch.claims import Holder
 from taskmasterd.survival.disk.directory import StateDirectory
+from taskmasterd.survival.holdings import LOG_DIR
 from taskmasterd.system.paths.walk import PlantedError
 from taskmasterd.system.procfs import boot_id
 from taskmasterd.system.users import Account, ActingAs

@@ -10,7 +10,7 @@ from taskmaster_common import __version__
 from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands.table import COMMANDS
 from taskmaster_common.config import LOG_LEVELS
-from taskmaster_common.text.names import nearest
+from taskmaster_common.text.nearest import nearest
 from taskmasterd.core.programs.orphans import POLICIES
 
 TYPE_CHECKING = False

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from taskmaster_common.states import EXITED, FATAL
 from taskmasterd.core.words.view import as_wanted
-from taskmasterd.output.read import tail_since
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmasterd.core.process.machine import Process
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.output import read
+else:
+    read = on_demand("taskmasterd.output.read")
 
 MOST_WORD = 200
 """Characters of a last line that are shown."""
@@ -39,7 +42,7 @@ class LastWords:
     def lines(self, entry: Entry) -> list[str]:
         """Return the last lines that the slot's last instance wrote to stderr; [] where it wrote nothing."""
         path, size = self.log_start(entry)
-        return tail_since(path, size) if path else []
+        return read.tail_since(path, size) if path else []
 
     def parting(self, entry: Entry, before: Process) -> list[tuple[str, str]]:
         """Return the event log's line (level, text) for a slot that has just given up or ended unexpectedly; [] otherwise."""

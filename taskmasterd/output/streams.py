@@ -10,9 +10,9 @@ import os
 from taskmaster_common.config import DISCARD, INHERIT, Output
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.last_words import LastWords
 from taskmasterd.output.pipe import LogPipe
-from taskmasterd.output.read import Follower, Past
 from taskmasterd.output.targets import account_of, targets
 from taskmasterd.system.spawner import SetupError, child_pipe, is_shortage
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.output import read
     from taskmasterd.output.sink import LogSink
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.system.loop.reactor import Reactor
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
         def drop(self, inode: int, /) -> None:
             """Let go of it."""
+else:
+    read = on_demand("taskmasterd.output.read")
 
 
 class Streams(Record):
@@ -166,19 +169,19 @@ class Outputs:
         stdout, stderr = targets(entry.present, entry.index, self._log_dir)
         return stderr if stream == "stderr" else stdout
 
-    def follow(self, past: Past, changed: Callable[[], None]) -> Follower:
+    def follow(self, past: read.Past, changed: Callable[[], None]) -> read.Follower:
         """Return a reader of a log from there on; call `changed` whenever something is added, until `unfollow`.
 
         Raises SystemFailure where it cannot be read back.
         """
-        follower = Follower(past.path, past, retired=lambda: self._sinks.retired(past.path))
+        follower = read.Follower(past.path, past, retired=lambda: self._sinks.retired(past.path))
         self._sinks.watch(past.path, changed)
         return follower
 
-    def follow_on(self, row: Mapping[str, Any], changed: Callable[[], None]) -> Follower:
+    def follow_on(self, row: Mapping[str, Any], changed: Callable[[], None]) -> read.Follower:
         """Return a reader that goes on where one stopped before an upgrade (`Follower.to_data`)."""
         path = row["path"]
-        follower = Follower(path, retired=lambda: self._sinks.retired(path))
+        follower = read.Follower(path, retired=lambda: self._sinks.retired(path))
         follower.go_on(row)
         self._sinks.watch(path, changed)
         return follower
@@ -187,7 +190,7 @@ class Outputs:
         """Return how many of the last bytes of a log were written since `moment` (monotonic seconds)."""
         return self._sinks.written_since(path, moment)
 
-    def unfollow(self, path: str, changed: Callable[[], None], follower: Follower) -> None:
+    def unfollow(self, path: str, changed: Callable[[], None], follower: read.Follower) -> None:
         """Undo `follow`."""
         self._sinks.unwatch(path, changed)
         follower.close()

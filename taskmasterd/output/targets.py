@@ -8,17 +8,23 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import DEFAULT_LOG, DISCARD, INHERIT, SAME_AS_STDOUT, ProgramConfig, for_instance
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.spawner import SetupError
-from taskmasterd.system.users import Account, account
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.system import users
+else:
+    users = on_demand("taskmasterd.system.users")
 
 
-def account_of(program: ProgramConfig) -> Account | None:
+def account_of(program: ProgramConfig) -> users.Account | None:
     """Return the account that the program runs as, None for the daemon's own. Raises SetupError where that is impossible."""
     user, group = program.run_as.user, program.run_as.group
     if user is None and group is None:
         return None
     try:
-        who = account(user if user is not None else str(os.geteuid()), group)
+        who = users.account(user if user is not None else str(os.geteuid()), group)
     except LookupError as error:
         raise SetupError("user", str(error)) from None
     if os.geteuid() != 0 and is_another(who, program):
@@ -27,7 +33,7 @@ def account_of(program: ProgramConfig) -> Account | None:
     return who
 
 
-def is_another(who: Account, program: ProgramConfig) -> bool:
+def is_another(who: users.Account, program: ProgramConfig) -> bool:
     """Return whether the child has to change its identity; as root it does even for `user: root`, which sets its groups."""
     if os.geteuid() == 0:
         return True

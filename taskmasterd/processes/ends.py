@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmasterd.core.process.events import Failure
 from taskmasterd.core.process.marks import EXECUTED, LEADER_ENDED, NOT_EXECUTED
-from taskmasterd.system.pidfds import Adopted
+from taskmasterd.ondemand import Made, on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.marks import News
     from taskmasterd.processes.instance import Instance, Instances
     from taskmasterd.processes.survivors import Survivors
+    from taskmasterd.system import pidfds
     from taskmasterd.system.loop.reactor import Reactor
+else:
+    pidfds = on_demand("taskmasterd.system.pidfds")
 
 
 class Ends:
@@ -31,7 +34,7 @@ class Ends:
         self._survivors = survivors
         self._happen = happen
         self._look_due = False
-        self.adopted = Adopted(reactor, self._adopted_ended)
+        self.adopted = Made(lambda: pidfds.Adopted(reactor, self._adopted_ended))
 
     def reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         """Take the report of a forked child: it was executed, or the step (name, text) of its set-up failed."""
@@ -53,7 +56,8 @@ class Ends:
 
     def orphans_ended(self, ended: Iterable[tuple[int, int]]) -> None:
         """Take what the guardian has reaped: adopted leaders, and what is left of their groups."""
-        strangers = [pid for pid, status in ended if not self.adopted.told(pid, status)]
+        adopted = self.adopted.made
+        strangers = [pid for pid, status in ended if not (adopted and adopted.told(pid, status))]
         for pid in strangers:
             self._instances.groups.reaped(pid)
         if strangers:

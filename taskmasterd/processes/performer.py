@@ -22,10 +22,10 @@ from taskmasterd.core.process.events import (
     Signalled,
     Spawned,
 )
+from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.processes.ends import Ends
 from taskmasterd.processes.occupants import Occupants
 from taskmasterd.processes.starts import Starter, StartQueue
-from taskmasterd.processes.stop_signals import StopSignals, signal_group
 from taskmasterd.processes.survivors import Survivors
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.spawner import Spawner
@@ -35,9 +35,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.processes import stop_signals
     from taskmasterd.processes.instance import Instance, Instances, Recorder
     from taskmasterd.processes.preparation import Inherited
     from taskmasterd.system.loop.reactor import Reactor
+else:
+    stop_signals = on_demand("taskmasterd.processes.stop_signals")
 
 NEWS = {SPAWN: marks.ASKED, UNQUEUE: marks.TAKEN_BACK, TERMINATE: marks.TERMINATED, KILL: marks.KILLED}
 
@@ -66,7 +69,7 @@ class Performer:
         spawner = Spawner(reactor, inherited.null, self.ends.reported)
         starter = Starter(spawner, outputs, inherited, recorder, self.occupants)
         self.starts = StartQueue(reactor, starter, recorder, self._spawned, deliver)
-        self._signals = StopSignals(reactor, self._signalled)
+        self._signals = Made(lambda: stop_signals.StopSignals(reactor, self._signalled))
         self._effects: Mapping[str, Callable[[Instance], Signalled | None]] = {
             marks.TELL_SPAWNED: lambda instance: deliver(instance.entry, Spawned(instance.group.pid)),
             marks.TELL_EXECUTED: lambda instance: deliver(instance.entry, Executed()),
@@ -81,14 +84,14 @@ class Performer:
             marks.LOOK_AGAIN: self.survivors.expect_all,
             marks.WAIT_A_TURN: lambda instance: reactor.call_soon(lambda: self._turn(instance)),
             marks.WATCH_LEADER: self._watch_leader,
-            marks.AWAIT_WORD: lambda instance: self.ends.adopted.expect(instance.group.pid),
+            marks.AWAIT_WORD: lambda instance: self.ends.adopted().expect(instance.group.pid),
             marks.WATCH_SURVIVORS: self.survivors.watch,
             marks.RELEASE: self._release,
             marks.FORGET_SIGNALLED: lambda instance: instance.group.forget_signalled(),
-            marks.STOP_ALL: self._signals.ask,
-            marks.KILL_GROUP: lambda instance: signal_group(instance.group, signal.SIGKILL),
+            marks.STOP_ALL: lambda instance: self._signals().ask(instance),
+            marks.KILL_GROUP: lambda instance: stop_signals.signal_group(instance.group, signal.SIGKILL),
             marks.KILL_SURVIVORS: self._kill_survivors,
-            marks.STOP_NEWCOMERS: lambda instance: self._answered(instance, self._signals.ask(instance)),
+            marks.STOP_NEWCOMERS: lambda instance: self._answered(instance, self._signals().ask(instance)),
             marks.KILL_NEWCOMERS: lambda instance: self._answered(instance, self._kill_survivors(instance)),
         }
 
@@ -143,7 +146,7 @@ class Performer:
         self.survivors.note_hidden(instance)
 
     def _kill_survivors(self, instance: Instance) -> Signalled:
-        return self._signals.signal(instance, instance.survivors, signal.SIGKILL)
+        return self._signals().signal(instance, instance.survivors, signal.SIGKILL)
 
     def _signalled(self, instance: Instance, answer: Signalled) -> None:
         """Take the answer to a stop signal that was sent later than its action."""
@@ -189,10 +192,10 @@ class Performer:
 
     def _watch_leader(self, instance: Instance) -> None:
         if instance.group.handle is not None:
-            self.ends.adopted.watch(instance.group.pid, instance.group.handle)
+            self.ends.adopted().watch(instance.group.pid, instance.group.handle)
         process = instance.entry.process
         if process.state == STOPPING and process.executed:
-            self._signals.resume(instance)
+            self._signals().resume(instance)
 
     def _missed(self, instance: Instance) -> None:
         self.happen(instance, marks.found(len(instance.survivors), past_asking=instance.entry.process.past_asking))

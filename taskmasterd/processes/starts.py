@@ -21,7 +21,7 @@ from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group
 from taskmasterd.processes.preparation import child_spec
-from taskmasterd.system.pidfds import boot_seconds
+from taskmasterd.system.procfs import boot_seconds
 from taskmasterd.system.spawner import SetupError, Spawner
 
 TYPE_CHECKING = False

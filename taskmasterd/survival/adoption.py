@@ -11,62 +11,42 @@ import os
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import SystemFailure, system_reason
-from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
 from taskmasterd.core.process.events import UNQUEUE, Executed, Restart, Spawned, Start, Stop
 from taskmasterd.core.process.machine import Process
-from taskmasterd.core.programs.orphans import UNKNOWN, Orphan, judge
+from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.words.describe import NAMED_LEFT
-from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group, Heritage
-from taskmasterd.system.child_reads import ask_in_child
-from taskmasterd.system.pidfds import boot_seconds, is_within, open_leader, ticks_now
+from taskmasterd.system.pidfds import open_leader
 from taskmasterd.system.procfs import (
     TICKS_PER_S,
-    each,
+    boot_seconds,
     everybody,
+    is_within,
     look,
     open_pipe,
-    owner_of,
     parent_of,
-    pipe_among,
     pipe_at,
+    ticks_now,
 )
-from taskmasterd.system.spawner import SetupError, is_shortage
+from taskmasterd.system.spawner import is_shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.output.pipe import LogPipe
-    from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.processes.performer import Performer
     from taskmasterd.survival.guardian_channel import End
-    from taskmasterd.survival.state import Saved, SavedInstance
+    from taskmasterd.survival.state import Legacy, Saved, SavedInstance
     from taskmasterd.system.procfs import Survivor
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
-
-
-class Legacy(Record):
-    """What arrives together with the state.
-
-    `pipes` maps inodes to (read end, path) of pipes that were kept open. `ends` maps the pids of processes that the guardian has
-    reaped meanwhile to (status, start time of a session leader, or 0). `same`: the daemon is the same process as before, so its
-    children are still its own, and `handles` maps the pids of leaders that are not its children to pidfds, which reveal their
-    ends even after they are reaped. `guarded`: the guardian reports all ends that are not in `ends`.
-    """
-
-    pipes: Mapping[int, tuple[int, str]] = {}
-    ends: Mapping[int, tuple[int, int]] = {}
-    same: bool = False
-    handles: Mapping[int, int] = {}
-    guarded: bool = False
 
 
 class Adoption:
@@ -90,8 +70,6 @@ class Adoption:
         self._known: frozenset[int] = frozenset()
         self._pipes = dict(legacy.pipes)
         self._processes: dict[int, Survivor] | None = None
-        self._restored: set[Entry] = set()
-        self._whole = False
         self._searched_at = 0
         self._spawning: Mapping[Slot, tuple[float, tuple[int, ...]]] = {}
 
@@ -100,12 +78,11 @@ class Adoption:
 
         It delivers ends before any deadline can pass, because they happened while each process was as the state says.
         """
-        self._whole, self._spawning = True, saved.spawning
+        self._spawning = saved.spawning
         self._known = frozenset(slot.instance.pid for slot in saved.slots if slot.instance)
         ended: list[tuple[Instance, int | None]] = []
         for slot in saved.slots:
             self._supervisor.restore(slot.entry)
-            self._restored.add(slot.entry)
             self._performer.outputs.last_words.begin(slot.entry, slot.began)
             untold = slot.instance is not None and self._take_copy(slot.entry, slot.instance, ended)
             self._supervisor.resume(slot.entry, waiting=not untold)
@@ -207,59 +184,14 @@ class Adoption:
 
     # -- processes that the state does not know
 
-    def orphans(
-        self, proofs: Proofs, programs: Iterable[ProgramConfig], left: Collection[tuple[int, int]] = ()
-    ) -> dict[Slot, Verdict]:
-        """Return processes that prove to belong to our programs, and are neither adopted instances nor descendants of one.
-
-        A state lacks at most the instance that the earlier daemon was spawning when it died; the pipes prepared for that instance
-        identify it, too. Processes in `left` (pid, start time) were left running on purpose and are not reported.
-        """
-        self._searched_at = ticks_now()
-        if self._whole and not self._spawning:
-            return {}
-        since = min((began for began, _ in self._spawning.values()), default=0.0) if self._whole else 0.0
-        known = {session for copy in self._performer.instances for session in (copy.group.pid, *copy.group.sessions)}
-        by_pipe = {inode: slot for slot, (_, inodes) in self._spawning.items() for inode in inodes}
-        ourselves = (os.getpid(), os.getppid() if self._legacy.guarded else 0)
-        pids = [
-            one.pid
-            for one in (each() if self._processes is None else self._processes.values())
-            if one.session not in known
-            and one.pid not in ourselves
-            and (one.pid, one.started) not in left
-            and one.started >= int(since * TICKS_PER_S) - 1
-        ]
-        said = ask_in_child(pids, proofs.judged)
-        found: list[tuple[Slot, Orphan]] = []
-        for pid in pids if by_pipe else said:
-            slot = proofs.slot_in(said.get(pid, "")) or _slot_by_pipe(pid, by_pipe)
-            one = look(pid) if slot else None
-            if slot and one and self._may_be_missing(slot, one):
-                uid = owner_of(pid)
-                found.append((slot, Orphan(pid, one.started, one.session, UNKNOWN if uid is None else uid, one.name)))
-        users = {program.name: _uid_of(program) for program in programs}
-        self._tell_claims(proofs, said, users)
-        return judge(found, lambda slot: users.get(slot[0]))
-
-    def _tell_claims(self, proofs: Proofs, said: Mapping[int, str], users: Mapping[str, int | None]) -> None:
-        """Log processes with a plausible claim but no proof, such as those that a version without proofs has started."""
-        claims = [
-            (pid, slot)
-            for pid, text in said.items()
-            if not proofs.slot_in(text) and (slot := proofs.slot_in(text, older=True))
-        ]
-        claims = [(pid, slot) for pid, slot in claims if slot[0] in users and owner_of(pid) == users[slot[0]]]
-        named = [f"{one} of {slot[0]}:{slot[1]}" for pid, slot in claims[:NAMED_LEFT] if (one := look(pid))]
-        if named:
-            more = f" and {len(claims) - NAMED_LEFT} more" if len(claims) > NAMED_LEFT else ""
-            self._say("warning", f"left alone, since nothing proves what they say: {', '.join(named)}{more}")
-
-    def settle(self, orphans: Mapping[Slot, Verdict], tell: Callable[[], list[End]], *, kill: bool) -> None:
-        """Adopt or kill the processes that `orphans` found, or name them in the log; the table holds the configuration by now.
+    def settle(
+        self, orphans: Mapping[Slot, Verdict], searched_at: int, tell: Callable[[], list[End]], *, kill: bool
+    ) -> None:
+        """Adopt or kill what `OrphanSearch` has found at that time, or name it in the log; the table holds the configuration.
 
         `tell()` returns the ends that the guardian, if there is one, has seen since it handed over (`Guard.tell`).
         """
+        self._searched_at = searched_at
         for slot, verdict in orphans.items():
             try:
                 self._settle(slot, verdict, tell, kill=kill)
@@ -353,12 +285,6 @@ class Adoption:
         entry.current = entry.wanted
         return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth)
 
-    def _may_be_missing(self, slot: Slot, one: Survivor) -> bool:
-        if self._entry(slot) not in self._restored:
-            return True
-        began, _inodes = self._spawning.get(slot, (None, ()))
-        return began is not None and one.started >= int(began * TICKS_PER_S) - 1
-
     def _entry(self, slot: Slot) -> Entry | None:
         return self._supervisor.table.slot(*slot)
 
@@ -379,18 +305,3 @@ def _leader(entry: Entry, pid: int, birth: tuple[float, float]) -> int | None:
     except OSError as error:
         reason = system_reason(error)
         raise SystemFailure("take over", f"{entry.canonical} (pid {pid})", reason, error.errno or 0) from None
-
-
-def _slot_by_pipe(pid: int, by_pipe: Mapping[int, Slot]) -> Slot | None:
-    """Return the slot whose prepared pipe a process holds, or None."""
-    inode = pipe_among(pid, by_pipe)
-    return by_pipe[inode] if inode is not None else None
-
-
-def _uid_of(program: ProgramConfig) -> int | None:
-    """Return the uid of a program's instances, None if it is unknown."""
-    try:
-        who = account_of(program)
-    except SetupError:
-        return None
-    return who.uid if who else os.geteuid()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from struct import pack
+import sys
 
 from taskmaster_common.records import Record
 from taskmasterd.system.loop.cmodules import deque, socket
@@ -159,7 +159,7 @@ class Guard:
     def _flush(self) -> None:
         while self._waiting:
             packet, fd = self._waiting[0]
-            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, pack("i", fd))] if fd is not None else []
+            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))] if fd is not None else []
             try:
                 self._channel.sendmsg([packet], extra)
             except BlockingIOError:

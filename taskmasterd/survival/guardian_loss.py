@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskmasterd.control.context import Context
-    from taskmasterd.survival.claims import Holdings
+    from taskmasterd.survival.holdings import Holdings
     from taskmasterd.telling.notify_socket import Notifier
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.records import Record
-from taskmasterd.survival.claims import CLAIMED
+from taskmasterd.survival.holdings import CLAIMED
 from taskmasterd.survival.state import ProcessState
 from taskmasterd.system.loop.signals import hold_back, release
 
@@ -65,10 +65,11 @@ class Handover:
 
     def _state(self, *, looking: bool) -> Handed:
         context, parts, fds = self._context, self._parts, self._handed.fds
+        adopted = context.performer.ends.adopted.made
         life = ProcessState(
             lines=tuple(line.decode("ascii") for line in self._rows.lines()),
             pipes=tuple((pipe.inode, pipe.fd, pipe.path) for pipe in context.performer.outputs.pipes),
-            handles=tuple(context.performer.ends.adopted.handles()),
+            handles=tuple(adopted.handles()) if adopted else (),
             started=context.identity.started,
             sequence=parts.audience.sequence,
             sinks=parts.sinks.to_data(),

@@ -12,21 +12,23 @@ from taskmaster_common.config import DAEMON_LIVE_KEYS, Config, DaemonConfig
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
-from taskmasterd.survival.adoption import Legacy
+from taskmasterd.ondemand import on_demand
 from taskmasterd.survival.disk.file import file_name, read_lines, set_aside
-from taskmasterd.survival.disk.reader import StateError, saved_of
-from taskmasterd.survival.guardian_channel import read_kept
-from taskmasterd.survival.state import Facts, Handed
+from taskmasterd.survival.state import Facts, Handed, Legacy
 from taskmasterd.system.paths.held import inode_of
-from taskmasterd.system.pidfds import can_adopt, ticks_now
-from taskmasterd.system.procfs import boot_id
+from taskmasterd.system.procfs import boot_id, can_adopt, ticks_now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from taskmasterd.survival import guardian_channel
+    from taskmasterd.survival.disk import reader
     from taskmasterd.survival.state import ProcessState, Saved
+else:
+    reader = on_demand("taskmasterd.survival.disk.reader")
+    guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
 NOTHING_KEPT = "-"
 CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
@@ -110,7 +112,7 @@ def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
     config = Config.from_data(handed.config)
     if handed.life:
         return _after_an_upgrade(handed, handed.life, config.daemon, identity)
-    from_guardian = read_kept(int(kept)) if kept != NOTHING_KEPT else None
+    from_guardian = guardian_channel.read_kept(int(kept)) if kept != NOTHING_KEPT else None
     origin = Origin(handed, config.daemon, config, None, Legacy(), True, identity)
     notes = [*handed.notes]
     saved = _read_saved(origin.state_path, identity, handed.formerly, notes) if origin.state_path else None
@@ -136,7 +138,7 @@ def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
 
 def _after_an_upgrade(handed: Handed, life: ProcessState, running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:
     """Return the start state of a daemon that has executed itself again. Raises StateError if it cannot go on."""
-    saved = saved_of([line.encode() for line in life.lines], identity)
+    saved = reader.saved_of([line.encode() for line in life.lines], identity)
     pipes = {inode: (fd, path) for inode, fd, path in life.pipes}
     handles = dict(life.handles)
     for fd in (*handles.values(), *(fd for fd, _path in pipes.values())):
@@ -187,10 +189,10 @@ def _read_saved(path: str, identity: Mapping[str, Any], formerly: str, notes: li
         return None
     try:
         lines = read_lines(path)
-        return saved_of(lines, identity, formerly) if lines is not None else None
+        return reader.saved_of(lines, identity, formerly) if lines is not None else None
     except SystemFailure as failure:
         reason = str(failure)
-    except StateError as error:
+    except reader.StateError as error:
         if error.stale:
             notes.append(("info", f"{path} is not used: the machine was booted since"))
             return None

@@ -28,6 +28,8 @@ Birth = tuple[float, float]
 
 # -- shapes
 
+STATE_VERSION = 1
+
 
 def shaped(value: Any, shape: Any) -> Any:
     """Check a value that was read, and return it with lists as tuples. Raises TypeError or ValueError for another shape.
@@ -202,6 +204,22 @@ class Saved(Record):
 
 
 # -- handed over on a descriptor
+
+
+class Legacy(Record):
+    """What arrives together with the state.
+
+    `pipes` maps inodes to (read end, path) of pipes that were kept open. `ends` maps the pids of processes that the guardian has
+    reaped meanwhile to (status, start time of a session leader, or 0). `same`: the daemon is the same process as before, so its
+    children are still its own, and `handles` maps the pids of leaders that are not its children to pidfds, which reveal their
+    ends even after they are reaped. `guarded`: the guardian reports all ends that are not in `ends`.
+    """
+
+    pipes: Mapping[int, tuple[int, str]] = {}
+    ends: Mapping[int, tuple[int, int]] = {}
+    same: bool = False
+    handles: Mapping[int, int] = {}
+    guarded: bool = False
 
 
 class ProcessState(Record):

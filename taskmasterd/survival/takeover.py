@@ -1,33 +1,48 @@
-"""The first moments of a daemon: it takes over what an earlier one left, then applies the configuration as a reload would."""
+"""The first moments of a daemon: it takes over what an earlier one left, then applies the configuration as a reload would.
+
+What a state tells of is for `adoption`. Live processes of ours that no state tells of are searched for here, at every start.
+"""
 
 from __future__ import annotations
 
+import os
+
 from taskmaster_common.errors import TaskmasterError
 from taskmasterd.core.process.events import Start
-from taskmasterd.core.programs.orphans import KILL, REFUSE
+from taskmasterd.core.programs.orphans import KILL, REFUSE, UNKNOWN, Orphan, judge
 from taskmasterd.core.programs.plan import KEPT, diff
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.steps import run
-from taskmasterd.ondemand import on_demand
-from taskmasterd.survival.adoption import Adoption
+from taskmasterd.core.words.describe import NAMED_LEFT
+from taskmasterd.ondemand import Made, on_demand
+from taskmasterd.output.targets import account_of
+from taskmasterd.system.child_reads import ask_in_child
+from taskmasterd.system.loop.cmodules import partial
+from taskmasterd.system.procfs import TICKS_PER_S, each, look, owner_of, pipe_among, ticks_now
+from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from taskmaster_common.config import ProgramConfig
     from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
-    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.steps import Steps
     from taskmasterd.core.words import plans
+    from taskmasterd.processes.instance import Instances
     from taskmasterd.processes.members.proofs import Proofs
+    from taskmasterd.survival import adoption
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
+    from taskmasterd.system.procfs import Survivor
 else:
     plans = on_demand("taskmasterd.core.words.plans")
+    adoption = on_demand("taskmasterd.survival.adoption")
 
 BY = "the daemon's start"
 
@@ -61,21 +76,27 @@ class Takeover:
         context, supervisor, guard = self._context, self._context.supervisor, self._guard
         for level, text in origin.notes:
             context.log.write(level, text)
-        adoption = Adoption(
-            supervisor, context.performer, origin.legacy, self._deliver, context.log.write, context.reactor.now
+        adopting = Made(
+            lambda: adoption.Adoption(
+                supervisor, context.performer, origin.legacy, self._deliver, context.log.write, context.reactor.now
+            )
         )
         if origin.saved:
-            adoption.take_over(origin.saved)
+            adopting().take_over(origin.saved)
         if origin.legacy.same:
-            adoption.finish()
+            adopting().finish()
             return
         policy = origin.handed.orphans
-        orphans = adoption.orphans(self._proofs, origin.config.programs, origin.left)
+        search = OrphanSearch(
+            supervisor.table, context.performer.instances, self._proofs, partial(context.log.write, "warning")
+        )
+        orphans = search.found(origin)
         if orphans and policy == REFUSE and origin.launched:
             raise LeftBehindError(orphans)
         self._follow(origin)
-        adoption.settle(orphans, guard.tell if guard else list, kill=policy == KILL)
-        adoption.finish()
+        if origin.saved or orphans or origin.legacy.pipes:
+            adopting().settle(orphans, search.began_at, guard.tell if guard else list, kill=policy == KILL)
+            adopting().finish()
 
     def _follow(self, origin: Origin) -> None:
         """Apply the configuration as a reload would."""
@@ -102,3 +123,84 @@ def _start_as_after_a_stop(supervisor: Supervisor, now: float) -> None:
 
 def _unheard() -> Ticket:
     return Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)
+
+
+class OrphanSearch:
+    """One search; the table holds only what was taken over. `began_at` is the moment, in clock ticks since boot."""
+
+    def __init__(self, table: Table, instances: Instances, proofs: Proofs, warn: Callable[[str], None]) -> None:
+        self.began_at = ticks_now()
+        self._table = table
+        self._instances = instances
+        self._proofs = proofs
+        self._warn = warn
+
+    def found(self, origin: Origin) -> dict[Slot, Verdict]:
+        """Return processes that prove to belong to our programs, and are neither adopted instances nor descendants of one.
+
+        A state lacks at most the instance that the earlier daemon was spawning when it died; the pipes prepared for that instance
+        identify it, too. Processes in `origin.left` were left running on purpose and are not reported.
+        """
+        spawning = origin.saved.spawning if origin.saved else {}
+        if origin.saved and not spawning:
+            return {}
+        proofs, by_pipe = self._proofs, {inode: slot for slot, (_, inodes) in spawning.items() for inode in inodes}
+        pids = self._candidates(origin, min((began for began, _ in spawning.values()), default=0.0))
+        said = ask_in_child(pids, proofs.judged)
+        found: list[tuple[Slot, Orphan]] = []
+        for pid in pids if by_pipe else said:
+            slot = proofs.slot_in(said.get(pid, "")) or _slot_by_pipe(pid, by_pipe)
+            one = look(pid) if slot else None
+            if slot and one and (self._table.slot(*slot) is None or _is_newer(one, spawning.get(slot))):
+                uid = owner_of(pid)
+                found.append((slot, Orphan(pid, one.started, one.session, UNKNOWN if uid is None else uid, one.name)))
+        users = {program.name: _uid_of(program) for program in origin.config.programs}
+        self._tell_claims(said, users)
+        return judge(found, lambda slot: users.get(slot[0]))
+
+    def _candidates(self, origin: Origin, since: float) -> list[int]:
+        """Return the pids of all processes that began since then and of which nothing is known."""
+        known = {session for one in self._instances for session in (one.group.pid, *one.group.sessions)}
+        ourselves = (os.getpid(), os.getppid() if origin.legacy.guarded else 0)
+        return [
+            one.pid
+            for one in each()
+            if one.session not in known
+            and one.pid not in ourselves
+            and (one.pid, one.started) not in origin.left
+            and one.started >= int(since * TICKS_PER_S) - 1
+        ]
+
+    def _tell_claims(self, said: Mapping[int, str], users: Mapping[str, int | None]) -> None:
+        """Log processes with a plausible claim but no proof, such as those that a version without proofs has started."""
+        proofs = self._proofs
+        claims = [
+            (pid, slot)
+            for pid, text in said.items()
+            if not proofs.slot_in(text) and (slot := proofs.slot_in(text, older=True))
+        ]
+        claims = [(pid, slot) for pid, slot in claims if slot[0] in users and owner_of(pid) == users[slot[0]]]
+        named = [f"{one} of {slot[0]}:{slot[1]}" for pid, slot in claims[:NAMED_LEFT] if (one := look(pid))]
+        if named:
+            more = f" and {len(claims) - NAMED_LEFT} more" if len(claims) > NAMED_LEFT else ""
+            self._warn(f"left alone, since nothing proves what they say: {', '.join(named)}{more}")
+
+
+def _is_newer(one: Survivor, spawn: tuple[float, tuple[int, ...]] | None) -> bool:
+    """Return whether a process may be of the `spawn` that an earlier daemon was about when it died."""
+    return spawn is not None and one.started >= int(spawn[0] * TICKS_PER_S) - 1
+
+
+def _slot_by_pipe(pid: int, by_pipe: Mapping[int, Slot]) -> Slot | None:
+    """Return the slot whose prepared pipe a process holds, or None."""
+    inode = pipe_among(pid, by_pipe)
+    return by_pipe[inode] if inode is not None else None
+
+
+def _uid_of(program: ProgramConfig) -> int | None:
+    """Return the uid of a program's instances, None if it is unknown."""
+    try:
+        who = account_of(program)
+    except SetupError:
+        return None
+    return who.uid if who else os.geteuid()

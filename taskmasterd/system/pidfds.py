@@ -10,18 +10,16 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import time
 
 from taskmasterd.system.loop.reactor import READ
-from taskmasterd.system.procfs import TICKS_PER_S, boot_id, started_at, zombie_status
+from taskmasterd.system.procfs import is_within, started_at, zombie_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from taskmasterd.system.loop.reactor import Reactor
-
-    Birth = tuple[float, float]
+    from taskmasterd.system.procfs import Birth
 
 PIDFD_GET_INFO = 0xC040FF0B
 """_IOWR(0xFF, 11, struct pidfd_info of 64 bytes). Source: linux/pidfd.h."""
@@ -30,25 +28,6 @@ INFO_BYTES, EXIT_CODE_AT = 64, 60
 ASK_AGAIN_S = 0.02
 ASK_FOR_S = 1.0
 """Longest wait for another process to reap a zombie before its status counts as unknown, seconds; some reapers take longer."""
-
-
-def boot_seconds() -> float:
-    """Return the seconds since boot, suspended time included, as start times count. Source: clock_gettime(2), CLOCK_BOOTTIME."""
-    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-
-
-def ticks_now() -> int:
-    """Return the start time of a process that starts now, in clock ticks since boot."""
-    return int(boot_seconds() * TICKS_PER_S)
-
-
-def can_adopt() -> bool:
-    """Return whether the system can prove the identity of a process: with pidfds (Linux 5.3), start times and the boot's id."""
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
-        return False
-    return bool(boot_id()) and started_at(os.getpid()) is not None
 
 
 def open_leader(pid: int, birth: Birth) -> int | None:
@@ -72,11 +51,6 @@ def open_leader(pid: int, birth: Birth) -> int | None:
         return handle
     os.close(handle)
     return None
-
-
-def is_within(started: int, birth: Birth) -> bool:
-    """Return whether a start time in clock ticks can lie between these two `boot_seconds`."""
-    return int(birth[0] * TICKS_PER_S) - 1 <= started <= int(birth[1] * TICKS_PER_S) + 1
 
 
 def status_of(handle: int, pid: int) -> int | None:

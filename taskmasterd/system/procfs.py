@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 
 from taskmaster_common.records import Record
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     Found = TypeVar("Found")
+    Birth = tuple[float, float]
+    """`boot_seconds` before and after the start of a process."""
 
 NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -354,3 +357,27 @@ def _content(path: str, most: int = MOST_CONTENT) -> bytes:
         return b"".join(pieces)
     finally:
         os.close(fd)
+
+
+def boot_seconds() -> float:
+    """Return the seconds since boot, suspended time included, as start times count. Source: clock_gettime(2), CLOCK_BOOTTIME."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def ticks_now() -> int:
+    """Return the start time of a process that starts now, in clock ticks since boot."""
+    return int(boot_seconds() * TICKS_PER_S)
+
+
+def can_adopt() -> bool:
+    """Return whether the system can prove the identity of a process: with pidfds (Linux 5.3), start times and the boot's id."""
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    return bool(boot_id()) and started_at(os.getpid()) is not None
+
+
+def is_within(started: int, birth: Birth) -> bool:
+    """Return whether a start time in clock ticks can lie between these two `boot_seconds`."""
+    return int(birth[0] * TICKS_PER_S) - 1 <= started <= int(birth[1] * TICKS_PER_S) + 1

@@ -16,6 +16,7 @@ from taskmaster_common.errors import RequestError
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STOPPING
 from taskmasterd.core.process.events import SPAWN
 from taskmasterd.core.programs.plan import KEPT
+from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
@@ -90,7 +91,7 @@ class ManyProcesses(RuleBasedStateMachine):
     def entries(self, target: str) -> tuple[Entry, ...]:
         """Return the entries that a target names, none where it is unknown."""
         try:
-            return self.world.table.select((target,), 5)
+            return select(self.world.table, (target,), 5)
         except RequestError:
             return ()
 

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from taskmasterd.system.pidfds import boot_seconds
-from taskmasterd.system.procfs import TICKS_PER_S, started_at
+from taskmasterd.system.procfs import TICKS_PER_S, boot_seconds, started_at
 from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.talk import Talk
 from tests.support.wait import wait_until

@@ -11,7 +11,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.paths import default_places
 from taskmaster_common.schema import File, Loaded, Surroundings, User, decode
-from taskmaster_common.text.names import Pattern
+from taskmaster_common.text.patterns import Pattern
 
 SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "RTMIN": 34, "RTMAX": 64}
 ROOT = User(0, 0, "root", "/root", "/bin/sh", (0,))

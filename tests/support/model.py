@@ -25,6 +25,7 @@ from taskmasterd.core.process.events import (
 )
 from taskmasterd.core.process.machine import Process, step
 from taskmasterd.core.programs.plan import ReloadPlan, diff
+from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome, Ticket
@@ -201,19 +202,21 @@ class World:
     def start(self, *targets: str, by: str = "alice") -> Ticket:
         """Ask for a start."""
         ticket = self.ticket()
-        run(self.supervisor.start(self.table.select(targets, 5), by, ticket, lambda: self.now))
+        run(self.supervisor.start(select(self.table, targets, 5), by, ticket, lambda: self.now))
         return ticket
 
     def stop(self, *targets: str, by: str = "bob") -> Ticket:
         """Ask for a stop."""
         ticket = self.ticket()
-        run(self.supervisor.stop(self.table.select(targets, 5), by, ticket, lambda: self.now))
+        run(self.supervisor.stop(select(self.table, targets, 5), by, ticket, lambda: self.now))
         return ticket
 
     def restart(self, *targets: str, by: str = "carol", if_running: bool = False) -> Ticket:
         """Ask for a restart."""
         ticket = self.ticket()
-        run(self.supervisor.restart(self.table.select(targets, 5), by, ticket, lambda: self.now, if_running=if_running))
+        run(
+            self.supervisor.restart(select(self.table, targets, 5), by, ticket, lambda: self.now, if_running=if_running)
+        )
         return ticket
 
     def plan(self, *programs: ProgramConfig) -> ReloadPlan:
@@ -306,7 +309,7 @@ class World:
 
     def entry(self, name: str) -> Entry:
         """Return the one entry of that name."""
-        (found,) = self.table.select((name,), 5)
+        (found,) = select(self.table, (name,), 5)
         return found
 
     def states(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
-from taskmaster_common.text.names import nearest
+from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False

@@ -16,7 +16,7 @@ from taskmaster_common.config import (
     SAME_AS_STDOUT,
 )
 from taskmaster_common.schema.values import DAEMON_TABLE, PROGRAM_TABLE
-from taskmaster_common.text.units import format_size, signal_name
+from taskmaster_common.text.formats import format_size, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from taskmaster_common.schema.advice.foreign import PROGRAM_SECTIONS, PROGRAM_WO
 from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.programs import names_text
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.text.names import nearest
+from taskmaster_common.text.nearest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, 
 from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
-from taskmaster_common.text.names import nearest
+from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
 
 TYPE_CHECKING = False

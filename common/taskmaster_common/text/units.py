@@ -1,4 +1,4 @@
-"""Text to value and back: seconds, byte sizes, umask, signals.
+"""Text to value: seconds, byte sizes, umask, signals; `formats` is the way back.
 
 Pure; the caller passes the signals of this system. Every `parse_` function raises ValueError with a clear lower-case
 text that does not repeat the key. The client imports this too, so it imports next to nothing.
@@ -6,7 +6,7 @@ text that does not repeat the key. The client imports this too, so it imports ne
 
 from __future__ import annotations
 
-from taskmaster_common.text.names import nearest
+from taskmaster_common.text.nearest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,16 +29,6 @@ _SIZES = {
     "gib": 2**30,
     "tib": 2**40,
 }
-_SIZE_NAMES = (
-    (2**40, "TiB"),
-    (10**12, "TB"),
-    (2**30, "GiB"),
-    (10**9, "GB"),
-    (2**20, "MiB"),
-    (10**6, "MB"),
-    (2**10, "KiB"),
-    (10**3, "KB"),
-)
 
 
 def parse_seconds(text: str) -> float:
@@ -71,16 +61,6 @@ def _no_duration(text: str) -> ValueError:
     return ValueError(f'"{_cut(text)}" is not a duration such as 5, 0.5, 500ms or 1m30s')
 
 
-def format_seconds(seconds: float) -> str:
-    """Return a duration in its two largest units, rounded down: `0s`, `59s`, `12m`, `1m30s`, `3d4h`."""
-    left = max(0, int(seconds))
-    for large, large_name, small, small_name in ((86_400, "d", 3600, "h"), (3600, "h", 60, "m"), (60, "m", 1, "s")):
-        if left >= large:
-            rest = left % large // small
-            return f"{left // large}{large_name}" + (f"{rest}{small_name}" if rest else "")
-    return f"{left}s"
-
-
 def parse_size(text: str) -> int:
     """Return the bytes of a size: `1048576`, `50MB` (decimal), `1GiB` (binary). Case of the unit does not matter.
 
@@ -100,14 +80,6 @@ def parse_size(text: str) -> int:
     return size
 
 
-def format_size(size: int) -> str:
-    """Return a size exactly, in the largest unit that leaves no rest: `50MB`, `1GiB`, `1234567`."""
-    for bytes_each, name in _SIZE_NAMES:
-        if size and size % bytes_each == 0:
-            return f"{size // bytes_each}{name}"
-    return str(size)
-
-
 def parse_umask(text: str) -> int:
     """Return the permission bits that `text` means in octal, however written: `022`, `22`, `0o22`.
 
@@ -123,17 +95,6 @@ def parse_umask(text: str) -> int:
     if len(significant) > len("777"):
         raise ValueError(f'"{_cut(text)}" is more than 0777')
     return int(significant, 8)
-
-
-def with_real_time(signals: Mapping[str, int]) -> dict[str, int]:
-    """Return the signals with all real-time ones, named as by bash's `kill -l`, in the order of their numbers."""
-    first, last = signals.get("RTMIN", 0), signals.get("RTMAX", -1)
-    middle = (first + last) // 2
-    between = {
-        f"RTMIN+{number - first}" if number <= middle else f"RTMAX-{last - number}": number
-        for number in range(first + 1, last)
-    }
-    return dict(sorted({**signals, **between}.items(), key=lambda each: each[1]))
 
 
 def parse_signal(text: str, signals: Mapping[str, int]) -> int:
@@ -171,11 +132,6 @@ def _real_time(name: str, text: str, signals: Mapping[str, int]) -> int:
     raise ValueError(
         f'there is no signal "{_cut(text)}"; real-time ones are RTMIN to RTMIN+{most}, RTMAX-{most} to RTMAX'
     )
-
-
-def signal_name(number: int, signals: Mapping[str, int]) -> str:
-    """Return the first name of the signal, without SIG, or its number as text if it has none."""
-    return next((name for name, value in signals.items() if value == number), str(number))
 
 
 def _leading(text: str, characters: str) -> tuple[str, str]:

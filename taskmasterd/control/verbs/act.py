@@ -8,6 +8,7 @@ from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.text.units import parse_signal
 from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
 from taskmasterd.control.waits import ProgramWait
+from taskmasterd.core.programs.selection import selecting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _act(call: Call, act: Act) -> Steps[None]:
     context = call.context
     while context.configuration.applying:  # the plan was made before, and may be about the same processes
         yield
-    entries = yield from context.supervisor.table.selecting(call.request.targets, UNKNOWN_WHEN_ACTING)
+    entries = yield from selecting(context.supervisor.table, call.request.targets, UNKNOWN_WHEN_ACTING)
     wait = ProgramWait(context, call.connection, call.request)
     try:
         yield from act(entries, call.by, wait.ticket, context.reactor.now)
@@ -88,7 +89,7 @@ def signal(call: Call) -> Steps[None]:
     table, performer = call.context.supervisor.table, call.context.performer
     number = _number(word, targets, call.context.identity.numbers)
     well = True
-    for entry in (yield from table.selecting(targets, UNKNOWN_WHEN_ACTING)):
+    for entry in (yield from selecting(table, targets, UNKNOWN_WHEN_ACTING)):
         yield
         alive = entry.process.pid is not None and entry.process.state in (STARTING, RUNNING, STOPPING)
         done = alive and performer.signal_leader(entry, number)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.text.names import Targets
+from taskmaster_common.text.patterns import Targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

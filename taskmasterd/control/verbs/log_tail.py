@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
-from taskmaster_common.text.units import format_size
+from taskmaster_common.text.formats import format_size
 from taskmasterd.control.replies import MORE
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.read import check_readable, search_lines

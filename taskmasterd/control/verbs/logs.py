@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
+from taskmaster_common.text.formats import format_seconds
 from taskmaster_common.text.names import ALL
-from taskmaster_common.text.units import format_seconds, parse_seconds
+from taskmaster_common.text.units import parse_seconds
 from taskmasterd.control.verbs.log_tail import LogTail, show_logs
 from taskmasterd.core.words.describe import left_text
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
-from taskmasterd.control.views import daemon_object, explained, process_object
+from taskmasterd.control.verbs.views import daemon_object, explained, process_object
 from taskmasterd.core.words.view import as_wanted
 
 TYPE_CHECKING = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.replies import MORE
-from taskmasterd.control.views import explained
+from taskmasterd.control.verbs.views import explained
 from taskmasterd.core.words.settings import settings_view
 
 TYPE_CHECKING = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.protocol import end
-from taskmasterd.control.views import warnings
+from taskmasterd.control.verbs.views import warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

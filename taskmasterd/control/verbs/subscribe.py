@@ -10,9 +10,10 @@ from __future__ import annotations
 from taskmaster_common import __version__
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT
 from taskmaster_common.states import DOWN_STATES
-from taskmaster_common.text.names import ALL, Targets
+from taskmaster_common.text.names import ALL
+from taskmaster_common.text.patterns import Targets
 from taskmasterd.control.replies import MORE
-from taskmasterd.control.views import daemon_object, process_object
+from taskmasterd.control.verbs.views import daemon_object, process_object
 from taskmasterd.core.words.describe import end_text
 from taskmasterd.system.loop.cmodules import deque
 

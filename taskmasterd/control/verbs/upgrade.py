@@ -1,4 +1,4 @@
-"""`upgrade`: execute the installed code. Never imported late: this is what a daemon is asked whose code has changed."""
+"""`upgrade`: execute the installed code."""
 
 from __future__ import annotations
 

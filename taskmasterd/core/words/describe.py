@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
-from taskmaster_common.text.units import format_seconds
+from taskmaster_common.text.formats import format_seconds
 from taskmasterd.core.process.ends import End, dumped_core, exit_code, exit_signal
 from taskmasterd.core.process.machine import Process
 

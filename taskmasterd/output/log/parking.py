@@ -10,16 +10,18 @@ Source: unix(7), SCM_RIGHTS; a queue outlives the socket that sent into it. One 
 
 from __future__ import annotations
 
-import errno
 import os
 import resource
-from struct import pack, unpack
 
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.cmodules import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from taskmasterd.output.log import lots
+    from taskmasterd.output.log.lots import Lot
+else:
+    lots = on_demand("taskmasterd.output.log.lots")
 
 MOST_IN_TABLE = 256
 """Logs that stay in the table at a start."""
@@ -29,8 +31,6 @@ LOT = 64
 """Descriptors that are parked together, and return together."""
 CLOSE_ON_EXEC: int | None = getattr(socket, "MSG_CMSG_CLOEXEC", None)
 """The flag with which no child inherits what is received; without it nothing is parked. Source: recvmsg(2)."""
-SIZE = 4
-"""Bytes of a descriptor in a message. Source: cmsg(3), an array of int."""
 
 
 class LogDescriptor:
@@ -93,54 +93,6 @@ class LogDescriptor:
             self._parking.enter(self)
 
 
-class Lot:
-    """Descriptors that are parked together."""
-
-    __slots__ = ("_members", "_queue")
-
-    def __init__(self, members: Sequence[LogDescriptor]) -> None:
-        """Park them. Raises OSError (ETOOMANYREFS, EMFILE) with all of them in the table."""
-        fds: list[int] = []
-        for member in members:
-            member.put_into(fds)
-        queue, sender = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sender.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, pack(f"{len(fds)}i", *fds))])
-        except OSError:
-            queue.close()
-            raise
-        finally:
-            sender.close()
-        self._queue = queue
-        self._members = members
-        for member in members:
-            member.park(self)
-
-    def bring_back(self) -> None:
-        """Return all of them to the table. Raises OSError (EMFILE) with all of them parked: it has no room."""
-        space = socket.CMSG_SPACE(len(self._members) * SIZE)
-        # a look at the message: what finds no room would be lost otherwise
-        _, parts, _flags, _ = self._queue.recvmsg(1, space, socket.MSG_PEEK | (CLOSE_ON_EXEC or 0))
-        block = b"".join(part for _level, _kind, part in parts)
-        fds = unpack(f"{len(block) // SIZE}i", block)
-        if len(fds) < len(self._members):
-            for fd in fds:
-                os.close(fd)
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self._queue.close()
-        for member, fd in zip(self._members, fds):
-            member.come_back(self, fd)
-
-    @property
-    def empty(self) -> bool:
-        """Whether all members were closed while they were parked."""
-        return all(member.lot is not self for member in self._members)
-
-    def drop(self) -> None:
-        """Close all of them."""
-        self._queue.close()
-
-
 class Parking:
     """All descriptors of logs, those in the table by the order in which they entered it."""
 
@@ -182,7 +134,7 @@ class Parking:
         if len(idle) < LOT:
             return
         try:
-            self._lots.add(Lot(idle))
+            self._lots.add(lots.Lot(idle))
         except OSError:  # the table is full, or as many descriptors are parked as the system allows
             return
         for descriptor in idle:

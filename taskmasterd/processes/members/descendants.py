@@ -11,8 +11,7 @@ import os
 from taskmaster_common.records import Record
 from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.lineage import BROKEN
-from taskmasterd.system.pidfds import ticks_now
-from taskmasterd.system.procfs import Survivor, children, look
+from taskmasterd.system.procfs import Survivor, children, look, ticks_now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,8 +10,7 @@ import os
 
 from taskmaster_common.records import Record
 from taskmasterd.system.loop.cmodules import signal
-from taskmasterd.system.pidfds import ticks_now
-from taskmasterd.system.procfs import Survivor, finished
+from taskmasterd.system.procfs import Survivor, finished, ticks_now
 from taskmasterd.system.signalling import forbids, has_ended, send, send_by_handle, signal_one
 
 TYPE_CHECKING = False

@@ -14,15 +14,15 @@ from __future__ import annotations
 
 import os
 
-from taskmasterd.processes.members.attribution import Attribution, hides, is_strange, program_of
+from taskmasterd.ondemand import on_demand
 from taskmasterd.processes.members.descendants import MOST_LOOKS, Descendants
-from taskmasterd.system.pidfds import ticks_now
 from taskmasterd.system.procfs import (
     Survivor,
     can_see,
     everybody,
     finished,
     is_ending,
+    ticks_now,
     tree,
 )
 from taskmasterd.system.procfs import each as each_process
@@ -32,8 +32,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping
 
+    from taskmasterd.processes.members import attribution
     from taskmasterd.processes.members.group import Group
     from taskmasterd.processes.members.proofs import Proofs
+else:
+    attribution = on_demand("taskmasterd.processes.members.attribution")
 
 
 class Groups:
@@ -107,11 +110,11 @@ class Groups:
         if not self.can_see:
             return {group: [_nameless(group)] for group in wanted if group_exists(group.pid)}
         by_session = {session: group for group in wanted for session in group.sessions or (group.pid,)}
-        attribution = Attribution(wanted, by_session, self._lineage)
-        found, vanished = yield from self._attributed(attribution)
+        evidence = attribution.Attribution(wanted, by_session, self._lineage)
+        found, vanished = yield from self._attributed(evidence)
         looks = 1
         while vanished and looks < MOST_LOOKS:
-            found, vanished = yield from self._attributed(attribution)
+            found, vanished = yield from self._attributed(evidence)
             looks += 1
         if vanished:  # in every look, so an unknown process forks on, and may belong to any of these groups
             for group in wanted:
@@ -127,7 +130,7 @@ class Groups:
         return found
 
     def _attributed(
-        self, attribution: Attribution
+        self, evidence: attribution.Attribution
     ) -> Generator[None, None, tuple[dict[Group, list[Survivor]], Survivor | None]]:
         """Find the survivors of each group, and one process that vanished before its owner was known, or None."""
         found: dict[Group, list[Survivor]] = {}
@@ -135,16 +138,18 @@ class Groups:
         hidden: list[Survivor] = []
         for batch in self.below.batches():
             yield
-            self.below.learn([orphan for orphan in batch if attribution.by_session(orphan) is None])
+            self.below.learn([orphan for orphan in batch if evidence.by_session(orphan) is None])
             yield
             for orphan in batch:
                 known = self.below.known(orphan)
-                group = attribution.by_session(orphan) or attribution.by_evidence(orphan, known)
+                group = evidence.by_session(orphan) or evidence.by_evidence(orphan, known)
                 if group:
                     found.setdefault(group, []).extend((yield from tree(orphan)))
-                elif is_strange(known) and is_ending(orphan.pid):  # without variables, or gone before the first look
+                elif attribution.is_strange(known) and is_ending(
+                    orphan.pid
+                ):  # without variables, or gone before the first look
                     vanished = orphan
-                elif is_strange(known) and hides(orphan, self._leaders, self._lineage):
+                elif attribution.is_strange(known) and attribution.hides(orphan, self._leaders, self._lineage):
                     hidden.append(orphan)
                 yield
         self.hidden = hidden
@@ -166,7 +171,7 @@ class Groups:
             self.below.learn(orphans)
             yield
             for orphan in orphans:
-                if program_of(self.below.known(orphan), families) not in free:
+                if attribution.program_of(self.below.known(orphan), families) not in free:
                     found.extend((yield from tree(orphan)))
                 yield
         return found
@@ -226,8 +231,8 @@ class Groups:
                 ours = some
             else:
                 self.below.learn(some)
-                attribution = Attribution([group], {}, self._lineage)
-                ours = [one for one in some if attribution.by_evidence(one, self.below.known(one))]
+                evidence = attribution.Attribution([group], {}, self._lineage)
+                ours = [one for one in some if evidence.by_evidence(one, self.below.known(one))]
             if ours:
                 found.setdefault(group, []).extend(ours)
 

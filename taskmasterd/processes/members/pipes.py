@@ -9,8 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from taskmasterd.system.pidfds import ticks_now
-from taskmasterd.system.procfs import TICKS_PER_S, listing, look, read
+from taskmasterd.system.procfs import TICKS_PER_S, listing, look, read, ticks_now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.words.snapshot import entry_from_data
-from taskmasterd.survival.state import Facts, Saved, SavedInstance, SavedSlot, number, shaped
+from taskmasterd.survival.state import STATE_VERSION, Facts, Saved, SavedInstance, SavedSlot, number, shaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.programs.orphans import Slot
-
-STATE_VERSION = 1
 
 
 class StateError(TaskmasterError):

@@ -19,7 +19,7 @@ from taskmaster_common import __version__
 from taskmaster_common.jsontext import write_json
 from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.words.snapshot import entry_to_data
-from taskmasterd.survival.disk.reader import STATE_VERSION
+from taskmasterd.survival.state import STATE_VERSION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.text.units import with_real_time
+from taskmaster_common.text.formats import with_real_time
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.loop.reactor import READ, Reactor

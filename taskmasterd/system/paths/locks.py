@@ -202,13 +202,3 @@ def unusable(paths: Iterable[tuple[str, int]]) -> str:
     """Return the first of these (path, `os.access` mode) that the effective user may not use so, or ""."""
     effective = os.access in os.supports_effective_ids
     return next((path for path, mode in paths if not os.access(path, mode, effective_ids=effective)), "")
-
-
-def report(ready: int, exit_code: int, text: str) -> None:
-    """Send the launcher the outcome of the start, and close the pipe; ignore a launcher that has died (Ctrl-C)."""
-    try:
-        os.write(ready, f"{exit_code} {text}\n".encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass
-    finally:
-        os.close(ready)

@@ -152,13 +152,13 @@ def test_one_look_serves_all_leaders_that_were_reaped_and_strangers_are_forgotte
 
 def test_one_look_serves_all_adopted_leaders_that_end_in_one_turn(stage: Stage) -> None:
     for pid in (1, 2):
-        stage.ends.adopted.expect(pid)
+        stage.ends.adopted().expect(pid)
     stage.ends.orphans_ended([(1, 256), (2, 9)])
     assert stage.kernel.looks == []
     stage.loop.turn()
     assert stage.kernel.looks == [{1, 2}]
     assert [instance.ended for instance in stage.all] == [256, 9, None]
-    stage.ends.adopted.expect(3)
+    stage.ends.adopted().expect(3)
     stage.ends.orphans_ended([(3, 0)])
     stage.loop.turn()
     assert stage.kernel.looks == [{1, 2}, {3}]

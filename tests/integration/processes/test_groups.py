@@ -16,7 +16,7 @@ import pytest
 from taskmasterd.processes.members.group import Group
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs
-from taskmasterd.system.pidfds import ticks_now
+from taskmasterd.system.procfs import ticks_now
 from tests.support.daemon import PROGRAMS
 from tests.support.wait import wait_until
 

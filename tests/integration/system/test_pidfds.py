@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from taskmasterd.system.loop.reactor import Reactor
-from taskmasterd.system.pidfds import Adopted, boot_seconds, open_leader, status_of
-from taskmasterd.system.procfs import look
+from taskmasterd.system.pidfds import Adopted, open_leader, status_of
+from taskmasterd.system.procfs import boot_seconds, look
 from tests.support.wait import wait_until
 
 look(os.getpid())  # it keeps one descriptor in reserve from the first look on

@@ -12,6 +12,7 @@ from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
 from taskmasterd.core.process.machine import Process
 from taskmasterd.core.programs.plan import diff
+from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.table import Entry, Table
 from taskmasterd.core.steps import run
 from taskmasterd.core.words.plans import plan_view
@@ -48,7 +49,7 @@ def test_the_description_of_an_instance_has_its_number() -> None:
     table = Table()
     for index in range(2):
         table.add(Entry(program("description: worker ${TASKMASTER_INSTANCE}\nnumprocs: 2"), index, Process()))
-    shown = [process_view(table, entry, 5.0, SIGNALS)["description"] for entry in table.select(("all",), 5)]
+    shown = [process_view(table, entry, 5.0, SIGNALS)["description"] for entry in select(table, ("all",), 5)]
     assert shown == ["worker 0", "worker 1"]
 
 

@@ -6,7 +6,7 @@ An invented name is guessed by its parts: `kill_time` is probably `stoptime`.
 from __future__ import annotations
 
 from taskmaster_common.schema.advice.foreign import instead, squash
-from taskmaster_common.text.names import nearest
+from taskmaster_common.text.nearest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

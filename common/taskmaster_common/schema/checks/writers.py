@@ -21,7 +21,7 @@ from taskmaster_common.devices import is_system_name, normalised
 from taskmaster_common.paths import LOG_DIR_LOCK, log_lock
 from taskmaster_common.records import Record
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.text.names import Pattern
+from taskmaster_common.text.patterns import Pattern
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

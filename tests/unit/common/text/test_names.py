@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmaster_common.text.names import MAX_NAME, Pattern, is_pattern, name_problem, nearest, process_name
+from taskmaster_common.text.names import MAX_NAME, name_problem, process_name
+from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.patterns import Pattern, is_pattern
 
 
 @pytest.mark.parametrize("name", ["web", "1", "yes", "a_b-c.d@e+f", "x" * MAX_NAME, "_", "+", "ALL", "@"])

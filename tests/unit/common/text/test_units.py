@@ -11,17 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.text import units
-from taskmaster_common.text.units import (
-    MAX_SECONDS,
-    format_seconds,
-    format_size,
-    parse_seconds,
-    parse_signal,
-    parse_size,
-    parse_umask,
-    signal_name,
-    with_real_time,
-)
+from taskmaster_common.text.formats import format_seconds, format_size, signal_name, with_real_time
+from taskmaster_common.text.units import MAX_SECONDS, parse_seconds, parse_signal, parse_size, parse_umask
 
 SIGNALS = {"HUP": 1, "KILL": 9, "USR1": 10, "TERM": 15, "CHLD": 17, "CLD": 17, "RTMIN": 34, "RTMAX": 64}
 
@@ -205,7 +196,7 @@ def test_any_text_gives_a_value_or_a_reason(text: str) -> None:
 def test_units_imports_next_to_nothing() -> None:
     tree = ast.parse(inspect.getsource(units))
     imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert imported == {"__future__", "taskmaster_common.text.names"}
+    assert imported == {"__future__", "taskmaster_common.text.nearest"}
     assert not [node for node in tree.body if isinstance(node, ast.Import)]
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from taskmaster_common.errors import RequestError
 from taskmasterd.core.process.machine import Process
-from taskmasterd.core.programs.table import MOST_PATTERNS, Entry, Table
+from taskmasterd.core.programs.selection import MOST_PATTERNS, select
+from taskmasterd.core.programs.table import Entry, Table
 from tests.support.model import program
 
 TABLE = (("web", 3), ("db", 1), ("worker-a", 1), ("worker-b", 2))
@@ -26,7 +27,7 @@ def table() -> Table:
 
 def chosen(table: Table, *targets: str) -> list[str]:
     """Return the canonical names that the targets stand for."""
-    return [entry.canonical for entry in table.select(targets, 5)]
+    return [entry.canonical for entry in select(table, targets, 5)]
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_target_that_names_nothing_is_refused_with_a_next_step(
     table: Table, target: str, message: str, hint: bool
 ) -> None:
     with pytest.raises(RequestError) as caught:
-        table.select(("db", target), 4)
+        select(table, ("db", target), 4)
     assert caught.value.message.startswith(message)
     assert (caught.value.code, caught.value.exit_code, bool(caught.value.hints)) == ("unknown-name", 4, hint)
 
@@ -90,7 +91,7 @@ def test_a_program_with_many_slots_is_not_listed_whole() -> None:
     for index in range(12):
         table.add(Entry(program("web"), index, Process()))
     with pytest.raises(RequestError, match=r"web has web:0 to web:11$"):
-        table.select(("web:99",), 5)
+        select(table, ("web:99",), 5)
 
 
 @pytest.mark.parametrize(
@@ -98,12 +99,12 @@ def test_a_program_with_many_slots_is_not_listed_whole() -> None:
 )
 def test_an_instance_as_other_tools_write_it_is_recognised(table: Table, target: str) -> None:
     with pytest.raises(RequestError, match=r"no (program|process) named .*; did you mean web:1\?$"):
-        table.select([target], 5)
+        select(table, [target], 5)
 
 
 def test_an_instance_that_is_not_there_is_told_which_are(table: Table) -> None:
     with pytest.raises(RequestError, match=r'no program named "web_7"; web has web:0, web:1, web:2$'):
-        table.select(["web_7"], 5)
+        select(table, ["web_7"], 5)
 
 
 def test_a_long_list_of_instances_says_its_range() -> None:
@@ -111,11 +112,11 @@ def test_a_long_list_of_instances_says_its_range() -> None:
     for index in (*range(11), 14, 20, 21):
         table.add(Entry(program("web"), index, Process()))
     with pytest.raises(RequestError, match=r"web has web:0 to web:10, web:14, web:20 to web:21$"):
-        table.select(["web:12"], 5)
+        select(table, ["web:12"], 5)
     for index in range(30, 60, 2):
         table.add(Entry(program("web"), index, Process()))
     with pytest.raises(RequestError, match=r"web has web:0 to web:10, .* and more, 29 in all$"):
-        table.select(["web:12"], 5)
+        select(table, ["web:12"], 5)
 
 
 def test_one_instance_is_shown_by_the_name_of_its_program_and_several_with_their_numbers(table: Table) -> None:
@@ -186,5 +187,5 @@ def test_an_entry_holds_what_it_was_started_with_beside_what_is_wanted() -> None
 def test_a_request_of_too_many_patterns_is_refused_and_a_repeated_one_counts_once(table: Table) -> None:
     assert chosen(table, *["d*"] * 1000) == ["db:0"]
     with pytest.raises(RequestError, match="at most 32 patterns") as caught:
-        table.select([f"*{number}" for number in range(MOST_PATTERNS + 1)], 5)
+        select(table, [f"*{number}" for number in range(MOST_PATTERNS + 1)], 5)
     assert (caught.value.code, caught.value.exit_code) == ("usage", 2)

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-import stat
 import time
 
 from taskmaster_common.errors import SystemFailure, TaskmasterError
 from taskmaster_common.jsontext import read_json, write_json
-from taskmaster_common.paths import LOG_DIR_LOCK, log_lock
 from taskmaster_common.records import Record
-from taskmasterd.system.paths.locks import LONGEST_TEXT, LockedError, lock_file, release, report, write_pid
+from taskmasterd.survival.holdings import give_back, lock_paths
+from taskmasterd.system.paths.locks import LONGEST_TEXT, LockedError, lock_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from taskmasterd.system.paths.locks import Owner
 
-LOG_DIR, LOGFILE = "log_dir", "logfile"
-CLAIMED = (LOG_DIR, LOGFILE)
 WAIT_S, PAUSE_S = 0.3, 0.02
 """Longest wait for a lock, and the pause between two tries, seconds: a look, or a child of a dying daemon, holds one briefly."""
 
@@ -46,58 +43,6 @@ class ClaimedError(TaskmasterError):
         self.holder = holder
 
 
-class Holdings:
-    """The daemon's descriptors by name: pid file, locks, listening socket, and the pipe on which the launcher waits."""
-
-    def __init__(self, places: Mapping[str, str | None], fds: Mapping[str, int | None]) -> None:
-        self._places = places
-        self._fds = dict(fds)
-        for fd in self._fds.values():
-            if fd is not None:
-                os.set_inheritable(fd, False)
-
-    @property
-    def pidfile(self) -> str | None:
-        """The path of the pid file, None without one."""
-        return self._places["pidfile"]
-
-    @property
-    def listener(self) -> int:
-        """The descriptor of the listening socket."""
-        return self._fds["listener"] or 0
-
-    def handed_over(self) -> dict[str, int | None]:
-        """Return the descriptors that the code executed in our place keeps."""
-        return {name: self._fds.get(name) for name in ("pidfile", *CLAIMED)}
-
-    def answer_launcher(self, code: int = 0, text: str = "") -> None:
-        """Make the launcher, if it still waits, end with this code and text."""
-        ready, self._fds["ready"] = self._fds["ready"], None
-        if ready is not None:
-            report(ready, code, text)
-
-    def rewrite_pid(self) -> None:
-        """Write our pid into the pid file. Raises OSError."""
-        write_pid(self._fds["pidfile"])
-
-    def release_pidfile(self) -> None:
-        """Remove the pid file."""
-        release(self._places["pidfile"], self._fds["pidfile"])
-
-    def give_back_logs(self) -> None:
-        """Release the locks, so that another daemon may write our logs."""
-        give_back(self._places, self._fds)
-
-
-def lock_paths(places: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
-    """Yield (key, path of the lock) for each place that the daemon claims."""
-    log_dir, logfile = places.get(LOG_DIR), places.get(LOGFILE)
-    if log_dir:
-        yield LOG_DIR, f"{log_dir}/{LOG_DIR_LOCK}"
-    if logfile and not logfile.startswith("/dev/") and _may_be_regular(logfile):
-        yield LOGFILE, log_lock(logfile)
-
-
 def claim(places: Mapping[str, str | None], owner: Owner | None, mine: Holder) -> dict[str, int]:
     """Lock all places where that is possible; returns the descriptors by key. Raises ClaimedError, and then holds no lock."""
     held: dict[str, int] = {}
@@ -117,12 +62,6 @@ def claim(places: Mapping[str, str | None], owner: Owner | None, mine: Holder) -
         os.ftruncate(fd, 0)
         os.pwrite(fd, text, 0)
     return held
-
-
-def give_back(places: Mapping[str, str | None], held: Mapping[str, int | None]) -> None:
-    """Remove the locks in `held`, descriptors by key."""
-    for key, path in lock_paths(places):
-        release(path, held.get(key))
 
 
 def claimed_by_others(places: Mapping[str, str | None], socket: str) -> tuple[tuple[str, ...], Holder] | None:
@@ -168,10 +107,3 @@ def _holder_of(text: str) -> Holder:
         return Holder(int(data["pid"]), str(data["socket"]), str(data["config"]))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return Holder(0, "", "")
-
-
-def _may_be_regular(path: str) -> bool:
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        return True
