@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Daemon, marked, process_exists
-from tests.support.guarded import kill_daemon
+from tests.support.guarded import copy_code, kill_daemon
 from tests.support.wait import wait_until
 from tests.support.wire import resident
 
@@ -111,7 +111,7 @@ def test_a_program_that_gives_up_ends_the_daemon_with_its_code_or_that_of_a_shel
     write(daemon, {"slow": entry(slow_stop(0.2)), "worker": {**worker, "autostart": False}})
     daemon.start_foreground()
     wait_until((daemon.home / "up").exists)
-    assert daemon.ctl("start", "worker").returncode in (1, 7)
+    assert daemon.ctl("start", "worker").returncode == 1
     assert code(daemon) == expected
     assert (daemon.home / "stopped").exists()
     assert last_line(daemon).startswith(f"exiting {expected}: worker (essential) gave up: ")
@@ -357,6 +357,26 @@ def test_an_upgrade_takes_the_keys_along_and_during_the_stop_it_is_refused(daemo
     refused = daemon.ctl("upgrade")
     assert (refused.returncode, "the daemon is being shut down" in refused.stderr) == (1, True)
     assert code(daemon) == 3
+
+
+def test_an_upgrade_that_was_under_way_when_the_stop_began_takes_the_first_cause_along(daemon: Daemon) -> None:
+    tree = copy_code(daemon)
+    upgrade = tree / "survival" / "upgrade.py"
+    check = "if self._context.supervisor.stopping:"
+    assert upgrade.read_text().count(check) == 2
+    upgrade.write_text(upgrade.read_text().replace(check, "if False:"))  # as if both had passed a moment before
+    write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(slow_stop(1.5), stoptime=30),
+                   "second": entry(ends("exit 4", "later"), essential=True, stopsignal="CONT")})  # fmt: skip
+    daemon.start_foreground()
+    wait_until((daemon.home / "up").exists)
+    go(daemon)
+    wait_until((daemon.home / "stopping").exists)
+    assert daemon.ctl("upgrade").returncode == 0
+    assert "goes on after an upgrade" in daemon.events()
+    go(daemon, "later")
+    assert code(daemon) == 3
+    assert (daemon.home / "stopped").exists()
+    assert last_line(daemon) == "exiting 3: worker (essential) exited 3"
 
 
 def test_all_done_survives_an_upgrade_and_a_kill(daemon: Daemon) -> None:

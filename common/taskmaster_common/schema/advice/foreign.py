@@ -80,7 +80,7 @@ PROGRAM_WORDS = {
     "restart": "restart is called autorestart here: always, never or unexpected",
     "restartpolicy": "it is called autorestart here: always, never or unexpected",
     "respawn": "it is called autorestart here: always or never",
-    "availability": "the restart policy is autorestart here: always, never or unexpected",
+    "availability": "the restart policy is autorestart here: always, never or unexpected; exit_on_end is essential: true",
     "restartsec": "=restart_delay",
     "backoffseconds": "=restart_delay",
     "expbackoffrestartdelay": "=restart_delay",
