@@ -17,7 +17,7 @@ MOST_READ = 4096
 USUAL = range(200, 400)
 
 
-class Request(Record):
+class HttpRequest(Record):
     """Where to connect to, what to send, and which statuses of an answer mean success."""
 
     addresses: tuple[Address, ...]
@@ -29,7 +29,7 @@ class Request(Record):
         return status in self.statuses, f"http {status}"
 
 
-def http_request(url: str, statuses: Iterable[int] = (), headers: Mapping[str, str] | None = None) -> Request:
+def http_request(url: str, statuses: Iterable[int] = (), headers: Mapping[str, str] | None = None) -> HttpRequest:
     """Return the request for "http://HOST[:PORT][/PATH]" or "unix:SOCKET[:/PATH]"; without `statuses` 200 to 399 will do.
 
     Raises ValueError with the reason for anything else.
@@ -56,7 +56,7 @@ def http_request(url: str, statuses: Iterable[int] = (), headers: Mapping[str, s
         lines[name.lower()] = f"{name}: {value}"
     head = "\r\n".join((f"GET {target} HTTP/1.1", *lines.values(), "Connection: close", "", ""))
     chosen = frozenset(statuses)
-    return Request(addresses, head.encode(), chosen or USUAL)
+    return HttpRequest(addresses, head.encode(), chosen or USUAL)
 
 
 def _addresses(authority: str) -> tuple[Address, ...]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskmasterd.probing.text.address import Address
-    from taskmasterd.probing.text.http import Request
+    from taskmasterd.probing.text.http import HttpRequest
     from taskmasterd.system.loop.reactor import Reactor, Timer
     from taskmasterd.system.users import Account
 
@@ -46,7 +46,7 @@ class ConnectTry:
         reactor: Reactor,
         addresses: Sequence[Address],
         timeout_s: float,
-        request: Request | None = None,
+        request: HttpRequest | None = None,
         who: Account | None = None,
     ) -> None:
         self._reactor = reactor
@@ -115,7 +115,7 @@ class _Connection:
         self,
         reactor: Reactor,
         address: Address,
-        request: Request | None,
+        request: HttpRequest | None,
         ended: Callable[[_Connection, int, Result], None],
     ) -> None:
         self._reactor = reactor
