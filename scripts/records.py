@@ -15,6 +15,7 @@ TYPES = {
     "boolean or word": "bool | str",
     "choice": "str",
     "command": "tuple[str, ...]",
+    "dependencies": "tuple[str, ...]",
     "exit codes": "tuple[int, ...]",
     "octal": "int",
     "path": "str",

@@ -45,10 +45,15 @@ EXAMPLE_HEAD = """\
 taskmasterd:
 """
 EXAMPLE_MIDDLE = """
-# More files with programs: and defaults:, for instance [conf.d/*.yaml].
+# More files with programs:, groups: and defaults:, for instance [conf.d/*.yaml].
 include: []
 
-# Any program key but essential, for all programs of this file and of included ones.
+# Groups: programs, patterns such as worker-* and other groups. A group is a TARGET of every command, and depends_on may
+# name one. Programs and groups share their names.
+groups:
+  backend: [database]
+
+# Any program key but depends_on and essential, for all programs of this file and of included ones.
 defaults:
   description: a program of the reference
 
@@ -57,6 +62,9 @@ x-common-env: &common-env
   LANG: C
 
 programs:
+  database:
+    cmd: sleep 86400
+
   # A name has 1 to 100 letters, digits or _ - . @ +
   example:
 """

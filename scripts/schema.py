@@ -11,10 +11,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 from taskmaster_common.config.words import SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
-from taskmaster_common.schema.values import FALSE_WORDS, NEVER_IN_ENV, TRUE_WORDS
+from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
+from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
 from taskmaster_common.text.formats import format_size
 from taskmaster_common.text.names import ALL, MAX_NAME
 from taskmaster_common.text.units import MAX_SECONDS, MAX_SIZE
@@ -78,6 +80,21 @@ def _variables(_key: Key) -> list[Schema]:
 
 
 TEXT: Schema = {"type": "string", "minLength": 1}
+TARGET: Schema = {"type": ["string", "integer"], "minLength": 1}
+"""The name of a program, which may look like a number."""
+
+
+def _dependencies(_key: Key) -> list[Schema]:
+    rules = {
+        "condition": {"enum": list(CONDITIONS)},
+        "required": {"anyOf": [*BOOLEAN, VARIABLE]},
+        "restart": {"anyOf": [*BOOLEAN, VARIABLE]},
+    }
+    edge = {"type": "object", "properties": rules, "additionalProperties": False}
+    edges = {"type": "object", "additionalProperties": {"anyOf": [{"enum": list(CONDITIONS)}, VARIABLE, edge]}}
+    return [TARGET, {"type": "array", "items": TARGET}, edges]
+
+
 FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "boolean": lambda _key: BOOLEAN,
     "autorestart": lambda key: [{"enum": list(key.words)}, *BOOLEAN],
@@ -105,6 +122,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "stream": _stream,
     "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
     "variables": _variables,
+    "dependencies": _dependencies,
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""
@@ -168,8 +186,14 @@ def schema() -> Schema:
                 "anyOf": [{"type": "null"}, {"allOf": [{"$ref": "#/definitions/program"}, {"properties": refused}]}],
             },
             "include": {
-                "description": "More files with programs: and defaults:, relative to this file.",
+                "description": "More files with programs:, groups: and defaults:, relative to this file.",
                 "anyOf": [{"type": "null"}, TEXT, {"type": "array", "items": TEXT}],
+            },
+            "groups": {
+                "description": "Names of several programs: lists of programs, patterns such as worker-* and other groups.",
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": NAME},
+                "additionalProperties": {"anyOf": [TARGET, {"type": "array", "items": TARGET}]},
             },
             "programs": {
                 "description": "Names and what they run.",

@@ -23,7 +23,8 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.machine import step
+from taskmasterd.core.process.state import Process
 
 MARKS = ("<!-- the seven states: made by scripts/states.py -->\n", "<!-- end of the seven states -->\n")
 EVENTS: tuple[tuple[Event, str], ...] = (

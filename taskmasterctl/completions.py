@@ -33,15 +33,16 @@ def completion_lines(kind: str, sockets: Sockets) -> str:
     if kind not in ("programs", "processes"):
         return ""
     try:
-        processes = _processes(sockets)
+        processes, groups = _names(sockets)
     except TaskmasterError:
         return ""
+    grouped = [(name, f"group of {len(members)}") for name, members in groups.items()]
     if kind == "processes":
-        return _lines([(each["name"], each["state"].lower()) for each in processes])
+        return _lines([*((each["name"], each["state"].lower()) for each in processes), *grouped])
     programs: dict[str, list[str]] = {}
     for each in processes:
         programs.setdefault(each["program"], []).append(each["state"].lower())
-    return _lines([(name, _counted(states)) for name, states in programs.items()])
+    return _lines([*((name, _counted(states)) for name, states in programs.items()), *grouped])
 
 
 def _lines(entries: Sequence[tuple[str, str]]) -> str:
@@ -55,16 +56,18 @@ def _counted(states: Sequence[str]) -> str:
     return ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
 
 
-def _processes(sockets: Sockets) -> list[dict[str, Any]]:
-    """Return every process of the daemon. Raises TaskmasterError if it does not answer within LIMIT_S."""
+def _names(sockets: Sockets) -> tuple[list[dict[str, Any]], dict[str, list[str]]]:
+    """Return every process and every group of the daemon. Raises TaskmasterError if it does not answer within LIMIT_S."""
     connection = connect(sockets, time.monotonic() + LIMIT_S)
     try:
         if runs_other_config(connection.hello, sockets):  # it would refuse to act on their names
-            return []
+            return [], {}
         messages = [*connection.ask(wire_line(Request("status")))]
     finally:
         connection.close()
-    return [process for message in messages if message["type"] == "processes" for process in message["processes"]]
+    processes = [each for message in messages if message["type"] == "processes" for each in message["processes"]]
+    groups = next((message.get("groups") for message in messages if message["type"] == "daemon"), None)
+    return processes, groups or {}
 
 
 def _signals() -> list[tuple[str, int]]:

@@ -32,7 +32,7 @@ GLOBALS = (
     Option("--json", help="one JSON document instead of text; JSON lines for logs"),
     Option("--quiet", short="-q", help="say nothing about what succeeded"),
     Option("--timeout", value="DUR", help="wait at most so long (5, 1m30s), then exit 124"),
-    Option("--color", value="WHEN", help="auto, always or never"),
+    Option("--color", value="WHEN", choices=COLOUR_WORDS, help="auto, always or never"),
     Option("--exit-on-error", short="-e", help="commands from a pipe: stop at the first that fails"),
     Option("--version", short="-V", help="print the version of this client"),
     Option("--help", short="-h", help="print this, or the help of a verb"),
@@ -115,8 +115,8 @@ def _value(flag: Flag, attached: str | None, rest: Iterator[str]) -> object:
             return parse_seconds(text)
         except ValueError as error:
             raise usage_error(f"--timeout: {error}") from None
-    if flag.key == "color" and text not in COLOUR_WORDS:
-        raise usage_error(f'--color: "{text}" is not one of {", ".join(COLOUR_WORDS)}')
+    if flag.choices and text not in flag.choices:
+        raise usage_error(f'{flag.name}: "{text}" is not one of {", ".join(flag.choices)}')
     return text
 
 

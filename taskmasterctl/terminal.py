@@ -28,6 +28,7 @@ def look_of(options: Options, request: Request, environment: Mapping[str, str]) 
         terminal=terminal,
         watched=os.isatty(ERR),
         quiet=options.quiet,
+        utf8=_speaks_utf8(environment),
         command=options.command,
         user_name=user_name,
         wall=lambda ago_s: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago_s)),
@@ -37,6 +38,12 @@ def look_of(options: Options, request: Request, environment: Mapping[str, str]) 
 def can_move_cursor(environment: Mapping[str, str]) -> bool:
     """Return whether TERM names a terminal that understands escape sequences."""
     return environment.get("TERM", "dumb") != "dumb"
+
+
+def _speaks_utf8(environment: Mapping[str, str]) -> bool:
+    """Return whether the locale is one of UTF-8. Source: POSIX, Base Definitions 8.2: the order of the variables."""
+    named = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    return next(filter(None, named), "").upper().replace("-", "").endswith("UTF8")
 
 
 def terminal_size() -> tuple[int, int]:

@@ -111,7 +111,13 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     ignored = None if origin.launched else facts.ignored
     groups = Groups(base.proofs, guard.pid if guard else 0, ignored, facts.proven_since or 0, facts.freed, facts.left)
     deadlines = Deadlines(reactor, lambda entry: supervisor.deadline_reached(entry, reactor.now()))
-    supervisor = Supervisor(lambda entry, action: performer.perform(entry, action), deadlines.arm, bus)  # noqa: PLW0108 - made below
+    supervisor = Supervisor(
+        lambda entry, action: performer.perform(entry, action),  # noqa: PLW0108 - made below
+        deadlines.arm,
+        bus,
+        lambda steps: reactor.call_soon(lambda: reactor.rounds.begin(steps())),
+        reactor.now,
+    )
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
     inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
     instances = Instances(groups, Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard))

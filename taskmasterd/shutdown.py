@@ -11,8 +11,10 @@ from taskmaster_common.errors import RequestError, system_reason
 from taskmaster_common.protocol import end, refusal
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.process.machine import KILL_GRACE_S
+from taskmasterd.core.programs.operations import kill_all, shutdown
 from taskmasterd.core.programs.ticket import Ticket
-from taskmasterd.core.words.describe import NAMED_LEFT, detail, not_allowed
+from taskmasterd.core.words.describe import NAMED_LEFT, not_allowed
+from taskmasterd.core.words.view import slot_detail
 from taskmasterd.processes.stop_signals import name_with_owner
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.loop.slices import Looks, in_bursts
@@ -102,7 +104,7 @@ class Stopping:
         reactor.call_later(timeout_s, lambda: self.kill("shutdown_timeout"))
         reactor.call_later(PROGRESS_EVERY_S, self._progress)
         ticket = Ticket(self._stopped, self._strays.sweep, lambda _entry: None)
-        reactor.rounds.begin(self._context.supervisor.shutdown(by, ticket, reactor.now))
+        reactor.rounds.begin(shutdown(self._context.supervisor, by, ticket))
 
     def urge(self, by: str) -> None:
         """Begin the orderly stop; if it has begun already, end everything at once."""
@@ -117,7 +119,7 @@ class Stopping:
         if self._strays.sweeping:
             return
         self._context.log.write("warning", f"killing all programs, asked by {by}")
-        self._context.supervisor.kill_all(by, self._context.reactor.now())
+        kill_all(self._context.supervisor, by)
 
     def look(self) -> None:
         """Look whether the strays are gone; call this when children have ended."""
@@ -144,7 +146,9 @@ class Stopping:
     def _stopped(self, entry: Entry, outcome: Outcome) -> None:
         if not outcome.ok:
             name = self._context.supervisor.table.name(entry)
-            why = detail(entry.process, entry.policy, self._context.reactor.now(), self._context.identity.signals)
+            why = slot_detail(
+                self._context.supervisor.table, entry, self._context.reactor.now(), self._context.identity.signals
+            )
             self._context.log.write("error", f"{name} could not be ended: {why}")
             self._unended.append(f"{name} ({why})")
 

@@ -27,6 +27,7 @@ INSTEAD = {
     "is-active": "use `status -q NAME`: exit code 0 means RUNNING",
     "is-failed": "use `status --failed NAME`",
     "list-units": "use `status`",
+    "list-dependencies": "use `deps NAME`",
     "ls": "use `status`",
     "ps": "use `status`",
     "try-restart": "use `restart --if-running NAME`",

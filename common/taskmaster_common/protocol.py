@@ -30,19 +30,24 @@ that it does not know.
                without lines of the file)
                config_changed (true: a file has changed since that reload)
                warnings (lines; what is wrong now, besides processes)
+               groups ({name: programs}; each name is a TARGET)
     processes  processes: list of PROCESS, at most 100 per object           status, show, subscribe
     snapshot   sequence, count                                              subscribe
-    change     sequence name before state process: PROCESS reason removed   subscribe
+    change     sequence name before before_phase state process: PROCESS     subscribe
+               reason removed
     program    name, settings: {key: value}, processes: list of PROCESS,     show
                ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}}
     pid        name, pid (null where nothing runs)                          pid
-    progress   name, text, heartbeat (true: nothing has happened)           start, stop, restart, reload, upgrade, shutdown
-    result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, reload
+    progress   name, text, heartbeat (true: nothing has happened)           start, stop, restart, wait, reload, upgrade,
+                                                                            shutdown
+    result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, wait, reload
+    deps       edges: list of EDGE, at most 100 per object; in the first    deps
+               object roots (list of programs), reverse
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
-               changes, dry_run
+               groups_changed, changes, dry_run
     problem    text                                                         reload
-    warning    text                                                         stop, restart, reload, shutdown, logs
+    warning    text                                                         stop, restart, wait, reload, shutdown, logs
     output     name stream text                                             logs
     missed     name stream bytes; changes                                   logs; subscribe
     upgrading  config                                                       upgrade
@@ -52,28 +57,35 @@ that it does not know.
     end        exit; error: {code, message, hints: list} on failure         all
 
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
+               phase ("held": STARTING, but not before what it depends on is as it has to be; "blocked": BACKOFF without an
+               end, because nothing leads there by itself; else "")
+               waiting: list of {name, condition, because, blocked}, what a held or blocked process waits for
                exit: {code or signal or failure, core, after_s, expected} or null
                stderr (status and show, for a process that is not as wanted: its last line)
+    EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready)
+               required restart status (ok waiting blocked) because (why it is not ok, or "")
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
 
 `settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
+depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
 duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken stuck removed requested. `wanted` is false in BACKOFF, FATAL and after an unexpected exit. While a client waits, the
-daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that follows a log does not wait: there,
-silence means that nothing is written.
+overtaken stuck removed requested blocked taken-back up settled. `wanted` is false in BACKOFF, FATAL and after an unexpected
+exit. While a client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that
+follows a log does not wait: there, silence means that nothing is written.
 
 Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for ever, every change. A snapshot is a `daemon`
 object, a `snapshot` object, and `processes` objects with `count` processes in all; it replaces everything that the client
 knew. Another one follows whenever a reload has changed something, and after `missed`. A `change` says that one process,
 identified by `program` and `instance` of its PROCESS, has changed: `before` and `state` are its states (equal if something
-else has changed: pid, reason, shown name), `reason` says why, `removed` that it no longer exists. `sequence` rises by one with
-each change of any process; a snapshot has the number of the last change that it may include (it may show a process in a newer
-state; the change that led there follows all the same). With TARGETs some numbers do not appear. A client that reads too slowly
-loses changes, and gets the number of those that it `missed`. The daemon sends nothing while nothing changes: a client notices
-a dead daemon by the end of the connection, and a frozen one by a request on another connection.
+else has changed: phase, pid, reason, shown name), `before_phase` was its phase, `reason` says why, `removed` that it no longer
+exists. `sequence` rises by one with each change of any process; a snapshot has the number of the last change that it may
+include (it may show a process in a newer state; the change that led there follows all the same). With TARGETs some numbers do
+not appear. A client that reads too slowly loses changes, and gets the number of those that it `missed`. The daemon sends
+nothing while nothing changes: a client notices a dead daemon by the end of the connection, and a frozen one by a request on
+another connection.
 
 Shutdown. When the daemon ends in order, endless replies (a subscription, a log that is followed) get an `end` with the error
 "stopping"; a connection that ends without it was lost by accident. An upgrade ends no connection; a subscriber gets an

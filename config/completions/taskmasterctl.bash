@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | wait:--for) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -53,15 +53,18 @@ _taskmasterctl() {
             return
             ;;
         --color) found=(auto always never) ;;
+        --for) found=(up stopped settled) ;;
         esac
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
         case $verb in
         status) found=(--wide --failed --watch) ;;
         show) found=(--env) ;;
         logs | tail | maintail) found=(-f --follow -n --lines --since --stderr --daemon --raw --reopen) ;;
-        start) found=(--no-wait) ;;
-        stop) found=(--no-wait) ;;
-        restart) found=(--no-wait --if-running) ;;
+        wait) found=(--for) ;;
+        deps) found=(--reverse) ;;
+        start) found=(--no-wait --no-deps) ;;
+        stop) found=(--no-wait --dependents) ;;
+        restart) found=(--no-wait --if-running --dependents --no-deps) ;;
         signal) found=(--list) ;;
         reload | update | reread) found=(--no-wait --dry-run --exit-code) ;;
         shutdown) found=(--no-wait) ;;
@@ -69,13 +72,13 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe version start stop restart signal reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe version start stop restart signal reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait deps version start stop restart signal reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait deps version start stop restart signal reload upgrade shutdown help) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | subscribe | start | stop | restart) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | wait | deps | start | stop | restart) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=(all) ;; esac

@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'wait:--for'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -81,6 +81,8 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a show -d 'everything about
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a logs -d 'the last lines that programs wrote'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a pid -d 'the pid of the daemon, or of processes'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a subscribe -d 'every change of a process as it happens, until Ctrl-C'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a wait -d 'wait until programs are up, stopped or settled; change nothing'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a deps -d 'the tree of dependencies, and which of them are satisfied'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs and wait until they run'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a stop -d 'stop programs and wait until nothing of them is left'
@@ -102,17 +104,23 @@ complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log; with a TARGET only what happened to it'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l raw -d 'on a terminal: pass on control characters too'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and reopen the log files, for logrotate: those of the TARGETs, or all'
+complete -c taskmasterctl -n '__taskmasterctl_verb wait' -l for -x -a 'up stopped settled' -d 'up (the default), stopped or settled'
+complete -c taskmasterctl -n '__taskmasterctl_verb deps' -l reverse -d 'what depends on the programs, instead of what they depend on'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l no-wait -d 'return at once; the operation goes on in the daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l dependents -d 'first stop all that depends on the programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l if-running -d 'leave alone what is not running'
+complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l dependents -d 'also restart what runs and depends on the programs: down before them, up after them'
+complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal' -l list -d 'print the names of the signals'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l dry-run -d 'print the plan and change nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l exit-code -d 'with --dry-run: exit 1 where the plan changes something'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe start stop restart' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait deps start stop restart' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
@@ -120,6 +128,8 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a logs -d 'the last lines that programs wrote'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a pid -d 'the pid of the daemon, or of processes'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a subscribe -d 'every change of a process as it happens, until Ctrl-C'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a wait -d 'wait until programs are up, stopped or settled; change nothing'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a deps -d 'the tree of dependencies, and which of them are satisfied'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a start -d 'start programs and wait until they run'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a stop -d 'stop programs and wait until nothing of them is left'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from scripts.completions.words import MADE, forms, spellings, verbs_taking
 from taskmaster_common.commands.table import COMMANDS, Flag
-from taskmasterctl.options import COLOUR_WORDS, GLOBALS
+from taskmasterctl.options import GLOBALS
 
 BASH = r"""# bash completion for taskmasterctl. {made}
 
@@ -60,7 +60,7 @@ _taskmasterctl() {{
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${{current/#\~\//$HOME/}}")
             return
             ;;
-        --color) found=({colours}) ;;
+{choices}
         esac
     elif [ -z "$only" ] && [ "${{current:0:1}}" = - ]; then
         case $verb in
@@ -109,10 +109,16 @@ def bash() -> str:
         for command in COMMANDS
         if command.flags
     ]
+    choices = [
+        f"        {' | '.join(forms(flag))}) found=({' '.join(flag.choices)}) ;;"
+        for flags in (GLOBALS, *(command.flags for command in COMMANDS))
+        for flag in flags
+        if flag.choices
+    ]
     return BASH.format(
         made=MADE,
+        choices="\n".join(choices),
         valued=" | ".join(valued),
-        colours=" ".join(COLOUR_WORDS),
         flags="\n".join(flags),
         globals=_flag_words(GLOBALS),
         verbs=" ".join(command.name for command in COMMANDS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.completions.words import MADE, PATHS, forms, spellings, verbs_taking
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, Flag
-from taskmasterctl.options import COLOUR_WORDS, GLOBALS
+from taskmasterctl.options import GLOBALS
 
 FISH = r"""# fish completion for taskmasterctl. {made}
 
@@ -131,8 +131,8 @@ def _fish_flag(flag: Flag, text: str) -> str:
         words.append("-r -F")
     elif flag.value:
         words.append("-x")
-    if flag.name == "--color":
-        words.append(f"-a '{' '.join(COLOUR_WORDS)}'")
+    if flag.choices:
+        words.append(f"-a '{' '.join(flag.choices)}'")
     return " ".join((*words, f"-d {_fish(text)}"))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.completions.words import MADE, PATHS, forms, spellings
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, Command, Flag
-from taskmasterctl.options import COLOUR_WORDS, GLOBALS
+from taskmasterctl.options import GLOBALS
 
 ZSH = r"""#compdef taskmasterctl
 # zsh completion for taskmasterctl. {made}
@@ -103,7 +103,7 @@ def _zsh_specs(flag: Flag, text: str) -> list[str]:
 def _zsh_value(flag: Flag) -> str:
     if flag.name in PATHS:
         return "_files"
-    return f"({' '.join(COLOUR_WORDS)})" if flag.name == "--color" else " "
+    return f"({' '.join(flag.choices)})" if flag.choices else " "
 
 
 def _escaped(text: str) -> str:

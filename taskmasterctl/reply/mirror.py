@@ -104,6 +104,14 @@ def key_of(process: Message) -> Key:
     return process["program"], process["instance"]
 
 
+def notable(change: Message) -> bool:
+    """Return whether a change is more than one of pid, reason or name: of state or phase, or a removal."""
+    phase = change["process"].get("phase", "")
+    return bool(
+        change["before"] != change["state"] or change.get("before_phase", phase) != phase or change.get("removed")
+    )
+
+
 def unexpected(change: Message) -> bool:
     """Return whether nobody asked for a change: trouble, or the recovery from it."""
     before, state, process = change["before"], change["state"], change["process"]
@@ -112,6 +120,8 @@ def unexpected(change: Message) -> bool:
         return False
     if state in ("BACKOFF", "FATAL"):
         return True
+    if change.get("before_phase") == "blocked" or (before == "STOPPING" and process.get("phase") == "held"):
+        return bool(state == "STARTING")
     if state == "RUNNING":
         return bool(process.get("restarts"))
     return before == "RUNNING" and process.get("pid") is None and not end.get("expected", True)

@@ -41,7 +41,7 @@ class Look(Record):
     """How to show text.
 
     `width`: lines are cut to so many columns, 0 for no cut. `terminal`: the answer goes to a terminal. `watched`: stderr is a
-    terminal, where somebody wants to see progress. `command`: the client's command line without a verb, for hints.
+    terminal, where somebody wants to see progress. `utf8`: it shows more than ASCII. `command`: the client's command line without a verb, for hints.
     `user_name` returns the name of a uid, "" if it has none; `wall` the date and time that many seconds ago.
     """
 
@@ -50,6 +50,7 @@ class Look(Record):
     terminal: bool = False
     watched: bool = False
     quiet: bool = False
+    utf8: bool = False
     command: str = "taskmasterctl"
     user_name: UserName | None = None
     wall: Callable[[float], str] | None = None
@@ -154,9 +155,14 @@ def warning_text(text: object) -> str:
 
 
 def change_text(change: Message, wall: str, user_name: UserName | None = None) -> str:
-    """Return the line of a change: `14:02:11 web:1 RUNNING -> BACKOFF (retry 1 of 3 in 0.5s; exit 3 after 2.1s)`."""
+    """Return the line of a change: `14:02:11 web:1 RUNNING -> BACKOFF (retry 1 of 3 in 0.5s; exit 3 after 2.1s)`.
+
+    Where the state stays, only what the process waits for has changed.
+    """
     state = "removed" if change.get("removed") else clean(change["state"])
     reason = with_names(clean(change.get("reason") or ""), user_name)
+    if change["before"] == state:
+        return f"{wall} {clean(change['name'])} {state} ({reason or 'waits no longer'})\n"
     return f"{wall} {clean(change['name'])} {clean(change['before'])} -> {state}{f' ({reason})' if reason else ''}\n"
 
 

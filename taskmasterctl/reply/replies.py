@@ -56,6 +56,8 @@ ALWAYS = {
     "stop": ("results",),
     "restart": ("results",),
     "signal": ("results",),
+    "wait": ("results",),
+    "deps": ("roots", "edges"),
     "reload": ("results", "problems", "warnings"),
 }
 """The lists that the document of a verb always has, also if empty."""
@@ -63,7 +65,7 @@ ALWAYS = {
 
 def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
     """Return the reply that shows the answer to a request."""
-    text = LogReply(request, look) if request.verb == "logs" else TextReply(request, look)
+    text = {"logs": LogReply, "deps": DepsReply}.get(request.verb, TextReply)(request, look)
     if not as_json:
         return text
     return JsonLines(text) if request.verb == "logs" else JsonReply(request, text)
@@ -149,7 +151,7 @@ class TextReply:
         from taskmasterctl.reply.results import failed_text, success_text  # noqa: PLC0415 - `status` does without it
 
         if not message.get("ok"):
-            return [(ERR, failed_text(message, self._request.verb, self._look))]
+            return [(ERR, failed_text(message, self._request.verb, self._look, self._request.text("for", "up")))]
         return [] if self._look.quiet else [(OUT, success_text(message, self._request.verb))]
 
     def _take_upgraded(self, message: Message) -> Chunks:
@@ -197,7 +199,8 @@ class TextReply:
 
         programs = [program for plan in plans for program in plan["programs"]]
         keys = [key for plan in plans for key in plan.get("daemon_keys") or ()]
-        return [(OUT, plan_text(programs, keys))]
+        groups_changed = any(plan.get("groups_changed") for plan in plans)
+        return [(OUT, plan_text(programs, keys, groups_changed=groups_changed))]
 
     def _pids_shown(self) -> Chunks:
         """Return the pids; a single one without its name, for use in command lines."""
@@ -255,6 +258,25 @@ class LogReply(TextReply):
         return ":" in name and ":" not in targets[0]
 
 
+class DepsReply(TextReply):
+    """The tree of dependencies. It is drawn when all edges are there."""
+
+    def __init__(self, request: Request, look: Look) -> None:
+        super().__init__(request, look)
+        self._edges: list[Message] = []
+
+    def take(self, message: Message) -> Chunks:
+        """Return the text to show after this message."""
+        if message["type"] == "deps":
+            self._edges.append(message)
+            return []
+        if message["type"] != "end" or not self._edges:
+            return super().take(message)
+        from taskmasterctl.reply.tree import deps_text  # noqa: PLC0415 - only `deps` needs it
+
+        return [(OUT, deps_text(self._edges, self._request, self._look)), *super().take(message)]
+
+
 def _out(text: str) -> Chunks:
     return [(OUT, text)] if text else []
 
@@ -288,6 +310,9 @@ class JsonReply:
             self._document.update(body)
         elif kind == "plan":
             self._add_plan(body)
+        elif kind == "deps":
+            for name in ALWAYS["deps"]:
+                self._document[name].extend(body.get(name) or ())
         elif kind in LISTS:
             self._document.setdefault(LISTS[kind], []).extend(self._entries(kind, body))
         return chunks

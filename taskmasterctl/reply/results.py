@@ -50,11 +50,14 @@ def shutdown_text(message: Message) -> str:
     return f"{stopped}, taskmasterd (pid {clean(message.get('pid'))}) has ended\n"
 
 
-def failed_text(result: Message, verb: str, look: Look) -> str:
-    """Return the lines of a failure: what failed, why, its last lines of stderr, and where to read more."""
+def failed_text(result: Message, verb: str, look: Look, goal: str = "up") -> str:
+    """Return the lines of a failure: what failed, why, its last lines of stderr, and where to read more.
+
+    `goal` is what a `wait` waits for.
+    """
     name = clean(result["name"])
     reason = with_names(clean(result.get("reason") or "no reason is known"), look.user_name)
-    lines = [f"taskmasterctl: {name} {_failed(verb, result)}: {reason}"]
+    lines = [f"taskmasterctl: {name} {_failed(verb, result, goal)}: {reason}"]
     if result.get("state") == "FATAL":
         lines[0] += ", now FATAL"
     lines.extend(f"  stderr: {clean(line)}" for line in result.get("stderr") or ())
@@ -68,9 +71,11 @@ def failed_text(result: Message, verb: str, look: Look) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _failed(verb: str, result: Message) -> str:
+def _failed(verb: str, result: Message, goal: str) -> str:
     if verb == "signal":
         return "was not signalled"
+    if verb == "wait":
+        return "is not as wanted" if goal == "settled" else f"is not {goal}"
     if verb in ("stop", "shutdown") or result.get("outcome") == "stuck":
         return "did not stop"
     return "did not start"

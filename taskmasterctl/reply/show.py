@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import KIND
+from taskmaster_common.config.written import in_one_line
 from taskmaster_common.text.formats import format_seconds, format_size
 from taskmasterctl.reply.render import columns, short_seconds, status_table
 from taskmasterctl.visible import clean, shell_quoted
@@ -23,6 +24,12 @@ def show_text(program: Message, look: Look) -> str:
     description = next((process["description"] for process in processes if process.get("description")), "")
     lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
     lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
+    waits = [
+        (clean(process["name"]), clean(each["name"]), clean(each["condition"]), clean(each["because"]))
+        for process in processes
+        for each in process.get("waiting") or ()
+    ]
+    lines += _section("waits for", waits)
     logs: Mapping[str, Mapping[str, object]] = program.get("logs") or {}
     shown: Message = program.get("settings") or {}
     settings = [
@@ -61,6 +68,8 @@ def setting_text(key: str, value: Any) -> str:
         if KIND.get(key) == "seconds":
             return format_seconds(value) if value >= 60 else f"{value:g}s"
         return f"{value:g}" if isinstance(value, float) else str(value)
+    if KIND.get(key) == "dependencies":
+        return clean(in_one_line(value)) if value else ""
     if isinstance(value, dict):
         pairs = value.items()
         return " ".join(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterctl.output import ERR, OUT
-from taskmasterctl.reply.mirror import Mirror, key_of
+from taskmasterctl.reply.mirror import Mirror, key_of, notable
 from taskmasterctl.reply.render import Look, change_text, counts_text, error_text, status_table, warning_text
 from taskmasterctl.reply.replies import JsonLines, TextReply
 from taskmasterctl.reply.results import upgraded_text
@@ -70,13 +70,13 @@ class Selected:
         kind = message["type"]
         if kind == "tick" or (self._failed_only and kind == "change" and message["process"].get("wanted", True)):
             return []
-        if kind == "change" and self._states_only and message["before"] == message["state"] and not message["removed"]:
+        if kind == "change" and self._states_only and not notable(message):
             return []
         return self._reply.take({**message, "time": self._screen.stamp()})
 
 
 class Lines:
-    """The table once, then a line for each change of state."""
+    """The table once, then a line for each change of state or phase."""
 
     def __init__(self, request: Request, look: Look, screen: Screen) -> None:
         self._failed_only = request.has("failed")
@@ -107,7 +107,7 @@ class Lines:
 
     def _change(self, message: Message) -> Chunks:
         self._remember()
-        if message["before"] == message["state"] or (self._failed_only and message["process"].get("wanted", True)):
+        if not notable(message) or (self._failed_only and message["process"].get("wanted", True)):
             return []
         return [(OUT, change_text(message, self._screen.wall(), self._look.user_name))]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import select
 import time
 
-from taskmaster_common.text.patterns import Targets
+from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterctl.reply.mirror import unexpected
 from taskmasterctl.reply.render import change_text
 from taskmasterctl.reply.results import upgraded_text
@@ -129,6 +129,7 @@ class News:
         `own` are the targets of the command that has just printed its results: their changes are not printed again.
         """
         limit = time.monotonic() + within_s
+        own = ungrouped(own, self.feed.mirror.daemon.get("groups") or {})
         for _ in range(MOST_STEPS):
             self._hear(self.feed.step(time.monotonic()), own)
             left_s = 0.0 if self.feed.connected else max(0.0, limit - time.monotonic())

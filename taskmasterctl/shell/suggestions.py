@@ -9,7 +9,7 @@ from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
 from taskmaster_common.commands.table import COMMANDS, LOOK, Command, Flag
 from taskmaster_common.records import Record
-from taskmasterctl.options import COLOUR_WORDS, GLOBALS
+from taskmasterctl.options import GLOBALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def suggestions(before: str, mirror: Mirror, signals: Sequence[str]) -> tuple[st
     word = "" if not words or before[-1:].isspace() or before.endswith(";") else words.pop()
     verb, rest, pending = _parsed(words)
     if pending is not None:
-        found = [Suggestion(each) for each in COLOUR_WORDS] if pending.key == "color" else []
+        found = [Suggestion(each) for each in pending.choices]
     elif word.startswith("-"):
         found = _flags(verb, rest)
     elif verb is None:
@@ -154,7 +154,7 @@ def _arguments(
 
 
 def _names(verb: str, given: Sequence[str], word: str, mirror: Mirror) -> list[Suggestion]:
-    """Return programs and processes, most relevant first, then `all`."""
+    """Return programs and processes, most relevant first, then groups, then `all`."""
     order = RELEVANT.get(verb, TROUBLE_FIRST)
     ranked: list[tuple[int, Suggestion]] = []
     for program, processes in mirror.programs().items():
@@ -166,6 +166,8 @@ def _names(verb: str, given: Sequence[str], word: str, mirror: Mirror) -> list[S
             ranked += [(rank, Suggestion(each["name"], _meta(each))) for rank, each in zip(ranks, processes)]
     ranked.sort(key=lambda each: each[0])
     found = [each for _rank, each in ranked if each.text not in given]
+    groups = (mirror.daemon.get("groups") or {}).items()
+    found += [Suggestion(name, f"group of {len(members)}") for name, members in groups if name not in given]
     if len(mirror) > 1 and not given:
         found.append(Suggestion("all", "every program"))
     return found

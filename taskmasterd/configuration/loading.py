@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import resource
 
-from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+from taskmaster_common.config import Config, DaemonConfig, ProgramConfig, groups_data, groups_of
 from taskmaster_common.errors import ConfigError, ProtocolError, system_reason
 from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.protocol import LineDecoder
@@ -160,6 +160,7 @@ class Loading:
             daemon=DaemonConfig.from_data(end["daemon"]),
             programs=tuple(self._programs),
             files=tuple((path, mtime_ns, size) for path, mtime_ns, size in end["files"]),
+            groups=groups_of(end),
         )
         return LoadResult(config=config, warnings=tuple(end["warnings"]), public_warnings=tuple(end["public"]))
 
@@ -264,7 +265,8 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
             return [_end(problems=[f"{path}: error: its values take more than {MAX_RESULT >> 20} MiB"])]
     warnings, public = list(loaded.warnings), list(loaded.public_warnings)
     daemon = config.daemon.to_data()
-    lines.append(_end(path=config.path, daemon=daemon, files=config.files, warnings=warnings, public=public))
+    named = {"path": config.path, "daemon": daemon, "files": config.files, **groups_data(config.groups)}
+    lines.append(_end(**named, warnings=warnings, public=public))
     return lines
 
 

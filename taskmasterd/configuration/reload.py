@@ -6,6 +6,7 @@ changed since. A plan is applied at once (a large one in steps) and never waits 
 
 from __future__ import annotations
 
+from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.plan import diffing
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.plans import plan_lines
@@ -232,5 +233,5 @@ class Reloader:
             ticket.failed = True
             ticket.seal()
             return
-        yield from self._supervisor.apply(plan, by, ticket, self._reactor.now)
+        yield from apply(self._supervisor, plan, by, ticket)
         yield from self._bus.applied(plan)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from taskmaster_common.protocol import PROGRESS_EVERY_S, end
 from taskmaster_common.states import FATAL
 from taskmasterd.core.programs.ticket import Ticket
-from taskmasterd.core.words.describe import detail
-from taskmasterd.core.words.view import reason_text
+from taskmasterd.core.words.view import reason_text, slot_detail
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,17 +99,21 @@ class Wait:
     def _gone(self) -> None:
         self._stop()
 
+    def _waiting(self) -> tuple[Entry, ...] | None:
+        """Return the entries that have no result yet, None where it is not known which these are."""
+        return self._ticket.waiting if self._ticket else None
+
     def _waiting_text(self) -> tuple[str, str]:
-        if self._ticket is None:
+        waiting = self._waiting()
+        if waiting is None:
             return "", "reading the configuration"
         table = self._context.supervisor.table
-        waiting = self._ticket.waiting
         if not waiting:
             return "", "waiting"
         first = waiting[0]
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
         now = self._context.reactor.now()
-        text = detail(first.process, first.policy, now, self._context.identity.signals)
+        text = slot_detail(table, first, now, self._context.identity.signals)
         return table.name(first), f"{first.process.state}{'; ' if text else ''}{text}{more}"
 
     def _stop(self) -> None:
@@ -138,7 +141,11 @@ class Wait:
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
         if not outcome.ok:
             message["reason"] = reason_text(
-                entry, outcome.outcome, self._context.reactor.now(), self._context.identity.signals
+                self._context.supervisor.table,
+                entry,
+                outcome.outcome,
+                self._context.reactor.now(),
+                self._context.identity.signals,
             )
             if entry.process.state == FATAL:
                 message["stderr"] = self._context.performer.outputs.last_words.lines(entry)
@@ -161,10 +168,16 @@ class Wait:
     def tried(self, entry: Entry) -> None:
         """Send the reason of a failed start, and what follows."""
         if not self.ended:
-            now = self._context.reactor.now()
-            text = detail(entry.process, entry.policy, now, self._context.identity.signals)
-            name = self._context.supervisor.table.name(entry)
+            table, now = self._context.supervisor.table, self._context.reactor.now()
+            text = slot_detail(table, entry, now, self._context.identity.signals)
+            name = table.name(entry)
             self._connection.send({"type": "progress", "name": name, "text": text})
+
+    def pulled(self, entry: Entry) -> None:
+        """Send that an entry is started because others need it."""
+        if not self.ended:
+            name = self._context.supervisor.table.name(entry)
+            self._connection.send({"type": "progress", "name": name, "text": "also starting"})
 
 
 class ProgramWait(Wait):

@@ -6,12 +6,11 @@ It remembers where the output of an instance begins in the file; the bytes are o
 from __future__ import annotations
 
 from taskmaster_common.states import EXITED, FATAL
-from taskmasterd.core.words.view import as_wanted
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output import read
 else:
@@ -47,7 +46,7 @@ class LastWords:
     def parting(self, entry: Entry, before: Process) -> list[tuple[str, str]]:
         """Return the event log's line (level, text) for a slot that has just given up or ended unexpectedly; [] otherwise."""
         after = entry.process
-        if after.state not in (FATAL, EXITED) or after.state == before.state or as_wanted(after):
+        if after.state not in (FATAL, EXITED) or after.state == before.state or after.as_wanted:
             return []
         words = self.lines(entry)
         return [("info", f"last line of stderr: {words[-1][:MOST_WORD]}")] if words else []

@@ -13,7 +13,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.states import STARTING
 from taskmasterd.core.process.events import UNQUEUE, Executed, Restart, Spawned, Start, Stop
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.words.describe import NAMED_LEFT

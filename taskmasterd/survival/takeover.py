@@ -9,6 +9,7 @@ import os
 
 from taskmaster_common.errors import TaskmasterError
 from taskmasterd.core.process.events import Start
+from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.orphans import KILL, REFUSE, UNKNOWN, Orphan, judge
 from taskmasterd.core.programs.plan import KEPT, diff
 from taskmasterd.core.programs.ticket import Ticket
@@ -76,6 +77,7 @@ class Takeover:
         context, supervisor, guard = self._context, self._context.supervisor, self._guard
         for level, text in origin.notes:
             context.log.write(level, text)
+        supervisor.follow(origin.config)
         adopting = Made(
             lambda: adoption.Adoption(
                 supervisor, context.performer, origin.legacy, self._deliver, context.log.write, context.reactor.now
@@ -105,7 +107,7 @@ class Takeover:
         if origin.saved and any(each.change != KEPT for each in plan.programs):
             for line in plans.plan_lines(plan):
                 context.log.write("info", f"since the earlier daemon: {line}")
-        run(supervisor.apply(plan, BY, _unheard(), context.reactor.now))
+        run(apply(supervisor, plan, BY, _unheard()))
         run(self._applied(plan))
         if origin.launched and origin.saved and origin.saved.facts.stopping:
             _start_as_after_a_stop(supervisor, context.reactor.now())

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from taskmasterd.core.process.events import Event
-    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps

@@ -12,6 +12,7 @@ from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import Spawned
 from taskmasterd.core.words.describe import end_text, failed_start_text, left_text, not_allowed, seconds_text
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from taskmasterd.core.process.events import Event
-    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.core.words import gates
     from taskmasterd.output.streams import Outputs
 
     class Target(Protocol):
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
         def append(self, block: bytes, /) -> None:
             """Write, and never raise."""
+
+else:
+    gates = on_demand("taskmasterd.core.words.gates")
 
 
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
@@ -121,10 +126,16 @@ class Announcer:
         self._now = now
         self._signals = signals
 
-    def changed(self, entry: Entry, before: Process, event: Event, _after: Process) -> None:
+    def changed(self, entry: Entry, before: Process, event: Event, after: Process) -> None:
         """Queue the lines of one event for the log's next flush."""
-        said = lines(entry, before, event, self._now(), self._signals)
-        self._log.announce(self._table.name(entry), (*said, *self._outputs.last_words.parting(entry, before)))
+        now = self._now()
+        said = lines(entry, before, event, now, self._signals)
+        of_gates: Iterable[tuple[str, str]] = ()
+        if (before.phase, before.leaving) != (after.phase, after.leaving):
+            of_gates = gates.gate_lines(self._table, entry, before, now, self._signals)
+        self._log.announce(
+            self._table.name(entry), (*said, *of_gates, *self._outputs.last_words.parting(entry, before))
+        )
 
 
 class Stamp:
@@ -189,7 +200,7 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield INFO, f"running (pid {after.pid})"
     elif after.state == FATAL:
         yield ERROR, f"gave up: {failed_start_text(after, policy, signals)}"
-    elif after.state == BACKOFF:
+    elif after.state == BACKOFF and not after.phase:
         yield (WARNING if after.shortages else INFO), _waiting(entry)
     elif after.state == STARTING and before.state in (RUNNING, STOPPING):
         yield INFO, "restarting"

@@ -13,7 +13,7 @@ from scripts import states
 from taskmaster_common.config import ALWAYS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import KILL, NONE, SPAWN, TERMINATE, UNQUEUE
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from tests.support.walk import EVENTS, POLICIES, WINDOW, Edge, World, situation
 
 WANTING = ("Start", "Restart")

@@ -15,6 +15,8 @@ from taskmaster_common.config import ALWAYS, NEVER, ProgramConfig
 from taskmaster_common.errors import RequestError
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STOPPING
 from taskmasterd.core.process.events import SPAWN
+from taskmasterd.core.programs import operations
+from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.table import Entry
@@ -99,19 +101,19 @@ class ManyProcesses(RuleBasedStateMachine):
     def start_or_restart(self, named: str, again: bool) -> None:
         """A client wants something up."""
         entries, supervisor = self.entries(named), self.world.supervisor
-        request = supervisor.restart if again else supervisor.start
+        request = operations.restart if again else operations.start
         if supervisor.stopping:
             with pytest.raises(RequestError, match="shut down"):
-                run(request(entries, "alice", Asked().ticket, lambda: self.world.now))
+                run(request(supervisor, entries, "alice", Asked().ticket))
             return
-        run(request(entries, "alice", self.ask().ticket, lambda: self.world.now))
+        run(request(supervisor, entries, "alice", self.ask().ticket))
         self.stopped.difference_update(entry for entry in entries if not entry.removed)
 
     @rule(named=TARGETS)
     def stop(self, named: str) -> None:
         """A client wants something down."""
         entries = self.entries(named)
-        run(self.world.supervisor.stop(entries, "bob", self.ask().ticket, lambda: self.world.now))
+        run(operations.stop(self.world.supervisor, entries, "bob", self.ask().ticket))
         self.stopped.update(entries)
 
     @rule(programs=PROGRAMS, data=st.data())
@@ -131,7 +133,7 @@ class ManyProcesses(RuleBasedStateMachine):
         known = {entry.program for entry in world.table if not entry.removed}
         plan = world.plan(*new)
         world.actions.clear()
-        run(world.supervisor.apply(plan, "a reload", self.ask().ticket, lambda: world.now))
+        run(apply(world.supervisor, plan, "a reload", self.ask().ticket))
         self.wanted = new
 
         touched = {name.partition(":")[0] for name, _ in world.actions}
@@ -200,7 +202,7 @@ class ManyProcesses(RuleBasedStateMachine):
         """The daemon is told to stop; not too often, or there is nothing to see."""
         if chance == 0:
             self.world.actions.clear()
-            run(self.world.supervisor.shutdown("SIGTERM", self.ask().ticket, lambda: self.world.now))
+            run(operations.shutdown(self.world.supervisor, "SIGTERM", self.ask().ticket))
 
     @invariant()
     def what_was_stopped_stays_stopped(self) -> None:

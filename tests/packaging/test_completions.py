@@ -203,6 +203,7 @@ def test_the_hidden_verb_loads_nothing_heavy(started: Daemon) -> None:
         ("taskmasterctl --so", {"--socket"}),
         ("taskmasterctl --color ", {"auto", "always", "never"}),
         ("taskmasterctl --color=a", {"auto", "always"}),
+        ("taskmasterctl wait --for s", {"stopped", "settled"}),
         ("taskmasterctl reload --d", {"--dry-run"}),
         ("taskmasterctl reload --d -q", {"-q"}),
         ("taskmasterctl tail --f", {"--follow"}),
@@ -351,6 +352,7 @@ def test_fish_completes_verbs_flags_and_live_names(started: Daemon) -> None:
     assert set(by_fish(started, "taskmasterctl signal HUP n")) == {"nginx"}
     assert set(by_fish(started, "taskmasterctl help sto")) == {"stop"}
     assert set(by_fish(started, "taskmasterctl --color a")) == {"auto", "always"}
+    assert set(by_fish(started, "taskmasterctl wait --for s")) == {"stopped", "settled"}
     assert set(by_fish(started, "taskmasterctl logs -n 5 n")) == {"nginx"}
     assert by_fish(started, "taskmasterctl version n") == {}
 

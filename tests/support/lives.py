@@ -29,7 +29,8 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.machine import step
+from taskmasterd.core.process.state import Process
 from tests.support.model import LEFT, REFUSED
 from tests.support.walk import canonical
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
 
 from taskmaster_common.config import Config, DaemonConfig, Policy, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
@@ -23,7 +23,11 @@ from taskmasterd.core.process.events import (
     SpawnFailed,
     Start,
 )
-from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.machine import step
+from taskmasterd.core.process.state import Process
+from taskmasterd.core.programs import operations
+from taskmasterd.core.programs.applying import apply
+from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.programs.plan import ReloadPlan, diff
 from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.supervisor import Supervisor
@@ -141,10 +145,11 @@ class World:
         self.results: list[tuple[str, str, bool]] = []
         self.tries: list[str] = []
         self.done = 0
+        self.later: list[Callable[[], Generator[None, None, None]]] = []
         self.refusing: set[Entry] = set()
         self.pids = 100
         self.bus = Bus(BusMember(TELL, changed=self._announce, gone=self._forget))
-        self.supervisor = Supervisor(self._perform, self._arm, self.bus)
+        self.supervisor = Supervisor(self._perform, self._arm, self.bus, self.later.append, lambda: self.now)
         self.table = self.supervisor.table
 
     # -- the functions that the supervisor gets
@@ -179,6 +184,12 @@ class World:
         assert entry not in tuple(self.table)
         self.forgotten.append(entry.canonical)
 
+    def settle(self) -> World:
+        """Let the loop do what the supervisor has asked for."""
+        while self.later:
+            run(self.later.pop(0)())
+        return self
+
     # -- what clients ask
 
     def ticket(self) -> Ticket:
@@ -196,27 +207,28 @@ class World:
         """Load the first configuration."""
         unheard = Ticket(lambda _entry, _outcome: None, lambda: None, lambda _entry: None)
         plan = diff(self.table, DAEMON, config(*programs))
-        run(self.supervisor.apply(plan, "the daemon's start", unheard, lambda: self.now))
+        run(apply(self.supervisor, plan, "the daemon's start", unheard))
         return self
 
-    def start(self, *targets: str, by: str = "alice") -> Ticket:
+    def start(self, *targets: str, by: str = "alice", **options: bool) -> Ticket:
         """Ask for a start."""
         ticket = self.ticket()
-        run(self.supervisor.start(select(self.table, targets, 5), by, ticket, lambda: self.now))
+        chosen = OrderOptions(**options)  # type: ignore[arg-type]
+        run(operations.start(self.supervisor, select(self.table, targets, 5), by, ticket, chosen))
         return ticket
 
-    def stop(self, *targets: str, by: str = "bob") -> Ticket:
+    def stop(self, *targets: str, by: str = "bob", **options: bool) -> Ticket:
         """Ask for a stop."""
         ticket = self.ticket()
-        run(self.supervisor.stop(select(self.table, targets, 5), by, ticket, lambda: self.now))
+        chosen = OrderOptions(**options)  # type: ignore[arg-type]
+        run(operations.stop(self.supervisor, select(self.table, targets, 5), by, ticket, chosen))
         return ticket
 
-    def restart(self, *targets: str, by: str = "carol", if_running: bool = False) -> Ticket:
+    def restart(self, *targets: str, by: str = "carol", **options: bool) -> Ticket:
         """Ask for a restart."""
         ticket = self.ticket()
-        run(
-            self.supervisor.restart(select(self.table, targets, 5), by, ticket, lambda: self.now, if_running=if_running)
-        )
+        chosen = OrderOptions(**options)  # type: ignore[arg-type]
+        run(operations.restart(self.supervisor, select(self.table, targets, 5), by, ticket, chosen))
         return ticket
 
     def plan(self, *programs: ProgramConfig) -> ReloadPlan:
@@ -227,7 +239,7 @@ class World:
         """Apply a configuration; the record of actions begins anew."""
         self.actions.clear()
         plan = self.plan(*programs)
-        run(self.supervisor.apply(plan, "a reload", self.ticket(), lambda: self.now))
+        run(apply(self.supervisor, plan, "a reload", self.ticket()))
         return plan
 
     # -- what the kernel does
@@ -285,8 +297,9 @@ class World:
     def cooperate(self, entries: Iterable[Entry] | None = None) -> World:
         """Let everything due happen to every entry until nothing is due; starts succeed, and programs obey stops."""
         chosen = tuple(self.table if entries is None else entries)
+        self.settle()
         while sum(map(self._next, chosen)):
-            pass
+            self.settle()
         return self
 
     def _next(self, entry: Entry) -> bool:
@@ -299,10 +312,11 @@ class World:
             self.end(entry)
         elif instances.left and instances.told != NONE:
             self.empty(entry)
-        elif process.state in (STARTING, BACKOFF):
+        elif process.deadline is not None and process.state in (STARTING, BACKOFF):
             self.deadline(entry)
         else:
             assert process.state != STOPPING, f"nothing would ever end {process}"
+            assert process.state not in (STARTING, BACKOFF) or process.phase, f"nothing would ever start {process}"
             assert (process.state == RUNNING) == bool(instances.pid)
             return False
         return True

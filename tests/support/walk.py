@@ -7,7 +7,7 @@ difference are cut off, so the world is finite.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED, Policy
 from taskmaster_common.errors import BugError
@@ -28,7 +28,8 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.machine import step
+from taskmasterd.core.process.state import Process
 from tests.support.model import LEFT, code, policy
 
 FAILURE = Failure("exec", "cannot execute")
@@ -76,7 +77,11 @@ POLICIES = [
 
 def situation(process: Process) -> str:
     """Return the state, and what is alive in it."""
-    state = process.state
+    state: str = process.state
+    if process.phase:
+        return f"{state}, {process.phase}"
+    if process.leaving:
+        return f"{state}, leaving"
     if process.state == STARTING and process.pid is None:
         return f"{state}, asked for"
     if process.state == STOPPING and process.pid is None:
@@ -121,9 +126,9 @@ class Edge:
 
     __slots__ = ("action", "after", "before", "event", "now", "policy", "to")
 
-    def __init__(self, rules: Policy, before: Process, event: str, now: float) -> None:
+    def __init__(self, rules: Policy, before: Process, event: str, now: float, events: Mapping[str, Event]) -> None:
         self.policy, self.before, self.event, self.now = rules, before, event, now
-        self.after, self.action = step(rules, before, EVENTS[event], now)
+        self.after, self.action = step(rules, before, events[event], now)
         self.to = canonical(self.after, now)
 
     def __repr__(self) -> str:
@@ -131,10 +136,11 @@ class Edge:
 
 
 class World:
-    """All states and edges of one policy."""
+    """All states and edges of one policy, under `events`."""
 
-    def __init__(self, rules: Policy) -> None:
+    def __init__(self, rules: Policy, events: Mapping[str, Event] = EVENTS) -> None:
         self.policy = rules
+        self.events = events
         self.edges: dict[Process, list[Edge]] = {}
         self.refused: set[tuple[str, str]] = set()
         waiting = [canonical(Process(), 0.0)]
@@ -146,16 +152,16 @@ class World:
 
     def _leave(self, process: Process) -> Iterator[Edge]:
         place = situation(process)
-        for event in EVENTS:
+        for event in self.events:
             # a wait for the window ends at the time recorded for its restart
             now = max((0.0, *process.recent)) if event == "DeadlineReached" else 0.0
             try:
-                yield Edge(self.policy, process, event, now)
+                yield Edge(self.policy, process, event, now, self.events)
             except BugError:
                 self.refused.add((place, event))
             else:
                 if process.state == RUNNING and process.recent:
-                    yield Edge(self.policy, process, event, now + 1)
+                    yield Edge(self.policy, process, event, now + 1, self.events)
 
     def follow(self, process: Process, event: str) -> Process:
         """Return the state that an event leads to."""

@@ -22,6 +22,7 @@ class Help(Record):
 
 
 NO_WAIT = "return at once; the operation goes on in the daemon"
+NO_DEPS = "without a look at dependencies: start nothing else, wait for nothing"
 
 HELP = {
     "status": Help(
@@ -86,34 +87,72 @@ HELP = {
         ),
         examples=("subscribe", "subscribe web:1 'db*'"),
     ),
+    "wait": Help(
+        "Look",
+        "wait until programs are up, stopped or settled; change nothing",
+        exits=(
+            "0 all are; 1 one cannot be by itself (settled: one is not as wanted), or the daemon is being shut down; "
+            "4 unknown name or no daemon; 124 --timeout passed"
+        ),
+        details=(
+            "up: RUNNING; a program with autostart: false that nobody has started is skipped. stopped: nothing of it is "
+            "alive. settled: nothing is on its way any more; what is blocked counts as settled. It ends as soon as one "
+            "cannot get there by itself, and says why."
+        ),
+        examples=("wait web", "wait all", "wait --for stopped web"),
+        flags={"--for": "up (the default), stopped or settled"},
+    ),
+    "deps": Help(
+        "Look",
+        "the tree of dependencies, and which of them are satisfied",
+        exits="0; 4 unknown name or no daemon",
+        details=(
+            "Each line is a dependency with its condition: ok is satisfied, waiting is on its way, blocked needs somebody "
+            "who does something. Without a TARGET it shows all trees."
+        ),
+        examples=("deps", "deps web", "deps --reverse db"),
+        flags={"--reverse": "what depends on the programs, instead of what they depend on"},
+    ),
     "version": Help("Look", "the versions of both sides and of the protocol", exits="0; 4 no daemon"),
     "start": Help(
         "Act",
         "start programs and wait until they run",
-        exits="0 running; 1 FATAL, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
-        details="A program that runs already is left alone. A new start gives a new budget of retries.",
-        examples=("start web", "start all"),
-        flags={"--no-wait": NO_WAIT},
+        exits="0 running; 1 FATAL, blocked, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
+        details=(
+            "A program that runs already is left alone. A new start gives a new budget of retries. What the programs depend "
+            "on is started first if it is down, and they wait for it."
+        ),
+        examples=("start web", "start all", "start --no-deps web"),
+        flags={"--no-wait": NO_WAIT, "--no-deps": NO_DEPS},
     ),
     "stop": Help(
         "Act",
         "stop programs and wait until nothing of them is left",
-        exits="0 nothing is left; 1 something could not be ended; 5 unknown name; 7 no daemon; 124 --timeout passed",
+        exits=(
+            "0 nothing is left; 1 something could not be ended, or was started again meanwhile; 5 unknown name; 7 no daemon; "
+            "124 --timeout passed"
+        ),
         details=(
             "By default all processes of the program get the stop signal (a process that reads the output of "
             "another gets it after that one has ended); stopasgroup changes that. What is left at stoptime is "
-            "killed. The program stays stopped until somebody starts it."
+            "killed. The program stays stopped until somebody starts it. Of several programs, each is stopped after those "
+            "that depend on it. A program that depends on a stopped one goes on, and a warning names it."
         ),
-        examples=("stop web", "stop 'w*' db:1"),
-        flags={"--no-wait": NO_WAIT},
+        examples=("stop web", "stop 'w*' db:1", "stop --dependents db"),
+        flags={"--no-wait": NO_WAIT, "--dependents": "first stop all that depends on the programs"},
     ),
     "restart": Help(
         "Act",
         "stop and start again, as one operation of the daemon",
-        exits="0 running; 1 FATAL, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
+        exits="0 running; 1 FATAL, blocked, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
         details="What was stopped is started. The configuration is the loaded one: after an edit use `reload`.",
         examples=("restart nginx", "restart --if-running all"),
-        flags={"--no-wait": NO_WAIT, "--if-running": "leave alone what is not running"},
+        flags={
+            "--no-wait": NO_WAIT,
+            "--if-running": "leave alone what is not running",
+            "--dependents": "also restart what runs and depends on the programs: down before them, up after them",
+            "--no-deps": NO_DEPS,
+        },
     ),
     "signal": Help(
         "Act",
@@ -186,7 +225,7 @@ def help_text(name: str = "", more: tuple[Command, ...] = ()) -> str:
     for group in dict.fromkeys(group for group, _, _ in summaries):
         lines.append(f"{group}:")
         lines.extend(f"  {verb:<10} {summary}" for other, verb, summary in summaries if other == group)
-    lines.append("TARGET is a program (all its instances), web:1, a pattern like 'web:*' or 'w*', or all.")
+    lines.append("TARGET is a program (all its instances), web:1, a group, a pattern like 'web:*' or 'w*', or all.")
     lines.append("`help VERB` shows the flags, examples and exit codes of one verb.")
     return "\n".join(lines)
 

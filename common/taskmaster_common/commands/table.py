@@ -33,7 +33,8 @@ ACCESS = (LOOK, OPERATE, ADMIN)
 class Flag(Record):
     """One flag: `name` with its dashes, `short` form or "", `value` the placeholder of its value or "" for none.
 
-    `access` is the class that a request with this flag needs at least.
+    `access` is the class that a request with this flag needs at least. `choices` are all values that it takes, () where any
+    text may be one.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Flag(Record):
     value: str = ""
     side: str = DAEMON_SIDE
     access: str = LOOK
+    choices: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -96,6 +98,10 @@ class Request(Record):
 
 
 NO_WAIT = Flag("--no-wait")
+NO_DEPS = Flag("--no-deps")
+DEPENDENTS = Flag("--dependents")
+MISSING = {"done": "one-shot programs", "healthy": "health checks"}
+"""What goals of `wait --for` are about that this version does not have."""
 
 COMMANDS = (
     Command(
@@ -127,9 +133,13 @@ COMMANDS = (
     ),
     Command("pid", "look", LOOK, "[TARGET...]"),
     Command("subscribe", "subscribe", LOOK, "[TARGET...]"),
+    Command(
+        "wait", "wait", LOOK, "TARGET...", flags=(Flag("--for", value="GOAL", choices=("up", "stopped", "settled")),)
+    ),
+    Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),
-    Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT,)),
-    Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT,)),
+    Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),
+    Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT, DEPENDENTS)),
     Command(
         "restart",
         "act",
@@ -138,6 +148,8 @@ COMMANDS = (
         flags=(
             NO_WAIT,
             Flag("--if-running"),
+            DEPENDENTS,
+            NO_DEPS,
         ),
     ),
     Command("signal", "act", OPERATE, "SIGNAL TARGET...", flags=(Flag("--list", side=CLIENT_SIDE),)),
@@ -229,6 +241,9 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
     value = attached if equals or attached else next(rest, None)
     if value is None:
         raise _usage(verb, f"{flag.name} needs a value: {flag.name} {flag.value}")
+    if flag.choices and value not in flag.choices:
+        lacks = f"; it needs {MISSING[value]}, which this version does not have" if value in MISSING else ""
+        raise _usage(verb, f'{flag.name}: "{value}" is not one of {", ".join(flag.choices)}{lacks}')
     return flag, value
 
 

@@ -68,6 +68,8 @@ __all__ = [
     "ProgramConfig",
     "RunAs",
     "for_instance",
+    "groups_data",
+    "groups_of",
 ]
 
 
@@ -75,13 +77,15 @@ class Config(Record):
     """A whole configuration: the main file and what it includes.
 
     `programs` are in file order, those of included files after the main file's. `files` are (path, mtime_ns, size) of
-    every file that was read, the main file first: `restart` compares them with the disk.
+    every file that was read, the main file first: `restart` compares them with the disk. `groups` are the names of each
+    group's programs, inner groups and patterns resolved, in file order.
     """
 
     path: str
     daemon: DaemonConfig
     programs: tuple[ProgramConfig, ...]
     files: tuple[tuple[str, int, int], ...] = ()
+    groups: Mapping[str, tuple[str, ...]] = {}
 
     def program(self, name: str) -> ProgramConfig | None:
         """Return the program of that name, or None."""
@@ -94,6 +98,7 @@ class Config(Record):
             "daemon": self.daemon.to_data(),
             "programs": [program.to_data() for program in self.programs],
             "files": [list(entry) for entry in self.files],
+            **groups_data(self.groups),
         }
 
     @classmethod
@@ -105,4 +110,15 @@ class Config(Record):
             daemon=DaemonConfig.from_data(data["daemon"]),
             programs=tuple(ProgramConfig.from_data(program, known) for program in data["programs"]),
             files=tuple((path, mtime, size) for path, mtime, size in data["files"]),
+            groups=groups_of(data),
         )
+
+
+def groups_data(groups: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, list[str]]]:
+    """Return the field `groups` of a configuration's data; without groups there is none."""
+    return {"groups": {name: list(members) for name, members in groups.items()}} if groups else {}
+
+
+def groups_of(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the groups that `groups_data` was made from."""
+    return {name: tuple(members) for name, members in data.get("groups", {}).items()}

@@ -35,7 +35,7 @@ FILES = "@files"
 class Key(Record):
     """One key of a program or of `taskmasterd:`.
 
-    `kind` names the decoder in `schema.values`. `default` is the decoded value, None where it depends on the host;
+    `kind` names the decoder in `schema.values.kinds`. `default` is the decoded value, None where it depends on the host;
     `otherwise` says in words what holds then. `reload` is what a reload does when only this key changed. `doc` is one
     or more sentences with literals in back quotes; {least} and {most} stand for the bounds. `part` is the record
     within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers, `words`
@@ -98,6 +98,13 @@ PROGRAM = (
         otherwise="the directory of the main file", varies=True, example="/",
     ),
     Key("autostart", "boolean", True, LIVE, "Start it when the daemon starts, or when a reload adds it."),
+    Key(
+        "depends_on", "dependencies", (), LIVE,
+        "What has to be up before it starts: the name of a program, of an instance or of a group, or a list of names; or "
+        "a map of names, each with a condition, `started` or `ready` (RUNNING), or with a map of `condition`, `required` "
+        "(false: its failure does not keep this program down) and `restart` (true: this program goes down and up with it).",
+        part="policy", otherwise="nothing", shared=False, example="\nbackend: {required: false}",
+    ),
     Key(
         "autorestart", "autorestart", UNEXPECTED, LIVE,
         "Restart it when it ends: `always`, `never`, or `unexpected`, which means if its exit code is not in "

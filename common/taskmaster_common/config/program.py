@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Policy(Record):
     """What decides over restarts and deadlines: all that `step` may know of a program."""
 
+    depends_on: tuple[str, ...] = ()
     autorestart: str = "unexpected"
     exitcodes: tuple[int, ...] = (0,)
     startretries: int = 3
@@ -77,6 +78,7 @@ KIND = {
     "umask": "octal",
     "workingdir": "path",
     "autostart": "boolean",
+    "depends_on": "dependencies",
     "autorestart": "autorestart",
     "exitcodes": "exit codes",
     "startretries": "whole",
@@ -110,6 +112,7 @@ RELOAD_CLASS = {
     "umask": "restart",
     "workingdir": "restart",
     "autostart": "live",
+    "depends_on": "live",
     "autorestart": "live",
     "exitcodes": "live",
     "startretries": "live",

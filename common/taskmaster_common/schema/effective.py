@@ -15,15 +15,18 @@ from taskmaster_common.config import (
     PROGRAM_KEYS,
     SAME_AS_STDOUT,
 )
-from taskmaster_common.schema.values import DAEMON_TABLE, PROGRAM_TABLE
+from taskmaster_common.config.graph import Graph, edge_of
+from taskmaster_common.config.written import in_one_line, written_edges
+from taskmaster_common.schema.values.kinds import DAEMON_TABLE, PROGRAM_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+    from taskmaster_common.config.graph import Need
     from taskmaster_common.paths import Places
 
 
@@ -33,10 +36,15 @@ def effective_text(config: Config, signals: Mapping[str, int], places: Places, *
     Without `values`, a variable of env is a comment with its name only.
     """
     lines = ["taskmasterd:", *_daemon_lines(config.daemon, places)]
+    if config.groups:
+        lines.append("groups:")
+        lines.extend(f"  {_quoted(name)}: {_list(members)}" for name, members in config.groups.items())
     lines.append("programs:" if config.programs else "programs: {}")
+    graph = Graph({program.name: program.policy.depends_on for program in config.programs}, config.groups)
     for program in config.programs:
         lines.append(f"  {_quoted(program.name)}:")
         lines.extend(_program_lines(program, signals, config.daemon.log_dir or places.log_dir, values=values))
+        lines.extend(_expanded(program.policy.depends_on, graph.needs.get(program.name, ())))
     return "\n".join(lines) + "\n"
 
 
@@ -112,7 +120,20 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return str(value)
     if kind in ("whole", "autorestart", "choice", "boolean or word"):
         return str(value)
+    if kind == "dependencies":
+        return in_one_line(written_edges(value))
     return "{}" if kind == "variables" else _escaped(value)
+
+
+def _list(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(_quoted, names))}]"
+
+
+def _expanded(texts: Iterable[str], needs: Iterable[Need]) -> Iterator[str]:
+    """Yield a comment with what a program depends on where the file says it by groups."""
+    names = [need.program if need.index is None else f"{need.program}:{need.index}" for need in needs]
+    if names != [edge_of(text).name for text in texts]:
+        yield f"    # which depends on: {', '.join(names) or 'nothing'}"
 
 
 def plain_number(value: float) -> str:

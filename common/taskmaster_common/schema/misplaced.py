@@ -57,7 +57,7 @@ def below_programs(node: Node, report: Report) -> list[Candidate]:
     for name in grouped:
         key, value = node.entries[name]
         inside = names_text([*value.entries])
-        report.error(key, f"programs.{name}", f"there are no groups; {inside} belong directly below programs:")
+        report.error(key, f"programs.{name}", f"{inside} belong directly below programs:; groups: lists them by name")
     skipped = (*flat, *grouped, *(name for name, (_, value) in node.entries.items() if flat and value.is_null()))
     return [
         Candidate(name, key, f"programs.{name}", value)

@@ -13,13 +13,8 @@ from taskmaster_common.schema.advice.meant import called, invented, misspelt, un
 from taskmaster_common.schema.advice.shelltext import unexpanded_variable
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.values import (
-    PROGRAM_TABLE,
-    VARIABLE,
-    Decoding,
-    decode_value,
-    variable_name_problem,
-)
+from taskmaster_common.schema.values.kinds import PROGRAM_TABLE, VARIABLE, decode_value, variable_name_problem
+from taskmaster_common.schema.values.scalars import Decoding
 from taskmaster_common.schema.variables import Variables
 
 TYPE_CHECKING = False
@@ -34,6 +29,7 @@ if TYPE_CHECKING:
 
 SHOWN_NAMES = 5
 """Most names that a message lists."""
+DEFAULTS = "defaults"
 
 
 class Layer(Record):
@@ -141,11 +137,14 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
 def _known_entries(layer: Layer) -> Iterator[tuple[str, str, Node]]:
     """Yield (key, key as written, value). Keys of other tools are already reported; their values are checked too."""
     entries = layer.node.entries
+    is_default = layer.place == DEFAULTS
     for name, (_, value) in entries.items():
         key = name if name in PROGRAM_TABLE else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
         if not key and _meant(name, entries) == "did you mean cmd?":
             key = "cmd"  # or "cmd is missing" would be reported, too
-        if key and (key == name or (key not in entries and name not in layer.ignored)):
+        if not key or (is_default and not PROGRAM_TABLE[key].shared):
+            continue
+        if key == name or (key not in entries and name not in layer.ignored):
             yield key, name, value
 
 

@@ -11,15 +11,18 @@ from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.schema.advice.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format
 from taskmaster_common.schema.advice.meant import unknown_key
 from taskmaster_common.schema.advice.shelltext import unexpanded
+from taskmaster_common.schema.checks.dependencies import Named, check_dependencies
 from taskmaster_common.schema.checks.trust import doubts_of_directory, doubts_of_file
 from taskmaster_common.schema.checks.values import check_configuration, check_sum
 from taskmaster_common.schema.checks.writers import Sources, check_writers
 from taskmaster_common.schema.misplaced import Candidate, below_programs, elsewhere, example, listed
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Budget, compose, read_text
-from taskmaster_common.schema.programs import Layer, Program, Scope, check_defaults, decode_program
+from taskmaster_common.schema.programs import DEFAULTS, Layer, Program, Scope, check_defaults, decode_program
 from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
-from taskmaster_common.schema.values import DAEMON_TABLE, Decoding, decode_value
+from taskmaster_common.schema.values.groups import GROUPS, GroupSection
+from taskmaster_common.schema.values.kinds import DAEMON_TABLE, decode_value
+from taskmaster_common.schema.values.scalars import Decoding
 from taskmaster_common.schema.variables import Variables
 from taskmaster_common.text.names import name_problem
 
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.surroundings import File, Surroundings
 
 TASKMASTERD = "taskmasterd"
-SECTIONS = (TASKMASTERD, "defaults", "include", "programs")
+SECTIONS = (TASKMASTERD, "defaults", "include", GROUPS, "programs")
 NO_PROGRAM = "no program at all; write `programs: {}` if that is what is meant"
 
 
@@ -129,6 +132,7 @@ class _Decoder:
         self._doubted: set[object] = set()
         self._elsewhere: dict[Node, list[Candidate]] = {}
         self._wild: list[tuple[Node, str]] = []
+        self._groups = GroupSection(self._context.variables, self._report)
 
     def run(self) -> Loaded:
         root = self._main()
@@ -138,6 +142,7 @@ class _Decoder:
         self._take_programs(root, defaults, scope)
         for included in self._included(root):
             self._take_programs(included, [*defaults, *self._defaults(included, scope)], scope)
+        groups = self._groups.resolved(self._keys)
         programs = [program for program in self._programs.values() if program is not None]
         if not (programs or self._report.is_bad or self._says_none(root)):
             key = root.entries["programs"][0] if "programs" in root.entries else root
@@ -146,11 +151,14 @@ class _Decoder:
         if not check_sum(programs, self._report):  # the next looks at every instance
             check_writers(programs, daemon, nodes, sources, self._surroundings, self._report)
         check_configuration(programs, daemon, nodes, self._surroundings, self._report)
+        named = Named({program.config.name: program for program in programs}, self._keys, groups)
+        check_dependencies(named, daemon, nodes, self._report)
         self._report.check()
         config = Config(
             path=absolute(self._surroundings.cwd, self._path),
             daemon=daemon,
             programs=tuple(program.config for program in programs),
+            groups=groups,
             files=tuple(self._files.values()),
         )
         return Loaded(config, self._report.warnings(), self._report.public_warnings())
@@ -232,7 +240,8 @@ class _Decoder:
         found, rest = elsewhere(root, strange, self._report)
         self._elsewhere.setdefault(root, []).extend(found)
         for name in rest:
-            meant = unknown_key(name, allowed, SECTION_WORDS) or key_list(allowed)
+            word = name.strip("[]").partition(":")[0]  # of supervisor's [group:web]
+            meant = unknown_key(word, allowed, SECTION_WORDS) or key_list(allowed)
             self._report.error(root.entries[name][0], name, f"unknown key; {meant}")
 
     def _included(self, root: Node) -> list[Node]:
@@ -266,7 +275,7 @@ class _Decoder:
             return None
         root = self._root(path, file)
         if root is not None:
-            self._check_sections(root, ("defaults", "programs"))
+            self._check_sections(root, ("defaults", GROUPS, "programs"))
         return root
 
     def _patterns(self, node: Node | None) -> list[tuple[Node, str]]:
@@ -309,11 +318,12 @@ class _Decoder:
         if node.kind != MAPPING:
             self._report.error(node, "defaults", f"expected a mapping of program keys, not {node.kind}")
             return []
-        layer = Layer("defaults", node)
+        layer = Layer(DEFAULTS, node)
         check_defaults(layer, scope)
         return [layer]
 
     def _take_programs(self, root: Node, defaults: list[Layer], scope: Scope) -> None:
+        self._groups.take(_value(root, GROUPS))
         node = _value(root, "programs")
         candidates = list(self._elsewhere.pop(root, ()))
         if node is not None and node.kind in (MAPPING, SEQUENCE):

@@ -10,7 +10,7 @@ from taskmaster_common.text.names import ALL
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 LONGEST_TEXT = 256
 """Longest pattern, characters; names of instances are shorter."""
@@ -59,8 +59,13 @@ def is_pattern(target: str) -> bool:
     return target == ALL or "*" in target or "?" in target or "[" in target
 
 
+def ungrouped(targets: Iterable[str], groups: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return the targets with the programs of each group in place of its name."""
+    return tuple(name for target in targets for name in groups.get(target, (target,)))
+
+
 class Targets:
-    """Matches instances against the targets of a request: `web`, `web:1`, `w*`, `web:*`, `all`."""
+    """Matches instances against the targets of a request: `web`, `web:1`, `w*`, `web:*`, `all`; groups are resolved before."""
 
     def __init__(self, targets: Iterable[str]) -> None:
         distinct = dict.fromkeys(targets)

@@ -8,7 +8,10 @@ from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.text.units import parse_signal
 from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
 from taskmasterd.control.waits import ProgramWait
+from taskmasterd.core.programs import operations
+from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.programs.selection import selecting
+from taskmasterd.core.words.describe import names_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,17 +19,20 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.call import Call
-    from taskmasterd.core.programs.supervisor import Clock
     from taskmasterd.core.programs.table import Entry
-    from taskmasterd.core.programs.ticket import Ticket
     from taskmasterd.core.steps import Steps
 
-    Act = Callable[[tuple[Entry, ...], str, Ticket, Clock], Steps[None]]
+    Act = Callable[[tuple[Entry, ...], ProgramWait], Steps[None]]
 
 
 def start(call: Call) -> Steps[None]:
     """Start, and answer when the programs run or have failed."""
-    return _act(call, call.context.supervisor.start)
+    supervisor = call.context.supervisor
+
+    def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
+        return operations.start(supervisor, entries, call.by, wait.ticket, _options(call, wait))
+
+    return _act(call, act)
 
 
 def stop(call: Call) -> Steps[None]:
@@ -36,15 +42,21 @@ def stop(call: Call) -> Steps[None]:
     """
     supervisor, performer = call.context.supervisor, call.context.performer
 
-    def act(entries: tuple[Entry, ...], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
+    def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
         for entry in entries:
             there = performer.occupants.reason(entry.program, entry.index)
             if there:
-                text = f"{supervisor.table.name(entry)}: {there}"
-                call.connection.send({"type": "warning", "text": text})
-                ticket.failed = True
+                _warn(call, f"{supervisor.table.name(entry)}: {there}")
+                wait.ticket.failed = True
             yield
-        yield from supervisor.stop(entries, by, ticket, clock)
+        options = _options(call, wait)
+        if supervisor.dependencies and not options.dependents:
+            going_on = [supervisor.table.name(entry) for entry in supervisor.dependencies.going_on(entries)]
+            if going_on:
+                stopped = names_text(tuple(dict.fromkeys(entry.program for entry in entries)))
+                depend, go = ("depends", "goes") if len(going_on) == 1 else ("depend", "go")
+                _warn(call, f"{names_text(going_on)} {depend} on {stopped} and {go} on")
+        yield from operations.stop(supervisor, entries, call.by, wait.ticket, options)
 
     return _act(call, act)
 
@@ -54,13 +66,26 @@ def restart(call: Call) -> Steps[None]:
     supervisor = call.context.supervisor
     newer = call.context.configuration.newer_on_disk()
     if newer:
-        text = f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`"
-        call.connection.send({"type": "warning", "text": text})
+        _warn(call, f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`")
 
-    def act(entries: tuple[Entry, ...], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
-        return supervisor.restart(entries, by, ticket, clock, if_running=call.request.has("if_running"))
+    def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
+        return operations.restart(supervisor, entries, call.by, wait.ticket, _options(call, wait))
 
     return _act(call, act)
+
+
+def _options(call: Call, wait: ProgramWait) -> OrderOptions:
+    request = call.request
+    return OrderOptions(
+        free=request.has("no_deps"),
+        dependents=request.has("dependents"),
+        if_running=request.has("if_running"),
+        on_pull=wait.pulled,
+    )
+
+
+def _warn(call: Call, text: str) -> None:
+    call.connection.send({"type": "warning", "text": text})
 
 
 def _act(call: Call, act: Act) -> Steps[None]:
@@ -70,7 +95,7 @@ def _act(call: Call, act: Act) -> Steps[None]:
     entries = yield from selecting(context.supervisor.table, call.request.targets, UNKNOWN_WHEN_ACTING)
     wait = ProgramWait(context, call.connection, call.request)
     try:
-        yield from act(entries, call.by, wait.ticket, context.reactor.now)
+        yield from act(entries, wait)
     except RequestError:
         wait.give_up()
         raise

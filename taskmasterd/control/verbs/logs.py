@@ -6,6 +6,7 @@ from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmaster_common.text.formats import format_seconds
 from taskmaster_common.text.names import ALL
+from taskmaster_common.text.patterns import ungrouped
 from taskmaster_common.text.units import parse_seconds
 from taskmasterd.control.verbs.log_tail import LogTail, show_logs
 from taskmasterd.core.words.describe import left_text
@@ -32,7 +33,12 @@ def logs(call: Call) -> Steps[None]:
         _reopen(call, entries)
         connection.end(end(0))
         return
-    sources = _event_log(context) if request.has("daemon") else _streams(context, connection, request, entries)
+    if request.has("daemon"):
+        sources = _event_log(context)
+        targets = ungrouped(request.targets, context.supervisor.table.groups)
+        request = request.replace(targets=targets or request.targets)  # no line is about an empty group
+    else:
+        sources = _streams(context, connection, request, entries)
     yield from show_logs(connection, context.performer.outputs, sources, request, _since(context, connection, request))
 
 

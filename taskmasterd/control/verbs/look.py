@@ -5,7 +5,6 @@ from __future__ import annotations
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
 from taskmasterd.control.verbs.views import daemon_object, explained, process_object
-from taskmasterd.core.words.view import as_wanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
         views: list[dict[str, Any]] = []
         for entry in entries[first : first + PROCESSES_PER_OBJECT]:
-            well = well and (entry.process.state == RUNNING if named else as_wanted(entry.process))
+            well = well and (entry.process.state == RUNNING if named else entry.process.as_wanted)
             views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry))
             explanations += "stderr" in views[-1]
         yield {"type": "processes", "processes": views}

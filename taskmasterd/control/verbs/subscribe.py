@@ -11,7 +11,7 @@ from taskmaster_common import __version__
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT
 from taskmaster_common.states import DOWN_STATES
 from taskmaster_common.text.names import ALL
-from taskmaster_common.text.patterns import Targets
+from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterd.control.replies import MORE
 from taskmasterd.control.verbs.views import daemon_object, process_object
 from taskmasterd.core.words.describe import end_text
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Event
-    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MOST_PENDING = 1000
 """Most changes that wait for one subscriber besides what its connection holds."""
 
-UNSEEN = frozenset({"executed", "deadline", "recent", "then_at", "spawned_at"})
+UNSEEN = frozenset({"executed", "deadline", "recent", "then_at", "spawned_at", "free"})
 """Fields of a process that no PROCESS object shows."""
 
 
@@ -89,7 +89,7 @@ class Subscriptions:
             else ""
         )
         gone = entry.removed and after.state in DOWN_STATES
-        self._send(entry, before.state, end, removed=gone)
+        self._send(entry, before, end, removed=gone)
         if gone:
             self._context.reactor.call_soon(lambda: self._left_alone(entry.program))
 
@@ -104,15 +104,16 @@ class Subscriptions:
         """Send the new name of the last slot of a program: `web:0` alone is shown as `web`."""
         slots = self._context.supervisor.table.slots(program)
         if self._subscribers and len(slots) == 1:
-            self._send(slots[0], slots[0].process.state, "", removed=False)
+            self._send(slots[0], slots[0].process, "", removed=False)
 
-    def _send(self, entry: Entry, before: str, end: str, *, removed: bool) -> None:
+    def _send(self, entry: Entry, before: Process, end: str, *, removed: bool) -> None:
         process = process_object(self._context, entry)
         change = {
             "type": "change",
             "sequence": self._audience.count(),
             "name": process["name"],
-            "before": before,
+            "before": before.state,
+            "before_phase": before.phase,
             "state": process["state"],
             "process": process,
             "reason": process["detail"] or end,
@@ -131,11 +132,14 @@ class Subscriber:
         self._audience = audience
         self.connection = connection
         self._words = tuple(targets) or (ALL,)
-        self._targets = Targets(self._words)
+        self._targets = self._resolved()
         self._pending: deque[dict[str, Any]] = deque()
         self._missed = 0
         self._snapshot_due = True
         self._in_snapshot = False
+
+    def _resolved(self) -> Targets:
+        return Targets(ungrouped(self._words, self._context.supervisor.table.groups))
 
     def wants(self, entry: Entry) -> bool:
         """Return whether the entry is among the targets, or there are none."""
@@ -151,7 +155,8 @@ class Subscriber:
         self.connection.poke()
 
     def refresh(self) -> None:
-        """Send a snapshot, after what is waiting."""
+        """Send a snapshot, after what is waiting: the table, or what groups stand for, has changed."""
+        self._targets = self._resolved()
         self._snapshot_due = True
         self.connection.poke()
 

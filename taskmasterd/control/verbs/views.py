@@ -41,6 +41,7 @@ def daemon_object(context: Context) -> dict[str, Any]:
         "config": current.config.path,
         "socket": about.socket,
         "stopping": context.supervisor.stopping,
+        "groups": {name: list(members) for name, members in context.supervisor.table.groups.items()},
         "installed_changed": changed,
         "installed_version": installed.version() if changed else about.version,
         "reload_problems": list(current.problems),

@@ -23,9 +23,13 @@ class Event(Record):
 
 
 class Start(Event):
-    """An operator, a reload or the daemon's start wants it up. `by` is who, in the words of the event log."""
+    """An operator, a reload or the daemon's start wants it up. `by` is who, in the words of the event log.
+
+    `free`: without a look at what it depends on.
+    """
 
     by: str = ""
+    free: bool = False
 
 
 class Stop(Event):
@@ -35,15 +39,42 @@ class Stop(Event):
 
 
 class Restart(Event):
-    """Somebody wants it down and up again, as one operation."""
+    """Somebody wants it down and up again, as one operation; `free` as of Start."""
 
     by: str = ""
+    free: bool = False
 
 
 class Kill(Event):
     """It has to be down at once: SIGQUIT to the daemon, or `shutdown_timeout` has passed."""
 
     by: str = ""
+
+
+class Bounce(Event):
+    """What it depends on goes down, and its edge says `restart: true`: down and up again, within the budget that it has."""
+
+    by: str = ""
+
+
+class Leave(Event):
+    """Somebody wants it down, as soon as nothing that depends on it is going down any more; `order` is what happens then."""
+
+    order: Stop | Restart | Bounce
+
+
+class Opened(Event):
+    """The gate of a held or blocked process is open."""
+
+
+class Waits(Event):
+    """The gate is not open, and what it waits for is on its way. `until`: look again at this moment, whatever happens."""
+
+    until: float | None = None
+
+
+class Blocked(Event):
+    """The gate is not open, and nothing on the way will open it."""
 
 
 class Spawned(Event):

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.config import Policy
     from taskmasterd.core.process.events import Exited
-    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.process.state import Process
 
 JITTER = 0.1
 MOST_DOUBLINGS = 64
@@ -22,7 +22,8 @@ MOST_DOUBLINGS = 64
 
 def without_leader(policy: Policy, process: Process, event: Exited, now: float) -> Process:
     """Return the process without its leader, with the end written down."""
-    expected = process.state == STOPPING or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
+    wanted = process.state == STOPPING or bool(process.leaving)
+    expected = wanted or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
     started = process.state != STARTING
     after_s = now - process.spawned_at
     end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent)

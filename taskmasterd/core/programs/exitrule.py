@@ -11,7 +11,7 @@ from taskmasterd.core.process.ends import exit_code, exit_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from taskmasterd.core.process.machine import Process
+    from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
 
 ENDED = (EXITED, FATAL)

@@ -46,17 +46,19 @@ class ReloadPlan(Record):
     """A whole plan, programs in the order of the new file, removed ones last.
 
     `daemon_keys` are the changed keys of `taskmasterd:` that wait for the daemon's next start, `live_keys` the others.
+    `groups_changed`: a group has come, has gone or has other programs.
     """
 
     config: Config
     programs: tuple[ProgramPlan, ...]
     daemon_keys: tuple[str, ...] = ()
     live_keys: tuple[str, ...] = ()
+    groups_changed: bool = False
 
     @property
     def changes(self) -> bool:
         """Whether applying it does anything."""
-        return bool(self.live_keys) or any(plan.change != KEPT for plan in self.programs)
+        return bool(self.live_keys) or self.groups_changed or any(plan.change != KEPT for plan in self.programs)
 
 
 def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
@@ -82,6 +84,7 @@ def diffing(table: Table, running: DaemonConfig, config: Config) -> Steps[Reload
         programs=tuple(kept + [plan for plan in gone if plan.stop]),
         daemon_keys=tuple(key for key in keys if key not in DAEMON_LIVE_KEYS),
         live_keys=tuple(key for key in keys if key in DAEMON_LIVE_KEYS),
+        groups_changed=table.groups != config.groups,
     )
 
 

@@ -24,7 +24,8 @@ ENTRIES_A_STEP = 500
 def select(table: Table, targets: Sequence[str], unknown_exit: int) -> tuple[Entry, ...]:
     """Return the entries that the targets name, each once, in the order of the targets.
 
-    `web` is every instance of the program, `web:1` one, patterns match programs and canonical names, `all` everything.
+    `web` is every instance of the program, `web:1` one, the name of a group all of its programs, patterns match programs and
+    canonical names, `all` everything.
     Raises RequestError "unknown-name" with `unknown_exit` when a target names nothing, "usage" for too many patterns.
     """
     return run(selecting(table, targets, unknown_exit))
@@ -37,14 +38,14 @@ def selecting(table: Table, targets: Sequence[str], unknown_exit: int) -> Steps[
         raise RequestError("usage", f"a request holds at most {MOST_PATTERNS} patterns", 2)
     chosen: dict[Entry, None] = {}
     for number, target in enumerate(distinct):
-        if number % TARGETS_A_STEP == 0:
+        if number % TARGETS_A_STEP == 0 or target in table.groups:
             yield
         found: Sequence[Entry]
         if target == ALL:
             found = tuple(table)
         else:
             found = (yield from _matched_by(table, Pattern(target))) if is_pattern(target) else _named(table, target)
-        if not found and target != ALL:
+        if not found and target != ALL and target not in table.groups:
             raise _unknown(table, target, unknown_exit)
         chosen.update(dict.fromkeys(found))
     return tuple(chosen)
@@ -52,6 +53,8 @@ def selecting(table: Table, targets: Sequence[str], unknown_exit: int) -> Steps[
 
 def _named(table: Table, target: str) -> tuple[Entry, ...]:
     program, colon, index = target.partition(":")
+    if target in table.groups:
+        return tuple(entry for name in table.groups[target] for entry in table.slots(name))
     if not colon:
         return table.slots(program)
     slot = table.slot(program, int(index)) if index.isdecimal() and len(index) < 9 else None
@@ -74,6 +77,9 @@ def _matched_by(table: Table, pattern: Pattern) -> Steps[list[Entry]]:
 
 def _unknown(table: Table, target: str, exit_code: int) -> RequestError:
     program, colon, _ = target.partition(":")
+    if colon and program in table.groups:
+        message = f'no process named "{target}"; {program} is a group: write {program}'
+        return RequestError("unknown-name", message, exit_code)
     if is_pattern(target):
         return RequestError("unknown-name", f'no program matches "{target}"', exit_code)
     message = f'no process named "{target}"' if colon else f'no program named "{target}"'
@@ -84,7 +90,7 @@ def _unknown(table: Table, target: str, exit_code: int) -> RequestError:
     if table.slots(named):
         there = ranges(named, [entry.index for entry in table.slots(named)])
         return RequestError("unknown-name", f"{message}; {named} has {there}", exit_code)
-    near = nearest(program, table.names())
+    near = nearest(program, (*table.names(), *table.groups))
     return RequestError(
         "unknown-name",
         f'no program named "{target}"' + (f"; did you mean {near}?" if near else ""),

@@ -8,30 +8,30 @@ processes is done in steps (see `steps`), between which other events may happen.
 from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
-from taskmaster_common.states import DOWN_STATES, RUNNING, STARTING, STOPPED, STOPPING
+from taskmaster_common.states import DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import (
     NONE,
     SPAWN,
     Action,
+    Bounce,
     DeadlineReached,
     Event,
-    Kill,
     Restart,
     Signalled,
-    Start,
     Stop,
 )
-from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.machine import step
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry, Table
-from taskmasterd.core.programs.ticket import DOWN, UP, Outcome, Ticket
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from typing import Protocol
 
-    from taskmaster_common.config import ProgramConfig
-    from taskmasterd.core.programs.plan import ProgramPlan, ReloadPlan
+    from taskmaster_common.config import Config, ProgramConfig
+    from taskmasterd.core.programs import dependencies
     from taskmasterd.core.steps import Steps
 
     Clock = Callable[[], float]
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
         def gone(self, entry: Entry, /) -> None:
             """A slot has left the table."""
 
+else:
+    dependencies = on_demand("taskmasterd.core.programs.dependencies")
+
 
 class Supervisor:
     """The table and its rules.
@@ -56,6 +59,7 @@ class Supervisor:
     Signalled, which is part of the same change for everybody who is shown it.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
     `bus` gets every change once its action has been asked for, and before the tickets of those who wait for it.
+    `later(steps)` sees to it that the loop does the steps that `steps()` returns, beginning in a later turn.
     """
 
     def __init__(
@@ -63,9 +67,14 @@ class Supervisor:
         perform: Callable[[Entry, Action], Signalled | None],
         arm: Callable[[Entry, float | None], None],
         bus: ChangeNews,
+        later: Callable[[Callable[[], Steps[None]]], None],
+        now: Callable[[], float],
     ) -> None:
         self.table = Table()
         self.stopping = False
+        self.dependencies: dependencies.Dependencies | None = None
+        self.now = now
+        self._later = later
         self._perform = perform
         self._arm = arm
         self._bus = bus
@@ -84,6 +93,8 @@ class Supervisor:
             self._arm(entry, after.deadline)
         if after is not before:
             self._bus.changed(entry, before, event, after)
+            if self.dependencies:
+                self.dependencies.changed(entry, before, after)
         for ticket in tuple(entry.tickets):
             ticket.observe(entry)
         self._let_go(entry)
@@ -99,67 +110,20 @@ class Supervisor:
         if entry.process.deadline is not None and entry.process.deadline <= now:
             self.handle(entry, DeadlineReached(), now)
 
-    # -- requests
+    # -- the daemon's own orders
 
-    def start(self, entries: Iterable[Entry], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
-        """Start entries; those that run already are answered at once. Raises RequestError while shutting down."""
-        self._refuse_when_stopping()
-        for entry in entries:
-            self._refuse_when_stopping()
-            if entry.removed:
-                ticket.answer(entry, Outcome(ok=False, outcome="removed"))
-                continue
-            running = entry.process.state == RUNNING
-            self.handle(entry, Start(by), clock())
-            ticket.wait_for(entry, UP, "already-started" if running else "started")
-            yield
-        ticket.seal()
-
-    def stop(self, entries: Iterable[Entry], by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
-        """Stop entries; a ticket's result comes when nothing of the entry is left."""
-        for entry in entries:
-            already = entry.process.state == STOPPED
-            self.handle(entry, Stop(by), clock())
-            ticket.wait_for(entry, DOWN, "already-stopped" if already else "stopped")
-            yield
-        ticket.seal()
-
-    def restart(
-        self, entries: Iterable[Entry], by: str, ticket: Ticket, clock: Clock, *, if_running: bool = False
-    ) -> Steps[None]:
-        """Stop and start entries as one operation. Raises RequestError while shutting down."""
-        self._refuse_when_stopping()
-        for entry in entries:
-            self._refuse_when_stopping()
-            if entry.removed:
-                ticket.answer(entry, Outcome(ok=False, outcome="removed"))
-            elif if_running and entry.process.state not in (STARTING, RUNNING):
-                ticket.answer(entry, Outcome(ok=True, outcome="skipped"))
-            else:
-                self.handle(entry, Restart(by), clock())
-                ticket.wait_for(entry, UP, "restarted")
-            yield
-        ticket.seal()
-
-    def shutdown(self, by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
-        """Stop everything that is not down, for good: from now on nothing is started. May be called again."""
-        self.stopping = True
-        return self.stop(self._not_down(), by, ticket, clock)
+    def leave(self, entry: Entry, order: Stop | Restart | Bounce) -> None:
+        """Let a process go down: at once, or when nothing that depends on it is going down any more."""
+        self.handle(entry, self.dependencies.in_order(entry, order) if self.dependencies else order, self.now())
 
     def refuse_starts(self) -> None:
         """Start nothing any more: the daemon is being shut down."""
         self.stopping = True
+        if self.dependencies:
+            self.dependencies.close()
 
-    def kill_all(self, by: str, now: float) -> None:
-        """End everything that is alive with SIGKILL; only while shutting down."""
-        self.stopping = True
-        for entry in self._not_down():
-            self.handle(entry, Kill(by), now)
-
-    def _not_down(self) -> tuple[Entry, ...]:
-        return tuple(entry for entry in self.table if entry.process.state not in DOWN_STATES)
-
-    def _refuse_when_stopping(self) -> None:
+    def refuse_when_stopping(self) -> None:
+        """Raise RequestError while the daemon is being shut down."""
         if self.stopping:
             raise RequestError("stopping", "the daemon is being shut down", 1)
 
@@ -176,65 +140,42 @@ class Supervisor:
         """
         if entry.process.deadline is not None and waiting:
             self._arm(entry, entry.process.deadline)
-        if entry.process.state == STARTING and entry.process.pid is None:
+        process = entry.process
+        if process.state == STARTING and process.pid is None and not process.phase:
             self._perform(entry, SPAWN)
+        if process.phase or process.leaving:
+            self._need().resume(entry)
         self._bus.added(entry)
         self._let_go(entry)  # the earlier life may have ended between what it told of its end and this
 
-    def apply(self, plan: ReloadPlan, by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
-        """Carry out a plan; the ticket's results come as what it touched settles. Raises RequestError while shutting down.
+    def follow(self, config: Config) -> None:
+        """Use the edges and groups of a configuration from now on. What runs stays as it is."""
+        self.table.use_groups(config.groups)
+        if self.dependencies or any(program.policy.depends_on for program in config.programs):
+            self._need().follow(config)
 
-        What is left of it when a shutdown begins is not done any more.
-        """
-        self._refuse_when_stopping()
-        for program in plan.programs:
-            for _ in self._apply_program(program, by, ticket, clock):
-                yield
-                if self.stopping:
-                    ticket.failed = True
-                    ticket.seal()
-                    return
-        self.table.order(program.name for program in plan.config.programs)
-        ticket.seal()
-
-    def _apply_program(self, plan: ProgramPlan, by: str, ticket: Ticket, clock: Clock) -> Steps[None]:
-        slots = {entry.index: entry for entry in self.table.slots(plan.name)}
-        for index in plan.stop:
-            slots[index].removed = True
-            self.handle(slots[index], Stop(by), clock())
-            ticket.wait_for(slots[index], DOWN, "stopped")
-            yield
-        if plan.wanted is None:
-            return
-        told = {*plan.start, *plan.restart}  # each is told when it gets to know what is wanted, be it much later
-        for entry in slots.values():
-            if entry.index < plan.wanted.numprocs and entry.index not in told:
-                entry.want(plan.wanted)
-        for index in plan.create:
-            if index in slots:  # it was removed by an earlier reload and is not gone yet: what is wanted is back
-                slots[index].removed = False
-            else:
-                slots[index] = self._create(plan.wanted, index, clock())
-            yield
-        for index in plan.start:
-            slots[index].want(plan.wanted)
-            self.handle(slots[index], Start(by), clock())
-            ticket.wait_for(slots[index], UP, "started")
-            yield
-        for index in plan.restart:
-            slots[index].want(plan.wanted)
-            self.handle(slots[index], Restart(by), clock())
-            ticket.wait_for(slots[index], UP, "restarted")
-            yield
-
-    def _create(self, program: ProgramConfig, index: int, now: float) -> Entry:
-        entry = Entry(program, index, Process(since=now))
+    def create(self, program: ProgramConfig, index: int) -> Entry:
+        """Return a new slot, down."""
+        entry = Entry(program, index, Process(since=self.now()))
         self.table.add(entry)
         self._bus.added(entry)
         return entry
+
+    def _need(self) -> dependencies.Dependencies:
+        if self.dependencies is None:
+            self.dependencies = found = dependencies.Dependencies(
+                self.table,
+                lambda entry, event: self.handle(entry, event, self.now()),
+                lambda: self._later(lambda: found.settle(self.now)),
+            )
+        return self.dependencies
 
     # -- what is so
 
     def busy(self) -> tuple[Entry, ...]:
         """Return the entries of which something is alive or about to be."""
         return tuple(e for e in self.table if e.process.state in (STARTING, RUNNING, STOPPING))
+
+    def not_down(self) -> tuple[Entry, ...]:
+        """Return the entries of which something is alive or will be started."""
+        return tuple(entry for entry in self.table if entry.process.state not in DOWN_STATES)

@@ -7,20 +7,24 @@ until nothing of it is left.
 from __future__ import annotations
 
 from taskmaster_common.text.names import process_name
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Protocol
 
     from taskmaster_common.config import Policy, ProgramConfig
+    from taskmaster_common.config.graph import Graph
 
     class Observer(Protocol):
         """Somebody who is shown every change of an entry."""
 
         def observe(self, entry: Entry, /) -> None:
             """Look at the entry: it has changed."""
+
+        def tried(self, dependency: Entry, /) -> None:
+            """A start of something that the entry waits for has failed."""
 
 
 class Entry:
@@ -62,10 +66,12 @@ class Entry:
 
 
 class Table:
-    """All entries, by program and index."""
+    """All entries, by program and index. `graph` has the edges, None where no program depends on another."""
 
     def __init__(self) -> None:
+        self.graph: Graph | None = None
         self._programs: dict[str, dict[int, Entry]] = {}
+        self.groups: Mapping[str, tuple[str, ...]] = {}
 
     def __iter__(self) -> Iterator[Entry]:
         for slots in self._programs.values():
@@ -97,6 +103,10 @@ class Table:
     def slot(self, program: str, index: int) -> Entry | None:
         """Return one entry, None where there is none."""
         return self._programs.get(program, {}).get(index)
+
+    def use_groups(self, groups: Mapping[str, tuple[str, ...]]) -> None:
+        """Take the programs of each group: from now on a group's name selects them."""
+        self.groups = groups
 
     def names(self) -> tuple[str, ...]:
         """Return the programs, in order."""

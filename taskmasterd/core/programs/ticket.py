@@ -7,8 +7,8 @@ without effect; the operation lives in the table, not here.
 from __future__ import annotations
 
 from taskmaster_common.records import Record
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING
-from taskmasterd.core.process.machine import Process
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED
+from taskmasterd.core.process.state import BLOCKED, STOP, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,14 +32,22 @@ def reached(goal: str, process: Process, done: str) -> Outcome | None:
     if process.stuck:
         return Outcome(ok=False, outcome="stuck")
     if goal == DOWN:
-        return None if process.state == STOPPING else Outcome(ok=True, outcome=done)
-    if process.state == RUNNING:
-        return Outcome(ok=True, outcome=done)
-    if process.state == STOPPED or (process.state == STOPPING and process.then == STOPPED):
+        return _gone(process, done)
+    if process.leaving == STOP or STOPPED in (process.state, process.then):
         return Outcome(ok=False, outcome="overtaken")
+    if process.state == RUNNING and not process.leaving:
+        return Outcome(ok=True, outcome=done)
+    if process.phase == BLOCKED:
+        return Outcome(ok=False, outcome="blocked")
     if process.state in (FATAL, EXITED):
         return Outcome(ok=False, outcome="failed")
     return None
+
+
+def _gone(process: Process, done: str) -> Outcome | None:
+    if process.going_down:
+        return None
+    return Outcome(ok=False, outcome="taken-back") if process.pid is not None else Outcome(ok=True, outcome=done)
 
 
 class Ticket:
@@ -105,6 +113,11 @@ class Ticket:
             self.answer(entry, outcome)
         elif goal and entry.process.state == BACKOFF:
             self._on_try(entry)
+
+    def tried(self, dependency: Entry) -> None:
+        """Report a failed try of something that an entry waits for."""
+        if self._open:
+            self._on_try(dependency)
 
     def abandon(self) -> None:
         """Stop listening: the client has gone. The operation goes on."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.text.formats import format_seconds
 from taskmasterd.core.process.ends import End, dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from taskmaster_common.config import Policy
 
@@ -56,8 +56,13 @@ def end_text(end: End, signals: Mapping[int, str]) -> str:
 
 def left_text(left: tuple[str, ...]) -> str:
     """Return the first NAMED_LEFT of these processes, and the number of the others."""
-    more = f" and {len(left) - NAMED_LEFT} more" if len(left) > NAMED_LEFT else ""
-    return ", ".join(left[:NAMED_LEFT]) + more
+    return names_text(left, ", ")
+
+
+def names_text(names: Sequence[str], between: str = " ") -> str:
+    """Return the first NAMED_LEFT of these names, and the number of the others."""
+    more = f" and {len(names) - NAMED_LEFT} more" if len(names) > NAMED_LEFT else ""
+    return between.join(names[:NAMED_LEFT]) + more
 
 
 def failed_start_text(process: Process, policy: Policy, signals: Mapping[int, str]) -> str:

@@ -24,6 +24,7 @@ def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
         "programs": programs,
         "daemon_keys": list(plan.daemon_keys),
         "live_keys": list(plan.live_keys),
+        "groups_changed": plan.groups_changed,
         "changes": plan.changes,
     }
 
@@ -51,5 +52,7 @@ def plan_lines(plan: ReloadPlan) -> list[str]:
     lines = [f"{each.name} {each.change}: {each.why}" for each in plan.programs if each.change != KEPT]
     kept = len(plan.programs) - len(lines)
     lines.append(f"{kept} program{'s' if kept != 1 else ''} untouched")
+    if plan.groups_changed:
+        lines.append("groups changed")
     lines.extend(f"taskmasterd.{key} waits for the next start of the daemon" for key in plan.daemon_keys)
     return lines

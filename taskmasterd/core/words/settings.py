@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE, KIND
+from taskmaster_common.config.written import written_edges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
         return None if value is None else f"{value:03o}"
     if kind == "signal":
         return signals.get(value, str(value))
+    if kind == "dependencies":
+        return written_edges(value)
     if kind == "command":
         return _readable(value[0]) if program.shell else [_readable(word) for word in value]
     if isinstance(value, float) and value.is_integer():

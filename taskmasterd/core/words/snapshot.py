@@ -6,10 +6,10 @@ Times are seconds of the monotonic clock, which the kernel keeps: they hold for 
 from __future__ import annotations
 
 from taskmaster_common.config import ProgramConfig
-from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STATES
+from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STATES, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import HELD, LEAVING, PHASES, Process
 from taskmasterd.core.programs.table import Entry
 
 TYPE_CHECKING = False
@@ -121,7 +121,11 @@ def _what_is_wrong(process: Process) -> str:
         return "nobody has that pid"
     if not all(isinstance(getattr(process, name), str) for name in TEXTS):
         return "a text is none"
-    if process.state in DOWN_STATES or process.state == BACKOFF:
+    if process.phase not in PHASES or process.leaving not in LEAVING:
+        return "an unknown phase"
+    if process.phase:
+        wrong = process.pid is not None or process.state != (STARTING if process.phase == HELD else BACKOFF)
+    elif process.state in DOWN_STATES or process.state == BACKOFF:
         wrong = process.pid is not None or (process.deadline is None) is (process.state == BACKOFF)
     elif process.state == RUNNING:
         wrong = process.pid is None or not process.executed
@@ -129,4 +133,5 @@ def _what_is_wrong(process: Process) -> str:
         wrong = process.pid is None and process.executed
     else:
         wrong = process.then is None or (process.pid is None and process.end is None)
+    wrong = wrong or (bool(process.leaving) and (process.pid is None or process.state == STOPPING))
     return "an impossible process" if wrong else ""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from taskmaster_common.config import for_instance
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
+from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
-from taskmasterd.core.words.describe import detail, end_text, failed_start_text
+from taskmasterd.core.words.describe import detail
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,15 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.process.ends import End
-    from taskmasterd.core.process.machine import Process
     from taskmasterd.core.programs.table import Entry, Table
-
-
-def as_wanted(process: Process) -> bool:
-    """Return whether the process is in its wanted state: neither BACKOFF nor FATAL, nor EXITED unexpectedly."""
-    if process.state == EXITED:
-        return process.end is None or process.end.expected
-    return process.state not in (BACKOFF, FATAL)
+    from taskmasterd.core.words import gates
+else:
+    gates = on_demand("taskmasterd.core.words.gates")
 
 
 def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> dict[str, Any]:
@@ -38,11 +34,23 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "since_s": round(now - process.since, 3),
         "restarts": process.restarts,
         "tries": process.tries,
-        "detail": detail(process, entry.policy, now, signals),
-        "wanted": as_wanted(process),
+        "detail": slot_detail(table, entry, now, signals),
+        "phase": process.phase,
+        "waiting": gates.waiting_view(table, entry, now, signals) if process.phase else [],
+        "wanted": process.as_wanted,
         "description": for_instance(entry.wanted.description, entry.index),
         "exit": end_view(process.end, signals),
     }
+
+
+def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    """Return the DETAIL column of a slot: what it waits for, or `describe.detail`."""
+    process = entry.process
+    if process.phase:
+        return gates.waiting_text(table, entry, now, signals)
+    if process.leaving:
+        return gates.leaving_text(table, entry)
+    return detail(process, entry.policy, now, signals)
 
 
 def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | None:
@@ -62,15 +70,15 @@ def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | No
     return view
 
 
-def reason_text(entry: Entry, outcome: str, now: float, signals: Mapping[int, str]) -> str:
+def reason_text(table: Table, entry: Entry, outcome: str, now: float, signals: Mapping[int, str]) -> str:
     """Return why an operation on the entry did not succeed."""
     process = entry.process
+    if outcome == "blocked":
+        return gates.blocked_reason(table, entry, now, signals)
+    if outcome == "taken-back":
+        return f"taken back by {process.by}" if process.by else "taken back"
     if outcome == "overtaken":
         return f"stopped by {process.by} while starting" if process.by else "stopped while starting"
     if outcome == "removed":
         return "it is being removed from the configuration"
-    if outcome == "stuck":
-        return detail(process, entry.policy, now, signals)
-    if process.state == FATAL:
-        return failed_start_text(process, entry.policy, signals)
-    return end_text(process.end, signals) if process.end else ""
+    return slot_detail(table, entry, now, signals)

@@ -5,7 +5,7 @@ Any deviation is a StateError: a state that is only half understood could make t
 
 from __future__ import annotations
 
-from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
+from taskmaster_common.config import Config, DaemonConfig, ProgramConfig, groups_of
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.states import STOPPING
@@ -78,6 +78,7 @@ class _Lines:
             daemon=DaemonConfig.from_data(self._config["daemon"]),
             programs=tuple(self._programs[name] for name in self._config["order"]),
             files=tuple((path, mtime_ns, size) for path, mtime_ns, size in self._config["files"]),
+            groups=groups_of(self._config),
         )
         return Saved(config, Facts.from_data(self._facts), tuple(self._slots.values()), self._spawning)
 

@@ -311,6 +311,7 @@ JSON = (
         "version",
         "start web",
     ),
+    *("wait web", "deps", "deps --reverse web"),
     *("stop off", "restart off", "signal CONT web", "signal --list", "reload", "reload --dry-run", "help", "help stop"),
     *("-V", "--help", "nosuch", "start nosuch", "start bad", "upgrade", "shutdown"),
 )

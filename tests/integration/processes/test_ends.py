@@ -9,7 +9,6 @@ import pytest
 
 from taskmaster_common.states import STOPPED, STOPPING
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.machine import Process
 from taskmasterd.core.process.marks import (
     BLIND,
     EXECUTED,
@@ -20,6 +19,7 @@ from taskmasterd.core.process.marks import (
     LIVE,
     NOT_EXECUTED,
 )
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.processes.ends import Ends
 from taskmasterd.processes.instance import Instance, Instances

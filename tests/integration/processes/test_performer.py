@@ -17,8 +17,8 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import STOPPED, STOPPING
 from taskmasterd.core.process.events import KILL, SPAWN, Event, Executed, Exited, GroupEmpty, Signalled, Spawned
-from taskmasterd.core.process.machine import Process
 from taskmasterd.core.process.marks import FOUND_SOME_KILLING, LEADERLESS
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs

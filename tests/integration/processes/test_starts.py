@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from taskmasterd.core.process.events import Event, Exited, Failure, SpawnFailed
-from taskmasterd.core.process.machine import Process
 from taskmasterd.core.process.marks import ASKED, FORKED, SPAWNED, TAKEN_BACK
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.processes.occupants import Occupants

@@ -13,7 +13,7 @@ import pytest
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import STOPPED, STOPPING
 from taskmasterd.core.process.events import Signalled
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group

@@ -24,7 +24,7 @@ from tests.support.model import config, program
 CLASSES = {
     RESTART: "cmd umask workingdir stdout stderr env user group shell refusal",
     SCALE: "numprocs",
-    LIVE: "autostart autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
+    LIVE: "autostart depends_on autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential",
 }
 
@@ -46,6 +46,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "umask": None,
         "workingdir": "/",
         "autostart": True,
+        "depends_on": (),
         "autorestart": "unexpected",
         "exitcodes": (0,),
         "startretries": 3,

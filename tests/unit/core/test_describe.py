@@ -19,7 +19,7 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.words.describe import detail, end_text, failed_start_text, left_text, seconds_text, status_text
 from tests.support.model import LEFT, Life, code, policy
 

@@ -25,7 +25,8 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.machine import step
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.process.verdict import JITTER
 from tests.support.model import LEFT, Life, code, policy
 

@@ -22,7 +22,8 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import KILL_GRACE_S, KILL_REPEAT_MAX_S, Process, step
+from taskmasterd.core.process.machine import KILL_GRACE_S, KILL_REPEAT_MAX_S, step
+from taskmasterd.core.process.state import Process
 from tests.support.model import LEFT, Life, code, policy
 
 # -- stop signal and KILL

@@ -11,7 +11,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure, Start
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import BLOCKED, HELD, STOP, Process
 from taskmasterd.core.programs.table import Table
 from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data, process_from_data, process_to_data
 from tests.support.model import LEFT, World, code, program
@@ -34,6 +34,7 @@ FULL = Process(
     by="uid 0",
     reason="no more processes",
     refused=("sudo (9) of root",),
+    free=True,
 )
 
 
@@ -52,8 +53,10 @@ def content(table: Table) -> list[tuple[object, ...]]:
 
 
 def test_every_field_of_a_process_survives() -> None:
-    assert {name for name in Process.fields_ if getattr(FULL, name) == getattr(Process, name)} == set()
-    assert process_from_data(json.loads(json.dumps(process_to_data(FULL)))) == FULL
+    assert {name for name in Process.fields_ if getattr(FULL, name) == getattr(Process, name)} == {"phase", "leaving"}
+    leaving = Process(state=RUNNING, pid=7, executed=True, leaving=STOP)
+    for process in (FULL, leaving, Process(state=STARTING, phase=HELD), Process(state=BACKOFF, phase=BLOCKED)):
+        assert process_from_data(json.loads(json.dumps(process_to_data(process)))) == process
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ from taskmaster_common.config import PROGRAM_KEYS, DaemonConfig, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.plan import diff
 from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.table import Entry, Table
 from taskmasterd.core.steps import run
 from taskmasterd.core.words.plans import plan_view
 from taskmasterd.core.words.settings import settings_view
-from taskmasterd.core.words.view import as_wanted, end_view, process_view, reason_text
+from taskmasterd.core.words.view import end_view, process_view, reason_text
 from tests.support.host import program
 from tests.support.model import config
 
@@ -88,7 +88,7 @@ def test_who_never_ended_has_no_end() -> None:
     ],
 )
 def test_as_wanted_is_what_nobody_has_to_look_at(state: ProcessState, end: End | None, *, wanted: bool) -> None:
-    assert as_wanted(Process(state=state, end=end)) is wanted
+    assert Process(state=state, end=end).as_wanted is wanted
 
 
 @pytest.mark.parametrize(
@@ -100,11 +100,11 @@ def test_as_wanted_is_what_nobody_has_to_look_at(state: ProcessState, end: End |
         ("stuck", Process(state=STOPPING, by="stop", pid=7, deadline=3.0), "stopping for stop, SIGKILL in 2.0s"),
         ("failed", Process(state=FATAL, end=ended(3 << 8), tries=4), "exit 3 after 1.2s (try 4 of 4)"),
         ("failed", Process(state=EXITED, end=ended(3 << 8)), "exit 3 after 1.2s"),
-        ("failed", Process(), ""),
+        ("failed", Process(), "not started"),
     ],
 )
 def test_an_operation_that_failed_says_why(outcome: str, process: Process, text: str) -> None:
-    assert reason_text(Entry(program(""), 0, process), outcome, 1.0, SIGNALS) == text
+    assert reason_text(Table(), Entry(program(""), 0, process), outcome, 1.0, SIGNALS) == text
 
 
 def test_a_plan_names_each_instance_as_its_user_does() -> None:

@@ -14,6 +14,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import FATAL, STOPPED
 from taskmasterd.by_end import EndRequests
 from taskmasterd.configuration.effects import EndingKeys
+from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.steps import run
 from taskmasterd.shutdown import Stopping
 from taskmasterd.survival.state import Cause
@@ -67,7 +68,7 @@ class Host:
         run(bus.applying(plan))
         run(self.keys.applying(plan))
         self.turn()
-        for _ in self.world.supervisor.apply(plan, "a reload", self.world.ticket(), lambda: self.world.now):
+        for _ in apply(self.world.supervisor, plan, "a reload", self.world.ticket()):
             self.turn()
         meanwhile()
         run(bus.applied(plan))
@@ -328,7 +329,12 @@ def test_the_configuration_of_an_earlier_daemon_counts_for_ends_that_no_daemon_s
 
 
 class Stop:
-    """An orderly stop over a loop that does nothing by itself."""
+    """An orderly stop over a loop that does nothing by itself; `begun` is who asked for it, as the event log has it."""
+
+    def write(self, _level: str, text: str) -> None:
+        """Write to the event log."""
+        if text.startswith("stopping all programs"):
+            self.begun.append(text.partition("asked by ")[2])
 
     def __init__(self) -> None:
         self.queued: list[Callable[[], None]] = []
@@ -340,14 +346,12 @@ class Stop:
             stop=lambda: None,
             rounds=SimpleNamespace(begin=lambda _steps: None),
         )
-        supervisor: Any = SimpleNamespace(
-            table=(), refuse_starts=lambda: None, shutdown=lambda by, _ticket, _now: self.begun.append(by)
-        )
+        supervisor: Any = SimpleNamespace(table=(), refuse_starts=lambda: None, dependencies=None, not_down=lambda: ())
         context: Any = SimpleNamespace(
             reactor=reactor,
             supervisor=supervisor,
             state=SimpleNamespace(flush=lambda: None),
-            log=SimpleNamespace(write=lambda *_: None),
+            log=SimpleNamespace(write=self.write),
             reloading=SimpleNamespace(made=None),
             configuration=SimpleNamespace(config=config()),
             performer=SimpleNamespace(instances=SimpleNamespace(groups=None)),

@@ -24,7 +24,8 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import Process, step
+from taskmasterd.core.process.machine import step
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.telling.eventlog import MOST_WAITING, EventLog, Stamp, lines
 from tests.support.paper import Paper

@@ -40,7 +40,7 @@ def _same_length_and_time(site: Path) -> None:
     "change",
     [
         lambda site: (site / "taskmasterd" / "core" / "programs" / "plan.py").write_text("other = 1\n"),
-        lambda site: (site / "taskmaster_common" / "schema" / "values.py").unlink(),
+        lambda site: (site / "taskmaster_common" / "schema" / "shape.py").unlink(),
         lambda site: (site / "taskmaster_common" / "schema" / "added.py").touch(),
         lambda site: shutil.rmtree(site / "taskmasterd"),
         lambda site: shutil.rmtree(site / "taskmaster_common" / "schema"),
@@ -101,7 +101,7 @@ def test_the_packages_of_this_process_are_those_that_were_imported() -> None:
 
     found = set(Installed()._files())
     assert sys.modules["taskmasterd.installed"].__file__ in found
-    assert f"{taskmaster_common.__path__[0]}/schema/values.py" in found
+    assert f"{taskmaster_common.__path__[0]}/schema/values/kinds.py" in found
 
 
 def test_every_module_of_both_packages_has_its_name_and_its_file(site: Path) -> None:

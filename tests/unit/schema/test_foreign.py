@@ -34,14 +34,18 @@ def test_every_word_of_the_catalogue_leads_to_a_key_that_exists_or_says_a_senten
 @pytest.mark.parametrize(
     ("key", "sentence"),
     [
-        ("depends_on: [a]", "dependencies are not there yet"),
+        ("requires: []", "requires is called depends_on here"),
+        ("needs: []", "needs is called depends_on here"),
+        ("after: [a]", "depends_on: {NAME: {required: false}} here"),
+        ("PartOf: a", "depends_on: {NAME: {restart: true}} here"),
+        ("before: [a]", "depends_on of the other program"),
         ("env_file: .env", "files of variables are not read yet"),
         ("healthcheck: {test: x}", "health checks are not there yet"),
         ("schedule: daily", "there are no schedules; let cron or a timer run"),
         ("memory_max: 1G", "memory is not limited yet"),
         ("tty: true", "programs have no terminal here"),
         ("rlimits: {nofile: 1}", "limits are not there yet; begin cmd with prlimit"),
-        ("priority: 5", "programs start in the order of the file"),
+        ("priority: 5", "depends_on says what has to be up before a program starts"),
         ("startsecs: 5", "startsecs is called starttime here"),
         ("serverurl: AUTO", "TASKMASTER_SOCKET"),
         ("redirect_stderr: true", "stderr: stdout"),
@@ -227,7 +231,7 @@ def test_a_file_that_is_a_list_of_programs_is_shown_how_to_write_it_and_decoded_
         ("taskmaster: {programs: %s}", "the section is called taskmasterd here; "),
         ("config: {jobs: %s}", ""),
         ("app: {version: 1, settings: {programs: %s}}", ""),
-        ("groups: {one: {programs: %s}}", "there are no groups; "),
+        ("group: {one: {programs: %s}}", "a group is written groups: {NAME: [PROGRAM, ...]} here; "),
     ],
 )
 def test_programs_in_a_section_of_a_section_are_found_and_decoded_at_once(text: str, said: str) -> None:
@@ -239,7 +243,7 @@ def test_programs_in_a_section_of_a_section_are_found_and_decoded_at_once(text: 
 
 def test_groups_of_programs_are_led_directly_below_programs() -> None:
     first, second = problems("programs: {all-web: {a: {cmd: x}, b: {cmd: y, startsecs: 1}}, c: {cmd: z}}")
-    assert 'programs.all-web: there are no groups; "a", "b" belong directly below programs:' in first
+    assert 'programs.all-web: "a", "b" belong directly below programs:; groups: lists them by name' in first
     assert "programs.all-web.b.startsecs: unknown key" in second
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from taskmaster_common.config import DEFAULT_LOG, INSTANCE, ProgramConfig
 from taskmaster_common.config.keys import DAEMON, PROGRAM
-from taskmaster_common.schema.values import DECODERS
+from taskmaster_common.schema.values.kinds import DECODERS
 from tests.support.host import load, problems, program, program_problems
 
 

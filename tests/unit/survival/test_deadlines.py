@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.processes.deadlines import Deadlines
 from tests.support.model import program

@@ -70,6 +70,12 @@ def test_a_fact_that_a_later_version_has_added_is_left_out() -> None:
     assert Facts.from_data({"stopping": True, "moon": "full"}) == Facts(stopping=True)
 
 
+def test_groups_are_read_back_and_a_state_from_before_them_has_none() -> None:
+    assert saved_of([HEAD, CONFIG], IDENTITY).config.groups == {}
+    grouped = CONFIG.replace(b'"order":[]', b'"order":[],"groups":{"a":["web","db"]}')
+    assert saved_of([HEAD, grouped], IDENTITY).config.groups == {"a": ("web", "db")}
+
+
 def test_a_line_of_a_kind_that_a_later_version_has_added_is_said_to_be_that() -> None:
     with pytest.raises(StateError, match="it was written by a later version, which writes of 'moon', too"):
         saved_of([HEAD, CONFIG, line("moon", {"phase": 3})], IDENTITY)

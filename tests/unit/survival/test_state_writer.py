@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from taskmaster_common.config import Config, ProgramConfig
 from taskmaster_common.states import STOPPED, STOPPING
 from taskmasterd.core.process.events import TERMINATE
+from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.plan import diff
 from taskmasterd.core.programs.table import Entry, Table
 from taskmasterd.core.steps import run
@@ -103,7 +104,7 @@ class Kept:
         """Apply another configuration as the reloader does."""
         plan = diff(self.world.table, DAEMON, config(*programs))
         run(self.writer.applying(plan))
-        run(self.world.supervisor.apply(plan, "alice", self.world.ticket(), lambda: self.world.now))
+        run(apply(self.world.supervisor, plan, "alice", self.world.ticket()))
         run(self.writer.applied(plan))
 
     def saved(self) -> Saved:
@@ -307,6 +308,16 @@ def test_the_file_is_whole_wherever_its_writer_dies(kept: Kept) -> None:
     assert seen == {0, 1, 2, 3}
 
 
+def test_groups_are_written_with_the_configuration(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, program("web"))
+    assert b"groups" not in Path(kept.path).read_bytes()
+    plan = diff(kept.world.table, DAEMON, config(program("web")).replace(groups={"front": ("web",)}))
+    run(kept.writer.applying(plan))
+    kept.writer.flush()
+    assert kept.saved().config.groups == {"front": ("web",)}
+    kept.writer.end()
+
+
 def test_a_file_that_has_grown_is_replaced_piece_by_piece_and_nothing_of_it_is_lost(tmp_path: Path) -> None:
     programs = tuple(program(f"p{number}", description="x" * 300) for number in range(ROWS_A_TURN * 2 + 5))
     kept = Kept(tmp_path, *programs)
@@ -469,8 +480,9 @@ def test_a_daemon_that_dies_while_a_large_plan_is_applied_leaves_the_rest_of_it_
     wanted = program("web", numprocs=4, umask=0o77)
     plan = diff(kept.world.table, DAEMON, config(wanted))
     run(kept.writer.applying(plan))
-    application = kept.world.supervisor.apply(plan, "alice", kept.world.ticket(), lambda: kept.world.now)
-    next(application)  # it has come to the first of the four
+    application = apply(kept.world.supervisor, plan, "alice", kept.world.ticket())
+    while all(each.wanted != wanted for each in kept.world.table):
+        next(application)  # until it has come to the first of the four
     for entry in kept.world.table:
         kept.writer.changed(entry)
     kept.writer.flush()

@@ -161,12 +161,15 @@ PROGRAM_WORDS = {
     "envfile": _ENV_FILE,
     "environmentfile": _ENV_FILE,
     "serverurl": "programs find the daemon's socket in TASKMASTER_SOCKET",
-    # order, health, schedules: not there
-    "priority": "programs start in the order of the file here, and stop all at once",
+    # order
+    "priority": "depends_on says what has to be up before a program starts; the others start in the order of the file",
     **dict.fromkeys(
-        ("dependson", "after", "before", "requires", "wants"),
-        "dependencies are not there yet: programs start in the order of the file, without waiting for each other",
+        ("dependencies", "dependency", "requires", "requisite", "needs", "links", "waitfor"), "=depends_on"
     ),
+    **dict.fromkeys(("after", "wants"), "it is written depends_on: {NAME: {required: false}} here"),
+    **dict.fromkeys(("bindsto", "partof"), "it is written depends_on: {NAME: {restart: true}} here"),
+    "before": "it is written as depends_on of the other program here",
+    # health, schedules: not there
     "wantedby": "autostart says whether a program starts with the daemon",
     **dict.fromkeys(
         ("healthcheck", "readinessprobe", "livenessprobe", "waitready", "watchdogsec"),
@@ -211,7 +214,7 @@ PROGRAM_WORDS = {
     "tmpfs": "programs see the host's files here",
     "labels": "there are no labels; description is a text for status and show",
     "profiles": "there are no profiles; autostart: false leaves a program down until it is started",
-    "namespace": "there are no groups; patterns such as 'web*' select several programs",
+    "namespace": "a group is written groups: {NAME: [PROGRAM, ...]} at the top level here",
     "deploy": "containers are not run here; numprocs is the number of instances",
     "privileged": "programs have the rights of their user here",
     "capadd": "programs have the rights of their user here; `setpriv` as the first word of cmd changes them",
@@ -275,8 +278,7 @@ SECTION_WORDS = {
     "supervisorctl": "the client finds the socket by itself",
     "rpcinterface": "there is no network listener; programs speak to the socket",
     "eventlistener": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
-    "group": "there are no groups; patterns such as 'web*' select several programs",
-    "groups": "there are no groups; patterns such as 'web*' select several programs",
+    "group": "a group is written groups: {NAME: [PROGRAM, ...]} here",
     **dict.fromkeys(
         ("config", "configuration", "settings", "options", "global", "general", "common", "default"),
         "keys of the daemon belong below taskmasterd:, keys for all programs below defaults:",

@@ -139,5 +139,25 @@ def test_unexpected_is_what_nobody_asked_for(before: str, state: str, fields: di
     assert unexpected(change("web", before, state, **fields)) is told
 
 
+@pytest.mark.parametrize(
+    ("before", "before_phase", "state", "phase", "told"),
+    [
+        ("STARTING", "held", "BACKOFF", "blocked", True),
+        ("BACKOFF", "blocked", "STARTING", "held", True),
+        ("BACKOFF", "blocked", "STARTING", "", True),
+        ("BACKOFF", "blocked", "STOPPED", "", False),
+        ("STOPPING", "", "STARTING", "held", True),
+        ("STOPPING", "", "STARTING", "", False),
+        ("STOPPED", "", "STARTING", "held", False),
+        ("STARTING", "held", "STARTING", "", False),
+    ],
+)
+def test_who_is_blocked_or_waits_unasked_is_told_and_that_it_is_over(
+    before: str, before_phase: str, state: str, phase: str, told: bool
+) -> None:
+    web = process("web", state, phase=phase)
+    assert unexpected({**change("web", before, state), "process": web, "before_phase": before_phase}) is told
+
+
 def test_a_removal_is_never_unexpected() -> None:
     assert not unexpected(change("web", "RUNNING", "FATAL", removed=True))

@@ -233,6 +233,7 @@ def test_a_plan_shows_every_program_that_changes_its_keys_and_why_and_the_sum() 
         "taskmasterd.socket waits for the next start of the daemon\n"
         "1 unchanged; 1 restart, 1 scaled, 1 new, 1 removed\n"
     )
+    assert plan_text(PLAN[:1], [], groups_changed=True).splitlines()[-2] == "groups changed"
 
 
 @pytest.mark.parametrize("line", ["reload", "reload --dry-run"])
@@ -314,6 +315,13 @@ def test_a_command_is_shown_so_that_a_shell_reads_the_same_words(words: list[str
         ("cmd", "a | b", "a | b"),
         ("description", "", ""),
         ("starttime", "1s", "1s"),
+        ("depends_on", [], ""),
+        ("depends_on", ["db", "web:1", "null", "1st"], '[db, "web:1", "null", "1st"]'),
+        (
+            "depends_on",
+            {"db": "started", "x-1": {"required": False}, "w": {}},
+            "{db: started, x-1: {required: false}, w: {}}",
+        ),
     ],
 )
 def test_a_setting_is_shown_as_it_is_written(key: str, value: object, shown: str) -> None:
@@ -502,3 +510,36 @@ def test_show_says_where_the_default_log_is_unless_instances_differ() -> None:
     assert "    stdout  default: /l/web.log\n    stderr  /x\n" in shown_with("/l/web.log", "/l/web.log")
     assert "    stdout  default\n" in shown_with("/l/a", "/l/b")
     assert "    stdout  default\n" in shown_with()
+
+
+def test_show_lists_all_that_a_process_waits_for() -> None:
+    waits = [
+        {"name": "db", "condition": "ready", "because": "STARTING", "blocked": False},
+        {"name": "vpn:1", "condition": "started", "because": "FATAL; exit 1", "blocked": True},
+    ]
+    text = show_text({"name": "web", "processes": [process("web", "BACKOFF", waiting=waits)]}, PLAIN)
+    assert text.partition("  waits for:\n")[2] == (
+        "    web  db     ready    STARTING\n    web  vpn:1  started  FATAL; exit 1\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "fields", "said"),
+    [
+        ("wait web", {"outcome": "failed", "reason": "stopped by uid 0"}, "web is not up: stopped by uid 0"),
+        ("wait --for stopped web", {"outcome": "stuck", "reason": "pid 7 still there"}, "web is not stopped: pid 7 still there"),
+        ("wait --for settled web", {"outcome": "blocked", "reason": "needs db"}, "web is not as wanted: needs db"),
+        ("start web", {"outcome": "blocked", "reason": "needs db; it starts when db is ready"},
+         "web did not start: needs db; it starts when db is ready"),
+        ("stop web", {"outcome": "taken-back", "reason": "taken back by uid 0"}, "web did not stop: taken back by uid 0"),
+    ],
+)  # fmt: skip
+def test_what_was_waited_for_and_why_it_was_not_reached_are_named(line: str, fields: dict[str, Any], said: str) -> None:
+    out, err = shown(line, result("web", ok=False, state="BACKOFF", **fields), end(1))
+    assert (out, err.splitlines()[0]) == ("", f"taskmasterctl: {said}")
+
+
+def test_a_wait_that_was_reached_names_the_goal() -> None:
+    messages = [result("web", "up", pid=2001, seconds=0.2), result("off", "skipped"), result("db", "settled"), end()]
+    assert shown("wait all", *messages) == ("web up (pid 2001)\noff skipped\ndb settled\n", "")
+    assert shown("wait all", *messages, look=Look(quiet=True)) == ("", "")

@@ -148,6 +148,19 @@ def test_each_object_of_json_has_the_time_of_the_wall_clock() -> None:
     assert [json.loads(text)["time"] for _stream, text in chunks] == ["2026-11-23T10:02:03.004+00:00"] * 3
 
 
+def test_a_change_of_phase_alone_is_told_of_a_daemon_that_names_phases() -> None:
+    web = process("web", "STARTING", phase="", detail="")
+    opened = change("web", "STARTING", "STARTING", process=web, before_phase="held")
+    lines = said(watching(Clock(), in_place=False), *snapshot(process("web")), opened).splitlines()
+    assert lines[-1].endswith("web STARTING (waits no longer)")
+    other = change("web", "STARTING", "STARTING", process=web, before_phase="")
+    assert len(said(watching(Clock(), in_place=False), *snapshot(process("web")), other).splitlines()) == 2
+    request = Request("subscribe")
+    reply = watch_reply(request, Look(), Clock().surroundings(), in_place=False, as_json=True)
+    assert said(reply, other) == ""
+    assert json.loads(said(reply, opened))["before_phase"] == "held"
+
+
 def test_subscribe_in_json_has_no_change_from_a_state_to_itself() -> None:
     reply = watch_reply(Request("subscribe"), Look(), Clock().surroundings(), in_place=False, as_json=True)
     change = {

@@ -172,7 +172,12 @@ def test_notify_says_how_it_is_and_takes_on_and_off_only(news: News) -> None:
 def test_help_knows_the_words_of_the_shell_too(news: News) -> None:
     ran = served(news, Keyboard("help", "help notify", "help quit", "help stop", "help frobnicate"))
     assert ran.commands == []
-    for text in ("  notify  ", "usage: notify [on|off]", "exit: leave the shell", "usage: stop [--no-wait] TARGET..."):
+    for text in (
+        "  notify  ",
+        "usage: notify [on|off]",
+        "exit: leave the shell",
+        "usage: stop [--no-wait] [--dependents] TARGET...",
+    ):
         assert text in ran.written
     assert 'unknown verb "frobnicate"' in ran.written
 

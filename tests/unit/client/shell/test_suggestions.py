@@ -37,6 +37,20 @@ def metas(before: str) -> dict[str, str]:
     return {each.text: each.meta for each in suggestions(before, mirror_of(*PROCESSES), SIGNALS)[1]}
 
 
+def test_groups_stand_after_programs_with_the_number_of_their_programs() -> None:
+    mirror = mirror_of(*PROCESSES)
+    mirror.take({"type": "daemon", "groups": {"back": ["cron", "nginx"], "web-all": ["web"]}}, 0.0)
+    found = suggestions("stop ", mirror, SIGNALS)[1]
+    assert [each.text for each in found][-3:] == ["back", "web-all", "all"]
+    assert {each.text: each.meta for each in found}["back"] == "group of 2"
+    assert [each.text for each in suggestions("stop back w", mirror, SIGNALS)[1]] == [
+        "web",
+        "web:0",
+        "web:1",
+        "web-all",
+    ]
+
+
 def test_an_empty_line_offers_every_verb_with_its_description() -> None:
     assert metas("") == {each.name: HELP[each.name].summary for each in (*COMMANDS, *SHELL_COMMANDS)}
     assert all(metas("").values())
@@ -105,6 +119,7 @@ def test_where_a_flag_wants_its_value_no_name_is_offered() -> None:
     assert offered("logs --lines ") == []
     assert offered("logs -n 5 ng") == ["nginx"]
     assert offered("--color ") == ["auto", "always", "never"]
+    assert offered("wait --for ") == ["up", "stopped", "settled"]
     assert offered("--timeout 5 stop ng") == ["nginx"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STATES, STOPPED, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.exitrule import all_done, code_of, essential_code, keeps_daemon, last_keeper
 from tests.support.model import World, code, program
 

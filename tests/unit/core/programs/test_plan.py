@@ -8,12 +8,15 @@ from taskmaster_common.config import KIND, LIVE, PROGRAM_KEYS, RELOAD_CLASS, RES
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import SPAWN, TERMINATE
 from taskmasterd.core.programs.plan import KEPT, RESTARTED, UPDATED, diff
+from taskmasterd.core.programs.selection import select
+from taskmasterd.core.words.plans import plan_lines
 from tests.support.model import LEFT, World, code, config, program, world_in
 
 OTHER_OF_KIND = {
     "account": "nobody",
     "autorestart": "always",
     "command": ("sleep", "10"),
+    "dependencies": ("db",),
     "exit codes": (0, 2),
     "octal": 0o77,
     "path": "/tmp",
@@ -227,6 +230,19 @@ def test_the_daemons_keys_are_live_or_wait_for_its_next_start() -> None:
     assert plan.daemon_keys == ("socket", "log_dir", "umask")
     assert plan.changes
     assert not diff(world.table, wanted.daemon, wanted).changes
+
+
+def test_groups_alone_are_a_change_that_touches_no_program() -> None:
+    world = World().load(WEB).cooperate()
+    grouped = config(WEB).replace(groups={"front": ("web",)})
+    plan = diff(world.table, config().daemon, grouped)
+    assert plan.changes
+    assert plan.groups_changed
+    assert plan_lines(plan) == ["1 program untouched", "groups changed"]
+    world.supervisor.follow(grouped)
+    assert select(world.table, ["front"], 5) == (world.entry("web"),)
+    assert not diff(world.table, config().daemon, grouped).changes
+    assert diff(world.table, config().daemon, config(WEB)).changes
 
 
 def test_a_plan_changes_nothing_by_being_made() -> None:

@@ -7,6 +7,8 @@ import pytest
 from taskmaster_common.errors import BugError, RequestError
 from taskmaster_common.states import RUNNING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import KILL, SPAWN, TERMINATE, UNQUEUE, Executed, Start
+from taskmasterd.core.programs import operations
+from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
@@ -289,7 +291,7 @@ def test_shutdown_stops_everything_in_parallel_and_is_answered_with_the_last() -
     world = World().load(program("a"), program("b"), program("c", autostart=False))
     world.cooperate()
     world.actions.clear()
-    run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+    run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     assert world.actions == [("a:0", TERMINATE), ("b:0", TERMINATE)]
     assert world.supervisor.busy() == (world.entry("a"), world.entry("b"))
     world.cooperate()
@@ -299,13 +301,13 @@ def test_shutdown_stops_everything_in_parallel_and_is_answered_with_the_last() -
 def test_while_shutting_down_what_would_start_something_is_refused_with_the_reason() -> None:
     world = up()
     plan = world.plan(WEB, program("new"))
-    run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+    run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     for request in (world.start, world.restart):
         with pytest.raises(RequestError, match="the daemon is being shut down") as caught:
             request("web")
         assert (caught.value.code, caught.value.exit_code) == ("stopping", 1)
     with pytest.raises(RequestError):
-        run(world.supervisor.apply(plan, "a reload", world.ticket(), lambda: world.now))
+        run(apply(world.supervisor, plan, "a reload", world.ticket()))
     assert world.table.names() == ("web",)
     world.stop("web")
     assert world.cooperate().states() == {"web:0": "STOPPED"}
@@ -313,12 +315,12 @@ def test_while_shutting_down_what_would_start_something_is_refused_with_the_reas
 
 def test_a_shutdown_ends_what_is_being_started_or_applied_in_steps() -> None:
     world = World().load(program("web", numprocs=4, autostart=False))
-    starts = world.supervisor.start(tuple(world.table), "alice", world.ticket(), lambda: world.now)
+    starts = operations.start(world.supervisor, tuple(world.table), "alice", world.ticket())
     plan = world.plan(program("web", numprocs=9, autostart=False))
-    application = world.supervisor.apply(plan, "a reload", world.ticket(), lambda: world.now)
+    application = apply(world.supervisor, plan, "a reload", world.ticket())
     next(starts)
     next(application)
-    run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+    run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     with pytest.raises(RequestError, match="the daemon is being shut down"):
         next(starts)
     run(application)
@@ -335,7 +337,7 @@ def test_shutdown_takes_back_starts_and_waits_of_every_kind() -> None:
         world.execute(world.entry(name))
     world.restart("again")
     world.actions.clear()
-    run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+    run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     world.cooperate()
     assert set(world.states().values()) == {"STOPPED"}
     assert SPAWN not in [action for _, action in world.actions]
@@ -344,7 +346,7 @@ def test_shutdown_takes_back_starts_and_waits_of_every_kind() -> None:
 def test_a_second_shutdown_is_harmless_and_answered_too() -> None:
     world = up()
     for _ in range(2):
-        run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+        run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     world.cooperate()
     assert world.done == 2
     assert [action for _, action in world.actions].count(TERMINATE) == 1
@@ -355,7 +357,7 @@ def test_kill_all_ends_everything_at_once() -> None:
     world.start("a")
     world.stop("a")
     world.actions.clear()
-    world.supervisor.kill_all("SIGQUIT", world.now)
+    operations.kill_all(world.supervisor, "SIGQUIT")
     assert world.actions == [("a:0", KILL), ("b:0", KILL)]
     with pytest.raises(RequestError):
         world.start("a")
@@ -364,9 +366,9 @@ def test_kill_all_ends_everything_at_once() -> None:
 def test_the_end_of_shutdown_timeout_right_after_a_kill_does_not_report_a_dying_program_as_stuck() -> None:
     world = up(stoptime=60.0)
     web = world.entry("web")
-    run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+    run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     world.deadline(web)
-    world.supervisor.kill_all("shutdown_timeout", world.now)
+    operations.kill_all(world.supervisor, "shutdown_timeout")
     assert (world.results, web.process.state) == ([], STOPPING)
     world.end(web, 9)
     assert world.results == [("web:0", "stopped", True)]
@@ -380,15 +382,15 @@ def test_what_is_down_when_the_daemon_is_shut_down_stays_as_it_is_and_nothing_is
     world = world_in(state)
     before, said = world.entry("web").process, len(world.announced)
     if at_once:
-        world.supervisor.kill_all("SIGQUIT", world.now)
-    run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+        operations.kill_all(world.supervisor, "SIGQUIT")
+    run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     assert (world.entry("web").process, world.announced[said:], world.results, world.done) == (before, [], [], 1)
 
 
 def test_a_removed_entry_is_gone_after_shutdown() -> None:
     world = up("a", "b")
     world.reload(program("a"))
-    run(world.supervisor.shutdown("SIGTERM", world.ticket(), lambda: world.now))
+    run(operations.shutdown(world.supervisor, "SIGTERM", world.ticket()))
     assert world.cooperate().states() == {"a:0": "STOPPED"}
 
 
@@ -419,7 +421,7 @@ def test_an_answer_may_lead_to_the_next_request_on_the_same_slot() -> None:
         world.start("web")
 
     ticket = Ticket(stopped, lambda: None, lambda _entry: None)
-    run(world.supervisor.stop((web,), "bob", ticket, lambda: world.now))
+    run(operations.stop(world.supervisor, (web,), "bob", ticket))
     world.end(web)
     assert world.cooperate().states() == {"web:0": "RUNNING"}
     assert world.results == [("web:0", "started", True)]

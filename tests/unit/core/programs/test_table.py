@@ -7,7 +7,7 @@ import time
 import pytest
 
 from taskmaster_common.errors import RequestError
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.selection import MOST_PATTERNS, select
 from taskmasterd.core.programs.table import Entry, Table
 from tests.support.model import program
@@ -117,6 +117,29 @@ def test_a_long_list_of_instances_says_its_range() -> None:
         table.add(Entry(program("web"), index, Process()))
     with pytest.raises(RequestError, match=r"web has web:0 to web:10, .* and more, 29 in all$"):
         select(table, ["web:12"], 5)
+
+
+def test_a_group_stands_for_its_programs_in_any_request(table: Table) -> None:
+    table.use_groups({"back": ("db", "worker-b", "gone"), "none": ()})
+    assert chosen(table, "back") == ["db:0", "worker-b:0", "worker-b:1"]
+    assert chosen(table, "web:1", "back", "db") == ["web:1", "db:0", "worker-b:0", "worker-b:1"]
+    assert chosen(table, "none") == []
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("bakc", 'no program named "bakc"; did you mean back?'),
+        ("back:1", 'no process named "back:1"; back is a group: write back'),
+        ("back:*", 'no process named "back:*"; back is a group: write back'),
+        ("b*k", 'no program matches "b*k"'),
+    ],
+)
+def test_what_is_no_group_is_refused_with_its_name(table: Table, target: str, said: str) -> None:
+    table.use_groups({"back": ("db",)})
+    with pytest.raises(RequestError) as error:
+        select(table, [target], 5)
+    assert error.value.message == said
 
 
 def test_one_instance_is_shown_by_the_name_of_its_program_and_several_with_their_numbers(table: Table) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
-from taskmasterd.core.process.machine import Process
+from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import DOWN, UP, Outcome, Ticket, reached
 from tests.support.model import program

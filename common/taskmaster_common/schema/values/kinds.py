@@ -9,128 +9,76 @@ from __future__ import annotations
 
 import shlex
 
-from taskmaster_common.config import (
-    ALWAYS,
-    DISCARD,
-    INSTANCE,
-    NEVER,
-)
+from taskmaster_common.config import ALWAYS, DISCARD, NEVER
 from taskmaster_common.config.keys import DAEMON, PROGRAM, Key
 from taskmaster_common.paths import MAX_SOCKET_PATH
-from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, SHELLS, foreign_stream, squash
+from taskmaster_common.schema.advice.foreign import SHELLS, foreign_stream
 from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.schema.values.dependencies import dependencies_of
+from taskmaster_common.schema.values.scalars import (
+    FALSE_WORDS,
+    TRUE_WORDS,
+    Decoding,
+    WrongElementError,
+    WrongElementsError,
+    boolean_of,
+    elements_of,
+    expect,
+    not_one_of,
+    text_of,
+)
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any, TypeVar
+    from typing import Any
 
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.report import Report
-    from taskmaster_common.schema.variables import Variables
 
-    T = TypeVar("T")
-
-TRUE_WORDS = ("true", "yes", "on")
-FALSE_WORDS = ("false", "no", "off")
 NEVER_IN_ENV = ("TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK")
 """Variables that the daemon sets for each child; by some it recognises its orphans."""
-
-
-class WrongElementError(ValueError):
-    """A value whose element `node` is wrong; an empty text means that the problem is already reported."""
-
-    def __init__(self, node: Node, text: str) -> None:
-        super().__init__(text)
-        self.node = node
-
-
-class WrongElementsError(ValueError):
-    """A list with wrong elements."""
-
-    def __init__(self, elements: list[WrongElementError]) -> None:
-        super().__init__()
-        self.elements = elements
-
-
-class Decoding:
-    """What decoders need besides the node. Relative paths start at `directory`; `shell`: /bin/sh runs cmd."""
-
-    __slots__ = ("directory", "shell", "signals", "variables")
-
-    def __init__(self, variables: Variables, directory: str, signals: Mapping[str, int]) -> None:
-        self.variables = variables
-        self.directory = directory
-        self.signals = signals
-        self.shell = False
 
 
 # -- text
 
 
-def _text(node: Node, context: Decoding, key: Key) -> str:
-    """Return the expanded text of a scalar. Raises ValueError for a missing value or null."""
-    _expect(node, SCALAR)
-    if node.is_null():
-        raise ValueError("has no value; write one, or remove the line")
-    text = context.variables.expand(node.text)
-    if INSTANCE in text and not key.varies:
-        raise ValueError("${TASKMASTER_INSTANCE} cannot be used here: the value is the same for all instances")
-    return text
-
-
-def _expect(node: Node, shape: str) -> None:
-    if node.kind == BROKEN:
-        raise WrongElementError(node, "")
-    if node.kind != shape:
-        raise WrongElementError(node, f"expected {shape}, not {node.kind}")
-
-
 def _one_line(node: Node, context: Decoding, key: Key) -> str:
-    text = " ".join(_text(node, context, key).split())
+    text = " ".join(text_of(node, context, key).split())
     if len(text) > key.most:  # each of thousands of rows of `status` repeats it
         raise ValueError(f"has {len(text)} characters; at most {key.most} are allowed")
     return text
 
 
 def _choice(node: Node, context: Decoding, key: Key) -> str:
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     if text not in key.words:
-        raise ValueError(_not_one_of(text, key.words))
+        raise ValueError(not_one_of(text, key.words))
     return text
-
-
-def _not_one_of(text: str, words: tuple[str, ...]) -> str:
-    called = {**RESTART_WORDS, **LEVEL_WORDS}.get(squash(text), "")
-    near = called if called in words else nearest(text, words)
-    return f"{quoted(text)} is not one of {', '.join(words)}" + (f"; did you mean {near}?" if near else "")
 
 
 # -- booleans and numbers
 
 
 def _boolean(node: Node, context: Decoding, key: Key) -> bool:
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     if text.rpartition("/")[2] in SHELLS:
         raise ValueError(f"shell is true or false; for another shell than /bin/sh write cmd: {text} -c '...'")
-    if text.lower() not in TRUE_WORDS + FALSE_WORDS:
-        raise ValueError(_not_one_of(text, TRUE_WORDS + FALSE_WORDS))
-    return text.lower() in TRUE_WORDS
+    return boolean_of(node, context, key)
 
 
 def _autorestart(node: Node, context: Decoding, key: Key) -> str:
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     if text.lower() in TRUE_WORDS:
         return ALWAYS
     return NEVER if text.lower() in FALSE_WORDS else _choice(node, context, key)
 
 
 def _boolean_or_word(node: Node, context: Decoding, key: Key) -> bool | str:
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     if text.lower() in TRUE_WORDS + FALSE_WORDS:
         return text.lower() in TRUE_WORDS
     return _choice(node, context, key)
@@ -138,7 +86,7 @@ def _boolean_or_word(node: Node, context: Decoding, key: Key) -> bool | str:
 
 def _whole(node: Node, context: Decoding, key: Key) -> int:
     """Return a whole number in its range. Quotes are refused, unless a variable needs them."""
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     digits = text.removeprefix("-")
     if not (digits.isascii() and digits.isdecimal()):
         raise ValueError(f"{quoted(text)} is not a whole number")
@@ -153,58 +101,42 @@ def _whole(node: Node, context: Decoding, key: Key) -> int:
 
 def _exit_codes(node: Node, context: Decoding, key: Key) -> tuple[int, ...]:
     if node.kind == SEQUENCE:
-        return tuple(sorted(set(_elements(node, context, key, _whole))))
-    text = _text(node, context, key)
+        return tuple(sorted(set(elements_of(node.items, context, key, _whole))))
+    text = text_of(node, context, key)
     if "," in text or " " in text:
         codes = ", ".join(text.replace(",", " ").split())
         raise ValueError(f"{quoted(text)} is not one code; write a list: [{codes}]")
     return (_whole(node, context, key),)
 
 
-def _elements(node: Node, context: Decoding, key: Key, decode: Callable[[Node, Decoding, Key], T]) -> list[T]:
-    """Decode the elements of a list. Raises WrongElementsError with every wrong one."""
-    decoded: list[T] = []
-    wrong: list[WrongElementError] = []
-    for item in node.items:
-        try:
-            decoded.append(decode(item, context, key))
-        except WrongElementError as error:
-            wrong.append(error)
-        except ValueError as error:
-            wrong.append(WrongElementError(item, str(error)))
-    if wrong:
-        raise WrongElementsError(wrong)
-    return decoded
-
-
 def _octal(node: Node, context: Decoding, key: Key) -> int:
-    return parse_umask(_text(node, context, key))
+    return parse_umask(text_of(node, context, key))
 
 
 def _seconds(node: Node, context: Decoding, key: Key) -> float:
-    return parse_seconds(_text(node, context, key))
+    return parse_seconds(text_of(node, context, key))
 
 
 def _size(node: Node, context: Decoding, key: Key) -> int:
-    return parse_size(_text(node, context, key))
+    return parse_size(text_of(node, context, key))
 
 
 def _signal(node: Node, context: Decoding, key: Key) -> int:
-    return parse_signal(_text(node, context, key), context.signals)
+    return parse_signal(text_of(node, context, key), context.signals)
 
 
 # -- paths and commands
 
 
 def _path(node: Node, context: Decoding, key: Key) -> str:
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     if not text:
         raise ValueError("a path has at least one character")
     return absolute(context.directory, text)
 
 
 def _socket(node: Node, context: Decoding, key: Key) -> str:
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     scheme, separator, path = text.partition("://")
     if separator or (":" in text and text.rpartition(":")[2].isdecimal()):
         hint = f"write the path alone: {path}" if scheme == "unix" else "there is no network listener; use ssh"
@@ -218,12 +150,12 @@ def _socket(node: Node, context: Decoding, key: Key) -> str:
 
 def _stream(node: Node, context: Decoding, key: Key) -> str:
     """Return a path or one of the key's words; a file named like a word is written ./null."""
-    _expect(node, SCALAR)
+    expect(node, SCALAR)
     if node.is_empty():
         raise ValueError("has no value; write null to discard the output, or remove the line")
     if node.is_null():
         return DISCARD
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     if text in key.words:
         return text
     if text in ("stdout", "stderr"):
@@ -240,12 +172,12 @@ def _command(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
     if node.kind == SEQUENCE:
         if context.shell:
             raise ValueError("with shell: true the command is one text, not a list")
-        words = tuple(_elements(node, context, key, _text))
+        words = tuple(elements_of(node.items, context, key, text_of))
     elif context.shell:
-        _expect(node, SCALAR)
+        expect(node, SCALAR)
         return (_not_blank(node),)
     else:
-        _expect(node, SCALAR)
+        expect(node, SCALAR)
         words = tuple(context.variables.expand(word) for word in split(_not_blank(node), node))
     if not words or not words[0]:
         raise ValueError("the command has no first word")
@@ -293,7 +225,7 @@ def without_continuations(text: str) -> str:
 
 
 def _account(node: Node, context: Decoding, key: Key) -> str:
-    text = _text(node, context, key)
+    text = text_of(node, context, key)
     if not text:
         raise ValueError("a name has at least one character")
     return text
@@ -301,7 +233,7 @@ def _account(node: Node, context: Decoding, key: Key) -> str:
 
 def _variable(node: Node, context: Decoding, _key: Key) -> str | None:
     """Return a variable's expanded text, or None for a variable to remove."""
-    _expect(node, SCALAR)
+    expect(node, SCALAR)
     if node.is_empty():
         raise ValueError('has no value; write "" for an empty one, or null to remove the variable')
     return None if node.is_null() else context.variables.expand(node.text)
@@ -323,6 +255,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "boolean or word": _boolean_or_word,
     "choice": _choice,
     "command": _command,
+    "dependencies": dependencies_of,
     "exit codes": _exit_codes,
     "octal": _octal,
     "path": _path,

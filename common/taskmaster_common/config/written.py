@@ -1,0 +1,40 @@
+"""`depends_on` as one writes it in the file: as plain data for the wire, and as YAML in one line. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.config.graph import edge_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+NOT_TEXT = frozenset(("null", "~", "true", "false", "yes", "no", "on", "off", "y", "n"))
+"""Names that YAML reads as something else than a text."""
+
+
+def written_edges(texts: Iterable[str]) -> list[str] | dict[str, Any]:
+    """Return edges (texts of `graph`) as a list of names, or a map where one says more than its name.
+
+    A value of the map is a condition, or a map with what differs from the default.
+    """
+    found: dict[str, Any] = {}
+    for edge in map(edge_of, texts):
+        rules: dict[str, Any] = {"condition": edge.condition} if edge.condition else {}
+        rules |= {} if edge.required else {"required": False}
+        rules |= {"restart": True} if edge.restart else {}
+        found[edge.name] = edge.condition if [*rules] == ["condition"] else rules
+    return found if any(found.values()) else [*found]
+
+
+def in_one_line(value: object) -> str:
+    """Return what `written_edges` made, as YAML: `[db, "web:1"]`, `{db: started, cache: {required: false}}`."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{in_one_line(name)}: {in_one_line(each)}' for name, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(in_one_line, value))}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = str(value)
+    plain = text[:1].isalpha() and ":" not in text and text.lower() not in NOT_TEXT
+    return text if plain else f'"{text}"'

@@ -1,0 +1,1 @@
+"""Decodes values: one decoder for each kind of key, and the section `groups:`."""

@@ -1,0 +1,105 @@
+"""What all decoders are made of: what they need besides the node, texts, booleans, lists, and how they refuse a value."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import INSTANCE
+from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, squash
+from taskmaster_common.schema.nodes import BROKEN, SCALAR
+from taskmaster_common.schema.report import quoted
+from taskmaster_common.text.nearest import nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import TypeVar
+
+    from taskmaster_common.config.keys import Key
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.variables import Variables
+
+    T = TypeVar("T")
+
+TRUE_WORDS = ("true", "yes", "on")
+FALSE_WORDS = ("false", "no", "off")
+
+
+class WrongElementError(ValueError):
+    """A value whose element `node` is wrong; an empty text means that the problem is already reported."""
+
+    def __init__(self, node: Node, text: str) -> None:
+        super().__init__(text)
+        self.node = node
+
+
+class WrongElementsError(ValueError):
+    """A list with wrong elements."""
+
+    def __init__(self, elements: list[WrongElementError]) -> None:
+        super().__init__()
+        self.elements = elements
+
+
+class Decoding:
+    """What decoders need besides the node. Relative paths start at `directory`; `shell`: /bin/sh runs cmd."""
+
+    __slots__ = ("directory", "shell", "signals", "variables")
+
+    def __init__(self, variables: Variables, directory: str, signals: Mapping[str, int]) -> None:
+        self.variables = variables
+        self.directory = directory
+        self.signals = signals
+        self.shell = False
+
+
+def expect(node: Node, shape: str) -> None:
+    """Raise WrongElementError if the node is of another shape."""
+    if node.kind == BROKEN:
+        raise WrongElementError(node, "")
+    if node.kind != shape:
+        raise WrongElementError(node, f"expected {shape}, not {node.kind}")
+
+
+def text_of(node: Node, context: Decoding, key: Key) -> str:
+    """Return the expanded text of a scalar. Raises ValueError for a missing value or null."""
+    expect(node, SCALAR)
+    if node.is_null():
+        raise ValueError("has no value; write one, or remove the line")
+    text = context.variables.expand(node.text)
+    if INSTANCE in text and not key.varies:
+        raise ValueError("${TASKMASTER_INSTANCE} cannot be used here: the value is the same for all instances")
+    return text
+
+
+def boolean_of(node: Node, context: Decoding, key: Key) -> bool:
+    """Return a boolean. Raises ValueError for any other word."""
+    text = text_of(node, context, key)
+    if text.lower() not in TRUE_WORDS + FALSE_WORDS:
+        raise ValueError(not_one_of(text, TRUE_WORDS + FALSE_WORDS))
+    return text.lower() in TRUE_WORDS
+
+
+def not_one_of(text: str, words: tuple[str, ...]) -> str:
+    """Return why a word that is none of `words` is refused."""
+    called = {**RESTART_WORDS, **LEVEL_WORDS}.get(squash(text), "")
+    near = called if called in words else nearest(text, words)
+    return f"{quoted(text)} is not one of {', '.join(words)}" + (f"; did you mean {near}?" if near else "")
+
+
+def elements_of(
+    nodes: Iterable[Node], context: Decoding, key: Key, decode: Callable[[Node, Decoding, Key], T]
+) -> list[T]:
+    """Decode several nodes. Raises WrongElementsError with every wrong one."""
+    decoded: list[T] = []
+    wrong: list[WrongElementError] = []
+    for node in nodes:
+        try:
+            decoded.append(decode(node, context, key))
+        except WrongElementsError as error:
+            wrong.extend(error.elements)
+        except WrongElementError as error:
+            wrong.append(error)
+        except ValueError as error:
+            wrong.append(WrongElementError(node, str(error)))
+    if wrong:
+        raise WrongElementsError(wrong)
+    return decoded

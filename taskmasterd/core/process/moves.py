@@ -1,0 +1,85 @@
+"""The moves that the rows of `machine` share: into a state in which nothing is alive, and out of it. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import BugError
+from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPED
+from taskmasterd.core.process.events import NONE, SPAWN, Action
+from taskmasterd.core.process.state import HELD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmaster_common.config import Policy
+    from taskmaster_common.states import ProcessState
+    from taskmasterd.core.process.events import Event, Restart, Start
+    from taskmasterd.core.process.state import Process
+
+Step = tuple["Process", Action]
+
+
+def fresh_start(policy: Policy, process: Process, event: Start | Restart, now: float) -> Step:
+    """Start what is down because somebody wants it up."""
+    return start(policy, with_new_budget(process, event.by).replace(killing=0, free=event.free), now)
+
+
+def with_new_budget(process: Process, by: str) -> Process:
+    """Return the process with all its retries and restarts before it."""
+    return process.replace(by=by, tries=0, shortages=0, recent=(), starts=0)
+
+
+def start(policy: Policy, process: Process, now: float) -> Step:
+    """Ask for an instance, or be held where a gate has to be looked at first."""
+    if policy.depends_on and not process.free:
+        return clean(process, STARTING, now).replace(phase=HELD), NONE
+    return clean(process, STARTING, now), SPAWN
+
+
+def started(process: Process, now: float) -> Process:
+    """Return the process after a start that the system did not refuse."""
+    return process.replace(starts=process.starts + 1, spawned_at=now, shortages=0, reason="")
+
+
+def uncounted(process: Process) -> Process:
+    """Return the process with one start less: the next one repeats it."""
+    return process.replace(starts=max(0, process.starts - 1))
+
+
+def running(process: Process, now: float) -> Step:
+    """Let an instance that has stayed up be RUNNING."""
+    return process.replace(state=RUNNING, since=now, deadline=None, tries=0), NONE
+
+
+def stopped(process: Process, by: str, now: float) -> Step:
+    """Let a process of which nothing is alive be STOPPED."""
+    return clean(process.replace(by=by, killing=0, free=False), STOPPED, now), NONE
+
+
+def back_off(process: Process, until: float, now: float) -> Step:
+    """Let a process of which nothing is alive wait for its next start."""
+    return clean(process, BACKOFF, now).replace(deadline=until), NONE
+
+
+def clean(process: Process, state: ProcessState, now: float) -> Process:
+    """Return the process in a state in which nothing of it is alive."""
+    return process.replace(
+        state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0, refused=(), phase="",
+        leaving="",
+    )  # fmt: skip
+
+
+def enter(policy: Policy, process: Process, now: float) -> Step:
+    """Nothing is left: take the verdict that waits in `then`."""
+    match process.then:
+        case "STARTING":
+            return start(policy, process, now)
+        case "BACKOFF":
+            return back_off(process, process.then_at, now)
+        case "STOPPED" | "EXITED" | "FATAL":
+            return clean(process, process.then, now), NONE
+        case _:
+            raise BugError(f"nothing can follow {process}")
+
+
+def impossible(process: Process, event: Event) -> BugError:
+    """Return the error for a pair that cannot happen."""
+    return BugError(f"{event} cannot happen in {process}")

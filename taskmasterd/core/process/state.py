@@ -1,0 +1,104 @@
+"""The state of one process: the value that `machine.step` maps to its successor."""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from taskmasterd.core.process.ends import End
+
+STUCK_AFTER_KILLS = 2
+"""What is alive after this many KILLs, the first and one `KILL_GRACE_S` later, is stuck."""
+
+HELD: Final = "held"
+"""Phase of STARTING: the gate is not open yet, nothing was spawned."""
+BLOCKED: Final = "blocked"
+"""Phase of BACKOFF: the gate is closed, and nothing on the way will open it; there is no deadline."""
+PHASES = ("", HELD, BLOCKED)
+
+STOP: Final = "stop"
+AGAIN: Final = "restart"
+BOUNCE: Final = "bounce"
+LEAVING = ("", STOP, AGAIN, BOUNCE)
+"""What a live process does once nothing that depends on it is going down any more: see Stop, Restart and Bounce."""
+
+
+class Process(Record):
+    """One slot. `since` is when the state was entered, `spawned_at` when the present or last instance was.
+
+    `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
+    restarts that `restart_burst` limits, `starts` all starts since an operator's last one, that one included.
+    `killing` counts the KILLs of the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
+    that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon. `refused` names
+    what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
+    gone, see LEAVING. `free`: its gate is not looked at, until somebody asks for something else of it.
+    """
+
+    state: ProcessState = STOPPED
+    since: float = 0.0
+    pid: int | None = None
+    executed: bool = False
+    spawned_at: float = 0.0
+    deadline: float | None = None
+    then: ProcessState | None = None
+    then_at: float = 0.0
+    tries: int = 0
+    shortages: int = 0
+    recent: tuple[float, ...] = ()
+    starts: int = 0
+    killing: int = 0
+    end: End | None = None
+    by: str = ""
+    reason: str = ""
+    refused: tuple[str, ...] = ()
+    phase: str = ""
+    leaving: str = ""
+    free: bool = False
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again by itself since an operator's last start."""
+        return max(0, self.starts - 1)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether something is still alive `KILL_GRACE_S` after KILL, or nothing that is left may be killed."""
+        return self.state == STOPPING and (self.killing >= STUCK_AFTER_KILLS or self.unkillable)
+
+    @property
+    def unkillable(self) -> bool:
+        """Whether everything that is left has refused KILL."""
+        return self.state == STOPPING and self.deadline is None and bool(self.refused)
+
+    @property
+    def past_asking(self) -> bool:
+        """Whether what is left of it gets KILL and no stop signal any more."""
+        return bool(self.killing) or self.unkillable
+
+    @property
+    def goal_is_up(self) -> bool:
+        """Whether it is up or will be: the newest intent that is still in force."""
+        if self.leaving == STOP:
+            return False
+        return (self.then if self.state == STOPPING else self.state) in (STARTING, RUNNING, BACKOFF)
+
+    @property
+    def as_wanted(self) -> bool:
+        """Whether it is in its wanted state: neither BACKOFF nor FATAL, nor EXITED unexpectedly."""
+        if self.state == EXITED:
+            return self.end is None or self.end.expected
+        return self.state not in (BACKOFF, FATAL)
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of it is alive."""
+        return self.pid is not None or self.state == STOPPING
+
+    @property
+    def going_down(self) -> bool:
+        """Whether it is alive and has been asked to end, or has ended and left something."""
+        return self.state == STOPPING or bool(self.leaving)

@@ -1,0 +1,101 @@
+"""Applies a plan: what is wanted first, then what goes down, then what comes up; in steps, between which other events happen."""
+
+from __future__ import annotations
+
+from taskmasterd.core.process.events import Bounce, Restart, Start, Stop
+from taskmasterd.core.programs.order import OrderOptions, arriving, departing, pull
+from taskmasterd.core.programs.ticket import DOWN, UP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from taskmaster_common.config import ProgramConfig
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.programs.supervisor import Supervisor
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.ticket import Ticket
+    from taskmasterd.core.steps import Steps
+
+
+def apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
+    """Carry out a plan; the ticket's results come as what it touched settles. Raises RequestError while shutting down.
+
+    What is left of it when a shutdown begins is not done any more.
+    """
+    supervisor.refuse_when_stopping()
+    supervisor.follow(plan.config)
+    for part in (
+        _want(supervisor, plan),
+        _take_down(supervisor, plan, by, ticket),
+        _bring_up(supervisor, plan, by, ticket),
+    ):
+        for _ in part:
+            yield
+            if supervisor.stopping:
+                ticket.failed = True
+                ticket.seal()
+                return
+    supervisor.table.order(program.name for program in plan.config.programs)
+    ticket.seal()
+
+
+def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
+    """Tell every slot that is not told otherwise what is wanted, and create the new ones."""
+    for program in plan.programs:
+        if program.wanted is None:
+            continue
+        told = {*program.start, *program.restart}  # each is told when it gets to know what is wanted, be it much later
+        slots = {entry.index: entry for entry in supervisor.table.slots(program.name)}
+        for entry in slots.values():
+            if entry.index < program.wanted.numprocs and entry.index not in told:
+                entry.want(program.wanted)
+        for index in program.create:
+            if index in slots:  # it was removed by an earlier reload and is not gone yet: what is wanted is back
+                slots[index].removed = False
+            else:
+                supervisor.create(program.wanted, index)
+            yield
+
+
+def _take_down(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
+    removed: dict[Entry, None] = {}
+    again: dict[Entry, ProgramConfig] = {}
+    for program in plan.programs:
+        removed.update(dict.fromkeys(_slots(supervisor, program.name, program.stop)))
+        if program.wanted is not None:
+            again.update(dict.fromkeys(_slots(supervisor, program.name, program.restart), program.wanted))
+        yield
+    for entry, asked in departing(supervisor, [*removed, *again]):
+        if not asked:
+            supervisor.leave(entry, Bounce(by))
+        elif entry in removed:
+            entry.removed = True
+            supervisor.leave(entry, Stop(by))
+            ticket.wait_for(entry, DOWN, "stopped")
+        else:
+            entry.want(again[entry])
+            supervisor.leave(entry, Restart(by))
+            ticket.wait_for(entry, UP, "restarted")
+        yield
+
+
+def _bring_up(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
+    wanted: dict[Entry, ProgramConfig] = {}
+    for program in plan.programs:
+        if program.wanted is not None:
+            wanted.update(dict.fromkeys(_slots(supervisor, program.name, program.start), program.wanted))
+        yield
+    yield from pull(supervisor, wanted, by, OrderOptions(asked=False))
+    for entry in arriving(supervisor, wanted):
+        entry.want(wanted[entry])
+        supervisor.handle(entry, Start(by), supervisor.now())
+        ticket.wait_for(entry, UP, "started")
+        yield
+
+
+def _slots(supervisor: Supervisor, name: str, indices: tuple[int, ...]) -> Iterator[Entry]:
+    for index in indices:
+        entry = supervisor.table.slot(name, index)
+        if entry is not None:
+            yield entry

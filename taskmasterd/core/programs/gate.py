@@ -1,0 +1,151 @@
+"""The gate before each start: whether what a process depends on is as its edges ask. Pure.
+
+A condition is a level that is read from the present states, never an event: whoever asks later gets the same answer. What is
+not satisfied is *on its way*, or nothing will lead there by itself; only a required edge of the second kind blocks.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config.graph import STARTED
+from taskmaster_common.records import Record
+from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
+from taskmasterd.core.process.state import STOP
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from taskmaster_common.config.graph import Need
+    from taskmasterd.core.process.state import Process
+    from taskmasterd.core.programs.table import Entry, Table
+
+FIRST_TRY_S = 60.0
+"""Longest wait for an edge that is not required, seconds: its dependency is somewhere in its first try."""
+
+
+class Unmet(Record):
+    """A dependency that is not as an edge asks. `blocked`: nothing will lead there by itself, and the edge is required."""
+
+    entry: Entry
+    condition: str
+    required: bool
+    blocked: bool
+
+
+class Gate(Record):
+    """What a look at a gate has found: it is open where `unmet` is empty. `until`: look again then, whatever happens."""
+
+    unmet: tuple[Unmet, ...] = ()
+    until: float | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nothing on the way will open it."""
+        return any(unmet.blocked for unmet in self.unmet)
+
+
+def look(table: Table, entry: Entry, now: float) -> Gate:
+    """Return what keeps a process from being started, in the order of its edges."""
+    limit = entry.process.since + FIRST_TRY_S
+    unmet: list[Unmet] = []
+    until = None
+    for need, target in edges(table, entry):
+        process = target.process
+        if satisfied(process, need.condition):
+            continue
+        if need.required:
+            unmet.append(Unmet(target, need.condition, True, not on_its_way(process)))
+        elif not (tried(process) or limit <= now):
+            unmet.append(Unmet(target, need.condition, False, False))
+            until = limit
+    return Gate(tuple(unmet), until)
+
+
+def edges(table: Table, entry: Entry) -> Iterator[tuple[Need, Entry]]:
+    """Yield each edge of a process with each instance that it is about; an instance that is being removed does not count."""
+    for need in needs(table, entry.program):
+        for target in instances(table, need):
+            yield need, target
+
+
+def needs(table: Table, program: str) -> tuple[Need, ...]:
+    """Return the edges from a program."""
+    return table.graph.needs.get(program, ()) if table.graph else ()
+
+
+def dependents(table: Table, program: str) -> tuple[str, ...]:
+    """Return the programs with an edge to this one."""
+    return table.graph.dependents.get(program, ()) if table.graph else ()
+
+
+def instances(table: Table, need: Need) -> Iterable[Entry]:
+    """Return the instances that an edge is about."""
+    if need.index is None:
+        return [target for target in table.slots(need.program) if not target.removed]
+    target = table.slot(need.program, need.index)
+    return [target] if target is not None and not target.removed else []
+
+
+def satisfied(process: Process, condition: str) -> bool:
+    """Return whether a process is as an edge asks. What is about to go down is not."""
+    if process.leaving:
+        return False
+    if condition == STARTED:
+        return process.executed and process.state in (STARTING, RUNNING)
+    return process.state == RUNNING
+
+
+def on_its_way(process: Process) -> bool:
+    """Return whether a process may yet become what an edge asks, by itself."""
+    if process.state == BACKOFF:
+        return not process.phase
+    return process.goal_is_up
+
+
+def tried(process: Process) -> bool:
+    """Return whether it is known how the last attempt to bring a process up has gone so far: it failed, or nobody tries."""
+    return not process.goal_is_up or process.state == BACKOFF or process.tries > 0
+
+
+def above(table: Table, entry: Entry) -> Iterator[Entry]:
+    """Yield what a process has to wait for before it goes down: live processes that depend on it and are going down themselves.
+
+    Where a dependent is down already, what depends on that counts. Who cannot be ended is waited for no longer.
+    """
+    seen = {entry.program}
+    waiting: list[tuple[str, int | None]] = [(entry.program, entry.index)]
+    while waiting:
+        program, index = waiting.pop()
+        for name in dependents(table, program):
+            if name in seen or not any(
+                need.program == program and (index is None or need.index in (None, index))
+                for need in needs(table, name)
+            ):
+                continue
+            seen.add(name)
+            alive = [dependent for dependent in table.slots(name) if dependent.process.alive]
+            yield from (each for each in alive if each.process.going_down and not each.process.stuck)
+            if not alive:
+                waiting.append((name, None))
+
+
+def loses_with(table: Table, entry: Entry) -> Iterator[Entry]:
+    """Yield the live dependents of a process whose edge says that they go down with it."""
+    for name in dependents(table, entry.program):
+        if any(
+            need.restart and need.program == entry.program and need.index in (None, entry.index)
+            for need in needs(table, name)
+        ):
+            for dependent in table.slots(name):
+                process = dependent.process
+                if process.state in (STARTING, RUNNING) and not (process.phase or process.free or process.leaving):
+                    yield dependent
+
+
+def down_for_good(process: Process) -> bool:
+    """Return whether a process is down, or will be, and nobody brings it up."""
+    return (
+        process.state in DOWN_STATES
+        or (process.state == STOPPING and not process.goal_is_up)
+        or (process.leaving == STOP)
+    )

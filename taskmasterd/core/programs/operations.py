@@ -1,0 +1,112 @@
+"""What operators, reloads and the end of the daemon ask of many processes at once, in steps.
+
+Each operation says in which order processes get to know of it: whoever goes down after those that need it, whoever comes up after
+what it needs. A ticket gets a result for each entry.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.states import RUNNING, STARTING, STOPPED
+from taskmasterd.core.process.events import Bounce, Kill, Restart, Start, Stop
+from taskmasterd.core.programs.order import OrderOptions, arriving, departing, pull
+from taskmasterd.core.programs.ticket import DOWN, UP, Outcome
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskmasterd.core.programs.supervisor import Supervisor
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.ticket import Ticket
+    from taskmasterd.core.steps import Steps
+
+
+PLAIN = OrderOptions()
+
+
+def start(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
+) -> Steps[None]:
+    """Start entries, and what they need first; those that run already are answered at once.
+
+    Raises RequestError while shutting down.
+    """
+    supervisor.refuse_when_stopping()
+    wanted = [entry for entry in entries if _stays(entry, ticket)]
+    not_up = [entry for entry in wanted if entry.process.state != RUNNING or entry.process.leaving]
+    yield from pull(supervisor, not_up, by, options)
+    for entry in arriving(supervisor, wanted):
+        supervisor.refuse_when_stopping()
+        running = entry.process.state == RUNNING
+        supervisor.handle(entry, Start(by, options.free), supervisor.now())
+        ticket.wait_for(entry, UP, "already-started" if running else "started")
+        yield
+    ticket.seal()
+
+
+def stop(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
+) -> Steps[None]:
+    """Stop entries; a ticket's result comes when nothing of the entry is left."""
+    for entry, asked in departing(supervisor, _with_dependents(supervisor, entries, options)):
+        already = entry.process.state == STOPPED
+        supervisor.leave(entry, Stop(by) if asked else Bounce(by))
+        if asked:
+            ticket.wait_for(entry, DOWN, "already-stopped" if already else "stopped")
+        yield
+    ticket.seal()
+
+
+def restart(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
+) -> Steps[None]:
+    """Stop and start entries as one operation. Raises RequestError while shutting down."""
+    supervisor.refuse_when_stopping()
+    wanted: list[Entry] = []
+    for entry in _with_dependents(supervisor, entries, options):
+        if options.if_running and not entry.removed and entry.process.state not in (STARTING, RUNNING):
+            ticket.answer(entry, Outcome(ok=True, outcome="skipped"))
+        elif _stays(entry, ticket):
+            wanted.append(entry)
+    yield from pull(supervisor, wanted, by, options)
+    order = Restart(by, options.free)
+    alive = {entry: None for entry in wanted if entry.process.alive}
+    down = [entry for entry in wanted if entry not in alive]
+    for entry, asked in departing(supervisor, alive):
+        supervisor.refuse_when_stopping()
+        supervisor.leave(entry, order if asked else Bounce(by))
+        if asked:
+            ticket.wait_for(entry, UP, "restarted")
+        yield
+    for entry in arriving(supervisor, down):
+        supervisor.refuse_when_stopping()
+        supervisor.handle(entry, order, supervisor.now())
+        ticket.wait_for(entry, UP, "restarted")
+        yield
+    ticket.seal()
+
+
+def shutdown(supervisor: Supervisor, by: str, ticket: Ticket) -> Steps[None]:
+    """Stop everything that is not down, for good: from now on nothing is started. May be called again."""
+    supervisor.refuse_starts()
+    return stop(supervisor, supervisor.not_down(), by, ticket)
+
+
+def kill_all(supervisor: Supervisor, by: str) -> None:
+    """End everything that is alive with SIGKILL, in no order; only while shutting down."""
+    supervisor.refuse_starts()
+    for entry in supervisor.not_down():
+        supervisor.handle(entry, Kill(by), supervisor.now())
+
+
+def _with_dependents(supervisor: Supervisor, entries: Iterable[Entry], options: OrderOptions) -> Iterable[Entry]:
+    if supervisor.dependencies and options.dependents:
+        return supervisor.dependencies.with_dependents(entries)
+    return entries
+
+
+def _stays(entry: Entry, ticket: Ticket) -> bool:
+    """Return whether a slot may be started; the ticket gets the answer for one that is being removed."""
+    if entry.removed:
+        ticket.answer(entry, Outcome(ok=False, outcome="removed"))
+    return not entry.removed

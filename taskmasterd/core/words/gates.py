@@ -1,0 +1,116 @@
+"""Says what a process waits for before it starts or goes down, and why it cannot start. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.states import BACKOFF, EXITED, FATAL
+from taskmasterd.core.process.state import AGAIN, BLOCKED, HELD
+from taskmasterd.core.programs.gate import above, look
+from taskmasterd.core.words.describe import detail, end_text, failed_start_text, names_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from taskmasterd.core.process.state import Process
+    from taskmasterd.core.programs.gate import Unmet
+    from taskmasterd.core.programs.table import Entry, Table
+
+MOST_LINKS = 10
+"""Most dependencies that a chain names."""
+
+
+def waiting_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    """Return what keeps a held or blocked process from starting; "" where its gate has just opened."""
+    unmet = look(table, entry, now).unmet
+    if any(each.blocked for each in unmet):
+        return f"blocked: {needs_text(table, entry, now, signals)}"
+    if not unmet:
+        return ""
+    first = unmet[0]
+    others = f" (and {len(unmet) - 1} more)" if len(unmet) > 1 else ""
+    return f"waiting for {table.name(first.entry)}: {first.condition} ({state_text(table, first.entry, now, signals)}){others}"
+
+
+def needs_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    """Return the chain down to what blocks: "needs api, which needs db, which is FATAL: exit 1 after 0.2s (try 4 of 4)"."""
+    chain = _chain(table, entry, now)
+    links = [f"needs {table.name(unmet.entry)}" for unmet in chain]
+    last = chain[-1].entry if chain else entry
+    return ", which ".join([*links, f"is {_state(last.process, last, now, signals)}"])
+
+
+def blocked_reason(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    """Return why a start is not answered with success, and what would change that: "needs db, which ...; it starts when db is ready"."""
+    chain = _chain(table, entry, now)
+    text = needs_text(table, entry, now, signals)
+    return f"{text}; it starts when {table.name(chain[-1].entry)} is {chain[-1].condition}" if chain else text
+
+
+def _chain(table: Table, entry: Entry, now: float) -> list[Unmet]:
+    """Return what blocks a process, what blocks that, and so on."""
+    chain: list[Unmet] = []
+    while len(chain) < MOST_LINKS:
+        unmet = next((each for each in look(table, entry, now).unmet if each.blocked), None)
+        if unmet is None:
+            break
+        chain.append(unmet)
+        entry = unmet.entry
+    return chain
+
+
+def leaving_text(table: Table, entry: Entry) -> str:
+    """Return after what a process goes down: "stops after web:0 web:1"."""
+    verb = "restarts" if entry.process.leaving == AGAIN else "stops"
+    return f"{verb} after {names_text([table.name(each) for each in above(table, entry)])}"
+
+
+def waiting_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> list[dict[str, Any]]:
+    """Return the `waiting` list of the wire."""
+    if not entry.process.phase:
+        return []
+    return [
+        {
+            "name": table.name(each.entry),
+            "condition": each.condition,
+            "because": state_text(table, each.entry, now, signals),
+            "blocked": each.blocked,
+        }
+        for each in look(table, entry, now).unmet
+    ]
+
+
+def state_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    """Return the state of a slot and why: "BACKOFF; retry 1 of 3 in 0.5s; exit 1". What it waits for itself is left out."""
+    process = entry.process
+    if process.phase:
+        return process.state
+    text = leaving_text(table, entry) if process.leaving else detail(process, entry.policy, now, signals)
+    return f"{process.state}; {text}" if text else process.state
+
+
+def gate_lines(
+    table: Table, entry: Entry, before: Process, now: float, signals: Mapping[int, str]
+) -> Iterator[tuple[str, str]]:
+    """Yield (level, text) for the event log where a change of a process is about what it depends on."""
+    after = entry.process
+    text = waiting_text(table, entry, now, signals) if after.phase and after.phase != before.phase else ""
+    if text and after.phase == HELD and not text.startswith("blocked"):
+        yield "info", text
+    elif text and after.phase == BLOCKED:
+        yield "warning", text
+    if after.leaving and after.leaving != before.leaving:
+        yield "info", f"{leaving_text(table, entry)}, asked by {after.by}"
+    elif before.leaving and not after.leaving and after.pid is not None and not after.going_down:
+        yield "info", f"goes on: taken back by {after.by}"
+
+
+def _state(process: Process, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    if process.state == FATAL:
+        return f"{FATAL}: {failed_start_text(process, entry.policy, signals)}"
+    if process.state == EXITED and process.end:
+        return f"{EXITED}: {end_text(process.end, signals)}"
+    if process.state == BACKOFF:
+        return BACKOFF
+    text = detail(process, entry.policy, now, signals)
+    return f"{process.state}: {text}" if text else process.state
