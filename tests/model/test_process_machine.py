@@ -196,7 +196,6 @@ class OneProcess(RuleBasedStateMachine):
 
 
 OneProcess.TestCase.settings = settings(
-    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     database=None,

@@ -259,7 +259,6 @@ class ManyProcesses(RuleBasedStateMachine):
 
 
 ManyProcesses.TestCase.settings = settings(
-    max_examples=40,
     stateful_step_count=40,
     deadline=None,
     database=None,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
@@ -55,7 +55,6 @@ def test_a_bound_in_bytes_cuts_at_a_line_and_cuts_a_line_only_where_none_fits(lo
 
 
 @given(text=st.lists(st.sampled_from([b"\n", b"a", b"\xff" * 70_000, b"line\n"]), max_size=12), count=st.integers(1, 9))
-@settings(deadline=None, max_examples=100)
 def test_the_last_lines_are_those_of_the_whole_text(
     tmp_path_factory: pytest.TempPathFactory, text: list[bytes], count: int
 ) -> None:

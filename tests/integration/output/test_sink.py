@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
@@ -94,7 +94,6 @@ def written(path: Path) -> bytes:
     most=st.sampled_from([1, 7, 4096, CAPACITY]),
     splicing=st.booleans(),
 )
-@settings(deadline=None, max_examples=150)
 def test_every_byte_is_there_once_and_in_order_over_rotations(
     blocks: list[bytes], max_bytes: int, most: int, splicing: bool
 ) -> None:

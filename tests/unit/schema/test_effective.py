@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.config import INSTANCE, PROGRAM_KEYS, Config, DaemonConfig, ProgramConfig
@@ -104,7 +104,6 @@ def programs(draw: st.DrawFn, name: str) -> ProgramConfig:
     )
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_configuration_survives(data: st.DataObject) -> None:
     names = data.draw(st.lists(NAME, max_size=3, unique=True))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import ConfigError
@@ -162,7 +162,6 @@ def well_told(result: Loaded | ConfigError) -> bool:
     return bool(result.problems) and all(problem.startswith(f"{MAIN}:") for problem in result.problems)
 
 
-@settings(max_examples=400, deadline=None)
 @given(st.lists(WORDS, max_size=40).map("".join))
 @example("? [a]\n: b")
 @example('a: "\\ud800"')
@@ -175,7 +174,6 @@ def test_any_text_is_a_configuration_or_an_error(text: str) -> None:
     assert well_told(outcome(text.encode("utf-8", "surrogatepass")))
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_configuration_or_an_error(content: bytes) -> None:
     assert well_told(outcome(content))
@@ -184,7 +182,6 @@ def test_any_bytes_are_a_configuration_or_an_error(content: bytes) -> None:
 VALUE = st.lists(WORDS, max_size=4).map("".join)
 
 
-@settings(max_examples=400, deadline=None)
 @given(
     st.dictionaries(
         st.sampled_from(["cmd", "env", "shell", "user", "stdout", "umask", "exitcodes", "stoptime", "x"]), VALUE
@@ -196,7 +193,6 @@ def test_any_values_are_a_configuration_or_an_error(values: dict[str, str]) -> N
     assert well_told(outcome(text.encode("utf-8", "surrogatepass")))
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(WORDS, max_size=30).map("".join))
 def test_the_clients_look_ends_with_a_section_or_an_error(text: str) -> None:
     try:

@@ -406,7 +406,7 @@ def test_a_file_of_somebody_else_is_refused_and_only_another_boot_is_in_order(
     assert caught.value.stale is ("boot" in other)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_that_was_tampered_with_is_a_state_or_an_error(kept: Kept, data: st.DataObject) -> None:
     kept.world.cooperate()
