@@ -17,6 +17,8 @@ from tests.support.lives import NEWS as ACTIONS
 from tests.support.lives import OF_THE_KERNEL, Edge, Lives, Node
 from tests.support.model import policy
 
+pytestmark = pytest.mark.slow
+
 NEWS = {
     getattr(marks, name)
     for name in [

@@ -16,6 +16,8 @@ from taskmasterd.core.process.events import KILL, NONE, SPAWN, TERMINATE, UNQUEU
 from taskmasterd.core.process.state import Process
 from tests.support.walk import EVENTS, POLICIES, WINDOW, Edge, World, situation
 
+pytestmark = pytest.mark.slow
+
 WANTING = ("Start", "Restart")
 KERNEL_END = {"Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exited 1, left"}
 FAILED_END = {"Exited, failure", "Exited, lasting failure"}

@@ -8,6 +8,8 @@ from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support.daemon import ROOT
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def _lines(path: Path) -> int:
     return len(path.read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_no_function_is_longer_than_60_lines() -> None:
     long = {
         f"{name}: {node.name}"

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.daemon import ROOT
 from tests.support.wait import wait_until
 
@@ -58,6 +60,7 @@ def environment(tree: Path) -> dict[str, str]:
     return {"PYTHONPATH": f"{tree}:{tree / 'common'}", "HOME": str(tree), "PATH": "/usr/bin:/bin"}
 
 
+@pytest.mark.slow
 def test_a_verb_that_follows_the_recipe_is_in_the_help_and_is_answered(tmp_path: Path, short_dir: Path) -> None:
     follow(tmp_path, VERB)
     socket, config = str(short_dir / "s"), tmp_path / "taskmaster.yaml"
