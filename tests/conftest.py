@@ -20,7 +20,7 @@ from tests.support.daemon import ROOT, Daemon, command_environment
 from tests.support.forkserver import ForkServer
 from tests.support.wait import wait_until
 
-for profile, examples in (("suite", 20), ("search", 400)):
+for profile, examples in (("suite", 20), ("search", 200)):
     hypothesis.settings.register_profile(
         profile, max_examples=examples, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )  # how long an example takes is the machine's affair

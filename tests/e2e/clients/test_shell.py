@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon
 from tests.support.terminal import Terminal
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -363,8 +364,14 @@ def test_a_history_that_cannot_be_kept_is_one_warning(running: Daemon, open_shel
     assert shell.text().count("warning") == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("busy", [False, True])
+@pytest.mark.parametrize(
+    ("number", "busy"),
+    [
+        (signal.SIGTERM, False),
+        (signal.SIGHUP, True),
+        *in_the_sweep((signal.SIGTERM, True), (signal.SIGHUP, False)),
+    ],
+)
 def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(
     running: Daemon, open_shell: OpenShell, number: int, busy: bool
 ) -> None:

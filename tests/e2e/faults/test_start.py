@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, marked, process_exists
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import ask
 
@@ -37,7 +38,10 @@ MOMENTS: dict[str, Callable[[Daemon], object]] = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "moment",
+    ["the first child exists", "the pid file exists", *in_the_sweep("the pid file holds a pid", "the socket exists")],
+)
 def test_sigterm_at_every_moment_of_the_start_leaves_nothing(daemon: Daemon, moment: str) -> None:
     daemon.write(SLEEPERS)
     with subprocess.Popen(

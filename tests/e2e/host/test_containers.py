@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import ROOT, Daemon, process_exists
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
@@ -130,7 +131,7 @@ def test_the_exit_code_of_the_container_is_that_of_its_essential_program(contain
 
 
 @needs_a_namespace
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *in_the_sweep(signal.SIGINT)])
 def test_a_signal_that_comes_while_pid_1_reads_its_file_is_kept(container: Container, number: signal.Signals) -> None:
     # PID 1 is sent no signal that it has no handler for: `docker stop` would wait its ten seconds in vain
     container.daemon.write(
@@ -205,7 +206,7 @@ def sinks() -> Iterator[ExitStack]:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "file", "socket"])
-@pytest.mark.parametrize("identity", ["same", "program", "daemon"])
+@pytest.mark.parametrize("identity", ["program", *in_the_sweep("same", "daemon")])
 def test_inherit_reaches_the_daemons_streams_whatever_they_are_and_whoever_writes(
     daemon: Daemon, sinks: ExitStack, kind: str, identity: str
 ) -> None:
@@ -299,7 +300,14 @@ def _without_places(daemon: Daemon, home: str | None) -> None:
 
 
 @needs_a_namespace
-@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGPWR, signal.SIGRTMIN + 3, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        signal.SIGRTMIN + 3,
+        *in_the_sweep(signal.SIGQUIT, signal.SIGPWR, signal.SIGINT),
+    ],
+)
 def test_what_stops_a_container_is_the_orderly_stop(container: Container, number: int) -> None:
     saves = "trap 'sleep 0.3; echo saved > saved; exit 0' TERM; echo ready > ready; while :; do sleep 0.05; done"
     container.daemon.write(f"programs: {{p: {{cmd: {json.dumps(saves)}, shell: true, starttime: 0}}}}")
