@@ -226,7 +226,7 @@ def test_a_daemon_that_dies_as_soon_as_its_launcher_was_told_that_all_is_well_is
     daemon: Daemon, copied: Path
 ) -> None:
     daemon.write(SLEEPER)
-    places = copied.parents[1] / "system" / "paths" / "locks.py"
+    places = copied.parent / "holdings.py"
     text = places.read_text()
     closing = "    finally:\n        os.close(ready)\n"
     assert closing in text

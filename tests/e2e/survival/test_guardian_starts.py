@@ -19,7 +19,8 @@ BEFORE_IT_IS_SPAWNED = "        self._recorder.spawning(entry, before, [pipe.ino
 BEFORE_THE_LOG_SAYS_SO = "        inodes = tuple(pipe.inode for pipe in streams.pipes)\n"
 BEFORE_THE_STATE_SAYS_SO = "            self._happen(instance, SPAWNED if executed else FORKED)\n"
 BEFORE_ANYBODY_IS_ADOPTED = (
-    "    def settle(self, orphans: Mapping[Slot, Verdict], tell: Callable[[], list[End]], *, kill: bool) -> None:\n"
+    "        self, orphans: Mapping[Slot, Verdict], searched_at: int, tell: Callable[[], list[End]], *, kill: bool\n"
+    "    ) -> None:\n"
 )
 
 
