@@ -389,3 +389,22 @@ def test_all_done_survives_an_upgrade_and_a_kill(daemon: Daemon) -> None:
     assert daemon.wait_for("b", "RUNNING")["restarts"] == 0
     go(daemon)
     assert code(daemon) == 4
+
+
+# -- dependencies
+
+
+def test_what_is_blocked_by_a_failed_program_is_done_and_the_code_is_that_of_the_failed_one(daemon: Daemon) -> None:
+    failing = {"cmd": "sh -c 'sleep 0.3; exit 4'", "startretries": 0, "starttime": 5}
+    blocked = entry("touch ran", depends_on=["a"])
+    write(daemon, {"a": failing, "b": blocked, "c": entry("exit 0")}, exit_when="all-done")
+    assert daemon.launch("-n").returncode == 4
+    assert not (daemon.home / "ran").exists()
+    assert "the first that failed: a gave up: exit 4" in last_line(daemon)
+
+
+def test_what_waits_for_a_program_keeps_the_daemon_and_ends_it_in_its_turn(daemon: Daemon) -> None:
+    jobs = {"a": entry(ends("exit 0", "late"), starttime=0.5), "b": entry("touch ran late; exit 5", depends_on=["a"])}
+    write(daemon, jobs, exit_when="all-done")
+    assert daemon.launch("-n").returncode == 5
+    assert (daemon.home / "ran").exists()
