@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Protocol
 
+    from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output import read
     from taskmasterd.output.sink import LogSink
@@ -76,7 +77,14 @@ class Outputs:
 
     def open(self, entry: Entry, who: Account | None) -> Streams:
         """Return what a new instance writes to. Raises SetupError or, for a shortage, OSError."""
-        stdout, stderr = targets(entry.wanted, entry.index, self._log_dir)
+        return self._open(entry, who, *targets(entry.wanted, entry.index, self._log_dir))
+
+    def open_errors(self, entry: Entry, program: ProgramConfig, who: Account | None) -> Streams:
+        """Return what a hook of the slot writes to: both streams lead where the stderr of `program` does. Raises as `open`."""
+        target = targets(program, entry.index, self._log_dir)[1]
+        return Streams(2, 2, (), (), ("", 0)) if target == INHERIT else self._open(entry, who, target, target)
+
+    def _open(self, entry: Entry, who: Account | None, stdout: str, stderr: str) -> Streams:
         opened: dict[str, tuple[int, LogPipe | None]] = {}
         owner = _owner(who)
         try:

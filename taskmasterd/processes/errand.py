@@ -24,11 +24,24 @@ from taskmasterd.system.signalling import send
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import NoReturn
+    from typing import NoReturn, Protocol
 
     from taskmasterd.system.loop.reactor import Reactor, Timer
 
     Work = Callable[[int], object]
+
+    class ShortLived(Protocol):
+        """A child whose end the daemon expects."""
+
+        pid: int
+
+        @property
+        def silent(self) -> bool:
+            """Whether its output has ended."""
+
+        def ended(self, status: int, /) -> None:
+            """Take its wait status; its pid is nobody else's yet."""
+
 
 OUTPUT_FD = 3
 """Number of the output's descriptor in the child."""
@@ -62,14 +75,14 @@ class Ending(Record):
 
 
 class Errands:
-    """The errands whose children live. `ignored` holds the pids that the looks for left processes pass over."""
+    """The children that belong to no program and live, errands and others. `ignored` holds the pids that the looks for left processes pass over."""
 
     def __init__(self, reactor: Reactor, ignored: set[int]) -> None:
         self.reactor = reactor
         self._ignored = ignored
-        self._running: dict[int, Errand] = {}
+        self._running: dict[int, ShortLived] = {}
 
-    def add(self, errand: Errand) -> None:
+    def add(self, errand: ShortLived) -> None:
         """Expect the end of a child."""
         self._running[errand.pid] = errand
         self._ignored.add(errand.pid)

@@ -7,6 +7,7 @@ import os
 from taskmaster_common.config import for_instance
 from taskmaster_common.records import Record
 from taskmasterd.output.targets import is_another
+from taskmasterd.processes.members.proofs import ROLE
 from taskmasterd.system.spawner import ChildSpec, Identity
 
 TYPE_CHECKING = False
@@ -38,8 +39,8 @@ class Inherited(Record):
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the daemon's own variables less those that speak of it alone, or of the shell that started it."""
-    return {name: value for name, value in environment.items() if name not in (*OF_SYSTEMD, *OF_A_SHELL)}
+    """Return the daemon's own variables less those that speak of it alone, of its role, or of the shell that started it."""
+    return {name: value for name, value in environment.items() if name not in (*OF_SYSTEMD, *OF_A_SHELL, ROLE)}
 
 
 def inherited_by_children(

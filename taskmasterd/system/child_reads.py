@@ -30,24 +30,24 @@ CHUNK = 65_536
 
 
 def ask_in_child(
-    pids: Sequence[int], ask: Callable[[int], str], on_child: Callable[[int], None] = lambda _pid: None
+    pids: Sequence[int], ask: Callable[[int], str], on_killed: Callable[[int], None] = lambda _pid: None
 ) -> dict[int, str]:
     """Return the non-empty answers of `ask(pid)`, texts without newlines, by pid; processes that hang the child are left out.
 
-    `on_child` gets the pid of each child. After MOST_HANGS the rest is left out, too. Raises OSError if fork or pipe fails.
+    `on_killed` gets the pid of each child that hung; the reaper collects it, whenever it ends. After MOST_HANGS the rest is left out, too. Raises OSError if fork or pipe fails.
     """
     found: dict[int, str] = {}
     rest = list(pids)
     for _ in range(MOST_HANGS):
         if not rest:
             break
-        done = _ask_some(rest, ask, on_child, found)
+        done = _ask_some(rest, ask, on_killed, found)
         del rest[: done + 1]
     return found
 
 
 def _ask_some(
-    pids: Sequence[int], ask: Callable[[int], str], on_child: Callable[[int], None], found: dict[int, str]
+    pids: Sequence[int], ask: Callable[[int], str], on_killed: Callable[[int], None], found: dict[int, str]
 ) -> int:
     """Ask in one child until it ends or hangs; returns the number of answers."""
     read, write = os.pipe()
@@ -62,7 +62,6 @@ def _ask_some(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(write)
-    on_child(child)
     done = 0
     text = b""
     try:
@@ -75,7 +74,8 @@ def _ask_some(
             if not piece:
                 os.waitpid(child, 0)
                 return done
-        os.kill(child, signal.SIGKILL)  # the reaper collects it, whenever it ends
+        os.kill(child, signal.SIGKILL)
+        on_killed(child)
         return done
     finally:
         os.close(read)

@@ -13,13 +13,14 @@ cloning a child with CLONE_PARENT costs 1.2 to 1.7 ms of CPU, posix_spawn 0.5 ms
 with its own table is as fast as posix_spawn without descriptors; but the kernel takes it for the parent, and sends the
 parent-death signal (prctl(2)) when an upgrade ends it.
 
-A child gets descriptors 0 to 2 and no other (all of Python's are close-on-exec), its own session, default dispositions
-(the daemon ignores none) and an empty mask (the daemon blocks none).
+A child gets descriptors 0 to 2, perhaps one more, and no other (all of Python's are close-on-exec), its own session, default
+dispositions (the daemon ignores none) and an empty mask (the daemon blocks none).
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 
@@ -43,6 +44,8 @@ SEARCH_PATH = "/bin:/usr/bin"
 """PATH of a child without one, as in execvp(3)."""
 MAX_REASON = 1024
 """Longest text of a failed step, in characters."""
+ABOVE_EXTRA = 256
+"""Lowest number that no extra descriptor of a child can have."""
 EXPLAIN_FOR_S = 2
 """Longest time that a child looks for the reason of a failed exec, in seconds."""
 
@@ -59,6 +62,7 @@ class ChildSpec(Record):
     """All that a child needs to start.
 
     `nofile` is the pair (soft, hard) of limits to restore, None to leave them; `tag` marks its lineage, None for no tag.
+    `forked`: the tag has to be there before the program runs, and posix_spawn sets it a moment later.
     """
 
     argv: tuple[str, ...]
@@ -68,6 +72,7 @@ class ChildSpec(Record):
     identity: Identity | None
     nofile: tuple[int, int] | None
     tag: int | None = None
+    forked: bool = False
 
 
 class SetupError(Exception):
@@ -92,19 +97,22 @@ class Spawner:
         self._null = null
         self._can_posix_spawn = True
 
-    def spawn(self, spec: ChildSpec, stdout: int, stderr: int) -> tuple[int, bool]:
+    def spawn(
+        self, spec: ChildSpec, stdout: int, stderr: int, extra: tuple[int, int] | None = None
+    ) -> tuple[int, bool]:
         """Start a child with these descriptors as 1 and 2; return (pid, executed). If it is not executed yet, a report follows.
 
+        `extra` is (number, descriptor): the child, which is forked, gets that descriptor at that number, 3 to ABOVE_EXTRA - 1.
         Raises SetupError if a step has failed already, OSError if the system refuses a process or descriptor.
         """
-        if spec.identity is None and self._can_posix_spawn:
+        if spec.identity is None and self._can_posix_spawn and extra is None and not spec.forked:
             try:
                 return self._posix_spawn(spec, stdout, stderr), True
             except NotImplementedError:  # POSIX_SPAWN_SETSID is missing in this C library
                 self._can_posix_spawn = False
             except _NotExecuted:  # a forked child can find out why
                 pass
-        return self._fork(spec, stdout, stderr), False
+        return self._fork(spec, (self._null, stdout, stderr), extra), False
 
     def _posix_spawn(self, spec: ChildSpec, stdout: int, stderr: int) -> int:
         actions = [
@@ -144,7 +152,7 @@ class Spawner:
             os.umask(umask)
             os.chdir("/")
 
-    def _fork(self, spec: ChildSpec, stdout: int, stderr: int) -> int:
+    def _fork(self, spec: ChildSpec, streams: tuple[int, int, int], extra: tuple[int, int] | None) -> int:
         explain = _explainer()
         report, write = os.pipe()
         try:
@@ -155,7 +163,7 @@ class Spawner:
             os.close(write)
             raise
         if pid == 0:
-            _become_child(spec, (self._null, stdout, stderr), write, explain)
+            _become_child(spec, streams, write, explain, extra)
         os.close(write)
         self._reports[pid] = (report, spec, bytearray())
         self._reactor.watch(report, READ, lambda _ready: self.settle(pid))
@@ -229,13 +237,23 @@ def child_pipe(owner: tuple[int, int] | None) -> tuple[int, int]:
 
 
 def _become_child(
-    spec: ChildSpec, streams: tuple[int, int, int], report: int, explain: Callable[..., str] | None = None
+    spec: ChildSpec,
+    streams: tuple[int, int, int],
+    report: int,
+    explain: Callable[..., str] | None = None,
+    extra: tuple[int, int] | None = None,
 ) -> None:
     """Set up this forked child and execute the program; never returns. A failed step is written to `report`."""
     step, path, failed = "session", "", 0
     try:
         signal.set_wakeup_fd(-1)
         os.setsid()
+        if extra:
+            step = "descriptor"
+            report = _out_of_the_way(report)
+            streams = tuple(_out_of_the_way(fd) for fd in streams)  # type: ignore[assignment]
+            os.dup2(extra[1], extra[0])
+            os.set_inheritable(extra[0], True)  # dup2 of a descriptor onto itself changes nothing
         if spec.nofile:
             step = "limits"
             hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -272,6 +290,11 @@ def _become_child(
                 os.write(report, shortened(words, MAX_REASON).encode("utf-8", "surrogateescape"))
         finally:  # whatever happens above, this process must not continue as a second daemon
             os._exit(127)
+
+
+def _out_of_the_way(fd: int) -> int:
+    """Return a copy of a descriptor whose number no extra descriptor can have."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, ABOVE_EXTRA)
 
 
 def _become(identity: Identity) -> None:

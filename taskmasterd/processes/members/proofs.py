@@ -3,6 +3,9 @@
 Any process can set the first three. The proof is a keyed hash of program and instance, so only a process that got it from this
 daemon, or that may read the variables of such a process, can show it: the user of a program knows the proofs of that user's
 programs only. The key lies beside the state file, only the daemon's user may read it, and it outlives the daemon.
+
+Children that are no program's instance, probes and hooks, get a fifth variable with their role, and a proof of that role: it proves
+nothing about an instance, so nobody takes such a child, or what it left, for one.
 """
 
 from __future__ import annotations
@@ -24,18 +27,21 @@ if TYPE_CHECKING:
 KEY_BYTES = 16
 KEY_SUFFIX = ".key"
 PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK"
+ROLE = "TASKMASTER_ROLE"
 PROVEN, CLAIMED = "proven", "claimed"
+ROLES = PROBE, HOOK = "probe", "hook"
 LONGEST_INDEX = 9
 """Most digits of an instance number."""
 
 
 class Claim(Record):
-    """What the variables of a process claim; `proof` is "" without one."""
+    """What the variables of a process claim; `proof` is "" without one, `role` "" in an instance."""
 
     socket: str
     program: str
     index: int
     proof: str
+    role: str = ""
 
 
 def claim_in(text: bytes) -> Claim | None:
@@ -46,8 +52,9 @@ def claim_in(text: bytes) -> Claim | None:
     index = variables.get(INSTANCE.encode(), b"")
     if not index.isdigit() or len(index) > LONGEST_INDEX:
         return None
-    socket, program, proof = (os.fsdecode(variables.get(name.encode(), b"")) for name in (SOCKET, PROGRAM, PROOF))
-    return Claim(socket, program, int(index), proof)
+    names = (SOCKET, PROGRAM, PROOF, ROLE)
+    socket, program, proof, role = (os.fsdecode(variables.get(name.encode(), b"")) for name in names)
+    return Claim(socket, program, int(index), proof, role)
 
 
 class Proofs:
@@ -58,24 +65,33 @@ class Proofs:
         self.socket = socket
         self.lineage = Lineage(key)
 
-    def variables(self, program: str, index: int) -> dict[str, str]:
-        """Return the variables that each process of a slot gets."""
-        return {PROGRAM: program, INSTANCE: str(index), SOCKET: self.socket, PROOF: self.proof(program, index)}
+    def variables(self, program: str, index: int, role: str = "") -> dict[str, str]:
+        """Return the variables that each process of a slot gets, or each child in a role for that slot."""
+        variables = {
+            PROGRAM: program,
+            INSTANCE: str(index),
+            SOCKET: self.socket,
+            PROOF: self.proof(program, index, role),
+        }
+        return {**variables, ROLE: role} if role else variables
 
-    def proof(self, program: str, index: int) -> str:
-        """Return the proof that a process belongs to a slot."""
-        return keyed_hash(self.key, f"mark\0{program}\0{index}".encode()).hex()
+    def proof(self, program: str, index: int, role: str = "") -> str:
+        """Return the proof that a process belongs to a slot, or is a child in a role for that slot."""
+        text = f"mark\0{program}\0{index}\0{role}" if role else f"mark\0{program}\0{index}"
+        return keyed_hash(self.key, text.encode()).hex()
 
     def judged(self, pid: int) -> str:
-        """Return one line that says which slot the variables of a process name, and whether they prove it; "" for no slot.
+        """Return one line that says which slot the variables of a process name, and what they prove; "" for no slot.
 
-        May block for ever (`variables_of`).
+        A line that begins with one of ROLES is about a child in that role. May block for ever (`variables_of`).
         """
         claim = claim_in(variables_of(pid))
         if claim is None or "\n" in claim.program:
             return ""
         if claim.proof == self.proof(claim.program, claim.index):
             return f"{PROVEN} {claim.index} {claim.program}"
+        if claim.role in ROLES and claim.proof == self.proof(claim.program, claim.index, claim.role):
+            return f"{claim.role} {claim.index} {claim.program}"
         # a version without proofs recognized its programs by the path of the socket, which any process can claim
         return f"{CLAIMED} {claim.index} {claim.program}" if not claim.proof and claim.socket == self.socket else ""
 

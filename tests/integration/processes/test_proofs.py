@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from taskmasterd.processes.members.proofs import KEY_BYTES, Proofs, claim_in, key_at
+from taskmasterd.processes.members.proofs import KEY_BYTES, ROLES, Proofs, claim_in, key_at
 from taskmasterd.system.loop.cmodules import keyed_hash
 from taskmasterd.system.procfs import MOST_VARIABLES, listing, variables_of
 from tests.support.wait import wait_until
@@ -56,6 +56,22 @@ def test_any_other_proof_is_none(stolen: dict[str, str]) -> None:
     assert Proofs.slot_in(said) is None
     assert Proofs.slot_in(said, older=True) is None
     assert "\n" not in said
+
+
+@needs_proc
+@pytest.mark.parametrize("role", ROLES)
+def test_a_child_in_a_role_proves_that_role_and_no_slot(role: str) -> None:
+    said = said_of(PROOFS, PROOFS.variables("web", 3, role))
+    assert said == f"{role} 3 web"
+    assert Proofs.slot_in(said, older=True) is None
+    without = {name: text for name, text in PROOFS.variables("web", 3, role).items() if name != "TASKMASTER_ROLE"}
+    assert said_of(PROOFS, without) == "", "the proof of a role is none of a slot"
+
+
+@needs_proc
+@pytest.mark.parametrize("role", [*ROLES, "proven", "claimed", "x y"])
+def test_an_instance_that_names_a_role_is_an_instance_all_the_same(role: str) -> None:
+    assert Proofs.slot_in(said_of(PROOFS, {**PROOFS.variables("web", 3), "TASKMASTER_ROLE": role})) == ("web", 3)
 
 
 @needs_proc

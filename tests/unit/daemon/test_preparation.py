@@ -44,11 +44,13 @@ def test_env_adds_replaces_and_removes_and_the_marks_cannot_be_overridden() -> N
 
 def test_the_directory_in_the_variables_is_the_programs_and_no_shell_speaks_through_them() -> None:
     inherited = INHERITED.replace(
-        environment=child_environment({"PWD": "/usr", "OLDPWD": "/root", "_": "/bin/tm", "A": "b"})
+        environment=child_environment(
+            {"PWD": "/usr", "OLDPWD": "/root", "_": "/bin/tm", "A": "b", "TASKMASTER_ROLE": "hook"}
+        )
     )
     environment = child_spec(BASE.replace(workingdir=f"/srv/{INSTANCE}/../x"), 3, inherited, None).environment
     assert (environment["PWD"], environment["A"]) == ("/srv/3/../x", "b")
-    assert not {"OLDPWD", "_"} & set(environment)
+    assert not {"OLDPWD", "_", "TASKMASTER_ROLE"} & set(environment)
     own = {"PWD": "/mine", "OLDPWD": "/before", "_": "me"}
     assert own.items() <= child_spec(BASE.replace(env=own), 0, inherited, None).environment.items()
     assert "PWD" not in child_spec(BASE.replace(env={"PWD": None}), 0, inherited, None).environment

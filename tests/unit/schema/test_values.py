@@ -228,6 +228,10 @@ def test_the_daemons_section_is_decoded() -> None:
             "env: {TASKMASTER_SOCKET: x}",
             "4:11: error: programs.web.env: TASKMASTER_SOCKET is set by taskmasterd itself",
         ),
+        (
+            "env: {TASKMASTER_ROLE: probe}",
+            "4:11: error: programs.web.env: TASKMASTER_ROLE is set by taskmasterd itself",
+        ),
         ("exitcodes: 0,2", '4:16: error: programs.web.exitcodes: "0,2" is not one code; write a list: [0, 2]'),
         ("exitcodes: 0 2", '4:16: error: programs.web.exitcodes: "0 2" is not one code; write a list: [0, 2]'),
         ("exitcodes: [0, 256]", '4:20: error: programs.web.exitcodes: "256" is not between 0 and 255'),

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.report import Report
 
-NEVER_IN_ENV = ("TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK")
-"""Variables that the daemon sets for each child; by some it recognises its orphans."""
+NEVER_IN_ENV = ("TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK", "TASKMASTER_ROLE")
+"""Variables that the daemon sets for its children; by some it recognises its orphans."""
 
 
 # -- text

@@ -1,0 +1,1 @@
+"""Readiness and health that programs announce themselves, on a descriptor that the daemon made for one slot."""
