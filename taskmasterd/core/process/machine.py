@@ -261,12 +261,14 @@ def _left(process: Process, ended: Process) -> Process | None:
 
 def _take_down(policy: Policy, process: Process, event: Stop | Restart | Bounce | Kill, now: float) -> Step:
     """Somebody wants a live instance to go."""
-    then, free = STOPPED, False
+    then, free = STARTING, False
     match event:
         case Restart():
-            process, then, free = with_new_budget(process, event.by), STARTING, event.free
+            process, free = with_new_budget(process, event.by), event.free
         case Bounce():
-            process, then = uncounted(process), STARTING
+            process = uncounted(process)
+        case _:
+            then = STOPPED
     going = process.replace(
         state=STOPPING,
         since=now,

@@ -53,7 +53,7 @@ def dependencies_of(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
     if node.kind == MAPPING:
         places = places_of(node)
         edges = elements_of(
-            places, context, key, lambda name, *_: _ruled(name, node.entries[name.text][1], context, key)
+            places, context, key, lambda name, within, of: _ruled(name, node.entries[name.text][1], within, of)
         )
     elif node.kind == SEQUENCE:
         edges = elements_of(node.items, context, key, _name)
