@@ -1,23 +1,17 @@
 """The daemon's own copy of the code that it loads on demand: it may first need some of it when other code is installed.
 
-Before it begins, a daemon copies the modules that it has not loaded into a file without a name, and imports them from there
-for the rest of its life. So it never mixes two versions, and loads code without a free descriptor and without the right to
-read its package. The file lies on a disk, where it takes no memory; without a directory for it, in memory.
-
-What only other processes import is not copied, such as the decoder of the configuration: `installed` says whether that is
-still our code.
+`copying` makes the copy. The daemon imports from it for the rest of its life: it never mixes two versions, and loads code without
+a free descriptor and without the right to read its package.
 """
 
 from __future__ import annotations
 
 import marshal
 import os
-import sys
-from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source, spec_from_file_location
+from _frozen_importlib_external import spec_from_file_location
 
 from taskmaster_common.errors import RequestError
-from taskmaster_common.jsontext import read_json, write_json
-from taskmasterd.fallbacks import unlinked_file, unnamed_file
+from taskmaster_common.jsontext import read_json
 from taskmasterd.installed import CHANGED
 
 TYPE_CHECKING = False
@@ -28,22 +22,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.installed import Installed
 
-    Module = tuple[str, str]
-    """(name, path of the source file)."""
-
 OURS = ("taskmasterd.", "taskmaster_common.")
-OF_OTHERS = (
-    "taskmasterd.__main__.",
-    "taskmasterd.guardian.",
-    "taskmasterd.launch.",
-    "taskmaster_common.config.keys.",
-    "taskmaster_common.schema.",
-)
-"""What only the launcher, the guardian, and the reader of the configuration import."""
-DISK = "/var/tmp"
-"""Where the copy lies: a directory like /tmp, but one that outlives a boot, and so is on a disk. Source: hier(7)."""
-HEAD_BYTES = 16
-"""Length of what precedes the code in a compiled file: magic number, flags, time and size of the source. Source: PEP 552."""
 
 
 class CodeCopy:
@@ -106,52 +85,6 @@ class _Loader:
             code: CodeType = marshal.loads(content)  # noqa: S302 - nobody else can write there
             return code
         return compile(content, self._path, "exec", dont_inherit=True)
-
-
-def copy_code(installed: Installed) -> None:
-    """Copy all modules of ours that are not loaded yet, and import them from the copy from now on. Raises OSError."""
-    modules = [
-        (name, path)
-        for name, path in installed.modules()
-        if name not in sys.modules and not f"{name}.".startswith(OF_OTHERS)
-    ]
-    try:
-        copy = _written(unlinked_file(DISK), modules)
-    except OSError:
-        copy = _written(unnamed_file(), modules)
-    sys.meta_path.insert(0, CodeCopy(installed, *copy))
-
-
-def _written(fd: int, modules: list[Module]) -> tuple[int, tuple[int, int]]:
-    """Write all modules and their index; return the descriptor, and the place of the index. Raises OSError."""
-    index: dict[str, tuple[str, int, int, bool]] = {}
-    offset = 0
-    try:
-        with open(fd, "wb", closefd=False) as file:
-            for name, path in modules:
-                content, compiled = _content(path)
-                index[name] = (path, offset, len(content), compiled)
-                offset += file.write(content)
-            return fd, (offset, file.write(write_json(index)))
-    except BaseException:
-        os.close(fd)
-        raise
-
-
-def _content(path: str) -> tuple[bytes, bool]:
-    """Return the compiled code of a source file and True, or its text and False where no compiled file is of this source."""
-    found = os.stat(path)
-    numbers = (0, int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
-    head = MAGIC_NUMBER + b"".join(each.to_bytes(4, "little") for each in numbers)
-    try:
-        with open(cache_from_source(path), "rb", buffering=0) as file:
-            compiled = file.read()
-    except (OSError, NotImplementedError):
-        compiled = b""
-    if compiled.startswith(head):
-        return compiled[HEAD_BYTES:], True
-    with open(path, "rb", buffering=0) as file:
-        return file.read(), False
 
 
 def _identity(fd: int) -> tuple[int, int]:

@@ -14,7 +14,6 @@ from taskmasterd.control.access import Access, Bound, Clients
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.foundation import build_programs, lay_foundation, register_facts
 from taskmasterd.ondemand import Made, on_demand
-from taskmasterd.survival.takeover import Takeover
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.signals import Signals, hold_back
 from taskmasterd.system.reaper import reap
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from taskmasterd import by_end, shutdown
     from taskmasterd.control import call, handlers
     from taskmasterd.installed import Installed
-    from taskmasterd.survival import guardian_channel, guardian_loss
+    from taskmasterd.survival import guardian_channel, guardian_loss, takeover
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.telling import systemd
 else:
@@ -39,6 +38,7 @@ else:
     by_end = on_demand("taskmasterd.by_end")
     shutdown = on_demand("taskmasterd.shutdown")
     systemd = on_demand("taskmasterd.telling.systemd")
+    takeover = on_demand("taskmasterd.survival.takeover")
 
 
 class Daemon:
@@ -85,7 +85,7 @@ class Daemon:
             if guard
             else None
         )
-        self._takeover = Takeover(context, base.proofs, guard, bus.applied)
+        self._bus = bus
         register_facts(base.registry, context, access)
         base.registry.register("cause", self._cause, lambda cause: stopping().resume(cause))
         join_bus(bus, origin, context, programs.writer, audience, self._follow_ends)
@@ -98,7 +98,7 @@ class Daemon:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
-        self._takeover.begin(origin)
+        takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
         self._writer.begin(origin.identity, origin.config)
         self._acknowledge_later()
         if origin.handed.life:
@@ -151,7 +151,7 @@ class Daemon:
         stopping.answer()
         self._context.performer.outputs.drain()
         base.holdings.give_back_logs()
-        self._access.server.close(stopping.farewell())
+        self._access.dismiss(stopping.farewell())
         base.sinks.close()
         base.notifier.close()
         return stopping.exit_code

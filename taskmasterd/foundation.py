@@ -6,6 +6,7 @@ import os
 
 from taskmaster_common.config import EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
 from taskmaster_common.records import Record
+from taskmasterd import ondemand
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.log.rotation import Allowance
@@ -67,6 +68,7 @@ def lay_foundation(
     """Return the foundation; `on_ends` and `on_lost` are for `Guard`. Raises SystemFailure if the log cannot be opened."""
     handed, channel = origin.handed, origin.channel
     keep_reserve()
+    ondemand.keep_reserve()
     key, keyless = key_at(origin.state_path, spare_key(handed.mark_key))
     log: EventLog | None = None
     unsaid: list[str] = []  # opening the log's own file may cause the first warning

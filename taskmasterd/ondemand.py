@@ -11,7 +11,11 @@ the copy of its code (`codecopy`), whatever is installed by then. No other file 
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
+
+from taskmasterd.reserve import Reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +33,12 @@ else:
 
     T = None
 
+RESERVE = 2
+"""Descriptors that an import takes: one for a directory or a library."""
+NO_RESERVE = Reserve(0)
 _names: dict[str, None] = {}
+_reserves: dict[int, Reserve] = {}
+"""The reserve of this process, by its pid."""
 
 
 class _Module:
@@ -50,10 +59,21 @@ def on_demand(name: str) -> Any:
     return _Module(name)
 
 
+def keep_reserve() -> None:
+    """Keep descriptors for what a module imports of the standard library: programs may have taken all others by then."""
+    _reserves[os.getpid()] = Reserve(RESERVE)
+
+
 def load(name: str) -> Any:
     """Return a module; import it if that has not happened yet. Raises ImportError."""
     if name not in sys.modules:
-        __import__(name)
+        # without one in a fork, which may have closed the descriptors, or use their numbers for others
+        reserve = _reserves.get(os.getpid(), NO_RESERVE)
+        reserve.release(RESERVE)
+        try:
+            __import__(name)
+        finally:
+            reserve.fill()
     return sys.modules[name]
 
 
@@ -64,6 +84,15 @@ def load_all() -> None:
         for name in left:
             load(name)
             done.add(name)
+
+
+def unload(*names: str) -> None:
+    """Forget modules that only the start of a daemon needs: the programs that it starts get their memory."""
+    for name in names:
+        package, _, leaf = name.rpartition(".")
+        if sys.modules.pop(name, None):
+            delattr(sys.modules[package], leaf)
+    gc.collect()  # functions and the names of their module hold each other
 
 
 class Made(Generic[T]):

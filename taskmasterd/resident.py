@@ -7,13 +7,11 @@ import sys
 
 from taskmaster_common import __version__
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
-from taskmasterd.codecopy import copy_code
 from taskmasterd.daemon import Daemon
 from taskmasterd.fallbacks import limit
 from taskmasterd.installed import Installed
-from taskmasterd.ondemand import load_all, on_demand
+from taskmasterd.ondemand import load_all, on_demand, unload
 from taskmasterd.survival.holdings import give_back, report
-from taskmasterd.survival.start_state import NOTHING_KEPT, origin_of, read_state
 from taskmasterd.system.paths.held import unlink_own
 
 TYPE_CHECKING = False
@@ -21,10 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from taskmasterd import copying
+    from taskmasterd.survival import start_state
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.system.paths import locks
 else:
+    copying = on_demand("taskmasterd.copying")
+    start_state = on_demand("taskmasterd.survival.start_state")
     locks = on_demand("taskmasterd.system.paths.locks")
+
+
+OF_THE_START = (
+    "taskmasterd.survival.takeover",
+    "taskmasterd.survival.adoption",
+    "taskmasterd.survival.start_state",
+    "taskmasterd.survival.disk.reader",
+)
+"""Modules that only a daemon's first moments need."""
 
 
 class Strictness:
@@ -53,10 +64,10 @@ def resident(
     """
     if not trial:
         _copy_code(installed)
-    state = read_state(state_fd)
+    state = start_state.read_state(state_fd)
     if trial:
         trial(state)
-    origin, strictness = origin_of(state, kept), Strictness()
+    origin, strictness = start_state.origin_of(state, kept), Strictness()
     try:
         _name_process("taskmasterd")
         daemon = Daemon(origin, installed, strictness.failed if trial else None)
@@ -74,6 +85,8 @@ def resident(
         print(f"taskmasterd: {text}", file=sys.stderr)
         return 1
     del origin, state  # the daemon must not hold them in memory for the rest of its life
+    if not trial:
+        unload(*OF_THE_START)
     return daemon.run(turns=1 if trial else None)
 
 
@@ -86,7 +99,7 @@ def check(state_fd: int) -> int:
     from taskmasterd.survival.trial import acting_on_nothing  # noqa: PLC0415 - not for a daemon
 
     with acting_on_nothing() as stand_in:
-        code = resident(state_fd, NOTHING_KEPT, Installed(), stand_in)
+        code = resident(state_fd, start_state.NOTHING_KEPT, Installed(), stand_in)
     if code == 0:
         print(f"ok {__version__}")
     return code
@@ -98,9 +111,10 @@ def _copy_code(installed: Installed) -> None:
     Where no file can be had for the copy, all is loaded now: this costs memory only.
     """
     try:
-        copy_code(installed)
+        copying.copy_code(installed)
     except OSError:
         load_all()
+    unload("taskmasterd.copying")
     if installed.changed():
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 

@@ -7,29 +7,39 @@ import os
 from taskmaster_common import __version__
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.records import Record
-from taskmasterd.control.listener import ControlServer, Doorkeeper
-from taskmasterd.ondemand import on_demand
-from taskmasterd.system.loop.cmodules import partial, socket
+from taskmasterd.ondemand import Made, on_demand
+from taskmasterd.reserve import Reserve
+from taskmasterd.system.loop.cmodules import partial
+from taskmasterd.system.loop.reactor import READ
 from taskmasterd.system.paths.held import inode_of, unlink_own
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common import protocol
     from taskmaster_common.config import DaemonConfig
-    from taskmasterd.control import rights, socket_file
+    from taskmasterd.control import listener, rights, socket_file
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
+    from taskmasterd.control.listener import ControlServer
     from taskmasterd.system import users
+    from taskmasterd.system.loop import sockets
     from taskmasterd.system.paths.held import Inode
     from taskmasterd.system.peers import Peer
 else:
     protocol = on_demand("taskmaster_common.protocol")
+    listener = on_demand("taskmasterd.control.listener")
     rights = on_demand("taskmasterd.control.rights")
+    sockets = on_demand("taskmasterd.system.loop.sockets")
     socket_file = on_demand("taskmasterd.control.socket_file")
     users = on_demand("taskmasterd.system.users")
+
+RESERVE = 8
+"""Descriptors kept for clients: without them nobody could stop anything once the programs have taken all others."""
+AGAIN_S = 0.5
+"""Pause after an error of ours, seconds."""
 
 
 class Bound(Record):
@@ -63,39 +73,78 @@ class Access:
         self._log = context.log
         self._clients = clients
         self._on_listener = on_listener
-        self.server = ControlServer(
-            context.reactor,
-            socket.socket(fileno=bound.fd),
-            partial(greeting, context),
-            Doorkeeper(self._admit, self._refused, context.state.flush),
-            clients.on_request,
+        self._context = context
+        self._fd = bound.fd
+        self._reserve = Reserve(RESERVE)
+        self.server = Made(self._serve)
+        os.set_blocking(bound.fd, False)
+        self._listen()
+
+    def _listen(self) -> None:
+        """Wait for the first client; an error of ours costs it a moment."""
+        self._context.reactor.watch(self._fd, READ, self._first_client, self._listen_later)
+
+    def _listen_later(self) -> None:
+        self._context.reactor.call_later(AGAIN_S, self._listen)
+
+    def _first_client(self, _ready: int) -> None:
+        self.server()
+
+    def _serve(self) -> ControlServer:
+        """Return what serves clients, now that there is one; it watches the socket from now on."""
+        return listener.ControlServer(
+            self._context.reactor,
+            sockets.socket.socket(fileno=self._fd),
+            partial(greeting, self._context),
+            listener.Doorkeeper(self._admit, self._refused, self._context.state.flush, self._reserve),
+            self._clients.on_request,
         )
 
-    def resume(self, connections: Iterable[Mapping[str, Any]]) -> None:
+    @property
+    def listener(self) -> int:
+        """The descriptor of the listening socket."""
+        return self.server.made.listener if self.server.made else self._fd
+
+    def connections_to_data(self, *, looking: bool = False) -> list[dict[str, Any]]:
+        """Return what the daemon needs after an upgrade to serve every client on; with `looking` nothing changes."""
+        return self.server.made.connections_to_data(looking=looking) if self.server.made else []
+
+    def resume(self, connections: Sequence[Mapping[str, Any]]) -> None:
         """Serve clients on after an upgrade."""
-        self.server.resume(connections, self._clients.resume)
+        if connections:
+            self.server().resume(connections, self._clients.resume)
 
     def mend(self) -> None:
         """Create the socket again if its file was removed or replaced."""
         if self.inode is not None and inode_of(self.path) == self.inode:
             return
-        group = self._rules.socket_group
+        server, group = self.server(), self._rules.socket_group
         try:
-            listener = socket_file.listen_on(
+            made = socket_file.listen_on(
                 self.path, self._rules.socket_mode, users.group_id(group) if group else None, None
             )
         except (TaskmasterError, LookupError) as error:
             self._log.write("error", f"the control socket is gone, and a new one failed: {error}")
             return
-        self._on_listener(listener.fileno())
-        self.server.replace_listener(listener)
+        self._on_listener(made.fileno())
+        server.replace_listener(made)
         self.inode = inode_of(self.path)
         self._log.write("warning", f"the control socket {self.path} had been removed; created anew")
 
     def close(self) -> None:
         """Accept no more clients and remove the file; connections go on."""
-        self.server.close_listener()
+        if self.server.made:
+            self.server.made.close_listener()
+        else:
+            self._context.reactor.remove(self._fd)
+            os.close(self._fd)
         unlink_own(self.path, self.inode)
+
+    def dismiss(self, farewell: dict[str, Any]) -> None:
+        """Close every connection, and the reserve. Endless replies get the `farewell` before."""
+        if self.server.made:
+            self.server.made.close(farewell)
+        self._reserve.release(RESERVE)
 
     def _admit(self, peer: Peer) -> str:
         group = self._rules.socket_group

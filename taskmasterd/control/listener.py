@@ -11,8 +11,10 @@ import os
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
-from taskmasterd.system.loop.cmodules import accept, partial, socket
+from taskmasterd.reserve import Reserve
+from taskmasterd.system.loop.cmodules import partial
 from taskmasterd.system.loop.reactor import READ, Reactor
+from taskmasterd.system.loop.sockets import accept, socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +38,6 @@ WIDEST = "admin"
 BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
-RESERVE = 8
-"""Descriptors kept for clients: without them nobody could stop anything once the programs have taken all others."""
 AGAIN_S = 0.5
 """Pause of the listener after an error of ours, seconds: without one it could fail for ever."""
 
@@ -46,12 +46,14 @@ class Doorkeeper(Record):
     """What looks after clients.
 
     `admit(peer)` returns the widest access class of a peer, "" to refuse it. `on_refused(peer)` is called with each peer that
-    was refused. `before_answer()` is called before anything is sent: what a client learns must be in the state file.
+    was refused. `before_answer()` is called before anything is sent: what a client learns must be in the state file. `reserve`
+    has descriptors for clients.
     """
 
     admit: Callable[[Peer], str]
     on_refused: Callable[[Peer], None]
     before_answer: Callable[[], None]
+    reserve: Reserve
 
 
 class ControlServer:
@@ -73,8 +75,8 @@ class ControlServer:
         self._admit = doorkeeper.admit
         self._on_refused = doorkeeper.on_refused
         self._connections: set[Connection] = set()
-        self._reserve: list[int] = []
-        self._keep_reserve()
+        self._reserve = doorkeeper.reserve
+        self._reserve.fill()
         self._listen()
 
     def _listen(self) -> None:
@@ -116,7 +118,7 @@ class ControlServer:
     def forget(self, connection: Connection) -> None:
         """Drop a connection that has closed itself."""
         self._connections.discard(connection)
-        self._keep_reserve()
+        self._reserve.fill()  # the next client that goes gives some back
 
     def close_listener(self) -> None:
         """Accept nobody any more; connections go on."""
@@ -129,8 +131,7 @@ class ControlServer:
             if farewell is not None:
                 connection.dismiss(farewell)
             connection.close()
-        while self._reserve:
-            os.close(self._reserve.pop())
+        self._reserve.release(len(self._reserve))
 
     def _accept(self, _ready: int) -> None:
         for _ in range(ACCEPTS_PER_TURN):
@@ -146,7 +147,7 @@ class ControlServer:
                 if len(self._reserve) < 2:
                     self._turn_away()
                     return
-                os.close(self._reserve.pop())
+                self._reserve.release(1)
                 continue
             self._take(channel)
 
@@ -180,8 +181,7 @@ class ControlServer:
 
     def _turn_away(self) -> None:
         """Answer a client though no descriptor is left for it: one of the reserve is used."""
-        while self._reserve:
-            os.close(self._reserve.pop())
+        self._reserve.release(len(self._reserve))
         try:
             channel = accept(self._listener)
             channel.setblocking(False)
@@ -191,11 +191,4 @@ class ControlServer:
         except OSError:
             pass
         finally:
-            self._keep_reserve()
-
-    def _keep_reserve(self) -> None:
-        try:
-            while len(self._reserve) < RESERVE:
-                self._reserve.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
-        except OSError:  # the next client that goes gives some back
-            return
+            self._reserve.fill()

@@ -15,7 +15,7 @@ import time
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmasterd.control.listener import BACKLOG
-from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import Held
 from taskmasterd.system.paths.locks import AlreadyRunningError
 from taskmasterd.system.peers import peer_of

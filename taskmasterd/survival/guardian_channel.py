@@ -10,8 +10,9 @@ import os
 import sys
 
 from taskmaster_common.records import Record
-from taskmasterd.system.loop.cmodules import deque, socket
+from taskmasterd.system.loop.cmodules import deque
 from taskmasterd.system.loop.reactor import READ, WRITE
+from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.peers import peer_of
 
 TYPE_CHECKING = False

@@ -73,7 +73,7 @@ class Handover:
             started=context.identity.started,
             sequence=parts.audience.sequence,
             sinks=parts.sinks.to_data(),
-            connections=tuple(parts.access.server.connections_to_data(looking=looking)),
+            connections=tuple(parts.access.connections_to_data(looking=looking)),
         )
         config = {
             "path": context.configuration.config.path,
@@ -85,7 +85,7 @@ class Handover:
             config=config,
             fds={
                 **{name: fds.get(name) for name in ("pidfile", *CLAIMED)},
-                "listener": parts.access.server.listener,
+                "listener": parts.access.listener,
                 "ready": None,
                 "channel": parts.guard.fd if parts.guard and parts.guard.pid else None,
             },

@@ -12,7 +12,8 @@ import os
 import shutil
 import tempfile
 
-from taskmasterd.system.loop.cmodules import signal, socket
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.loop.sockets import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

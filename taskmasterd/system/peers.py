@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from taskmaster_common.records import Record
-from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.system.loop.sockets import socket
 
 MOST_GROUPS_BYTES = 1024
 """Largest buffer that Python's getsockopt takes, bytes: 256 groups. Of a peer with more only the primary group counts."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import time
 
-from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from socket import socket
+
+    from taskmasterd.system.loop import sockets
+else:
+    sockets = on_demand("taskmasterd.system.loop.sockets")
 
 
 def stderr_is_journal() -> bool:
@@ -27,9 +32,11 @@ class Notifier:
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._channel: socket.socket | None = None
+        self._channel: socket | None = None
         if self._address:
-            self._channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)  # close-on-exec, like all of Python's
+            self._channel = sockets.socket.socket(
+                sockets.socket.AF_UNIX, sockets.socket.SOCK_DGRAM
+            )  # close-on-exec, like all of Python's
             self._channel.setblocking(False)
         self.watchdog_s = 0.0
         usec, pid = environment.get("WATCHDOG_USEC", ""), environment.get("WATCHDOG_PID", "")

@@ -34,8 +34,3 @@ def is_process_name(text: object) -> bool:
     if colon and not (index.isascii() and index.isdecimal()):
         return False
     return _NAME_CHARACTERS.issuperset(program) and not name_problem(program)
-
-
-def process_name(program: str, index: int, alone: bool) -> str:
-    """Return the name of an instance in messages: `web` if it is `alone`, else `web:0`, `web:1`, ..."""
-    return program if alone else f"{program}:{index}"

@@ -6,7 +6,6 @@ until nothing of it is left.
 
 from __future__ import annotations
 
-from taskmaster_common.text.names import process_name
 from taskmasterd.core.process.state import Process
 
 TYPE_CHECKING = False
@@ -122,3 +121,8 @@ class Table:
         """Return the shown name: the program's where the slot is alone and has number 0, else with the number."""
         alone = entry.index == 0 and len(self._programs.get(entry.program, ())) <= 1
         return process_name(entry.program, entry.index, alone)
+
+
+def process_name(program: str, index: int, alone: bool) -> str:
+    """Return the name of an instance in messages: `web` if it is `alone`, else `web:0`, `web:1`, ..."""
+    return program if alone else f"{program}:{index}"

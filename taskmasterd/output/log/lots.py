@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 
-from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.system.loop.sockets import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
             """Be `fd` again, which was in `lot`."""
 
 
+CLOSE_ON_EXEC: int | None = getattr(socket, "MSG_CMSG_CLOEXEC", None)
+"""The flag with which no child inherits what is received; without it nothing is parked. Source: recvmsg(2)."""
 SIZE = 4
 """Bytes of a descriptor in a message. Source: cmsg(3), an array of int."""
 
@@ -64,7 +66,7 @@ class Lot:
         """Return all of them to the table. Raises OSError (EMFILE) with all of them parked: it has no room."""
         space = socket.CMSG_SPACE(len(self._members) * SIZE)
         # a look at the message: what finds no room would be lost otherwise
-        _, parts, _flags, _ = self._queue.recvmsg(1, space, socket.MSG_PEEK | socket.MSG_CMSG_CLOEXEC)
+        _, parts, _flags, _ = self._queue.recvmsg(1, space, socket.MSG_PEEK | (CLOSE_ON_EXEC or 0))
         block = b"".join(part for _level, _kind, part in parts)
         fds = memoryview(block)[: len(block) // SIZE * SIZE].cast("i").tolist()
         if len(fds) < len(self._members):

@@ -12,8 +12,8 @@ import stat
 
 from taskmaster_common.devices import is_system_name
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.log.file import LogFile
-from taskmasterd.output.log.stream import LogStream
 from taskmasterd.output.safe.lock import lock_log
 from taskmasterd.output.safe.open import Spot, is_temporary, open_log, reason_of
 
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.output.ledger import Ledger
+    from taskmasterd.output.log import stream
     from taskmasterd.output.log.parking import Parking
     from taskmasterd.output.log.rotation import Allowance
     from taskmasterd.output.safe.open import Owner
+else:
+    stream = on_demand("taskmasterd.output.log.stream")
 
 SOUND = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EAGAIN, errno.EMFILE, errno.ENFILE})
 """Errors that leave the descriptor as good as before; after any other the path is opened again."""
@@ -64,7 +67,7 @@ class OpenLog:
         self._allowance = allowance
         self._parking = parking
         self._max_bytes = self._backups = 0
-        self._target: LogFile | LogStream | None = None
+        self._target: LogFile | stream.LogStream | None = None
         self._turns = 0
 
     @property
@@ -103,7 +106,7 @@ class OpenLog:
                 raise
             self.ledger.trouble.lost(str(failure), 0)
 
-    def target(self) -> LogFile | LogStream:
+    def target(self) -> LogFile | stream.LogStream:
         """Return what is open, after opening the path where nothing is. Raises SystemFailure."""
         if self._target and self._turns != self.ledger.turns:  # another writer has rotated the file
             self._turns = self.ledger.turns
@@ -162,12 +165,12 @@ class OpenLog:
             if same and isinstance(now, LogFile):
                 lock_log(now.fd)  # the lock went with the other descriptor
 
-    def _target_of(self, fd: int) -> LogFile | LogStream:
-        target: LogFile | LogStream
+    def _target_of(self, fd: int) -> LogFile | stream.LogStream:
+        target: LogFile | stream.LogStream
         if stat.S_ISREG(os.fstat(fd).st_mode) and not is_system_name(self.path):
             target = LogFile(fd, self.path, self.owner, self, self._allowance, self._parking)
         else:
-            target = LogStream(fd, self.lost, self.ledger.now)
+            target = stream.LogStream(fd, self.lost, self.ledger.now)
         target.set_limits(self._max_bytes, self._backups)
         return target
 
@@ -185,9 +188,9 @@ class OpenLog:
         The reader of a stream has yet to take what it was given, or a file has yet to rotate. `hurry`: do not wait for a
         rotation, the file may grow over its limit.
         """
-        if isinstance(self._target, LogStream):
-            return self._target.busy()
-        return not hurry and self._target is not None and self._target.busy()
+        if self._target is None or isinstance(self._target, LogFile):
+            return not hurry and self._target is not None and self._target.busy()
+        return self._target.busy()
 
     def leave_deleted(self) -> None:
         """Close a file that was deleted; the next byte creates it again."""
@@ -195,7 +198,7 @@ class OpenLog:
             before, self._target = self._target, None
             self._leave(before, before.size())
 
-    def _leave(self, target: LogFile | LogStream, size: int) -> None:
+    def _leave(self, target: LogFile | stream.LogStream, size: int) -> None:
         """Close `target`, of which `size` bytes have left the path."""
         self.ledger.retire(size, ours=False)
         target.close()
@@ -227,7 +230,7 @@ class OpenLog:
             "path": self.path,
             "owner": self.owner,
             "fd": target.fd if target and not target.parked else None,
-            "unsent": target.unsent.decode("latin-1") if isinstance(target, LogStream) else "",
+            "unsent": target.unsent.decode("latin-1") if target and not isinstance(target, LogFile) else "",
             **self.ledger.to_data(),
         }
 
@@ -237,7 +240,7 @@ class OpenLog:
         if row["fd"] is not None:
             os.set_inheritable(row["fd"], False)
             self._target = self._target_of(row["fd"])
-            if isinstance(self._target, LogStream):
+            if not isinstance(self._target, LogFile):
                 self._target.inherit(row["unsent"].encode("latin-1"))
 
 

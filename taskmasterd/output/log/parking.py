@@ -14,7 +14,6 @@ import os
 import resource
 
 from taskmasterd.ondemand import on_demand
-from taskmasterd.system.loop.cmodules import socket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ MOST_AWAKE, SHARE_AWAKE = 1024, 8
 """Logs that stay in the table when others return to it, and the part of the table, one in SHARE_AWAKE, that they may fill."""
 LOT = 64
 """Descriptors that are parked together, and return together."""
-CLOSE_ON_EXEC: int | None = getattr(socket, "MSG_CMSG_CLOEXEC", None)
-"""The flag with which no child inherits what is received; without it nothing is parked. Source: recvmsg(2)."""
 
 
 class LogDescriptor:
@@ -121,7 +118,7 @@ class Parking:
         """
         if self._handing_over:
             return
-        if len(self._in_table) < most + LOT or CLOSE_ON_EXEC is None:
+        if len(self._in_table) < most + LOT or lots.CLOSE_ON_EXEC is None:
             return
         idle: list[LogDescriptor] = []
         for descriptor in [each for each, _ in zip(self._in_table, range(2 * LOT))]:

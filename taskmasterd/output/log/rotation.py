@@ -17,6 +17,7 @@ import stat
 import time
 
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.safe.open import Spot, reason_of
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from taskmasterd.output.ledger import Ledger
+    from taskmasterd.output.log import room
     from taskmasterd.output.log.parking import LogDescriptor
 
     class LossListener(Protocol):
@@ -37,103 +39,16 @@ if TYPE_CHECKING:
 
         def retire(self, size: int, /, *, ours: bool) -> None:
             """Note that a file of `size` bytes has left the path; `ours`: because it was rotated or emptied here."""
+else:
+    room = on_demand("taskmasterd.output.log.room")
 
 
 NEVER = 1 << 62
 """The size at which a log without a limit rotates."""
 SLACK = 1024 * 1024
 """Bytes above its limit at which a file rotates in the middle of a line."""
-STEPS, AT_LEAST = 256, 64
-SLICE_S = 0.002
-"""Numbers that one call looks at or renames: at most, and at least where it takes longer than SLICE_S seconds."""
 BURST_S, SHARE = 0.02, 0.5
 """Seconds that all rotations may take at once, and their share of the time in the long run."""
-
-
-class Room:
-    """The number that a log will be renamed to: `free` is None until it is known, 0 where the log stays unnamed."""
-
-    __slots__ = ("_at", "_backups", "_gap", "_last", "free")
-
-    def __init__(self, backups: int) -> None:
-        """`backups`: how many rotated files are kept."""
-        self._backups = backups
-        self._begin()
-
-    def _begin(self) -> None:
-        self.free: int | None = None
-        self._at = 1
-        self._last = 0
-        self._gap = 0
-
-    def make(self, spot: Spot, *, needed: bool) -> bool:
-        """Go on with at most STEPS steps; return whether `free` is known. Raises OSError.
-
-        `needed` false: the log is not at its path, so nothing has to be renamed.
-        """
-        if not needed or not self._backups:
-            self.free = 0
-            return True
-        if self._gap and not self._is_gap(spot, self._gap):
-            self._begin()
-        until = time.monotonic() + SLICE_S
-        for step in range(STEPS):
-            if self.free is not None:
-                return True
-            if step >= AT_LEAST and time.monotonic() > until:
-                break
-            if self._gap:
-                self._move_up(spot)
-            else:
-                self._look_for_gap(spot)
-        return self.free is not None
-
-    def holds(self, spot: Spot) -> bool:
-        """Return whether `free` is still free: others may have renamed files meanwhile."""
-        return bool(self.free) and self._is_gap(spot, self.free or 0)
-
-    def _is_gap(self, spot: Spot, number: int) -> bool:
-        return number in (self._backups, self._last) or _kind(spot, number) is None
-
-    def _look_for_gap(self, spot: Spot) -> None:
-        ours = _kind(spot, self._at)
-        if ours is None:
-            self._last = 0
-            self._begin_moving(self._at)
-            return
-        if ours:
-            self._last = self._at
-        if self._at < self._backups:
-            self._at += 1
-        elif self._last:
-            self._begin_moving(self._last)
-        else:
-            raise OSError(errno.EEXIST, "something else has the names of all rotated files")
-
-    def _begin_moving(self, gap: int) -> None:
-        self._gap = gap
-        self._at = gap - 1
-        if not self._at:
-            self.free = gap
-
-    def _move_up(self, spot: Spot) -> None:
-        ours = _kind(spot, self._at)
-        if ours:
-            spot.rename(f".{self._at}", f".{self._gap}")
-        if ours is not False:
-            self._gap = self._at
-            self._last = 0
-        self._at -= 1
-        if not self._at:
-            self.free = self._gap
-
-
-def _kind(spot: Spot, number: int) -> bool | None:
-    """Return whether a rotated file belongs to this log; None where no such file exists."""
-    try:
-        return spot.is_ours(spot.look(f".{number}"))
-    except FileNotFoundError:
-        return None
 
 
 class Allowance:
@@ -183,7 +98,7 @@ class Rotation:
         self._max_bytes = max_bytes
         self._backups = backups
         self.at = max_bytes or NEVER
-        self._room: Room | None = None
+        self._room: room.Room | None = None
 
     @property
     def pending(self) -> bool:
@@ -193,13 +108,13 @@ class Rotation:
     def rotate(self, size: int) -> None:
         """Start a new file once there is room for the old one; see `pending`."""
         if self._room is None:
-            self._room = Room(self._backups)
+            self._room = room.Room(self._backups)
         if self.pending and not self.make_room():
             return
         begun = self._allowance.now() if self._allowance else 0.0
-        room, self._room = self._room, None
-        if room:  # otherwise it was given up
-            self._finish(room, size)
+        made, self._room = self._room, None
+        if made:  # otherwise it was given up
+            self._finish(made, size)
         if self._allowance:
             self._allowance.charge(begun)
 
@@ -221,15 +136,15 @@ class Rotation:
             if self._allowance:
                 self._allowance.charge(begun)
 
-    def _finish(self, room: Room, size: int) -> None:
+    def _finish(self, made: room.Room, size: int) -> None:
         at_path = False
         try:
             with Spot(self._path, self._owner, make=True) as spot:
                 at_path = self._is_at(spot)
                 if at_path and not self._backups:
                     spot.unlink()
-                elif at_path and room.holds(spot):
-                    spot.rename("", f".{room.free}")
+                elif at_path and made.holds(spot):
+                    spot.rename("", f".{made.free}")
                 elif at_path:
                     return  # somebody else took the number; the next move tries again
                 self._swap(spot.open(), size, ours=at_path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.records import Record
-from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.system.loop.sockets import socket
 
 LOCALHOST = "localhost"
 LOOPBACK = ("127.0.0.1", "::1")

@@ -13,8 +13,9 @@ from taskmaster_common.errors import system_reason
 from taskmasterd.fallbacks import SHORTAGES
 from taskmasterd.probing.text.http import MOST_READ, status_in
 from taskmasterd.probing.text.result import CANCELLED, Result, late_text
-from taskmasterd.system.loop.cmodules import partial, socket
+from taskmasterd.system.loop.cmodules import partial
 from taskmasterd.system.loop.reactor import READ, WRITE
+from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.users import ActingAs
 
 TYPE_CHECKING = False

@@ -16,7 +16,7 @@ from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.processes.members.proofs import KEY_SUFFIX
 from taskmasterd.survival.disk.file import DRAFT, SUFFIX, file_name
-from taskmasterd.system.loop.cmodules import socket
+from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.paths.locks import AlreadyRunningError
 from taskmasterd.system.paths.walk import CAN_WALK, enter_directory

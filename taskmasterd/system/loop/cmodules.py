@@ -12,26 +12,18 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import signal
-    import socket
     from collections import deque
     from functools import partial
     from heapq import heapify, heappop, heappush
 else:
     import _signal as signal
-    import _socket as socket
     from _collections import deque
     from _functools import partial
     from _heapq import heapify, heappop, heappush
 
-__all__ = ["accept", "deque", "heapify", "heappop", "heappush", "keyed_hash", "partial", "signal", "socket"]
+__all__ = ["deque", "heapify", "heappop", "heappush", "keyed_hash", "partial", "signal"]
 HASH_BYTES = 16
 """Length of a keyed hash, bytes."""
-
-
-def accept(listener: socket.socket) -> socket.socket:
-    """Return the next connection, close-on-exec. Raises OSError (accept(2))."""
-    fd, _address = listener._accept()  # type: ignore[attr-defined]  # noqa: SLF001 - what the module's own accept calls
-    return socket.socket(fileno=fd)
 
 
 def keyed_hash(key: bytes, text: bytes) -> bytes:

@@ -14,6 +14,7 @@ from taskmaster_common.errors import BugError
 from taskmasterd.control.connection import Connection
 from taskmasterd.control.listener import ControlServer, Doorkeeper
 from taskmasterd.control.socket_file import listen_on
+from taskmasterd.reserve import Reserve
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.peers import Peer
 
@@ -29,7 +30,7 @@ class Door:
         self.asked: Callable[[Connection, bytes], None] = lambda connection, _line: connection.end({"type": "end"})
         self.reactor = Reactor(self.errors.append)
         listener = listen_on(path, 0o600, None, None)
-        doorkeeper = Doorkeeper(self._admit, lambda _peer: None, lambda: None)
+        doorkeeper = Doorkeeper(self._admit, lambda _peer: None, lambda: None, Reserve(8))
         self.server = ControlServer(self.reactor, listener, lambda: {"type": "hello"}, doorkeeper, self._asked)
 
     def _admit(self, peer: Peer) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from taskmasterd.output.log.file import ERRORS_OF_THE_FILE
-from taskmasterd.output.log.rotation import BURST_S, STEPS, Allowance, Room
+from taskmasterd.output.log.room import STEPS, Room
+from taskmasterd.output.log.rotation import BURST_S, Allowance
 from taskmasterd.output.pipe import LogPipe
 from taskmasterd.output.read import Follower, find_lines, last_lines
 from taskmasterd.output.safe.open import Spot

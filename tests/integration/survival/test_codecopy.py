@@ -20,9 +20,9 @@ site = {site!r}
 sys.path[:0] = [site]
 from taskmasterd.installed import Installed
 installed = Installed()
-from taskmasterd import codecopy
+from taskmasterd import copying
 {before}
-codecopy.copy_code(installed)
+copying.copy_code(installed)
 {after}
 """
 
@@ -73,7 +73,7 @@ def test_a_module_is_loaded_though_no_descriptor_is_left(site: Path) -> None:
 
 
 def test_where_no_directory_takes_a_file_the_copy_lies_in_memory(site: Path) -> None:
-    assert said(site, USE, "codecopy.DISK = '/nowhere'").startswith("plan_lines ")
+    assert said(site, USE, "copying.DISK = '/nowhere'").startswith("plan_lines ")
 
 
 def test_a_fork_that_has_closed_the_copy_imports_from_the_disk_unless_the_code_has_changed(site: Path) -> None:
@@ -94,5 +94,5 @@ def test_what_only_other_processes_import_is_not_copied_and_is_refused_once_it_h
 
 
 def test_the_copy_has_no_name_and_goes_with_its_process(site: Path) -> None:
-    listing = "print([name for name in os.listdir(codecopy.DISK) if '.taskmasterd.' + str(os.getpid()) in name])"
+    listing = "print([name for name in os.listdir(copying.DISK) if '.taskmasterd.' + str(os.getpid()) in name])"
     assert said(site, listing) == "[]"

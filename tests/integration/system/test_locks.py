@@ -15,7 +15,7 @@ import pytest
 
 from taskmaster_common.errors import SystemFailure
 from taskmasterd.control.socket_file import listen_on
-from taskmasterd.system.loop.cmodules import accept
+from taskmasterd.system.loop.sockets import accept
 from taskmasterd.system.paths.held import inode_of, unlink_own
 from taskmasterd.system.paths.locks import AlreadyRunningError, lock_pidfile, make_directory, unusable
 from taskmasterd.system.users import Account

@@ -50,3 +50,24 @@ def test_an_object_is_made_at_the_first_call() -> None:
     assert made() is made()
     assert made.made is calls[0]
     assert len(calls) == 1
+
+
+def test_a_module_of_the_start_is_forgotten_and_can_be_loaded_again(modules: Path) -> None:
+    (modules / "package").mkdir()
+    (modules / "package" / "__init__.py").touch()
+    (modules / "late_two.py").rename(modules / "package" / "two.py")
+    code = (
+        "from taskmasterd.ondemand import unload; two = on_demand('package.two'); print(two.name); "
+        "unload('package.two', 'package.three'); import package; "
+        "print('package.two' in sys.modules, hasattr(package, 'two'), two.name)"
+    )
+    assert after(code, modules).split() == ["two", "2", "two", "False", "False", "2"]
+
+
+def test_a_module_finds_descriptors_in_reserve_and_returns_them(modules: Path) -> None:
+    code = (
+        "import os, resource; from taskmasterd.ondemand import keep_reserve; keep_reserve(); before = os.listdir('/dev/fd'); "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, before)), 100)); print(on_demand('late_two').name); "
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100)); print(os.listdir('/dev/fd') == before)"
+    )
+    assert after(code, modules).split() == ["two", "2", "True"]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmaster_common.text.names import MAX_NAME, name_problem, process_name
+from taskmaster_common.text.names import MAX_NAME, name_problem
 from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.patterns import Pattern, is_pattern
+from taskmasterd.core.programs.table import process_name
 
 
 @pytest.mark.parametrize("name", ["web", "1", "yes", "a_b-c.d@e+f", "x" * MAX_NAME, "_", "+", "ALL", "@"])
