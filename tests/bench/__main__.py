@@ -24,13 +24,14 @@ from tests.bench.lives import crash, masses
 from tests.bench.logs import chatty, logs
 from tests.bench.many import many
 from tests.bench.scale import scale
-from tests.bench.standing import idle, memory
+from tests.bench.standing import demand, idle, memory
 from tests.bench.table import Row, table
 from tests.bench.tools import Tools
 
 GROUPS: dict[str, Callable[[Tools], list[Row]]] = {
     "idle": idle,
     "memory": memory,
+    "demand": demand,
     "crash": crash,
     "masses": masses,
     "scale": scale,
