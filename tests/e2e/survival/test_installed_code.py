@@ -154,8 +154,8 @@ def test_the_same_code_installed_again_is_no_change(daemon: Daemon, site: Path) 
 @pytest.mark.parametrize(
     ("file", "before"),
     [
-        ("resident.py", "    state = read_state(state_fd)\n"),
-        ("daemon.py", "        self._takeover.begin(origin)\n"),
+        ("resident.py", "    state = start_state.read_state(state_fd)\n"),
+        ("daemon.py", "        takeover.Takeover(self._context,"),
         ("daemon.py", "        self._signals = Signals("),
         ("daemon.py", "            self._systemd.begin()\n"),
         ("survival/adoption.py", "        ended: list[tuple[Instance, int | None]] = []\n"),
@@ -244,7 +244,7 @@ def test_a_client_whose_upgraded_daemon_dies_says_how_to_go_on(daemon: Daemon, s
     pid = daemon.status()["p"]["pid"]
     _insert(
         site / "taskmasterd" / "resident.py",
-        "    state = read_state(state_fd)\n",
+        "    state = start_state.read_state(state_fd)\n",
         "    if not trial: raise RuntimeError\n",
     )
     lost = daemon.ctl("upgrade")
