@@ -15,8 +15,8 @@ import stat
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmasterd.probing.text.message import NOTHING, message_in
-from taskmasterd.system.loop.cmodules import socket
 from taskmasterd.system.loop.reactor import READ
+from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import Held, unlink_own
 
 TYPE_CHECKING = False
