@@ -52,8 +52,12 @@ def _insert(path: Path, before: str, text: str) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\nraise ImportError('not here')\n"),
-        lambda site: _append(site / "taskmaster_common" / "schema" / "values.py", "\n# decodes all the same\n"),
+        lambda site: _append(
+            site / "taskmaster_common" / "schema" / "values" / "scalars.py", "\nraise ImportError('not here')\n"
+        ),
+        lambda site: _append(
+            site / "taskmaster_common" / "schema" / "values" / "scalars.py", "\n# decodes all the same\n"
+        ),
         lambda site: _append(site / "taskmasterd" / "configuration" / "host.py", "\nimport os; os._exit(0)\n"),
         lambda site: _append(site / "taskmaster_common" / "config" / "__init__.py", "\nsyntax error\n"),
         lambda site: shutil.rmtree(site / "taskmaster_common"),
