@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 
-from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED, Policy
+from taskmaster_common.config import ALWAYS, NEVER, ONESHOT, UNEXPECTED, Policy
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import STATES
 from taskmasterd.core.process.events import (
@@ -43,11 +43,14 @@ EVENTS: tuple[tuple[Event, str], ...] = (
     (GroupEmpty(), "nothing left"),
 )
 """Each event, and its name in the drawing. 256 is the wait status of exit code 1."""
-POLICIES = tuple(
-    Policy(autorestart=autorestart, startretries=retries, starttime=starttime, restart_burst=burst)
-    for autorestart, retries, starttime, burst in itertools.product(
-        (ALWAYS, NEVER, UNEXPECTED), (0, 1), (0.0, 1.0), (0, 1)
-    )
+POLICIES = (
+    Policy(type=ONESHOT, startretries=0, starttime=0.0, start_timeout=1.0),
+    *(
+        Policy(autorestart=autorestart, startretries=retries, starttime=starttime, restart_burst=burst)
+        for autorestart, retries, starttime, burst in itertools.product(
+            (ALWAYS, NEVER, UNEXPECTED), (0, 1), (0.0, 1.0), (0, 1)
+        )
+    ),
 )
 
 

@@ -5,7 +5,7 @@ Loaded while the configuration uses one of the two keys (`effects.EndingKeys`).
 
 from __future__ import annotations
 
-from taskmaster_common.config import ALL_DONE
+from taskmaster_common.config import ALL_DONE, ONESHOT
 from taskmaster_common.states import FATAL
 from taskmasterd.core.process.ends import exit_code, exit_signal
 from taskmasterd.core.programs.exitrule import all_done, essential_code, is_blocked, keeps_daemon, last_keeper
@@ -47,11 +47,17 @@ class EndRequests:
     def changed(self, entry: Entry, before: Process, _event: Event, after: Process) -> None:
         """Stop the daemon if this is the end of an essential program; look whether all is done."""
         code = essential_code(entry.wanted.essential, before, after)
-        if code is not None:
+        if code is not None and not self._others_run(entry):
             who = f"{self._context.supervisor.table.name(entry)} (essential)"
             self._stop_for(Cause(code, who, f"{who} {self._end_text(entry)}"))
         elif self._keeper is None or (entry is self._keeper and not keeps_daemon(after)):
             self.look_soon()
+
+    def _others_run(self, entry: Entry) -> bool:
+        """Return whether a job is done whose other instances are not: the last of them ends the daemon."""
+        slots = self._context.supervisor.table.slots(entry.program)
+        job = entry.policy.type == ONESHOT and entry.process.done
+        return job and not all(other.process.done for other in slots if not other.removed)
 
     def gone(self, entry: Entry) -> None:
         """Look whether all is done without a slot that has left the table."""

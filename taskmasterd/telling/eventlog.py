@@ -207,9 +207,7 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
     elif after.state == STOPPING and after.pid is None and after.end:
         yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
     elif after.state == STOPPING:
-        number = signals.get(entry.wanted.stopsignal, str(entry.wanted.stopsignal))
-        sent = "" if after.refused else f": {number} to {WHOM[entry.wanted.stopasgroup]}"
-        yield INFO, f"stopping{sent}, asked by {after.by}"
+        yield _stopping(entry, signals)
     elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
         yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"
@@ -217,6 +215,15 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield INFO, f"stopped by {after.by}; it was not running ({before.state})"
     elif after.state == STOPPED:
         yield INFO, f"stopped by {after.by}"
+
+
+def _stopping(entry: Entry, signals: Mapping[int, str]) -> tuple[str, str]:
+    process, wanted = entry.process, entry.wanted
+    number = signals.get(wanted.stopsignal, str(wanted.stopsignal))
+    sent = "" if process.refused else f": {number} to {WHOM[wanted.stopasgroup]}"
+    if process.reason:
+        return WARNING, f"{process.reason}; ending it{sent}"
+    return INFO, f"stopping{sent}, asked by {process.by}"
 
 
 def _waiting(entry: Entry) -> str:

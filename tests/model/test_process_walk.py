@@ -10,10 +10,11 @@ from collections.abc import Iterator
 import pytest
 
 from scripts import states
-from taskmaster_common.config import ALWAYS
+from taskmaster_common.config import ALWAYS, ONESHOT
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import KILL, NONE, SPAWN, TERMINATE, UNQUEUE
 from taskmasterd.core.process.state import Process
+from tests.support.model import policy
 from tests.support.walk import EVENTS, POLICIES, WINDOW, Edge, World, situation
 
 pytestmark = pytest.mark.slow
@@ -300,5 +301,7 @@ def test_a_refused_fork_counts_as_no_try(edges: list[Edge]) -> None:
 
 
 def test_the_drawing_of_the_states_has_every_change_of_state_and_no_other(edges: list[Edge]) -> None:
-    walked = {(edge.before.state, edge.after.state) for edge in edges if edge.before.state != edge.after.state}
+    jobs = World(policy(type=ONESHOT, startretries=0, starttime=0.0, start_timeout=1.0))
+    every = [*edges, *(edge for leaving in jobs.edges.values() for edge in leaving)]
+    walked = {(edge.before.state, edge.after.state) for edge in every if edge.before.state != edge.after.state}
     assert set(states.edges()) == walked

@@ -100,7 +100,7 @@ class Request(Record):
 NO_WAIT = Flag("--no-wait")
 NO_DEPS = Flag("--no-deps")
 DEPENDENTS = Flag("--dependents")
-MISSING = {"done": "one-shot programs", "healthy": "health checks"}
+MISSING = {"healthy": "health checks"}
 """What goals of `wait --for` are about that this version does not have."""
 
 COMMANDS = (
@@ -134,7 +134,11 @@ COMMANDS = (
     Command("pid", "look", LOOK, "[TARGET...]"),
     Command("subscribe", "subscribe", LOOK, "[TARGET...]"),
     Command(
-        "wait", "wait", LOOK, "TARGET...", flags=(Flag("--for", value="GOAL", choices=("up", "stopped", "settled")),)
+        "wait",
+        "wait",
+        LOOK,
+        "TARGET...",
+        flags=(Flag("--for", value="GOAL", choices=("up", "done", "stopped", "settled")),),
     ),
     Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),

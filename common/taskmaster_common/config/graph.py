@@ -11,14 +11,16 @@ from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Mapping
     from typing import Final
 
 
 STARTED: Final = "started"
 READY: Final = "ready"
-CONDITIONS = (STARTED, READY)
-"""What a dependency may have to be: executed; RUNNING."""
+DONE: Final = "done"
+ENDED: Final = "ended"
+CONDITIONS = (STARTED, READY, DONE, ENDED)
+"""What a dependency may have to be: executed; RUNNING; EXITED as expected and not run again since; EXITED or FATAL."""
 OPTIONAL: Final = "optional"
 RESTART: Final = "restart"
 
@@ -55,7 +57,7 @@ class Need(Record):
 
 
 class Graph:
-    """Who needs whom, by program, from the edges of every program (as texts) and the programs of every group.
+    """Who needs whom, by program, from the edges of every program (as texts) and the programs of every group; `jobs` are the one-shot programs.
 
     Names that nobody has make no edge.
 
@@ -63,9 +65,14 @@ class Graph:
     longest way from a program down to one that needs nothing: whoever needs has the higher rank, unless there is a circle.
     """
 
-    def __init__(self, edges: Mapping[str, tuple[str, ...]], groups: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        edges: Mapping[str, tuple[str, ...]],
+        groups: Mapping[str, tuple[str, ...]],
+        jobs: Container[str] = (),
+    ) -> None:
         self.needs: dict[str, tuple[Need, ...]] = {
-            name: tuple(_needs(texts, edges, groups)) for name, texts in edges.items() if texts
+            name: tuple(_needs(texts, edges, groups, jobs)) for name, texts in edges.items() if texts
         }
         dependents: dict[str, dict[str, None]] = {}
         for name, needs in self.needs.items():
@@ -116,7 +123,10 @@ class Graph:
 
 
 def _needs(
-    texts: Iterable[str], programs: Mapping[str, object], groups: Mapping[str, tuple[str, ...]]
+    texts: Iterable[str],
+    programs: Mapping[str, object],
+    groups: Mapping[str, tuple[str, ...]],
+    jobs: Container[str],
 ) -> Iterable[Need]:
     """Return the edges to programs. Of two to the same one, as itself and by a group, the stricter holds."""
     found: dict[tuple[str, int | None, str], Need] = {}
@@ -126,7 +136,9 @@ def _needs(
         index = int(digits) if digits else None
         for name in groups.get(program, (program,)):
             if name in programs:
-                need = Need(name, index, edge.condition or READY, edge.required, edge.restart)
+                need = Need(
+                    name, index, edge.condition or (DONE if name in jobs else READY), edge.required, edge.restart
+                )
                 key = (name, index, need.condition)
                 other = found.get(key, need)
                 required, restart = need.required or other.required, need.restart or other.restart

@@ -19,9 +19,11 @@ from taskmaster_common.config.words import (
     NEVER,
     NEXT_START,
     ON_FAILURE,
+    ONESHOT,
     RESTART,
     SAME_AS_STDOUT,
     SCALE,
+    SERVICE,
     UNEXPECTED,
 )
 from taskmaster_common.records import Record
@@ -101,9 +103,21 @@ PROGRAM = (
     Key(
         "depends_on", "dependencies", (), LIVE,
         "What has to be up before it starts: the name of a program, of an instance or of a group, or a list of names; or "
-        "a map of names, each with a condition, `started` or `ready` (RUNNING), or with a map of `condition`, `required` "
+        "a map of names, each with a condition (`started`; `ready`: RUNNING; `done`: a job has ended well; `ended`), or with a map "
+        "of `condition`, `required` "
         "(false: its failure does not keep this program down) and `restart` (true: this program goes down and up with it).",
         part="policy", otherwise="nothing", shared=False, example="\nbackend: {required: false}",
+    ),
+    Key(
+        "type", "choice", SERVICE, RESTART,
+        "What it is: `service`, which stays up, or `oneshot`, a job that is done when it ends with one of `exitcodes`; what depends on it "
+        "waits for that. Any other end is a failed try. A job that is done runs again only if you start it.",
+        part="policy", words=(SERVICE, ONESHOT),
+    ),
+    Key(
+        "start_timeout", "seconds", 0.0, LIVE,
+        "Longest time that a `oneshot` may run, seconds; what runs longer is stopped, and that is a failed try. 0: no limit.",
+        part="policy",
     ),
     Key(
         "autorestart", "autorestart", UNEXPECTED, LIVE,
@@ -118,12 +132,14 @@ PROGRAM = (
     ),
     Key(
         "startretries", "whole", 3, LIVE,
-        "Retries after the first failed start, {least} to {most}. With 20 it tries for more than seven minutes.",
+        "Retries after the first failed start, {least} to {most}. With 20 it tries for more than seven minutes. The default of "
+        "a `oneshot` is 0.",
         part="policy", most=1_000_000,
     ),
     Key(
         "starttime", "seconds", 1.0, LIVE,
-        "Seconds it must stay up to count as started. 0: it counts as started once its program is executed.",
+        "Seconds it must stay up to count as started. 0, the default of a `oneshot`: it counts as started once its program is "
+        "executed.",
         part="policy",
     ),
     Key(

@@ -18,6 +18,8 @@ class Policy(Record):
     """What decides over restarts and deadlines: all that `step` may know of a program."""
 
     depends_on: tuple[str, ...] = ()
+    type: str = "service"
+    start_timeout: float = 0.0
     autorestart: str = "unexpected"
     exitcodes: tuple[int, ...] = (0,)
     startretries: int = 3
@@ -79,6 +81,8 @@ KIND = {
     "workingdir": "path",
     "autostart": "boolean",
     "depends_on": "dependencies",
+    "type": "choice",
+    "start_timeout": "seconds",
     "autorestart": "autorestart",
     "exitcodes": "exit codes",
     "startretries": "whole",
@@ -113,6 +117,8 @@ RELOAD_CLASS = {
     "workingdir": "restart",
     "autostart": "live",
     "depends_on": "live",
+    "type": "restart",
+    "start_timeout": "live",
     "autorestart": "live",
     "exitcodes": "live",
     "startretries": "live",

@@ -20,6 +20,9 @@ RESTART = "restart"  # restarts the program
 NEXT_START = "next start"  # waits for the next start of the daemon
 
 ALWAYS = "always"
+SERVICE = "service"
+ONESHOT = "oneshot"
+"""Types of a program: one that stays, and a job that is done when it has ended well."""
 NEVER = "never"
 UNEXPECTED = "unexpected"
 

@@ -6,7 +6,7 @@ where it was written. `env` merges name by name; other keys replace each other.
 
 from __future__ import annotations
 
-from taskmaster_common.config import INHERIT, INSTANCE, PROGRAM_KEYS, ProgramConfig
+from taskmaster_common.config import INHERIT, INSTANCE, ONESHOT, PROGRAM_KEYS, UNEXPECTED, ProgramConfig
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
 from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
@@ -125,6 +125,7 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     if not values.get("cmd"):
         return None
     _fill_streams(values, scope)
+    _fill_job(f"programs.{name}", values, nodes, scope.report)
     account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
         values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), scope=scope)
@@ -208,6 +209,19 @@ def _fill_streams(values: dict[str, Any], scope: Scope) -> None:
     if scope.surroundings.pid1 and not scope.log_dir_given:
         values.setdefault("stdout", INHERIT)
         values.setdefault("stderr", INHERIT)
+
+
+def _fill_job(place: str, values: dict[str, Any], nodes: Mapping[str, Node], report: Report) -> None:
+    """Give a one-shot its own defaults, and report what only one of the two types may have."""
+    if values.get("type") == ONESHOT:
+        values.setdefault("starttime", 0.0)
+        values.setdefault("startretries", 0)
+        if values.get("autorestart", UNEXPECTED) != UNEXPECTED:
+            reason = "a oneshot runs once, and a failed run is tried again as startretries says; remove autorestart"
+            report.error(nodes["autorestart"], f"{place}.autorestart", reason)
+    elif values.get("start_timeout"):
+        reason = "only a oneshot has a time limit; write type: oneshot, or remove it"
+        report.error(nodes["start_timeout"], f"{place}.start_timeout", reason)
 
 
 def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> tuple[User | None, str]:

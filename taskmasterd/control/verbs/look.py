@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
 from taskmasterd.control.verbs.views import daemon_object, explained, process_object
@@ -32,11 +33,16 @@ def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
         views: list[dict[str, Any]] = []
         for entry in entries[first : first + PROCESSES_PER_OBJECT]:
-            well = well and (entry.process.state == RUNNING if named else entry.process.as_wanted)
+            well = well and (_is_up(entry) if named else entry.process.as_wanted)
             views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry))
             explanations += "stderr" in views[-1]
         yield {"type": "processes", "processes": views}
     call.connection.end(end(0 if well else 3))
+
+
+def _is_up(entry: Entry) -> bool:
+    """Return whether a service runs, or a job is done."""
+    return entry.process.done if entry.policy.type == ONESHOT else entry.process.state == RUNNING
 
 
 def pid(call: Call) -> Steps[None]:

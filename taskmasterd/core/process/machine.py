@@ -149,11 +149,11 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
         case Stop() | Restart() | Bounce() | Kill():
             return _take_down(policy, process, event, now)
         case Executed() if not process.executed and policy.starttime <= 0:
-            return running(process.replace(executed=True), now)
+            return running(policy, process.replace(executed=True), now)
         case Executed() if not process.executed:
             return process.replace(executed=True, deadline=now + policy.starttime), NONE
         case DeadlineReached() if process.executed:
-            return running(process, now)
+            return running(policy, process, now)
         case Exited():
             ended = without_leader(policy, process, event, now)
             return _leader_ended(policy, _left(process, ended) or failed_start(policy, ended, now), event, now)
@@ -197,6 +197,8 @@ def _running(policy: Policy, process: Process, event: Event, now: float) -> Step
         case Exited():
             ended = without_leader(policy, process, event, now)
             return _leader_ended(policy, _left(process, ended) or after_running(policy, ended, now), event, now)
+        case DeadlineReached() if process.deadline is not None:
+            return _give_up(policy, process, f"not done within {policy.start_timeout:g}s", now)
         case _:
             raise impossible(process, event)
 
@@ -284,6 +286,15 @@ def _take_down(policy: Policy, process: Process, event: Stop | Restart | Bounce 
     if isinstance(event, Kill):
         return _kill(going, now)
     return going, TERMINATE if process.executed else NONE
+
+
+def _give_up(policy: Policy, process: Process, reason: str, now: float) -> Step:
+    """Take down an instance that has not become in time what was asked of it: a failed start."""
+    judged = failed_start(policy, process.replace(end=None), now)
+    going = judged.replace(
+        state=STOPPING, since=now, deadline=now + policy.stoptime, end=process.end, killing=0, by="", reason=reason
+    )
+    return going, TERMINATE
 
 
 def _kill(process: Process, now: float) -> Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPED
 from taskmasterd.core.process.events import NONE, SPAWN, Action
@@ -44,14 +45,17 @@ def uncounted(process: Process) -> Process:
     return process.replace(starts=max(0, process.starts - 1))
 
 
-def running(process: Process, now: float) -> Step:
-    """Let an instance that has stayed up be RUNNING."""
+def running(policy: Policy, process: Process, now: float) -> Step:
+    """Let an instance that has stayed up be RUNNING; a job has succeeded only when it is done, and may have a limit."""
+    if policy.type == ONESHOT:
+        deadline = now + policy.start_timeout if policy.start_timeout else None
+        return process.replace(state=RUNNING, since=now, deadline=deadline), NONE
     return process.replace(state=RUNNING, since=now, deadline=None, tries=0), NONE
 
 
 def stopped(process: Process, by: str, now: float) -> Step:
     """Let a process of which nothing is alive be STOPPED."""
-    return clean(process.replace(by=by, killing=0, free=False), STOPPED, now), NONE
+    return clean(process.replace(by=by, killing=0, free=False, reason=""), STOPPED, now), NONE
 
 
 def back_off(process: Process, until: float, now: float) -> Step:

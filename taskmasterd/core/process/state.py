@@ -33,7 +33,7 @@ class Process(Record):
     `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
     restarts that `restart_burst` limits, `starts` all starts since an operator's last one, that one included.
     `killing` counts the KILLs of the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
-    that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon. `refused` names
+    that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
     what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
     gone, see LEAVING. `free`: its gate is not looked at, until somebody asks for something else of it.
     """
@@ -92,6 +92,11 @@ class Process(Record):
         if self.state == EXITED:
             return self.end is None or self.end.expected
         return self.state not in (BACKOFF, FATAL)
+
+    @property
+    def done(self) -> bool:
+        """Whether its last run has ended as expected, and none has been asked for since."""
+        return self.state == EXITED and self.end is not None and self.end.expected
 
     @property
     def alive(self) -> bool:

@@ -6,7 +6,7 @@ that did starts again at once, or when the window of `restart_burst` allows one 
 
 from __future__ import annotations
 
-from taskmaster_common.config import ALWAYS, NEVER
+from taskmaster_common.config import ALWAYS, NEVER, ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import End, exit_code
 
@@ -43,6 +43,8 @@ def failed_start(policy: Policy, process: Process, now: float) -> Process:
 def after_running(policy: Policy, process: Process, now: float) -> Process:
     """Write the verdict over an instance that had been RUNNING into `then` and `then_at`."""
     expected = process.end is not None and process.end.expected
+    if policy.type == ONESHOT:
+        return process.replace(then=EXITED, tries=0) if expected else failed_start(policy, process, now)
     if policy.autorestart == NEVER or (policy.autorestart != ALWAYS and expected):
         return process.replace(then=EXITED)
     if not policy.restart_burst or not policy.restart_window:

@@ -8,6 +8,7 @@ changed.
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.config.graph import Graph
 from taskmaster_common.states import BACKOFF, EXITED, FATAL
 from taskmasterd.core.process.events import Blocked, Bounce, Leave, Opened, Restart, Stop, Waits
@@ -45,7 +46,8 @@ class Dependencies:
 
     def follow(self, config: Config) -> None:
         """Use the edges of a configuration from now on; what it has no more keeps its own until it has gone."""
-        graph = Graph({each.name: each.policy.depends_on for each in config.programs}, config.groups)
+        jobs = {each.name for each in config.programs if each.policy.type == ONESHOT}
+        graph = Graph({each.name: each.policy.depends_on for each in config.programs}, config.groups, jobs)
         known = {each.name for each in config.programs}
         graph.keep(self.graph, [name for name in self._table.names() if name not in known])
         self.graph = self._table.graph = graph

@@ -6,9 +6,9 @@ not satisfied is *on its way*, or nothing will lead there by itself; only a requ
 
 from __future__ import annotations
 
-from taskmaster_common.config.graph import STARTED
+from taskmaster_common.config.graph import DONE, ENDED, STARTED
 from taskmaster_common.records import Record
-from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
+from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.state import STOP
 
 TYPE_CHECKING = False
@@ -92,7 +92,9 @@ def satisfied(process: Process, condition: str) -> bool:
         return False
     if condition == STARTED:
         return process.executed and process.state in (STARTING, RUNNING)
-    return process.state == RUNNING
+    if condition == DONE:
+        return process.done
+    return process.state in (EXITED, FATAL) if condition == ENDED else process.state == RUNNING
 
 
 def on_its_way(process: Process) -> bool:

@@ -5,6 +5,7 @@ A goal is judged by the present state, so it does not matter how a process got t
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STOPPED
 from taskmasterd.core.process.state import BLOCKED
 from taskmasterd.core.programs.gate import look
@@ -30,7 +31,7 @@ def up(table: Table, entry: Entry, now: float) -> Outcome | None:
         return Outcome(ok=True, outcome="skipped")
     if process.phase == BLOCKED:
         return _blocked(table, entry, now)
-    outcome = reached(UP, process, "up")
+    outcome = reached(UP, process, "up", job=entry.policy.type == ONESHOT)
     return Outcome(ok=False, outcome="failed") if outcome and outcome.outcome == "overtaken" else outcome
 
 
@@ -60,7 +61,17 @@ def _blocked(table: Table, entry: Entry, now: float) -> Outcome | None:
     return Outcome(ok=False, outcome="blocked") if look(table, entry, now).blocked else None
 
 
-GOALS: dict[str, Judge] = {"up": up, "stopped": stopped, "settled": settled}
+def done(table: Table, entry: Entry, now: float) -> Outcome | None:
+    """Judge whether a job is done. A service never is; one that has ended for good cannot become it."""
+    process = entry.process
+    if process.done:
+        return Outcome(ok=True, outcome="done")
+    if entry.removed or process.state in DOWN_STATES or entry.policy.type != ONESHOT:
+        return Outcome(ok=False, outcome="removed" if entry.removed else "failed")
+    return up(table, entry, now)
+
+
+GOALS: dict[str, Judge] = {"up": up, "done": done, "stopped": stopped, "settled": settled}
 """The words of `wait --for`, and who judges a process by each."""
 PATIENT = ("settled",)
 """Goals that a bad outcome does not end: the answer comes when every process has one."""

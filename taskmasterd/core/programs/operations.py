@@ -39,7 +39,10 @@ def start(
         supervisor.refuse_when_stopping()
         running = entry.process.state == RUNNING
         supervisor.handle(entry, Start(by, options.free), supervisor.now())
-        ticket.wait_for(entry, UP, "already-started" if running else "started")
+        if running:
+            ticket.answer(entry, Outcome(ok=True, outcome="already-started"))
+        else:
+            ticket.wait_for(entry, UP, "started")
         yield
     ticket.seal()
 

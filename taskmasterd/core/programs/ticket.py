@@ -6,6 +6,7 @@ without effect; the operation lives in the table, not here.
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED
 from taskmasterd.core.process.state import BLOCKED, STOP, Process
@@ -27,15 +28,20 @@ class Outcome(Record):
     outcome: str
 
 
-def reached(goal: str, process: Process, done: str) -> Outcome | None:
-    """Return the outcome for somebody who waits for `goal`, or None while it is open. `done` is the word for success."""
+def reached(goal: str, process: Process, done: str, *, job: bool = False) -> Outcome | None:
+    """Return the outcome for somebody who waits for `goal`, or None while it is open. `done` is the word for success.
+
+    A `job` is up when it is done.
+    """
     if process.stuck:
         return Outcome(ok=False, outcome="stuck")
     if goal == DOWN:
         return _gone(process, done)
     if process.leaving == STOP or STOPPED in (process.state, process.then):
         return Outcome(ok=False, outcome="overtaken")
-    if process.state == RUNNING and not process.leaving:
+    if job and process.done:
+        return Outcome(ok=True, outcome="done")
+    if process.state == RUNNING and not process.leaving and not job:
         return Outcome(ok=True, outcome=done)
     if process.phase == BLOCKED:
         return Outcome(ok=False, outcome="blocked")
@@ -108,7 +114,7 @@ class Ticket:
     def observe(self, entry: Entry) -> None:
         """Look at an entry that has changed."""
         goal, done = self._open.get(entry, ("", ""))
-        outcome = reached(goal, entry.process, done) if goal else None
+        outcome = reached(goal, entry.process, done, job=entry.policy.type == ONESHOT) if goal else None
         if outcome is not None:
             self.answer(entry, outcome)
         elif goal and entry.process.state == BACKOFF:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.text.formats import format_seconds
 from taskmasterd.core.process.ends import End, dumped_core, exit_code, exit_signal
@@ -67,7 +68,7 @@ def names_text(names: Sequence[str], between: str = " ") -> str:
 
 def failed_start_text(process: Process, policy: Policy, signals: Mapping[int, str]) -> str:
     """Return why a start failed for good: "exit 1 after 0.2s (try 4 of 4)"."""
-    end = end_text(process.end, signals) if process.end else "never started"
+    end = process.reason or (end_text(process.end, signals) if process.end else "never started")
     return f"{end} (try {process.tries} of {policy.startretries + 1})" if process.tries else end
 
 
@@ -81,7 +82,7 @@ def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, s
     if process.state == FATAL:
         return failed_start_text(process, policy, signals)
     if process.state == EXITED:
-        return end
+        return done_text(process, signals) if policy.type == ONESHOT else end
     if process.state == STARTING and process.tries:
         return f"try {process.tries + 1} of {policy.startretries + 1}; {end}"
     if process.state == STOPPED:
@@ -94,8 +95,16 @@ def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:
     if process.shortages:
         return f"again in {pause}; {process.reason}"
     if process.tries:
-        return f"retry {process.tries} of {policy.startretries} in {pause}; {end}"
+        return f"retry {process.tries} of {policy.startretries} in {pause}; {process.reason or end}"
     return f"again in {pause}; {policy.restart_burst} restarts within {format_seconds(policy.restart_window)}; {end}"
+
+
+def done_text(process: Process, signals: Mapping[int, str]) -> str:
+    """Return how a job ended: "done (0) in 2.3s"."""
+    end = process.end
+    if end is None or not end.expected or end.failure is not None:
+        return end_text(end, signals) if end else ""
+    return f"done ({exit_code(end.status)}) in {seconds_text(end.after_s)}"
 
 
 def not_allowed(named: tuple[str, ...]) -> str:
@@ -112,6 +121,8 @@ def _stopping(process: Process, end: str, now: float) -> str:
     kill = "SIGKILL sent" if process.killing else f"SIGKILL in {seconds_text((process.deadline or now) - now)}"
     if process.refused:
         kill = not_allowed(process.refused)
+    if process.reason:
+        return f"{process.reason}; ending it, {kill}"
     if process.pid is None and process.end is not None and process.end.left:
         count = len(process.end.left)
         return f"{end}; ending {count} left-behind process{'es' if count != 1 else ''}, {kill}"

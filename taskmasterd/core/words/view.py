@@ -35,6 +35,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "restarts": process.restarts,
         "tries": process.tries,
         "detail": slot_detail(table, entry, now, signals),
+        "type": entry.policy.type,
         "phase": process.phase,
         "waiting": gates.waiting_view(table, entry, now, signals) if process.phase else [],
         "wanted": process.as_wanted,

@@ -22,9 +22,9 @@ from taskmaster_common.config import (
 from tests.support.model import config, program
 
 CLASSES = {
-    RESTART: "cmd umask workingdir stdout stderr env user group shell refusal",
+    RESTART: "cmd umask workingdir stdout stderr env type user group shell refusal",
     SCALE: "numprocs",
-    LIVE: "autostart depends_on autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
+    LIVE: "autostart depends_on start_timeout autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential",
 }
 
@@ -47,6 +47,8 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "workingdir": "/",
         "autostart": True,
         "depends_on": (),
+        "type": "service",
+        "start_timeout": 0.0,
         "autorestart": "unexpected",
         "exitcodes": (0,),
         "startretries": 3,

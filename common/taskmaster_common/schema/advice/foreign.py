@@ -87,7 +87,7 @@ PROGRAM_WORDS = {
     "startlimitburst": "=restart_burst",
     "startlimitinterval": "=restart_window",
     "startlimitintervalsec": "=restart_window",
-    "timeoutstartsec": "there is no time limit for a start; starttime is how long a process must stay up",
+    "timeoutstartsec": "start_timeout is the time limit of a oneshot; starttime is how long a service must stay up",
     "exitcode": "=exitcodes",
     "successexitcodes": "=exitcodes",
     "successexitstatus": "=exitcodes",
@@ -96,7 +96,6 @@ PROGRAM_WORDS = {
     "disabled": "write autostart: false",
     "enabled": "it is called autostart here",
     "remainafterexit": "a program that has ended is shown as EXITED here",
-    "type": "there are no types here: the process that cmd starts must stay in the foreground",
     "isdaemon": "the process that cmd starts must stay in the foreground here",
     "pidfile": "a program needs no pid file here: it stays in the foreground and the daemon knows its pid",
     # how it stops
@@ -327,6 +326,8 @@ RESTART_WORDS = {
 }
 """Values of autorestart."""
 
+TYPE_WORDS = dict.fromkeys(("simple", "exec", "notify", "forking", "daemon", "idle"), "service")
+"""Types of systemd's services, and what they are here; a program that forks has to stay in the foreground."""
 LEVEL_WORDS = {
     "warn": "warning",
     "critical": "error",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from taskmaster_common.config.graph import Graph, edge_of
+from taskmaster_common.config import ALWAYS, ONESHOT, SERVICE
+from taskmaster_common.config.graph import DONE, READY, Graph, edge_of
 from taskmaster_common.errors import BugError
 from taskmaster_common.records import Record
 from taskmaster_common.schema.programs import names_text
@@ -84,12 +85,26 @@ def _check_edge(program: Program, edge: Edge, node: Node, named: Named, report: 
     if name in members:
         by_group = f"{name} is itself in the group {edge.name}"
         report.error(node, program.place(KEY), by_group if edge.name in named.groups else "it depends on itself")
+    elif wrong := next(filter(None, (_never_met(edge, each, named) for each in members)), ""):
+        report.error(node, program.place(KEY), wrong)
     elif edge.required and program.config.autostart:
         idle = [each for each in members if each in named.programs and not named.programs[each].config.autostart]
         if idle:
             verb = "is" if len(idle) == 1 else "are"
             reason = f"{names_text(idle)} {verb} started with {name}, although autostart is false"
             report.warn(node, program.place(KEY), reason)
+
+
+def _never_met(edge: Edge, name: str, named: Named) -> str:
+    """Return why a program cannot become what an edge asks of it, or ""."""
+    policy = named.programs[name].config.policy if name in named.programs else None
+    if policy is None:
+        return ""
+    if edge.condition == DONE and policy.type == SERVICE and policy.autorestart == ALWAYS:
+        return f"{name} is never done: autorestart: always starts it again after each end"
+    if edge.condition == READY and policy.type == ONESHOT:
+        return f"{name} is a oneshot, which is never ready but done; write {name}: done"
+    return ""
 
 
 def _unknown(edge: Edge, named: Named, guesses: Guesses) -> str:

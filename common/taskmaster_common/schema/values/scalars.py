@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE
-from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, squash
+from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, TYPE_WORDS, squash
 from taskmaster_common.schema.nodes import BROKEN, SCALAR
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.text.nearest import nearest
@@ -80,7 +80,7 @@ def boolean_of(node: Node, context: Decoding, key: Key) -> bool:
 
 def not_one_of(text: str, words: tuple[str, ...]) -> str:
     """Return why a word that is none of `words` is refused."""
-    called = {**RESTART_WORDS, **LEVEL_WORDS}.get(squash(text), "")
+    called = {**RESTART_WORDS, **LEVEL_WORDS, **TYPE_WORDS}.get(squash(text), "")
     near = called if called in words else nearest(text, words)
     return f"{quoted(text)} is not one of {', '.join(words)}" + (f"; did you mean {near}?" if near else "")
 

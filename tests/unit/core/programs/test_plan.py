@@ -15,6 +15,7 @@ from tests.support.model import LEFT, World, code, config, program, world_in
 OTHER_OF_KIND = {
     "account": "nobody",
     "autorestart": "always",
+    "choice": "oneshot",
     "command": ("sleep", "10"),
     "dependencies": ("db",),
     "exit codes": (0, 2),
