@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -13,6 +14,8 @@ from taskmasterd.core.process.state import BLOCKED, HELD
 from taskmasterd.core.programs.gate import above, look
 from taskmasterd.core.programs.table import Entry
 from tests.support.model import LEFT, Instances, World, code, program
+
+pytestmark = pytest.mark.slow
 
 MOST_PROGRAMS = 8
 SUFFIXES = ("", " started", " optional", " restart", " started restart")
