@@ -138,15 +138,16 @@ def _reason(error: Exception) -> str:
 
 
 def _tidy(origin: Origin, text: str) -> None:
-    """Report to the launcher that the daemon could not begin, and remove the files that it leaves."""
+    """Remove the files that a daemon leaves which could not begin, then report that to the launcher, whose caller may look."""
     fds, places = origin.handed.fds, origin.handed.places
-    ready = fds["ready"]
-    if ready is not None:
-        report(ready, 1, text)
-    if origin.launched or origin.channel is None:  # otherwise the guardian keeps the files, and tries again
-        unlink_own(places["socket"], origin.door)
-        locks.release(places["pidfile"], fds["pidfile"])
-        give_back(places, fds)
+    try:
+        if origin.launched or origin.channel is None:  # otherwise the guardian keeps the files, and tries again
+            unlink_own(places["socket"], origin.door)
+            locks.release(places["pidfile"], fds["pidfile"])
+            give_back(places, fds)
+    finally:
+        if fds["ready"] is not None:
+            report(fds["ready"], 1, text)
 
 
 def _name_process(name: str) -> None:

@@ -40,7 +40,7 @@ NOTHING = Message()
 
 def message_in(datagram: bytes) -> Message:
     """Return what a datagram says; NOTHING for one that says nothing known."""
-    said = dict(line.partition(b"=")[::2] for line in datagram.split(b"\n"))
+    said = {name: value for name, _, value in (line.partition(b"=") for line in datagram.split(b"\n"))}
     status, extend = said.get(b"STATUS"), said.get(b"EXTEND_TIMEOUT_USEC", b"")
     return Message(
         said.get(b"READY") == b"1",
