@@ -19,6 +19,7 @@ TYPES = {
     "exit codes": "tuple[int, ...]",
     "octal": "int",
     "path": "str",
+    "ready": "Mapping[str, Any]",
     "seconds": "float",
     "signal": "int",
     "size": "int",
@@ -46,6 +47,7 @@ from taskmaster_common.records import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 '''
 PROGRAM_DOC = '''"""One entry under `programs:`, all values decoded.
 

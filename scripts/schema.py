@@ -95,6 +95,25 @@ def _dependencies(_key: Key) -> list[Schema]:
     return [TARGET, {"type": "array", "items": TARGET}, edges]
 
 
+def _ready(_key: Key) -> list[Schema]:
+    command = [TEXT, {"type": "array", "items": SCALAR, "minItems": 1}]
+    seconds = [*FORMS["seconds"](_key), VARIABLE]
+    ways: dict[str, Schema] = {
+        "fd": {"anyOf": [{"type": "integer", "minimum": 3, "maximum": 255}, VARIABLE]},
+        "log": TEXT,
+        "exec": {"anyOf": [*command, {"type": "object", "required": ["cmd"]}]},
+        "http": {"anyOf": [TEXT, {"type": "object", "required": ["url"]}]},
+        "tcp": {"anyOf": [TEXT, {"type": "integer", "minimum": 1, "maximum": 65535}]},
+        "unix": TEXT,
+    }
+    limits = {"interval": {"anyOf": seconds}, "timeout": {"anyOf": seconds}}
+    one_way = {"oneOf": [{"required": [way]} for way in ways]}
+    return [
+        {"enum": ["notify"]},
+        {"type": "object", "properties": {**ways, **limits}, "additionalProperties": False, **one_way},
+    ]
+
+
 FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "boolean": lambda _key: BOOLEAN,
     "autorestart": lambda key: [{"enum": list(key.words)}, *BOOLEAN],
@@ -123,6 +142,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
     "variables": _variables,
     "dependencies": _dependencies,
+    "ready": _ready,
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""

@@ -96,7 +96,7 @@ def make_upgrade(origin: Origin, life: Life, unheard: Callable[[], bool]) -> Mad
     handed = origin.handed.replace(mark_key=base.proofs.key.hex(), config={}, life=None)
 
     def make() -> Upgrade:
-        parts = handover.ProcessParts(life.audience, base.sinks, life.access, base.guard)
+        parts = handover.ProcessParts(life.audience, base.sinks, life.access, base.guard, programs.readiness)
         leaving = handover.Handover(handed, running, context, programs.rows, parts, unheard)
         return upgrade.Upgrade(context, leaving, programs.errands())
 

@@ -54,7 +54,7 @@ class Daemon:
         reactor, notifier, guard, handed, bus = base.reactor, base.notifier, base.guard, origin.handed, Bus()
         programs = build_programs(origin, base, bus)
         self._context = context = build_context(origin, base, programs, bus, installed)
-        self._writer, self._errands = programs.writer, programs.errands
+        self._programs = programs
         self._stopping = stopping = Made(lambda: shutdown.Stopping(context, notifier))
         audience = Audience(handed.life.sequence if handed.life else 0)
         actions = Made(
@@ -99,13 +99,21 @@ class Daemon:
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
-        self._writer.begin(origin.identity, origin.config)
+        self._programs.writer.begin(origin.identity, origin.config)
         self._acknowledge_later()
         if origin.handed.life:
             self._access.resume(origin.handed.life.connections)
+            if origin.handed.life.announced:
+                self._programs.readiness().resume(self._context.supervisor.table, origin.handed.life.announced)
             self._base.sinks.settle()
         if origin.stop_goes_on:
             self._stopping().begin("a request to an earlier daemon", None)
+
+    def end_orphans(self) -> None:
+        """Kill the probes that an earlier daemon has left."""
+        trouble = self._programs.readiness.made.end_orphans() if self._programs.readiness.made else ""
+        if trouble:
+            self._context.log.write("warning", trouble)
 
     def listen(self, *, pid1: bool) -> None:
         """Hear signals from now on, those too that came before."""
@@ -143,7 +151,7 @@ class Daemon:
         base.log.write(*stopping.last_line())
         if base.guard:
             base.guard.bye(stopping.exit_code)
-        self._writer.end(keep=stopping.leave_alone(), forget_key=not stopping.failed)
+        self._programs.writer.end(keep=stopping.leave_alone(), forget_key=not stopping.failed)
         self._access.close()
         base.holdings.release_pidfile()
         if self._upgrade.made:
@@ -157,7 +165,7 @@ class Daemon:
         return stopping.exit_code
 
     def _children_ended(self) -> None:
-        errands, ended = self._errands.made, reap()
+        errands, ended = self._programs.errands.made, reap()
         self._context.performer.ends.children_ended(errands.others(ended) if errands else ended)
         self._look_for_strays()
 

@@ -16,7 +16,7 @@ from taskmasterd.processes.deadlines import Deadlines
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs, key_at, spare_key
-from taskmasterd.processes.performer import Performer
+from taskmasterd.processes.performer import Outlets, Performer
 from taskmasterd.processes.preparation import inherited_by_children
 from taskmasterd.survival.disk.file import StateFile
 from taskmasterd.survival.disk.rows import Rows
@@ -24,7 +24,9 @@ from taskmasterd.survival.disk.writer import StateWriter
 from taskmasterd.survival.holdings import Holdings
 from taskmasterd.survival.state import Registry
 from taskmasterd.system.loop.reactor import Reactor
+from taskmasterd.system.loop.signals import signal_numbers
 from taskmasterd.system.procfs import keep_reserve
+from taskmasterd.telling.bus import REACT, BusMember
 from taskmasterd.telling.eventlog import EventLog
 from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
 
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
+    from taskmasterd.probing import children, readiness, ways
+    from taskmasterd.probing.readiness import Readiness
     from taskmasterd.processes import errand
     from taskmasterd.processes.errand import Errands
     from taskmasterd.survival import guardian_channel
@@ -42,6 +46,9 @@ if TYPE_CHECKING:
     from taskmasterd.telling.bus import Bus
 else:
     errand = on_demand("taskmasterd.processes.errand")
+    children = on_demand("taskmasterd.probing.children")
+    readiness = on_demand("taskmasterd.probing.readiness")
+    ways = on_demand("taskmasterd.probing.ways")
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
 
@@ -103,6 +110,7 @@ class Programs(Record):
     supervisor: Supervisor
     performer: Performer
     errands: Made[Errands]
+    readiness: Made[Readiness]
     writer: StateWriter
     rows: Rows
 
@@ -130,11 +138,36 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         instances,
         inherited,
         writer,
-        lambda entry, event: supervisor.handle(entry, event, reactor.now()),
-        lambda text: base.log.write("warning", text),
+        Outlets(
+            lambda entry, event: supervisor.handle(entry, event, reactor.now()),
+            lambda text: base.log.write("warning", text),
+            lambda entry, account: becoming().announce(entry, account),
+        ),
     )
     errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
-    return Programs(supervisor, performer, errands, writer, rows)
+
+    becoming = Made(lambda: _readiness(origin, base, bus, performer, errands))
+    saved = origin.saved.config.programs if origin.saved else ()
+    if any(program.ready for program in (*origin.config.programs, *saved)):
+        becoming()
+    return Programs(supervisor, performer, errands, becoming, writer, rows)
+
+
+def _readiness(
+    origin: Origin, base: Foundation, bus: Bus, performer: Performer, errands: Made[Errands]
+) -> readiness.Readiness:
+    """Return what finds out when instances become ready, as a member of the bus."""
+    groups, inherited = performer.instances.groups, performer.inherited
+    asking = ways.Asking(
+        base.reactor,
+        performer.outputs,
+        children.Children(base.reactor, errands(), groups, inherited),
+        base.proofs,
+        {number: name for name, number in signal_numbers().items()},
+    )
+    made = readiness.Readiness(asking, performer.deliver, os.path.dirname(origin.handed.places["socket"]))
+    bus.join(BusMember(REACT, changed=made.changed, added=made.added, gone=made.forget))
+    return made
 
 
 def register_facts(registry: Registry, context: Context, access: Access) -> None:

@@ -84,6 +84,8 @@ def resident(
             raise
         print(f"taskmasterd: {text}", file=sys.stderr)
         return 1
+    if not trial:
+        daemon.end_orphans()
     del origin, state  # the daemon must not hold them in memory for the rest of its life
     if not trial:
         unload(*OF_THE_START)

@@ -15,6 +15,7 @@ from taskmaster_common.errors import system_reason
 from taskmaster_common.paths import default_places
 from taskmaster_common.schema import MAX_FILE, File, Step, Surroundings, User
 from taskmasterd.fallbacks import limit
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.signals import signal_numbers
 from taskmasterd.system.paths.executable import flaw
 from taskmasterd.system.paths.trail import open_recording
@@ -24,7 +25,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskmasterd.probing import ways
     from taskmasterd.system.paths.trail import Passed
+else:
+    ways = on_demand("taskmasterd.probing.ways")
 
 MAX_ID = 2**32 - 2
 """The largest uid and gid; the next one means \"no change\" to chown(2)."""
@@ -57,6 +61,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         find_command=host.find_command,
         identity=host.identity,
         shareable=shareable,
+        ready_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,

@@ -7,6 +7,7 @@ mark may be delivered when is in `core.process.marks`.
 from __future__ import annotations
 
 from taskmaster_common.config import LEADER
+from taskmaster_common.records import Record
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.process import marks
 from taskmasterd.core.process.events import (
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from taskmasterd.processes import stop_signals
     from taskmasterd.processes.instance import Instance, Instances, Recorder
     from taskmasterd.processes.preparation import Inherited
+    from taskmasterd.processes.starts import Announce
     from taskmasterd.system.loop.reactor import Reactor
 else:
     stop_signals = on_demand("taskmasterd.processes.stop_signals")
@@ -45,8 +47,20 @@ else:
 NEWS = {SPAWN: marks.ASKED, UNQUEUE: marks.TAKEN_BACK, TERMINATE: marks.TERMINATED, KILL: marks.KILLED}
 
 
+class Outlets(Record):
+    """Where a performer turns to.
+
+    `deliver(entry, event)` hands an event to the supervisor, `on_blind(text)` is called with what /proc would not show,
+    `announce` is for `Starter`.
+    """
+
+    deliver: Callable[[Entry, Event], None]
+    on_blind: Callable[[str], None]
+    announce: Announce
+
+
 class Performer:
-    """`deliver(entry, event)` hands an event to the supervisor; `on_blind(text)` is called with what /proc would not show."""
+    """All that happens to instances."""
 
     def __init__(
         self,
@@ -54,12 +68,13 @@ class Performer:
         instances: Instances,
         inherited: Inherited,
         recorder: Recorder,
-        deliver: Callable[[Entry, Event], None],
-        on_blind: Callable[[str], None],
+        outlets: Outlets,
     ) -> None:
+        deliver, on_blind = outlets.deliver, outlets.on_blind
         self._reactor = reactor
         self._recorder = recorder
-        self._deliver = deliver
+        self.deliver = deliver
+        self.inherited = inherited
         self._on_blind = on_blind
         self.instances = instances
         self.outputs = outputs = instances.outputs
@@ -67,11 +82,13 @@ class Performer:
         self.survivors = Survivors(reactor, instances.groups, recorder, self.happen, on_blind)
         self.ends = Ends(reactor, instances, self.survivors, self.happen)
         spawner = Spawner(reactor, inherited.null, self.ends.reported)
-        starter = Starter(spawner, outputs, inherited, recorder, self.occupants)
+        starter = Starter(spawner, outputs, inherited, recorder, self.occupants, outlets.announce)
         self.starts = StartQueue(reactor, starter, recorder, self._spawned, deliver)
         self._signals = Made(lambda: stop_signals.StopSignals(reactor, self._signalled))
         self._effects: Mapping[str, Callable[[Instance], Signalled | None]] = {
-            marks.TELL_SPAWNED: lambda instance: deliver(instance.entry, Spawned(instance.group.pid)),
+            marks.TELL_SPAWNED: lambda instance: deliver(
+                instance.entry, Spawned(instance.group.pid, bool(instance.entry.present.ready))
+            ),
             marks.TELL_EXECUTED: lambda instance: deliver(instance.entry, Executed()),
             marks.TELL_EXITED: self._tell_exited,
             marks.TELL_EMPTY: lambda instance: deliver(instance.entry, GroupEmpty()),
@@ -139,7 +156,7 @@ class Performer:
 
     def _tell_exited(self, instance: Instance) -> None:
         left = tuple(map(str, instance.survivors))
-        self._deliver(instance.entry, Exited(instance.ended, instance.failure, left, instance.silent))
+        self.deliver(instance.entry, Exited(instance.ended, instance.failure, left, instance.silent))
 
     def _release(self, instance: Instance) -> None:
         self.instances.remove(instance)
@@ -155,7 +172,7 @@ class Performer:
 
     def _answered(self, instance: Instance, answer: Signalled) -> None:
         if answer.refused or instance.entry.process.refused:
-            self._deliver(instance.entry, answer)
+            self.deliver(instance.entry, answer)
 
     # -- instances of an earlier daemon
 

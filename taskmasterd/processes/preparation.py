@@ -38,6 +38,13 @@ class Inherited(Record):
     null: int
 
 
+class Announcement(Record):
+    """By what an instance says that it is ready: variables, and a descriptor of ours with its number in the child, or None."""
+
+    environment: Mapping[str, str] = {}
+    extra: tuple[int, int] | None = None
+
+
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the daemon's own variables less those that speak of it alone, of its role, or of the shell that started it."""
     return {name: value for name, value in environment.items() if name not in (*OF_SYSTEMD, *OF_A_SHELL, ROLE)}

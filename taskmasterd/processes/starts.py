@@ -20,7 +20,7 @@ from taskmasterd.core.process.marks import (
 from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group
-from taskmasterd.processes.preparation import child_spec
+from taskmasterd.processes.preparation import Announcement, child_spec
 from taskmasterd.system.procfs import boot_seconds
 from taskmasterd.system.spawner import SetupError, Spawner
 
@@ -36,22 +36,35 @@ if TYPE_CHECKING:
     from taskmasterd.processes.occupants import Occupants
     from taskmasterd.processes.preparation import Inherited
     from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.system.users import Account
+
+    Announce = Callable[[Entry, Account | None], Announcement]
 
 SPAWN_FOR_S = 0.02
 """Longest time of spawning in one turn, seconds: a thousand starts must not stall an answer."""
 
 
 class Starter:
-    """Brings up one instance at a time."""
+    """Brings up one instance at a time.
+
+    `announce(entry, account)` is called for a program with `ready`, once its logs are open, before its spawn; may raise SetupError.
+    """
 
     def __init__(
-        self, spawner: Spawner, outputs: Outputs, inherited: Inherited, recorder: Recorder, occupants: Occupants
+        self,
+        spawner: Spawner,
+        outputs: Outputs,
+        inherited: Inherited,
+        recorder: Recorder,
+        occupants: Occupants,
+        announce: Announce,
     ) -> None:
         self._spawner = spawner
         self._outputs = outputs
         self._inherited = inherited
         self._recorder = recorder
         self._occupants = occupants
+        self._announce = announce
 
     def bring_up(self, entry: Entry) -> tuple[Instance, bool]:
         """Return the new instance, and whether it was executed already.
@@ -69,14 +82,18 @@ class Starter:
         streams = self._outputs.open(entry, account)
         before = boot_seconds()
         self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])
+        said = Announcement()
         try:
-            pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr)
+            if program.ready:
+                said = self._announce(entry, account)
+                spec = spec.replace(environment={**spec.environment, **said.environment})
+            pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, said.extra)
         except (SetupError, OSError):
             for pipe in streams.pipes:
                 pipe.close()
             raise
         finally:
-            for fd in streams.children_ends:
+            for fd in (*streams.children_ends, *((said.extra[1],) if said.extra else ())):
                 os.close(fd)
         self._outputs.last_words.begin(entry, streams.log_start)
         inodes = tuple(pipe.inode for pipe in streams.pipes)

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from taskmaster_common.config import DaemonConfig
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
+    from taskmasterd.ondemand import Made
     from taskmasterd.output.sinks import Sinks
+    from taskmasterd.probing.readiness import Readiness
     from taskmasterd.survival.disk.rows import Rows
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.state import Handed
@@ -29,6 +31,7 @@ class ProcessParts(Record):
     sinks: Sinks
     access: Access
     guard: Guard | None
+    readiness: Made[Readiness]
 
 
 class Handover:
@@ -74,6 +77,7 @@ class Handover:
             sequence=parts.audience.sequence,
             sinks=parts.sinks.to_data(),
             connections=tuple(parts.access.connections_to_data(looking=looking)),
+            announced=tuple(parts.readiness.made.to_data()) if parts.readiness.made else (),
         )
         config = {
             "path": context.configuration.config.path,

@@ -226,7 +226,7 @@ class ProcessState(Record):
     """What only a process can hand over, at a live upgrade: the lines of the state file, and state that depends on descriptors.
 
     `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `started` is in monotonic seconds. The other fields belong to
-    subscriptions, sinks and connections. The names are those of the JSON.
+    subscriptions, sinks, connections and readiness. The names are those of the JSON.
     """
 
     lines: tuple[str, ...]
@@ -236,6 +236,7 @@ class ProcessState(Record):
     sequence: int
     sinks: Mapping[str, Any]
     connections: tuple[Mapping[str, Any], ...]
+    announced: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -244,7 +245,7 @@ class ProcessState(Record):
 
     def descriptors(self) -> list[int]:
         """Return the descriptors that the next code has to inherit."""
-        rows = (*self.sinks["open"].values(), *self.connections)
+        rows = (*self.sinks["open"].values(), *self.connections, *self.announced)
         operations = [row["operation"] for row in self.connections if row["operation"]]
         fds: list[int | None] = [fd for _, fd, _ in self.pipes]
         fds += [handle for _, handle in self.handles] + [row["fd"] for row in rows]
@@ -260,6 +261,7 @@ PROCESS: Mapping[str, Any] = {
     "sequence": int,
     "sinks": dict,
     "connections": [dict],
+    "announced": [dict],
 }
 
 

@@ -78,7 +78,7 @@ def _fill(state: dict[str, Any]) -> None:
     life["handles"] = [(pid, os.dup(silent)) for pid, _handle in life["handles"]]
     for row in life["sinks"]["open"].values():
         row["fd"] = os.dup(null)
-    for row in life["connections"]:
+    for row in (*life["connections"], *life.get("announced", ())):
         row["fd"] = os.dup(nobody)
-        for _source, reader in (row["operation"] or {}).get("open_logs", ()):
+        for _source, reader in (row.get("operation") or {}).get("open_logs", ()):
             reader["fd"] = os.dup(null)

@@ -10,7 +10,7 @@ import time
 
 from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.process.events import Spawned
+from taskmasterd.core.process.events import Ready, Spawned
 from taskmasterd.core.words.describe import end_text, failed_start_text, left_text, not_allowed, seconds_text
 from taskmasterd.ondemand import on_demand
 
@@ -168,6 +168,8 @@ def lines(
     if isinstance(event, Spawned):
         tries = f", try {after.tries + 1} of {entry.policy.startretries + 1}" if after.tries else ""
         yield INFO, f"started (pid {after.pid}{tries})"
+    if isinstance(event, Ready) and after is not before:
+        yield INFO, f"ready after {seconds_text(now - after.spawned_at)}{f' ({event.text})' if event.text else ''}"
     if after.end is not before.end:
         yield from _ended(before, after, signals)
     if after.killing > before.killing:

@@ -145,6 +145,7 @@ class Daemon:
         """Return every process by its name, as `status --json` has it; a client would take longer than most tests."""
         answer = ask(self, b"status")
         assert answer[-1]["type"] == "end", answer
+        assert "error" not in answer[-1], answer
         return {
             process["name"]: process for each in answer if each["type"] == "processes" for process in each["processes"]
         }

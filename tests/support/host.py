@@ -12,6 +12,7 @@ from taskmaster_common.errors import ConfigError
 from taskmaster_common.paths import default_places
 from taskmaster_common.schema import File, Loaded, Surroundings, User, decode
 from taskmaster_common.text.patterns import Pattern
+from taskmasterd.probing.ways import problem
 
 SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TERM": 15, "RTMIN": 34, "RTMAX": 64}
 ROOT = User(0, 0, "root", "/root", "/bin/sh", (0,))
@@ -47,6 +48,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "find_command": lambda _word, _path, _workingdir, _user: "",
         "identity": lambda path: path,
         "shareable": lambda _path: False,
+        "ready_problem": problem,
     }
     return Surroundings(**{**standard, **changes})
 

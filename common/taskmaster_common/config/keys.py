@@ -17,6 +17,7 @@ from taskmaster_common.config.words import (
     LIVE,
     LOG_LEVELS,
     NEVER,
+    NEXT,
     NEXT_START,
     ON_FAILURE,
     ONESHOT,
@@ -115,8 +116,17 @@ PROGRAM = (
         part="policy", words=(SERVICE, ONESHOT),
     ),
     Key(
-        "start_timeout", "seconds", 0.0, LIVE,
-        "Longest time that a `oneshot` may run, seconds; what runs longer is stopped, and that is a failed try. 0: no limit.",
+        "ready", "ready", {}, NEXT,
+        "How it is known that it is ready, which is what RUNNING then means: `notify` (READY=1 on NOTIFY_SOCKET), or a map "
+        "with one of `exec` (a command that exits with 0), `http` (a URL that answers with 200 to 399), `tcp` (HOST:PORT), "
+        "`unix` (a path), `log` (a line of its output that holds this text; `*` and `?` match) and `fd` (a newline on that "
+        "descriptor), and with `interval` (1) and `timeout` (3) of a try, seconds.",
+        otherwise="RUNNING after `starttime`", varies=True, example="\ntcp: 127.0.0.1:8000\ninterval: 0.5",
+    ),
+    Key(
+        "start_timeout", "seconds", 60.0, LIVE,
+        "Longest time from the start of its program until it is `ready`, or of a `oneshot` to its end, seconds; what takes "
+        "longer is stopped, and that is a failed start. 0, the default of a `oneshot`: no limit.",
         part="policy",
     ),
     Key(
@@ -138,8 +148,8 @@ PROGRAM = (
     ),
     Key(
         "starttime", "seconds", 1.0, LIVE,
-        "Seconds it must stay up to count as started. 0, the default of a `oneshot`: it counts as started once its program is "
-        "executed.",
+        "Seconds it must stay up to count as started. 0, the default of a `oneshot` and with `ready`: it counts as started once its "
+        "program is executed or ready.",
         part="policy",
     ),
     Key(

@@ -12,6 +12,7 @@ from taskmaster_common.records import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
 
 class Policy(Record):
@@ -19,7 +20,7 @@ class Policy(Record):
 
     depends_on: tuple[str, ...] = ()
     type: str = "service"
-    start_timeout: float = 0.0
+    start_timeout: float = 60.0
     autorestart: str = "unexpected"
     exitcodes: tuple[int, ...] = (0,)
     startretries: int = 3
@@ -62,6 +63,7 @@ class ProgramConfig(Nested):
     umask: int | None = None
     workingdir: str = "/"
     autostart: bool = True
+    ready: Mapping[str, Any] = {}
     stopsignal: int = 15
     env: Mapping[str, str | None] = {}
     shell: bool = False
@@ -82,6 +84,7 @@ KIND = {
     "autostart": "boolean",
     "depends_on": "dependencies",
     "type": "choice",
+    "ready": "ready",
     "start_timeout": "seconds",
     "autorestart": "autorestart",
     "exitcodes": "exit codes",
@@ -118,6 +121,7 @@ RELOAD_CLASS = {
     "autostart": "live",
     "depends_on": "live",
     "type": "restart",
+    "ready": "next",
     "start_timeout": "live",
     "autorestart": "live",
     "exitcodes": "live",

@@ -17,6 +17,7 @@ EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
 LIVE = "live"  # applied to the running process
 SCALE = "scale"  # starts missing instances and stops surplus ones
 RESTART = "restart"  # restarts the program
+NEXT = "next"  # used by the next instance; nothing is restarted for it
 NEXT_START = "next start"  # waits for the next start of the daemon
 
 ALWAYS = "always"

@@ -1,4 +1,4 @@
-"""`depends_on` as one writes it in the file: as plain data for the wire, and as YAML in one line. Pure."""
+"""`depends_on` and `ready` as one writes them in the file: as plain data for the wire, and as YAML in one line. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from taskmaster_common.config.graph import edge_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
 NOT_TEXT = frozenset(("null", "~", "true", "false", "yes", "no", "on", "off", "y", "n"))
@@ -27,14 +27,29 @@ def written_edges(texts: Iterable[str]) -> list[str] | dict[str, Any]:
     return found if any(found.values()) else [*found]
 
 
+def written_ready(value: Mapping[str, Any]) -> str | dict[str, Any]:
+    """Return a way to become ready as one writes it: `notify`, or a map with the way and its limits."""
+    if "notify" in value:
+        return "notify"
+    found = dict(value)
+    if found.pop("shell", False):
+        found["exec"] = {"cmd": found["exec"][0], "shell": True}
+    more = {name: found.pop(name) for name in ("status", "headers") if name in found}
+    if more:
+        found["http"] = {"url": found["http"], **more}
+    return found
+
+
 def in_one_line(value: object) -> str:
-    """Return what `written_edges` made, as YAML: `[db, "web:1"]`, `{db: started, cache: {required: false}}`."""
+    """Return what the functions above made, as YAML: `[db, "web:1"]`, `{db: started, cache: {required: false}}`."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{in_one_line(name)}: {in_one_line(each)}' for name, each in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(in_one_line, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value:g}"
     text = str(value)
     plain = text[:1].isalpha() and ":" not in text and text.lower() not in NOT_TEXT
-    return text if plain else f'"{text}"'
+    return text if plain else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -16,7 +16,7 @@ from taskmaster_common.config import (
     SAME_AS_STDOUT,
 )
 from taskmaster_common.config.graph import Graph, edge_of
-from taskmaster_common.config.written import in_one_line, written_edges
+from taskmaster_common.config.written import in_one_line, written_edges, written_ready
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE, PROGRAM_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
 
@@ -75,6 +75,8 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
         elif key == "env" and value:
             yield "    env:"
             yield from _env_lines(value, values=values)
+        elif key == "ready" and not value:
+            yield "    # ready: RUNNING after starttime"
         elif value is None:
             yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
         elif value == DEFAULT_LOG and PROGRAM_TABLE[key].kind == "stream":
@@ -115,14 +117,35 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
     if kind == "signal":
         return signal_name(value, signals)
     if kind == "exit codes":
-        return f"[{', '.join(str(code) for code in value)}]"
+        return _flow(list(value), expanded=True)
     if kind == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
         return str(value)
     if kind in ("whole", "autorestart", "choice", "boolean or word"):
         return str(value)
-    if kind == "dependencies":
-        return in_one_line(written_edges(value))
+    if kind in ("dependencies", "ready"):
+        return in_one_line(written_edges(value)) if kind == "dependencies" else _ready(value)
     return "{}" if kind == "variables" else _escaped(value)
+
+
+def _ready(value: Mapping[str, Any]) -> str:
+    return _flow(written_ready(value), expanded="shell" not in value)
+
+
+def _flow(value: Any, *, expanded: bool) -> str:
+    """Return plain data as YAML in one line; texts are expanded when they are read, or not (`expanded`)."""
+    if isinstance(value, dict):
+        pairs = (
+            f"{name if name.isalpha() else _quoted(name)}: {_flow(each, expanded=expanded)}"
+            for name, each in value.items()
+        )
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(_flow(each, expanded=expanded) for each in value)}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return plain_number(value)
+    return _escaped(value) if expanded else _quoted(value)
 
 
 def _list(names: Iterable[str]) -> str:

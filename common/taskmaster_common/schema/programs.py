@@ -125,7 +125,7 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     if not values.get("cmd"):
         return None
     _fill_streams(values, scope)
-    _fill_job(f"programs.{name}", values, nodes, scope.report)
+    _fill_start(f"programs.{name}", values, nodes, scope.report)
     account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
         values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), scope=scope)
@@ -211,17 +211,21 @@ def _fill_streams(values: dict[str, Any], scope: Scope) -> None:
         values.setdefault("stderr", INHERIT)
 
 
-def _fill_job(place: str, values: dict[str, Any], nodes: Mapping[str, Node], report: Report) -> None:
-    """Give a one-shot its own defaults, and report what only one of the two types may have."""
+def _fill_start(place: str, values: dict[str, Any], nodes: Mapping[str, Node], report: Report) -> None:
+    """Give a one-shot, and what has `ready`, defaults of its own, and report what does not go together."""
     if values.get("type") == ONESHOT:
         values.setdefault("starttime", 0.0)
         values.setdefault("startretries", 0)
         if values.get("autorestart", UNEXPECTED) != UNEXPECTED:
             reason = "a oneshot runs once, and a failed run is tried again as startretries says; remove autorestart"
             report.error(nodes["autorestart"], f"{place}.autorestart", reason)
-    elif values.get("start_timeout"):
-        reason = "only a oneshot has a time limit; write type: oneshot, or remove it"
-        report.error(nodes["start_timeout"], f"{place}.start_timeout", reason)
+        values.setdefault("start_timeout", 0.0)
+        if values.get("ready"):
+            report.error(nodes["ready"], f"{place}.ready", "a oneshot is never ready but done; remove ready")
+    elif values.get("ready"):
+        values.setdefault("starttime", 0.0)
+    elif "start_timeout" in values:
+        report.warn(nodes["start_timeout"], f"{place}.start_timeout", "has no effect without ready")
 
 
 def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> tuple[User | None, str]:

@@ -78,13 +78,42 @@ class Blocked(Event):
 
 
 class Spawned(Event):
-    """The process exists (fork or posix_spawn returned `pid`); it is not known yet whether the program was executed."""
+    """The process exists (fork or posix_spawn returned `pid`); it is not known yet whether the program was executed.
+
+    `awaits`: this instance has a way to become ready, and is not RUNNING before it has.
+    """
 
     pid: int
+    awaits: bool = False
 
 
 class Executed(Event):
     """The program's own code runs: exec succeeded."""
+
+
+class OfInstance(Event):
+    """Base of what is about one instance and may come late: it counts only while `pid` is the leader's."""
+
+    pid: int
+
+
+class Ready(OfInstance):
+    """An instance has become ready, as `text` says. `unsure`: nobody can know, because no daemon was there to hear it."""
+
+    text: str = ""
+    unsure: bool = False
+
+
+class Extend(OfInstance):
+    """An instance asks for more time to start or stop: its deadline is at least `until`."""
+
+    until: float
+
+
+class Condemned(OfInstance):
+    """An instance will never become ready, for this reason."""
+
+    reason: str
 
 
 class Failure(Record):
@@ -135,7 +164,9 @@ class SpawnFailed(Event):
 
 
 class DeadlineReached(Event):
-    """The process's own `deadline` has passed."""
+    """The process's own `deadline` has passed. `said` is what was last known about its readiness."""
+
+    said: str = ""
 
 
 NONE: Final = "none"

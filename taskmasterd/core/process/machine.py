@@ -41,13 +41,17 @@ from taskmasterd.core.process.events import (
     TERMINATE,
     UNQUEUE,
     Bounce,
+    Condemned,
     DeadlineReached,
     Event,
     Executed,
     Exited,
+    Extend,
     GroupEmpty,
     Kill,
     Leave,
+    OfInstance,
+    Ready,
     Restart,
     Signalled,
     Spawned,
@@ -69,7 +73,7 @@ from taskmasterd.core.process.moves import (
     uncounted,
     with_new_budget,
 )
-from taskmasterd.core.process.state import AGAIN, BLOCKED, BOUNCE, HELD, STOP, Process
+from taskmasterd.core.process.state import AGAIN, AWAITED, BLOCKED, BOUNCE, HELD, STOP, TOLD, UNSURE, Process
 from taskmasterd.core.process.verdict import (
     MOST_DOUBLINGS,
     after_running,
@@ -97,6 +101,8 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
         if process.state in (STARTING, RUNNING) and process.pid is not None:
             return _leave(process, event.order), NONE
         event = event.order
+    if isinstance(event, OfInstance):
+        return _of_instance(policy, process, event, now) if event.pid == process.pid else (process, NONE)
     match process.state:
         case "STOPPED" | "EXITED" | "FATAL":
             return _down(policy, process, event, now)
@@ -148,10 +154,11 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
             return _stay(process, event)
         case Stop() | Restart() | Bounce() | Kill():
             return _take_down(policy, process, event, now)
-        case Executed() if not process.executed and policy.starttime <= 0:
-            return running(policy, process.replace(executed=True), now)
         case Executed() if not process.executed:
-            return process.replace(executed=True, deadline=now + policy.starttime), NONE
+            return _on_trial(policy, process.replace(executed=True), now)
+        case DeadlineReached() if process.executed and process.readiness == AWAITED:
+            said = f": {event.said}" if event.said else ""
+            return _give_up(policy, process, f"not ready within {policy.start_timeout:g}s{said}", now)
         case DeadlineReached() if process.executed:
             return running(policy, process, now)
         case Exited():
@@ -173,7 +180,8 @@ def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case Stop() | Kill():
             return stopped(process, event.by, now)[0], UNQUEUE
         case Spawned():
-            return started(process, now).replace(pid=event.pid, since=now), NONE
+            awaited = AWAITED if event.awaits else ""
+            return started(process, now).replace(pid=event.pid, since=now, readiness=awaited), NONE
         case SpawnFailed():
             shortages = process.shortages + 1
             first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
@@ -227,6 +235,36 @@ def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Ste
             return _signalled(process, event, now), NONE
         case _:
             raise impossible(process, event)
+
+
+# -- becoming ready
+
+
+def _on_trial(policy: Policy, process: Process, now: float) -> Step:
+    """Let an instance that was executed wait for its readiness, or for the end of `starttime`."""
+    if process.readiness == AWAITED:
+        return process.replace(deadline=now + policy.start_timeout if policy.start_timeout else None), NONE
+    up_at = (now if not process.readiness else process.since) + policy.starttime
+    if up_at <= now or policy.starttime <= 0:
+        return running(policy, process, now)
+    return process.replace(deadline=up_at), NONE
+
+
+def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float) -> Step:
+    """Answer news about the present instance; where they mean nothing any more, nothing happens."""
+    awaited = process.state == STARTING and process.readiness == AWAITED
+    match event:
+        case Ready() if awaited:
+            ready = process.replace(readiness=UNSURE if event.unsure else TOLD)
+            return _on_trial(policy, ready, now) if process.executed else (ready, NONE)
+        case Condemned() if awaited:
+            return _give_up(policy, process, event.reason, now)
+        case Extend() if (
+            process.deadline is not None and (awaited or process.state == STOPPING) and not process.killing
+        ):
+            return process.replace(deadline=max(process.deadline, event.until)), NONE
+        case _:
+            return process, NONE
 
 
 # -- leaving
@@ -294,7 +332,7 @@ def _give_up(policy: Policy, process: Process, reason: str, now: float) -> Step:
     going = judged.replace(
         state=STOPPING, since=now, deadline=now + policy.stoptime, end=process.end, killing=0, by="", reason=reason
     )
-    return going, TERMINATE
+    return going, TERMINATE if process.executed else NONE
 
 
 def _kill(process: Process, now: float) -> Step:

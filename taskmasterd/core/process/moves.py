@@ -68,6 +68,7 @@ def clean(process: Process, state: ProcessState, now: float) -> Process:
     return process.replace(
         state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0, refused=(), phase="",
         leaving="",
+        readiness="",
     )  # fmt: skip
 
 

@@ -20,6 +20,12 @@ BLOCKED: Final = "blocked"
 """Phase of BACKOFF: the gate is closed, and nothing on the way will open it; there is no deadline."""
 PHASES = ("", HELD, BLOCKED)
 
+AWAITED: Final = "awaited"
+TOLD: Final = "told"
+UNSURE: Final = "unsure"
+READINESS = ("", AWAITED, TOLD, UNSURE)
+"""Of an instance with a way to become ready: it is not, it is, or nobody knows since no daemon was there to hear it."""
+
 STOP: Final = "stop"
 AGAIN: Final = "restart"
 BOUNCE: Final = "bounce"
@@ -36,6 +42,7 @@ class Process(Record):
     that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
     what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
     gone, see LEAVING. `free`: its gate is not looked at, until somebody asks for something else of it.
+    `readiness` is that of the present instance, see READINESS.
     """
 
     state: ProcessState = STOPPED
@@ -58,6 +65,7 @@ class Process(Record):
     phase: str = ""
     leaving: str = ""
     free: bool = False
+    readiness: str = ""
 
     @property
     def restarts(self) -> int:

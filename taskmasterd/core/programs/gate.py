@@ -6,6 +6,7 @@ not satisfied is *on its way*, or nothing will lead there by itself; only a requ
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.config.graph import DONE, ENDED, STARTED
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPING
@@ -46,19 +47,26 @@ class Gate(Record):
 
 def look(table: Table, entry: Entry, now: float) -> Gate:
     """Return what keeps a process from being started, in the order of its edges."""
-    limit = entry.process.since + FIRST_TRY_S
     unmet: list[Unmet] = []
-    until = None
+    until: float | None = None
     for need, target in edges(table, entry):
         process = target.process
         if satisfied(process, need.condition):
             continue
         if need.required:
             unmet.append(Unmet(target, need.condition, True, not on_its_way(process)))
-        elif not (tried(process) or limit <= now):
-            unmet.append(Unmet(target, need.condition, False, False))
-            until = limit
+        elif not tried(process):
+            limit = entry.process.since + first_try_s(target)
+            if limit > now:
+                unmet.append(Unmet(target, need.condition, False, False))
+                until = limit if until is None else min(until, limit)
     return Gate(tuple(unmet), until)
+
+
+def first_try_s(target: Entry) -> float:
+    """Return how long the first try of a dependency may take, as far as an edge waits for it that is not required."""
+    limited = target.wanted.ready or target.policy.type == ONESHOT
+    return (target.policy.start_timeout if limited else 0.0) or FIRST_TRY_S
 
 
 def edges(table: Table, entry: Entry) -> Iterator[tuple[Need, Entry]]:

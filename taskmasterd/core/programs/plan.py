@@ -6,7 +6,16 @@ nothing. Order of keys, comments and formatting are gone before this: records ar
 
 from __future__ import annotations
 
-from taskmaster_common.config import DAEMON_LIVE_KEYS, LIVE, RELOAD_CLASS, RESTART, Config, DaemonConfig, ProgramConfig
+from taskmaster_common.config import (
+    DAEMON_LIVE_KEYS,
+    LIVE,
+    NEXT,
+    RELOAD_CLASS,
+    RESTART,
+    Config,
+    DaemonConfig,
+    ProgramConfig,
+)
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.programs.table import Entry, Table
@@ -155,8 +164,11 @@ def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: list
         return RESTARTED, f"{named} cannot change while it runs"
     if scales:
         return SCALED, "numprocs changed" + (f"; {named} used at the next start" if outdated else "")
-    if outdated:
-        return UPDATED, f"{named} used at the next start"
+    later = ", ".join(
+        key for key in keys if RELOAD_CLASS.get(key) == NEXT or (outdated and RELOAD_CLASS.get(key) == RESTART)
+    )
+    if later:
+        return UPDATED, f"{later} used at the next start"
     live = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == LIVE)
     if live:
         return UPDATED, f"{live} applied without a restart"

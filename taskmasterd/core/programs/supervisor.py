@@ -108,7 +108,7 @@ class Supervisor:
     def deadline_reached(self, entry: Entry, now: float) -> None:
         """Say that the armed deadline of an entry has come."""
         if entry.process.deadline is not None and entry.process.deadline <= now:
-            self.handle(entry, DeadlineReached(), now)
+            self.handle(entry, DeadlineReached(entry.said), now)
 
     # -- the daemon's own orders
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Entry:
     """One slot: its process, the configuration that is wanted, and the one that its last instance was started with."""
 
-    __slots__ = ("current", "index", "process", "removed", "tickets", "wanted")
+    __slots__ = ("current", "index", "process", "removed", "said", "tickets", "wanted")
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
         self.wanted = wanted
@@ -38,6 +38,11 @@ class Entry:
         self.current: ProgramConfig | None = None
         self.removed = False
         self.tickets: list[Observer] = []
+        self.said = ""
+
+    def say(self, text: str) -> None:
+        """Take what is known of the readiness of the present instance, for people."""
+        self.said = text
 
     def want(self, wanted: ProgramConfig) -> None:
         """Take a configuration: its live keys hold from now on, the others from the next start on."""

@@ -9,7 +9,7 @@ from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.text.formats import format_seconds
 from taskmasterd.core.process.ends import End, dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.state import Process
+from taskmasterd.core.process.state import AWAITED, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +83,9 @@ def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, s
         return failed_start_text(process, policy, signals)
     if process.state == EXITED:
         return done_text(process, signals) if policy.type == ONESHOT else end
+    if process.state == STARTING and process.executed and process.readiness == AWAITED:
+        left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
+        return f"not ready{left}"
     if process.state == STARTING and process.tries:
         return f"try {process.tries + 1} of {policy.startretries + 1}; {end}"
     if process.state == STOPPED:

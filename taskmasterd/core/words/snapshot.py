@@ -9,7 +9,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STATES, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.state import HELD, LEAVING, PHASES, Process
+from taskmasterd.core.process.state import HELD, LEAVING, PHASES, READINESS, Process
 from taskmasterd.core.programs.table import Entry
 
 TYPE_CHECKING = False
@@ -121,7 +121,7 @@ def _what_is_wrong(process: Process) -> str:
         return "nobody has that pid"
     if not all(isinstance(getattr(process, name), str) for name in TEXTS):
         return "a text is none"
-    if process.phase not in PHASES or process.leaving not in LEAVING:
+    if process.phase not in PHASES or process.leaving not in LEAVING or process.readiness not in READINESS:
         return "an unknown phase"
     if process.phase:
         wrong = process.pid is not None or process.state != (STARTING if process.phase == HELD else BACKOFF)

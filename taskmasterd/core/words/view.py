@@ -5,7 +5,8 @@ from __future__ import annotations
 from taskmaster_common.config import for_instance
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
-from taskmasterd.core.words.describe import detail
+from taskmasterd.core.process.state import AWAITED, UNSURE
+from taskmasterd.core.words.describe import detail, seconds_text
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -37,6 +38,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "detail": slot_detail(table, entry, now, signals),
         "type": entry.policy.type,
         "phase": process.phase,
+        "ready": ready_view(entry),
         "waiting": gates.waiting_view(table, entry, now, signals) if process.phase else [],
         "wanted": process.as_wanted,
         "description": for_instance(entry.wanted.description, entry.index),
@@ -51,7 +53,26 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
         return gates.waiting_text(table, entry, now, signals)
     if process.leaving:
         return gates.leaving_text(table, entry)
+    if process.readiness == UNSURE and process.state == RUNNING:
+        return "ready: unknown, the daemon was away"
+    if entry.said and process.state == STARTING and process.readiness == AWAITED:
+        left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
+        return f"not ready: {entry.said}{left}"
     return detail(process, entry.policy, now, signals)
+
+
+def ready_view(entry: Entry) -> dict[str, Any] | None:
+    """Return the `ready` object of the wire; None for an instance without a way to become ready."""
+    process = entry.process
+    if not process.readiness:
+        return None
+    way = next(iter(entry.present.ready), "")
+    return {
+        "way": way,
+        "ready": process.readiness != AWAITED,
+        "unsure": process.readiness == UNSURE,
+        "text": entry.said,
+    }
 
 
 def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | None:

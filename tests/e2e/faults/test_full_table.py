@@ -25,6 +25,7 @@ def full(daemon: Daemon) -> Iterator[tuple[Daemon, list[socket.socket]]]:
     """A daemon without a free descriptor, and its clients, who have not said anything yet."""
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0}}")
     daemon.start()
+    wait_until(lambda: "p running" in daemon.events())  # its start takes descriptors
     most = max(int(fd) for fd in os.listdir(f"/proc/{daemon.pid}/fd")) + 1
     with ExitStack() as stack:
         clients = [stack.enter_context(connect(daemon)) for _ in range(1)]

@@ -26,7 +26,7 @@ from taskmasterd.processes.instance import Instance, Instances
 from taskmasterd.processes.members.group import Group, Heritage
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs
-from taskmasterd.processes.performer import Performer
+from taskmasterd.processes.performer import Outlets, Performer
 from taskmasterd.processes.preparation import Inherited
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.procfs import Survivor, listing, pipe_among
@@ -79,8 +79,11 @@ class Stage:
             Instances(groups(PROOFS), Outputs(self.reactor, self.sinks, str(home), self.null)),
             Inherited(dict(os.environ), PROOFS, 0o022, str(home), None, self.null),
             self.records,
-            lambda _entry, event: self.events.append(event),
-            self.blind.append,
+            Outlets(
+                lambda _entry, event: self.events.append(event),
+                self.blind.append,
+                lambda _entry, _account: pytest.fail("nothing here has ready"),
+            ),
         )
         program = ProgramConfig.of(**{"name": "p", "cmd": ("sleep", "300"), **keys})
         self.entry = Entry(program, 0, Process(since=0.0))

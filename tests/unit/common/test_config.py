@@ -10,6 +10,7 @@ from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
     INSTANCE,
     LIVE,
+    NEXT,
     PROGRAM_KEYS,
     RELOAD_CLASS,
     RESTART,
@@ -23,6 +24,7 @@ from tests.support.model import config, program
 
 CLASSES = {
     RESTART: "cmd umask workingdir stdout stderr env type user group shell refusal",
+    NEXT: "ready",
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential",
@@ -48,7 +50,8 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "autostart": True,
         "depends_on": (),
         "type": "service",
-        "start_timeout": 0.0,
+        "ready": {},
+        "start_timeout": 60.0,
         "autorestart": "unexpected",
         "exitcodes": (0,),
         "startretries": 3,

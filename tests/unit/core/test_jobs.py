@@ -14,7 +14,7 @@ from taskmasterd.core.words.describe import detail
 from tests.support.model import LEFT, Life, World, code, policy, program
 from tests.support.walk import World as Walk
 
-JOB = {"type": ONESHOT, "starttime": 0.0, "startretries": 0}
+JOB = {"type": ONESHOT, "starttime": 0.0, "startretries": 0, "start_timeout": 0.0}
 MIGRATE = program("migrate", **JOB)
 WEB = program("web", depends_on=("migrate",))
 

@@ -11,7 +11,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure, Start
-from taskmasterd.core.process.state import BLOCKED, HELD, STOP, Process
+from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD, STOP, Process
 from taskmasterd.core.programs.table import Table
 from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data, process_from_data, process_to_data
 from tests.support.model import LEFT, World, code, program
@@ -53,9 +53,14 @@ def content(table: Table) -> list[tuple[object, ...]]:
 
 
 def test_every_field_of_a_process_survives() -> None:
-    assert {name for name in Process.fields_ if getattr(FULL, name) == getattr(Process, name)} == {"phase", "leaving"}
+    assert {name for name in Process.fields_ if getattr(FULL, name) == getattr(Process, name)} == {
+        "phase",
+        "leaving",
+        "readiness",
+    }
     leaving = Process(state=RUNNING, pid=7, executed=True, leaving=STOP)
-    for process in (FULL, leaving, Process(state=STARTING, phase=HELD), Process(state=BACKOFF, phase=BLOCKED)):
+    awaited = Process(state=STARTING, pid=7, executed=True, readiness=AWAITED)
+    for process in (FULL, leaving, awaited, Process(state=STARTING, phase=HELD), Process(state=BACKOFF, phase=BLOCKED)):
         assert process_from_data(json.loads(json.dumps(process_to_data(process)))) == process
 
 

@@ -171,9 +171,10 @@ PROGRAM_WORDS = {
     # health, schedules: not there
     "wantedby": "autostart says whether a program starts with the daemon",
     **dict.fromkeys(
-        ("healthcheck", "readinessprobe", "livenessprobe", "waitready", "watchdogsec"),
-        "health checks are not there yet: a program counts as started once it has been up for starttime",
+        ("healthcheck", "livenessprobe", "watchdogsec"),
+        "health checks of a running program are not there yet; ready says how it is known that one has become ready",
     ),
+    **dict.fromkeys(("readinessprobe", "waitready"), "=ready"),
     "schedule": "there are no schedules; let cron or a timer run `taskmasterctl start NAME`",
     "cron": "there are no schedules; let cron or a timer run `taskmasterctl start NAME`",
     "cronrestart": "there are no schedules; let cron or a timer run `taskmasterctl restart NAME`",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from taskmaster_common.config import ALWAYS, ONESHOT, SERVICE
-from taskmaster_common.config.graph import DONE, READY, Graph, edge_of
+from taskmaster_common.config.graph import DONE, READY, STARTED, Graph, edge_of
 from taskmaster_common.errors import BugError
 from taskmaster_common.records import Record
 from taskmaster_common.schema.programs import names_text
@@ -87,6 +87,9 @@ def _check_edge(program: Program, edge: Edge, node: Node, named: Named, report: 
         report.error(node, program.place(KEY), by_group if edge.name in named.groups else "it depends on itself")
     elif wrong := next(filter(None, (_never_met(edge, each, named) for each in members)), ""):
         report.error(node, program.place(KEY), wrong)
+    elif early := _too_early(edge, members, named):
+        reason = f"{early} has ready, and this waits only until its program is executed; leave the condition out"
+        report.warn(node, program.place(KEY), reason)
     elif edge.required and program.config.autostart:
         idle = [each for each in members if each in named.programs and not named.programs[each].config.autostart]
         if idle:
@@ -105,6 +108,13 @@ def _never_met(edge: Edge, name: str, named: Named) -> str:
     if edge.condition == READY and policy.type == ONESHOT:
         return f"{name} is a oneshot, which is never ready but done; write {name}: done"
     return ""
+
+
+def _too_early(edge: Edge, members: Sequence[str], named: Named) -> str:
+    """Return which of these has a readiness that an edge on `started` does not wait for, or ""."""
+    if edge.condition != STARTED:
+        return ""
+    return next((each for each in members if each in named.programs and named.programs[each].config.ready), "")
 
 
 def _unknown(edge: Edge, named: Named, guesses: Guesses) -> str:

@@ -7,8 +7,6 @@ does not count.
 
 from __future__ import annotations
 
-import shlex
-
 from taskmaster_common.config import ALWAYS, DISCARD, NEVER
 from taskmaster_common.config.keys import DAEMON, PROGRAM, Key
 from taskmaster_common.paths import MAX_SOCKET_PATH
@@ -17,6 +15,7 @@ from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
 from taskmaster_common.schema.values.dependencies import dependencies_of
+from taskmaster_common.schema.values.ready import ready_of
 from taskmaster_common.schema.values.scalars import (
     FALSE_WORDS,
     TRUE_WORDS,
@@ -29,6 +28,7 @@ from taskmaster_common.schema.values.scalars import (
     not_one_of,
     text_of,
 )
+from taskmaster_common.schema.values.split import words_of
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
 
 TYPE_CHECKING = False
@@ -168,57 +168,7 @@ def _stream(node: Node, context: Decoding, key: Key) -> str:
 
 
 def _command(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
-    """Return the words of a command, split before they are expanded, so that a value is never split."""
-    if node.kind == SEQUENCE:
-        if context.shell:
-            raise ValueError("with shell: true the command is one text, not a list")
-        words = tuple(elements_of(node.items, context, key, text_of))
-    elif context.shell:
-        expect(node, SCALAR)
-        return (_not_blank(node),)
-    else:
-        expect(node, SCALAR)
-        words = tuple(context.variables.expand(word) for word in split(_not_blank(node), node))
-    if not words or not words[0]:
-        raise ValueError("the command has no first word")
-    return words
-
-
-def _not_blank(node: Node) -> str:
-    if node.is_null() or not node.text.strip():
-        raise ValueError("has no value; write a command")
-    return node.text
-
-
-def split(text: str, node: Node) -> list[str]:
-    """Return the words of a command line. Raises ValueError for an unclosed quote. Source: POSIX XCU 2.2."""
-    text = without_continuations(text)
-    if text.isascii() and text.isprintable() and not any(character in text for character in "'\"\\"):
-        return text.split()
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        reason = str(error)[:1].lower() + str(error)[1:]
-        comment = node.plain and " #" in node.source.line(node.line)[node.column :]
-        hint = "; in YAML a # after a blank begins a comment: quote the whole value" if comment else ""
-        raise ValueError(f"{quoted(text)} cannot be split into words: {reason}{hint}") from None
-
-
-def without_continuations(text: str) -> str:
-    """Return the text without line continuations, which shlex keeps. Source: POSIX XCU 2.2.1."""
-    if "\\\n" not in text:
-        return text
-    kept: list[str] = []
-    quote = ""
-    characters = iter(text)
-    for character in characters:
-        pair = character
-        if character == "\\" and quote != "'":
-            pair += next(characters, "")
-        elif character in "'\"" and quote in ("", character):
-            quote = "" if quote else character
-        kept.append("" if pair == "\\\n" else pair)
-    return "".join(kept)
+    return tuple(words_of(node, context, key, shell=context.shell))
 
 
 # -- users and variables
@@ -259,6 +209,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "exit codes": _exit_codes,
     "octal": _octal,
     "path": _path,
+    "ready": ready_of,
     "seconds": _seconds,
     "signal": _signal,
     "size": _size,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config import KIND, LIVE, PROGRAM_KEYS, RELOAD_CLASS, RESTART, ProgramConfig
+from taskmaster_common.config import KIND, LIVE, NEXT, PROGRAM_KEYS, RELOAD_CLASS, RESTART, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import SPAWN, TERMINATE
 from taskmasterd.core.programs.plan import KEPT, RESTARTED, UPDATED, diff
@@ -21,6 +21,7 @@ OTHER_OF_KIND = {
     "exit codes": (0, 2),
     "octal": 0o77,
     "path": "/tmp",
+    "ready": {"tcp": "80"},
     "seconds": 7.25,
     "signal": 2,
     "size": 1,
@@ -53,6 +54,9 @@ def test_a_changed_key_does_what_its_class_says(key: str) -> None:
     if RELOAD_CLASS[key] == RESTART:
         assert (plan.change, plan.restart, plan.why) == (RESTARTED, (0,), f"{key} cannot change while it runs")
         assert world.actions == [("web:0", TERMINATE)]
+    elif RELOAD_CLASS[key] == NEXT:
+        assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{key} used at the next start")
+        assert world.actions == []
     else:
         assert RELOAD_CLASS[key] == LIVE
         assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{key} applied without a restart")

@@ -1,0 +1,37 @@
+"""Checks of `ready` that need more than its own value."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import DISCARD, INHERIT, SAME_AS_STDOUT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmaster_common.schema.programs import Program
+    from taskmaster_common.schema.report import Report
+    from taskmaster_common.schema.surroundings import Surroundings
+
+KEY = "ready"
+USUAL_TIMEOUT_S = 3.0
+
+
+def check_ready(program: Program, surroundings: Surroundings, report: Report) -> None:
+    """Report a way that cannot work, and one that may not do what one expects."""
+    config = program.config
+    if not config.ready:
+        return
+    node, place = program.at(KEY), program.place(KEY)
+    if problem := surroundings.ready_problem(config.ready):
+        report.error(node, place, problem)
+    unread = (DISCARD, INHERIT)
+    streams = (config.output.stdout, config.output.stderr)
+    if "log" in config.ready and all(each in (*unread, SAME_AS_STDOUT) for each in streams):
+        report.error(node, place, "no log is written that could be searched: stdout and stderr have no file")
+    if "fd" in config.ready and config.shell:
+        reason = "the shell has to hand the descriptor on; write exec before the command, or leave shell: true out"
+        report.warn(node, place, reason)
+    limit, timeout = config.policy.start_timeout, config.ready.get("timeout", USUAL_TIMEOUT_S)
+    asked = not {"notify", "fd", "log"}.intersection(config.ready)
+    if asked and limit and timeout >= limit:
+        report.warn(
+            node, place, f"one try may take {timeout:g}s, as long as the whole start (start_timeout: {limit:g})"
+        )

@@ -1,0 +1,143 @@
+"""`ready` -> how it is known that a program is ready: the word `notify`, or a map with one way and its limits.
+
+The value is plain data: {"notify": true}, {"exec": ["pg_isready", "-q"], "timeout": 5.0}, {"http": "http://127.0.0.1/", "status":
+[204]}. Whether addresses are possible is for `checks.ready`.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
+from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.values.scalars import (
+    WrongElementError,
+    WrongElementsError,
+    boolean_of,
+    elements_of,
+    expect,
+    text_of,
+)
+from taskmaster_common.schema.values.split import words_of
+from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.units import parse_seconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Final
+
+    from taskmaster_common.config.keys import Key
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.values.scalars import Decoding
+
+NOTIFY: Final = "notify"
+LEAST_FD, MOST_FD = 3, 255
+LEAST_S = 0.1
+"""Least interval and timeout, seconds."""
+MOST_PATTERN = 256
+"""Most characters of the text for which a log is searched."""
+
+
+def ready_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    """Return the way with its limits. Raises ValueError, or WrongElementsError with each wrong element."""
+    if node.kind != MAPPING:
+        text = text_of(node, context, key)
+        if text != NOTIFY:
+            raise ValueError(f"{quoted(text)} is neither notify nor a map with one of {', '.join(WAYS)}")
+        return {NOTIFY: True}
+    unknown = [name for name in node.entries if name not in (*WAYS, *LIMITS)]
+    if unknown:
+        raise WrongElementsError([WrongElementError(node.entries[name][0], _unknown(name)) for name in unknown])
+    ways = [name for name in node.entries if name in WAYS]
+    if len(ways) != 1:
+        said = f"names {' and '.join(ways)}" if ways else "names no way"
+        raise ValueError(f"{said}; write exactly one of {', '.join(WAYS)}")
+    found: dict[str, Any] = {}
+    for name, (_, value) in node.entries.items():
+        decode = WAYS.get(name, _limit)
+        for part, decoded in elements_of([value], context, key, decode)[0].items():
+            found[part or name] = decoded
+    return found
+
+
+def _unknown(name: str) -> str:
+    near = nearest(name, (*WAYS, *LIMITS))
+    return f"unknown key; did you mean {near}?" if near else f"unknown key; the ways are {', '.join(WAYS)}"
+
+
+def _fd(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    text = text_of(node, context, key)
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else 0
+    if not LEAST_FD <= number <= MOST_FD:
+        raise ValueError(f"{quoted(text)} is not between {LEAST_FD} and {MOST_FD}")
+    return {"": number}
+
+
+def _log(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    text = text_of(node, context, key)
+    if not text or len(text) > MOST_PATTERN:
+        raise ValueError(f"has {len(text)} characters; write 1 to {MOST_PATTERN}")
+    if text.startswith("/") and text.endswith("/") and len(text) > 1:
+        raise ValueError("looks like a regular expression; * and ? are the patterns here, or write exec: grep ...")
+    return {"": text}
+
+
+def command_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    """Return {"": words}, with "shell": true where the one word is for /bin/sh: a text, a list, or a map {cmd, shell}."""
+    if node.kind != MAPPING:
+        return {"": words_of(node, context, key, shell=False)}
+    wrong = [name for name in node.entries if name not in ("cmd", "shell")]
+    if wrong or "cmd" not in node.entries:
+        raise ValueError(
+            f"unknown key {quoted(wrong[0])}; write {{cmd: ..., shell: true}}" if wrong else "cmd is missing"
+        )
+    shell = "shell" in node.entries and boolean_of(node.entries["shell"][1], context, key)
+    words = words_of(node.entries["cmd"][1], context, key, shell=shell)
+    return {"": words, "shell": True} if shell else {"": words}
+
+
+def _http(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    if node.kind != MAPPING:
+        return {"": text_of(node, context, key)}
+    wrong = [name for name in node.entries if name not in ("url", "status", "headers")]
+    if wrong or "url" not in node.entries:
+        raise ValueError(f"unknown key {quoted(wrong[0])}; write url, status, headers" if wrong else "url is missing")
+    found: dict[str, Any] = {"": text_of(node.entries["url"][1], context, key)}
+    if "status" in node.entries:
+        value = node.entries["status"][1]
+        found["status"] = elements_of(value.items if value.kind == SEQUENCE else [value], context, key, _status)
+    if "headers" in node.entries:
+        value = node.entries["headers"][1]
+        expect(value, MAPPING)
+        found["headers"] = {name: text_of(each, context, key) for name, (_, each) in value.entries.items()}
+    return found
+
+
+def _status(node: Node, context: Decoding, key: Key) -> int:
+    text = text_of(node, context, key)
+    if not (text.isascii() and text.isdecimal() and len(text) == 3):
+        raise ValueError(f"{quoted(text)} is no status, such as 204")
+    return int(text)
+
+
+def _text(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    expect(node, SCALAR)
+    return {"": text_of(node, context, key)}
+
+
+def _limit(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    seconds = parse_seconds(text_of(node, context, key))
+    if seconds < LEAST_S:
+        raise ValueError(f"is less than {LEAST_S} s")
+    return {"": seconds}
+
+
+WAYS: Mapping[str, Callable[[Node, Decoding, Key], dict[str, Any]]] = {
+    "fd": _fd,
+    "log": _log,
+    "exec": command_of,
+    "http": _http,
+    "tcp": _text,
+    "unix": _text,
+}
+"""The ways that are written in a map, each with a decoder of its value; "" in what it returns stands for the way's name."""
+LIMITS = ("interval", "timeout")

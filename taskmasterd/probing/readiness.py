@@ -1,0 +1,243 @@
+"""Finds out when instances become ready: asks them again and again, or listens to what they announce.
+
+Made with the first program that has `ready`; it follows the change bus from then on. It decides nothing about processes: it
+delivers Ready and Condemned, and what follows is in `core.process.machine`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmaster_common.errors import SystemFailure, system_reason
+from taskmaster_common.states import STARTING
+from taskmasterd.core.process.events import Condemned, Extend, Ready
+from taskmasterd.core.process.state import AWAITED
+from taskmasterd.fallbacks import SHORTAGES
+from taskmasterd.probing.announced.line import ReadyLine
+from taskmasterd.probing.announced.notify import NotifySocket, bind
+from taskmasterd.probing.leftovers import end_orphans
+from taskmasterd.probing.tries.queue import CONNECTING_AT_ONCE, EXEC_AT_ONCE, Queue
+from taskmasterd.probing.ways import ANNOUNCED, EXEC, FD, LOG, NOTIFY, USUAL_INTERVAL_S, try_of, way_of
+from taskmasterd.processes.preparation import Announcement
+from taskmasterd.system.loop.cmodules import partial
+from taskmasterd.system.spawner import SetupError, child_pipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
+
+    from taskmasterd.core.process.events import Event
+    from taskmasterd.core.process.state import Process
+    from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.probing.text.message import Message
+    from taskmasterd.probing.text.result import Result
+    from taskmasterd.probing.tries.queue import QueuedTry
+    from taskmasterd.probing.ways import Asking
+    from taskmasterd.system.loop.reactor import Timer
+    from taskmasterd.system.users import Account
+
+FIRST_TRIES_S = (0.1, 0.2, 0.4, 0.8)
+"""Moments of the first tries, seconds after the exec; the others follow at the interval."""
+AWAY = "unknown, the daemon was away"
+
+
+class Readiness:
+    """All instances that are not ready yet, and the sockets of those that announce it.
+
+    `deliver(entry, event)` hands an event to the supervisor. `directory` is where sockets are made.
+    """
+
+    def __init__(self, asking: Asking, deliver: Callable[[Entry, Event], None], directory: str) -> None:
+        self._asking = asking
+        self._deliver = deliver
+        self._directory = directory
+        self._queues = {
+            True: Queue(asking.reactor, EXEC_AT_ONCE),
+            False: Queue(asking.reactor, CONNECTING_AT_ONCE),
+        }
+        self._asked: dict[Entry, _Questions] = {}
+        self._channels: dict[Entry, ReadyLine | NotifySocket] = {}
+        self._starts: dict[Entry, Sequence[tuple[str, int]]] = {}
+
+    # -- before the spawn
+
+    def announce(self, entry: Entry, account: Account | None) -> Announcement:
+        """Prepare the start of a program that has `ready`. Raises SetupError, or OSError for a shortage."""
+        self.forget(entry)
+        way = way_of(entry.wanted.ready)
+        if way == LOG:
+            self._starts[entry] = self._log_starts(entry)
+        owner = (account.uid, account.gid) if account else None
+        if way == FD:
+            number = entry.wanted.ready[FD]
+            read, write = child_pipe(owner)
+            self._channels[entry] = ReadyLine(self._asking.reactor, read, number, partial(self._line_read, entry))
+            return Announcement(extra=(number, write))
+        if way == NOTIFY:
+            return Announcement({"NOTIFY_SOCKET": self._listen(entry, owner)})
+        return Announcement()
+
+    def _listen(self, entry: Entry, owner: tuple[int, int] | None) -> str:
+        path = f"{self._directory}/{entry.program[:24]}.{entry.index}.{hash(entry.program) & 0xFFFFFF:06x}.notify"
+        try:
+            row = bind(path, owner)
+        except SystemFailure as failure:
+            if failure.errno in SHORTAGES:
+                raise OSError(failure.errno, str(failure)) from None
+            raise SetupError("notify", str(failure)) from None
+        self._channels[entry] = NotifySocket(self._asking.reactor, row, partial(self._heard, entry))
+        return path
+
+    def _log_starts(self, entry: Entry) -> Sequence[tuple[str, int]]:
+        """Return the logs of the instance that is about to be spawned, and their sizes."""
+        outputs, found = self._asking.outputs, []
+        for path in dict.fromkeys(outputs.log_path(entry, stream) for stream in ("stdout", "stderr")):
+            try:
+                found.append((path, os.stat(path).st_size))
+            except OSError:  # not there yet
+                found.append((path, 0))
+        return found
+
+    # -- changes
+
+    def changed(self, entry: Entry, _before: Process, _event: Event, after: Process) -> None:
+        """Begin to ask an instance that was executed, and stop once it is ready or on its way down."""
+        awaited = after.state == STARTING and after.executed and after.readiness == AWAITED
+        if awaited and entry not in self._asked:
+            self._ask(entry)
+        elif not awaited and entry in self._asked:
+            self._asked.pop(entry).end()
+        if not after.alive:
+            self.forget(entry)
+
+    def end_orphans(self) -> str:
+        """Kill the probes of an earlier daemon, which are asked again; return why that was impossible, or ""."""
+        try:
+            end_orphans(self._asking.proofs)
+        except OSError as error:
+            return f"cannot look for probes of an earlier daemon: {system_reason(error)}"
+        return ""
+
+    def added(self, entry: Entry) -> None:
+        """Go on with an instance of an earlier life. What it may have announced while no daemon listened is unknown."""
+        process = entry.process
+        if process.state == STARTING and process.readiness == AWAITED:
+            if way_of(entry.present.ready) in (*ANNOUNCED, LOG):
+                self._asking.reactor.call_soon(partial(self._unheard, entry))
+            elif process.executed:
+                self._ask(entry)
+
+    def _unheard(self, entry: Entry) -> None:
+        """Believe what may have been announced, unless the channel has been handed over."""
+        if entry not in self._channels:
+            self._deliver(entry, Ready(entry.process.pid or 0, AWAY, unsure=True))
+
+    def _ask(self, entry: Entry) -> None:
+        entry.say("")
+        way = way_of(entry.present.ready)
+        if way not in ANNOUNCED:
+            probe = try_of(self._asking, entry, self._starts.get(entry, ()))
+            interval_s = entry.present.ready.get("interval", USUAL_INTERVAL_S)
+            questions = _Questions(
+                self._asking, self._queues[way == EXEC], interval_s, partial(self._answered, entry, way)
+            )
+            self._asked[entry] = questions
+            questions.begin(probe, only_once=way == LOG)
+
+    def _answered(self, entry: Entry, way: str, result: Result, tries: int) -> None:
+        text = result.text if result.text.startswith(way) else f"{way}: {result.text}"
+        if result.ok:
+            entry.say(text)
+            self._deliver(entry, Ready(entry.process.pid or 0, text))
+        else:
+            entry.say(f"{text} ({tries} tr{'y' if tries == 1 else 'ies'})")
+
+    def _line_read(self, entry: Entry, result: Result) -> None:
+        pid = entry.process.pid or 0
+        entry.say(result.text)
+        self._deliver(entry, Ready(pid, result.text) if result.ok else Condemned(pid, f"not ready: {result.text}"))
+
+    def _heard(self, entry: Entry, message: Message) -> None:
+        pid = entry.process.pid or 0
+        if message.status is not None:
+            entry.say(message.status)
+        if message.extend_s is not None:
+            self._deliver(entry, Extend(pid, self._asking.reactor.now() + message.extend_s))
+        if message.ready:
+            self._deliver(entry, Ready(pid, "READY=1"))
+
+    def forget(self, entry: Entry) -> None:
+        """Ask an instance no more, and close by what it announces."""
+        questions, channel = self._asked.pop(entry, None), self._channels.pop(entry, None)
+        self._starts.pop(entry, None)
+        if questions:
+            questions.end()
+        if channel:
+            channel.close()
+
+    # -- a live upgrade
+
+    def to_data(self) -> Iterable[Mapping[str, Any]]:
+        """Return the channels with their descriptors, for the daemon that is executed next."""
+        for entry, channel in self._channels.items():
+            kind = FD if isinstance(channel, ReadyLine) else NOTIFY
+            yield {"program": entry.program, "index": entry.index, "kind": kind, **channel.to_data()}
+
+    def resume(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Go on with the channels that the daemon before has handed over."""
+        for row in rows:
+            entry = table.slot(row["program"], row["index"])
+            if entry is None or not entry.process.alive:
+                os.close(row["fd"])
+            elif row["kind"] == FD:
+                done = partial(self._line_read, entry)
+                self._channels[entry] = ReadyLine(self._asking.reactor, row["fd"], row["number"], done)
+            else:
+                self._channels[entry] = NotifySocket(self._asking.reactor, row, partial(self._heard, entry))
+
+
+class _Questions:
+    """Asks one instance until `end`. `answered(result, tries)` gets each result."""
+
+    def __init__(
+        self, asking: Asking, queue: Queue, interval_s: float, answered: Callable[[Result, int], None]
+    ) -> None:
+        self._reactor = asking.reactor
+        self._queue = queue
+        self._interval_s = interval_s
+        self._answered = answered
+        self._began = self._reactor.now()
+        self._tries = 0
+        self._over = False
+        self._timer: Timer | None = None
+        self._running: QueuedTry | None = None
+
+    def begin(self, probe: Any, *, only_once: bool) -> None:
+        """Ask with this try; `only_once`: one that ends by itself only when it knows."""
+        self._probe, self._only_once = probe, only_once
+        self._arm()
+
+    def end(self) -> None:
+        """Ask no more."""
+        self._over = True
+        self._reactor.cancel(self._timer)
+        if self._running:
+            self._running.cancel()
+
+    def _arm(self) -> None:
+        past = self._reactor.now() - self._began
+        due_s = next((each - past for each in FIRST_TRIES_S if each > past), self._interval_s)
+        self._timer = self._reactor.call_later(0.0 if self._only_once and not self._tries else due_s, self._ask)
+
+    def _ask(self) -> None:
+        self._tries += 1
+        self._running = self._queue.begin(self._probe, self._done)
+
+    def _done(self, result: Result) -> None:
+        self._running = None
+        if self._over:
+            return
+        self._answered(result, self._tries)
+        if not self._over:
+            self._arm()

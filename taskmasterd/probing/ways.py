@@ -1,0 +1,97 @@
+"""From the value of `ready` to the try that it means."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import for_instance
+from taskmaster_common.records import Record
+from taskmasterd.output.targets import account_of, is_another
+from taskmasterd.probing.children import ChildCommand, Order
+from taskmasterd.probing.text.address import tcp_addresses, unix_address
+from taskmasterd.probing.text.http import http_request
+from taskmasterd.probing.text.pattern import LinePattern
+from taskmasterd.probing.tries.connect import ConnectTry
+from taskmasterd.probing.tries.execute import ExecTry
+from taskmasterd.probing.tries.log import LogTry
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from taskmaster_common.config import ProgramConfig
+    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.output.streams import Outputs
+    from taskmasterd.probing.children import Children
+    from taskmasterd.probing.tries.queue import Try
+    from taskmasterd.processes.members.proofs import Proofs
+    from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.system.users import Account
+
+NOTIFY, FD, LOG, EXEC, HTTP, TCP, UNIX = WAYS = ("notify", "fd", "log", "exec", "http", "tcp", "unix")
+ANNOUNCED = (NOTIFY, FD)
+"""Ways in which the program speaks; in all others it is asked."""
+PROBE = "probe"
+USUAL_INTERVAL_S, USUAL_TIMEOUT_S = 1.0, 3.0
+
+
+class Asking(Record):
+    """What tries are made from."""
+
+    reactor: Reactor
+    outputs: Outputs
+    children: Children
+    proofs: Proofs
+    signals: Mapping[int, str]
+
+
+def way_of(ready: Mapping[str, Any]) -> str:
+    """Return the way that a value of `ready` names."""
+    return next(way for way in WAYS if way in ready)
+
+
+def for_slot(value: Any, index: int) -> Any:
+    """Return a value of `ready` with the number of the instance in its texts."""
+    if isinstance(value, str):
+        return for_instance(value, index)
+    if isinstance(value, list):
+        return [for_slot(each, index) for each in value]
+    return {name: for_slot(each, index) for name, each in value.items()} if isinstance(value, dict) else value
+
+
+def problem(ready: Mapping[str, Any]) -> str:
+    """Return why an address of this way is none, or ""."""
+    ready, way = for_slot(ready, 0), way_of(ready)
+    try:
+        if way == HTTP:
+            http_request(ready[HTTP], ready.get("status", ()), ready.get("headers"))
+        elif way == TCP:
+            tcp_addresses(ready[TCP])
+        elif way == UNIX:
+            unix_address(ready[UNIX])
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def try_of(asking: Asking, entry: Entry, starts: Sequence[tuple[str, int]]) -> Try:
+    """Return the try for the present instance of a slot; `starts` are its logs as `LogTry` wants them."""
+    program, pid = entry.present, entry.process.pid
+    ready = for_slot(program.ready, entry.index)
+    way, timeout_s = way_of(ready), ready.get("timeout", USUAL_TIMEOUT_S)
+    if way == LOG:
+        return LogTry(asking.reactor, asking.outputs, starts, LinePattern(ready[LOG]))
+    if way == EXEC:
+        command = ChildCommand(tuple(ready[EXEC]), shell=ready.get("shell", False))
+        order = Order(PROBE, program, entry.index, command, {"TASKMASTER_PID": str(pid)})
+        return ExecTry(asking.reactor, asking.children, order, timeout_s, asking.signals)
+    if way == HTTP:
+        request = http_request(ready[HTTP], ready.get("status", ()), ready.get("headers"))
+        return ConnectTry(asking.reactor, request.addresses, timeout_s, request, _who(program))
+    addresses = tcp_addresses(ready[TCP]) if way == TCP else unix_address(ready[UNIX])
+    return ConnectTry(asking.reactor, addresses, timeout_s, None, _who(program))
+
+
+def _who(program: ProgramConfig) -> Account | None:
+    """Return the program's user, with whose rights a path is used; None for the daemon's own."""
+    account = account_of(program)
+    return account if account and is_another(account, program) else None

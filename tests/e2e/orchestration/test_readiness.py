@@ -1,0 +1,201 @@
+"""Readiness with a real daemon and real programs: each way, what never becomes ready, and a daemon that dies or is upgraded meanwhile."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+
+import pytest
+
+from tests.support.daemon import Daemon
+from tests.support.wait import wait_until
+
+ANNOUNCE = (
+    "import os, socket, time; channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
+    "channel.connect(os.environ['NOTIFY_SOCKET']); {words}; time.sleep(99)"
+)
+BY_A_CHILD = "os.fork() or (channel.send(b'READY=1\\nSTATUS=fine'), os._exit(0))"
+SERVE = """
+import http.server, socket, sys, time
+time.sleep(float(sys.argv[2]))
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if ":" in sys.argv[3] else socket.AF_INET
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(sys.argv[4]))
+        self.end_headers()
+    def log_message(self, *words):
+        pass
+Server((sys.argv[3], int(sys.argv[1])), Answer).serve_forever()
+"""
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Return a port on which nobody listens at the moment, of either loopback address."""
+    with socket.socket(socket.AF_INET6) as found:
+        found.bind(("::1", 0))
+        port = found.getsockname()[1]
+    assert isinstance(port, int)
+    return port
+
+
+def configure(daemon: Daemon, **programs: object) -> Daemon:
+    """Write a configuration with these programs."""
+    daemon.write(json.dumps({"programs": programs}))
+    return daemon
+
+
+def python(code: str, *words: str) -> list[str]:
+    """Return a command that runs this code."""
+    return [sys.executable, "-S", "-c", code, *words]
+
+
+def state(daemon: Daemon, name: str) -> str:
+    """Return the state of a process."""
+    found = daemon.status()[name]["state"]
+    assert isinstance(found, str)
+    return found
+
+
+def detail(daemon: Daemon, name: str) -> str:
+    """Return what `status` says of a process."""
+    found = daemon.status()[name]["detail"]
+    assert isinstance(found, str)
+    return found
+
+
+def test_a_command_that_succeeds_makes_it_ready_and_what_depends_on_it_starts_then(daemon: Daemon) -> None:
+    db = {"cmd": "sleep 1; touch R; exec sleep 99", "shell": True, "ready": {"exec": "test -e R", "interval": 0.2}}
+    configure(daemon, db=db, web={"cmd": "sleep 98", "starttime": 0, "depends_on": ["db"]}).start()
+    wait_until(lambda: "not ready: exec: exit 1" in detail(daemon, "db"))
+    assert "waiting for db: ready" in detail(daemon, "web")
+    wait_until(lambda: state(daemon, "web") == "RUNNING")
+    order = [daemon.events().index(text) for text in ("db ready after", "db running", "web started")]
+    assert order == sorted(order)
+
+
+def test_a_word_of_a_child_that_has_ended_counts_each_time(daemon: Daemon) -> None:
+    web = {"cmd": python(ANNOUNCE.format(words=BY_A_CHILD)), "ready": "notify", "numprocs": 10}
+    configure(daemon, web=web).start()
+    wait_until(lambda: all(each["state"] == "RUNNING" for each in daemon.status().values()))
+    assert daemon.events().count("ready after") == 10
+    assert not daemon.status()["web:0"]["ready"]["unsure"]
+
+
+def test_a_newline_on_a_descriptor_makes_it_ready_and_nobody_else_has_that_descriptor(daemon: Daemon) -> None:
+    ready = {"cmd": "sleep 0.3; echo >&7; exec sleep 99", "shell": True, "ready": {"fd": 7}}
+    other = {"cmd": "ls /proc/self/fd; exec sleep 98", "shell": True, "starttime": 0}
+    configure(daemon, ready=ready, other=other).start()
+    wait_until(lambda: state(daemon, "ready") == "RUNNING")
+    wait_until(lambda: b"2" in daemon.log("other"))
+    assert b"7" not in daemon.log("other")
+
+
+def test_a_descriptor_that_is_closed_without_a_newline_is_a_failed_start_at_once(daemon: Daemon) -> None:
+    closing = {"cmd": "exec 3>&-; exec sleep 99", "shell": True, "ready": {"fd": 3}, "startretries": 0}
+    configure(daemon, p=closing).start()
+    wait_until(lambda: state(daemon, "p") == "FATAL")
+    assert "closed descriptor 3 without a newline" in detail(daemon, "p")
+
+
+def test_a_line_of_this_instance_makes_it_ready_also_in_two_halves_and_with_colours(daemon: Daemon) -> None:
+    cmd = r"printf '\033[1mserver'; sleep 0.3; printf ' is\033[0m up\n'; sleep 1; exit 1"
+    configure(daemon, p={"cmd": cmd, "shell": True, "ready": {"log": "server*up"}, "restart_delay": 0.1}).start()
+    wait_until(lambda: daemon.events().count("p ready after") == 2)
+    wait_until(lambda: daemon.events().count("p started") == 3)
+    assert state(daemon, "p") == "STARTING", "the line of the instance before does not count"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_localhost_is_both_loopback_addresses(daemon: Daemon, unused_port: int, host: str) -> None:
+    ready = {"http": f"http://localhost:{unused_port}/"}
+    configure(daemon, web={"cmd": python(SERVE, str(unused_port), "0.5", host, "204"), "ready": ready}).start()
+    wait_until(lambda: state(daemon, "web") == "RUNNING")
+    assert "http 204" in daemon.events()
+
+
+def test_what_is_never_ready_has_failed_to_start_for_that_reason_and_nothing_of_it_is_left(
+    daemon: Daemon, unused_port: int
+) -> None:
+    serve = python(SERVE, str(unused_port), "0", "127.0.0.1", "503")
+    keys = {"start_timeout": 1, "startretries": 1, "restart_delay": 0.1}
+    configure(daemon, web={"cmd": serve, "ready": {"http": f"http://127.0.0.1:{unused_port}/"}, **keys}).start()
+    wait_until(lambda: state(daemon, "web") == "FATAL")
+    assert "not ready within 1s: http 503" in detail(daemon, "web")
+    assert daemon.events().count("web started") == 2
+    assert daemon.status()["web"]["pid"] is None
+
+
+def test_more_time_can_be_asked_for(daemon: Daemon) -> None:
+    words = "channel.send(b'EXTEND_TIMEOUT_USEC=5000000'); time.sleep(2); channel.send(b'READY=1')"
+    configure(daemon, p={"cmd": python(ANNOUNCE.format(words=words)), "ready": "notify", "start_timeout": 1}).start()
+    wait_until(lambda: state(daemon, "p") == "RUNNING")
+    assert daemon.events().count("p started") == 1
+
+
+def test_a_pattern_is_matched_against_a_flood_of_lines_and_status_is_answered_meanwhile(daemon: Daemon) -> None:
+    flood = "yes $(head -c 4000 /dev/zero | tr '\\0' a)"
+    keys = {
+        "ready": {"log": "a*b*c*d*e*"},
+        "start_timeout": 2,
+        "startretries": 0,
+        "log_maxbytes": "10MB",
+        "log_backups": 1,
+    }
+    configure(daemon, p={"cmd": flood, "shell": True, **keys}).start()
+    answers = 0
+    while state(daemon, "p") != "FATAL":
+        answers += 1
+    assert answers > 10
+    assert "not ready within 2s" in detail(daemon, "p")
+
+
+def test_an_upgrade_goes_on_with_what_is_not_ready_yet(daemon: Daemon) -> None:
+    fd = {"cmd": "while ! test -e go; do sleep 0.1; done; echo >&3; exec sleep 99", "shell": True, "ready": {"fd": 3}}
+    words = "exec('while not os.path.exists(\"go\"): time.sleep(0.1)'); channel.send(b'READY=1')"
+    notify = {"cmd": python(ANNOUNCE.format(words=words)), "ready": "notify"}
+    probe = {"cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
+    configure(daemon, fd=fd, notify=notify, probe=probe).start()
+    wait_until(lambda: all(each["pid"] for each in daemon.status().values()))
+    pids = {name: each["pid"] for name, each in daemon.status().items()}
+    assert daemon.ctl("upgrade").returncode == 0
+    assert {each["state"] for each in daemon.status().values()} == {"STARTING"}
+    (daemon.home / "go").touch()
+    wait_until(lambda: all(each["state"] == "RUNNING" for each in daemon.status().values()))
+    assert {name: each["pid"] for name, each in daemon.status().items()} == pids
+    assert not any(each["ready"]["unsure"] for each in daemon.status().values())
+
+
+def test_after_a_death_of_the_daemon_a_probe_is_asked_again_and_what_may_have_been_announced_is_unsure(
+    daemon: Daemon,
+) -> None:
+    fd = {"cmd": "sleep 99", "ready": {"fd": 3}}
+    probe = {"cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
+    configure(daemon, fd=fd, probe=probe).start()
+    wait_until(lambda: "not ready" in detail(daemon, "probe") and daemon.status()["fd"]["pid"] is not None)
+    pids = {name: each["pid"] for name, each in daemon.status().items()}
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: state(daemon, "fd") == "RUNNING")
+    assert "ready: unknown, the daemon was away" in detail(daemon, "fd")
+    assert state(daemon, "probe") == "STARTING"
+    (daemon.home / "go").touch()
+    wait_until(lambda: state(daemon, "probe") == "RUNNING")
+    assert {name: each["pid"] for name, each in daemon.status().items()} == pids
+
+
+def test_what_cannot_be_a_way_is_refused_with_what_to_write_instead(daemon: Daemon) -> None:
+    for ready, said in (
+        ({"http": "https://127.0.0.1/"}, "exec: curl"),
+        ({"log": "/x+/"}, "exec: grep"),
+        ({"tcp": "example.org:80"}, "exec: curl"),
+        ({"fd": 2}, "is not between 3 and 255"),
+        ({"tcp": "80", "fd": 3}, "exactly one of"),
+        ({"interval": 1}, "names no way"),
+        ("yes", "is neither notify nor a map"),
+    ):
+        configure(daemon, p={"cmd": "sleep 9", "ready": ready})
+        answer = daemon.launch("-t")
+        assert (answer.returncode, said in answer.stderr) == (6, True), (ready, answer.stderr)

@@ -1,0 +1,101 @@
+"""`ready`: how each way is written, what is refused, and that the effective configuration says the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskmaster_common.errors import ConfigError
+from taskmaster_common.schema.effective import effective_text
+from tests.support.host import SIGNALS, host, load, program
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("notify", {"notify": True}),
+        ("{fd: 3}", {"fd": 3}),
+        ("{log: 'server is *'}", {"log": "server is *"}),
+        ("{exec: pg_isready -q}", {"exec": ["pg_isready", "-q"]}),
+        ("{exec: [test, -e, a b]}", {"exec": ["test", "-e", "a b"]}),
+        ("{exec: {cmd: 'a | b', shell: true}}", {"exec": ["a | b"], "shell": True}),
+        ("{http: 'http://127.0.0.1:80/', interval: 0.5}", {"http": "http://127.0.0.1:80/", "interval": 0.5}),
+        (
+            "{http: {url: 'http://localhost/', status: [204, 301], headers: {Host: x}}, timeout: 1m}",
+            {"http": "http://localhost/", "status": [204, 301], "headers": {"Host": "x"}, "timeout": 60.0},
+        ),
+        ("{tcp: 5432}", {"tcp": "5432"}),
+        ("{tcp: '[::1]:80'}", {"tcp": "[::1]:80"}),
+        ("{unix: /run/db.sock}", {"unix": "/run/db.sock"}),
+    ],
+)
+def test_each_way_is_decoded_and_the_effective_configuration_decodes_to_the_same(
+    written: str, value: dict[str, object]
+) -> None:
+    found = program(f"ready: {written}")
+    assert found.ready == value
+    assert found.policy.starttime == 0
+    loaded = load(f"programs: {{web: {{cmd: run, ready: {written}}}}}")
+    text = effective_text(loaded.config, SIGNALS, host({}).places)
+    assert load(text).config.programs[0].ready == value, text
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("yes", "is neither notify nor a map"),
+        ("{}", "names no way"),
+        ("{tcp: 80, unix: /x}", "names tcp and unix; write exactly one of"),
+        ("{tpc: 80}", "did you mean tcp?"),
+        ("{fd: 2}", '"2" is not between 3 and 255'),
+        ("{fd: 256}", '"256" is not between 3 and 255'),
+        ("{log: /x+/}", "exec: grep"),
+        ("{log: ''}", "has 0 characters"),
+        ("{exec: ''}", "has no value"),
+        ("{exec: {shell: true}}", "cmd is missing"),
+        ("{exec: {cmd: a, user: b}}", 'unknown key "user"'),
+        ("{http: 'https://127.0.0.1/'}", "exec: curl"),
+        ("{http: {status: 200}}", "url is missing"),
+        ("{http: {url: 'http://127.0.0.1/', status: ok}}", '"ok" is no status'),
+        ("{tcp: 'example.org:80'}", "exec: curl"),
+        ("{tcp: 99999}", "is no port"),
+        ("{tcp: 80, interval: 0.01}", "is less than 0.1 s"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_the_reason(written: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(f"programs: {{web: {{cmd: run, ready: {written}}}}}")
+    assert said in "\n".join(error.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("ready: {log: up}, stdout: null, stderr: stdout", "no log is written"),
+        ("ready: {tcp: 80}, type: oneshot", "a oneshot is never ready but done"),
+    ],
+)
+def test_keys_that_do_not_go_together_are_refused(keys: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(f"programs: {{web: {{cmd: run, {keys}}}}}")
+    assert said in "\n".join(error.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{web: {cmd: run, ready: {fd: 3}, shell: true}}", "the shell has to hand the descriptor on"),
+        ("{web: {cmd: run, ready: {tcp: 80}, start_timeout: 2}}", "one try may take 3s"),
+        ("{web: {cmd: run, start_timeout: 5}}", "has no effect without ready"),
+        (
+            "{web: {cmd: run, depends_on: {db: started}}, db: {cmd: run, ready: notify}}",
+            "db has ready, and this waits only until its program is executed",
+        ),
+    ],
+)
+def test_what_may_not_do_what_one_expects_is_a_warning(text: str, said: str) -> None:
+    assert said in "\n".join(load(f"programs: {text}").warnings)
+
+
+def test_the_number_of_the_instance_may_be_part_of_an_address() -> None:
+    found = program("ready: {tcp: '127.0.0.1:800${TASKMASTER_INSTANCE}'}")
+    assert "\0" in found.ready["tcp"]
