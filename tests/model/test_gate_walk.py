@@ -110,6 +110,12 @@ def test_nothing_is_spawned_before_the_gate_has_opened_but_by_an_order_that_says
         assert not edge.after.free or edge.before.free or asked or edge.event.startswith("Leave"), edge
 
 
+def test_the_exemption_lasts_until_the_next_order(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.event in ("Start", "Restart", "Stop", "Kill"):
+            assert not edge.after.free, edge
+
+
 def test_what_waits_has_nothing_alive_and_says_so_by_its_state(edges: list[Edge]) -> None:
     for edge in edges:
         process = edge.after

@@ -91,6 +91,12 @@ class Executed(Event):
     """The program's own code runs: exec succeeded."""
 
 
+class Retimed(Event):
+    """A reload has changed `start_timeout`, which was `before` seconds: it holds for a start under way, and for a job that runs."""
+
+    before: float
+
+
 class OfInstance(Event):
     """Base of what is about one instance and may come late: it counts only while `pid` is the leader's."""
 

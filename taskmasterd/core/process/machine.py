@@ -53,6 +53,7 @@ from taskmasterd.core.process.events import (
     OfInstance,
     Ready,
     Restart,
+    Retimed,
     Signalled,
     Spawned,
     SpawnFailed,
@@ -62,15 +63,18 @@ from taskmasterd.core.process.events import (
 from taskmasterd.core.process.moves import (
     Step,
     back_off,
-    clean,
     enter,
     fresh_start,
+    held_again,
     impossible,
+    limit,
+    retimed,
     running,
     start,
     started,
     stopped,
     uncounted,
+    with_free,
     with_new_budget,
 )
 from taskmasterd.core.process.state import AGAIN, AWAITED, BLOCKED, BOUNCE, HELD, STOP, TOLD, UNSURE, Process
@@ -101,6 +105,8 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
         if process.state in (STARTING, RUNNING) and process.pid is not None:
             return _leave(process, event.order), NONE
         event = event.order
+    if isinstance(event, Retimed):
+        return retimed(policy, process, event), NONE
     if isinstance(event, OfInstance):
         return _of_instance(policy, process, event, now) if event.pid == process.pid else (process, NONE)
     match process.state:
@@ -171,12 +177,13 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
 def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
     """Answer while a SPAWN was asked for and has not been carried out."""
     match event:
-        case Start():
-            return process, NONE
-        case Restart():
-            return with_new_budget(process, event.by), NONE
+        case Start() | Restart():
+            asked = with_new_budget(process, event.by) if isinstance(event, Restart) else process
+            if policy.depends_on and process.free and not event.free:
+                return held_again(asked.replace(free=False), now)
+            return with_free(asked, free=event.free), NONE
         case Bounce():
-            return clean(process, STARTING, now).replace(phase=HELD), UNQUEUE
+            return held_again(process, now)
         case Stop() | Kill():
             return stopped(process, event.by, now)[0], UNQUEUE
         case Spawned():
@@ -243,7 +250,7 @@ def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Ste
 def _on_trial(policy: Policy, process: Process, now: float) -> Step:
     """Let an instance that was executed wait for its readiness, or for the end of `starttime`."""
     if process.readiness == AWAITED:
-        return process.replace(deadline=now + policy.start_timeout if policy.start_timeout else None), NONE
+        return process.replace(deadline=limit(policy, process)), NONE
     up_at = (now if not process.readiness else process.since) + policy.starttime
     if up_at <= now or policy.starttime <= 0:
         return running(policy, process, now)
@@ -282,8 +289,10 @@ def _leave(process: Process, order: Stop | Restart | Bounce) -> Process:
 
 
 def _stay(process: Process, event: Start) -> Step:
-    """Somebody wants up what is up: it is taken back where it was about to go down."""
-    return (process.replace(leaving="", by=event.by, free=event.free) if process.leaving else process), NONE
+    """Somebody wants up what is up: it is taken back where it was about to go down, and `free` is as asked now."""
+    if process.leaving:
+        return process.replace(leaving="", by=event.by, free=event.free), NONE
+    return with_free(process, free=event.free), NONE
 
 
 def _left(process: Process, ended: Process) -> Process | None:

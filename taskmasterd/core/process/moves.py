@@ -5,14 +5,14 @@ from __future__ import annotations
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPED
-from taskmasterd.core.process.events import NONE, SPAWN, Action
-from taskmasterd.core.process.state import HELD
+from taskmasterd.core.process.events import NONE, SPAWN, UNQUEUE, Action
+from taskmasterd.core.process.state import AWAITED, HELD
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.config import Policy
     from taskmaster_common.states import ProcessState
-    from taskmasterd.core.process.events import Event, Restart, Start
+    from taskmasterd.core.process.events import Event, Restart, Retimed, Start
     from taskmasterd.core.process.state import Process
 
 Step = tuple["Process", Action]
@@ -35,6 +35,32 @@ def start(policy: Policy, process: Process, now: float) -> Step:
     return clean(process, STARTING, now), SPAWN
 
 
+def held_again(process: Process, now: float) -> Step:
+    """Take back a SPAWN that was asked for: its gate has to be looked at first."""
+    return clean(process, STARTING, now).replace(phase=HELD), UNQUEUE
+
+
+def with_free(process: Process, *, free: bool) -> Process:
+    """Return the process with or without the exemption from its gate."""
+    return process if process.free == free else process.replace(free=free)
+
+
+def limit(policy: Policy, process: Process) -> float | None:
+    """Return when a start has taken too long, or a job that runs; None: never."""
+    return process.since + policy.start_timeout if policy.start_timeout else None
+
+
+def retimed(policy: Policy, process: Process, event: Retimed) -> Process:
+    """Let `start_timeout` hold for what it is about just now, unless that has asked for more time than it had."""
+    awaited = process.state == STARTING and process.executed and process.readiness == AWAITED
+    if not awaited and not (process.state == RUNNING and policy.type == ONESHOT):
+        return process
+    had, deadline = process.since + event.before if event.before else None, process.deadline
+    if had is not None and deadline is not None and deadline > had:
+        return process
+    return process if deadline == limit(policy, process) else process.replace(deadline=limit(policy, process))
+
+
 def started(process: Process, now: float) -> Process:
     """Return the process after a start that the system did not refuse."""
     return process.replace(starts=process.starts + 1, spawned_at=now, shortages=0, reason="")
@@ -48,8 +74,8 @@ def uncounted(process: Process) -> Process:
 def running(policy: Policy, process: Process, now: float) -> Step:
     """Let an instance that has stayed up be RUNNING; a job has succeeded only when it is done, and may have a limit."""
     if policy.type == ONESHOT:
-        deadline = now + policy.start_timeout if policy.start_timeout else None
-        return process.replace(state=RUNNING, since=now, deadline=deadline), NONE
+        job = process.replace(state=RUNNING, since=now)
+        return job.replace(deadline=limit(policy, job)), NONE
     return process.replace(state=RUNNING, since=now, deadline=None, tries=0), NONE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmasterd.core.process.events import Bounce, Restart, Start, Stop
+from taskmasterd.core.process.events import Bounce, Restart, Retimed, Start, Stop
 from taskmasterd.core.programs.order import OrderOptions, arriving, departing, pull
 from taskmasterd.core.programs.ticket import DOWN, UP
 
@@ -49,7 +49,10 @@ def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
         slots = {entry.index: entry for entry in supervisor.table.slots(program.name)}
         for entry in slots.values():
             if entry.index < program.wanted.numprocs and entry.index not in told:
+                before = entry.policy.start_timeout
                 entry.want(program.wanted)
+                if entry.policy.start_timeout != before:
+                    supervisor.handle(entry, Retimed(before), supervisor.now())
         for index in program.create:
             if index in slots:  # it was removed by an earlier reload and is not gone yet: what is wanted is back
                 slots[index].removed = False

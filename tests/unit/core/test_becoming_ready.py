@@ -17,6 +17,7 @@ from taskmasterd.core.process.events import (
     Extend,
     Ready,
     Restart,
+    Retimed,
     Spawned,
     Start,
     Stop,
@@ -97,6 +98,29 @@ def test_more_time_can_be_asked_for_a_start_and_for_a_stop() -> None:
     assert (life.state, life.pause) == (STOPPING, 100.0)
 
 
+def test_a_new_limit_counts_from_the_start_that_is_under_way() -> None:
+    life = awaited().wait(20)
+    life.policy = policy(**{**USUAL, "start_timeout": 30.0})
+    assert life(Retimed(60.0)).pause == 10.0
+    life.policy = policy(**{**USUAL, "start_timeout": 0.0})
+    assert life(Retimed(30.0)).process.deadline is None
+    life.policy = policy(**{**USUAL, "start_timeout": 15.0})
+    assert life(Retimed(0.0)).pause == -5.0
+
+
+def test_a_new_limit_takes_no_time_away_that_an_instance_has_asked_for() -> None:
+    life = awaited()(Extend(7, 1100.0))
+    life.policy = policy(**{**USUAL, "start_timeout": 30.0})
+    assert life(Retimed(60.0)).pause == 100.0
+
+
+def test_a_new_limit_concerns_no_instance_that_is_ready_or_stops() -> None:
+    for life in (awaited()(Ready(7)), awaited()(Stop("bob")), awaited(starttime=5.0)(Ready(7))):
+        before = life.process
+        life.policy = policy(**{**USUAL, "start_timeout": 30.0})
+        assert life(Retimed(60.0)).process is before
+
+
 def test_readiness_that_nobody_heard_is_unsure_and_counts() -> None:
     life = awaited()(Ready(7, "unknown", unsure=True))
     assert (life.state, life.process.readiness) == (RUNNING, UNSURE)
@@ -148,7 +172,13 @@ def test_a_stop_of_what_is_not_ready_is_a_stop() -> None:
 # -- every state
 
 
-NEWS = {"Ready": Ready(7), "Extend": Extend(7, 0.0), "Condemned": Condemned(7, "x"), "Ready, late": Ready(8)}
+NEWS = {
+    "Ready": Ready(7),
+    "Extend": Extend(7, 0.0),
+    "Condemned": Condemned(7, "x"),
+    "Ready, late": Ready(8),
+    "Retimed": Retimed(0.0),
+}
 
 
 @pytest.fixture(scope="module")

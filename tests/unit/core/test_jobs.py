@@ -72,6 +72,25 @@ def test_what_runs_too_long_is_ended_and_that_is_a_failed_try() -> None:
     assert job(start_timeout=5.0).deadline().exit(0).state == FATAL
 
 
+def test_a_reload_of_start_timeout_counts_from_the_start_of_the_run_that_is_under_way() -> None:
+    world = World().load(program("migrate", **JOB)).cooperate()
+    migrate = world.entry("migrate")
+    began = world.now
+    world.now += 5
+    for limit, deadline in ((60.0, began + 60), (20.0, began + 20), (0.0, None), (3.0, began + 3)):
+        world.reload(program("migrate", **{**JOB, "start_timeout": limit}))
+        assert (migrate.process.state, world.armed.get(migrate)) == (RUNNING, deadline)
+    world.deadline(migrate)
+    assert (migrate.process.state, migrate.process.reason) == (STOPPING, "not done within 3s")
+
+
+def test_a_reload_of_start_timeout_changes_nothing_of_what_is_not_limited_by_it() -> None:
+    world = World().load(program("web")).cooperate()
+    world.reload(program("web", start_timeout=5.0))
+    assert world.entry("web").process.deadline is None
+    assert ("web:0", "Retimed") not in world.announced
+
+
 def test_an_order_while_what_ran_too_long_is_ended_is_obeyed() -> None:
     assert job(start_timeout=5.0).deadline()(Stop("bob")).exit(0).state == STOPPED
     life = job(start_timeout=5.0).deadline()(Start("alice")).exit(0)

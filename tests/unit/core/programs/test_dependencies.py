@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
@@ -156,6 +158,38 @@ def test_a_start_without_dependencies_spawns_now_and_the_exemption_ends_with_the
     world.cooperate()
     world.start("web")
     assert set(world.cooperate().states().values()) == {RUNNING}
+
+
+@pytest.mark.parametrize("order", [World.start, World.restart])
+def test_the_exemption_of_what_runs_or_is_about_to_leave_ends_with_the_next_start(order: Callable[..., object]) -> None:
+    world = World().load(FOLLOWER, DB).cooperate()
+    web = world.entry("web")
+    world.start("web", free=True)
+    assert web.process.free
+    order(world, "web")
+    assert not world.cooperate().entry("web").process.free
+    world.end(world.entry("db"), code(1))
+    assert world.settle().states()["web:0"] == STOPPING
+
+
+@pytest.mark.parametrize("order", [World.start, World.restart])
+def test_what_is_queued_without_its_gate_waits_at_it_from_the_next_order_on(order: Callable[..., object]) -> None:
+    world = World().load(WEB, DB).settle()
+    world.start("web", free=True)
+    web = world.entry("web")
+    assert world.instances[web].queued
+    order(world, "web")
+    assert (phases(world.settle()), world.instances[web].queued, web.process.free) == ({"web:0": HELD}, False, False)
+    assert world.cooperate().actions[-1] == ("web:0", SPAWN)
+    assert set(world.states().values()) == {RUNNING}
+
+
+def test_what_is_queued_because_its_gate_is_open_stays_queued() -> None:
+    world = World().load(WEB, DB)
+    world.settle().cooperate([world.entry("db")])
+    world.start("web")
+    world.restart("web")
+    assert (phases(world.settle()), world.instances[world.entry("web")].queued) == ({}, True)
 
 
 def test_start_is_answered_when_nothing_on_the_way_will_open_the_gate() -> None:
