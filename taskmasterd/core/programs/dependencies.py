@@ -92,7 +92,8 @@ class Dependencies:
         """Take down with it those whose edge says so, where it is no longer what they need."""
         for dependent in loses_with(self._table, entry):
             for need, target in edges(self._table, dependent):
-                if target is entry and satisfied(before, need.condition) and not satisfied(after, need.condition):
+                policy, condition = target.policy, need.condition
+                if target is entry and satisfied(policy, before, condition) and not satisfied(policy, after, condition):
                     self._bounced[dependent] = entry.canonical
                     self._soon()
 
@@ -209,7 +210,7 @@ class Dependencies:
         while waiting:
             for need, target in edges(self._table, waiting.pop()):
                 process = target.process
-                if target in seen or satisfied(process, need.condition):
+                if target in seen or satisfied(target.policy, process, need.condition):
                     continue
                 seen.add(target)
                 down = down_for_good(process)

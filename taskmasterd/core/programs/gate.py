@@ -16,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from taskmaster_common.config import Policy
     from taskmaster_common.config.graph import Need
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
@@ -51,7 +52,7 @@ def look(table: Table, entry: Entry, now: float) -> Gate:
     until: float | None = None
     for need, target in edges(table, entry):
         process = target.process
-        if satisfied(process, need.condition):
+        if satisfied(target.policy, process, need.condition):
             continue
         if need.required:
             unmet.append(Unmet(target, need.condition, True, not on_its_way(process)))
@@ -94,12 +95,16 @@ def instances(table: Table, need: Need) -> Iterable[Entry]:
     return [target] if target is not None and not target.removed else []
 
 
-def satisfied(process: Process, condition: str) -> bool:
-    """Return whether a process is as an edge asks. What is about to go down is not."""
+def satisfied(policy: Policy, process: Process, condition: str) -> bool:
+    """Return whether a process is as an edge asks. What is about to go down is not.
+
+    A job that is done has been started: otherwise an edge on `started` would miss a job that is over before anybody looks.
+    """
     if process.leaving:
         return False
     if condition == STARTED:
-        return process.executed and process.state in (STARTING, RUNNING)
+        over = policy.type == ONESHOT and process.done
+        return over or (process.executed and process.state in (STARTING, RUNNING))
     if condition == DONE:
         return process.done
     return process.state in (EXITED, FATAL) if condition == ENDED else process.state == RUNNING

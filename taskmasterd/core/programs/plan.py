@@ -10,6 +10,7 @@ from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
     LIVE,
     NEXT,
+    ONESHOT,
     RELOAD_CLASS,
     RESTART,
     Config,
@@ -121,7 +122,7 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
     outdated = _outdated(staying, wanted)
     restart = tuple(entry.index for entry in outdated if entry.process.state in (STARTING, RUNNING, BACKOFF))
     revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
-    up = any(entry.process.goal_is_up or entry.process.state == FATAL for entry in slots)
+    up = any(_is_used(entry, wanted) for entry in slots)
     present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
     keys = {key for each in present for key in each.changed_keys(wanted)}
     ordered = tuple(key for key in RELOAD_CLASS if key in keys)
@@ -130,6 +131,12 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
         wanted.name, change, why, wanted, ordered,
         create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
     )  # fmt: skip
+
+
+def _is_used(entry: Entry, wanted: ProgramConfig) -> bool:
+    """Return whether a slot is as somebody who wants the program has it: up, given up, or a job that is done."""
+    process = entry.process
+    return process.goal_is_up or process.state == FATAL or (wanted.policy.type == ONESHOT and process.done)
 
 
 def _outdated(entries: list[Entry], wanted: ProgramConfig) -> list[Entry]:

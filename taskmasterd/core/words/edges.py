@@ -52,7 +52,7 @@ def _dependents(table: Table, program: str) -> list[str]:
 
 def edge_view(table: Table, program: str, need: Need, now: float, signals: Mapping[int, str]) -> dict[str, Any]:
     """Return the EDGE object of the wire."""
-    unmet = [each for each in instances(table, need) if not satisfied(each.process, need.condition)]
+    unmet = [each for each in instances(table, need) if not satisfied(each.policy, each.process, need.condition)]
     if not need.required:
         unmet = [each for each in unmet if not tried(each.process)]
     status = OK

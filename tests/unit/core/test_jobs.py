@@ -169,6 +169,65 @@ def test_the_ends_of_a_service_can_be_waited_for() -> None:
         assert (world.settle().actions[-1] == ("web:0", SPAWN)) is opens, (condition, status)
 
 
+def test_a_job_that_is_over_before_anybody_looks_has_been_started() -> None:
+    world = World().load(program("web", depends_on=("migrate started",)), MIGRATE).settle()
+    migrate, web = world.entry("migrate"), world.entry("web")
+    world.spawn(migrate)
+    world.execute(migrate)
+    world.end(migrate)
+    assert world.settle().actions[-1] == ("web:0", SPAWN)
+    world.cooperate([web])
+    world.restart("web")
+    world.cooperate([web])
+    assert [name for name, action in world.actions if action == SPAWN].count("migrate:0") == 1
+
+
+def test_the_end_of_a_job_takes_nobody_down_who_needs_it_started_but_its_failure_does() -> None:
+    for status, state in ((0, RUNNING), (1, STOPPING)):
+        world = World().load(program("web", depends_on=("migrate started restart",)), MIGRATE).settle()
+        migrate = world.entry("migrate")
+        world.spawn(migrate)
+        world.execute(migrate)
+        world.settle().cooperate([world.entry("web")])
+        world.end(migrate, code(status))
+        assert world.settle().states()["web:0"] == state
+
+
+def test_a_service_that_has_ended_well_is_not_started() -> None:
+    once = program("once", autorestart="never", starttime=0)
+    world = World().load(once).cooperate()
+    world.end(world.entry("once"))
+    world.reload(once, program("web", depends_on=("once started",)))
+    assert world.settle().entry("web").process.phase == HELD
+    assert world.actions == [("once:0", SPAWN), *world.actions[1:]]
+
+
+def test_more_instances_of_a_job_that_is_done_run_and_hold_up_what_needs_it_and_no_other_runs_again() -> None:
+    world = World().load(WEB, MIGRATE).settle()
+    migrate, web = world.entry("migrate"), world.entry("web")
+    world.spawn(migrate)
+    world.execute(migrate)
+    world.end(migrate)
+    world.settle().cooperate([web])
+    world.reload(WEB, program("migrate", numprocs=3, **JOB))
+    assert world.settle().actions == [("migrate:1", SPAWN), ("migrate:2", SPAWN)]
+    world.end(web, code(1))
+    assert world.settle().entry("web").process.phase == HELD
+    for name in ("migrate:1", "migrate:2"):
+        entry = world.entry(name)
+        world.spawn(entry)
+        world.execute(entry)
+        world.end(entry)
+    assert world.settle().actions[-1] == ("web:0", SPAWN)
+
+
+def test_more_instances_of_a_job_that_somebody_has_stopped_stay_down() -> None:
+    world = World().load(MIGRATE)
+    world.stop("migrate")
+    world.reload(program("migrate", numprocs=2, **JOB))
+    assert world.settle().actions == []
+
+
 @pytest.fixture(scope="module")
 def walks() -> list[Walk]:
     """Return the world of every policy of a job."""
