@@ -48,12 +48,21 @@ class Tree:
             yield f"nothing depends on {clean(root)}" if self._reverse else f"{clean(root)} depends on nothing"
             return
         yield clean(root) + self._mark(root)
-        yield from self._below(root, "")
+        waiting = [self._below(root, "")]
+        while waiting:
+            found = next(waiting[-1], None)
+            if found is None:
+                waiting.pop()
+                continue
+            line, child, indent = found
+            yield line
+            waiting.append(self._below(child, indent))
 
     def _mark(self, program: str) -> str:
         return "  (see above)" if program in self._drawn and program in self._branches else ""
 
-    def _below(self, program: str, indent: str) -> Iterator[str]:
+    def _below(self, program: str, indent: str) -> Iterator[tuple[str, str, str]]:
+        """Yield the line of each branch of a program, the program at its end, and what stands before the lines below that."""
         if program in self._drawn:
             return
         self._drawn.add(program)
@@ -62,8 +71,8 @@ class Tree:
         for edge in edges:
             child = edge["name" if self._reverse else "program"]
             is_last = edge is edges[-1]
-            yield f"{indent}{last if is_last else branch}{self._edge(edge)}{self._mark(child)}"
-            yield from self._below(child, indent + (free if is_last else beside))
+            line = f"{indent}{last if is_last else branch}{self._edge(edge)}{self._mark(child)}"
+            yield line, child, indent + (free if is_last else beside)
 
     def _edge(self, edge: Message) -> str:
         """Return an edge from the side of which the tree comes: `db: ready, optional  waiting (db is STARTING)`."""

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, DOWN_STATES, STARTING, STOPPING
-from taskmasterd.core.process.events import KILL, NONE
+from taskmasterd.core.process.events import KILL, NONE, Leave, Stop
 from taskmasterd.core.process.state import BLOCKED, HELD
 from taskmasterd.core.programs.gate import above, look
 from taskmasterd.core.programs.table import Entry
@@ -124,6 +124,9 @@ class Walk(RuleBasedStateMachine):
                 assert (process.phase == BLOCKED) == gate.blocked, (entry.canonical, gate)
             if process.leaving:
                 assert any(above(self.world.table, entry)), f"{entry.canonical} leaves after nobody"
+            if self.world.supervisor.dependencies:
+                waits = isinstance(self.world.supervisor.dependencies.in_order(entry, Stop()), Leave)
+                assert waits == any(above(self.world.table, entry)), f"{entry.canonical}: who goes down first?"
 
     def teardown(self) -> None:
         """Let all that is under way come to its end: then nobody is held or leaves, and who is blocked needs somebody down."""

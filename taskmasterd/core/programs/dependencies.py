@@ -8,12 +8,15 @@ changed.
 
 from __future__ import annotations
 
+from _heapq import heappop, heappush  # heapq itself is never resident, see `system.loop.cmodules`
+
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.config.graph import Graph
 from taskmaster_common.states import BACKOFF, EXITED, FATAL
 from taskmasterd.core.process.events import Blocked, Bounce, Leave, Opened, Restart, Stop, Waits
 from taskmasterd.core.process.state import AGAIN, STOP
-from taskmasterd.core.programs.gate import above, down_for_good, edges, look, loses_with, satisfied
+from taskmasterd.core.programs.descent import Descent
+from taskmasterd.core.programs.gate import down_for_good, edges, look, loses_with, satisfied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +40,9 @@ class Dependencies:
         self.graph = table.graph = Graph({}, {})
         self._handle = handle
         self._settle_later = settle_later
+        self._descent = Descent(self.graph, ())
         self._gates: dict[int, dict[Entry, None]] = {}
+        self._ranks: list[int] = []
         self._leaving: dict[Entry, None] = {}
         self._released: dict[Entry, None] = {}
         self._bounced: dict[Entry, str] = {}
@@ -51,12 +56,17 @@ class Dependencies:
         known = {each.name for each in config.programs}
         graph.keep(self.graph, [name for name in self._table.names() if name not in known])
         self.graph = self._table.graph = graph
+        self._descent = Descent(graph, self._table)
         for entry in self._table:
             self.resume(entry)
 
     def close(self) -> None:
         """Open no gate any more: the daemon is being shut down."""
         self._closed = True
+
+    def restored(self, entry: Entry) -> None:
+        """Count a slot of an earlier life."""
+        self._descent.add(entry)
 
     def resume(self, entry: Entry) -> None:
         """Look at a process that is held, blocked or leaving under other edges, or since an earlier life."""
@@ -85,8 +95,8 @@ class Dependencies:
                             ticket.tried(entry)
         if before.state != after.state or before.leaving != after.leaving:
             self._lose(entry, before, after)
-        if self._leaving:
-            self._release_below(entry)
+        for program, index in self._descent.changed(entry, before, after):
+            self._release_all(program, index)
 
     def _lose(self, entry: Entry, before: Process, after: Process) -> None:
         """Take down with it those whose edge says so, where it is no longer what they need."""
@@ -97,21 +107,19 @@ class Dependencies:
                     self._bounced[dependent] = entry.canonical
                     self._soon()
 
-    def _release_below(self, entry: Entry) -> None:
-        """Look again at all that is leaving and that this process depends on, be it through others."""
-        seen = {entry.program}
-        waiting = [entry.program]
-        while waiting:
-            for need in self.graph.needs.get(waiting.pop(), ()):
-                if need.program not in seen:
-                    seen.add(need.program)
-                    waiting.append(need.program)
-                    for target in self._table.slots(need.program):
-                        if target in self._leaving:
-                            self._release(target)
+    def _release_all(self, program: str, index: int | None) -> None:
+        """Look again at what is leaving of a program."""
+        if self._leaving:
+            for target in self._table.slots(program):
+                if target in self._leaving and index in (None, target.index):
+                    self._release(target)
 
     def _look_at(self, entry: Entry) -> None:
-        self._gates.setdefault(self.graph.rank_of(entry.program), {})[entry] = None
+        rank = self.graph.rank_of(entry.program)
+        if rank not in self._gates:
+            self._gates[rank] = {}
+            heappush(self._ranks, rank)
+        self._gates[rank][entry] = None
         self._soon()
 
     def _release(self, entry: Entry) -> None:
@@ -140,14 +148,14 @@ class Dependencies:
         elif self._released:
             entry = next(iter(self._released))
             del self._released[entry]
-            if entry.process.leaving and not any(above(self._table, entry)):
+            if entry.process.leaving and not self._descent.is_held_up(entry):
                 self._handle(entry, _order(entry.process))
         else:
-            rank = min(self._gates)
+            rank = self._ranks[0]
             entry = next(iter(self._gates[rank]))
             del self._gates[rank][entry]
             if not self._gates[rank]:
-                del self._gates[rank]
+                del self._gates[heappop(self._ranks)]
             if entry.process.phase and not self._closed:
                 self._handle(entry, self._answer(entry, now))
 
@@ -161,7 +169,7 @@ class Dependencies:
 
     def in_order(self, entry: Entry, order: Stop | Restart | Bounce) -> Event:
         """Return the event for a process that is to go down: at once, or when nothing above it is going down any more."""
-        return Leave(order) if any(above(self._table, entry)) else order
+        return Leave(order) if self._descent.is_held_up(entry) else order
 
     def departing(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bool]]:
         """Yield what goes down when these do, dependents first; true for these, false for those that an edge takes along."""

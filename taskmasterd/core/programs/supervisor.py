@@ -132,6 +132,8 @@ class Supervisor:
     def restore(self, entry: Entry) -> None:
         """Take in a slot of an earlier life as it was; `resume` follows once what is alive of it has been taken over."""
         self.table.add(entry)
+        if self.dependencies:
+            self.dependencies.restored(entry)
 
     def resume(self, entry: Entry, *, waiting: bool = True) -> None:
         """Go on where an earlier life ended: its deadline holds, and a start that was asked for is asked for again.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 from taskmaster_common.commands.table import parse
 from taskmasterctl.output import ERR, OUT
@@ -93,6 +94,13 @@ def test_nothing_to_draw_is_one_sentence() -> None:
     assert drawn("deps", []) == ["no program depends on another"]
     assert drawn("deps web", ["web"]) == ["web depends on nothing"]
     assert drawn("deps --reverse web", ["web"]) == ["nothing depends on web"]
+
+
+def test_a_chain_may_be_longer_than_calls_can_be_nested() -> None:
+    length = 2 * sys.getrecursionlimit()
+    lines = drawn("deps", ["p0"], *(edge(f"p{i}", f"p{i + 1}") for i in range(length)))
+    assert len(lines) == length + 1
+    assert lines[-1].endswith(f"\u2514\u2500 p{length}: ready  ok")
 
 
 def test_names_that_a_terminal_might_obey_are_written_out() -> None:
