@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 SHOWN_NAMES = 5
 """Most names that a message lists."""
 DEFAULTS = "defaults"
+OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready")
+"""Keys of a one-shot that only the program itself can set."""
+OF_READY = ("starttime",)
+"""Keys of a service with `ready` that only the program itself can set."""
 
 
 class Layer(Record):
@@ -125,7 +129,7 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     if not values.get("cmd"):
         return None
     _fill_streams(values, scope)
-    _fill_start(f"programs.{name}", values, nodes, scope.report)
+    _fill_start(layers[-1], values, nodes, scope.report)
     account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
         values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), scope=scope)
@@ -211,21 +215,30 @@ def _fill_streams(values: dict[str, Any], scope: Scope) -> None:
         values.setdefault("stderr", INHERIT)
 
 
-def _fill_start(place: str, values: dict[str, Any], nodes: Mapping[str, Node], report: Report) -> None:
-    """Give a one-shot, and what has `ready`, defaults of its own, and report what does not go together."""
-    if values.get("type") == ONESHOT:
+def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:
+    """Give a one-shot, and what has `ready`, defaults of its own, and report what does not go together.
+
+    `layer` is the program itself. What `defaults:` says about starts is meant for services, which are most programs.
+    """
+    job = values.get("type") == ONESHOT
+    own = {key for key, _, _ in _known_entries(layer)}
+    for key in OF_JOBS if job else OF_READY if values.get("ready") else ():
+        if key not in own:
+            values.pop(key, None)
+            nodes.pop(key, None)
+    if job:
         values.setdefault("starttime", 0.0)
         values.setdefault("startretries", 0)
+        values.setdefault("start_timeout", 0.0)
         if values.get("autorestart", UNEXPECTED) != UNEXPECTED:
             reason = "a oneshot runs once, and a failed run is tried again as startretries says; remove autorestart"
-            report.error(nodes["autorestart"], f"{place}.autorestart", reason)
-        values.setdefault("start_timeout", 0.0)
+            report.error(nodes["autorestart"], f"{layer.place}.autorestart", reason)
         if values.get("ready"):
-            report.error(nodes["ready"], f"{place}.ready", "a oneshot is never ready but done; remove ready")
+            report.error(nodes["ready"], f"{layer.place}.ready", "a oneshot is never ready but done; remove ready")
     elif values.get("ready"):
         values.setdefault("starttime", 0.0)
-    elif "start_timeout" in values:
-        report.warn(nodes["start_timeout"], f"{place}.start_timeout", "has no effect without ready")
+    elif "start_timeout" in own and "start_timeout" in values:
+        report.warn(nodes["start_timeout"], f"{layer.place}.start_timeout", "has no effect without ready")
 
 
 def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> tuple[User | None, str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from taskmaster_common.config import Policy
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.schema.effective import effective_text
-from tests.support.host import SIGNALS, host, load, program
+from tests.support.host import SIGNALS, host, load, problems, program
 
 
 @pytest.mark.parametrize(
@@ -99,3 +100,39 @@ def test_what_may_not_do_what_one_expects_is_a_warning(text: str, said: str) -> 
 def test_the_number_of_the_instance_may_be_part_of_an_address() -> None:
     found = program("ready: {tcp: '127.0.0.1:800${TASKMASTER_INSTANCE}'}")
     assert "\0" in found.ready["tcp"]
+
+
+def policies(text: str) -> dict[str, Policy]:
+    """Return the policy of each program of a configuration that has no problem and no warning."""
+    loaded = load(text)
+    assert loaded.warnings == ()
+    return {each.name: each.policy for each in loaded.config.programs}
+
+
+JOB_AND_WEB = "programs: {job: {cmd: run, type: oneshot}, web: {cmd: run}, db: {cmd: run, ready: notify}}"
+
+
+def test_defaults_about_starts_are_for_services_and_a_oneshot_keeps_its_own() -> None:
+    found = policies(
+        "defaults: {starttime: 2, startretries: 9, start_timeout: 30, autorestart: always}\n" + JOB_AND_WEB
+    )
+    job, web = found["job"], found["web"]
+    assert (job.starttime, job.startretries, job.start_timeout, job.autorestart) == (0, 0, 0, "unexpected")
+    assert (web.starttime, web.startretries, web.start_timeout, web.autorestart) == (2, 9, 30, "always")
+
+
+def test_a_default_of_starttime_is_not_for_programs_with_ready_but_start_timeout_is() -> None:
+    db = policies("defaults: {starttime: 2, start_timeout: 30}\n" + JOB_AND_WEB)["db"]
+    assert (db.starttime, db.start_timeout) == (0, 30)
+
+
+def test_a_default_of_ready_is_for_services_only() -> None:
+    found = load("defaults: {ready: notify}\n" + JOB_AND_WEB).config.programs
+    assert {each.name: each.ready for each in found} == {"job": {}, "web": {"notify": True}, "db": {"notify": True}}
+
+
+def test_what_a_oneshot_writes_itself_counts_and_is_judged() -> None:
+    text = "defaults: {startretries: 9}\nprograms: {job: {cmd: run, type: oneshot, starttime: 1, startretries: 2}}"
+    assert (policies(text)["job"].starttime, policies(text)["job"].startretries) == (1, 2)
+    (problem,) = problems("programs: {job: {cmd: run, type: oneshot, autorestart: always}}")
+    assert "programs.job.autorestart: a oneshot runs once" in problem
