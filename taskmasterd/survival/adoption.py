@@ -12,7 +12,7 @@ import os
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.states import STARTING
-from taskmasterd.core.process.events import UNQUEUE, Executed, Restart, Spawned, Start, Stop
+from taskmasterd.core.process.events import UNQUEUE, Executed, Opened, Restart, Spawned, Start, Stop
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
@@ -280,7 +280,9 @@ class Adoption:
     def _instead_of_a_start(
         self, entry: Entry, group: Group, rows: Iterable[tuple[int, str]], birth: tuple[float, float]
     ) -> Instance:
-        """Return the instance that an earlier daemon has started, and cancel the slot's own start."""
+        """Return the instance that an earlier daemon has started, and cancel the slot's own start, at whichever gate it is."""
+        if entry.process.phase:
+            self._deliver(entry, Opened())
         self._performer.perform(entry, UNQUEUE)
         entry.current = entry.wanted
         return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.errors import TaskmasterError
-from taskmasterd.core.process.events import Start
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.orphans import KILL, REFUSE, UNKNOWN, Orphan, judge
 from taskmasterd.core.programs.plan import KEPT, diff
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Event
+    from taskmasterd.core.programs import operations
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.system.procfs import Survivor
 else:
+    operations = on_demand("taskmasterd.core.programs.operations")
     plans = on_demand("taskmasterd.core.words.plans")
     adoption = on_demand("taskmasterd.survival.adoption")
 
@@ -110,17 +111,20 @@ class Takeover:
         run(apply(supervisor, plan, BY, _unheard()))
         run(self._applied(plan))
         if origin.launched and origin.saved and origin.saved.facts.stopping:
-            _start_as_after_a_stop(supervisor, context.reactor.now())
+            run(_start_as_after_a_stop(supervisor))
 
     def _deliver(self, entry: Entry, event: Event) -> None:
         self._context.supervisor.handle(entry, event, self._context.reactor.now())
 
 
-def _start_as_after_a_stop(supervisor: Supervisor, now: float) -> None:
+def _start_as_after_a_stop(supervisor: Supervisor) -> Steps[None]:
     """Start programs by `autostart`, as after an orderly stop: the earlier daemon died during its shutdown."""
-    for entry in tuple(supervisor.table):
-        if entry.wanted.autostart and not entry.removed and not entry.process.goal_is_up:
-            supervisor.handle(entry, Start(BY), now)
+    entries = [
+        entry
+        for entry in supervisor.table
+        if entry.wanted.autostart and not entry.removed and not entry.process.goal_is_up
+    ]
+    return operations.start(supervisor, entries, BY, _unheard())
 
 
 def _unheard() -> Ticket:

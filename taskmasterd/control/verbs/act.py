@@ -8,7 +8,7 @@ from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.text.units import parse_signal
 from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
 from taskmasterd.control.waits import ProgramWait
-from taskmasterd.core.programs import operations
+from taskmasterd.core.programs import operations, reach
 from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.programs.selection import selecting
 from taskmasterd.core.words.describe import names_text
@@ -51,7 +51,7 @@ def stop(call: Call) -> Steps[None]:
             yield
         options = _options(call, wait)
         if supervisor.dependencies and not options.dependents:
-            going_on = [supervisor.table.name(entry) for entry in supervisor.dependencies.going_on(entries)]
+            going_on = [supervisor.table.name(entry) for entry in reach.going_on(supervisor.table, entries)]
             if going_on:
                 stopped = names_text(tuple(dict.fromkeys(entry.program for entry in entries)))
                 depend, go = ("depends", "goes") if len(going_on) == 1 else ("depend", "go")

@@ -337,9 +337,16 @@ def _take_down(policy: Policy, process: Process, event: Stop | Restart | Bounce 
 
 def _give_up(policy: Policy, process: Process, reason: str, now: float) -> Step:
     """Take down an instance that has not become in time what was asked of it: a failed start."""
-    judged = failed_start(policy, process.replace(end=None), now)
+    asked = _left(process, process)
+    judged = asked or failed_start(policy, process.replace(end=None, by=""), now)
     going = judged.replace(
-        state=STOPPING, since=now, deadline=now + policy.stoptime, end=process.end, killing=0, by="", reason=reason
+        state=STOPPING,
+        since=now,
+        deadline=now + policy.stoptime,
+        end=process.end,
+        killing=0,
+        leaving="",
+        reason="" if asked else reason,
     )
     return going, TERMINATE if process.executed else NONE
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import RELOAD_CLASS, RESTART
 from taskmasterd.core.process.events import Bounce, Restart, Retimed, Start, Stop
-from taskmasterd.core.programs.order import OrderOptions, arriving, departing, pull
+from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
 from taskmasterd.core.programs.ticket import DOWN, UP
 
 TYPE_CHECKING = False
@@ -25,6 +26,10 @@ def apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> 
     """
     supervisor.refuse_when_stopping()
     supervisor.follow(plan.config)
+    return at_closed_gates(supervisor, _apply(supervisor, plan, by, ticket))
+
+
+def _apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
     for part in (
         _want(supervisor, plan),
         _take_down(supervisor, plan, by, ticket),
@@ -37,6 +42,8 @@ def apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> 
                 ticket.seal()
                 return
     supervisor.table.order(program.name for program in plan.config.programs)
+    if supervisor.dependencies:  # what a plan adds or removes is no change of a process
+        supervisor.dependencies.look_at_all()
     ticket.seal()
 
 
@@ -69,7 +76,7 @@ def _take_down(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket
         if program.wanted is not None:
             again.update(dict.fromkeys(_slots(supervisor, program.name, program.restart), program.wanted))
         yield
-    for entry, asked in departing(supervisor, [*removed, *again]):
+    for entry, asked in departing(supervisor, [*removed, *again], removed):
         if not asked:
             supervisor.leave(entry, Bounce(by))
         elif entry in removed:
@@ -89,12 +96,21 @@ def _bring_up(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket)
         if program.wanted is not None:
             wanted.update(dict.fromkeys(_slots(supervisor, program.name, program.start), program.wanted))
         yield
-    yield from pull(supervisor, wanted, by, OrderOptions(asked=False))
+    again = [slot for each in plan.programs for slot in _slots(supervisor, each.name, each.restart)]
+    yield from pull(supervisor, [*wanted, *again], by, OrderOptions(asked=False))
     for entry in arriving(supervisor, wanted):
         entry.want(wanted[entry])
-        supervisor.handle(entry, Start(by), supervisor.now())
+        if entry.process.leaving and _is_outdated(entry):
+            supervisor.leave(entry, Restart(by))
+        else:
+            supervisor.handle(entry, Start(by), supervisor.now())
         ticket.wait_for(entry, UP, "started")
         yield
+
+
+def _is_outdated(entry: Entry) -> bool:
+    """Return whether the present instance was started with other values of restart keys than are wanted."""
+    return any(RELOAD_CLASS.get(key) == RESTART for key in entry.present.changed_keys(entry.wanted))
 
 
 def _slots(supervisor: Supervisor, name: str, indices: tuple[int, ...]) -> Iterator[Entry]:

@@ -12,15 +12,15 @@ from _heapq import heappop, heappush  # heapq itself is never resident, see `sys
 
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.config.graph import Graph
-from taskmaster_common.states import BACKOFF, EXITED, FATAL
+from taskmaster_common.states import BACKOFF
 from taskmasterd.core.process.events import Blocked, Bounce, Leave, Opened, Restart, Stop, Waits
 from taskmasterd.core.process.state import AGAIN, STOP
 from taskmasterd.core.programs.descent import Descent
-from taskmasterd.core.programs.gate import down_for_good, edges, look, loses_with, satisfied
+from taskmasterd.core.programs.gate import dependents_of, goes_along, is_queued, look, satisfied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Mapping
 
     from taskmaster_common.config import Config
     from taskmasterd.core.process.events import Event
@@ -45,20 +45,39 @@ class Dependencies:
         self._ranks: list[int] = []
         self._leaving: dict[Entry, None] = {}
         self._released: dict[Entry, None] = {}
-        self._bounced: dict[Entry, str] = {}
         self._settling = False
+        self._held = 0
         self._closed = False
+        self._groups: Mapping[str, tuple[str, ...]] = {}
 
     def follow(self, config: Config) -> None:
         """Use the edges of a configuration from now on; what it has no more keeps its own until it has gone."""
         jobs = {each.name for each in config.programs if each.policy.type == ONESHOT}
-        graph = Graph({each.name: each.policy.depends_on for each in config.programs}, config.groups, jobs)
-        known = {each.name for each in config.programs}
-        graph.keep(self.graph, [name for name in self._table.names() if name not in known])
+        groups = {**self._groups, **config.groups}  # what the file has no more may still name the old ones
+        self._groups = config.groups
+        edges_of = {each.name: each.policy.depends_on for each in config.programs}
+        for name in self._table.names():
+            if name not in edges_of:
+                edges_of[name] = self._table.slots(name)[0].policy.depends_on
+        graph = Graph(edges_of, groups, jobs)
         self.graph = self._table.graph = graph
         self._descent = Descent(graph, self._table)
+        self.look_at_all()
+
+    def look_at_all(self) -> None:
+        """Look at everybody who is held, blocked or leaving."""
         for entry in self._table:
             self.resume(entry)
+
+    def hold(self) -> None:
+        """Open no gate until as many calls of `let_go`: an operation has not told everybody yet."""
+        self._held += 1
+
+    def let_go(self) -> None:
+        """Undo one `hold`."""
+        self._held -= 1
+        if self._gates:
+            self._soon()
 
     def close(self) -> None:
         """Open no gate any more: the daemon is being shut down."""
@@ -80,10 +99,12 @@ class Dependencies:
 
     def changed(self, entry: Entry, before: Process, after: Process) -> None:
         """Note whom a change of a process concerns."""
+        freed = tuple(self._descent.changed(entry, before, after))
         if after.phase:
             self._look_at(entry)
         if after.leaving:
             self._leaving[entry] = None
+            self._release(entry)
         else:
             self._leaving.pop(entry, None)
         for name in self.graph.dependents.get(entry.program, ()):
@@ -93,19 +114,21 @@ class Dependencies:
                     if after.state == BACKOFF and not after.phase and before.state != BACKOFF:
                         for ticket in tuple(dependent.tickets):
                             ticket.tried(entry)
-        if before.state != after.state or before.leaving != after.leaving:
+        if not entry.removed and (before.state != after.state or before.leaving != after.leaving):
             self._lose(entry, before, after)
-        for program, index in self._descent.changed(entry, before, after):
+        for program, index in freed:
             self._release_all(program, index)
 
     def _lose(self, entry: Entry, before: Process, after: Process) -> None:
-        """Take down with it those whose edge says so, where it is no longer what they need."""
-        for dependent in loses_with(self._table, entry):
-            for need, target in edges(self._table, dependent):
-                policy, condition = target.policy, need.condition
-                if target is entry and satisfied(policy, before, condition) and not satisfied(policy, after, condition):
-                    self._bounced[dependent] = entry.canonical
-                    self._soon()
+        """Take down with it those whose edge says so, and hold again those whose start is queued, if it no longer suits them.
+
+        The intent is part of this change, so that a daemon which dies now does not forget it.
+        """
+        for dependent, need in dependents_of(self._table, entry):
+            policy, condition = entry.policy, need.condition
+            lost = satisfied(policy, before, condition) and not satisfied(policy, after, condition)
+            if lost and (goes_along(dependent, need) or (need.required and is_queued(dependent))):
+                self._handle(dependent, Leave(Bounce(entry.canonical)))
 
     def _release_all(self, program: str, index: int | None) -> None:
         """Look again at what is leaving of a program."""
@@ -134,18 +157,14 @@ class Dependencies:
     def settle(self, clock: Callable[[], float]) -> Steps[None]:
         """Look at everybody whom changes have concerned, one a step, until nobody is left."""
         try:
-            while self._bounced or self._released or self._gates:
+            while self._released or (self._gates and not self._held):
                 self._next(clock())
                 yield
         finally:
             self._settling = False
 
     def _next(self, now: float) -> None:
-        if self._bounced:
-            entry = next(iter(self._bounced))
-            by = self._bounced.pop(entry)
-            self._handle(entry, self.in_order(entry, Bounce(by)))
-        elif self._released:
+        if self._released:
             entry = next(iter(self._released))
             del self._released[entry]
             if entry.process.leaving and not self._descent.is_held_up(entry):
@@ -165,69 +184,9 @@ class Dependencies:
             return Blocked()
         return Waits(gate.until) if gate.unmet else Opened()
 
-    # -- operations
-
     def in_order(self, entry: Entry, order: Stop | Restart | Bounce) -> Event:
         """Return the event for a process that is to go down: at once, or when nothing above it is going down any more."""
         return Leave(order) if self._descent.is_held_up(entry) else order
-
-    def departing(self, entries: Iterable[Entry]) -> Iterator[tuple[Entry, bool]]:
-        """Yield what goes down when these do, dependents first; true for these, false for those that an edge takes along."""
-        own = dict.fromkeys(entries)
-        along: dict[Entry, None] = {}
-        waiting = list(own)
-        while waiting:
-            for dependent in loses_with(self._table, waiting.pop()):
-                if dependent not in own and dependent not in along:
-                    along[dependent] = None
-                    waiting.append(dependent)
-        for entry in sorted([*own, *along], key=lambda each: -self.graph.rank_of(each.program)):
-            yield entry, entry in own
-
-    def arriving(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return these entries, what others need first."""
-        return sorted(entries, key=lambda each: self.graph.rank_of(each.program))
-
-    def with_dependents(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return these entries and all that are up and depend on them, directly or not."""
-        own = dict.fromkeys(entries)
-        for name in self.graph.above(dict.fromkeys(entry.program for entry in own)):
-            own.update(dict.fromkeys(each for each in self._table.slots(name) if each.process.goal_is_up))
-        return list(own)
-
-    def going_on(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Return what depends on these directly, is alive and does not go down when these do."""
-        own = {entry: None for entry, _asked in self.departing(entries)}
-        found: dict[Entry, None] = {}
-        for entry in own:
-            for name in self.graph.dependents.get(entry.program, ()):
-                for dependent in self._table.slots(name):
-                    process = dependent.process
-                    if process.pid is not None and not process.going_down and dependent not in own:
-                        found[dependent] = None
-        return list(found)
-
-    def pulled(self, entries: Iterable[Entry], *, asked: bool) -> list[Entry]:
-        """Return what has to be started with these, what others need first: all that they need, is down and does not satisfy.
-
-        `asked`: an operator wants these up, so also what an operator has stopped.
-        """
-        waiting = list(entries)
-        seen = set(waiting)
-        found: list[Entry] = []
-        while waiting:
-            for need, target in edges(self._table, waiting.pop()):
-                process = target.process
-                if target in seen or satisfied(target.policy, process, need.condition):
-                    continue
-                seen.add(target)
-                down = down_for_good(process)
-                if down and not asked and process.by and process.state not in (EXITED, FATAL):
-                    continue
-                waiting.append(target)
-                if down:
-                    found.append(target)
-        return self.arriving(found)
 
 
 def _order(process: Process) -> Stop | Restart | Bounce:

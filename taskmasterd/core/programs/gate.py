@@ -55,7 +55,7 @@ def look(table: Table, entry: Entry, now: float) -> Gate:
         if satisfied(target.policy, process, need.condition):
             continue
         if need.required:
-            unmet.append(Unmet(target, need.condition, True, not on_its_way(process)))
+            unmet.append(Unmet(target, need.condition, True, not on_its_way(process, need.condition)))
         elif not tried(process):
             limit = entry.process.since + first_try_s(target)
             if limit > now:
@@ -110,10 +110,13 @@ def satisfied(policy: Policy, process: Process, condition: str) -> bool:
     return process.state in (EXITED, FATAL) if condition == ENDED else process.state == RUNNING
 
 
-def on_its_way(process: Process) -> bool:
+def on_its_way(process: Process, condition: str) -> bool:
     """Return whether a process may yet become what an edge asks, by itself."""
     if process.state == BACKOFF:
         return not process.phase
+    if process.state == STOPPING and condition in (DONE, ENDED) and process.then in (EXITED, FATAL):
+        good = process.then == EXITED and process.end is not None and process.end.expected
+        return good or condition == ENDED
     return process.goal_is_up
 
 
@@ -144,17 +147,26 @@ def above(table: Table, entry: Entry) -> Iterator[Entry]:
                 waiting.append((name, None))
 
 
-def loses_with(table: Table, entry: Entry) -> Iterator[Entry]:
-    """Yield the live dependents of a process whose edge says that they go down with it."""
+def dependents_of(table: Table, entry: Entry) -> Iterator[tuple[Entry, Need]]:
+    """Yield each instance that depends on a process directly, with its edge."""
     for name in dependents(table, entry.program):
-        if any(
-            need.restart and need.program == entry.program and need.index in (None, entry.index)
-            for need in needs(table, name)
-        ):
-            for dependent in table.slots(name):
-                process = dependent.process
-                if process.state in (STARTING, RUNNING) and not (process.phase or process.free or process.leaving):
-                    yield dependent
+        for need in needs(table, name):
+            if need.program == entry.program and need.index in (None, entry.index):
+                for dependent in table.slots(name):
+                    yield dependent, need
+
+
+def goes_along(dependent: Entry, need: Need) -> bool:
+    """Return whether a process goes down with what it depends on over this edge."""
+    process = dependent.process
+    up = process.state in (STARTING, RUNNING) and not (process.phase or process.free or process.leaving)
+    return need.restart and up
+
+
+def is_queued(entry: Entry) -> bool:
+    """Return whether a start has been asked for, at an open gate, and not carried out."""
+    process = entry.process
+    return process.state == STARTING and process.pid is None and not (process.phase or process.free)
 
 
 def down_for_good(process: Process) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from taskmaster_common.states import RUNNING, STARTING, STOPPED
 from taskmasterd.core.process.events import Bounce, Kill, Restart, Start, Stop
-from taskmasterd.core.programs.order import OrderOptions, arriving, departing, pull
+from taskmasterd.core.programs import reach
+from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
 from taskmasterd.core.programs.ticket import DOWN, UP, Outcome
 
 TYPE_CHECKING = False
@@ -31,6 +32,26 @@ def start(
 
     Raises RequestError while shutting down.
     """
+    return at_closed_gates(supervisor, _start(supervisor, entries, by, ticket, options))
+
+
+def stop(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
+) -> Steps[None]:
+    """Stop entries; a ticket's result comes when nothing of the entry is left."""
+    return at_closed_gates(supervisor, _stop(supervisor, entries, by, ticket, options))
+
+
+def restart(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
+) -> Steps[None]:
+    """Stop and start entries as one operation. Raises RequestError while shutting down."""
+    return at_closed_gates(supervisor, _restart(supervisor, entries, by, ticket, options))
+
+
+def _start(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions
+) -> Steps[None]:
     supervisor.refuse_when_stopping()
     wanted = [entry for entry in entries if _stays(entry, ticket)]
     not_up = [entry for entry in wanted if entry.process.state != RUNNING or entry.process.leaving]
@@ -47,10 +68,9 @@ def start(
     ticket.seal()
 
 
-def stop(
-    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
+def _stop(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions
 ) -> Steps[None]:
-    """Stop entries; a ticket's result comes when nothing of the entry is left."""
     for entry, asked in departing(supervisor, _with_dependents(supervisor, entries, options)):
         already = entry.process.state == STOPPED
         supervisor.leave(entry, Stop(by) if asked else Bounce(by))
@@ -60,10 +80,9 @@ def stop(
     ticket.seal()
 
 
-def restart(
-    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
+def _restart(
+    supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions
 ) -> Steps[None]:
-    """Stop and start entries as one operation. Raises RequestError while shutting down."""
     supervisor.refuse_when_stopping()
     wanted: list[Entry] = []
     for entry in _with_dependents(supervisor, entries, options):
@@ -104,7 +123,7 @@ def kill_all(supervisor: Supervisor, by: str) -> None:
 
 def _with_dependents(supervisor: Supervisor, entries: Iterable[Entry], options: OrderOptions) -> Iterable[Entry]:
     if supervisor.dependencies and options.dependents:
-        return supervisor.dependencies.with_dependents(entries)
+        return reach.with_dependents(supervisor.table, entries)
     return entries
 
 

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterd.core.process.events import Start
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
+    from taskmasterd.core.programs import reach
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
+else:
+    reach = on_demand("taskmasterd.core.programs.reach")
 
 
 class OrderOptions(Record):
@@ -32,23 +36,35 @@ class OrderOptions(Record):
     on_pull: Callable[[Entry], None] | None = None
 
 
+def at_closed_gates(supervisor: Supervisor, steps: Steps[None]) -> Steps[None]:
+    """Do the steps of an operation; gates are looked at once it has told everybody, so that all are judged by its outcome."""
+    let_go = supervisor.hold_gates()
+    try:
+        yield from steps
+    finally:
+        let_go()
+
+
 def pull(supervisor: Supervisor, entries: Iterable[Entry], by: str, options: OrderOptions) -> Steps[None]:
     """Start what these need and is down."""
     if supervisor.dependencies and not options.free:
-        for entry in supervisor.dependencies.pulled(entries, asked=options.asked):
+        for entry in reach.pulled(supervisor.table, entries, asked=options.asked):
+            supervisor.refuse_when_stopping()
             supervisor.handle(entry, Start(f"{by}, for what needs it"), supervisor.now())
             if options.on_pull:
                 options.on_pull(entry)
             yield
 
 
-def departing(supervisor: Supervisor, entries: Iterable[Entry]) -> Iterable[tuple[Entry, bool]]:
+def departing(
+    supervisor: Supervisor, entries: Iterable[Entry], removed: Container[Entry] = ()
+) -> Iterable[tuple[Entry, bool]]:
     """Return what goes down when these do, in order; false for what goes along because an edge says so."""
     if supervisor.dependencies:
-        return supervisor.dependencies.departing(entries)
+        return reach.departing(supervisor.table, entries, removed=removed)
     return ((entry, True) for entry in entries)
 
 
 def arriving(supervisor: Supervisor, entries: Iterable[Entry]) -> Iterable[Entry]:
     """Return these entries in the order in which they come up."""
-    return supervisor.dependencies.arriving(entries) if supervisor.dependencies else entries
+    return reach.arriving(supervisor.table, entries) if supervisor.dependencies else entries

@@ -18,7 +18,8 @@ from taskmaster_common.config import (
     ProgramConfig,
 )
 from taskmaster_common.records import Record
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING
+from taskmasterd.core.process.state import STOP
 from taskmasterd.core.programs.table import Entry, Table
 from taskmasterd.core.steps import run
 
@@ -120,7 +121,7 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
     missing = tuple(index for index in range(wanted.numprocs) if index not in here)
     staying = [entry for entry in slots if entry.index < wanted.numprocs]
     outdated = _outdated(staying, wanted)
-    restart = tuple(entry.index for entry in outdated if entry.process.state in (STARTING, RUNNING, BACKOFF))
+    restart = tuple(entry.index for entry in outdated if _goes_on(entry))
     revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
     up = any(_is_used(entry, wanted) for entry in slots)
     present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
@@ -144,7 +145,7 @@ def _outdated(entries: list[Entry], wanted: ProgramConfig) -> list[Entry]:
     known: dict[tuple[int, int, bool], bool] = {}
     found: list[Entry] = []
     for entry in entries:
-        case = (id(entry.wanted), id(entry.present), entry.process.state in (STOPPED, EXITED, STOPPING))
+        case = (id(entry.wanted), id(entry.present), not (_goes_on(entry) or entry.process.state == FATAL))
         if case not in known:
             known[case] = bool(_restart_keys(entry, wanted))
         if known[case]:
@@ -159,10 +160,15 @@ def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:
     next start would not use: an edit that was undone before it took effect is none, nor is one that has been told already.
     """
     keys = [key for key in entry.wanted.changed_keys(wanted) if RELOAD_CLASS.get(key) == RESTART]
-    if entry.process.state not in (STOPPED, EXITED, STOPPING):
+    if _goes_on(entry) or entry.process.state == FATAL:
         started_with = entry.present
         keys = [key for key in keys if started_with.value(key) != wanted.value(key)]
     return tuple(keys)
+
+
+def _goes_on(entry: Entry) -> bool:
+    """Return whether a process is up or on its way up, and nobody has asked it to go down."""
+    return entry.process.state in (STARTING, RUNNING, BACKOFF) and entry.process.leaving != STOP
 
 
 def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: list[Entry]) -> tuple[str, str]:

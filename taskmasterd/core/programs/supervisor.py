@@ -93,8 +93,8 @@ class Supervisor:
             self._arm(entry, after.deadline)
         if after is not before:
             self._bus.changed(entry, before, event, after)
-            if self.dependencies:
-                self.dependencies.changed(entry, before, after)
+            if self.dependencies or after.phase or after.leaving:
+                self._need().changed(entry, before, after)
         for ticket in tuple(entry.tickets):
             ticket.observe(entry)
         self._let_go(entry)
@@ -145,10 +145,19 @@ class Supervisor:
         process = entry.process
         if process.state == STARTING and process.pid is None and not process.phase:
             self._perform(entry, SPAWN)
+            if entry.policy.depends_on and not process.free:  # what it needs may have gone meanwhile
+                self.handle(entry, Bounce("the daemon's start"), self.now())
         if process.phase or process.leaving:
             self._need().resume(entry)
         self._bus.added(entry)
         self._let_go(entry)  # the earlier life may have ended between what it told of its end and this
+
+    def hold_gates(self) -> Callable[[], None]:
+        """Open no gate until the function that this returns is called: an operation has not told everybody yet."""
+        if not self.dependencies:
+            return lambda: None
+        self.dependencies.hold()
+        return self.dependencies.let_go
 
     def follow(self, config: Config) -> None:
         """Use the edges and groups of a configuration from now on. What runs stays as it is."""

@@ -57,7 +57,7 @@ def edge_view(table: Table, program: str, need: Need, now: float, signals: Mappi
         unmet = [each for each in unmet if not tried(each.process)]
     status = OK
     if unmet:
-        hopeless = [each for each in unmet if not on_its_way(each.process)]
+        hopeless = [each for each in unmet if not on_its_way(each.process, need.condition)]
         status, unmet = (BLOCKED, hopeless) if hopeless else (WAITING, unmet)
     return {
         "name": program,

@@ -305,3 +305,32 @@ def test_a_killed_daemon_goes_on_with_a_stop_in_order(daemon: Daemon) -> None:
     wait_until(lambda: all(each["state"] == "STOPPED" for each in daemon.status().values()))
     ends = [float((daemon.home / f"{name}.end").read_text()) for name in "abc"]
     assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize("orphans", ["adopt", "kill"])
+def test_a_daemon_without_a_state_takes_over_what_would_wait_at_its_gate(daemon: Daemon, orphans: str) -> None:
+    daemon.write(WEB_AND_DB.replace("starttime: 1", "starttime: 0.2"))
+    daemon.start()
+    wait_until(lambda: all_run(daemon))
+    pids = {name: pid(daemon, name) for name in ("db", "web")}
+    daemon.kill()
+    daemon.state_file.unlink()
+    daemon.start("--orphans", orphans)
+    wait_until(lambda: all_run(daemon))
+    same = {name: pid(daemon, name) for name in ("db", "web")} == pids
+    assert same == (orphans == "adopt")
+
+
+def test_a_daemon_that_was_killed_during_its_stop_starts_what_its_programs_need(daemon: Daemon) -> None:
+    daemon.write(
+        "programs:\n"
+        f"  web: {{cmd: {TRAPS.format(name='web').replace('0.5', '3')!r}, shell: true, starttime: 0.1, depends_on: [db]}}\n"
+        "  db: {cmd: sleep 99, starttime: 0.1, autostart: false}\n"
+    )
+    daemon.start()
+    wait_until(lambda: all_run(daemon))
+    assert daemon.ctl("shutdown", "--no-wait").returncode == 0
+    wait_until(lambda: state(daemon, "web") == "STOPPING")
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: all_run(daemon))

@@ -6,11 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
+from taskmaster_common.errors import RequestError
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import SPAWN, TERMINATE
-from taskmasterd.core.process.state import BLOCKED, HELD
+from taskmasterd.core.process.state import BLOCKED, HELD, Process
+from taskmasterd.core.programs import operations, reach
+from taskmasterd.core.programs.applying import apply
+from taskmasterd.core.programs.table import Entry
+from taskmasterd.core.steps import run
 from taskmasterd.core.words.view import slot_detail
-from tests.support.model import World, code, program
+from tests.support.model import LEFT, World, code, program
 
 DB = program("db")
 WEB = program("web", depends_on=("db",))
@@ -427,6 +432,173 @@ def test_who_follows_and_waits_in_the_queue_is_held_again() -> None:
     world.end(world.entry("db"), code(1))
     world.settle()
     assert (phases(world), world.instances[world.entry("web")].queued) == ({"web:0": HELD}, False)
+
+
+# -- what one operation and one plan are
+
+
+def test_a_restart_of_all_lets_nobody_up_before_everybody_has_been_told() -> None:
+    world = World().load(program("web", depends_on=("db",), numprocs=3), DB).cooperate()
+    world.actions.clear()
+    steps = operations.restart(world.supervisor, tuple(world.table), "alice", world.ticket())
+    next(steps)  # the first web has been told
+    world.settle()
+    first = world.entry(world.actions[0][0])
+    world.end(first)
+    world.settle()
+    assert first.process.phase == HELD, "db is RUNNING still, but about to go"
+    run(steps)
+    world.cooperate()
+    spawned = [name for name, action in world.actions if action == SPAWN]
+    assert spawned[0] == "db:0"
+    assert set(world.states().values()) == {RUNNING}
+
+
+def test_a_start_that_waits_is_not_called_blocked_while_the_rest_of_the_plan_is_to_come() -> None:
+    world = World().load(program("web", depends_on=("db",), autostart=False), program("db", autostart=False))
+    world.stop("db")
+    world.start("web", free=False)
+    world.settle()
+    plan = world.plan(program("web", depends_on=("new",), autostart=False), program("new"))
+    steps = apply(world.supervisor, plan, "a reload", world.ticket())
+    for _ in steps:
+        world.settle()
+    assert ("web:0", "blocked", False) not in world.results
+    assert set(world.cooperate().states().values()) == {RUNNING}
+
+
+def test_an_instance_that_a_plan_removes_holds_up_nobody() -> None:
+    world = World().load(program("web", depends_on=("two",)), program("two", numprocs=2)).cooperate()
+    world.stop("two:1", "web")
+    world.cooperate()
+    world.start("web", free=False)
+    world.cooperate()
+    world.stop("web", "two:1")
+    world.cooperate()
+    world.reload(program("web", depends_on=("two",), description="x"), program("two", numprocs=2))
+    world.end(world.entry("two:0"), code(1))
+    world.cooperate()
+    two = program("two", numprocs=1)
+    world.restart("web")
+    world.stop("two:1")
+    world.settle()
+    world.reload(WEB.replace(policy=program("web", depends_on=("two",)).policy), two)
+    assert world.cooperate().states() == {"web:0": RUNNING, "two:0": RUNNING}
+
+
+def test_what_follows_does_not_go_along_with_an_instance_that_its_program_has_no_more() -> None:
+    world = World().load(FOLLOWER, program("db", numprocs=2)).cooperate()
+    world.reload(FOLLOWER, program("db", numprocs=1))
+    world.cooperate()
+    assert world.actions == [("db:1", TERMINATE)]
+
+
+def test_a_stop_of_what_is_down_takes_nobody_along() -> None:
+    world = World().load(program("web"), program("db", autostart=False)).cooperate()
+    world.reload(FOLLOWER, program("db", autostart=False))
+    world.stop("db")
+    world.cooperate()
+    assert world.states() == {"web:0": RUNNING, "db:0": STOPPED}
+
+
+def test_only_who_depends_on_this_instance_is_warned_of_and_taken_along() -> None:
+    world = World().load(program("web", depends_on=("db:1",)), program("db", numprocs=2)).cooperate()
+    first, second, web = world.entry("db:0"), world.entry("db:1"), world.entry("web")
+    assert reach.going_on(world.table, [first]) == []
+    assert reach.going_on(world.table, [second]) == [web]
+    assert reach.with_dependents(world.table, [first]) == [first]
+    assert reach.with_dependents(world.table, [second]) == [second, web]
+
+
+def test_a_queued_start_is_held_again_when_what_it_needs_goes_down() -> None:
+    world = World().load(WEB, DB).settle()
+    world.cooperate([world.entry("db")])
+    assert world.instances[world.entry("web")].queued
+    world.stop("db")
+    world.settle()
+    assert (phases(world), world.instances[world.entry("web")].queued) == ({"web:0": BLOCKED}, False)
+
+
+def test_who_follows_knows_in_the_same_change_that_it_goes_down() -> None:
+    world = World().load(FOLLOWER, DB).cooperate()
+    world.end(world.entry("db"), code(1))
+    assert world.entry("web").process.leaving == "bounce"
+
+
+def test_a_reload_that_restarts_a_program_starts_what_it_needs_now() -> None:
+    world = World().load(program("web")).cooperate()
+    world.reload(program("web", cmd=("sleep", "8"), depends_on=("db",)), program("db", autostart=False))
+    assert set(world.cooperate().states().values()) == {RUNNING}
+
+
+def test_a_shutdown_ends_what_a_start_is_pulling_in() -> None:
+    world = World().load(
+        program("web", depends_on=("a", "b"), autostart=False),
+        program("a", autostart=False),
+        program("b", autostart=False),
+    )
+    steps = operations.start(world.supervisor, [world.entry("web")], "alice", world.ticket())
+    next(steps)
+    world.supervisor.refuse_starts()
+    with pytest.raises(RequestError, match="shut down"):
+        run(steps)
+    assert [name for name, action in world.actions if action == SPAWN] == ["a:0"]
+
+
+def test_what_has_ended_well_and_is_left_behind_by_its_leader_is_on_its_way_to_be_done() -> None:
+    world = (
+        World()
+        .load(program("web", depends_on=("job done",)), program("job", autorestart="never", starttime=0))
+        .settle()
+    )
+    job = world.entry("job")
+    world.spawn(job)
+    world.execute(job)
+    world.end(job, 0, LEFT)
+    assert (job.process.state, phases(world.settle())) == (STOPPING, {"web:0": HELD})
+    world.empty(job)
+    assert world.settle().actions[-1] == ("web:0", SPAWN)
+
+
+def test_a_removed_program_that_is_back_with_another_command_before_it_has_gone_is_restarted() -> None:
+    world = chain()
+    world.reload(program("a", depends_on=("b",), cmd=("sleep", "8")), program("x"))
+    world.settle()
+    assert world.entry("b").process.leaving == "stop"
+    world.reload(program("a", depends_on=("b",), cmd=("sleep", "8")), program("b", cmd=("sleep", "7")), program("x"))
+    world.cooperate()
+    assert world.entry("b").current == world.entry("b").wanted
+
+
+def test_a_reload_does_not_bring_back_what_somebody_has_asked_to_stop() -> None:
+    world = World().load(WEB, DB).cooperate()
+    world.stop("web", "db")
+    world.settle()
+    world.reload(WEB, program("db", cmd=("sleep", "8")))
+    assert set(world.cooperate().states().values()) == {STOPPED}
+
+
+def test_a_process_that_an_earlier_life_held_is_looked_at_also_where_nothing_depends_on_anything_any_more() -> None:
+    world = World()
+    entry = Entry(program("web"), 0, Process(state=STARTING, phase=HELD))
+    world.supervisor.restore(entry)
+    world.supervisor.resume(entry)
+    assert world.settle().actions == [("web:0", SPAWN)]
+
+
+def test_a_job_that_takes_too_long_while_it_is_to_stop_is_stopped() -> None:
+    job = program("job", type="oneshot", starttime=0, start_timeout=2, startretries=3)
+    world = World().load(program("slow", depends_on=("job started",)), job).settle()
+    world.cooperate([world.entry("slow")])
+    for name in ("job", "slow"):
+        world.settle()
+        world.spawn(world.entry(name))
+        world.execute(world.entry(name))
+    world.stop("all")
+    world.settle()
+    assert world.entry("job").process.leaving == "stop"
+    world.deadline(world.entry("job"))
+    assert (world.states()["job:0"], world.entry("job").process.then) == (STOPPING, STOPPED)
 
 
 # -- the end of the daemon

@@ -1,0 +1,87 @@
+"""Whom an operation reaches besides those that it names, and in which order, by the edges of the table's graph. Pure."""
+
+from __future__ import annotations
+
+from taskmaster_common.states import EXITED, FATAL
+from taskmasterd.core.programs.gate import dependents_of, down_for_good, edges, goes_along, satisfied
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Iterator
+
+    from taskmasterd.core.programs.table import Entry, Table
+
+
+def departing(
+    table: Table, entries: Iterable[Entry], *, removed: Container[Entry] = ()
+) -> Iterator[tuple[Entry, bool]]:
+    """Yield what goes down when these do, dependents first; true for these, false for those that an edge takes along.
+
+    Nobody goes along with what is `removed`: an instance that a program has no more counts for nothing.
+    """
+    own = dict.fromkeys(entries)
+    along: dict[Entry, None] = {}
+    waiting = [entry for entry in own if entry not in removed]
+    while waiting:
+        entry = waiting.pop()
+        for dependent, need in dependents_of(table, entry):
+            if dependent in own or dependent in along or not goes_along(dependent, need):
+                continue
+            if satisfied(entry.policy, entry.process, need.condition):
+                along[dependent] = None
+                waiting.append(dependent)
+    for entry in sorted([*own, *along], key=lambda each: -_rank(table, each)):
+        yield entry, entry in own
+
+
+def arriving(table: Table, entries: Iterable[Entry]) -> list[Entry]:
+    """Return these entries, what others need first."""
+    return sorted(entries, key=lambda each: _rank(table, each))
+
+
+def with_dependents(table: Table, entries: Iterable[Entry]) -> list[Entry]:
+    """Return these entries and all that are up and depend on them, directly or not."""
+    own = dict.fromkeys(entries)
+    direct = dict.fromkeys(each.program for entry in own for each, _need in dependents_of(table, entry))
+    for name in (*direct, *(table.graph.above(direct) if table.graph else ())):
+        own.update(dict.fromkeys(each for each in table.slots(name) if each.process.goal_is_up))
+    return list(own)
+
+
+def going_on(table: Table, entries: Iterable[Entry]) -> list[Entry]:
+    """Return what depends on these directly, is alive and does not go down when these do."""
+    own = {entry: None for entry, _asked in departing(table, entries)}
+    found: dict[Entry, None] = {}
+    for entry in own:
+        for dependent, _need in dependents_of(table, entry):
+            process = dependent.process
+            if process.pid is not None and not process.going_down and dependent not in own:
+                found[dependent] = None
+    return list(found)
+
+
+def pulled(table: Table, entries: Iterable[Entry], *, asked: bool) -> list[Entry]:
+    """Return what has to be started with these, what others need first: all that they need, is down and does not satisfy.
+
+    `asked`: an operator wants these up, so also what an operator has stopped.
+    """
+    waiting = list(entries)
+    seen = set(waiting)
+    found: list[Entry] = []
+    while waiting:
+        for need, target in edges(table, waiting.pop()):
+            process = target.process
+            if target in seen or satisfied(target.policy, process, need.condition):
+                continue
+            seen.add(target)
+            down = down_for_good(process)
+            if down and not asked and process.by and process.state not in (EXITED, FATAL):
+                continue
+            waiting.append(target)
+            if down:
+                found.append(target)
+    return arriving(table, found)
+
+
+def _rank(table: Table, entry: Entry) -> int:
+    return table.graph.rank_of(entry.program) if table.graph else 0
