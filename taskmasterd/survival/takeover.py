@@ -78,7 +78,7 @@ class Takeover:
         context, supervisor, guard = self._context, self._context.supervisor, self._guard
         for level, text in origin.notes:
             context.log.write(level, text)
-        supervisor.follow(origin.config)
+        run(supervisor.follow(origin.config))
         adopting = Made(
             lambda: adoption.Adoption(
                 supervisor, context.performer, origin.legacy, self._deliver, context.log.write, context.reactor.now

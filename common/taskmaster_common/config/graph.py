@@ -11,7 +11,7 @@ from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping
+    from collections.abc import Container, Generator, Iterable, Mapping
     from typing import Final
 
 
@@ -71,23 +71,57 @@ class Graph:
         groups: Mapping[str, tuple[str, ...]],
         jobs: Container[str] = (),
     ) -> None:
-        self.needs: dict[str, tuple[Need, ...]] = {
-            name: tuple(_needs(texts, edges, groups, jobs)) for name, texts in edges.items() if texts
-        }
-        dependents: dict[str, dict[str, None]] = {}
-        for name, needs in self.needs.items():
-            for need in needs:
-                dependents.setdefault(need.program, {})[name] = None
-        self.dependents = {name: tuple(some) for name, some in dependents.items()}
-        self.rank, self._stuck = _ranks(self.needs, self.dependents)
+        self.needs: dict[str, tuple[Need, ...]] = {}
+        self.dependents: dict[str, tuple[str, ...]] = {}
+        self.rank: dict[str, int] = {}
+        self._stuck: dict[str, None] = {}
+        for _ in self._build(edges, groups, jobs):
+            pass
 
-    def keep(self, other: Graph, names: Iterable[str]) -> None:
-        """Take over the edges of programs that this graph does not know and that still exist."""
-        for name in names:
-            self.needs[name] = needs = other.needs.get(name, ())
-            self.rank[name] = other.rank.get(name, 0)
-            for need in needs:
-                self.dependents[need.program] = (*self.dependents.get(need.program, ()), name)
+    @classmethod
+    def building(
+        cls, edges: Mapping[str, tuple[str, ...]], groups: Mapping[str, tuple[str, ...]], jobs: Container[str] = ()
+    ) -> Generator[None, None, Graph]:
+        """Make a graph in steps, a program a step: it is the result of the generator."""
+        graph = cls({}, {})
+        yield from graph._build(edges, groups, jobs)
+        return graph
+
+    def _build(
+        self, edges: Mapping[str, tuple[str, ...]], groups: Mapping[str, tuple[str, ...]], jobs: Container[str]
+    ) -> Generator[None, None, None]:
+        dependents: dict[str, dict[str, None]] = {}
+        read: dict[str, tuple[Need, ...]] = {}
+        open_edges: dict[str, int] = {}
+        for name, texts in edges.items():
+            if texts:
+                for text in texts:
+                    if text not in read:
+                        read[text] = tuple(_read(text, edges, groups, jobs))
+                self.needs[name] = needs = _strictest([need for text in texts for need in read[text]])
+                for need in needs:
+                    dependents.setdefault(need.program, {})[name] = None
+                open_edges[name] = len({need.program for need in needs})
+                yield
+        self.dependents = {name: tuple(some) for name, some in dependents.items()}
+        yield from self._find_ranks(open_edges)
+
+    def _find_ranks(self, open_edges: dict[str, int]) -> Generator[None, None, None]:
+        """Find the ranks of all programs with edges, and those that are in a circle or need one that is.
+
+        `open_edges`: how many others a program needs whose rank is not known yet.
+        """
+        self.rank = rank = {name: 0 for name in self.dependents if not open_edges.get(name)}
+        waiting = list(rank)
+        while waiting:
+            name = waiting.pop()
+            for dependent in self.dependents.get(name, ()):
+                rank[dependent] = max(rank.get(dependent, 0), rank[name] + 1)
+                open_edges[dependent] -= 1
+                if not open_edges[dependent]:
+                    waiting.append(dependent)
+            yield
+        self._stuck = dict.fromkeys(name for name, count in open_edges.items() if count)
 
     def rank_of(self, program: str) -> int:
         """Return the rank of a program, 0 for one without edges."""
@@ -122,42 +156,27 @@ class Graph:
         return any(need.restart for need in self.needs[dependent] if need.program == program)
 
 
-def _needs(
-    texts: Iterable[str],
-    programs: Mapping[str, object],
-    groups: Mapping[str, tuple[str, ...]],
-    jobs: Container[str],
+def _read(
+    text: str, programs: Container[str], groups: Mapping[str, tuple[str, ...]], jobs: Container[str]
 ) -> Iterable[Need]:
-    """Return the edges to programs. Of two to the same one, as itself and by a group, the stricter holds."""
+    """Yield the edges to programs that the text of one stands for."""
+    edge = edge_of(text)
+    program, _, digits = edge.name.partition(":")
+    for name in groups.get(program, (program,)):
+        if name in programs:
+            condition = edge.condition or (DONE if name in jobs else READY)
+            yield Need(name, int(digits) if digits else None, condition, edge.required, edge.restart)
+
+
+def _strictest(needs: list[Need]) -> tuple[Need, ...]:
+    """Return these edges, each once: of two to the same program, as itself and by a group, the stricter holds."""
     found: dict[tuple[str, int | None, str], Need] = {}
-    for text in texts:
-        edge = edge_of(text)
-        program, _, digits = edge.name.partition(":")
-        index = int(digits) if digits else None
-        for name in groups.get(program, (program,)):
-            if name in programs:
-                need = Need(
-                    name, index, edge.condition or (DONE if name in jobs else READY), edge.required, edge.restart
-                )
-                key = (name, index, need.condition)
-                other = found.get(key, need)
-                required, restart = need.required or other.required, need.restart or other.restart
-                found[key] = need.replace(required=required, restart=restart)
-    return found.values()
-
-
-def _ranks(
-    needs: Mapping[str, tuple[Need, ...]], dependents: Mapping[str, tuple[str, ...]]
-) -> tuple[dict[str, int], dict[str, None]]:
-    """Return the ranks of all programs with edges, and those that are in a circle or need one that is."""
-    open_edges = {name: len({need.program for need in some}) for name, some in needs.items()}
-    rank = {name: 0 for name in dependents if not open_edges.get(name)}
-    waiting = list(rank)
-    while waiting:
-        name = waiting.pop()
-        for dependent in dependents.get(name, ()):
-            rank[dependent] = max(rank.get(dependent, 0), rank[name] + 1)
-            open_edges[dependent] -= 1
-            if not open_edges[dependent]:
-                waiting.append(dependent)
-    return rank, dict.fromkeys(name for name, count in open_edges.items() if count)
+    for need in needs:
+        key = (need.program, need.index, need.condition)
+        other = found.get(key)
+        if other is None:
+            found[key] = need
+        else:
+            required, restart = need.required or other.required, need.restart or other.restart
+            found[key] = need.replace(required=required, restart=restart)
+    return tuple(found.values())

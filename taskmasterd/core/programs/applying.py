@@ -25,8 +25,17 @@ def apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> 
     What is left of it when a shutdown begins is not done any more.
     """
     supervisor.refuse_when_stopping()
-    supervisor.follow(plan.config)
-    return at_closed_gates(supervisor, _apply(supervisor, plan, by, ticket))
+    for _ in supervisor.follow(plan.config):
+        yield
+        if supervisor.stopping:
+            _give_up(ticket)
+            return
+    yield from at_closed_gates(supervisor, _apply(supervisor, plan, by, ticket))
+
+
+def _give_up(ticket: Ticket) -> None:
+    ticket.failed = True
+    ticket.seal()
 
 
 def _apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
@@ -38,8 +47,7 @@ def _apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) ->
         for _ in part:
             yield
             if supervisor.stopping:
-                ticket.failed = True
-                ticket.seal()
+                _give_up(ticket)
                 return
     supervisor.table.order(program.name for program in plan.config.programs)
     if supervisor.dependencies:  # what a plan adds or removes is no change of a process

@@ -50,16 +50,16 @@ class Dependencies:
         self._closed = False
         self._groups: Mapping[str, tuple[str, ...]] = {}
 
-    def follow(self, config: Config) -> None:
-        """Use the edges of a configuration from now on; what it has no more keeps its own until it has gone."""
+    def follow(self, config: Config) -> Steps[None]:
+        """Use the edges of a configuration from the last step on; what it has no more keeps its own until it has gone."""
         jobs = {each.name for each in config.programs if each.policy.type == ONESHOT}
         groups = {**self._groups, **config.groups}  # what the file has no more may still name the old ones
-        self._groups = config.groups
         edges_of = {each.name: each.policy.depends_on for each in config.programs}
         for name in self._table.names():
             if name not in edges_of:
                 edges_of[name] = self._table.slots(name)[0].policy.depends_on
-        graph = Graph(edges_of, groups, jobs)
+        graph = yield from Graph.building(edges_of, groups, jobs)
+        self._groups = config.groups
         self.graph = self._table.graph = graph
         self._descent = Descent(graph, self._table)
         self.look_at_all()

@@ -27,13 +27,13 @@ class Descent:
         self._holding: set[str] = set()
         self._held_up: dict[str, dict[int | None, int]] = {}
         for entry in entries:
-            if entry.process.alive:
-                self.add(entry)
+            self.add(entry)
 
     def add(self, entry: Entry) -> None:
         """Count a slot that is new here."""
-        for _ in self._count(entry.program, int(entry.process.alive), int(_goes(entry.process))):
-            pass
+        if entry.process.alive:
+            for _ in self._count(entry.program, 1, int(_goes(entry.process))):
+                pass
 
     def changed(self, entry: Entry, before: Process, after: Process) -> Iterator[tuple[str, int | None]]:
         """Count a change; yield (program, index) of what a program holds up no more, `index` None for all of a program."""
@@ -48,7 +48,8 @@ class Descent:
         if (alive or going) and program in self._needs:
             self._alive[program] = self._alive.get(program, 0) + alive
             self._going[program] = self._going.get(program, 0) + going
-            yield from self._weigh(program)
+            if going or program in self._held_up:
+                yield from self._weigh(program)
 
     def _weigh(self, program: str) -> Iterator[tuple[str, int | None]]:
         """Let what is below know where a program begins or ceases to hold it up, and so on through what is down."""

@@ -159,11 +159,11 @@ class Supervisor:
         self.dependencies.hold()
         return self.dependencies.let_go
 
-    def follow(self, config: Config) -> None:
-        """Use the edges and groups of a configuration from now on. What runs stays as it is."""
-        self.table.use_groups(config.groups)
+    def follow(self, config: Config) -> Steps[None]:
+        """Use the edges and groups of a configuration from the last step on. What runs stays as it is."""
         if self.dependencies or any(program.policy.depends_on for program in config.programs):
-            self._need().follow(config)
+            yield from self._need().follow(config)
+        self.table.use_groups(config.groups)
 
     def create(self, program: ProgramConfig, index: int) -> Entry:
         """Return a new slot, down."""

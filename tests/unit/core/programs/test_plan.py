@@ -9,6 +9,7 @@ from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, 
 from taskmasterd.core.process.events import SPAWN, TERMINATE
 from taskmasterd.core.programs.plan import KEPT, RESTARTED, UPDATED, diff
 from taskmasterd.core.programs.selection import select
+from taskmasterd.core.steps import run
 from taskmasterd.core.words.plans import plan_lines
 from tests.support.model import LEFT, World, code, config, program, world_in
 
@@ -244,7 +245,7 @@ def test_groups_alone_are_a_change_that_touches_no_program() -> None:
     assert plan.changes
     assert plan.groups_changed
     assert plan_lines(plan) == ["1 program untouched", "groups changed"]
-    world.supervisor.follow(grouped)
+    run(world.supervisor.follow(grouped))
     assert select(world.table, ["front"], 5) == (world.entry("web"),)
     assert not diff(world.table, config().daemon, grouped).changes
     assert diff(world.table, config().daemon, config(WEB)).changes
