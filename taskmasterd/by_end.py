@@ -9,7 +9,8 @@ from taskmaster_common.config import ALL_DONE, ONESHOT
 from taskmaster_common.states import FATAL
 from taskmasterd.core.process.ends import exit_code, exit_signal
 from taskmasterd.core.programs.exitrule import all_done, essential_code, is_blocked, keeps_daemon, last_keeper
-from taskmasterd.core.words.describe import detail, failed_start_text, status_text
+from taskmasterd.core.words.describe import failed_start_text, status_text
+from taskmasterd.core.words.view import slot_detail
 from taskmasterd.survival.state import Cause
 from taskmasterd.telling.bus import REACT, BusMember
 
@@ -87,7 +88,7 @@ class EndRequests:
             return
         table = self._context.supervisor.table
         self._keeper = last_keeper(table)
-        done = None if self._keeper else all_done(table)
+        done = None if self._keeper else all_done(table, self._context.reactor.now())
         if done:
             code, failed = done
             text = f"; the first that failed: {table.name(failed)} {self._end_text(failed)}" if failed else ""
@@ -99,7 +100,7 @@ class EndRequests:
         if process.state == FATAL:
             return f"gave up: {failed_start_text(process, entry.policy, signals)}"
         if is_blocked(process) or process.end is None:
-            return f"is {process.state}: {detail(process, entry.policy, self._context.reactor.now(), signals)}"
+            return f"is {slot_detail(self._context.supervisor.table, entry, self._context.reactor.now(), signals)}"
         status = process.end.status
         if status is None:
             return "ended while no daemon was there"

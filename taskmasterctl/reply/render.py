@@ -98,9 +98,12 @@ def _status_row(process: Message, look: Look) -> tuple[str, ...]:
 
 
 def _detail(process: Message) -> str:
-    """Return the last column. The last line of stderr stands before the number of tries, which may be cut off."""
+    """Return the last column. The last line of stderr stands before the number of tries, which may be cut off.
+
+    What waits does so for a reason of another process, which its own stderr does not explain.
+    """
     text = clean(process.get("detail") or process.get("description") or "-")
-    if not process.get("stderr"):
+    if not process.get("stderr") or process.get("phase"):
         return text
     words = f': "{clean(process["stderr"])}"'
     end, mark, tries = text.rpartition(" (try ")

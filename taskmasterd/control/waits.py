@@ -173,11 +173,11 @@ class Wait:
             name = table.name(entry)
             self._connection.send({"type": "progress", "name": name, "text": text})
 
-    def pulled(self, entry: Entry) -> None:
-        """Send that an entry is started because others need it."""
+    def pulled(self, entry: Entry, text: str) -> None:
+        """Send that an entry is started, or goes on, because others need it."""
         if not self.ended:
             name = self._context.supervisor.table.name(entry)
-            self._connection.send({"type": "progress", "name": name, "text": "also starting"})
+            self._connection.send({"type": "progress", "name": name, "text": text})
 
 
 class ProgramWait(Wait):

@@ -11,7 +11,14 @@ import time
 from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import Ready, Spawned
-from taskmasterd.core.words.describe import end_text, failed_start_text, left_text, not_allowed, seconds_text
+from taskmasterd.core.words.describe import (
+    cause_text,
+    end_text,
+    failed_start_text,
+    left_text,
+    not_allowed,
+    seconds_text,
+)
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -204,8 +211,8 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield ERROR, f"gave up: {failed_start_text(after, policy, signals)}"
     elif after.state == BACKOFF and not after.phase:
         yield (WARNING if after.shortages else INFO), _waiting(entry)
-    elif after.state == STARTING and before.state in (RUNNING, STOPPING):
-        yield INFO, "restarting"
+    elif after.state == STARTING and before.state in (RUNNING, STOPPING) and not after.phase:
+        yield INFO, "restarting"  # `gates.gate_lines` says what one that is held waits for
     elif after.state == STOPPING and after.pid is None and after.end:
         yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
     elif after.state == STOPPING:
@@ -225,7 +232,7 @@ def _stopping(entry: Entry, signals: Mapping[int, str]) -> tuple[str, str]:
     sent = "" if process.refused else f": {number} to {WHOM[wanted.stopasgroup]}"
     if process.reason:
         return WARNING, f"{process.reason}; ending it{sent}"
-    return INFO, f"stopping{sent}, asked by {process.by}"
+    return INFO, f"stopping{sent}, {cause_text('asked by', process.by)}"
 
 
 def _waiting(entry: Entry) -> str:

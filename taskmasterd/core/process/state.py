@@ -29,6 +29,8 @@ READINESS = ("", AWAITED, TOLD, UNSURE)
 STOP: Final = "stop"
 AGAIN: Final = "restart"
 BOUNCE: Final = "bounce"
+BECAUSE: Final = "because "
+"""Begins `by` where nobody has asked for a stop: what has happened follows."""
 LEAVING = ("", STOP, AGAIN, BOUNCE)
 """What a live process does once nothing that depends on it is going down any more: see Stop, Restart and Bounce."""
 
@@ -39,7 +41,7 @@ class Process(Record):
     `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
     restarts that `restart_burst` limits, `starts` all starts since an operator's last one, that one included.
     `killing` counts the KILLs of the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
-    that follows ends. `by` is who asked for the present stop or start, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
+    that follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
     what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
     gone, see LEAVING. `free`: its gate is not looked at, until somebody asks for something else of it.
     `readiness` is that of the present instance, see READINESS.

@@ -14,7 +14,7 @@ from taskmaster_common.config import ONESHOT
 from taskmaster_common.config.graph import Graph
 from taskmaster_common.states import BACKOFF
 from taskmasterd.core.process.events import Blocked, Bounce, Leave, Opened, Restart, Stop, Waits
-from taskmasterd.core.process.state import AGAIN, STOP
+from taskmasterd.core.process.state import AGAIN, BECAUSE, STOP
 from taskmasterd.core.programs.descent import Descent
 from taskmasterd.core.programs.gate import dependents_of, goes_along, is_queued, look, satisfied
 
@@ -128,7 +128,7 @@ class Dependencies:
             policy, condition = entry.policy, need.condition
             lost = satisfied(policy, before, condition) and not satisfied(policy, after, condition)
             if lost and (goes_along(dependent, need) or (need.required and is_queued(dependent))):
-                self._handle(dependent, Leave(Bounce(entry.canonical)))
+                self._handle(dependent, Leave(Bounce(f"{BECAUSE}{self._table.name(entry)} went down")))
 
     def _release_all(self, program: str, index: int | None) -> None:
         """Look again at what is leaving of a program."""

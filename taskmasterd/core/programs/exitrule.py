@@ -8,6 +8,7 @@ from __future__ import annotations
 from taskmaster_common.config import ON_FAILURE
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STOPPED
 from taskmasterd.core.process.ends import exit_code, exit_signal
+from taskmasterd.core.programs.gate import chain, look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,17 +80,21 @@ def last_keeper(table: Table) -> Entry | None:
     return keeper
 
 
-def all_done(table: Table) -> tuple[int, Entry | None] | None:
+def all_done(table: Table, now: float) -> tuple[int, Entry | None] | None:
     """Return the exit code if everything is done, and the entry that was the first to fail; None if nothing has ended.
 
-    No entry may keep the daemon alive (`last_keeper`). An entry that is blocked has failed only if nothing else has.
+    No entry may keep the daemon alive (`last_keeper`). An entry that is blocked has failed only if nothing else has: it gives the
+    code of what it is blocked by, 1 if that has none or ended well. One whose gate has just opened is about to start: None.
     """
+    blocked = [entry for entry in table if is_blocked(entry.process)]
+    if not all(look(table, entry, now).blocked for entry in blocked):
+        return None
     ended = [entry for entry in table if entry.process.state in ENDED]
     bad = [entry for entry in ended if is_bad(entry.process)]
     if bad:
         first = min(bad, key=lambda entry: entry.process.since)
         return code_of(first.process), first
-    blocked = next((entry for entry in table if is_blocked(entry.process)), None)
-    if blocked is not None:
-        return FAILED, blocked
+    if blocked:
+        last = chain(table, blocked[0], now)[-1].entry.process
+        return (code_of(last) if last.state in ENDED else 0) or FAILED, blocked[0]
     return (0, None) if ended else None

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 FIRST_TRY_S = 60.0
 """Longest wait for an edge that is not required, seconds: its dependency is somewhere in its first try."""
 
+MOST_LINKS = 10
+"""Most dependencies that a chain has."""
+
 
 class Unmet(Record):
     """A dependency that is not as an edge asks. `blocked`: nothing will lead there by itself, and the edge is required."""
@@ -62,6 +65,18 @@ def look(table: Table, entry: Entry, now: float) -> Gate:
                 unmet.append(Unmet(target, need.condition, False, False))
                 until = limit if until is None else min(until, limit)
     return Gate(tuple(unmet), until)
+
+
+def chain(table: Table, entry: Entry, now: float) -> list[Unmet]:
+    """Return what blocks a process, what blocks that, and so on, MOST_LINKS at most; nothing where its gate is not blocked."""
+    found: list[Unmet] = []
+    while len(found) < MOST_LINKS:
+        unmet = next((each for each in look(table, entry, now).unmet if each.blocked), None)
+        if unmet is None:
+            break
+        found.append(unmet)
+        entry = unmet.entry
+    return found
 
 
 def first_try_s(target: Entry) -> float:
@@ -121,7 +136,10 @@ def on_its_way(process: Process, condition: str) -> bool:
 
 
 def tried(process: Process) -> bool:
-    """Return whether it is known how the last attempt to bring a process up has gone so far: it failed, or nobody tries."""
+    """Return whether an edge that is not required waits for a process no longer.
+
+    The process is down or will be, it is in BACKOFF, blocked or not, or it has failed to start since it was last up.
+    """
     return not process.goal_is_up or process.state == BACKOFF or process.tries > 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterd.core.process.events import Start
+from taskmasterd.core.process.state import BECAUSE
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -25,15 +26,15 @@ class OrderOptions(Record):
     """How to start, stop or restart.
 
     `free`: without a look at dependencies. `dependents`: with what is up and depends on these. `if_running`: only what runs.
-    `asked`: by an operator, so what one has stopped is started, too, where these need it. `on_pull(entry)` is called for each
-    that is started because these need it.
+    `asked`: by an operator, so what one has stopped is started, too, where these need it. `on_pull(entry, text)` is called for each
+    that is started, or taken back before it goes down, because these need it; the text says which.
     """
 
     free: bool = False
     dependents: bool = False
     if_running: bool = False
     asked: bool = True
-    on_pull: Callable[[Entry], None] | None = None
+    on_pull: Callable[[Entry, str], None] | None = None
 
 
 def at_closed_gates(supervisor: Supervisor, steps: Steps[None]) -> Steps[None]:
@@ -48,11 +49,13 @@ def at_closed_gates(supervisor: Supervisor, steps: Steps[None]) -> Steps[None]:
 def pull(supervisor: Supervisor, entries: Iterable[Entry], by: str, options: OrderOptions) -> Steps[None]:
     """Start what these need and is down."""
     if supervisor.dependencies and not options.free:
-        for entry in reach.pulled(supervisor.table, entries, asked=options.asked):
+        for entry, needing in reach.pulled(supervisor.table, entries, asked=options.asked):
             supervisor.refuse_when_stopping()
-            supervisor.handle(entry, Start(f"{by}, for what needs it"), supervisor.now())
+            what = "goes on" if entry.process.leaving else "also starting"
+            because = f"{BECAUSE}{supervisor.table.name(needing)} needs it"
+            supervisor.handle(entry, Start(f"{by}, {because}"), supervisor.now())
             if options.on_pull:
-                options.on_pull(entry)
+                options.on_pull(entry, what)
             yield
 
 

@@ -60,16 +60,17 @@ def going_on(table: Table, entries: Iterable[Entry]) -> list[Entry]:
     return list(found)
 
 
-def pulled(table: Table, entries: Iterable[Entry], *, asked: bool) -> list[Entry]:
+def pulled(table: Table, entries: Iterable[Entry], *, asked: bool) -> list[tuple[Entry, Entry]]:
     """Return what has to be started with these, what others need first: all that they need, is down and does not satisfy.
 
-    `asked`: an operator wants these up, so also what an operator has stopped.
+    Each comes with one that needs it. `asked`: an operator wants these up, so also what an operator has stopped.
     """
     waiting = list(entries)
     seen = set(waiting)
-    found: list[Entry] = []
+    found: dict[Entry, Entry] = {}
     while waiting:
-        for need, target in edges(table, waiting.pop()):
+        needing = waiting.pop()
+        for need, target in edges(table, needing):
             process = target.process
             if target in seen or satisfied(target.policy, process, need.condition):
                 continue
@@ -79,8 +80,8 @@ def pulled(table: Table, entries: Iterable[Entry], *, asked: bool) -> list[Entry
                 continue
             waiting.append(target)
             if down:
-                found.append(target)
-    return arriving(table, found)
+                found[target] = needing
+    return [(entry, found[entry]) for entry in arriving(table, found)]
 
 
 def _rank(table: Table, entry: Entry) -> int:

@@ -9,7 +9,7 @@ from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.text.formats import format_seconds
 from taskmasterd.core.process.ends import End, dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.state import AWAITED, Process
+from taskmasterd.core.process.state import AWAITED, BECAUSE, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,4 +129,9 @@ def _stopping(process: Process, end: str, now: float) -> str:
     if process.pid is None and process.end is not None and process.end.left:
         count = len(process.end.left)
         return f"{end}; ending {count} left-behind process{'es' if count != 1 else ''}, {kill}"
-    return f"stopping for {process.by}, {kill}" if process.by else f"stopping, {kill}"
+    return f"stopping {cause_text('for', process.by)}, {kill}" if process.by else f"stopping, {kill}"
+
+
+def cause_text(verb: str, by: str) -> str:
+    """Return who asked for a stop, or what has caused it: "asked by uid 0", "because db went down"."""
+    return by if by.startswith(BECAUSE) else f"{verb} {by}"

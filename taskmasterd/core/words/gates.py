@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from taskmaster_common.states import BACKOFF, EXITED, FATAL
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPING
 from taskmasterd.core.process.state import AGAIN, BLOCKED, HELD
-from taskmasterd.core.programs.gate import above, look
-from taskmasterd.core.words.describe import detail, end_text, failed_start_text, names_text
+from taskmasterd.core.programs.gate import above, chain, look
+from taskmasterd.core.words.describe import cause_text, detail, end_text, failed_start_text, names_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.process.state import Process
-    from taskmasterd.core.programs.gate import Unmet
     from taskmasterd.core.programs.table import Entry, Table
-
-MOST_LINKS = 10
-"""Most dependencies that a chain names."""
 
 
 def waiting_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
@@ -28,41 +24,32 @@ def waiting_text(table: Table, entry: Entry, now: float, signals: Mapping[int, s
     if not unmet:
         return ""
     first = unmet[0]
-    others = f" (and {len(unmet) - 1} more)" if len(unmet) > 1 else ""
+    others = f", and {len(unmet) - 1} more" if len(unmet) > 1 else ""
     return f"waiting for {table.name(first.entry)}: {first.condition} ({state_text(table, first.entry, now, signals)}){others}"
 
 
 def needs_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
     """Return the chain down to what blocks: "needs api, which needs db, which is FATAL: exit 1 after 0.2s (try 4 of 4)"."""
-    chain = _chain(table, entry, now)
-    links = [f"needs {table.name(unmet.entry)}" for unmet in chain]
-    last = chain[-1].entry if chain else entry
-    return ", which ".join([*links, f"is {_state(last.process, last, now, signals)}"])
+    found = chain(table, entry, now)
+    links = [f"needs {table.name(unmet.entry)}" for unmet in found]
+    last = found[-1].entry if found else entry
+    leaves = last is not entry and last.process.leaving
+    end = leaving_text(table, last) if leaves else f"is {_state(last.process, last, now, signals)}"
+    return ", which ".join([*links, end])
 
 
 def blocked_reason(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
     """Return why a start is not answered with success, and what would change that: "needs db, which ...; it starts when db is ready"."""
-    chain = _chain(table, entry, now)
+    found = chain(table, entry, now)
     text = needs_text(table, entry, now, signals)
-    return f"{text}; it starts when {table.name(chain[-1].entry)} is {chain[-1].condition}" if chain else text
-
-
-def _chain(table: Table, entry: Entry, now: float) -> list[Unmet]:
-    """Return what blocks a process, what blocks that, and so on."""
-    chain: list[Unmet] = []
-    while len(chain) < MOST_LINKS:
-        unmet = next((each for each in look(table, entry, now).unmet if each.blocked), None)
-        if unmet is None:
-            break
-        chain.append(unmet)
-        entry = unmet.entry
-    return chain
+    return f"{text}; it starts when {table.name(found[-1].entry)} is {found[-1].condition}" if found else text
 
 
 def leaving_text(table: Table, entry: Entry) -> str:
-    """Return after what a process goes down: "stops after web:0 web:1"."""
+    """Return after what a process goes down: "stops after web:0 web:1"; "stops" once nothing holds it up any more."""
     verb = "restarts" if entry.process.leaving == AGAIN else "stops"
-    return f"{verb} after {names_text([table.name(each) for each in above(table, entry)])}"
+    names = [table.name(each) for each in above(table, entry)]
+    return f"{verb} after {names_text(names)}" if names else verb
 
 
 def waiting_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> list[dict[str, Any]]:
@@ -99,8 +86,10 @@ def gate_lines(
         yield "info", text
     elif text and after.phase == BLOCKED:
         yield "warning", text
-    if after.leaving and after.leaving != before.leaving:
-        yield "info", f"{leaving_text(table, entry)}, asked by {after.by}"
+    elif not text and after.phase == HELD and before.state in (RUNNING, STOPPING):
+        yield "info", "restarting"
+    if after.leaving and after.leaving != before.leaving and any(above(table, entry)):
+        yield "info", f"{leaving_text(table, entry)}, {cause_text('asked by', after.by)}"
     elif before.leaving and not after.leaving and after.pid is not None and not after.going_down:
         yield "info", f"goes on: taken back by {after.by}"
 

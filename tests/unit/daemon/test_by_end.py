@@ -193,6 +193,17 @@ def test_the_last_end_ends_the_daemon_with_the_code_of_the_first_that_failed() -
     ]
 
 
+def test_what_is_blocked_although_nothing_has_failed_says_by_what_and_gives_the_code_of_that() -> None:
+    job = program("job", autorestart="never", exitcodes=(0, 3))
+    host = started(Host(job, program("web", depends_on=("job",)), exit_when="all-done"))
+    host.world.end(host.world.entry("job"), code(3))
+    host.world.end(host.world.entry("web"), code(1))
+    host.world.settle()
+    host.turn()
+    text = "the first that failed: web is blocked: needs job, which is EXITED: exit 3 after 2.0s"
+    assert host.causes == [Cause(3, ALL_DONE, f"all programs are done ({ALL_DONE}); {text}")]
+
+
 @pytest.mark.parametrize("order", [("job", "other"), ("other", "job")])
 def test_good_ends_in_any_order_give_0(order: tuple[str, str]) -> None:
     host = started(Host(JOB, OTHER, exit_when="all-done"))

@@ -57,6 +57,12 @@ def test_the_last_words_stand_before_what_matters_less() -> None:
     assert status_table([again], PLAIN).endswith('retry 1 of 3 in 0.5s; exit 1 after 0.2s: "no such table"\n')
 
 
+def test_what_waits_for_another_program_shows_none_of_its_own_last_words() -> None:
+    detail = "blocked: needs db, which is FATAL: exit 1 after 0.2s (try 4 of 4)"
+    blocked = process("web", "BACKOFF", phase="blocked", detail=detail, stderr="no such table")
+    assert status_table([blocked], PLAIN).endswith(f"{detail}\n")
+
+
 def test_status_of_nothing_is_its_head_alone() -> None:
     assert shown("status", {"type": "processes", "processes": []}, end()) == (
         "NAME  STATE     PID  UPTIME  RESTARTS  DETAIL\n",

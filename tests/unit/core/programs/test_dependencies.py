@@ -12,6 +12,7 @@ from taskmasterd.core.process.events import SPAWN, TERMINATE
 from taskmasterd.core.process.state import BLOCKED, HELD, Process
 from taskmasterd.core.programs import operations, reach
 from taskmasterd.core.programs.applying import apply
+from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.steps import run
 from taskmasterd.core.words.view import slot_detail
@@ -225,6 +226,25 @@ def test_a_start_pulls_in_what_it_needs_once_each_also_what_an_operator_has_stop
     world.start("d")
     assert set(world.cooperate().states().values()) == {RUNNING}
     assert sorted(name for name, action in world.actions if action == SPAWN) == ["a:0", "b:0", "c:0", "d:0"]
+
+
+def test_what_is_pulled_in_says_for_what_and_whether_it_starts_or_goes_on() -> None:
+    pulled: list[tuple[str, str]] = []
+    options = OrderOptions(on_pull=lambda entry, text: pulled.append((entry.canonical, text)))
+    world = chain()
+    world.stop("all")
+    world.settle()
+    run(operations.start(world.supervisor, (world.entry("b"),), "uid 0", world.ticket(), options))
+    assert world.entry("c").process.by == "uid 0, because b needs it"
+    world.cooperate()
+    world.stop("c")
+    world.cooperate()
+    run(operations.start(world.supervisor, (world.entry("a"),), "uid 0", world.ticket(), options))
+    assert pulled == [("c:0", "goes on")]
+    world.stop("b")
+    world.cooperate()
+    run(operations.start(world.supervisor, (world.entry("a"),), "uid 0", world.ticket(), options))
+    assert pulled[1:] == [("c:0", "also starting"), ("b:0", "also starting")]
 
 
 def test_a_failure_at_the_bottom_of_a_diamond_blocks_all_and_all_name_it() -> None:

@@ -9,7 +9,7 @@ import pytest
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STATES, STOPPED, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.state import Process
+from taskmasterd.core.process.state import BLOCKED, Process
 from taskmasterd.core.programs.exitrule import all_done, code_of, essential_code, keeps_daemon, last_keeper
 from tests.support.model import World, code, program
 
@@ -154,19 +154,20 @@ def test_what_is_up_on_its_way_or_stopped_by_somebody_keeps_the_daemon(
     assert keeps_daemon(process) is kept[state]
 
 
-def world_of(**processes: Process) -> World:
-    """Return a world of programs with these processes."""
-    world = World().load(*(program(name, autostart=False) for name in processes))
+def world_of(needed: str = "a", **processes: Process) -> World:
+    """Return a world of programs with these processes; b depends on what is `needed`."""
+    needs = {"b": (needed,)} if "b" in processes else {}
+    world = World().load(*(program(name, autostart=False, depends_on=needs.get(name, ())) for name in processes))
     for name, process in processes.items():
         world.entry(name).process = process
     return world
 
 
-def verdict(**processes: Process) -> tuple[int, str] | None:
+def verdict(needed: str = "a", **processes: Process) -> tuple[int, str] | None:
     """Return the code, and the program that was the first to fail."""
-    world = world_of(**processes)
+    world = world_of(needed, **processes)
     assert last_keeper(world.table) is None
-    done = all_done(world.table)
+    done = all_done(world.table, world.now)
     return done and (done[0], done[1].program if done[1] else "")
 
 
@@ -189,10 +190,15 @@ def test_what_was_never_started_does_not_count_and_alone_is_no_end() -> None:
 
 
 def test_what_is_blocked_counts_as_done_with_the_code_of_what_has_failed() -> None:
-    blocked = Process(state=BACKOFF)
+    blocked = Process(state=BACKOFF, phase=BLOCKED)
     assert verdict(a=ended(FATAL, code(4), since=9.0), b=blocked) == (4, "a")
     assert verdict(a=GOOD, b=blocked) == (1, "b")
-    assert verdict(b=blocked) == (1, "b")
+    assert verdict(a=Process(), b=blocked) == (1, "b")
+    assert verdict(a=ended(EXITED, code(3), expected=True), b=blocked) == (3, "b")
+
+
+def test_a_gate_that_has_just_opened_is_waited_for() -> None:
+    assert verdict(a=GOOD, c=GOOD, b=Process(state=BACKOFF, phase=BLOCKED), needed="c done") is None
 
 
 def test_the_last_process_that_keeps_the_daemon_is_found() -> None:
