@@ -1,4 +1,4 @@
-"""The orderly stop of the daemon: it stops all programs in parallel, then strays, then answers the waiting clients.
+"""The orderly stop of the daemon: programs, dependents before what they need, then strays, then answers to waiting clients.
 
 A stop cannot be undone: a second request only adds a client that waits. The first cause decides with which code the daemon
 exits: a client or a signal asks for 0, a program or `exit_when` for the code in its `Cause`. What cannot be ended is logged, and

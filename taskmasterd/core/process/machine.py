@@ -5,9 +5,10 @@ THEORY
     will happen by itself.
 
         STOPPED  EXITED  FATAL   nothing is alive, nothing will happen: DOWN
-        BACKOFF                  nothing is alive, a start is due at `deadline`
-        STARTING                 an instance was asked for (`pid` None), exists, or runs (`executed`) but has not stayed up yet
-        RUNNING                  the instance has stayed up for `starttime`
+        BACKOFF                  nothing is alive; a start is due at `deadline`, or when the gate opens (BLOCKED)
+        STARTING                 HELD, nothing is alive; else an instance was asked for (`pid` None), exists, or runs (`executed`)
+                                 but is not ready yet or has not stayed up yet
+        RUNNING                  the instance is ready and has stayed up for `starttime`, or it is a job that runs
         STOPPING                 something of an instance is alive and has to go; `then` says what follows
 
     STOPPING is entered for two reasons that need no distinction afterwards: somebody wants the process down, or its
@@ -16,11 +17,19 @@ THEORY
 
     What follows the end of a leader (the *verdict*) is decided at that moment, from the counters of that moment:
         not up for `starttime`   a failed start: BACKOFF with a growing delay, FATAL when the retries are used up;
+        a job that ran           EXITED where the code is one of `exitcodes`, else a failed start;
         up before                EXITED where autorestart says so, else STARTING at once, or BACKOFF until the window of
                                  `restart_burst` allows one more.
 
+    What has a way to become ready (AWAITED) is STARTING until Ready. If it is not ready within `start_timeout`, or never will be
+    (Condemned), it is given up: STOPPING, and that was a failed start. So is a job that is not done within `start_timeout`.
+
+    What others depend on goes down after them: `leaving` says what for. Until then it goes on, STARTING or RUNNING; an end counts
+    as what was asked for.
+
     `deadline` is a field of the process and whoever stores the process arms it; replacing the process cancels it. In
-    STARTING it is the end of `starttime`, in BACKOFF the retry, in STOPPING the moment of KILL.
+    STARTING it is the end of `starttime`, or of `start_timeout` while AWAITED, or the next look at the gate while HELD; in RUNNING
+    the end of `start_timeout` of a job, in BACKOFF the retry (none while BLOCKED), in STOPPING the moment of KILL.
 
     TERMINATE is held until `executed`: before exec the child has neither the session nor the dispositions that a stop
     signal is meant for. KILL is never held.
@@ -39,7 +48,6 @@ from taskmasterd.core.process.events import (
     KILL,
     NONE,
     TERMINATE,
-    UNQUEUE,
     Bounce,
     Condemned,
     DeadlineReached,
@@ -55,23 +63,18 @@ from taskmasterd.core.process.events import (
     Restart,
     Retimed,
     Signalled,
-    Spawned,
-    SpawnFailed,
     Start,
     Stop,
 )
 from taskmasterd.core.process.moves import (
     Step,
-    back_off,
     enter,
     fresh_start,
-    held_again,
     impossible,
     limit,
     retimed,
     running,
     start,
-    started,
     stopped,
     uncounted,
     with_free,
@@ -82,10 +85,9 @@ from taskmasterd.core.process.verdict import (
     MOST_DOUBLINGS,
     after_running,
     failed_start,
-    pause_before_try,
     without_leader,
 )
-from taskmasterd.core.process.waiting import blocked, held
+from taskmasterd.core.process.waiting import blocked, held, queued
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,9 +96,6 @@ if TYPE_CHECKING:
 KILL_GRACE_S = 2.0
 """What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""
 KILL_REPEAT_MAX_S = 30.0
-SHORTAGE_DELAY_S = 0.1
-"""The least first pause after a refused fork: with `restart_delay` 0 the daemon would spin for as long as it lasts."""
-SHORTAGE_MAX_DELAY_S = 1.0
 
 
 def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
@@ -154,7 +153,7 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
     if process.phase == HELD:
         return held(policy, process, event, now)
     if process.pid is None:
-        return _queued(policy, process, event, now)
+        return queued(policy, process, event, now)
     match event:
         case Start():
             return _stay(process, event)
@@ -170,35 +169,6 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
         case Exited():
             ended = without_leader(policy, process, event, now)
             return _leader_ended(policy, _left(process, ended) or failed_start(policy, ended, now), event, now)
-        case _:
-            raise impossible(process, event)
-
-
-def _queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
-    """Answer while a SPAWN was asked for and has not been carried out."""
-    match event:
-        case Start() | Restart():
-            asked = with_new_budget(process, event.by) if isinstance(event, Restart) else process
-            if policy.depends_on and process.free and not event.free:
-                return held_again(asked.replace(free=False), now)
-            return with_free(asked, free=event.free), NONE
-        case Bounce():
-            return held_again(process, now)
-        case Stop() | Kill():
-            return stopped(process, event.by, now)[0], UNQUEUE
-        case Spawned():
-            awaited = AWAITED if event.awaits else ""
-            return started(process, now).replace(pid=event.pid, since=now, readiness=awaited), NONE
-        case SpawnFailed():
-            shortages = process.shortages + 1
-            first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
-            pause_s = pause_before_try(
-                first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now
-            )
-            return back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)
-        case Exited() if event.failure is not None and not event.left:
-            tried = without_leader(policy, started(process, now), event, now)
-            return enter(policy, failed_start(policy, tried, now), now)
         case _:
             raise impossible(process, event)
 

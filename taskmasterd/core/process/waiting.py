@@ -1,7 +1,8 @@
-"""The rows of `machine` for a process whose gate is not open: held in STARTING, or blocked in BACKOFF. Pure.
+"""The rows of `machine` for a process that waits for its start. Pure.
 
-Nothing of it is alive, no retry is used, and every request is answered at once. Whoever stores the process looks at its gate
-after each change of it while it is in one of these phases, and answers with Opened, Waits or Blocked.
+Nothing of it is alive, and every request is answered at once. While its gate is not open it is held in STARTING or blocked in
+BACKOFF, and uses no retry: whoever stores the process looks at its gate after each change of it, and answers with Opened, Waits or
+Blocked. Then it is queued, until its SPAWN has been carried out.
 """
 
 from __future__ import annotations
@@ -10,25 +11,45 @@ from taskmaster_common.states import BACKOFF, STARTING
 from taskmasterd.core.process.events import (
     NONE,
     SPAWN,
+    UNQUEUE,
     Blocked,
     Bounce,
     DeadlineReached,
     Event,
+    Exited,
     Kill,
     Opened,
     Restart,
+    Spawned,
+    SpawnFailed,
     Start,
     Stop,
     Waits,
 )
-from taskmasterd.core.process.moves import clean, fresh_start, impossible, stopped, with_new_budget
-from taskmasterd.core.process.state import BLOCKED, HELD
+from taskmasterd.core.process.moves import (
+    back_off,
+    clean,
+    enter,
+    fresh_start,
+    held_again,
+    impossible,
+    started,
+    stopped,
+    with_free,
+    with_new_budget,
+)
+from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD
+from taskmasterd.core.process.verdict import failed_start, pause_before_try, without_leader
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.config import Policy
     from taskmasterd.core.process.moves import Step
     from taskmasterd.core.process.state import Process
+
+SHORTAGE_DELAY_S = 0.1
+"""The least first pause after a refused fork: with `restart_delay` 0 the daemon would spin for as long as it lasts."""
+SHORTAGE_MAX_DELAY_S = 1.0
 
 
 def held(policy: Policy, process: Process, event: Event, now: float) -> Step:
@@ -67,5 +88,34 @@ def blocked(policy: Policy, process: Process, event: Event, now: float) -> Step:
             return clean(process, STARTING, now), SPAWN
         case Waits():
             return clean(process, STARTING, now).replace(phase=HELD, deadline=event.until), NONE
+        case _:
+            raise impossible(process, event)
+
+
+def queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
+    """Answer while a SPAWN was asked for and has not been carried out."""
+    match event:
+        case Start() | Restart():
+            asked = with_new_budget(process, event.by) if isinstance(event, Restart) else process
+            if policy.depends_on and process.free and not event.free:
+                return held_again(asked.replace(free=False), now)
+            return with_free(asked, free=event.free), NONE
+        case Bounce():
+            return held_again(process, now)
+        case Stop() | Kill():
+            return stopped(process, event.by, now)[0], UNQUEUE
+        case Spawned():
+            awaited = AWAITED if event.awaits else ""
+            return started(process, now).replace(pid=event.pid, since=now, readiness=awaited), NONE
+        case SpawnFailed():
+            shortages = process.shortages + 1
+            first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
+            pause_s = pause_before_try(
+                first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now
+            )
+            return back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)
+        case Exited() if event.failure is not None and not event.left:
+            tried = without_leader(policy, started(process, now), event, now)
+            return enter(policy, failed_start(policy, tried, now), now)
         case _:
             raise impossible(process, event)

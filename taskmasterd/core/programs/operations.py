@@ -38,7 +38,10 @@ def start(
 def stop(
     supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions = PLAIN
 ) -> Steps[None]:
-    """Stop entries; a ticket's result comes when nothing of the entry is left."""
+    """Stop entries, dependents first; what an edge takes along goes down before them, too, and comes up again with them.
+
+    A ticket's result comes when nothing of the entry is left, and only for those that were asked for.
+    """
     return at_closed_gates(supervisor, _stop(supervisor, entries, by, ticket, options))
 
 
