@@ -60,9 +60,11 @@ that it does not know.
                phase ("held": STARTING, but not before what it depends on is as it has to be; "blocked": BACKOFF without an
                end, because nothing leads there by itself; else "")
                waiting: list of {name, condition, because, blocked}, what a held or blocked process waits for
+               type (service or oneshot)
+               ready: {way, ready, unsure, text}: what is known of the readiness of the instance, or null
                exit: {code or signal or failure, core, after_s, expected} or null
                stderr (status and show, for a process that is not as wanted: its last line)
-    EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready)
+    EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready done ended)
                required restart status (ok waiting blocked) because (why it is not ok, or "")
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
