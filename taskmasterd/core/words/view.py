@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import for_instance
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.state import AWAITED, UNSURE
+from taskmasterd.core.process.state import AWAITED, TOLD, UNSURE
 from taskmasterd.core.words.describe import detail, seconds_text
 from taskmasterd.ondemand import on_demand
 
@@ -55,6 +55,8 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
         return gates.leaving_text(table, entry)
     if process.readiness == UNSURE and process.state == RUNNING:
         return "ready: unknown, the daemon was away"
+    if process.readiness == TOLD and process.state == RUNNING and "notify" in entry.present.ready:
+        return entry.said  # its STATUS=
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
         return f"not ready: {entry.said}{left}"

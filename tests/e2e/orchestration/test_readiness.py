@@ -82,6 +82,7 @@ def test_a_word_of_a_child_that_has_ended_counts_each_time(daemon: Daemon) -> No
     wait_until(lambda: all(each["state"] == "RUNNING" for each in daemon.status().values()))
     assert daemon.events().count("ready after") == 10
     assert not daemon.status()["web:0"]["ready"]["unsure"]
+    assert detail(daemon, "web:9") == "fine"
 
 
 def test_a_newline_on_a_descriptor_makes_it_ready_and_nobody_else_has_that_descriptor(daemon: Daemon) -> None:
