@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from taskmaster_common.config import ProgramConfig
-from taskmaster_common.states import BACKOFF, DOWN_STATES, STARTING, STOPPING
+from taskmaster_common.config.graph import DONE, ENDED
+from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import KILL, NONE, Leave, Stop
-from taskmasterd.core.process.state import BLOCKED, HELD
+from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD
 from taskmasterd.core.programs.gate import above, look
 from taskmasterd.core.programs.table import Entry
 from tests.support.model import LEFT, Instances, World, code, program
@@ -18,7 +19,8 @@ from tests.support.model import LEFT, Instances, World, code, program
 pytestmark = pytest.mark.slow
 
 MOST_PROGRAMS = 8
-SUFFIXES = ("", " started", " optional", " restart", " started restart")
+SUFFIXES = ("", " started", " optional", " restart", " started restart", " ended", " done optional")
+KINDS: list[dict[str, object]] = [{}, {}, {"ready": {"tcp": "80"}}, {"type": "oneshot", "start_timeout": 0.0}]
 NAMES = [f"p{number}" for number in range(MOST_PROGRAMS)]
 
 
@@ -37,6 +39,7 @@ def graphs(draw: st.DrawFn) -> list[ProgramConfig]:
                 autostart=draw(st.booleans()),
                 startretries=draw(st.integers(0, 1)),
                 starttime=draw(st.sampled_from([0.0, 1.0])),
+                **draw(st.sampled_from(KINDS)),
             )
         )
     return found
@@ -92,6 +95,13 @@ class Walk(RuleBasedStateMachine):
         if self.instances(entry).pid and not self.instances(entry).executed:
             self.world.execute(entry)
 
+    @rule(data=st.data())
+    def become_ready(self, data: st.DataObject) -> None:
+        """An instance says that it is ready, be it now or again."""
+        entry = self.pick(data)
+        if self.instances(entry).pid:
+            self.world.become_ready(entry)
+
     @rule(data=st.data(), left=st.booleans(), status=st.integers(0, 1))
     def end(self, data: st.DataObject, left: bool, status: int) -> None:
         """A leader ends, or what one left."""
@@ -140,7 +150,8 @@ class Walk(RuleBasedStateMachine):
         else:
             raise AssertionError("it never comes to rest")
         for entry in world.table:
-            assert entry.process.state not in (STARTING, STOPPING), entry.canonical
+            waits = entry.process.phase == HELD and self.waits_for_an_end(entry)
+            assert waits or entry.process.state not in (STARTING, STOPPING), entry.canonical
             assert not entry.process.leaving
             if entry.process.state == BACKOFF:
                 assert entry.process.phase == BLOCKED
@@ -157,11 +168,21 @@ class Walk(RuleBasedStateMachine):
             world.end(entry)
         elif instances.left and instances.told != NONE:
             world.empty(entry)
+        elif entry.process.state == STARTING and entry.process.readiness == AWAITED:
+            world.become_ready(entry)
         elif entry in world.armed and (entry.process.state in (STARTING, BACKOFF) or instances.told != KILL):
             world.deadline(entry)
         else:
             return False
         return True
+
+    def waits_for_an_end(self, entry: Entry) -> bool:
+        """Return whether a process waits, be it through others, for the end of one that runs."""
+        return any(
+            (unmet.condition in (DONE, ENDED) and unmet.entry.process.state == RUNNING)
+            or (unmet.entry.process.phase == HELD and self.waits_for_an_end(unmet.entry))
+            for unmet in look(self.world.table, entry, self.world.now).unmet
+        )
 
     def needs_somebody_down(self, entry: Entry) -> bool:
         """Return whether the required edges lead to a process that is down."""

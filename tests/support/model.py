@@ -18,13 +18,14 @@ from taskmasterd.core.process.events import (
     Exited,
     Failure,
     GroupEmpty,
+    Ready,
     Signalled,
     Spawned,
     SpawnFailed,
     Start,
 )
 from taskmasterd.core.process.machine import step
-from taskmasterd.core.process.state import Process
+from taskmasterd.core.process.state import AWAITED, Process
 from taskmasterd.core.programs import operations
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.order import OrderOptions
@@ -256,7 +257,7 @@ class World:
         entry.current = entry.wanted
         self.pids += 1
         instances.pid, instances.executed, instances.told = self.pids, False, NONE
-        self.tell(entry, Spawned(self.pids))
+        self.tell(entry, Spawned(self.pids, awaits=bool(entry.wanted.ready)))
 
     def refuse(self, entry: Entry) -> None:
         """Refuse the fork."""
@@ -274,6 +275,10 @@ class World:
         """Let exec succeed."""
         self.instances[entry].executed = True
         self.tell(entry, Executed())
+
+    def become_ready(self, entry: Entry) -> None:
+        """Let an instance become ready."""
+        self.tell(entry, Ready(self.instances[entry].pid))
 
     def end(self, entry: Entry, status: int = 0, left: tuple[str, ...] = ()) -> None:
         """Let the leader end."""
@@ -312,6 +317,8 @@ class World:
             self.end(entry)
         elif instances.left and instances.told != NONE:
             self.empty(entry)
+        elif process.state == STARTING and process.readiness == AWAITED:
+            self.become_ready(entry)
         elif process.deadline is not None and process.state in (STARTING, BACKOFF):
             self.deadline(entry)
         else:
