@@ -38,7 +38,7 @@ EVENT = {
         'class Renewed(Event):\n    """The program has read its configuration again."""\n\n\n',
     ),
     "taskmasterd/core/process/machine.py": (
-        "        case Executed() if not process.executed and policy.starttime <= 0:\n",
+        "        case Executed() if not process.executed:\n            return _on_trial",
         "        case Renewed():\n            return process, NONE\n",
     ),
     "tests/support/walk.py": ('    "Spawned": Spawned(7),\n', '    "Renewed": Renewed(),\n'),
