@@ -43,7 +43,7 @@ class Process(Record):
     `killing` counts the KILLs of the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
     that follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
     what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
-    gone, see LEAVING. `free`: its gate is not looked at, until somebody asks for something else of it.
+    gone, see LEAVING. `free`: its gate is not looked at, until the next start, restart or stop.
     `readiness` is that of the present instance, see READINESS.
     """
 
