@@ -29,6 +29,11 @@ def show_text(program: Message, look: Look) -> str:
         for process in processes
         for each in process.get("waiting") or ()
     ]
+    waits += [
+        (clean(process["name"]), f"and {clean(process['waiting_more'])} more", "", "")
+        for process in processes
+        if process.get("waiting_more")
+    ]
     lines += _section("waits for", waits)
     logs: Mapping[str, Mapping[str, object]] = program.get("logs") or {}
     shown: Message = program.get("settings") or {}

@@ -12,7 +12,7 @@ from taskmaster_common.config.graph import DONE, ENDED
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import KILL, NONE, Leave, Stop
 from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD
-from taskmasterd.core.programs.gate import above, look
+from taskmasterd.core.programs.gate import above, unmet
 from taskmasterd.core.programs.table import Entry
 from tests.support.model import LEFT, Instances, World, code, program
 
@@ -128,15 +128,15 @@ class Walk(RuleBasedStateMachine):
                 self.world.deadline(entry)
         self.world.settle()
         for entry in self.world.table:
-            process, gate = entry.process, look(self.world.table, entry, self.world.now)
+            process, waits = entry.process, list(unmet(self.world.table, entry, self.world.now))
             if process.phase:
-                assert gate.unmet, f"{entry.canonical} is held at an open gate"
-                assert (process.phase == BLOCKED) == gate.blocked, (entry.canonical, gate)
+                assert waits, f"{entry.canonical} is held at an open gate"
+                assert (process.phase == BLOCKED) == any(each.blocked for each in waits), (entry.canonical, waits)
             if process.leaving:
                 assert any(above(self.world.table, entry)), f"{entry.canonical} leaves after nobody"
             if self.world.supervisor.dependencies:
-                waits = isinstance(self.world.supervisor.dependencies.in_order(entry, Stop()), Leave)
-                assert waits == any(above(self.world.table, entry)), f"{entry.canonical}: who goes down first?"
+                after_others = isinstance(self.world.supervisor.dependencies.in_order(entry, Stop()), Leave)
+                assert after_others == any(above(self.world.table, entry)), f"{entry.canonical}: who goes down first?"
 
     def teardown(self) -> None:
         """Let all that is under way come to its end: then nobody is held or leaves, and who is blocked needs somebody down."""
@@ -179,18 +179,18 @@ class Walk(RuleBasedStateMachine):
     def waits_for_an_end(self, entry: Entry) -> bool:
         """Return whether a process waits, be it through others, for the end of one that runs."""
         return any(
-            (unmet.condition in (DONE, ENDED) and unmet.entry.process.state == RUNNING)
-            or (unmet.entry.process.phase == HELD and self.waits_for_an_end(unmet.entry))
-            for unmet in look(self.world.table, entry, self.world.now).unmet
+            (each.condition in (DONE, ENDED) and each.entry.process.state == RUNNING)
+            or (each.entry.process.phase == HELD and self.waits_for_an_end(each.entry))
+            for each in unmet(self.world.table, entry, self.world.now)
         )
 
     def needs_somebody_down(self, entry: Entry) -> bool:
         """Return whether the required edges lead to a process that is down."""
-        for unmet in look(self.world.table, entry, self.world.now).unmet:
-            if unmet.blocked:
-                state = unmet.entry.process.state
+        for each in unmet(self.world.table, entry, self.world.now):
+            if each.blocked:
+                state = each.entry.process.state
                 return state in DOWN_STATES or (
-                    unmet.entry.process.phase != HELD and self.needs_somebody_down(unmet.entry)
+                    each.entry.process.phase != HELD and self.needs_somebody_down(each.entry)
                 )
         return False
 

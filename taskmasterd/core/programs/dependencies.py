@@ -13,10 +13,11 @@ from _heapq import heappop, heappush  # heapq itself is never resident, see `sys
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.config.graph import Graph
 from taskmaster_common.states import BACKOFF
-from taskmasterd.core.process.events import Blocked, Bounce, Leave, Opened, Restart, Stop, Waits
+from taskmasterd.core.process.events import Bounce, Leave, Restart, Stop
 from taskmasterd.core.process.state import AGAIN, BECAUSE, STOP
 from taskmasterd.core.programs.descent import Descent
-from taskmasterd.core.programs.gate import dependents_of, goes_along, is_queued, look, satisfied
+from taskmasterd.core.programs.gate import edges_to, goes_along, is_queued, satisfied
+from taskmasterd.core.programs.levels import Levels
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Dependencies:
         self._handle = handle
         self._settle_later = settle_later
         self._descent = Descent(self.graph, ())
+        self._levels = Levels(table)
         self._gates: dict[int, dict[Entry, None]] = {}
         self._ranks: list[int] = []
         self._leaving: dict[Entry, None] = {}
@@ -62,6 +64,7 @@ class Dependencies:
         self._groups = config.groups
         self.graph = self._table.graph = graph
         self._descent = Descent(graph, self._table)
+        self._levels = Levels(self._table)
         self.look_at_all()
 
     def look_at_all(self) -> None:
@@ -86,6 +89,7 @@ class Dependencies:
     def restored(self, entry: Entry) -> None:
         """Count a slot of an earlier life."""
         self._descent.add(entry)
+        self._look_above(entry)
 
     def resume(self, entry: Entry) -> None:
         """Look at a process that is held, blocked or leaving under other edges, or since an earlier life."""
@@ -107,28 +111,40 @@ class Dependencies:
             self._release(entry)
         else:
             self._leaving.pop(entry, None)
-        for name in self.graph.dependents.get(entry.program, ()):
-            for dependent in self._table.slots(name):
-                if dependent.process.phase:
-                    self._look_at(dependent)
-                    if after.state == BACKOFF and not after.phase and before.state != BACKOFF:
-                        for ticket in tuple(dependent.tickets):
-                            ticket.tried(entry)
+        self._look_above(entry)
+        if after.state == BACKOFF and not after.phase and before.state != BACKOFF:
+            self._tell_tried(entry)
         if not entry.removed and (before.state != after.state or before.leaving != after.leaving):
             self._lose(entry, before, after)
         for program, index in freed:
             self._release_all(program, index)
+
+    def _look_above(self, entry: Entry) -> None:
+        """Look again at those whose gates may answer something else since a process has changed."""
+        for dependent in self._levels.changed(entry):
+            if dependent.process.phase:
+                self._look_at(dependent)
+
+    def _tell_tried(self, entry: Entry) -> None:
+        """Let those who wait for what is held know that a start of what it needs has failed."""
+        for name in self.graph.dependents.get(entry.program, ()):
+            for dependent in self._table.slots(name):
+                if dependent.process.phase:
+                    for ticket in tuple(dependent.tickets):
+                        ticket.tried(entry)
 
     def _lose(self, entry: Entry, before: Process, after: Process) -> None:
         """Take down with it those whose edge says so, and hold again those whose start is queued, if it no longer suits them.
 
         The intent is part of this change, so that a daemon which dies now does not forget it.
         """
-        for dependent, need in dependents_of(self._table, entry):
+        for name, need in edges_to(self._table, entry):
             policy, condition = entry.policy, need.condition
-            lost = satisfied(policy, before, condition) and not satisfied(policy, after, condition)
-            if lost and (goes_along(dependent, need) or (need.required and is_queued(dependent))):
-                self._handle(dependent, Leave(Bounce(f"{BECAUSE}{self._table.name(entry)} went down")))
+            if satisfied(policy, before, condition) and not satisfied(policy, after, condition):
+                order = Leave(Bounce(f"{BECAUSE}{self._table.name(entry)} went down"))
+                for dependent in self._table.slots(name):
+                    if goes_along(dependent, need) or (need.required and is_queued(dependent)):
+                        self._handle(dependent, order)
 
     def _release_all(self, program: str, index: int | None) -> None:
         """Look again at what is leaving of a program."""
@@ -176,13 +192,7 @@ class Dependencies:
             if not self._gates[rank]:
                 del self._gates[heappop(self._ranks)]
             if entry.process.phase and not self._closed:
-                self._handle(entry, self._answer(entry, now))
-
-    def _answer(self, entry: Entry, now: float) -> Event:
-        gate = look(self._table, entry, now)
-        if gate.blocked:
-            return Blocked()
-        return Waits(gate.until) if gate.unmet else Opened()
+                self._handle(entry, self._levels.answer(entry, now))
 
     def in_order(self, entry: Entry, order: Stop | Restart | Bounce) -> Event:
         """Return the event for a process that is to go down: at once, or when nothing above it is going down any more."""

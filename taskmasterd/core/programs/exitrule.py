@@ -8,7 +8,7 @@ from __future__ import annotations
 from taskmaster_common.config import ON_FAILURE
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STOPPED
 from taskmasterd.core.process.ends import exit_code, exit_signal
-from taskmasterd.core.programs.gate import chain, look
+from taskmasterd.core.programs.gate import blocking, chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def all_done(table: Table, now: float) -> tuple[int, Entry | None] | None:
     code of what it is blocked by, 1 if that has none or ended well. One whose gate has just opened is about to start: None.
     """
     blocked = [entry for entry in table if is_blocked(entry.process)]
-    if not all(look(table, entry, now).blocked for entry in blocked):
+    if not all(blocking(table, entry, now) for entry in blocked):
         return None
     ended = [entry for entry in table if entry.process.state in ENDED]
     bad = [entry for entry in ended if is_bad(entry.process)]

@@ -37,46 +37,33 @@ class Unmet(Record):
     blocked: bool
 
 
-class Gate(Record):
-    """What a look at a gate has found: it is open where `unmet` is empty. `until`: look again then, whatever happens."""
-
-    unmet: tuple[Unmet, ...] = ()
-    until: float | None = None
-
-    @property
-    def blocked(self) -> bool:
-        """Whether nothing on the way will open it."""
-        return any(unmet.blocked for unmet in self.unmet)
-
-
-def look(table: Table, entry: Entry, now: float) -> Gate:
-    """Return what keeps a process from being started, in the order of its edges."""
-    unmet: list[Unmet] = []
-    until: float | None = None
+def unmet(table: Table, entry: Entry, now: float) -> Iterator[Unmet]:
+    """Yield what keeps a process from being started, in the order of its edges."""
     for need, target in edges(table, entry):
         process = target.process
         if satisfied(target.policy, process, need.condition):
             continue
         if need.required:
-            unmet.append(Unmet(target, need.condition, True, not on_its_way(process, need.condition)))
-        elif not tried(process):
-            limit = entry.process.since + first_try_s(target)
-            if limit > now:
-                unmet.append(Unmet(target, need.condition, False, False))
-                until = limit if until is None else min(until, limit)
-    return Gate(tuple(unmet), until)
+            yield Unmet(target, need.condition, True, not on_its_way(process, need.condition))
+        elif not tried(process) and entry.process.since + first_try_s(target) > now:
+            yield Unmet(target, need.condition, False, False)
 
 
 def chain(table: Table, entry: Entry, now: float) -> list[Unmet]:
     """Return what blocks a process, what blocks that, and so on, MOST_LINKS at most; nothing where its gate is not blocked."""
     found: list[Unmet] = []
     while len(found) < MOST_LINKS:
-        unmet = next((each for each in look(table, entry, now).unmet if each.blocked), None)
-        if unmet is None:
+        first = blocking(table, entry, now)
+        if first is None:
             break
-        found.append(unmet)
-        entry = unmet.entry
+        found.append(first)
+        entry = first.entry
     return found
+
+
+def blocking(table: Table, entry: Entry, now: float) -> Unmet | None:
+    """Return the first of what nothing on the way leads to as an edge asks, None where there is no such dependency."""
+    return next((each for each in unmet(table, entry, now) if each.blocked), None)
 
 
 def first_try_s(target: Entry) -> float:
@@ -165,13 +152,19 @@ def above(table: Table, entry: Entry) -> Iterator[Entry]:
                 waiting.append((name, None))
 
 
-def dependents_of(table: Table, entry: Entry) -> Iterator[tuple[Entry, Need]]:
-    """Yield each instance that depends on a process directly, with its edge."""
+def edges_to(table: Table, entry: Entry) -> Iterator[tuple[str, Need]]:
+    """Yield each edge to a process, with the program that it is from."""
     for name in dependents(table, entry.program):
         for need in needs(table, name):
             if need.program == entry.program and need.index in (None, entry.index):
-                for dependent in table.slots(name):
-                    yield dependent, need
+                yield name, need
+
+
+def dependents_of(table: Table, entry: Entry) -> Iterator[tuple[Entry, Need]]:
+    """Yield each instance that depends on a process directly, with its edge."""
+    for name, need in edges_to(table, entry):
+        for dependent in table.slots(name):
+            yield dependent, need
 
 
 def goes_along(dependent: Entry, need: Need) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STOPPED
 from taskmasterd.core.process.state import BLOCKED
-from taskmasterd.core.programs.gate import look
+from taskmasterd.core.programs.gate import blocking
 from taskmasterd.core.programs.ticket import UP, Outcome, reached
 
 TYPE_CHECKING = False
@@ -58,7 +58,7 @@ def settled(table: Table, entry: Entry, now: float) -> Outcome | None:
 
 def _blocked(table: Table, entry: Entry, now: float) -> Outcome | None:
     """Return "blocked", unless what it waits for is on its way again and the gate is only not looked at yet."""
-    return Outcome(ok=False, outcome="blocked") if look(table, entry, now).blocked else None
+    return Outcome(ok=False, outcome="blocked") if blocking(table, entry, now) else None
 
 
 def done(table: Table, entry: Entry, now: float) -> Outcome | None:

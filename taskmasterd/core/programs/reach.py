@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.states import EXITED, FATAL
-from taskmasterd.core.programs.gate import dependents_of, down_for_good, edges, goes_along, satisfied
+from taskmasterd.core.programs.gate import dependents_of, down_for_good, edges, edges_to, goes_along, satisfied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,13 @@ def departing(
     waiting = [entry for entry in own if entry not in removed]
     while waiting:
         entry = waiting.pop()
-        for dependent, need in dependents_of(table, entry):
-            if dependent in own or dependent in along or not goes_along(dependent, need):
+        for name, need in edges_to(table, entry):
+            if not need.restart or not satisfied(entry.policy, entry.process, need.condition):
                 continue
-            if satisfied(entry.policy, entry.process, need.condition):
-                along[dependent] = None
-                waiting.append(dependent)
+            for dependent in table.slots(name):
+                if dependent not in own and dependent not in along and goes_along(dependent, need):
+                    along[dependent] = None
+                    waiting.append(dependent)
     for entry in sorted([*own, *along], key=lambda each: -_rank(table, each)):
         yield entry, entry in own
 

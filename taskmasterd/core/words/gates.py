@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPING
 from taskmasterd.core.process.state import AGAIN, BLOCKED, HELD
-from taskmasterd.core.programs.gate import above, chain, look
+from taskmasterd.core.programs.gate import above, chain, unmet
 from taskmasterd.core.words.describe import cause_text, detail, end_text, failed_start_text, names_text
 
 TYPE_CHECKING = False
@@ -13,19 +15,33 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.process.state import Process
+    from taskmasterd.core.programs.gate import Unmet
     from taskmasterd.core.programs.table import Entry, Table
+
+MOST_WAITED_FOR = 20
+"""Most instances that a held process is said to wait for; of the others the number is given."""
 
 
 def waiting_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
     """Return what keeps a held or blocked process from starting; "" where its gate has just opened."""
-    unmet = look(table, entry, now).unmet
-    if any(each.blocked for each in unmet):
-        return f"blocked: {needs_text(table, entry, now, signals)}"
-    if not unmet:
+    first: Unmet | None = None
+    others = 0
+    for each in unmet(table, entry, now):
+        if each.blocked:
+            return f"blocked: {needs_text(table, entry, now, signals)}"
+        if first is None:
+            first = each
+        elif others < MOST_WAITED_FOR:
+            others += 1
+        elif entry.process.phase == HELD:
+            return f"{_first_text(table, first, now, signals)}, and more than {MOST_WAITED_FOR} more"
+    if first is None:
         return ""
-    first = unmet[0]
-    others = f", and {len(unmet) - 1} more" if len(unmet) > 1 else ""
-    return f"waiting for {table.name(first.entry)}: {first.condition} ({state_text(table, first.entry, now, signals)}){others}"
+    return _first_text(table, first, now, signals) + (f", and {others} more" if others else "")
+
+
+def _first_text(table: Table, first: Unmet, now: float, signals: Mapping[int, str]) -> str:
+    return f"waiting for {table.name(first.entry)}: {first.condition} ({state_text(table, first.entry, now, signals)})"
 
 
 def needs_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
@@ -52,19 +68,19 @@ def leaving_text(table: Table, entry: Entry) -> str:
     return f"{verb} after {names_text(names)}" if names else verb
 
 
-def waiting_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> list[dict[str, Any]]:
-    """Return the `waiting` list of the wire."""
-    if not entry.process.phase:
-        return []
-    return [
+def waiting_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> dict[str, Any]:
+    """Return `waiting` and `waiting_more` of the wire."""
+    waits = unmet(table, entry, now) if entry.process.phase else iter(())
+    waiting = [
         {
             "name": table.name(each.entry),
             "condition": each.condition,
             "because": state_text(table, each.entry, now, signals),
             "blocked": each.blocked,
         }
-        for each in look(table, entry, now).unmet
+        for each in islice(waits, MOST_WAITED_FOR)
     ]
+    return {"waiting": waiting, "waiting_more": sum(1 for _ in waits)}
 
 
 def state_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:

@@ -39,7 +39,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "type": entry.policy.type,
         "phase": process.phase,
         "ready": ready_view(entry),
-        "waiting": gates.waiting_view(table, entry, now, signals) if process.phase else [],
+        **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
         "wanted": process.as_wanted,
         "description": for_instance(entry.wanted.description, entry.index),
         "exit": end_view(process.end, signals),

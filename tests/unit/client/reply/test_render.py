@@ -529,6 +529,13 @@ def test_show_lists_all_that_a_process_waits_for() -> None:
     )
 
 
+def test_show_says_how_many_others_a_process_waits_for() -> None:
+    waits = [{"name": "db:0", "condition": "ready", "because": "STARTING", "blocked": False}]
+    held = process("web", "STARTING", waiting=waits, waiting_more=30)
+    text = show_text({"name": "web", "processes": [held]}, PLAIN)
+    assert text.endswith("  waits for:\n    web  db:0         ready  STARTING\n    web  and 30 more\n")
+
+
 @pytest.mark.parametrize(
     ("line", "fields", "said"),
     [
