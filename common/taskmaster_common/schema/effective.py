@@ -14,6 +14,7 @@ from taskmaster_common.config import (
     INSTANCE,
     PROGRAM_KEYS,
     SAME_AS_STDOUT,
+    SERVICE,
 )
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.written import in_one_line, written_edges, written_ready
@@ -77,6 +78,8 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
             yield from _env_lines(value, values=values)
         elif key == "ready" and not value:
             yield "    # ready: RUNNING after starttime"
+        elif key == "start_timeout" and program.policy.type == SERVICE and not program.ready:
+            yield "    # start_timeout: without effect"
         elif value is None:
             yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
         elif value == DEFAULT_LOG and PROGRAM_TABLE[key].kind == "stream":
