@@ -1,0 +1,48 @@
+"""Each example of docs/orchestration.md runs as it stands, and does what the page says."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.daemon import ROOT, Daemon
+from tests.support.wait import wait_until
+
+PAGE = (ROOT / "docs" / "orchestration.md").read_text()
+EXAMPLES = {
+    section.splitlines()[0]: section.partition("```yaml\n")[2].partition("```")[0]
+    for section in PAGE.split("\n## ")[1:]
+}
+CONTAINER = "A container that lives as long as its main program"
+
+
+def test_the_page_has_five_examples() -> None:
+    assert len(EXAMPLES) == 5
+    assert all(EXAMPLES.values())
+
+
+@pytest.mark.parametrize("title", sorted(EXAMPLES.keys() - {CONTAINER}))
+def test_everything_in_an_example_comes_up(daemon: Daemon, title: str) -> None:
+    daemon.write(EXAMPLES[title])
+    daemon.start()
+    done = daemon.ctl("wait", "all")
+    assert done.returncode == 0, done.stderr
+    assert daemon.ctl("status").returncode == 0
+
+
+def test_workers_go_down_with_their_broker_and_come_back_with_it(daemon: Daemon) -> None:
+    daemon.write(EXAMPLES["A pool of workers behind a broker"])
+    daemon.start()
+    assert daemon.ctl("wait", "all").returncode == 0
+    before = daemon.status()["worker-mail:0"]["pid"]
+    assert daemon.ctl("restart", "broker").returncode == 0
+    wait_until(lambda: daemon.status()["worker-mail:0"]["pid"] not in (None, before))
+    assert daemon.ctl("wait", "pool").returncode == 0
+    assert daemon.status()["worker-mail:0"]["restarts"] == 0
+
+
+def test_a_container_exits_with_the_code_of_its_main_program(daemon: Daemon) -> None:
+    daemon.write(EXAMPLES[CONTAINER])
+    daemon.start_foreground()
+    assert daemon.foreground
+    assert daemon.foreground.wait(30) == 3
+    assert "exiting 3: main (essential) exited 3" in daemon.events()
