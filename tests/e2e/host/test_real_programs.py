@@ -156,3 +156,31 @@ def test_a_python_web_server_answers_and_logs_its_requests_unbuffered(daemon: Da
     wait_until(lambda: b'"GET /page HTTP/1.1" 200' in daemon.log("web"))
     assert daemon.ctl("stop", "web").returncode == 0
     assert _answers(port, "/page") == ""
+
+
+@pytest.mark.skipif(REDIS is None, reason="Debian's redis is not installed")
+def test_redis_is_ready_when_it_answers_and_what_needs_it_starts_then_and_stops_first(daemon: Daemon) -> None:
+    port = _free_port()
+    ping = shutil.which("redis-cli") or "redis-cli"
+    daemon.write(
+        "programs:\n"
+        f"  redis: {{cmd: '{REDIS} --port {port} --bind 127.0.0.1 --save \"\"', ready: {{exec: [sh, -c, '{ping} -p {port} ping | grep -q PONG'],"
+        " interval: 0.2}}\n"
+        f'  web: {{cmd: \'{sys.executable} -S -c "import socket, time; socket.create_connection((\\"127.0.0.1\\", {port}));'
+        " time.sleep(300)\"', starttime: 0.5, startretries: 0, depends_on: [redis]}\n"
+    )
+    daemon.start()
+    assert daemon.ctl("wait", "all").returncode == 0
+    assert daemon.events().index("redis ready after") < daemon.events().index("web started")
+    assert daemon.ctl("stop", "all").returncode == 0
+    assert daemon.events().index("web stopped") < daemon.events().index("redis stopping")
+
+
+@pytest.mark.skipif(shutil.which("systemd-notify") is None, reason="systemd-notify is not installed")
+def test_systemd_notify_makes_a_program_ready(daemon: Daemon) -> None:
+    daemon.write(
+        "programs:\n  p: {cmd: 'sleep 0.3; systemd-notify --ready --status=serving; exec sleep 300', shell: true, ready: notify}\n"
+    )
+    daemon.start()
+    assert daemon.ctl("wait", "p").returncode == 0
+    wait_until(lambda: daemon.status()["p"]["detail"] == "serving")
