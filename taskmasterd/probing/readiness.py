@@ -123,10 +123,19 @@ class Readiness:
         """Go on with an instance of an earlier life. What it may have announced while no daemon listened is unknown."""
         process = entry.process
         if process.state == STARTING and process.readiness == AWAITED:
-            if way_of(entry.present.ready) in (*ANNOUNCED, LOG):
+            way = way_of(entry.present.ready)
+            if way == LOG:
+                self._starts[entry] = self._saved_starts(entry)
+            if way in ANNOUNCED or (way == LOG and not self._starts[entry]):
                 self._asking.reactor.call_soon(partial(self._unheard, entry))
             elif process.executed:
                 self._ask(entry)
+
+    def _saved_starts(self, entry: Entry) -> Sequence[tuple[str, int]]:
+        """Return where the logs of an instance of an earlier life begin; () unless one file has all, since only stderr's is saved."""
+        outputs = self._asking.outputs
+        start = outputs.last_words.log_start(entry)
+        return [start] if start[0] and start[0] == outputs.log_path(entry, "stdout") else ()
 
     def _unheard(self, entry: Entry) -> None:
         """Believe what may have been announced, unless the channel has been handed over."""

@@ -158,7 +158,12 @@ def test_an_upgrade_goes_on_with_what_is_not_ready_yet(daemon: Daemon) -> None:
     words = "exec('while not os.path.exists(\"go\"): time.sleep(0.1)'); channel.send(b'READY=1')"
     notify = {"cmd": python(ANNOUNCE.format(words=words)), "ready": "notify"}
     probe = {"cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
-    configure(daemon, fd=fd, notify=notify, probe=probe).start()
+    log = {
+        "cmd": "while ! test -e go; do sleep 0.1; done; echo up; exec sleep 96",
+        "shell": True,
+        "ready": {"log": "up"},
+    }
+    configure(daemon, fd=fd, notify=notify, probe=probe, log=log).start()
     wait_until(lambda: all(each["pid"] for each in daemon.status().values()))
     pids = {name: each["pid"] for name, each in daemon.status().items()}
     assert daemon.ctl("upgrade").returncode == 0
@@ -174,16 +179,26 @@ def test_after_a_death_of_the_daemon_a_probe_is_asked_again_and_what_may_have_be
 ) -> None:
     fd = {"cmd": "sleep 99", "ready": {"fd": 3}}
     probe = {"cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
-    configure(daemon, fd=fd, probe=probe).start()
+    log = {
+        "cmd": "while ! test -e go; do sleep 0.1; done; echo up; exec sleep 96",
+        "shell": True,
+        "ready": {"log": "up"},
+    }
+    apart = {**log, "stdout": str(daemon.home / "out")}
+    configure(daemon, fd=fd, probe=probe, log=log, apart=apart).start()
+    wait_until(lambda: all(each["pid"] for each in daemon.status().values()))
     wait_until(lambda: "not ready" in detail(daemon, "probe") and daemon.status()["fd"]["pid"] is not None)
     pids = {name: each["pid"] for name, each in daemon.status().items()}
     daemon.kill()
     daemon.start()
     wait_until(lambda: state(daemon, "fd") == "RUNNING")
     assert "ready: unknown, the daemon was away" in detail(daemon, "fd")
-    assert state(daemon, "probe") == "STARTING"
+    wait_until(lambda: state(daemon, "apart") == "RUNNING")
+    assert daemon.status()["apart"]["ready"]["unsure"], "where its stdout began is not known any more"
+    assert (state(daemon, "probe"), state(daemon, "log")) == ("STARTING", "STARTING")
     (daemon.home / "go").touch()
-    wait_until(lambda: state(daemon, "probe") == "RUNNING")
+    wait_until(lambda: (state(daemon, "probe"), state(daemon, "log")) == ("RUNNING", "RUNNING"))
+    assert not daemon.status()["log"]["ready"]["unsure"]
     assert {name: each["pid"] for name, each in daemon.status().items()} == pids
 
 
