@@ -26,6 +26,8 @@ from taskmasterd.core.process.state import AGAIN, BLOCKED, BOUNCE, HELD, STOP
 from tests.support.model import policy
 from tests.support.walk import EVENTS, Edge, World, situation
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = {"Opened", "Waits", "Waits until", "Blocked"}
 LATER = {"Leave, stop": STOP, "Leave, restart": AGAIN, "Leave, bounce": BOUNCE}
 ALL = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scripts.schema import NAME, schema
@@ -247,7 +247,6 @@ EDGES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(EDGES)
 def test_any_edges_survive_as_text_and_in_the_effective_configuration(found: list[Edge]) -> None:
     assert [edge_of(edge.text()) for edge in found] == found
