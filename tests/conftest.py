@@ -29,7 +29,8 @@ hypothesis.settings.load_profile("suite")
 SLOW_S = 2.0
 """Most processor time of a test that is not marked slow, seconds: its own, and that of its children that have ended.
 
-It is twice what the mark says: on a busy machine the same work takes up to twice the processor time.
+It is twice what the mark says: on a busy machine the same work takes up to twice the processor time. A test that draws its
+examples is left out: what it draws decides how long it takes.
 """
 BEGAN_AT = pytest.StashKey[float]()
 
@@ -79,7 +80,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     took = [
         (seconds, report.nodeid)
         for report in (each for reports in reporter.stats.values() for each in reports)
-        if isinstance(report, pytest.TestReport) and "slow" not in report.keywords
+        if isinstance(report, pytest.TestReport) and not {"slow", "hypothesis"} & report.keywords.keys()
         for name, seconds in report.user_properties
         if name == "processor_s" and isinstance(seconds, float) and seconds > SLOW_S
     ]

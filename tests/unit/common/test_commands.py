@@ -176,7 +176,6 @@ WORD = (
 )
 
 
-@pytest.mark.slow
 @given(VERB, st.lists(WORD, max_size=8))
 def test_any_words_are_a_request_or_an_error_that_says_why(verb: str, words: list[str]) -> None:
     try:
