@@ -61,7 +61,8 @@ def on_demand(name: str) -> Any:
 
 def keep_reserve() -> None:
     """Keep descriptors for what a module imports of the standard library: programs may have taken all others by then."""
-    _reserves[os.getpid()] = Reserve(RESERVE)
+    reserve = _reserves[os.getpid()] = Reserve(RESERVE)
+    reserve.fill()
 
 
 def load(name: str) -> Any:

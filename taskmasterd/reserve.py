@@ -6,12 +6,11 @@ import os
 
 
 class Reserve:
-    """At most `count` descriptors."""
+    """At most `count` descriptors; `fill` takes them."""
 
     def __init__(self, count: int) -> None:
         self._count = count
         self._fds: list[int] = []
-        self.fill()
 
     def fill(self) -> None:
         """Take descriptors until there are enough, or no more can be had."""

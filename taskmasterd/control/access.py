@@ -76,6 +76,7 @@ class Access:
         self._context = context
         self._fd = bound.fd
         self._reserve = Reserve(RESERVE)
+        self._reserve.fill()
         self.server = Made(self._serve)
         os.set_blocking(bound.fd, False)
         self._listen()

@@ -12,6 +12,7 @@ import stat
 import time
 
 from taskmaster_common.records import Record
+from taskmasterd.reserve import Reserve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def variables_of(pid: int) -> bytes:
 
 
 def _variables_at(directory: str) -> bytes:
-    return _reserve.look(lambda path: _content(path, MOST_VARIABLES), f"{directory}/environ", b"")
+    return _look(lambda path: _content(path, MOST_VARIABLES), f"{directory}/environ", b"")
 
 
 def state_of(pid: int) -> str:
@@ -290,61 +291,47 @@ def _stat(pid: int | str) -> list[str]:
     return [name, *rest.split()] if closing else []
 
 
-class _Reserve:
-    """One descriptor in reserve, which a look closes for its own use when no other one is left.
+_reserve = Reserve(1)
+"""A look closes it for its own use when no other one is left.
 
-    It is opened again at once: between two looks a client may take the last place in the table.
-    """
-
-    def __init__(self) -> None:
-        self._fd = -1
-
-    def keep(self) -> None:
-        """Open the descriptor if it is not open and there is room."""
-        if self._fd < 0:
-            try:
-                self._fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            except OSError:  # the look that needs it fails, and is repeated
-                return
-
-    def look(self, action: Callable[[str], Found], path: str, nothing: Found) -> Found:
-        """Return `action(path)`, or `nothing` if the path is gone or refused.
-
-        Raises OSError (EMFILE, ENFILE) if not even the reserve helps: then nothing is known.
-        """
-        self.keep()
-        try:
-            return action(path)
-        except OSError as error:
-            if error.errno not in NO_DESCRIPTOR:
-                return nothing
-            if self._fd < 0:
-                raise
-        os.close(self._fd)
-        self._fd = -1
-        try:
-            return action(path)
-        except OSError as error:
-            if error.errno in NO_DESCRIPTOR:
-                raise
-            return nothing
-        finally:
-            self.keep()
-
-
-_reserve = _Reserve()
-keep_reserve = _reserve.keep
+It is opened again at once: between two looks a client may take the last place in the table.
+"""
+keep_reserve = _reserve.fill
 """Called at the daemon's start: the first look may come when no descriptor is left."""
+
+
+def _look(action: Callable[[str], Found], path: str, nothing: Found) -> Found:
+    """Return `action(path)`, or `nothing` if the path is gone or refused.
+
+    Raises OSError (EMFILE, ENFILE) if not even the reserve helps: then nothing is known.
+    """
+    _reserve.fill()
+    try:
+        return action(path)
+    except OSError as error:
+        if error.errno not in NO_DESCRIPTOR:
+            return nothing
+        if not _reserve:
+            raise
+    _reserve.release(1)
+    try:
+        return action(path)
+    except OSError as error:
+        if error.errno in NO_DESCRIPTOR:
+            raise
+        return nothing
+    finally:
+        _reserve.fill()
 
 
 def listing(path: str) -> list[str]:
     """Return the names in a directory of /proc, [] if it is gone or refused."""
-    return _reserve.look(os.listdir, path, [])
+    return _look(os.listdir, path, [])
 
 
 def read(path: str) -> bytes:
     """Return the content of a file of /proc, b"" if it is gone or refused."""
-    return _reserve.look(_content, path, b"")
+    return _look(_content, path, b"")
 
 
 def _content(path: str, most: int = MOST_CONTENT) -> bytes:
