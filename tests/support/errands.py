@@ -44,6 +44,15 @@ class ErrandLoop:
         (answer,) = answers
         return answer
 
+    def take(self, answers: list[Any]) -> Any:
+        """Return the one answer once it is there, and forget it; no second one may come in the next turns."""
+        answer = self.wait(answers)
+        answers.clear()
+        for _ in range(3):
+            self.turn()
+        assert answers == []
+        return answer
+
     def wait_for_ends(self) -> None:
         """Run turns until every child is reaped."""
         self.turn_until(lambda: not self.ignored)

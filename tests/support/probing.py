@@ -70,11 +70,7 @@ class ProbingStage:
 
     def result(self) -> Result:
         """Return the one result once it is there, and forget it."""
-        result: Result = self.loop.wait(self.results)
-        self.results.clear()
-        for _ in range(3):
-            self.loop.turn()
-        assert self.results == []
+        result: Result = self.loop.take(self.results)
         return result
 
     def close(self) -> None:

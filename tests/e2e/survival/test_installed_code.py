@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import ROOT, Daemon, process_exists
+from tests.support.site import DAEMONS, copy_packages
 from tests.support.wait import wait_until
 from tests.support.wire import ask, connect
 
@@ -28,9 +29,7 @@ TWO = "programs: {p: {cmd: 'echo other; exec sleep 300', shell: true, starttime:
 def site(daemon: Daemon) -> Path:
     """A copy of the packages, from which the daemon and its clients run."""
     site = daemon.home / "site"
-    ignore = shutil.ignore_patterns("__pycache__")
-    for package in (ROOT / "taskmasterd", ROOT / "taskmasterctl", ROOT / "common" / "taskmaster_common"):
-        shutil.copytree(package, site / package.name, ignore=ignore)
+    copy_packages(site, (*DAEMONS, ROOT / "taskmasterctl"))
     daemon.environment["PYTHONPATH"] = str(site)
     return site
 

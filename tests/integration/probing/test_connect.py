@@ -39,11 +39,7 @@ class Probing:
     def result_of(self, probe: ConnectTry) -> Result:
         """Begin a try and return its one result."""
         self.begin(probe)
-        result: Result = self.loop.wait(self.results)
-        self.results.clear()
-        for _ in range(3):
-            self.loop.turn()
-        assert self.results == []
+        result: Result = self.loop.take(self.results)
         return result
 
     def tcp(self, where: str, timeout_s: float = PROMPT_S) -> Result:

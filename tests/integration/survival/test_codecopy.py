@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import py_compile
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import ROOT
+from tests.support.site import copy_packages
 
 pytestmark = pytest.mark.slow
 LATE = "taskmasterd.core.words.plans"
@@ -30,9 +29,7 @@ copying.copy_code(installed)
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A copy of both packages, without compiled files."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "taskmasterd", tmp_path / "taskmasterd", ignore=ignore)
-    shutil.copytree(ROOT / "common" / "taskmaster_common", tmp_path / "taskmaster_common", ignore=ignore)
+    copy_packages(tmp_path)
     return tmp_path
 
 

@@ -11,15 +11,13 @@ from pathlib import Path
 import pytest
 
 from taskmasterd.installed import Installed
-from tests.support.daemon import ROOT
+from tests.support.site import copy_packages
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A copy of both packages."""
-    ignore = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "taskmasterd", tmp_path / "taskmasterd", ignore=ignore)
-    shutil.copytree(ROOT / "common" / "taskmaster_common", tmp_path / "taskmaster_common", ignore=ignore)
+    copy_packages(tmp_path)
     return tmp_path
 
 
