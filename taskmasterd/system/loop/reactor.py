@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 
-from taskmasterd.system.loop.cmodules import heapify, heappop, heappush
+from taskmasterd.system.loop.cmodules import deque, heapify, heappop, heappush
 from taskmasterd.system.loop.poller import READ, WRITE, new_poller
 from taskmasterd.system.loop.rounds import Rounds
 
@@ -44,7 +44,7 @@ class Reactor:
         self._timers: list[tuple[float, int, Timer]] = []
         self._cancelled = 0
         self._sequence = 0
-        self._soon: list[tuple[Callable[[], None], Callable[[], None] | None]] = []
+        self._soon: deque[tuple[Callable[[], None], Callable[[], None] | None]] = deque()
         self._on_error = on_error
         self._running = False
         self.turns = 0
@@ -132,13 +132,18 @@ class Reactor:
         self._do_soon()
 
     def _do_soon(self) -> None:
-        soon, self._soon = self._soon, []
-        for callback, dropped in soon:
+        for _ in range(len(self._soon)):
+            if not self._soon:  # the callback before has settled
+                return
+            callback, dropped = self._soon.popleft()
             if not self._guarded(callback) and dropped:
                 self._guarded(dropped)
 
     def settle(self, rounds: int) -> bool:
-        """Run the callbacks for the end of the turn, for at most `rounds` rounds; returns whether all have run."""
+        """Run the callbacks for the end of the turn, for at most `rounds` rounds; returns whether all have run.
+
+        One of them may call this: those that were to follow it run first.
+        """
         while self._soon and rounds:
             rounds -= 1
             self._do_soon()

@@ -118,6 +118,20 @@ def test_what_is_asked_for_soon_runs_at_the_end_of_the_turn_and_what_that_asks_f
     assert ran == ["first", "second"]
 
 
+def test_a_callback_that_settles_runs_those_that_were_to_follow_it_in_the_same_turn(loop: Loop) -> None:
+    ran: list[str] = []
+
+    def settling() -> None:
+        assert loop.settle(3)
+        ran.append("settled")
+
+    loop.call_soon(settling)
+    loop.call_soon(lambda: ran.append("one"))
+    loop.call_soon(lambda: loop.call_soon(lambda: ran.append("one more")))
+    loop.turn(0)
+    assert ran == ["one", "one more", "settled"]
+
+
 def test_removing_an_unknown_descriptor_is_no_error(loop: Loop, pipe: tuple[int, int]) -> None:
     loop.remove(pipe[0])
     called: list[int] = []
