@@ -63,6 +63,7 @@ that it does not know.
                waiting_more: number of others that it waits for
                type (service or oneshot)
                ready: {way, ready, unsure, text}: what is known of the readiness of the instance, or null
+               outdated (true: its instance was started with other values of keys than are wanted now)
                exit: {code or signal or failure, core, after_s, expected} or null
                stderr (status and show, for a process that is not as wanted: its last line)
     EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready done ended)

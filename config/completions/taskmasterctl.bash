@@ -64,9 +64,9 @@ _taskmasterctl() {
         deps) found=(--reverse) ;;
         start) found=(--no-wait --no-deps) ;;
         stop) found=(--no-wait --dependents) ;;
-        restart) found=(--no-wait --if-running --dependents --no-deps) ;;
+        restart) found=(--no-wait --if-running --outdated --dependents --no-deps) ;;
         signal) found=(--list) ;;
-        reload | update | reread) found=(--no-wait --dry-run --exit-code) ;;
+        reload | update | reread) found=(--no-wait --dry-run --exit-code --no-restart) ;;
         shutdown) found=(--no-wait) ;;
         esac
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)

@@ -1,13 +1,13 @@
 """The one way to a new configuration: load, plan, apply. On any problem the old one stays, untouched.
 
 Loading and applying are serial: requests that arrive meanwhile are merged into one more reading, because the file may have
-changed since. A plan is applied at once (a large one in steps) and never waits for the stops of an earlier one.
+changed since (requests of another kind are the next reading's). A plan is applied at once (a large one in steps) and never waits for the stops of an earlier one.
 """
 
 from __future__ import annotations
 
 from taskmasterd.core.programs.applying import apply
-from taskmasterd.core.programs.plan import diffing
+from taskmasterd.core.programs.plan import diffing, without_restarts
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.plans import plan_lines
 
@@ -45,9 +45,11 @@ class Requester:
     """Somebody who asked for a reload. This one ignores all answers.
 
     `by` names it in the event log. `sees_values`: lines of the file, which can hold values of env, may be sent to it.
+    `no_restart`: what the plan would restart goes on.
     """
 
     dry_run = False
+    no_restart = False
     by = "SIGHUP"
     sees_values = False
 
@@ -139,7 +141,9 @@ class Reloader:
             requester.failed(("the daemon is being shut down",), "stopping")
 
     def _begin(self) -> None:
-        self._batch, self._asked = self._asked, []
+        first = self._asked[0]
+        others = next((at for at, each in enumerate(self._asked) if each.no_restart != first.no_restart), None)
+        self._batch, self._asked = self._asked[:others], self._asked[others:] if others else []
         names = ", ".join(dict.fromkeys(requester.by for requester in self._batch))
         self._log.write("info", f"reload: reading {self._current.config.path}, asked by {names}")
         self._begun = self._current.stamps()
@@ -186,6 +190,8 @@ class Reloader:
 
     def _plan(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
         plan = yield from diffing(self._supervisor.table, self._current.running, config)
+        if batch[0].no_restart:
+            plan = without_restarts(plan)
         public = loaded.public().warnings
         for requester in batch:
             yield from requester.planned(plan, loaded.warnings if requester.sees_values else public)

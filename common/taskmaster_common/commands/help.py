@@ -146,10 +146,11 @@ HELP = {
         "stop and start again, as one operation of the daemon",
         exits="0 running; 1 FATAL, blocked, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
         details="What was stopped is started. The configuration is the loaded one: after an edit use `reload`.",
-        examples=("restart nginx", "restart --if-running all"),
+        examples=("restart nginx", "restart --if-running all", "restart --outdated web"),
         flags={
             "--no-wait": NO_WAIT,
             "--if-running": "leave alone what is not running",
+            "--outdated": "leave alone what was started with the present configuration",
             "--dependents": "also restart what runs and depends on the programs: down before them, up after them",
             "--no-deps": NO_DEPS,
         },
@@ -169,11 +170,12 @@ HELP = {
             "The same as SIGHUP to the daemon. The whole file is checked first; with a mistake in it nothing "
             "changes. `update` is the same verb, `reread` is `reload --dry-run`."
         ),
-        examples=("reload --dry-run", "reload"),
+        examples=("reload --dry-run", "reload", "reload --no-restart"),
         flags={
             "--no-wait": NO_WAIT,
             "--dry-run": "print the plan and change nothing",
             "--exit-code": "with --dry-run: exit 1 where the plan changes something",
+            "--no-restart": "let instances run on whose program has changed: they are outdated then",
         },
     ),
     "upgrade": Help(

@@ -152,6 +152,7 @@ COMMANDS = (
         flags=(
             NO_WAIT,
             Flag("--if-running"),
+            Flag("--outdated"),
             DEPENDENTS,
             NO_DEPS,
         ),
@@ -165,6 +166,7 @@ COMMANDS = (
             NO_WAIT,
             Flag("--dry-run"),
             Flag("--exit-code"),
+            Flag("--no-restart"),
         ),
     ),
     Command("upgrade", "upgrade", ADMIN),

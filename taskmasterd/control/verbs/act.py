@@ -80,6 +80,7 @@ def _options(call: Call, wait: ProgramWait) -> OrderOptions:
         free=request.has("no_deps"),
         dependents=request.has("dependents"),
         if_running=request.has("if_running"),
+        outdated=request.has("outdated"),
         on_pull=wait.pulled,
     )
 

@@ -47,6 +47,7 @@ class ReloadWait(Wait, Requester):
     def __init__(self, context: Context, connection: Connection, request: Request) -> None:
         super().__init__(context, connection, request)
         self.dry_run = request.has("dry_run")
+        self.no_restart = request.has("no_restart")
         self.by = f"uid {connection.peer.uid}"
         self.sees_values = connection.peer.uid in (0, context.identity.owner)
 

@@ -89,7 +89,7 @@ def _restart(
     supervisor.refuse_when_stopping()
     wanted: list[Entry] = []
     for entry in _with_dependents(supervisor, entries, options):
-        if options.if_running and not entry.removed and entry.process.state not in (STARTING, RUNNING):
+        if not entry.removed and _is_passed_over(entry, options):
             ticket.answer(entry, Outcome(ok=True, outcome="skipped"))
         elif _stays(entry, ticket):
             wanted.append(entry)
@@ -128,6 +128,11 @@ def _with_dependents(supervisor: Supervisor, entries: Iterable[Entry], options: 
     if supervisor.dependencies and options.dependents:
         return reach.with_dependents(supervisor.table, entries)
     return entries
+
+
+def _is_passed_over(entry: Entry, options: OrderOptions) -> bool:
+    is_down = options.if_running and entry.process.state not in (STARTING, RUNNING)
+    return is_down or (options.outdated and not entry.outdated_keys())
 
 
 def _stays(entry: Entry, ticket: Ticket) -> bool:

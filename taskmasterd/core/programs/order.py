@@ -26,6 +26,7 @@ class OrderOptions(Record):
     """How to start, stop or restart.
 
     `free`: without a look at dependencies. `dependents`: with what is up and depends on these. `if_running`: only what runs.
+    `outdated`: only instances that were started with other values of keys than are wanted.
     `asked`: by an operator, so what one has stopped is started, too, where these need it. `on_pull(entry, text)` is called for each
     that is started, or taken back before it goes down, because these need it; the text says which.
     """
@@ -33,6 +34,7 @@ class OrderOptions(Record):
     free: bool = False
     dependents: bool = False
     if_running: bool = False
+    outdated: bool = False
     asked: bool = True
     on_pull: Callable[[Entry, str], None] | None = None
 

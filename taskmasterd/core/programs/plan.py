@@ -99,6 +99,19 @@ def diffing(table: Table, running: DaemonConfig, config: Config) -> Steps[Reload
     )
 
 
+def without_restarts(plan: ReloadPlan) -> ReloadPlan:
+    """Return the plan without its restarts: what it would restart goes on, outdated."""
+    return plan.replace(programs=tuple(_without_restarts(program) for program in plan.programs))
+
+
+def _without_restarts(program: ProgramPlan) -> ProgramPlan:
+    if not program.restart:
+        return program
+    named = ", ".join(key for key in program.keys if RELOAD_CLASS.get(key) == RESTART)
+    change = SCALED if program.stop or program.create else UPDATED
+    return program.replace(change=change, why=f"{named} used at the next start; not restarted", restart=())
+
+
 def _removed(name: str, slots: tuple[Entry, ...]) -> ProgramPlan:
     stop = tuple(entry.index for entry in slots if not entry.removed)
     return ProgramPlan(name, REMOVED, "no longer in the configuration", stop=stop)

@@ -6,6 +6,8 @@ until nothing of it is left.
 
 from __future__ import annotations
 
+from taskmaster_common.config import NEXT, RELOAD_CLASS, RESTART
+from taskmaster_common.states import RUNNING, STARTING
 from taskmasterd.core.process.state import Process
 
 TYPE_CHECKING = False
@@ -67,6 +69,14 @@ class Entry:
     def present(self) -> ProgramConfig:
         """What the last instance was started with, or what the first one will be."""
         return self.current or self.wanted
+
+    def outdated_keys(self) -> tuple[str, ...]:
+        """Return the keys of whose new values the instance that runs or starts knows nothing; () if there is none."""
+        if self.current is None or self.current is self.wanted:
+            return ()
+        if self.process.pid is None or self.process.state not in (STARTING, RUNNING):
+            return ()
+        return tuple(key for key in self.current.changed_keys(self.wanted) if RELOAD_CLASS.get(key) in (RESTART, NEXT))
 
 
 class Table:

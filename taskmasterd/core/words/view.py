@@ -39,6 +39,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "type": entry.policy.type,
         "phase": process.phase,
         "ready": ready_view(entry),
+        "outdated": bool(entry.outdated_keys()),
         **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
         "wanted": process.as_wanted,
         "description": for_instance(entry.wanted.description, entry.index),
@@ -53,14 +54,25 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
         return gates.waiting_text(table, entry, now, signals)
     if process.leaving:
         return gates.leaving_text(table, entry)
-    if process.readiness == UNSURE and process.state == RUNNING:
-        return "ready: unknown, the daemon was away"
-    if process.readiness == TOLD and process.state == RUNNING and "notify" in entry.present.ready:
-        return entry.said  # its STATUS=
+    if process.state == RUNNING:
+        return "; ".join(filter(None, (_outdated_text(entry), _running_text(entry))))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
         return f"not ready: {entry.said}{left}"
     return detail(process, entry.policy, now, signals)
+
+
+def _running_text(entry: Entry) -> str:
+    """Return what there is to say of an instance that runs."""
+    if entry.process.readiness == UNSURE:
+        return "ready: unknown, the daemon was away"
+    status = entry.process.readiness == TOLD and "notify" in entry.present.ready
+    return entry.said if status else ""  # its STATUS=
+
+
+def _outdated_text(entry: Entry) -> str:
+    keys = entry.outdated_keys()
+    return f"outdated ({', '.join(keys)})" if keys else ""
 
 
 def ready_view(entry: Entry) -> dict[str, Any] | None:
