@@ -106,6 +106,8 @@ class Daemon:
             if origin.handed.life.announced:
                 self._programs.readiness().resume(self._context.supervisor.table, origin.handed.life.announced)
             self._base.sinks.settle()
+        if origin.legacy.announced:
+            self._programs.readiness().resume_kept(self._context.supervisor.table, origin.legacy.announced)
         if origin.stop_goes_on:
             self._stopping().begin("a request to an earlier daemon", None)
 

@@ -165,7 +165,7 @@ def _readiness(
         base.proofs,
         {number: name for name, number in signal_numbers().items()},
     )
-    made = readiness.Readiness(asking, performer.deliver, os.path.dirname(origin.handed.places["socket"]))
+    made = readiness.Readiness(asking, performer.deliver, origin.handed.places["socket"])
     bus.join(BusMember(REACT, changed=made.changed, added=made.added, gone=made.forget))
     return made
 

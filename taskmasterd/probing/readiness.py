@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.errors import SystemFailure, system_reason
+from taskmaster_common.errors import TaskmasterError, system_reason
 from taskmaster_common.states import STARTING
 from taskmasterd.core.process.events import Condemned, Extend, Ready
 from taskmasterd.core.process.state import AWAITED
-from taskmasterd.fallbacks import SHORTAGES
-from taskmasterd.probing.announced.line import ReadyLine
-from taskmasterd.probing.announced.notify import NotifySocket, bind
+from taskmasterd.output.targets import account_of
+from taskmasterd.probing.announced.channels import Channels
+from taskmasterd.probing.announced.kept import row_of
 from taskmasterd.probing.leftovers import end_orphans
 from taskmasterd.probing.tries.queue import CONNECTING_AT_ONCE, EXEC_AT_ONCE, Queue
 from taskmasterd.probing.ways import ANNOUNCED, EXEC, FD, LOG, NOTIFY, USUAL_INTERVAL_S, try_of, way_of
 from taskmasterd.processes.preparation import Announcement
 from taskmasterd.system.loop.cmodules import partial
-from taskmasterd.system.spawner import SetupError, child_pipe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,19 +44,18 @@ AWAY = "unknown, the daemon was away"
 class Readiness:
     """All instances that are not ready yet, and the sockets of those that announce it.
 
-    `deliver(entry, event)` hands an event to the supervisor. `directory` is where sockets are made.
+    `deliver(entry, event)` hands an event to the supervisor. `socket` is the daemon's own, beside which those of programs are.
     """
 
-    def __init__(self, asking: Asking, deliver: Callable[[Entry, Event], None], directory: str) -> None:
+    def __init__(self, asking: Asking, deliver: Callable[[Entry, Event], None], socket: str) -> None:
         self._asking = asking
         self._deliver = deliver
-        self._directory = directory
         self._queues = {
             True: Queue(asking.reactor, EXEC_AT_ONCE),
             False: Queue(asking.reactor, CONNECTING_AT_ONCE),
         }
         self._asked: dict[Entry, _Questions] = {}
-        self._channels: dict[Entry, ReadyLine | NotifySocket] = {}
+        self._channels = Channels(asking.reactor, asking.outputs, socket, self._heard, self._line_read)
         self._starts: dict[Entry, Sequence[tuple[str, int]]] = {}
 
     # -- before the spawn
@@ -70,24 +68,8 @@ class Readiness:
             self._starts[entry] = self._log_starts(entry)
         owner = (account.uid, account.gid) if account else None
         if way == FD:
-            number = entry.wanted.ready[FD]
-            read, write = child_pipe(owner)
-            self._channels[entry] = ReadyLine(self._asking.reactor, read, number, partial(self._line_read, entry))
-            return Announcement(extra=(number, write))
-        if way == NOTIFY:
-            return Announcement({"NOTIFY_SOCKET": self._listen(entry, owner)})
-        return Announcement()
-
-    def _listen(self, entry: Entry, owner: tuple[int, int] | None) -> str:
-        path = f"{self._directory}/{entry.program[:24]}.{entry.index}.{hash(entry.program) & 0xFFFFFF:06x}.notify"
-        try:
-            row = bind(path, owner)
-        except SystemFailure as failure:
-            if failure.errno in SHORTAGES:
-                raise OSError(failure.errno, str(failure)) from None
-            raise SetupError("notify", str(failure)) from None
-        self._channels[entry] = NotifySocket(self._asking.reactor, row, partial(self._heard, entry))
-        return path
+            return self._channels.open_line(entry, entry.wanted.ready[FD], owner)
+        return self._channels.open_socket(entry, owner) if way == NOTIFY else Announcement()
 
     def _log_starts(self, entry: Entry) -> Sequence[tuple[str, int]]:
         """Return the logs of the instance that is about to be spawned, and their sizes."""
@@ -120,16 +102,37 @@ class Readiness:
         return ""
 
     def added(self, entry: Entry) -> None:
-        """Go on with an instance of an earlier life. What it may have announced while no daemon listened is unknown."""
-        process = entry.process
-        if process.state == STARTING and process.readiness == AWAITED:
-            way = way_of(entry.present.ready)
+        """Go on with an instance of an earlier life."""
+        process, way = entry.process, way_of(entry.present.ready) if entry.present.ready else ""
+        awaited = process.state == STARTING and process.readiness == AWAITED
+        if way in ANNOUNCED:
+            # once what was kept or handed over is known
+            self._asking.reactor.call_soon(partial(self._hear_again, entry, way, awaited=awaited))
+        elif awaited and way:
             if way == LOG:
                 self._starts[entry] = self._saved_starts(entry)
-            if way in ANNOUNCED or (way == LOG and not self._starts[entry]):
-                self._asking.reactor.call_soon(partial(self._unheard, entry))
+            if way == LOG and not self._starts[entry]:
+                self._asking.reactor.call_soon(partial(self._missed, entry))
             elif process.executed:
                 self._ask(entry)
+
+    def _hear_again(self, entry: Entry, way: str, *, awaited: bool) -> None:
+        """Listen to an instance without a channel of before; what it may have announced meanwhile is unknown."""
+        if entry in self._channels:
+            return
+        if not entry.process.alive:
+            if way == NOTIFY:
+                self._channels.clear(entry)
+            return
+        found = awaited and way == FD and self._channels.find(entry, entry.present.ready[FD])
+        if way == NOTIFY:
+            try:
+                who = account_of(entry.present)
+                self._channels.bind_again(entry, (who.uid, who.gid) if who else None)
+            except TaskmasterError as error:
+                entry.say(f"not heard any more: {error}")
+        if awaited and not found:
+            self._missed(entry)
 
     def _saved_starts(self, entry: Entry) -> Sequence[tuple[str, int]]:
         """Return where the logs of an instance of an earlier life begin; () unless one file has all, since only stderr's is saved."""
@@ -137,10 +140,9 @@ class Readiness:
         start = outputs.last_words.log_start(entry)
         return [start] if start[0] and start[0] == outputs.log_path(entry, "stdout") else ()
 
-    def _unheard(self, entry: Entry) -> None:
-        """Believe what may have been announced, unless the channel has been handed over."""
-        if entry not in self._channels:
-            self._deliver(entry, Ready(entry.process.pid or 0, AWAY, unsure=True))
+    def _missed(self, entry: Entry) -> None:
+        """Believe what may have been announced while no daemon listened."""
+        self._deliver(entry, Ready(entry.process.pid or 0, AWAY, unsure=True))
 
     def _ask(self, entry: Entry) -> None:
         entry.say("")
@@ -178,32 +180,26 @@ class Readiness:
 
     def forget(self, entry: Entry) -> None:
         """Ask an instance no more, and close by what it announces."""
-        questions, channel = self._asked.pop(entry, None), self._channels.pop(entry, None)
+        questions = self._asked.pop(entry, None)
         self._starts.pop(entry, None)
         if questions:
             questions.end()
-        if channel:
-            channel.close()
+        self._channels.close(entry)
 
-    # -- a live upgrade
+    # -- a later daemon
 
     def to_data(self) -> Iterable[Mapping[str, Any]]:
         """Return the channels with their descriptors, for the daemon that is executed next."""
-        for entry, channel in self._channels.items():
-            kind = FD if isinstance(channel, ReadyLine) else NOTIFY
-            yield {"program": entry.program, "index": entry.index, "kind": kind, **channel.to_data()}
+        return self._channels.to_data()
 
     def resume(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
         """Go on with the channels that the daemon before has handed over."""
         for row in rows:
-            entry = table.slot(row["program"], row["index"])
-            if entry is None or not entry.process.alive:
-                os.close(row["fd"])
-            elif row["kind"] == FD:
-                done = partial(self._line_read, entry)
-                self._channels[entry] = ReadyLine(self._asking.reactor, row["fd"], row["number"], done)
-            else:
-                self._channels[entry] = NotifySocket(self._asking.reactor, row, partial(self._heard, entry))
+            self._channels.resume(table.slot(row["program"], row["index"]), row)
+
+    def resume_kept(self, table: Table, kept: Mapping[str, int]) -> None:
+        """Go on with the channels that a guardian has kept: their texts, and their descriptors."""
+        self.resume(table, [row_of(text, fd) for text, fd in kept.items()])
 
 
 class _Questions:

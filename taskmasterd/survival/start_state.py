@@ -129,11 +129,18 @@ def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
         handed=handed,
         config=saved.config if saved and from_guardian.again else config,
         saved=saved,
-        legacy=Legacy(from_guardian.pipes, from_guardian.ends, guarded=True),
+        legacy=_legacy(from_guardian),
         launched=not from_guardian.again,
         notes=tuple(notes),
         channel=from_guardian.channel,
     )
+
+
+def _legacy(kept: guardian_channel.Kept) -> Legacy:
+    """Return what a guardian has kept: pipes to logs, by their paths, and by texts of their own the channels of `ready`."""
+    pipes = {inode: (fd, path) for inode, (fd, path) in kept.pipes.items() if path.startswith("/")}
+    announced = {text: fd for fd, text in kept.pipes.values() if not text.startswith("/")}
+    return Legacy(pipes, kept.ends, guarded=True, announced=announced)
 
 
 def _after_an_upgrade(handed: Handed, life: ProcessState, running: DaemonConfig, identity: Mapping[str, Any]) -> Origin:

@@ -209,7 +209,8 @@ class Saved(Record):
 class Legacy(Record):
     """What arrives together with the state.
 
-    `pipes` maps inodes to (read end, path) of pipes that were kept open. `ends` maps the pids of processes that the guardian has
+    `pipes` maps inodes to (read end, path) of pipes that were kept open, `announced` what a guardian has kept of `probing` to the
+    descriptors. `ends` maps the pids of processes that the guardian has
     reaped meanwhile to (status, start time of a session leader, or 0). `same`: the daemon is the same process as before, so its
     children are still its own, and `handles` maps the pids of leaders that are not its children to pidfds, which reveal their
     ends even after they are reaped. `guarded`: the guardian reports all ends that are not in `ends`.
@@ -220,6 +221,7 @@ class Legacy(Record):
     same: bool = False
     handles: Mapping[int, int] = {}
     guarded: bool = False
+    announced: Mapping[str, int] = {}
 
 
 class ProcessState(Record):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import for_instance
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.state import AWAITED, TOLD, UNSURE
+from taskmasterd.core.process.state import AWAITED, UNSURE
 from taskmasterd.core.words.describe import detail, seconds_text
 from taskmasterd.ondemand import on_demand
 
@@ -64,10 +64,9 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
 
 def _running_text(entry: Entry) -> str:
     """Return what there is to say of an instance that runs."""
-    if entry.process.readiness == UNSURE:
-        return "ready: unknown, the daemon was away"
-    status = entry.process.readiness == TOLD and "notify" in entry.present.ready
-    return entry.said if status else ""  # its STATUS=
+    if entry.process.readiness and entry.said and "notify" in entry.present.ready:
+        return entry.said  # its STATUS=
+    return "ready: unknown, the daemon was away" if entry.process.readiness == UNSURE else ""
 
 
 def _outdated_text(entry: Entry) -> str:

@@ -8,50 +8,49 @@ from __future__ import annotations
 
 import os
 
+from taskmasterd.probing.announced.kept import kept_as
 from taskmasterd.probing.text.result import Result
 from taskmasterd.system.loop.cmodules import partial
 from taskmasterd.system.loop.reactor import READ
-from taskmasterd.system.procfs import open_pipe
+from taskmasterd.system.procfs import open_pipe, pipe_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container, Mapping
     from typing import Any
 
     from taskmasterd.output.streams import DescriptorKeeper
     from taskmasterd.system.loop.reactor import Reactor
 
 PIECE = 4096
-KEPT_AS = "ready "
-"""Begins the path under which a keeper holds such a pipe, since it holds pipes of logs too."""
 
 
 class ReadyLine:
-    """The read end `fd` of such a pipe, which it owns from now on. `done(result)` is called once, in a later turn.
+    """The read end `row["fd"]` of such a pipe, which it owns from now on. `done(result)` is called once, in a later turn.
 
-    `number` is the descriptor's number in the program, for the texts.
+    `row["number"]` is the descriptor's number in the program, for the texts; whatever else the row holds is for a later daemon.
     """
 
     def __init__(
         self,
         reactor: Reactor,
-        fd: int,
-        number: int,
+        row: Mapping[str, Any],
         done: Callable[[Result], None],
         keeper: DescriptorKeeper | None = None,
     ) -> None:
         self._reactor = reactor
-        self._fd = fd
-        self._number = number
+        self._row = row
+        self._fd: int = row["fd"]
+        self._number: int = row["number"]
         self._done: Callable[[Result], None] | None = done
         self._keeper = keeper
         self._began = reactor.now()
-        self.inode = os.fstat(fd).st_ino
-        os.set_blocking(fd, False)
-        os.set_inheritable(fd, False)
+        self.inode = os.fstat(self._fd).st_ino
+        os.set_blocking(self._fd, False)
+        os.set_inheritable(self._fd, False)
         if keeper:
-            keeper.keep(self.inode, fd, f"{KEPT_AS}{number}")
-        reactor.watch(fd, READ, self._readable)
+            keeper.keep(self.inode, self._fd, kept_as(row))
+        reactor.watch(self._fd, READ, self._readable)
 
     @property
     def fd(self) -> int:
@@ -60,7 +59,7 @@ class ReadyLine:
 
     def to_data(self) -> dict[str, Any]:
         """Return what another daemon needs to go on; the descriptor has to be inherited, kept, or found by `find_line`."""
-        return {"inode": self.inode, "fd": self._fd, "number": self._number}
+        return {**self._row, "fd": self._fd}
 
     def close(self) -> None:
         """Close the pipe without a result. A second call does nothing."""
@@ -92,9 +91,13 @@ class ReadyLine:
                 self._keeper.drop(self.inode)
 
 
-def find_line(pid: int, inode: int) -> int | None:
-    """Return a new read end of the pipe that the process `pid` holds, None if it does not hold it or we may not look."""
+def find_line(pid: int, number: int, others: Container[int]) -> int | None:
+    """Return a new read end of the pipe that the process `pid` has as descriptor `number`, None without one.
+
+    What a program has put there itself is none of ours (`pipe_at`), and `others` are the inodes of our pipes to logs.
+    """
     try:
-        return open_pipe(pid, inode)
-    except OSError:
+        inode = pipe_at(pid, number)
+        return None if inode is None or inode in others else open_pipe(pid, inode)
+    except OSError:  # it is gone, or we may not look
         return None

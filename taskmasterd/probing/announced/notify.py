@@ -14,6 +14,7 @@ import stat
 
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmaster_common.paths import MAX_SOCKET_PATH
+from taskmasterd.probing.announced.kept import kept_as
 from taskmasterd.probing.text.message import NOTHING, message_in
 from taskmasterd.system.loop.reactor import READ
 from taskmasterd.system.loop.sockets import socket
@@ -33,12 +34,10 @@ OP = "create socket"
 MOST_DATAGRAM = 4096
 """Longest message, as in systemd; a longer one is ignored. Source: sd_notify(3), PIPE_BUF."""
 MESSAGES_A_TURN = 64
-KEPT_AS = "notify "
-"""Begins the path under which a keeper holds such a socket, since it holds pipes of logs too."""
 
 
 class NotifySocket:
-    """The socket at `path`; calls `on_message(message)` at most once a turn, with all that the turn has read joined.
+    """The socket at `row["path"]`; calls `on_message(message)` at most once a turn, with all that the turn has read joined.
 
     `inode` is the socket's own, under which a keeper knows it.
     """
@@ -52,6 +51,7 @@ class NotifySocket:
     ) -> None:
         """Listen on a socket that `bind` has made, or another daemon (`to_data`)."""
         self._reactor = reactor
+        self._row = row
         self.path: str = row["path"]
         self._file: Inode = (row["file"][0], row["file"][1])
         self._channel = socket.socket(fileno=row["fd"])
@@ -61,7 +61,7 @@ class NotifySocket:
         self._keeper = keeper
         self.inode = os.fstat(self._channel.fileno()).st_ino
         if keeper:
-            keeper.keep(self.inode, self.fd, KEPT_AS + self.path)
+            keeper.keep(self.inode, self.fd, kept_as(row))
         reactor.watch(self.fd, READ, self._readable)
 
     @property
@@ -71,7 +71,7 @@ class NotifySocket:
 
     def to_data(self) -> dict[str, Any]:
         """Return what another daemon needs to go on; the descriptor has to be inherited, or come from a keeper."""
-        return {"path": self.path, "fd": self.fd, "file": list(self._file)}
+        return {**self._row, "fd": self.fd}
 
     def close(self) -> None:
         """Close it for good, and remove its file. A second call does nothing."""
@@ -118,7 +118,7 @@ def bind(path: str, owner: tuple[int, int] | None) -> dict[str, Any]:
     except TaskmasterError:
         channel.close()
         raise
-    return {"path": path, "fd": channel.detach(), "file": file}
+    return {"path": path, "fd": channel.detach(), "file": list(file)}
 
 
 def _bind(channel: socket.socket, held: Held, owner: tuple[int, int] | None) -> Inode:

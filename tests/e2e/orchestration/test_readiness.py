@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
+from tests.support.wire import resident
 
 ANNOUNCE = (
     "import os, socket, time; channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
@@ -174,32 +178,70 @@ def test_an_upgrade_goes_on_with_what_is_not_ready_yet(daemon: Daemon) -> None:
     assert not any(each["ready"]["unsure"] for each in daemon.status().values())
 
 
+UNTIL_GO = "while ! test -e go; do sleep 0.05; done"
+NOTIFIES = """
+import os, socket, time
+while not os.path.exists("go"):
+    time.sleep(0.05)
+channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+channel.sendto(b"READY=1\\nSTATUS=well", os.environ["NOTIFY_SOCKET"])
+open("notified", "w")
+time.sleep(99)
+"""
+
+
 def test_after_a_death_of_the_daemon_a_probe_is_asked_again_and_what_may_have_been_announced_is_unsure(
     daemon: Daemon,
 ) -> None:
-    fd = {"cmd": "sleep 99", "ready": {"fd": 3}}
-    probe = {"cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
-    log = {
-        "cmd": "while ! test -e go; do sleep 0.1; done; echo up; exec sleep 96",
+    fd = {"cmd": f"{UNTIL_GO}; echo >&3; exec sleep 99", "shell": True, "ready": {"fd": 3}}
+    closed = {
+        "cmd": "trap 'echo >&3; exec sleep 95 3>&-' USR1; touch trapped; while :; do sleep 0.05; done",
         "shell": True,
-        "ready": {"log": "up"},
+        "ready": {"fd": 3},
     }
+    notify = {"cmd": python(NOTIFIES), "ready": "notify"}
+    probe = {"cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
+    log = {"cmd": f"{UNTIL_GO}; echo up; exec sleep 96", "shell": True, "ready": {"log": "up"}}
     apart = {**log, "stdout": str(daemon.home / "out")}
-    configure(daemon, fd=fd, probe=probe, log=log, apart=apart).start()
+    configure(daemon, fd=fd, closed=closed, notify=notify, probe=probe, log=log, apart=apart).start()
     wait_until(lambda: all(each["pid"] for each in daemon.status().values()))
-    wait_until(lambda: "not ready" in detail(daemon, "probe") and daemon.status()["fd"]["pid"] is not None)
+    wait_until(lambda: "not ready" in detail(daemon, "probe"))
     pids = {name: each["pid"] for name, each in daemon.status().items()}
+    wait_until((daemon.home / "trapped").exists)
     daemon.kill()
+    os.kill(pids["closed"], signal.SIGUSR1)
+    wait_until(lambda: b"sleep\x0095" in Path(f"/proc/{pids['closed']}/cmdline").read_bytes())
     daemon.start()
-    wait_until(lambda: state(daemon, "fd") == "RUNNING")
-    assert "ready: unknown, the daemon was away" in detail(daemon, "fd")
-    wait_until(lambda: state(daemon, "apart") == "RUNNING")
-    assert daemon.status()["apart"]["ready"]["unsure"], "where its stdout began is not known any more"
-    assert (state(daemon, "probe"), state(daemon, "log")) == ("STARTING", "STARTING")
+    unsure = ["closed", "notify", "apart"]
+    wait_until(lambda: all(state(daemon, name) == "RUNNING" for name in unsure))
+    assert all("ready: unknown, the daemon was away" in detail(daemon, name) for name in unsure)
+    assert {state(daemon, name) for name in ("fd", "probe", "log")} == {"STARTING"}
     (daemon.home / "go").touch()
-    wait_until(lambda: (state(daemon, "probe"), state(daemon, "log")) == ("RUNNING", "RUNNING"))
-    assert not daemon.status()["log"]["ready"]["unsure"]
+    wait_until(lambda: {each["state"] for each in daemon.status().values()} == {"RUNNING"})
+    assert [name for name, each in daemon.status().items() if each["ready"]["unsure"]] == unsure
+    wait_until(lambda: "well" in detail(daemon, "notify"))
     assert {name: each["pid"] for name, each in daemon.status().items()} == pids
+
+
+def test_with_a_guardian_what_was_announced_while_there_was_no_daemon_counts(daemon: Daemon) -> None:
+    fd = {"cmd": f"{UNTIL_GO}; echo >&3; exec 3>&-; touch told; exec sleep 99", "shell": True, "ready": {"fd": 3}}
+    notify = {"cmd": python(NOTIFIES), "ready": "notify"}
+    gone = {"cmd": f"{UNTIL_GO}; exit 1", "shell": True, "ready": {"fd": 3}, "startretries": 0}
+    configure(daemon, fd=fd, notify=notify, gone=gone).start("--guard")
+    wait_until(lambda: all(each["pid"] for each in daemon.status().values()))
+    pids = {name: each["pid"] for name, each in daemon.status().items()}
+    pid = resident(daemon)
+    os.kill(pid, signal.SIGSTOP)
+    (daemon.home / "go").touch()
+    wait_until(lambda: (daemon.home / "told").exists() and (daemon.home / "notified").exists())
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: [state(daemon, name) for name in ("fd", "notify")] == ["RUNNING"] * 2)
+    assert not any(daemon.status()[name]["ready"]["unsure"] for name in ("fd", "notify"))
+    assert "well" in detail(daemon, "notify")
+    wait_until(lambda: state(daemon, "gone") == "FATAL")
+    assert [daemon.status()[name]["pid"] for name in ("fd", "notify")] == [pids["fd"], pids["notify"]]
+    assert daemon.ctl("stop", "all").returncode == 0
+    assert not list(daemon.home.glob("*.notify"))
 
 
 def test_what_cannot_be_a_way_is_refused_with_what_to_write_instead(daemon: Daemon) -> None:

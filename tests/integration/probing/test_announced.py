@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.probing.announced.line import KEPT_AS as LINE_KEPT_AS
+from taskmasterd.probing.announced.kept import row_of
 from taskmasterd.probing.announced.line import ReadyLine, find_line
-from taskmasterd.probing.announced.notify import KEPT_AS, MESSAGES_A_TURN, MOST_DATAGRAM, NotifySocket, bind
+from taskmasterd.probing.announced.notify import MESSAGES_A_TURN, MOST_DATAGRAM, NotifySocket, bind
 from taskmasterd.probing.text.message import Message
 from taskmasterd.probing.text.result import Result
 from taskmasterd.system.spawner import ChildSpec, Spawner, child_pipe
@@ -196,7 +196,8 @@ def test_a_message_that_is_too_long_is_ignored(listening: Listening) -> None:
 def test_a_later_daemon_goes_on_with_the_descriptor(listening: Listening) -> None:
     listening.send(b"READY=1")
     row = listening.socket.to_data()
-    assert listening.keeper.kept == {listening.socket.inode: KEPT_AS + listening.path}
+    (kept,) = listening.keeper.kept.values()
+    assert row_of(kept, row["fd"]) == row
     other = ErrandLoop()
     said: list[Message] = []
     later = NotifySocket(other.reactor, {**row, "fd": os.dup(row["fd"])}, said.append)
@@ -231,7 +232,7 @@ class Waiting:
         pid, executed = self.spawner.spawn(spec, 1, 2, (number, child))
         assert executed is False
         os.close(child)
-        self.line = ReadyLine(self.loop.reactor, read, number, self.results.append, self.keeper)
+        self.line = ReadyLine(self.loop.reactor, {"fd": read, "number": number}, self.results.append, self.keeper)
         return pid
 
     def result(self) -> Result:
@@ -305,13 +306,16 @@ def test_a_later_daemon_finds_the_pipe_by_the_process_that_holds_it(waiting: Wai
     first = waiting.line
     assert first is not None
     waiting.loop.turn_until(lambda: waiting.reports)
-    row = first.to_data()
-    assert waiting.keeper.kept == {row["inode"]: f"{LINE_KEPT_AS}3"}
+    row, inode = first.to_data(), first.inode
+    (kept,) = waiting.keeper.kept.values()
+    assert row_of(kept, row["fd"]) == row
     first.close()
-    found = find_line(pid, row["inode"])
+    assert find_line(pid, 3, {inode}) is None, "one of our pipes to logs"
+    assert find_line(pid, 2, ()) is None, "what is there is not from us"
+    found = find_line(pid, 3, ())
     assert found is not None
-    waiting.line = ReadyLine(waiting.loop.reactor, found, row["number"], waiting.results.append)
-    assert waiting.line.inode == row["inode"]
+    waiting.line = ReadyLine(waiting.loop.reactor, {**row, "fd": found}, waiting.results.append)
+    assert waiting.line.inode == inode
     (tmp_path / "go").write_text("")
     assert waiting.result().ok is True
-    assert find_line(pid, row["inode"] + 1) is None
+    assert find_line(pid, 3, ()) is None
