@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
 from taskmasterd.core.process.ends import exit_code, exit_signal
-from taskmasterd.core.words.describe import status_text
 from taskmasterd.output.read import tail_since
 from taskmasterd.probing.children import Order
 from taskmasterd.probing.leftovers import Mark
+from taskmasterd.probing.run import ChildRun
 from taskmasterd.probing.text.result import CANCELLED, MOST_LINES, Result, escaped, late_text
 from taskmasterd.processes.members.proofs import HOOK
 from taskmasterd.system.loop.cmodules import partial, signal
@@ -36,6 +35,8 @@ if TYPE_CHECKING:
     Done = Callable[[Result], None]
 
 TIMEOUT_S = 30.0
+EXEC_WITHIN_S = 10.0
+"""Longest time from fork to exec, added to the time limit until the exec: a directory may be on a dead server."""
 KILL_AFTER_S = 2.0
 """Pause between TERM and KILL at the end of a hook's time, seconds."""
 MOST_LINE = 200
@@ -75,22 +76,19 @@ class HookContext(Record):
     say: Callable[[str, str], None]
 
 
-class Hook:
+class Hook(ChildRun):
     """One hook of the slot `entry`; `done(result)` is called once, in a later turn, when nothing of the hook is left."""
 
     def __init__(self, context: HookContext, entry: Entry, name: str, done: Done) -> None:
+        super().__init__(context.reactor, context.signals)
         self._context = context
-        self._reactor = context.reactor
         self._entry = entry
         self._name = name
-        self._done: Done | None = done
-        self._child: Child | None = None
+        self._done = done
         self._pipes: tuple[LogPipe, ...] = ()
         self._log_start = ("", 0)
-        self._verdict: Result | None = None
         self._timeout_s = TIMEOUT_S
         self._until = 0.0
-        self._began = self._reactor.now()
         self._timer: Timer | None = None
 
     @property
@@ -98,30 +96,17 @@ class Hook:
         """The hook's process, None before it has one."""
         return self._child.pid if self._child else None
 
-    @property
-    def stuck(self) -> str:
-        """What KILL does not end ("hook 4711 cannot be killed"), "" where nothing is stuck."""
-        return self._child.stuck if self._child else ""
-
     def begin(self, call: HookCall) -> None:
         """Start it, as the program that is wanted (pre_start) or present."""
         self._timeout_s = call.timeout_s
         program = self._entry.wanted if call.name == "pre_start" else self._entry.present
         order = Order(HOOK, program, self._entry.index, call.command, call.variables())
-        try:
-            self._start(order, program)
-        except SetupError as error:
-            self._conclude(Result(False, error.text))
-        except ValueError as error:
-            self._conclude(Result(False, f"cannot execute {call.command.words[0]}: {error}"))
-        except OSError as error:
-            self._conclude(Result(None, f"the system refuses another process: {system_reason(error)}"))
-        else:
-            self._arm(self._timeout_s, self._late)
+        if self._done and self._begin(self._done, call.command.words[0], partial(self._start, order, program)):
+            self._arm(self._timeout_s + EXEC_WITHIN_S, self._late)
 
     def end(self) -> None:
         """End it early: TERM, and KILL_AFTER_S later KILL. A second call does nothing."""
-        self._give_up(Result(None, CANCELLED))
+        self._end(Result(None, CANCELLED))
 
     # -- for a later daemon
 
@@ -162,13 +147,6 @@ class Hook:
 
     # -- news of the child
 
-    def executed(self, failure: str) -> None:
-        """Count the time from now, or note why the hook was not executed."""
-        if failure:
-            self._verdict = self._verdict or Result(False, failure)
-        elif self._verdict is None:
-            self._arm(self._timeout_s, self._late)
-
     def left(self, names: tuple[str, ...]) -> None:
         """Name what it left behind, unless the hook was ended itself."""
         if self._verdict is None:
@@ -177,22 +155,22 @@ class Hook:
             text = f"{self._entry.canonical}: {self._name} left {count} {processes} behind; ending {these}"
             self._context.say("warning", text)
 
-    def gone(self, status: int | None) -> None:
-        """Conclude."""
+    # -- inside
+
+    def _time_begins(self) -> None:
+        self._arm(self._timeout_s, self._late)
+
+    def _last_words(self) -> tuple[str, ...]:
         self._context.outputs.drain(self._pipes)
         path, size = self._log_start
         words = tuple(escaped(line[:MOST_LINE]) for line in tail_since(path, size)) if path else ()
-        ok = None if status is None else exit_code(status) == 0
-        result = self._verdict or Result(ok, status_text(status, self._context.signals))
-        self._conclude(result.replace(output=words[-MOST_LINES:], took_s=self._reactor.now() - self._began))
+        return words[-MOST_LINES:]
 
-    # -- inside
-
-    def _start(self, order: Order, program: ProgramConfig) -> None:
+    def _start(self, order: Order, program: ProgramConfig) -> Child:
         who = order.account()
         streams = self._context.outputs.open_errors(self._entry, program, who)
         try:
-            self._child = self._context.children.spawn(order, who, streams.stdout, streams.stderr, self)
+            child = self._context.children.spawn(order, who, streams.stdout, streams.stderr, self)
         except (SetupError, OSError, ValueError):
             for pipe in streams.pipes:
                 pipe.close()
@@ -202,6 +180,7 @@ class Hook:
                 os.close(fd)
         self._pipes, self._log_start = streams.pipes, streams.log_start
         self._context.outputs.leave(streams.pipes)  # so that a later daemon finds them
+        return child
 
     def _arm(self, seconds: float, then: Callable[[], None]) -> None:
         self._reactor.cancel(self._timer)
@@ -209,24 +188,19 @@ class Hook:
         self._timer = self._reactor.call_at(self._until, then)
 
     def _late(self) -> None:
-        self._give_up(Result(False, late_text(self._timeout_s)))
+        self._end(Result(False, late_text(self._timeout_s)))
 
-    def _give_up(self, verdict: Result) -> None:
+    def _end(self, verdict: Result) -> None:
         if self._child is not None and self._verdict is None:
-            self._verdict = verdict
-            self._child.signal(signal.SIGTERM)
+            self._give_up(verdict, signal.SIGTERM)
             self._arm(KILL_AFTER_S, self._kill)
 
     def _kill(self) -> None:
         if self._child is not None:
             self._child.signal(signal.SIGKILL)
 
-    def _conclude(self, result: Result) -> None:
+    def _over(self) -> None:
         self._reactor.cancel(self._timer)
-        self._child = None
-        done, self._done = self._done, None
-        if done:
-            self._reactor.call_soon(partial(done, result))
 
 
 def mark_in(row: Mapping[str, Any], program: str, index: int) -> Mark:
