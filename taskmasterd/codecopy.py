@@ -38,12 +38,15 @@ class CodeCopy:
         self._file = _identity(fd)
 
     def find_spec(self, name: str, _path: object = None, _target: object = None) -> ModuleSpec | None:
-        """Return where a copied module is. Raises RequestError for another of ours if the code on the disk has changed."""
+        """Return where a copied module is. Raises RequestError for another of ours if the code on the disk has changed.
+
+        One look serves the imports of a second: each would look at every file, and who has imported looks again when it is done.
+        """
         if not name.startswith(OURS):
             return None
         row = self._modules().get(name)
         if row is None:
-            if self._installed.changed():
+            if self._installed.changed_lately():
                 raise RequestError("failed", CHANGED, 1)
             return None
         path, *place = row

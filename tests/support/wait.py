@@ -8,13 +8,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAUSE_S = 0.005
+SHORTEST_S, LONGEST_S = 0.005, 0.05
+"""The pause between two looks, seconds: the longer a test has waited, the longer it is."""
+SHARE = 0.1
+"""The pause as a share of the time already waited: looks cost the tests and their daemons most of a wait's processor time."""
 
 
 def wait_until(condition: Callable[[], object], within_s: float = 20.0) -> None:
     """Return as soon as `condition()` is true. Raises AssertionError after the time limit."""
-    limit = time.monotonic() + within_s
+    began = time.monotonic()
     while not condition():
-        if time.monotonic() > limit:
+        now = time.monotonic()
+        if now > began + within_s:
             raise AssertionError(f"{condition} was not true within {within_s:g} s")
-        time.sleep(PAUSE_S)
+        time.sleep(min(max(SHORTEST_S, (now - began) * SHARE), LONGEST_S))
