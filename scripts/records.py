@@ -17,6 +17,7 @@ TYPES = {
     "command": "tuple[str, ...]",
     "dependencies": "tuple[str, ...]",
     "exit codes": "tuple[int, ...]",
+    "health": "Mapping[str, Any]",
     "octal": "int",
     "path": "str",
     "ready": "Mapping[str, Any]",

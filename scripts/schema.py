@@ -15,7 +15,9 @@ from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 from taskmaster_common.config.words import SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
+from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
+from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
 from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
 from taskmaster_common.text.formats import format_size
 from taskmaster_common.text.names import ALL, MAX_NAME
@@ -95,23 +97,41 @@ def _dependencies(_key: Key) -> list[Schema]:
     return [TARGET, {"type": "array", "items": TARGET}, edges]
 
 
-def _ready(_key: Key) -> list[Schema]:
+def _asked() -> dict[str, Schema]:
+    """Return the ways in which a program is asked, of `ready` and `health`."""
     command = [TEXT, {"type": "array", "items": SCALAR, "minItems": 1}]
-    seconds = [*FORMS["seconds"](_key), VARIABLE]
-    ways: dict[str, Schema] = {
-        "fd": {"anyOf": [{"type": "integer", "minimum": 3, "maximum": 255}, VARIABLE]},
-        "log": TEXT,
+    return {
         "exec": {"anyOf": [*command, {"type": "object", "required": ["cmd"]}]},
         "http": {"anyOf": [TEXT, {"type": "object", "required": ["url"]}]},
         "tcp": {"anyOf": [TEXT, {"type": "integer", "minimum": 1, "maximum": 65535}]},
         "unix": TEXT,
     }
-    limits = {"interval": {"anyOf": seconds}, "timeout": {"anyOf": seconds}}
+
+
+def _probe(ways: Schema, limits: Schema) -> Schema:
+    """Return a map with exactly one of these ways, and perhaps limits."""
     one_way = {"oneOf": [{"required": [way]} for way in ways]}
-    return [
-        {"enum": ["notify"]},
-        {"type": "object", "properties": {**ways, **limits}, "additionalProperties": False, **one_way},
-    ]
+    return {"type": "object", "properties": {**ways, **limits}, "additionalProperties": False, **one_way}
+
+
+def _seconds(key: Key) -> Schema:
+    return {"anyOf": [*FORMS["seconds"](key), VARIABLE]}
+
+
+def _ready(key: Key) -> list[Schema]:
+    announced = {"fd": {"anyOf": [{"type": "integer", "minimum": 3, "maximum": 255}, VARIABLE]}, "log": TEXT}
+    limits = {"interval": _seconds(key), "timeout": _seconds(key)}
+    return [{"enum": list(READY_WORDS)}, _probe({**announced, **_asked()}, limits)]
+
+
+def _health(key: Key) -> list[Schema]:
+    count = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_COUNT}, VARIABLE]}
+    limits = {
+        **{name: _seconds(key) for name in ("interval", "timeout", "start_period")},
+        **dict.fromkeys(("retries", "successes"), count),
+        "action": {"anyOf": [{"enum": list(ACTIONS)}, {"type": "string", "pattern": "^signal +[^ ]"}, VARIABLE]},
+    }
+    return [_probe({**_asked(), "watchdog": _seconds(key)}, limits)]
 
 
 FORMS: dict[str, Callable[[Key], list[Schema]]] = {
@@ -143,6 +163,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "variables": _variables,
     "dependencies": _dependencies,
     "ready": _ready,
+    "health": _health,
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""

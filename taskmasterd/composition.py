@@ -6,7 +6,7 @@ import os
 
 from taskmaster_common.records import Record
 from taskmasterd.configuration.current import Current
-from taskmasterd.configuration.effects import EndingKeys, LiveKeys
+from taskmasterd.configuration.effects import EndingKeys, HealthKey, LiveKeys
 from taskmasterd.control.context import Context, identity_of
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.telling.bus import REACT, REMEMBER, TELL, Bus, BusMember
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from taskmasterd.foundation import Foundation, Programs
     from taskmasterd.installed import Installed
     from taskmasterd.survival import handover, upgrade
-    from taskmasterd.survival.disk.writer import StateWriter
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.survival.upgrade import Upgrade
     from taskmasterd.telling.audience import Audience
@@ -61,18 +60,20 @@ def join_bus(
     bus: Bus,
     origin: Origin,
     context: Context,
-    writer: StateWriter,
+    programs: Programs,
     audience: Audience,
     follow_ends: Callable[[bool], BusMember],
 ) -> None:
     """Say who gets to know of changes, in this order; `follow_ends(applying)` returns a member for `EndingKeys`."""
     log, table, outputs = context.log, context.supervisor.table, context.performer.outputs
     announcer = Announcer(log, table, outputs, context.reactor.now, context.identity.signals)
+    writer = programs.writer
     changed, gone, applying, applied = writer.changed, writer.gone, writer.applying, writer.applied
     bus.join(BusMember(REMEMBER, changed, changed, gone, applying, applied, writer.flush_soon))
     bus.join(BusMember(TELL, announcer.changed))
     bus.join(BusMember(TELL, audience.changed, applied=audience.applied))
     bus.join(BusMember(REACT, gone=outputs.last_words.forget, applied=LiveKeys(log, table, outputs).applied))
+    bus.join(BusMember(REACT, applied=HealthKey(programs.probes.health).applied))
     keys = EndingKeys(bus, follow_ends)
     bus.join(BusMember(REACT, applying=keys.applying, applied=keys.applied))
     for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
@@ -96,7 +97,9 @@ def make_upgrade(origin: Origin, life: Life, unheard: Callable[[], bool]) -> Mad
     handed = origin.handed.replace(mark_key=base.proofs.key.hex(), config={}, life=None)
 
     def make() -> Upgrade:
-        parts = handover.ProcessParts(life.audience, base.sinks, life.access, base.guard, programs.readiness)
+        parts = handover.ProcessParts(
+            life.audience, base.sinks, life.access, base.guard, programs.probes.readiness, programs.probes.health
+        )
         leaving = handover.Handover(handed, running, context, programs.rows, parts, unheard)
         return upgrade.Upgrade(context, leaving, programs.errands())
 

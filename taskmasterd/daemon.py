@@ -88,7 +88,7 @@ class Daemon:
         self._bus = bus
         register_facts(base.registry, context, access)
         base.registry.register("cause", self._cause, lambda cause: stopping().resume(cause))
-        join_bus(bus, origin, context, programs.writer, audience, self._follow_ends)
+        join_bus(bus, origin, context, programs, audience, self._follow_ends)
         self._systemd = None
         if notifier.wanted:
             self._systemd = status = systemd.Systemd(reactor, notifier, programs.supervisor.table, programs.performer)
@@ -101,19 +101,22 @@ class Daemon:
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
         self._programs.writer.begin(origin.identity, origin.config)
         self._acknowledge_later()
+        probes = self._programs.probes
         if origin.handed.life:
             self._access.resume(origin.handed.life.connections)
             if origin.handed.life.announced:
-                self._programs.readiness().resume(self._context.supervisor.table, origin.handed.life.announced)
+                probes.readiness().resume(self._context.supervisor.table, origin.handed.life.announced)
+            if origin.handed.life.health:
+                probes.health().resume(origin.handed.life.health)
             self._base.sinks.settle()
         if origin.legacy.announced:
-            self._programs.readiness().resume_kept(self._context.supervisor.table, origin.legacy.announced)
+            probes.readiness().resume_kept(self._context.supervisor.table, origin.legacy.announced)
         if origin.stop_goes_on:
             self._stopping().begin("a request to an earlier daemon", None)
 
     def end_orphans(self) -> None:
         """Kill the probes that an earlier daemon has left."""
-        trouble = self._programs.readiness.made.end_orphans() if self._programs.readiness.made else ""
+        trouble = self._programs.probes.end_orphans(self._base.proofs)
         if trouble:
             self._context.log.write("warning", trouble)
 

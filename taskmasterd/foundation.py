@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
+from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
 from taskmasterd import ondemand
 from taskmasterd.core.programs.supervisor import Supervisor
+from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
@@ -36,8 +38,12 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
-    from taskmasterd.probing import children, readiness, ways
+    from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.probing import children, health, leftovers, readiness, ways
+    from taskmasterd.probing.health import HealthChecks
     from taskmasterd.probing.readiness import Readiness
+    from taskmasterd.probing.tries import queue
+    from taskmasterd.probing.ways import Asking
     from taskmasterd.processes import errand
     from taskmasterd.processes.errand import Errands
     from taskmasterd.survival import guardian_channel
@@ -47,6 +53,9 @@ if TYPE_CHECKING:
 else:
     errand = on_demand("taskmasterd.processes.errand")
     children = on_demand("taskmasterd.probing.children")
+    queue = on_demand("taskmasterd.probing.tries.queue")
+    leftovers = on_demand("taskmasterd.probing.leftovers")
+    health = on_demand("taskmasterd.probing.health")
     readiness = on_demand("taskmasterd.probing.readiness")
     ways = on_demand("taskmasterd.probing.ways")
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
@@ -104,13 +113,30 @@ def lay_foundation(
     )
 
 
+class Probes(Record):
+    """What asks programs, and listens to them; `asking` is what all of it works with. Made once a program needs it."""
+
+    asking: Made[Asking]
+    readiness: Made[Readiness]
+    health: Made[HealthChecks]
+
+    def end_orphans(self, proofs: Proofs) -> str:
+        """Kill the probes of an earlier daemon, which are asked again; return why that was impossible, or ""."""
+        try:
+            if self.asking.made:
+                leftovers.end_orphans(proofs)
+        except OSError as error:
+            return f"cannot look for probes of an earlier daemon: {system_reason(error)}"
+        return ""
+
+
 class Programs(Record):
     """The parts that supervise programs, and save their state."""
 
     supervisor: Supervisor
     performer: Performer
     errands: Made[Errands]
-    readiness: Made[Readiness]
+    probes: Probes
     writer: StateWriter
     rows: Rows
 
@@ -141,32 +167,52 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         Outlets(
             lambda entry, event: supervisor.handle(entry, event, reactor.now()),
             lambda text: base.log.write("warning", text),
-            lambda entry, account: becoming().announce(entry, account),
+            lambda entry, account: probes.readiness().announce(entry, account),
         ),
     )
     errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
 
-    becoming = Made(lambda: _readiness(origin, base, bus, performer, errands))
-    saved = origin.saved.config.programs if origin.saved else ()
-    if any(program.ready for program in (*origin.config.programs, *saved)):
+    asking = Made(lambda: _asking(base, performer, errands()))
+    socket = origin.handed.places["socket"]
+    checks = Made(lambda: _health(base, bus, supervisor.table, performer, asking()))
+    becoming = Made(lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), socket))
+    probes = Probes(asking, becoming, checks)
+    programs = (*origin.config.programs, *(origin.saved.config.programs if origin.saved else ()))
+    if any(program.ready or WATCHDOG in program.health for program in programs):
         becoming()
-    return Programs(supervisor, performer, errands, becoming, writer, rows)
+    if any(program.health for program in programs):
+        checks()
+    return Programs(supervisor, performer, errands, probes, writer, rows)
+
+
+def _asking(base: Foundation, performer: Performer, errands: Errands) -> Asking:
+    """Return what probes are made from."""
+    groups, inherited = performer.instances.groups, performer.inherited
+    return ways.Asking(
+        base.reactor,
+        performer.outputs,
+        children.Children(base.reactor, errands, groups, inherited),
+        base.proofs,
+        {number: name for name, number in signal_numbers().items()},
+        queue.Queue(base.reactor, queue.EXEC_AT_ONCE),
+        queue.Queue(base.reactor, queue.CONNECTING_AT_ONCE),
+    )
 
 
 def _readiness(
-    origin: Origin, base: Foundation, bus: Bus, performer: Performer, errands: Made[Errands]
-) -> readiness.Readiness:
+    bus: Bus, performer: Performer, asking: Asking, on_watchdog: Callable[[Entry], None], socket: str
+) -> Readiness:
     """Return what finds out when instances become ready, as a member of the bus."""
-    groups, inherited = performer.instances.groups, performer.inherited
-    asking = ways.Asking(
-        base.reactor,
-        performer.outputs,
-        children.Children(base.reactor, errands(), groups, inherited),
-        base.proofs,
-        {number: name for name, number in signal_numbers().items()},
-    )
-    made = readiness.Readiness(asking, performer.deliver, origin.handed.places["socket"])
+    made = readiness.Readiness(asking, performer.deliver, on_watchdog, socket)
     bus.join(BusMember(REACT, changed=made.changed, added=made.added, gone=made.forget))
+    return made
+
+
+def _health(base: Foundation, bus: Bus, table: Table, performer: Performer, asking: Asking) -> HealthChecks:
+    """Return what checks whether instances are well, as a member of the bus."""
+    means = health.Means(asking, table, performer.deliver, performer.signal_leader, base.log.write)
+    made = health.HealthChecks(means)
+    bus.join(BusMember(REACT, made.changed, made.added, made.gone, applied=made.applied))
     return made
 
 

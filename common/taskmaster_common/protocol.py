@@ -64,9 +64,12 @@ that it does not know.
                type (service or oneshot)
                ready: {way, ready, unsure, text}: what is known of the readiness of the instance, or null
                outdated (true: its instance was started with other values of keys than are wanted now)
+               health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the
+               last answer), at_s (how long ago, or null), restarts (for health, in a row)}: or null without checks
                exit: {code or signal or failure, core, after_s, expected} or null
                stderr (status and show, for a process that is not as wanted: its last line)
-    EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready done ended)
+    EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready healthy done
+               ended)
                required restart status (ok waiting blocked) because (why it is not ok, or "")
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
@@ -76,8 +79,8 @@ depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
 duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken stuck removed requested blocked taken-back up settled. `wanted` is false in BACKOFF, FATAL and after an unexpected
-exit. While a client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that
+overtaken stuck removed requested blocked taken-back up settled unchecked. `wanted` is false in BACKOFF, FATAL, after an unexpected
+exit and while it is unhealthy. While a client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that
 follows a log does not wait: there, silence means that nothing is written.
 
 Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for ever, every change. A snapshot is a `daemon`

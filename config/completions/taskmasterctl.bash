@@ -53,7 +53,7 @@ _taskmasterctl() {
             return
             ;;
         --color) found=(auto always never) ;;
-        --for) found=(up done stopped settled) ;;
+        --for) found=(up healthy done stopped settled) ;;
         esac
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
         case $verb in

@@ -104,7 +104,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log; with a TARGET only what happened to it'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l raw -d 'on a terminal: pass on control characters too'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and reopen the log files, for logrotate: those of the TARGETs, or all'
-complete -c taskmasterctl -n '__taskmasterctl_verb wait' -l for -x -a 'up done stopped settled' -d 'up (the default), stopped or settled'
+complete -c taskmasterctl -n '__taskmasterctl_verb wait' -l for -x -a 'up healthy done stopped settled' -d 'up (the default), healthy, done, stopped or settled'
 complete -c taskmasterctl -n '__taskmasterctl_verb deps' -l reverse -d 'what depends on the programs, instead of what they depend on'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'

@@ -37,6 +37,19 @@ class LiveKeys:
                     yield
 
 
+class HealthKey:
+    """Has health checks made with the first configuration that has `health`; `make()` makes them, once."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Have them made: they look by themselves at what runs already."""
+        if any(program.health for program in plan.config.programs):
+            self._make()
+        yield from ()
+
+
 class EndingKeys:
     """Has a member on the change bus while the configuration uses `essential` or `exit_when`; follows the bus itself.
 

@@ -61,7 +61,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         find_command=host.find_command,
         identity=host.identity,
         shareable=shareable,
-        ready_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
+        probe_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,

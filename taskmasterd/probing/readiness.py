@@ -8,16 +8,24 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.errors import TaskmasterError, system_reason
+from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.states import STARTING
 from taskmasterd.core.process.events import Condemned, Extend, Ready
 from taskmasterd.core.process.state import AWAITED
 from taskmasterd.output.targets import account_of
 from taskmasterd.probing.announced.channels import Channels
 from taskmasterd.probing.announced.kept import row_of
-from taskmasterd.probing.leftovers import end_orphans
-from taskmasterd.probing.tries.queue import CONNECTING_AT_ONCE, EXEC_AT_ONCE, Queue
-from taskmasterd.probing.ways import ANNOUNCED, EXEC, FD, LOG, NOTIFY, USUAL_INTERVAL_S, try_of, way_of
+from taskmasterd.probing.ways import (
+    ANNOUNCED,
+    FD,
+    LOG,
+    NOTIFY,
+    USUAL_INTERVAL_S,
+    WATCHDOG,
+    readiness_probe,
+    try_of,
+    way_of,
+)
 from taskmasterd.processes.preparation import Announcement
 from taskmasterd.system.loop.cmodules import partial
 
@@ -31,7 +39,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.probing.text.message import Message
     from taskmasterd.probing.text.result import Result
-    from taskmasterd.probing.tries.queue import QueuedTry
+    from taskmasterd.probing.tries.queue import Queue, QueuedTry
     from taskmasterd.probing.ways import Asking
     from taskmasterd.system.loop.reactor import Timer
     from taskmasterd.system.users import Account
@@ -44,16 +52,20 @@ AWAY = "unknown, the daemon was away"
 class Readiness:
     """All instances that are not ready yet, and the sockets of those that announce it.
 
-    `deliver(entry, event)` hands an event to the supervisor. `socket` is the daemon's own, beside which those of programs are.
+    `deliver(entry, event)` hands an event to the supervisor, `on_watchdog(entry)` is called when an instance says that it is well.
+    `socket` is the daemon's own, beside which those of programs are.
     """
 
-    def __init__(self, asking: Asking, deliver: Callable[[Entry, Event], None], socket: str) -> None:
+    def __init__(
+        self,
+        asking: Asking,
+        deliver: Callable[[Entry, Event], None],
+        on_watchdog: Callable[[Entry], None],
+        socket: str,
+    ) -> None:
         self._asking = asking
         self._deliver = deliver
-        self._queues = {
-            True: Queue(asking.reactor, EXEC_AT_ONCE),
-            False: Queue(asking.reactor, CONNECTING_AT_ONCE),
-        }
+        self._on_watchdog = on_watchdog
         self._asked: dict[Entry, _Questions] = {}
         self._channels = Channels(asking.reactor, asking.outputs, socket, self._heard, self._line_read)
         self._starts: dict[Entry, Sequence[tuple[str, int]]] = {}
@@ -61,15 +73,21 @@ class Readiness:
     # -- before the spawn
 
     def announce(self, entry: Entry, account: Account | None) -> Announcement:
-        """Prepare the start of a program that has `ready`. Raises SetupError, or OSError for a shortage."""
+        """Prepare the start of a program that has `ready` or a watchdog. Raises SetupError, or OSError for a shortage."""
         self.forget(entry)
-        way = way_of(entry.wanted.ready)
+        program, line = entry.wanted, Announcement()
+        way, watchdog_s = way_of(program.ready), program.health.get(WATCHDOG, 0.0)
         if way == LOG:
             self._starts[entry] = self._log_starts(entry)
         owner = (account.uid, account.gid) if account else None
         if way == FD:
-            return self._channels.open_line(entry, entry.wanted.ready[FD], owner)
-        return self._channels.open_socket(entry, owner) if way == NOTIFY else Announcement()
+            line = self._channels.open_line(entry, program.ready[FD], owner)
+        if way != NOTIFY and not watchdog_s:
+            return line
+        variables = {"NOTIFY_SOCKET": self._channels.open_socket(entry, owner)}
+        if watchdog_s:
+            variables["WATCHDOG_USEC"] = str(round(watchdog_s * 1_000_000))
+        return line.replace(environment=variables)
 
     def _log_starts(self, entry: Entry) -> Sequence[tuple[str, int]]:
         """Return the logs of the instance that is about to be spawned, and their sizes."""
@@ -93,22 +111,14 @@ class Readiness:
         if not after.alive:
             self.forget(entry)
 
-    def end_orphans(self) -> str:
-        """Kill the probes of an earlier daemon, which are asked again; return why that was impossible, or ""."""
-        try:
-            end_orphans(self._asking.proofs)
-        except OSError as error:
-            return f"cannot look for probes of an earlier daemon: {system_reason(error)}"
-        return ""
-
     def added(self, entry: Entry) -> None:
         """Go on with an instance of an earlier life."""
-        process, way = entry.process, way_of(entry.present.ready) if entry.present.ready else ""
+        process, way = entry.process, way_of(entry.present.ready)
         awaited = process.state == STARTING and process.readiness == AWAITED
-        if way in ANNOUNCED:
+        if way in ANNOUNCED or WATCHDOG in entry.present.health:
             # once what was kept or handed over is known
             self._asking.reactor.call_soon(partial(self._hear_again, entry, way, awaited=awaited))
-        elif awaited and way:
+        if awaited and way not in ANNOUNCED:
             if way == LOG:
                 self._starts[entry] = self._saved_starts(entry)
             if way == LOG and not self._starts[entry]:
@@ -118,20 +128,21 @@ class Readiness:
 
     def _hear_again(self, entry: Entry, way: str, *, awaited: bool) -> None:
         """Listen to an instance without a channel of before; what it may have announced meanwhile is unknown."""
-        if entry in self._channels:
-            return
+        listens = (way == NOTIFY or WATCHDOG in entry.present.health) and not self._channels.has(entry, NOTIFY)
+        missed = awaited and way in ANNOUNCED and not self._channels.has(entry, way)
         if not entry.process.alive:
-            if way == NOTIFY:
+            if listens:
                 self._channels.clear(entry)
             return
-        found = awaited and way == FD and self._channels.find(entry, entry.present.ready[FD])
-        if way == NOTIFY:
+        if missed and way == FD:
+            missed = not self._channels.find(entry, entry.present.ready[FD])
+        if listens:
             try:
                 who = account_of(entry.present)
                 self._channels.bind_again(entry, (who.uid, who.gid) if who else None)
             except TaskmasterError as error:
                 entry.say(f"not heard any more: {error}")
-        if awaited and not found:
+        if missed:
             self._missed(entry)
 
     def _saved_starts(self, entry: Entry) -> Sequence[tuple[str, int]]:
@@ -146,12 +157,13 @@ class Readiness:
 
     def _ask(self, entry: Entry) -> None:
         entry.say("")
-        way = way_of(entry.present.ready)
+        asked = readiness_probe(entry.present)
+        way = way_of(asked)
         if way not in ANNOUNCED:
-            probe = try_of(self._asking, entry, self._starts.get(entry, ()))
+            probe = try_of(self._asking, entry, asked, self._starts.get(entry, ()))
             interval_s = entry.present.ready.get("interval", USUAL_INTERVAL_S)
             questions = _Questions(
-                self._asking, self._queues[way == EXEC], interval_s, partial(self._answered, entry, way)
+                self._asking, self._asking.queue(way), interval_s, partial(self._answered, entry, way)
             )
             self._asked[entry] = questions
             questions.begin(probe, only_once=way == LOG)
@@ -177,6 +189,8 @@ class Readiness:
             self._deliver(entry, Extend(pid, self._asking.reactor.now() + message.extend_s))
         if message.ready:
             self._deliver(entry, Ready(pid, "READY=1"))
+        if message.watchdog:
+            self._on_watchdog(entry)
 
     def forget(self, entry: Entry) -> None:
         """Ask an instance no more, and close by what it announces."""

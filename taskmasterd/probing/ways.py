@@ -1,4 +1,4 @@
-"""From the value of `ready` to the try that it means."""
+"""From a value of `ready` or `health` to the try that it means."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output.streams import Outputs
     from taskmasterd.probing.children import Children
-    from taskmasterd.probing.tries.queue import Try
+    from taskmasterd.probing.tries.queue import Queue, Try
     from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.users import Account
 
-NOTIFY, FD, LOG, EXEC, HTTP, TCP, UNIX = WAYS = ("notify", "fd", "log", "exec", "http", "tcp", "unix")
+NOTIFY, FD, LOG, EXEC, HTTP, TCP, UNIX = ("notify", "fd", "log", "exec", "http", "tcp", "unix")
+HEALTH, WATCHDOG = "health", "watchdog"
+WAYS = (NOTIFY, FD, LOG, EXEC, HTTP, TCP, UNIX, HEALTH, WATCHDOG)
 ANNOUNCED = (NOTIFY, FD)
 """Ways in which the program speaks; in all others it is asked."""
 PROBE = "probe"
@@ -42,15 +44,26 @@ class Asking(Record):
     children: Children
     proofs: Proofs
     signals: Mapping[int, str]
+    children_at_once: Queue
+    connections_at_once: Queue
+
+    def queue(self, way: str) -> Queue:
+        """Return where tries of this way wait for their turn."""
+        return self.children_at_once if way == EXEC else self.connections_at_once
 
 
-def way_of(ready: Mapping[str, Any]) -> str:
-    """Return the way that a value of `ready` names."""
-    return next(way for way in WAYS if way in ready)
+def way_of(probe: Mapping[str, Any]) -> str:
+    """Return the way that a value of `ready` or `health` names, "" for an empty one."""
+    return next((way for way in WAYS if way in probe), "")
+
+
+def readiness_probe(program: ProgramConfig) -> Mapping[str, Any]:
+    """Return how a program becomes ready: its `ready`, or its `health` where that is what `ready` says; {} without."""
+    return program.health if HEALTH in program.ready else program.ready
 
 
 def for_slot(value: Any, index: int) -> Any:
-    """Return a value of `ready` with the number of the instance in its texts."""
+    """Return a value of `ready` or `health` with the number of the instance in its texts."""
     if isinstance(value, str):
         return for_instance(value, index)
     if isinstance(value, list):
@@ -58,36 +71,39 @@ def for_slot(value: Any, index: int) -> Any:
     return {name: for_slot(each, index) for name, each in value.items()} if isinstance(value, dict) else value
 
 
-def problem(ready: Mapping[str, Any]) -> str:
+def problem(probe: Mapping[str, Any]) -> str:
     """Return why an address of this way is none, or ""."""
-    ready, way = for_slot(ready, 0), way_of(ready)
+    probe, way = for_slot(probe, 0), way_of(probe)
     try:
         if way == HTTP:
-            http_request(ready[HTTP], ready.get("status", ()), ready.get("headers"))
+            http_request(probe[HTTP], probe.get("status", ()), probe.get("headers"))
         elif way == TCP:
-            tcp_addresses(ready[TCP])
+            tcp_addresses(probe[TCP])
         elif way == UNIX:
-            unix_address(ready[UNIX])
+            unix_address(probe[UNIX])
     except ValueError as error:
         return str(error)
     return ""
 
 
-def try_of(asking: Asking, entry: Entry, starts: Sequence[tuple[str, int]]) -> Try:
-    """Return the try for the present instance of a slot; `starts` are its logs as `LogTry` wants them."""
+def try_of(asking: Asking, entry: Entry, probe: Mapping[str, Any], starts: Sequence[tuple[str, int]] = ()) -> Try:
+    """Return the try for the present instance of a slot that a value of `ready` or `health` means.
+
+    `starts` are its logs as `LogTry` wants them.
+    """
     program, pid = entry.present, entry.process.pid
-    ready = for_slot(program.ready, entry.index)
-    way, timeout_s = way_of(ready), ready.get("timeout", USUAL_TIMEOUT_S)
+    probe = for_slot(probe, entry.index)
+    way, timeout_s = way_of(probe), probe.get("timeout", USUAL_TIMEOUT_S)
     if way == LOG:
-        return LogTry(asking.reactor, asking.outputs, starts, LinePattern(ready[LOG]))
+        return LogTry(asking.reactor, asking.outputs, starts, LinePattern(probe[LOG]))
     if way == EXEC:
-        command = ChildCommand(tuple(ready[EXEC]), shell=ready.get("shell", False))
+        command = ChildCommand(tuple(probe[EXEC]), shell=probe.get("shell", False))
         order = Order(PROBE, program, entry.index, command, {"TASKMASTER_PID": str(pid)})
         return ExecTry(asking.reactor, asking.children, order, timeout_s, asking.signals)
     if way == HTTP:
-        request = http_request(ready[HTTP], ready.get("status", ()), ready.get("headers"))
+        request = http_request(probe[HTTP], probe.get("status", ()), probe.get("headers"))
         return ConnectTry(asking.reactor, request.addresses, timeout_s, request, _who(program))
-    addresses = tcp_addresses(ready[TCP]) if way == TCP else unix_address(ready[UNIX])
+    addresses = tcp_addresses(probe[TCP]) if way == TCP else unix_address(probe[UNIX])
     return ConnectTry(asking.reactor, addresses, timeout_s, None, _who(program))
 
 

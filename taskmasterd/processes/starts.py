@@ -17,6 +17,7 @@ from taskmasterd.core.process.marks import (
     SPAWNED,
     follow,
 )
+from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group
@@ -47,7 +48,7 @@ SPAWN_FOR_S = 0.02
 class Starter:
     """Brings up one instance at a time.
 
-    `announce(entry, account)` is called for a program with `ready`, once its logs are open, before its spawn; may raise SetupError.
+    `announce(entry, account)` is called for a program with `ready` or a watchdog, once its logs are open, before its spawn; may raise SetupError.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Starter:
         self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])
         said = Announcement()
         try:
-            if program.ready:
+            if program.ready or WATCHDOG in program.health:
                 said = self._announce(entry, account)
                 spec = spec.replace(environment={**spec.environment, **said.environment})
             pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, said.extra)

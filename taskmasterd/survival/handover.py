@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskmasterd.control.context import Context
     from taskmasterd.ondemand import Made
     from taskmasterd.output.sinks import Sinks
+    from taskmasterd.probing.health import HealthChecks
     from taskmasterd.probing.readiness import Readiness
     from taskmasterd.survival.disk.rows import Rows
     from taskmasterd.survival.guardian_channel import Guard
@@ -32,6 +33,7 @@ class ProcessParts(Record):
     access: Access
     guard: Guard | None
     readiness: Made[Readiness]
+    health: Made[HealthChecks]
 
 
 class Handover:
@@ -78,6 +80,7 @@ class Handover:
             sinks=parts.sinks.to_data(),
             connections=tuple(parts.access.connections_to_data(looking=looking)),
             announced=tuple(parts.readiness.made.to_data()) if parts.readiness.made else (),
+            health=tuple(parts.health.made.to_data()) if parts.health.made else (),
         )
         config = {
             "path": context.configuration.config.path,

@@ -228,7 +228,7 @@ class ProcessState(Record):
     """What only a process can hand over, at a live upgrade: the lines of the state file, and state that depends on descriptors.
 
     `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `started` is in monotonic seconds. The other fields belong to
-    subscriptions, sinks, connections and readiness. The names are those of the JSON.
+    subscriptions, sinks, connections, readiness and health. The names are those of the JSON.
     """
 
     lines: tuple[str, ...]
@@ -239,6 +239,7 @@ class ProcessState(Record):
     sinks: Mapping[str, Any]
     connections: tuple[Mapping[str, Any], ...]
     announced: tuple[Mapping[str, Any], ...] = ()
+    health: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -264,6 +265,7 @@ PROCESS: Mapping[str, Any] = {
     "sinks": dict,
     "connections": [dict],
     "announced": [dict],
+    "health": [dict],
 }
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
-    from taskmasterd.core.words import gates
+    from taskmasterd.core.words import gates, health
     from taskmasterd.output.streams import Outputs
 
     class Target(Protocol):
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 else:
     gates = on_demand("taskmasterd.core.words.gates")
+    health = on_demand("taskmasterd.core.words.health")
 
 
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
@@ -138,10 +139,13 @@ class Announcer:
         now = self._now()
         said = lines(entry, before, event, now, self._signals)
         of_gates: Iterable[tuple[str, str]] = ()
+        of_health: Iterable[tuple[str, str]] = ()
+        if (before.health, before.sick) != (after.health, after.sick):
+            of_health = health.health_lines(entry, before, now)
         if (before.phase, before.leaving) != (after.phase, after.leaving):
             of_gates = gates.gate_lines(self._table, entry, before, now, self._signals)
         self._log.announce(
-            self._table.name(entry), (*said, *of_gates, *self._outputs.last_words.parting(entry, before))
+            self._table.name(entry), (*said, *of_gates, *of_health, *self._outputs.last_words.parting(entry, before))
         )
 
 

@@ -48,7 +48,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "find_command": lambda _word, _path, _workingdir, _user: "",
         "identity": lambda path: path,
         "shareable": lambda _path: False,
-        "ready_problem": problem,
+        "probe_problem": problem,
     }
     return Surroundings(**{**standard, **changes})
 

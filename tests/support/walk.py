@@ -106,6 +106,8 @@ def canonical(process: Process, now: float) -> Process:
         by="",
         reason="",
         refused=process.refused if process.deadline is None else (),
+        judged_at=0.0,
+        sick=min(process.sick, 1),
     )
 
 

@@ -95,12 +95,13 @@ HELP = {
             "4 unknown name or no daemon; 124 --timeout passed"
         ),
         details=(
-            "up: RUNNING; a program with autostart: false that nobody has started is skipped. stopped: nothing of it is "
-            "alive. settled: nothing is on its way any more; what is blocked counts as settled. It ends as soon as one "
+            "up: RUNNING, and healthy where it has health; a program with autostart: false that nobody has started is "
+            "skipped. healthy: the same, but what has no health cannot be. stopped: nothing of it is alive. settled: "
+            "nothing is on its way any more; what is blocked counts as settled. It ends as soon as one "
             "cannot get there by itself, and says why."
         ),
         examples=("wait web", "wait all", "wait --for stopped web"),
-        flags={"--for": "up (the default), stopped or settled"},
+        flags={"--for": "up (the default), healthy, done, stopped or settled"},
     ),
     "deps": Help(
         "Look",

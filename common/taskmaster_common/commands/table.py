@@ -100,8 +100,6 @@ class Request(Record):
 NO_WAIT = Flag("--no-wait")
 NO_DEPS = Flag("--no-deps")
 DEPENDENTS = Flag("--dependents")
-MISSING = {"healthy": "health checks"}
-"""What goals of `wait --for` are about that this version does not have."""
 
 COMMANDS = (
     Command(
@@ -138,7 +136,7 @@ COMMANDS = (
         "wait",
         LOOK,
         "TARGET...",
-        flags=(Flag("--for", value="GOAL", choices=("up", "done", "stopped", "settled")),),
+        flags=(Flag("--for", value="GOAL", choices=("up", "healthy", "done", "stopped", "settled")),),
     ),
     Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),
@@ -248,8 +246,7 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
     if value is None:
         raise _usage(verb, f"{flag.name} needs a value: {flag.name} {flag.value}")
     if flag.choices and value not in flag.choices:
-        lacks = f"; it needs {MISSING[value]}, which this version does not have" if value in MISSING else ""
-        raise _usage(verb, f'{flag.name}: "{value}" is not one of {", ".join(flag.choices)}{lacks}')
+        raise _usage(verb, f'{flag.name}: "{value}" is not one of {", ".join(flag.choices)}')
     return flag, value
 
 

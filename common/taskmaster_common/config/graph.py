@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 STARTED: Final = "started"
 READY: Final = "ready"
+HEALTHY: Final = "healthy"
 DONE: Final = "done"
 ENDED: Final = "ended"
-CONDITIONS = (STARTED, READY, DONE, ENDED)
-"""What a dependency may have to be: executed; RUNNING; EXITED as expected and not run again since; EXITED or FATAL."""
+CONDITIONS = (STARTED, READY, HEALTHY, DONE, ENDED)
+"""What a dependency may have to be: executed; RUNNING; RUNNING and found well; EXITED as expected and not run again since; EXITED or FATAL."""
 OPTIONAL: Final = "optional"
 RESTART: Final = "restart"
 

@@ -104,7 +104,7 @@ PROGRAM = (
     Key(
         "depends_on", "dependencies", (), LIVE,
         "What has to be up before it starts: the name of a program, of an instance or of a group, or a list of names; or "
-        "a map of names, each with a condition (`started`; `ready`: RUNNING; `done`: a job has ended well; `ended`), or with a map "
+        "a map of names, each with a condition (`started`; `ready`: RUNNING; `healthy`; `done`: a job has ended well; `ended`), or with a map "
         "of `condition`, `required` "
         "(false: its failure does not keep this program down) and `restart` (true: this program goes down and up with it).",
         part="policy", otherwise="nothing", shared=False, example="\nbackend: {required: false}",
@@ -117,7 +117,8 @@ PROGRAM = (
     ),
     Key(
         "ready", "ready", {}, NEXT,
-        "How it is known that it is ready, which is what RUNNING then means: `notify` (READY=1 on NOTIFY_SOCKET), or a map "
+        "How it is known that it is ready, which is what RUNNING then means: `notify` (READY=1 on NOTIFY_SOCKET), `health` (its "
+        "health probe succeeds), or a map "
         "with one of `exec` (a command that exits with 0), `http` (a URL that answers with 200 to 399), `tcp` (HOST:PORT), "
         "`unix` (a path), `log` (a line of its output that holds this text; `*` and `?` match) and `fd` (a newline on that "
         "descriptor), and with `interval` (1) and `timeout` (3) of a try, seconds.",
@@ -128,6 +129,15 @@ PROGRAM = (
         "Longest time from the start of its program until it is `ready`, or of a `oneshot` to its end, seconds; what takes "
         "longer is stopped, and that is a failed start. 0, the default of a `oneshot`: no limit.",
         part="policy",
+    ),
+    Key(
+        "health", "health", {}, LIVE,
+        "How it is known that it is well while it is RUNNING: a map with one of `exec`, `http`, `tcp`, `unix` (as in `ready`) and "
+        "`watchdog` (seconds within which it sends WATCHDOG=1 to NOTIFY_SOCKET again and again), and with `interval` (10) and "
+        "`timeout` (3), seconds, `retries` (3) failures in a row that make it unhealthy, `successes` (2) in a row that make it "
+        "healthy again, `start_period` (30), seconds in which failures do not count before the first success, and `action`: "
+        "`restart`, `stop`, `signal NAME` or `none`. A changed `watchdog` is used at the next start.",
+        otherwise="nothing", varies=True, example="\ntcp: 127.0.0.1:8000\nretries: 2\naction: restart",
     ),
     Key(
         "autorestart", "autorestart", UNEXPECTED, LIVE,

@@ -64,6 +64,7 @@ class ProgramConfig(Nested):
     workingdir: str = "/"
     autostart: bool = True
     ready: Mapping[str, Any] = {}
+    health: Mapping[str, Any] = {}
     stopsignal: int = 15
     env: Mapping[str, str | None] = {}
     shell: bool = False
@@ -86,6 +87,7 @@ KIND = {
     "type": "choice",
     "ready": "ready",
     "start_timeout": "seconds",
+    "health": "health",
     "autorestart": "autorestart",
     "exitcodes": "exit codes",
     "startretries": "whole",
@@ -123,6 +125,7 @@ RELOAD_CLASS = {
     "type": "restart",
     "ready": "next",
     "start_timeout": "live",
+    "health": "live",
     "autorestart": "live",
     "exitcodes": "live",
     "startretries": "live",

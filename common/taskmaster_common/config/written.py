@@ -1,4 +1,4 @@
-"""`depends_on` and `ready` as one writes them in the file: as plain data for the wire, and as YAML in one line. Pure."""
+"""`depends_on`, `ready` and `health` as one writes them in the file: as plain data for the wire, and as YAML in one line. Pure."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def written_edges(texts: Iterable[str]) -> list[str] | dict[str, Any]:
     return found if any(found.values()) else [*found]
 
 
-def written_ready(value: Mapping[str, Any]) -> str | dict[str, Any]:
-    """Return a way to become ready as one writes it: `notify`, or a map with the way and its limits."""
-    if "notify" in value:
-        return "notify"
+def written_probe(value: Mapping[str, Any]) -> str | dict[str, Any]:
+    """Return a value of `ready` or `health` as one writes it: `notify`, `health`, or a map with the way and its limits."""
+    if True in value.values() and len(value) == 1:
+        return next(iter(value))
     found = dict(value)
     if found.pop("shell", False):
         found["exec"] = {"cmd": found["exec"][0], "shell": True}

@@ -17,7 +17,7 @@ from taskmaster_common.config import (
     SERVICE,
 )
 from taskmaster_common.config.graph import Graph, edge_of
-from taskmaster_common.config.written import in_one_line, written_edges, written_ready
+from taskmaster_common.config.written import in_one_line, written_edges, written_probe
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE, PROGRAM_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
 
@@ -78,6 +78,8 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
             yield from _env_lines(value, values=values)
         elif key == "ready" and not value:
             yield "    # ready: RUNNING after starttime"
+        elif key == "health" and not value:
+            yield "    # health: nobody asks"
         elif key == "start_timeout" and program.policy.type == SERVICE and not program.ready:
             yield "    # start_timeout: without effect"
         elif value is None:
@@ -125,13 +127,13 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return str(value)
     if kind in ("whole", "autorestart", "choice", "boolean or word"):
         return str(value)
-    if kind in ("dependencies", "ready"):
-        return in_one_line(written_edges(value)) if kind == "dependencies" else _ready(value)
+    if kind in ("dependencies", "ready", "health"):
+        return in_one_line(written_edges(value)) if kind == "dependencies" else _probe(value)
     return "{}" if kind == "variables" else _escaped(value)
 
 
-def _ready(value: Mapping[str, Any]) -> str:
-    return _flow(written_ready(value), expanded="shell" not in value)
+def _probe(value: Mapping[str, Any]) -> str:
+    return _flow(written_probe(value), expanded="shell" not in value)
 
 
 def _flow(value: Any, *, expanded: bool) -> str:

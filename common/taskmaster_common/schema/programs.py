@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHOWN_NAMES = 5
 """Most names that a message lists."""
 DEFAULTS = "defaults"
-OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready")
+OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready", "health")
 """Keys of a one-shot that only the program itself can set."""
 OF_READY = ("starttime",)
 """Keys of a service with `ready` that only the program itself can set."""
@@ -233,8 +233,9 @@ def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], re
         if values.get("autorestart", UNEXPECTED) != UNEXPECTED:
             reason = "a oneshot runs once, and a failed run is tried again as startretries says; remove autorestart"
             report.error(nodes["autorestart"], f"{layer.place}.autorestart", reason)
-        if values.get("ready"):
-            report.error(nodes["ready"], f"{layer.place}.ready", "a oneshot is never ready but done; remove ready")
+        for key, never in (("ready", "ready but done"), ("health", "healthy but done")):
+            if values.get(key):
+                report.error(nodes[key], f"{layer.place}.{key}", f"a oneshot is never {never}; remove {key}")
     elif values.get("ready"):
         values.setdefault("starttime", 0.0)
     elif "start_timeout" in own and "start_timeout" in values:

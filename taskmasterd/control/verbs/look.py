@@ -41,8 +41,9 @@ def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]
 
 
 def _is_up(entry: Entry) -> bool:
-    """Return whether a service runs, or a job is done."""
-    return entry.process.done if entry.policy.type == ONESHOT else entry.process.state == RUNNING
+    """Return whether a service runs and is not unhealthy, or a job is done."""
+    process = entry.process
+    return process.done if entry.policy.type == ONESHOT else process.state == RUNNING and process.as_wanted
 
 
 def pid(call: Call) -> Steps[None]:

@@ -122,6 +122,19 @@ class Condemned(OfInstance):
     reason: str
 
 
+class Judged(OfInstance):
+    """Health checks have come to another verdict about an instance, one of VERDICTS; `text` says why it is unhealthy."""
+
+    verdict: str
+    text: str = ""
+
+
+class Unfit(OfInstance):
+    """An instance is unhealthy and goes down for it: up again, or with `stop` for good."""
+
+    stop: bool = False
+
+
 class Failure(Record):
     """A step of the set-up that failed, so that the program was never executed.
 

@@ -24,6 +24,9 @@ THEORY
     What has a way to become ready (AWAITED) is STARTING until Ready. If it is not ready within `start_timeout`, or never will be
     (Condemned), it is given up: STOPPING, and that was a failed start. So is a job that is not done within `start_timeout`.
 
+    What is RUNNING may have a verdict of its health (Judged). If that is UNHEALTHY and something is to be done about it (Unfit),
+    it goes down by its stop rule, whatever autorestart says: up again within `restart_burst`, or FATAL.
+
     What others depend on goes down after them: `leaving` says what for. Until then it goes on, STARTING or RUNNING; an end counts
     as what was asked for.
 
@@ -56,6 +59,7 @@ from taskmasterd.core.process.events import (
     Exited,
     Extend,
     GroupEmpty,
+    Judged,
     Kill,
     Leave,
     OfInstance,
@@ -65,6 +69,7 @@ from taskmasterd.core.process.events import (
     Signalled,
     Start,
     Stop,
+    Unfit,
 )
 from taskmasterd.core.process.moves import (
     Step,
@@ -80,11 +85,13 @@ from taskmasterd.core.process.moves import (
     with_free,
     with_new_budget,
 )
-from taskmasterd.core.process.state import AGAIN, AWAITED, BLOCKED, BOUNCE, HELD, STOP, TOLD, UNSURE, Process
+from taskmasterd.core.process.state import AGAIN, AWAITED, BLOCKED, BOUNCE, HELD, STOP, TOLD, UNHEALTHY, UNSURE, Process
 from taskmasterd.core.process.verdict import (
     MOST_DOUBLINGS,
     after_running,
     failed_start,
+    unfit,
+    unfit_in_a_row,
     without_leader,
 )
 from taskmasterd.core.process.waiting import blocked, held, queued
@@ -240,6 +247,13 @@ def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float
             process.deadline is not None and (awaited or process.state == STOPPING) and not process.killing
         ):
             return process.replace(deadline=max(process.deadline, event.until)), NONE
+        case Judged() if process.state == RUNNING:
+            in_a_row = unfit_in_a_row(policy, process, now)
+            reason = f"unhealthy: {event.text}" if event.verdict == UNHEALTHY else ""
+            return process.replace(health=event.verdict, judged_at=now, sick=in_a_row, reason=reason), NONE
+        case Unfit() if process.state == RUNNING and not process.leaving:
+            judged = unfit(policy, process.replace(by=""), now, stop=event.stop)
+            return _end_it(policy, judged, process.reason, now)
         case _:
             return process, NONE
 
@@ -309,16 +323,15 @@ def _give_up(policy: Policy, process: Process, reason: str, now: float) -> Step:
     """Take down an instance that has not become in time what was asked of it: a failed start."""
     asked = _left(process, process)
     judged = asked or failed_start(policy, process.replace(end=None, by=""), now)
+    return _end_it(policy, judged.replace(end=process.end), "" if asked else reason, now)
+
+
+def _end_it(policy: Policy, judged: Process, reason: str, now: float) -> Step:
+    """Take down a live instance about which the verdict is written."""
     going = judged.replace(
-        state=STOPPING,
-        since=now,
-        deadline=now + policy.stoptime,
-        end=process.end,
-        killing=0,
-        leaving="",
-        reason="" if asked else reason,
+        state=STOPPING, since=now, deadline=now + policy.stoptime, killing=0, leaving="", refused=(), reason=reason
     )
-    return going, TERMINATE if process.executed else NONE
+    return going, TERMINATE if judged.executed else NONE
 
 
 def _kill(process: Process, now: float) -> Step:

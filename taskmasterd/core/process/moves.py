@@ -25,7 +25,7 @@ def fresh_start(policy: Policy, process: Process, event: Start | Restart, now: f
 
 def with_new_budget(process: Process, by: str) -> Process:
     """Return the process with all its retries and restarts before it."""
-    return process.replace(by=by, tries=0, shortages=0, recent=(), starts=0)
+    return process.replace(by=by, tries=0, shortages=0, recent=(), starts=0, sick=0)
 
 
 def start(policy: Policy, process: Process, now: float) -> Step:
@@ -95,6 +95,7 @@ def clean(process: Process, state: ProcessState, now: float) -> Process:
         state=state, since=now, pid=None, executed=False, deadline=None, then=None, then_at=0.0, refused=(), phase="",
         leaving="",
         readiness="",
+        health="",
     )  # fmt: skip
 
 

@@ -26,6 +26,11 @@ UNSURE: Final = "unsure"
 READINESS = ("", AWAITED, TOLD, UNSURE)
 """Of an instance with a way to become ready: it is not, it is, or nobody knows since no daemon was there to hear it."""
 
+HEALTHY: Final = "healthy"
+UNHEALTHY: Final = "unhealthy"
+VERDICTS = ("", HEALTHY, UNHEALTHY)
+"""What health checks say of a RUNNING instance; "": nothing yet, or nobody asks."""
+
 STOP: Final = "stop"
 AGAIN: Final = "restart"
 BOUNCE: Final = "bounce"
@@ -44,7 +49,8 @@ class Process(Record):
     that follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
     what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
     gone, see LEAVING. `free`: its gate is not looked at, until the next start, restart or stop.
-    `readiness` is that of the present instance, see READINESS.
+    `readiness` is that of the present instance, see READINESS. `health` is one of VERDICTS, since `judged_at`; while it is UNHEALTHY,
+    `reason` says why. `sick` counts the restarts for health in a row.
     """
 
     state: ProcessState = STOPPED
@@ -68,6 +74,9 @@ class Process(Record):
     leaving: str = ""
     free: bool = False
     readiness: str = ""
+    health: str = ""
+    judged_at: float = 0.0
+    sick: int = 0
 
     @property
     def restarts(self) -> int:
@@ -98,10 +107,15 @@ class Process(Record):
 
     @property
     def as_wanted(self) -> bool:
-        """Whether it is in its wanted state: neither BACKOFF nor FATAL, nor EXITED unexpectedly."""
+        """Whether it is in its wanted state: neither BACKOFF nor FATAL, nor EXITED unexpectedly, nor unhealthy."""
         if self.state == EXITED:
             return self.end is None or self.end.expected
-        return self.state not in (BACKOFF, FATAL)
+        return self.state not in (BACKOFF, FATAL) and not self.unhealthy
+
+    @property
+    def unhealthy(self) -> bool:
+        """Whether it runs and is not well."""
+        return self.state == RUNNING and self.health == UNHEALTHY
 
     @property
     def done(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskmaster_common.config import ALWAYS, NEVER, ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import End, exit_code
+from taskmasterd.core.process.state import HEALTHY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 JITTER = 0.1
 MOST_DOUBLINGS = 64
+LEAST_WELL_S = 60.0
+"""Time of being well that ends a row of restarts for health where `restart_window` is 0, seconds."""
 
 
 def without_leader(policy: Policy, process: Process, event: Exited, now: float) -> Process:
@@ -47,6 +50,24 @@ def after_running(policy: Policy, process: Process, now: float) -> Process:
         return process.replace(then=EXITED, tries=0) if expected else failed_start(policy, process, now)
     if policy.autorestart == NEVER or (policy.autorestart != ALWAYS and expected):
         return process.replace(then=EXITED)
+    return within_burst(policy, process, now)
+
+
+def unfit(policy: Policy, process: Process, now: float, *, stop: bool) -> Process:
+    """Write the verdict over an instance that goes down because it is unhealthy into `then` and `then_at`."""
+    if stop:
+        return process.replace(then=FATAL)
+    return within_burst(policy, process.replace(sick=process.sick + 1), now)
+
+
+def unfit_in_a_row(policy: Policy, process: Process, now: float) -> int:
+    """Return how often it was restarted for its health in a row: `restart_window` seconds of being well end the row."""
+    well_s = now - process.judged_at if process.health == HEALTHY else 0.0
+    return 0 if well_s >= (policy.restart_window or LEAST_WELL_S) else process.sick
+
+
+def within_burst(policy: Policy, process: Process, now: float) -> Process:
+    """Let a restart follow at once, or as soon as `restart_burst` allows it."""
     if not policy.restart_burst or not policy.restart_window:
         return process.replace(recent=(), then=STARTING)
     recent = process.recent[-policy.restart_burst :]

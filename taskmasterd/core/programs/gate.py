@@ -7,7 +7,7 @@ not satisfied is *on its way*, or nothing will lead there by itself; only a requ
 from __future__ import annotations
 
 from taskmaster_common.config import ONESHOT
-from taskmaster_common.config.graph import DONE, ENDED, STARTED
+from taskmaster_common.config.graph import DONE, ENDED, HEALTHY, STARTED
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.state import STOP
@@ -109,7 +109,9 @@ def satisfied(policy: Policy, process: Process, condition: str) -> bool:
         return over or (process.executed and process.state in (STARTING, RUNNING))
     if condition == DONE:
         return process.done
-    return process.state in (EXITED, FATAL) if condition == ENDED else process.state == RUNNING
+    if condition == ENDED:
+        return process.state in (EXITED, FATAL)
+    return process.state == RUNNING and (condition != HEALTHY or process.health == HEALTHY)
 
 
 def on_its_way(process: Process, condition: str) -> bool:
@@ -125,9 +127,9 @@ def on_its_way(process: Process, condition: str) -> bool:
 def tried(process: Process) -> bool:
     """Return whether an edge that is not required waits for a process no longer.
 
-    The process is down or will be, it is in BACKOFF, blocked or not, or it has failed to start since it was last up.
+    The process is down or will be, it is in BACKOFF, blocked or not, it is unhealthy, or it has failed to start since it was last up.
     """
-    return not process.goal_is_up or process.state == BACKOFF or process.tries > 0
+    return not process.goal_is_up or process.state == BACKOFF or process.tries > 0 or process.unhealthy
 
 
 def above(table: Table, entry: Entry) -> Iterator[Entry]:

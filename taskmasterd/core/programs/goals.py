@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def up(table: Table, entry: Entry, now: float) -> Outcome | None:
-    """Judge whether a process runs. One that `autostart` does not want and that nobody has started or stopped is skipped."""
+    """Judge whether a process runs, and is healthy where somebody checks that. One that `autostart` does not want and that nobody has started or stopped is skipped."""
     process = entry.process
     if entry.removed:
         return Outcome(ok=False, outcome="removed")
@@ -32,7 +32,16 @@ def up(table: Table, entry: Entry, now: float) -> Outcome | None:
     if process.phase == BLOCKED:
         return _blocked(table, entry, now)
     outcome = reached(UP, process, "up", job=entry.policy.type == ONESHOT)
+    if outcome and outcome.ok and process.state == RUNNING and not entry.well:
+        return None  # it may yet become healthy
     return Outcome(ok=False, outcome="failed") if outcome and outcome.outcome == "overtaken" else outcome
+
+
+def healthy(table: Table, entry: Entry, now: float) -> Outcome | None:
+    """Judge whether a process is found healthy. One that nobody checks never is."""
+    if not (entry.removed or entry.health):
+        return Outcome(ok=False, outcome="unchecked")
+    return up(table, entry, now)
 
 
 def stopped(_table: Table, entry: Entry, _now: float) -> Outcome | None:
@@ -53,6 +62,8 @@ def settled(table: Table, entry: Entry, now: float) -> Outcome | None:
         return _blocked(table, entry, now)
     if process.leaving or process.state not in (*DOWN_STATES, RUNNING):
         return None
+    if process.state == RUNNING and entry.health and not process.health:
+        return None  # its first verdict is on the way
     return Outcome(ok=True, outcome="settled") if process.as_wanted else Outcome(ok=False, outcome="failed")
 
 
@@ -71,7 +82,7 @@ def done(table: Table, entry: Entry, now: float) -> Outcome | None:
     return up(table, entry, now)
 
 
-GOALS: dict[str, Judge] = {"up": up, "done": done, "stopped": stopped, "settled": settled}
+GOALS: dict[str, Judge] = {"up": up, "healthy": healthy, "done": done, "stopped": stopped, "settled": settled}
 """The words of `wait --for`, and who judges a process by each."""
 PATIENT = ("settled",)
 """Goals that a bad outcome does not end: the answer comes when every process has one."""

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from taskmaster_common.config import NEXT, RELOAD_CLASS, RESTART
 from taskmaster_common.states import RUNNING, STARTING
-from taskmasterd.core.process.state import Process
+from taskmasterd.core.process.state import HEALTHY, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from taskmaster_common.config import Policy, ProgramConfig
     from taskmaster_common.config.graph import Graph
+    from taskmasterd.core.process.health import Health
 
     class Observer(Protocol):
         """Somebody who is shown every change of an entry."""
@@ -28,10 +29,14 @@ if TYPE_CHECKING:
             """A start of something that the entry waits for has failed."""
 
 
+WATCHDOG = "watchdog"
+"""The way of `health` that is told to an instance at its start."""
+
+
 class Entry:
     """One slot: its process, the configuration that is wanted, and the one that its last instance was started with."""
 
-    __slots__ = ("current", "index", "process", "removed", "said", "tickets", "wanted")
+    __slots__ = ("checked", "current", "index", "process", "removed", "said", "tickets", "wanted")
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
         self.wanted = wanted
@@ -41,10 +46,26 @@ class Entry:
         self.removed = False
         self.tickets: list[Observer] = []
         self.said = ""
+        self.checked: Health | None = None
 
     def say(self, text: str) -> None:
         """Take what is known of the readiness of the present instance, for people."""
         self.said = text
+
+    def check(self, health: Health | None) -> None:
+        """Take what is known of the health of the present instance, for people."""
+        self.checked = health
+
+    @property
+    def health(self) -> Mapping[str, Any]:
+        """How its health is checked: what is wanted, but with another watchdog what its instance was started with."""
+        wanted, started = self.wanted.health, self.present.health
+        return started if wanted.get(WATCHDOG) not in (None, started.get(WATCHDOG)) else wanted
+
+    @property
+    def well(self) -> bool:
+        """Whether it is as healthy as others may ask: found healthy, or nobody checks it."""
+        return self.process.state == RUNNING and (not self.health or self.process.health == HEALTHY)
 
     def want(self, wanted: ProgramConfig) -> None:
         """Take a configuration: its live keys hold from now on, the others from the next start on."""

@@ -83,6 +83,8 @@ def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, s
         return failed_start_text(process, policy, signals)
     if process.state == EXITED:
         return done_text(process, signals) if policy.type == ONESHOT else end
+    if process.unhealthy:
+        return process.reason
     if process.state == STARTING and process.executed and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
         return f"not ready{left}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE, KIND
-from taskmaster_common.config.written import written_edges, written_ready
+from taskmaster_common.config.written import written_edges, written_probe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
         return signals.get(value, str(value))
     if kind == "dependencies":
         return written_edges(value)
-    if kind == "ready":
-        return written_ready(value) if value else None
+    if kind in ("ready", "health"):
+        return written_probe(value) if value else None
     if kind == "command":
         return _readable(value[0]) if program.shell else [_readable(word) for word in value]
     if isinstance(value, float) and value.is_integer():

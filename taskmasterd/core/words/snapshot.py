@@ -9,7 +9,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STATES, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.state import HELD, LEAVING, PHASES, READINESS, Process
+from taskmasterd.core.process.state import HELD, LEAVING, PHASES, READINESS, VERDICTS, Process
 from taskmasterd.core.programs.table import Entry
 
 TYPE_CHECKING = False
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from taskmaster_common.states import ProcessState
 
-NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at"})
-COUNTS = frozenset({"pid", "tries", "shortages", "starts", "killing"})
+NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at", "judged_at"})
+COUNTS = frozenset({"pid", "tries", "shortages", "starts", "killing", "sick"})
 TEXTS = frozenset({"by", "reason"})
 
 
@@ -121,8 +121,14 @@ def _what_is_wrong(process: Process) -> str:
         return "nobody has that pid"
     if not all(isinstance(getattr(process, name), str) for name in TEXTS):
         return "a text is none"
-    if process.phase not in PHASES or process.leaving not in LEAVING or process.readiness not in READINESS:
-        return "an unknown phase"
+    words = (
+        (process.phase, PHASES),
+        (process.leaving, LEAVING),
+        (process.readiness, READINESS),
+        (process.health, VERDICTS),
+    )
+    if any(word not in known for word, known in words):
+        return "an unknown word"
     if process.phase:
         wrong = process.pid is not None or process.state != (STARTING if process.phase == HELD else BACKOFF)
     elif process.state in DOWN_STATES or process.state == BACKOFF:

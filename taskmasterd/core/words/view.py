@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.process.ends import End
     from taskmasterd.core.programs.table import Entry, Table
-    from taskmasterd.core.words import gates
+    from taskmasterd.core.words import gates, health
 else:
+    health = on_demand("taskmasterd.core.words.health")
     gates = on_demand("taskmasterd.core.words.gates")
 
 
@@ -40,6 +41,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "phase": process.phase,
         "ready": ready_view(entry),
         "outdated": bool(entry.outdated_keys()),
+        "health": health.health_view(entry, now) if entry.health else None,
         **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
         "wanted": process.as_wanted,
         "description": for_instance(entry.wanted.description, entry.index),
@@ -64,6 +66,8 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
 
 def _running_text(entry: Entry) -> str:
     """Return what there is to say of an instance that runs."""
+    if entry.process.unhealthy:
+        return health.health_detail(entry)
     if entry.process.readiness and entry.said and "notify" in entry.present.ready:
         return entry.said  # its STATUS=
     return "ready: unknown, the daemon was away" if entry.process.readiness == UNSURE else ""
@@ -114,6 +118,8 @@ def reason_text(table: Table, entry: Entry, outcome: str, now: float, signals: M
         return f"taken back by {process.by}" if process.by else "taken back"
     if outcome == "overtaken":
         return f"stopped by {process.by} while starting" if process.by else "stopped while starting"
+    if outcome == "unchecked":
+        return "it has no health, so nobody knows whether it is healthy"
     if outcome == "removed":
         return "it is being removed from the configuration"
     return slot_detail(table, entry, now, signals)

@@ -37,7 +37,7 @@ MOST_NAME = 24
 
 
 class Channels:
-    """At most one channel a slot. `socket` is the daemon's own, beside which those of the slots are.
+    """At most one channel of each kind a slot. `socket` is the daemon's own, beside which those of the slots are.
 
     `heard(entry, message)` gets what comes on a socket, `line_read(entry, result)` what comes on a pipe.
     """
@@ -55,10 +55,11 @@ class Channels:
         self._socket = socket
         self._heard = heard
         self._line_read = line_read
-        self._by_entry: dict[Entry, ReadyLine | NotifySocket] = {}
+        self._open: dict[tuple[Entry, str], ReadyLine | NotifySocket] = {}
 
-    def __contains__(self, entry: Entry) -> bool:
-        return entry in self._by_entry
+    def has(self, entry: Entry, kind: str) -> bool:
+        """Return whether a slot has a channel of that kind."""
+        return (entry, kind) in self._open
 
     def open_line(self, entry: Entry, number: int, owner: Owner) -> Announcement:
         """Make the pipe that the next instance of a slot has as descriptor `number`. Raises OSError."""
@@ -66,15 +67,15 @@ class Channels:
         self._watch_line(entry, read, number)
         return Announcement(extra=(number, write))
 
-    def open_socket(self, entry: Entry, owner: Owner) -> Announcement:
-        """Make the socket of the next instance of a slot. Raises SetupError, or OSError for a shortage."""
+    def open_socket(self, entry: Entry, owner: Owner) -> str:
+        """Make the socket of the next instance of a slot and return its path. Raises SetupError, or OSError for a shortage."""
         try:
             self._bind(entry, owner)
         except SystemFailure as failure:
             if failure.errno in SHORTAGES:
                 raise OSError(failure.errno, str(failure)) from None
             raise SetupError("notify", str(failure)) from None
-        return Announcement({"NOTIFY_SOCKET": self._path(entry)})
+        return self._path(entry)
 
     def find(self, entry: Entry, number: int) -> bool:
         """Open the pipe of an instance of an earlier daemon again; return False where nobody holds it any more."""
@@ -94,16 +95,17 @@ class Channels:
         unlink_own(path, inode_of(path))
 
     def close(self, entry: Entry) -> None:
-        """Close the channel of a slot, if there is one."""
-        channel = self._by_entry.pop(entry, None)
-        if channel:
-            channel.close()
+        """Close the channels of a slot."""
+        for kind in (FD, NOTIFY):
+            channel = self._open.pop((entry, kind), None)
+            if channel:
+                channel.close()
 
     # -- a later daemon
 
     def to_data(self) -> list[dict[str, Any]]:
         """Return all channels with their descriptors."""
-        return [channel.to_data() for channel in self._by_entry.values() if channel.fd >= 0]
+        return [channel.to_data() for channel in self._open.values() if channel.fd >= 0]
 
     def resume(self, entry: Entry | None, row: Mapping[str, Any]) -> None:
         """Go on with a channel of an earlier daemon; of what is gone by now, close it."""
@@ -121,7 +123,7 @@ class Channels:
     def _watch_line(self, entry: Entry, fd: int, number: int) -> None:
         row = {"kind": FD, "program": entry.program, "index": entry.index, "number": number, "fd": fd}
         done = partial(self._line_read, entry)
-        self._by_entry[entry] = ReadyLine(self._reactor, row, done, self._outputs.keeper)
+        self._open[entry, FD] = ReadyLine(self._reactor, row, done, self._outputs.keeper)
 
     def _bind(self, entry: Entry, owner: Owner) -> None:
         self._listen(entry, bind(self._path(entry), owner))
@@ -129,7 +131,7 @@ class Channels:
     def _listen(self, entry: Entry, row: Mapping[str, Any]) -> None:
         row = {**row, "kind": NOTIFY, "program": entry.program, "index": entry.index}
         heard = partial(self._heard, entry)
-        self._by_entry[entry] = NotifySocket(self._reactor, row, heard, self._outputs.keeper)
+        self._open[entry, NOTIFY] = NotifySocket(self._reactor, row, heard, self._outputs.keeper)
 
     def _path(self, entry: Entry) -> str:
         """Return the path of a slot's socket: the same in each life of the daemon, and another one beside another daemon."""

@@ -65,20 +65,20 @@ class Queue:
 
 
 class QueuedTry:
-    """A try in the queue, or one that has begun. `since`: when it came, in seconds of the monotonic clock."""
+    """A try in the queue, or one that has begun. `since`: when it came, in seconds of the monotonic clock. `begun`: it does not wait any more."""
 
     def __init__(self, queue: Queue, probe: Try, done: Done, since: float) -> None:
         self._queue = queue
         self._probe = probe
         self._done = done
-        self._begun = self._over = False
+        self.begun = self._over = False
         self.since = since
 
     def cancel(self) -> None:
         """End it early; `done` is called all the same. A second call, or one after the end, does nothing."""
         if self._over:
             return
-        if self._begun:
+        if self.begun:
             self._probe.cancel()
         else:
             self._over = True
@@ -86,7 +86,7 @@ class QueuedTry:
 
     def start(self) -> None:
         """Begin the try: there is room."""
-        self._begun = True
+        self.begun = True
         self._probe.begin(self._ended)
 
     def answer(self, result: Result) -> None:

@@ -252,7 +252,7 @@ def test_what_cannot_be_a_way_is_refused_with_what_to_write_instead(daemon: Daem
         ({"fd": 2}, "is not between 3 and 255"),
         ({"tcp": "80", "fd": 3}, "exactly one of"),
         ({"interval": 1}, "names no way"),
-        ("yes", "is neither notify nor a map"),
+        ("yes", "is neither notify nor health nor a map"),
     ):
         configure(daemon, p={"cmd": "sleep 9", "ready": ready})
         answer = daemon.launch("-t")

@@ -26,7 +26,7 @@ CLASSES = {
     RESTART: "cmd umask workingdir stdout stderr env type user group shell refusal",
     NEXT: "ready",
     SCALE: "numprocs",
-    LIVE: "autostart depends_on start_timeout autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
+    LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential",
 }
 
@@ -52,6 +52,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "type": "service",
         "ready": {},
         "start_timeout": 60.0,
+        "health": {},
         "autorestart": "unexpected",
         "exitcodes": (0,),
         "startretries": 3,

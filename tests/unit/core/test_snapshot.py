@@ -11,7 +11,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure, Start
-from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD, STOP, Process
+from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD, STOP, UNHEALTHY, Process
 from taskmasterd.core.programs.table import Table
 from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data, process_from_data, process_to_data
 from tests.support.model import LEFT, World, code, program
@@ -35,6 +35,8 @@ FULL = Process(
     reason="no more processes",
     refused=("sudo (9) of root",),
     free=True,
+    judged_at=0.75,
+    sick=2,
 )
 
 
@@ -57,10 +59,19 @@ def test_every_field_of_a_process_survives() -> None:
         "phase",
         "leaving",
         "readiness",
+        "health",
     }
     leaving = Process(state=RUNNING, pid=7, executed=True, leaving=STOP)
+    sick = Process(state=RUNNING, pid=7, executed=True, health=UNHEALTHY)
     awaited = Process(state=STARTING, pid=7, executed=True, readiness=AWAITED)
-    for process in (FULL, leaving, awaited, Process(state=STARTING, phase=HELD), Process(state=BACKOFF, phase=BLOCKED)):
+    for process in (
+        FULL,
+        leaving,
+        awaited,
+        sick,
+        Process(state=STARTING, phase=HELD),
+        Process(state=BACKOFF, phase=BLOCKED),
+    ):
         assert process_from_data(json.loads(json.dumps(process_to_data(process)))) == process
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scripts.schema import NAME, schema
 from taskmaster_common.config import Config
-from taskmaster_common.config.graph import CONDITIONS, Edge, edge_of
+from taskmaster_common.config.graph import CONDITIONS, HEALTHY, Edge, edge_of
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.paths import default_places
 from taskmaster_common.schema import decode, effective_text
@@ -78,8 +78,11 @@ def test_the_name_may_be_a_group() -> None:
         ("'db:db_1'", '"db:db_1" cannot be an instance: write its number, such as db:1'),
         ("'-db'", '"-db" cannot be a name: '),
         ("'db-${TASKMASTER_INSTANCE}'", "${TASKMASTER_INSTANCE} cannot be used here"),
-        ("{db: }", "has no condition; write started or ready or done or ended, or the names alone as a list"),
-        ("{db: strated}", '"strated" is not one of started, ready, done, ended; did you mean started?'),
+        (
+            "{db: }",
+            "has no condition; write started or ready or healthy or done or ended, or the names alone as a list",
+        ),
+        ("{db: strated}", '"strated" is not one of started, ready, healthy, done, ended; did you mean started?'),
         ("{db: [started]}", "expected a value, not a list"),
         ("{db: {requierd: false}}", "unknown key; did you mean required?"),
         ("{db: {timeout: 5}}", "unknown key; the keys are condition, required, restart"),
@@ -239,7 +242,7 @@ EDGES = st.lists(
     st.builds(
         Edge,
         st.sampled_from(["db", "db:1", "back", "cache", "null", "1st", "@x", "yes", "+1"]),
-        st.sampled_from(["", *CONDITIONS]),
+        st.sampled_from(["", *(each for each in CONDITIONS if each != HEALTHY)]),
         st.booleans(),
         st.booleans(),
     ).filter(lambda edge: edge.required or not edge.restart),

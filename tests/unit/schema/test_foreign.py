@@ -40,7 +40,7 @@ def test_every_word_of_the_catalogue_leads_to_a_key_that_exists_or_says_a_senten
         ("PartOf: a", "depends_on: {NAME: {restart: true}} here"),
         ("before: [a]", "depends_on of the other program"),
         ("env_file: .env", "files of variables are not read yet"),
-        ("healthcheck: {test: x}", "health checks of a running program are not there yet"),
+        ("WatchdogSec: 30", "health: {watchdog: SECONDS}"),
         ("schedule: daily", "there are no schedules; let cron or a timer run"),
         ("memory_max: 1G", "memory is not limited yet"),
         ("tty: true", "programs have no terminal here"),

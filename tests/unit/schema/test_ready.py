@@ -43,7 +43,7 @@ def test_each_way_is_decoded_and_the_effective_configuration_decodes_to_the_same
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("yes", "is neither notify nor a map"),
+        ("yes", "is neither notify nor health nor a map"),
         ("{}", "names no way"),
         ("{tcp: 80, unix: /x}", "names tcp and unix; write exactly one of"),
         ("{tpc: 80}", "did you mean tcp?"),

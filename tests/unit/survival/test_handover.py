@@ -16,7 +16,7 @@ def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True
     nothing: Any = None
     slow_log: Any = SimpleNamespace(busy=True)
     guard: Any = SimpleNamespace(idle=noted)
-    parts = ProcessParts(nothing, slow_log, nothing, guard, nothing)
+    parts = ProcessParts(nothing, slow_log, nothing, guard, nothing, nothing)
     return Handover(nothing, nothing, context, nothing, parts, lambda: False).unsettled()
 
 

@@ -168,12 +168,10 @@ PROGRAM_WORDS = {
     **dict.fromkeys(("after", "wants"), "it is written depends_on: {NAME: {required: false}} here"),
     **dict.fromkeys(("bindsto", "partof"), "it is written depends_on: {NAME: {restart: true}} here"),
     "before": "it is written as depends_on of the other program here",
-    # health, schedules: not there
+    # schedules: not there
     "wantedby": "autostart says whether a program starts with the daemon",
-    **dict.fromkeys(
-        ("healthcheck", "livenessprobe", "watchdogsec"),
-        "health checks of a running program are not there yet; ready says how it is known that one has become ready",
-    ),
+    **dict.fromkeys(("healthcheck", "livenessprobe"), "=health"),
+    "watchdogsec": "it is written health: {watchdog: SECONDS} here",
     **dict.fromkeys(("readinessprobe", "waitready"), "=ready"),
     "schedule": "there are no schedules; let cron or a timer run `taskmasterctl start NAME`",
     "cron": "there are no schedules; let cron or a timer run `taskmasterctl start NAME`",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from taskmaster_common.config import ALWAYS, ONESHOT, SERVICE
-from taskmaster_common.config.graph import DONE, READY, STARTED, Graph, edge_of
+from taskmaster_common.config.graph import DONE, HEALTHY, READY, STARTED, Graph, edge_of
 from taskmaster_common.errors import BugError
 from taskmaster_common.records import Record
 from taskmaster_common.schema.programs import names_text
@@ -100,13 +100,15 @@ def _check_edge(program: Program, edge: Edge, node: Node, named: Named, report: 
 
 def _never_met(edge: Edge, name: str, named: Named) -> str:
     """Return why a program cannot become what an edge asks of it, or ""."""
-    policy = named.programs[name].config.policy if name in named.programs else None
-    if policy is None:
+    if name not in named.programs:
         return ""
+    config, policy = named.programs[name].config, named.programs[name].config.policy
     if edge.condition == DONE and policy.type == SERVICE and policy.autorestart == ALWAYS:
         return f"{name} is never done: autorestart: always starts it again after each end"
     if edge.condition == READY and policy.type == ONESHOT:
         return f"{name} is a oneshot, which is never ready but done; write {name}: done"
+    if edge.condition == HEALTHY and not config.health:
+        return f"{name} has no health and is never healthy; write {name}: ready, or give it health"
     return ""
 
 

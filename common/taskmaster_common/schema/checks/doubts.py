@@ -124,7 +124,7 @@ def _check_command(program: Program, surroundings: Surroundings, report: Report)
     if doubt:
         report.warn(at, place, doubt)
     elif not (program.config.shell or program.config.refusal):
-        found = _not_executable(program, surroundings)
+        found = not_executable(program, program.config.cmd[0], surroundings)
         if found:
             report.warn(at, place, builtin_doubt(program.config.cmd[0]) or found)
 
@@ -147,8 +147,9 @@ def _text_doubt(program: Program, surroundings: Surroundings) -> str:
     return percent if percent.startswith("%") else ""
 
 
-def _not_executable(program: Program, surroundings: Surroundings) -> str:
+def not_executable(program: Program, command: str, surroundings: Surroundings) -> str:
+    """Return why a program's user cannot execute a command of it, or ""."""
     config = program.config
     path = config.env.get("PATH", surroundings.environment.get("PATH", DEFAULT_PATH))
-    word, workingdir = for_instance(config.cmd[0], 0), for_instance(config.workingdir, 0)
+    word, workingdir = for_instance(command, 0), for_instance(config.workingdir, 0)
     return surroundings.find_command(word, for_instance(path or DEFAULT_PATH, 0), workingdir, program.account)

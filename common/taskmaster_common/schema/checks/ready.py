@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from taskmaster_common.config import DISCARD, INHERIT, SAME_AS_STDOUT
+from taskmaster_common.config.health import WATCHDOG
+from taskmaster_common.schema.checks.doubts import not_executable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +22,12 @@ def check_ready(program: Program, surroundings: Surroundings, report: Report) ->
     if not config.ready:
         return
     node, place = program.at(KEY), program.place(KEY)
-    if problem := surroundings.ready_problem(config.ready):
+    if problem := surroundings.probe_problem(config.ready):
         report.error(node, place, problem)
+    if "health" in config.ready and not config.health:
+        report.error(node, place, "there is no health to be ready by; write how it is asked below health")
+    elif "health" in config.ready and WATCHDOG in config.health:
+        report.error(node, place, "nobody asks a program with a watchdog; write ready: notify")
     unread = (DISCARD, INHERIT)
     streams = (config.output.stdout, config.output.stderr)
     if "log" in config.ready and all(each in (*unread, SAME_AS_STDOUT) for each in streams):
@@ -29,6 +35,10 @@ def check_ready(program: Program, surroundings: Surroundings, report: Report) ->
     if "fd" in config.ready and config.shell:
         reason = "the shell has to hand the descriptor on; write exec before the command, or leave shell: true out"
         report.warn(node, place, reason)
+    if "exec" in config.ready and not (config.ready.get("shell") or config.refusal):
+        missing = not_executable(program, config.ready["exec"][0], surroundings)
+        if missing:
+            report.warn(node, place, missing)
     limit, timeout = config.policy.start_timeout, config.ready.get("timeout", USUAL_TIMEOUT_S)
     asked = not {"notify", "fd", "log"}.intersection(config.ready)
     if asked and limit and timeout >= limit:

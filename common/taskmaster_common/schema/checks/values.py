@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.schema.checks.doubts import check_daemon, check_program
 from taskmaster_common.schema.checks.ending import check_ending
+from taskmaster_common.schema.checks.health import check_all, check_health
 from taskmaster_common.schema.checks.ready import check_ready
 
 TYPE_CHECKING = False
@@ -36,6 +37,8 @@ def check_configuration(
     for program in programs:
         check_program(program, daemon, daemon_nodes, surroundings, report)
         check_ready(program, surroundings, report)
+        check_health(program, surroundings, report)
+    check_all(programs, report)
     check_ending(programs, daemon, daemon_nodes, report)
 
 

@@ -1,7 +1,7 @@
-"""`ready` -> how it is known that a program is ready: the word `notify`, or a map with one way and its limits.
+"""`ready` -> how it is known that a program is ready: `notify`, `health`, or a map with one way and its limits.
 
 The value is plain data: {"notify": true}, {"exec": ["pg_isready", "-q"], "timeout": 5.0}, {"http": "http://127.0.0.1/", "status":
-[204]}. Whether addresses are possible is for `checks.ready`.
+[204]}. Whether addresses are possible is for `checks.ready`. The ways that ask a program are those of `health`, too.
 """
 
 from __future__ import annotations
@@ -22,14 +22,17 @@ from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any, Final
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from taskmaster_common.config.keys import Key
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.values.scalars import Decoding
 
-NOTIFY: Final = "notify"
+    Decoder = Callable[[Node, Decoding, Key], dict[str, Any]]
+
+WORDS = ("notify", "health")
+"""The ways that are written as a word."""
 LEAST_FD, MOST_FD = 3, 255
 LEAST_S = 0.1
 """Least interval and timeout, seconds."""
@@ -41,27 +44,37 @@ def ready_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return the way with its limits. Raises ValueError, or WrongElementsError with each wrong element."""
     if node.kind != MAPPING:
         text = text_of(node, context, key)
-        if text != NOTIFY:
-            raise ValueError(f"{quoted(text)} is neither notify nor a map with one of {', '.join(WAYS)}")
-        return {NOTIFY: True}
-    unknown = [name for name in node.entries if name not in (*WAYS, *LIMITS)]
+        if text not in WORDS:
+            raise ValueError(f"{quoted(text)} is neither notify nor health nor a map with one of {', '.join(WAYS)}")
+        return {text: True}
+    return probe_of(node, context, key, WAYS, LIMITS)
+
+
+def probe_of(
+    node: Node, context: Decoding, key: Key, ways: Mapping[str, Decoder], limits: Mapping[str, Decoder]
+) -> dict[str, Any]:
+    """Return a map with exactly one of these ways, and perhaps limits. Raises as `ready_of`."""
+    expect(node, MAPPING)
+    known = (*ways, *limits)
+    unknown = [name for name in node.entries if name not in known]
     if unknown:
-        raise WrongElementsError([WrongElementError(node.entries[name][0], _unknown(name)) for name in unknown])
-    ways = [name for name in node.entries if name in WAYS]
-    if len(ways) != 1:
-        said = f"names {' and '.join(ways)}" if ways else "names no way"
-        raise ValueError(f"{said}; write exactly one of {', '.join(WAYS)}")
+        wrong = [WrongElementError(node.entries[name][0], _unknown(name, known, ways)) for name in unknown]
+        raise WrongElementsError(wrong)
+    named = [name for name in node.entries if name in ways]
+    if len(named) != 1:
+        said = f"names {' and '.join(named)}" if named else "names no way"
+        raise ValueError(f"{said}; write exactly one of {', '.join(ways)}")
     found: dict[str, Any] = {}
     for name, (_, value) in node.entries.items():
-        decode = WAYS.get(name, _limit)
+        decode = ways.get(name) or limits[name]
         for part, decoded in elements_of([value], context, key, decode)[0].items():
             found[part or name] = decoded
     return found
 
 
-def _unknown(name: str) -> str:
-    near = nearest(name, (*WAYS, *LIMITS))
-    return f"unknown key; did you mean {near}?" if near else f"unknown key; the ways are {', '.join(WAYS)}"
+def _unknown(name: str, known: Iterable[str], ways: Iterable[str]) -> str:
+    near = nearest(name, known)
+    return f"unknown key; did you mean {near}?" if near else f"unknown key; the ways are {', '.join(ways)}"
 
 
 def _fd(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
@@ -124,20 +137,16 @@ def _text(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     return {"": text_of(node, context, key)}
 
 
-def _limit(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+def seconds_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    """Return {"": seconds}, at least LEAST_S."""
     seconds = parse_seconds(text_of(node, context, key))
     if seconds < LEAST_S:
         raise ValueError(f"is less than {LEAST_S} s")
     return {"": seconds}
 
 
-WAYS: Mapping[str, Callable[[Node, Decoding, Key], dict[str, Any]]] = {
-    "fd": _fd,
-    "log": _log,
-    "exec": command_of,
-    "http": _http,
-    "tcp": _text,
-    "unix": _text,
-}
-"""The ways that are written in a map, each with a decoder of its value; "" in what it returns stands for the way's name."""
-LIMITS = ("interval", "timeout")
+ASKED: Mapping[str, Decoder] = {"exec": command_of, "http": _http, "tcp": _text, "unix": _text}
+"""The ways in which a program is asked, each with a decoder of its value; "" in what it returns stands for the way's name."""
+WAYS: Mapping[str, Decoder] = {"fd": _fd, "log": _log, **ASKED}
+"""The ways of `ready` that are written in a map."""
+LIMITS: Mapping[str, Decoder] = {"interval": seconds_of, "timeout": seconds_of}

@@ -23,6 +23,7 @@ OTHER_OF_KIND = {
     "octal": 0o77,
     "path": "/tmp",
     "ready": {"tcp": "80"},
+    "health": {"tcp": "80"},
     "seconds": 7.25,
     "signal": 2,
     "size": 1,

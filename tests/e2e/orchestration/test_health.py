@@ -1,0 +1,237 @@
+"""Health checks with a real daemon and real programs: verdicts, what is done about them, and a daemon that dies or is upgraded meanwhile."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from itertools import pairwise
+
+import pytest
+
+from tests.e2e.orchestration.test_readiness import configure, detail, python, state
+from tests.support.daemon import Daemon
+from tests.support.probing import carrying
+from tests.support.wait import wait_until
+
+QUICK = {"interval": 0.1, "start_period": 0.1, "retries": 2}
+WELL = {"exec": "test ! -e sick", **QUICK}
+"""A check of a program that is unhealthy as soon as there is a file `sick`."""
+WATCHED = (
+    "import os, socket, time; channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
+    "channel.connect(os.environ['NOTIFY_SOCKET']); assert os.environ['WATCHDOG_USEC'] == '400000';\n"
+    "while not os.path.exists('silent'): channel.send(b'WATCHDOG=1'); time.sleep(0.1)\n"
+    "time.sleep(99)"
+)
+
+
+def verdict(daemon: Daemon, name: str) -> str:
+    """Return the verdict about a process."""
+    found = daemon.status()[name]["health"]["verdict"]
+    assert isinstance(found, str)
+    return found
+
+
+def pid(daemon: Daemon, name: str) -> int:
+    """Return the pid of a process."""
+    found = daemon.status()[name]["pid"]
+    assert isinstance(found, int)
+    return found
+
+
+def moments(events: str, pattern: str) -> list[float]:
+    """Return when lines of the event log were written that match, in seconds of the day."""
+    found = re.findall(rf"T(\d+):(\d+):([\d.]+)[+-]\S+ \w+ {pattern}", events)
+    return [int(hour) * 3600 + int(minute) * 60 + float(second) for hour, minute, second in found]
+
+
+def most_down(events: str, names: int) -> int:
+    """Return how many instances of web were not RUNNING at once, after all had been."""
+    running: set[str] = set()
+    most, complete = 0, False
+    for name, what in re.findall(r" \w+ (web:\d) (running|unhealthy: \S+ exit 1 \(2 of 2\); ending)", events):
+        running = running | {name} if what == "running" else running - {name}
+        complete = complete or len(running) == names
+        most = max(most, (names - len(running)) * complete)
+    return most
+
+
+def test_some_failures_are_not_enough_and_so_many_in_a_row_restart_it(daemon: Daemon) -> None:
+    count = "n=$(cat n 2> n.err || echo 0); echo $((n + 1)) > n; test ! -e sick && test $((n % 3)) -eq 0"
+    web = {"cmd": "sleep 99", "health": {"exec": {"cmd": count, "shell": True}, **QUICK, "retries": 3}, "starttime": 0}
+    configure(daemon, web=web).start()
+    wait_until(lambda: int((daemon.home / "n").read_text() or 0) > 15 if (daemon.home / "n").exists() else False)
+    assert (verdict(daemon, "web"), daemon.status()["web"]["restarts"]) == ("healthy", 0)
+    first = pid(daemon, "web")
+    (daemon.home / "sick").touch()
+    wait_until(lambda: daemon.status()["web"]["restarts"] == 1)
+    (daemon.home / "sick").unlink()
+    assert pid(daemon, "web") != first
+    assert "web unhealthy: exec: exit 1 (3 of 3)" in daemon.events()
+    assert "web restarting: unhealthy (1st in a row; patience 0.3s)" in daemon.events()
+    wait_until(lambda: verdict(daemon, "web") == "healthy")
+
+
+def test_an_unhealthy_program_is_said_to_be_and_recovers(daemon: Daemon) -> None:
+    web = {"cmd": "sleep 99", "health": {**WELL, "action": "none"}, "starttime": 0}
+    told = {**web, "cmd": "trap 'echo told >> told' USR1; while :; do sleep 0.1; done", "shell": True}
+    told["health"] = {**WELL, "action": "signal USR1"}
+    last = {**web, "depends_on": {"web": "healthy"}}
+    configure(daemon, web=web, told=told, last=last).start()
+    assert daemon.ctl("wait", "--for", "healthy", "web", "told").returncode == 0
+    assert daemon.ctl("status").returncode == 0
+    first = pid(daemon, "web")
+    (daemon.home / "sick").touch()
+    wait_until(lambda: (verdict(daemon, "web"), verdict(daemon, "told")) == ("unhealthy", "unhealthy"))
+    assert daemon.ctl("status").returncode == daemon.ctl("status", "web").returncode == 3
+    assert detail(daemon, "web") == "unhealthy: exec: exit 1 (2 of 2)"
+    assert daemon.status()["last"]["health"]["verdict"] == "unhealthy"
+    wait_until(lambda: daemon.status()["told"]["health"]["failures"] > 5)
+    assert (daemon.home / "told").read_text() == "told\n", "a signal goes out once a verdict"
+    daemon.ctl("restart", "--no-wait", "last")
+    wait_until(lambda: "waiting for web: healthy (RUNNING; unhealthy" in detail(daemon, "last"))
+    (daemon.home / "sick").unlink()
+    assert daemon.ctl("wait", "web", "told", "last").returncode == 0
+    assert pid(daemon, "web") == first
+    assert daemon.ctl("status").returncode == 0
+    assert "web healthy after" in daemon.events()
+
+
+def test_restarts_that_do_not_help_come_later_and_later(daemon: Daemon) -> None:
+    health = {"exec": "false", "interval": 0.1, "start_period": 0.1, "retries": 1}
+    configure(daemon, web={"cmd": "sleep 99", "health": health, "starttime": 0}).start()
+    wait_until(lambda: daemon.status()["web"]["restarts"] == 5)
+    at = moments(daemon.events(), "web restarting: unhealthy")
+    gaps = [later - earlier for earlier, later in pairwise(at)]
+    assert gaps[1:] == sorted(gaps[1:]), gaps
+    assert gaps[-1] >= 0.8, gaps
+
+
+def test_a_check_that_hangs_is_ended_with_all_that_it_began_and_there_is_never_a_second_one(daemon: Daemon) -> None:
+    health = {"exec": {"cmd": "sleep 98.7654 & wait", "shell": True}, **QUICK, "timeout": 0.2, "action": "none"}
+    configure(daemon, web={"cmd": "sleep 99", "health": health, "starttime": 0}).start()
+    most = 0
+
+    def failed() -> bool:
+        nonlocal most
+        most = max(most, sum(b"wait" not in each for each in _commands("98.7654")))
+        return verdict(daemon, "web") == "unhealthy"
+
+    wait_until(failed)
+    assert most == 1
+    assert "timed out after 0.2s" in detail(daemon, "web")
+    daemon.ctl("stop", "web")
+    wait_until(lambda: not carrying("98.7654"))
+
+
+def _commands(text: str) -> list[bytes]:
+    found = []
+    for number in carrying(text):
+        try:
+            with open(f"/proc/{number}/cmdline", "rb") as file:
+                found.append(file.read())
+        except OSError:
+            continue
+    return found
+
+
+def test_of_one_program_only_one_at_a_time_is_down_and_none_while_what_it_needs_is_down(daemon: Daemon) -> None:
+    web = {"cmd": "sleep 99", "health": WELL, "numprocs": 4, "starttime": 0, "depends_on": ["db"]}
+    configure(daemon, web=web, db={"cmd": "sleep 98", "starttime": 0}).start()
+    assert daemon.ctl("wait", "web").returncode == 0
+    daemon.ctl("stop", "db")
+    pids = {each["pid"] for each in daemon.status().values()}
+    (daemon.home / "sick").touch()
+    names = [f"web:{index}" for index in range(4)]
+    wait_until(lambda: all(verdict(daemon, name) == "unhealthy" for name in names))
+    wait_until(lambda: detail(daemon, "web:0").endswith("; not restarted: db is down"))
+    assert {each["pid"] for each in daemon.status().values()} == pids
+    daemon.ctl("start", "db")
+    wait_until(lambda: all(daemon.status()[name]["restarts"] for name in names), 4)
+    assert most_down(daemon.events(), 4) == 1, daemon.events()
+
+
+def test_an_essential_program_that_is_stopped_for_its_health_ends_the_daemon(daemon: Daemon) -> None:
+    web = {"cmd": "sleep 99", "health": {**WELL, "action": "stop"}, "essential": True, "starttime": 0}
+    configure(daemon, web=web, other={"cmd": "sleep 98"})
+    process = daemon.start_foreground().foreground
+    assert process is not None
+    assert daemon.ctl("wait", "web").returncode == 0
+    (daemon.home / "sick").touch()
+    assert process.wait(20) == 1
+    assert "web gave up: unhealthy: exec: exit 1 (2 of 2)" in daemon.events()
+    assert "other stopped" in daemon.events()
+
+
+def test_a_watchdog_is_heard_and_its_silence_restarts_the_program(daemon: Daemon) -> None:
+    web = {"cmd": python(WATCHED), "health": {"watchdog": 0.4, "start_period": 0}, "starttime": 0}
+    configure(daemon, web=web).start()
+    assert daemon.ctl("wait", "--for", "healthy", "web").returncode == 0
+    first = pid(daemon, "web")
+    assert daemon.ctl("upgrade").returncode == 0
+    (daemon.home / "silent").touch()
+    wait_until(lambda: daemon.status()["web"]["restarts"])
+    (daemon.home / "silent").unlink()
+    assert pid(daemon, "web") != first
+    assert re.search(r"web unhealthy: no WATCHDOG=1 for 0\.[45]", daemon.events()), daemon.events()
+
+
+@pytest.mark.parametrize("way", ["kill", "upgrade"])
+def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has_asked_again(
+    daemon: Daemon, way: str
+) -> None:
+    health = {"exec": "test ! -e sick", "interval": 0.3, "start_period": 0.1, "retries": 3}
+    calm = {"cmd": "sleep 98", "health": {**health, "action": "none"}, "starttime": 0}
+    web = {"cmd": "sleep 99", "health": {**health, "exec": "test ! -e worse"}, "starttime": 0}
+    late = {"cmd": "sleep 97", "depends_on": {"web": "healthy"}, "autostart": False, "starttime": 0}
+    configure(daemon, web=web, calm=calm, late=late).start()
+    assert daemon.ctl("wait", "web", "calm").returncode == 0
+    (daemon.home / "sick").touch()
+    wait_until(lambda: verdict(daemon, "calm") == "unhealthy")
+    before = daemon.status()
+    if way == "kill":
+        daemon.kill()
+        daemon.start()
+    else:
+        assert daemon.ctl("upgrade").returncode == 0
+    daemon.ctl("start", "--no-wait", "late")
+    after = daemon.status()
+    assert [after[name]["health"]["verdict"] for name in ("web", "calm")] == ["healthy", "unhealthy"]
+    assert after["calm"]["detail"] == before["calm"]["detail"]
+    assert (after["calm"]["health"]["failures"] > 2) == (way == "upgrade")
+    wait_until(lambda: state(daemon, "late") == "RUNNING")
+    began = time.monotonic()
+    (daemon.home / "worse").touch()
+    wait_until(lambda: daemon.status()["web"]["restarts"] == 1)
+    assert time.monotonic() - began > 0.4
+    assert not carrying("test ! -e")
+
+
+def test_a_reload_of_health_keeps_the_verdict_and_begins_anew(daemon: Daemon) -> None:
+    web = {"cmd": "sleep 99", "starttime": 0}
+    configure(daemon, web=web).start()
+    assert daemon.status()["web"]["health"] is None
+    first = pid(daemon, "web")
+    configure(daemon, web={**web, "health": {**WELL, "action": "none"}})
+    assert daemon.ctl("reload").returncode == 0
+    (daemon.home / "sick").touch()
+    wait_until(lambda: verdict(daemon, "web") == "unhealthy")
+    configure(daemon, web={**web, "health": {"exec": "true", **QUICK}})
+    assert daemon.ctl("reload").returncode == 0
+    wait_until(lambda: verdict(daemon, "web") == "healthy")
+    configure(daemon, web={**web, "health": {"exec": "true", "watchdog": 3}})
+    assert daemon.ctl("reload").returncode == 6
+    configure(daemon, web={**web, "health": {"watchdog": 0.2, "start_period": 0}})
+    assert daemon.ctl("reload").returncode == 0
+    assert daemon.status()["web"]["health"] is None, "a watchdog is used at the next start"
+    assert (pid(daemon, "web"), daemon.status()["web"]["restarts"]) == (first, 0)
+
+
+def test_ready_health_means_that_the_first_check_succeeds(daemon: Daemon) -> None:
+    web = {"cmd": "sleep 99", "ready": "health", "health": {"exec": "test -e go", "interval": 60}}
+    configure(daemon, web=web).start()
+    wait_until(lambda: "not ready: exec: exit 1" in detail(daemon, "web"))
+    (daemon.home / "go").touch()
+    wait_until(lambda: state(daemon, "web") == "RUNNING", within_s=3)
+    wait_until(lambda: verdict(daemon, "web") == "healthy", within_s=3)
+    daemon.signal(signal.SIGTERM)
