@@ -52,6 +52,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         Made(lambda: reload.Reloader(base.reactor, programs.supervisor, base.log, current, bus, read)),
         base.log,
         programs.writer,
+        programs.probes.health,
         installed,
     )
 

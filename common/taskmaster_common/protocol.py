@@ -31,13 +31,17 @@ that it does not know.
                config_changed (true: a file has changed since that reload)
                warnings (lines; what is wrong now, besides processes)
                groups ({name: programs}; each name is a TARGET)
-    processes  processes: list of PROCESS, at most 100 per object           status, show, subscribe
+    processes  processes: list of PROCESS, at most 100 per object           status, show, subscribe,
+                                                                            health
     snapshot   sequence, count                                              subscribe
     change     sequence name before before_phase state process: PROCESS     subscribe
                reason removed
     program    name, settings: {key: value}, processes: list of PROCESS,     show
                ended: {process name: seconds since its end},
-               logs: {process name: {stdout, stderr}}
+               logs: {process name: {stdout, stderr}},
+               health: {process name: {ok, output, took_s: of the last
+               answer, changes: list of {ago_s, verdict, text}}}
+    check      name ok (null: could not be asked) text output took_s        check
     pid        name, pid (null where nothing runs)                          pid
     progress   name, text, heartbeat (true: nothing has happened)           start, stop, restart, wait, reload, upgrade,
                                                                             shutdown

@@ -72,13 +72,13 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait deps version start stop restart signal reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait deps version start stop restart signal reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait health deps version check start stop restart signal reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait health deps version check start stop restart signal reload upgrade shutdown help) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | subscribe | wait | deps | start | stop | restart) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | wait | health | deps | check | start | stop | restart) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=(all) ;; esac

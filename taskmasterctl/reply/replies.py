@@ -45,6 +45,7 @@ LISTS = {
     "problem": "problems",
     "warning": "warnings",
     "signal": "signals",
+    "check": "checks",
 }
 """The list of the document that collects the messages of a type."""
 
@@ -58,6 +59,8 @@ ALWAYS = {
     "signal": ("results",),
     "wait": ("results",),
     "deps": ("roots", "edges"),
+    "health": ("processes",),
+    "check": ("checks",),
     "reload": ("results", "problems", "warnings"),
 }
 """The lists that the document of a verb always has, also if empty."""
@@ -65,7 +68,9 @@ ALWAYS = {
 
 def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
     """Return the reply that shows the answer to a request."""
-    text = {"logs": LogReply, "deps": DepsReply}.get(request.verb, TextReply)(request, look)
+    text = {"logs": LogReply, "deps": DepsReply, "health": HealthReply, "check": HealthReply}.get(
+        request.verb, TextReply
+    )(request, look)
     if not as_json:
         return text
     return JsonLines(text) if request.verb == "logs" else JsonReply(request, text)
@@ -256,6 +261,21 @@ class LogReply(TextReply):
         if len(targets) != 1 or is_pattern(targets[0]):
             return not self._request.has("daemon")
         return ":" in name and ":" not in targets[0]
+
+
+class HealthReply(TextReply):
+    """Verdicts, shown when all are there, or what checks have found, each as it comes."""
+
+    def take(self, message: Message) -> Chunks:
+        """Return the text to show after this message."""
+        from taskmasterctl.reply.health import check_text, health_text  # noqa: PLC0415 - only these verbs need it
+
+        chunks = super().take(message)
+        if message["type"] == "check" and not (self._look.quiet and message.get("ok")):
+            chunks.append((OUT if message.get("ok") else ERR, check_text(message)))
+        elif message["type"] == "end" and self._processes and not self._look.quiet:
+            chunks.append((OUT, health_text(self._processes, self._look)))
+        return chunks
 
 
 class DepsReply(TextReply):

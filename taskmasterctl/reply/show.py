@@ -52,6 +52,10 @@ def show_text(program: Message, look: Look) -> str:
     paths = [
         (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
     ]
+    if program.get("health"):
+        from taskmasterctl.reply.health import story_rows  # noqa: PLC0415 - few programs have health
+
+        lines += _section("health", story_rows(processes, program["health"], look))
     return "\n".join(lines + _section("log files", paths)) + "\n"
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.installed import Installed
     from taskmasterd.ondemand import Made
+    from taskmasterd.probing.health import HealthChecks
     from taskmasterd.processes.performer import Performer
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.eventlog import EventLog
@@ -72,4 +73,5 @@ class Context(Record):
     reloading: Made[Reloader]
     log: EventLog
     state: StateKeeper
+    health: Made[HealthChecks]
     installed: Installed

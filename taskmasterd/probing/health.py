@@ -201,6 +201,11 @@ class HealthChecks:
 
     # -- what others ask
 
+    def ask(self, entry: Entry, done: Callable[[Result], None]) -> QueuedTry | None:
+        """Ask an instance that runs once more, now; no counter changes. None: it has a watchdog, so nobody can ask it."""
+        asking, value = self._means.asking, entry.health
+        return None if WATCHDOG in value else asking.queue(way_of(value)).begin(try_of(asking, entry, value), done)
+
     def overdue(self) -> list[Entry]:
         """Return the instances whose check has been waiting for its turn for longer than its interval."""
         now = self._reactor.now()

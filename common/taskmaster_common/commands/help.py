@@ -103,6 +103,20 @@ HELP = {
         examples=("wait web", "wait all", "wait --for stopped web"),
         flags={"--for": "up (the default), healthy, done, stopped or settled"},
     ),
+    "health": Help(
+        "Look",
+        "whether programs are well, as their health checks have found",
+        exits="0 all are as wanted and none is unhealthy; 1 not; 4 unknown name or no daemon",
+        details="Without a name: all of them. As a health check of a container it needs nothing else.",
+        examples=("health", "health web"),
+    ),
+    "check": Help(
+        "Act",
+        "ask programs now whether they are well, by the probe of their health",
+        exits="0 all are well; 1 one is not, does not run or has no health; 5 unknown name; 7 no daemon",
+        details="Prints what came of it, the last lines of its output and the time that it took. No counter changes.",
+        examples=("check web", "check all"),
+    ),
     "deps": Help(
         "Look",
         "the tree of dependencies, and which of them are satisfied",

@@ -138,8 +138,10 @@ COMMANDS = (
         "TARGET...",
         flags=(Flag("--for", value="GOAL", choices=("up", "healthy", "done", "stopped", "settled")),),
     ),
+    Command("health", "health", LOOK, "[TARGET...]"),
     Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),
+    Command("check", "health", OPERATE, "TARGET..."),
     Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),
     Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT, DEPENDENTS)),
     Command(

@@ -7,6 +7,7 @@ from taskmaster_common.protocol import end
 from taskmasterd.control.replies import MORE
 from taskmasterd.control.verbs.views import explained
 from taskmasterd.core.words.settings import settings_view
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from taskmasterd.control.call import Call
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
+    from taskmasterd.core.words import health
+else:
+    health = on_demand("taskmasterd.core.words.health")
 
 
 def show(call: Call) -> Steps[None]:
@@ -50,6 +54,7 @@ def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> It
         if entry.process.end is not None:
             ended[table.name(entry)] = round(context.reactor.now() - entry.process.end.at, 3)
         yield MORE
+    now = context.reactor.now()
     yield {
         "type": "program",
         "name": name,
@@ -57,6 +62,7 @@ def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> It
         "processes": processes,
         "ended": ended,
         "logs": logs,
+        "health": {table.name(entry): health.story_view(entry, now) for entry in entries if entry.health},
     }
 
 

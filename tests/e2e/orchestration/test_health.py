@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -235,3 +237,59 @@ def test_ready_health_means_that_the_first_check_succeeds(daemon: Daemon) -> Non
     wait_until(lambda: state(daemon, "web") == "RUNNING", within_s=3)
     wait_until(lambda: verdict(daemon, "web") == "healthy", within_s=3)
     daemon.signal(signal.SIGTERM)
+
+
+def test_health_and_check_say_who_is_well_and_show_says_what_was_found(daemon: Daemon) -> None:
+    found = {"cmd": "echo found; test ! -e sick", "shell": True}
+    web = {"cmd": "sleep 99", "health": {**WELL, "exec": found, "action": "none"}, "starttime": 0}
+    plain = {"cmd": "sleep 98", "starttime": 0}
+    off = {**web, "cmd": "sleep 97", "autostart": False}
+    watched = {"cmd": "sleep 96", "health": {"watchdog": 60}, "starttime": 0}
+    configure(daemon, web=web, plain=plain, off=off, watched=watched).start()
+    assert daemon.ctl("wait", "web").returncode == 0
+    done = daemon.ctl("health")
+    assert (done.returncode, [line.split()[:2] for line in done.stdout.splitlines()]) == (
+        0,
+        [["web", "healthy"], ["plain", "RUNNING"], ["off", "STOPPED"], ["watched", "unknown"]],
+    )
+    done = daemon.ctl("check", "web")
+    assert (done.returncode, re.sub(r"[\d.]+s", "", done.stdout)) == (0, "web is well: exit 0 ()\n  found\n")
+    done = daemon.ctl("--json", "check", "plain", "off", "watched")
+    assert done.returncode == 1
+    assert [(each["name"], each["ok"], each["text"]) for each in json.loads(done.stdout)["checks"]] == [
+        ("plain", False, "it has no health"),
+        ("off", False, "it is STOPPED: not started"),
+        ("watched", False, "nobody asks a program with a watchdog, and it has said nothing yet"),
+    ]
+    (daemon.home / "sick").touch()
+    assert daemon.ctl("wait", "--for", "settled", "web").returncode in (0, 1)
+    wait_until(lambda: verdict(daemon, "web") == "unhealthy")
+    done = daemon.ctl("health", "web")
+    assert (done.returncode, "unhealthy: exec: exit 1 (2 of 2)" in done.stdout) == (1, True)
+    failures = daemon.status()["web"]["health"]["failures"]
+    done = daemon.ctl("check", "web")
+    assert (done.returncode, done.stdout, "web is not well: exit 1" in done.stderr) == (1, "", True)
+    assert daemon.status()["web"]["health"]["failures"] <= failures + 2
+    shown = daemon.ctl("show", "web").stdout.partition("  health:\n")[2].partition("log files:")[0]
+    assert re.search(r"web  unhealthy .*exec: exit 1", shown), shown
+    assert "found" in shown
+    assert shown.count("healthy") == 3
+
+
+def test_a_check_goes_on_after_an_upgrade_and_ends_with_its_client(daemon: Daemon) -> None:
+    health = {
+        "exec": {"cmd": "echo >> asked; test -e go || sleep 98.7655", "shell": True},
+        "interval": 60,
+        "timeout": 9,
+    }
+    configure(daemon, web={"cmd": "sleep 99", "health": health, "starttime": 0}).start()
+    with ThreadPoolExecutor() as pool:
+        client = pool.submit(daemon.ctl, "check", "web")
+        wait_until(lambda: (daemon.home / "asked").exists() and (daemon.home / "asked").read_text().count("\n") == 2)
+        (daemon.home / "go").touch()
+        assert daemon.ctl("upgrade").returncode == 0
+        assert client.result().returncode == 0
+    (daemon.home / "go").unlink()
+    wait_until(lambda: not carrying("98.7655"))
+    assert daemon.ctl("--timeout", "0.2", "check", "web").returncode == 124
+    wait_until(lambda: not carrying("98.7655"))
