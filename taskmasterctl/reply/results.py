@@ -57,7 +57,10 @@ def failed_text(result: Message, verb: str, look: Look, goal: str = "up") -> str
     """
     name = clean(result["name"])
     reason = with_names(clean(result.get("reason") or "no reason is known"), look.user_name)
-    lines = [f"taskmasterctl: {name} {_failed(verb, result, goal)}: {reason}"]
+    failed = (
+        "" if result.get("outcome") == "taken-back" else f" {_failed(verb, result, goal)}"
+    )  # the reason says it all
+    lines = [f"taskmasterctl: {name}{failed}: {reason}"]
     if result.get("state") == "FATAL":
         lines[0] += ", now FATAL"
     lines.extend(f"  stderr: {clean(line)}" for line in result.get("stderr") or ())

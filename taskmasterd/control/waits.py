@@ -173,11 +173,10 @@ class Wait:
             name = table.name(entry)
             self._connection.send({"type": "progress", "name": name, "text": text})
 
-    def pulled(self, entry: Entry, text: str) -> None:
-        """Send that an entry is started, or goes on, because others need it."""
+    def pulled(self, text: str) -> None:
+        """Send that something is started, or goes on, because others need it."""
         if not self.ended:
-            name = self._context.supervisor.table.name(entry)
-            self._connection.send({"type": "progress", "name": name, "text": text})
+            self._connection.send({"type": "progress", "name": "", "text": text})
 
 
 class ProgramWait(Wait):

@@ -41,7 +41,8 @@ class Key(Record):
     `kind` names the decoder in `schema.values.kinds`. `default` is the decoded value, None where it depends on the host;
     `otherwise` says in words what holds then. `reload` is what a reload does when only this key changed. `doc` is one
     or more sentences with literals in back quotes; {least} and {most} stand for the bounds. `part` is the record
-    within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers, `words`
+    within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers,
+    `shortest` (seconds) a time that is not 0, `words`
     are the texts accepted besides the kind's own, `varies` says that instances may have different values, `shared` that
     `defaults:` may hold the key. `example` is the value in config/reference.yaml as written there, "" for the default.
     """
@@ -55,6 +56,7 @@ class Key(Record):
     otherwise: str = ""
     least: int = 0
     most: int = 0
+    shortest: float = 0.0
     words: tuple[str, ...] = ()
     varies: bool = False
     shared: bool = True
@@ -128,7 +130,7 @@ PROGRAM = (
         "start_timeout", "seconds", 60.0, LIVE,
         "Longest time from the start of its program until it is `ready`, or of a `oneshot` to its end, seconds; what takes "
         "longer is stopped, and that is a failed start. 0, the default of a `oneshot`: no limit.",
-        part="policy",
+        part="policy", shortest=0.1,
     ),
     Key(
         "health", "health", {}, LIVE,

@@ -27,8 +27,8 @@ class OrderOptions(Record):
 
     `free`: without a look at dependencies. `dependents`: with what is up and depends on these. `if_running`: only what runs.
     `outdated`: only instances that were started with other values of keys than are wanted.
-    `asked`: by an operator, so what one has stopped is started, too, where these need it. `on_pull(entry, text)` is called for each
-    that is started, or taken back before it goes down, because these need it; the text says which.
+    `asked`: by an operator, so what one has stopped is started, too, where these need it. `on_pull(text)` is called for each that
+    is started, or taken back before it goes down, because these need it; the text says which, and what happens.
     """
 
     free: bool = False
@@ -36,7 +36,7 @@ class OrderOptions(Record):
     if_running: bool = False
     outdated: bool = False
     asked: bool = True
-    on_pull: Callable[[Entry, str], None] | None = None
+    on_pull: Callable[[str], None] | None = None
 
 
 def at_closed_gates(supervisor: Supervisor, steps: Steps[None]) -> Steps[None]:
@@ -53,11 +53,12 @@ def pull(supervisor: Supervisor, entries: Iterable[Entry], by: str, options: Ord
     if supervisor.dependencies and not options.free:
         for entry, needing in reach.pulled(supervisor.table, entries, asked=options.asked):
             supervisor.refuse_when_stopping()
-            what = "goes on" if entry.process.leaving else "also starting"
+            name = supervisor.table.name(entry)
+            what = f"{name} goes on" if entry.process.leaving else f"also starting {name}"
             because = f"{BECAUSE}{supervisor.table.name(needing)} needs it"
             supervisor.handle(entry, Start(f"{by}, {because}"), supervisor.now())
             if options.on_pull:
-                options.on_pull(entry, what)
+                options.on_pull(what)
             yield
 
 

@@ -180,7 +180,7 @@ def test_start_names_what_it_starts_besides_and_stop_what_goes_on(daemon: Daemon
     web = {**WEB, "numprocs": 2, "autostart": False}
     _load(daemon, web=web, db={**DB, "starttime": 0, "autostart": False}).start()
     started = daemon.ctl("start", "web")
-    assert (started.returncode, started.stderr) == (0, "db: also starting\n")
+    assert (started.returncode, started.stderr) == (0, "also starting db\n")
     assert [line.partition(" (")[0] for line in started.stdout.splitlines()] == ["web:0 started", "web:1 started"]
     stopped = daemon.ctl("stop", "db")
     assert stopped.returncode == 0
@@ -205,7 +205,7 @@ def test_a_start_takes_back_what_waits_for_its_turn_to_stop(daemon: Daemon) -> N
     assert daemon.ctl("start", "db").returncode == 0
     code, out, err = _ended(client)
     assert (code, out.partition(" (")[0]) == (1, "web stopped")
-    assert err.startswith("taskmasterctl: db did not stop: taken back by ")
+    assert err.startswith("taskmasterctl: db: taken back by ")
     assert (daemon.status()["db"]["pid"], daemon.state("web")) == (pid, "STOPPED")
 
 

@@ -199,7 +199,7 @@ def test_stop_of_what_others_need_is_done_with_a_warning(daemon: Daemon) -> None
     assert answer.returncode == 0
     assert "web:0 web:1 depend on db and go on" in answer.stderr
     assert (pid(daemon, "web:0"), pid(daemon, "web:1")) == before
-    assert "also starting" in daemon.ctl("restart", "web").stderr
+    assert "also starting " in daemon.ctl("restart", "web").stderr
     assert all_run(daemon)
 
 

@@ -26,7 +26,11 @@ from tests.support.host import SIGNALS, host, load, problems, program
         ),
         ("{tcp: 5432}", {"tcp": "5432"}),
         ("{tcp: '[::1]:80'}", {"tcp": "[::1]:80"}),
+        ("{exec: {cmd: a, timeout: 2}}", {"exec": ["a"], "timeout": 2.0}),
         ("{unix: /run/db.sock}", {"unix": "/run/db.sock"}),
+        ("{unix: run/./db.sock}", {"unix": "/etc/tm/run/db.sock"}),
+        ("{http: 'unix:web.sock:/ready/'}", {"http": "unix:/etc/tm/web.sock:/ready/"}),
+        ("{http: 'unix:/run/web.sock'}", {"http": "unix:/run/web.sock"}),
     ],
 )
 def test_each_way_is_decoded_and_the_effective_configuration_decodes_to_the_same(
@@ -44,7 +48,12 @@ def test_each_way_is_decoded_and_the_effective_configuration_decodes_to_the_same
     ("written", "said"),
     [
         ("yes", "is neither notify nor health nor a map"),
+        ("notfy", "did you mean notify?"),
         ("{}", "names no way"),
+        ("{exec: {cmd: a, timeout: 2}, timeout: 3}", "timeout is written twice, below exec and beside it"),
+        ("{exec: {cmd: a, timeout: 0}}", "is less than 0.1 s"),
+        ("{unix: ''}", "a path has at least one character"),
+        ("{http: 'unix::/ready'}", "names no absolute path"),
         ("{tcp: 80, unix: /x}", "names tcp and unix; write exactly one of"),
         ("{tpc: 80}", "did you mean tcp?"),
         ("{fd: 2}", '"2" is not between 3 and 255'),
@@ -73,6 +82,7 @@ def test_what_cannot_be_meant_is_refused_with_the_reason(written: str, said: str
     [
         ("ready: {log: up}, stdout: null, stderr: stdout", "no log is written"),
         ("ready: {tcp: 80}, type: oneshot", "a oneshot is never ready but done"),
+        ("ready: {tcp: 80}, start_timeout: 0.05", "is less than 0.1 s; write that or more, or 0"),
     ],
 )
 def test_keys_that_do_not_go_together_are_refused(keys: str, said: str) -> None:

@@ -115,7 +115,10 @@ def _octal(node: Node, context: Decoding, key: Key) -> int:
 
 
 def _seconds(node: Node, context: Decoding, key: Key) -> float:
-    return parse_seconds(text_of(node, context, key))
+    seconds = parse_seconds(text_of(node, context, key))
+    if 0 < seconds < key.shortest:
+        raise ValueError(f"is less than {key.shortest:g} s; write that or more, or 0")
+    return seconds
 
 
 def _size(node: Node, context: Decoding, key: Key) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.surroundings import absolute
 from taskmaster_common.schema.values.scalars import (
     WrongElementError,
     WrongElementsError,
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 WORDS = ("notify", "health")
 """The ways that are written as a word."""
+UNIX = "unix:"
+"""Begins a URL that names a socket in the file system."""
 LEAST_FD, MOST_FD = 3, 255
 LEAST_S = 0.1
 """Least interval and timeout, seconds."""
@@ -45,7 +48,11 @@ def ready_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     if node.kind != MAPPING:
         text = text_of(node, context, key)
         if text not in WORDS:
-            raise ValueError(f"{quoted(text)} is neither notify nor health nor a map with one of {', '.join(WAYS)}")
+            near = nearest(text, WORDS)
+            hint = f"; did you mean {near}?" if near else ""
+            raise ValueError(
+                f"{quoted(text)} is neither notify nor health nor a map with one of {', '.join(WAYS)}{hint}"
+            )
         return {text: True}
     return probe_of(node, context, key, WAYS, LIMITS)
 
@@ -68,6 +75,8 @@ def probe_of(
     for name, (_, value) in node.entries.items():
         decode = ways.get(name) or limits[name]
         for part, decoded in elements_of([value], context, key, decode)[0].items():
+            if part in node.entries:
+                raise ValueError(f"{part} is written twice, below {name} and beside it")
             found[part or name] = decoded
     return found
 
@@ -95,26 +104,27 @@ def _log(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
 
 
 def command_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
-    """Return {"": words}, with "shell": true where the one word is for /bin/sh: a text, a list, or a map {cmd, shell}."""
+    """Return {"": words}, with "shell": true where the one word is for /bin/sh: a text, a list, or a map {cmd, shell, timeout}."""
     if node.kind != MAPPING:
         return {"": words_of(node, context, key, shell=False)}
-    wrong = [name for name in node.entries if name not in ("cmd", "shell")]
+    wrong = [name for name in node.entries if name not in ("cmd", "shell", "timeout")]
     if wrong or "cmd" not in node.entries:
         raise ValueError(
             f"unknown key {quoted(wrong[0])}; write {{cmd: ..., shell: true}}" if wrong else "cmd is missing"
         )
+    limit = seconds_of(node.entries["timeout"][1], context, key)[""] if "timeout" in node.entries else None
     shell = "shell" in node.entries and boolean_of(node.entries["shell"][1], context, key)
     words = words_of(node.entries["cmd"][1], context, key, shell=shell)
-    return {"": words, "shell": True} if shell else {"": words}
+    return {"": words, **({"shell": True} if shell else {}), **({"timeout": limit} if limit is not None else {})}
 
 
 def _http(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     if node.kind != MAPPING:
-        return {"": text_of(node, context, key)}
+        return {"": _url(node, context, key)}
     wrong = [name for name in node.entries if name not in ("url", "status", "headers")]
     if wrong or "url" not in node.entries:
         raise ValueError(f"unknown key {quoted(wrong[0])}; write url, status, headers" if wrong else "url is missing")
-    found: dict[str, Any] = {"": text_of(node.entries["url"][1], context, key)}
+    found: dict[str, Any] = {"": _url(node.entries["url"][1], context, key)}
     if "status" in node.entries:
         value = node.entries["status"][1]
         found["status"] = elements_of(value.items if value.kind == SEQUENCE else [value], context, key, _status)
@@ -123,6 +133,20 @@ def _http(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
         expect(value, MAPPING)
         found["headers"] = {name: text_of(each, context, key) for name, (_, each) in value.entries.items()}
     return found
+
+
+def _url(node: Node, context: Decoding, key: Key) -> str:
+    """Return a URL; the path of a socket in it becomes absolute."""
+    text = text_of(node, context, key)
+    path, colon, target = text[len(UNIX) :].partition(":/")
+    return UNIX + absolute(context.directory, path) + colon + target if text.startswith(UNIX) and path else text
+
+
+def _unix(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
+    text = _text(node, context, key)[""]
+    if not text:
+        raise ValueError("a path has at least one character")
+    return {"": absolute(context.directory, text)}
 
 
 def _status(node: Node, context: Decoding, key: Key) -> int:
@@ -145,7 +169,7 @@ def seconds_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     return {"": seconds}
 
 
-ASKED: Mapping[str, Decoder] = {"exec": command_of, "http": _http, "tcp": _text, "unix": _text}
+ASKED: Mapping[str, Decoder] = {"exec": command_of, "http": _http, "tcp": _text, "unix": _unix}
 """The ways in which a program is asked, each with a decoder of its value; "" in what it returns stands for the way's name."""
 WAYS: Mapping[str, Decoder] = {"fd": _fd, "log": _log, **ASKED}
 """The ways of `ready` that are written in a map."""

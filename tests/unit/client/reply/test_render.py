@@ -544,7 +544,7 @@ def test_show_says_how_many_others_a_process_waits_for() -> None:
         ("wait --for settled web", {"outcome": "blocked", "reason": "needs db"}, "web is not as wanted: needs db"),
         ("start web", {"outcome": "blocked", "reason": "needs db; it starts when db is ready"},
          "web did not start: needs db; it starts when db is ready"),
-        ("stop web", {"outcome": "taken-back", "reason": "taken back by uid 0"}, "web did not stop: taken back by uid 0"),
+        ("stop web", {"outcome": "taken-back", "reason": "taken back by uid 0"}, "web: taken back by uid 0"),
     ],
 )  # fmt: skip
 def test_what_was_waited_for_and_why_it_was_not_reached_are_named(line: str, fields: dict[str, Any], said: str) -> None:

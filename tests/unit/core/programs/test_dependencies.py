@@ -229,8 +229,8 @@ def test_a_start_pulls_in_what_it_needs_once_each_also_what_an_operator_has_stop
 
 
 def test_what_is_pulled_in_says_for_what_and_whether_it_starts_or_goes_on() -> None:
-    pulled: list[tuple[str, str]] = []
-    options = OrderOptions(on_pull=lambda entry, text: pulled.append((entry.canonical, text)))
+    pulled: list[str] = []
+    options = OrderOptions(on_pull=pulled.append)
     world = chain()
     world.stop("all")
     world.settle()
@@ -240,11 +240,11 @@ def test_what_is_pulled_in_says_for_what_and_whether_it_starts_or_goes_on() -> N
     world.stop("c")
     world.cooperate()
     run(operations.start(world.supervisor, (world.entry("a"),), "uid 0", world.ticket(), options))
-    assert pulled == [("c:0", "goes on")]
+    assert pulled == ["c goes on"]
     world.stop("b")
     world.cooperate()
     run(operations.start(world.supervisor, (world.entry("a"),), "uid 0", world.ticket(), options))
-    assert pulled[1:] == [("c:0", "also starting"), ("b:0", "also starting")]
+    assert pulled[1:] == ["also starting c", "also starting b"]
 
 
 def test_a_failure_at_the_bottom_of_a_diamond_blocks_all_and_all_name_it() -> None:
