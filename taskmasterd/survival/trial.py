@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ACTS = ((os, ("kill", "killpg", "fork", "posix_spawn")), (signal, ("pidfd_send_signal",)))
 """The calls that would reach other processes."""
+CONNECTS = ("bind", "connect", "connect_ex")
+"""The methods of a socket by which it would reach others, or be reached."""
 
 
 @contextlib.contextmanager
@@ -34,6 +36,7 @@ def acting_on_nothing() -> Generator[Callable[[dict[str, Any]], None], None, Non
         for name in names:
             if hasattr(module, name):
                 setattr(module, name, _refuse)
+    setattr(socket, "socket", type("Unconnected", (socket.socket,), dict.fromkeys(CONNECTS, _refuse)))  # noqa: B010 - see below
     daemon = os.getppid()
     setattr(os, "getpid", lambda: daemon)  # noqa: B010 - a stand-in as those above
     scratch = _directory()

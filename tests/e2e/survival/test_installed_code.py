@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Callable
@@ -40,6 +43,17 @@ def _append(path: Path, text: str) -> None:
 
 def _daemon_object(daemon: Daemon) -> dict[str, Any]:
     return next(each for each in ask(daemon, b"version") if each["type"] == "daemon")
+
+
+def _askers(listener: socket.socket) -> set[int]:
+    """Return the pids of the processes that have connected, and close the listener."""
+    found: set[int] = set()
+    listener.setblocking(False)
+    with listener, contextlib.suppress(BlockingIOError):
+        while True:
+            with listener.accept()[0] as channel:
+                found.add(struct.unpack("iii", channel.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0])
+    return found
 
 
 def _insert(path: Path, before: str, text: str) -> None:
@@ -210,14 +224,23 @@ def test_a_check_starts_stops_and_writes_nothing(daemon: Daemon, site: Path) -> 
         "  late: {cmd: 'date +%N >> starts; exit 3', shell: true, restart_delay: 0.1, restart_max_delay: 0.1, startretries: 1000000}\n"
         "  deaf: {cmd: \"trap '' TERM; echo up; while :; do sleep 0.05; done\", shell: true, starttime: 0, stoptime: 3000}\n"
         "  quiet: {cmd: sleep 300, starttime: 0, numprocs: 3}\n"
+        "  asked: {cmd: sleep 300, ready: {http: 'unix:asked:/', interval: 0.1, timeout: 0.1}, start_timeout: 0}\n"
     )
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(daemon.home / "asked"))
+    listener.listen(1000)
     daemon.environment["TMPDIR"] = str(daemon.home / "tmp")
     (daemon.home / "tmp").mkdir()
     daemon.start()
     wait_until(lambda: daemon.log("deaf") == b"up\n")
     assert ask(daemon, b"stop deaf --no-wait")[-1]["exit"] == 0
     pids = {name: each["pid"] for name, each in daemon.status().items() if name != "late"}
-    # the check fails at its end, with everything done that it does
+    # the check takes its time, so that much is due in its only turn, and fails at its end, with everything done that it does
+    _insert(
+        site / "taskmasterd" / "resident.py",
+        "    return daemon.run(",
+        "    __import__('time').sleep(0.5 if trial else 0)\n",
+    )
     _insert(site / "taskmasterd" / "resident.py", "    if code == 0:\n", "    print('of this test')\n    code = 1\n")
     for _ in range(3):
         refused = ask(daemon, b"upgrade")[-1]
@@ -227,6 +250,7 @@ def test_a_check_starts_stops_and_writes_nothing(daemon: Daemon, site: Path) -> 
     assert ask(daemon, b"stop late")[-1]["exit"] == 0
     assert len((daemon.home / "starts").read_text().splitlines()) <= daemon.events().count("late started")
     assert not os.listdir(daemon.home / "tmp")
+    assert _askers(listener) == {daemon.pid}, "a check asks no program"
 
 
 def test_code_that_is_replaced_between_the_check_and_the_exec_is_not_executed(daemon: Daemon, site: Path) -> None:
