@@ -27,6 +27,7 @@ TYPES = {
     "socket": "str",
     "stream": "str",
     "text": "str",
+    "update": "Mapping[str, Any]",
     "variables": "Mapping[str, str | None]",
     "whole": "int",
 }

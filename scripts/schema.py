@@ -19,6 +19,7 @@ from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
 from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
 from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
+from taskmaster_common.schema.values.update import MOST_AT_ONCE, ON_FAILURE
 from taskmaster_common.text.formats import format_size
 from taskmaster_common.text.names import ALL, MAX_NAME
 from taskmaster_common.text.units import MAX_SECONDS, MAX_SIZE
@@ -134,6 +135,17 @@ def _health(key: Key) -> list[Schema]:
     return [_probe({**_asked(), "watchdog": _seconds(key)}, limits)]
 
 
+def _update(_key: Key) -> list[Schema]:
+    seconds = {"anyOf": [*FORMS["seconds"](_key), VARIABLE]}
+    limits = {
+        "max_unavailable": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_AT_ONCE}, VARIABLE]},
+        "pause": seconds,
+        "monitor": seconds,
+        "on_failure": {"anyOf": [{"enum": list(ON_FAILURE)}, VARIABLE]},
+    }
+    return [{"type": "object", "properties": limits, "additionalProperties": False}]
+
+
 FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "boolean": lambda _key: BOOLEAN,
     "autorestart": lambda key: [{"enum": list(key.words)}, *BOOLEAN],
@@ -164,6 +176,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "dependencies": _dependencies,
     "ready": _ready,
     "health": _health,
+    "update": _update,
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""

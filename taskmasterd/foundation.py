@@ -38,7 +38,10 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
+    from taskmasterd.core.programs import operations, rolling
+    from taskmasterd.core.programs.rollnews import RollNews
     from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.core.words import rolls
     from taskmasterd.probing import children, health, leftovers, readiness, ways
     from taskmasterd.probing.health import HealthChecks
     from taskmasterd.probing.readiness import Readiness
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.telling.bus import Bus
 else:
+    operations = on_demand("taskmasterd.core.programs.operations")
+    rolling = on_demand("taskmasterd.core.programs.rolling")
+    rolls = on_demand("taskmasterd.core.words.rolls")
     errand = on_demand("taskmasterd.processes.errand")
     children = on_demand("taskmasterd.probing.children")
     queue = on_demand("taskmasterd.probing.tries.queue")
@@ -153,6 +159,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         bus,
         lambda steps: reactor.call_soon(lambda: reactor.rounds.begin(steps())),
         reactor.now,
+        Made(lambda: _rolls(supervisor, base)),
     )
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
     inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
@@ -199,6 +206,28 @@ def _asking(base: Foundation, performer: Performer, errands: Errands) -> Asking:
     )
 
 
+def _rolls(supervisor: Supervisor, base: Foundation) -> rolling.Rolls:
+    """Return what restarts instances one after the other, and what it says in the event log."""
+    reactor, table, signals = base.reactor, supervisor.table, {each: name for name, each in signal_numbers().items()}
+
+    def tell(news: RollNews) -> str:
+        level, text = rolls.roll_line(table, news)
+        base.log.write(level, text)
+        return text
+
+    return rolling.Rolls(
+        table,
+        rolling.RollEffects(
+            lambda entry, order, told: reactor.rounds.begin(operations.restart_in_turn(supervisor, entry, order, told)),
+            reactor.call_soon,
+            reactor.call_at,
+            lambda entry, policy: rolls.reason_of(table, entry, policy, reactor.now(), signals),
+            tell,
+            reactor.now,
+        ),
+    )
+
+
 def _readiness(
     bus: Bus, performer: Performer, asking: Asking, on_watchdog: Callable[[Entry], None], socket: str
 ) -> Readiness:
@@ -226,6 +255,7 @@ def register_facts(registry: Registry, context: Context, access: Access) -> None
     registry.register("stopping", lambda: context.supervisor.stopping)
     registry.register("problems", lambda: context.configuration.problems)
     registry.register("loglevel", lambda: context.log.level, context.log.set_level)
+    registry.register("rolls", lambda: made.to_data() if (made := context.supervisor.rolls.made) else ())
     registry.register("pipes", lambda: list(performer.outputs.left.items()))
     registry.register("door", lambda: access.inode)
     registry.register("occupied", performer.occupants.to_data, performer.occupants.resume)

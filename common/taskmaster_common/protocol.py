@@ -77,13 +77,14 @@ that it does not know.
                required restart status (ok waiting blocked) because (why it is not ok, or "")
     PLAN       name change (kept updated scaled restarted added removed) keys why
                create start stop restart: lists of process names
+               rolls (true: starts and restarts happen one after the other, as `update` says)
 
 `settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
 depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
 duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken stuck removed requested blocked taken-back up settled unchecked. `wanted` is false in BACKOFF, FATAL, after an unexpected
+overtaken stuck removed requested blocked taken-back untouched rolled-back up settled unchecked. `wanted` is false in BACKOFF, FATAL, after an unexpected
 exit and while it is unhealthy. While a client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that
 follows a log does not wait: there, silence means that nothing is written.
 

@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | wait:--for) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | wait:--for | restart:--max-unavailable) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -64,7 +64,7 @@ _taskmasterctl() {
         deps) found=(--reverse) ;;
         start) found=(--no-wait --no-deps) ;;
         stop) found=(--no-wait --dependents) ;;
-        restart) found=(--no-wait --if-running --outdated --dependents --no-deps) ;;
+        restart) found=(--no-wait --if-running --outdated --rolling --max-unavailable --dependents --no-deps) ;;
         signal) found=(--list) ;;
         reload | update | reread) found=(--no-wait --dry-run --exit-code --no-restart) ;;
         shutdown) found=(--no-wait) ;;

@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'wait:--for'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'wait:--for' 'restart:--max-unavailable'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -115,6 +115,8 @@ complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l dependents -d 'first
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l if-running -d 'leave alone what is not running'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l outdated -d 'leave alone what was started with the present configuration'
+complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l rolling -d 'one instance after the other, as of programs with update'
+complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l max-unavailable -x -d 'with --rolling: so many instances at a time (default 1, or what update says)'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l dependents -d 'also restart what runs and depends on the programs: down before them, up after them'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal' -l list -d 'print the names of the signals'

@@ -71,4 +71,5 @@ def _why(program: Message) -> str:
         for verb in ("start", "stop", "restart")
         if program.get(verb)
     ]
+    effects += ["one after the other"] if program.get("rolls") else []
     return clean("; ".join((str(program.get("why") or "-"), *effects)))

@@ -79,6 +79,8 @@ def _failed(verb: str, result: Message, goal: str) -> str:
         return "was not signalled"
     if verb == "wait":
         return "is not as wanted" if goal == "settled" else f"is not {goal}"
+    if result.get("outcome") in ("untouched", "rolled-back"):
+        return "was not restarted" if result["outcome"] == "untouched" else "was restarted as it was before"
     if verb in ("stop", "shutdown") or result.get("outcome") == "stuck":
         return "did not stop"
     return "did not start"

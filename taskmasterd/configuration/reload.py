@@ -67,6 +67,9 @@ class Requester:
     def tried(self, entry: Entry) -> None:
         """A start has failed and will be tried again."""
 
+    def said(self, name: str, text: str, final: bool) -> None:
+        """A rolling restart of a program says how far it is, or, at its end, what has become of it."""
+
     def settled(self, ticket: Ticket) -> None:
         """All processes that the plan touched have settled; called once."""
 
@@ -213,11 +216,15 @@ class Reloader:
             for requester in appliers:
                 requester.tried(entry)
 
+        def said(name: str, text: str, final: bool) -> None:
+            for requester in appliers:
+                requester.said(name, text, final)
+
         def done() -> None:
             for requester in appliers:
                 requester.settled(ticket)
 
-        ticket = Ticket(result, done, tried)
+        ticket = Ticket(result, done, tried, said)
         self._current.follow(plan.config, plan.live_keys)
         self._note(())
         yield from self._bus.applying(plan)

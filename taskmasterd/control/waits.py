@@ -173,6 +173,15 @@ class Wait:
             name = table.name(entry)
             self._connection.send({"type": "progress", "name": name, "text": text})
 
+    def said(self, name: str, text: str, final: bool) -> None:
+        """Send what a rolling restart says: how far it is, or, as a warning unless all is well, what has become of it."""
+        if self.ended:
+            return
+        if final:
+            self._connection.send({"type": "warning", "text": text})
+        else:
+            self._connection.send({"type": "progress", "name": name, "text": text.removeprefix(f"{name}: ")})
+
     def pulled(self, text: str) -> None:
         """Send that something is started, or goes on, because others need it."""
         if not self.ended:
@@ -184,7 +193,7 @@ class ProgramWait(Wait):
 
     def __init__(self, context: Context, connection: Connection, request: Request) -> None:
         super().__init__(context, connection, request)
-        self.ticket = self._ticket = Ticket(self.result, self._done, self.tried)
+        self.ticket = self._ticket = Ticket(self.result, self._done, self.tried, self.said)
 
     def begin(self) -> Steps[None]:
         """Wait for the entries that have no result yet; with --no-wait answer "requested" for them."""

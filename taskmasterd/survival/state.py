@@ -110,7 +110,7 @@ class Facts(Record):
 
     `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone, `left`
     (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their instance,
-    `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. Processes that
+    `rolls` rolling restarts, `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. Processes that
     were started before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of an orderly stop for which
     no operator has asked. `ended`: the daemon has stopped in order.
     """
@@ -126,6 +126,7 @@ class Facts(Record):
     door: tuple[int, int] | None = None
     occupied: tuple[tuple[str, int, tuple[Orphan, ...]], ...] = ()
     cause: Cause | None = None
+    rolls: tuple[Mapping[str, Any], ...] = ()
     ended: bool = False
 
     @classmethod
@@ -136,6 +137,12 @@ class Facts(Record):
 
 def _cause(value: Any) -> Cause | None:
     return None if value is None else Cause.from_data(value)
+
+
+def _roll(value: Any) -> Mapping[str, Any]:
+    row: Mapping[str, Any] = shaped(value, dict)
+    shaped(row["program"], str)
+    return row
 
 
 FACTS: Mapping[str, Any] = {
@@ -150,6 +157,7 @@ FACTS: Mapping[str, Any] = {
     "door": _pair,
     "occupied": [(str, int, [Orphan.from_data])],
     "cause": _cause,
+    "rolls": [_roll],
     "ended": bool,
 }
 

@@ -86,9 +86,14 @@ class Takeover:
         )
         if origin.saved:
             adopting().take_over(origin.saved)
+        rolls = origin.saved.facts.rolls if origin.saved else ()
         if origin.legacy.same:
             adopting().finish()
+            if rolls:
+                supervisor.rolls().resume(rolls)
             return
+        for row in rolls:
+            context.log.write("warning", f"update of {row['program']} interrupted: the earlier daemon died meanwhile")
         policy = origin.handed.orphans
         search = OrphanSearch(
             supervisor.table, context.performer.instances, self._proofs, partial(context.log.write, "warning")

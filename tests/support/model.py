@@ -30,11 +30,15 @@ from taskmasterd.core.programs import operations
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.programs.plan import ReloadPlan, diff
+from taskmasterd.core.programs.rolling import RollEffects, Rolls
+from taskmasterd.core.programs.rollnews import RollNews
 from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
+from taskmasterd.core.words.rolls import reason_of, roll_line
+from taskmasterd.ondemand import Made
 from taskmasterd.telling.bus import TELL, Bus, BusMember
 
 LEFT = ("sleep (99)",)
@@ -150,10 +154,33 @@ class World:
         self.refusing: set[Entry] = set()
         self.pids = 100
         self.bus = Bus(BusMember(TELL, changed=self._announce, gone=self._forget))
-        self.supervisor = Supervisor(self._perform, self._arm, self.bus, self.later.append, lambda: self.now)
+        self.due: list[Callable[[], None]] = []
+        self.wakes: list[tuple[float, Callable[[], None]]] = []
+        self.said: list[str] = []
+        self.supervisor = Supervisor(
+            self._perform, self._arm, self.bus, self.later.append, lambda: self.now, Made(self._rolls)
+        )
         self.table = self.supervisor.table
 
     # -- the functions that the supervisor gets
+
+    def _rolls(self) -> Rolls:
+        return Rolls(
+            self.table,
+            RollEffects(
+                lambda entry, order, told: run(operations.restart_in_turn(self.supervisor, entry, order, told)),
+                self.due.append,
+                lambda at, callback: self.wakes.append((at, callback)),
+                lambda entry, policy: reason_of(self.table, entry, policy, self.now, {}),
+                self._say,
+                lambda: self.now,
+            ),
+        )
+
+    def _say(self, news: RollNews) -> str:
+        text = roll_line(self.table, news)[1]
+        self.said.append(text)
+        return text
 
     def _perform(self, entry: Entry, action: Action) -> Signalled | None:
         self.actions.append((entry.canonical, action))
@@ -187,9 +214,19 @@ class World:
 
     def settle(self) -> World:
         """Let the loop do what the supervisor has asked for."""
-        while self.later:
-            run(self.later.pop(0)())
+        while self.later or self.due:
+            if self.later:
+                run(self.later.pop(0)())
+            else:
+                self.due.pop(0)()
         return self
+
+    def wake(self) -> World:
+        """Let time pass until the next moment for which a rolling restart has asked, and everything due happen."""
+        at, callback = self.wakes.pop(0)
+        self.now = max(self.now, at)
+        callback()
+        return self.cooperate()
 
     # -- what clients ask
 
@@ -225,7 +262,7 @@ class World:
         run(operations.stop(self.supervisor, select(self.table, targets, 5), by, ticket, chosen))
         return ticket
 
-    def restart(self, *targets: str, by: str = "carol", **options: bool) -> Ticket:
+    def restart(self, *targets: str, by: str = "carol", **options: int) -> Ticket:
         """Ask for a restart."""
         ticket = self.ticket()
         chosen = OrderOptions(**options)  # type: ignore[arg-type]

@@ -159,13 +159,21 @@ HELP = {
     "restart": Help(
         "Act",
         "stop and start again, as one operation of the daemon",
-        exits="0 running; 1 FATAL, blocked, or stopped meanwhile; 5 unknown name; 7 no daemon; 124 --timeout passed",
-        details="What was stopped is started. The configuration is the loaded one: after an edit use `reload`.",
+        exits=(
+            "0 running; 1 FATAL, blocked, stopped meanwhile or not reached; 5 unknown name; 7 no daemon; 124 --timeout passed"
+        ),
+        details=(
+            "What was stopped is started. The configuration is the loaded one: after an edit use `reload`. The instances of a "
+            "program with update are restarted one after the other; that ends at the first one that does not stay up, and "
+            "the others stay as they are."
+        ),
         examples=("restart nginx", "restart --if-running all", "restart --outdated web"),
         flags={
             "--no-wait": NO_WAIT,
             "--if-running": "leave alone what is not running",
             "--outdated": "leave alone what was started with the present configuration",
+            "--rolling": "one instance after the other, as of programs with update",
+            "--max-unavailable": "with --rolling: so many instances at a time (default 1, or what update says)",
             "--dependents": "also restart what runs and depends on the programs: down before them, up after them",
             "--no-deps": NO_DEPS,
         },

@@ -153,6 +153,8 @@ COMMANDS = (
             NO_WAIT,
             Flag("--if-running"),
             Flag("--outdated"),
+            Flag("--rolling"),
+            Flag("--max-unavailable", value="N"),
             DEPENDENTS,
             NO_DEPS,
         ),
@@ -272,6 +274,9 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
     lines = str(flags.get("lines", "0"))
     if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
         raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
+    count = str(flags.get("max_unavailable", "1"))
+    if not (count.isascii() and count.isdecimal() and len(count) <= MOST_DIGITS and int(count)):
+        raise _usage(verb, f'"{count}" is not a number of instances')
     if "since" in flags:
         try:
             parse_seconds(str(flags["since"]))

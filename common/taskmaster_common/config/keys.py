@@ -240,6 +240,14 @@ PROGRAM = (
         "unexpectedly. `false`: no. A stop or restart that you ask for does not count. Not for `defaults:`.",
         words=("true", "false", ON_FAILURE), shared=False,
     ),
+    Key(
+        "update", "update", {}, LIVE,
+        "How a reload or restart replaces its instances: one after the other, the next one when the one before is RUNNING and has "
+        "stayed so. A map with `max_unavailable` (1; so many at a time), `pause` (0) before the next one, `monitor` (5; so long an "
+        "instance has to stay up), seconds, and `on_failure`: `stop` leaves the others as they are, `rollback` also takes back those "
+        "that were replaced.",
+        otherwise="all at once", example="\nmax_unavailable: 1\non_failure: rollback",
+    ),
 )  # fmt: skip
 """The keys of a program, in the order of every list and document."""
 

@@ -71,6 +71,7 @@ class ProgramConfig(Nested):
     description: str = ""
     stopasgroup: bool | str = True
     essential: bool | str = False
+    update: Mapping[str, Any] = {}
     policy: Policy = Policy()
     output: Output = Output()
     run_as: RunAs = RunAs()
@@ -109,6 +110,7 @@ KIND = {
     "log_maxbytes": "size",
     "log_backups": "whole",
     "essential": "boolean or word",
+    "update": "update",
 }
 """How a key's value is written, and so how it is shown."""
 
@@ -147,6 +149,7 @@ RELOAD_CLASS = {
     "log_maxbytes": "live",
     "log_backups": "live",
     "essential": "live",
+    "update": "live",
     "refusal": "restart",
 }
 """What a reload does when only that key changed."""

@@ -23,12 +23,16 @@ from taskmaster_common.text.formats import format_size, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
     from taskmaster_common.config.graph import Need
     from taskmaster_common.paths import Places
+
+
+WITHOUT = {"ready": "RUNNING after starttime", "health": "nobody asks", "update": "all at once"}
+"""What holds for a program without these keys."""
 
 
 def effective_text(config: Config, signals: Mapping[str, int], places: Places, *, values: bool = True) -> str:
@@ -76,10 +80,8 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
         elif key == "env" and value:
             yield "    env:"
             yield from _env_lines(value, values=values)
-        elif key == "ready" and not value:
-            yield "    # ready: RUNNING after starttime"
-        elif key == "health" and not value:
-            yield "    # health: nobody asks"
+        elif key in WITHOUT and not value:
+            yield f"    # {key}: {WITHOUT[key]}"
         elif key == "start_timeout" and program.policy.type == SERVICE and not program.ready:
             yield "    # start_timeout: without effect"
         elif value is None:
@@ -127,13 +129,22 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return str(value)
     if kind in ("whole", "autorestart", "choice", "boolean or word"):
         return str(value)
-    if kind in ("dependencies", "ready", "health"):
-        return in_one_line(written_edges(value)) if kind == "dependencies" else _probe(value)
+    if kind in MAPS:
+        return MAPS[kind](value)
     return "{}" if kind == "variables" else _escaped(value)
 
 
 def _probe(value: Mapping[str, Any]) -> str:
     return _flow(written_probe(value), expanded="shell" not in value)
+
+
+MAPS: Mapping[str, Callable[[Any], str]] = {
+    "dependencies": lambda value: in_one_line(written_edges(value)),
+    "ready": _probe,
+    "health": _probe,
+    "update": lambda value: _flow(value, expanded=False),
+}
+"""How values of these kinds are written, in one line."""
 
 
 def _flow(value: Any, *, expanded: bool) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHOWN_NAMES = 5
 """Most names that a message lists."""
 DEFAULTS = "defaults"
-OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready", "health")
+OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready", "health", "update")
 """Keys of a one-shot that only the program itself can set."""
 OF_READY = ("starttime",)
 """Keys of a service with `ready` that only the program itself can set."""
@@ -233,7 +233,7 @@ def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], re
         if values.get("autorestart", UNEXPECTED) != UNEXPECTED:
             reason = "a oneshot runs once, and a failed run is tried again as startretries says; remove autorestart"
             report.error(nodes["autorestart"], f"{layer.place}.autorestart", reason)
-        for key, never in (("ready", "ready but done"), ("health", "healthy but done")):
+        for key, never in (("ready", "ready but done"), ("health", "healthy but done"), ("update", "up but done")):
             if values.get(key):
                 report.error(nodes[key], f"{layer.place}.{key}", f"a oneshot is never {never}; remove {key}")
     elif values.get("ready"):

@@ -62,8 +62,12 @@ def stop(call: Call) -> Steps[None]:
 
 
 def restart(call: Call) -> Steps[None]:
-    """Stop and start, and answer when the programs run or have failed."""
-    supervisor = call.context.supervisor
+    """Stop and start, and answer when the programs run or have failed. Raises RequestError "usage"."""
+    supervisor, request = call.context.supervisor, call.request
+    if request.has("max_unavailable") and not request.has("rolling"):
+        raise RequestError("usage", "--max-unavailable belongs to --rolling", 2)
+    if request.has("rolling") and request.has("dependents"):
+        raise RequestError("usage", "--dependents restarts all at once: leave out --rolling", 2)
     newer = call.context.configuration.newer_on_disk()
     if newer:
         _warn(call, f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`")
@@ -81,6 +85,8 @@ def _options(call: Call, wait: ProgramWait) -> OrderOptions:
         dependents=request.has("dependents"),
         if_running=request.has("if_running"),
         outdated=request.has("outdated"),
+        rolling=request.has("rolling"),
+        most=int(request.text("max_unavailable", "0")),
         on_pull=wait.pulled,
     )
 

@@ -57,7 +57,7 @@ class ReloadWait(Wait, Requester):
 
     def own_ticket(self) -> Ticket:
         """Return a ticket whose results go to this client alone."""
-        ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried)
+        ticket = Ticket(self.result, lambda: self.settled(ticket), self.tried, self.said)
         return ticket
 
     def failed(self, problems: tuple[str, ...], code: str) -> None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from taskmaster_common.config import RELOAD_CLASS, RESTART
 from taskmasterd.core.process.events import Bounce, Restart, Retimed, Start, Stop
 from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
-from taskmasterd.core.programs.ticket import DOWN, UP
+from taskmasterd.core.programs.plan import KEPT
+from taskmasterd.core.programs.ticket import DOWN, ROLLED, UP
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskmaster_common.config import ProgramConfig
+    from taskmasterd.core.programs import rollnews
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Ticket
     from taskmasterd.core.steps import Steps
+else:
+    rollnews = on_demand("taskmasterd.core.programs.rollnews")
 
 
 def apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
@@ -39,10 +44,12 @@ def _give_up(ticket: Ticket) -> None:
 
 
 def _apply(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
+    supervisor.overtake((program.name for program in plan.programs if program.change != KEPT), by)
     for part in (
         _want(supervisor, plan),
         _take_down(supervisor, plan, by, ticket),
         _bring_up(supervisor, plan, by, ticket),
+        _roll(supervisor, plan, by, ticket),
     ):
         for _ in part:
             yield
@@ -63,7 +70,9 @@ def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
         told = {*program.start, *program.restart}  # each is told when it gets to know what is wanted, be it much later
         slots = {entry.index: entry for entry in supervisor.table.slots(program.name)}
         for entry in slots.values():
-            if entry.index < program.wanted.numprocs and entry.index not in told:
+            if program.rolls and entry.index in told:
+                entry.pend(program.wanted)
+            elif entry.index < program.wanted.numprocs and entry.index not in told:
                 before = entry.policy.start_timeout
                 entry.want(program.wanted)
                 if entry.policy.start_timeout != before:
@@ -81,7 +90,7 @@ def _take_down(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket
     again: dict[Entry, ProgramConfig] = {}
     for program in plan.programs:
         removed.update(dict.fromkeys(_slots(supervisor, program.name, program.stop)))
-        if program.wanted is not None:
+        if program.wanted is not None and not program.rolls:
             again.update(dict.fromkeys(_slots(supervisor, program.name, program.restart), program.wanted))
         yield
     for entry, asked in departing(supervisor, [*removed, *again], removed):
@@ -101,10 +110,10 @@ def _take_down(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket
 def _bring_up(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
     wanted: dict[Entry, ProgramConfig] = {}
     for program in plan.programs:
-        if program.wanted is not None:
+        if program.wanted is not None and not program.rolls:
             wanted.update(dict.fromkeys(_slots(supervisor, program.name, program.start), program.wanted))
         yield
-    again = [slot for each in plan.programs for slot in _slots(supervisor, each.name, each.restart)]
+    again = [slot for each in plan.programs if not each.rolls for slot in _slots(supervisor, each.name, each.restart)]
     yield from pull(supervisor, [*wanted, *again], by, OrderOptions(asked=False))
     for entry in arriving(supervisor, wanted):
         entry.want(wanted[entry])
@@ -114,6 +123,22 @@ def _bring_up(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket)
             supervisor.handle(entry, Start(by), supervisor.now())
         ticket.wait_for(entry, UP, "started")
         yield
+
+
+def _roll(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
+    """Begin to restart, one after the other, the instances of programs with `update`."""
+    orders: list[rollnews.RollOrder] = []
+    for program in plan.programs:
+        if not program.rolls:
+            continue
+        entries = tuple(_slots(supervisor, program.name, (*program.start, *program.restart)))
+        old = next((each.wanted for each in entries if each.pending), None)
+        orders += [order.replace(before=old) for order in rollnews.orders(entries, by, asked=False)]
+        for entry in entries:
+            ticket.wait_for(entry, ROLLED, "restarted" if entry.process.alive else "started")
+        yield
+    if orders:
+        supervisor.rolls().begin(orders)
 
 
 def _is_outdated(entry: Entry) -> bool:

@@ -6,20 +6,26 @@ what it needs. A ticket gets a result for each entry.
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
+from taskmaster_common.errors import RequestError
 from taskmaster_common.states import RUNNING, STARTING, STOPPED
 from taskmasterd.core.process.events import Bounce, Kill, Restart, Start, Stop
 from taskmasterd.core.programs import reach
 from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
-from taskmasterd.core.programs.ticket import DOWN, UP, Outcome
+from taskmasterd.core.programs.ticket import DOWN, ROLLED, UP, Outcome
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from taskmasterd.core.programs import rollnews
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Ticket
     from taskmasterd.core.steps import Steps
+else:
+    rollnews = on_demand("taskmasterd.core.programs.rollnews")
 
 
 PLAIN = OrderOptions()
@@ -62,6 +68,8 @@ def _start(
     for entry in arriving(supervisor, wanted):
         supervisor.refuse_when_stopping()
         running = entry.process.state == RUNNING
+        if not entry.process.alive:
+            entry.want(entry.newest)
         supervisor.handle(entry, Start(by, options.free), supervisor.now())
         if running:
             ticket.answer(entry, Outcome(ok=True, outcome="already-started"))
@@ -74,7 +82,9 @@ def _start(
 def _stop(
     supervisor: Supervisor, entries: Iterable[Entry], by: str, ticket: Ticket, options: OrderOptions
 ) -> Steps[None]:
-    for entry, asked in departing(supervisor, _with_dependents(supervisor, entries, options)):
+    wanted = tuple(_with_dependents(supervisor, entries, options))
+    supervisor.overtake((entry.program for entry in wanted), by)
+    for entry, asked in departing(supervisor, wanted):
         already = entry.process.state == STOPPED
         supervisor.leave(entry, Stop(by) if asked else Bounce(by))
         if asked:
@@ -93,6 +103,50 @@ def _restart(
             ticket.answer(entry, Outcome(ok=True, outcome="skipped"))
         elif _stays(entry, ticket):
             wanted.append(entry)
+    supervisor.overtake((entry.program for entry in wanted), by)
+    rolled = [entry for entry in wanted if _rolls(entry, options)]
+    at_once = [entry for entry in wanted if entry not in rolled] if rolled else wanted
+    for entry in at_once:
+        entry.want(entry.newest)
+
+    def told(entry: Entry) -> None:
+        ticket.wait_for(entry, UP, "restarted")
+
+    yield from _tell_restart(supervisor, at_once, by, options, told)
+    for entry in rolled:
+        ticket.wait_for(entry, ROLLED, "restarted")
+        yield
+    if rolled:
+        supervisor.rolls().begin(rollnews.orders(rolled, by, options.most, free=options.free))
+    ticket.seal()
+
+
+def _rolls(entry: Entry, options: OrderOptions) -> bool:
+    asked = options.rolling or (bool(entry.newest.update) and not options.dependents)
+    return asked and entry.newest.policy.type != ONESHOT
+
+
+def restart_in_turn(
+    supervisor: Supervisor, entry: Entry, order: rollnews.RollOrder, told: Callable[[], None]
+) -> Steps[None]:
+    """Restart one instance of a rolling restart, and call `told` once it has been told; nothing happens while shutting down."""
+    options = OrderOptions(free=order.free, asked=order.asked)
+    try:
+        yield from at_closed_gates(
+            supervisor, _tell_restart(supervisor, [entry], order.by, options, lambda _entry: told())
+        )
+    except RequestError:
+        return
+
+
+def _tell_restart(
+    supervisor: Supervisor,
+    wanted: list[Entry],
+    by: str,
+    options: OrderOptions,
+    told: Callable[[Entry], None],
+) -> Steps[None]:
+    """Restart entries, and call `told(entry)` for each that has been told."""
     yield from pull(supervisor, wanted, by, options)
     order = Restart(by, options.free)
     alive = {entry: None for entry in wanted if entry.process.alive}
@@ -101,14 +155,13 @@ def _restart(
         supervisor.refuse_when_stopping()
         supervisor.leave(entry, order if asked else Bounce(by))
         if asked:
-            ticket.wait_for(entry, UP, "restarted")
+            told(entry)
         yield
     for entry in arriving(supervisor, down):
         supervisor.refuse_when_stopping()
         supervisor.handle(entry, order, supervisor.now())
-        ticket.wait_for(entry, UP, "restarted")
+        told(entry)
         yield
-    ticket.seal()
 
 
 def shutdown(supervisor: Supervisor, by: str, ticket: Ticket) -> Steps[None]:

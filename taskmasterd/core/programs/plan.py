@@ -52,6 +52,11 @@ class ProgramPlan(Record):
     stop: tuple[int, ...] = ()
     restart: tuple[int, ...] = ()
 
+    @property
+    def rolls(self) -> bool:
+        """Whether these starts and restarts happen one after the other, because `update` says so and some replace others."""
+        return bool(self.wanted and self.wanted.update and {*self.restart, *self.start}.difference(self.create))
+
 
 class ReloadPlan(Record):
     """A whole plan, programs in the order of the new file, removed ones last.

@@ -27,12 +27,14 @@ from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Protocol
 
     from taskmaster_common.config import Config, ProgramConfig
     from taskmasterd.core.programs import dependencies
+    from taskmasterd.core.programs.rolling import Rolls
     from taskmasterd.core.steps import Steps
+    from taskmasterd.ondemand import Made
 
     Clock = Callable[[], float]
 
@@ -59,7 +61,8 @@ class Supervisor:
     Signalled, which is part of the same change for everybody who is shown it.
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
     `bus` gets every change once its action has been asked for, and before the tickets of those who wait for it.
-    `later(steps)` sees to it that the loop does the steps that `steps()` returns, beginning in a later turn.
+    `later(steps)` sees to it that the loop does the steps that `steps()` returns, beginning in a later turn. `rolls` has the
+    rolling restarts.
     """
 
     def __init__(
@@ -69,8 +72,10 @@ class Supervisor:
         bus: ChangeNews,
         later: Callable[[Callable[[], Steps[None]]], None],
         now: Callable[[], float],
+        rolls: Made[Rolls],
     ) -> None:
         self.table = Table()
+        self.rolls = rolls
         self.stopping = False
         self.dependencies: dependencies.Dependencies | None = None
         self.now = now
@@ -119,8 +124,15 @@ class Supervisor:
     def refuse_starts(self) -> None:
         """Start nothing any more: the daemon is being shut down."""
         self.stopping = True
+        if self.rolls.made:
+            self.rolls.made.end()
         if self.dependencies:
             self.dependencies.close()
+
+    def overtake(self, programs: Iterable[str], by: str) -> None:
+        """End the rolling restarts of these programs: somebody wants something else of them."""
+        if self.rolls.made:
+            self.rolls.made.overtake(programs, by)
 
     def refuse_when_stopping(self) -> None:
         """Raise RequestError while the daemon is being shut down."""

@@ -34,15 +34,19 @@ WATCHDOG = "watchdog"
 
 
 class Entry:
-    """One slot: its process, the configuration that is wanted, and the one that its last instance was started with."""
+    """One slot: its process, the configuration that is wanted, and the one that its last instance was started with.
 
-    __slots__ = ("checked", "current", "index", "process", "removed", "said", "tickets", "wanted")
+    `pending` is what the file has, if an update has not reached the slot: until somebody restarts it, it keeps `wanted`.
+    """
+
+    __slots__ = ("checked", "current", "index", "pending", "process", "removed", "said", "tickets", "wanted")
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
         self.wanted = wanted
         self.index = index
         self.process = process
         self.current: ProgramConfig | None = None
+        self.pending: ProgramConfig | None = None
         self.removed = False
         self.tickets: list[Observer] = []
         self.said = ""
@@ -70,6 +74,16 @@ class Entry:
     def want(self, wanted: ProgramConfig) -> None:
         """Take a configuration: its live keys hold from now on, the others from the next start on."""
         self.wanted = wanted
+        self.pending = None
+
+    def pend(self, newest: ProgramConfig) -> None:
+        """Keep what is wanted until an update reaches the slot, or somebody restarts it."""
+        self.pending = newest if newest != self.wanted else None
+
+    @property
+    def newest(self) -> ProgramConfig:
+        """What the file has."""
+        return self.pending or self.wanted
 
     @property
     def policy(self) -> Policy:
@@ -93,11 +107,20 @@ class Entry:
 
     def outdated_keys(self) -> tuple[str, ...]:
         """Return the keys of whose new values the instance that runs or starts knows nothing; () if there is none."""
-        if self.current is None or self.current is self.wanted:
+        newest = self.newest
+        if self.current is None or self.current is newest:
             return ()
         if self.process.pid is None or self.process.state not in (STARTING, RUNNING):
             return ()
-        return tuple(key for key in self.current.changed_keys(self.wanted) if RELOAD_CLASS.get(key) in (RESTART, NEXT))
+        return tuple(key for key in self.current.changed_keys(newest) if RELOAD_CLASS.get(key) in (RESTART, NEXT))
+
+    def before(self) -> ProgramConfig:
+        """Return what is wanted as the live instance knows it: with the keys that it was started with."""
+        if self.current is None or self.process.pid is None:
+            return self.wanted
+        keys = self.current.changed_keys(self.wanted)
+        started_with = {key: self.current.value(key) for key in keys if RELOAD_CLASS.get(key) in (RESTART, NEXT)}
+        return self.wanted.with_keys(**started_with) if started_with else self.wanted
 
 
 class Table:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 UP = "up"  # start, restart, and what a reload starts
 DOWN = "down"  # stop, and what a reload stops
+ROLLED = "rolled"  # what a rolling restart does; the roll itself answers
 
 
 class Outcome(Record):
@@ -33,6 +34,8 @@ def reached(goal: str, process: Process, done: str, *, job: bool = False) -> Out
 
     A `job` is up when it is done.
     """
+    if goal == ROLLED:
+        return None
     if process.stuck:
         return Outcome(ok=False, outcome="stuck")
     if goal == DOWN:
@@ -60,7 +63,8 @@ class Ticket:
     """One waiting operation.
 
     `on_result(entry, outcome)` is called once for each entry, `on_try(entry)` at each failed try of a start, `on_done()`
-    once after the last result. `failed` becomes true with the first result that is not ok.
+    once after the last result, `on_said(name, text, final)` for what a rolling restart of a program says. `failed` becomes true
+    with the first result that is not ok.
     """
 
     def __init__(
@@ -68,10 +72,12 @@ class Ticket:
         on_result: Callable[[Entry, Outcome], None],
         on_done: Callable[[], None],
         on_try: Callable[[Entry], None],
+        on_said: Callable[[str, str, bool], None] = lambda _name, _text, _final: None,
     ) -> None:
         self._on_result = on_result
         self._on_done = on_done
         self._on_try = on_try
+        self._on_said = on_said
         self._open: dict[Entry, tuple[str, str]] = {}
         self._sealed = False
         self._told = False
@@ -124,6 +130,17 @@ class Ticket:
         """Report a failed try of something that an entry waits for."""
         if self._open:
             self._on_try(dependency)
+
+    def rolled(self, entry: Entry, outcome: str, *, ok: bool) -> None:
+        """Give the result of a rolling restart, if that is what the entry waits for; a success is called as it was asked for."""
+        goal, done = self._open.get(entry, ("", ""))
+        if goal == ROLLED:
+            self.answer(entry, Outcome(ok=ok, outcome=done if ok else outcome))
+
+    def say(self, name: str, text: str, *, final: bool) -> None:
+        """Pass on what a rolling restart says, if somebody waits for one; `final`: what has become of it."""
+        if any(goal == ROLLED for goal, _done in self._open.values()):
+            self._on_said(name, text, final)
 
     def abandon(self) -> None:
         """Stop listening: the client has gone. The operation goes on."""

@@ -44,6 +44,7 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "start": named(plan.start),
         "stop": named(plan.stop),
         "restart": named(plan.restart),
+        "rolls": plan.rolls,
     }
 
 

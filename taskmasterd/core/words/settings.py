@@ -36,6 +36,8 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
         return written_edges(value)
     if kind in ("ready", "health"):
         return written_probe(value) if value else None
+    if kind == "update":
+        return {name: _readable(each) for name, each in value.items()} if value else None
     if kind == "command":
         return _readable(value[0]) if program.shell else [_readable(word) for word in value]
     if isinstance(value, float) and value.is_integer():

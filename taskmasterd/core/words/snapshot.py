@@ -27,7 +27,8 @@ TEXTS = frozenset({"by", "reason"})
 def entry_to_data(entry: Entry) -> dict[str, Any]:
     """Return a slot as values that JSON can carry.
 
-    `wanted` is left out where it is the configuration's entry of that name, `current` where it is the same as `wanted`.
+    `wanted` is left out where it is the configuration's entry of that name, which is what is pending if the two differ; `current`
+    where it is the same as `wanted`.
     """
     row: dict[str, Any] = {
         "program": entry.program,
@@ -36,6 +37,7 @@ def entry_to_data(entry: Entry) -> dict[str, Any]:
     }
     if entry.removed:
         row["removed"] = True
+    if entry.removed or entry.pending:
         row["wanted"] = entry.wanted.to_data()
     if entry.current is None:
         row["current"] = None
@@ -57,6 +59,8 @@ def entry_from_data(row: Mapping[str, Any], programs: Mapping[str, ProgramConfig
         raise ValueError(f"a slot of {name!r} has the configuration of {wanted.name!r}")
     entry = Entry(wanted, index, process_from_data(row["process"]))
     entry.removed = bool(row.get("removed"))
+    if "wanted" in row and not entry.removed and name in programs:
+        entry.pend(programs[name])
     current = row.get("current", wanted)
     if current is not None:
         entry.current = current if isinstance(current, ProgramConfig) else ProgramConfig.from_data(current)

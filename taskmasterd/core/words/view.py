@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import for_instance
-from taskmaster_common.states import RUNNING, STARTING, STOPPING
+from taskmaster_common.states import RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
 from taskmasterd.core.process.state import AWAITED, UNSURE
 from taskmasterd.core.words.describe import detail, seconds_text
@@ -116,10 +116,16 @@ def reason_text(table: Table, entry: Entry, outcome: str, now: float, signals: M
         return gates.blocked_reason(table, entry, now, signals)
     if outcome == "taken-back":
         return f"taken back by {process.by}" if process.by else "taken back"
+    if outcome == "overtaken" and not process.going_down and process.state != STOPPED:
+        return "the update was overtaken"
     if outcome == "overtaken":
         return f"stopped by {process.by} while starting" if process.by else "stopped while starting"
     if outcome == "unchecked":
         return "it has no health, so nobody knows whether it is healthy"
+    if outcome == "untouched":
+        return "the update stopped before"
+    if outcome == "rolled-back":
+        return "the update failed"
     if outcome == "removed":
         return "it is being removed from the configuration"
     return slot_detail(table, entry, now, signals)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 from tests.support.daemon import Daemon
+from tests.support.talk import Talk
 from tests.support.wait import wait_until
 
 
@@ -16,8 +19,13 @@ def configure(daemon: Daemon, **programs: object) -> Daemon:
 
 
 def commands(daemon: Daemon) -> list[str]:
-    """Return the command lines of all instances, as the kernel knows them."""
-    lines = [Path(f"/proc/{each['pid']}/cmdline").read_text() for each in daemon.status().values()]
+    """Return the command lines of all instances, as the kernel knows them once their exec is over."""
+    wait_until(lambda: all(_commands(daemon)))
+    return _commands(daemon)
+
+
+def _commands(daemon: Daemon) -> list[str]:
+    lines = [Path(f"/proc/{each['pid']}/cmdline").read_text() for each in daemon.status().values() if each["pid"]]
     return [line.replace("\0", " ").strip() for line in lines]
 
 
@@ -38,3 +46,106 @@ def test_after_a_reload_without_restarts_only_what_is_restarted_by_hand_has_the_
     assert commands(daemon) == ["sleep 98", "sleep 98"]
     assert daemon.status()["web:1"]["pid"] == pid
     assert "web restarted: cmd cannot change" in daemon.events()
+
+
+QUICK = {"monitor": 0.1}
+WEB = {"cmd": "sleep 98", "numprocs": 4, "starttime": 0.1, "startretries": 0, "update": QUICK}
+NEW = {**WEB, "cmd": "sleep 99"}
+BROKEN = {**WEB, "cmd": "false"}
+
+
+def running(daemon: Daemon, **web: object) -> Daemon:
+    """Start a daemon with this program, and wait until it runs."""
+    configure(daemon, web=web).start()
+    wait_until(lambda: all(each["state"] == "RUNNING" for each in daemon.status().values()))
+    return daemon
+
+
+def pids(daemon: Daemon) -> list[int]:
+    """Return the pids of all instances."""
+    return [each["pid"] for each in daemon.status().values()]
+
+
+def test_a_rolling_restart_never_has_more_than_one_instance_away(daemon: Daemon) -> None:
+    before = pids(running(daemon, **{**WEB, "update": {"monitor": 0}}))
+    with Talk(daemon, "restart --rolling web") as waiting:
+        least = 4
+        while not waiting.ended:
+            least = min(least, sum(each["state"] == "RUNNING" for each in daemon.status().values()))
+        said = waiting.until("end")
+    assert least == 3
+    assert said[-1]["exit"] == 0
+    assert [each["outcome"] for each in said if each["type"] == "result"] == ["restarted"] * 4
+    assert "2 of 4 updated, web:2 starting" in [each["text"] for each in said if each["type"] == "progress"]
+    assert not set(before) & set(pids(daemon))
+
+
+def test_an_update_to_a_broken_version_stops_at_the_first_instance_and_names_the_others(daemon: Daemon) -> None:
+    before = pids(running(daemon, **WEB))
+    configure(daemon, web=BROKEN)
+    done = daemon.ctl("reload")
+    assert done.returncode == 1
+    assert "update of web stopped at web:0: exit 1 after" in done.stderr
+    assert "not touched web:1 web:2 web:3" in done.stderr
+    assert pids(daemon) == [None, *before[1:]]
+    assert [each["detail"] for each in daemon.status().values()][1:] == ["outdated (cmd)"] * 3
+    os.kill(before[3], signal.SIGKILL)
+    wait_until(lambda: pids(daemon)[3] not in (None, before[3]))
+    wait_until(lambda: commands(daemon) == ["sleep 98"] * 3)
+    configure(daemon, web={**NEW, "numprocs": 2, "update": {**QUICK, "max_unavailable": 2}})
+    assert daemon.ctl("reload").returncode == 0
+    assert commands(daemon) == ["sleep 99", "sleep 99"], "one that works goes on from there"
+
+
+def test_an_update_that_is_rolled_back_leaves_everybody_with_the_old_command(daemon: Daemon) -> None:
+    running(daemon, **WEB)
+    configure(daemon, web={**BROKEN, "update": {**QUICK, "on_failure": "rollback"}})
+    done = daemon.ctl("reload")
+    assert done.returncode == 1
+    assert "rolled back web:0; not touched web:1 web:2 web:3" in done.stderr
+    assert commands(daemon) == ["sleep 98"] * 4
+    (daemon.home / "gone").mkdir()
+    both = {"numprocs": 2, "workingdir": str(daemon.home / "gone"), "update": {**QUICK, "on_failure": "rollback"}}
+    configure(daemon, web={**WEB, **both})
+    assert daemon.ctl("reload").returncode == 0
+    (daemon.home / "gone").rmdir()
+    done = daemon.ctl("restart", "web")
+    assert done.returncode == 1
+    assert "the rollback stopped at web:0" in done.stderr, "the old version is broken as well: it ends there"
+    assert [each["state"] for each in daemon.status().values()] == ["FATAL", "RUNNING"]
+
+
+def test_an_update_goes_on_after_an_upgrade_and_begins_anew_after_a_kill(daemon: Daemon) -> None:
+    web = {"cmd": "sleep 98", "numprocs": 4, "update": {"monitor": 0}}
+    before = pids(running(daemon, **web, starttime=0))
+    ready = {"exec": ["test", "-e", f"{daemon.home}/${{TASKMASTER_INSTANCE}}"], "interval": 0.1}
+    configure(daemon, web={**web, "cmd": "sleep 99", "ready": ready})
+    with Talk(daemon, "reload") as waiting:
+        (daemon.home / "0").touch()
+        wait_until(lambda: "1 of 4 updated, web:1 starting" in daemon.events())
+        assert daemon.ctl("upgrade").returncode == 0
+        assert pids(daemon)[2:] == before[2:]
+        (daemon.home / "1").touch()
+        wait_until(lambda: "2 of 4 updated, web:2 starting" in daemon.events())
+        assert [waiting.until("result")[-1]["name"] for _ in range(2)] == ["web:0", "web:1"]
+        wait_until(lambda: pids(daemon)[2] not in (None, before[2]))
+        updated = pids(daemon)[:3]
+    daemon.kill()
+    daemon.start()
+    assert "update of web interrupted" in daemon.events()
+    assert pids(daemon) == [*updated, before[3]], "web:3 waits for web:2, which an earlier daemon has restarted"
+    (daemon.home / "2").touch()
+    (daemon.home / "3").touch()
+    wait_until(lambda: "update of web done" in daemon.events())
+    assert commands(daemon) == ["sleep 99"] * 4
+    assert pids(daemon)[:3] == updated
+
+
+def test_a_stop_ends_an_update_and_who_waits_for_it_gets_1(daemon: Daemon) -> None:
+    running(daemon, **WEB)
+    with Talk(daemon, "restart --rolling web") as waiting:
+        waiting.until("progress")
+        assert daemon.ctl("stop", "web:3").returncode == 0
+        assert waiting.until("end")[-1]["exit"] == 1
+    assert "update of web overtaken by uid" in daemon.events()
+    assert [each["state"] for each in daemon.status().values()][1:] == ["RUNNING", "RUNNING", "STOPPED"]

@@ -27,7 +27,7 @@ CLASSES = {
     NEXT: "ready",
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
-    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential",
+    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential update",
 }
 
 
@@ -74,6 +74,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "log_maxbytes": 50_000_000,
         "log_backups": 10,
         "essential": False,
+        "update": {},
     }
 
 

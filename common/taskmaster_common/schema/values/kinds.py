@@ -30,6 +30,7 @@ from taskmaster_common.schema.values.scalars import (
     text_of,
 )
 from taskmaster_common.schema.values.split import words_of
+from taskmaster_common.schema.values.update import update_of
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
 
 TYPE_CHECKING = False
@@ -221,6 +222,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "socket": _socket,
     "stream": _stream,
     "text": _one_line,
+    "update": update_of,
     "variable": _variable,
     "whole": _whole,
 }
