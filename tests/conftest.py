@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import hypothesis
@@ -32,6 +33,8 @@ SLOW_S = 2.0
 It is twice what the mark says: on a busy machine the same work takes up to twice the processor time. A test that draws its
 examples is left out: what it draws decides how long it takes.
 """
+DAEMONS = {"make_daemon", "share_daemon"}
+"""Fixtures that make a real daemon."""
 BEGAN_AT = pytest.StashKey[float]()
 
 
@@ -44,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what has a daemon as slow, and the sweep: `-m "not slow"` replaces the `-m "not sweep"` of the configuration."""
     for item in items:
-        if item.get_closest_marker("sweep") or "make_daemon" in getattr(item, "fixturenames", ()):
+        if item.get_closest_marker("sweep") or DAEMONS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
     if hasattr(config, "workerinput"):
         # each worker has collected the files in another order; the longest test begins first, so that none ends alone
@@ -151,6 +154,20 @@ def make_daemon(short_dir: Path, forks: ForkServer | None) -> Iterator[Callable[
     yield make
     for daemon in made:
         daemon.destroy()
+
+
+@pytest.fixture(scope="module")
+def share_daemon(forks: ForkServer | None) -> Iterator[Callable[[str], Daemon]]:
+    """Make daemons for tests that only look, or leave everything as they have found it: they last as long as the module."""
+    with ExitStack() as stack:
+
+        def make(config: str) -> Daemon:
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tm", dir="/tmp")))
+            daemon = Daemon(home, config, forks)
+            stack.callback(daemon.destroy)
+            return daemon
+
+        yield make
 
 
 @pytest.fixture

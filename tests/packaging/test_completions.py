@@ -47,6 +47,12 @@ def started(make_daemon: Callable[..., Daemon]) -> Daemon:
     return with_command(make_daemon(CONFIG)).start()
 
 
+@pytest.fixture(scope="module")
+def shared(share_daemon: Callable[[str], Daemon]) -> Daemon:
+    """One of the same kind that no test changes."""
+    return with_command(share_daemon(CONFIG)).start()
+
+
 def with_command(daemon: Daemon) -> Daemon:
     """Put a `taskmasterctl` that notes its calls into the PATH of the daemon's environment."""
     command = daemon.home / "bin" / "taskmasterctl"
@@ -148,14 +154,14 @@ def test_a_script_knows_every_verb_and_every_flag(name: str) -> None:
 # -- the hidden verb
 
 
-def test_the_hidden_verb_tells_programs_processes_and_signals(started: Daemon) -> None:
-    wait_until(lambda: started.state("web:1") == "RUNNING")
-    programs = started.ctl("_complete", "programs").stdout
+def test_the_hidden_verb_tells_programs_processes_and_signals(shared: Daemon) -> None:
+    wait_until(lambda: shared.state("web:1") == "RUNNING")
+    programs = shared.ctl("_complete", "programs").stdout
     assert programs.splitlines() == ["web\t2 running", "web-admin\tstopped", "nginx\trunning"]
-    processes = started.ctl("_complete", "processes").stdout
+    processes = shared.ctl("_complete", "processes").stdout
     assert processes.splitlines() == ["web:0\trunning", "web:1\trunning", "web-admin\tstopped", "nginx\trunning"]
-    assert "HUP\tsignal 1" in started.ctl("_complete", "signals").stdout.splitlines()
-    assert started.ctl("_complete", "nothing").stdout == ""
+    assert "HUP\tsignal 1" in shared.ctl("_complete", "signals").stdout.splitlines()
+    assert shared.ctl("_complete", "nothing").stdout == ""
 
 
 def test_the_hidden_verb_is_in_no_help(daemon: Daemon) -> None:
@@ -170,24 +176,24 @@ def test_without_a_daemon_the_hidden_verb_is_silent(daemon: Daemon) -> None:
 
 
 @pytest.mark.slow
-def test_a_frozen_daemon_costs_the_hidden_verb_about_a_second_and_no_word(started: Daemon) -> None:
-    started.signal(signal.SIGSTOP)
+def test_a_frozen_daemon_costs_the_hidden_verb_about_a_second_and_no_word(shared: Daemon) -> None:
+    shared.signal(signal.SIGSTOP)
     try:
         began = time.monotonic()
-        done = started.ctl("_complete", "programs")
+        done = shared.ctl("_complete", "programs")
         took = time.monotonic() - began
     finally:
-        started.signal(signal.SIGCONT)
+        shared.signal(signal.SIGCONT)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert 0.9 < took < 2.5
 
 
-def test_the_hidden_verb_loads_nothing_heavy(started: Daemon) -> None:
+def test_the_hidden_verb_loads_nothing_heavy(shared: Daemon) -> None:
     code = (
         "import sys, json; from taskmasterctl.cli import main; main(['_complete', 'programs']); "
         "print(json.dumps([*sys.modules]))"
     )
-    loaded = set(json.loads(run(started, sys.executable, "-c", code).splitlines()[-1]))
+    loaded = set(json.loads(run(shared, sys.executable, "-c", code).splitlines()[-1]))
     assert not loaded & {"prompt_toolkit", "yaml", "difflib", "typing", "argparse", "socket", "asyncio", "signal"}
 
 
@@ -220,13 +226,13 @@ def test_bash_completes_what_is_fixed_without_a_daemon(daemon: Daemon, line: str
 
 @needs("bash")
 @pytest.mark.slow
-def test_bash_completes_live_names(started: Daemon) -> None:
-    assert by_bash(started, "taskmasterctl start w") == ["web", "web-admin"]
-    assert by_bash(started, "taskmasterctl logs -n 5 -f ng") == ["nginx"]
-    assert by_bash(started, "taskmasterctl stop ") == ["all", "web", "web-admin", "nginx"]
-    assert by_bash(started, "taskmasterctl stop web:") == ["0", "1"]  # bash keeps what stands before the colon
-    assert by_bash(started, "taskmasterctl signal HUP web-") == ["web-admin"]
-    assert by_bash(started, "taskmasterctl stop -- n") == ["nginx"]
+def test_bash_completes_live_names(shared: Daemon) -> None:
+    assert by_bash(shared, "taskmasterctl start w") == ["web", "web-admin"]
+    assert by_bash(shared, "taskmasterctl logs -n 5 -f ng") == ["nginx"]
+    assert by_bash(shared, "taskmasterctl stop ") == ["all", "web", "web-admin", "nginx"]
+    assert by_bash(shared, "taskmasterctl stop web:") == ["0", "1"]  # bash keeps what stands before the colon
+    assert by_bash(shared, "taskmasterctl signal HUP web-") == ["web-admin"]
+    assert by_bash(shared, "taskmasterctl stop -- n") == ["nginx"]
 
 
 @needs("bash")
@@ -249,18 +255,18 @@ def test_bash_asks_nobody_for_what_is_fixed(daemon: Daemon) -> None:
 
 @needs("bash")
 @pytest.mark.slow
-def test_a_word_that_is_a_command_is_not_executed(started: Daemon) -> None:
-    by_bash(started, "taskmasterctl start $(touch hacked)")
-    by_bash(started, "taskmasterctl -s `touch hacked` start ")
-    assert not (started.home / "hacked").exists()
+def test_a_word_that_is_a_command_is_not_executed(shared: Daemon) -> None:
+    by_bash(shared, "taskmasterctl start $(touch hacked)")
+    by_bash(shared, "taskmasterctl -s `touch hacked` start ")
+    assert not (shared.home / "hacked").exists()
 
 
 @needs("bash")
 @pytest.mark.slow
-def test_tab_in_a_real_bash_completes_an_instance(started: Daemon) -> None:
-    with_prompt = {**started.environment, "PS1": "ready> ", "TERM": "dumb", "INPUTRC": "/dev/null"}
+def test_tab_in_a_real_bash_completes_an_instance(shared: Daemon) -> None:
+    with_prompt = {**shared.environment, "PS1": "ready> ", "TERM": "dumb", "INPUTRC": "/dev/null"}
     shell = pexpect.spawn(
-        "bash", ["--norc", "--noprofile"], env=with_prompt, cwd=str(started.home), encoding="utf-8", timeout=10
+        "bash", ["--norc", "--noprofile"], env=with_prompt, cwd=str(shared.home), encoding="utf-8", timeout=10
     )
     try:
         shell.expect("ready> ")
@@ -268,9 +274,9 @@ def test_tab_in_a_real_bash_completes_an_instance(started: Daemon) -> None:
         shell.expect("ready> ")
         shell.send("taskmasterctl pid web:1\b1\t\rtaskmasterctl pi\t ng\t\r")
         shell.expect(r"\r\n(\d+)\r\n")
-        assert int(matched(shell)) == started.status()["web:1"]["pid"]
+        assert int(matched(shell)) == shared.status()["web:1"]["pid"]
         shell.expect(r"\r\n(\d+)\r\n")
-        assert int(matched(shell)) == started.status()["nginx"]["pid"]
+        assert int(matched(shell)) == shared.status()["nginx"]["pid"]
     finally:
         shell.close(force=True)
 
@@ -288,15 +294,15 @@ def test_bash_evaluates_nothing_that_a_daemon_calls_a_program(daemon: Daemon) ->
 
 @needs("zsh")
 @pytest.mark.slow
-def test_tab_in_a_real_zsh_completes_verbs_flags_and_live_names(started: Daemon) -> None:
-    shell = by_zsh(started)
+def test_tab_in_a_real_zsh_completes_verbs_flags_and_live_names(shared: Daemon) -> None:
+    shell = by_zsh(shared)
     try:
         shell.send("taskmasterctl pid ng\t\r")
         shell.expect(r"\n(\d+)\r")
-        assert int(matched(shell)) == started.status()["nginx"]["pid"]
+        assert int(matched(shell)) == shared.status()["nginx"]["pid"]
         shell.send("taskmasterctl pid web:1\b1\t\r")
         shell.expect(r"\n(\d+)\r")
-        assert int(matched(shell)) == started.status()["web:1"]["pid"]
+        assert int(matched(shell)) == shared.status()["web:1"]["pid"]
         shell.send("taskmasterctl sta\t")
         shell.expect("start +-- start programs and wait until they run")
         shell.expect("status +-- one line for each process")
@@ -340,21 +346,21 @@ def test_fish_evaluates_nothing_that_a_daemon_calls_a_program(daemon: Daemon) ->
 
 @needs("fish")
 @pytest.mark.slow
-def test_fish_completes_verbs_flags_and_live_names(started: Daemon) -> None:
-    wait_until(lambda: started.state("web:1") == "RUNNING")
-    assert by_fish(started, "taskmasterctl sta")["status"].startswith("one line for each process")
-    assert set(by_fish(started, "taskmasterctl ")) == {command.name for command in COMMANDS}
-    assert by_fish(started, "taskmasterctl reload --d") == {"--dry-run": "print the plan and change nothing"}
-    assert by_fish(started, "taskmasterctl start web") == {"web": "2 running", "web-admin": "stopped"}
-    assert by_fish(started, "taskmasterctl -q stop web:") == {"web:0": "running", "web:1": "running"}
-    assert by_fish(started, "taskmasterctl stop a")["all"] == "every program"
-    assert set(by_fish(started, "taskmasterctl signal USR")) == {"USR1", "USR2"}
-    assert set(by_fish(started, "taskmasterctl signal HUP n")) == {"nginx"}
-    assert set(by_fish(started, "taskmasterctl help sto")) == {"stop"}
-    assert set(by_fish(started, "taskmasterctl --color a")) == {"auto", "always"}
-    assert set(by_fish(started, "taskmasterctl wait --for s")) == {"stopped", "settled"}
-    assert set(by_fish(started, "taskmasterctl logs -n 5 n")) == {"nginx"}
-    assert by_fish(started, "taskmasterctl version n") == {}
+def test_fish_completes_verbs_flags_and_live_names(shared: Daemon) -> None:
+    wait_until(lambda: shared.state("web:1") == "RUNNING")
+    assert by_fish(shared, "taskmasterctl sta")["status"].startswith("one line for each process")
+    assert set(by_fish(shared, "taskmasterctl ")) == {command.name for command in COMMANDS}
+    assert by_fish(shared, "taskmasterctl reload --d") == {"--dry-run": "print the plan and change nothing"}
+    assert by_fish(shared, "taskmasterctl start web") == {"web": "2 running", "web-admin": "stopped"}
+    assert by_fish(shared, "taskmasterctl -q stop web:") == {"web:0": "running", "web:1": "running"}
+    assert by_fish(shared, "taskmasterctl stop a")["all"] == "every program"
+    assert set(by_fish(shared, "taskmasterctl signal USR")) == {"USR1", "USR2"}
+    assert set(by_fish(shared, "taskmasterctl signal HUP n")) == {"nginx"}
+    assert set(by_fish(shared, "taskmasterctl help sto")) == {"stop"}
+    assert set(by_fish(shared, "taskmasterctl --color a")) == {"auto", "always"}
+    assert set(by_fish(shared, "taskmasterctl wait --for s")) == {"stopped", "settled"}
+    assert set(by_fish(shared, "taskmasterctl logs -n 5 n")) == {"nginx"}
+    assert by_fish(shared, "taskmasterctl version n") == {}
 
 
 @needs("fish")

@@ -18,7 +18,7 @@ from tests.support.wire import ask
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tests.support.forkserver import ForkServer
+    from tests.support.forkserver import Forked, ForkServer
 
 listing("/proc/self")  # opens the reserve descriptor of all later looks
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,7 +50,7 @@ class Daemon:
         self.socket = home / "taskmaster.sock"
         self.pidfile = home / "taskmasterd.pid"
         self.environment = command_environment(home)
-        self.foreground: subprocess.Popen[bytes] | None = None
+        self.foreground: subprocess.Popen[bytes] | Forked | None = None
         self._forks = forks
         if config:
             self.write(config)
@@ -75,22 +75,31 @@ class Daemon:
 
     def start_foreground(self, *options: str) -> Daemon:
         """Start it with -n as a child of the test, and wait until the socket answers."""
+        words = ("taskmasterd", "-c", str(self.config), "-n", *options)
         with (self.home / "stdout").open("w") as stdout, (self.home / "stderr").open("w") as stderr:
-            self.foreground = subprocess.Popen(
-                [sys.executable, "-m", "taskmasterd", "-c", str(self.config), "-n", *options],
-                env=self.environment,
-                cwd=self.home,
-                stdout=stdout,
-                stderr=stderr,
-                stdin=subprocess.DEVNULL,
-            )
+            if self._forks and self._forks.runs(words, self.environment, ""):
+                with open(os.devnull) as stdin:
+                    streams = (stdin.fileno(), stdout.fileno(), stderr.fileno())
+                    self.foreground = self._forks.start(words, self.environment, str(self.home), streams)
+            else:
+                self.foreground = subprocess.Popen(
+                    [sys.executable, "-m", *words],
+                    env=self.environment,
+                    cwd=self.home,
+                    stdout=stdout,
+                    stderr=stderr,
+                    stdin=subprocess.DEVNULL,
+                )
         wait_until(self._answers, within_s=30)
         return self
 
     def _answers(self) -> bool:
         assert self.foreground
         assert self.foreground.poll() is None, (self.home / "stderr").read_text()
-        return self.ctl("pid").returncode == 0
+        try:
+            return bool(ask(self, b"pid")[1:])
+        except OSError:  # it does not listen yet
+            return False
 
     @property
     def pid(self) -> int:

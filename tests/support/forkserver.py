@@ -20,6 +20,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -27,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from typing_extensions import Self
 
 ROOT = Path(__file__).resolve().parents[2]
 PRELOADED = (
@@ -94,32 +97,76 @@ class ForkServer:
     ) -> subprocess.CompletedProcess[str]:
         """Run `python -m WORDS` to its end, as `subprocess.run` does. Raises subprocess.TimeoutExpired."""
         deadline = time.monotonic() + within_s
-        request = json.dumps({"words": words, "environment": dict(environment), "directory": directory}).encode()
         stdin, feed = os.pipe()
         out, stdout = os.pipe()
         err, stderr = os.pipe()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            try:
-                with theirs:
-                    socket.send_fds(self._channel, [request], [theirs.fileno(), stdin, stdout, stderr])
-            finally:
-                for fd in (stdin, stdout, stderr):
-                    os.close(fd)
+        try:
+            command = self.start(words, environment, directory, (stdin, stdout, stderr))
+        finally:
+            for fd in (stdin, stdout, stderr):
+                os.close(fd)
+        with command:
             with open(feed, "wb", buffering=0) as file:
                 _write(file.fileno(), text.encode(errors="surrogateescape"))
             with open(out, "rb", buffering=0), open(err, "rb", buffering=0):
                 said = _read_all((out, err), deadline)
-            ours.settimeout(max(0.001, deadline - time.monotonic()))
-            try:
-                status = ours.recv(64) if said is not None else b""
-            except TimeoutError:
-                status = b""
-        if said is None or not status:  # the server kills a command for which no test waits
-            assert self._process.poll() is None, "the fork server has died"
-            raise subprocess.TimeoutExpired(list(words), within_s)
+            if said is None:
+                raise subprocess.TimeoutExpired(list(words), within_s)
+            status = command.wait(max(0.001, deadline - time.monotonic()))
         stdout_text, stderr_text = (_text(each, errors) for each in said)
-        return subprocess.CompletedProcess(["python", "-m", *words], int(status), stdout_text, stderr_text)
+        return subprocess.CompletedProcess(["python", "-m", *words], status, stdout_text, stderr_text)
+
+    def start(
+        self, words: Sequence[str], environment: Mapping[str, str], directory: str, streams: tuple[int, int, int]
+    ) -> Forked:
+        """Run `python -m WORDS` with these descriptors as its streams, as `subprocess.Popen` does."""
+        request = json.dumps({"words": words, "environment": dict(environment), "directory": directory}).encode()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            socket.send_fds(self._channel, [request], [theirs.fileno(), *streams])
+        return Forked(ours, words)
+
+
+class Forked:
+    """A command that runs in a fork, with what the tests use of `subprocess.Popen`; leaving it kills it."""
+
+    def __init__(self, channel: socket.socket, words: Sequence[str]) -> None:
+        """`channel` brings the pid, and then the exit status."""
+        self._channel = channel
+        self._words = list(words)
+        self.pid = int(channel.recv(64))
+        self.returncode: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._channel.close()  # the server kills a command for which no test waits
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return the exit status. Raises subprocess.TimeoutExpired."""
+        if self.returncode is None:
+            self._channel.settimeout(timeout)
+            try:
+                status = self._channel.recv(64)
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(self._words, timeout or 0) from None
+            assert status, "the fork server has died"
+            self.returncode = int(status)
+            self._channel.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Return the exit status, None while it runs."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):  # the server, its parent, has just collected it
+                os.kill(self.pid, number)
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -185,6 +232,8 @@ class _Server:
             if (pid := os.fork()) == 0:
                 self._channel.detach()
                 return json.loads(data), fds
+            with suppress(BrokenPipeError):
+                os.write(fds[0], b"%d" % pid)
             self._commands[os.pidfd_open(pid)] = (pid, fds[0])
             for fd in fds[1:]:
                 os.close(fd)
@@ -205,11 +254,8 @@ class _Server:
     def _answer(self, pidfd: int) -> None:
         pid, answer = self._commands.pop(pidfd)
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        with socket.socket(fileno=answer) as channel:
-            try:
-                channel.send(b"%d" % status)
-            except BrokenPipeError:
-                pass
+        with socket.socket(fileno=answer) as channel, suppress(BrokenPipeError):
+            channel.send(b"%d" % status)
         os.close(pidfd)
 
 

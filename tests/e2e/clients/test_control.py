@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.support.daemon import PROGRAMS, Daemon
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
+CONFIG = "programs: {web: {cmd: sleep 300, starttime: 0, numprocs: 2}, off: {cmd: sleep 300, autostart: false}}"
 
 
 @contextmanager
@@ -43,10 +44,14 @@ def _until_end(replies: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def running(daemon: Daemon) -> Daemon:
-    daemon.write(
-        "programs: {web: {cmd: sleep 300, starttime: 0, numprocs: 2}, off: {cmd: sleep 300, autostart: false}}"
-    )
+    daemon.write(CONFIG)
     return daemon.start()
+
+
+@pytest.fixture(scope="module")
+def shared(share_daemon: Callable[[str], Daemon]) -> Daemon:
+    """A daemon that no test changes."""
+    return share_daemon(CONFIG).start()
 
 
 def test_it_can_be_used_by_hand_and_answers_in_order(running: Daemon) -> None:
@@ -71,8 +76,8 @@ def test_it_can_be_used_by_hand_and_answers_in_order(running: Daemon) -> None:
         assert stop[-1] == {"type": "end", "exit": 0}
 
 
-def test_half_lines_are_put_together_and_several_lines_at_once_are_cut(running: Daemon) -> None:
-    with _connected(running) as channel:
+def test_half_lines_are_put_together_and_several_lines_at_once_are_cut(shared: Daemon) -> None:
+    with _connected(shared) as channel:
         replies = _replies(channel)
         next(replies)
         for byte in b"version\n":
@@ -80,8 +85,8 @@ def test_half_lines_are_put_together_and_several_lines_at_once_are_cut(running: 
         assert [message["type"] for message in _until_end(replies)] == ["ack", "daemon", "end"]
 
 
-def test_a_line_that_is_too_long_is_an_error_and_the_end(running: Daemon) -> None:
-    with _connected(running) as channel:
+def test_a_line_that_is_too_long_is_an_error_and_the_end(shared: Daemon) -> None:
+    with _connected(shared) as channel:
         replies = _replies(channel)
         next(replies)
         try:
@@ -94,22 +99,22 @@ def test_a_line_that_is_too_long_is_an_error_and_the_end(running: Daemon) -> Non
         except ConnectionResetError:
             last = []
         assert not last or last[-1]["error"]["code"] == "too-long"
-    assert running.ctl("status").returncode == 0
+    assert shared.ctl("status").returncode == 0
 
 
 @pytest.mark.parametrize(
     "garbage", [b"\x00\xff\xfe\n", b"status \xff\n", b'{"verb": "stop"}\n', b"stop;status\n", b"-- --\n"]
 )
-def test_garbage_is_answered_with_an_error_and_harms_nothing(running: Daemon, garbage: bytes) -> None:
-    before = running.status()["web:0"]["pid"]
-    with _connected(running) as channel:
+def test_garbage_is_answered_with_an_error_and_harms_nothing(shared: Daemon, garbage: bytes) -> None:
+    before = shared.status()["web:0"]["pid"]
+    with _connected(shared) as channel:
         replies = _replies(channel)
         next(replies)
         channel.sendall(garbage)
         assert "error" in _until_end(replies)[-1]
         channel.sendall(b"pid\n")
         assert _until_end(replies)[-1]["exit"] == 0
-    assert running.status()["web:0"]["pid"] == before
+    assert shared.status()["web:0"]["pid"] == before
 
 
 def test_a_client_that_goes_away_does_not_undo_its_command(running: Daemon) -> None:
@@ -119,19 +124,19 @@ def test_a_client_that_goes_away_does_not_undo_its_command(running: Daemon) -> N
     running.wait_for("off", "RUNNING")
 
 
-def test_five_hundred_connections_are_served_and_one_more_too(running: Daemon) -> None:
+def test_five_hundred_connections_are_served_and_one_more_too(shared: Daemon) -> None:
     channels = [socket.socket(socket.AF_UNIX) for _ in range(500)]
     try:
         for channel in channels:
-            channel.connect(str(running.socket))
+            channel.connect(str(shared.socket))
         for channel in channels[::50]:
             channel.settimeout(5)
             assert channel.recv(1000).startswith(b'{"type":"hello"')
-        assert running.ctl("status", "web:0").returncode == 0
+        assert shared.ctl("status", "web:0").returncode == 0
     finally:
         for channel in channels:
             channel.close()
-    wait_until(lambda: len(os.listdir(f"/proc/{running.pid}/fd")) < 50)
+    wait_until(lambda: len(os.listdir(f"/proc/{shared.pid}/fd")) < 50)
 
 
 def test_a_follower_that_never_reads_costs_no_memory_and_nobody_else(daemon: Daemon) -> None:

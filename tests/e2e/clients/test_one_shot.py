@@ -36,6 +36,12 @@ def running(make_daemon: Callable[..., Daemon]) -> Daemon:
     return _settled(make_daemon(CONFIG))
 
 
+@pytest.fixture(scope="module")
+def shared(share_daemon: Callable[[str], Daemon]) -> Daemon:
+    """One of the same kind that no test changes."""
+    return _settled(share_daemon(CONFIG))
+
+
 def _settled(daemon: Daemon) -> Daemon:
     """Start it, and wait until what ends by itself has ended."""
     daemon.start()
@@ -150,11 +156,11 @@ def test_a_shutdown_says_what_it_did(running: Daemon) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_that_stands_after_the_name_is_told_in_its_order(running: Daemon) -> None:
-    done = running.ctl("signal", "web", "HUP")
+def test_a_signal_that_stands_after_the_name_is_told_in_its_order(shared: Daemon) -> None:
+    done = shared.ctl("signal", "web", "HUP")
     assert done.returncode == 2
     assert "the signal comes first: signal HUP web" in done.stderr
-    assert "the signal comes first: signal 15 web off" in running.ctl("signal", "web", "off", "15").stderr
+    assert "the signal comes first: signal 15 web off" in shared.ctl("signal", "web", "off", "15").stderr
 
 
 @pytest.mark.slow
@@ -260,25 +266,25 @@ def test_ctrl_c_ends_the_wait_and_the_start_goes_on(running: Daemon) -> None:
 
 
 @pytest.mark.slow
-def test_a_frozen_daemon_is_given_up_and_how_to_wake_it_is_told(running: Daemon) -> None:
-    running.signal(signal.SIGSTOP)
+def test_a_frozen_daemon_is_given_up_and_how_to_wake_it_is_told(shared: Daemon) -> None:
+    shared.signal(signal.SIGSTOP)
     try:
-        done = running.ctl("status")
-        quick = running.ctl("--timeout", "0.3", "stop", "web")
+        done = shared.ctl("status")
+        quick = shared.ctl("--timeout", "0.3", "stop", "web")
     finally:
-        running.signal(signal.SIGCONT)
+        shared.signal(signal.SIGCONT)
     assert done.returncode == 4
     assert "accepted the connection but did not answer within 5s" in done.stderr
-    assert f"kill -CONT {running.pid}" in done.stderr
+    assert f"kill -CONT {shared.pid}" in done.stderr
     assert (quick.returncode, "did not answer after 0.3s" in quick.stderr) == (124, True)
 
 
 @pytest.mark.root
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user")
-def test_a_stranger_is_told_whose_socket_it_is_and_who_he_is(running: Daemon) -> None:
+def test_a_stranger_is_told_whose_socket_it_is_and_who_he_is(shared: Daemon) -> None:
     """The code is imported before the identity changes: an ordinary user may not be able to read this tree."""
-    for directory in (running.home.parent, running.home):
+    for directory in (shared.home.parent, shared.home):
         directory.chmod(0o755)
     code = (
         "import os, sys, grp, pwd; from taskmasterctl import cli; from taskmasterctl.connect import diagnose; "
@@ -286,12 +292,12 @@ def test_a_stranger_is_told_whose_socket_it_is_and_who_he_is(running: Daemon) ->
     )
     for words in (("status",), ("stop", "web")):
         done = subprocess.run(
-            [sys.executable, "-c", code, "-s", str(running.socket), *words],
-            env=running.environment, capture_output=True, text=True, check=False,
+            [sys.executable, "-c", code, "-s", str(shared.socket), *words],
+            env=shared.environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 4
         first, *hints = done.stderr.splitlines()
-        assert first == f"taskmasterctl: cannot reach taskmasterd at {running.socket}: permission denied"
+        assert first == f"taskmasterctl: cannot reach taskmasterd at {shared.socket}: permission denied"
         assert hints[0].strip() == "The socket is root:root srw-------."
         assert "(uid 65534)" in hints[1]
 
@@ -351,16 +357,16 @@ def on_terminal(daemon: Daemon, columns: int, *words: str, **changes: str) -> st
 
 
 @pytest.mark.slow
-def test_a_terminal_of_80_columns_is_never_wrapped_and_a_pipe_never_cut(running: Daemon) -> None:
-    shown = on_terminal(running, 80, "status")
+def test_a_terminal_of_80_columns_is_never_wrapped_and_a_pipe_never_cut(shared: Daemon) -> None:
+    shown = on_terminal(shared, 80, "status")
     plain = re.sub(r"\x1b\[\d*m", "", shown)
     assert max(len(line) for line in plain.split("\r\n")) == 80
     assert plain != shown
-    assert "words " * 29 in on_terminal(running, 80, "status", "--wide")
-    piped = running.ctl("status").stdout
+    assert "words " * 29 in on_terminal(shared, 80, "status", "--wide")
+    piped = shared.ctl("status").stdout
     assert "words " * 29 in piped
     assert "\x1b" not in piped
-    assert "\x1b" in running.ctl("--color", "always", "status").stdout
+    assert "\x1b" in shared.ctl("--color", "always", "status").stdout
 
 
 @pytest.mark.slow

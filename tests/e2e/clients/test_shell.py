@@ -57,10 +57,22 @@ def running(daemon: Daemon) -> Daemon:
     return daemon.start()
 
 
-def test_it_opens_with_who_is_there_and_how_everything_is(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running)
+@pytest.fixture(scope="module")
+def standing(share_daemon: Callable[[str], Daemon]) -> Daemon:
+    return share_daemon(CONFIG).start()
+
+
+@pytest.fixture
+def shared(standing: Daemon) -> Daemon:
+    """A daemon that no test changes, and no history of its shells."""
+    (standing.home / "history").unlink(missing_ok=True)
+    return standing
+
+
+def test_it_opens_with_who_is_there_and_how_everything_is(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared)
     rows = shell.rows()
-    assert rows[0] == f"taskmasterd 0.1.0 (pid {running.pid}) at {running.socket}; type help"[:80]
+    assert rows[0] == f"taskmasterd 0.1.0 (pid {shared.pid}) at {shared.socket}; type help"[:80]
     assert [row.split()[:2] for row in rows[1:6]] == [
         ["NAME", "STATE"],
         ["web:0", "RUNNING"],
@@ -71,8 +83,8 @@ def test_it_opens_with_who_is_there_and_how_everything_is(running: Daemon, open_
     shell.see("2/4 running | taskmasterd 0.1.0 up")
 
 
-def test_quiet_opens_with_the_prompt_alone(running: Daemon, open_shell: OpenShell) -> None:
-    assert open_shell(running, "-q").rows()[0] == "taskmaster>"
+def test_quiet_opens_with_the_prompt_alone(shared: Daemon, open_shell: OpenShell) -> None:
+    assert open_shell(shared, "-q").rows()[0] == "taskmaster>"
 
 
 def test_tab_completes_verbs_with_their_description_and_names_with_their_state(
@@ -95,8 +107,8 @@ def test_tab_completes_verbs_with_their_description_and_names_with_their_state(
     assert running.state("a@b+c.d-1") == "RUNNING"
 
 
-def test_tab_after_signal_offers_signals_and_then_names(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running)
+def test_tab_after_signal_offers_signals_and_then_names(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared)
     shell.type("signal " + TAB)
     shell.see("hang up; many daemons reload their configuration")
     assert "web:0" not in "\n".join(row for row in shell.rows() if row.startswith("  "))
@@ -115,8 +127,8 @@ def test_completion_knows_a_program_that_a_reload_brought(running: Daemon, open_
     shell.prompt("taskmaster> stop zebra")
 
 
-def test_ctrl_c_clears_the_line_and_ctrl_d_on_an_empty_one_leaves(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running)
+def test_ctrl_c_clears_the_line_and_ctrl_d_on_an_empty_one_leaves(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared)
     shell.type("stop web")
     shell.prompt("taskmaster> stop web")
     shell.type(CTRL_C)
@@ -129,16 +141,16 @@ def test_ctrl_c_clears_the_line_and_ctrl_d_on_an_empty_one_leaves(running: Daemo
     shell.type(CTRL_D)
     assert shell.ended() == (0, None)
     assert shell.modes_now() == shell.modes
-    assert running.state("web:0") == "RUNNING"
-    assert running.alive
+    assert shared.state("web:0") == "RUNNING"
+    assert shared.alive
 
 
-def test_several_commands_stand_on_one_line_and_errors_say_what_instead(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running, "-q")
+def test_several_commands_stand_on_one_line_and_errors_say_what_instead(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared, "-q")
     shell.type("pid web:0; statsu;stop wbe ; pid web:1\r")
     shell.see("did you mean web?")
     shell.prompt()
-    pids = [str(running.status()[name]["pid"]) for name in ("web:0", "web:1")]
+    pids = [str(shared.status()[name]["pid"]) for name in ("web:0", "web:1")]
     assert shell.rows()[1:6] == [
         pids[0],
         'taskmasterctl: unknown verb "statsu"; did you mean status?',
@@ -217,7 +229,7 @@ def test_a_storm_of_changes_keeps_the_typed_text_and_is_counted(daemon: Daemon, 
     shell.type("stop fl")
     shell.prompt("taskmaster> stop fl")
     daemon.ctl("start", "flap", "--no-wait")
-    wait_until(lambda: daemon.ctl("status", "--failed").stdout.count("FATAL") == 40, within_s=20)
+    wait_until(lambda: all(each["state"] == "FATAL" for each in daemon.status().values()), within_s=20)
     shell.type("ap")
     shell.see("40 fatal")
     wait_until(lambda: sum(_counted(shell)) == 200, within_s=10)
@@ -307,8 +319,8 @@ def test_without_a_daemon_it_opens_and_says_why(daemon: Daemon, open_shell: Open
     shell.prompt("taskmaster>")
 
 
-def test_it_fits_another_size_and_a_narrow_one_has_no_toolbar(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running, "-q", size=(60, 12))
+def test_it_fits_another_size_and_a_narrow_one_has_no_toolbar(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared, "-q", size=(60, 12))
     shell.see("2/4 running")
     shell.type("restart web")
     shell.prompt("taskmaster> restart web")
@@ -320,8 +332,8 @@ def test_it_fits_another_size_and_a_narrow_one_has_no_toolbar(running: Daemon, o
     shell.prompt("taskmaster> restart web")
 
 
-def test_forty_columns_and_ten_lines_are_enough(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running, size=(40, 10))
+def test_forty_columns_and_ten_lines_are_enough(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared, size=(40, 10))
     shell.type("start " + TAB)
     shell.see("cron")
     shell.type(CTRL_C)
@@ -332,21 +344,21 @@ def test_forty_columns_and_ten_lines_are_enough(running: Daemon, open_shell: Ope
     shell.prompt()
 
 
-def test_the_history_is_private_and_offers_itself_again(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running, "-q")
+def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared, "-q")
     shell.type("pid web:1\rversion\r")
     shell.see("taskmasterd 0.1.0 (protocol 1)")
     shell.prompt()
     shell.type(CTRL_D)
     shell.ended()
-    history = running.home / "history"
+    history = shared.home / "history"
     assert history.read_text() == "pid web:1\nversion\n"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
-    again = open_shell(running, "-q")
+    again = open_shell(shared, "-q")
     again.type("pi")
     again.see("taskmaster> pid web:1")  # grey: a suggestion
     again.type(RIGHT + "\r")
-    again.see(str(running.status()["web:1"]["pid"]))
+    again.see(str(shared.status()["web:1"]["pid"]))
     again.prompt()
     again.type(CTRL_R + "vers")
     again.see("version")
@@ -373,9 +385,9 @@ def test_a_history_that_cannot_be_kept_is_one_warning(running: Daemon, open_shel
     ],
 )
 def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(
-    running: Daemon, open_shell: OpenShell, number: int, busy: bool
+    shared: Daemon, open_shell: OpenShell, number: int, busy: bool
 ) -> None:
-    shell = open_shell(running, "-q")
+    shell = open_shell(shared, "-q")
     shell.type("half typed" if not busy else "logs -f web:0\r")
     shell.see("half typed" if not busy else "logs -f")
     os.kill(shell.child.pid or 0, number)
@@ -418,9 +430,9 @@ def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same(dae
         os.close(terminal)
 
 
-def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(running: Daemon) -> None:
+def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(shared: Daemon) -> None:
     job_control = ("sh", "-c", 'set -m; "$@"; echo it stands still; read go; fg', "sh")
-    with Terminal(running.environment, ["-q"], under=job_control) as shell:
+    with Terminal(shared.environment, ["-q"], under=job_control) as shell:
         shell.prompt()
         shell.type("stop w")
         shell.prompt("taskmaster> stop w")
@@ -434,10 +446,10 @@ def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(running: Daemon
         assert shell.modes_now() == shell.modes
 
 
-def test_a_dumb_terminal_gets_no_escape_sequence(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running, TERM="dumb")
+def test_a_dumb_terminal_gets_no_escape_sequence(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared, TERM="dumb")
     shell.type("pid web:0\r")
-    answer = str(running.status()["web:0"]["pid"])
+    answer = str(shared.status()["web:0"]["pid"])
     wait_until(
         lambda: answer in (row.strip() for row in shell.rows()), within_s=10
     )  # it stands in the table above, too
@@ -455,8 +467,8 @@ def test_a_dumb_terminal_gets_no_escape_sequence(running: Daemon, open_shell: Op
     assert b"\x1b" not in shell.raw
 
 
-def test_no_color_means_no_colour(running: Daemon, open_shell: OpenShell) -> None:
-    shell = open_shell(running, NO_COLOR="1")
+def test_no_color_means_no_colour(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared, NO_COLOR="1")
     shell.see("2/4 running")
     assert b"\x1b[32m" not in shell.raw
     assert b"\x1b[0;33m" not in shell.raw

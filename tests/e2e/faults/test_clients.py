@@ -61,6 +61,7 @@ def test_garbage_and_half_requests_from_hundreds_of_clients_harm_nobody(daemon: 
     assert "internal error" not in daemon.events()
 
 
+@pytest.mark.sweep
 def test_followers_and_subscribers_by_the_hundred_that_never_read_hold_up_nobody(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{flood: {{cmd: {PY} {PROGRAMS}/writes_lines.py 600007 linger, log_maxbytes: 1MB, autostart: false}}, "
@@ -244,6 +245,7 @@ LONG = (
 )
 
 
+@pytest.mark.sweep
 def test_a_request_about_ten_thousand_processes_is_overtaken_by_a_short_one(daemon: Daemon) -> None:
     text = "".join(f", p{number}: {{cmd: sleep 300, autostart: false, numprocs: 2500}}" for number in range(4))
     daemon.write(f"programs: {{web: {{cmd: sleep 300, starttime: 0}}{text}}}")

@@ -135,7 +135,7 @@ def test_the_exit_code_of_the_container_is_that_of_its_essential_program(contain
 def test_a_signal_that_comes_while_pid_1_reads_its_file_is_kept(container: Container, number: signal.Signals) -> None:
     # PID 1 is sent no signal that it has no handler for: `docker stop` would wait its ten seconds in vain
     container.daemon.write(
-        "programs:\n" + "".join(f"  p{n}: {{cmd: sleep 1, autostart: false}}\n" for n in range(3000))
+        "programs:\n" + "".join(f"  p{n}: {{cmd: sleep 1, autostart: false}}\n" for n in range(1500))
     )
     running = container.run()
     wait_until(lambda: _children(running.pid) and _children(container.init))  # the child that reads the file

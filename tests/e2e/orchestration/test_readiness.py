@@ -144,7 +144,7 @@ def test_a_pattern_is_matched_against_a_flood_of_lines_and_status_is_answered_me
     flood = "yes $(head -c 4000 /dev/zero | tr '\\0' a)"
     keys = {
         "ready": {"log": "a*b*c*d*e*"},
-        "start_timeout": 2,
+        "start_timeout": 1,
         "startretries": 0,
         "log_maxbytes": "10MB",
         "log_backups": 1,
@@ -154,7 +154,7 @@ def test_a_pattern_is_matched_against_a_flood_of_lines_and_status_is_answered_me
     while state(daemon, "p") != "FATAL":
         answers += 1
     assert answers > 10
-    assert "not ready within 2s" in detail(daemon, "p")
+    assert "not ready within 1s" in detail(daemon, "p")
 
 
 def test_an_upgrade_goes_on_with_what_is_not_ready_yet(daemon: Daemon) -> None:

@@ -70,21 +70,26 @@ def test_a_program_that_ends_silently_at_once_is_reminded_of_its_stdin_and_one_t
     assert hint not in daemon.wait_for("talks", "FATAL")["detail"]
 
 
-@pytest.mark.parametrize(
-    ("autorestart", "code", "state"),
-    [("never", 1, "EXITED"), ("unexpected", 2, "EXITED"), ("unexpected", 1, "RUNNING"), ("always", 2, "RUNNING")],
-)
-def test_autorestart_decides_what_follows_an_exit(daemon: Daemon, autorestart: str, code: int, state: str) -> None:
-    flag = daemon.home / "flag"
-    daemon.write(
-        f"programs: {{p: {{cmd: 'if [ -e {flag} ]; then sleep 300; fi; touch {flag}; sleep 0.3; exit {code}', "
-        f"shell: true, starttime: 0, exitcodes: [0, 2], autorestart: {autorestart}}}}}"
-    )
+def test_autorestart_decides_what_follows_an_exit(daemon: Daemon) -> None:
+    table = {
+        ("never", 1): "EXITED",
+        ("unexpected", 2): "EXITED",
+        ("unexpected", 1): "RUNNING",
+        ("always", 2): "RUNNING",
+    }
+    lines = [
+        f"  {autorestart}-{code}: {{cmd: 'if [ -e {daemon.home}/$0 ]; then sleep 300; fi; touch {daemon.home}/$0; "
+        f"sleep 0.3; exit {code}', shell: true, autorestart: {autorestart}}}\n".replace("$0", f"{autorestart}-{code}")
+        for autorestart, code in table
+    ]
+    daemon.write(f"defaults: {{starttime: 0, exitcodes: [0, 2]}}\nprograms:\n{''.join(lines)}")
     daemon.start()
-    wait_until(lambda: "p exited" in daemon.events())
-    process = daemon.wait_for("p", state)
-    assert process["exit"]["code"] == code
-    assert process["restarts"] == (1 if state == "RUNNING" else 0)
+    for (autorestart, code), state in table.items():
+        name = f"{autorestart}-{code}"
+        wait_until(lambda name=name: f"{name} exited" in daemon.events())  # type: ignore[misc]
+        process = daemon.wait_for(name, state)
+        assert process["exit"]["code"] == code, name
+        assert process["restarts"] == (1 if state == "RUNNING" else 0), name
 
 
 def test_a_program_without_retries_left_recovers_when_its_cause_is_gone(daemon: Daemon) -> None:
@@ -98,22 +103,21 @@ def test_a_program_without_retries_left_recovers_when_its_cause_is_gone(daemon: 
     assert daemon.state("p") == "RUNNING"
 
 
-@pytest.mark.parametrize(
-    ("keys", "reason"),
-    [
-        ("cmd: no-such-command-here", "cannot execute no-such-command-here: not found in PATH="),
-        ("cmd: ./plain", "permission denied (is it executable?)"),
-        ("cmd: /tmp", "it is a directory"),
-        ("cmd: sleep 1, workingdir: /nowhere/at/all", "cannot enter workingdir /nowhere/at/all: no such file"),
-        ("cmd: sleep 1, stdout: /proc/nothing/log", "cannot"),
-        ("cmd: sleep 1, stdout: /tmp", "cannot open log file /tmp: "),
-    ],
-)
-def test_a_start_that_cannot_work_names_the_step_and_the_reason(daemon: Daemon, keys: str, reason: str) -> None:
+def test_a_start_that_cannot_work_names_the_step_and_the_reason(daemon: Daemon) -> None:
+    reasons = {
+        "cmd: no-such-command-here": "cannot execute no-such-command-here: not found in PATH=",
+        "cmd: ./plain": "permission denied (is it executable?)",
+        "cmd: /tmp": "it is a directory",
+        "cmd: sleep 1, workingdir: /nowhere/at/all": "cannot enter workingdir /nowhere/at/all: no such file",
+        "cmd: sleep 1, stdout: /proc/nothing/log": "cannot",
+        "cmd: sleep 1, stdout: /tmp": "cannot open log file /tmp: ",
+    }
     (daemon.home / "plain").write_text("no program")
-    daemon.write(f"programs: {{p: {{{keys}, startretries: 0}}, ok: {{cmd: sleep 300, starttime: 0}}}}")
+    lines = [f"  p{number}: {{{keys}, startretries: 0}}\n" for number, keys in enumerate(reasons)]
+    daemon.write(f"programs:\n  ok: {{cmd: sleep 300, starttime: 0}}\n{''.join(lines)}")
     daemon.start()
-    assert reason in daemon.wait_for("p", "FATAL")["detail"]
+    for number, (keys, reason) in enumerate(reasons.items()):
+        assert reason in daemon.wait_for(f"p{number}", "FATAL")["detail"], keys
     assert daemon.state("ok") == "RUNNING"
 
 

@@ -300,6 +300,7 @@ def test_repeated_reloads_do_not_make_the_daemon_grow(daemon: Daemon) -> None:
     assert descriptors(daemon) == held
 
 
+@pytest.mark.sweep
 def test_two_thousand_programs_reload_within_two_seconds_and_nobody_waits_for_it(daemon: Daemon) -> None:
     names = "".join(
         f"  p{number}: {{cmd: sleep 300, autostart: false, env: {{LONG: {'x' * 400}}}}}\n" for number in range(2000)

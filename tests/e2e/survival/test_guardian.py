@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon, lives, marked, process_exists
+from tests.support.forkserver import Forked
 from tests.support.guarded import (
     COUNTER,
     SLEEPER,
@@ -236,7 +237,7 @@ def test_a_daemon_that_dies_as_soon_as_its_launcher_was_told_that_all_is_well_is
         assert talk.until("end")[-1]["exit"] == 0
 
 
-def _keeps_dying(daemon: Daemon, copied: Path, starts: int) -> tuple[subprocess.Popen[bytes], int, str]:
+def _keeps_dying(daemon: Daemon, copied: Path, starts: int) -> tuple[subprocess.Popen[bytes] | Forked, int, str]:
     """Kill a guarded daemon whose next ones die at once, so many times; returns guardian, child and the whole code."""
     daemon.write(SLEEPER)
     daemon.start_foreground("--guard")

@@ -316,11 +316,15 @@ def test_memory_is_bounded(write: Callable[[str | bytes], str], monkeypatch: pyt
     assert "MiB of memory" in load(write(SLOW), **OPTIONS, deadline_s=60.0).problems[0]
 
 
-@pytest.mark.slow
-def test_an_anchor_that_multiplies_a_long_text_is_refused(write: Callable[[str | bytes], str]) -> None:
-    entries = "".join(f"  p{number}: {{cmd: x, env: {{A: *a}}}}\n" for number in range(200))
+@pytest.mark.parametrize("most", [4, pytest.param(loading.MAX_RESULT >> 20, marks=pytest.mark.sweep)])
+def test_an_anchor_that_multiplies_a_long_text_is_refused(
+    most: int, write: Callable[[str | bytes], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert loading.MAX_RESULT == 32 << 20
+    monkeypatch.setattr(loading, "MAX_RESULT", most << 20)
+    entries = "".join(f"  p{number}: {{cmd: x, env: {{A: *a}}}}\n" for number in range(200 * most // 32))
     result = load(write(f"x-a: &a {'x' * 400_000}\nprograms:\n{entries}"), **OPTIONS)
-    assert "its values take more than 32 MiB" in result.problems[0]
+    assert f"its values take more than {most} MiB" in result.problems[0]
 
 
 def test_no_descriptor_left_is_the_daemons_shortage(write: Callable[[str | bytes], str], loop: ErrandLoop) -> None:

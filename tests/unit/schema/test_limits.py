@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import ConfigError
-from taskmaster_common.schema import Loaded, daemon_section, decode
-from taskmaster_common.schema.nodes import MAX_DEPTH
+from taskmaster_common.schema import Loaded, daemon_section, decode, nodes
+from taskmaster_common.schema.nodes import MAX_DEPTH, MAX_NODES
 from tests.support.host import MAIN, host, load, problems
 
 
@@ -80,10 +80,12 @@ def test_reasonable_nesting_is_none() -> None:
     assert load(f"x-a: {'[' * 40}{']' * 40}\nprograms: {{}}")
 
 
-@pytest.mark.slow
-def test_too_many_values_are_an_error() -> None:
-    assert problems(f"x-a: [{'a,' * 600_000}]\nprograms: {{}}") == [
-        "taskmaster.yaml:1:1000001: error: the configuration has more than 500000 values"
+@pytest.mark.parametrize("most", [1000, pytest.param(MAX_NODES, marks=pytest.mark.sweep)])
+def test_too_many_values_are_an_error(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_NODES == 500_000
+    monkeypatch.setattr(nodes, "MAX_NODES", most)
+    assert problems(f"x-a: [{'a,' * (most + 1000)}]\nprograms: {{}}") == [
+        f"taskmaster.yaml:1:{2 * most + 1}: error: the configuration has more than {most} values"
     ]
 
 
