@@ -6,13 +6,13 @@ from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from taskmasterd.configuration import reload
+    from taskmasterd.configuration import requests
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.telling.notify_socket import Notifier
 else:
-    reload = on_demand("taskmasterd.configuration.reload")
+    requests = on_demand("taskmasterd.configuration.requests")
 
 
 class SignalRequests:
@@ -29,7 +29,7 @@ class SignalRequests:
         self._mend_access()
         if not self._context.supervisor.stopping:
             self._notifier.reloading()
-            self._context.reloading().request(reload.HangUpRequester(self._notifier))
+            self._context.reloading().request(requests.HangUpRequester(self._notifier))
 
     def reopen(self) -> None:
         """Open all log files again."""

@@ -256,6 +256,7 @@ def register_facts(registry: Registry, context: Context, access: Access) -> None
     registry.register("problems", lambda: context.configuration.problems)
     registry.register("loglevel", lambda: context.log.level, context.log.set_level)
     registry.register("rolls", lambda: made.to_data() if (made := context.supervisor.rolls.made) else ())
+    registry.register("trial", lambda: made.trial_row() if (made := context.reloading.made) else None)
     registry.register("pipes", lambda: list(performer.outputs.left.items()))
     registry.register("door", lambda: access.inode)
     registry.register("occupied", performer.occupants.to_data, performer.occupants.resume)

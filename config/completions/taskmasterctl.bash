@@ -66,7 +66,7 @@ _taskmasterctl() {
         stop) found=(--no-wait --dependents) ;;
         restart) found=(--no-wait --if-running --outdated --rolling --max-unavailable --dependents --no-deps) ;;
         signal) found=(--list) ;;
-        reload | update | reread) found=(--no-wait --dry-run --exit-code --no-restart) ;;
+        reload | update | reread) found=(--no-wait --dry-run --exit-code --no-restart --rollback) ;;
         shutdown) found=(--no-wait) ;;
         esac
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)

@@ -124,6 +124,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-w
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l dry-run -d 'print the plan and change nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l exit-code -d 'with --dry-run: exit 1 where the plan changes something'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-restart -d 'let instances run on whose program has changed: they are outdated then'
+complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l rollback -d 'take it back, unless all that it starts comes up and stays up for 5 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
 complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait health deps check start stop restart' -a '(__taskmasterctl_targets)'

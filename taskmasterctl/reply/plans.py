@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     Message = Mapping[str, Any]
 
+TRIED = "the file was tried at "
+"""How the daemon's text about a reload begins that was rolled back."""
 MOST_NAMED = 5
 """Most processes of a program that a plan names; more are counted."""
 
@@ -21,9 +23,10 @@ MOST_NAMED = 5
 def refused_text(daemon: Message, look: Look) -> str:
     """Return that the last reload was refused, with its first problem and where to see the others."""
     problems = [clean_lines(problem)[0] for problem in daemon["reload_problems"]]
+    became = "rolled back" if problems[:1] and problems[0].startswith(TRIED) else "refused"
     more = f" and {len(problems) - 1} more" if len(problems) > 1 else ""
     lines = [
-        f"taskmasterctl: the last reload was refused; the configuration before it is in use{':' if problems else ''}"
+        f"taskmasterctl: the last reload was {became}; the configuration before it is in use{':' if problems else ''}"
     ]
     lines += [f"  {problem}{more}" for problem in problems[:1]]
     if daemon.get("config_changed"):

@@ -6,19 +6,25 @@ changed since (requests of another kind are the next reading's). A plan is appli
 
 from __future__ import annotations
 
+import time
+
+from taskmasterd.configuration.loading import LoadResult
 from taskmasterd.core.programs.applying import apply
-from taskmasterd.core.programs.plan import diffing, without_restarts
+from taskmasterd.core.programs.plan import diffing, without_removals, without_restarts
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.plans import plan_lines
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Protocol
+    from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
 
     from taskmaster_common.config import Config
+    from taskmasterd.configuration import trying
     from taskmasterd.configuration.current import Current, Stamps
-    from taskmasterd.configuration.loading import Loading, LoadResult
+    from taskmasterd.configuration.loading import Loading
+    from taskmasterd.configuration.requests import Requester
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
@@ -26,7 +32,6 @@ if TYPE_CHECKING:
     from taskmasterd.core.steps import Steps
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.eventlog import EventLog
-    from taskmasterd.telling.notify_socket import Notifier
 
     class PlanNews(Protocol):
         """Where plans go: the change bus."""
@@ -40,59 +45,8 @@ if TYPE_CHECKING:
         def refused(self) -> None:
             """A reload was refused, with other problems than the one before."""
 
-
-class Requester:
-    """Somebody who asked for a reload. This one ignores all answers.
-
-    `by` names it in the event log. `sees_values`: lines of the file, which can hold values of env, may be sent to it.
-    `no_restart`: what the plan would restart goes on.
-    """
-
-    dry_run = False
-    no_restart = False
-    by = "SIGHUP"
-    sees_values = False
-
-    def failed(self, problems: tuple[str, ...], code: str) -> None:
-        """Nothing was changed; called once, instead of all others. `code` is one of the wire: config, busy, failed, stopping."""
-
-    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
-        """Take the plan; called once. A dry run ends here."""
-        del plan, warnings
-        yield from ()
-
-    def result(self, entry: Entry, outcome: Outcome) -> None:
-        """One process that the plan touched has settled."""
-
-    def tried(self, entry: Entry) -> None:
-        """A start has failed and will be tried again."""
-
-    def said(self, name: str, text: str, final: bool) -> None:
-        """A rolling restart of a program says how far it is, or, at its end, what has become of it."""
-
-    def settled(self, ticket: Ticket) -> None:
-        """All processes that the plan touched have settled; called once."""
-
-    def waiting(self, ticket: Ticket) -> None:
-        """The plan is recorded and about to be carried out; `ticket` knows what has not settled yet."""
-
-
-class HangUpRequester(Requester):
-    """The sender of SIGHUP. Only systemd waits for the end of that reload."""
-
-    def __init__(self, notifier: Notifier) -> None:
-        self._notifier = notifier
-
-    def failed(self, problems: tuple[str, ...], code: str) -> None:
-        """Report the end of a reload that changed nothing."""
-        del problems, code
-        self._notifier.ready()
-
-    def planned(self, plan: ReloadPlan, warnings: tuple[str, ...]) -> Steps[None]:
-        """Report the end of the reload: systemd does not wait for the programs."""
-        del plan, warnings
-        self._notifier.ready()
-        yield
+else:
+    trying = on_demand("taskmasterd.configuration.trying")
 
 
 class Reloader:
@@ -118,6 +72,8 @@ class Reloader:
         self._asked: list[Requester] = []
         self._batch: list[Requester] = []
         self._loading: Loading | None = None
+        self._trial: trying.Trial | None = None
+        self._concluding: tuple[Config, Requester] | None = None
 
     @property
     def busy(self) -> bool:
@@ -130,7 +86,11 @@ class Reloader:
         self._begin_if_asked()
 
     def _begin_if_asked(self) -> None:
-        if self._asked and not self.busy:
+        if self._concluding and not self.busy:
+            (config, requester), self._concluding = self._concluding, None
+            self._current.apply(begun=True)
+            self._reactor.rounds.begin(self._plan_and_apply(config, LoadResult(), [requester]))
+        elif self._asked and not self.busy:
             self._begin()
 
     def stop(self) -> None:
@@ -145,7 +105,8 @@ class Reloader:
 
     def _begin(self) -> None:
         first = self._asked[0]
-        others = next((at for at, each in enumerate(self._asked) if each.no_restart != first.no_restart), None)
+        kind = (first.no_restart, first.rollback)
+        others = next((at for at, each in enumerate(self._asked) if (each.no_restart, each.rollback) != kind), None)
         self._batch, self._asked = self._asked[:others], self._asked[others:] if others else []
         names = ", ".join(dict.fromkeys(requester.by for requester in self._batch))
         self._log.write("info", f"reload: reading {self._current.config.path}, asked by {names}")
@@ -208,23 +169,10 @@ class Reloader:
         yield from self._apply(plan, public, appliers)
 
     def _apply(self, plan: ReloadPlan, warnings: tuple[str, ...], appliers: list[Requester]) -> Steps[None]:
-        def result(entry: Entry, outcome: Outcome) -> None:
-            for requester in appliers:
-                requester.result(entry, outcome)
-
-        def tried(entry: Entry) -> None:
-            for requester in appliers:
-                requester.tried(entry)
-
-        def said(name: str, text: str, final: bool) -> None:
-            for requester in appliers:
-                requester.said(name, text, final)
-
-        def done() -> None:
-            for requester in appliers:
-                requester.settled(ticket)
-
-        ticket = Ticket(result, done, tried, said)
+        ticket = carried = _ticket_of(appliers)
+        trial = None if appliers[0].concludes else self._begin_trial(plan, appliers[0])
+        if trial:
+            plan, carried = without_removals(plan, self._current.config), trial.ticket
         self._current.follow(plan.config, plan.live_keys)
         self._note(())
         yield from self._bus.applying(plan)
@@ -232,7 +180,9 @@ class Reloader:
             requester
         ) in appliers:  # after `applying`: who does not wait is answered here, and the answer must be on disk
             requester.waiting(ticket)
-        yield from self._carry_out(plan, warnings, f"a reload ({appliers[0].by})", ticket)
+        yield from self._carry_out(plan, warnings, f"a reload ({appliers[0].by})", carried)
+        if trial:
+            trial.begin(plan, ticket)
 
     def _carry_out(self, plan: ReloadPlan, warnings: tuple[str, ...], by: str, ticket: Ticket) -> Steps[None]:
         """Log the plan and apply it."""
@@ -248,3 +198,62 @@ class Reloader:
             return
         yield from apply(self._supervisor, plan, by, ticket)
         yield from self._bus.applied(plan)
+
+    # -- a reload on trial
+
+    def _begin_trial(self, plan: ReloadPlan, requester: Requester) -> trying.Trial | None:
+        """End the trial that is under way, since a newer plan holds; return one for this plan, if it needs one."""
+        trial, self._trial, self._concluding = self._trial, None, None
+        if trial:
+            trial.overtake()
+        if requester.rollback and any(program.start or program.restart for program in plan.programs):
+            at = time.strftime("%H:%M")
+            tried = trying.Tried(self._current.config, plan.config, requester.by, at, self._begun)
+            self._trial = trying.Trial(self._effects(), tried)
+        return self._trial
+
+    def _effects(self) -> trying.TrialEffects:
+        return trying.TrialEffects(self._reactor, self._supervisor, self._conclude, self._concluded)
+
+    def _conclude(self, config: Config, requester: Requester) -> None:
+        self._concluding = (config, requester)
+        self._begin_if_asked()
+
+    def _concluded(self, tried: trying.Tried, failure: str) -> None:
+        self._trial = None
+        if failure:
+            self._log.write("error", f"reload: {failure}")
+            self._current.refuse(tried.stamps)
+            self._note((failure,))
+
+    def trial_row(self) -> object:
+        """Return the trial as a fact for the next daemon."""
+        return self._trial.to_data() if self._trial else None
+
+    def resume(self, row: Mapping[str, Any]) -> None:
+        """Go on with the trial of the daemon before."""
+        self._trial = trying.Trial(self._effects(), trying.Tried.from_data(row["tried"]))
+        self._trial.resume(row)
+
+
+def _ticket_of(requesters: list[Requester]) -> Ticket:
+    """Return a ticket whose news all of these get."""
+
+    def result(entry: Entry, outcome: Outcome) -> None:
+        for requester in requesters:
+            requester.result(entry, outcome)
+
+    def tried(entry: Entry) -> None:
+        for requester in requesters:
+            requester.tried(entry)
+
+    def said(name: str, text: str, final: bool) -> None:
+        for requester in requesters:
+            requester.said(name, text, final)
+
+    def done() -> None:
+        for requester in requesters:
+            requester.settled(ticket)
+
+    ticket = Ticket(result, done, tried, said)
+    return ticket

@@ -110,7 +110,7 @@ class Facts(Record):
 
     `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone, `left`
     (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their instance,
-    `rolls` rolling restarts, `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. Processes that
+    `rolls` rolling restarts, `trial` a reload on trial, `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. Processes that
     were started before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of an orderly stop for which
     no operator has asked. `ended`: the daemon has stopped in order.
     """
@@ -127,6 +127,7 @@ class Facts(Record):
     occupied: tuple[tuple[str, int, tuple[Orphan, ...]], ...] = ()
     cause: Cause | None = None
     rolls: tuple[Mapping[str, Any], ...] = ()
+    trial: Mapping[str, Any] | None = None
     ended: bool = False
 
     @classmethod
@@ -158,6 +159,7 @@ FACTS: Mapping[str, Any] = {
     "occupied": [(str, int, [Orphan.from_data])],
     "cause": _cause,
     "rolls": [_roll],
+    "trial": lambda value: None if value is None else shaped(value, dict),
     "ended": bool,
 }
 

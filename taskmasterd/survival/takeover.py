@@ -16,6 +16,7 @@ from taskmasterd.core.steps import run
 from taskmasterd.core.words.describe import NAMED_LEFT
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.targets import account_of
+from taskmasterd.survival.state import Facts
 from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.loop.cmodules import partial
 from taskmasterd.system.procfs import TICKS_PER_S, each, look, owner_of, pipe_among, ticks_now
@@ -86,14 +87,21 @@ class Takeover:
         )
         if origin.saved:
             adopting().take_over(origin.saved)
-        rolls = origin.saved.facts.rolls if origin.saved else ()
+        facts = origin.saved.facts if origin.saved else Facts()
+        rolls = facts.rolls
         if origin.legacy.same:
             adopting().finish()
             if rolls:
                 supervisor.rolls().resume(rolls)
+            if facts.trial:
+                context.reloading().resume(facts.trial)
             return
         for row in rolls:
             context.log.write("warning", f"update of {row['program']} interrupted: the earlier daemon died meanwhile")
+        if facts.trial:
+            context.log.write(
+                "warning", "reload with --rollback interrupted: the earlier daemon died; the new file holds"
+            )
         policy = origin.handed.orphans
         search = OrphanSearch(
             supervisor.table, context.performer.instances, self._proofs, partial(context.log.write, "warning")

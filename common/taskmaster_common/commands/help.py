@@ -199,6 +199,7 @@ HELP = {
             "--dry-run": "print the plan and change nothing",
             "--exit-code": "with --dry-run: exit 1 where the plan changes something",
             "--no-restart": "let instances run on whose program has changed: they are outdated then",
+            "--rollback": "take it back, unless all that it starts comes up and stays up for 5 s",
         },
     ),
     "upgrade": Help(

@@ -169,6 +169,7 @@ COMMANDS = (
             Flag("--dry-run"),
             Flag("--exit-code"),
             Flag("--no-restart"),
+            Flag("--rollback"),
         ),
     ),
     Command("upgrade", "upgrade", ADMIN),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import refusal
-from taskmasterd.configuration.reload import Requester
+from taskmasterd.configuration.requests import Requester
 from taskmasterd.control.waits import Wait
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.plans import plan_view
@@ -48,6 +48,7 @@ class ReloadWait(Wait, Requester):
         super().__init__(context, connection, request)
         self.dry_run = request.has("dry_run")
         self.no_restart = request.has("no_restart")
+        self.rollback = request.has("rollback")
         self.by = f"uid {connection.peer.uid}"
         self.sees_values = connection.peer.uid in (0, context.identity.owner)
 

@@ -109,6 +109,15 @@ def without_restarts(plan: ReloadPlan) -> ReloadPlan:
     return plan.replace(programs=tuple(_without_restarts(program) for program in plan.programs))
 
 
+def without_removals(plan: ReloadPlan, old: Config) -> ReloadPlan:
+    """Return the plan without what it stops for good, under a configuration that still has the programs of the `old` one."""
+    names = {program.name for program in plan.config.programs}
+    kept = tuple(program for program in old.programs if program.name not in names)
+    config = plan.config.replace(programs=(*plan.config.programs, *kept), groups={**old.groups, **plan.config.groups})
+    programs = tuple(program.replace(stop=()) for program in plan.programs if program.change != REMOVED)
+    return plan.replace(config=config, programs=programs)
+
+
 def _without_restarts(program: ProgramPlan) -> ProgramPlan:
     if not program.restart:
         return program

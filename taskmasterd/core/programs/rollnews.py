@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterd.core.programs.roll import RollPolicy
-from taskmasterd.core.programs.ticket import Ticket
+from taskmasterd.core.programs.ticket import ROLLED, Ticket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Listeners:
         entry = self._entries[index]
         for ticket in tuple(entry.tickets):
             if isinstance(ticket, Ticket):
-                ticket.rolled(entry, outcome, ok=ok)
+                ticket.conclude(ROLLED, entry, outcome, ok=ok)
 
     def tell(self, news: RollNews) -> None:
         """Tell the event log, and them."""
@@ -89,4 +89,4 @@ class Listeners:
         bad = news.kind in (OVERTAKEN, NOT_BEGUN) or (news.kind == OVER and news.failed is not None)
         for ticket in {each: None for entry in self._entries.values() for each in entry.tickets}:
             if isinstance(ticket, Ticket):
-                ticket.say(news.order.program, text, final=bad)
+                ticket.say(ROLLED, news.order.program, text, final=bad)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 UP = "up"  # start, restart, and what a reload starts
 DOWN = "down"  # stop, and what a reload stops
 ROLLED = "rolled"  # what a rolling restart does; the roll itself answers
+TRIED = "tried"  # what a reload on trial starts or restarts; the trial itself answers
+ANSWERED = (ROLLED, TRIED)
 
 
 class Outcome(Record):
@@ -34,7 +36,7 @@ def reached(goal: str, process: Process, done: str, *, job: bool = False) -> Out
 
     A `job` is up when it is done.
     """
-    if goal == ROLLED:
+    if goal in ANSWERED:
         return None
     if process.stuck:
         return Outcome(ok=False, outcome="stuck")
@@ -63,7 +65,7 @@ class Ticket:
     """One waiting operation.
 
     `on_result(entry, outcome)` is called once for each entry, `on_try(entry)` at each failed try of a start, `on_done()`
-    once after the last result, `on_said(name, text, final)` for what a rolling restart of a program says. `failed` becomes true
+    once after the last result, `on_said(name, text, final)` for what a rolling restart of a program, or a reload on trial, says. `failed` becomes true
     with the first result that is not ok.
     """
 
@@ -131,15 +133,15 @@ class Ticket:
         if self._open:
             self._on_try(dependency)
 
-    def rolled(self, entry: Entry, outcome: str, *, ok: bool) -> None:
-        """Give the result of a rolling restart, if that is what the entry waits for; a success is called as it was asked for."""
-        goal, done = self._open.get(entry, ("", ""))
-        if goal == ROLLED:
+    def conclude(self, goal: str, entry: Entry, outcome: str, *, ok: bool) -> None:
+        """Give the result of what answers itself, if the entry waits for that; a success is called as it was asked for."""
+        wanted, done = self._open.get(entry, ("", ""))
+        if wanted == goal:
             self.answer(entry, Outcome(ok=ok, outcome=done if ok else outcome))
 
-    def say(self, name: str, text: str, *, final: bool) -> None:
-        """Pass on what a rolling restart says, if somebody waits for one; `final`: what has become of it."""
-        if any(goal == ROLLED for goal, _done in self._open.values()):
+    def say(self, goal: str, name: str, text: str, *, final: bool) -> None:
+        """Pass on what a rolling restart or a trial says, if somebody waits for that goal; `final`: what has become of it."""
+        if any(wanted == goal for wanted, _done in self._open.values()):
             self._on_said(name, text, final)
 
     def abandon(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.support.daemon import Daemon
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
+from tests.support.wire import ask
 
 
 def configure(daemon: Daemon, **programs: object) -> Daemon:
@@ -25,7 +26,8 @@ def commands(daemon: Daemon) -> list[str]:
 
 
 def _commands(daemon: Daemon) -> list[str]:
-    lines = [Path(f"/proc/{each['pid']}/cmdline").read_text() for each in daemon.status().values() if each["pid"]]
+    paths = [Path(f"/proc/{each['pid']}/cmdline") for each in daemon.status().values() if each["pid"]]
+    lines = [path.read_text() if path.exists() else "" for path in paths]
     return [line.replace("\0", " ").strip() for line in lines]
 
 
@@ -46,6 +48,14 @@ def test_after_a_reload_without_restarts_only_what_is_restarted_by_hand_has_the_
     assert commands(daemon) == ["sleep 98", "sleep 98"]
     assert daemon.status()["web:1"]["pid"] == pid
     assert "web restarted: cmd cannot change" in daemon.events()
+
+
+def settings(daemon: Daemon, name: str) -> dict[str, object]:
+    """Return the settings of a program."""
+    shown = next(each for each in ask(daemon, f"show {name}".encode()) if each["type"] == "program")
+    found = shown["settings"]
+    assert isinstance(found, dict)
+    return found
 
 
 QUICK = {"monitor": 0.1}
@@ -149,3 +159,57 @@ def test_a_stop_ends_an_update_and_who_waits_for_it_gets_1(daemon: Daemon) -> No
         assert waiting.until("end")[-1]["exit"] == 1
     assert "update of web overtaken by uid" in daemon.events()
     assert [each["state"] for each in daemon.status().values()][1:] == ["RUNNING", "RUNNING", "STOPPED"]
+
+
+OLD = {"cmd": "sleep 98", "starttime": 0, "startretries": 0, "stoptime": 5}
+GONE = {"cmd": "sleep 96", "starttime": 0}
+ADDED = {"cmd": "sleep 95", "starttime": 0}
+
+
+def test_a_reload_on_trial_is_taken_back_as_a_whole_if_something_fails(daemon: Daemon) -> None:
+    configure(daemon, web=OLD, gone=GONE).start()
+    wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])
+    gone = daemon.status()["gone"]["pid"]
+    broken = {**OLD, "cmd": "sleep 0.2; exit 7", "shell": True, "starttime": 1, "stoptime": 6}
+    configure(daemon, web=broken, added=ADDED)
+    done = daemon.ctl("reload", "--rollback")
+    assert done.returncode == 1
+    assert "rolled back: web FATAL: exit 7" in done.stderr
+    assert commands(daemon) == ["sleep 98", "sleep 96"], "the added one is gone"
+    assert daemon.status()["gone"]["pid"] == gone
+    assert settings(daemon, "web")["stoptime"] == 5
+    said = daemon.ctl("status").stderr
+    assert "the last reload was rolled back" in said
+    assert "the file was tried at" in said
+    daemon.kill()
+    configure(daemon, web=OLD, gone=GONE)
+    daemon.start()
+    assert "rolled back" not in daemon.ctl("status").stderr
+    assert daemon.status()["gone"]["pid"] == gone
+
+
+def test_a_reload_on_trial_whose_programs_stay_up_removes_others_at_its_end(daemon: Daemon) -> None:
+    configure(daemon, web=OLD, gone=GONE).start()
+    wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])
+    configure(daemon, web={**OLD, "cmd": "sleep 97"}, added=ADDED)
+    with Talk(daemon, "reload --rollback") as waiting:
+        wait_until(lambda: [*daemon.status()] == ["web", "added", "gone"])
+        wait_until(lambda: commands(daemon) == ["sleep 97", "sleep 95", "sleep 96"])
+        assert daemon.ctl("upgrade").returncode == 0
+        assert [*daemon.status()] == ["web", "added", "gone"], "nothing is final yet"
+        said = waiting.until("end")
+    assert said[-1]["exit"] == 0
+    assert [each["name"] for each in said if each["type"] == "result"] == ["web", "added"]
+    wait_until(lambda: [*daemon.status()] == ["web", "added"])
+
+
+def test_a_newer_reload_ends_one_on_trial(daemon: Daemon) -> None:
+    configure(daemon, web=OLD).start()
+    configure(daemon, web={**OLD, "cmd": "sleep 97"})
+    with Talk(daemon, "reload --rollback") as waiting:
+        waiting.until("plan")
+        wait_until(lambda: commands(daemon) == ["sleep 97"])
+        configure(daemon, web={**OLD, "cmd": "sleep 95"})
+        assert daemon.ctl("reload").returncode == 0
+        assert waiting.until("end")[-1]["exit"] == 1
+    assert commands(daemon) == ["sleep 95"]

@@ -9,7 +9,8 @@ from typing import Any
 from taskmaster_common.states import STOPPED
 from taskmasterd.configuration.current import Current
 from taskmasterd.configuration.loading import LoadResult
-from taskmasterd.configuration.reload import Reloader, Requester
+from taskmasterd.configuration.reload import Reloader
+from taskmasterd.configuration.requests import Requester
 from taskmasterd.core.programs.plan import ReloadPlan
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.steps import run
