@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import sys
 import urllib.request
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import Daemon, marked
+from tests.support.talk import Talk
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -184,3 +187,52 @@ def test_systemd_notify_makes_a_program_ready(daemon: Daemon) -> None:
     daemon.start()
     assert daemon.ctl("wait", "p").returncode == 0
     wait_until(lambda: daemon.status()["p"]["detail"] == "serving")
+
+
+APPLICATION = """
+import os
+def application(environ, respond):
+    respond("200 OK", [("Content-Type", "text/plain")])
+    return [os.environ["VERSION"].encode()]
+"""
+
+
+def _free_tens() -> str:
+    """Return the first digits of ports that end with 0, 1 and 2 and on which nobody listens."""
+    for _ in range(100):
+        digits = str(_free_port())[:-1]
+        with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
+            for last in "012":
+                probes.enter_context(socket.socket()).bind(("127.0.0.1", int(digits + last)))
+            return digits
+    raise AssertionError("no three free ports")
+
+
+def _first_answer(ports: list[int]) -> str:
+    """Return what the first instance says that answers, as a proxy would that tries the next one."""
+    return next(filter(None, map(_answers, ports)), "")
+
+
+@pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
+def test_gunicorn_is_updated_while_a_client_gets_an_answer_to_every_request(daemon: Daemon) -> None:
+    digits = _free_tens()
+    (daemon.home / "app.py").write_text(APPLICATION)
+    bind = f"127.0.0.1:{digits}${{TASKMASTER_INSTANCE}}"
+    text = (
+        f"programs:\n  web:\n    cmd: {sys.executable} -m gunicorn --bind {bind} --threads 2 app\n    numprocs: 3\n"
+        f"    workingdir: {daemon.home}\n    ready: {{http: 'http://{bind}/'}}\n    stopasgroup: leader\n"
+        "    update: {monitor: 0.1, on_failure: rollback}\n    env: {VERSION: one}\n"
+    )
+    daemon.write(text)
+    daemon.start()
+    wait_until(lambda: all(each["state"] == "RUNNING" for each in daemon.status().values()))
+    ports = [int(f"{digits}{last}") for last in "012"]
+    answers: list[str] = []
+    daemon.write(text.replace("one", "two"))
+    with Talk(daemon, "reload") as waiting:
+        while not waiting.ended:
+            ports = [*ports[1:], ports[0]]
+            answers.append(_first_answer(ports))
+        assert waiting.until("end")[-1]["exit"] == 0
+    assert set(answers) == {"one", "two"}, "not one request was without an answer"
+    assert {_answers(port) for port in ports} == {"two"}

@@ -15,8 +15,8 @@ EXAMPLES = {
 CONTAINER = "A container that lives as long as its main program"
 
 
-def test_the_page_has_five_examples() -> None:
-    assert len(EXAMPLES) == 5
+def test_the_page_has_six_examples() -> None:
+    assert len(EXAMPLES) == 6
     assert all(EXAMPLES.values())
 
 
@@ -38,6 +38,20 @@ def test_workers_go_down_with_their_broker_and_come_back_with_it(daemon: Daemon)
     wait_until(lambda: daemon.status()["worker-mail:0"]["pid"] not in (None, before))
     assert daemon.ctl("wait", "pool").returncode == 0
     assert daemon.status()["worker-mail:0"]["restarts"] == 0
+
+
+def test_a_broken_version_gets_no_further_than_the_first_worker(daemon: Daemon) -> None:
+    text = EXAMPLES["A pool of workers that is updated one after the other"]
+    daemon.write(text)
+    daemon.start()
+    assert daemon.ctl("wait", "all").returncode == 0
+    before = [each["pid"] for each in daemon.status().values()]
+    daemon.write(text.replace("exec sleep 1000", "exit 1"))
+    done = daemon.ctl("reload")
+    assert done.returncode == 1
+    assert "rolled back worker:0; not touched worker:1 worker:2 worker:3" in done.stderr
+    assert [each["pid"] for each in daemon.status().values()][1:] == before[1:]
+    assert [each["state"] for each in daemon.status().values()] == ["RUNNING"] * 4
 
 
 def test_a_container_exits_with_the_code_of_its_main_program(daemon: Daemon) -> None:
