@@ -70,6 +70,8 @@ def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
         told = {*program.start, *program.restart}  # each is told when it gets to know what is wanted, be it much later
         slots = {entry.index: entry for entry in supervisor.table.slots(program.name)}
         for entry in slots.values():
+            if program.change == KEPT and entry.pending:
+                continue  # its update goes on
             if program.rolls and entry.index in told:
                 entry.pend(program.wanted)
             elif entry.index < program.wanted.numprocs and entry.index not in told:

@@ -135,6 +135,9 @@ def _program(table: Table, wanted: ProgramConfig) -> ProgramPlan:
     slots = [entry for entry in table.slots(wanted.name) if not entry.removed]
     if len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots):
         return ProgramPlan(wanted.name, KEPT, "unchanged", wanted)  # soon said: nearly all of thousands
+    goes_on = wanted.name in table.rolling and len(slots) == wanted.numprocs
+    if goes_on and all(entry.newest == wanted for entry in slots):
+        return ProgramPlan(wanted.name, KEPT, "unchanged; its update goes on", wanted)
     if not slots:
         every = tuple(range(wanted.numprocs))
         why = "new" if wanted.autostart else "new; not started: autostart is false"

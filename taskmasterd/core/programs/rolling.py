@@ -80,6 +80,7 @@ class Rolls:
             needs = {each for each in rolls if graph and name in graph.above([each])}
             self._active[name] = _ProgramRoll(self._table, self._effects, order, needs, self._over)
         for name in rolls:
+            self._table.rolling.add(name)
             self._active[name].begin()
 
     def overtake(self, programs: Iterable[str], by: str) -> None:
@@ -95,6 +96,7 @@ class Rolls:
     def _over(self, name: str, *, done: bool) -> None:
         """Let those go on that have waited for a roll; if it has failed, they are not begun."""
         del self._active[name]
+        self._table.rolling.discard(name)
         for other in tuple(self._active.values()):
             if name not in other.needs:
                 continue
@@ -113,6 +115,7 @@ class Rolls:
         for row in rows:
             one = _ProgramRoll.from_data(self._table, self._effects, row, self._over)
             self._active[one.order.program] = one
+            self._table.rolling.add(one.order.program)
         for one in tuple(self._active.values()):
             one.resume()
 

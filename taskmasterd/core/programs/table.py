@@ -124,9 +124,13 @@ class Entry:
 
 
 class Table:
-    """All entries, by program and index. `graph` has the edges, None where no program depends on another."""
+    """All entries, by program and index. `graph` has the edges, None where no program depends on another.
+
+    `rolling` are the programs whose instances are being replaced one after the other.
+    """
 
     def __init__(self) -> None:
+        self.rolling: set[str] = set()
         self.graph: Graph | None = None
         self._programs: dict[str, dict[int, Entry]] = {}
         self.groups: Mapping[str, tuple[str, ...]] = {}

@@ -28,7 +28,7 @@ def new(numprocs: int = 3, **fields: object) -> ProgramConfig:
 
 def commands(world: World) -> dict[int, str]:
     """Return the last word of the command of each live instance."""
-    return {e.index: e.present.cmd[-1] for e in world.table if e.process.pid is not None}
+    return {e.index: e.present.cmd[-1] for e in world.table.slots("web") if e.process.pid is not None}
 
 
 def fail(world: World, name: str) -> None:
@@ -161,7 +161,7 @@ def test_a_newer_intent_ends_it_and_who_waits_gets_to_know(intent: str) -> None:
     elif intent == "restart":
         world.restart("web:2", by="bob")
     else:
-        world.reload(new())
+        world.reload(web(stoptime=3.0))
     assert world.results[:3] == [
         ("web:0", "overtaken", False),
         ("web:1", "overtaken", False),
@@ -169,6 +169,17 @@ def test_a_newer_intent_ends_it_and_who_waits_gets_to_know(intent: str) -> None:
     ]
     by = "a reload" if intent == "reload" else "bob"
     assert f"update of web overtaken by {by}; under way web:0; not touched web:1 web:2" in world.said
+
+
+def test_a_reload_of_something_else_lets_it_go_on() -> None:
+    world = World().load(web()).cooperate()
+    world.reload(new())
+    world.cooperate().reload(new(), program("other"))
+    world.cooperate().wake()
+    world.wake()
+    world.wake()
+    assert commands(world) == {0: "10", 1: "10", 2: "10"}
+    assert world.said[-1] == "update of web done: 3 of 3"
 
 
 def test_a_start_joins_it() -> None:
