@@ -45,6 +45,7 @@ KINDS = {
     "once": Kind(10, 20_000, MIXED, 200_000, 1000, {"autorestart": "never", "starttime": "0"}),
     "asked": Kind(12, 0, CODES, 200_000, 1000, {"starttime": "0.1"}),
     "edited": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
+    "rolled": Kind(1, 0, CODES, 200_000, 1000, {"numprocs": "3", "starttime": "0", "update": "{monitor: 0.2}"}),
     "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
 }
 STEADY = ("gushes", "flows", "rotates", "pair", "ticks")
@@ -87,7 +88,7 @@ class Cohort:
 
     def edit(self) -> str:
         """Change something; returns what, in words."""
-        name = self._rng.choice([name for name in self.programs if kind_of(name) == "edited"])
+        name = self._rng.choice([name for name in self.programs if kind_of(name) in ("edited", "rolled")])
         self._edits[name] = str(self._rng.randint(0, 999))
         return f"{name} restart key"
 

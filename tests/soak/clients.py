@@ -54,6 +54,8 @@ class Operator(Actor):
         words = [verb]
         if verb in ("start", "stop", "restart") and self.dice.random() < 0.4:
             words.append("--no-wait")
+        if verb == "restart" and self.dice.random() < 0.3:
+            words.append(self.dice.choice(("--rolling", "--outdated")))
         if verb == "signal":
             words.append(self.dice.choice(SIGNALS))
         return words + [self._target() for _ in range(self.dice.choice((1, 1, 1, 2, 5)))], verb

@@ -35,6 +35,11 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
     "writes": (2, {"log_maxbytes": "300kB", "log_backups": "1000"}),
     "missing": (1, {"cmd": "/nonexistent/program", "startretries": "1"}),
     "alone": (1, {"stopasgroup": "false"}),
+    "rolled": (2, {"numprocs": "3", "starttime": "0.1", "update": "{monitor: 0.2}"}),
+    "taken": (
+        1,
+        {"numprocs": "3", "starttime": "0.1", "update": "{max_unavailable: 2, monitor: 0.5, on_failure: rollback}"},
+    ),
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
 }
 """kind: how many of each fifty or so, and its keys. `cmd` is adversary.sh with the kind where it is none of them."""
@@ -71,7 +76,9 @@ class Population:
         """Return the configuration as YAML."""
         lines = ["defaults:", *(f"  {key}: {value}" for key, value in QUICK.items()), "programs:"]
         for name, (kind, keys) in self.programs.items():
-            command = {"cmd": f"[sh, {ADVERSARY}, {'steady' if kind in ('alone', 'nowhere') else kind}]"}
+            command = {
+                "cmd": f"[sh, {ADVERSARY}, {'steady' if kind in ('alone', 'nowhere', 'rolled', 'taken') else kind}]"
+            }
             pairs = ", ".join(f"{key}: {value}" for key, value in {**command, **keys}.items())
             lines.append(f"  {name}: {{{pairs}}}")
         return "\n".join(lines) + "\n"
