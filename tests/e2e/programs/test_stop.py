@@ -16,6 +16,7 @@ import pytest
 
 from taskmasterd.system.procfs import look
 from tests.support.daemon import PROGRAMS, Daemon, marked, names_of_marked, process_exists
+from tests.support.talk import Talk
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -273,6 +274,25 @@ def test_a_stop_that_overtakes_a_start_fails_the_start_and_says_by_whom(daemon: 
     assert starting.returncode == 1
     assert f"uid {os.geteuid()}" in said
     assert "while starting" in said
+
+
+def test_while_one_program_stops_slowly_the_starts_and_stops_of_others_answer_at_once(daemon: Daemon) -> None:
+    slow = f"slow: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 10}}"
+    daemon.write(f"programs: {{{slow}, p: {{cmd: sleep 98, numprocs: 5, starttime: 0}}}}")
+    daemon.start()
+    wait_until(lambda: b"ready" in daemon.log("slow"))
+    with Talk(daemon, "stop slow") as waiting, Talk(daemon) as talk:
+        wait_until(lambda: daemon.state("slow") == "STOPPING")
+        seconds = [
+            result["seconds"]
+            for verb in ("stop", "start")
+            for index in range(5)
+            for result in talk.ask(f"{verb} p:{index}")
+            if result["type"] == "result" and result["ok"]
+        ]
+        assert not waiting.ended
+    assert len(seconds) == 10
+    assert max(seconds) < 0.5
 
 
 def test_shutdown_takes_the_longest_stop_and_not_the_sum(daemon: Daemon) -> None:
