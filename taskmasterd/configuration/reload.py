@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from taskmasterd.configuration.loading import LoadResult
+from taskmasterd.configuration.requests import Requester
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.plan import diffing, without_removals, without_restarts
 from taskmasterd.core.programs.ticket import Ticket
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from taskmasterd.configuration import trying
     from taskmasterd.configuration.current import Current, Stamps
     from taskmasterd.configuration.loading import Loading
-    from taskmasterd.configuration.requests import Requester
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
@@ -229,6 +229,10 @@ class Reloader:
     def trial_row(self) -> object:
         """Return the trial as a fact for the next daemon."""
         return self._trial.to_data() if self._trial else None
+
+    def settle(self, row: Mapping[str, Any]) -> None:
+        """Let the newer configuration hold of a trial that was interrupted by the death of a daemon."""
+        self._conclude(trying.Tried.from_data(row["tried"]).new, Requester())
 
     def resume(self, row: Mapping[str, Any]) -> None:
         """Go on with the trial of the daemon before."""

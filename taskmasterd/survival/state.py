@@ -146,6 +146,11 @@ def _roll(value: Any) -> Mapping[str, Any]:
     return row
 
 
+def _trial(value: Any) -> Mapping[str, Any] | None:
+    row: Mapping[str, Any] | None = None if value is None else shaped(value, dict)
+    return row
+
+
 FACTS: Mapping[str, Any] = {
     "ignored": [int],
     "freed": [int],
@@ -159,7 +164,7 @@ FACTS: Mapping[str, Any] = {
     "occupied": [(str, int, [Orphan.from_data])],
     "cause": _cause,
     "rolls": [_roll],
-    "trial": lambda value: None if value is None else shaped(value, dict),
+    "trial": _trial,
     "ended": bool,
 }
 

@@ -25,6 +25,7 @@ from taskmasterd.system.spawner import SetupError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.control.context import Context
@@ -99,9 +100,7 @@ class Takeover:
         for row in rolls:
             context.log.write("warning", f"update of {row['program']} interrupted: the earlier daemon died meanwhile")
         if facts.trial:
-            context.log.write(
-                "warning", "reload with --rollback interrupted: the earlier daemon died; the new file holds"
-            )
+            self._settle(origin, facts.trial)
         policy = origin.handed.orphans
         search = OrphanSearch(
             supervisor.table, context.performer.instances, self._proofs, partial(context.log.write, "warning")
@@ -125,6 +124,13 @@ class Takeover:
         run(self._applied(plan))
         if origin.launched and origin.saved and origin.saved.facts.stopping:
             run(_start_as_after_a_stop(supervisor))
+
+    def _settle(self, origin: Origin, row: Mapping[str, Any]) -> None:
+        """Let the newer configuration hold of a reload on trial. Who starts the daemon anew has read it already."""
+        log, reloading = self._context.log, self._context.reloading
+        log.write("warning", "reload with --rollback interrupted: the earlier daemon died; the new file holds")
+        if not origin.launched:
+            self._context.reactor.call_soon(lambda: reloading().settle(row))
 
     def _deliver(self, entry: Entry, event: Event) -> None:
         self._context.supervisor.handle(entry, event, self._context.reactor.now())

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.support.daemon import Daemon
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
-from tests.support.wire import ask
+from tests.support.wire import ask, resident
 
 
 def configure(daemon: Daemon, **programs: object) -> Daemon:
@@ -201,6 +201,18 @@ def test_a_reload_on_trial_whose_programs_stay_up_removes_others_at_its_end(daem
     assert said[-1]["exit"] == 0
     assert [each["name"] for each in said if each["type"] == "result"] == ["web", "added"]
     wait_until(lambda: [*daemon.status()] == ["web", "added"])
+
+
+def test_a_death_of_the_daemon_ends_a_trial_and_the_new_file_holds(daemon: Daemon) -> None:
+    configure(daemon, web=OLD, gone=GONE).start("--guard")
+    wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])
+    configure(daemon, web={**OLD, "cmd": "sleep 97"})
+    with Talk(daemon, "reload --rollback"):
+        wait_until(lambda: commands(daemon) == ["sleep 97", "sleep 96"])
+        os.kill(resident(daemon), signal.SIGKILL)
+    wait_until(lambda: "reload with --rollback interrupted" in daemon.events())
+    wait_until(lambda: [*daemon.status()] == ["web"])
+    assert commands(daemon) == ["sleep 97"]
 
 
 def test_a_newer_reload_ends_one_on_trial(daemon: Daemon) -> None:
