@@ -20,6 +20,7 @@ TYPES = {
     "health": "Mapping[str, Any]",
     "octal": "int",
     "path": "str",
+    "hook": "tuple[str, ...]",
     "ready": "Mapping[str, Any]",
     "seconds": "float",
     "signal": "int",

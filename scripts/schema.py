@@ -146,6 +146,17 @@ def _update(_key: Key) -> list[Schema]:
     return [{"type": "object", "properties": limits, "additionalProperties": False}]
 
 
+def _hook(_key: Key) -> list[Schema]:
+    command = [TEXT, {"type": "array", "items": SCALAR, "minItems": 1}]
+    parts: dict[str, Schema] = {
+        "cmd": {"anyOf": command},
+        "shell": {"anyOf": [*BOOLEAN, VARIABLE]},
+        "timeout": {"anyOf": [*FORMS["seconds"](_key), VARIABLE]},
+        "user": SCALAR,
+    }
+    return [*command, {"type": "object", "properties": parts, "required": ["cmd"], "additionalProperties": False}]
+
+
 FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "boolean": lambda _key: BOOLEAN,
     "autorestart": lambda key: [{"enum": list(key.words)}, *BOOLEAN],
@@ -177,10 +188,11 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "ready": _ready,
     "health": _health,
     "update": _update,
+    "hook": _hook,
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""
-ANY_TEXT = ("account", "path", "socket", "stream", "command", "variables", "text")
+ANY_TEXT = ("account", "path", "socket", "stream", "command", "hook", "variables", "text")
 """The kinds that accept every text, so also one with variables."""
 
 

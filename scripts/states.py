@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 
 from taskmaster_common.config import ALWAYS, NEVER, ONESHOT, UNEXPECTED, Policy
+from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import STATES
 from taskmasterd.core.process.events import (
@@ -16,6 +17,7 @@ from taskmasterd.core.process.events import (
     Executed,
     Exited,
     GroupEmpty,
+    HookEnded,
     Kill,
     Restart,
     Spawned,
@@ -24,7 +26,7 @@ from taskmasterd.core.process.events import (
     Stop,
 )
 from taskmasterd.core.process.machine import step
-from taskmasterd.core.process.state import Process
+from taskmasterd.core.process.state import KILL_ORDER, Process
 
 MARKS = ("<!-- the seven states: made by scripts/states.py -->\n", "<!-- end of the seven states -->\n")
 EVENTS: tuple[tuple[Event, str], ...] = (
@@ -41,10 +43,17 @@ EVENTS: tuple[tuple[Event, str], ...] = (
     (Exited(0, None, ("1",)), "end, some left"),
     (Exited(256, None, ("1",)), "end, some left"),
     (GroupEmpty(), "nothing left"),
+    (HookEnded(ok=True), "hook done"),
+    (HookEnded(ok=False), "hook failed"),
 )
 """Each event, and its name in the drawing. 256 is the wait status of exit code 1."""
+A_HOOK = HookCommand(("hook",)).row()
 POLICIES = (
     Policy(type=ONESHOT, startretries=0, starttime=0.0, start_timeout=1.0),
+    *(
+        Policy(startretries=1, starttime=0.0, pre_start=A_HOOK, pre_stop=A_HOOK, post_start=after, post_stop=after)
+        for after in ((), A_HOOK)
+    ),
     *(
         Policy(autorestart=autorestart, startretries=retries, starttime=starttime, restart_burst=burst)
         for autorestart, retries, starttime, burst in itertools.product(
@@ -89,6 +98,7 @@ def _without_counts(process: Process) -> Process:
         killing=min(process.killing, 1),
         end=None,
         reason="",
+        cause=process.cause if process.cause == KILL_ORDER else "",
     )
 
 

@@ -99,7 +99,13 @@ def make_upgrade(origin: Origin, life: Life, unheard: Callable[[], bool]) -> Mad
 
     def make() -> Upgrade:
         parts = handover.ProcessParts(
-            life.audience, base.sinks, life.access, base.guard, programs.probes.readiness, programs.probes.health
+            life.audience,
+            base.sinks,
+            life.access,
+            base.guard,
+            programs.probes.readiness,
+            programs.probes.health,
+            programs.probes.hooks,
         )
         leaving = handover.Handover(handed, running, context, programs.rows, parts, unheard)
         return upgrade.Upgrade(context, leaving, programs.errands())

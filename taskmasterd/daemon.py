@@ -99,23 +99,18 @@ class Daemon:
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
+        self._programs.probes.resume_hooks(origin.saved)
         self._programs.writer.begin(origin.identity, origin.config)
         self._acknowledge_later()
-        probes = self._programs.probes
         if origin.handed.life:
             self._access.resume(origin.handed.life.connections)
-            if origin.handed.life.announced:
-                probes.readiness().resume(self._context.supervisor.table, origin.handed.life.announced)
-            if origin.handed.life.health:
-                probes.health().resume(origin.handed.life.health)
             self._base.sinks.settle()
-        if origin.legacy.announced:
-            probes.readiness().resume_kept(self._context.supervisor.table, origin.legacy.announced)
+        self._programs.probes.resume(self._context.supervisor.table, origin)
         if origin.stop_goes_on:
             self._stopping().begin("a request to an earlier daemon", None)
 
     def end_orphans(self) -> None:
-        """Kill the probes that an earlier daemon has left."""
+        """Kill the probes and hooks that an earlier daemon has left."""
         trouble = self._programs.probes.end_orphans(self._base.proofs)
         if trouble:
             self._context.log.write("warning", trouble)

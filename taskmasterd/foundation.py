@@ -8,6 +8,8 @@ from taskmaster_common.config import EVENT_LOG_BACKUPS, EVENT_LOG_MAXBYTES
 from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
 from taskmasterd import ondemand
+from taskmasterd.core.process.events import HOOK
+from taskmasterd.core.process.state import HOOKS
 from taskmasterd.core.programs.supervisor import Supervisor
 from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.ondemand import Made, on_demand
@@ -38,12 +40,15 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
+    from taskmasterd.core.process.events import Action, Signalled
     from taskmasterd.core.programs import operations, rolling
     from taskmasterd.core.programs.rollnews import RollNews
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import rolls
-    from taskmasterd.probing import children, health, leftovers, readiness, ways
+    from taskmasterd.probing import children, health, hook, hooks, leftovers, readiness, ways
+    from taskmasterd.probing.children import Children
     from taskmasterd.probing.health import HealthChecks
+    from taskmasterd.probing.hooks import Hooks
     from taskmasterd.probing.readiness import Readiness
     from taskmasterd.probing.tries import queue
     from taskmasterd.probing.ways import Asking
@@ -52,6 +57,7 @@ if TYPE_CHECKING:
     from taskmasterd.survival import guardian_channel
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
+    from taskmasterd.survival.state import Saved
     from taskmasterd.telling.bus import Bus
 else:
     operations = on_demand("taskmasterd.core.programs.operations")
@@ -62,6 +68,8 @@ else:
     queue = on_demand("taskmasterd.probing.tries.queue")
     leftovers = on_demand("taskmasterd.probing.leftovers")
     health = on_demand("taskmasterd.probing.health")
+    hook = on_demand("taskmasterd.probing.hook")
+    hooks = on_demand("taskmasterd.probing.hooks")
     readiness = on_demand("taskmasterd.probing.readiness")
     ways = on_demand("taskmasterd.probing.ways")
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
@@ -120,19 +128,36 @@ def lay_foundation(
 
 
 class Probes(Record):
-    """What asks programs, and listens to them; `asking` is what all of it works with. Made once a program needs it."""
+    """What asks programs, listens to them and runs their hooks, with the `children` of all of it. Made once a program needs it."""
 
-    asking: Made[Asking]
+    children: Made[Children]
     readiness: Made[Readiness]
     health: Made[HealthChecks]
+    hooks: Made[Hooks]
+
+    def resume_hooks(self, saved: Saved | None) -> None:
+        """Go on with the hooks of an earlier life, once the table has its processes."""
+        for slot in saved.slots if saved else ():
+            if slot.entry.process.hook:
+                self.hooks().resume(slot.entry, slot.hook)
+
+    def resume(self, table: Table, origin: Origin) -> None:
+        """Go on with what was known of readiness and health, and with what the guardian has kept."""
+        life = origin.handed.life
+        if life and life.announced:
+            self.readiness().resume(table, life.announced)
+        if life and life.health:
+            self.health().resume(life.health)
+        if origin.legacy.announced:
+            self.readiness().resume_kept(table, origin.legacy.announced)
 
     def end_orphans(self, proofs: Proofs) -> str:
-        """Kill the probes of an earlier daemon, which are asked again; return why that was impossible, or ""."""
+        """Kill the probes and hooks of an earlier daemon, but for the hooks that go on; return why that was impossible, or ""."""
         try:
-            if self.asking.made:
-                leftovers.end_orphans(proofs)
+            if self.children.made:
+                leftovers.end_orphans(proofs, self.hooks.made.marks if self.hooks.made else ())
         except OSError as error:
-            return f"cannot look for probes of an earlier daemon: {system_reason(error)}"
+            return f"cannot look for probes and hooks of an earlier daemon: {system_reason(error)}"
         return ""
 
 
@@ -153,8 +178,15 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     ignored = None if origin.launched else facts.ignored
     groups = Groups(base.proofs, guard.pid if guard else 0, ignored, facts.proven_since or 0, facts.freed, facts.left)
     deadlines = Deadlines(reactor, lambda entry: supervisor.deadline_reached(entry, reactor.now()))
+
+    def perform(entry: Entry, action: Action) -> Signalled | None:
+        if action != HOOK:
+            return performer.perform(entry, action)
+        acting().begin(entry)
+        return None
+
     supervisor = Supervisor(
-        lambda entry, action: performer.perform(entry, action),  # noqa: PLW0108 - made below
+        perform,
         deadlines.arm,
         bus,
         lambda steps: reactor.call_soon(lambda: reactor.rounds.begin(steps())),
@@ -164,7 +196,11 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
     inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
     instances = Instances(groups, Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard))
-    rows = Rows(supervisor.table, base.registry, instances.row)
+    rows = Rows(
+        supervisor.table,
+        base.registry,
+        lambda entry: {**instances.row(entry), **(acting.made.row(entry) if acting.made else {})},
+    )
     writer = StateWriter(reactor, supervisor.table, rows, base.state_file, base.log)
     performer: Performer = Performer(
         reactor,
@@ -174,32 +210,55 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         Outlets(
             lambda entry, event: supervisor.handle(entry, event, reactor.now()),
             lambda text: base.log.write("warning", text),
-            lambda entry, account: probes.readiness().announce(entry, account),
+            lambda entry, account: becoming().announce(entry, account),
         ),
     )
     errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
 
-    asking = Made(lambda: _asking(base, performer, errands()))
+    born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
+    asking = Made(lambda: _asking(base, performer, born()))
     socket = origin.handed.places["socket"]
     checks = Made(lambda: _health(base, bus, supervisor.table, performer, asking()))
     becoming = Made(lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), socket))
-    probes = Probes(asking, becoming, checks)
+    acting = Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer))
     programs = (*origin.config.programs, *(origin.saved.config.programs if origin.saved else ()))
     if any(program.ready or WATCHDOG in program.health for program in programs):
         becoming()
     if any(program.health for program in programs):
         checks()
-    return Programs(supervisor, performer, errands, probes, writer, rows)
+    if any(getattr(program.policy, key) for program in programs for key in HOOKS):
+        acting()
+    return Programs(supervisor, performer, errands, Probes(born, becoming, checks, acting), writer, rows)
 
 
-def _asking(base: Foundation, performer: Performer, errands: Errands) -> Asking:
+def _hooks(
+    base: Foundation,
+    bus: Bus,
+    supervisor: Supervisor,
+    performer: Performer,
+    born: Children,
+    writer: StateWriter,
+) -> Hooks:
+    """Return what runs hooks, as a member of the bus."""
+    table, log = supervisor.table, base.log
+    context = hook.HookContext(
+        base.reactor,
+        born,
+        performer.outputs,
+        {number: name for name, number in signal_numbers().items()},
+        lambda entry, level, text: log.write(level, f"{table.name(entry)} {text}"),
+    )
+    made: Hooks = hooks.Hooks(context, performer.deliver, writer.changed, lambda: supervisor.stopping)
+    bus.join(BusMember(REACT, changed=made.changed))
+    return made
+
+
+def _asking(base: Foundation, performer: Performer, born: Children) -> Asking:
     """Return what probes are made from."""
-    groups, inherited = performer.instances.groups, performer.inherited
     return ways.Asking(
         base.reactor,
         performer.outputs,
-        children.Children(base.reactor, errands, groups, inherited),
-        base.proofs,
+        born,
         {number: name for name, number in signal_numbers().items()},
         queue.Queue(base.reactor, queue.EXEC_AT_ONCE),
         queue.Queue(base.reactor, queue.CONNECTING_AT_ONCE),

@@ -10,7 +10,7 @@ from __future__ import annotations
 from taskmaster_common.errors import RequestError, system_reason
 from taskmaster_common.protocol import end, refusal
 from taskmaster_common.states import STOPPING
-from taskmasterd.core.process.machine import KILL_GRACE_S
+from taskmasterd.core.process.stopping import KILL_GRACE_S
 from taskmasterd.core.programs.operations import kill_all, shutdown
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.describe import NAMED_LEFT, not_allowed

@@ -62,7 +62,8 @@ that it does not know.
 
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
                phase ("held": STARTING, but not before what it depends on is as it has to be; "blocked": BACKOFF without an
-               end, because nothing leads there by itself; else "")
+               end, because nothing leads there by itself; the name of the hook that runs: "pre_start", "post_start", "pre_stop",
+               "stop_cmd", "post_stop"; else "")
                waiting: list of {name, condition, because, blocked}, what a held or blocked process waits for: at most 20
                waiting_more: number of others that it waits for
                type (service or oneshot)

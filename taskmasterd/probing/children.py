@@ -180,6 +180,11 @@ class Child:
         self._handle = -1
         self._timer: Timer | None = None
 
+    @property
+    def alive(self) -> bool:
+        """Whether its end was not seen yet."""
+        return self._alive
+
     def lose(self, handle: int | None) -> None:
         """Know it for somebody else's child: watch its end by a pidfd, or with None look at once for what it left."""
         self._ours = False

@@ -1,7 +1,8 @@
-"""One run of one hook: a program around the life of an instance, with a time limit, and ended with all that it leaves.
+"""One run of one hook: a program around the life of an instance, ended with all that it leaves.
 
 Its output goes where the program's stderr goes, by a pipe that the daemon's death and upgrades do not break. A later daemon goes on
-with a hook that runs (`to_data`, `resume`); if it is not that daemon's child, its status may stay unknown.
+with a hook that runs (`to_data`, `resume`); if it is not that daemon's child, its status may stay unknown. How long it may run is
+for `core.process.hooks` to say.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ import os
 
 from taskmaster_common.records import Record
 from taskmasterd.core.process.ends import exit_code, exit_signal
+from taskmasterd.core.process.moves import HOOK_GRACE_S
+from taskmasterd.core.process.state import PRE_START
+from taskmasterd.core.words.describe import left_text
 from taskmasterd.output.read import tail_since
 from taskmasterd.probing.children import Order
 from taskmasterd.probing.leftovers import Mark
 from taskmasterd.probing.run import ChildRun
-from taskmasterd.probing.text.result import CANCELLED, MOST_LINES, Result, escaped, late_text
+from taskmasterd.probing.text.result import CANCELLED, MOST_LINES, Result, escaped
 from taskmasterd.processes.members.proofs import HOOK
 from taskmasterd.system.loop.cmodules import partial, signal
-from taskmasterd.system.procfs import boot_seconds, started_at
+from taskmasterd.system.procfs import started_at
 from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
@@ -34,11 +38,6 @@ if TYPE_CHECKING:
 
     Done = Callable[[Result], None]
 
-TIMEOUT_S = 30.0
-EXEC_WITHIN_S = 10.0
-"""Longest time from fork to exec, added to the time limit until the exec: a directory may be on a dead server."""
-KILL_AFTER_S = 2.0
-"""Pause between TERM and KILL at the end of a hook's time, seconds."""
 MOST_LINE = 200
 """Characters kept of each of the last lines."""
 
@@ -49,7 +48,6 @@ class HookCall(Record):
     name: str
     command: ChildCommand
     reason: str
-    timeout_s: float = TIMEOUT_S
     pid: int | None = None
     status: int | None = None
 
@@ -67,17 +65,20 @@ class HookCall(Record):
 
 
 class HookContext(Record):
-    """What all hooks work with. `signals` maps numbers to names without SIG; `say(level, text)` writes to the event log."""
+    """What all hooks work with. `signals` maps numbers to names without SIG; `say(entry, level, text)` writes to the event log."""
 
     reactor: Reactor
     children: Children
     outputs: Outputs
     signals: Mapping[int, str]
-    say: Callable[[str, str], None]
+    say: Callable[[Entry, str, str], None]
 
 
 class Hook(ChildRun):
-    """One hook of the slot `entry`; `done(result)` is called once, in a later turn, when nothing of the hook is left."""
+    """One hook of the slot `entry`; `done(result)` is called once, in a later turn, when nothing of the hook is left.
+
+    `began`: there was a child.
+    """
 
     def __init__(self, context: HookContext, entry: Entry, name: str, done: Done) -> None:
         super().__init__(context.reactor, context.signals)
@@ -87,8 +88,8 @@ class Hook(ChildRun):
         self._done = done
         self._pipes: tuple[LogPipe, ...] = ()
         self._log_start = ("", 0)
-        self._timeout_s = TIMEOUT_S
-        self._until = 0.0
+        self._started = -1
+        self.began = False
         self._timer: Timer | None = None
 
     @property
@@ -96,36 +97,49 @@ class Hook(ChildRun):
         """The hook's process, None before it has one."""
         return self._child.pid if self._child else None
 
+    @property
+    def mark(self) -> Mark | None:
+        """What identifies its child, None where there is none."""
+        return self._child.mark if self._child else None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the end of its child was not seen yet: nothing is known that a later daemon could not learn."""
+        return self._child is None or self._child.alive
+
     def begin(self, call: HookCall) -> None:
         """Start it, as the program that is wanted (pre_start) or present."""
-        self._timeout_s = call.timeout_s
-        program = self._entry.wanted if call.name == "pre_start" else self._entry.present
+        program = self._entry.wanted if self._name == PRE_START else self._entry.present
         order = Order(HOOK, program, self._entry.index, call.command, call.variables())
-        if self._done and self._begin(self._done, call.command.words[0], partial(self._start, order, program)):
-            self._arm(self._timeout_s + EXEC_WITHIN_S, self._late)
+        if self._done:
+            self.began = self._begin(self._done, call.command.words[0], partial(self._start, order, program))
+        if self._child:
+            self._started = started_at(self._child.pid) or -1
 
     def end(self) -> None:
-        """End it early: TERM, and KILL_AFTER_S later KILL. A second call does nothing."""
-        self._end(Result(None, CANCELLED))
+        """End it: TERM, and a moment later KILL. A second call does nothing."""
+        if self._child is not None and self._verdict is None:
+            self._give_up(Result(None, CANCELLED), signal.SIGTERM)
+            self._timer = self._reactor.call_later(HOOK_GRACE_S, self.kill)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self._child is not None:
+            self._verdict = self._verdict or Result(None, CANCELLED)
+            self._child.signal(signal.SIGKILL)
 
     # -- for a later daemon
 
-    def to_data(self) -> dict[str, Any] | None:
-        """Return what a later daemon needs to go on, None where nothing runs."""
-        child = self._child
-        if child is None:
-            return None
-        started = started_at(child.pid)
-        left_s = self._until - self._reactor.now()
+    def to_data(self) -> dict[str, Any]:
+        """Return what a later daemon needs to go on, {} where nothing runs."""
+        if self._child is None:
+            return {}
         return {
             "hook": self._name,
-            "pid": child.pid,
-            "started": -1 if started is None else started,
-            "tag": child.mark.tag,
-            "until": boot_seconds() + left_s,
-            "timeout": self._timeout_s,
-            "log": list(self._log_start),
-            "given_up": self._verdict is not None,
+            "pid": self._child.pid,
+            "started": self._started,
+            "tag": self._child.mark.tag,
+            "log": self._log_start,
         }
 
     @classmethod
@@ -136,29 +150,22 @@ class Hook(ChildRun):
         return hook
 
     def _go_on(self, row: Mapping[str, Any]) -> None:
-        path, size = row["log"]
-        self._log_start = str(path), int(size)
-        self._timeout_s = row["timeout"]
-        mark = mark_in(row, self._entry.program, self._entry.index)
+        self._log_start, self._started = tuple(row["log"]), row["started"]
+        mark = Mark(row["pid"], row["tag"], HOOK, self._entry.program, self._entry.index)
         self._child = self._context.children.resume(mark, row["started"], self)
-        self._arm(max(0.0, row["until"] - boot_seconds()), self._kill if row["given_up"] else self._late)
-        if row["given_up"]:
-            self._verdict = Result(None, CANCELLED)
+        self.began = True
 
     # -- news of the child
 
     def left(self, names: tuple[str, ...]) -> None:
         """Name what it left behind, unless the hook was ended itself."""
         if self._verdict is None:
-            count, these = len(names), "it" if len(names) == 1 else "them"
-            processes = "process" if count == 1 else "processes"
-            text = f"{self._entry.canonical}: {self._name} left {count} {processes} behind; ending {these}"
-            self._context.say("warning", text)
+            one = len(names) == 1
+            count = f"{len(names)} process{'' if one else 'es'}"
+            text = f"{self._name} left {count} behind; ending {'it' if one else 'them'}: {left_text(names)}"
+            self._context.say(self._entry, "warning", text)
 
     # -- inside
-
-    def _time_begins(self) -> None:
-        self._arm(self._timeout_s, self._late)
 
     def _last_words(self) -> tuple[str, ...]:
         self._context.outputs.drain(self._pipes)
@@ -179,30 +186,10 @@ class Hook(ChildRun):
             for fd in streams.children_ends:
                 os.close(fd)
         self._pipes, self._log_start = streams.pipes, streams.log_start
+        if self._name == PRE_START:  # `show` has its last lines until the program begins to write
+            self._context.outputs.last_words.begin(self._entry, streams.log_start)
         self._context.outputs.leave(streams.pipes)  # so that a later daemon finds them
         return child
 
-    def _arm(self, seconds: float, then: Callable[[], None]) -> None:
-        self._reactor.cancel(self._timer)
-        self._until = self._reactor.now() + seconds
-        self._timer = self._reactor.call_at(self._until, then)
-
-    def _late(self) -> None:
-        self._end(Result(False, late_text(self._timeout_s)))
-
-    def _end(self, verdict: Result) -> None:
-        if self._child is not None and self._verdict is None:
-            self._give_up(verdict, signal.SIGTERM)
-            self._arm(KILL_AFTER_S, self._kill)
-
-    def _kill(self) -> None:
-        if self._child is not None:
-            self._child.signal(signal.SIGKILL)
-
     def _over(self) -> None:
         self._reactor.cancel(self._timer)
-
-
-def mark_in(row: Mapping[str, Any], program: str, index: int) -> Mark:
-    """Return what identifies the hook of a slot in the data of `Hook.to_data`."""
-    return Mark(row["pid"], row["tag"], HOOK, program, index)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from taskmasterd.output.streams import Outputs
     from taskmasterd.probing.children import Children
     from taskmasterd.probing.tries.queue import Queue, Try
-    from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.users import Account
 
@@ -42,7 +41,6 @@ class Asking(Record):
     reactor: Reactor
     outputs: Outputs
     children: Children
-    proofs: Proofs
     signals: Mapping[int, str]
     children_at_once: Queue
     connections_at_once: Queue

@@ -23,6 +23,7 @@ from taskmasterd.core.process.events import (
     Signalled,
     Spawned,
 )
+from taskmasterd.core.process.state import ENDS
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.processes.ends import Ends
 from taskmasterd.processes.occupants import Occupants
@@ -211,7 +212,8 @@ class Performer:
         if instance.group.handle is not None:
             self.ends.adopted().watch(instance.group.pid, instance.group.handle)
         process = instance.entry.process
-        if process.state == STOPPING and process.executed:
+        signalled = instance.group.signalled or not instance.entry.policy.stop_cmd
+        if process.state == STOPPING and process.executed and process.hook_stage in ("", ENDS) and signalled:
             self._signals().resume(instance)
 
     def _missed(self, instance: Instance) -> None:

@@ -12,7 +12,7 @@ import os
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.states import STARTING
-from taskmasterd.core.process.events import UNQUEUE, Executed, Opened, Restart, Spawned, Start, Stop
+from taskmasterd.core.process.events import UNQUEUE, Executed, HookEnded, Opened, Restart, Spawned, Start, Stop
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
@@ -283,6 +283,8 @@ class Adoption:
         """Return the instance that an earlier daemon has started, and cancel the slot's own start, at whichever gate it is."""
         if entry.process.phase:
             self._deliver(entry, Opened())
+        if entry.process.hook:
+            self._deliver(entry, HookEnded(ok=True))
         self._performer.perform(entry, UNQUEUE)
         entry.current = entry.wanted
         return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth)

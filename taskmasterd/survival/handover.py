@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskmasterd.ondemand import Made
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.probing.health import HealthChecks
+    from taskmasterd.probing.hooks import Hooks
     from taskmasterd.probing.readiness import Readiness
     from taskmasterd.survival.disk.rows import Rows
     from taskmasterd.survival.guardian_channel import Guard
@@ -34,6 +35,7 @@ class ProcessParts(Record):
     guard: Guard | None
     readiness: Made[Readiness]
     health: Made[HealthChecks]
+    hooks: Made[Hooks]
 
 
 class Handover:
@@ -109,6 +111,8 @@ class Handover:
             return "the configuration is being read"
         if not context.performer.settled:
             return "programs are being started or ended"
+        if self._parts.hooks.made and not self._parts.hooks.made.settled:
+            return "a hook has ended"
         return "" if guard is None or guard.idle else "the guardian has yet to be told something"
 
     def hold_signals(self) -> bool:

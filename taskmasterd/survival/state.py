@@ -202,11 +202,29 @@ INSTANCE: Mapping[str, Any] = {
 
 
 class SavedSlot(Record):
-    """A slot as it was; `began` is the file of stderr, and its size at the start of the last instance."""
+    """A slot as it was; `began` is the file of stderr, and its size at the start of the last instance.
+
+    `hook` is the hook that ran, as HOOK has it: its pid, when it was started (clock ticks), its tag, and where its output begins.
+    """
 
     entry: Entry
     instance: SavedInstance | None
     began: tuple[str, int]
+    hook: Mapping[str, Any] | None = None
+
+
+def hook_row(value: Any) -> Mapping[str, Any] | None:
+    """Check what `Hook.to_data` has written, None where there was nothing. Raises TypeError or ValueError if it makes no sense."""
+    if value is None:
+        return None
+    return {name: shaped(value[name], shape) for name, shape in HOOK.items()}
+
+
+def _tag(value: Any) -> int | None:
+    return None if value is None else int(shaped(value, int))
+
+
+HOOK: Mapping[str, Any] = {"hook": str, "pid": _pid, "started": int, "tag": _tag, "log": (str, int)}
 
 
 class Saved(Record):

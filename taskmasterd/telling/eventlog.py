@@ -10,7 +10,8 @@ import time
 
 from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.process.events import Ready, Spawned
+from taskmasterd.core.process.events import Kill, Ready, Spawned
+from taskmasterd.core.process.state import ENDS, RUNS
 from taskmasterd.core.words.describe import (
     cause_text,
     end_text,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
-    from taskmasterd.core.words import gates, health
+    from taskmasterd.core.words import gates, health, hooks
     from taskmasterd.output.streams import Outputs
 
     class Target(Protocol):
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 else:
     gates = on_demand("taskmasterd.core.words.gates")
     health = on_demand("taskmasterd.core.words.health")
+    hooks = on_demand("taskmasterd.core.words.hooks")
 
 
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
@@ -144,9 +146,12 @@ class Announcer:
             of_health = health.health_lines(entry, before, now)
         if (before.phase, before.leaving) != (after.phase, after.leaving):
             of_gates = gates.gate_lines(self._table, entry, before, now, self._signals)
-        self._log.announce(
-            self._table.name(entry), (*said, *of_gates, *of_health, *self._outputs.last_words.parting(entry, before))
-        )
+        of_hooks: Iterable[tuple[str, str]] = ()
+        policy = entry.policy
+        if before.hook or after.hook or (isinstance(event, Kill) and (policy.pre_stop or policy.post_stop)):
+            of_hooks = hooks.hook_lines(entry, before, event, now)
+        last = self._outputs.last_words.parting(entry, before)
+        self._log.announce(self._table.name(entry), (*said, *of_gates, *of_health, *of_hooks, *last))
 
 
 class Stamp:
@@ -217,10 +222,8 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield (WARNING if after.shortages else INFO), _waiting(entry)
     elif after.state == STARTING and before.state in (RUNNING, STOPPING) and not after.phase:
         yield INFO, "restarting"  # `gates.gate_lines` says what one that is held waits for
-    elif after.state == STOPPING and after.pid is None and after.end:
-        yield WARNING, f"ending what it left behind: {left_text(after.end.left)}"
     elif after.state == STOPPING:
-        yield _stopping(entry, signals)
+        yield from _stopping(entry, signals)
     elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
         yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"
@@ -230,13 +233,18 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield INFO, f"stopped by {after.by}"
 
 
-def _stopping(entry: Entry, signals: Mapping[int, str]) -> tuple[str, str]:
+def _stopping(entry: Entry, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
     process, wanted = entry.process, entry.wanted
+    if process.pid is None:
+        if process.end and process.hook_stage in ("", ENDS):  # else only a hook is left, see `core.words.hooks`
+            yield WARNING, f"ending what it left behind: {left_text(process.end.left)}"
+        return
     number = signals.get(wanted.stopsignal, str(wanted.stopsignal))
-    sent = "" if process.refused else f": {number} to {WHOM[wanted.stopasgroup]}"
+    sent = "" if process.refused or process.hook_stage == RUNS else f": {number} to {WHOM[wanted.stopasgroup]}"
     if process.reason:
-        return WARNING, f"{process.reason}; ending it{sent}"
-    return INFO, f"stopping{sent}, {cause_text('asked by', process.by)}"
+        yield WARNING, f"{process.reason}; ending it{sent}"
+    else:
+        yield INFO, f"stopping{sent}, {cause_text('asked by', process.by)}"
 
 
 def _waiting(entry: Entry) -> str:

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.config.graph import DONE, ENDED
+from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import KILL, NONE, Leave, Stop
 from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD
@@ -20,7 +21,15 @@ pytestmark = pytest.mark.slow
 
 MOST_PROGRAMS = 8
 SUFFIXES = ("", " started", " optional", " restart", " started restart", " ended", " done optional")
-KINDS: list[dict[str, object]] = [{}, {}, {"ready": {"tcp": "80"}}, {"type": "oneshot", "start_timeout": 0.0}]
+A_HOOK = HookCommand(("hook",)).row()
+KINDS: list[dict[str, object]] = [
+    {},
+    {},
+    {"ready": {"tcp": "80"}},
+    {"type": "oneshot", "start_timeout": 0.0},
+    {"pre_start": A_HOOK, "post_stop": A_HOOK},
+    {"post_start": A_HOOK, "pre_stop": A_HOOK},
+]
 NAMES = [f"p{number}" for number in range(MOST_PROGRAMS)]
 
 
@@ -80,6 +89,13 @@ class Walk(RuleBasedStateMachine):
     def reload(self, programs: list[ProgramConfig]) -> None:
         """The file has other programs and edges."""
         self.world.reload(*programs)
+
+    @rule(data=st.data(), ok=st.booleans())
+    def end_hook(self, data: st.DataObject, ok: bool) -> None:
+        """A hook ends."""
+        entry = self.pick(data)
+        if self.instances(entry).hooked:
+            self.world.end_hook(entry, ok=ok)
 
     @rule(data=st.data(), ok=st.booleans())
     def spawn(self, data: st.DataObject, ok: bool) -> None:
@@ -162,6 +178,8 @@ class Walk(RuleBasedStateMachine):
         world, instances = self.world, self.instances(entry)
         if instances.queued:
             world.spawn(entry)
+        elif instances.hooked:
+            world.end_hook(entry)
         elif instances.pid and not instances.executed:
             world.execute(entry)
         elif instances.pid and instances.told != NONE:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from taskmaster_common.config import ALWAYS, NEVER, UNEXPECTED
+from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import KILL, TERMINATE, Kill, Restart, Start, Stop
+from taskmasterd.core.process.state import ENDS, HOOKS, PRE_START
 from tests.support.model import LEFT, Instances, World, code, program
 
 STATUSES = st.sampled_from([code(0), code(1), 9, 15])
@@ -27,6 +29,7 @@ RULES = st.fixed_dictionaries(
         "stoptime": st.sampled_from([0.0, 3.0]),
         "restart_burst": st.integers(0, 2),
         "restart_window": st.sampled_from([0.0, 20.0]),
+        **{hook: st.sampled_from([(), (), HookCommand(("x",), timeout_s=2.0).row()]) for hook in HOOKS},
     }
 )
 
@@ -96,6 +99,15 @@ class OneProcess(RuleBasedStateMachine):
         else:
             self.world.refusing.add(self.web)
 
+    @precondition(lambda self: self.instances.hooked)
+    @rule(ok=st.sampled_from([True, True, False, None]))
+    def end_hook(self, ok: bool | None) -> None:
+        """The hook ends."""
+        before = self.web.process
+        if ok is False and before.state == STARTING:
+            self.tries += 1 if before.hook == PRE_START else 0
+        self.tell(lambda: self.world.end_hook(self.web, ok=ok))
+
     @precondition(lambda self: self.instances.queued)
     @rule()
     def spawn(self) -> None:
@@ -140,7 +152,7 @@ class OneProcess(RuleBasedStateMachine):
             assert verdict is (FATAL if self.tries > self.web.policy.startretries else BACKOFF)
         else:
             assert verdict is before.then
-        assert (after.state == STOPPING) == bool(left)
+        assert (after.state == STOPPING) == (bool(left) or after.hook not in ("", PRE_START))
 
     @precondition(lambda self: self.instances.left)
     @rule()
@@ -152,6 +164,7 @@ class OneProcess(RuleBasedStateMachine):
     @rule()
     def deadline(self) -> None:
         """The deadline comes, in time or late."""
+        self.tries += self.web.process.hook == PRE_START and self.web.process.state == STARTING
         self.tell(lambda: self.world.deadline(self.web))
 
     @rule()
@@ -167,8 +180,10 @@ class OneProcess(RuleBasedStateMachine):
         """The state says what is alive, and what was asked for last holds."""
         process, instances = self.web.process, self.instances
         assert process.pid == (instances.pid or None)
-        assert instances.alive == (process.pid is not None or process.state == STOPPING)
-        assert instances.queued == (process.state == STARTING and process.pid is None)
+        assert instances.hooked == bool(process.hook)
+        alone = process.pid is None and process.hook_stage not in ("", ENDS)
+        assert instances.alive == (process.pid is not None or (process.state == STOPPING and not alone))
+        assert instances.queued == (process.state == STARTING and process.pid is None and not process.hook)
         assert self.world.armed.get(self.web) == process.deadline
         assert process.state != RUNNING or instances.executed
         if not self.wanted_up:

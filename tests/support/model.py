@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable
 from taskmaster_common.config import Config, DaemonConfig, Policy, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import (
+    HOOK,
     KILL,
     NONE,
     SPAWN,
@@ -18,6 +19,7 @@ from taskmasterd.core.process.events import (
     Exited,
     Failure,
     GroupEmpty,
+    HookEnded,
     Ready,
     Signalled,
     Spawned,
@@ -118,7 +120,7 @@ class Life:
 
 
 class Instances:
-    """What the kernel knows of the instances of one slot: a waiting start, a leader, survivors of one, and the last signal."""
+    """What the kernel knows of the instances of one slot: a waiting start, a leader, survivors, the last signal, and a hook."""
 
     def __init__(self) -> None:
         self.queued = False
@@ -126,6 +128,7 @@ class Instances:
         self.executed = False
         self.left = False
         self.told: Action = NONE
+        self.hooked = False
 
     @property
     def alive(self) -> bool:
@@ -185,7 +188,11 @@ class World:
     def _perform(self, entry: Entry, action: Action) -> Signalled | None:
         self.actions.append((entry.canonical, action))
         instances = self.instances.setdefault(entry, Instances())
-        if action == SPAWN:
+        if action in (SPAWN, HOOK):
+            assert not instances.hooked, f"{entry.canonical}: {action} beside a hook"
+        if action == HOOK:
+            instances.hooked = True
+        elif action == SPAWN:
             assert not instances.queued, f"{entry.canonical}: a second SPAWN without an answer to the first"
             assert not instances.alive, f"{entry.canonical}: SPAWN beside a live instance"
             instances.queued = True
@@ -317,6 +324,11 @@ class World:
         """Let an instance become ready."""
         self.tell(entry, Ready(self.instances[entry].pid))
 
+    def end_hook(self, entry: Entry, *, ok: bool | None = True) -> None:
+        """Let the hook end."""
+        self.instances[entry].hooked = False
+        self.tell(entry, HookEnded(ok, "exit 1"))
+
     def end(self, entry: Entry, status: int = 0, left: tuple[str, ...] = ()) -> None:
         """Let the leader end."""
         instances = self.instances[entry]
@@ -348,9 +360,11 @@ class World:
         instances, process = self.instances.get(entry, Instances()), entry.process
         if instances.queued:
             self.spawn(entry)
+        elif instances.hooked:
+            self.end_hook(entry)
         elif instances.pid and not instances.executed:
             self.execute(entry)
-        elif instances.pid and instances.told != NONE:
+        elif instances.pid and (instances.told != NONE or (process.state == STOPPING and entry.policy.stop_cmd)):
             self.end(entry)
         elif instances.left and instances.told != NONE:
             self.empty(entry)

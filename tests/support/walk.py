@@ -29,7 +29,7 @@ from taskmasterd.core.process.events import (
     Stop,
 )
 from taskmasterd.core.process.machine import step
-from taskmasterd.core.process.state import Process
+from taskmasterd.core.process.state import KILL_ORDER, Process
 from tests.support.model import LEFT, code, policy
 
 FAILURE = Failure("exec", "cannot execute")
@@ -80,6 +80,8 @@ def situation(process: Process) -> str:
     state: str = process.state
     if process.phase:
         return f"{state}, {process.phase}"
+    if process.hook:
+        return f"{state}, {process.hook} {process.hook_stage}"
     if process.leaving:
         return f"{state}, leaving"
     if process.state == STARTING and process.pid is None:
@@ -108,6 +110,8 @@ def canonical(process: Process, now: float) -> Process:
         refused=process.refused if process.deadline is None else (),
         judged_at=0.0,
         sick=min(process.sick, 1),
+        hook_at=0.0,
+        cause=process.cause if process.cause == KILL_ORDER else "",
     )
 
 
@@ -185,7 +189,8 @@ class World:
         for _ in range(20):
             if process.state in DOWN_STATES or process.state == RUNNING:
                 return process, spawns
-            edge = next(e for e in self.edges[process] if e.event == NEXT[situation(process)])
+            due = "Hook done" if process.hook else NEXT[situation(process)]
+            edge = next(e for e in self.edges[process] if e.event == due)
             spawns += edge.action == SPAWN
             process = edge.to
         raise AssertionError(f"{process} does not settle")

@@ -129,7 +129,7 @@ PROGRAM = (
     Key(
         "start_timeout", "seconds", 60.0, LIVE,
         "Longest time from the start of its program until it is `ready`, or of a `oneshot` to its end, seconds; what takes "
-        "longer is stopped, and that is a failed start. 0, the default of a `oneshot`: no limit.",
+        "longer is stopped, and that is a failed start. 0, the default of a `oneshot`: no limit. `post_start` counts.",
         part="policy", shortest=0.1,
     ),
     Key(
@@ -210,6 +210,36 @@ PROGRAM = (
         "alone gets it; what the leader leaves behind gets it when the leader has ended; KILL at `stoptime` is for "
         "all. `false`: only the leader is signalled, killed and waited for; what it leaves behind lives on.",
         words=("true", "false", LEADER),
+    ),
+    Key(
+        "pre_start", "hook", (), LIVE,
+        "Command that runs before each start of its program, which waits for it: words, or a map with `cmd`, `shell`, `timeout` (30 "
+        "seconds) and `user` (the program's). If it fails, that is a failed start.",
+        part="policy", otherwise="none", varies=True, example="./migrate",
+    ),
+    Key(
+        "post_start", "hook", (), LIVE,
+        "Command that runs once the program is ready, or has stayed up; RUNNING comes after it, within `start_timeout`. If it fails, "
+        "that is a failed start, and the program is stopped. Written as `pre_start`; not for a `oneshot`.",
+        part="policy", otherwise="none", varies=True, example="\nshell: true\ncmd: echo up | logger\ntimeout: 10",
+    ),
+    Key(
+        "pre_stop", "hook", (), LIVE,
+        "Command that runs before a running program is stopped; the stop goes on when it has ended, failed or used up its time. Written "
+        "as `pre_start`.",
+        part="policy", otherwise="none", varies=True, example="./drain",
+    ),
+    Key(
+        "stop_cmd", "hook", (), LIVE,
+        "Command that stops the program, in the place of `stopsignal`; TASKMASTER_PID is its pid. If it fails or takes too long, the "
+        "signal is sent; KILL comes `stoptime` after its start. Written as `pre_start`.",
+        part="policy", otherwise="none", varies=True, example="pg_ctl stop -m fast",
+    ),
+    Key(
+        "post_stop", "hook", (), LIVE,
+        "Command that runs when nothing of the program is left, whatever has ended it, and before what follows. Written as "
+        "`pre_start`.",
+        part="policy", otherwise="none", varies=True, example="rm -f /run/example.sock",
     ),
     Key(
         "restart_delay", "seconds", 0.5, LIVE,

@@ -26,6 +26,11 @@ class Policy(Record):
     startretries: int = 3
     starttime: float = 1.0
     stoptime: float = 10.0
+    pre_start: tuple[str, ...] = ()
+    post_start: tuple[str, ...] = ()
+    pre_stop: tuple[str, ...] = ()
+    stop_cmd: tuple[str, ...] = ()
+    post_stop: tuple[str, ...] = ()
     restart_delay: float = 0.5
     restart_max_delay: float = 30.0
     restart_burst: int = 10
@@ -103,6 +108,11 @@ KIND = {
     "shell": "boolean",
     "description": "text",
     "stopasgroup": "boolean or word",
+    "pre_start": "hook",
+    "post_start": "hook",
+    "pre_stop": "hook",
+    "stop_cmd": "hook",
+    "post_stop": "hook",
     "restart_delay": "seconds",
     "restart_max_delay": "seconds",
     "restart_burst": "whole",
@@ -142,6 +152,11 @@ RELOAD_CLASS = {
     "shell": "restart",
     "description": "live",
     "stopasgroup": "live",
+    "pre_start": "live",
+    "post_start": "live",
+    "pre_stop": "live",
+    "stop_cmd": "live",
+    "post_stop": "live",
     "restart_delay": "live",
     "restart_max_delay": "live",
     "restart_burst": "live",

@@ -17,13 +17,14 @@ from taskmaster_common.config import (
     SERVICE,
 )
 from taskmaster_common.config.graph import Graph, edge_of
+from taskmaster_common.config.hooks import hook_of, written_hook
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE, PROGRAM_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.config import Config, DaemonConfig, ProgramConfig
@@ -74,22 +75,27 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
     if program.refusal:
         yield f"    # cannot be started: {program.refusal}".translate(_ONE_LINE)
     for key in PROGRAM_KEYS:
-        value = program.value(key)
+        value, kind = program.value(key), PROGRAM_TABLE[key].kind
         if key == "cmd":
             yield from _command_lines(program)
         elif key == "env" and value:
             yield "    env:"
             yield from _env_lines(value, values=values)
-        elif key in WITHOUT and not value:
-            yield f"    # {key}: {WITHOUT[key]}"
-        elif key == "start_timeout" and program.policy.type == SERVICE and not program.ready:
+        elif not value and (key in WITHOUT or kind == "hook"):
+            yield f"    # {key}: {WITHOUT.get(key, 'none')}"
+        elif key == "start_timeout" and not limits_start(program):
             yield "    # start_timeout: without effect"
         elif value is None:
             yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
-        elif value == DEFAULT_LOG and PROGRAM_TABLE[key].kind == "stream":
+        elif value == DEFAULT_LOG and kind == "stream":
             yield f"    # {key}: {log_dir}/{program.name}.log".translate(_ONE_LINE)
         else:
-            yield f"    {key}: {_value(PROGRAM_TABLE[key].kind, value, signals)}"
+            yield f"    {key}: {_value(kind, value, signals)}"
+
+
+def limits_start(program: ProgramConfig) -> bool:
+    """Return whether `start_timeout` has an effect: on a job, and on what becomes ready."""
+    return program.policy.type != SERVICE or bool(program.ready or program.policy.post_start)
 
 
 def _env_lines(env: Mapping[str, str | None], *, values: bool) -> Iterator[str]:
@@ -138,11 +144,16 @@ def _probe(value: Mapping[str, Any]) -> str:
     return _flow(written_probe(value), expanded="shell" not in value)
 
 
+def _hook(value: Sequence[str]) -> str:
+    return _flow(written_hook(value), expanded=not hook_of(value).shell)
+
+
 MAPS: Mapping[str, Callable[[Any], str]] = {
     "dependencies": lambda value: in_one_line(written_edges(value)),
     "ready": _probe,
     "health": _probe,
     "update": lambda value: _flow(value, expanded=False),
+    "hook": _hook,
 }
 """How values of these kinds are written, in one line."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SHOWN_NAMES = 5
 """Most names that a message lists."""
 DEFAULTS = "defaults"
-OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready", "health", "update")
+OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready", "health", "update", "post_start")
 """Keys of a one-shot that only the program itself can set."""
 OF_READY = ("starttime",)
 """Keys of a service with `ready` that only the program itself can set."""
@@ -236,10 +236,14 @@ def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], re
         for key, never in (("ready", "ready but done"), ("health", "healthy but done"), ("update", "up but done")):
             if values.get(key):
                 report.error(nodes[key], f"{layer.place}.{key}", f"a oneshot is never {never}; remove {key}")
+        if values.get("post_start"):
+            reason = "a oneshot is never ready but done; use post_stop, or another oneshot that depends on it"
+            report.error(nodes["post_start"], f"{layer.place}.post_start", reason)
     elif values.get("ready"):
         values.setdefault("starttime", 0.0)
-    elif "start_timeout" in own and "start_timeout" in values:
-        report.warn(nodes["start_timeout"], f"{layer.place}.start_timeout", "has no effect without ready")
+    elif "start_timeout" in own and "start_timeout" in values and not values.get("post_start"):
+        reason = "has no effect without ready or post_start"
+        report.warn(nodes["start_timeout"], f"{layer.place}.start_timeout", reason)
 
 
 def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> tuple[User | None, str]:

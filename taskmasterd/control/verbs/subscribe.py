@@ -15,6 +15,7 @@ from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterd.control.replies import MORE
 from taskmasterd.control.verbs.views import daemon_object, process_object
 from taskmasterd.core.words.describe import end_text
+from taskmasterd.core.words.view import phase_of
 from taskmasterd.system.loop.cmodules import deque
 
 TYPE_CHECKING = False
@@ -113,7 +114,7 @@ class Subscriptions:
             "sequence": self._audience.count(),
             "name": process["name"],
             "before": before.state,
-            "before_phase": before.phase,
+            "before_phase": phase_of(before),
             "state": process["state"],
             "process": process,
             "reason": process["detail"] or end,

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final, Literal
 
-    Action = Literal["none", "spawn", "unqueue", "terminate", "kill"]
+    Action = Literal["none", "spawn", "unqueue", "terminate", "kill", "hook"]
     """What the effects have to do after a step."""
 else:
     Action = str
@@ -188,6 +188,13 @@ class DeadlineReached(Event):
     said: str = ""
 
 
+class HookEnded(Event):
+    """Nothing of the process's `hook` is left. `ok` is None where nobody knows how it has ended, or it was ended by us."""
+
+    ok: bool | None
+    text: str = ""
+
+
 NONE: Final = "none"
 SPAWN: Final = "spawn"
 """Bring up a new instance; answered by Spawned, SpawnFailed or Exited(failure)."""
@@ -197,3 +204,5 @@ TERMINATE: Final = "terminate"
 """The stop signal, then CONT, to everything of it that has not been told yet; answered by Signalled where that is refused."""
 KILL: Final = "kill"
 """SIGKILL to everything of it; answered by Signalled where that is refused."""
+HOOK: Final = "hook"
+"""Begin the process's `hook`; answered by HookEnded, or by SpawnFailed in the place of a pre_start."""

@@ -32,7 +32,8 @@ THEORY
 
     `deadline` is a field of the process and whoever stores the process arms it; replacing the process cancels it. In
     STARTING it is the end of `starttime`, or of `start_timeout` while AWAITED, or the next look at the gate while HELD; in RUNNING
-    the end of `start_timeout` of a job, in BACKOFF the retry (none while BLOCKED), in STOPPING the moment of KILL.
+    the end of `start_timeout` of a job, in BACKOFF the retry (none while BLOCKED), in STOPPING the moment of KILL. While a hook
+    runs that others wait for, it is the end of the hook's time; the rows of hooks are in `hooks`.
 
     TERMINATE is held until `executed`: before exec the child has neither the session nor the dispositions that a stop
     signal is meant for. KILL is never held.
@@ -59,6 +60,7 @@ from taskmasterd.core.process.events import (
     Exited,
     Extend,
     GroupEmpty,
+    HookEnded,
     Judged,
     Kill,
     Leave,
@@ -73,36 +75,49 @@ from taskmasterd.core.process.events import (
 )
 from taskmasterd.core.process.moves import (
     Step,
-    enter,
     fresh_start,
+    gone,
     impossible,
     limit,
     retimed,
     running,
     start,
     stopped,
-    uncounted,
     with_free,
-    with_new_budget,
 )
-from taskmasterd.core.process.state import AGAIN, AWAITED, BLOCKED, BOUNCE, HELD, STOP, TOLD, UNHEALTHY, UNSURE, Process
-from taskmasterd.core.process.verdict import (
-    MOST_DOUBLINGS,
-    after_running,
-    failed_start,
-    unfit,
-    unfit_in_a_row,
-    without_leader,
+from taskmasterd.core.process.state import (
+    AGAIN,
+    AWAITED,
+    BLOCKED,
+    BOUNCE,
+    ENDS,
+    HELD,
+    STOP,
+    TOLD,
+    UNHEALTHY,
+    UNSURE,
+    Process,
 )
+from taskmasterd.core.process.stopping import (
+    asked_meanwhile,
+    end_it,
+    give_up,
+    kill,
+    left,
+    signalled,
+    stop_signal,
+    take_down,
+)
+from taskmasterd.core.process.verdict import after_running, failed_start, unfit, unfit_in_a_row, without_leader
 from taskmasterd.core.process.waiting import blocked, held, queued
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.config import Policy
-
-KILL_GRACE_S = 2.0
-"""What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""
-KILL_REPEAT_MAX_S = 30.0
+    from taskmasterd.core.process import hooks
+else:
+    hooks = on_demand("taskmasterd.core.process.hooks")
 
 
 def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
@@ -111,10 +126,8 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
         if process.state in (STARTING, RUNNING) and process.pid is not None:
             return _leave(process, event.order), NONE
         event = event.order
-    if isinstance(event, Retimed):
-        return retimed(policy, process, event), NONE
-    if isinstance(event, OfInstance):
-        return _of_instance(policy, process, event, now) if event.pid == process.pid else (process, NONE)
+    if isinstance(event, (Retimed, HookEnded, OfInstance)):
+        return _perhaps_late(policy, process, event, now)
     match process.state:
         case "STOPPED" | "EXITED" | "FATAL":
             return _down(policy, process, event, now)
@@ -125,7 +138,21 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case "RUNNING":
             return _running(policy, process, event, now)
         case "STOPPING":
-            return _stopping(policy, process, event, now)
+            of_hook = hooks.stopping(policy, process, event, now) if process.hook else None
+            return of_hook or _stopping(policy, process, event, now)
+
+
+def _perhaps_late(policy: Policy, process: Process, event: Retimed | HookEnded | OfInstance, now: float) -> Step:
+    """Answer news that mean nothing any more where what they are about has gone."""
+    match event:
+        case Retimed():
+            return retimed(policy, process, event), NONE
+        case HookEnded() if process.hook:
+            return hooks.ended(policy, process, event, now)
+        case OfInstance() if event.pid == process.pid:
+            return _of_instance(policy, process, event, now)
+        case _:
+            return process, NONE
 
 
 def _down(policy: Policy, process: Process, event: Event, now: float) -> Step:
@@ -160,22 +187,25 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
     if process.phase == HELD:
         return held(policy, process, event, now)
     if process.pid is None:
-        return queued(policy, process, event, now)
+        preparing = hooks.preparing if process.hook else queued
+        return preparing(policy, process, event, now)
     match event:
         case Start():
             return _stay(process, event)
         case Stop() | Restart() | Bounce() | Kill():
-            return _take_down(policy, process, event, now)
+            return take_down(policy, process, event, now)
         case Executed() if not process.executed:
             return _on_trial(policy, process.replace(executed=True), now)
+        case DeadlineReached() if process.hook:
+            return hooks.late(policy, process, now)
         case DeadlineReached() if process.executed and process.readiness == AWAITED:
             said = f": {event.said}" if event.said else ""
-            return _give_up(policy, process, f"not ready within {policy.start_timeout:g}s{said}", now)
+            return give_up(policy, process, f"not ready within {policy.start_timeout:g}s{said}", now)
         case DeadlineReached() if process.executed:
             return running(policy, process, now)
         case Exited():
             ended = without_leader(policy, process, event, now)
-            return _leader_ended(policy, _left(process, ended) or failed_start(policy, ended, now), event, now)
+            return _leader_ended(policy, left(process, ended) or failed_start(policy, ended, now), event, now)
         case _:
             raise impossible(process, event)
 
@@ -185,12 +215,12 @@ def _running(policy: Policy, process: Process, event: Event, now: float) -> Step
         case Start():
             return _stay(process, event)
         case Stop() | Restart() | Bounce() | Kill():
-            return _take_down(policy, process, event, now)
+            return take_down(policy, process, event, now)
         case Exited():
             ended = without_leader(policy, process, event, now)
-            return _leader_ended(policy, _left(process, ended) or after_running(policy, ended, now), event, now)
+            return _leader_ended(policy, left(process, ended) or after_running(policy, ended, now), event, now)
         case DeadlineReached() if process.deadline is not None:
-            return _give_up(policy, process, f"not done within {policy.start_timeout:g}s", now)
+            return give_up(policy, process, f"not done within {policy.start_timeout:g}s", now)
         case _:
             raise impossible(process, event)
 
@@ -198,25 +228,25 @@ def _running(policy: Policy, process: Process, event: Event, now: float) -> Step
 def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Step:
     match event:
         case Start() | Restart() | Stop() | Kill():
-            return _asked_meanwhile(process, event, now)
+            return asked_meanwhile(process, event, now)
         case Bounce():
             return process, NONE
         case Executed() if process.pid is not None and not process.executed:
             told = process.replace(executed=True)
             if process.past_asking:
                 return told, NONE
-            return told.replace(deadline=now + policy.stoptime), TERMINATE
+            return stop_signal(policy, told, now)
         case DeadlineReached():
-            return _kill(process, now)
+            return kill(process, now)
         case Exited() if process.pid is not None:
             ended = without_leader(policy, process, event, now)
             if event.left:
-                return _kill(ended, now) if process.unkillable else (ended, KILL if process.killing else TERMINATE)
-            return enter(policy, ended, now)
+                return kill(ended, now) if process.unkillable else (ended, KILL if process.killing else TERMINATE)
+            return gone(policy, ended, now)
         case GroupEmpty() if process.pid is None:
-            return enter(policy, process, now)
+            return gone(policy, process, now)
         case Signalled():
-            return _signalled(process, event, now), NONE
+            return signalled(process, event, now), NONE
         case _:
             raise impossible(process, event)
 
@@ -242,9 +272,12 @@ def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float
             ready = process.replace(readiness=UNSURE if event.unsure else TOLD)
             return _on_trial(policy, ready, now) if process.executed else (ready, NONE)
         case Condemned() if awaited:
-            return _give_up(policy, process, event.reason, now)
+            return give_up(policy, process, event.reason, now)
         case Extend() if (
-            process.deadline is not None and (awaited or process.state == STOPPING) and not process.killing
+            process.deadline is not None
+            and (awaited or process.state == STOPPING)
+            and not process.killing
+            and process.hook_stage in ("", ENDS)
         ):
             return process.replace(deadline=max(process.deadline, event.until)), NONE
         case Judged() if process.state == RUNNING:
@@ -253,7 +286,7 @@ def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float
             return process.replace(health=event.verdict, judged_at=now, sick=in_a_row, reason=reason), NONE
         case Unfit() if process.state == RUNNING and not process.leaving:
             judged = unfit(policy, process.replace(by=""), now, stop=event.stop)
-            return _end_it(policy, judged, process.reason, now)
+            return end_it(policy, process.state, judged, process.reason, now)
         case _:
             return process, NONE
 
@@ -279,97 +312,13 @@ def _stay(process: Process, event: Start) -> Step:
     return with_free(process, free=event.free), NONE
 
 
-def _left(process: Process, ended: Process) -> Process | None:
-    """Return what follows an end before the moment to go down: what was asked for. None: it was not leaving."""
-    if not process.leaving:
-        return None
-    if process.leaving == STOP:
-        return ended.replace(then=STOPPED)
-    again = with_new_budget(ended, process.by) if process.leaving == AGAIN else uncounted(ended)
-    return again.replace(then=STARTING)
-
-
-# -- going down
-
-
-def _take_down(policy: Policy, process: Process, event: Stop | Restart | Bounce | Kill, now: float) -> Step:
-    """Somebody wants a live instance to go."""
-    then, free = STARTING, False
-    match event:
-        case Restart():
-            process, free = with_new_budget(process, event.by), event.free
-        case Bounce():
-            process = uncounted(process)
-        case _:
-            then = STOPPED
-    going = process.replace(
-        state=STOPPING,
-        since=now,
-        then=then,
-        by=event.by,
-        deadline=now + policy.stoptime,
-        killing=0,
-        reason="",
-        refused=(),
-        leaving="",
-        free=free,
-    )
-    if isinstance(event, Kill):
-        return _kill(going, now)
-    return going, TERMINATE if process.executed else NONE
-
-
-def _give_up(policy: Policy, process: Process, reason: str, now: float) -> Step:
-    """Take down an instance that has not become in time what was asked of it: a failed start."""
-    asked = _left(process, process)
-    judged = asked or failed_start(policy, process.replace(end=None, by=""), now)
-    return _end_it(policy, judged.replace(end=process.end), "" if asked else reason, now)
-
-
-def _end_it(policy: Policy, judged: Process, reason: str, now: float) -> Step:
-    """Take down a live instance about which the verdict is written."""
-    going = judged.replace(
-        state=STOPPING, since=now, deadline=now + policy.stoptime, killing=0, leaving="", refused=(), reason=reason
-    )
-    return going, TERMINATE if judged.executed else NONE
-
-
-def _kill(process: Process, now: float) -> Step:
-    pause_s = min(KILL_GRACE_S * 2.0 ** min(process.killing, MOST_DOUBLINGS), KILL_REPEAT_MAX_S)
-    return process.replace(killing=process.killing + 1, deadline=now + pause_s), KILL
-
-
-def _asked_meanwhile(process: Process, event: Start | Restart | Stop | Kill, now: float) -> Step:
-    """Somebody wants something of what is going down: the newest intent wins, and what refused KILL is tried again."""
-    if isinstance(event, (Stop, Kill)):
-        going = process.replace(then=STOPPED, by=event.by, free=False)
-    else:
-        going = with_new_budget(process, event.by).replace(then=STARTING, free=event.free)
-    order = isinstance(event, Kill)
-    if process.unkillable or (order and not process.killing):
-        return _kill(going, now)
-    return going, KILL if order else NONE
-
-
-def _signalled(process: Process, event: Signalled, now: float) -> Process:
-    """Know what may not be signalled; KILL is repeated for as long as something else is left."""
-    deadline, killing = process.deadline, process.killing
-    if process.past_asking and event.refused and not event.others:
-        deadline, killing = None, 0
-    elif process.unkillable:
-        deadline, killing = now + KILL_GRACE_S, 1
-    if (process.refused, process.deadline) == (event.refused, deadline):
-        return process
-    return process.replace(refused=event.refused, deadline=deadline, killing=killing)
-
-
 # -- the end of a leader
 
 
 def _leader_ended(policy: Policy, process: Process, event: Exited, now: float) -> Step:
     """Take the verdict that is written at once, or end first what was left behind."""
     if not event.left:
-        return enter(policy, process, now)
+        return gone(policy, process, now)
     by = process.by if process.leaving else ""
     ending = process.replace(state=STOPPING, since=now, deadline=now + policy.stoptime, killing=0, by=by, leaving="")
-    return ending, TERMINATE
+    return ending.replace(hook_stage=ENDS) if ending.hook else ending, TERMINATE

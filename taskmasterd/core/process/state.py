@@ -30,12 +30,31 @@ HEALTHY: Final = "healthy"
 UNHEALTHY: Final = "unhealthy"
 VERDICTS = ("", HEALTHY, UNHEALTHY)
 """What health checks say of a RUNNING instance; "": nothing yet, or nobody asks."""
+PRE_START: Final = "pre_start"
+POST_START: Final = "post_start"
+PRE_STOP: Final = "pre_stop"
+STOP_CMD: Final = "stop_cmd"
+POST_STOP: Final = "post_stop"
+HOOKS = (PRE_START, POST_START, PRE_STOP, STOP_CMD, POST_STOP)
+
+RUNS: Final = "runs"
+"""Of a hook: what follows waits for its end, or for its time."""
+OVERDUE: Final = "overdue"
+"""It is being ended, and the stop goes on when it has ended: one process at most has the word."""
+ENDS: Final = "ends"
+"""It is being ended beside what is alive of the instance."""
+LAST: Final = "last"
+"""It is being ended, and nothing else is left."""
+HOOK_STAGES = ("", RUNS, OVERDUE, ENDS, LAST)
 
 STOP: Final = "stop"
 AGAIN: Final = "restart"
 BOUNCE: Final = "bounce"
 BECAUSE: Final = "because "
 """Begins `by` where nobody has asked for a stop: what has happened follows."""
+KILL_ORDER: Final = "kill"
+CAUSES = ("", "start", STOP, AGAIN, "dependency", KILL_ORDER, "exit", "crash", "failed", "unhealthy")
+"""Why a process starts or goes down: what somebody or an edge wants, or how its last instance has ended. After KILL_ORDER no hook runs."""
 LEAVING = ("", STOP, AGAIN, BOUNCE)
 """What a live process does once nothing that depends on it is going down any more: see Stop, Restart and Bounce."""
 
@@ -50,7 +69,8 @@ class Process(Record):
     what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
     gone, see LEAVING. `free`: its gate is not looked at, until the next start, restart or stop.
     `readiness` is that of the present instance, see READINESS. `health` is one of VERDICTS, since `judged_at`; while it is UNHEALTHY,
-    `reason` says why. `sick` counts the restarts for health in a row.
+    `reason` says why. `sick` counts the restarts for health in a row. `hook` is the one that runs since `hook_at`, at `hook_stage`,
+    see HOOK_STAGES. `cause` is what has led to the present start or stop, a word of CAUSES.
     """
 
     state: ProcessState = STOPPED
@@ -77,6 +97,10 @@ class Process(Record):
     health: str = ""
     judged_at: float = 0.0
     sick: int = 0
+    hook: str = ""
+    hook_stage: str = ""
+    hook_at: float = 0.0
+    cause: str = ""
 
     @property
     def restarts(self) -> int:

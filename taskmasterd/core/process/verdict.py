@@ -30,7 +30,8 @@ def without_leader(policy: Policy, process: Process, event: Exited, now: float) 
     started = process.state != STARTING
     after_s = now - process.spawned_at
     end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent)
-    return process.replace(pid=None, end=end, refused=())
+    cause = process.cause if wanted else "failed" if not started else "exit" if expected else "crash"
+    return process.replace(pid=None, end=end, refused=(), cause=cause)
 
 
 def failed_start(policy: Policy, process: Process, now: float) -> Process:
@@ -56,8 +57,8 @@ def after_running(policy: Policy, process: Process, now: float) -> Process:
 def unfit(policy: Policy, process: Process, now: float, *, stop: bool) -> Process:
     """Write the verdict over an instance that goes down because it is unhealthy into `then` and `then_at`."""
     if stop:
-        return process.replace(then=FATAL)
-    return within_burst(policy, process.replace(sick=process.sick + 1), now)
+        return process.replace(then=FATAL, cause="unhealthy")
+    return within_burst(policy, process.replace(sick=process.sick + 1, cause="unhealthy"), now)
 
 
 def unfit_in_a_row(policy: Policy, process: Process, now: float) -> int:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from taskmaster_common.states import BACKOFF, STARTING
 from taskmasterd.core.process.events import (
     NONE,
-    SPAWN,
     UNQUEUE,
     Blocked,
     Bounce,
@@ -27,10 +26,11 @@ from taskmasterd.core.process.events import (
     Waits,
 )
 from taskmasterd.core.process.moves import (
+    ask,
     back_off,
     clean,
-    enter,
     fresh_start,
+    gone,
     held_again,
     impossible,
     started,
@@ -58,13 +58,13 @@ def held(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case Start() | Restart() if event.free:
             return fresh_start(policy, process, event, now)
         case Start() | Restart():
-            return with_new_budget(process, event.by).replace(free=False), NONE
+            return with_new_budget(process, event).replace(free=False), NONE
         case Stop() | Kill():
             return stopped(process, event.by, now)
         case Bounce():
             return process, NONE
         case Opened():
-            return clean(process, STARTING, now), SPAWN
+            return ask(policy, process, now)
         case Waits():
             return process if process.deadline == event.until else process.replace(deadline=event.until), NONE
         case Blocked():
@@ -85,7 +85,7 @@ def blocked(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case Bounce() | Blocked():
             return process, NONE
         case Opened():
-            return clean(process, STARTING, now), SPAWN
+            return ask(policy, process, now)
         case Waits():
             return clean(process, STARTING, now).replace(phase=HELD, deadline=event.until), NONE
         case _:
@@ -96,7 +96,7 @@ def queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
     """Answer while a SPAWN was asked for and has not been carried out."""
     match event:
         case Start() | Restart():
-            asked = with_new_budget(process, event.by) if isinstance(event, Restart) else process
+            asked = with_new_budget(process, event) if isinstance(event, Restart) else process
             if policy.depends_on and process.free and not event.free:
                 return held_again(asked.replace(free=False), now)
             return with_free(asked, free=event.free), NONE
@@ -108,14 +108,17 @@ def queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
             awaited = AWAITED if event.awaits else ""
             return started(process, now).replace(pid=event.pid, since=now, readiness=awaited), NONE
         case SpawnFailed():
-            shortages = process.shortages + 1
-            first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
-            pause_s = pause_before_try(
-                first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now
-            )
-            return back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)
+            return refused(policy, process, event, now)
         case Exited() if event.failure is not None and not event.left:
             tried = without_leader(policy, started(process, now), event, now)
-            return enter(policy, failed_start(policy, tried, now), now)
+            return gone(policy, failed_start(policy, tried, now), now)
         case _:
             raise impossible(process, event)
+
+
+def refused(policy: Policy, process: Process, event: SpawnFailed, now: float) -> Step:
+    """Wait a moment after the system has refused a process: that is no failed start."""
+    shortages = process.shortages + 1
+    first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
+    pause_s = pause_before_try(first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now)
+    return back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)

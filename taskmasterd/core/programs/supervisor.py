@@ -155,7 +155,7 @@ class Supervisor:
         if entry.process.deadline is not None and waiting:
             self._arm(entry, entry.process.deadline)
         process = entry.process
-        if process.state == STARTING and process.pid is None and not process.phase:
+        if process.state == STARTING and process.pid is None and not (process.phase or process.hook):
             self._perform(entry, SPAWN)
             if entry.policy.depends_on and not process.free:  # what it needs may have gone meanwhile
                 self.handle(entry, Bounce("the daemon's start"), self.now())

@@ -9,7 +9,7 @@ from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, STARTING, STOPPED, STOPPING
 from taskmaster_common.text.formats import format_seconds
 from taskmasterd.core.process.ends import End, dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.state import AWAITED, BECAUSE, Process
+from taskmasterd.core.process.state import AWAITED, BECAUSE, ENDS, RUNS, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def failed_start_text(process: Process, policy: Policy, signals: Mapping[int, st
 
 def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, str]) -> str:
     """Return the DETAIL column: why the process is in its state and what comes next; "" for a process that just runs."""
+    if process.hook and process.hook_stage != ENDS:
+        return _hook(process, now)
     end = end_text(process.end, signals) if process.end else ""
     if process.state == BACKOFF:
         return _backoff(process, policy, end, now)
@@ -93,6 +95,15 @@ def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, s
     if process.state == STOPPED:
         return f"stopped by {process.by}" if process.by else "not started"
     return ""
+
+
+def _hook(process: Process, now: float) -> str:
+    left = seconds_text((process.deadline or now) - now)
+    if process.hook_stage == RUNS:
+        return f"{process.hook}: running {seconds_text(now - process.hook_at)}, {left} left"
+    if process.stuck:
+        return f"{process.hook} is still there in spite of SIGKILL"
+    return f"ending {process.hook}, " + ("SIGKILL sent" if process.killing else f"SIGKILL in {left}")
 
 
 def _backoff(process: Process, policy: Policy, end: str, now: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE, KIND
+from taskmaster_common.config.hooks import written_hook
 from taskmaster_common.config.written import written_edges, written_probe
 
 TYPE_CHECKING = False
@@ -38,6 +39,8 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
         return written_probe(value) if value else None
     if kind == "update":
         return {name: _readable(each) for name, each in value.items()} if value else None
+    if kind == "hook":
+        return _readable(written_hook(value)) if value else None
     if kind == "command":
         return _readable(value[0]) if program.shell else [_readable(word) for word in value]
     if isinstance(value, float) and value.is_integer():
@@ -46,4 +49,8 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
 
 
 def _readable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_readable(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _readable(each) for name, each in value.items()}
     return value.replace(INSTANCE, "${TASKMASTER_INSTANCE}") if isinstance(value, str) else value

@@ -9,7 +9,17 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STATES, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
-from taskmasterd.core.process.state import HELD, LEAVING, PHASES, READINESS, VERDICTS, Process
+from taskmasterd.core.process.state import (
+    CAUSES,
+    HELD,
+    HOOK_STAGES,
+    HOOKS,
+    LEAVING,
+    PHASES,
+    READINESS,
+    VERDICTS,
+    Process,
+)
 from taskmasterd.core.programs.table import Entry
 
 TYPE_CHECKING = False
@@ -19,7 +29,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.states import ProcessState
 
-NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at", "judged_at"})
+NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at", "judged_at", "hook_at"})
 COUNTS = frozenset({"pid", "tries", "shortages", "starts", "killing", "sick"})
 TEXTS = frozenset({"by", "reason"})
 
@@ -130,8 +140,10 @@ def _what_is_wrong(process: Process) -> str:
         (process.leaving, LEAVING),
         (process.readiness, READINESS),
         (process.health, VERDICTS),
+        (process.hook_stage, HOOK_STAGES),
+        (process.cause, CAUSES),
     )
-    if any(word not in known for word, known in words):
+    if any(word not in known for word, known in words) or not _hook_may_be(process):
         return "an unknown word"
     if process.phase:
         wrong = process.pid is not None or process.state != (STARTING if process.phase == HELD else BACKOFF)
@@ -142,6 +154,14 @@ def _what_is_wrong(process: Process) -> str:
     elif process.state == STARTING:
         wrong = process.pid is None and process.executed
     else:
-        wrong = process.then is None or (process.pid is None and process.end is None)
+        nothing = process.pid is None and process.end is None
+        wrong = process.then is None or (nothing and not process.hook)
     wrong = wrong or (bool(process.leaving) and (process.pid is None or process.state == STOPPING))
     return "an impossible process" if wrong else ""
+
+
+def _hook_may_be(process: Process) -> bool:
+    """Return whether the hook is one of the process's state."""
+    if not process.hook:
+        return not process.hook_stage
+    return process.hook in HOOKS and bool(process.hook_stage) and process.state in (STARTING, STOPPING)

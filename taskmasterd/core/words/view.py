@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import for_instance
 from taskmaster_common.states import RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.state import AWAITED, UNSURE
+from taskmasterd.core.process.state import AWAITED, RUNS, UNSURE
 from taskmasterd.core.words.describe import detail, seconds_text
 from taskmasterd.ondemand import on_demand
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.process.ends import End
+    from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import gates, health
 else:
@@ -38,7 +39,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "tries": process.tries,
         "detail": slot_detail(table, entry, now, signals),
         "type": entry.policy.type,
-        "phase": process.phase,
+        "phase": phase_of(process),
         "ready": ready_view(entry),
         "outdated": bool(entry.outdated_keys()),
         "health": health.health_view(entry, now) if entry.health else None,
@@ -47,6 +48,11 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "description": for_instance(entry.wanted.description, entry.index),
         "exit": end_view(process.end, signals),
     }
+
+
+def phase_of(process: Process) -> str:
+    """Return what a process waits for within its state: its gate, or the hook that runs; "" for neither."""
+    return process.phase or (process.hook if process.hook_stage == RUNS else "")
 
 
 def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:

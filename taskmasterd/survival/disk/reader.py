@@ -10,7 +10,7 @@ from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.words.snapshot import entry_from_data
-from taskmasterd.survival.state import STATE_VERSION, Facts, Saved, SavedInstance, SavedSlot, number, shaped
+from taskmasterd.survival.state import STATE_VERSION, Facts, Saved, SavedInstance, SavedSlot, hook_row, number, shaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class _Lines:
             instance and process.pid is None and process.state == STOPPING
         ):
             raise ValueError(f"{entry.canonical} has pid {process.pid}, and {instance} is alive of it")
-        self._slots[entry.program, entry.index] = SavedSlot(entry, instance, began)
+        self._slots[entry.program, entry.index] = SavedSlot(entry, instance, began, hook_row(value.get("hook")))
         self._spawning.pop((entry.program, entry.index), None)
 
     def _gone_line(self, value: Any) -> None:

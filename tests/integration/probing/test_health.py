@@ -20,7 +20,7 @@ from taskmasterd.probing.tries.queue import Queue
 from taskmasterd.probing.ways import Asking
 from taskmasterd.telling.bus import REACT, BusMember
 from tests.support.model import World, program
-from tests.support.probing import PROOFS, SIGNALS, ProbingStage
+from tests.support.probing import SIGNALS, ProbingStage
 
 QUICK = {"interval": 0.05, "timeout": 0.5, "start_period": 0.0, "retries": 2, "successes": 1}
 
@@ -39,7 +39,7 @@ class Checked:
         self.keys = {"health": {"unix": self.path, **QUICK}, "starttime": 0, **keys}
         reactor = stage.reactor
         queue = queue or Queue(reactor, 256)
-        asking = Asking(reactor, stage.outputs, stage.children, PROOFS, SIGNALS, queue, queue)
+        asking = Asking(reactor, stage.outputs, stage.children, SIGNALS, queue, queue)
         self.means = Means(
             asking, self.world.table, self._deliver, self._signal, lambda _level, text: self.said.append(text)
         )

@@ -22,8 +22,9 @@ from taskmasterd.core.process.events import (
     Start,
     Stop,
 )
-from taskmasterd.core.process.machine import KILL_GRACE_S, KILL_REPEAT_MAX_S, step
+from taskmasterd.core.process.machine import step
 from taskmasterd.core.process.state import Process
+from taskmasterd.core.process.stopping import KILL_GRACE_S, KILL_REPEAT_MAX_S
 from tests.support.model import LEFT, Life, code, policy
 
 # -- stop signal and KILL

@@ -11,7 +11,7 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure, Start
-from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD, STOP, UNHEALTHY, Process
+from taskmasterd.core.process.state import AWAITED, BLOCKED, ENDS, HELD, STOP, STOP_CMD, UNHEALTHY, Process
 from taskmasterd.core.programs.table import Table
 from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data, process_from_data, process_to_data
 from tests.support.model import LEFT, World, code, program
@@ -37,6 +37,10 @@ FULL = Process(
     free=True,
     judged_at=0.75,
     sick=2,
+    hook=STOP_CMD,
+    hook_stage=ENDS,
+    hook_at=1.75,
+    cause="restart",
 )
 
 

@@ -51,7 +51,7 @@ def test_every_word_of_the_catalogue_leads_to_a_key_that_exists_or_says_a_senten
         ("redirect_stderr: true", "stderr: stdout"),
         ("stdout_events_enabled: true", "there are no event listeners here"),
         ("LimitNOFILE: 5", "limits are not there yet"),
-        ("ExecStartPre: x", "there are no hooks yet"),
+        ("ExecStartPre: x", "ExecStartPre is called pre_start here"),
         ("autorestarttries: 2", "autorestarttries is called startretries here"),
         ("autostarttime: 2", "autostarttime is called starttime here"),
         ("start_time: 2", "did you mean starttime?"),

@@ -179,10 +179,12 @@ PROGRAM_WORDS = {
     "maxage": "there are no schedules; let cron or a timer run `taskmasterctl restart NAME`",
     "watch": "files are not watched here; use `taskmasterctl restart NAME` when the program's files have changed",
     "ignorewatch": "files are not watched here; use `taskmasterctl restart NAME` when the program's files have changed",
-    **dict.fromkeys(
-        ("hooks", "execstartpre", "execstartpost", "prestart"),
-        "there are no hooks yet; write a script that does the work and ends with `exec PROGRAM`",
-    ),
+    "hooks": "hooks are keys of the program here: pre_start, post_start, pre_stop, stop_cmd, post_stop",
+    **dict.fromkeys(("execstartpre", "startpre"), "=pre_start"),
+    **dict.fromkeys(("execstartpost", "startpost"), "=post_start"),
+    "stoppre": "=pre_stop",
+    **dict.fromkeys(("execstop", "stopcommand"), "=stop_cmd"),
+    **dict.fromkeys(("execstoppost", "stoppost"), "=post_stop"),
     # limits: not there
     **dict.fromkeys(
         ("rlimits", "ulimits", "ulimit", "limitnofile"),

@@ -22,6 +22,7 @@ OTHER_OF_KIND = {
     "exit codes": (0, 2),
     "octal": 0o77,
     "path": "/tmp",
+    "hook": ("30", "", "", "./hook"),
     "ready": {"tcp": "80"},
     "health": {"tcp": "80"},
     "seconds": 7.25,
