@@ -65,7 +65,7 @@ class Daemon:
 
     def launch(self, *options: str, within_s: float = 20) -> subprocess.CompletedProcess[str]:
         """Run `taskmasterd -c FILE OPTIONS` to its end; without -n that is the launcher's end."""
-        return self._run(("taskmasterd", "-c", str(self.config), *options), within_s=within_s)
+        return self.run("taskmasterd", "-c", str(self.config), *options, within_s=within_s)
 
     def start(self, *options: str) -> Daemon:
         """Start it in the background; fails the test if it does not start."""
@@ -75,23 +75,26 @@ class Daemon:
 
     def start_foreground(self, *options: str) -> Daemon:
         """Start it with -n as a child of the test, and wait until the socket answers."""
-        words = ("taskmasterd", "-c", str(self.config), "-n", *options)
         with (self.home / "stdout").open("w") as stdout, (self.home / "stderr").open("w") as stderr:
-            if self._forks and self._forks.runs(words, self.environment, ""):
-                with open(os.devnull) as stdin:
-                    streams = (stdin.fileno(), stdout.fileno(), stderr.fileno())
-                    self.foreground = self._forks.start(words, self.environment, str(self.home), streams)
-            else:
-                self.foreground = subprocess.Popen(
-                    [sys.executable, "-m", *words],
-                    env=self.environment,
-                    cwd=self.home,
-                    stdout=stdout,
-                    stderr=stderr,
-                    stdin=subprocess.DEVNULL,
-                )
+            self.foreground = self.begin("-n", *options, stdout=stdout.fileno(), stderr=stderr.fileno())
         wait_until(self._answers, within_s=30)
         return self
+
+    def begin(self, *options: str, stdout: int, stderr: int) -> subprocess.Popen[bytes] | Forked:
+        """Run `taskmasterd -c FILE OPTIONS` with these descriptors, and do not wait for anything."""
+        words = ("taskmasterd", "-c", str(self.config), *options)
+        with open(os.devnull) as stdin:
+            if self._forks and self._forks.runs(words, self.environment, ""):
+                streams = (stdin.fileno(), stdout, stderr)
+                return self._forks.start(words, self.environment, str(self.home), streams)
+            return subprocess.Popen(
+                [sys.executable, "-m", *words],
+                env=self.environment,
+                cwd=self.home,
+                stdout=stdout,
+                stderr=stderr,
+                stdin=stdin,
+            )
 
     def _answers(self) -> bool:
         assert self.foreground
@@ -148,7 +151,7 @@ class Daemon:
 
     def ctl(self, *words: str, within_s: float = 30, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run `taskmasterctl WORDS`."""
-        return self._run(("taskmasterctl", *words), within_s=within_s, text=stdin or "", errors="surrogateescape")
+        return self.run("taskmasterctl", *words, within_s=within_s, text=stdin or "", errors="surrogateescape")
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return every process by its name, as `status --json` has it; a client would take longer than most tests."""
@@ -168,9 +171,10 @@ class Daemon:
         wait_until(lambda: self.state(name) == state, within_s=within_s)
         return self.status()[name]
 
-    def _run(
-        self, words: tuple[str, ...], *, within_s: float, text: str = "", errors: str = "strict"
+    def run(
+        self, *words: str, within_s: float = 20, text: str = "", errors: str = "strict"
     ) -> subprocess.CompletedProcess[str]:
+        """Run one of our commands in its home, with `text` as its input, to its end."""
         if self._forks and self._forks.runs(words, self.environment, text):
             return self._forks.run(
                 words,

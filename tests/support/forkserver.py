@@ -10,6 +10,7 @@ a test that changes its own limits, umask or identity.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import gc
 import json
 import os
@@ -19,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import time
 from contextlib import suppress
 from importlib import import_module
@@ -59,14 +61,14 @@ MAX_INPUT = 4096
 class ForkServer:
     """The tests' side: starts the server, and asks it to run commands."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        """`environment` is the one with which the interpreters of all commands begin."""
+    def __init__(self, environment: Mapping[str, str], more: Sequence[str] = ()) -> None:
+        """`environment` is the one with which the interpreters of all commands begin; `more` are modules to import, too."""
         self._shape = _read_at_start(environment)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel = ours
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.support.forkserver", str(theirs.fileno()), *more],
                 env={"PATH": environment.get("PATH", os.defpath), **self._shape},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
@@ -117,10 +119,20 @@ class ForkServer:
         return subprocess.CompletedProcess(["python", "-m", *words], status, stdout_text, stderr_text)
 
     def start(
-        self, words: Sequence[str], environment: Mapping[str, str], directory: str, streams: tuple[int, int, int]
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        directory: str,
+        streams: tuple[int, int, int],
+        *,
+        terminal: bool = False,
     ) -> Forked:
-        """Run `python -m WORDS` with these descriptors as its streams, as `subprocess.Popen` does."""
-        request = json.dumps({"words": words, "environment": dict(environment), "directory": directory}).encode()
+        """Run `python -m WORDS` with these descriptors as its streams, as `subprocess.Popen` does.
+
+        With `terminal` it leads a session, and its input is the terminal of that.
+        """
+        wanted = {"words": words, "environment": dict(environment), "directory": directory, "terminal": terminal}
+        request = json.dumps(wanted).encode()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             socket.send_fds(self._channel, [request], [theirs.fileno(), *streams])
@@ -167,6 +179,10 @@ class Forked:
         if self.poll() is None:
             with suppress(ProcessLookupError):  # the server, its parent, has just collected it
                 os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Send SIGTERM, unless it has ended."""
+        self.send_signal(signal.SIGTERM)
 
 
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
@@ -259,11 +275,19 @@ class _Server:
         os.close(pidfd)
 
 
+def take_terminal() -> None:
+    """Lead a session whose terminal is the standard input."""
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
     """Run a request's command line as the interpreter does when it is executed."""
     for number, fd in enumerate(streams):
         os.dup2(fd, number)
     os.closerange(3, max(map(int, os.listdir("/proc/self/fd"))) + 1)
+    if request["terminal"]:
+        take_terminal()
     words = request["words"]
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -283,7 +307,7 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> None:
 
 
 def _main() -> None:
-    for name in PRELOADED:
+    for name in (*PRELOADED, *sys.argv[2:]):
         import_module(name)
     channel = socket.socket(fileno=int(sys.argv[1]))
     opened = set(os.listdir("/proc/self/fd")) - {"0", "1", "2", sys.argv[1]}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import struct
+import subprocess
 import sys
 import termios
 import threading
 from contextlib import suppress
 
-import pexpect
 import pyte
 
+from tests.support.forkserver import Forked, ForkServer, take_terminal
 from tests.support.wait import wait_until
 
 TYPE_CHECKING = False
@@ -21,20 +24,24 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-def default_interrupt() -> None:
-    """Let Ctrl-C end the program, even if the tests were started with `&`, which ignores it."""
+SHELL = ("taskmasterctl.shell.shell", "taskmasterctl.shell.prompt")
+"""Modules of the shell: importing prompt_toolkit costs most of its start."""
+
+
+def _as_in_a_terminal() -> None:
+    """Take the terminal, and let Ctrl-C end the program, even if the tests were started with `&`, which ignores it."""
+    take_terminal()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class _Screen(pyte.HistoryScreen):
     """A screen whose answers (where is the cursor?) go back to the program."""
 
-    child: pexpect.spawn[str] | None = None
+    fd = -1
 
     def write_process_input(self, data: str) -> None:
-        if self.child is not None:
-            with suppress(OSError):
-                self.child.send(data)
+        with suppress(OSError):
+            os.write(self.fd, data.encode())
 
 
 class Terminal:
@@ -47,8 +54,10 @@ class Terminal:
         *,
         size: tuple[int, int] = (80, 24),
         under: Sequence[str] = (),
+        forks: ForkServer | None = None,
     ) -> None:
-        """`under` is a command that gets the whole command line as its arguments and runs it."""
+        """`under` is a command that gets the whole command line as its arguments and runs it; else `forks` may run it."""
+        self._forks = forks
         self.columns, self.lines = size
         self._under = tuple(under)
         self.raw = bytearray()
@@ -60,30 +69,40 @@ class Terminal:
         self._thread = threading.Thread(target=self._pump, daemon=True)
 
     def __enter__(self) -> Self:
-        words = [*self._under, sys.executable, "-m", "taskmasterctl", *self._words]
-        self.child = pexpect.spawn(
-            words[0],
-            words[1:],
-            env=self._environment,
-            dimensions=(self.lines, self.columns),
-            preexec_fn=default_interrupt,
-        )
-        self.child.delaybeforesend = None
+        self._fd, theirs = os.openpty()
+        self._screen.fd = self._fd
+        self._resize()
         self.modes = self.modes_now()
-        self._screen.child = self.child
+        try:
+            self.child = self._started(("taskmasterctl", *self._words), theirs)
+        finally:
+            os.close(theirs)
         self._thread.start()
         return self
 
+    def _started(self, words: tuple[str, ...], terminal: int) -> subprocess.Popen[bytes] | Forked:
+        streams = (terminal, terminal, terminal)
+        if self._forks and not self._under and self._forks.runs(words, self._environment, ""):
+            return self._forks.start(words, self._environment, os.getcwd(), streams, terminal=True)
+        return subprocess.Popen(
+            [*self._under, sys.executable, "-m", *words],
+            env=self._environment,
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            preexec_fn=_as_in_a_terminal,  # noqa: PLW1509 - two system calls, and no lock
+        )
+
     def __exit__(self, *_error: object) -> None:
-        self.child.kill(9)
+        self.child.send_signal(signal.SIGKILL)
         self.child.wait()
         self._thread.join(10)
-        self.child.close(force=True)
+        os.close(self._fd)
 
     def _pump(self) -> None:
         while True:
             try:
-                received = os.read(self.child.child_fd, 65_536)
+                received = os.read(self._fd, 65_536)
             except OSError:  # no process has the other end any more
                 return
             if not received:
@@ -96,14 +115,18 @@ class Terminal:
 
     def type(self, keys: str) -> None:
         """Send keys."""
-        self.child.send(keys)
+        os.write(self._fd, keys.encode())
 
     def resize(self, columns: int, lines: int) -> None:
         """Change the size, as dragging a window does."""
         with self._lock:
             self.columns, self.lines = columns, lines
             self._screen.resize(lines, columns)
-        self.child.setwinsize(lines, columns)
+        self._resize()
+
+    def _resize(self) -> None:
+        """Tell the terminal its size. Source: ioctl_tty(2), TIOCSWINSZ."""
+        fcntl.ioctl(self._fd, termios.TIOCSWINSZ, struct.pack("HHHH", self.lines, self.columns, 0, 0))
 
     # -- what a user sees
 
@@ -149,10 +172,10 @@ class Terminal:
 
     def ended(self, within_s: float = 10.0) -> tuple[int | None, int | None]:
         """Wait for the end of the program and its last output; return the exit code and the signal."""
-        wait_until(lambda: not self.child.isalive(), within_s=within_s)
+        code = self.child.wait(within_s)
         self._thread.join(within_s)
-        return self.child.exitstatus, self.child.signalstatus
+        return (code, None) if code >= 0 else (None, -code)
 
     def modes_now(self) -> list[object]:
         """Return the terminal's modes. Source: both ends of a pty share them, ioctl_tty(2)."""
-        return list(termios.tcgetattr(self.child.child_fd))
+        return list(termios.tcgetattr(self._fd))

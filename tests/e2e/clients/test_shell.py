@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon
-from tests.support.terminal import Terminal
+from tests.support.daemon import PROGRAMS, Daemon, command_environment
+from tests.support.forkserver import ForkServer
+from tests.support.terminal import SHELL, Terminal
 from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
@@ -31,8 +33,19 @@ CTRL_C, CTRL_D, CTRL_R, CTRL_U, CTRL_Z, TAB, RIGHT = "\x03", "\x04", "\x12", "\x
 OpenShell = Callable[..., Terminal]
 
 
+@pytest.fixture(scope="module")
+def shells() -> Iterator[ForkServer | None]:
+    """Run the shells, where the system can say of a child when it ends."""
+    if not hasattr(os, "pidfd_open"):
+        yield None
+        return
+    server = ForkServer(command_environment(Path("/nonexistent")), SHELL)
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def open_shell() -> Iterator[OpenShell]:
+def open_shell(shells: ForkServer | None) -> Iterator[OpenShell]:
     """Open the shell of a daemon in a terminal."""
     with ExitStack() as stack:
 
@@ -43,7 +56,8 @@ def open_shell() -> Iterator[OpenShell]:
             until: str = "taskmaster>",
             **environment: str,
         ) -> Terminal:
-            terminal = stack.enter_context(Terminal({**daemon.environment, **environment}, words, size=size))
+            variables = {**daemon.environment, **environment}
+            terminal = stack.enter_context(Terminal(variables, words, size=size, forks=shells))
             if until:
                 terminal.prompt(until)
             return terminal
@@ -390,7 +404,7 @@ def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(
     shell = open_shell(shared, "-q")
     shell.type("half typed" if not busy else "logs -f web:0\r")
     shell.see("half typed" if not busy else "logs -f")
-    os.kill(shell.child.pid or 0, number)
+    os.kill(shell.child.pid, number)
     assert shell.ended() == (None, number)
     assert shell.modes_now() == shell.modes
     assert shell.raw.rfind(b"\x1b[?2004l") >= shell.raw.rfind(b"\x1b[?2004h")

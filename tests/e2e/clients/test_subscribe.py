@@ -145,7 +145,7 @@ def test_a_removed_process_is_told_to_be_gone(running: Daemon) -> None:
 def test_a_slow_subscriber_is_told_how_much_it_missed_and_is_right_afterwards(daemon: Daemon) -> None:
     count = 400
     daemon.write(
-        f"programs: {{flap: {{cmd: /nonexistent, numprocs: {count}, autostart: false, startretries: 3,"
+        f"programs: {{flap: {{cmd: /nonexistent, numprocs: {count}, autostart: false, startretries: 2,"
         " restart_delay: 0.01, restart_max_delay: 0.01}}"
     )
     daemon.start()

@@ -32,10 +32,7 @@ def _start_by(daemon: Daemon, config: Path | str) -> int:
     """Start it by this path of its configuration; returns the pid of its program."""
     directory = Path(os.path.realpath(daemon.home / os.path.dirname(config))) / "run"
     daemon.config, daemon.socket, daemon.pidfile = Path(config), directory / "s.sock", directory / "s.sock.pid"
-    done = subprocess.run(
-        [sys.executable, "-m", "taskmasterd", "-c", str(config)],
-        env=daemon.environment, cwd=daemon.home, check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    done = daemon.run("taskmasterd", "-c", str(config))  # as it is written: a Path has no `//` and no `./`
     assert done.returncode == 0, done.stderr
     pid: int = daemon.status()["web"]["pid"]
     return pid

@@ -16,6 +16,8 @@ from contextlib import ExitStack, contextmanager
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon
+from tests.support.forkserver import Forked
+from tests.support.guarded import state_of
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -36,14 +38,11 @@ class Systemd:
         self.said: list[str] = []
 
     @contextmanager
-    def running(self, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    def running(self, **environment: str) -> Iterator[subprocess.Popen[bytes] | Forked]:
         """Start it; the caller ends it."""
         daemon = self.daemon
         daemon.environment.update(NOTIFY_SOCKET=str(daemon.home / "notify"), **environment)
-        with subprocess.Popen(
-            [sys.executable, "-m", "taskmasterd", "-c", str(daemon.config)],
-            env=daemon.environment, cwd=daemon.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ) as running:  # fmt: skip
+        with open(os.devnull, "wb") as null, daemon.begin(stdout=null.fileno(), stderr=null.fileno()) as running:
             try:
                 yield running
             finally:
@@ -129,7 +128,7 @@ def test_a_loop_that_is_stuck_feeds_no_watchdog(daemon: Daemon, systemd: Systemd
     with systemd.running(WATCHDOG_USEC="200000") as running:
         systemd.until("WATCHDOG=1")
         running.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, running.pid, os.WSTOPPED)
+        wait_until(lambda: state_of(running.pid) == "T")
         systemd.drop()
         with pytest.raises(AssertionError):
             wait_until(lambda: not systemd.silent(), within_s=1)

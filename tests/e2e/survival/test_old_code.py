@@ -40,7 +40,7 @@ def install(daemon: Daemon, tree: Path) -> None:
     code = daemon.home / "code"
     shutil.rmtree(code, ignore_errors=True)
     for package in PACKAGES:
-        shutil.copytree(tree / package, code / Path(package).name, ignore=shutil.ignore_patterns("*.pyc*"))
+        shutil.copytree(tree / package, code / Path(package).name, ignore=shutil.ignore_patterns("*.pyc.*"))
 
 
 def start_with_programs_in_many_states(daemon: Daemon) -> None:

@@ -146,7 +146,6 @@ def test_what_the_daemon_takes_for_a_name_is_one(name: str) -> None:
     assert is_process_name(name)
 
 
-@pytest.mark.parametrize("name", NASTY, ids=repr)
 @pytest.mark.parametrize(
     "shape",
     [
@@ -162,9 +161,16 @@ def test_what_the_daemon_takes_for_a_name_is_one(name: str) -> None:
         lambda name: {"type": "plan", "programs": [{"name": "web", "restart": [name]}]},
     ],
 )
-def test_a_name_that_no_program_can_have_is_refused_wherever_it_stands(name: object, shape: Any) -> None:
-    with pytest.raises(ProtocolError, match="cannot trust this daemon"):
-        check_names(shape(name))
+def test_a_name_that_no_program_can_have_is_refused_wherever_it_stands(shape: Any) -> None:
+    assert [name for name in NASTY if not _distrusted(shape(name))] == []
+
+
+def _distrusted(message: dict[str, Any]) -> bool:
+    try:
+        check_names(message)
+    except ProtocolError as error:
+        return "cannot trust this daemon" in str(error)
+    return False
 
 
 @pytest.mark.parametrize("message", [{"type": "processes", "processes": ["web"]}, {"type": "processes", "processes": 7},

@@ -69,15 +69,16 @@ def test_a_changed_key_does_what_its_class_says(key: str) -> None:
     assert world.entry("web").wanted.value(key) == OTHER[key]
 
 
-@pytest.mark.parametrize("key", [key for key in PROGRAM_KEYS if RELOAD_CLASS[key] == LIVE])
 @pytest.mark.parametrize("state", [STOPPED, BACKOFF, EXITED, FATAL, STOPPING, STARTING])
-def test_a_live_key_never_starts_stops_or_delays_anything(key: str, state: ProcessState) -> None:
-    world = world_in(state)
-    web = world.entry("web")
-    before = web.process
-    world.reload(web.wanted.with_keys(**{key: OTHER[key]}))
-    assert web.process is before
-    assert world.actions == []
+def test_a_live_key_never_starts_stops_or_delays_anything(state: ProcessState) -> None:
+    for key in PROGRAM_KEYS:
+        if RELOAD_CLASS[key] == LIVE:
+            world = world_in(state)
+            web = world.entry("web")
+            before = web.process
+            world.reload(web.wanted.with_keys(**{key: OTHER[key]}))
+            assert web.process is before, key
+            assert world.actions == [], key
 
 
 def test_a_live_key_is_applied_to_the_running_process() -> None:
