@@ -280,8 +280,14 @@ class _Asked(_Check):
         self._running: QueuedTry | None = None
 
     def begin(self) -> None:
-        """Ask for the first time at a moment of its own."""
-        self._later(min(self.rules.interval, FIRST_WITHIN_S) * _spread(self.entry.program, self.entry.index), self._ask)
+        """Ask for the first time at a moment of its own, counted from the end of what goes on now: a take-over may take long."""
+        self._reactor.call_soon(self._arm)
+
+    def _arm(self) -> None:
+        if not self._over:
+            self._later(
+                min(self.rules.interval, FIRST_WITHIN_S) * _spread(self.entry.program, self.entry.index), self._ask
+            )
 
     def end(self) -> None:
         """End the probe that is under way, too."""

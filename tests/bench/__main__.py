@@ -20,6 +20,7 @@ from pathlib import Path
 from tests.bench.clients import reload, status
 from tests.bench.contestants import Supervisor
 from tests.bench.gaps import gaps
+from tests.bench.health import health
 from tests.bench.lives import crash, masses
 from tests.bench.logs import chatty, logs
 from tests.bench.many import many
@@ -41,6 +42,7 @@ GROUPS: dict[str, Callable[[Tools], list[Row]]] = {
     "reload": reload,
     "many": many,
     "gaps": gaps,
+    "health": health,
 }
 DESCRIPTORS = 65_536
 
