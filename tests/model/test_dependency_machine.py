@@ -11,9 +11,10 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.config.graph import DONE, ENDED
 from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
-from taskmasterd.core.process.events import KILL, NONE, Leave, Stop
-from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD
+from taskmasterd.core.process.events import KILL, NONE, Judged, Leave, Stop, Unfit
+from taskmasterd.core.process.state import AWAITED, BLOCKED, HEALTHY, HELD, UNHEALTHY
 from taskmasterd.core.programs.gate import above, unmet
+from taskmasterd.core.programs.restraint import held_back
 from taskmasterd.core.programs.table import Entry
 from tests.support.model import LEFT, Instances, World, code, program
 
@@ -22,10 +23,13 @@ pytestmark = pytest.mark.slow
 MOST_PROGRAMS = 8
 SUFFIXES = ("", " started", " optional", " restart", " started restart", " ended", " done optional")
 A_HOOK = HookCommand(("hook",)).row()
+HEALTHY_SUFFIXES = (" healthy", " healthy optional", " healthy restart")
 KINDS: list[dict[str, object]] = [
     {},
     {},
     {"ready": {"tcp": "80"}},
+    {"health": {"tcp": "80"}},
+    {"health": {"tcp": "80"}, "pre_stop": A_HOOK, "post_stop": A_HOOK},
     {"type": "oneshot", "start_timeout": 0.0},
     {"pre_start": A_HOOK, "post_stop": A_HOOK},
     {"post_start": A_HOOK, "pre_stop": A_HOOK},
@@ -36,10 +40,14 @@ NAMES = [f"p{number}" for number in range(MOST_PROGRAMS)]
 @st.composite
 def graphs(draw: st.DrawFn) -> list[ProgramConfig]:
     """Draw programs each of which depends on some of those before it."""
-    found = []
+    found: list[ProgramConfig] = []
     for number in range(draw(st.integers(2, MOST_PROGRAMS))):
         needs = draw(st.lists(st.sampled_from(NAMES[:number]), unique=True, max_size=3)) if number else []
-        texts = tuple(name + draw(st.sampled_from(SUFFIXES)) for name in needs)
+        checked = {each.name for each in found if each.health}
+        texts = tuple(
+            name + draw(st.sampled_from((*SUFFIXES, *HEALTHY_SUFFIXES) if name in checked else SUFFIXES))
+            for name in needs
+        )
         found.append(
             program(
                 NAMES[number],
@@ -118,6 +126,16 @@ class Walk(RuleBasedStateMachine):
         if self.instances(entry).pid:
             self.world.become_ready(entry)
 
+    @rule(data=st.data(), verdict=st.sampled_from([HEALTHY, UNHEALTHY]))
+    def judge(self, data: st.DataObject, verdict: str) -> None:
+        """Checks come to a verdict; where nothing speaks against it, an unhealthy instance goes down for it."""
+        entry = self.pick(data)
+        if entry.health and entry.process.state == RUNNING:
+            self.world.tell(entry, Judged(entry.process.pid or 0, verdict, "exit 1"))
+            if entry.process.unhealthy and not held_back(self.world.table, entry, self.world.now):
+                self.world.tell(entry, Unfit(entry.process.pid or 0, stop=data.draw(st.booleans())))
+                assert entry.process.going_down
+
     @rule(data=st.data(), left=st.booleans(), status=st.integers(0, 1))
     def end(self, data: st.DataObject, left: bool, status: int) -> None:
         """A leader ends, or what one left."""
@@ -188,6 +206,8 @@ class Walk(RuleBasedStateMachine):
             world.empty(entry)
         elif entry.process.state == STARTING and entry.process.readiness == AWAITED:
             world.become_ready(entry)
+        elif entry.health and entry.process.state == RUNNING and not entry.well:
+            world.tell(entry, Judged(entry.process.pid or 0, HEALTHY))
         elif entry in world.armed and (entry.process.state in (STARTING, BACKOFF) or instances.told != KILL):
             world.deadline(entry)
         else:

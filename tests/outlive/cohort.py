@@ -33,9 +33,12 @@ ROTATING = {"log_maxbytes": "2MB", "log_backups": "5000"}
 ALWAYS = {"autorestart": "always", "restart_burst": "0", "starttime": "0"}
 KINDS = {
     "gushes": Kind(1, 0, CODES, 10_000, 2000, {"log_maxbytes": "20MB", "log_backups": "5000"}),
-    "flows": Kind(21, 0, CODES, 200_000, 1000, {}),
+    "flows": Kind(19, 0, CODES, 200_000, 1000, {}),
     "rotates": Kind(15, 0, CODES, 200_000, 1000, {**ROTATING, "log_maxbytes": "500kB"}),
     "pair": Kind(3, 0, CODES, 20_000, 200, {"numprocs": "2"}),
+    "checked": Kind(
+        2, 0, CODES, 200_000, 1000, {"health": "{exec: 'true', interval: 0.3, retries: 1, start_period: 0}"}
+    ),
     "ticks": Kind(3, 0, CODES, 50_000, 5, {"log_maxbytes": "20kB", "log_backups": "5000"}),
     "ends": Kind(15, 3000, MIXED, 200_000, 1000, ALWAYS),
     "loops": Kind(
@@ -48,7 +51,7 @@ KINDS = {
     "rolled": Kind(1, 0, CODES, 200_000, 1000, {"numprocs": "3", "starttime": "0", "update": "{monitor: 0.2}"}),
     "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
 }
-STEADY = ("gushes", "flows", "rotates", "pair", "ticks")
+STEADY = ("gushes", "flows", "rotates", "pair", "checked", "ticks")
 """Nobody touches them, and they never end."""
 ALONE = (*STEADY, "ends", "loops", "turns", "once")
 """Nobody touches them, so each end is their own."""

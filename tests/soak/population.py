@@ -34,6 +34,13 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
     "deafkids": (3, {"autorestart": "always", "starttime": "1", "stoptime": "0.5"}),
     "writes": (2, {"log_maxbytes": "300kB", "log_backups": "1000"}),
     "missing": (1, {"cmd": "/nonexistent/program", "startretries": "1"}),
+    "sickly": (
+        3,
+        {
+            "health": "{exec: [sh, -c, 'test $(($(date +%S) % 7)) -ne 0 || { sleep 5 & exit 1; }'], interval: 0.3, "
+            "retries: 2, timeout: 0.5, start_period: 0.5}"
+        },
+    ),
     "alone": (1, {"stopasgroup": "false"}),
     "rolled": (2, {"numprocs": "3", "starttime": "0.1", "update": "{monitor: 0.2}"}),
     "taken": (
@@ -43,6 +50,9 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
 }
 """kind: how many of each fifty or so, and its keys. `cmd` is adversary.sh with the kind where it is none of them."""
+
+STEADY = ("sickly", "alone", "nowhere", "rolled", "taken")
+"""Kinds that are only their keys: the program itself behaves well."""
 
 BROKEN = (
     "programs: [",
@@ -76,9 +86,7 @@ class Population:
         """Return the configuration as YAML."""
         lines = ["defaults:", *(f"  {key}: {value}" for key, value in QUICK.items()), "programs:"]
         for name, (kind, keys) in self.programs.items():
-            command = {
-                "cmd": f"[sh, {ADVERSARY}, {'steady' if kind in ('alone', 'nowhere', 'rolled', 'taken') else kind}]"
-            }
+            command = {"cmd": f"[sh, {ADVERSARY}, {'steady' if kind in STEADY else kind}]"}
             pairs = ", ".join(f"{key}: {value}" for key, value in {**command, **keys}.items())
             lines.append(f"  {name}: {{{pairs}}}")
         return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import time
@@ -15,16 +16,27 @@ from tests.e2e.orchestration.test_readiness import configure, detail, python, st
 from tests.support.daemon import Daemon
 from tests.support.probing import carrying
 from tests.support.wait import wait_until
+from tests.support.wire import resident
 
 QUICK = {"interval": 0.1, "start_period": 0.1, "retries": 2}
 WELL = {"exec": "test ! -e sick", **QUICK}
 """A check of a program that is unhealthy as soon as there is a file `sick`."""
-WATCHED = (
-    "import os, socket, time; channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM);"
-    "channel.connect(os.environ['NOTIFY_SOCKET']); assert os.environ['WATCHDOG_USEC'] == '400000';\n"
-    "while not os.path.exists('silent'): channel.send(b'WATCHDOG=1'); time.sleep(0.1)\n"
-    "time.sleep(99)"
-)
+WATCHED = """
+import os, socket, sys, time
+channel, path = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), os.environ['NOTIFY_SOCKET']
+channel.connect(path)
+assert os.environ['WATCHDOG_USEC'] == '400000'
+while not os.path.exists('silent'):
+    try:
+        if sys.argv[1:]:
+            channel.connect(path)
+        channel.send(b'WATCHDOG=1')
+    except OSError:
+        pass
+    time.sleep(0.1)
+time.sleep(99)
+"""
+"""Says that it is well until there is a file `silent`; with an argument also to a socket that was made again."""
 
 
 def verdict(daemon: Daemon, name: str) -> str:
@@ -178,7 +190,25 @@ def test_a_watchdog_is_heard_and_its_silence_restarts_the_program(daemon: Daemon
     assert re.search(r"web unhealthy: no WATCHDOG=1 for 0\.[45]", daemon.events()), daemon.events()
 
 
-@pytest.mark.parametrize("way", ["kill", "upgrade"])
+def test_silence_counts_only_where_a_daemon_hears_the_program(daemon: Daemon) -> None:
+    watched = {"health": {"watchdog": 0.4, "start_period": 0}, "starttime": 0}
+    again = {"cmd": [*python(WATCHED), "again"], **watched}
+    configure(daemon, again=again, never={"cmd": python(WATCHED), **watched}).start()
+    assert daemon.ctl("wait", "again", "never").returncode == 0
+    before = daemon.status()
+    daemon.kill()
+    daemon.start()
+    began = time.monotonic()
+    wait_until(lambda: time.monotonic() - began > 1.2)  # three periods
+    after = daemon.status()
+    assert [after[name]["pid"] for name in after] == [before[name]["pid"] for name in after]
+    assert {each["health"]["verdict"] for each in after.values()} == {"healthy"}
+    (daemon.home / "silent").touch()
+    wait_until(lambda: daemon.status()["again"]["restarts"])
+    assert daemon.status()["never"]["restarts"] == 0
+
+
+@pytest.mark.parametrize("way", ["kill", "upgrade", "guardian"])
 def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has_asked_again(
     daemon: Daemon, way: str
 ) -> None:
@@ -186,7 +216,7 @@ def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has
     calm = {"cmd": "sleep 98", "health": {**health, "action": "none"}, "starttime": 0}
     web = {"cmd": "sleep 99", "health": {**health, "exec": "test ! -e worse"}, "starttime": 0}
     late = {"cmd": "sleep 97", "depends_on": {"web": "healthy"}, "autostart": False, "starttime": 0}
-    configure(daemon, web=web, calm=calm, late=late).start()
+    configure(daemon, web=web, calm=calm, late=late).start(*(["--guard"] if way == "guardian" else []))
     assert daemon.ctl("wait", "web", "calm").returncode == 0
     (daemon.home / "sick").touch()
     wait_until(lambda: verdict(daemon, "calm") == "unhealthy")
@@ -194,8 +224,11 @@ def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has
     if way == "kill":
         daemon.kill()
         daemon.start()
+    elif way == "guardian":
+        os.kill(resident(daemon), signal.SIGKILL)
     else:
         assert daemon.ctl("upgrade").returncode == 0
+    wait_until(lambda: daemon.ctl("status").returncode in (0, 3))
     daemon.ctl("start", "--no-wait", "late")
     after = daemon.status()
     assert [after[name]["health"]["verdict"] for name in ("web", "calm")] == ["healthy", "unhealthy"]

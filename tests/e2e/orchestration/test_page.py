@@ -15,8 +15,8 @@ EXAMPLES = {
 CONTAINER = "A container that lives as long as its main program"
 
 
-def test_the_page_has_six_examples() -> None:
-    assert len(EXAMPLES) == 6
+def test_the_page_has_seven_examples() -> None:
+    assert len(EXAMPLES) == 7
     assert all(EXAMPLES.values())
 
 
@@ -52,6 +52,20 @@ def test_a_broken_version_gets_no_further_than_the_first_worker(daemon: Daemon) 
     assert "rolled back worker:0; not touched worker:1 worker:2 worker:3" in done.stderr
     assert [each["pid"] for each in daemon.status().values()][1:] == before[1:]
     assert [each["state"] for each in daemon.status().values()] == ["RUNNING"] * 4
+
+
+def test_a_worker_that_hangs_is_restarted_alone(daemon: Daemon) -> None:
+    daemon.write(EXAMPLES["Web workers that are restarted when they hang"])
+    daemon.start()
+    assert daemon.ctl("wait", "all").returncode == 0
+    before = {name: each["pid"] for name, each in daemon.status().items()}
+    (daemon.home / "hangs.1").touch()
+    wait_until(lambda: daemon.status()["web:1"]["restarts"])
+    (daemon.home / "hangs.1").unlink()
+    assert daemon.ctl("wait", "all").returncode == 0
+    assert daemon.ctl("health", "web").returncode == 0
+    after = {name: each["pid"] for name, each in daemon.status().items()}
+    assert [name for name in before if before[name] != after[name]] == ["web:1"]
 
 
 def test_a_container_exits_with_the_code_of_its_main_program(daemon: Daemon) -> None:

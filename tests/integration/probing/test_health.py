@@ -158,6 +158,16 @@ class Full:
         """There is nothing to cancel."""
 
 
+def test_checks_that_wait_longer_than_their_interval_for_their_turn_are_named(stage: ProbingStage) -> None:
+    health = {"http": f"unix:{stage.home}/live.sock:/", **QUICK, "interval": 0.1, "timeout": 0.4}
+    checked = Checked(stage, Queue(stage.reactor, 1), numprocs=3, health=health)
+    checked.well(well=True)  # it accepts, and never answers
+    checked.up()
+    assert checked.checks.overdue() == []
+    stage.turn_until(checked.checks.overdue)
+    checked.well(well=False)
+
+
 def test_what_the_system_has_no_room_for_is_no_answer(stage: ProbingStage) -> None:
     checked = Checked(stage, Full(stage)).up()
     web = checked.world.entry("web")
