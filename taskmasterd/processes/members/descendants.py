@@ -99,7 +99,7 @@ class Descendants:
                     yield [one for pid in new[start : start + BATCH] if (one := look(pid))]
             yield [Survivor(new[-1], 0, "process", 0, 0, 0)]
         finally:
-            self._open.remove(seen)
+            self._open = [each for each in self._open if each is not seen]  # others may have seen the same
 
     def learn(self, orphans: Sequence[Survivor]) -> None:
         """Read the tags of orphans that are still unknown, and the variables of those without a tag."""

@@ -158,6 +158,21 @@ def test_each_survivor_is_told_a_signal_once() -> None:
     assert in_subreaper(body) == ""
 
 
+def test_searches_at_the_same_time_that_have_seen_the_same_do_not_disturb_each_other() -> None:
+    def body() -> list[int]:
+        groups = Groups(PROOFS)
+        pid = _spawn("sleep", "60")
+        searches = [groups.below.batches() for _ in range(2)]
+        seen = [len(next(search)) for search in searches]
+        rest = [len(list(searches[1]))]
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        groups.below.reaped(pid)
+        return [*seen, *rest, len(list(searches[0]))]
+
+    assert in_subreaper(body) == [1, 1, 0, 0]
+
+
 def test_a_deep_fork_bomb_is_seen_whole() -> None:
     def body() -> int:
         groups = Groups(PROOFS)
