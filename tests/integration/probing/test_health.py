@@ -158,6 +158,16 @@ class Full:
         """There is nothing to cancel."""
 
 
+def test_one_more_check_changes_no_counter(stage: ProbingStage) -> None:
+    checked = Checked(stage, health={"unix": str(stage.home / "live.sock"), **QUICK, "interval": 60}).up()
+    web = checked.world.entry("web")
+    stage.turn_until(lambda: web.checked and web.checked.last)
+    before = web.checked
+    checked.checks.ask(web, stage.results.append)
+    assert stage.result().ok is False
+    assert web.checked is before
+
+
 def test_checks_that_wait_longer_than_their_interval_for_their_turn_are_named(stage: ProbingStage) -> None:
     health = {"http": f"unix:{stage.home}/live.sock:/", **QUICK, "interval": 0.1, "timeout": 0.4}
     checked = Checked(stage, Queue(stage.reactor, 1), numprocs=3, health=health)
