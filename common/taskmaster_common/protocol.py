@@ -26,7 +26,8 @@ that it does not know.
     daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
                installed_changed (true: the code on the disk is no longer
                the daemon's), installed_version ("": unknown)
-               reload_problems (lines; of the last reload, until a good one;
+               reload_problems (lines; why the last reload was refused, or
+               rolled back, until a good one;
                without lines of the file)
                config_changed (true: a file has changed since that reload)
                warnings (lines; what is wrong now, besides processes)

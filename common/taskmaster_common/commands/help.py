@@ -188,7 +188,7 @@ HELP = {
     "reload": Help(
         "Configuration",
         "apply the edited configuration; untouched programs keep running",
-        exits="0 applied; 1 something that it started is FATAL; 6 the configuration is wrong; 7 no daemon",
+        exits="0 applied; 1 something that it started is FATAL, or it was rolled back; 6 the configuration is wrong; 7 no daemon",
         details=(
             "The same as SIGHUP to the daemon. The whole file is checked first; with a mistake in it nothing "
             "changes. `update` is the same verb, `reread` is `reload --dry-run`."
