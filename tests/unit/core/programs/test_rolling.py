@@ -8,6 +8,8 @@ import pytest
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import FATAL, RUNNING
+from taskmasterd.core.process.events import Judged
+from taskmasterd.core.process.state import HEALTHY, UNHEALTHY
 from taskmasterd.core.programs.rolling import Rolls
 from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data
 from tests.support.model import World, code, program
@@ -89,6 +91,28 @@ def test_one_that_falls_while_it_is_watched_stops_it() -> None:
     world.cooperate()
     assert world.said[-1].startswith("update of web stopped at web:0: it did not stay up for 5s: exit 1")
     assert commands(world) == {0: "10", 1: "9", 2: "9"}
+
+
+def judge(world: World, name: str, verdict: str) -> None:
+    """Let health checks come to a verdict about an instance."""
+    entry = world.entry(name)
+    assert entry.process.pid is not None
+    world.tell(entry, Judged(entry.process.pid, verdict, "http 503 (3 of 3)"))
+    world.cooperate()
+
+
+def test_with_health_the_next_one_follows_when_the_one_before_is_healthy() -> None:
+    checked = {"health": {"tcp": "80", "action": "none"}}
+    world = World().load(web(2, **checked)).cooperate()
+    for name in ("web:0", "web:1"):
+        judge(world, name, HEALTHY)
+    world.reload(new(2, **checked))
+    assert commands(world.cooperate()) == {0: "10", 1: "9"}
+    assert not world.wakes, "RUNNING is not enough"
+    judge(world, "web:0", HEALTHY)
+    assert commands(world.wake()) == {0: "10", 1: "10"}
+    judge(world, "web:1", UNHEALTHY)
+    assert world.said[-1].startswith("update of web stopped at web:1: unhealthy: http 503 (3 of 3); updated web:0")
 
 
 def test_a_rollback_takes_back_what_was_restarted() -> None:
