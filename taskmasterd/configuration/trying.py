@@ -147,15 +147,15 @@ class Trial:
 
     def _judge(self) -> None:
         """Go back after a failure, or let the time begin in which all have to stay up."""
-        if self._over or not self._sealed:
+        if self._over or self._finishing or not self._sealed:
             return
         reactor = self._effects.reactor
         if self._effects.supervisor.stopping:
             self.overtake()
-        elif self._failed and not self._finishing:
+        elif self._failed:
             self._finishing = True
             reactor.call_soon(self._finish)  # what else fails in this turn may say more
-        elif self.ticket.done and not (self._failed or self._until):
+        elif self.ticket.done and not self._until:
             self._until = reactor.now() + MONITOR_S
             reactor.call_at(self._until, self._passed)
 

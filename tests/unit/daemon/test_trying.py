@@ -81,9 +81,21 @@ def test_what_falls_meanwhile_takes_all_back() -> None:
     assert "gone:0" in trying.world.states()
 
 
-def test_what_an_operator_stops_is_no_failure_and_stays_stopped() -> None:
+def test_while_it_goes_back_the_end_of_its_time_changes_nothing() -> None:
     trying = Trying()
-    trying.world.cooperate().stop("web")
+    world = trying.world.cooperate()
+    world.end(world.entry("web"), code(7))
+    world.settle()
+    trying.pass_time()
+    assert [each.programs for each in trying.applied] == [(OLD, GONE)]
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_what_an_operator_stops_is_no_failure_and_stays_stopped(up: bool) -> None:
+    trying = Trying()
+    if up:
+        trying.world.cooperate()
+    trying.world.stop("web")
     trying.world.cooperate()
     trying.pass_time()
     assert trying.concluded == [""]
@@ -98,6 +110,7 @@ def test_a_rolling_restart_that_fails_takes_all_back_for_its_reason() -> None:
     world.settle().fail_set_up(world.entry("web"), permanent=True)
     world.cooperate()
     assert "rolled back: update of web stopped at web: cannot execute /x" in trying.concluded[0]
+    assert len(trying.applied) == 1, "its end and that of each instance are one failure"
     assert world.entry("web").present == OLD
 
 

@@ -163,6 +163,18 @@ def test_a_rollback_takes_back_what_was_restarted_the_broken_ones_at_once() -> N
     assert fleet.moves() == [Stops(2)], "a rollback is not rolled back"
 
 
+def test_a_rollback_restarts_all_that_are_away_at_once_whatever_is_allowed() -> None:
+    fleet = Fleet(3, RollPolicy(monitor=0.0, on_failure=ROLLBACK))
+    fleet.moves()
+    fleet.put(0, UP)
+    fleet.moves()
+    fleet.put(0, COMING)
+    fleet.put(1, FAILED)
+    assert fleet.moves() == [GoesBack(1)]
+    fleet.state = backwards(fleet.state, tuple(fleet.slots.values()))
+    assert fleet.moves() == [Restarts(0), Restarts(1), Holds()]
+
+
 def run_on(fleet: Fleet) -> bool:
     """Carry out moves until the roll holds, or is over; return whether it is."""
     while True:

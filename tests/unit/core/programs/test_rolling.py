@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +11,12 @@ from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import FATAL, RUNNING
 from taskmasterd.core.process.events import Judged
 from taskmasterd.core.process.state import HEALTHY, UNHEALTHY
+from taskmasterd.core.programs.applying import apply
+from taskmasterd.core.programs.plan import without_restarts
 from taskmasterd.core.programs.rolling import Rolls
+from taskmasterd.core.programs.rollnews import RollOrder
+from taskmasterd.core.programs.table import Entry
+from taskmasterd.core.steps import run
 from taskmasterd.core.words.snapshot import entry_from_data, entry_to_data
 from tests.support.model import World, code, program
 
@@ -199,11 +205,55 @@ def test_a_reload_of_something_else_lets_it_go_on() -> None:
     world = World().load(web()).cooperate()
     world.reload(new())
     world.cooperate().reload(new(), program("other"))
-    world.cooperate().wake()
+    world.end(world.entry("web:2"), code(1))
+    assert commands(world.cooperate()) == {0: "10", 1: "9", 2: "9"}
+    world.wake()
     world.wake()
     world.wake()
     assert commands(world) == {0: "10", 1: "10", 2: "10"}
     assert world.said[-1] == "update of web done: 3 of 3"
+
+
+@pytest.mark.parametrize("how", ["stop and start", "restart with its dependents"])
+def test_what_somebody_restarts_after_a_failed_update_gets_the_new_configuration(how: str) -> None:
+    world = World().load(web()).cooperate()
+    world.reload(new())
+    fail(world, "web:0")
+    if how == "stop and start":
+        world.stop("web:2")
+        world.cooperate().start("web:2")
+    else:
+        world.restart("web:2", dependents=True)
+    assert commands(world.cooperate()) == {1: "9", 2: "10"}
+
+
+def test_a_rollback_of_a_restart_goes_back_to_what_an_instance_was_started_with() -> None:
+    world = World().load(web(2, update=BACK)).cooperate()
+    run(apply(world.supervisor, without_restarts(world.plan(new(2, update=BACK))), "a reload", world.ticket()))
+    world.restart("web", rolling=True, outdated=True)
+    world.cooperate().end(world.entry("web:0"), code(1))
+    assert commands(world.cooperate()) == {0: "9", 1: "9"}
+
+
+def test_a_fatal_one_whose_restart_has_yet_to_be_told_is_not_taken_for_a_failure_of_the_new_version() -> None:
+    world = World().load(web(1)).cooperate()
+    world.stop("web")
+    world.cooperate().start("web")
+    world.fail_set_up(world.entry("web"), permanent=True)
+    rolls = world.supervisor.rolls()
+    later: list[Callable[[], None]] = []
+    effects = rolls._effects
+
+    def restart(entry: Entry, order: RollOrder, told: Callable[[], None]) -> None:
+        later.append(lambda: effects.restart(entry, order, told))
+
+    rolls._effects = effects.replace(restart=restart)
+    world.restart("web")
+    world.settle()
+    assert world.states() == {"web:0": FATAL}
+    later.pop()()
+    world.cooperate().wake()
+    assert world.said[-1] == "update of web done: 1 of 1"
 
 
 def test_a_start_joins_it() -> None:
