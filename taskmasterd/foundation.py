@@ -280,7 +280,7 @@ def _rolls(supervisor: Supervisor, base: Foundation) -> rolling.Rolls:
             lambda entry, order, told: reactor.rounds.begin(operations.restart_in_turn(supervisor, entry, order, told)),
             reactor.call_soon,
             reactor.call_at,
-            lambda entry, policy: rolls.reason_of(table, entry, policy, reactor.now(), signals),
+            lambda entry, policy, fell: rolls.reason_of(table, entry, policy, fell, reactor.now(), signals),
             tell,
             reactor.now,
         ),

@@ -174,7 +174,7 @@ class World:
                 lambda entry, order, told: run(operations.restart_in_turn(self.supervisor, entry, order, told)),
                 self.due.append,
                 lambda at, callback: self.wakes.append((at, callback)),
-                lambda entry, policy: reason_of(self.table, entry, policy, self.now, {}),
+                lambda entry, policy, fell: reason_of(self.table, entry, policy, fell, self.now, {}),
                 self._say,
                 lambda: self.now,
             ),

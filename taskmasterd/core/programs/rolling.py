@@ -52,14 +52,14 @@ class RollEffects(Record):
     """What rolls can do.
 
     `restart(entry, order, told)` restarts an instance, be it in a later turn, and calls `told()` once it has been told.
-    `later(callback)` calls at the end of a turn, `wake(at, callback)` at that moment. `reason(entry, policy)` says why an
-    instance has failed. `tell(news)` tells the event log, and returns what clients are told.
+    `later(callback)` calls at the end of a turn, `wake(at, callback)` at that moment. `reason(entry, policy, fell)` says why an
+    instance has failed; `fell`: it had been up. `tell(news)` tells the event log, and returns what clients are told.
     """
 
     restart: Callable[[Entry, RollOrder, Callable[[], None]], None]
     later: Callable[[Callable[[], None]], None]
     wake: Callable[[float, Callable[[], None]], object]
-    reason: Callable[[Entry, RollPolicy], str]
+    reason: Callable[[Entry, RollPolicy, bool], str]
     tell: Callable[[RollNews], str]
     now: Callable[[], float]
 
@@ -143,7 +143,7 @@ class _ProgramRoll:
 
     def begin(self) -> None:
         """Begin with what is as it is now."""
-        self._look_at_all()
+        self._standings = {index: self._standing_of(entry) for index, entry in self._entries.items()}
         self._state = begun(
             tuple(self._standings.values()), [index for index in self.order.indices if index in self._entries]
         )
@@ -152,8 +152,8 @@ class _ProgramRoll:
 
     def resume(self) -> None:
         """Go on where the daemon before was interrupted by an upgrade; what had not been told yet is restarted now."""
-        self._look_at_all()
         untold, self._untold = tuple(self._untold), {}
+        self._standings = {index: self._standing_of(entry) for index, entry in self._entries.items()}
         under_way = tuple(index for index in self._state.under_way if index not in untold)
         self._state = self._state.replace(todo=(*untold, *self._state.todo), under_way=under_way)
         self._attach()
@@ -180,9 +180,6 @@ class _ProgramRoll:
         if not self._due:
             self._due = True
             self._effects.later(self._look)
-
-    def _look_at_all(self) -> None:
-        self._standings = {index: self._standing_of(entry) for index, entry in self._entries.items()}
 
     def _standing_of(self, entry: Entry) -> Standing:
         level = COMING if entry.index in self._untold else level_of(entry)
@@ -245,8 +242,11 @@ class _ProgramRoll:
         self._standings[index] = self._standing_of(self._entries[index])
         self.look_soon()
 
+    def _reason(self, index: int) -> str:
+        return self._effects.reason(self._entries[index], self.order.policy, index in self._state.watched)
+
     def _fail(self, index: int) -> None:
-        self._failure = (index, self._effects.reason(self._entries[index], self.order.policy))
+        self._failure = (index, self._reason(index))
         self._untouched = self._state.todo
 
     def _go_back(self, index: int) -> None:
@@ -264,8 +264,7 @@ class _ProgramRoll:
             self._untouched = self._state.todo
         failed, reason = self._failure
         if at is not None:
-            more = self._effects.reason(self._entries[at], self.order.policy)
-            by = f"{self.order.program}:{at}: {more}"
+            by = f"{self.order.program}:{at}: {self._reason(at)}"
         self._listeners.tell(RollNews(kind, self.order, self._state, self._untouched, failed, reason, by))
         for entry in self._entries.values():
             entry.tickets.remove(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING
+from taskmaster_common.states import FATAL, RUNNING
 from taskmasterd.core.process.state import UNHEALTHY
 from taskmasterd.core.programs.roll import Roll
 from taskmasterd.core.programs.rollnews import BEGUN, GOING_BACK, NEXT, NOT_BEGUN, OVERTAKEN
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.table import Entry, Table
 
 
-def reason_of(table: Table, entry: Entry, policy: RollPolicy, now: float, signals: Mapping[int, str]) -> str:
-    """Return why an instance has ended a roll."""
+def reason_of(
+    table: Table, entry: Entry, policy: RollPolicy, fell: bool, now: float, signals: Mapping[int, str]
+) -> str:
+    """Return why an instance has ended a roll; `fell`: it had been up."""
     process = entry.process
     if process.state == FATAL:
         return failed_start_text(process, entry.policy, signals)
-    ended = process.end is not None and process.state in (STARTING, BACKOFF) and not (process.phase or process.tries)
-    if process.end is not None and ended:
-        return f"it did not stay up for {policy.monitor:g}s: {end_text(process.end, signals)}"
-    if process.state == RUNNING and process.health != UNHEALTHY:
-        return f"it did not stay up for {policy.monitor:g}s"
+    if fell and process.health != UNHEALTHY:
+        how = f": {end_text(process.end, signals)}" if process.end and process.state != RUNNING else ""
+        return f"it did not stay up for {policy.monitor:g}s{how}"
     return slot_detail(table, entry, now, signals) or process.state
 
 
