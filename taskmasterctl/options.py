@@ -162,5 +162,10 @@ def client_help(verb: str = "") -> str:
 
 
 def unreachable_exit(verb: str) -> int:
-    """Return the exit code if no daemon answers: 7 for a verb that changes something, else 4."""
+    """Return the exit code if no daemon answers: 7 for a verb that changes something, else 4; of `health` 1.
+
+    The HEALTHCHECK of a container knows only 0 and 1.
+    """
+    if verb == "health":
+        return 1
     return 7 if any(command.name == verb and command.acts for command in COMMANDS) else 4

@@ -106,7 +106,7 @@ HELP = {
     "health": Help(
         "Look",
         "whether programs are well, as their health checks have found",
-        exits="0 all are as wanted and none is unhealthy; 1 not; 4 unknown name or no daemon",
+        exits="0 all are as wanted and none is unhealthy; 1 not, or unknown name, or no daemon",
         details="Without a name: all of them. As a health check of a container it needs nothing else.",
         examples=("health", "health web"),
     ),

@@ -7,6 +7,7 @@ from taskmaster_common.states import RUNNING
 from taskmasterd.control.verbs.views import process_object
 from taskmasterd.control.waits import Wait
 from taskmasterd.core.process.state import HEALTHY
+from taskmasterd.core.programs.selection import selecting
 from taskmasterd.core.words.view import slot_detail
 from taskmasterd.system.loop.cmodules import partial
 
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from taskmasterd.probing.text.result import Result
     from taskmasterd.probing.tries.queue import QueuedTry
 
+NOT_WELL = 1
+"""Exit code for everything else than well, an unknown name too: the HEALTHCHECK of a container knows only 0 and 1."""
+
 
 def health(call: Call) -> Steps[None]:
     """The verdicts about all processes, or the named ones; the exit code says whether all are as wanted."""
-    entries = yield from call.looked_at("all")
+    entries = yield from selecting(call.context.supervisor.table, call.request.targets or ("all",), NOT_WELL)
     call.connection.pull(_verdicts(call, entries))
 
 

@@ -304,6 +304,10 @@ def test_health_and_check_say_who_is_well_and_show_says_what_was_found(daemon: D
     shown = daemon.ctl("show", "web").stdout.partition("  health:\n")[2].partition("log files:")[0]
     assert re.search(r"web  unhealthy .*exec: exit 1", shown), shown
     assert "found" in shown
+    unknown = daemon.ctl("health", "nobody")
+    assert (unknown.returncode, "nobody" in unknown.stderr) == (1, True), "a container's HEALTHCHECK knows 0 and 1 only"
+    assert daemon.ctl("shutdown").returncode == 0
+    assert daemon.ctl("health").returncode == 1
     assert shown.count("healthy") == 3
 
 
