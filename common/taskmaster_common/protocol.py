@@ -68,11 +68,12 @@ that it does not know.
                waiting: list of {name, condition, because, blocked}, what a held or blocked process waits for: at most 20
                waiting_more: number of others that it waits for
                type (service or oneshot)
-               ready: {way, ready, unsure, text}: what is known of the readiness of the instance, or null
+               ready: {way, ready, unsure, text, after_s (from its start, or null), tries (or null)}: what is known of the readiness
+               of the instance, or null
                outdated (true: its instance was started with other values of keys than are wanted now)
                health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the
                last answer), at_s (how long ago, or null), restarts (for health, in a row)}: or null without checks
-               exit: {code or signal or failure, core, after_s, expected} or null
+               exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had)} or null
                stderr (status and show, for a process that is not as wanted: its last line)
     EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready healthy done
                ended)

@@ -52,6 +52,7 @@ def show_text(program: Message, look: Look) -> str:
     paths = [
         (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
     ]
+    lines += _section("ready", _ready_rows(processes))
     if program.get("health"):
         from taskmasterctl.reply.health import story_rows  # noqa: PLC0415 - few programs have health
 
@@ -107,4 +108,18 @@ def _exit_text(end: Message, ago_s: object, look: Look) -> str:
         how = "ended unseen, nobody knows how" if code is None else f"exit code {clean(code)}"
     after = f" after {short_seconds(end['after_s'])}" if end.get("after_s") is not None else ""
     when = f"{look.wall(ago_s)}  " if look.wall and isinstance(ago_s, (int, float)) else ""
-    return f"{when}{how}{after}, {'expected' if end.get('expected') else 'unexpected'}"
+    why = f": {clean(end['why'])}" if end.get("why") else ""
+    return f"{when}{how}{after}, {'expected' if end.get('expected') else 'unexpected'}{why}"
+
+
+def _ready_rows(processes: Sequence[Message]) -> list[tuple[str, str, str]]:
+    """Return a row for each process that has become ready: `web:0  http  after 1.2s, 3 tries (http 200)`."""
+    rows = []
+    for process in processes:
+        ready = process.get("ready") or {}
+        if ready.get("after_s") is not None:
+            tries = f", {clean(ready['tries'])} tr{'y' if ready['tries'] == 1 else 'ies'}" if ready.get("tries") else ""
+            text = "the daemon was away" if ready.get("unsure") else clean(ready.get("text") or "")
+            after = f"after {short_seconds(ready['after_s'])}{tries}{f' ({text})' if text else ''}"
+            rows.append((clean(process["name"]), clean(ready["way"]), after))
+    return rows

@@ -171,10 +171,10 @@ class Readiness:
     def _answered(self, entry: Entry, way: str, result: Result, tries: int) -> None:
         text = result.text if result.text.startswith(way) else f"{way}: {result.text}"
         if result.ok:
-            entry.say(text)
+            entry.say(text, tries)
             self._deliver(entry, Ready(entry.process.pid or 0, text))
         else:
-            entry.say(f"{text} ({tries} tr{'y' if tries == 1 else 'ies'})")
+            entry.say(f"{text} ({tries} tr{'y' if tries == 1 else 'ies'})", tries)
 
     def _line_read(self, entry: Entry, result: Result) -> None:
         pid = entry.process.pid or 0

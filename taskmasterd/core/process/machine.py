@@ -269,7 +269,7 @@ def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float
     awaited = process.state == STARTING and process.readiness == AWAITED
     match event:
         case Ready() if awaited:
-            ready = process.replace(readiness=UNSURE if event.unsure else TOLD)
+            ready = process.replace(readiness=UNSURE if event.unsure else TOLD, ready_at=now)
             return _on_trial(policy, ready, now) if process.executed else (ready, NONE)
         case Condemned() if awaited:
             return give_up(policy, process, event.reason, now)

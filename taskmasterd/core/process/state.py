@@ -68,7 +68,7 @@ class Process(Record):
     that follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
     what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
     gone, see LEAVING. `free`: its gate is not looked at, until the next start, restart or stop.
-    `readiness` is that of the present instance, see READINESS. `health` is one of VERDICTS, since `judged_at`; while it is UNHEALTHY,
+    `readiness` is that of the present instance, see READINESS, since `ready_at`. `health` is one of VERDICTS, since `judged_at`; while it is UNHEALTHY,
     `reason` says why. `sick` counts the restarts for health in a row. `hook` is the one that runs since `hook_at`, at `hook_stage`,
     see HOOK_STAGES. `cause` is what has led to the present start or stop, a word of CAUSES.
     """
@@ -94,6 +94,7 @@ class Process(Record):
     leaving: str = ""
     free: bool = False
     readiness: str = ""
+    ready_at: float = 0.0
     health: str = ""
     judged_at: float = 0.0
     sick: int = 0

@@ -28,8 +28,8 @@ def without_leader(policy: Policy, process: Process, event: Exited, now: float) 
     wanted = process.state == STOPPING or bool(process.leaving)
     expected = wanted or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
     started = process.state != STARTING
-    after_s = now - process.spawned_at
-    end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent)
+    after_s, why = now - process.spawned_at, process.reason if process.state == STOPPING else ""
+    end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent, why)
     cause = process.cause if wanted else "failed" if not started else "exit" if expected else "crash"
     return process.replace(pid=None, end=end, refused=(), cause=cause)
 

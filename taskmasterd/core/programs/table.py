@@ -39,7 +39,18 @@ class Entry:
     `pending` is what the file has, if an update has not reached the slot: until somebody restarts it, it keeps `wanted`.
     """
 
-    __slots__ = ("checked", "current", "index", "pending", "process", "removed", "said", "tickets", "wanted")
+    __slots__ = (
+        "checked",
+        "current",
+        "index",
+        "pending",
+        "process",
+        "ready_tries",
+        "removed",
+        "said",
+        "tickets",
+        "wanted",
+    )
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
         self.wanted = wanted
@@ -50,11 +61,12 @@ class Entry:
         self.removed = False
         self.tickets: list[Observer] = []
         self.said = ""
+        self.ready_tries = 0
         self.checked: Health | None = None
 
-    def say(self, text: str) -> None:
-        """Take what is known of the readiness of the present instance, for people."""
-        self.said = text
+    def say(self, text: str, tries: int = 0) -> None:
+        """Take what is known of the readiness of the present instance, and how often it was asked, for people."""
+        self.said, self.ready_tries = text, tries
 
     def check(self, health: Health | None) -> None:
         """Take what is known of the health of the present instance, for people."""

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.states import ProcessState
 
-NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at", "judged_at", "hook_at"})
+NUMBERS = frozenset({"since", "spawned_at", "deadline", "then_at", "judged_at", "hook_at", "ready_at"})
 COUNTS = frozenset({"pid", "tries", "shortages", "starts", "killing", "sick"})
 TEXTS = frozenset({"by", "reason"})
 

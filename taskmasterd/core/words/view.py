@@ -95,6 +95,8 @@ def ready_view(entry: Entry) -> dict[str, Any] | None:
         "ready": process.readiness != AWAITED,
         "unsure": process.readiness == UNSURE,
         "text": entry.said,
+        "after_s": None if process.readiness == AWAITED else round(process.ready_at - process.spawned_at, 3),
+        "tries": entry.ready_tries or None,
     }
 
 
@@ -112,7 +114,7 @@ def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | No
         view["signal"] = signals.get(number, str(number))
     else:
         view["code"] = exit_code(end.status)
-    return view
+    return {**view, "why": end.why} if end.why else view
 
 
 def reason_text(table: Table, entry: Entry, outcome: str, now: float, signals: Mapping[int, str]) -> str:

@@ -83,6 +83,7 @@ def test_some_failures_are_not_enough_and_so_many_in_a_row_restart_it(daemon: Da
     assert pid(daemon, "web") != first
     assert "web unhealthy: exec: exit 1 (3 of 3)" in daemon.events()
     assert "web restarting: unhealthy (1st in a row; patience 0.3s)" in daemon.events()
+    assert ", expected: unhealthy: exec: exit 1 (" in daemon.ctl("show", "web").stdout
     wait_until(lambda: verdict(daemon, "web") == "healthy")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -76,6 +77,7 @@ def test_a_command_that_succeeds_makes_it_ready_and_what_depends_on_it_starts_th
     wait_until(lambda: "not ready: exec: exit 1" in detail(daemon, "db"))
     assert "waiting for db: ready" in detail(daemon, "web")
     wait_until(lambda: state(daemon, "web") == "RUNNING")
+    assert re.search(r"ready:\n    db  exec  after 1.*s, \d+ tries \(exec: exit 0\)", daemon.ctl("show", "db").stdout)
     order = [daemon.events().index(text) for text in ("db ready after", "db running", "web started")]
     assert order == sorted(order)
 

@@ -36,6 +36,7 @@ FULL = Process(
     refused=("sudo (9) of root",),
     free=True,
     judged_at=0.75,
+    ready_at=0.6,
     sick=2,
     hook=STOP_CMD,
     hook_stage=ENDS,
