@@ -35,8 +35,8 @@ that it does not know.
     processes  processes: list of PROCESS, at most 100 per object           status, show, subscribe,
                                                                             health
     snapshot   sequence, count                                              subscribe
-    change     sequence name before before_phase state process: PROCESS     subscribe
-               reason removed
+    change     sequence name before before_phase before_health state        subscribe
+               process: PROCESS reason removed
     program    name, settings: {key: value}, processes: list of PROCESS,     show
                ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}},
@@ -95,8 +95,8 @@ Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for e
 object, a `snapshot` object, and `processes` objects with `count` processes in all; it replaces everything that the client
 knew. Another one follows whenever a reload has changed something, and after `missed`. A `change` says that one process,
 identified by `program` and `instance` of its PROCESS, has changed: `before` and `state` are its states (equal if something
-else has changed: phase, pid, reason, shown name), `before_phase` was its phase, `reason` says why, `removed` that it no longer
-exists. `sequence` rises by one with each change of any process; a snapshot has the number of the last change that it may
+else has changed: phase, pid, reason, shown name, health), `before_phase` was its phase, `before_health` its verdict, `reason`
+says why, `removed` that it no longer exists. `sequence` rises by one with each change of any process; a snapshot has the number of the last change that it may
 include (it may show a process in a newer state; the change that led there follows all the same). With TARGETs some numbers do
 not appear. A client that reads too slowly loses changes, and gets the number of those that it `missed`. The daemon sends
 nothing while nothing changes: a client notices a dead daemon by the end of the connection, and a frozen one by a request on

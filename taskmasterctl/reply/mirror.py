@@ -105,19 +105,32 @@ def key_of(process: Message) -> Key:
 
 
 def notable(change: Message) -> bool:
-    """Return whether a change is more than one of pid, reason or name: of state or phase, or a removal."""
+    """Return whether a change is more than one of pid, reason or name: of state, phase or health, or a removal."""
     phase = change["process"].get("phase", "")
     return bool(
-        change["before"] != change["state"] or change.get("before_phase", phase) != phase or change.get("removed")
+        change["before"] != change["state"]
+        or change.get("before_phase", phase) != phase
+        or change.get("removed")
+        or new_verdict(change)
     )
+
+
+def new_verdict(change: Message) -> str:
+    """Return the verdict of health checks if they have come to another one about a process whose state stays, or ""."""
+    verdict = (change["process"].get("health") or {}).get("verdict", "")
+    stays = change["before"] == change["state"]
+    return str(verdict) if stays and change.get("before_health", verdict) != verdict else ""
 
 
 def unexpected(change: Message) -> bool:
     """Return whether nobody asked for a change: trouble, or the recovery from it."""
     before, state, process = change["before"], change["state"], change["process"]
     end: Message = process.get("exit") or {}
-    if before == state or change.get("removed"):
+    if change.get("removed"):
         return False
+    if before == state:
+        verdict = new_verdict(change)
+        return verdict == "unhealthy" or (verdict == "healthy" and change.get("before_health") == "unhealthy")
     if state in ("BACKOFF", "FATAL"):
         return True
     if change.get("before_phase") == "blocked" or (before == "STOPPING" and process.get("phase") == "held"):

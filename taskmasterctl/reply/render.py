@@ -160,12 +160,15 @@ def warning_text(text: object) -> str:
 def change_text(change: Message, wall: str, user_name: UserName | None = None) -> str:
     """Return the line of a change: `14:02:11 web:1 RUNNING -> BACKOFF (retry 1 of 3 in 0.5s; exit 3 after 2.1s)`.
 
-    Where the state stays, only what the process waits for has changed.
+    Where the state stays, what the process waits for has changed, or the verdict of its health checks.
     """
     state = "removed" if change.get("removed") else clean(change["state"])
     reason = with_names(clean(change.get("reason") or ""), user_name)
     if change["before"] == state:
-        return f"{wall} {clean(change['name'])} {state} ({reason or 'waits no longer'})\n"
+        phase, health = change["process"].get("phase", ""), change["process"].get("health") or {}
+        waits = change.get("before_phase", phase) != phase or not health
+        same = "waits no longer" if waits else clean(health.get("verdict", ""))
+        return f"{wall} {clean(change['name'])} {state} ({reason or same})\n"
     return f"{wall} {clean(change['name'])} {clean(change['before'])} -> {state}{f' ({reason})' if reason else ''}\n"
 
 

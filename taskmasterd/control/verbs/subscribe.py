@@ -14,7 +14,7 @@ from taskmaster_common.text.names import ALL
 from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterd.control.replies import MORE
 from taskmasterd.control.verbs.views import daemon_object, process_object
-from taskmasterd.core.words.describe import end_text
+from taskmasterd.core.words.describe import UNKNOWN, end_text
 from taskmasterd.core.words.view import phase_of
 from taskmasterd.system.loop.cmodules import deque
 
@@ -115,6 +115,7 @@ class Subscriptions:
             "name": process["name"],
             "before": before.state,
             "before_phase": phase_of(before),
+            "before_health": before.health or UNKNOWN,
             "state": process["state"],
             "process": process,
             "reason": process["detail"] or end,

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 AT_ONCE_S = 1.0
 STDIN = "stdin is /dev/null here, a program that reads it ends at once"
 """Hint for a shell, a REPL or a filter, which ends at once and says nothing when it has no input."""
+UNKNOWN = "unknown"
+"""The verdict of the wire as long as there is none."""
 NAMED_LEFT = 5
 """Most left-behind processes that a text names; it counts the others."""
 

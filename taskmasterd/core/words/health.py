@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config.health import RESTART, rules_of
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.process.state import HEALTHY, UNHEALTHY
-from taskmasterd.core.words.describe import seconds_text
+from taskmasterd.core.words.describe import UNKNOWN, seconds_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry
-
-UNKNOWN = "unknown"
-"""The verdict of the wire as long as there is none."""
 
 
 def health_detail(entry: Entry) -> str:

@@ -16,7 +16,7 @@ from tests.e2e.orchestration.test_readiness import configure, detail, python, st
 from tests.support.daemon import Daemon
 from tests.support.probing import carrying
 from tests.support.wait import wait_until
-from tests.support.wire import resident
+from tests.support.wire import connect, resident
 
 QUICK = {"interval": 0.1, "start_period": 0.1, "retries": 2}
 WELL = {"exec": "test ! -e sick", **QUICK}
@@ -96,7 +96,13 @@ def test_an_unhealthy_program_is_said_to_be_and_recovers(daemon: Daemon) -> None
     assert daemon.ctl("wait", "--for", "healthy", "web", "told").returncode == 0
     assert daemon.ctl("status").returncode == 0
     first = pid(daemon, "web")
-    (daemon.home / "sick").touch()
+    with connect(daemon) as channel, channel.makefile("rb") as lines:
+        channel.sendall(b"subscribe web\n")
+        next(line for line in lines if b'"processes"' in line)
+        (daemon.home / "sick").touch()
+        change = json.loads(next(line for line in lines if b'"change"' in line))
+    assert (change["before"], change["before_health"], change["state"]) == ("RUNNING", "healthy", "RUNNING")
+    assert change["reason"] == "unhealthy: exec: exit 1 (2 of 2)"
     wait_until(lambda: (verdict(daemon, "web"), verdict(daemon, "told")) == ("unhealthy", "unhealthy"))
     assert daemon.ctl("status").returncode == daemon.ctl("status", "web").returncode == 3
     assert detail(daemon, "web") == "unhealthy: exec: exit 1 (2 of 2)"

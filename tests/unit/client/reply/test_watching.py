@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pyte
+import pytest
 
 from taskmaster_common.commands.table import Request
+from taskmasterctl.reply.mirror import unexpected
 from taskmasterctl.reply.render import Look
 from taskmasterctl.reply.watching import Screen, watch_reply
 from tests.support.fakedaemon import end, process
@@ -159,6 +161,22 @@ def test_a_change_of_phase_alone_is_told_of_a_daemon_that_names_phases() -> None
     reply = watch_reply(request, Look(), Clock().surroundings(), in_place=False, as_json=True)
     assert said(reply, other) == ""
     assert json.loads(said(reply, opened))["before_phase"] == "held"
+
+
+@pytest.mark.parametrize(
+    ("before", "verdict", "detail", "shown"),
+    [
+        ("healthy", "unhealthy", "unhealthy: http 503 (3 of 3)", "web RUNNING (unhealthy: http 503 (3 of 3))"),
+        ("unhealthy", "healthy", "", "web RUNNING (healthy)"),
+        ("healthy", "healthy", "", ""),
+    ],
+)
+def test_a_change_of_the_verdict_alone_is_told(before: str, verdict: str, detail: str, shown: str) -> None:
+    web = process("web", "RUNNING", detail=detail, health={"verdict": verdict})
+    change_of_verdict = change("web", "RUNNING", "RUNNING", process=web, before_health=before, reason=detail)
+    lines = said(watching(Clock(), in_place=False), *snapshot(process("web")), change_of_verdict).splitlines()[2:]
+    assert [line.partition(" ")[2] for line in lines] == ([shown] if shown else [])
+    assert unexpected(change_of_verdict) is bool(shown)
 
 
 def test_subscribe_in_json_has_no_change_from_a_state_to_itself() -> None:
