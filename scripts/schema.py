@@ -147,7 +147,7 @@ def _update(_key: Key) -> list[Schema]:
 
 
 def _hook(_key: Key) -> list[Schema]:
-    command = [TEXT, {"type": "array", "items": SCALAR, "minItems": 1}]
+    command = FORMS["command"](_key)
     parts: dict[str, Schema] = {
         "cmd": {"anyOf": command},
         "shell": {"anyOf": [*BOOLEAN, VARIABLE]},

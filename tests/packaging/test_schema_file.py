@@ -198,6 +198,7 @@ STRICTER = {
     "user": "likewise",
     "group": "likewise",
     "cmd": "likewise",
+    **dict.fromkeys(("pre_start", "post_start", "pre_stop", "stop_cmd", "post_stop", "pre_restart"), "likewise"),
 }
 
 
