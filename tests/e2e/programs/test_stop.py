@@ -387,7 +387,9 @@ def test_who_shows_the_mark_of_a_program_whose_leftovers_are_left_alone_is_not_l
 
 
 def test_what_forks_and_ends_all_the_time_is_never_taken_for_gone(daemon: Daemon) -> None:
-    daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/hops.py, starttime: 0, stoptime: 0.5, autorestart: never}}}}")
+    daemon.write(
+        f"programs: {{p: {{cmd: {PY} {PROGRAMS}/hops.py 20000, starttime: 0, stoptime: 0.5, autorestart: never}}}}"
+    )
     daemon.start()
     daemon.wait_for("p", "EXITED")
     assert "p SIGKILL sent" in daemon.events(), "it ignores TERM: nothing else can have ended it"
