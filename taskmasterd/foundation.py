@@ -10,7 +10,7 @@ from taskmaster_common.records import Record
 from taskmasterd import ondemand
 from taskmasterd.core.process.events import HOOK
 from taskmasterd.core.process.state import HOOKS
-from taskmasterd.core.programs.supervisor import Supervisor
+from taskmasterd.core.programs.supervisor import Supervisor, SupervisorEffects
 from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.log.rotation import Allowance
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Action, Signalled
-    from taskmasterd.core.programs import operations, rolling
+    from taskmasterd.core.programs import restarting, rolling
+    from taskmasterd.core.programs.checks import Refusal
     from taskmasterd.core.programs.rollnews import RollNews
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import rolls
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
     from taskmasterd.survival.state import Saved
     from taskmasterd.telling.bus import Bus
 else:
-    operations = on_demand("taskmasterd.core.programs.operations")
+    restarting = on_demand("taskmasterd.core.programs.restarting")
     rolling = on_demand("taskmasterd.core.programs.rolling")
     rolls = on_demand("taskmasterd.core.words.rolls")
     errand = on_demand("taskmasterd.processes.errand")
@@ -185,14 +186,13 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         acting().begin(entry)
         return None
 
-    supervisor = Supervisor(
+    effects = SupervisorEffects(
         perform,
         deadlines.arm,
-        bus,
         lambda steps: reactor.call_soon(lambda: reactor.rounds.begin(steps())),
-        reactor.now,
-        Made(lambda: _rolls(supervisor, base)),
+        lambda entry, reason, done: acting().check(entry, reason, done),
     )
+    supervisor = Supervisor(effects, bus, reactor.now, Made(lambda: _rolls(supervisor, base)))
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
     inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
     instances = Instances(groups, Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard))
@@ -218,7 +218,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     asking = Made(lambda: _asking(base, performer, born()))
     socket = origin.handed.places["socket"]
-    checks = Made(lambda: _health(base, bus, supervisor.table, performer, asking()))
+    checks = Made(lambda: _health(base, bus, supervisor, performer, asking()))
     becoming = Made(lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), socket))
     acting = Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer))
     programs = (*origin.config.programs, *(origin.saved.config.programs if origin.saved else ()))
@@ -277,7 +277,9 @@ def _rolls(supervisor: Supervisor, base: Foundation) -> rolling.Rolls:
     return rolling.Rolls(
         table,
         rolling.RollEffects(
-            lambda entry, order, told: reactor.rounds.begin(operations.restart_in_turn(supervisor, entry, order, told)),
+            lambda entry, order, ask, told: reactor.rounds.begin(
+                restarting.restart_in_turn(supervisor, entry, order, ask, told)
+            ),
             reactor.call_soon,
             reactor.call_at,
             lambda entry, policy, fell: rolls.reason_of(table, entry, policy, fell, reactor.now(), signals),
@@ -296,9 +298,13 @@ def _readiness(
     return made
 
 
-def _health(base: Foundation, bus: Bus, table: Table, performer: Performer, asking: Asking) -> HealthChecks:
+def _health(base: Foundation, bus: Bus, supervisor: Supervisor, performer: Performer, asking: Asking) -> HealthChecks:
     """Return what checks whether instances are well, as a member of the bus."""
-    means = health.Means(asking, table, performer.deliver, performer.signal_leader, base.log.write)
+
+    def ask(entry: Entry, then: Callable[[Refusal | None], None]) -> None:
+        supervisor.ask_first([entry], "unhealthy", lambda refused: then(refused.get(entry)))
+
+    means = health.Means(asking, supervisor.table, performer.deliver, performer.signal_leader, base.log.write, ask)
     made = health.HealthChecks(means)
     bus.join(BusMember(REACT, made.changed, made.added, made.gone, applied=made.applied))
     return made

@@ -87,8 +87,8 @@ depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
 duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken stuck removed requested blocked taken-back untouched rolled-back up settled unchecked. `wanted` is false in BACKOFF, FATAL, after an unexpected
-exit and while it is unhealthy. While a client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that
+overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked. `wanted` is false in
+BACKOFF, FATAL, after an unexpected exit and while it is unhealthy. While a client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that
 follows a log does not wait: there, silence means that nothing is written.
 
 Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for ever, every change. A snapshot is a `daemon`

@@ -74,13 +74,21 @@ def failed_text(result: Message, verb: str, look: Look, goal: str = "up") -> str
     return "\n".join(lines) + "\n"
 
 
+NOT_RESTARTED = {
+    "untouched": "was not restarted",
+    "refused": "was not restarted",
+    "rolled-back": "was restarted as it was before",
+}
+"""Outcomes of restarts that say themselves what has become of the process."""
+
+
 def _failed(verb: str, result: Message, goal: str) -> str:
     if verb == "signal":
         return "was not signalled"
     if verb == "wait":
         return "is not as wanted" if goal == "settled" else f"is not {goal}"
-    if result.get("outcome") in ("untouched", "rolled-back"):
-        return "was not restarted" if result["outcome"] == "untouched" else "was restarted as it was before"
+    if result.get("outcome") in NOT_RESTARTED:
+        return NOT_RESTARTED[result["outcome"]]
     if verb in ("stop", "shutdown") or result.get("outcome") == "stuck":
         return "did not stop"
     return "did not start"

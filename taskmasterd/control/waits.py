@@ -140,7 +140,7 @@ class Wait:
                 self._ticket.failed = True
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
         if not outcome.ok:
-            message["reason"] = reason_text(
+            message["reason"] = outcome.because or reason_text(
                 self._context.supervisor.table,
                 entry,
                 outcome.outcome,

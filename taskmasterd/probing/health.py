@@ -13,9 +13,11 @@ from taskmaster_common.text.units import parse_signal
 from taskmasterd.core.process.events import Judged, Unfit
 from taskmasterd.core.process.health import Answer, answered, begun, counts, health_of, is_due
 from taskmasterd.core.process.state import HEALTHY
+from taskmasterd.core.programs.checks import has_to_be_asked
 from taskmasterd.core.programs.restraint import held_back
 from taskmasterd.probing.tries.execute import ExecTry
 from taskmasterd.probing.ways import WATCHDOG, try_of, way_of
+from taskmasterd.system.loop.cmodules import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.health import Health
     from taskmasterd.core.process.state import Process
+    from taskmasterd.core.programs.checks import Refusal
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.steps import Steps
@@ -48,7 +51,8 @@ class Means(Record):
     """What checks work with.
 
     `deliver(entry, event)` hands an event to the supervisor, `signal(entry, number)` signals a leader and returns whether that is
-    allowed, `say(level, text)` writes to the event log.
+    allowed, `say(level, text)` writes to the event log. `ask(entry, then)` asks pre_restart; `then(refusal)` gets None where it allows
+    the restart.
     """
 
     asking: Asking
@@ -56,6 +60,7 @@ class Means(Record):
     deliver: Callable[[Entry, Event], None]
     signal: Callable[[Entry, int], bool]
     say: Callable[[str, str], None]
+    ask: Callable[[Entry, Callable[[Refusal | None], None]], None]
 
 
 class HealthChecks:
@@ -176,9 +181,19 @@ class HealthChecks:
         self._know(check, check.health.replace(acted=True, held_back=""))
         if action == SIGNAL:
             self._signal(entry, check.rules.signal)
+        elif action == RESTART and has_to_be_asked(entry):
+            self._means.ask(entry, partial(self._allowed, entry, entry.process.pid or 0))
         elif action != NOTHING:
             self._means.deliver(entry, Unfit(entry.process.pid or 0, stop=action == STOP))
         return ""
+
+    def _allowed(self, entry: Entry, pid: int, refusal: Refusal | None) -> None:
+        """Restart an instance that may be restarted; another one is asked again after another round of failures."""
+        check = self._checks.get(entry)
+        if refusal is None:
+            self._means.deliver(entry, Unfit(pid))
+        elif check and refusal.because:
+            self._know(check, check.health.replace(acted=False, failures=0, held_back=refusal.because))
 
     def _signal(self, entry: Entry, name: str) -> None:
         means = self._means

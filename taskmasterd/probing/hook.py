@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Done = Callable[[Result], None]
 
+AS_WANTED = (PRE_START, "pre_restart")
+"""Hooks that are about the instance to come."""
 MOST_LINE = 200
 """Characters kept of each of the last lines."""
 
@@ -108,8 +110,8 @@ class Hook(ChildRun):
         return self._child is None or self._child.alive
 
     def begin(self, call: HookCall) -> None:
-        """Start it, as the program that is wanted (pre_start) or present."""
-        program = self._entry.wanted if self._name == PRE_START else self._entry.present
+        """Start it, as the program that is wanted or present."""
+        program = self._entry.wanted if self._name in AS_WANTED else self._entry.present
         order = Order(HOOK, program, self._entry.index, call.command, call.variables())
         if self._done:
             self.began = self._begin(self._done, call.command.words[0], partial(self._start, order, program))

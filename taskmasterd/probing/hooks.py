@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskmaster_common.config.hooks import hook_of
 from taskmasterd.core.process.events import HookEnded, SpawnFailed
 from taskmasterd.core.process.state import POST_START, POST_STOP, PRE_START, RUNS, STOP
+from taskmasterd.ondemand import on_demand
 from taskmasterd.probing.children import ChildCommand
 from taskmasterd.probing.hook import Hook, HookCall
 from taskmasterd.probing.text.result import CANCELLED
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.probing import pre_restart
     from taskmasterd.probing.hook import HookContext
     from taskmasterd.probing.leftovers import Mark
+    from taskmasterd.probing.pre_restart import PreRestartRun
     from taskmasterd.probing.text.result import Result
+
+else:
+    pre_restart = on_demand("taskmasterd.probing.pre_restart")
 
 BEGIN_FOR_S = 0.02
 """Longest time of starting hooks in one turn, seconds: those of a thousand programs must not stall an answer."""
@@ -57,6 +63,7 @@ class Hooks:
         self._shutting_down = shutting_down
         self._running: dict[Entry, Hook] = {}
         self._asked: dict[Entry, None] = {}
+        self._checks: list[PreRestartRun] = []
 
     @property
     def marks(self) -> list[Mark]:
@@ -64,9 +71,17 @@ class Hooks:
         return [mark for hook in self._running.values() if (mark := hook.mark)]
 
     @property
-    def settled(self) -> bool:
-        """Whether no end of a hook was seen that was not delivered yet."""
-        return all(hook.settled for hook in self._running.values())
+    def unsettled(self) -> str:
+        """What a later daemon could not learn: an end that was seen and not delivered yet, or the answer of a pre_restart; or ""."""
+        if self._checks:
+            return "a pre_restart runs"
+        return "" if all(hook.settled for hook in self._running.values()) else "a hook has ended"
+
+    def check(self, entry: Entry, reason: str, done: Callable[[str], None]) -> PreRestartRun:
+        """Run the pre_restart of a slot; see `PreRestartRun`."""
+        run = pre_restart.PreRestartRun(self._context, entry, reason, done, lambda: self._checks.remove(run))
+        self._checks.append(run)
+        return run
 
     def begin(self, entry: Entry) -> None:
         """Begin the hook of a slot in a later turn, unless it has become another one by then."""

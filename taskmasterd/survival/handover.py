@@ -111,8 +111,8 @@ class Handover:
             return "the configuration is being read"
         if not context.performer.settled:
             return "programs are being started or ended"
-        if self._parts.hooks.made and not self._parts.hooks.made.settled:
-            return "a hook has ended"
+        if self._parts.hooks.made and self._parts.hooks.made.unsettled:
+            return self._parts.hooks.made.unsettled
         return "" if guard is None or guard.idle else "the guardian has yet to be told something"
 
     def hold_signals(self) -> bool:

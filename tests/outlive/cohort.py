@@ -49,6 +49,14 @@ KINDS = {
     "asked": Kind(12, 0, CODES, 200_000, 1000, {"starttime": "0.1"}),
     "edited": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
     "rolled": Kind(1, 0, CODES, 200_000, 1000, {"numprocs": "3", "starttime": "0", "update": "{monitor: 0.2}"}),
+    "hooked": Kind(
+        1,
+        3000,
+        MIXED,
+        200_000,
+        1000,
+        {**ALWAYS, **dict.fromkeys(("pre_start", "post_start", "pre_stop", "post_stop"), "'true'")},
+    ),
     "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
 }
 STEADY = ("gushes", "flows", "rotates", "pair", "checked", "ticks")

@@ -84,7 +84,11 @@ class Chronicle:
         self._running.discard(slot)
         if pid is None:
             # where a step in the daemon itself fails there was no process
-            return "" if text.startswith("failed to start: cannot ") else "an end without a start"
+            return (
+                ""
+                if text.startswith(("failed to start: cannot ", "failed to start: pre_start: "))
+                else "an end without a start"
+            )
         self.ended += 1
         if text.startswith("exited") and not ran:
             return "it exited, but was not running"

@@ -47,11 +47,35 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
         1,
         {"numprocs": "3", "starttime": "0.1", "update": "{max_unavailable: 2, monitor: 0.5, on_failure: rollback}"},
     ),
+    "hooked": (
+        3,
+        {
+            "starttime": "0.1",
+            "pre_start": "'true'",
+            "post_start": "'true'",
+            "pre_restart": "{cmd: 'test $(($$ % 3)) != 0', shell: true}",
+            "pre_stop": "'sleep 0.1'",
+            "post_stop": "'true'",
+        },
+    ),
+    "unready": (1, {"startretries": "1", "pre_start": "{cmd: 'exec yes no', shell: true, timeout: 0.3}"}),
+    "hung": (
+        2,
+        {"starttime": "0.1", "pre_stop": "{cmd: \"trap '' TERM; sleep 99; sleep 99\", shell: true, timeout: 0.2}"},
+    ),
+    "forking": (
+        2,
+        {
+            "starttime": "0.1",
+            "stop_cmd": "{cmd: 'kill $TASKMASTER_PID; exit $(($$ % 2))', shell: true}",
+            "post_stop": "{cmd: 'sleep 99 & setsid sleep 99 & exit 1', shell: true}",
+        },
+    ),
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
 }
 """kind: how many of each fifty or so, and its keys. `cmd` is adversary.sh with the kind where it is none of them."""
 
-STEADY = ("sickly", "alone", "nowhere", "rolled", "taken")
+STEADY = ("sickly", "alone", "nowhere", "rolled", "taken", "hooked", "unready", "hung", "forking")
 """Kinds that are only their keys: the program itself behaves well."""
 
 BROKEN = (

@@ -32,10 +32,11 @@ from taskmasterd.core.programs import operations
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.programs.plan import ReloadPlan, diff
+from taskmasterd.core.programs.restarting import restart_in_turn
 from taskmasterd.core.programs.rolling import RollEffects, Rolls
 from taskmasterd.core.programs.rollnews import RollNews
 from taskmasterd.core.programs.selection import select
-from taskmasterd.core.programs.supervisor import Supervisor
+from taskmasterd.core.programs.supervisor import Supervisor, SupervisorEffects
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome, Ticket
 from taskmasterd.core.steps import run
@@ -136,6 +137,18 @@ class Instances:
         return bool(self.pid) or self.left
 
 
+class PreRestart:
+    """One run of a pre_restart, which answers when a test says so."""
+
+    def __init__(self, answer: Callable[[str], None]) -> None:
+        self.answer = answer
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """End it."""
+        self.cancelled = True
+
+
 class World:
     """A supervisor over a kernel that acts only when a test says so.
 
@@ -156,22 +169,26 @@ class World:
         self.later: list[Callable[[], Generator[None, None, None]]] = []
         self.refusing: set[Entry] = set()
         self.pids = 100
+        self.checks: dict[str, PreRestart] = {}
         self.bus = Bus(BusMember(TELL, changed=self._announce, gone=self._forget))
         self.due: list[Callable[[], None]] = []
         self.wakes: list[tuple[float, Callable[[], None]]] = []
         self.said: list[str] = []
-        self.supervisor = Supervisor(
-            self._perform, self._arm, self.bus, self.later.append, lambda: self.now, Made(self._rolls)
-        )
+        effects = SupervisorEffects(self._perform, self._arm, self.later.append, self._check)
+        self.supervisor = Supervisor(effects, self.bus, lambda: self.now, Made(self._rolls))
         self.table = self.supervisor.table
 
     # -- the functions that the supervisor gets
+
+    def _check(self, entry: Entry, _reason: str, done: Callable[[str], None]) -> PreRestart:
+        self.checks[entry.canonical] = check = PreRestart(done)
+        return check
 
     def _rolls(self) -> Rolls:
         return Rolls(
             self.table,
             RollEffects(
-                lambda entry, order, told: run(operations.restart_in_turn(self.supervisor, entry, order, told)),
+                lambda entry, order, ask, told: run(restart_in_turn(self.supervisor, entry, order, ask, told)),
                 self.due.append,
                 lambda at, callback: self.wakes.append((at, callback)),
                 lambda entry, policy, fell: reason_of(self.table, entry, policy, fell, self.now, {}),

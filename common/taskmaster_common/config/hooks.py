@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 USUAL_TIMEOUT_S = 30.0
-HOOK_KEYS = ("pre_start", "post_start", "pre_stop", "stop_cmd", "post_stop")
+HOOK_KEYS = ("pre_start", "post_start", "pre_restart", "pre_stop", "stop_cmd", "post_stop")
 """The keys whose values are hooks."""
 _SHELL = "shell"
 

@@ -224,6 +224,13 @@ PROGRAM = (
         part="policy", otherwise="none", varies=True, example="\nshell: true\ncmd: echo up | logger\ntimeout: 10",
     ),
     Key(
+        "pre_restart", "hook", (), LIVE,
+        "Command that says whether a running program may be restarted, such as `nginx -t`. It runs before a restart that you, a "
+        "reload or a health check asks for; if it fails or takes too long, nothing is stopped, and that restart has failed. "
+        "Written as `pre_start`; not for a `oneshot`.",
+        part="policy", otherwise="none", varies=True, example="nginx -t",
+    ),
+    Key(
         "pre_stop", "hook", (), LIVE,
         "Command that runs before a running program is stopped; the stop goes on when it has ended, failed or used up its time. Written "
         "as `pre_start`.",

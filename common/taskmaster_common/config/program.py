@@ -28,6 +28,7 @@ class Policy(Record):
     stoptime: float = 10.0
     pre_start: tuple[str, ...] = ()
     post_start: tuple[str, ...] = ()
+    pre_restart: tuple[str, ...] = ()
     pre_stop: tuple[str, ...] = ()
     stop_cmd: tuple[str, ...] = ()
     post_stop: tuple[str, ...] = ()
@@ -110,6 +111,7 @@ KIND = {
     "stopasgroup": "boolean or word",
     "pre_start": "hook",
     "post_start": "hook",
+    "pre_restart": "hook",
     "pre_stop": "hook",
     "stop_cmd": "hook",
     "post_stop": "hook",
@@ -154,6 +156,7 @@ RELOAD_CLASS = {
     "stopasgroup": "live",
     "pre_start": "live",
     "post_start": "live",
+    "pre_restart": "live",
     "pre_stop": "live",
     "stop_cmd": "live",
     "post_stop": "live",

@@ -30,10 +30,30 @@ if TYPE_CHECKING:
 SHOWN_NAMES = 5
 """Most names that a message lists."""
 DEFAULTS = "defaults"
-OF_JOBS = ("starttime", "startretries", "start_timeout", "autorestart", "ready", "health", "update", "post_start")
+OF_JOBS = (
+    "starttime",
+    "startretries",
+    "start_timeout",
+    "autorestart",
+    "ready",
+    "health",
+    "update",
+    "post_start",
+    "pre_restart",
+)
 """Keys of a one-shot that only the program itself can set."""
 OF_READY = ("starttime",)
 """Keys of a service with `ready` that only the program itself can set."""
+
+
+NOT_OF_JOBS = {
+    "ready": "a oneshot is never ready but done; remove ready",
+    "health": "a oneshot is never healthy but done; remove health",
+    "update": "a oneshot is never up but done; remove update",
+    "post_start": "a oneshot is never ready but done; use post_stop, or another oneshot that depends on it",
+    "pre_restart": "a oneshot that runs is ended before it runs again; use pre_start",
+}
+"""Why a one-shot has not these keys."""
 
 
 class Layer(Record):
@@ -233,12 +253,9 @@ def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], re
         if values.get("autorestart", UNEXPECTED) != UNEXPECTED:
             reason = "a oneshot runs once, and a failed run is tried again as startretries says; remove autorestart"
             report.error(nodes["autorestart"], f"{layer.place}.autorestart", reason)
-        for key, never in (("ready", "ready but done"), ("health", "healthy but done"), ("update", "up but done")):
+        for key, reason in NOT_OF_JOBS.items():
             if values.get(key):
-                report.error(nodes[key], f"{layer.place}.{key}", f"a oneshot is never {never}; remove {key}")
-        if values.get("post_start"):
-            reason = "a oneshot is never ready but done; use post_stop, or another oneshot that depends on it"
-            report.error(nodes["post_start"], f"{layer.place}.post_start", reason)
+                report.error(nodes[key], f"{layer.place}.{key}", reason)
     elif values.get("ready"):
         values.setdefault("starttime", 0.0)
     elif "start_timeout" in own and "start_timeout" in values and not values.get("post_start"):

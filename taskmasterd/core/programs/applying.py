@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from taskmaster_common.config import RELOAD_CLASS, RESTART
 from taskmasterd.core.process.events import Bounce, Restart, Retimed, Start, Stop
+from taskmasterd.core.programs.checks import has_to_be_asked
 from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
 from taskmasterd.core.programs.plan import KEPT
+from taskmasterd.core.programs.restarting import Restarting
 from taskmasterd.core.programs.ticket import DOWN, ROLLED, UP
 from taskmasterd.ondemand import on_demand
 
@@ -89,12 +91,19 @@ def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
 
 def _take_down(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:
     removed: dict[Entry, None] = {}
+    asking: list[Entry] = []
     again: dict[Entry, ProgramConfig] = {}
     for program in plan.programs:
         removed.update(dict.fromkeys(_slots(supervisor, program.name, program.stop)))
         if program.wanted is not None and not program.rolls:
             again.update(dict.fromkeys(_slots(supervisor, program.name, program.restart), program.wanted))
         yield
+    for entry in [entry for entry, wanted in again.items() if wanted.policy.pre_restart]:
+        entry.want(again[entry])
+        if has_to_be_asked(entry):
+            del again[entry]
+            asking.append(entry)
+    yield from Restarting(supervisor, asking, by, ticket, OrderOptions(asked=False)).begin("reload")
     for entry, asked in departing(supervisor, [*removed, *again], removed):
         if not asked:
             supervisor.leave(entry, Bounce(by))

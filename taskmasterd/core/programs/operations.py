@@ -7,17 +7,17 @@ what it needs. A ticket gets a result for each entry.
 from __future__ import annotations
 
 from taskmaster_common.config import ONESHOT
-from taskmaster_common.errors import RequestError
 from taskmaster_common.states import RUNNING, STARTING, STOPPED
-from taskmasterd.core.process.events import Bounce, Kill, Restart, Start, Stop
+from taskmasterd.core.process.events import Bounce, Kill, Start, Stop
 from taskmasterd.core.programs import reach
 from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
+from taskmasterd.core.programs.restarting import Restarting
 from taskmasterd.core.programs.ticket import DOWN, ROLLED, UP, Outcome
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from taskmasterd.core.programs import rollnews
     from taskmasterd.core.programs.supervisor import Supervisor
@@ -109,10 +109,7 @@ def _restart(
     for entry in at_once:
         entry.want(entry.newest)
 
-    def told(entry: Entry) -> None:
-        ticket.wait_for(entry, UP, "restarted")
-
-    yield from _tell_restart(supervisor, at_once, by, options, told)
+    yield from Restarting(supervisor, at_once, by, ticket, options).begin("restart")
     for entry in rolled:
         ticket.wait_for(entry, ROLLED, "restarted")
         yield
@@ -124,44 +121,6 @@ def _restart(
 def _rolls(entry: Entry, options: OrderOptions) -> bool:
     asked = options.rolling or (bool(entry.newest.update) and not options.dependents)
     return asked and entry.newest.policy.type != ONESHOT
-
-
-def restart_in_turn(
-    supervisor: Supervisor, entry: Entry, order: rollnews.RollOrder, told: Callable[[], None]
-) -> Steps[None]:
-    """Restart one instance of a rolling restart, and call `told` once it has been told; nothing happens while shutting down."""
-    options = OrderOptions(free=order.free, asked=order.asked)
-    try:
-        yield from at_closed_gates(
-            supervisor, _tell_restart(supervisor, [entry], order.by, options, lambda _entry: told())
-        )
-    except RequestError:
-        return
-
-
-def _tell_restart(
-    supervisor: Supervisor,
-    wanted: list[Entry],
-    by: str,
-    options: OrderOptions,
-    told: Callable[[Entry], None],
-) -> Steps[None]:
-    """Restart entries, and call `told(entry)` for each that has been told."""
-    yield from pull(supervisor, wanted, by, options)
-    order = Restart(by, options.free)
-    alive = {entry: None for entry in wanted if entry.process.alive}
-    down = [entry for entry in wanted if entry not in alive]
-    for entry, asked in departing(supervisor, alive):
-        supervisor.refuse_when_stopping()
-        supervisor.leave(entry, order if asked else Bounce(by))
-        if asked:
-            told(entry)
-        yield
-    for entry in arriving(supervisor, down):
-        supervisor.refuse_when_stopping()
-        supervisor.handle(entry, order, supervisor.now())
-        told(entry)
-        yield
 
 
 def shutdown(supervisor: Supervisor, by: str, ticket: Ticket) -> Steps[None]:

@@ -14,6 +14,7 @@ from taskmasterd.core.programs.roll import (
     COMING,
     DOWN,
     FAILED,
+    ROLLBACK,
     SICK,
     UP,
     GoesBack,
@@ -51,12 +52,13 @@ if TYPE_CHECKING:
 class RollEffects(Record):
     """What rolls can do.
 
-    `restart(entry, order, told)` restarts an instance, be it in a later turn, and calls `told()` once it has been told.
+    `restart(entry, order, ask, told)` restarts an instance, be it in a later turn, and calls `told("")` once it has been told; if it
+    is to `ask` pre_restart, and that refuses, `told(why)`.
     `later(callback)` calls at the end of a turn, `wake(at, callback)` at that moment. `reason(entry, policy, fell)` says why an
     instance has failed; `fell`: it had been up. `tell(news)` tells the event log, and returns what clients are told.
     """
 
-    restart: Callable[[Entry, RollOrder, Callable[[], None]], None]
+    restart: Callable[[Entry, RollOrder, bool, Callable[[str], None]], None]
     later: Callable[[Callable[[], None]], None]
     wake: Callable[[float, Callable[[], None]], object]
     reason: Callable[[Entry, RollPolicy, bool], str]
@@ -235,12 +237,29 @@ class _ProgramRoll:
         self._untold[index] = None
         self._standings[index] = self._standing_of(entry)
         self._listeners.tell(RollNews(NEXT, self.order, self._state, self._untouched, index))
-        self._effects.restart(entry, self.order, lambda: self._told(index))
+        self._effects.restart(entry, self.order, not self._state.back, lambda why: self._told(index, why))
 
-    def _told(self, index: int) -> None:
+    def _told(self, index: int, why: str) -> None:
         self._untold.pop(index, None)
         self._standings[index] = self._standing_of(self._entries[index])
-        self.look_soon()
+        if self._ended or not why:
+            self.look_soon()
+            return
+        # it must not be restarted, so it runs on as it was
+        entry, before = self._entries[index], self._before.pop(index, None)
+        if before is not None:
+            newest = entry.wanted
+            entry.want(before)
+            entry.pend(newest)
+        under_way = tuple(each for each in self._state.under_way if each != index)
+        self._state = self._state.replace(under_way=under_way)
+        self._failure, self._untouched = (index, why), (index, *self._state.todo)
+        if self.order.policy.on_failure == ROLLBACK and (self._state.done or under_way):
+            self._listeners.tell(RollNews(GOING_BACK, self.order, self._state, self._untouched, index, why))
+            self._state = backwards(self._state, tuple(self._standings.values()))
+            self.look_soon()
+        else:
+            self.end(OVER)
 
     def _reason(self, index: int) -> str:
         return self._effects.reason(self._entries[index], self.order.policy, index in self._state.watched)

@@ -8,6 +8,7 @@ processes is done in steps (see `steps`), between which other events may happen.
 from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
+from taskmaster_common.records import Record
 from taskmaster_common.states import DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import (
     NONE,
@@ -27,11 +28,12 @@ from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Protocol
 
     from taskmaster_common.config import Config, ProgramConfig
-    from taskmasterd.core.programs import dependencies
+    from taskmasterd.core.programs import checks, dependencies
+    from taskmasterd.core.programs.checks import Begin, Refusal
     from taskmasterd.core.programs.rolling import Rolls
     from taskmasterd.core.steps import Steps
     from taskmasterd.ondemand import Made
@@ -51,37 +53,45 @@ if TYPE_CHECKING:
             """A slot has left the table."""
 
 else:
+    checks = on_demand("taskmasterd.core.programs.checks")
     dependencies = on_demand("taskmasterd.core.programs.dependencies")
+
+
+class SupervisorEffects(Record):
+    """What a supervisor has done for it.
+
+    `perform(entry, action)` carries out an action later or now, but delivers no event before it returns. It may return
+    Signalled, which is part of the same change for everybody who is shown it.
+    `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
+    `later(steps)` sees to it that the loop does the steps that `steps()` returns, beginning in a later turn.
+    `check` begins a pre_restart, see `checks.Checks`.
+    """
+
+    perform: Callable[[Entry, Action], Signalled | None]
+    arm: Callable[[Entry, float | None], None]
+    later: Callable[[Callable[[], Steps[None]]], None]
+    check: Begin
 
 
 class Supervisor:
     """The table and its rules.
 
-    `perform(entry, action)` carries out an action later or now, but delivers no event before it returns. It may return
-    Signalled, which is part of the same change for everybody who is shown it.
-    `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
-    `bus` gets every change once its action has been asked for, and before the tickets of those who wait for it.
-    `later(steps)` sees to it that the loop does the steps that `steps()` returns, beginning in a later turn. `rolls` has the
+    `bus` gets every change once its action has been asked for, and before the tickets of those who wait for it. `rolls` has the
     rolling restarts.
     """
 
     def __init__(
-        self,
-        perform: Callable[[Entry, Action], Signalled | None],
-        arm: Callable[[Entry, float | None], None],
-        bus: ChangeNews,
-        later: Callable[[Callable[[], Steps[None]]], None],
-        now: Callable[[], float],
-        rolls: Made[Rolls],
+        self, effects: SupervisorEffects, bus: ChangeNews, now: Callable[[], float], rolls: Made[Rolls]
     ) -> None:
         self.table = Table()
         self.rolls = rolls
         self.stopping = False
         self.dependencies: dependencies.Dependencies | None = None
         self.now = now
-        self._later = later
-        self._perform = perform
-        self._arm = arm
+        self.later = effects.later
+        self._perform = effects.perform
+        self._arm = effects.arm
+        self._check = effects.check
         self._bus = bus
 
     # -- events
@@ -120,6 +130,10 @@ class Supervisor:
     def leave(self, entry: Entry, order: Stop | Restart | Bounce) -> None:
         """Let a process go down: at once, or when nothing that depends on it is going down any more."""
         self.handle(entry, self.dependencies.in_order(entry, order) if self.dependencies else order, self.now())
+
+    def ask_first(self, entries: Iterable[Entry], reason: str, then: Callable[[Mapping[Entry, Refusal]], None]) -> None:
+        """Ask pre_restart of these; `then(refused)` is called when all have answered. `reason` is TASKMASTER_REASON."""
+        checks.Checks(entries, reason, self._check, then)
 
     def refuse_starts(self) -> None:
         """Start nothing any more: the daemon is being shut down."""
@@ -189,7 +203,7 @@ class Supervisor:
             self.dependencies = found = dependencies.Dependencies(
                 self.table,
                 lambda entry, event: self.handle(entry, event, self.now()),
-                lambda: self._later(lambda: found.settle(self.now)),
+                lambda: self.later(lambda: found.settle(self.now)),
             )
         return self.dependencies
 

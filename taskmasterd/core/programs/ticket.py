@@ -19,16 +19,21 @@ if TYPE_CHECKING:
 
 UP = "up"  # start, restart, and what a reload starts
 DOWN = "down"  # stop, and what a reload stops
+CHECKED = "checked"  # a restart whose pre_restart has not answered yet
 ROLLED = "rolled"  # what a rolling restart does; the roll itself answers
 TRIED = "tried"  # what a reload on trial starts or restarts; the trial itself answers
 ANSWERED = (ROLLED, TRIED)
 
 
 class Outcome(Record):
-    """How the operation on one entry ended; the words are the wire's (see protocol, `result`)."""
+    """How the operation on one entry ended; the words are the wire's (see protocol, `result`).
+
+    `because` says why, where the process does not.
+    """
 
     ok: bool
     outcome: str
+    because: str = ""
 
 
 def reached(goal: str, process: Process, done: str, *, job: bool = False) -> Outcome | None:
@@ -37,6 +42,8 @@ def reached(goal: str, process: Process, done: str, *, job: bool = False) -> Out
     A `job` is up when it is done.
     """
     if goal in ANSWERED:
+        return None
+    if goal == CHECKED:
         return None
     if process.stuck:
         return Outcome(ok=False, outcome="stuck")
@@ -102,8 +109,11 @@ class Ticket:
 
     def wait_for(self, entry: Entry, goal: str, done: str) -> None:
         """Add an entry that has just been told; it is answered at once where the outcome is there."""
+        if self._told:  # nobody listens any more
+            return
+        if entry not in self._open:
+            entry.tickets.append(self)
         self._open[entry] = (goal, done)
-        entry.tickets.append(self)
         self.observe(entry)
 
     def answer(self, entry: Entry, outcome: Outcome) -> None:

@@ -104,6 +104,33 @@ def test_nginx_is_served_killed_restarted_reloaded_and_leaves_nothing(daemon: Da
 
 
 @pytest.mark.skipif(NGINX is None, reason="Debian's nginx is not installed")
+def test_nginx_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> None:
+    port = _free_port()
+    config = _nginx_config(daemon.home, port)
+    command = f"{NGINX} -p {daemon.home} -c {config}"
+    daemon.write(
+        f"programs:\n  nginx:\n    cmd: {command} -g 'daemon off;'\n    ready: {{tcp: {port}}}\n    stopsignal: QUIT\n"
+        f"    pre_restart: {command} -t\n    stop_cmd: {command} -s quit\n"
+    )
+    daemon.start()
+    first = daemon.wait_for("nginx", "RUNNING")["pid"]
+    good = config.read_text()
+    config.write_text(good.replace("root ", "roooot "))
+    answer = daemon.ctl("restart", "nginx")
+    assert answer.returncode == 1
+    assert "not restarted: pre_restart: exit 1: " in answer.stderr
+    assert "unknown directive" in answer.stderr
+    assert daemon.status()["nginx"]["pid"] == first
+    assert "hello from nginx" in _answers(port)
+    config.write_text(good)
+    assert daemon.ctl("restart", "nginx").returncode == 0
+    assert daemon.status()["nginx"]["pid"] != first
+    wait_until(lambda: "hello from nginx" in _answers(port))
+    assert _group(first) == []
+    assert "nginx stop_cmd done" in daemon.events()
+
+
+@pytest.mark.skipif(NGINX is None, reason="Debian's nginx is not installed")
 def test_nginx_that_daemonizes_is_told_to_stay_in_the_foreground(daemon: Daemon) -> None:
     config = _nginx_config(daemon.home, _free_port())
     daemon.write(

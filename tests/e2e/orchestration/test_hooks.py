@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 from typing import Any
 
@@ -210,6 +211,67 @@ def test_a_shutdown_that_has_to_be_quick_skips_hooks_and_says_so(daemon: Daemon)
     assert trace(daemon) == []
     assert "web it has to end at once: no pre_stop and no post_stop" in daemon.events()
     assert carrying(hook.replace(" ", "\0")) == []
+
+
+def test_pre_restart_says_whether_a_restart_may_stop_what_runs(daemon: Daemon) -> None:
+    check = "test $TASKMASTER_PID && echo $TASKMASTER_REASON >> trace; test ! -e broken || { echo bad line; exit 1; }"
+    web = {"cmd": "sleep 85", **QUICK, "pre_restart": script(check)}
+    slow = {"cmd": "sleep 84", **QUICK, "pre_restart": script("trap '' TERM; sleep 83; sleep 83", timeout=0.3)}
+    configure(daemon, web=web, slow=slow, other={"cmd": "sleep 82", **QUICK}).start()
+    for name in ("web", "slow", "other"):
+        in_state(daemon, "RUNNING", name)
+    first = {name: each["pid"] for name, each in daemon.status().items()}
+    (daemon.home / "broken").touch()
+    answer = daemon.ctl("restart", "web")
+    assert answer.returncode == 1
+    assert "not restarted: pre_restart: exit 1: bad line" in answer.stderr
+    changed = {"env": {"A": "1"}}
+    configure(daemon, web={**web, **changed}, slow=slow, other={"cmd": "sleep 82.5", **QUICK})
+    answer = daemon.ctl("reload")
+    assert (answer.returncode, "not restarted: pre_restart: exit 1: bad line" in answer.stderr) == (1, True)
+    assert of(daemon)["pid"] == first["web"]
+    assert of(daemon)["outdated"]
+    assert of(daemon, "other")["pid"] != first["other"], "a reload goes on with the others"
+    answer = daemon.ctl("restart", "slow")
+    assert (answer.returncode, "pre_restart: timed out after 0.3s" in answer.stderr) == (1, True)
+    assert of(daemon, "slow")["pid"] == first["slow"]
+    (daemon.home / "broken").unlink()
+    assert daemon.ctl("restart", "web").returncode == 0
+    assert of(daemon)["pid"] != first["web"]
+    assert trace(daemon) == ["restart", "reload", "restart"]
+    assert not carrying("sleep\x0083")
+
+
+def test_an_unhealthy_program_is_not_restarted_while_pre_restart_refuses(daemon: Daemon) -> None:
+    health = {"exec": "false", "interval": 0.1, "retries": 1, "start_period": 0.1}
+    web = {"cmd": "sleep 81", **QUICK, "health": health, "pre_restart": script("test -e good")}
+    configure(daemon, web=web).start()
+    wait_until(
+        lambda: "unhealthy" in of(daemon)["detail"] and "not restarted: pre_restart: exit 1" in of(daemon)["detail"]
+    )
+    first = of(daemon)["pid"]
+    wait_until(lambda: daemon.events().count("web running pre_restart") >= 2)
+    assert of(daemon)["pid"] == first
+    (daemon.home / "good").touch()
+    wait_until(lambda: of(daemon)["pid"] not in (None, first))
+
+
+def test_an_upgrade_waits_for_a_pre_restart_and_what_it_has_allowed(daemon: Daemon) -> None:
+    configure(daemon, web={"cmd": "sleep 80", **QUICK, "pre_restart": script(f"touch asked; {UNTIL_GO}")}).start()
+    in_state(daemon, "RUNNING")
+    first = of(daemon)["pid"]
+    assert daemon.ctl("restart", "--no-wait", "web").returncode == 0
+    wait_until((daemon.home / "asked").exists)
+    upgraded: list[int] = []
+    upgrade = threading.Thread(target=lambda: upgraded.append(daemon.ctl("upgrade").returncode))
+    upgrade.start()
+    wait_until(lambda: "upgrade: checking the installed code" in daemon.events())
+    (daemon.home / "go").touch()
+    upgrade.join()
+    assert upgraded == [0]
+    wait_until(lambda: of(daemon)["pid"] not in (None, first))
+    events = daemon.events()
+    assert events.index("web pre_restart done") < events.index("goes on after an upgrade")
 
 
 # -- a daemon that goes meanwhile

@@ -15,8 +15,8 @@ EXAMPLES = {
 CONTAINER = "A container that lives as long as its main program"
 
 
-def test_the_page_has_seven_examples() -> None:
-    assert len(EXAMPLES) == 7
+def test_the_page_has_eight_examples() -> None:
+    assert len(EXAMPLES) == 8
     assert all(EXAMPLES.values())
 
 
@@ -66,6 +66,20 @@ def test_a_worker_that_hangs_is_restarted_alone(daemon: Daemon) -> None:
     assert daemon.ctl("health", "web").returncode == 0
     after = {name: each["pid"] for name, each in daemon.status().items()}
     assert [name for name in before if before[name] != after[name]] == ["web:1"]
+
+
+def test_a_server_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> None:
+    daemon.write(EXAMPLES["A web server that is restarted only if its configuration is good"])
+    daemon.start()
+    assert daemon.ctl("wait", "all").returncode == 0
+    before = daemon.status()["web"]["pid"]
+    (daemon.home / "broken").touch()
+    done = daemon.ctl("restart", "web")
+    assert (done.returncode, "not restarted: pre_restart: exit 1" in done.stderr) == (1, True)
+    assert daemon.status()["web"]["pid"] == before
+    (daemon.home / "broken").unlink()
+    assert daemon.ctl("restart", "web").returncode == 0
+    assert daemon.status()["web"]["pid"] != before
 
 
 def test_a_container_exits_with_the_code_of_its_main_program(daemon: Daemon) -> None:

@@ -34,6 +34,7 @@ class Checked:
         self.listener: socket.socket | None = None
         self.signals: list[int] = []
         self.said: list[str] = []
+        self.asked: list[Any] = []
         self.world = World()
         self.world.now = stage.reactor.now()
         self.keys = {"health": {"unix": self.path, **QUICK}, "starttime": 0, **keys}
@@ -41,7 +42,12 @@ class Checked:
         queue = queue or Queue(reactor, 256)
         asking = Asking(reactor, stage.outputs, stage.children, SIGNALS, queue, queue)
         self.means = Means(
-            asking, self.world.table, self._deliver, self._signal, lambda _level, text: self.said.append(text)
+            asking,
+            self.world.table,
+            self._deliver,
+            self._signal,
+            lambda _level, text: self.said.append(text),
+            lambda entry, then: self.asked.append((entry, then)),
         )
         self.world.load(program("web", **self.keys))
         self.join()

@@ -28,7 +28,7 @@ CLASSES = {
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential update "
-    "pre_start post_start pre_stop stop_cmd post_stop",
+    "pre_start post_start pre_restart pre_stop stop_cmd post_stop",
 }
 
 
@@ -68,7 +68,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "shell": False,
         "description": "",
         "stopasgroup": True,
-        **dict.fromkeys(("pre_start", "post_start", "pre_stop", "stop_cmd", "post_stop"), ()),
+        **dict.fromkeys(("pre_start", "post_start", "pre_restart", "pre_stop", "stop_cmd", "post_stop"), ()),
         "restart_delay": 0.5,
         "restart_max_delay": 30.0,
         "restart_burst": 10,

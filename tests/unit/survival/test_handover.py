@@ -8,7 +8,7 @@ from typing import Any
 from taskmasterd.survival.handover import Handover, ProcessParts
 
 
-def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True, hook_settled: bool = True) -> str:
+def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True, hook: str = "") -> str:
     """Return what a daemon of which this is so cannot hand over; a reader of one of its logs is slow."""
     context: Any = SimpleNamespace(
         reloading=SimpleNamespace(made=SimpleNamespace(busy=reading)), performer=SimpleNamespace(settled=settled)
@@ -16,7 +16,7 @@ def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True
     nothing: Any = None
     slow_log: Any = SimpleNamespace(busy=True)
     guard: Any = SimpleNamespace(idle=noted)
-    hooks: Any = SimpleNamespace(made=SimpleNamespace(settled=hook_settled))
+    hooks: Any = SimpleNamespace(made=SimpleNamespace(unsettled=hook))
     parts = ProcessParts(nothing, slow_log, nothing, guard, nothing, nothing, hooks)
     return Handover(nothing, nothing, context, nothing, parts, lambda: False).unsettled()
 
@@ -25,5 +25,5 @@ def test_a_slow_reader_of_a_log_holds_up_no_upgrade_and_what_only_this_interpret
     assert unsettled() == ""
     assert unsettled(reading=True) == "the configuration is being read"
     assert unsettled(settled=False) == "programs are being started or ended"
-    assert unsettled(hook_settled=False) == "a hook has ended"
+    assert unsettled(hook="a hook has ended") == "a hook has ended"
     assert unsettled(noted=False) == "the guardian has yet to be told something"

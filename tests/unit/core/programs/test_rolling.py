@@ -244,8 +244,8 @@ def test_a_fatal_one_whose_restart_has_yet_to_be_told_is_not_taken_for_a_failure
     later: list[Callable[[], None]] = []
     effects = rolls._effects
 
-    def restart(entry: Entry, order: RollOrder, told: Callable[[], None]) -> None:
-        later.append(lambda: effects.restart(entry, order, told))
+    def restart(entry: Entry, order: RollOrder, ask: bool, told: Callable[[str], None]) -> None:
+        later.append(lambda: effects.restart(entry, order, ask, told))
 
     rolls._effects = effects.replace(restart=restart)
     world.restart("web")
