@@ -68,7 +68,7 @@ def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
 
 def setting_text(key: str, value: Any) -> str:
     """Return a setting as its user would write it, the words of a command quoted for a shell."""
-    if KIND.get(key) in ("ready", "health", "update"):
+    if KIND.get(key) in ("ready", "health", "update", "hook") and not isinstance(value, list):
         return clean(value if isinstance(value, str) else in_one_line(value)) if value else ""
     if value is None:
         return "the daemon's"

@@ -321,6 +321,9 @@ def test_a_command_is_shown_so_that_a_shell_reads_the_same_words(words: list[str
         ("cmd", "a | b", "a | b"),
         ("description", "", ""),
         ("starttime", "1s", "1s"),
+        ("pre_start", None, ""),
+        ("pre_stop", ["./drain", "a b"], "./drain 'a b'"),
+        ("post_stop", {"cmd": "a | b", "shell": True, "timeout": 5}, "{cmd: a | b, shell: true, timeout: 5}"),
         ("depends_on", [], ""),
         ("depends_on", ["db", "web:1", "null", "1st"], '[db, "web:1", "null", "1st"]'),
         (
