@@ -324,14 +324,18 @@ def test_a_check_goes_on_after_an_upgrade_and_ends_with_its_client(daemon: Daemo
         "interval": 60,
         "timeout": 9,
     }
+    go, asked = daemon.home / "go", daemon.home / "asked"
+    go.touch()
     configure(daemon, web={"cmd": "sleep 99", "health": health, "starttime": 0}).start()
+    assert daemon.ctl("wait", "web").returncode == 0
+    go.unlink()
     with ThreadPoolExecutor() as pool:
         client = pool.submit(daemon.ctl, "check", "web")
-        wait_until(lambda: (daemon.home / "asked").exists() and (daemon.home / "asked").read_text().count("\n") == 2)
-        (daemon.home / "go").touch()
+        wait_until(lambda: carrying("98.7655"))
+        go.touch()
         assert daemon.ctl("upgrade").returncode == 0
         assert client.result().returncode == 0
-    (daemon.home / "go").unlink()
-    wait_until(lambda: not carrying("98.7655"))
+    wait_until(lambda: asked.read_text().count("\n") == 4)  # the daemon's own and the client's, before and after
+    go.unlink()
     assert daemon.ctl("--timeout", "0.2", "check", "web").returncode == 124
-    wait_until(lambda: not carrying("98.7655"))
+    wait_until(lambda: not carrying("98.7655"), within_s=5)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -20,7 +22,7 @@ from taskmasterd.probing.tries.queue import Queue
 from taskmasterd.probing.ways import Asking
 from taskmasterd.telling.bus import REACT, BusMember
 from tests.support.model import World, program
-from tests.support.probing import SIGNALS, ProbingStage
+from tests.support.probing import OURS, SIGNALS, ProbingStage, carrying
 
 QUICK = {"interval": 0.05, "timeout": 0.5, "start_period": 0.0, "retries": 2, "successes": 1}
 
@@ -162,6 +164,26 @@ class Full:
 
     def cancel(self) -> None:
         """There is nothing to cancel."""
+
+
+def test_a_child_that_kill_does_not_end_is_a_failure_an_interval_and_nothing_else_is_asked(
+    stage: ProbingStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from taskmasterd.probing import children, health
+
+    monkeypatch.setattr(children, "STUCK_AFTER_S", 0.05)
+    monkeypatch.setattr(health, "STUCK_AFTER_S", 0.05)
+    asked = {"exec": ["sleep", f"4715.{OURS}"], **QUICK, "timeout": 0.1, "action": "none"}
+    checked = Checked(stage, health=asked)
+    with monkeypatch.context() as patch:
+        patch.setattr(children, "send", lambda *_arguments: 0)
+        checked.up().until_verdict(UNHEALTHY)
+        web = checked.world.entry("web")
+        (pid,) = carrying(f"sleep\x004715.{OURS}")
+        assert web.process.reason == f"unhealthy: probe {pid} cannot be killed (2 of 2)"
+    checked.checks.gone(web)
+    os.kill(pid, signal.SIGKILL)
+    stage.turn_until(lambda: not carrying(f"sleep\x004715.{OURS}"))
 
 
 def test_one_more_check_changes_no_counter(stage: ProbingStage) -> None:
