@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -194,6 +195,21 @@ def test_one_more_check_changes_no_counter(stage: ProbingStage) -> None:
     checked.checks.ask(web, stage.results.append)
     assert stage.result().ok is False
     assert web.checked is before
+
+
+def test_the_answer_of_a_check_that_was_under_way_at_the_end_counts_for_nobody(stage: ProbingStage) -> None:
+    checked = Checked(stage, health={"http": f"unix:{stage.home}/live.sock:/", **QUICK, "timeout": 5})
+    checked.well(well=True)  # it accepts, and never answers
+    checked.up()
+    web = checked.world.entry("web")
+    assert checked.listener
+    number = checked.listener.fileno()
+    stage.turn_until(lambda: select.select([number], [], [], 0)[0])
+    checked.checks.gone(web)
+    for _ in range(5):
+        stage.reactor.run(1)
+    assert web.checked is None
+    checked.well(well=False)
 
 
 def test_checks_that_wait_longer_than_their_interval_for_their_turn_are_named(stage: ProbingStage) -> None:

@@ -23,6 +23,8 @@ from taskmasterd.core.process.events import (
     Unfit,
 )
 from taskmasterd.core.process.state import HEALTHY, UNHEALTHY
+from taskmasterd.core.programs.goals import healthy, settled, up
+from taskmasterd.core.programs.ticket import Outcome
 from taskmasterd.core.words.describe import detail
 from taskmasterd.core.words.snapshot import process_from_data, process_to_data
 from tests.support.model import Life, World, policy, program
@@ -128,7 +130,24 @@ def test_what_can_do_without_it_does_not_wait_for_what_is_unhealthy() -> None:
     db = world.entry("db")
     assert world.cooperate([db]).entry("web").process.phase == "held"
     world.tell(db, Judged(db.process.pid or 0, UNHEALTHY, "x"))
-    assert world.cooperate().entry("web").process.state == RUNNING
+    assert world.settle().entry("web").process.phase == ""
+
+
+def test_goals_take_health_into_account() -> None:
+    world = World().load(program("web", health={"tcp": "80"}, starttime=0), program("plain", starttime=0)).cooperate()
+    web, plain = world.entry("web"), world.entry("plain")
+    outcomes = []
+    for event in (None, FIT, SICK):
+        if event:
+            world.tell(web, event.replace(pid=web.process.pid or 0))
+        found = [goal(world.table, web, world.now) for goal in (up, healthy, settled)]
+        outcomes.append([each and each.outcome for each in found])
+    assert outcomes == [[None, None, None], ["up", "up", "settled"], [None, None, "failed"]]
+    assert [goal(world.table, plain, world.now) for goal in (up, settled)] == [
+        Outcome(ok=True, outcome="up"),
+        Outcome(ok=True, outcome="settled"),
+    ]
+    assert healthy(world.table, plain, world.now) == Outcome(ok=False, outcome="unchecked")
 
 
 # -- every state
