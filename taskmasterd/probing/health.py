@@ -12,7 +12,7 @@ from taskmaster_common.states import RUNNING
 from taskmaster_common.text.units import parse_signal
 from taskmasterd.core.process.events import Judged, Unfit
 from taskmasterd.core.process.health import Answer, answered, begun, counts, health_of, is_due
-from taskmasterd.core.process.state import HEALTHY
+from taskmasterd.core.process.state import HEALTHY, UNHEALTHY
 from taskmasterd.core.programs.checks import has_to_be_asked
 from taskmasterd.core.programs.restraint import held_back
 from taskmasterd.probing.tries.execute import ExecTry
@@ -188,11 +188,21 @@ class HealthChecks:
         return ""
 
     def _allowed(self, entry: Entry, pid: int, refusal: Refusal | None) -> None:
-        """Restart an instance that may be restarted; another one is asked again after another round of failures."""
+        """Restart an instance that may be restarted; another one is asked again after another round of failures.
+
+        Asking takes its time: meanwhile the instance may have become healthy, or another one of the program gone down.
+        """
         check = self._checks.get(entry)
+        if check is None or entry.process.pid != pid or check.health.verdict != UNHEALTHY:
+            return
         if refusal is None:
-            self._means.deliver(entry, Unfit(pid))
-        elif check and refusal.because:
+            reason = held_back(self._means.table, entry, self._reactor.now())
+            if reason:
+                self._know(check, check.health.replace(acted=False, held_back=reason))
+                self._due.setdefault(entry.program, {})[entry] = None
+            else:
+                self._means.deliver(entry, Unfit(pid))
+        elif refusal.because:
             self._know(check, check.health.replace(acted=False, failures=0, held_back=refusal.because))
 
     def _signal(self, entry: Entry, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.states import RUNNING
 from taskmasterd.core.process.events import Event
 from taskmasterd.core.process.state import HEALTHY, UNHEALTHY
@@ -133,6 +134,24 @@ def test_a_signal_goes_out_once_and_says_so(stage: ProbingStage) -> None:
     checked.until_verdict(UNHEALTHY)
     stage.turn_until(lambda: checked.world.entry("web").checked.failures > 4)  # type: ignore[union-attr]
     assert (checked.signals, checked.said) == ([9], ["web is unhealthy: KILL to its leader"])
+
+
+def test_while_pre_restart_is_asked_another_one_may_go_down_and_the_instance_may_recover(stage: ProbingStage) -> None:
+    hook = HookCommand(("check",)).row()
+    checked = Checked(stage, numprocs=3, pre_restart=hook).up()
+    stage.turn_until(lambda: len(checked.asked) == 3)
+    (first, allow_first), (second, allow_second), (third, allow_third) = checked.asked
+    allow_first(None)
+    allow_second(None)
+    assert (first.process.state, second.process.state) == ("STOPPING", RUNNING)
+    assert second.checked
+    assert second.checked.held_back == f"{first.canonical} is not healthy again"
+    checked.world.stop(first.canonical)
+    checked.well(well=True)
+    stage.turn_until(lambda: third.process.health == HEALTHY)
+    allow_third(None)
+    assert third.process.state == RUNNING
+    checked.well(well=False)
 
 
 def test_an_answer_about_an_instance_or_a_health_of_before_counts_for_nobody(stage: ProbingStage) -> None:
