@@ -10,7 +10,7 @@ from taskmaster_common.config import ONESHOT, Config
 from taskmaster_common.records import Record
 from taskmaster_common.states import RUNNING, STOPPED, STOPPING
 from taskmasterd.configuration.requests import Requester
-from taskmasterd.core.programs.ticket import TRIED, Ticket
+from taskmasterd.core.programs.ticket import TRIED, Outcome, Ticket
 from taskmasterd.core.words.view import reason_text
 from taskmasterd.system.loop.signals import signal_numbers
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
-    from taskmasterd.core.programs.ticket import Outcome
     from taskmasterd.system.loop.reactor import Reactor
 
 MONITOR_S = 5.0
@@ -110,7 +109,7 @@ class Trial:
         elif outcome.outcome in ELSEWHERE:
             self._fail("")
         elif outcome.outcome not in OPERATORS:
-            self._fail(self.reason(entry, outcome.outcome))
+            self._fail(self.reason(entry, outcome))
 
     def _said(self, program: str, text: str, final: bool) -> None:
         _tell(self._touched, program, text)
@@ -125,7 +124,7 @@ class Trial:
         asked = process.leaving or (process.state in (STOPPING, STOPPED) and process.by and not process.reason)
         self._unwatch(entry)
         if not asked:
-            self._fail(self.reason(entry, "failed"))
+            self._fail(self.reason(entry, Outcome(ok=False, outcome="failed")))
 
     def tried(self, dependency: Entry) -> None:
         """A failed start of what something waits for changes nothing."""
@@ -185,10 +184,10 @@ class Trial:
         for entry in self._touched:
             _answer(entry, "rolled-back", ok=not self._failed)
 
-    def reason(self, entry: Entry, outcome: str) -> str:
+    def reason(self, entry: Entry, outcome: Outcome) -> str:
         """Return what is wrong with an instance."""
         table, now = self._effects.supervisor.table, self._effects.reactor.now()
-        text = reason_text(table, entry, outcome, now, self._signals)
+        text = outcome.because or reason_text(table, entry, outcome.outcome, now, self._signals)
         return f"{table.name(entry)} {entry.process.state}" + (f": {text}" if text else "")
 
     def _end(self) -> None:
@@ -251,7 +250,7 @@ class _Conclusion(Requester):
     def result(self, entry: Entry, outcome: Outcome) -> None:
         """Note what does not come back."""
         if not outcome.ok:
-            self._failures.append(self._trial.reason(entry, outcome.outcome))
+            self._failures.append(self._trial.reason(entry, outcome))
 
     def settled(self, ticket: Ticket) -> None:
         """All is as it holds from now on."""

@@ -81,6 +81,16 @@ def test_what_falls_meanwhile_takes_all_back() -> None:
     assert "gone:0" in trying.world.states()
 
 
+def test_a_restart_that_the_programs_own_check_refuses_takes_all_back() -> None:
+    trying = Trying(NEW.with_keys(pre_restart={"cmd": ("false",)}))
+    world = trying.world.settle()
+    pid = world.entry("web").process.pid
+    world.checks["web:0"].answer("pre_restart: exit 1")
+    world.cooperate()
+    assert trying.concluded == ["the file was tried at 12:03 and rolled back: web RUNNING: pre_restart: exit 1"]
+    assert (world.entry("web").process.pid, world.entry("web").wanted) == (pid, OLD)
+
+
 def test_while_it_goes_back_the_end_of_its_time_changes_nothing() -> None:
     trying = Trying()
     world = trying.world.cooperate()
