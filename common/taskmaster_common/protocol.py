@@ -70,6 +70,7 @@ that it does not know.
                type (service or oneshot)
                ready: {way, ready, unsure, text, after_s (from its start, or null), tries (or null)}: what is known of the readiness
                of the instance, or null
+               status_text (the last STATUS= of a program with ready: notify, or "")
                outdated (true: its instance was started with other values of keys than are wanted now)
                health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the
                last answer), at_s (how long ago, or null), restarts (for health, in a row)}: or null without checks
@@ -79,6 +80,7 @@ that it does not know.
                ended)
                required restart status (ok waiting blocked) because (why it is not ok, or "")
     PLAN       name change (kept updated scaled restarted added removed) keys why
+               next: those of the keys that are used at the next start
                create start stop restart: lists of process names
                rolls (true: starts and restarts happen one after the other, as `update` says)
 
@@ -87,8 +89,9 @@ depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
 duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked. `wanted` is false in
-BACKOFF, FATAL, after an unexpected exit and while it is unhealthy. While a client waits, the daemon sends something at least every 2 s: after 5 s of silence it is frozen. A client that
+overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job. `wanted` is false
+in BACKOFF, FATAL, after an unexpected exit and while it is unhealthy. While a client waits, the daemon sends something at least
+every 2 s: after 5 s of silence it is frozen. A client that
 follows a log does not wait: there, silence means that nothing is written.
 
 Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for ever, every change. A snapshot is a `daemon`

@@ -77,7 +77,9 @@ def done(table: Table, entry: Entry, now: float) -> Outcome | None:
     process = entry.process
     if process.done:
         return Outcome(ok=True, outcome="done")
-    if entry.removed or process.state in DOWN_STATES or entry.policy.type != ONESHOT:
+    if entry.policy.type != ONESHOT and not entry.removed:
+        return Outcome(ok=False, outcome="no-job")
+    if entry.removed or process.state in DOWN_STATES:
         return Outcome(ok=False, outcome="removed" if entry.removed else "failed")
     return up(table, entry, now)
 

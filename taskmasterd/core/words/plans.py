@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import NEXT, RELOAD_CLASS
 from taskmasterd.core.programs.plan import KEPT
 
 TYPE_CHECKING = False
@@ -39,6 +40,7 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "name": plan.name,
         "change": plan.change,
         "keys": list(plan.keys),
+        "next": [key for key in plan.keys if RELOAD_CLASS.get(key) == NEXT],
         "why": plan.why,
         "create": named(plan.create),
         "start": named(plan.start),

@@ -41,6 +41,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "type": entry.policy.type,
         "phase": phase_of(process),
         "ready": ready_view(entry),
+        "status_text": entry.said if "notify" in entry.present.ready else "",
         "outdated": bool(entry.outdated_keys()),
         "health": health.health_view(entry, now) if entry.health else None,
         **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
@@ -136,4 +137,6 @@ def reason_text(table: Table, entry: Entry, outcome: str, now: float, signals: M
         return "the update failed"
     if outcome == "removed":
         return "it is being removed from the configuration"
-    return slot_detail(table, entry, now, signals)
+    if outcome == "no-job":
+        return "it is a service, and only a oneshot is ever done"
+    return slot_detail(table, entry, now, signals) or f"it is {process.state}"

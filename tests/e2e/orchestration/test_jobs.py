@@ -28,6 +28,8 @@ def test_a_job_that_is_done_lets_its_dependents_start_and_is_as_wanted_also_by_n
     daemon.start()
     assert daemon.ctl("wait", "all").returncode == 0
     assert daemon.ctl("wait", "--for", "done", "migrate").returncode == 0
+    never = daemon.ctl("wait", "--for", "done", "web")
+    assert (never.returncode, "only a oneshot is ever done" in never.stderr) == (1, True)
     answer = daemon.ctl("status", "migrate")
     assert answer.returncode == 0
     assert "done (0) in" in answer.stdout

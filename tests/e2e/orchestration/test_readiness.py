@@ -239,7 +239,7 @@ def test_with_a_guardian_what_was_announced_while_there_was_no_daemon_counts(dae
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: [state(daemon, name) for name in ("fd", "notify")] == ["RUNNING"] * 2)
     assert not any(daemon.status()[name]["ready"]["unsure"] for name in ("fd", "notify"))
-    assert "well" in detail(daemon, "notify")
+    assert ("well" in detail(daemon, "notify"), daemon.status()["notify"]["status_text"]) == (True, "well")
     wait_until(lambda: state(daemon, "gone") == "FATAL")
     assert [daemon.status()[name]["pid"] for name in ("fd", "notify")] == [pids["fd"], pids["notify"]]
     assert daemon.ctl("stop", "all").returncode == 0

@@ -101,6 +101,7 @@ def test_as_wanted_is_what_nobody_has_to_look_at(state: ProcessState, end: End |
         ("failed", Process(state=FATAL, end=ended(3 << 8), tries=4), "exit 3 after 1.2s (try 4 of 4)"),
         ("failed", Process(state=EXITED, end=ended(3 << 8)), "exit 3 after 1.2s"),
         ("failed", Process(), "not started"),
+        ("failed", Process(state=RUNNING), "it is RUNNING"),
     ],
 )
 def test_an_operation_that_failed_says_why(outcome: str, process: Process, text: str) -> None:
@@ -112,12 +113,13 @@ def test_a_plan_names_each_instance_as_its_user_does() -> None:
     table.add(Entry(ProgramConfig("one", ("x",)), 0, Process(state=RUNNING)))
     for index in range(2):
         table.add(Entry(ProgramConfig("two", ("x",), numprocs=2), index, Process(state=RUNNING)))
-    wanted = config(ProgramConfig("two", ("y",), numprocs=2), ProgramConfig("new", ("x",)))
+    wanted = config(ProgramConfig("two", ("y",), numprocs=2, ready={"fd": 3}), ProgramConfig("new", ("x",)))
     view = run(plan_view(table, diff(table, DaemonConfig(), wanted)))
     assert [(each["name"], each["change"], each["restart"], each["stop"]) for each in view["programs"]] == [
         ("two", "restarted", ["two:0", "two:1"], []),
         ("new", "added", [], []),
         ("one", "removed", [], ["one"]),
     ]
+    assert (sorted(view["programs"][0]["keys"]), view["programs"][0]["next"]) == (["cmd", "ready"], ["ready"])
     assert view["changes"]
     assert view["daemon_keys"] == view["live_keys"] == []
