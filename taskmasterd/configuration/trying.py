@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from taskmaster_common.config import ONESHOT, Config
 from taskmaster_common.records import Record
-from taskmaster_common.states import RUNNING, STOPPED, STOPPING
+from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STOPPED, STOPPING
 from taskmasterd.configuration.requests import Requester
 from taskmasterd.core.programs.ticket import TRIED, Outcome, Ticket
+from taskmasterd.core.words.describe import end_text
 from taskmasterd.core.words.view import reason_text
 from taskmasterd.system.loop.signals import signal_numbers
 
@@ -124,7 +125,14 @@ class Trial:
         asked = process.leaving or (process.state in (STOPPING, STOPPED) and process.by and not process.reason)
         self._unwatch(entry)
         if not asked:
-            self._fail(self.reason(entry, Outcome(ok=False, outcome="failed")))
+            self._fail(self.reason(entry, Outcome(ok=False, outcome="failed", because=self._fall(entry))))
+
+    def _fall(self, entry: Entry) -> str:
+        """Return how an instance that was up has gone down."""
+        process = entry.process
+        if process.state == STOPPING or process.end is None:
+            return process.reason
+        return process.end.why or end_text(process.end, self._signals)
 
     def tried(self, dependency: Entry) -> None:
         """A failed start of what something waits for changes nothing."""
@@ -182,13 +190,14 @@ class Trial:
         if text:
             _tell(self._touched, "", text, final=True)
         for entry in self._touched:
-            _answer(entry, "rolled-back", ok=not self._failed)
+            _answer(entry, _became(entry), ok=not self._failed)
 
     def reason(self, entry: Entry, outcome: Outcome) -> str:
         """Return what is wrong with an instance."""
         table, now = self._effects.supervisor.table, self._effects.reactor.now()
         text = outcome.because or reason_text(table, entry, outcome.outcome, now, self._signals)
-        return f"{table.name(entry)} {entry.process.state}" + (f": {text}" if text else "")
+        state = f" {entry.process.state}" if entry.process.state in (*DOWN_STATES, BACKOFF) else ""
+        return f"{table.name(entry)}{state}: {text}"
 
     def _end(self) -> None:
         self._over = True
@@ -267,7 +276,14 @@ def _tell(entries: Iterable[Entry], program: str, text: str, *, final: bool = Fa
 def _answer(entry: Entry, outcome: str, *, ok: bool) -> None:
     for ticket in tuple(entry.tickets):
         if isinstance(ticket, Ticket):
-            ticket.conclude(TRIED, entry, outcome, ok=ok)
+            ticket.conclude(TRIED, entry, Outcome(ok=ok, outcome=outcome))
+
+
+def _became(entry: Entry) -> str:
+    """Return what has become of something that was on trial and has been taken back."""
+    if entry.removed:
+        return "removed"
+    return "rolled-back" if entry.process.goal_is_up else "overtaken"
 
 
 def _slots(entries: Iterable[Entry]) -> list[tuple[str, int]]:

@@ -40,6 +40,9 @@ from taskmasterd.core.programs.rollnews import (
     RollNews,
     RollOrder,
 )
+from taskmasterd.core.programs.ticket import Outcome
+
+STOPPED_EARLY = "the update stopped while it was coming up"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -197,7 +200,7 @@ class _ProgramRoll:
         self._state, move = roll(self.order.policy, tuple(self._standings.values()), before, self._effects.now())
         if not before.back:
             for index in self._state.done[len(before.done) :]:
-                self._listeners.answer(index, ok=True)
+                self._listeners.answer(index, Outcome(ok=True, outcome=""))
         if isinstance(move, Restarts):
             self._touch(move.index)
             self.look_soon()
@@ -293,15 +296,19 @@ class _ProgramRoll:
                 self._answer_at_end(kind, index)
 
     def _answer_at_end(self, kind: str, index: int) -> None:
+        failed, reason = self._failure
+        why = reason if index == failed else ""
         if kind == OVERTAKEN:
-            self._listeners.answer(index, ok=False, outcome="overtaken")
+            outcome = Outcome(ok=False, outcome="overtaken")
         elif index in self._untouched:
-            self._listeners.answer(index, ok=False, outcome="untouched")
+            outcome = Outcome(ok=False, outcome="untouched", because=why)
         elif self._state.back and self._standings[index].level == UP:
-            self._listeners.answer(index, ok=False, outcome="rolled-back")
+            outcome = Outcome(ok=False, outcome="rolled-back")
+        elif self._standings[index].level == UP and index != failed:
+            outcome = Outcome(ok=True, outcome="")
         else:
-            up = self._standings[index].level == UP and index != self._failure[0]
-            self._listeners.answer(index, ok=up, outcome="failed")
+            outcome = Outcome(ok=False, outcome="failed", because=why or STOPPED_EARLY)
+        self._listeners.answer(index, outcome)
 
     # -- a live upgrade
 

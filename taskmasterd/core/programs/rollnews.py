@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.programs.roll import Roll
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.ticket import Outcome
 
 BEGUN: Final = "begun"
 NEXT: Final = "next"
@@ -76,12 +77,12 @@ class Listeners:
         self._entries = entries
         self._tell = tell
 
-    def answer(self, index: int, *, ok: bool, outcome: str = "") -> None:
+    def answer(self, index: int, outcome: Outcome) -> None:
         """Give the result of an instance."""
         entry = self._entries[index]
         for ticket in tuple(entry.tickets):
             if isinstance(ticket, Ticket):
-                ticket.conclude(ROLLED, entry, outcome, ok=ok)
+                ticket.conclude(ROLLED, entry, outcome)
 
     def tell(self, news: RollNews) -> None:
         """Tell the event log, and them."""

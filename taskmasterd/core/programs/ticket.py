@@ -143,11 +143,11 @@ class Ticket:
         if self._open:
             self._on_try(dependency)
 
-    def conclude(self, goal: str, entry: Entry, outcome: str, *, ok: bool) -> None:
+    def conclude(self, goal: str, entry: Entry, outcome: Outcome) -> None:
         """Give the result of what answers itself, if the entry waits for that; a success is called as it was asked for."""
         wanted, done = self._open.get(entry, ("", ""))
         if wanted == goal:
-            self.answer(entry, Outcome(ok=ok, outcome=done if ok else outcome))
+            self.answer(entry, outcome.replace(outcome=done) if outcome.ok else outcome)
 
     def say(self, goal: str, name: str, text: str, *, final: bool) -> None:
         """Pass on what a rolling restart or a trial says, if somebody waits for that goal; `final`: what has become of it."""

@@ -75,7 +75,7 @@ def test_what_falls_meanwhile_takes_all_back() -> None:
     web = trying.world.cooperate().entry("web")
     trying.world.end(web, code(7))
     trying.world.cooperate()
-    assert trying.concluded == ["the file was tried at 12:03 and rolled back: web STARTING"]
+    assert trying.concluded == ["the file was tried at 12:03 and rolled back: web: exit 7 after 0.0s"]
     assert (web.wanted, web.present) == (OLD, OLD)
     assert trying.world.results == [("web:0", "rolled-back", False)]
     assert "gone:0" in trying.world.states()
@@ -87,7 +87,7 @@ def test_a_restart_that_the_programs_own_check_refuses_takes_all_back() -> None:
     pid = world.entry("web").process.pid
     world.checks["web:0"].answer("pre_restart: exit 1")
     world.cooperate()
-    assert trying.concluded == ["the file was tried at 12:03 and rolled back: web RUNNING: pre_restart: exit 1"]
+    assert trying.concluded == ["the file was tried at 12:03 and rolled back: web: pre_restart: exit 1"]
     assert (world.entry("web").process.pid, world.entry("web").wanted) == (pid, OLD)
 
 
