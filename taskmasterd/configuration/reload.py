@@ -153,7 +153,7 @@ class Reloader:
             self._begin_if_asked()
 
     def _plan(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
-        plan = yield from diffing(self._supervisor.table, self._current.running, config)
+        plan = yield from diffing(self._supervisor.table, self._current.running, config, again=True)
         if batch[0].no_restart:
             plan = without_restarts(plan)
         public = loaded.public().warnings

@@ -82,11 +82,14 @@ def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
     return run(diffing(table, running, config))
 
 
-def diffing(table: Table, running: DaemonConfig, config: Config) -> Steps[ReloadPlan]:
-    """Do `diff` in steps, a program a step."""
+def diffing(table: Table, running: DaemonConfig, config: Config, *, again: bool = False) -> Steps[ReloadPlan]:
+    """Do `diff` in steps, a program a step.
+
+    `again`: what runs outdated is restarted, though the file has said so before. Its restart was refused, or not wanted then.
+    """
     kept: list[ProgramPlan] = []
     for program in config.programs:
-        kept.append(_program(table, program))
+        kept.append(_program(table, program, again=again))
         yield
     names = {program.name for program in config.programs}
     gone: list[ProgramPlan] = []
@@ -131,13 +134,19 @@ def _removed(name: str, slots: tuple[Entry, ...]) -> ProgramPlan:
     return ProgramPlan(name, REMOVED, "no longer in the configuration", stop=stop)
 
 
-def _program(table: Table, wanted: ProgramConfig) -> ProgramPlan:
+def _program(table: Table, wanted: ProgramConfig, *, again: bool) -> ProgramPlan:
     slots = [entry for entry in table.slots(wanted.name) if not entry.removed]
-    if len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots):
-        return ProgramPlan(wanted.name, KEPT, "unchanged", wanted)  # soon said: nearly all of thousands
     goes_on = wanted.name in table.rolling and len(slots) == wanted.numprocs
     if goes_on and all(entry.newest == wanted for entry in slots):
         return ProgramPlan(wanted.name, KEPT, "unchanged; its update goes on", wanted)
+    if len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots):
+        late = {entry.index: keys for entry in slots if again and (keys := _late_keys(entry))}
+        if late:
+            keys = tuple(key for key in RELOAD_CLASS if any(key in each for each in late.values()))
+            return ProgramPlan(
+                wanted.name, RESTARTED, f"outdated ({', '.join(keys)})", wanted, keys, restart=tuple(late)
+            )
+        return ProgramPlan(wanted.name, KEPT, "unchanged", wanted)  # soon said: nearly all of thousands
     if not slots:
         every = tuple(range(wanted.numprocs))
         why = "new" if wanted.autostart else "new; not started: autostart is false"
@@ -162,6 +171,13 @@ def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
         wanted.name, change, why, wanted, ordered,
         create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
     )  # fmt: skip
+
+
+def _late_keys(entry: Entry) -> tuple[str, ...]:
+    """Return the restart keys with which an instance runs on as before; () where it is being restarted for them."""
+    if entry.process.state != RUNNING or entry.process.leaving:
+        return ()
+    return tuple(key for key in entry.outdated_keys() if RELOAD_CLASS.get(key) == RESTART)
 
 
 def _is_used(entry: Entry, wanted: ProgramConfig) -> bool:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from taskmasterd.core.programs.applying import apply
-from taskmasterd.core.programs.plan import UPDATED, without_restarts
+from taskmasterd.core.programs.plan import RESTARTED, UPDATED, diffing, without_restarts
 from taskmasterd.core.steps import run
 from taskmasterd.core.words.view import process_view
-from tests.support.model import World, program
+from tests.support.model import DAEMON, World, config, program
 
 OLD = program(numprocs=2, starttime=0.0)
 NEW = program(numprocs=2, starttime=0.0, cmd=("sleep", "10"), ready={"tcp": "80"}, stoptime=3.0)
@@ -54,6 +54,20 @@ def test_a_restart_of_what_is_outdated_leaves_the_others_alone() -> None:
     assert world.cooperate().entry("web:0").process.pid == pid
     assert ("web:0", "skipped", True) in world.results
     assert set(outdated(world).values()) == {()}
+
+
+def test_a_reload_of_the_same_file_restarts_what_runs_outdated_once() -> None:
+    world = reloaded_without_restarts()
+    plan = run(diffing(world.table, DAEMON, config(NEW), again=True))
+    (planned,) = plan.programs
+    assert (planned.change, planned.keys, planned.restart) == (RESTARTED, ("cmd",), (0, 1))
+    assert without_restarts(plan).programs[0].restart == ()
+    assert not world.plan(NEW).changes, "the start of a daemon restarts nothing that runs"
+    run(apply(world.supervisor, plan, "a reload", world.ticket()))
+    assert not run(diffing(world.table, DAEMON, config(NEW), again=True)).changes, "they are on their way down"
+    world.cooperate()
+    assert outdated(world) == {"web:0": (), "web:1": ()}
+    assert not run(diffing(world.table, DAEMON, config(NEW), again=True)).changes
 
 
 def test_what_is_down_is_not_outdated() -> None:
