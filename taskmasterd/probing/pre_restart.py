@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config.hooks import hook_of
+from taskmasterd.core.programs.checks import PRE_RESTART
 from taskmasterd.probing.children import ChildCommand
 from taskmasterd.probing.hook import Hook, HookCall
 from taskmasterd.probing.text.result import late_text
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from taskmasterd.probing.hook import HookContext
     from taskmasterd.probing.text.result import Result
 
-PRE_RESTART = "pre_restart"
 MOST_SAID = 2
 """Last lines of its output that the reason has: `nginx -t` says in the last one only that the test has failed."""
 

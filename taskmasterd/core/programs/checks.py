@@ -11,6 +11,8 @@ from taskmaster_common.states import RUNNING, STOPPED
 from taskmasterd.core.process.state import STOP
 from taskmasterd.core.programs.ticket import Outcome
 
+PRE_RESTART = "pre_restart"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -59,6 +61,7 @@ class Checks:
         self._open: dict[Entry, tuple[int | None, PreRestart]] = {}
         for entry in entries:
             entry.tickets.append(self)
+            entry.ask(PRE_RESTART)
             self._open[entry] = entry.process.pid, begin(entry, reason, self._answer_to(entry))
 
     def _answer_to(self, entry: Entry) -> Callable[[str], None]:
@@ -84,6 +87,7 @@ class Checks:
 
     def _settle(self, entry: Entry, refusal: Refusal | None) -> None:
         del self._open[entry]
+        entry.ask("")
         entry.tickets.remove(self)
         if refusal:
             self._refused[entry] = refusal

@@ -40,6 +40,7 @@ class Entry:
     """
 
     __slots__ = (
+        "asking",
         "checked",
         "current",
         "index",
@@ -63,10 +64,15 @@ class Entry:
         self.said = ""
         self.ready_tries = 0
         self.checked: Health | None = None
+        self.asking = ""
 
     def say(self, text: str, tries: int = 0) -> None:
         """Take what is known of the readiness of the present instance, and how often it was asked, for people."""
         self.said, self.ready_tries = text, tries
+
+    def ask(self, hook: str) -> None:
+        """Take the name of the hook that is asked before something is done about the instance, "" once it has answered; for people."""
+        self.asking = hook
 
     def check(self, health: Health | None) -> None:
         """Take what is known of the health of the present instance, for people."""

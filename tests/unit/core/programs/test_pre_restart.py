@@ -9,6 +9,7 @@ from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.states import RUNNING, STOPPED
 from taskmasterd.core.programs import operations
 from taskmasterd.core.steps import run
+from taskmasterd.core.words.view import slot_detail
 from tests.support.model import World, code, program
 
 TEST = HookCommand(("nginx", "-t")).row()
@@ -30,8 +31,10 @@ def test_nothing_is_stopped_before_it_has_answered_and_nothing_at_all_if_it_refu
     pids = world.pids_of()
     world.restart("all")
     assert (world.pids_of(), world.results, set(world.checks)) == (pids, [], {"web:0"})
+    assert slot_detail(world.table, world.entry("web"), world.now, {}) == "pre_restart: running"
     world.checks["web:0"].answer(REASON)
     world.cooperate()
+    assert slot_detail(world.table, world.entry("web"), world.now, {}) == ""
     assert (world.results[0], world.pids_of()["web:0"]) == (("web:0", "refused", False), pids["web:0"])
     assert world.results[1:] == [("db:0", "restarted", True)], "the other one does not suffer"
     assert world.done == 1
