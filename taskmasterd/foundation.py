@@ -9,7 +9,7 @@ from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
 from taskmasterd import ondemand
 from taskmasterd.core.process.events import HOOK
-from taskmasterd.core.process.state import HOOKS
+from taskmasterd.core.process.state import HOOKS, PRE_RESTART
 from taskmasterd.core.programs.supervisor import Supervisor, SupervisorEffects
 from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.ondemand import Made, on_demand
@@ -226,7 +226,9 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         becoming()
     if any(program.health for program in programs):
         checks()
-    if any(getattr(program.policy, key) for program in programs for key in HOOKS):
+    if any(
+        getattr(program.policy, key) for program in programs for key in (*HOOKS, PRE_RESTART)
+    ):  # an earlier daemon may have asked
         acting()
     return Programs(supervisor, performer, errands, Probes(born, becoming, checks, acting), writer, rows)
 

@@ -12,7 +12,7 @@ import os
 from taskmaster_common.records import Record
 from taskmasterd.core.process.ends import exit_code, exit_signal
 from taskmasterd.core.process.moves import HOOK_GRACE_S
-from taskmasterd.core.process.state import PRE_START
+from taskmasterd.core.process.state import PRE_RESTART, PRE_START
 from taskmasterd.core.words.describe import left_text
 from taskmasterd.output.read import tail_since
 from taskmasterd.probing.children import Order
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     Done = Callable[[Result], None]
 
-AS_WANTED = (PRE_START, "pre_restart")
+AS_WANTED = (PRE_START, PRE_RESTART)
 """Hooks that are about the instance to come."""
 MOST_LINE = 200
 """Characters kept of each of the last lines."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config.hooks import hook_of
-from taskmasterd.core.programs.checks import PRE_RESTART
+from taskmasterd.core.process.state import PRE_RESTART
 from taskmasterd.probing.children import ChildCommand
 from taskmasterd.probing.hook import Hook, HookCall
 from taskmasterd.probing.text.result import late_text

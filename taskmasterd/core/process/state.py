@@ -35,6 +35,8 @@ POST_START: Final = "post_start"
 PRE_STOP: Final = "pre_stop"
 STOP_CMD: Final = "stop_cmd"
 POST_STOP: Final = "post_stop"
+PRE_RESTART: Final = "pre_restart"
+"""The hook that is asked before a restart; it is no part of a process's way, as the other HOOKS are."""
 HOOKS = (PRE_START, POST_START, PRE_STOP, STOP_CMD, POST_STOP)
 
 RUNS: Final = "runs"

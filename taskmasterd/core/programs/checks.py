@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmaster_common.states import RUNNING, STOPPED
-from taskmasterd.core.process.state import STOP
+from taskmasterd.core.process.state import PRE_RESTART, STOP
 from taskmasterd.core.programs.ticket import Outcome
-
-PRE_RESTART = "pre_restart"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

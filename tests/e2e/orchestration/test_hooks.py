@@ -354,3 +354,16 @@ def test_a_hook_that_floods_its_log_and_forks_holds_up_nobody_and_leaves_nothing
     assert "pre_start: timed out after 1.5s" in of(daemon)["detail"]
     assert carrying(flood.replace(" ", "\0")) == []
     assert sum(file.stat().st_size for file in (daemon.home / "log").glob("web*")) < 4_000_000
+
+
+def test_a_pre_restart_of_a_daemon_that_died_is_ended_and_nothing_is_restarted(daemon: Daemon) -> None:
+    configure(daemon, web={"cmd": "sleep 87", **QUICK, "pre_restart": "sleep 5153"}).start()
+    in_state(daemon, "RUNNING")
+    first = of(daemon)["pid"]
+    assert daemon.ctl("restart", "--no-wait", "web").returncode == 0
+    wait_until(lambda: carrying("sleep\x005153"))
+    assert of(daemon)["detail"] == "pre_restart: running"
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: not carrying("sleep\x005153"))
+    assert (of(daemon)["pid"], of(daemon)["detail"]) == (first, "")
