@@ -99,11 +99,11 @@ object, a `snapshot` object, and `processes` objects with `count` processes in a
 knew. Another one follows whenever a reload has changed something, and after `missed`. A `change` says that one process,
 identified by `program` and `instance` of its PROCESS, has changed: `before` and `state` are its states (equal if something
 else has changed: phase, pid, reason, shown name, health), `before_phase` was its phase, `before_health` its verdict, `reason`
-says why, `removed` that it no longer exists. `sequence` rises by one with each change of any process; a snapshot has the number of the last change that it may
-include (it may show a process in a newer state; the change that led there follows all the same). With TARGETs some numbers do
-not appear. A client that reads too slowly loses changes, and gets the number of those that it `missed`. The daemon sends
-nothing while nothing changes: a client notices a dead daemon by the end of the connection, and a frozen one by a request on
-another connection.
+says why, `removed` that it no longer exists. `sequence` rises by one with each change of any process; a snapshot has the
+number of the last change that it may include (it may show a process in a newer state; the change that led there follows all
+the same). With TARGETs some numbers do not appear. A client that reads too slowly loses changes, and gets the number of those
+that it `missed`. The daemon sends nothing while nothing changes: a client notices a dead daemon by the end of the connection,
+and a frozen one by a request on another connection.
 
 Shutdown. When the daemon ends in order, endless replies (a subscription, a log that is followed) get an `end` with the error
 "stopping"; a connection that ends without it was lost by accident. An upgrade ends no connection; a subscriber gets an

@@ -41,8 +41,9 @@ class Look(Record):
     """How to show text.
 
     `width`: lines are cut to so many columns, 0 for no cut. `terminal`: the answer goes to a terminal. `watched`: stderr is a
-    terminal, where somebody wants to see progress. `utf8`: it shows more than ASCII. `command`: the client's command line without a verb, for hints.
-    `user_name` returns the name of a uid, "" if it has none; `wall` the date and time that many seconds ago.
+    terminal, where somebody wants to see progress. `utf8`: it shows more than ASCII. `command`: the client's command line
+    without a verb, for hints. `user_name` returns the name of a uid, "" if it has none; `wall` the date and time that many
+    seconds ago.
     """
 
     colour: bool = False

@@ -1,7 +1,8 @@
 """The one way to a new configuration: load, plan, apply. On any problem the old one stays, untouched.
 
 Loading and applying are serial: requests that arrive meanwhile are merged into one more reading, because the file may have
-changed since (requests of another kind are the next reading's). A plan is applied at once (a large one in steps) and never waits for the stops of an earlier one.
+changed since (requests of another kind are the next reading's). A plan is applied at once (a large one in steps) and never
+waits for the stops of an earlier one.
 """
 
 from __future__ import annotations

@@ -50,9 +50,9 @@ STUCK_AFTER_S = 2.0
 class Means(Record):
     """What checks work with.
 
-    `deliver(entry, event)` hands an event to the supervisor, `signal(entry, number)` signals a leader and returns whether that is
-    allowed, `say(level, text)` writes to the event log. `ask(entry, then)` asks pre_restart; `then(refusal)` gets None where it allows
-    the restart.
+    `deliver(entry, event)` hands an event to the supervisor, `signal(entry, number)` signals a leader and returns whether that
+    is allowed, `say(level, text)` writes to the event log. `ask(entry, then)` asks pre_restart; `then(refusal)` gets None where
+    it allows the restart.
     """
 
     asking: Asking

@@ -48,7 +48,8 @@ SPAWN_FOR_S = 0.02
 class Starter:
     """Brings up one instance at a time.
 
-    `announce(entry, account)` is called for a program with `ready` or a watchdog, once its logs are open, before its spawn; may raise SetupError.
+    `announce(entry, account)` is called for a program with `ready` or a watchdog, once its logs are open, before its spawn; may
+    raise SetupError.
     """
 
     def __init__(

@@ -108,11 +108,12 @@ class Cause(Record):
 class Facts(Record):
     """The state of the daemon itself; a fact that is missing in the data has its default.
 
-    `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone, `left`
-    (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their instance,
-    `rolls` rolling restarts, `trial` a reload on trial, `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of the control socket. Processes that
-    were started before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of an orderly stop for which
-    no operator has asked. `ended`: the daemon has stopped in order.
+    `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone,
+    `left` (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their
+    instance, `rolls` rolling restarts, `trial` a reload on trial, `occupied` slots that an earlier daemon's processes may
+    occupy, `door` (device, inode) of the control socket. Processes that were started before `proven_since`, in clock ticks
+    since boot, may have no proof. `cause` is that of an orderly stop for which no operator has asked. `ended`: the daemon has
+    stopped in order.
     """
 
     ignored: tuple[int, ...] = ()

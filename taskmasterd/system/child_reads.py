@@ -34,7 +34,8 @@ def ask_in_child(
 ) -> dict[int, str]:
     """Return the non-empty answers of `ask(pid)`, texts without newlines, by pid; processes that hang the child are left out.
 
-    `on_killed` gets the pid of each child that hung; the reaper collects it, whenever it ends. After MOST_HANGS the rest is left out, too. Raises OSError if fork or pipe fails.
+    `on_killed` gets the pid of each child that hung; the reaper collects it, whenever it ends. After MOST_HANGS the rest is
+    left out, too. Raises OSError if fork or pipe fails.
     """
     found: dict[int, str] = {}
     rest = list(pids)

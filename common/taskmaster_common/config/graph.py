@@ -58,9 +58,9 @@ class Need(Record):
 
 
 class Graph:
-    """Who needs whom, by program, from the edges of every program (as texts) and the programs of every group; `jobs` are the one-shot programs.
+    """Who needs whom, by program, from the edges of every program (as texts) and the programs of every group.
 
-    Names that nobody has make no edge.
+    `jobs` are the one-shot programs. Names that nobody has make no edge.
 
     `needs[p]` are the edges from a program, `dependents[p]` the programs that have one to it. `rank[p]` is the length of the
     longest way from a program down to one that needs nothing: whoever needs has the higher rank, unless there is a circle.

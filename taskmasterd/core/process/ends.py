@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 
 class End(Record):
-    """How a leader ended: `status` of wait(2) (None: unknown, it ended while no daemon was there), `after_s` seconds after its start, `at` a moment.
+    """How a leader ended, `after_s` seconds after its start, `at` a moment.
 
-    `expected`: one of `exitcodes`, or any end while a stop was under way. `why` is the reason for which the daemon had given it up, "" without one. `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is
-    what it left behind, `silent` that it is known to have written nothing.
+    `status` is that of wait(2), None where nobody knows it, because it ended while no daemon was there. `expected`: one of
+    `exitcodes`, or any end while a stop was under way. `why` is the reason for which the daemon had given it up, "" without
+    one. `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is what
+    it left behind, `silent` that it is known to have written nothing.
     """
 
     status: int | None

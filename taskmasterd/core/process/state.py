@@ -64,15 +64,16 @@ LEAVING = ("", STOP, AGAIN, BOUNCE)
 class Process(Record):
     """One slot. `since` is when the state was entered, `spawned_at` when the present or last instance was.
 
-    `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic
-    restarts that `restart_burst` limits, `starts` all starts since an operator's last one, that one included.
-    `killing` counts the KILLs of the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF
-    that follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, `reason` a shortage of the daemon, or why it has given up an instance. `refused` names
-    what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "". `leaving`: it goes down when what depends on it has
-    gone, see LEAVING. `free`: its gate is not looked at, until the next start, restart or stop.
-    `readiness` is that of the present instance, see READINESS, since `ready_at`. `health` is one of VERDICTS, since `judged_at`; while it is UNHEALTHY,
-    `reason` says why. `sick` counts the restarts for health in a row. `hook` is the one that runs since `hook_at`, at `hook_stage`,
-    see HOOK_STAGES. `cause` is what has led to the present start or stop, a word of CAUSES.
+    `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic restarts that
+    `restart_burst` limits, `starts` all starts since an operator's last one, that one included. `killing` counts the KILLs of
+    the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF that
+    follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, `reason` a shortage of the daemon, or why
+    it has given up an instance. `refused` names what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "".
+    `leaving`: it goes down when what depends on it has gone, see LEAVING. `free`: its gate is not looked at, until the next
+    start, restart or stop. `readiness` is that of the present instance, see READINESS, since `ready_at`. `health` is one of
+    VERDICTS, since `judged_at`; while it is UNHEALTHY, `reason` says why. `sick` counts the restarts for health in a row.
+    `hook` is the one that runs since `hook_at`, at `hook_stage`, see HOOK_STAGES. `cause` is what has led to the present start
+    or stop, a word of CAUSES.
     """
 
     state: ProcessState = STOPPED

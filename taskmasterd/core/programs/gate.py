@@ -127,7 +127,8 @@ def on_its_way(process: Process, condition: str) -> bool:
 def tried(process: Process) -> bool:
     """Return whether an edge that is not required waits for a process no longer.
 
-    The process is down or will be, it is in BACKOFF, blocked or not, it is unhealthy, or it has failed to start since it was last up.
+    The process is down or will be, it is in BACKOFF, blocked or not, it is unhealthy, or it has failed to start since it was
+    last up.
     """
     return not process.goal_is_up or process.state == BACKOFF or process.tries > 0 or process.unhealthy
 

@@ -55,10 +55,10 @@ if TYPE_CHECKING:
 class RollEffects(Record):
     """What rolls can do.
 
-    `restart(entry, order, ask, told)` restarts an instance, be it in a later turn, and calls `told("")` once it has been told; if it
-    is to `ask` pre_restart, and that refuses, `told(why)`.
-    `later(callback)` calls at the end of a turn, `wake(at, callback)` at that moment. `reason(entry, policy, fell)` says why an
-    instance has failed; `fell`: it had been up. `tell(news)` tells the event log, and returns what clients are told.
+    `restart(entry, order, ask, told)` restarts an instance, be it in a later turn, and calls `told("")` once it has been told;
+    if it is to `ask` pre_restart, and that refuses, `told(why)`. `later(callback)` calls at the end of a turn, `wake(at,
+    callback)` at that moment. `reason(entry, policy, fell)` says why an instance has failed; `fell`: it had been up.
+    `tell(news)` tells the event log, and returns what clients are told.
     """
 
     restart: Callable[[Entry, RollOrder, bool, Callable[[str], None]], None]

@@ -1,7 +1,7 @@
 """The process table: every slot of every program, in the order of the file.
 
-It knows how slots are named; `selection` knows what a request means, and `supervisor` what happens to them. An entry that a reload removed stays
-until nothing of it is left.
+It knows how slots are named; `selection` knows what a request means, and `supervisor` what happens to them. An entry that a
+reload removed stays until nothing of it is left.
 """
 
 from __future__ import annotations

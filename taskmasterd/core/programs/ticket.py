@@ -71,9 +71,9 @@ def _gone(process: Process, done: str) -> Outcome | None:
 class Ticket:
     """One waiting operation.
 
-    `on_result(entry, outcome)` is called once for each entry, `on_try(entry)` at each failed try of a start, `on_done()`
-    once after the last result, `on_said(name, text, final)` for what a rolling restart of a program, or a reload on trial, says. `failed` becomes true
-    with the first result that is not ok.
+    `on_result(entry, outcome)` is called once for each entry, `on_try(entry)` at each failed try of a start, `on_done()` once
+    after the last result, `on_said(name, text, final)` for what a rolling restart of a program, or a reload on trial, says.
+    `failed` becomes true with the first result that is not ok.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The pipe of `ready: {fd: N}`: a newline on descriptor N means that the program is ready (s6's notification-fd).
 
-The child's end is made as for output (`child_pipe`): the instance is the pipe's last reader and writer, and a later daemon finds the
-pipe by /proc/pid/fd as it finds those of logs.
+The child's end is made as for output (`child_pipe`): the instance is the pipe's last reader and writer, and a later daemon
+finds the pipe by /proc/pid/fd as it finds those of logs.
 """
 
 from __future__ import annotations
