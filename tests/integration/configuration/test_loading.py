@@ -311,9 +311,11 @@ def test_an_exception_in_the_child_that_names_a_shortage_is_one(
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
 def test_memory_is_bounded(write: Callable[[str | bytes], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(SLOW)  # before the look: what that takes and frees may stay with the process
     held = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmData"))
-    monkeypatch.setattr(loading, "MAX_DATA", int(held.split()[1]) * 1024 + (1 << 20))
-    assert "MiB of memory" in load(write(SLOW), **OPTIONS, deadline_s=60.0).problems[0]
+    monkeypatch.setattr(loading, "MAX_DATA", int(held.split()[1]) * 1024 + (16 << 20))
+    result = load(path, **OPTIONS, deadline_s=60.0)
+    assert "MiB of memory" in "".join(result.problems), result
 
 
 @pytest.mark.parametrize("most", [4, pytest.param(loading.MAX_RESULT >> 20, marks=pytest.mark.sweep)])
