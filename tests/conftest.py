@@ -162,7 +162,8 @@ def share_daemon(forks: ForkServer | None) -> Iterator[Callable[[str], Daemon]]:
     with ExitStack() as stack:
 
         def make(config: str) -> Daemon:
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tm", dir="/tmp")))
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tm", dir="/tmp"))) / "d0"
+            home.mkdir()  # below a directory that is the daemon's, too: some tests let others into both
             daemon = Daemon(home, config, forks)
             stack.callback(daemon.destroy)
             return daemon

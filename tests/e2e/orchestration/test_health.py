@@ -331,7 +331,7 @@ def test_a_check_goes_on_after_an_upgrade_and_ends_with_its_client(daemon: Daemo
     go.unlink()
     with ThreadPoolExecutor() as pool:
         client = pool.submit(daemon.ctl, "check", "web")
-        wait_until(lambda: carrying("98.7655"))
+        wait_until(lambda: carrying("sleep\x0098.7655"))
         go.touch()
         assert daemon.ctl("upgrade").returncode == 0
         assert client.result().returncode == 0
