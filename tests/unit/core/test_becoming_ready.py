@@ -192,12 +192,14 @@ def edges() -> list[Edge]:
     return [edge for world in worlds for leaving in world.edges.values() for edge in leaving]
 
 
+@pytest.mark.slow
 def test_news_about_an_instance_are_answered_in_every_state(edges: list[Edge]) -> None:
     places = {situation(edge.before) for edge in edges}
     for news in NEWS:
         assert {situation(edge.before) for edge in edges if edge.event == news} == places
 
 
+@pytest.mark.slow
 def test_nothing_runs_before_it_is_ready(edges: list[Edge]) -> None:
     for edge in edges:
         assert edge.after.state != RUNNING or edge.after.readiness == TOLD, edge
@@ -205,6 +207,7 @@ def test_nothing_runs_before_it_is_ready(edges: list[Edge]) -> None:
             assert edge.event == "Ready", edge
 
 
+@pytest.mark.slow
 def test_only_what_awaits_is_changed_by_news(edges: list[Edge]) -> None:
     for edge in edges:
         if edge.event in ("Ready", "Condemned") and (edge.before.state, edge.before.readiness) != (STARTING, AWAITED):

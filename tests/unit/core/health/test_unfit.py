@@ -171,12 +171,14 @@ def edges() -> list[Edge]:
     return [edge for world in worlds for leaving in world.edges.values() for edge in leaving]
 
 
+@pytest.mark.slow
 def test_verdicts_are_answered_in_every_state(edges: list[Edge]) -> None:
     places = {situation(edge.before) for edge in edges}
     for news in NEWS:
         assert {situation(edge.before) for edge in edges if edge.event == news} == places
 
 
+@pytest.mark.slow
 def test_only_what_runs_has_a_verdict_and_goes_down_for_it(edges: list[Edge]) -> None:
     for edge in edges:
         if edge.event in NEWS and edge.before.state != RUNNING:
