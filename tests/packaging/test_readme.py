@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -20,16 +21,17 @@ from taskmaster_common import protocol
 from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, usage
-from taskmaster_common.config import (
-    PROGRAM_KEYS,
-)
+from taskmaster_common.config import PROGRAM_KEYS
+from taskmaster_common.errors import ConfigError
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, squash
+from taskmaster_common.schema.values.dependencies import FOREIGN_CONDITIONS
 from taskmaster_common.states import STATES
 from taskmasterctl import cli, conversation
 from taskmasterctl.options import GLOBALS
 from tests.support.daemon import ROOT, Daemon, command_environment, marked
+from tests.support.host import load
 from tests.support.wait import wait_until
 
 README = ROOT / "README.md"
@@ -281,3 +283,27 @@ def test_the_page_for_supervisors_users_has_every_alias_and_substitute() -> None
     for word in (*ALIASES, "add", "remove", "avail", "clear", "fg", "open"):
         assert f"`{word}" in commands, word
         assert word in ALIASES or word in INSTEAD
+
+
+# -- coming from Compose
+
+
+def test_the_page_for_composes_users_leads_to_words_that_exist() -> None:
+    text = (ROOT / "docs" / "coming-from-compose.md").read_text()
+    theirs, ours = re.findall(r"```(?:text|yaml)\n(.*?)```", text, re.DOTALL)
+    with pytest.raises(ConfigError, match="services"):
+        load(theirs)
+    loaded = load(ours)
+    assert ([each.name for each in loaded.config.programs], loaded.warnings) == (["db", "migrate", "web", "cache"], ())
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| `")]
+    called = {word: row[2] for row in rows for word in re.findall(r"`(\w+)`", row[1])}
+    for word, condition in FOREIGN_CONDITIONS.items():
+        assert word not in text or called[word] == f"`{condition}`", word
+    keys = text.partition("## Keys")[2]
+    named = {
+        word
+        for line in keys.splitlines()
+        if line.startswith("| `")
+        for word in re.findall(r"`(\w+)`", line.split("|")[2])
+    }
+    assert named <= set(PROGRAM_KEYS)
