@@ -124,10 +124,13 @@ def test_nginx_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> N
     assert "hello from nginx" in _answers(port)
     config.write_text(good)
     assert daemon.ctl("restart", "nginx").returncode == 0
-    assert daemon.status()["nginx"]["pid"] != first
+    second = daemon.status()["nginx"]["pid"]
+    assert second != first
     wait_until(lambda: "hello from nginx" in _answers(port))
     assert _group(first) == []
     assert "nginx stop_cmd done" in daemon.events()
+    assert daemon.ctl("stop", "nginx").returncode == 0
+    assert _group(second) == []
 
 
 @pytest.mark.skipif(NGINX is None, reason="Debian's nginx is not installed")
