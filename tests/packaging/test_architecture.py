@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from scripts import states
 from tests.support.daemon import ROOT
 
@@ -71,6 +73,7 @@ def test_the_layers_are_those_that_the_import_contracts_hold() -> None:
     assert told == held
 
 
+@pytest.mark.slow
 def test_the_page_holds_the_drawing_that_the_script_makes_now() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text()
     assert states.drawing() in page
