@@ -139,45 +139,33 @@ def _program(table: Table, wanted: ProgramConfig, *, again: bool) -> ProgramPlan
     goes_on = wanted.name in table.rolling and len(slots) == wanted.numprocs
     if goes_on and all(entry.newest == wanted for entry in slots):
         return ProgramPlan(wanted.name, KEPT, "unchanged; its update goes on", wanted)
-    if len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots):
-        late = {entry.index: keys for entry in slots if again and (keys := _late_keys(entry))}
-        if late:
-            keys = tuple(key for key in RELOAD_CLASS if any(key in each for each in late.values()))
-            return ProgramPlan(
-                wanted.name, RESTARTED, f"outdated ({', '.join(keys)})", wanted, keys, restart=tuple(late)
-            )
+    same = len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots)
+    if same and not (again and _outdated(slots, wanted, again=True)):
         return ProgramPlan(wanted.name, KEPT, "unchanged", wanted)  # soon said: nearly all of thousands
     if not slots:
         every = tuple(range(wanted.numprocs))
         why = "new" if wanted.autostart else "new; not started: autostart is false"
         return ProgramPlan(wanted.name, ADDED, why, wanted, create=every, start=every if wanted.autostart else ())
-    return _changed(wanted, slots)
+    return _changed(wanted, slots, again=again)
 
 
-def _changed(wanted: ProgramConfig, slots: list[Entry]) -> ProgramPlan:
+def _changed(wanted: ProgramConfig, slots: list[Entry], *, again: bool) -> ProgramPlan:
     here = {entry.index for entry in slots}
     surplus = tuple(index for index in sorted(here) if index >= wanted.numprocs)
     missing = tuple(index for index in range(wanted.numprocs) if index not in here)
     staying = [entry for entry in slots if entry.index < wanted.numprocs]
-    outdated = _outdated(staying, wanted)
+    outdated = _outdated(staying, wanted, again=again)
     restart = tuple(entry.index for entry in outdated if _goes_on(entry))
     revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
     up = any(_is_used(entry, wanted) for entry in slots)
     present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
-    keys = {key for each in present for key in each.changed_keys(wanted)}
+    keys = {key for each in present for key in each.changed_keys(wanted)}.union(*outdated.values())
     ordered = tuple(key for key in RELOAD_CLASS if key in keys)
-    change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), outdated)
+    change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), bool(outdated))
     return ProgramPlan(
         wanted.name, change, why, wanted, ordered,
         create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
     )  # fmt: skip
-
-
-def _late_keys(entry: Entry) -> tuple[str, ...]:
-    """Return the restart keys with which an instance runs on as before; () where it is being restarted for them."""
-    if entry.process.state != RUNNING or entry.process.leaving:
-        return ()
-    return tuple(key for key in entry.outdated_keys() if RELOAD_CLASS.get(key) == RESTART)
 
 
 def _is_used(entry: Entry, wanted: ProgramConfig) -> bool:
@@ -186,30 +174,38 @@ def _is_used(entry: Entry, wanted: ProgramConfig) -> bool:
     return process.goal_is_up or process.state == FATAL or (wanted.policy.type == ONESHOT and process.done)
 
 
-def _outdated(entries: list[Entry], wanted: ProgramConfig) -> list[Entry]:
-    """Return those that need a new instance; thousands of them share their records, which are compared once."""
-    known: dict[tuple[int, int, bool], bool] = {}
-    found: list[Entry] = []
+def _outdated(entries: list[Entry], wanted: ProgramConfig, *, again: bool) -> dict[Entry, tuple[str, ...]]:
+    """Return those that need a new instance, and for which keys; thousands of them share their records, which are compared once."""
+    known: dict[tuple[int, int, bool, bool], tuple[str, ...]] = {}
+    found: dict[Entry, tuple[str, ...]] = {}
     for entry in entries:
-        case = (id(entry.wanted), id(entry.present), not (_goes_on(entry) or entry.process.state == FATAL))
+        goes_on, late = _goes_on(entry) or entry.process.state == FATAL, again and _runs_on(entry)
+        case = (id(entry.wanted), id(entry.present), goes_on, late)
         if case not in known:
-            known[case] = bool(_restart_keys(entry, wanted))
+            known[case] = _restart_keys(entry, wanted, late=late)
         if known[case]:
-            found.append(entry)
+            found[entry] = known[case]
     return found
 
 
-def _restart_keys(entry: Entry, wanted: ProgramConfig) -> tuple[str, ...]:
+def _restart_keys(entry: Entry, wanted: ProgramConfig, *, late: bool) -> tuple[str, ...]:
     """Return the changed keys that need a new instance.
 
     Where no instance goes on, the file's change counts. Elsewhere a key that the present instance was not started with and the
-    next start would not use: an edit that was undone before it took effect is none, nor is one that has been told already.
+    next start would not use: an edit that was undone before it took effect is none, nor is one that has been told already,
+    unless it is `late`: its restart was refused, or not wanted then.
     """
-    keys = [key for key in entry.wanted.changed_keys(wanted) if RELOAD_CLASS.get(key) == RESTART]
+    told = entry.present if late else entry.wanted
+    keys = [key for key in told.changed_keys(wanted) if RELOAD_CLASS.get(key) == RESTART]
     if _goes_on(entry) or entry.process.state == FATAL:
         started_with = entry.present
         keys = [key for key in keys if started_with.value(key) != wanted.value(key)]
     return tuple(keys)
+
+
+def _runs_on(entry: Entry) -> bool:
+    """Return whether an instance runs, and nobody has told it to go down."""
+    return entry.process.state == RUNNING and not entry.process.leaving
 
 
 def _goes_on(entry: Entry) -> bool:
@@ -217,7 +213,7 @@ def _goes_on(entry: Entry) -> bool:
     return entry.process.state in (STARTING, RUNNING, BACKOFF) and entry.process.leaving != STOP
 
 
-def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: list[Entry]) -> tuple[str, str]:
+def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: bool) -> tuple[str, str]:
     named = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == RESTART)
     if restarts:
         return RESTARTED, f"{named} cannot change while it runs"

@@ -70,6 +70,15 @@ def test_a_reload_of_the_same_file_restarts_what_runs_outdated_once() -> None:
     assert not run(diffing(world.table, DAEMON, config(NEW), again=True)).changes
 
 
+def test_a_reload_that_changes_something_else_restarts_what_runs_outdated_too() -> None:
+    world = reloaded_without_restarts()
+    mended = NEW.with_keys(stoptime=4.0)
+    (planned,) = run(diffing(world.table, DAEMON, config(mended), again=True)).programs
+    assert (planned.change, {*planned.keys}, planned.restart) == (RESTARTED, {"cmd", "stoptime"}, (0, 1))
+    (planned,) = world.plan(mended).programs
+    assert (planned.change, planned.keys, planned.restart) == (UPDATED, ("stoptime",), ())
+
+
 def test_what_is_down_is_not_outdated() -> None:
     world = reloaded_without_restarts()
     world.stop("web:0")
