@@ -13,7 +13,7 @@ from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.last_words import LastWords
 from taskmasterd.output.pipe import LogPipe
-from taskmasterd.output.targets import account_of, targets
+from taskmasterd.output.targets import account_of, ids_of, targets
 from taskmasterd.system.spawner import SetupError, child_pipe, is_shortage
 
 TYPE_CHECKING = False
@@ -86,7 +86,7 @@ class Outputs:
 
     def _open(self, entry: Entry, who: Account | None, stdout: str, stderr: str) -> Streams:
         opened: dict[str, tuple[int, LogPipe | None]] = {}
-        owner = _owner(who)
+        owner = ids_of(who)
         try:
             for own, target in ((1, stdout), (2, stderr)):
                 if target == INHERIT:
@@ -128,7 +128,7 @@ class Outputs:
     def take_over(self, entry: Entry, path: str, fd: int) -> LogPipe:
         """Go on with a pipe of an earlier daemon's instance; a path that is wrong by now costs output, and is reported."""
         try:
-            owner = _owner(account_of(entry.present))
+            owner = ids_of(account_of(entry.present))
         except SetupError:
             owner = None
         limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
@@ -209,10 +209,6 @@ class Outputs:
             for sink in self._sinks.at(self.log_path(entry, stream)):
                 if sink.program == entry.program:
                     sink.log.set_limits(entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups)
-
-
-def _owner(who: Account | None) -> tuple[int, int] | None:
-    return (who.uid, who.gid) if who else None
 
 
 def _owner_of(pipe: int) -> tuple[int, int] | None:

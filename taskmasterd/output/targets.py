@@ -33,6 +33,11 @@ def account_of(program: ProgramConfig) -> users.Account | None:
     return who
 
 
+def ids_of(who: users.Account | None) -> tuple[int, int] | None:
+    """Return uid and gid of an account, None for the daemon's own."""
+    return (who.uid, who.gid) if who else None
+
+
 def is_another(who: users.Account, program: ProgramConfig) -> bool:
     """Return whether the child has to change its identity; as root it does even for `user: root`, which sets its groups."""
     if os.geteuid() == 0:

@@ -12,7 +12,7 @@ from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.states import STARTING
 from taskmasterd.core.process.events import Condemned, Extend, Ready
 from taskmasterd.core.process.state import AWAITED
-from taskmasterd.output.targets import account_of
+from taskmasterd.output.targets import account_of, ids_of
 from taskmasterd.probing.announced.channels import Channels
 from taskmasterd.probing.announced.kept import row_of
 from taskmasterd.probing.ways import (
@@ -79,7 +79,7 @@ class Readiness:
         way, watchdog_s = way_of(program.ready), program.health.get(WATCHDOG, 0.0)
         if way == LOG:
             self._starts[entry] = self._log_starts(entry)
-        owner = (account.uid, account.gid) if account else None
+        owner = ids_of(account)
         if way == FD:
             line = self._channels.open_line(entry, program.ready[FD], owner)
         if way != NOTIFY and not watchdog_s:
@@ -138,8 +138,7 @@ class Readiness:
             missed = not self._channels.find(entry, entry.present.ready[FD])
         if listens:
             try:
-                who = account_of(entry.present)
-                self._channels.bind_again(entry, (who.uid, who.gid) if who else None)
+                self._channels.bind(entry, ids_of(account_of(entry.present)))
             except TaskmasterError as error:
                 entry.say(f"not heard any more: {error}")
         if missed:

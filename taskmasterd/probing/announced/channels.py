@@ -70,7 +70,7 @@ class Channels:
     def open_socket(self, entry: Entry, owner: Owner) -> str:
         """Make the socket of the next instance of a slot and return its path. Raises SetupError, or OSError for a shortage."""
         try:
-            self._bind(entry, owner)
+            self.bind(entry, owner)
         except SystemFailure as failure:
             if failure.errno in SHORTAGES:
                 raise OSError(failure.errno, str(failure)) from None
@@ -85,9 +85,9 @@ class Channels:
         self._watch_line(entry, fd, number)
         return True
 
-    def bind_again(self, entry: Entry, owner: Owner) -> None:
-        """Hear from now on what an instance of an earlier daemon says. Raises SystemFailure."""
-        self._bind(entry, owner)
+    def bind(self, entry: Entry, owner: Owner) -> None:
+        """Hear from now on what an instance says, also one of an earlier daemon. Raises SystemFailure."""
+        self._listen(entry, bind(self._path(entry), owner))
 
     def clear(self, entry: Entry) -> None:
         """Remove the socket that an earlier daemon has left for an instance that is gone."""
@@ -124,9 +124,6 @@ class Channels:
         row = {"kind": FD, "program": entry.program, "index": entry.index, "number": number, "fd": fd}
         done = partial(self._line_read, entry)
         self._open[entry, FD] = ReadyLine(self._reactor, row, done, self._outputs.keeper)
-
-    def _bind(self, entry: Entry, owner: Owner) -> None:
-        self._listen(entry, bind(self._path(entry), owner))
 
     def _listen(self, entry: Entry, row: Mapping[str, Any]) -> None:
         row = {**row, "kind": NOTIFY, "program": entry.program, "index": entry.index}

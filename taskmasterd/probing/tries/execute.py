@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from taskmasterd.output.targets import ids_of
 from taskmasterd.probing.run import ChildRun
 from taskmasterd.probing.text.result import CANCELLED, MOST_OUTPUT, Result, last_lines, late_text
 from taskmasterd.system.loop.cmodules import signal
@@ -54,7 +55,7 @@ class ExecTry(ChildRun):
     def _start(self) -> Child:
         if not self._who_known:  # once: the look-up of a user may be slow
             self._who, self._who_known = self._order.account(), True
-        read, write = child_pipe((self._who.uid, self._who.gid) if self._who else None)
+        read, write = child_pipe(ids_of(self._who))
         self._output = _Output(self._reactor, read)
         try:
             return self._children.spawn(self._order, self._who, write, write, self)
