@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import RELOAD_CLASS, RESTART
+from taskmaster_common.config import RESTART
 from taskmasterd.core.process.events import Bounce, Restart, Retimed, Start, Stop
 from taskmasterd.core.programs.checks import has_to_be_asked
 from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
 from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.programs.restarting import Restarting
+from taskmasterd.core.programs.table import of_class
 from taskmasterd.core.programs.ticket import DOWN, ROLLED, UP
 from taskmasterd.ondemand import on_demand
 
@@ -154,7 +155,7 @@ def _roll(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> 
 
 def _is_outdated(entry: Entry) -> bool:
     """Return whether the present instance was started with other values of restart keys than are wanted."""
-    return any(RELOAD_CLASS.get(key) == RESTART for key in entry.present.changed_keys(entry.wanted))
+    return bool(of_class(entry.present.changed_keys(entry.wanted), RESTART))
 
 
 def _slots(supervisor: Supervisor, name: str, indices: tuple[int, ...]) -> Iterator[Entry]:

@@ -20,7 +20,7 @@ from taskmaster_common.config import (
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING
 from taskmasterd.core.process.state import STOP
-from taskmasterd.core.programs.table import Entry, Table
+from taskmasterd.core.programs.table import Entry, Table, of_class
 from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
@@ -124,7 +124,7 @@ def without_removals(plan: ReloadPlan, old: Config) -> ReloadPlan:
 def _without_restarts(program: ProgramPlan) -> ProgramPlan:
     if not program.restart:
         return program
-    named = ", ".join(key for key in program.keys if RELOAD_CLASS.get(key) == RESTART)
+    named = ", ".join(of_class(program.keys, RESTART))
     change = SCALED if program.stop or program.create else UPDATED
     return program.replace(change=change, why=f"{named} used at the next start; not restarted", restart=())
 
@@ -196,11 +196,11 @@ def _restart_keys(entry: Entry, wanted: ProgramConfig, *, late: bool) -> tuple[s
     unless it is `late`: its restart was refused, or not wanted then.
     """
     told = entry.present if late else entry.wanted
-    keys = [key for key in told.changed_keys(wanted) if RELOAD_CLASS.get(key) == RESTART]
+    keys = of_class(told.changed_keys(wanted), RESTART)
     if _goes_on(entry) or entry.process.state == FATAL:
         started_with = entry.present
-        keys = [key for key in keys if started_with.value(key) != wanted.value(key)]
-    return tuple(keys)
+        return tuple(key for key in keys if started_with.value(key) != wanted.value(key))
+    return keys
 
 
 def _runs_on(entry: Entry) -> bool:
@@ -214,17 +214,15 @@ def _goes_on(entry: Entry) -> bool:
 
 
 def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: bool) -> tuple[str, str]:
-    named = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == RESTART)
+    named = ", ".join(of_class(keys, RESTART))
     if restarts:
         return RESTARTED, f"{named} cannot change while it runs"
     if scales:
         return SCALED, "numprocs changed" + (f"; {named} used at the next start" if outdated else "")
-    later = ", ".join(
-        key for key in keys if RELOAD_CLASS.get(key) == NEXT or (outdated and RELOAD_CLASS.get(key) == RESTART)
-    )
+    later = ", ".join(of_class(keys, NEXT, *((RESTART,) if outdated else ())))
     if later:
         return UPDATED, f"{later} used at the next start"
-    live = ", ".join(key for key in keys if RELOAD_CLASS.get(key) == LIVE)
+    live = ", ".join(of_class(keys, LIVE))
     if live:
         return UPDATED, f"{live} applied without a restart"
     if keys:

@@ -130,15 +130,20 @@ class Entry:
             return ()
         if self.process.pid is None or self.process.state not in (STARTING, RUNNING):
             return ()
-        return tuple(key for key in self.current.changed_keys(newest) if RELOAD_CLASS.get(key) in (RESTART, NEXT))
+        return of_class(self.current.changed_keys(newest), RESTART, NEXT)
 
     def before(self) -> ProgramConfig:
         """Return what is wanted as the live instance knows it: with the keys that it was started with."""
         if self.current is None or self.process.pid is None:
             return self.wanted
-        keys = self.current.changed_keys(self.wanted)
-        started_with = {key: self.current.value(key) for key in keys if RELOAD_CLASS.get(key) in (RESTART, NEXT)}
+        keys = of_class(self.current.changed_keys(self.wanted), RESTART, NEXT)
+        started_with = {key: self.current.value(key) for key in keys}
         return self.wanted.with_keys(**started_with) if started_with else self.wanted
+
+
+def of_class(keys: Iterable[str], *classes: str) -> tuple[str, ...]:
+    """Return those of some keys that a reload applies in one of these ways."""
+    return tuple(key for key in keys if RELOAD_CLASS.get(key) in classes)
 
 
 class Table:

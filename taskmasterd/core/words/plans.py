@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import NEXT, RELOAD_CLASS
+from taskmaster_common.config import NEXT
 from taskmasterd.core.programs.plan import KEPT
+from taskmasterd.core.programs.table import of_class
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "name": plan.name,
         "change": plan.change,
         "keys": list(plan.keys),
-        "next": [key for key in plan.keys if RELOAD_CLASS.get(key) == NEXT],
+        "next": list(of_class(plan.keys, NEXT)),
         "why": plan.why,
         "create": named(plan.create),
         "start": named(plan.start),
