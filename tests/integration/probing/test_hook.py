@@ -102,13 +102,14 @@ def test_a_stderr_without_a_file_is_fine_too(tmp_path: Path, target: str, capfd:
 
 
 def test_what_it_leaves_behind_is_named_and_ended_before_its_result(run: Hooks) -> None:
-    run.begin(f"setsid sleep 4721.{OURS} & sleep 4721.{OURS} & exit 0")
+    sleeps = "until grep -qx sleep /proc/$!/comm; do :; done"
+    run.begin(f"setsid sleep 4721.{OURS} & {sleeps}; sleep 4721.{OURS} & {sleeps}; exit 0")
     assert run.stage.result().ok is True
     assert carrying(f"sleep\x004721.{OURS}") == []
     ((level, said),) = run.stage.said
     assert (level, said.partition(":")[0]) == ("warning", "p")
     assert said.startswith("p:0 pre_start left 2 processes behind; ending them: sleep (")
-    run.begin(f"sleep 4721.{OURS} & exit 0", "post_start")
+    run.begin(f"sleep 4721.{OURS} & {sleeps}; exit 0", "post_start")
     run.stage.result()
     assert run.stage.said[1][1].startswith("p:0 post_start left 1 process behind; ending it: sleep (")
 
