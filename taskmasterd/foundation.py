@@ -136,6 +136,16 @@ class Probes(Record):
     health: Made[HealthChecks]
     hooks: Made[Hooks]
 
+    def load_for(self, origin: Origin) -> None:
+        """Make what the programs of this daemon need, or those of an earlier one that may have asked."""
+        programs = (*origin.config.programs, *(origin.saved.config.programs if origin.saved else ()))
+        if any(program.ready or WATCHDOG in program.health for program in programs):
+            self.readiness()
+        if any(program.health for program in programs):
+            self.health()
+        if any(getattr(program.policy, key) for program in programs for key in (*HOOKS, PRE_RESTART)):
+            self.hooks()
+
     def resume_hooks(self, saved: Saved | None) -> None:
         """Go on with the hooks of an earlier life, once the table has its processes."""
         for slot in saved.slots if saved else ():
@@ -186,11 +196,15 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         acting().begin(entry)
         return None
 
+    def hold_starts() -> Callable[[], None]:
+        return performer.starts.hold()
+
     effects = SupervisorEffects(
         perform,
         deadlines.arm,
         lambda steps: reactor.call_soon(lambda: reactor.rounds.begin(steps())),
         lambda entry, reason, done: acting().check(entry, reason, done),
+        hold_starts,
     )
     supervisor = Supervisor(effects, bus, reactor.now, Made(lambda: _rolls(supervisor, base)))
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
@@ -221,16 +235,9 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     checks = Made(lambda: _health(base, bus, supervisor, performer, asking()))
     becoming = Made(lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), socket))
     acting = Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer))
-    programs = (*origin.config.programs, *(origin.saved.config.programs if origin.saved else ()))
-    if any(program.ready or WATCHDOG in program.health for program in programs):
-        becoming()
-    if any(program.health for program in programs):
-        checks()
-    if any(
-        getattr(program.policy, key) for program in programs for key in (*HOOKS, PRE_RESTART)
-    ):  # an earlier daemon may have asked
-        acting()
-    return Programs(supervisor, performer, errands, Probes(born, becoming, checks, acting), writer, rows)
+    probes = Probes(born, becoming, checks, acting)
+    probes.load_for(origin)
+    return Programs(supervisor, performer, errands, probes, writer, rows)
 
 
 def _hooks(

@@ -146,10 +146,15 @@ class Reloader:
             self._bus.refused()
 
     def _plan_and_apply(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
-        """Do all that follows from a configuration, then begin the reload that was asked for meanwhile."""
+        """Do all that follows from a configuration, then begin the reload that was asked for meanwhile.
+
+        Nothing starts in between: a start after the look at the table would be one with what was wanted before the plan.
+        """
+        release_starts = self._supervisor.hold_starts()
         try:
             yield from self._plan(config, loaded, batch)
         finally:
+            release_starts()
             self._current.apply(begun=False)
             self._begin_if_asked()
 

@@ -124,7 +124,7 @@ class StartQueue:
         self._happen = happen
         self._deliver = deliver
         self._waiting: dict[Entry, None] = {}
-        self._held = False
+        self._holders: set[object] = set()
         self.pending = False
 
     def happen(self, entry: Entry, news: News) -> None:
@@ -136,20 +136,26 @@ class StartQueue:
         elif DEQUEUE in effects:
             del self._waiting[entry]
 
-    def hold(self, *, held: bool) -> None:
-        """Start nothing while `held`: a start that waits is handed over to the daemon after an upgrade."""
-        self._held = held
-        self._spawn_soon()
+    def hold(self) -> Callable[[], None]:
+        """Start nothing until the function that this returns is called, and those of all others who hold; twice is no error."""
+        holder = object()
+        self._holders.add(holder)
+
+        def release() -> None:
+            self._holders.discard(holder)
+            self._spawn_soon()
+
+        return release
 
     def _spawn_soon(self) -> None:
-        if self._waiting and not self.pending and not self._held:
+        if self._waiting and not self.pending and not self._holders:
             self.pending = True
             self._reactor.call_soon(self._spawn_some)
 
     def _spawn_some(self) -> None:
         until = self._reactor.now() + SPAWN_FOR_S
         try:
-            while self._waiting and not self._held and self._reactor.now() < until:
+            while self._waiting and not self._holders and self._reactor.now() < until:
                 entry = next(iter(self._waiting))
                 del self._waiting[entry]
                 self._spawn(entry)

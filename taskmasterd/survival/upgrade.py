@@ -69,6 +69,7 @@ class Upgrade:
         self._checked_code: Installed | None = None
         self._asked: Connection | None = None
         self._heartbeat: Heartbeat | None = None
+        self._release_starts: Callable[[], None] | None = None
 
     def begin(self, connection: Connection) -> None:
         """Check the installed code and execute it; the new code answers the client. Raises RequestError if it cannot begin."""
@@ -109,9 +110,8 @@ class Upgrade:
         elif problem:
             self._failed("failed", f"the installed code cannot go on with this daemon: {problem}")
         else:
-            self._context.performer.starts.hold(
-                held=True
-            )  # with crash loops on a busy machine some would wait at any moment
+            # a start that waits is handed over; with crash loops on a busy machine some would wait at any moment
+            self._release_starts = self._context.performer.starts.hold()
             self._try(self._reactor.now() + QUIET_WITHIN_S)
 
     def _try(self, until: float) -> None:
@@ -147,7 +147,8 @@ class Upgrade:
             self._failed("failed", str(failure))
 
     def _failed(self, code: str, text: str) -> None:
-        self._context.performer.starts.hold(held=False)
+        if self._release_starts:
+            self._release_starts()
         self._context.log.write("error", f"upgrade: {text}; nothing was changed")
         connection, self._asked = self._asked, None
         if self._heartbeat:

@@ -167,6 +167,7 @@ class World:
         self.tries: list[str] = []
         self.done = 0
         self.later: list[Callable[[], Generator[None, None, None]]] = []
+        self.holders = 0
         self.refusing: set[Entry] = set()
         self.pids = 100
         self.checks: dict[str, PreRestart] = {}
@@ -174,7 +175,7 @@ class World:
         self.due: list[Callable[[], None]] = []
         self.wakes: list[tuple[float, Callable[[], None]]] = []
         self.said: list[str] = []
-        effects = SupervisorEffects(self._perform, self._arm, self.later.append, self._check)
+        effects = SupervisorEffects(self._perform, self._arm, self.later.append, self._check, self._hold_starts)
         self.supervisor = Supervisor(effects, self.bus, lambda: self.now, Made(self._rolls))
         self.table = self.supervisor.table
 
@@ -183,6 +184,14 @@ class World:
     def _check(self, entry: Entry, _reason: str, done: Callable[[str], None]) -> PreRestart:
         self.checks[entry.canonical] = check = PreRestart(done)
         return check
+
+    def _hold_starts(self) -> Callable[[], None]:
+        self.holders += 1
+
+        def release() -> None:
+            self.holders -= 1
+
+        return release
 
     def _rolls(self) -> Rolls:
         return Rolls(

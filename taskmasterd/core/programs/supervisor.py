@@ -65,12 +65,14 @@ class SupervisorEffects(Record):
     `arm(entry, deadline)` sees to it that `deadline_reached(entry)` is called then; None disarms.
     `later(steps)` sees to it that the loop does the steps that `steps()` returns, beginning in a later turn.
     `check` begins a pre_restart, see `checks.Checks`.
+    `hold_starts()` has no process spawned until the function that it returns is called.
     """
 
     perform: Callable[[Entry, Action], Signalled | None]
     arm: Callable[[Entry, float | None], None]
     later: Callable[[Callable[[], Steps[None]]], None]
     check: Begin
+    hold_starts: Callable[[], Callable[[], None]]
 
 
 class Supervisor:
@@ -92,6 +94,7 @@ class Supervisor:
         self._perform = effects.perform
         self._arm = effects.arm
         self._check = effects.check
+        self.hold_starts = effects.hold_starts
         self._bus = bus
 
     # -- events

@@ -141,11 +141,11 @@ def test_what_waits_for_its_start_is_started_when_starts_are_not_held_any_more(s
     wait_until(lambda: state_of(stage.leader) == "Z")
     stage.performer.ends.children_ended(reap())
     stage.events_until(Exited)
-    stage.performer.starts.hold(held=True)
+    release = stage.performer.starts.hold()
     stage.performer.perform(stage.entry, SPAWN)
     assert stage.reactor.settle(3), "nothing waits for the end of a turn, so that an upgrade could begin"
     assert [type(event) for event in stage.events] == [Spawned, Executed, Exited]
-    stage.performer.starts.hold(held=False)
+    release()
     stage.reactor.turn(0)
     assert [type(event) for event in stage.events[3:]] == [Spawned, Executed]
     again = stage.events[3]

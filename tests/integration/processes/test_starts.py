@@ -109,14 +109,16 @@ def test_a_start_that_is_taken_back_does_not_happen() -> None:
 
 def test_a_start_that_is_held_waits_until_it_is_not() -> None:
     stage = Stage()
-    stage.queue.hold(held=True)
+    release, release_of_another = stage.queue.hold(), stage.queue.hold()
     stage.ask()
-    assert stage.loop.soon == []
-    stage.queue.hold(held=False)
+    release()
+    release()
+    assert stage.loop.soon == [], "somebody else still holds it"
+    release_of_another()
     stage.loop.turn()
     assert stage.started == ["a", "b", "c"]
     stage.ask("a")
-    stage.queue.hold(held=True)
+    stage.queue.hold()
     stage.loop.turn()
     assert (len(stage.started), stage.queue.pending) == (3, False)
 

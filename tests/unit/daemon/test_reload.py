@@ -6,6 +6,8 @@ from collections.abc import Generator
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from taskmaster_common.states import STOPPED
 from taskmasterd.configuration.current import Current
 from taskmasterd.configuration.loading import LoadResult
@@ -56,3 +58,14 @@ def test_a_plan_is_remembered_before_whoever_does_not_wait_is_told_that_it_holds
     assert order.world.entry("web").process.state == STOPPED
     run(order.reloader._plan(config(program(umask=0o77)), LoadResult(), [order]))
     assert order.told == ["remembered, web is STOPPED", "told", "applied"]
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_nothing_starts_between_the_look_at_the_table_and_the_last_step_of_the_plan(*, dry_run: bool) -> None:
+    """A start in between would take what was wanted before, and nothing would ever restart it."""
+    order = Order()
+    order.dry_run = dry_run
+    steps = order.reloader._plan_and_apply(config(program(umask=0o77)), LoadResult(), [order])
+    assert {order.world.holders for _ in steps} == {1}
+    assert order.world.holders == 0
+    assert ("applied" in order.told) is not dry_run
