@@ -328,6 +328,7 @@ def register_facts(registry: Registry, context: Context, access: Access) -> None
     registry.register("proven_since", lambda: groups.below.proven_since)
     registry.register("stopping", lambda: context.supervisor.stopping)
     registry.register("problems", lambda: context.configuration.problems)
+    registry.register("reloaded_at", lambda: context.configuration.reloaded_at, context.configuration.resume)
     registry.register("loglevel", lambda: context.log.level, context.log.set_level)
     registry.register("rolls", lambda: made.to_data() if (made := context.supervisor.rolls.made) else ())
     registry.register("trial", lambda: made.trial_row() if (made := context.reloading.made) else None)

@@ -26,6 +26,8 @@ that it does not know.
     daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
                installed_changed (true: the code on the disk is no longer
                the daemon's), installed_version ("": unknown)
+               reloaded_s (since the last reload that was applied, or
+               null)
                reload_problems (lines; why the last reload was refused, or
                rolled back, until a good one;
                without lines of the file)
@@ -76,6 +78,9 @@ that it does not know.
                last answer), at_s (how long ago, or null), restarts (for health, in a row)}: or null without checks
                exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had)} or null
                stderr (status and show, for a process that is not as wanted: its last line)
+               counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts
+               that did not succeed)}, dropped_bytes (of its output), success: {ago_s, took_s} (of a oneshot that has ever
+               succeeded)}: they only grow, until an orderly stop of the daemon
     EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready healthy done
                ended)
                required restart status (ok waiting blocked) because (why it is not ok, or "")

@@ -19,6 +19,7 @@ class Current:
 
     `config` is what is followed, `running` what the daemon itself was launched with, except for live keys. `problems` are those
     of the last reload, if it was refused, and `refused` the stamps of the files at that time. `applying`: a plan is being applied.
+    `reloaded_at` is the monotonic time of the last reload that was applied, None before the first one.
     """
 
     def __init__(self, config: Config, running: DaemonConfig, problems: tuple[str, ...] = ()) -> None:
@@ -27,11 +28,17 @@ class Current:
         self.problems = problems
         self.refused: Stamps = ()
         self.applying = False
+        self.reloaded_at: float | None = None
 
-    def follow(self, config: Config, live_keys: Iterable[str]) -> None:
+    def follow(self, config: Config, live_keys: Iterable[str], now: float) -> None:
         """Follow another configuration, whose `live_keys` of the daemon differ."""
         self.config = config
+        self.reloaded_at = now
         self.running = self.running.replace(**{key: getattr(config.daemon, key) for key in live_keys})
+
+    def resume(self, reloaded_at: float) -> None:
+        """Know when an earlier daemon has reloaded."""
+        self.reloaded_at = reloaded_at
 
     def refuse(self, stamps: Stamps) -> None:
         """Note the files of a refused reload."""

@@ -179,7 +179,7 @@ class Reloader:
         trial = None if appliers[0].concludes else self._begin_trial(plan, appliers[0])
         if trial:
             plan, carried = without_removals(plan, self._current.config), trial.ticket
-        self._current.follow(plan.config, plan.live_keys)
+        self._current.follow(plan.config, plan.live_keys, self._reactor.now())
         self._note(())
         yield from self._bus.applying(plan)
         for (

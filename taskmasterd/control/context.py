@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from taskmasterd.configuration.current import Current
     from taskmasterd.configuration.reload import Reloader
     from taskmasterd.core.programs.supervisor import Supervisor
+    from taskmasterd.core.programs.table import Entry
     from taskmasterd.installed import Installed
     from taskmasterd.ondemand import Made
     from taskmasterd.probing.health import HealthChecks
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
         @property
         def trouble(self) -> str:
             """Why it cannot be written as it should be, "" where it can."""
+
+        def changed(self, entry: Entry, /) -> None:
+            """Write a slot later: it has changed."""
 
         def flush(self) -> None:
             """Write what has changed."""

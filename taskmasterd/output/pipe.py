@@ -17,8 +17,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from typing import Protocol
+
     from taskmasterd.output.sink import LogSink
     from taskmasterd.system.loop.reactor import Reactor, Timer
+
+    class Loser(Protocol):
+        """Whose output it is, which counts what of it is lost."""
+
+        def lost(self, amount: int, /) -> None:
+            """Count bytes that could not be written."""
+
 
 CAPACITY = 65_536
 """Bytes that a pipe holds where the system does not say. Source: pipe(7)."""
@@ -41,7 +50,7 @@ STALLED_S = 0.005
 class LogPipe:
     """Owns the read end `fd` of a pipe (non-blocking). Calls `on_end(pipe)` once, after closing it.
 
-    `wrote`: the pipe has delivered something since this object exists.
+    `wrote`: the pipe has delivered something since this object exists. `owner` counts what of its output is lost.
     """
 
     __slots__ = (
@@ -57,15 +66,24 @@ class LogPipe:
         "_reactor",
         "_timer",
         "inode",
+        "owner",
         "sink",
         "wrote",
     )
 
-    def __init__(self, reactor: Reactor, fd: int, sink: LogSink, on_end: Callable[[LogPipe], object]) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        fd: int,
+        sink: LogSink,
+        on_end: Callable[[LogPipe], object],
+        owner: Loser | None = None,
+    ) -> None:
         self._reactor = reactor
         self._fd = fd
         self.sink = sink
         self._on_end = on_end
+        self.owner = owner
         self.inode = os.fstat(fd).st_ino
         self._capacity = _capacity_of(fd)
         self._may_grow = hasattr(fcntl, "F_SETPIPE_SZ")
@@ -139,6 +157,8 @@ class LogPipe:
         if self.sink.busy(hurry=hurry):
             self._pause(STALLED_S)
             return 0
+        trouble = self.sink.ledger.trouble
+        dropped = trouble.dropped
         try:
             moved = self.sink.move(self._fd, self._capacity)
         except BlockingIOError:
@@ -146,6 +166,8 @@ class LogPipe:
             self._pause_s = PAUSE_FIRST_S
             self._listen()
             return 0
+        if self.owner and trouble.dropped != dropped:
+            self.owner.lost(trouble.dropped - dropped)
         if not moved:
             self.close()
         else:

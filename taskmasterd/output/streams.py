@@ -133,7 +133,7 @@ class Outputs:
             owner = None
         limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
         sink = self._sinks.acquire(path, *limits, owner, entry.program, lazily=True)
-        return self._watch(fd, sink)
+        return self._watch(fd, sink, entry)
 
     def _pipe(self, entry: Entry, path: str, owner: tuple[int, int] | None) -> tuple[int, LogPipe]:
         """Return the child's end of a new pipe and its other end, which moves the output into the file."""
@@ -149,10 +149,10 @@ class Outputs:
         except OSError:
             self._sinks.release(sink)
             raise
-        return child, self._watch(read, sink)
+        return child, self._watch(read, sink, entry)
 
-    def _watch(self, read: int, sink: LogSink) -> LogPipe:
-        pipe = LogPipe(self._reactor, read, sink, self._on_end)
+    def _watch(self, read: int, sink: LogSink, owner: Entry | None = None) -> LogPipe:
+        pipe = LogPipe(self._reactor, read, sink, self._on_end, owner)
         self.pipes.add(pipe)
         if self.keeper:
             self.keeper.keep(pipe.inode, read, sink.path)

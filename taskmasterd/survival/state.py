@@ -109,6 +109,7 @@ class Facts(Record):
     """The state of the daemon itself; a fact that is missing in the data has its default.
 
     `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone,
+    `reloaded_at` the moment of the last reload,
     `left` (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their
     instance, `rolls` rolling restarts, `trial` a reload on trial, `occupied` slots that an earlier daemon's processes may
     occupy, `door` (device, inode) of the control socket. Processes that were started before `proven_since`, in clock ticks
@@ -122,6 +123,7 @@ class Facts(Record):
     proven_since: int | None = None
     stopping: bool = False
     problems: tuple[str, ...] = ()
+    reloaded_at: float | None = None
     loglevel: str | None = None
     pipes: tuple[tuple[int, str], ...] = ()
     door: tuple[int, int] | None = None
@@ -139,6 +141,10 @@ class Facts(Record):
 
 def _cause(value: Any) -> Cause | None:
     return None if value is None else Cause.from_data(value)
+
+
+def _moment(value: Any) -> float | None:
+    return None if value is None else number(value)
 
 
 def _roll(value: Any) -> Mapping[str, Any]:
@@ -159,6 +165,7 @@ FACTS: Mapping[str, Any] = {
     "proven_since": int,
     "stopping": bool,
     "problems": [str],
+    "reloaded_at": _moment,
     "loglevel": _level,
     "pipes": [(int, str)],
     "door": _pair,

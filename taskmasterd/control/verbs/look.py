@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
+from taskmasterd.core.process.counts import counts_view
 from taskmasterd.control.verbs.views import daemon_object, explained, process_object
 
 TYPE_CHECKING = False
@@ -28,6 +29,7 @@ def status(call: Call) -> Steps[None]:
 
 def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]]:
     context, named = call.context, call.request.targets
+    _write_losses(call, entries)
     well, explanations = True, 0
     yield daemon_object(context)
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
@@ -36,8 +38,18 @@ def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]
             well = well and (_is_up(entry) if named else entry.process.as_wanted)
             views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry))
             explanations += "stderr" in views[-1]
+            views[-1]["counters"] = counts_view(entry.counts, context.reactor.now())
         yield {"type": "processes", "processes": views}
     call.connection.end(end(0 if well else 3))
+
+
+def _write_losses(call: Call, entries: tuple[Entry, ...]) -> None:
+    """Write the counters of lost output before a client learns them: the next daemon must not count from less."""
+    lost = [entry for entry in entries if entry.settle_losses()]
+    for entry in lost:
+        call.context.state.changed(entry)
+    if lost:
+        call.context.state.flush()
 
 
 def _is_up(entry: Entry) -> bool:

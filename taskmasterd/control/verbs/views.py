@@ -44,6 +44,7 @@ def daemon_object(context: Context) -> dict[str, Any]:
         "groups": {name: list(members) for name, members in context.supervisor.table.groups.items()},
         "installed_changed": changed,
         "installed_version": installed.version() if changed else about.version,
+        "reloaded_s": None if current.reloaded_at is None else round(context.reactor.now() - current.reloaded_at, 3),
         "reload_problems": list(current.problems),
         "config_changed": current.changed_since_refused(),
         "warnings": warnings(context),

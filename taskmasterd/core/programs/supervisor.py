@@ -7,9 +7,11 @@ processes is done in steps (see `steps`), between which other events may happen.
 
 from __future__ import annotations
 
+from taskmaster_common.config import ONESHOT
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
 from taskmaster_common.states import DOWN_STATES, RUNNING, STARTING, STOPPING
+from taskmasterd.core.process.counts import counted
 from taskmasterd.core.process.events import (
     NONE,
     SPAWN,
@@ -110,6 +112,7 @@ class Supervisor:
         if after.deadline != before.deadline:
             self._arm(entry, after.deadline)
         if after is not before:
+            entry.count(counted(entry.counts, before, after, job=entry.policy.type == ONESHOT))
             self._bus.changed(entry, before, event, after)
             if self.dependencies or after.phase or after.leaving:
                 self._need().changed(entry, before, after)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import NEXT, RELOAD_CLASS, RESTART
 from taskmaster_common.states import RUNNING, STARTING
+from taskmasterd.core.process.counts import DROPPED, NOTHING, with_dropped
 from taskmasterd.core.process.state import HEALTHY, Process
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import Policy, ProgramConfig
     from taskmaster_common.config.graph import Graph
+    from taskmasterd.core.process.counts import Counts
     from taskmasterd.core.process.health import Health
 
     class Observer(Protocol):
@@ -42,7 +44,9 @@ class Entry:
     __slots__ = (
         "asking",
         "checked",
+        "counts",
         "current",
+        "dropped",
         "index",
         "pending",
         "process",
@@ -65,6 +69,8 @@ class Entry:
         self.ready_tries = 0
         self.checked: Health | None = None
         self.asking = ""
+        self.counts: Counts = NOTHING
+        self.dropped = 0
 
     def say(self, text: str, tries: int = 0) -> None:
         """Take what is known of the readiness of the present instance, and how often it was asked, for people."""
@@ -77,6 +83,25 @@ class Entry:
     def check(self, health: Health | None) -> None:
         """Take what is known of the health of the present instance, for people."""
         self.checked = health
+
+    def count(self, counts: Counts) -> None:
+        """Take its counters."""
+        self.counts = counts
+
+    def lost(self, amount: int) -> None:
+        """Count bytes of its output that could not be written."""
+        self.dropped += amount
+
+    def settle_losses(self) -> bool:
+        """Take the bytes that were lost lately into the counters; return whether there were any, which the state has to know."""
+        lost = bool(self.dropped)
+        self.counts, self.dropped = self.all_counts, 0
+        return lost
+
+    @property
+    def all_counts(self) -> Counts:
+        """Its counters, with the bytes that were lost lately."""
+        return with_dropped(self.counts, int(self.counts[DROPPED]) + self.dropped) if self.dropped else self.counts
 
     @property
     def health(self) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STATES, STOPPING
+from taskmasterd.core.process.counts import NOTHING, counts_from_data
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
 from taskmasterd.core.process.state import (
@@ -45,6 +46,9 @@ def entry_to_data(entry: Entry) -> dict[str, Any]:
         "index": entry.index,
         "process": process_to_data(entry.process),
     }
+    counts = entry.all_counts
+    if counts != NOTHING:
+        row["counts"] = counts
     if entry.removed:
         row["removed"] = True
     if entry.removed or entry.pending:
@@ -68,6 +72,7 @@ def entry_from_data(row: Mapping[str, Any], programs: Mapping[str, ProgramConfig
     if wanted.name != name:
         raise ValueError(f"a slot of {name!r} has the configuration of {wanted.name!r}")
     entry = Entry(wanted, index, process_from_data(row["process"]))
+    entry.count(counts_from_data(row))
     entry.removed = bool(row.get("removed"))
     if "wanted" in row and not entry.removed and name in programs:
         entry.pend(programs[name])
