@@ -16,7 +16,6 @@ from taskmasterd.system.loop.reactor import READ
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-
     from typing import Protocol
 
     from taskmasterd.output.sink import LogSink

@@ -5,8 +5,8 @@ from __future__ import annotations
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
-from taskmasterd.core.process.counts import counts_view
 from taskmasterd.control.verbs.views import daemon_object, explained, process_object
+from taskmasterd.core.process.counts import counts_view
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
