@@ -148,12 +148,27 @@ def run_command(options: Options, words: Sequence[str]) -> int:
 def _reply_for(options: Options, request: Request) -> Reply:
     look = look_of(options, request, os.environ)
     if not request.has("watch") and request.verb != "subscribe":
-        return reply_for(request, look, as_json=options.json)
+        return _with_figures(request, reply_for(request, look, as_json=options.json))
     from taskmasterctl.reply.watching import Screen, watch_reply  # noqa: PLC0415 - status does without it
 
     screen = Screen(time.monotonic, lambda: time.strftime("%H:%M:%S"), timestamp, terminal_size)
     in_place = request.has("watch") and os.isatty(OUT) and can_move_cursor(os.environ)
     return watch_reply(request, look, screen, in_place=in_place, as_json=options.json)
+
+
+def _with_figures(request: Request, reply: Reply) -> Reply:
+    """Return the reply, with what the client itself finds out about the processes where that was asked for."""
+    if request.verb == "show":
+        from taskmasterctl.reply.figures import WithTree  # noqa: PLC0415 - only `show` needs it
+        from taskmasterctl.usage.once import tree_of  # noqa: PLC0415 - only `show` needs it
+
+        return WithTree(reply, tree_of)
+    if request.has("usage"):
+        from taskmasterctl.reply.figures import WithUsage  # noqa: PLC0415 - only --usage needs it
+        from taskmasterctl.usage.once import measure  # noqa: PLC0415 - only --usage needs it
+
+        return WithUsage(reply, measure)
+    return reply
 
 
 def _refuse(error: RequestError, options: Options) -> int:

@@ -57,7 +57,7 @@ _taskmasterctl() {
         esac
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
         case $verb in
-        status) found=(--wide --failed --watch) ;;
+        status) found=(--wide --failed --watch --usage) ;;
         show) found=(--env) ;;
         logs | tail | maintail) found=(-f --follow -n --lines --since --stderr --daemon --raw --reopen) ;;
         wait) found=(--for) ;;

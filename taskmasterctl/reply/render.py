@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     Message = Mapping[str, Any]
 
 STATUS_COLUMNS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "DETAIL")
+USAGE_COLUMNS = ("%CPU", "MEM")
+"""What --usage adds before the last column."""
 STATE_WIDTH = 8
 LEAST_DETAIL = 8
 """Smallest width of the last column, columns."""
@@ -62,6 +64,22 @@ def short_seconds(seconds: float) -> str:
     return f"{max(0.0, seconds):.1f}s" if seconds < 9.95 else format_seconds(seconds)
 
 
+def percent_text(percent: float | None) -> str:
+    """Return a share of one core, with tenths; "-" for one that nobody knows."""
+    return "-" if percent is None else f"{percent:.1f}"
+
+
+def size_text(size: float | None) -> str:
+    """Return a size in at most four characters, `812`, `9.5K`, `98M`, `1.4G`; "-" for one that nobody knows."""
+    if size is None:
+        return "-"
+    value, units = float(size), iter("KMGTP")
+    unit = ""
+    while value >= 999.5:
+        value, unit = value / 1024, next(units, "E")
+    return f"{value:.1f}{unit}" if unit and value < 9.95 else f"{value:.0f}{unit}"
+
+
 def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), least: Sequence[int] = ()) -> list[str]:
     """Return the rows as lines, with two blanks between columns.
 
@@ -75,8 +93,10 @@ def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), 
 
 def status_table(processes: Sequence[Message], look: Look) -> str:
     """Return the table of `status`: a head, and a line for each process."""
-    rows = [STATUS_COLUMNS, *[_status_row(process, look) for process in processes]]
-    lines = columns(rows, frozenset({2, 4}), (0, STATE_WIDTH))
+    usage = any("cpu_percent" in process for process in processes)
+    head = (*STATUS_COLUMNS[:-1], *USAGE_COLUMNS, STATUS_COLUMNS[-1]) if usage else STATUS_COLUMNS
+    rows = [head, *[_status_row(process, look, usage=usage) for process in processes]]
+    lines = columns(rows, frozenset({2, 4, *((5, 6) if usage else ())}), (0, STATE_WIDTH))
     if look.width:
         lines = [_cut(line, row[-1], look.width) for line, row in zip(lines, rows)]
     if look.colour:
@@ -86,7 +106,7 @@ def status_table(processes: Sequence[Message], look: Look) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _status_row(process: Message, look: Look) -> tuple[str, ...]:
+def _status_row(process: Message, look: Look, *, usage: bool) -> tuple[str, ...]:
     pid, uptime = process.get("pid"), process.get("uptime_s")
     return (
         clean(process["name"]),
@@ -94,6 +114,7 @@ def _status_row(process: Message, look: Look) -> tuple[str, ...]:
         "-" if pid is None else clean(pid),
         "-" if uptime is None else format_seconds(uptime),
         clean(process.get("restarts", 0)),
+        *((percent_text(process.get("cpu_percent")), size_text(process.get("memory_bytes"))) if usage else ()),
         with_names(_detail(process), look.user_name, short=True),
     )
 

@@ -52,6 +52,7 @@ def show_text(program: Message, look: Look) -> str:
     paths = [
         (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
     ]
+    lines += _section("tree", _tree_rows(program.get("tree") or (), processes))
     lines += _section("ready", _ready_rows(processes))
     if program.get("health"):
         from taskmasterctl.reply.health import story_rows  # noqa: PLC0415 - few programs have health
@@ -110,6 +111,18 @@ def _exit_text(end: Message, ago_s: object, look: Look) -> str:
     when = f"{look.wall(ago_s)}  " if look.wall and isinstance(ago_s, (int, float)) else ""
     why = f": {clean(end['why'])}" if end.get("why") else ""
     return f"{when}{how}{after}, {'expected' if end.get('expected') else 'unexpected'}{why}"
+
+
+def _tree_rows(tree: Sequence[Message], processes: Sequence[Message]) -> list[tuple[str, str, str]]:
+    """Return a row for each process, indented by its depth: `4711  4712    sh -c ...`."""
+    leaders = {process["pid"] for process in processes}
+    depths: dict[int, int] = {}
+    rows = [("pid", "ppid", "command")]
+    for each in tree:
+        pid, parent = each["pid"], each["ppid"]
+        depths[pid] = 0 if pid in leaders else depths.get(parent, 0) + 1
+        rows.append((clean(pid), clean(parent), "  " * depths[pid] + clean(each["command"])))
+    return rows if len(rows) > 1 else []
 
 
 def _ready_rows(processes: Sequence[Message]) -> list[tuple[str, str, str]]:

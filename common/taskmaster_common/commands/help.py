@@ -39,11 +39,12 @@ HELP = {
             "--wide": "never cut the DETAIL column",
             "--failed": "only processes that are not in their wanted state",
             "--watch": "show it again whenever something changes, until Ctrl-C",
+            "--usage": "also processor and memory of each process, from a sample of 0.3 s",
         },
     ),
     "show": Help(
         "Look",
-        "everything about a program: settings, last exits, log files",
+        "everything about a program: settings, processes, last exits, log files",
         exits="0; 4 unknown name or no daemon",
         examples=("show nginx",),
         flags={"--env": "also the values of env (only root and the daemon's user may see them)"},

@@ -111,6 +111,7 @@ COMMANDS = (
             Flag("--wide", side=CLIENT_SIDE),
             Flag("--failed", side=CLIENT_SIDE),
             Flag("--watch", side=CLIENT_SIDE),
+            Flag("--usage", side=CLIENT_SIDE),
         ),
     ),
     Command("show", "show", LOOK, "TARGET...", flags=(Flag("--env"),)),
@@ -260,6 +261,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
     most = {"": 0, "[VERB]": 1}.get(verb.arguments, len(targets))
     if verb.name == "signal" and "list" in flags:
         least = 0
+    if "usage" in flags and "watch" in flags:
+        raise _usage(verb, "--usage shows one sample, and --watch does not wait for samples", "figures that go on: top")
     if verb.name == "reload" and targets:
         raise _usage(
             verb,

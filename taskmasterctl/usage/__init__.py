@@ -1,0 +1,1 @@
+"""What processes use: samples that the client takes itself, so that the daemon is never asked for figures."""
