@@ -122,7 +122,9 @@ def _hides_processes() -> bool:
 
 @pytest.mark.skipif(not _hides_processes(), reason="needs root, unshare and setpriv")
 def test_what_the_kernel_hides_is_a_dash_and_not_nothing(make_daemon: Callable[..., Daemon]) -> None:
-    daemon = make_daemon("taskmasterd: {socket_group: nogroup, socket_mode: '0660'}\nprograms: {web: {cmd: sleep 86400, starttime: 0}}\n")
+    daemon = make_daemon(
+        "taskmasterd: {socket_group: nogroup, socket_mode: '0660'}\nprograms: {web: {cmd: sleep 86400, starttime: 0}}\n"
+    )
     for directory in (daemon.home, daemon.home.parent):
         directory.chmod(0o755)
     daemon.start()
