@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 BURST, BURST_EVERY_S = 64, 0.01
 """Signals in one burst, and the pause between two bursts, seconds."""
 LONG_S = 0.01
-"""Longest look without a rest after it, seconds."""
+"""Longest work for a look without a rest after it, seconds."""
 BLIND_FOR_S = 0.5
 """Pause after a look that failed, seconds."""
 
@@ -34,11 +34,27 @@ def in_bursts(reactor: Reactor, work: Generator[None, None, Result], done: Calla
     reactor.call_later(BURST_EVERY_S, lambda: in_bursts(reactor, work, done))
 
 
+def timed(
+    steps: Generator[None, None, Result], now: Callable[[], float]
+) -> Generator[None, None, tuple[float, Result]]:
+    """Do the steps; return how long they took by `now`, without the time between them, in seconds, and their result."""
+    worked_s = 0.0
+    while True:
+        since = now()
+        try:
+            next(steps)
+        except StopIteration as end:
+            return worked_s + now() - since, end.value
+        worked_s += now() - since
+        yield
+
+
 class Looks:
     """Runs one look at a time, in steps (`Rounds`); one more look serves all requests that arrive meanwhile.
 
-    After a long look it rests for the same time, so that looks never take all of the daemon's time. `begin()` returns the
-    steps; their end calls `done(result)` or `failed(error)`, and a failed look is repeated.
+    After much work it rests for the time of that work, so that looks never take all of the daemon's time; what others did between
+    the steps does not count. `begin()` returns the steps; their end calls `done(result)` or `failed(error)`, and a failed look is
+    repeated.
     """
 
     def __init__(
@@ -70,17 +86,15 @@ class Looks:
         self._reactor.rounds.begin(self._steps())
 
     def _steps(self) -> Iterator[None]:
-        since = self._reactor.now()
         pause_s = BLIND_FOR_S
         try:
             try:
-                result = yield from self._begin()
+                worked_s, result = yield from timed(self._begin(), self._reactor.now)
             except OSError as error:
                 self._asked = True
                 self._failed(error)
             else:
-                took_s = self._reactor.now() - since
-                pause_s = took_s if took_s > LONG_S else 0.0
+                pause_s = worked_s if worked_s > LONG_S else 0.0
                 self._at_work, self._resting = False, True
                 self._done(result)
         finally:

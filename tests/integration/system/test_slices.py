@@ -72,6 +72,28 @@ def test_a_long_look_leaves_the_turn_to_others_and_one_more_serves_all_who_asked
     assert not looks.under_way
 
 
+def test_the_work_of_others_between_its_steps_makes_no_rest_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(Unhurried, "now", staticmethod(lambda: clock[0]))
+    reactor = Unhurried(lambda error: pytest.fail(repr(error)))
+    found: list[object] = []
+
+    def look() -> Generator[None, None, int]:
+        for _ in range(3):
+            clock[0] += LONG_S / 4
+            yield
+        return 3
+
+    looks = Looks(reactor, look, found.append, lambda error: pytest.fail(repr(error)))
+    for number in (1, 2):
+        looks.ask()
+        for _ in range(10):
+            clock[0] += 60
+            reactor.settle(1)
+        assert found == [3] * number
+    reactor.close()
+
+
 def test_a_look_that_was_asked_for_by_what_came_of_another_is_done_afterwards(reactor: Reactor) -> None:
     found: list[object] = []
 
