@@ -49,10 +49,10 @@ def plan_text(programs: Sequence[Message], daemon_keys: Sequence[str], *, groups
 
 
 def _plan_sum(changes: Sequence[str]) -> str:
-    """Return the summary of a plan: `97 unchanged; 1 restart, 1 live, 0 new, 0 removed`."""
+    """Return the summary of a plan: `97 unchanged; 1 restart, 1 updated, 0 new, 0 removed`."""
     words = (
         ("restarted", "restart"),
-        ("updated", "live"),
+        ("updated", "updated"),
         ("scaled", "scaled"),
         ("added", "new"),
         ("removed", "removed"),

@@ -20,7 +20,7 @@ from taskmaster_common.config import (
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING
 from taskmasterd.core.process.state import STOP
-from taskmasterd.core.programs.table import Entry, Table, of_class
+from taskmasterd.core.programs.table import WATCHDOG, Entry, Table, of_class
 from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
@@ -162,10 +162,17 @@ def _changed(wanted: ProgramConfig, slots: list[Entry], *, again: bool) -> Progr
     keys = {key for each in present for key in each.changed_keys(wanted)}.union(*outdated.values())
     ordered = tuple(key for key in RELOAD_CLASS if key in keys)
     change, why = _verdict(ordered, bool(restart or revived), bool(surplus or missing), bool(outdated))
+    if any(_waits_for_a_start(each, wanted) for each in present) and not (restart or revived):
+        why += "; its watchdog used at the next start"
     return ProgramPlan(
         wanted.name, change, why, wanted, ordered,
         create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
     )  # fmt: skip
+
+
+def _waits_for_a_start(before: ProgramConfig, wanted: ProgramConfig) -> bool:
+    """Return whether a watchdog has changed, of which an instance learns at its start only."""
+    return wanted.health.get(WATCHDOG) not in (None, before.health.get(WATCHDOG))
 
 
 def _is_used(entry: Entry, wanted: ProgramConfig) -> bool:

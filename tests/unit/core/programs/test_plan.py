@@ -89,6 +89,14 @@ def test_a_live_key_is_applied_to_the_running_process() -> None:
     assert world.armed[world.entry("web")] == world.now + 3
 
 
+def test_a_changed_watchdog_waits_for_the_next_start_and_the_plan_says_so() -> None:
+    world = World().load(program(health={"watchdog": 5.0})).cooperate()
+    plan = world.reload(program(health={"watchdog": 9.0})).programs[0]
+    assert plan.why == "health applied without a restart; its watchdog used at the next start"
+    assert world.reload(program(health={"watchdog": 9.0, "action": "stop"})).programs[0].why.endswith("a restart")
+    assert world.reload(program(health={})).programs[0].why == "health applied without a restart"
+
+
 def test_nothing_changed_means_nothing_touched() -> None:
     a, b = program("a", env={"X": "1", "Y": "2"}), program("b", numprocs=3)
     world = World().load(a, b).cooperate()
