@@ -138,11 +138,27 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return _say(options, "help", {"type": "help", "text": client_help(*request.targets)})
         if request.has("list"):
             return _say(options, "signal", *_signals())
+        if request.verb == "metrics":
+            return _run_metrics(options, request)
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
     reply = _reply_for(options, request)
     return Conversation(options, request, line, reply, os.environ).run()
+
+
+def _run_metrics(options: Options, request: Request) -> int:
+    """Raises RequestError."""
+    if options.json:
+        raise RequestError("usage", "metrics has formats of its own, and --json is none of them", 2)
+    from taskmasterctl.metrics.run import run_metrics  # noqa: PLC0415 - no other verb needs it
+
+    line, look = wire_line(Request("status", {}, request.targets)), look_of(options, request, os.environ)
+
+    def ask(reply: Reply) -> int:
+        return Conversation(options, request, line, reply, os.environ).run()
+
+    return run_metrics(request, ask, lambda: reply_for(request, look, as_json=False))
 
 
 def _reply_for(options: Options, request: Request) -> Reply:

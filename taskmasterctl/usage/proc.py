@@ -129,6 +129,16 @@ def _row(fields: list[bytes]) -> Row:
     )
 
 
+def boot_time(root: str = PROC) -> int:
+    """Return when this host was booted, Unix time in seconds; 0 if nobody knows."""
+    try:
+        with open(f"{root}/stat", "rb") as file:
+            words = file.read().partition(b"\nbtime ")[2].split(None, 1)
+    except OSError:
+        return 0
+    return int(words[0]) if words else 0
+
+
 def members(rows: Mapping[int, Row], leaders: Mapping[int, object]) -> dict[int, list[int]]:
     """Return what belongs to each leader that is there: what is below it, what is in its session, and what is below that.
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 MOST_LOGGED = 1000
 """Characters of a request in the event log."""
 NO_PERMISSION = 4
-VERBS: dict[str, Any] = {each.module: on_demand(f"taskmasterd.control.verbs.{each.module}") for each in COMMANDS}
+VERBS: dict[str, Any] = {
+    each.module: on_demand(f"taskmasterd.control.verbs.{each.module}") for each in COMMANDS if each.module
+}
 """The files of `verbs/`."""
 
 

@@ -130,6 +130,28 @@ HELP = {
         flags={"--reverse": "what depends on the programs, instead of what they depend on"},
     ),
     "version": Help("Look", "the versions of both sides and of the protocol", exits="0; 4 no daemon"),
+    "metrics": Help(
+        "Look",
+        "states, counters and usage of all processes for Prometheus",
+        exits="0; 1 the file or address cannot be used; 2 an address beyond this host; 4 unknown name or no daemon",
+        details=(
+            "To standard output; with --output to a file for the textfile collector, which is replaced as a whole, and removed "
+            "when metrics ends or fails. With --listen it answers GET /metrics on a UNIX socket or on the loopback interface, in "
+            "the format that the request asks for."
+        ),
+        examples=(
+            "metrics",
+            "metrics --output /var/lib/node_exporter/taskmaster.prom --every 15s",
+            "metrics --listen unix:/run/taskmaster/metrics.sock",
+            "metrics --listen 127.0.0.1:9777",
+        ),
+        flags={
+            "--format": "prometheus (text 0.0.4, the default) or openmetrics",
+            "--output": "write to this file instead",
+            "--every": "write it again and again, with this pause (5s at least)",
+            "--listen": "answer requests at unix:PATH or 127.0.0.1:PORT",
+        },
+    ),
     "start": Help(
         "Act",
         "start programs and wait until they run",

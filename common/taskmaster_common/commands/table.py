@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MOST_DIGITS = 9
+LEAST_EVERY_S = 5.0
+"""Shortest pause between two files of `metrics`, seconds."""
 USAGE = 2
 """Exit code of everything that was typed wrongly."""
 
@@ -51,7 +53,9 @@ class Flag(Record):
 
 
 class Command(Record):
-    """One verb. The file `verbs/MODULE` of the daemon serves it; `access` is the class that it needs.
+    """One verb. The file `verbs/MODULE` of the daemon serves it, "" for one that the client carries out by other verbs.
+
+    `access` is the class that it needs.
 
     `arguments` names what follows: "" nothing, "[TARGET...]" any number, "TARGET..." at least one,
     "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one.
@@ -142,6 +146,18 @@ COMMANDS = (
     Command("health", "health", LOOK, "[TARGET...]"),
     Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),
+    Command(
+        "metrics",
+        "",
+        LOOK,
+        "[TARGET...]",
+        flags=(
+            Flag("--format", value="FORMAT", side=CLIENT_SIDE, choices=("prometheus", "openmetrics")),
+            Flag("--output", value="FILE", side=CLIENT_SIDE),
+            Flag("--every", value="DUR", side=CLIENT_SIDE),
+            Flag("--listen", value="ADDRESS", side=CLIENT_SIDE),
+        ),
+    ),
     Command("check", "health", OPERATE, "TARGET..."),
     Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),
     Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT, DEPENDENTS)),
@@ -275,17 +291,39 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
         )
     if len(targets) > most:
         raise _usage(verb, f'{verb.name} does not take "{targets[most]}"')
+    _check_numbers(verb, flags)
+    _check_durations(verb, flags)
+    if verb.name == "metrics":
+        _check_metrics(verb, flags)
+
+
+def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
     lines = str(flags.get("lines", "0"))
     if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
         raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
     count = str(flags.get("max_unavailable", "1"))
     if not (count.isascii() and count.isdecimal() and len(count) <= MOST_DIGITS and int(count)):
         raise _usage(verb, f'"{count}" is not a number of instances')
-    if "since" in flags:
-        try:
-            parse_seconds(str(flags["since"]))
-        except ValueError as error:
-            raise _usage(verb, f"--since: {error}") from None
+
+
+def _check_durations(verb: Command, flags: Mapping[str, str | bool]) -> None:
+    for key in ("since", "every"):
+        if key in flags:
+            try:
+                parse_seconds(str(flags[key]))
+            except ValueError as error:
+                raise _usage(verb, f"--{key}: {error}") from None
+
+
+def _check_metrics(verb: Command, flags: Mapping[str, str | bool]) -> None:
+    if "listen" in flags and "output" in flags:
+        raise _usage(verb, "--listen and --output exclude each other: run it twice")
+    if "listen" in flags and "format" in flags:
+        raise _usage(verb, "--listen answers in the format that it is asked for: leave --format out")
+    if "every" in flags and "output" not in flags:
+        raise _usage(verb, "--every needs --output FILE: only a file is written again and again")
+    if "every" in flags and parse_seconds(str(flags["every"])) < LEAST_EVERY_S:
+        raise _usage(verb, f"--every: at least {LEAST_EVERY_S:g}s")
 
 
 def _usage(verb: Command, message: str, hint: str = "") -> RequestError:
@@ -299,8 +337,10 @@ def usage(verb: Command) -> str:
 
 
 def refuse_client_flags(request: Request) -> None:
-    """Raise RequestError where a flag of the client has reached the daemon: it would be accepted and mean nothing."""
+    """Raise RequestError where a verb or flag of the client has reached the daemon: it would be accepted and mean nothing."""
     verb = _BY_NAME[request.verb]
+    if not verb.module:
+        raise _usage(verb, f"{verb.name} is a verb of taskmasterctl, not of the wire")
     for flag in verb.flags:
         if flag.side == CLIENT_SIDE and flag.key in request.flags:
             raise _usage(verb, f"{flag.name} is a flag of taskmasterctl, not of the wire")

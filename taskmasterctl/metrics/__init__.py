@@ -1,0 +1,1 @@
+"""`metrics`: the state of all processes for Prometheus and what reads its formats."""
