@@ -113,10 +113,11 @@ class Daemon:
     def alive(self) -> bool:
         """Whether the daemon of the pid file is alive."""
         try:
-            os.kill(self.pid, 0)
+            pid = self.pid
+            os.kill(pid, 0)
         except (OSError, ValueError):
             return False
-        return _state(self.pid) not in ("Z", "") and _name(self.pid) == "taskmasterd"
+        return _state(pid) not in ("Z", "") and _name(pid) == "taskmasterd"
 
     def signal(self, number: int) -> None:
         """Send a signal to the daemon."""
