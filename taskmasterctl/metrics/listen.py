@@ -72,7 +72,7 @@ class Client:
         self.answer = b""
 
 
-class Server:
+class MetricsServer:
     """Listens from the start on. Raises SystemFailure where it cannot. `text(format)` returns the exposition."""
 
     def __init__(self, address: Address, text: Text, now: Callable[[], float] = time.monotonic) -> None:

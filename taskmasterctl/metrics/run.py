@@ -88,7 +88,7 @@ def _end(_number: int, _frame: FrameType | None) -> None:
 
 
 def _listen(text: str, ask: Ask, errors: Callable[[], Reply]) -> int:
-    from taskmasterctl.metrics.listen import SHARED_S, Server, address_of  # noqa: PLC0415 - a socket, only here
+    from taskmasterctl.metrics.listen import SHARED_S, MetricsServer, address_of  # noqa: PLC0415 - a socket, only here
 
     collector = Collector(ask, errors)
     last: tuple[float, Seen | None] | None = None
@@ -100,7 +100,7 @@ def _listen(text: str, ask: Ask, errors: Callable[[], Reply]) -> int:
             last = time.monotonic(), seen
         return render(last[1], form)
 
-    server = Server(address_of(text), exposition)
+    server = MetricsServer(address_of(text), exposition)
 
     def serve() -> int:
         server.serve()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from taskmasterctl.usage.proc import Row
 
-    class Source(Protocol):
+    class ProcessFigures(Protocol):
         """Where processes are looked up."""
 
         least_s: float
@@ -90,7 +90,7 @@ class Sampler:
 
     def __init__(
         self,
-        source: Source | None = None,
+        source: ProcessFigures | None = None,
         cgroups: Cgroups | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -209,7 +209,7 @@ def _sum(numbers: Iterable[int | None]) -> int | None:
     return total
 
 
-def default_source() -> Source:
+def default_source() -> ProcessFigures:
     """Return /proc, or `ps` where it does not list processes."""
     if os.path.exists(f"{PROC}/self/stat"):
         return ProcSource()

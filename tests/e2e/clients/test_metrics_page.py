@@ -17,7 +17,7 @@ from tests.support.wait import wait_until
 PAGE = (ROOT / "docs" / "metrics.md").read_text()
 COMMANDS = [
     line.partition("#")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for block in re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
     for line in block.splitlines()
 ]
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)

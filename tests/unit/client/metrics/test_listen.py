@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import RequestError, SystemFailure
-from taskmasterctl.metrics.listen import MOST, MOST_BYTES, Server, address_of, judged
+from taskmasterctl.metrics.listen import MOST, MOST_BYTES, MetricsServer, address_of, judged
 from taskmasterctl.metrics.text import OPENMETRICS, PROMETHEUS
 from tests.support.wait import wait_until
 
@@ -65,7 +65,7 @@ class Running:
 
     def __init__(self, path: Path) -> None:
         self.path, self.clock, self.asked = path, Clock(), 0
-        self.server = Server((socket.AF_UNIX, str(path)), self.text, self.clock)
+        self.server = MetricsServer((socket.AF_UNIX, str(path)), self.text, self.clock)
         self._stop = False
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
@@ -158,7 +158,7 @@ def test_more_connections_than_there_is_room_for_wait(running: Running) -> None:
 
 def test_the_socket_lets_its_group_in_and_goes_with_the_server(short_dir: Path) -> None:
     path = short_dir / "m.sock"
-    made = Server((socket.AF_UNIX, str(path)), str)
+    made = MetricsServer((socket.AF_UNIX, str(path)), str)
     assert stat.S_IMODE(os.lstat(path).st_mode) == 0o660
     made.close()
     assert not path.exists()
@@ -169,8 +169,8 @@ def test_a_dead_socket_is_replaced_and_a_living_one_and_a_file_are_not(short_dir
     dead = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     dead.bind(str(path))
     dead.close()
-    living = Server((socket.AF_UNIX, str(path)), str)
-    refuse: Callable[[], object] = lambda: Server((socket.AF_UNIX, str(path)), str)  # noqa: E731
+    living = MetricsServer((socket.AF_UNIX, str(path)), str)
+    refuse: Callable[[], object] = lambda: MetricsServer((socket.AF_UNIX, str(path)), str)  # noqa: E731
     with pytest.raises(SystemFailure):
         refuse()
     assert path.exists()

@@ -18,7 +18,7 @@ def row(cpu_s: float = 0.0, parent: int = 1, session: int = 10, started: int = 1
     return Row(parent, session, cpu_s, started, 0, 1)
 
 
-class Source:
+class FakeProc:
     """Processes as a test wants them."""
 
     least_s = 0.0
@@ -60,7 +60,7 @@ class Rig:
     """A sampler of one leader, 10, and what it is shown."""
 
     def __init__(self, cgroups: Cgroups | None = None) -> None:
-        self.source, self.clock = Source(), Clock()
+        self.source, self.clock = FakeProc(), Clock()
         self.sampler = Sampler(self.source, cgroups or Cgroups("/nonexistent"), self.clock)
 
     def look(self, rows: dict[int, Row], *, after_s: float = 1.0, more: bool = False) -> Figures | None:
