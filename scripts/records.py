@@ -18,6 +18,7 @@ TYPES = {
     "dependencies": "tuple[str, ...]",
     "exit codes": "tuple[int, ...]",
     "health": "Mapping[str, Any]",
+    "history": "Mapping[str, Any]",
     "octal": "int",
     "path": "str",
     "hook": "tuple[str, ...]",
@@ -67,6 +68,11 @@ DAEMON_HEAD = f'''"""The record of `taskmasterd:` and what the daemon knows of i
 from __future__ import annotations
 
 from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 '''
 DAEMON_DOC = '''"""The `taskmasterd:` entry. Paths are absolute; None means the default of the user who runs the daemon.
 
@@ -88,6 +94,8 @@ def literal(key: Key) -> str:
         return f'"{key.default}"'
     if key.kind == "octal" and key.default is not None:
         return f"0o{key.default:03o}"
+    if isinstance(key.default, dict) and key.default:
+        return f"{{{', '.join(f'{chr(34)}{name}{chr(34)}: {value:_}' for name, value in key.default.items())}}}"
     grouped = isinstance(key.default, int) and not isinstance(key.default, bool)
     return f"{key.default:_}" if grouped else repr(key.default)
 

@@ -146,6 +146,11 @@ def _update(_key: Key) -> list[Schema]:
     return [{"type": "object", "properties": limits, "additionalProperties": False}]
 
 
+def _history(key: Key) -> list[Schema]:
+    limits = {name: {"anyOf": [*FORMS[kind](key), VARIABLE]} for name, kind in (("size", "size"), ("age", "seconds"))}
+    return [{"enum": [0]}, {"type": "object", "properties": limits, "additionalProperties": False}]
+
+
 def _hook(_key: Key) -> list[Schema]:
     command = FORMS["command"](_key)
     parts: dict[str, Schema] = {
@@ -188,6 +193,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "ready": _ready,
     "health": _health,
     "update": _update,
+    "history": _history,
     "hook": _hook,
     "text": lambda _key: [SCALAR],
 }

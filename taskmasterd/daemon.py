@@ -11,6 +11,7 @@ from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
 from taskmasterd.composition import Life, build_context, join_bus, make_upgrade
 from taskmasterd.control.access import Access, Bound, Clients
+from taskmasterd.core.words.history import by_of
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.foundation import build_programs, lay_foundation, register_facts
 from taskmasterd.ondemand import Made, on_demand
@@ -97,6 +98,10 @@ class Daemon:
     def begin(self, origin: Origin) -> None:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
+        if origin.saved and not origin.legacy.same:
+            self._context.log.note("", "crashed")
+        word = "upgrade" if origin.legacy.same else "daemon-start"
+        self._context.log.note("", word, pid=os.getpid(), version=__version__, config=origin.config.path)
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
         self._programs.probes.resume_hooks(origin.saved)
@@ -148,6 +153,8 @@ class Daemon:
 
     def _clean_up(self) -> int:
         base, stopping = self._base, self._stopping()
+        base.log.history.sum_up()
+        base.log.note("", "daemon-stop", by=by_of(stopping.by), code=stopping.exit_code)
         base.log.write(*stopping.last_line())
         if base.guard:
             base.guard.bye(stopping.exit_code)
@@ -160,6 +167,7 @@ class Daemon:
         self._context.performer.outputs.drain()
         base.holdings.give_back_logs()
         self._access.dismiss(stopping.farewell())
+        base.log.history.close()
         base.sinks.close()
         base.notifier.close()
         return stopping.exit_code

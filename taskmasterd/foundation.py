@@ -12,10 +12,12 @@ from taskmasterd.core.process.events import HOOK
 from taskmasterd.core.process.state import HOOKS, PRE_RESTART
 from taskmasterd.core.programs.supervisor import Supervisor, SupervisorEffects
 from taskmasterd.core.programs.table import WATCHDOG
+from taskmasterd.core.words.history import by_of
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
+from taskmasterd.output.trouble import Over
 from taskmasterd.processes.deadlines import Deadlines
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
@@ -29,9 +31,10 @@ from taskmasterd.survival.holdings import Holdings
 from taskmasterd.survival.state import Registry
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.loop.signals import signal_numbers
-from taskmasterd.system.procfs import keep_reserve
+from taskmasterd.system.procfs import boot_id, keep_reserve
 from taskmasterd.telling.bus import REACT, BusMember
 from taskmasterd.telling.eventlog import EventLog
+from taskmasterd.telling.history import History
 from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
 
 TYPE_CHECKING = False
@@ -103,15 +106,20 @@ def lay_foundation(
     key, keyless = key_at(origin.state_path, spare_key(handed.mark_key))
     log: EventLog | None = None
     unsaid: list[str] = []  # opening the log's own file may cause the first warning
-    sinks = Sinks(lambda text: log.write("warning", text) if log else unsaid.append(text), Allowance())
+    sinks = Sinks(lambda text: log_trouble(log, text) if log else unsaid.append(text), Allowance())
     if handed.life:
         sinks.inherit(handed.life.sinks)
     stderr = sinks.acquire("/dev/stderr", 0, 0, None) if handed.foreground else None
     logfile = handed.places.get("logfile")
     target = sinks.acquire(logfile, EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS, None) if logfile else None
-    log = EventLog(handed.loglevel, target, stderr, journal=stderr_is_journal())
+
+    def later(seconds: float, callback: Callable[[], None]) -> None:
+        reactor.call_later(seconds, callback)
+
+    history = History(origin.history_place, origin.configured.history, boot_id(), later)
+    log = EventLog(handed.loglevel, target, stderr, journal=stderr_is_journal(), history=history)
     for text in unsaid:
-        log.write("warning", text)
+        log_trouble(log, text)
     reactor = Reactor(on_error or log.bug)
     if keyless:
         log.write("warning", f"{keyless}; a later daemon that has no state does not know these programs again")
@@ -126,6 +134,12 @@ def lay_foundation(
         Proofs(key, handed.places["socket"]),
         StateFile(origin.state_path, "" if keyless else key.hex()) if origin.state_path else None,
     )
+
+
+def log_trouble(log: EventLog, text: str) -> None:
+    """Say that a log cannot be written, or can be again."""
+    log.note("", "log-trouble", reason=text, over=isinstance(text, Over) or None)
+    log.write("warning", text)
 
 
 class Probes(Record):
@@ -280,6 +294,8 @@ def _rolls(supervisor: Supervisor, base: Foundation) -> rolling.Rolls:
 
     def tell(news: RollNews) -> str:
         level, text = rolls.roll_line(table, news)
+        if news.kind not in rolls.UNDER_WAY:
+            base.log.note(news.order.program, "rolled", reason=text, ok=level == "info", by=by_of(news.order.by))
         base.log.write(level, text)
         return text
 

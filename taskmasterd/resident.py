@@ -34,6 +34,7 @@ OF_THE_START = (
     "taskmasterd.survival.adoption",
     "taskmasterd.survival.start_state",
     "taskmasterd.survival.disk.reader",
+    "taskmasterd.telling.segments",
 )
 """Modules that only a daemon's first moments need."""
 

@@ -66,6 +66,11 @@ class Stopping:
         """The exit code of the daemon."""
         return (self.cause.code if self.cause else 0) or int(self.failed)
 
+    @property
+    def by(self) -> str:
+        """Who has asked for it."""
+        return self._by
+
     def cause_row(self) -> object:
         """Return the cause as a fact for the next daemon."""
         return self.cause and self.cause.to_row()

@@ -1,4 +1,4 @@
-"""Applies the parts of a new configuration that concern no process: the log level, the limits of open logs, who follows ends."""
+"""Applies the parts of a new configuration that concern no process: the log level, the limits of open logs and of the history, who follows ends."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class LiveKeys:
         daemon = plan.config.daemon
         if "loglevel" in plan.live_keys and daemon.loglevel in LOG_LEVELS:
             self._log.set_level(daemon.loglevel)
+        if "history" in plan.live_keys:
+            self._log.history.limit(daemon.history)
         for program in plan.programs:
             if "log_maxbytes" in program.keys or "log_backups" in program.keys:
                 for entry in self._table.slots(program.name):

@@ -14,7 +14,8 @@ from taskmasterd.configuration.requests import Requester
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.plan import diffing, without_removals, without_restarts
 from taskmasterd.core.programs.ticket import Ticket
-from taskmasterd.core.words.plans import plan_lines
+from taskmasterd.core.words.history import by_of
+from taskmasterd.core.words.plans import plan_lines, plan_records
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -136,6 +137,7 @@ class Reloader:
         self._log.write("error", "reload: nothing was changed")
         if any(not requester.dry_run for requester in batch) and not obstacle:
             self._current.refuse(self._begun)
+            self._log.note("", "reload-failed", reason=public[0], by=by_of(batch[0].by))
             self._note(public)
         for requester in batch:
             problems = reason if obstacle else result.problems if requester.sees_values else public
@@ -186,12 +188,15 @@ class Reloader:
             requester
         ) in appliers:  # after `applying`: who does not wait is answered here, and the answer must be on disk
             requester.waiting(ticket)
-        yield from self._carry_out(plan, warnings, f"a reload ({appliers[0].by})", carried)
+        yield from self._carry_out(plan, warnings, appliers[0].by, carried)
         if trial:
             trial.begin(plan, ticket)
 
     def _carry_out(self, plan: ReloadPlan, warnings: tuple[str, ...], by: str, ticket: Ticket) -> Steps[None]:
-        """Log the plan and apply it."""
+        """Log the plan and apply it, for `by`."""
+        for name, fields in plan_records(plan, by):
+            self._log.note(name, "reload", **fields)
+            yield
         for warning in warnings:
             self._log.write("warning", f"reload: {warning.replace(': warning: ', ': ', 1)}")
             yield
@@ -202,7 +207,7 @@ class Reloader:
             ticket.failed = True
             ticket.seal()
             return
-        yield from apply(self._supervisor, plan, by, ticket)
+        yield from apply(self._supervisor, plan, f"a reload ({by})", ticket)
         yield from self._bus.applied(plan)
 
     # -- a reload on trial
@@ -228,6 +233,7 @@ class Reloader:
     def _concluded(self, tried: trying.Tried, failure: str) -> None:
         self._trial = None
         if failure:
+            self._log.note("", "reload-failed", reason=failure, by=by_of(tried.by))
             self._log.write("error", f"reload: {failure}")
             self._current.refuse(tried.stamps)
             self._note((failure,))

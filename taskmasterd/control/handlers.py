@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_LOGGED = 1000
 """Characters of a request in the event log."""
+MOST_TARGETS, MOST_NAME = 20, 200
+"""Targets of a request in the history, and characters of each."""
 NO_PERMISSION = 4
 VERBS: dict[str, Any] = {
     each.module: on_demand(f"taskmasterd.control.verbs.{each.module}") for each in COMMANDS if each.module
@@ -46,6 +48,9 @@ class Handlers:
             if command(request.verb).acts:
                 peer = connection.peer
                 text = shortened(" ".join((request.verb, *request.targets)), MOST_LOGGED)
+                by = {"uid": peer.uid, "pid": peer.pid}
+                targets = [shortened(each, MOST_NAME) for each in request.targets[:MOST_TARGETS]]
+                self._context.log.note("", "operator", verb=request.verb, targets=targets, by=by)
                 self._context.log.write("info", f"request from uid {peer.uid}, pid {peer.pid}: {text}")
             connection.send({"type": "ack", "verb": request.verb})
             steps = _module(request.verb).VERBS[request.verb](self._call(connection, request))

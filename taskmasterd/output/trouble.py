@@ -11,6 +11,12 @@ SAY_EVERY_S = 60.0
 """Shortest time between two reports, in seconds."""
 
 
+class Over(str):
+    """The text of a report that a path can be written again."""
+
+    __slots__ = ()
+
+
 class Trouble:
     """The losses of one path: `dropped` bytes in all; `present` while it cannot be written. `say` takes the reports."""
 
@@ -57,7 +63,7 @@ class Trouble:
         if self._reported:
             self._reported = False
             self._unreported = 0
-            self._say(f"{self._path} can be written again; {self.dropped} bytes dropped in all")
+            self._say(Over(f"{self._path} can be written again; {self.dropped} bytes dropped in all"))
 
     def to_data(self) -> list[Any]:
         """Return what the daemon needs after an upgrade to go on counting."""

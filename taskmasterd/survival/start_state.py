@@ -13,7 +13,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
-from taskmasterd.survival.disk.file import file_name, read_lines, set_aside
+from taskmasterd.survival.disk.file import SUFFIX, file_name, read_lines, set_aside
 from taskmasterd.survival.state import Facts, Handed, Legacy
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.procfs import boot_id, can_adopt, ticks_now
@@ -31,6 +31,8 @@ else:
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
 NOTHING_KEPT = "-"
+HISTORY = "history"
+"""The directory of all histories, below that of the state."""
 CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
 
 
@@ -60,6 +62,12 @@ class Origin(Record):
         """The path of the state file, None without a directory for it."""
         places = self.handed.places
         return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
+
+    @property
+    def history_place(self) -> str | None:
+        """How the paths of the history's files begin, None without a directory for the state."""
+        path = self.state_path
+        return path and os.path.join(os.path.dirname(path), HISTORY, os.path.basename(path).removesuffix(SUFFIX))
 
     @property
     def configured(self) -> DaemonConfig:

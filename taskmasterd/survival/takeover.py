@@ -88,6 +88,7 @@ class Takeover:
         )
         if origin.saved:
             adopting().take_over(origin.saved)
+            self._note_adopted(upgraded=origin.legacy.same)
         facts = origin.saved.facts if origin.saved else Facts()
         rolls = facts.rolls
         if origin.legacy.same:
@@ -113,6 +114,14 @@ class Takeover:
             adopting().settle(orphans, search.began_at, guard.tell if guard else list, kill=policy == KILL)
             adopting().finish()
 
+    def _note_adopted(self, *, upgraded: bool) -> None:
+        """Queue a record of the history for each instance that has outlived its daemon."""
+        context = self._context
+        for instance in () if upgraded else context.performer.instances:
+            if instance.group.leader_alive:
+                name = context.supervisor.table.name(instance.entry)
+                context.log.note(name, "adopted", pid=instance.entry.process.pid)
+
     def _follow(self, origin: Origin) -> None:
         """Apply the configuration as a reload would."""
         context, supervisor = self._context, self._context.supervisor
@@ -120,6 +129,8 @@ class Takeover:
         if origin.saved and any(each.change != KEPT for each in plan.programs):
             for line in plans.plan_lines(plan):
                 context.log.write("info", f"since the earlier daemon: {line}")
+            for name, fields in plans.plan_records(plan, BY):
+                context.log.note(name, "reload", **fields)
         run(apply(supervisor, plan, BY, _unheard()))
         run(self._applied(plan))
         if origin.launched and origin.saved and origin.saved.facts.stopping:

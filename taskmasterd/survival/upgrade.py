@@ -138,6 +138,7 @@ class Upgrade:
             self._reactor.call_later(TRY_EVERY_S, lambda: self._try(until))
 
     def _execute(self) -> None:
+        self._context.log.history.sum_up()
         self._context.log.write("info", f"upgrade: executing the installed code in the place of {__version__}")
         self._context.state.flush()
         state, fds = self._host.handed_over()

@@ -1,4 +1,4 @@
-"""The event log: one line for each event, derived from (before, event, after) of a process.
+"""The event log: one line for each event, derived from (before, event, after) of a process; the history's records beside it.
 
 A line is `TIME LEVEL TEXT`, the time with milliseconds and zone. It goes to the log file, and in the foreground also to stderr,
 with `<N>` priorities if stderr is the journal (sd-daemon(3)). A full disk never stops the daemon.
@@ -20,12 +20,15 @@ from taskmasterd.core.words.describe import (
     not_allowed,
     seconds_text,
 )
+from taskmasterd.core.words.history import happened
 from taskmasterd.ondemand import on_demand
+from taskmasterd.system.loop.cmodules import partial
+from taskmasterd.telling.history import History
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Protocol
+    from typing import Any, Protocol
 
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
@@ -50,6 +53,12 @@ PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
 """Priorities of the journal by level. Source: sd-daemon(3), SD_DEBUG and the like."""
 WHOM: Mapping[bool | str, str] = {True: "its group", False: "it", LEADER: "its leader"}
 """Receiver of the stop signal, by `stopasgroup`."""
+LAST_WORDS_OF = ("exited", "fatal")
+"""Records that have the last words on stderr, unless the end was expected."""
+MOST_WORDS = 400
+"""Characters of a line of last words in the history; there are five lines at most."""
+PHASE_WORDS = ("waiting", "blocked")
+"""Records of a process that waits for its gate, named after the first word of what it waits for."""
 MOST_WAITING = 256
 """Most lines to hold back until the next flush."""
 
@@ -60,13 +69,21 @@ class EventLog:
     Both are sinks: a reader of stderr that does not read costs lines, never the daemon's time.
     Lines of events wait for the next `flush`, which comes before the state file has these events and before any client learns of
     them: a daemon that dies earlier loses both, and the next one logs the events again. All other lines are written at once.
+    The `history` is written with the log, whatever its level.
     """
 
     def __init__(
-        self, level: str, target: Target | None = None, stderr: Target | None = None, *, journal: bool = False
+        self,
+        level: str,
+        target: Target | None = None,
+        stderr: Target | None = None,
+        *,
+        journal: bool = False,
+        history: History | None = None,
     ) -> None:
         """`journal`: stderr is systemd's journal, where each line begins with its priority."""
         self.level = level
+        self.history = history or History()
         self._target = target
         self._stderr = stderr
         self._journal = journal
@@ -83,7 +100,10 @@ class EventLog:
         self.flush()
 
     def flush(self) -> None:
-        """Write the waiting lines."""
+        """Write the waiting lines, and the records of the history."""
+        said = self.history.flush()
+        if said:
+            self._add(WARNING, said)
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
@@ -92,6 +112,10 @@ class EventLog:
         if self._stderr:
             marked = [b"<%d>%s" % (PRIORITY[level], line) if self._journal else line for level, line in waiting]
             self._stderr.append(b"".join(marked))
+
+    def note(self, name: str, event: str, **fields: Any) -> None:
+        """Queue a record of the history for the next `flush`, see `History.note`."""
+        self.history.note(name, event, **fields)
 
     def _add(self, level: str, text: str) -> None:
         if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):
@@ -122,7 +146,7 @@ class EventLog:
 
 
 class Announcer:
-    """Writes the lines of every event to the log, and after an end the last words of the process.
+    """Writes the lines and records of every event, and after an end the last words of the process.
 
     `signals` maps numbers to names, `now` returns monotonic seconds.
     """
@@ -150,8 +174,19 @@ class Announcer:
         policy = entry.policy
         if before.hook or after.hook or (isinstance(event, Kill) and (policy.pre_stop or policy.post_stop)):
             of_hooks = hooks.hook_lines(entry, before, event, now)
+        name, waits = self._table.name(entry), tuple(of_gates)
+        for word, fields in happened(entry, before, event, now, self._signals):
+            bad = word in LAST_WORDS_OF and not fields.get("expected")
+            self._log.note(name, word, **fields, words=partial(self._words, entry) if bad else None)
+        for _level, text in waits if after.phase != before.phase else ():
+            word = text.partition(" ")[0].removesuffix(":")
+            if word in PHASE_WORDS:
+                self._log.note(name, word, reason=text)
         last = self._outputs.last_words.parting(entry, before)
-        self._log.announce(self._table.name(entry), (*said, *of_gates, *of_health, *of_hooks, *last))
+        self._log.announce(name, (*said, *waits, *of_health, *of_hooks, *last))
+
+    def _words(self, entry: Entry) -> list[str] | None:
+        return [line[:MOST_WORDS] for line in self._outputs.last_words.lines(entry)] or None
 
 
 class Stamp:

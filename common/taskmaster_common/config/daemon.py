@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
 
 class DaemonConfig(Record):
     """The `taskmasterd:` entry. Paths are absolute; None means the default of the user who runs the daemon.
@@ -22,6 +27,7 @@ class DaemonConfig(Record):
     loglevel: str = "info"
     log_dir: str | None = None
     state_dir: str | None = None
+    history: Mapping[str, Any] = {"size": 16_000_000, "age": 7_776_000.0}
     user: str | None = None
     umask: int = 0o022
     shutdown_timeout: float = 60.0
@@ -31,5 +37,5 @@ class DaemonConfig(Record):
 DAEMON_KEYS = DaemonConfig.fields_
 """The keys that a file may use, in the order of the reference."""
 
-DAEMON_LIVE_KEYS = frozenset({"loglevel", "shutdown_timeout", "exit_when"})
+DAEMON_LIVE_KEYS = frozenset({"loglevel", "history", "shutdown_timeout", "exit_when"})
 """The keys that a reload applies; the others wait for the next start of the daemon."""

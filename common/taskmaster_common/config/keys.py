@@ -327,6 +327,12 @@ DAEMON = (
         otherwise=FILES, example="/tmp/taskmaster-reference",
     ),
     Key(
+        "history", "history", {"size": 16_000_000, "age": 7_776_000.0}, LIVE,
+        "How much the history keeps, from which `why` and `events` answer: a map of `size` (16MB), of all its files together, and "
+        "`age` (90d), after which events may go; 0 for no history. It lies in `state_dir`.",
+        otherwise="`{size: 16MB, age: 90d}`", example="{size: 16MB, age: 90d}",
+    ),
+    Key(
         "user", "account", None, NEXT_START,
         "User that the daemon becomes once socket, log and pid file are open.",
         otherwise="not set", example="www-data",

@@ -154,6 +154,7 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
     "health": _probe,
     "update": lambda value: _flow(value, expanded=False),
     "hook": _hook,
+    "history": lambda value: f"{{size: {format_size(value['size'])}, age: {plain_number(value['age'])}}}",
 }
 """How values of these kinds are written, in one line."""
 

@@ -52,11 +52,12 @@ def daemon_object(context: Context) -> dict[str, Any]:
 
 
 def warnings(context: Context) -> list[str]:
-    """Return what an administrator has to know of the daemon: a state file in trouble, programs of an earlier daemon, late health checks."""
-    texts, trouble, checks = context.performer.occupants.warnings(), context.state.trouble, context.health.made
+    """Return what an administrator has to know of the daemon: state or history in trouble, programs of an earlier daemon, late health checks."""
+    texts, checks = context.performer.occupants.warnings(), context.health.made
+    troubles = [text for text in (context.state.trouble, context.log.history.trouble) if text]
     overdue = checks.overdue() if checks else ()
     if overdue:
         others = f" and {len(overdue) - 1} more" if len(overdue) > 1 else ""
         name = context.supervisor.table.name(overdue[0])
         texts = [*texts, f"the health check of {name}{others} waits for its turn for longer than its interval"]
-    return [trouble, *texts] if trouble else texts
+    return [*troubles, *texts]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from taskmaster_common.config import NEXT
 from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.programs.table import of_class
+from taskmasterd.core.words.history import by_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from taskmasterd.core.programs.plan import ProgramPlan, ReloadPlan
@@ -49,6 +51,14 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "restart": named(plan.restart),
         "rolls": plan.rolls,
     }
+
+
+def plan_records(plan: ReloadPlan, by: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (name, fields) of the history's records: one of the whole plan, and one of each program that it changes."""
+    who, changed = by_of(by), [each for each in plan.programs if each.change != KEPT]
+    yield "", {"by": who, "changed": len(changed), "keys": [*plan.live_keys, *plan.daemon_keys] or None}
+    for each in changed:
+        yield each.name, {"by": who, "change": each.change, "keys": list(each.keys) or None}
 
 
 def plan_lines(plan: ReloadPlan) -> list[str]:

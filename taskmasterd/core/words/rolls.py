@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.table import Entry, Table
 
 
+UNDER_WAY = (BEGUN, NEXT, GOING_BACK)
+"""What is told of a roll that goes on."""
+
+
 def reason_of(
     table: Table, entry: Entry, policy: RollPolicy, fell: bool, now: float, signals: Mapping[int, str]
 ) -> str:

@@ -355,7 +355,7 @@ def test_the_daemon_becomes_its_user_and_can_do_all_it_must_later(daemon: Daemon
     wait_until((home / "s").exists)
     assert daemon.ctl("reload").returncode == 0
     assert daemon.ctl("shutdown").returncode == 0
-    assert sorted(path.name for path in home.iterdir()) == ["log", "p.log"]
+    assert sorted(path.name for path in home.iterdir()) == ["history", "log", "p.log"]
 
 
 @pytest.mark.root

@@ -84,7 +84,8 @@ def test_the_daemons_defaults_and_live_keys_are_those_of_the_specification() -> 
     daemon = DaemonConfig()
     assert (daemon.socket_mode, daemon.umask, daemon.loglevel, daemon.shutdown_timeout) == (0o600, 0o022, "info", 60.0)
     assert daemon.exit_when == "never"
-    assert {"loglevel", "shutdown_timeout", "exit_when"} == DAEMON_LIVE_KEYS
+    assert daemon.history == {"size": 16_000_000, "age": 90 * 86_400}
+    assert {"loglevel", "history", "shutdown_timeout", "exit_when"} == DAEMON_LIVE_KEYS
     assert set(DaemonConfig.fields_) >= DAEMON_LIVE_KEYS
 
 

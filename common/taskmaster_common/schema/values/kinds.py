@@ -16,6 +16,7 @@ from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
 from taskmaster_common.schema.values.dependencies import dependencies_of
 from taskmaster_common.schema.values.health import health_of
+from taskmaster_common.schema.values.history import history_of
 from taskmaster_common.schema.values.hooks import decode_hook
 from taskmaster_common.schema.values.ready import ready_of
 from taskmaster_common.schema.values.scalars import (
@@ -214,6 +215,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "dependencies": dependencies_of,
     "exit codes": _exit_codes,
     "health": health_of,
+    "history": history_of,
     "hook": decode_hook,
     "octal": _octal,
     "path": _path,

@@ -1,0 +1,124 @@
+"""The history of a real daemon: it goes on over every way in which one daemon follows another, and costs little."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.daemon import Daemon
+from tests.support.guarded import kill_daemon
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.slow
+SLEEPER = "programs: {web: {cmd: sleep 300, starttime: 0}}"
+
+
+def records(daemon: Daemon) -> list[dict[str, Any]]:
+    """Return the whole history; each line has to be whole."""
+    files = sorted((daemon.home / "history").iterdir(), key=lambda path: int(path.name.split(".")[-2].split("-")[0]))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def words(daemon: Daemon) -> list[str]:
+    return [f"{record['name'] or '-'} {record['event']}" for record in records(daemon)]
+
+
+def without_holes(daemon: Daemon) -> bool:
+    """Return whether the numbers are 1, 2, 3 and so on."""
+    numbers = [record["seq"] for record in records(daemon)]
+    return numbers == list(range(1, len(numbers) + 1))
+
+
+def test_it_tells_what_happened_before_any_client_learns_of_it(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    pid = daemon.wait_for("web", "RUNNING")["pid"]
+    assert daemon.ctl("stop", "web").returncode == 0
+    assert words(daemon) == [
+        "- daemon-start", "web started", "web running", "- operator", "web stopping", "web exited", "web stopped",
+    ]  # fmt: skip
+    found = records(daemon)
+    assert found[2]["pid"] == pid
+    assert {key: found[3][key] for key in ("verb", "targets")} == {"verb": "stop", "targets": ["web"]}
+    assert found[3]["by"]["uid"] == os.getuid()
+    assert found[4]["by"] == {"uid": os.getuid()}
+    assert found[5]["status"] == signal.SIGTERM
+
+
+def test_numbers_go_on_over_a_kill_an_upgrade_an_orderly_stop_and_a_reload(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start()
+    pid = daemon.wait_for("web", "RUNNING")["pid"]
+    daemon.kill()
+    daemon.start()
+    assert daemon.ctl("upgrade").returncode == 0
+    assert daemon.status()["web"]["pid"] == pid
+    daemon.write(SLEEPER.replace("300", "301"))
+    assert daemon.ctl("reload").returncode == 0
+    daemon.write("programs: {web: {cmd: 7, cmd: 8}}")
+    assert daemon.ctl("reload").returncode == 6
+    daemon.write(SLEEPER.replace("300", "301"))
+    assert daemon.ctl("shutdown").returncode == 0
+    daemon.start()
+    assert [word for word in words(daemon) if word[0] == "-" or "adopted" in word or "reload" in word] == [
+        "- daemon-start", "- crashed", "- daemon-start", "web adopted", "- operator", "- upgrade", "- operator", "- reload",
+        "web reload", "- operator", "- reload-failed", "- operator", "- daemon-stop", "- daemon-start",
+    ]  # fmt: skip
+    assert without_holes(daemon)
+    (program,) = [record for record in records(daemon) if (record["name"], record["event"]) == ("web", "reload")]
+    assert (program["change"], program["keys"], program["by"]) == ("restarted", ["cmd"], {"uid": os.getuid()})
+
+
+def test_a_guardian_starts_a_daemon_that_goes_on_with_the_numbers(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    daemon.start("--guard")
+    daemon.wait_for("web", "RUNNING")
+    kill_daemon(daemon)
+    wait_until(lambda: "web adopted" in words(daemon))
+    assert "- crashed" in words(daemon)
+    assert without_holes(daemon)
+
+
+def test_a_crash_costs_one_write_more(daemon: Daemon) -> None:
+    strace = shutil.which("strace")
+    if not strace:
+        pytest.skip("needs strace")
+    writes: dict[str, list[str]] = {}
+    for history in ("{}", "0"):
+        daemon.write(
+            f"{{taskmasterd: {{history: {history}}}, programs: {{web: {{cmd: sleep 300, starttime: 0, autorestart: never}}}}}}"
+        )
+        daemon.start()
+        pid = daemon.wait_for("web", "RUNNING")["pid"]
+        trace = daemon.home / "trace"
+        with subprocess.Popen(
+            [strace, "-o", str(trace), "-e", "trace=write,pwrite64", "-p", str(daemon.pid)]
+        ) as tracer:
+            wait_until(trace.exists)
+            wait_until(lambda: f"TracerPid:\t{tracer.pid}" in Path(f"/proc/{daemon.pid}/status").read_text())
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: "gave up" in daemon.events() or "exited" in daemon.events())
+            tracer.send_signal(signal.SIGINT)
+        writes[history] = [line for line in trace.read_text().splitlines() if "write" in line]
+        assert daemon.ctl("shutdown").returncode == 0
+        (daemon.home / "log" / "taskmasterd.log").unlink()
+    assert len(writes["{}"]) == len(writes["0"]) + 1, writes
+
+
+def test_a_daemon_whose_history_cannot_be_written_warns_and_works(daemon: Daemon) -> None:
+    daemon.write(SLEEPER)
+    (daemon.home / "history").write_text("in the way")
+    daemon.start()
+    daemon.wait_for("web", "RUNNING")
+    assert "cannot write the history" in daemon.ctl("status").stderr + daemon.ctl("status").stdout
+    (daemon.home / "history").unlink()
+    assert daemon.ctl("restart", "web").returncode == 0
+    assert "cannot write the history" not in daemon.ctl("status").stderr
+    assert without_holes(daemon)
