@@ -11,7 +11,6 @@ from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
 from taskmasterd.composition import Life, build_context, join_bus, make_upgrade
 from taskmasterd.control.access import Access, Bound, Clients
-from taskmasterd.core.words.history import by_of
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.foundation import build_programs, lay_foundation, register_facts
 from taskmasterd.ondemand import Made, on_demand
@@ -98,10 +97,6 @@ class Daemon:
     def begin(self, origin: Origin) -> None:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
-        if origin.saved and not origin.legacy.same:
-            self._context.log.note("", "crashed")
-        word = "upgrade" if origin.legacy.same else "daemon-start"
-        self._context.log.note("", word, pid=os.getpid(), version=__version__, config=origin.config.path)
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
         self._programs.probes.resume_hooks(origin.saved)
@@ -153,9 +148,7 @@ class Daemon:
 
     def _clean_up(self) -> int:
         base, stopping = self._base, self._stopping()
-        base.log.history.sum_up()
-        base.log.note("", "daemon-stop", by=by_of(stopping.by), code=stopping.exit_code)
-        base.log.write(*stopping.last_line())
+        stopping.log_end()
         if base.guard:
             base.guard.bye(stopping.exit_code)
         self._programs.writer.end(keep=stopping.leave_alone(), forget_key=not stopping.failed)

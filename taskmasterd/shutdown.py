@@ -14,6 +14,7 @@ from taskmasterd.core.process.stopping import KILL_GRACE_S
 from taskmasterd.core.programs.operations import kill_all, shutdown
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.describe import NAMED_LEFT, not_allowed
+from taskmasterd.core.words.history import by_of
 from taskmasterd.core.words.view import slot_detail
 from taskmasterd.processes.stop_signals import name_with_owner
 from taskmasterd.system.loop.cmodules import signal
@@ -65,11 +66,6 @@ class Stopping:
     def exit_code(self) -> int:
         """The exit code of the daemon."""
         return (self.cause.code if self.cause else 0) or int(self.failed)
-
-    @property
-    def by(self) -> str:
-        """Who has asked for it."""
-        return self._by
 
     def cause_row(self) -> object:
         """Return the cause as a fact for the next daemon."""
@@ -172,6 +168,13 @@ class Stopping:
         if self.cause is None:
             return "info", f"taskmasterd stopped (exit {code})"
         return "error" if code else "info", f"exiting {code}: {self.cause.text}"
+
+    def log_end(self) -> None:
+        """Write the last line of the event log, and the last records of the history."""
+        log = self._context.log
+        log.history.sum_up()
+        log.note("", "daemon-stop", by=by_of(self._by), code=self.exit_code)
+        log.write(*self.last_line())
 
     def _progress(self) -> None:
         """Send a sign of life to the waiting clients, and to systemd."""

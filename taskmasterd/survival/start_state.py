@@ -13,7 +13,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
-from taskmasterd.survival.disk.file import SUFFIX, file_name, read_lines, set_aside
+from taskmasterd.survival.disk.file import HISTORY, SUFFIX, file_name, read_lines, set_aside
 from taskmasterd.survival.state import Facts, Handed, Legacy
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.procfs import boot_id, can_adopt, ticks_now
@@ -31,8 +31,6 @@ else:
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
 NOTHING_KEPT = "-"
-HISTORY = "history"
-"""The directory of all histories, below that of the state."""
 CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
 
 

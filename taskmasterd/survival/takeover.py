@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common import __version__
 from taskmaster_common.errors import TaskmasterError
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.orphans import KILL, REFUSE, UNKNOWN, Orphan, judge
@@ -78,6 +79,7 @@ class Takeover:
     def begin(self, origin: Origin) -> None:
         """Fill the empty table and start the programs. Raises LeftBehindError if that is forbidden."""
         context, supervisor, guard = self._context, self._context.supervisor, self._guard
+        self._note_beginning(origin)
         for level, text in origin.notes:
             context.log.write(level, text)
         run(supervisor.follow(origin.config))
@@ -113,6 +115,13 @@ class Takeover:
         if origin.saved or orphans or origin.legacy.pipes:
             adopting().settle(orphans, search.began_at, guard.tell if guard else list, kill=policy == KILL)
             adopting().finish()
+
+    def _note_beginning(self, origin: Origin) -> None:
+        """Queue records of the history: how the daemon before has ended, if it has left a state, and how this one begins."""
+        if origin.saved and not origin.legacy.same:
+            self._context.log.note("", "crashed")
+        word = "upgrade" if origin.legacy.same else "daemon-start"
+        self._context.log.note("", word, pid=os.getpid(), version=__version__, config=origin.config.path)
 
     def _note_adopted(self, *, upgraded: bool) -> None:
         """Queue a record of the history for each instance that has outlived its daemon."""

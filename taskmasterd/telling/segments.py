@@ -39,7 +39,7 @@ class Segment(Record):
     name: str
 
 
-class Opened(Record):
+class OpenSegment(Record):
     """An open file: its length, at which length and time it is continued no more, and the number of the last record so far."""
 
     fd: int
@@ -133,7 +133,7 @@ def segment_of(name: str, stem: str) -> Segment | None:
     return Segment(int(first), int(began), name)
 
 
-def open_segment(place: str, limits: Mapping[str, Any], first: int, now: float) -> Opened:
+def open_segment(place: str, limits: Mapping[str, Any], first: int, now: float) -> OpenSegment:
     """Begin a file for the record of the number `first`; 0: continue the newest one. Raises OSError or SystemFailure."""
     most, age = limits["size"] // KEPT, limits["age"] or FOREVER_S
     with Directory(place, create=True) as directory:
@@ -141,12 +141,12 @@ def open_segment(place: str, limits: Mapping[str, Any], first: int, now: float) 
         if opened is None or opened.fd < 0:
             seq = opened.seq if opened else max(0, first - 1)
             fd = directory.begin(seq + 1, now)
-            opened = Opened(fd, os.fstat(fd).st_size, most, now + age / KEPT, seq)
+            opened = OpenSegment(fd, os.fstat(fd).st_size, most, now + age / KEPT, seq)
         directory.prune(KEPT, now - age, now)
         return opened
 
 
-def _continued(directory: Directory, most: int, age_s: float, now: float) -> Opened | None:
+def _continued(directory: Directory, most: int, age_s: float, now: float) -> OpenSegment | None:
     """Return the newest file, without an unfinished last line; None without one. `fd` is -1 if it may not be continued."""
     mine = directory.segments()
     if not mine:
@@ -158,7 +158,7 @@ def _continued(directory: Directory, most: int, age_s: float, now: float) -> Ope
     if size >= most or not newest.began <= now < until:
         os.close(fd)
         fd = -1
-    return Opened(fd, size, most, until, seq)
+    return OpenSegment(fd, size, most, until, seq)
 
 
 def _whole(fd: int, first: int) -> tuple[int, int]:

@@ -328,8 +328,8 @@ DAEMON = (
     ),
     Key(
         "history", "history", {"size": 16_000_000, "age": 7_776_000.0}, LIVE,
-        "How much the history keeps, from which `why` and `events` answer: a map of `size` (16MB), of all its files together, and "
-        "`age` (90d), after which events may go; 0 for no history. It lies in `state_dir`.",
+        "How much the history keeps, a line of JSON for each event, in `state_dir`: a map of `size` (16MB), of all its files together, "
+        "and `age` (90d), after which events may go; 0 for no history.",
         otherwise="`{size: 16MB, age: 90d}`", example="{size: 16MB, age: 90d}",
     ),
     Key(

@@ -23,6 +23,8 @@ LONGEST_NAME = 220
 MOST_BYTES = 256 * 1024 * 1024
 """Largest file to read, bytes; 10 000 programs need less than a tenth of it."""
 SUFFIX, DRAFT, ASIDE = ".state", ".new", ".unusable"
+HISTORY = "history"
+"""The directory of all histories, below that of the state files; each begins with the name of its daemon's state file."""
 
 
 def file_name(socket: str) -> str:

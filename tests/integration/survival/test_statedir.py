@@ -79,6 +79,25 @@ def test_a_directory_to_which_a_link_leads_from_its_former_place_is_known_again(
         assert directory.take_over_name(known(short_dir / "new")) == old.socket
 
 
+def test_the_history_gets_our_name_too_unless_we_have_one(states: Path, short_dir: Path) -> None:
+    old, mine = known(short_dir / "old", named="/the/same"), known(short_dir / "new", named="/the/same")
+    begins, begin = (file_name(each.socket).removesuffix(".state") for each in (old, mine))
+    (states / "history").mkdir()
+    for name in (f"{begins}.1-7.jsonl", f"{begins}.9-8.jsonl", "other.1-7.jsonl"):
+        (states / "history" / name).write_text("{}")
+
+    def names_after_a_take_over() -> set[str]:
+        write(states, old)
+        with StateDirectory(str(states)) as directory:
+            assert directory.take_over_name(mine) == old.socket
+        (states / file_name(mine.socket)).unlink()
+        return {path.name for path in (states / "history").iterdir()}
+
+    assert names_after_a_take_over() == {"other.1-7.jsonl", f"{begin}.1-7.jsonl", f"{begin}.9-8.jsonl"}
+    (states / "history" / f"{begin}.9-8.jsonl").rename(states / "history" / f"{begins}.9-8.jsonl")
+    assert names_after_a_take_over() == {"other.1-7.jsonl", f"{begin}.1-7.jsonl", f"{begins}.9-8.jsonl"}
+
+
 @pytest.mark.parametrize("differs", [{}, {"boot": "then"}, {"uid": 7}])
 def test_a_state_that_has_nothing_in_common_with_us_is_left_alone(
     states: Path, short_dir: Path, differs: dict[str, Any]

@@ -169,7 +169,7 @@ def test_readiness_and_health_have_words_of_their_own() -> None:
     assert life.meets(Judged(7, "healthy"), 4) == [("healthy", {"pid": 7, "after": 4.0})]
     life.meets(Judged(7, "unhealthy", "tcp refused (3 of 3)"))
     ((word, fields),) = life.meets(Unfit(7))
-    assert (word, fields["reason"]) == ("stopping", "tcp refused (3 of 3)")
+    assert (word, fields["reason"]) == ("stopping", "unhealthy: tcp refused (3 of 3)")
 
 
 def test_what_does_not_become_ready_is_taken_down_for_that_reason() -> None:
