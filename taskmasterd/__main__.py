@@ -49,7 +49,8 @@ def _run() -> int:
         installed = Installed()
         from taskmasterd.resident import resident  # noqa: PLC0415 - see above
 
-        return resident(int(sys.argv[2]), sys.argv[3], installed)
+        # nothing is left to be done: to take the interpreter apart would be a tenth of the stop of a thousand programs
+        os._exit(resident(int(sys.argv[2]), sys.argv[3], installed))
     if life == "--check":
         from taskmasterd.resident import check  # noqa: PLC0415 - see above
 

@@ -50,7 +50,7 @@ class StopSignals:
             return Signalled()
         one_by_one = any(sent == number for _pid, sent in group.signalled)
         members = self._members(group) if group.stop_group and not group.leader_first else None
-        if members is not None:
+        if members:
             first = self._without_readers(instance, members)
             if one_by_one or len(first) < len(members):
                 return signal_members(group, [one for one in first if one.group == group.pid], number, len(members))
@@ -96,7 +96,7 @@ class StopSignals:
 
     @staticmethod
     def _members(group: Group) -> list[Survivor] | None:
-        """Return the leader and all that is below it, None where nobody may know."""
+        """Return the leader and all that is below it, [] where nothing is, None where nobody may know."""
         try:
             return family(group.pid)
         except OSError:  # no descriptor to look with

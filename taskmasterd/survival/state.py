@@ -369,8 +369,8 @@ class Registry:
     """The parts of this daemon that contribute a fact to the state, by the name of the fact.
 
     A part registers once, with a pair of functions: `to_data()` returns its fact as JSON can carry it, `resume(data)` gets the
-    fact that the earlier daemon wrote. The state writer asks for `changes` whenever it writes: comparing a few short facts is
-    cheaper than a flag at each place that changes one, and cannot miss a change.
+    fact that the earlier daemon wrote. The state writer asks for `changes` in each turn in which it writes: comparing a few short
+    facts is cheaper than a flag at each place that changes one, and cannot miss a change.
     """
 
     def __init__(self, inherited: Facts) -> None:

@@ -15,7 +15,7 @@ from taskmasterd.system.procfs import Survivor, children, look, ticks_now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system.lineage import Slot
@@ -48,7 +48,7 @@ class Descendants:
     def __init__(
         self,
         proofs: Proofs,
-        leaders: Container[int],
+        leaders: Collection[int],
         guardian: int,
         ignored: Iterable[int] | None,
         proven_since: int,
@@ -87,11 +87,9 @@ class Descendants:
         try:
             new: list[int] = []
             for _ in range(MOST_LOOKS):
-                new = [
-                    pid
-                    for pid in self._below()
-                    if pid not in seen and pid not in self._leaders and pid not in self.ignored
-                ]
+                below = self._below()
+                unknown = set(below).difference(self._leaders).difference(self.ignored, seen)
+                new = [pid for pid in below if pid in unknown] if unknown else []
                 if not new:
                     return
                 seen.update(new)

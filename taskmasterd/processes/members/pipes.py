@@ -50,22 +50,25 @@ def output_pipes(pid: int) -> tuple[str, ...]:
 
 
 def family(leader: int) -> list[Survivor] | None:
-    """Return a leader and its descendants; None if the leader is gone, or there are more than we may look at."""
-    root = look(leader)
-    if root is None:
-        return None
-    found, threads_left = [root], MOST_THREADS
-    for member in found:
-        threads = listing(f"/proc/{member.pid}/task")
+    """Return a leader and its descendants, [] if it has none; None if the leader is gone, or there are more than we may look at."""
+    found: list[Survivor] = []
+    waiting, threads_left = [leader], MOST_THREADS
+    for pid in waiting:
+        threads = listing(f"/proc/{pid}/task")
         threads_left -= len(threads)
         if threads_left < 0:
             return None
         for thread in threads:
-            children = read(f"/proc/{member.pid}/task/{thread}/children").split()
-            if len(found) + len(children) > MOST_MEMBERS:
+            children = read(f"/proc/{pid}/task/{thread}/children").split()
+            if len(waiting) + len(children) > MOST_MEMBERS:
                 return None
-            found.extend(filter(None, (look(int(child)) for child in children)))
-    return found
+            living = [one for child in children if (one := look(int(child)))]
+            found += living
+            waiting += [one.pid for one in living]
+    if not found:  # most programs are one process
+        return []
+    root = look(leader)
+    return [root, *found] if root else None
 
 
 def _target(pid: int, fd: int, mode: int) -> str:

@@ -58,6 +58,14 @@ class StateFile:
         """Whether lines can be appended."""
         return self._fd >= 0
 
+    @property
+    def touched(self) -> bool:
+        """Whether others have changed what is open, or removed it. `what_became_of_it` looks at its path and its key, too."""
+        if self._fd < 0:
+            return False
+        found = os.fstat(self._fd)
+        return found.st_size != self.size or not found.st_nlink
+
     def what_became_of_it(self) -> str:
         """Return what others have done to the file since our last write, as text, or ""."""
         if self._fd < 0:

@@ -70,11 +70,11 @@ class StateWriter:
         self.flush_soon()
 
     def spawning(self, entry: Entry, began: float, pipes: Sequence[int]) -> None:
-        """Write at once that an instance is about to be spawned: these pipes will identify it."""
+        """Write at once that an instance is about to be spawned: these pipes will identify it. What has changed comes first."""
         block = line("spawning", (entry.program, entry.index, began, list(pipes)))
         if self._replacement:
             self._replacement.add(block)
-        self.flush(block)
+        self._write_at_once(block, first=True)
 
     def gone(self, entry: Entry) -> None:
         """Write that a slot has left the table."""
@@ -84,10 +84,11 @@ class StateWriter:
         self._add(line("gone", [entry.program, entry.index]))
 
     def ends(self, entry: Entry, status: int) -> None:
-        """Write a leader's wait status at once, before the kernel forgets it."""
+        """Write a leader's wait status at once, before the kernel forgets it. What has changed of the slot comes first."""
         if self._replacement:
             self._replacement.changed(entry)
-        self.flush(line("end", [entry.program, entry.index, status]))  # its start comes first
+        first = bool(self._blocks) or entry in self._dirty
+        self._write_at_once(line("end", [entry.program, entry.index, status]), first=first)
 
     def applying(self, plan: ReloadPlan) -> Steps[None]:
         """Write a plan that is applied next; its slots follow as they change."""
@@ -116,8 +117,8 @@ class StateWriter:
         self._flushing = False
         self.flush()
 
-    def flush(self, last: bytes = b"") -> None:
-        """Write the waiting lines of the event log, then all changes, then the line `last`."""
+    def flush(self) -> None:
+        """Write the waiting lines of the event log, then all changes, those of facts too."""
         self._log.flush()
         if self._file is None or not self._rows.begun:
             return
@@ -127,12 +128,28 @@ class StateWriter:
         facts = self._rows.facts()
         if facts:
             self._add(facts)
+        self._write_changes(self._file)
+
+    def _write_at_once(self, block: bytes, *, first: bool) -> None:
+        """Write a line, with `first` the changes before it; a look at facts, and at the path of the file, once a turn is enough."""
+        if first:
+            self._log.flush()
+        if self._file is not None and self._rows.begun:
+            if self._file.touched:
+                self.flush()
+            if first:
+                self._write_changes(self._file, block)
+            elif self._file.open:
+                self._append(self._file, block)
+        self.flush_soon()
+
+    def _write_changes(self, file: StateFile, last: bytes = b"") -> None:
         if not (self._dirty or self._blocks or last):
             return
         blocks, self._blocks = self._blocks, []
         dirty, self._dirty = self._dirty, {}
-        if self._file.open:
-            self._append(self._file, b"".join([*blocks, *self._rows.slots(dirty), last]))
+        if file.open:
+            self._append(file, b"".join([*blocks, *self._rows.slots(dirty), last]))
 
     def _add(self, block: bytes) -> None:
         if self._replacement:

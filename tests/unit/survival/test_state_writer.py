@@ -423,10 +423,11 @@ def test_a_file_that_was_tampered_with_is_a_state_or_an_error(kept: Kept, data: 
     json.dumps([slot.entry.canonical for slot in saved.slots])
 
 
+@pytest.mark.parametrize("news", ["a flush", "a start", "an end"])
 @pytest.mark.parametrize("many", [0, ROWS_AT_ONCE])
 @pytest.mark.parametrize("mischief", ["removed", "replaced", "truncated", "grown", "directory"])
 def test_a_state_file_that_somebody_touches_is_written_again_whole_before_the_next_answer(
-    tmp_path: Path, mischief: str, many: int
+    tmp_path: Path, mischief: str, many: int, news: str
 ) -> None:
     kept = Kept(tmp_path / "made", program("web", numprocs=2), *([program("more", numprocs=many)] if many else []))
     path = Path(kept.path)
@@ -442,6 +443,11 @@ def test_a_state_file_that_somebody_touches_is_written_again_whole_before_the_ne
             path.write_bytes(path.read_bytes() + b'{"gone": ["web", 0]}\n')
         case _:
             shutil.rmtree(path.parent)
+    match news:
+        case "a start":
+            kept.writer.spawning(kept.world.entry("web:1"), 5.5, [11])
+        case "an end":
+            kept.writer.ends(kept.world.entry("web:1"), 9)
     kept.writer.flush()
     for _ in range(many // ROWS_A_TURN + 4):
         kept.loop.turn()
