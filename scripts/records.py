@@ -23,6 +23,7 @@ TYPES = {
     "path": "str",
     "hook": "tuple[str, ...]",
     "ready": "Mapping[str, Any]",
+    "roles": "Mapping[str, Any]",
     "seconds": "float",
     "signal": "int",
     "size": "int",
@@ -76,7 +77,8 @@ if TYPE_CHECKING:
 '''
 DAEMON_DOC = '''"""The `taskmasterd:` entry. Paths are absolute; None means the default of the user who runs the daemon.
 
-    `pidfile` None with a configured socket means the socket's path + ".pid".
+    `pidfile` None with a configured socket means the socket's path + ".pid". `roles` maps names to roles, as
+    `schema.checks.roles` makes them and `core.access` reads them.
     """'''
 
 

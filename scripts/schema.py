@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from taskmaster_common.commands.table import ADMIN, LEVELS
 from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 from taskmaster_common.config.words import SAME_AS_STDOUT
@@ -162,6 +163,21 @@ def _hook(_key: Key) -> list[Schema]:
     return [*command, {"type": "object", "properties": parts, "required": ["cmd"], "additionalProperties": False}]
 
 
+def _roles(_key: Key) -> list[Schema]:
+    accounts = {"anyOf": [TARGET, {"type": "array", "items": TARGET}]}
+    parts = {
+        "users": accounts,
+        "groups": accounts,
+        "level": {"anyOf": [{"enum": list(LEVELS)}, VARIABLE]},
+        "programs": accounts,
+    }
+    of_all = {"if": {"properties": {"level": {"const": ADMIN}}}, "then": {"properties": {"programs": False}}}
+    somebody = {"anyOf": [{"required": ["users"]}, {"required": ["groups"]}]}
+    role = {"type": "object", "properties": parts, "required": ["level"], "additionalProperties": False}
+    names = {"propertyNames": {"pattern": NAME}}
+    return [{"type": "object", **names, "additionalProperties": {**role, **of_all, **somebody}}]
+
+
 FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "boolean": lambda _key: BOOLEAN,
     "autorestart": lambda key: [{"enum": list(key.words)}, *BOOLEAN],
@@ -194,6 +210,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "health": _health,
     "update": _update,
     "history": _history,
+    "roles": _roles,
     "hook": _hook,
     "text": lambda _key: [SCALAR],
 }

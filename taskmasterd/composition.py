@@ -18,16 +18,20 @@ if TYPE_CHECKING:
 
     from taskmasterd.configuration import loading, reload
     from taskmasterd.configuration.loading import Loading, LoadResult
+    from taskmasterd.control import rights
     from taskmasterd.control.access import Access
     from taskmasterd.foundation import Foundation, Programs
     from taskmasterd.installed import Installed
     from taskmasterd.survival import handover, upgrade
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.survival.upgrade import Upgrade
+    from taskmasterd.telling import audit
     from taskmasterd.telling.audience import Audience
 else:
+    audit = on_demand("taskmasterd.telling.audit")
     loading = on_demand("taskmasterd.configuration.loading")
     reload = on_demand("taskmasterd.configuration.reload")
+    rights = on_demand("taskmasterd.control.rights")
     handover = on_demand("taskmasterd.survival.handover")
     upgrade = on_demand("taskmasterd.survival.upgrade")
 
@@ -54,6 +58,8 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         programs.writer,
         programs.probes.health,
         installed,
+        Made(lambda: rights.Judge(current, programs.supervisor.table)),
+        Made(lambda: audit.Audit(base.reactor, base.log, os.geteuid())),
     )
 
 

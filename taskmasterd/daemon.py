@@ -18,7 +18,7 @@ from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.signals import Signals, hold_back
 from taskmasterd.system.reaper import reap
 from taskmasterd.telling.audience import Audience
-from taskmasterd.telling.bus import REACT, Bus, BusMember
+from taskmasterd.telling.bus import REACT, TELL, Bus, BusMember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +86,8 @@ class Daemon:
             else None
         )
         self._bus = bus
+        # before subscribers: what is hidden from now on is not shown again
+        bus.join(BusMember(TELL, applying=access.applying, applied=access.applied))
         register_facts(base.registry, context, access)
         base.registry.register("cause", self._cause, lambda cause: stopping().resume(cause))
         join_bus(bus, origin, context, programs, audience, self._follow_ends)

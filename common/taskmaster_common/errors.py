@@ -6,6 +6,10 @@ Text is lower case and reads "cannot <verb> <object>: <reason>".
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class TaskmasterError(Exception):
     """Base of everything that the two programs raise on purpose."""
@@ -29,15 +33,24 @@ class RequestError(TaskmasterError):
     """The client asked for something that cannot be done; nothing was changed.
 
     `code` is the stable word of the wire ("unknown-verb", "unknown-name", ...; the list is in
-    `protocol`), `exit_code` what taskmasterctl exits with, `hints` are next steps, one line each.
+    `protocol`), `exit_code` what taskmasterctl exits with, `hints` are next steps, one line each, `fields` what the code has
+    besides.
     """
 
-    def __init__(self, code: str, message: str, exit_code: int, hints: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        exit_code: int,
+        hints: tuple[str, ...] = (),
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.exit_code = exit_code
         self.hints = hints
+        self.fields = fields or {}
 
 
 class ProtocolError(TaskmasterError):

@@ -11,7 +11,12 @@ Greeting. The daemon speaks first, and sends one object:
 
 `config` is the absolute path of the daemon's configuration, as it was given at the start.
 
-A peer that may not control this daemon gets an `end` with the error "permission" instead, and the daemon closes the connection.
+A peer that may not use this daemon gets an `end` with the error "permission" instead, one user's 17th connection by a role one
+with "busy", and the daemon closes the connection.
+
+Roles. A peer of whom `roles` decide sees only the programs that these cover: others are in no reply, and their names are unknown.
+A text that would name one is left out. Each request is judged when its turn comes; a stream that a reload forbids ends with
+"permission".
 
 Request. One line: a verb with its flags and arguments, separated by blanks, as users type them
 (`restart web --no-wait`). The verbs and flags are those of `commands`; the daemon refuses flags of the client's side. It
@@ -61,7 +66,8 @@ that it does not know.
     upgraded   before version pid seconds                                   upgrade, subscribe
     shutdown   by stopped (how many processes) pid                           shutdown
     text       text                                                         help
-    end        exit; error: {code, message, hints: list} on failure         all
+    end        exit; error: {code, message, hints: list} on failure;        all
+               of "permission" about a role also needs, has (levels; "")
 
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
                phase ("held": STARTING, but not before what it depends on is as it has to be; "blocked": BACKOFF without an
@@ -172,7 +178,7 @@ def end(exit_code: int, error: RequestError | None = None) -> dict[str, Any]:
     message: dict[str, Any] = {"type": "end", "exit": exit_code}
     if error is not None:
         text = shortened(error.message, MAX_MESSAGE)  # it may quote a long request
-        message["error"] = {"code": error.code, "message": text, "hints": list(error.hints)}
+        message["error"] = {"code": error.code, "message": text, "hints": list(error.hints), **error.fields}
     return message
 
 

@@ -176,7 +176,7 @@ def _denied(path: str, _number: int, _tried: str) -> tuple[str, tuple[str, ...]]
     owner = f" and {_user_name(status.st_uid)}" if status.st_uid else ""
     how = f"Only root{owner} may use it."
     if where == path:
-        how += " To let a group: socket_mode: 0660 and socket_group: NAME in the configuration."
+        how += " To let a group: socket_mode: 0660 and socket_group: NAME in the configuration; to let others do less: roles."
     return "permission denied", (bits, you, how)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.commands.table import LOOK, Request, access_of
+from taskmaster_common.commands.table import Request, acts
 from taskmasterctl.visible import shell_quoted
 
 TYPE_CHECKING = False
@@ -32,7 +32,7 @@ def runs_other_config(hello: Mapping[str, Any], sockets: Sockets) -> bool:
 
 def needs_same_config(request: Request) -> bool:
     """Return whether a request changes something."""
-    return access_of(request) != LOOK
+    return acts(request)
 
 
 def other_config_text(path: str) -> str:

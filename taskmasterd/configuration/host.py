@@ -19,15 +19,17 @@ from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.signals import signal_numbers
 from taskmasterd.system.paths.executable import flaw
 from taskmasterd.system.paths.trail import open_recording
-from taskmasterd.system.users import account, group_id
+from taskmasterd.system.users import account, group_id, member_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskmasterd.probing import ways
+    from taskmasterd.system import peers
     from taskmasterd.system.paths.trail import Passed
 else:
+    peers = on_demand("taskmasterd.system.peers")
     ways = on_demand("taskmasterd.probing.ways")
 
 MAX_ID = 2**32 - 2
@@ -57,6 +59,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         listed=listed,
         user=host.user,
         group=host.group,
+        members=members,
         may_enter=host.may_enter,
         find_command=host.find_command,
         identity=host.identity,
@@ -151,6 +154,16 @@ def listed(pattern: str) -> Sequence[tuple[Step, ...]]:
             if os.path.isdir(directory):
                 ways.append(_steps(passed))
     return ways
+
+
+def members(group: str) -> Sequence[int]:
+    """Return the uids of a group's members, () where the kernel says of each client in which groups it is."""
+    if peers.groups_are_told():
+        return ()
+    try:
+        return member_ids(group)
+    except LookupError:
+        return ()
 
 
 def trusted() -> tuple[int, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common import __version__
+from taskmaster_common.config import mode_of_socket
 from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import Made, on_demand
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 
     from taskmaster_common import protocol
     from taskmaster_common.config import DaemonConfig
+    from taskmaster_common.errors import RequestError
     from taskmasterd.control import listener, rights, socket_file
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
     from taskmasterd.control.listener import ControlServer
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
     from taskmasterd.system import users
     from taskmasterd.system.loop import sockets
     from taskmasterd.system.paths.held import Inode
@@ -70,6 +74,7 @@ class Access:
         self.path = bound.path
         self.inode = bound.inode
         self._rules = rules
+        self._mode = mode_of_socket(rules)
         self._log = context.log
         self._clients = clients
         self._on_listener = on_listener
@@ -97,7 +102,9 @@ class Access:
             self._context.reactor,
             sockets.socket.socket(fileno=self._fd),
             partial(greeting, self._context),
-            listener.Doorkeeper(self._admit, self._refused, self._context.state.flush, self._reserve),
+            listener.Doorkeeper(
+                self._admit, self._may_go_on, self._turned_away, self._context.state.flush, self._reserve
+            ),
             self._clients.on_request,
         )
 
@@ -121,9 +128,7 @@ class Access:
             return
         server, group = self.server(), self._rules.socket_group
         try:
-            made = socket_file.listen_on(
-                self.path, self._rules.socket_mode, users.group_id(group) if group else None, None
-            )
+            made = socket_file.listen_on(self.path, self._mode, users.group_id(group) if group else None, None)
         except (TaskmasterError, LookupError) as error:
             self._log.write("error", f"the control socket is gone, and a new one failed: {error}")
             return
@@ -147,15 +152,41 @@ class Access:
             self.server.made.close(farewell)
         self._reserve.release(RESERVE)
 
-    def _admit(self, peer: Peer) -> str:
-        group = self._rules.socket_group
-        try:
-            return rights.granted(peer, os.geteuid(), users.group_id(group) if group else None)
-        except LookupError:
-            return rights.granted(peer, os.geteuid(), None)
+    def applying(self, plan: ReloadPlan) -> Steps[None]:
+        """Follow the roles of a new configuration before anybody hears of it: they decide the socket's mode, and which streams go on."""
+        mode = mode_of_socket(self._rules.replace(roles=self._context.configuration.running.roles))
+        if mode != self._mode:
+            self._mode = mode
+            try:
+                socket_file.change_mode(self.path, self.inode, mode)
+            except (TaskmasterError, OSError) as error:
+                self._log.write(
+                    "error", f"cannot give the control socket the mode 0{mode:o}: {error}; USR1 creates it again"
+                )
+        yield from self.applied(plan)
 
-    def _refused(self, peer: Peer) -> None:
-        self._log.write("warning", f"client refused: uid {peer.uid}, pid {peer.pid}")
+    def applied(self, _plan: ReloadPlan) -> Steps[None]:
+        """Judge streams again: roles name groups and patterns, which have other programs now."""
+        if self.server.made:
+            yield from self.server.made.judge_again()
+
+    def _admit(self, peer: Peer) -> str:
+        group, judge = self._rules.socket_group, self._context.judge()
+        try:
+            return judge.admit(peer, os.geteuid(), users.group_id(group) if group else None)
+        except LookupError:
+            return judge.admit(peer, os.geteuid(), None)
+
+    def _may_go_on(self, connection: Connection) -> RequestError | None:
+        return self._context.judge().ends(connection.peer, connection.access, connection.claim)
+
+    def _turned_away(self, peer: Peer, *, too_many: bool) -> RequestError:
+        if too_many:
+            error = rights.too_many_text(peer.uid)
+        else:
+            error = rights.stranger_text(peer.uid, by_roles=bool(self._context.configuration.running.roles))
+        self._context.audit().turned_away(peer, error.message)
+        return error
 
 
 def greeting(context: Context) -> dict[str, Any]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from taskmasterd.control.replies import Source
+    from taskmasterd.control.rights import Claim
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.peers import Peer
 
@@ -54,7 +55,7 @@ READ_AT_ONCE = 4096
 
 
 class Connection:
-    """One client, who has `access`, the widest access class of its peer.
+    """One client. `access` says what has let him in, `claim` for what the present request was allowed by a role.
 
     A client that has gone is still read to its end: what it asked for is done. `deaf` means that it reads no more.
     """
@@ -77,6 +78,7 @@ class Connection:
         self._peer_done = False
         self._on_gone: Callable[[], None] | None = None
         self.operation: Operation | None = None
+        self.claim: Claim | None = None
         self.busy = False
         self.deaf = False
         self.closed = False
@@ -127,9 +129,14 @@ class Connection:
         """Pull the source again: it may have something new."""
         self._source.poke()
 
-    def dismiss(self, message: dict[str, Any]) -> None:
-        """End an endless reply with this `end`."""
-        if self._source.endless:
+    def dismiss(self, message: dict[str, Any], *, forbidden: bool = False) -> None:
+        """End an endless reply with this `end`; as `forbidden` also a wait, and at once: nothing more of it is sent."""
+        if forbidden and self._on_gone:
+            callback, self._on_gone = self._on_gone, None
+            self._source.drop()
+            callback()
+            self.end(message)
+        elif self._source.endless and not forbidden:
             self.poke()
             self.end(message)
 
@@ -146,7 +153,7 @@ class Connection:
 
     def _request_is_over(self) -> None:
         self._source.drop()
-        self._on_gone, self.operation = None, None
+        self._on_gone, self.operation, self.claim = None, None, None
         self.busy = False
         self.last_active = self._reactor.now()
         self._reactor.call_soon(self._next_request, self.broken)
@@ -271,6 +278,7 @@ class Connection:
             "closing": self._closing,
             "deaf": self.deaf,
             "access": self.access,
+            "claim": self.claim,
             "operation": self.operation.to_data() if self.operation else None,
         }
 
@@ -280,6 +288,6 @@ class Connection:
         self._requests.resume(row)
         self._peer_done, self._closing, self.deaf = row["peer_done"], row["closing"], row["deaf"]
         if row["operation"] is not None:
-            self.busy = True
+            self.busy, self.claim = True, row.get("claim")
             resume_request(self, row["operation"])
         self._reactor.call_soon(partial(self._ready, WRITE), self.broken)

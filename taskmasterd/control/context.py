@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.configuration.current import Current
     from taskmasterd.configuration.reload import Reloader
+    from taskmasterd.control.rights import Judge
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.installed import Installed
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from taskmasterd.probing.health import HealthChecks
     from taskmasterd.processes.performer import Performer
     from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.telling.audit import Audit
     from taskmasterd.telling.eventlog import EventLog
 
     class StateKeeper(Protocol):
@@ -79,3 +81,5 @@ class Context(Record):
     state: StateKeeper
     health: Made[HealthChecks]
     installed: Installed
+    judge: Made[Judge]
+    audit: Made[Audit]

@@ -5,11 +5,11 @@ A file of `verbs/` is loaded when one of its verbs is first asked for.
 
 from __future__ import annotations
 
-from taskmaster_common.commands.table import COMMANDS, Request, access_of, command, parse, refuse_client_flags
-from taskmaster_common.errors import RequestError, shortened
+from taskmaster_common.commands.table import ADMIN, COMMANDS, access_of, command, parse, refuse_client_flags
+from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import refusal
 from taskmasterd.control.call import Call, DaemonActions
-from taskmasterd.control.rights import allowed
+from taskmasterd.control.rights import stranger_text
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -17,15 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from taskmaster_common.commands.table import Request
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
     from taskmasterd.core.steps import Steps
 
-MOST_LOGGED = 1000
-"""Characters of a request in the event log."""
-MOST_TARGETS, MOST_NAME = 20, 200
-"""Targets of a request in the history, and characters of each."""
-NO_PERMISSION = 4
 VERBS: dict[str, Any] = {
     each.module: on_demand(f"taskmasterd.control.verbs.{each.module}") for each in COMMANDS if each.module
 }
@@ -44,20 +40,48 @@ class Handlers:
         try:
             request = parse(line.decode("utf-8", "surrogateescape").split())
             refuse_client_flags(request)
-            _refuse_what_is_not_allowed(connection, request)
-            if command(request.verb).acts:
-                peer = connection.peer
-                text = shortened(" ".join((request.verb, *request.targets)), MOST_LOGGED)
-                by = {"uid": peer.uid, "pid": peer.pid}
-                targets = [shortened(each, MOST_NAME) for each in request.targets[:MOST_TARGETS]]
-                self._context.log.note("", "operator", verb=request.verb, targets=targets, by=by)
-                self._context.log.write("info", f"request from uid {peer.uid}, pid {peer.pid}: {text}")
-            connection.send({"type": "ack", "verb": request.verb})
-            steps = _module(request.verb).VERBS[request.verb](self._call(connection, request))
-            if steps is not None:
-                self._context.reactor.rounds.begin(_to_the_end(steps, connection), connection.broken)
         except RequestError as error:
             connection.end(refusal(error))
+            return
+        call = self._call(connection, request)
+        try:
+            if not self._may_begin(call):
+                return
+            connection.send({"type": "ack", "verb": request.verb})
+            steps = _module(request.verb).VERBS[request.verb](call)
+            if steps is not None:
+                self._context.reactor.rounds.begin(self._to_the_end(steps, call), connection.broken)
+        except RequestError as error:
+            self._refuse(call, error)
+
+    def _may_begin(self, call: Call) -> bool:
+        """Judge what does not depend on names; those that name programs judge themselves, see `Call.chosen`.
+
+        Returns False after letting go of a client whose last role was taken away. Raises RequestError "permission".
+        """
+        sight, connection = call.sight, call.connection
+        if sight.rights is not None and not sight.rights.held:
+            error = stranger_text(connection.peer.uid, by_roles=True)
+            self._context.audit().refused(connection.peer, call.request, error)
+            connection.end_and_close(refusal(error))
+            return False
+        of_daemon = access_of(call.request) == ADMIN
+        if of_daemon:
+            sight.require(ADMIN, call.said)
+        if sight.rights is None or of_daemon:
+            call.note()
+        return True
+
+    def _refuse(self, call: Call, error: RequestError) -> None:
+        if error.code == "permission":
+            self._context.audit().refused(call.connection.peer, call.request, error)
+        call.connection.end(refusal(error))
+
+    def _to_the_end(self, steps: Steps[None], call: Call) -> Steps[None]:
+        try:
+            yield from steps
+        except RequestError as error:
+            self._refuse(call, error)
 
     def resume(self, connection: Connection, data: Mapping[str, Any]) -> None:
         """Go on with what a client was waiting for before an upgrade: `data` is what the operation's `to_data` returned."""
@@ -69,21 +93,6 @@ class Handlers:
         return Call(self._context, self._daemon, connection, request)
 
 
-def _refuse_what_is_not_allowed(connection: Connection, request: Request) -> None:
-    """Raise RequestError "permission" where the request needs a wider access class than the client has."""
-    needed = access_of(request)
-    if not allowed(connection.access, needed):
-        text = f"uid {connection.peer.uid} may not use {request.verb}: it needs the access class {needed}"
-        raise RequestError("permission", text, NO_PERMISSION)
-
-
 def _module(verb: str) -> Any:
     """Return the file of `verbs/` that serves the verb."""
     return VERBS[command(verb).module]
-
-
-def _to_the_end(steps: Steps[None], connection: Connection) -> Steps[None]:
-    try:
-        yield from steps
-    except RequestError as error:
-        connection.end(refusal(error))

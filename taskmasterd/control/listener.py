@@ -10,6 +10,7 @@ import os
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
+from taskmasterd.control.rights import BY_ROLE, MOST_CONNECTIONS
 from taskmasterd.ondemand import on_demand
 from taskmasterd.reserve import Reserve
 from taskmasterd.system.loop.cmodules import partial
@@ -19,22 +20,28 @@ from taskmasterd.system.loop.sockets import accept, socket
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any
+    from typing import Any, Protocol
 
     from taskmaster_common import protocol
     from taskmasterd.control import connection as client
     from taskmasterd.control.connection import Connection
+    from taskmasterd.core.steps import Steps
     from taskmasterd.system import peers
     from taskmasterd.system.peers import Peer
+
+    class TurnAway(Protocol):
+        """What a peer hears that is not let in."""
+
+        def __call__(self, peer: Peer, /, *, too_many: bool) -> RequestError:
+            """Return it."""
+
 else:
     client = on_demand("taskmasterd.control.connection")
     peers = on_demand("taskmasterd.system.peers")
     protocol = on_demand("taskmaster_common.protocol")
 
-NO_PERMISSION = 4
-"""Exit code of what is refused here."""
 WIDEST = "admin"
-"""Access class of a client that an older version has handed over without one: it knew no other."""
+"""`access` of a client that an older version has handed over without one: it knew no other."""
 BACKLOG = 1024
 MAX_CONNECTIONS = 1000
 ACCEPTS_PER_TURN = 64
@@ -45,13 +52,15 @@ AGAIN_S = 0.5
 class Doorkeeper(Record):
     """What looks after clients.
 
-    `admit(peer)` returns the widest access class of a peer, "" to refuse it. `on_refused(peer)` is called with each peer that
-    was refused. `before_answer()` is called before anything is sent: what a client learns must be in the state file. `reserve`
+    `admit(peer)` returns the `access` of a peer, "" to refuse it. `ends(connection)` returns why what it is being sent must end,
+    None where it may go on. `turn_away(peer, too_many)` returns what a peer hears that was refused, or is one of too many of its
+    user. `before_answer()` is called before anything is sent: what a client learns must be in the state file. `reserve`
     has descriptors for clients.
     """
 
     admit: Callable[[Peer], str]
-    on_refused: Callable[[Peer], None]
+    ends: Callable[[Connection], RequestError | None]
+    turn_away: TurnAway
     before_answer: Callable[[], None]
     reserve: Reserve
 
@@ -73,7 +82,8 @@ class ControlServer:
         self._listener = listener
         self._greeting = greeting
         self._admit = doorkeeper.admit
-        self._on_refused = doorkeeper.on_refused
+        self._ends = doorkeeper.ends
+        self._turn_away = doorkeeper.turn_away
         self._connections: set[Connection] = set()
         self._reserve = doorkeeper.reserve
         self._reserve.fill()
@@ -145,7 +155,7 @@ class ControlServer:
                     self._listen_again()
                     return
                 if len(self._reserve) < 2:
-                    self._turn_away()
+                    self._send_away()
                     return
                 self._reserve.release(1)
                 continue
@@ -162,32 +172,50 @@ class ControlServer:
         except BaseException:
             channel.close()
             raise
+        too_many = access == BY_ROLE and self._count(peer.uid) >= MOST_CONNECTIONS
+        if too_many or not access:
+            self._end(channel, self._turn_away(peer, too_many=too_many))
+            return
         if len(self._connections) >= MAX_CONNECTIONS:
             self._drop_idle()
         connection = client.Connection(self, channel, peer, access)
         self._connections.add(connection)
-        if access:
-            connection.send(self._greeting())
-            return
-        self._on_refused(peer)
-        text = f"uid {peer.uid} may not control this daemon"
-        hint = "root, the daemon's own user and members of its socket_group may"
-        connection.end_and_close(protocol.refusal(RequestError("permission", text, NO_PERMISSION, (hint,))))
+        connection.send(self._greeting())
+
+    def _count(self, uid: int) -> int:
+        return sum(each.peer.uid == uid for each in self._connections)
+
+    @staticmethod
+    def _end(channel: socket.socket, error: RequestError) -> None:
+        """Send one object, which the socket's empty buffer takes, and close."""
+        try:
+            channel.send(protocol.encode(protocol.refusal(error)))
+        except OSError:
+            pass  # it has gone already
+        finally:
+            channel.close()
+
+    def judge_again(self) -> Steps[None]:
+        """End the streams that roles no longer allow."""
+        for connection in tuple(self._connections):
+            yield
+            error = self._ends(connection)
+            if error is not None:
+                connection.dismiss(protocol.refusal(error), forbidden=True)
 
     def _drop_idle(self) -> None:
         idle = [connection for connection in self._connections if not connection.busy]
         if idle:
             min(idle, key=lambda connection: connection.last_active).close()
 
-    def _turn_away(self) -> None:
+    def _send_away(self) -> None:
         """Answer a client though no descriptor is left for it: one of the reserve is used."""
         self._reserve.release(len(self._reserve))
         try:
             channel = accept(self._listener)
             channel.setblocking(False)
             error = RequestError("busy", "the daemon has no file descriptor left; try again", 1)
-            channel.send(protocol.encode(protocol.refusal(error)))
-            channel.close()
+            self._end(channel, error)
         except OSError:
             pass
         finally:

@@ -21,6 +21,10 @@ from taskmasterd.system.paths.locks import AlreadyRunningError
 from taskmasterd.system.peers import peer_of
 from taskmasterd.system.users import Account, ActingAs
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.system.paths.held import Inode
+
 PROBE_WITHIN_S = 2.0
 TURN_WITHIN_S = 0.5
 """Longest wait for the lock of the socket's directory, seconds."""
@@ -57,6 +61,15 @@ def listen_on(path: str, mode: int, gid: int | None, who: Account | None) -> soc
         if turn >= 0:
             os.close(turn)
     return listener
+
+
+def change_mode(path: str, inode: Inode | None, mode: int) -> None:
+    """Give our socket another mode. Raises SystemFailure if another file is at its place, OSError."""
+    with Held(path, OP) as held:
+        found = held.status()
+        if found is None or (found.st_dev, found.st_ino) != inode:
+            raise SystemFailure("change socket", path, "it is another file than this daemon's socket", errno.EPERM)
+        _set_rights(held, mode, None)
 
 
 def _take_turn(directory: str) -> int:

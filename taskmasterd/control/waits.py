@@ -59,6 +59,7 @@ class Wait:
     def __init__(self, context: Context, connection: Connection, request: Request) -> None:
         self._context = context
         self._connection = connection
+        self._sight = context.judge().sight(connection.peer, connection.access)
         self._asked_at = context.reactor.now()
         self._heartbeat: Heartbeat | None = None
         self._ticket: Ticket | None = None
@@ -113,7 +114,7 @@ class Wait:
         first = waiting[0]
         more = f" (and {len(waiting) - 1} more)" if len(waiting) > 1 else ""
         now = self._context.reactor.now()
-        text = slot_detail(table, first, now, self._context.identity.signals)
+        text = self._sight.text(slot_detail(table, first, now, self._context.identity.signals))
         return table.name(first), f"{first.process.state}{'; ' if text else ''}{text}{more}"
 
     def _stop(self) -> None:
@@ -140,14 +141,15 @@ class Wait:
                 self._ticket.failed = True
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
         if not outcome.ok:
-            message["reason"] = outcome.because or reason_text(
+            reason = outcome.because or reason_text(
                 self._context.supervisor.table,
                 entry,
                 outcome.outcome,
                 self._context.reactor.now(),
                 self._context.identity.signals,
             )
-            if entry.process.state == FATAL:
+            message["reason"] = self._sight.text(reason)
+            if entry.process.state == FATAL and self._sight.reads(entry.program):
                 message["stderr"] = self._context.performer.outputs.last_words.lines(entry)
                 message["log"] = self._context.performer.outputs.log_path(entry, "stderr")
         self._connection.send(message)
@@ -167,9 +169,9 @@ class Wait:
 
     def tried(self, entry: Entry) -> None:
         """Send the reason of a failed start, and what follows."""
-        if not self.ended:
+        if not self.ended and self._sight.sees(entry.program):
             table, now = self._context.supervisor.table, self._context.reactor.now()
-            text = slot_detail(table, entry, now, self._context.identity.signals)
+            text = self._sight.text(slot_detail(table, entry, now, self._context.identity.signals))
             name = table.name(entry)
             self._connection.send({"type": "progress", "name": name, "text": text})
 
@@ -178,14 +180,15 @@ class Wait:
         if self.ended:
             return
         if final:
-            self._connection.send({"type": "warning", "text": text})
+            self._connection.send({"type": "warning", "text": self._sight.text(text)})
         else:
-            self._connection.send({"type": "progress", "name": name, "text": text.removeprefix(f"{name}: ")})
+            text = self._sight.text(text.removeprefix(f"{name}: "))
+            self._connection.send({"type": "progress", "name": name, "text": text})
 
     def pulled(self, text: str) -> None:
         """Send that something is started, or goes on, because others need it."""
         if not self.ended:
-            self._connection.send({"type": "progress", "name": "", "text": text})
+            self._connection.send({"type": "progress", "name": "", "text": self._sight.text(text)})
 
 
 class ProgramWait(Wait):

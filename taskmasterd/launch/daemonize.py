@@ -13,7 +13,7 @@ import sys
 
 import taskmaster_common
 import taskmasterd
-from taskmaster_common.config import Config
+from taskmaster_common.config import Config, mode_of_socket
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmaster_common.paths import MAX_SOCKET_PATH, default_places
 from taskmaster_common.records import Record
@@ -184,7 +184,7 @@ def _prepare(
     try:
         gid = group_id(daemon.socket_group) if daemon.socket_group else None
         before = inode_of(places.socket)
-        listener = listen_on(places.socket, daemon.socket_mode, gid, who)
+        listener = listen_on(places.socket, mode_of_socket(daemon), gid, who)
         fds = {"pidfile": pidfile, "listener": listener.detach(), "ready": ready}
         _execute(config, places, fds, start.replace(notes=notes), who, before)
     except (TaskmasterError, LookupError, OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from taskmaster_common.records import Record
@@ -35,6 +36,21 @@ def peer_of(channel: socket.socket) -> Peer:
     raw = raw.ljust(76, b"\0")
     uid, count, groups = _numbers(raw[4:8])[0], int.from_bytes(raw[8:10], sys.byteorder), _numbers(raw[12:])
     return Peer(uid, groups[0], 0, groups[:count])
+
+
+def groups_are_told() -> bool:
+    """Return whether the kernel says in which groups the process at the other end is. Source: Linux 4.13, SO_PEERGROUPS."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True  # those of the BSDs come with the other credentials
+    here, there = socket.socketpair()
+    try:
+        here.getsockopt(socket.SOL_SOCKET, SO_PEERGROUPS, MOST_GROUPS_BYTES)
+    except OSError as error:
+        return error.errno == errno.ERANGE  # it would say so of somebody in fewer groups
+    finally:
+        here.close()
+        there.close()
+    return True
 
 
 def _numbers(raw: bytes) -> tuple[int, ...]:

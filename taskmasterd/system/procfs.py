@@ -30,6 +30,8 @@ DEAD = ("Z", "X")
 PF_EXITING = 0x4
 THREADS_AT = 18
 """Index of the number of threads in the result of `_stat`. Source: proc(5), field 20."""
+NO_LOGIN = 2**32 - 1
+"""The loginuid of a process without a login. Source: Linux, audit.h, AUDIT_UID_UNSET."""
 MOST_CONTENT = 16 * 1024 * 1024
 """Most bytes to read from any file; lists of children are the longest."""
 MOST_VARIABLES = 256 * 1024
@@ -163,6 +165,20 @@ def variables_of(pid: int) -> bytes:
 
 def _variables_at(directory: str) -> bytes:
     return _look(lambda path: _content(path, MOST_VARIABLES), f"{directory}/environ", b"")
+
+
+def login_of(pid: int) -> int | None:
+    """Return the uid that a process's user has logged in with, whatever he has become since; None without a login.
+
+    Source: proc(5), /proc/pid/loginuid.
+    """
+    text = read(f"/proc/{pid}/loginuid").strip()
+    return int(text) if text.isdigit() and int(text) != NO_LOGIN else None
+
+
+def command_of(pid: int) -> str:
+    """Return the name that a process goes by, "" if it is gone; it may choose one. Source: proc(5), /proc/pid/comm."""
+    return read(f"/proc/{pid}/comm").decode("utf-8", "backslashreplace").rstrip("\n")
 
 
 def state_of(pid: int) -> str:

@@ -80,6 +80,21 @@ def group_id(group: str) -> int:
         raise LookupError(f'no group named "{group}"') from None
 
 
+def member_ids(group: str) -> tuple[int, ...]:
+    """Return the uids of those that the group database lists as members of a group (name or gid). Raises LookupError."""
+    try:
+        names = grp.getgrgid(group_id(group)).gr_mem
+    except KeyError:
+        return ()
+    found: list[int] = []
+    for name in names:
+        try:
+            found.append(pwd.getpwnam(name).pw_uid)
+        except KeyError:
+            continue
+    return tuple(found)
+
+
 def user_name(uid: int) -> str:
     """Return the name of a user, or "uid 4711" if the system knows no name."""
     try:

@@ -35,6 +35,7 @@ MAY_BE_SET = {
     "slots.removed": "the same",
     "ticket.failed": "a ticket collects results from all who work for it",
     "connection.operation": "a connection carries one operation, which ends and is replaced",
+    "connection.claim": "the same of what the operation was allowed for",
     "sink.holders": "the count of those who share a sink; `sinks` alone counts",
     "ledger.writers": "the count of targets that write to a path; `sinks` alone counts",
 }

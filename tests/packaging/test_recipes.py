@@ -25,7 +25,7 @@ VERB = {
         "VERBS = {",
         """def uptime(call: Call) -> None:
     \"\"\"How long the daemon has run.\"\"\"
-    call.connection.send({"type": "text", "text": f"up {daemon_object(call.context)['uptime_s'] >= 0}"})
+    call.connection.send({"type": "text", "text": f"up {daemon_object(call.context, call.sight)['uptime_s'] >= 0}"})
     call.connection.end(end(0))
 
 

@@ -44,6 +44,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "listed": lambda _pattern: (),
         "user": {"root": ROOT, "0": ROOT, "www": WWW, "33": WWW}.get,
         "group": {"root": 0, "www": 33, "33": 33}.get,
+        "members": lambda _group: (),
         "may_enter": lambda _directory, _user: True,
         "find_command": lambda _word, _path, _workingdir, _user: "",
         "identity": lambda path: path,

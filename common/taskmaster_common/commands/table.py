@@ -26,17 +26,22 @@ DAEMON_SIDE = "daemon"
 CLIENT_SIDE = "client"
 
 LOOK = "look"
+READ = "read"
 OPERATE = "operate"
+TYPE = "type"
 ADMIN = "admin"
-ACCESS = (LOOK, OPERATE, ADMIN)
-"""The access classes, the widest last: read state and output; start, stop and signal programs; change the daemon itself."""
+LEVELS = (LOOK, READ, OPERATE, TYPE, ADMIN)
+"""The levels of roles; each holds those before it.
+
+See how programs are; read what they write; start, stop and signal them; type into them; change the daemon itself.
+"""
 
 
 class Flag(Record):
     """One flag: `name` with its dashes, `short` form or "", `value` the placeholder of its value or "" for none.
 
-    `access` is the class that a request with this flag needs at least. `choices` are all values that it takes, () where any
-    text may be one.
+    `access` is the level that a request with this flag needs at least; `acts`: it changes something, though its verb may only
+    look. `choices` are all values that it takes, () where any text may be one.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Flag(Record):
     side: str = DAEMON_SIDE
     access: str = LOOK
     choices: tuple[str, ...] = ()
+    acts: bool = False
 
     @property
     def key(self) -> str:
@@ -55,7 +61,7 @@ class Flag(Record):
 class Command(Record):
     """One verb. The file `verbs/MODULE` of the daemon serves it, "" for one that the client carries out by other verbs.
 
-    `access` is the class that it needs.
+    `access` is the level that it needs.
 
     `arguments` names what follows: "" nothing, "[TARGET...]" any number, "TARGET..." at least one,
     "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one.
@@ -70,7 +76,7 @@ class Command(Record):
     @property
     def acts(self) -> bool:
         """Whether the verb changes something: an unknown name is then exit code 5, else 4."""
-        return self.access != LOOK
+        return self.access not in (LOOK, READ)
 
     def flag(self, word: str) -> Flag | None:
         """Return the flag of that long or short name, or None."""
@@ -118,20 +124,20 @@ COMMANDS = (
             Flag("--usage", side=CLIENT_SIDE),
         ),
     ),
-    Command("show", "show", LOOK, "TARGET...", flags=(Flag("--env"),)),
+    Command("show", "show", LOOK, "TARGET...", flags=(Flag("--env", access=ADMIN),)),
     Command(
         "logs",
         "logs",
-        LOOK,
+        READ,
         "[TARGET...]",
         flags=(
             Flag("--follow", short="-f"),
             Flag("--lines", short="-n", value="N"),
             Flag("--since", value="DUR"),
             Flag("--stderr"),
-            Flag("--daemon"),
+            Flag("--daemon", access=ADMIN),
             Flag("--raw", side=CLIENT_SIDE),
-            Flag("--reopen", access=OPERATE),
+            Flag("--reopen", access=ADMIN, acts=True),
         ),
     ),
     Command("pid", "look", LOOK, "[TARGET...]"),
@@ -215,12 +221,20 @@ def _suggestion(name: str) -> str:
 
 
 def access_of(request: Request) -> str:
-    """Return the access class that the request needs: its verb's, or that of a flag where this is wider."""
+    """Return the level that the request needs: its verb's, or that of a flag where this is higher."""
     verb = _BY_NAME[request.verb]
-    return max(
-        (verb.access, *(flag.access for flag in verb.flags if request.has(flag.key))),
-        key=ACCESS.index,
-    )
+    return max((verb.access, *(flag.access for flag in verb.flags if request.has(flag.key))), key=LEVELS.index)
+
+
+def at_least(level: str, least: str) -> bool:
+    """Return whether one level holds another."""
+    return LEVELS.index(level) >= LEVELS.index(least)
+
+
+def acts(request: Request) -> bool:
+    """Return whether the request changes something."""
+    verb = _BY_NAME[request.verb]
+    return verb.acts or any(flag.acts and request.has(flag.key) for flag in verb.flags)
 
 
 def parse(words: Sequence[str]) -> Request:

@@ -76,6 +76,7 @@ __all__ = [
     "for_instance",
     "groups_data",
     "groups_of",
+    "mode_of_socket",
 ]
 
 
@@ -128,3 +129,10 @@ def groups_data(groups: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, li
 def groups_of(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     """Return the groups that `groups_data` was made from."""
     return {name: tuple(members) for name, members in data.get("groups", {}).items()}
+
+
+def mode_of_socket(daemon: DaemonConfig) -> int:
+    """Return the mode of the control socket: with roles the credentials of who connects decide, and no longer the file."""
+    if daemon.socket_mode is not None:
+        return daemon.socket_mode
+    return 0o666 if daemon.roles else 0o600

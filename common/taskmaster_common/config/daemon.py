@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class DaemonConfig(Record):
     """The `taskmasterd:` entry. Paths are absolute; None means the default of the user who runs the daemon.
 
-    `pidfile` None with a configured socket means the socket's path + ".pid".
+    `pidfile` None with a configured socket means the socket's path + ".pid". `roles` maps names to roles, as
+    `schema.checks.roles` makes them and `core.access` reads them.
     """
 
     socket: str | None = None
-    socket_mode: int = 0o600
+    socket_mode: int | None = None
     socket_group: str | None = None
+    roles: Mapping[str, Any] = {}
     pidfile: str | None = None
     logfile: str | None = None
     loglevel: str = "info"
@@ -37,5 +39,5 @@ class DaemonConfig(Record):
 DAEMON_KEYS = DaemonConfig.fields_
 """The keys that a file may use, in the order of the reference."""
 
-DAEMON_LIVE_KEYS = frozenset({"loglevel", "history", "shutdown_timeout", "exit_when"})
+DAEMON_LIVE_KEYS = frozenset({"roles", "loglevel", "history", "shutdown_timeout", "exit_when"})
 """The keys that a reload applies; the others wait for the next start of the daemon."""

@@ -294,11 +294,21 @@ DAEMON = (
         "Path of the control socket, at most 107 bytes.",
         otherwise=FILES, example="${XDG_RUNTIME_DIR:-/tmp}/taskmaster-reference.sock",
     ),
-    Key("socket_mode", "octal", 0o600, NEXT_START, "Mode of the control socket, octal."),
+    Key(
+        "socket_mode", "octal", None, NEXT_START, "Mode of the control socket, octal.",
+        otherwise="`0600`; with `roles` `0666`, since these say who may do what", example="0600",
+    ),
     Key(
         "socket_group", "account", None, NEXT_START,
         "Group whose members may operate the daemon; needs `socket_mode: 0660`.",
         otherwise="not set", example="operators",
+    ),
+    Key(
+        "roles", "roles", {}, LIVE,
+        "Who else may use the daemon, and for what: a map of names to maps with `users` and `groups` of the system, a `level` "
+        "(`look`, `read` logs, `operate`, `type` into programs, `admin`; each holds those before it) and `programs` (names, "
+        "patterns, groups; without it all). Root, the daemon's user and `socket_group` may do everything all the same.",
+        otherwise="nobody else", example="{}",
     ),
     Key(
         "pidfile", "path", None, NEXT_START,

@@ -15,6 +15,7 @@ from taskmaster_common.config import (
     PROGRAM_KEYS,
     SAME_AS_STDOUT,
     SERVICE,
+    mode_of_socket,
 )
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
@@ -58,6 +59,8 @@ def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
     beside = f"{daemon.socket}.pid" if daemon.socket is not None else places.pidfile
     defaults = {
         "socket": places.socket,
+        "socket_mode": f"0{mode_of_socket(daemon):o}",
+        "roles": "nobody else",
         "pidfile": beside,
         "logfile": places.logfile,
         "log_dir": places.log_dir,
@@ -65,7 +68,7 @@ def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
     }
     for key in DAEMON_KEYS:
         value = getattr(daemon, key)
-        if value is None:
+        if value is None or value == {}:
             yield f"  # {key}: {defaults.get(key, 'not set')}".translate(_ONE_LINE)
         else:
             yield f"  {key}: {_value(DAEMON_TABLE[key].kind, value, {})}"
@@ -148,7 +151,18 @@ def _hook(value: Sequence[str]) -> str:
     return _flow(written_hook(value), expanded=not hook_of(value).shell)
 
 
+def _roles(roles: Mapping[str, Mapping[str, Any]]) -> str:
+    return _flow({name: _role(role) for name, role in roles.items()}, expanded=True)
+
+
+def _role(role: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a role as one writes it: names without the numbers that they have here."""
+    lists = {part: [*role[part]] for part in ("users", "groups", "programs") if part in role}
+    return {"level": role["level"], **lists}
+
+
 MAPS: Mapping[str, Callable[[Any], str]] = {
+    "roles": _roles,
     "dependencies": lambda value: in_one_line(written_edges(value)),
     "ready": _probe,
     "health": _probe,

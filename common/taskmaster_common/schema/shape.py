@@ -12,6 +12,7 @@ from taskmaster_common.schema.advice.foreign import DAEMON_WORDS, SECTION_WORDS,
 from taskmaster_common.schema.advice.meant import unknown_key
 from taskmaster_common.schema.advice.shelltext import unexpanded
 from taskmaster_common.schema.checks.dependencies import Named, check_dependencies
+from taskmaster_common.schema.checks.roles import check_roles, with_numbers
 from taskmaster_common.schema.checks.trust import doubts_of_directory, doubts_of_file
 from taskmaster_common.schema.checks.values import check_configuration, check_sum
 from taskmaster_common.schema.checks.writers import Sources, check_writers
@@ -137,6 +138,7 @@ class _Decoder:
     def run(self) -> Loaded:
         root = self._main()
         daemon, nodes = _daemon(_value(root, TASKMASTERD), self._context, self._report)
+        daemon = with_numbers(daemon, nodes, self._surroundings, self._report)
         scope = self._scope(daemon, nodes)
         defaults = self._defaults(root, scope)
         self._take_programs(root, defaults, scope)
@@ -153,6 +155,7 @@ class _Decoder:
         check_configuration(programs, daemon, nodes, self._surroundings, self._report)
         named = Named({program.config.name: program for program in programs}, self._keys, groups)
         check_dependencies(named, daemon, nodes, self._report)
+        check_roles(daemon, nodes, programs, groups, self._surroundings, self._report)
         self._report.check()
         config = Config(
             path=absolute(self._surroundings.cwd, self._path),

@@ -65,7 +65,8 @@ class Surroundings(Record):
 
     `read(path)` returns at most MAX_FILE bytes of a regular file and raises OSError. `expand(pattern)` returns sorted
     paths; `listed(pattern)` the way to each directory in which the pattern is matched. `user(name or uid)` and
-    `group(name or gid)` return None for an unknown one. `may_enter(directory, user)` and `find_command(word, PATH,
+    `group(name or gid)` return None for an unknown one; `members(name or gid)` the uids of a group's members where the kernel
+    does not say in which groups a client is, else (). `may_enter(directory, user)` and `find_command(word, PATH,
     workingdir, user)` answer for that user, None being the daemon itself; the latter returns why the command cannot be
     executed, or "". `identity(path)` returns a text that is equal for equal files, existing or not, and "" for anything
     but a regular file. `shareable(path)` says whether the path is a device or FIFO that only root and the daemon's user
@@ -83,6 +84,7 @@ class Surroundings(Record):
     listed: Callable[[str], Sequence[tuple[Step, ...]]]
     user: Callable[[str], User | None]
     group: Callable[[str], int | None]
+    members: Callable[[str], Sequence[int]]
     may_enter: Callable[[str, User | None], bool]
     find_command: Callable[[str, str, str, User | None], str]
     identity: Callable[[str], str]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from taskmaster_common.commands.table import OPERATE
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.text.units import parse_signal
 from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
+from taskmasterd.control.rights import denial
 from taskmasterd.control.waits import ProgramWait
 from taskmasterd.core.programs import operations, reach
 from taskmasterd.core.programs.order import OrderOptions
-from taskmasterd.core.programs.selection import selecting
 from taskmasterd.core.words.describe import names_text
 
 TYPE_CHECKING = False
@@ -51,7 +52,9 @@ def stop(call: Call) -> Steps[None]:
             yield
         options = _options(call, wait)
         if supervisor.dependencies and not options.dependents:
-            going_on = [supervisor.table.name(entry) for entry in reach.going_on(supervisor.table, entries)]
+            sight = call.sight
+            others = [entry for entry in reach.going_on(supervisor.table, entries) if sight.sees(entry.program)]
+            going_on = [supervisor.table.name(entry) for entry in others]
             if going_on:
                 stopped = names_text(tuple(dict.fromkeys(entry.program for entry in entries)))
                 depend, go = ("depends", "goes") if len(going_on) == 1 else ("depend", "go")
@@ -99,7 +102,8 @@ def _act(call: Call, act: Act) -> Steps[None]:
     context = call.context
     while context.configuration.applying:  # the plan was made before, and may be about the same processes
         yield
-    entries = yield from selecting(context.supervisor.table, call.request.targets, UNKNOWN_WHEN_ACTING)
+    entries = yield from call.chosen(call.request.targets, UNKNOWN_WHEN_ACTING)
+    _require_others(call, entries)
     wait = ProgramWait(context, call.connection, call.request)
     try:
         yield from act(entries, wait)
@@ -107,6 +111,32 @@ def _act(call: Call, act: Act) -> Steps[None]:
         wait.give_up()
         raise
     yield from wait.begin()
+
+
+def _require_others(call: Call, entries: tuple[Entry, ...]) -> None:
+    """Raise RequestError "permission" where the request reaches programs besides that the client may not operate.
+
+    These are what has to be started because an entry needs it, and with --dependents what depends on it. What an edge with
+    `restart: true` takes along asks for that in the file.
+    """
+    supervisor, sight, request = call.context.supervisor, call.sight, call.request
+    if sight.rights is None or not supervisor.dependencies:
+        return
+    if request.has("dependents"):
+        others = [entry for entry in reach.with_dependents(supervisor.table, entries) if entry not in entries]
+        why = "what depends on it"
+    elif request.verb == "stop" or request.has("no_deps"):
+        return
+    else:
+        others = [entry for entry, _needing in reach.pulled(supervisor.table, entries, asked=True)]
+        why = "what it needs and is down"
+    denied = [entry for entry in others if not sight.may(OPERATE, entry.program)]
+    seen = tuple(dict.fromkeys(entry.program for entry in denied if sight.sees(entry.program)))
+    names = tuple(dict.fromkeys(entry.program for entry in entries))
+    if denied:
+        about = f"{request.verb} {names_text(names)} with {why}"
+        about += f" ({names_text(seen)})" if len(seen) == len(denied) else " (some of it you may not see)"
+        raise denial(call.connection.peer, sight.rights, OPERATE, about, seen or names)
 
 
 def resume(call: Call, data: Mapping[str, Any]) -> None:
@@ -121,7 +151,7 @@ def signal(call: Call) -> Steps[None]:
     table, performer = call.context.supervisor.table, call.context.performer
     number = _number(word, targets, call.context.identity.numbers)
     well = True
-    for entry in (yield from selecting(table, targets, UNKNOWN_WHEN_ACTING)):
+    for entry in (yield from call.chosen(targets, UNKNOWN_WHEN_ACTING)):
         yield
         alive = entry.process.pid is not None and entry.process.state in (STARTING, RUNNING, STOPPING)
         done = alive and performer.signal_leader(entry, number)

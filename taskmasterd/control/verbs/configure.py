@@ -30,27 +30,27 @@ def reload(call: Call) -> None:
         raise RequestError("usage", "--exit-code belongs to --dry-run", 2)
     if call.context.supervisor.stopping:
         raise RequestError("stopping", "the daemon is being shut down", 1)
-    wait = ReloadWait(call.context, call.connection, call.request)
+    wait = ReloadWait(call.context, call.connection, call.request, sees_values=call.sees_values)
     wait.begin()
     call.context.reloading().request(wait)
 
 
 def resume(call: Call, data: Mapping[str, Any]) -> None:
     """Go on waiting after an upgrade."""
-    wait = ReloadWait(call.context, call.connection, call.request)
+    wait = ReloadWait(call.context, call.connection, call.request, sees_values=call.sees_values)
     wait.resume(wait.own_ticket(), data)
 
 
 class ReloadWait(Wait, Requester):
     """A client that waits for a reload: it gets the problems, or the plan and then the results."""
 
-    def __init__(self, context: Context, connection: Connection, request: Request) -> None:
+    def __init__(self, context: Context, connection: Connection, request: Request, *, sees_values: bool) -> None:
         super().__init__(context, connection, request)
         self.dry_run = request.has("dry_run")
         self.no_restart = request.has("no_restart")
         self.rollback = request.has("rollback")
         self.by = f"uid {connection.peer.uid}"
-        self.sees_values = connection.peer.uid in (0, context.identity.owner)
+        self.sees_values = sees_values
 
     def begin(self) -> None:
         """Wait while the configuration is read."""

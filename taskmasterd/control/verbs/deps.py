@@ -24,18 +24,21 @@ def deps(call: Call) -> Steps[None]:
         entries = yield from call.looked_at()
         begin = tuple(dict.fromkeys(entry.program for entry in entries))
     else:
-        begin = roots(call.context.supervisor.table, upwards=upwards)
+        yield from call.sight.prepared()
+        begin = roots(call.sight.table(), upwards=upwards)
     yield
     call.connection.pull(_edges(call, begin, upwards=upwards))
 
 
 def _edges(call: Call, begin: tuple[str, ...], *, upwards: bool) -> Iterator[dict[str, Any]]:
     context = call.context
-    table = context.supervisor.table
+    sight = call.sight
+    table = sight.table()
     edges: list[dict[str, Any]] = []
     yield {"type": "deps", "roots": list(begin), "reverse": upwards, "edges": []}
     for program, need in tree(table, begin, upwards=upwards):
-        edges.append(edge_view(table, program, need, context.reactor.now(), context.identity.signals))
+        edge = edge_view(table, program, need, context.reactor.now(), context.identity.signals)
+        edges.append({**edge, "because": sight.text(edge["because"])})
         if len(edges) == EDGES_PER_OBJECT:
             yield {"type": "deps", "edges": edges}
             edges = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
+from taskmaster_common.text.names import ALL
 from taskmasterd.control.verbs.views import process_object
 from taskmasterd.control.waits import Wait
 from taskmasterd.core.process.state import HEALTHY
-from taskmasterd.core.programs.selection import selecting
 from taskmasterd.core.words.view import slot_detail
 from taskmasterd.system.loop.cmodules import partial
 
@@ -31,16 +31,16 @@ NOT_WELL = 1
 
 def health(call: Call) -> Steps[None]:
     """The verdicts about all processes, or the named ones; the exit code says whether all are as wanted."""
-    entries = yield from selecting(call.context.supervisor.table, call.request.targets or ("all",), NOT_WELL)
+    entries = yield from call.chosen(call.request.targets or (ALL,), NOT_WELL)
     call.connection.pull(_verdicts(call, entries))
 
 
 def _verdicts(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]]:
-    well = True
+    well, sight = True, call.sight
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
         some = entries[first : first + PROCESSES_PER_OBJECT]
         well = well and all(entry.process.as_wanted for entry in some)
-        yield {"type": "processes", "processes": [process_object(call.context, entry) for entry in some]}
+        yield {"type": "processes", "processes": [process_object(call.context, entry, sight) for entry in some]}
     call.connection.end(end(0 if well else 1))
 
 
@@ -87,7 +87,7 @@ class CheckWait(Wait):
             self._answer(entry, False, "it has no health")
         elif entry.process.state != RUNNING:
             now, signals = self._context.reactor.now(), self._context.identity.signals
-            text = slot_detail(self._context.supervisor.table, entry, now, signals)
+            text = self._sight.text(slot_detail(self._context.supervisor.table, entry, now, signals))
             self._answer(entry, False, f"it is {entry.process.state}{f': {text}' if text else ''}")
         else:
             self._open[entry] = asked = self._context.health().ask(entry, partial(self._answered, entry))

@@ -30,13 +30,13 @@ def status(call: Call) -> Steps[None]:
 def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]]:
     context, named = call.context, call.request.targets
     _write_losses(call, entries)
-    well, explanations = True, 0
-    yield daemon_object(context)
+    well, explanations, sight = True, 0, call.sight
+    yield daemon_object(context, sight)
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
         views: list[dict[str, Any]] = []
         for entry in entries[first : first + PROCESSES_PER_OBJECT]:
             well = well and (_is_up(entry) if named else entry.process.as_wanted)
-            views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry))
+            views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry, sight))
             explanations += "stderr" in views[-1]
             views[-1]["counters"] = counts_view(entry.counts, context.reactor.now())
         yield {"type": "processes", "processes": views}
@@ -78,7 +78,7 @@ def _pids(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]]:
 
 def version(call: Call) -> None:
     """The versions of daemon and protocol."""
-    call.connection.send(daemon_object(call.context))
+    call.connection.send(daemon_object(call.context, call.sight))
     call.connection.end(end(0))
 
 

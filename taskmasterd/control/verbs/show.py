@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.call import Call
+    from taskmasterd.control.rights import Sight
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
     from taskmasterd.core.words import health
@@ -26,7 +27,7 @@ def show(call: Call) -> Steps[None]:
     """Settings, last exits and log files of the named programs."""
     entries = yield from call.looked_at()
     values = call.request.has("env")
-    if values and call.connection.peer.uid not in (0, call.context.identity.owner):
+    if values and not call.sees_values:
         raise RequestError("permission", "values of env are shown to root and the daemon's user only", 4)
     programs: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -42,7 +43,7 @@ def _programs(call: Call, programs: dict[str, list[Entry]], *, values: bool) -> 
 
 def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> Iterator[dict[str, Any]]:
     """Yield one `program` object, after as many rests as it needs."""
-    context, table = call.context, call.context.supervisor.table
+    context, table, sight = call.context, call.context.supervisor.table, call.sight
     logs: dict[str, dict[str, str]] = {}
     processes: list[dict[str, Any]] = []
     ended: dict[str, float] = {}
@@ -50,7 +51,7 @@ def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> It
         logs[table.name(entry)] = {
             stream: context.performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
         }
-        processes.append(explained(context, entry))
+        processes.append(explained(context, entry, sight))
         if entry.process.end is not None:
             ended[table.name(entry)] = round(context.reactor.now() - entry.process.end.at, 3)
         yield MORE
@@ -58,12 +59,18 @@ def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> It
     yield {
         "type": "program",
         "name": name,
-        "settings": settings_view(entries[0].wanted, context.identity.signals, values=values),
+        "settings": sight.settings(settings_view(entries[0].wanted, context.identity.signals, values=values)),
         "processes": processes,
         "ended": ended,
         "logs": logs,
-        "health": {table.name(entry): health.story_view(entry, now) for entry in entries if entry.health},
+        "health": {table.name(entry): _story(entry, now, sight) for entry in entries if entry.health},
     }
+
+
+def _story(entry: Entry, now: float, sight: Sight) -> dict[str, Any]:
+    """Return what checks have found; what a check printed is output as that of a program is."""
+    story = health.story_view(entry, now)
+    return story if sight.reads(entry.program) else {**story, "output": []}
 
 
 VERBS = {"show": show}

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def shutdown(call: Call) -> None:
     """Stop everything and the daemon; the `end` comes when all is gone, with --no-wait at once."""
-    for text in warnings(call.context):
+    for text in warnings(call.context, call.sight):
         call.connection.send({"type": "warning", "text": text})
     if call.request.has("no_wait"):
         call.daemon.stop(call.by, None)

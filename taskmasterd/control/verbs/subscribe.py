@@ -8,12 +8,13 @@ new snapshot. Without subscribers nothing is made, counted or kept.
 from __future__ import annotations
 
 from taskmaster_common import __version__
+from taskmaster_common.commands.table import LOOK
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT
 from taskmaster_common.states import DOWN_STATES
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterd.control.replies import MORE
-from taskmasterd.control.verbs.views import daemon_object, process_object
+from taskmasterd.control.verbs.views import daemon_object, process_object, whole_object
 from taskmasterd.core.words.describe import UNKNOWN, end_text
 from taskmasterd.core.words.view import phase_of
 from taskmasterd.system.loop.cmodules import deque
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from taskmasterd.control.call import Call
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
+    from taskmasterd.control.rights import Sight
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.plan import ReloadPlan
@@ -45,6 +47,8 @@ def subscribe(call: Call) -> Steps[None]:
     targets = call.request.targets
     if targets:
         yield from call.looked_at()
+    else:
+        call.connection.claim = (LOOK, ())
     _subscriptions(call).serve(Subscriber(call.context, call.daemon.audience, call.connection, targets))
 
 
@@ -108,7 +112,7 @@ class Subscriptions:
             self._send(slots[0], slots[0].process, "", removed=False)
 
     def _send(self, entry: Entry, before: Process, end: str, *, removed: bool) -> None:
-        process = process_object(self._context, entry)
+        process = whole_object(self._context, entry)
         change = {
             "type": "change",
             "sequence": self._audience.count(),
@@ -145,10 +149,17 @@ class Subscriber:
 
     def wants(self, entry: Entry) -> bool:
         """Return whether the entry is among the targets, or there are none."""
-        return self._targets.select(entry.program, entry.index)
+        return self._targets.select(entry.program, entry.index) and self._sight().sees(entry.program)
+
+    def _sight(self) -> Sight:
+        return self._context.judge().sight(self.connection.peer, self.connection.access)
 
     def add(self, change: dict[str, Any]) -> None:
         """Send a change as soon as the client reads."""
+        sight = self._sight()
+        if sight.limited:
+            reason = sight.text(change["reason"])
+            change = {**change, "process": sight.process(change["process"]), "reason": reason}
         if len(self._pending) >= MOST_PENDING:
             self._missed += len(self._pending)
             self._pending.clear()
@@ -157,9 +168,14 @@ class Subscriber:
         self.connection.poke()
 
     def refresh(self) -> None:
-        """Send a snapshot, after what is waiting: the table, or what groups stand for, has changed."""
+        """Send a snapshot, after what is waiting: the table, what groups stand for, or what exists for the client has changed."""
         self._targets = self._resolved()
         self._snapshot_due = True
+        sight = self._sight()
+        if sight.limited:
+            self._pending = deque(
+                each for each in self._pending if sight.sees(each.get("process", {}).get("program", ""))
+            )
         self.connection.poke()
 
     def to_data(self) -> dict[str, Any]:
@@ -209,15 +225,18 @@ class Subscriber:
         self._snapshot_due = False
         sequence = self._audience.sequence
         entries: list[Entry] = []
-        for entry in tuple(self._context.supervisor.table):
-            if self.wants(entry):
+        sight = self._sight()
+        for _ in sight.prepared():
+            yield MORE
+        for entry in tuple(sight.table()):
+            if self._targets.select(entry.program, entry.index):
                 entries.append(entry)
             yield MORE
-        yield daemon_object(self._context)
+        yield daemon_object(self._context, sight)
         yield {"type": "snapshot", "sequence": sequence, "count": len(entries)}
         for first in range(0, len(entries), PROCESSES_PER_OBJECT):
             some = entries[first : first + PROCESSES_PER_OBJECT]
-            yield {"type": "processes", "processes": [process_object(self._context, entry) for entry in some]}
+            yield {"type": "processes", "processes": [process_object(self._context, entry, sight) for entry in some]}
 
 
 VERBS = {"subscribe": subscribe}

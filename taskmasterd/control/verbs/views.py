@@ -11,25 +11,35 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.context import Context
+    from taskmasterd.control.rights import Sight
     from taskmasterd.core.programs.table import Entry
 
 
-def process_object(context: Context, entry: Entry) -> dict[str, Any]:
-    """Return the PROCESS object of an entry."""
+REFUSED = "the last reload was refused; whoever may reload sees why"
+"""What stands for problems of a configuration: they can name any program."""
+
+
+def process_object(context: Context, entry: Entry, sight: Sight) -> dict[str, Any]:
+    """Return the PROCESS object of an entry as a client may see it."""
+    return sight.process(whole_object(context, entry))
+
+
+def whole_object(context: Context, entry: Entry) -> dict[str, Any]:
+    """Return the PROCESS object of an entry, which may name what does not exist for a client."""
     return process_view(context.supervisor.table, entry, context.reactor.now(), context.identity.signals)
 
 
-def explained(context: Context, entry: Entry) -> dict[str, Any]:
+def explained(context: Context, entry: Entry, sight: Sight) -> dict[str, Any]:
     """Return the PROCESS object of an entry; one that is not as wanted has the last line of its stderr, read from a file."""
-    view = process_object(context, entry)
-    if not view["wanted"]:
+    view = process_object(context, entry, sight)
+    if not view["wanted"] and sight.reads(entry.program):
         words = context.performer.outputs.last_words.lines(entry)
         view["stderr"] = words[-1][:MOST_WORD] if words else ""
     return view
 
 
-def daemon_object(context: Context) -> dict[str, Any]:
-    """Return the `daemon` object of the wire."""
+def daemon_object(context: Context, sight: Sight) -> dict[str, Any]:
+    """Return the `daemon` object of the wire; a client for whom some programs do not exist gets no text that could name one."""
     about, installed, current = context.identity, context.installed, context.configuration
     changed = installed.changed_lately()
     return {
@@ -41,17 +51,17 @@ def daemon_object(context: Context) -> dict[str, Any]:
         "config": current.config.path,
         "socket": about.socket,
         "stopping": context.supervisor.stopping,
-        "groups": {name: list(members) for name, members in context.supervisor.table.groups.items()},
+        "groups": sight.groups(),
         "installed_changed": changed,
         "installed_version": installed.version() if changed else about.version,
         "reloaded_s": None if current.reloaded_at is None else round(context.reactor.now() - current.reloaded_at, 3),
-        "reload_problems": list(current.problems),
+        "reload_problems": [REFUSED] if sight.limited and current.problems else list(current.problems),
         "config_changed": current.changed_since_refused(),
-        "warnings": warnings(context),
+        "warnings": warnings(context, sight),
     }
 
 
-def warnings(context: Context) -> list[str]:
+def warnings(context: Context, sight: Sight) -> list[str]:
     """Return what an administrator has to know of the daemon: state or history in trouble, programs of an earlier daemon, late health checks."""
     texts, checks = context.performer.occupants.warnings(), context.health.made
     troubles = [text for text in (context.state.trouble, context.log.history.trouble) if text]
@@ -60,4 +70,4 @@ def warnings(context: Context) -> list[str]:
         others = f" and {len(overdue) - 1} more" if len(overdue) > 1 else ""
         name = context.supervisor.table.name(overdue[0])
         texts = [*texts, f"the health check of {name}{others} waits for its turn for longer than its interval"]
-    return [*troubles, *texts]
+    return [*troubles, *(() if sight.limited else texts)]

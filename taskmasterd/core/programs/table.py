@@ -13,7 +13,7 @@ from taskmasterd.core.process.state import HEALTHY, Process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any, Protocol
 
     from taskmaster_common.config import Policy, ProgramConfig
@@ -217,6 +217,15 @@ class Table:
     def use_groups(self, groups: Mapping[str, tuple[str, ...]]) -> None:
         """Take the programs of each group: from now on a group's name selects them."""
         self.groups = groups
+
+    def only(self, seen: Callable[[str], bool]) -> Table:
+        """Return a table with the programs of which `seen(name)` is true, as it is now, and the groups that have one of them."""
+        part = Table()
+        part.rolling, part.graph = self.rolling, self.graph
+        part._programs = {name: slots for name, slots in self._programs.items() if seen(name)}
+        members = {name: tuple(filter(seen, programs)) for name, programs in self.groups.items()}
+        part.groups = {name: programs for name, programs in members.items() if programs}
+        return part
 
     def names(self) -> tuple[str, ...]:
         """Return the programs, in order."""

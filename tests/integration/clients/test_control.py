@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.commands.table import ADMIN
-from taskmaster_common.errors import BugError
+from taskmaster_common.errors import BugError, RequestError
 from taskmasterd.control.connection import Connection
 from taskmasterd.control.listener import ControlServer, Doorkeeper
 from taskmasterd.control.socket_file import listen_on
@@ -30,12 +30,15 @@ class Door:
         self.asked: Callable[[Connection, bytes], None] = lambda connection, _line: connection.end({"type": "end"})
         self.reactor = Reactor(self.errors.append)
         listener = listen_on(path, 0o600, None, None)
-        doorkeeper = Doorkeeper(self._admit, lambda _peer: None, lambda: None, Reserve(8))
+        doorkeeper = Doorkeeper(self._admit, lambda _connection: None, self._turned_away, lambda: None, Reserve(8))
         self.server = ControlServer(self.reactor, listener, lambda: {"type": "hello"}, doorkeeper, self._asked)
 
     def _admit(self, peer: Peer) -> str:
         self.peers.append(peer)
         return self.admits(peer)
+
+    def _turned_away(self, peer: Peer, *, too_many: bool) -> RequestError:
+        return RequestError("permission", f"uid {peer.uid}: {too_many}", 4)
 
     def _asked(self, connection: Connection, line: bytes) -> None:
         self.asked(connection, line)

@@ -145,8 +145,8 @@ def test_every_verb_and_flag_has_a_text_and_every_text_a_verb_or_flag() -> None:
     ("line", "access"),
     [
         ("status", "look"),
-        ("logs -f web", "look"),
-        ("logs --reopen", "operate"),
+        ("logs -f web", "read"),
+        ("logs --reopen", "admin"),
         ("stop web", "operate"),
         ("signal HUP web", "operate"),
         ("reload --dry-run", "admin"),

@@ -19,6 +19,7 @@ from taskmaster_common.config import (
     DaemonConfig,
     ProgramConfig,
     for_instance,
+    mode_of_socket,
 )
 from tests.support.model import config, program
 
@@ -82,10 +83,17 @@ def test_the_defaults_are_those_of_the_specification() -> None:
 
 def test_the_daemons_defaults_and_live_keys_are_those_of_the_specification() -> None:
     daemon = DaemonConfig()
-    assert (daemon.socket_mode, daemon.umask, daemon.loglevel, daemon.shutdown_timeout) == (0o600, 0o022, "info", 60.0)
+    assert (mode_of_socket(daemon), daemon.umask, daemon.loglevel, daemon.shutdown_timeout) == (
+        0o600,
+        0o022,
+        "info",
+        60.0,
+    )
     assert daemon.exit_when == "never"
     assert daemon.history == {"size": 16_000_000, "age": 90 * 86_400}
-    assert {"loglevel", "history", "shutdown_timeout", "exit_when"} == DAEMON_LIVE_KEYS
+    assert {"loglevel", "history", "shutdown_timeout", "exit_when", "roles"} == DAEMON_LIVE_KEYS
+    assert mode_of_socket(daemon.replace(roles={"r": {}})) == 0o666
+    assert mode_of_socket(daemon.replace(roles={"r": {}}, socket_mode=0o600)) == 0o600
     assert set(DaemonConfig.fields_) >= DAEMON_LIVE_KEYS
 
 

@@ -1,4 +1,4 @@
-"""Who may do what: the access class of a peer against the class that a request needs."""
+"""Who may do what: what lets a client in, the level of each verb and flag, and what is refused before anything is done."""
 
 from __future__ import annotations
 
@@ -6,74 +6,125 @@ from typing import Any, cast
 
 import pytest
 
-from taskmaster_common.commands.table import ACCESS, ADMIN, COMMANDS, LOOK, OPERATE
-from taskmasterd.control.connection import Connection
-from taskmasterd.control.handlers import Handlers
-from taskmasterd.control.rights import allowed, granted
+from taskmaster_common.commands.table import (
+    ADMIN,
+    COMMANDS,
+    DAEMON_SIDE,
+    LEVELS,
+    LOOK,
+    OPERATE,
+    READ,
+    Request,
+    access_of,
+    acts,
+    parse,
+)
+from taskmaster_common.config import Config, DaemonConfig
+from taskmasterd.configuration.current import Current
+from taskmasterd.control.rights import BY_ROLE, EVERYTHING, Judge, Sight
+from taskmasterd.core.access import Roles, allowed
+from taskmasterd.core.programs.table import Table
 from taskmasterd.system.peers import Peer
 
 OWNER, GROUP = 1000, 50
+VERBS = {
+    LOOK: ("status", "show", "pid", "subscribe", "wait", "health", "deps", "version", "metrics", "help"),
+    READ: ("logs",),
+    OPERATE: ("check", "start", "stop", "restart", "signal"),
+    ADMIN: ("reload", "upgrade", "shutdown"),
+}
+FLAGS = {("show", "--env"), ("logs", "--daemon"), ("logs", "--reopen")}
+"""Those that need the level admin, whatever their verb needs."""
 
 
-class Client:
-    """A connection that only keeps what it is sent."""
-
-    peer = Peer(1234, 99, 1)
-
-    def __init__(self, access: str) -> None:
-        self.access = access
-        self.sent: list[dict[str, Any]] = []
-
-    def end(self, message: dict[str, Any]) -> None:
-        """Keep it."""
-        self.sent.append(message)
+def judge(roles: dict[str, Any]) -> Judge:
+    daemon = DaemonConfig(roles=roles)
+    return Judge(Current(Config("", daemon, ()), daemon), Table())
 
 
 @pytest.mark.parametrize(
     ("peer", "access"),
     [
-        (Peer(0, 0, 1), ADMIN),
-        (Peer(OWNER, 99, 1), ADMIN),
-        (Peer(1234, GROUP, 1), ADMIN),
-        (Peer(1234, 99, 1, (7, GROUP)), ADMIN),
+        (Peer(0, 0, 1), EVERYTHING),
+        (Peer(OWNER, 99, 1), EVERYTHING),
+        (Peer(1234, GROUP, 1), EVERYTHING),
+        (Peer(1234, 99, 1, (7, GROUP)), EVERYTHING),
         (Peer(1234, 99, 1, (7,)), ""),
+        (Peer(33, 99, 1), BY_ROLE),
     ],
 )
-def test_root_the_owner_and_members_of_the_group_may_do_all_and_others_nothing(peer: Peer, access: str) -> None:
-    assert granted(peer, OWNER, GROUP) == access
+def test_root_the_owner_and_members_of_the_group_may_do_all_and_of_others_roles_decide(peer: Peer, access: str) -> None:
+    assert judge({"r": {"level": LOOK, "users": {"www": 33}}}).admit(peer, OWNER, GROUP) == access
 
 
-def test_without_a_group_only_root_and_the_owner_may_do_anything() -> None:
-    assert granted(Peer(1234, GROUP, 1, (GROUP,)), OWNER, None) == ""
+def test_without_a_group_and_roles_only_root_and_the_owner_are_let_in() -> None:
+    assert judge({}).admit(Peer(1234, GROUP, 1, (GROUP,)), OWNER, None) == ""
+
+
+def test_each_verb_has_the_level_that_is_written_here_and_a_new_one_has_to_be_added() -> None:
+    assert {each.name: each.access for each in COMMANDS} == {
+        name: level for level, names in VERBS.items() for name in names
+    }
+
+
+def test_each_flag_of_the_daemon_has_a_level_and_those_that_need_more_than_their_verb_are_written_here() -> None:
+    flags = [(each, flag) for each in COMMANDS for flag in each.flags if flag.side == DAEMON_SIDE]
+    assert {flag.access for _, flag in flags} <= set(LEVELS)
+    assert {(each.name, flag.name) for each, flag in flags if flag.access != LOOK} == FLAGS
+    assert {flag.access for _, flag in flags if flag.access != LOOK} == {ADMIN}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_verb_is_allowed_from_its_level_on_and_only_on_the_programs_of_the_role(level: str) -> None:
+    roles = Roles({"r": {"level": level, "users": {"www": 33}, "programs": ["web*", "team"]}}, {"team": ("db",)})
+    for verb in COMMANDS:
+        wanted = LEVELS.index(verb.access) <= LEVELS.index(level)
+        for program in ("web", "web-2", "db"):
+            assert allowed(Peer(33, 1, 1), roles, verb.name, program) is wanted
+            assert not allowed(Peer(34, 1, 1), roles, verb.name, program)
+        assert not allowed(Peer(33, 1, 1), roles, verb.name, "mail")
+        assert not allowed(Peer(33, 1, 1), roles, verb.name), "the daemon itself needs a role for all programs"
+
+
+def test_the_highest_level_of_the_roles_that_cover_a_program_counts() -> None:
+    roles = Roles(
+        {
+            "eye": {"level": LOOK, "groups": {"staff": 50, "gone": None}},
+            "ci": {"level": OPERATE, "users": {"www": 33}, "programs": ["web"]},
+            "old": {"level": READ, "members": [33], "programs": ["db"]},
+        },
+        {},
+    )
+    rights = roles.of(Peer(33, 7, 1, (50,)))
+    found = {name: role.level for name in ("web", "db", "mail", "") if (role := rights.role(name))}
+    assert found == {"web": OPERATE, "db": READ, "mail": LOOK, "": LOOK}
+    assert not roles.of(Peer(34, 7, 1)).held
+
+
+def test_an_unmapped_user_or_group_never_has_a_role() -> None:
+    roles = Roles({"r": {"level": ADMIN, "users": {"x": 65_534}, "groups": {"y": 65_534}}}, {})
+    assert not roles.of(Peer(65_534, 65_534, 1, (65_534,))).held
 
 
 @pytest.mark.parametrize(
-    ("access", "may"), [("", ()), (LOOK, (LOOK,)), (OPERATE, (LOOK, OPERATE)), (ADMIN, (LOOK, OPERATE, ADMIN))]
+    ("line", "changes"),
+    [("status", False), ("logs -f web", False), ("logs --reopen", True), ("stop web", True), ("show --env web", False)],
 )
-def test_a_wider_class_includes_the_narrower_ones(access: str, may: tuple[str, ...]) -> None:
-    assert tuple(needed for needed in ACCESS if allowed(access, needed)) == may
+def test_what_changes_something_is_known_of_each_request(line: str, changes: bool) -> None:
+    assert acts(parse(line.split())) is changes
 
 
-@pytest.mark.parametrize(
-    ("access", "line", "needed"),
-    [
-        (LOOK, b"stop web", OPERATE),
-        (LOOK, b"logs --reopen", OPERATE),
-        (OPERATE, b"shutdown", ADMIN),
-        ("", b"status", LOOK),
-    ],
-)
-def test_a_request_that_needs_a_wider_class_is_refused_before_anything_is_done(
-    access: str, line: bytes, needed: str
-) -> None:
-    client = Client(access)
-    handlers = Handlers(cast("Any", None), cast("Any", None))
-    handlers.handle(cast("Connection", client), line)
-    (end,) = client.sent
-    verb = line.split()[0].decode()
-    assert (end["exit"], end["error"]["code"]) == (4, "permission")
-    assert end["error"]["message"] == f"uid 1234 may not use {verb}: it needs the access class {needed}"
+def test_words_of_a_request_have_its_level_again() -> None:
+    request = Request("logs", {"daemon": True}, ())
+    assert access_of(parse(request.words())) == ADMIN
 
 
-def test_every_verb_has_one_of_the_access_classes() -> None:
-    assert {each.access for each in COMMANDS} == set(ACCESS)
+def test_texts_that_name_what_does_not_exist_for_a_client_are_left_out_as_a_whole() -> None:
+    roles = Roles({"r": {"level": LOOK, "users": {"www": 33}, "programs": ["web"]}}, {})
+    table = cast("Table", {"db": (1,), "v1.": (1,), "web": (1,)})
+    names = type("Names", (), {"slots": lambda _self, name: cast("Any", table).get(name, ())})()
+    sight = Sight(Peer(33, 1, 1), roles.of(Peer(33, 1, 1)), names)
+    for text in ("waits for db:1, and more", "(needs db)", "stops after v1.", 'see "db".', "because gone went down"):
+        assert sight.text(text) == "it has to do with a program that you may not see"
+    for text in ("exit 1 after 0.2s", "because web:0 went down", ""):
+        assert sight.text(text) == text

@@ -19,6 +19,7 @@ from taskmaster_common.schema.values.health import health_of
 from taskmaster_common.schema.values.history import history_of
 from taskmaster_common.schema.values.hooks import decode_hook
 from taskmaster_common.schema.values.ready import ready_of
+from taskmaster_common.schema.values.roles import roles_of
 from taskmaster_common.schema.values.scalars import (
     FALSE_WORDS,
     TRUE_WORDS,
@@ -220,6 +221,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "octal": _octal,
     "path": _path,
     "ready": ready_of,
+    "roles": roles_of,
     "seconds": _seconds,
     "signal": _signal,
     "size": _size,

@@ -1,0 +1,117 @@
+"""Writes who asked for what: each request that changes something, each refusal, each client who was not let in.
+
+What a line says of the client comes from the kernel: uid and pid from the socket, the login from /proc. What the client chooses
+himself, the name of his command and SSH_CONNECTION, stands in quotes: it is a claim. A text that was sent to a program never
+comes here.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.errors import shortened
+from taskmasterd.system import procfs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from taskmaster_common.commands.table import Request
+    from taskmaster_common.errors import RequestError
+    from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.system.peers import Peer
+    from taskmasterd.telling.eventlog import EventLog
+
+MOST_CHARACTERS = 1000
+"""Characters of a request in the event log."""
+MOST_CLAIMED = 200
+"""Characters of a claim."""
+REFUSALS = 10
+"""Refusals of one uid that are written within a minute; the others are counted."""
+MINUTE_S = 60.0
+MOST_UIDS = 1000
+"""Most uids whose refusals are counted apart; root of a user namespace may have thousands."""
+OTHERS = -1
+
+
+class Audit:
+    """Writes to the event log. `owner` is the daemon's uid."""
+
+    def __init__(self, reactor: Reactor, log: EventLog, owner: int) -> None:
+        self._reactor = reactor
+        self._log = log
+        self._owner = owner
+        self._refused: dict[int, int] = {}
+
+    def asked(self, peer: Peer, request: Request) -> None:
+        """Write a request, before it is carried out."""
+        self._log.write("info", f"request from {who_text(self._who(peer))}: {_asked(request)}")
+
+    def refused(self, peer: Peer, request: Request, error: RequestError) -> None:
+        """Write that a client may not do what he asked for."""
+        if self._is_to_be_said(peer.uid):
+            why = (
+                f"needs {error.fields['needs']}, has {error.fields['has'] or 'no role'}"
+                if error.fields
+                else error.message
+            )
+            self._log.write("warning", f"refused to {who_text(self._who(peer))}: {_asked(request)}: {why}")
+
+    def turned_away(self, peer: Peer, why: str) -> None:
+        """Write that somebody was not let in."""
+        if self._is_to_be_said(peer.uid):
+            self._log.write("warning", f"client refused: {who_text(self._who(peer))}: {why}")
+
+    def _is_to_be_said(self, uid: int) -> bool:
+        """Count a refusal; return whether it is one of the first of its uid within a minute."""
+        if not self._refused:
+            self._reactor.call_later(MINUTE_S, self._minute_is_over)
+        key = uid if uid in self._refused or len(self._refused) < MOST_UIDS else OTHERS
+        count = self._refused[key] = self._refused.get(key, 0) + 1
+        return count <= REFUSALS
+
+    def _minute_is_over(self) -> None:
+        refused, self._refused = self._refused, {}
+        for uid, count in refused.items():
+            if count > REFUSALS:
+                whose = "other users" if uid == OTHERS else f"uid {uid}"
+                self._log.write("warning", f"refused {count - REFUSALS} more requests of {whose} within a minute")
+
+    def _who(self, peer: Peer) -> dict[str, Any]:
+        """Return what is known of a client: uid and pid, and, while his process is there, login, command and where he comes from.
+
+        Only of who could stop the daemon anyway the variables are read: their owner can block a reader for ever.
+        """
+        who: dict[str, Any] = {"uid": peer.uid, "pid": peer.pid}
+        if peer.pid > 0 and procfs.owner_of(peer.pid) == peer.uid:
+            login, command = procfs.login_of(peer.pid), procfs.command_of(peer.pid)
+            who |= {"login": login} if login is not None else {}
+            who |= {"command": command[:MOST_CLAIMED]} if command else {}
+            came = _claimed_origin(procfs.variables_of(peer.pid)) if peer.uid in (0, self._owner) else ""
+            who |= {"from": came} if came else {}
+        return who
+
+
+def _asked(request: Request) -> str:
+    """Return the verb and its targets as they were asked for."""
+    return shortened(" ".join((request.verb, *request.targets)), MOST_CHARACTERS)
+
+
+def _claimed_origin(variables: bytes) -> str:
+    """Return the value of SSH_CONNECTION among a process's variables, "" without one. Source: ssh(1), ENVIRONMENT."""
+    for variable in variables.split(b"\0"):
+        if variable.startswith(b"SSH_CONNECTION="):
+            return variable.partition(b"=")[2].decode("utf-8", "backslashreplace")[:MOST_CLAIMED]
+    return ""
+
+
+def who_text(who: dict[str, Any]) -> str:
+    """Return a client in words: `uid 0 (login uid 1000), pid 4711 "taskmasterctl" from "10.0.0.5 50122 10.0.0.1 22"`."""
+    login = f" (login uid {who['login']})" if "login" in who else ""
+    command = f" {claim(who['command'])}" if "command" in who else ""
+    came = f" from {claim(who['from'])}" if "from" in who else ""
+    return f"uid {who['uid']}{login}, pid {who['pid']}{command}{came}"
+
+
+def claim(text: str) -> str:
+    """Return what a client says of himself, in quotes that it cannot close, on one line."""
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text.replace("\\", "\\\\"))
+    return '"' + escaped.replace('"', '\\"') + '"'
