@@ -75,6 +75,8 @@ class Access:
         self.inode = bound.inode
         self._rules = rules
         self._mode = mode_of_socket(rules)
+        self._group: int | None = None
+        self._group_is_known = False
         self._log = context.log
         self._clients = clients
         self._on_listener = on_listener
@@ -154,6 +156,7 @@ class Access:
 
     def applying(self, plan: ReloadPlan) -> Steps[None]:
         """Follow the roles of a new configuration before anybody hears of it: they decide the socket's mode, and which streams go on."""
+        self._group_is_known = False
         mode = mode_of_socket(self._rules.replace(roles=self._context.configuration.running.roles))
         if mode != self._mode:
             self._mode = mode
@@ -171,11 +174,17 @@ class Access:
             yield from self.server.made.judge_again()
 
     def _admit(self, peer: Peer) -> str:
-        group, judge = self._rules.socket_group, self._context.judge()
-        try:
-            return judge.admit(peer, os.geteuid(), users.group_id(group) if group else None)
-        except LookupError:
-            return judge.admit(peer, os.geteuid(), None)
+        return self._context.judge().admit(peer, os.geteuid(), self._gid())
+
+    def _gid(self) -> int | None:
+        """Return the gid of socket_group, looked up once and after each reload: that may take long, and strangers may be many."""
+        if not self._group_is_known:
+            group, self._group_is_known = self._rules.socket_group, True
+            try:
+                self._group = users.group_id(group) if group else None
+            except LookupError:
+                self._group = None
+        return self._group
 
     def _may_go_on(self, connection: Connection) -> RequestError | None:
         return self._context.judge().ends(connection.peer, connection.access, connection.claim)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST_CHARACTERS = 1000
 """Characters of a request in the event log."""
+MOST_TARGETS, MOST_NAME = 20, 200
+"""Targets of a request in the history, and characters of each."""
 MOST_CLAIMED = 200
 """Characters of a claim."""
 REFUSALS = 10
@@ -40,25 +42,28 @@ class Audit:
         self._log = log
         self._owner = owner
         self._refused: dict[int, int] = {}
+        self._last: tuple[Peer, dict[str, Any]] | None = None
 
     def asked(self, peer: Peer, request: Request) -> None:
         """Write a request, before it is carried out."""
-        self._log.write("info", f"request from {who_text(self._who(peer))}: {_asked(request)}")
+        who = self._who(peer)
+        self._log.note("", "operator", **_named(request), by=who)
+        self._log.write("info", f"request from {who_text(who)}: {_asked(request)}")
 
     def refused(self, peer: Peer, request: Request, error: RequestError) -> None:
         """Write that a client may not do what he asked for."""
         if self._is_to_be_said(peer.uid):
-            why = (
-                f"needs {error.fields['needs']}, has {error.fields['has'] or 'no role'}"
-                if error.fields
-                else error.message
-            )
-            self._log.write("warning", f"refused to {who_text(self._who(peer))}: {_asked(request)}: {why}")
+            who, levels = self._who(peer), error.fields
+            why = f"needs {levels['needs']}, has {levels['has'] or 'no role'}" if levels else error.message
+            self._log.note("", "denied", **_named(request), reason=why, by=who)
+            self._log.write("warning", f"refused to {who_text(who)}: {_asked(request)}: {why}")
 
     def turned_away(self, peer: Peer, why: str) -> None:
         """Write that somebody was not let in."""
         if self._is_to_be_said(peer.uid):
-            self._log.write("warning", f"client refused: {who_text(self._who(peer))}: {why}")
+            who = self._who(peer)
+            self._log.note("", "denied", reason=why, by=who)
+            self._log.write("warning", f"client refused: {who_text(who)}: {why}")
 
     def _is_to_be_said(self, uid: int) -> bool:
         """Count a refusal; return whether it is one of the first of its uid within a minute."""
@@ -73,13 +78,17 @@ class Audit:
         for uid, count in refused.items():
             if count > REFUSALS:
                 whose = "other users" if uid == OTHERS else f"uid {uid}"
-                self._log.write("warning", f"refused {count - REFUSALS} more requests of {whose} within a minute")
+                text = f"refused {count - REFUSALS} more requests of {whose} within a minute"
+                self._log.note("", "denied", reason=text, by={"uid": uid} if uid != OTHERS else None)
+                self._log.write("warning", text)
 
     def _who(self, peer: Peer) -> dict[str, Any]:
         """Return what is known of a client: uid and pid, and, while his process is there, login, command and where he comes from.
 
         Only of who could stop the daemon anyway the variables are read: their owner can block a reader for ever.
         """
+        if self._last and self._last[0] is peer:  # a connection may carry thousands of requests
+            return self._last[1]
         who: dict[str, Any] = {"uid": peer.uid, "pid": peer.pid}
         if peer.pid > 0 and procfs.owner_of(peer.pid) == peer.uid:
             login, command = procfs.login_of(peer.pid), procfs.command_of(peer.pid)
@@ -87,7 +96,14 @@ class Audit:
             who |= {"command": command[:MOST_CLAIMED]} if command else {}
             came = _claimed_origin(procfs.variables_of(peer.pid)) if peer.uid in (0, self._owner) else ""
             who |= {"from": came} if came else {}
+        self._last = (peer, who)
         return who
+
+
+def _named(request: Request) -> dict[str, Any]:
+    """Return the fields of a record that say what was asked for."""
+    targets = [shortened(each, MOST_NAME) for each in request.targets[:MOST_TARGETS]]
+    return {"verb": request.verb, "targets": targets}
 
 
 def _asked(request: Request) -> str:
