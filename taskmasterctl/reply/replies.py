@@ -203,9 +203,9 @@ class TextReply:
         from taskmasterctl.reply.plans import plan_text  # noqa: PLC0415 - only a reload needs it
 
         programs = [program for plan in plans for program in plan["programs"]]
-        keys = [key for plan in plans for key in plan.get("daemon_keys") or ()]
+        keys, live = [[key for plan in plans for key in plan.get(kind) or ()] for kind in ("daemon_keys", "live_keys")]
         groups_changed = any(plan.get("groups_changed") for plan in plans)
-        return [(OUT, plan_text(programs, keys, groups_changed=groups_changed))]
+        return [(OUT, plan_text(programs, keys, live, groups_changed=groups_changed))]
 
     def _pids_shown(self) -> Chunks:
         """Return the pids; a single one without its name, for use in command lines."""

@@ -68,5 +68,6 @@ def plan_lines(plan: ReloadPlan) -> list[str]:
     lines.append(f"{kept} program{'s' if kept != 1 else ''} untouched")
     if plan.groups_changed:
         lines.append("groups changed")
+    lines.extend(f"taskmasterd.{key} applied" for key in plan.live_keys)
     lines.extend(f"taskmasterd.{key} waits for the next start of the daemon" for key in plan.daemon_keys)
     return lines

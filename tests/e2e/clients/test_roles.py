@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from socket import SHUT_WR
 from typing import IO, Any, cast
 
 import pytest
@@ -130,6 +131,38 @@ def test_what_one_may_not_look_at_is_named_nowhere(shared: Daemon) -> None:
         lines.close()
 
 
+VAULT = f"""\
+taskmasterd: {{roles: {{ci: {{users: [60001], level: operate, programs: [web, api]}}}}}}
+programs:
+  vault: {{{SLEEPER}, startretries: 0}}
+  web: {{{SLEEPER}, depends_on: {{vault: {{restart: true}}}}}}
+  api: {{{SLEEPER}, depends_on: {{web: {{restart: true}}, vault: started}}}}
+"""
+
+
+def test_whatever_a_hidden_program_does_to_those_that_one_sees_it_is_not_named(daemon: Daemon) -> None:
+    opened(daemon).write(VAULT)
+    daemon.start()
+    assert daemon.ctl("wait", "all").returncode == 0
+    with ExitStack() as stack:
+        channel = stack.enter_context(connected_as(daemon, 60_001))
+        channel.sendall(b"subscribe\n")
+        heard = []
+        for act in ("restart", "stop", "break"):
+            if act == "break":
+                daemon.write(VAULT.replace(SLEEPER, "cmd: 'false', starttime: 1", 1))
+                daemon.ctl("reload")
+                daemon.ctl("restart", "--no-wait", "all")
+                wait_until(lambda: daemon.status()["web"]["phase"] == "blocked")
+            else:
+                daemon.ctl(act, "vault")
+            heard += ask_as(daemon, 60_001, *LOOKS, "stop web", "start web", "restart --no-wait api", "check all")
+        assert "vault" not in texts(heard)
+        assert "may not see" in texts(heard)
+        channel.shutdown(SHUT_WR)
+        assert "vault" not in texts(answers_on(channel))
+
+
 def test_what_is_needed_by_what_one_may_start_is_started_only_by_who_may_start_it(daemon: Daemon) -> None:
     opened(daemon).write(
         "taskmasterd: {roles: {ci: {users: [60001], level: operate, programs: [web]}, "
@@ -194,13 +227,18 @@ def test_each_request_that_acts_and_the_first_refusals_are_in_the_event_log(daem
     opened(daemon).write(CONFIG)
     daemon.start()
     ask_as(daemon, USERS["operate"], "restart own")
-    words = [sys.executable, "-m", "taskmasterctl", "restart", "own"]
+    logs_in = 'echo 1000 >/proc/self/loginuid; cat /proc/self/loginuid; exec "$0" -m taskmasterctl restart own'
     environment = {**daemon.environment, "SSH_CONNECTION": '10.0.0.5 50122 "x"\n22'}
-    subprocess.run(words, env=environment, check=True, capture_output=True)
+    words = ["sh", "-c", logs_in, sys.executable]
+    done = subprocess.run(words, env=environment, check=True, capture_output=True, text=True)
     ask_as(daemon, USERS["look"], *["stop own"] * 1000)
     log = daemon.events()
     assert f"request from uid {USERS['operate']}, pid " in log
     mine = next(line for line in log.splitlines() if "request from uid 0" in line)
+    login = (
+        " (login uid 1000)" if done.stdout.startswith("1000own") else ""
+    )  # else the kernel does not let us choose one
+    assert f"request from uid 0{login}, pid " in mine
     assert mine.endswith(' from "10.0.0.5 50122 \\"x\\"\\n22": restart own')
     assert log.count("restart own") == 2
     refusals = [line for line in log.splitlines() if "refused" in line]
@@ -257,7 +295,11 @@ def test_roles_open_the_socket_and_their_end_closes_it(daemon: Daemon) -> None:
     daemon.start()
     assert mode() == 0o600
     daemon.write(roles("l: {users: [60001], level: look}"))
-    daemon.ctl("reload")
+    planned = daemon.ctl("reload", "--dry-run").stdout
+    assert "taskmasterd.roles applied without a restart" in planned
+    assert mode() == 0o600
+    assert daemon.ctl("reload").stdout == planned
+    assert "reload: taskmasterd.roles applied" in daemon.events()
     assert mode() == 0o666
     assert errors_of(ask_as(daemon, 60_001, "status")) == ["", ""]
     daemon.socket.unlink()

@@ -16,7 +16,7 @@ from taskmasterd.control.listener import ControlServer, Doorkeeper
 from taskmasterd.control.socket_file import listen_on
 from taskmasterd.reserve import Reserve
 from taskmasterd.system.loop.reactor import Reactor
-from taskmasterd.system.peers import Peer
+from taskmasterd.system.peers import Peer, groups_are_told
 
 
 class Door:
@@ -213,3 +213,22 @@ def test_what_a_client_sends_ahead_is_bounded_by_its_bytes(door: Door) -> None:
     assert sum(map(len, connection._requests.to_data()["requests"])) < 4 * 65_536
     assert sent < 2_000_000, "the rest waits in the socket, as long as the kernel lets it"
     client.close()
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="changes its groups")
+@pytest.mark.parametrize(("count", "told"), [(200, True), (300, False)])
+def test_of_a_peer_in_more_groups_than_one_can_ask_for_only_the_primary_one_counts(
+    door: Door, count: int, told: bool
+) -> None:
+    groups, before = list(range(60_000, 60_000 + count)), os.getgroups()
+    os.setgroups(groups)
+    try:
+        channel = door.client()
+    finally:
+        os.setgroups(before)
+    with channel:
+        door.turn_until(lambda: door.peers)
+    assert door.peers[0].groups == (tuple(groups) if told else ())
+    assert door.peers[0].gid == os.getegid()
+    assert groups_are_told()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any, cast
 
 import pytest
@@ -128,3 +130,12 @@ def test_texts_that_name_what_does_not_exist_for_a_client_are_left_out_as_a_whol
         assert sight.text(text) == "it has to do with a program that you may not see"
     for text in ("exit 1 after 0.2s", "because web:0 went down", ""):
         assert sight.text(text) == text
+
+
+def test_without_roles_none_of_their_code_is_loaded() -> None:
+    code = (
+        "import sys, taskmasterd.control.handlers, taskmasterd.control.access, taskmasterd.control.verbs.act\n"
+        "print([name for name in sys.modules if name.endswith(('core.access', 'veil', 'audit'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

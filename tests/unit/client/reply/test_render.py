@@ -240,6 +240,7 @@ def test_a_plan_shows_every_program_that_changes_its_keys_and_why_and_the_sum() 
         "1 unchanged; 1 restart, 1 scaled, 1 new, 1 removed\n"
     )
     assert plan_text(PLAN[:1], [], groups_changed=True).splitlines()[-2] == "groups changed"
+    assert "taskmasterd.roles applied without a restart\n" in plan_text(PLAN[:1], [], ["roles"])
 
 
 @pytest.mark.parametrize("line", ["reload", "reload --dry-run"])
