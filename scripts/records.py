@@ -19,6 +19,7 @@ TYPES = {
     "exit codes": "tuple[int, ...]",
     "health": "Mapping[str, Any]",
     "history": "Mapping[str, Any]",
+    "log prefix": "str",
     "octal": "int",
     "path": "str",
     "hook": "tuple[str, ...]",

@@ -185,6 +185,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "choice": lambda key: [{"enum": list(key.words)}],
     "whole": lambda key: [_whole(key)],
     "exit codes": _exit_codes,
+    "log prefix": lambda _key: [SCALAR],
     "octal": lambda _key: [{"type": "integer", "minimum": 0, "maximum": 777}, {"type": "string", "pattern": OCTAL}],
     "seconds": lambda _key: [
         {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
@@ -215,7 +216,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""
-ANY_TEXT = ("account", "path", "socket", "stream", "command", "hook", "variables", "text")
+ANY_TEXT = ("account", "path", "socket", "stream", "command", "hook", "variables", "text", "log prefix")
 """The kinds that accept every text, so also one with variables."""
 
 

@@ -102,6 +102,7 @@ class Daemon:
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
         self._programs.probes.resume_hooks(origin.saved)
+        self._programs.write_left()
         self._programs.writer.begin(origin.identity, origin.config)
         self._acknowledge_later()
         if origin.handed.life:
@@ -163,6 +164,7 @@ class Daemon:
         base.holdings.give_back_logs()
         self._access.dismiss(stopping.farewell())
         base.log.history.close()
+        self._programs.leave_spools()
         base.sinks.close()
         base.notifier.close()
         return stopping.exit_code

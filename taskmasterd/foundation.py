@@ -14,10 +14,10 @@ from taskmasterd.core.programs.supervisor import Supervisor, SupervisorEffects
 from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.core.words.history import by_of
 from taskmasterd.ondemand import Made, on_demand
+from taskmasterd.output.ledger.trouble import Over
 from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
-from taskmasterd.output.trouble import Over
 from taskmasterd.processes.deadlines import Deadlines
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
@@ -31,6 +31,7 @@ from taskmasterd.survival.holdings import Holdings
 from taskmasterd.survival.state import Registry
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.loop.signals import signal_numbers
+from taskmasterd.system.paths.rundir import RuntimeDirectory
 from taskmasterd.system.procfs import boot_id, keep_reserve
 from taskmasterd.telling.bus import REACT, BusMember
 from taskmasterd.telling.eventlog import EventLog
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.rollnews import RollNews
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import rolls
+    from taskmasterd.output.formatted import spools
+    from taskmasterd.output.formatted.spools import Spools
     from taskmasterd.probing import children, health, hook, hooks, leftovers, readiness, ways
     from taskmasterd.probing.children import Children
     from taskmasterd.probing.health import HealthChecks
@@ -67,6 +70,7 @@ else:
     restarting = on_demand("taskmasterd.core.programs.restarting")
     rolling = on_demand("taskmasterd.core.programs.rolling")
     rolls = on_demand("taskmasterd.core.words.rolls")
+    spools = on_demand("taskmasterd.output.formatted.spools")
     errand = on_demand("taskmasterd.processes.errand")
     children = on_demand("taskmasterd.probing.children")
     queue = on_demand("taskmasterd.probing.tries.queue")
@@ -195,6 +199,17 @@ class Programs(Record):
     probes: Probes
     writer: StateWriter
     rows: Rows
+    spools: Made[Spools]
+
+    def write_left(self) -> None:
+        """Write what an earlier daemon has left in spools of pipes that are gone."""
+        if self.spools.made:
+            self.spools.made.finish_left()
+
+    def leave_spools(self) -> None:
+        """Write what is left of formatted lines, at the orderly end."""
+        if self.spools.made:
+            self.spools.made.leave()
 
 
 def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
@@ -223,7 +238,9 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     supervisor = Supervisor(effects, bus, reactor.now, Made(lambda: _rolls(supervisor, base)))
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
     inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
-    instances = Instances(groups, Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard))
+    formatting = _spools(origin, base)
+    outputs = Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard, formatting)
+    instances = Instances(groups, outputs)
     rows = Rows(
         supervisor.table,
         base.registry,
@@ -251,7 +268,17 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     acting = Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer))
     probes = Probes(born, becoming, checks, acting)
     probes.load_for(origin)
-    return Programs(supervisor, performer, errands, probes, writer, rows)
+    return Programs(supervisor, performer, errands, probes, writer, rows, formatting)
+
+
+def _spools(origin: Origin, base: Foundation) -> Made[Spools]:
+    """Return what formats logs; it exists at once where an earlier daemon has left something to write."""
+    socket = origin.handed.places["socket"]
+    rundir = RuntimeDirectory(os.environ, socket)
+    made = Made(lambda: spools.Spools(base.reactor, base.sinks, rundir, socket))
+    if rundir.has("spool"):
+        made()
+    return made
 
 
 def _hooks(

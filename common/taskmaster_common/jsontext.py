@@ -47,6 +47,15 @@ def json_writer() -> Callable[[Any], str]:
     return lambda value: "".join(encode(value, 0))
 
 
+def json_quoter() -> Callable[[str], str]:
+    """Return what writes a text as JSON, ASCII, quotes included; it is the fastest way for many short texts."""
+    try:
+        from _json import encode_basestring_ascii  # noqa: PLC0415 - only CPython has it
+    except ImportError:
+        return json_writer()
+    return encode_basestring_ascii
+
+
 def _refuse(value: object) -> None:
     raise TypeError(f"{type(value).__name__} cannot be written as JSON")
 

@@ -5,16 +5,19 @@ It remembers where the output of an instance begins in the file; the bytes are o
 
 from __future__ import annotations
 
+from taskmaster_common.config import JSON, RAW
 from taskmaster_common.states import EXITED, FATAL
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from taskmaster_common.text import lineformat
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output import read
 else:
     read = on_demand("taskmasterd.output.read")
+    lineformat = on_demand("taskmaster_common.text.lineformat")
 
 MOST_WORD = 200
 """Characters of a last line that are shown."""
@@ -41,7 +44,13 @@ class LastWords:
     def lines(self, entry: Entry) -> list[str]:
         """Return the last lines that the slot's last instance wrote to stderr; [] where it wrote nothing."""
         path, size = self.log_start(entry)
-        return read.tail_since(path, size) if path else []
+        lines = read.tail_since(path, size) if path else []
+        output = entry.present.output
+        return (
+            lines
+            if output.log_format == RAW
+            else lineformat.last_words(lines, output.log_format == JSON, output.log_prefix)
+        )
 
     def parting(self, entry: Entry, before: Process) -> list[tuple[str, str]]:
         """Return the event log's line (level, text) for a slot that has just given up or ended unexpectedly; [] otherwise."""

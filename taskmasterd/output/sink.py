@@ -63,17 +63,20 @@ class LogSink:
         self._look_back(dropped, moved)
         return moved
 
-    def append(self, block: bytes) -> None:
-        """Write a block of the daemon's own; never raises. What cannot be written is counted."""
+    def append(self, block: bytes, *, turn: bool = True) -> None:
+        """Write a block of the daemon's own; never raises. What cannot be written is counted.
+
+        `turn`: the log may rotate after it.
+        """
         dropped = self.ledger.trouble.dropped
         try:
             if self.busy(hurry=True):
                 self.log.lost(NOBODY_READS, len(block))
             else:
-                self.log.target().append(block)
+                self.log.target().append(block, turn=turn)
         except GoneError:
             self.log.leave_deleted()
-            self.append(block)
+            self.append(block, turn=turn)
         except OSError as error:
             self.log.lost(error, len(block))
         except SystemFailure as failure:
@@ -83,6 +86,23 @@ class LogSink:
     def busy(self, *, hurry: bool = False) -> bool:
         """Return whether the log takes nothing yet (`OpenLog.busy`)."""
         return self.log.busy(hurry=hurry)
+
+    # -- what only a formatted log does more for
+
+    def led_by(self, pid: int) -> None:
+        """Note the pid of the program that writes into the pipe."""
+
+    def settle(self) -> None:
+        """Write what waits for the rest of its line: its program has ended."""
+
+    def hand_over(self) -> None:
+        """Get ready for an upgrade, which hands over what `log` holds."""
+
+    def finish(self) -> LogSink:
+        """End with the pipe; return the sink to release."""
+        return self
+
+    # --
 
     def to_data(self) -> dict[str, Any]:
         """Return what the daemon needs after an upgrade to write on; the descriptor, if any, has to be inherited."""

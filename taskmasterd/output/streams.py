@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DISCARD, INHERIT, Output
+from taskmaster_common.config import DISCARD, INHERIT, RAW, Output
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.ondemand import Made
     from taskmasterd.output import read
+    from taskmasterd.output.formatted import spools
+    from taskmasterd.output.formatted.spools import Spools
     from taskmasterd.output.sink import LogSink
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.system.loop.reactor import Reactor
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
             """Let go of it."""
 else:
     read = on_demand("taskmasterd.output.read")
+    spools = on_demand("taskmasterd.output.formatted.spools")
 
 
 class Streams(Record):
@@ -61,7 +65,13 @@ class Outputs:
     """
 
     def __init__(
-        self, reactor: Reactor, sinks: Sinks, log_dir: str | None, null: int, keeper: DescriptorKeeper | None = None
+        self,
+        reactor: Reactor,
+        sinks: Sinks,
+        log_dir: str | None,
+        null: int,
+        keeper: DescriptorKeeper | None = None,
+        spools: Made[Spools] | None = None,
     ) -> None:
         self._reactor = reactor
         self._on_end = self._ended  # one for all pipes
@@ -69,6 +79,7 @@ class Outputs:
         self._log_dir = log_dir
         self._null = null
         self.keeper = keeper
+        self._spools = spools
         self.pipes: set[LogPipe] = set()
         self.left: dict[int, str] = {}
         self.last_words = LastWords()
@@ -86,24 +97,26 @@ class Outputs:
 
     def _open(self, entry: Entry, who: Account | None, stdout: str, stderr: str) -> Streams:
         opened: dict[str, tuple[int, LogPipe | None]] = {}
-        owner = ids_of(who)
+        owner, formatted = ids_of(who), self._spools is not None and entry.wanted.output.log_format != RAW
+        keys: list[str] = []
         try:
-            for own, target in ((1, stdout), (2, stderr)):
-                if target == INHERIT:
-                    opened[f"{INHERIT} {own}"] = (own, None)
-                elif target not in opened:
-                    opened[target] = (self._null, None) if target == DISCARD else self._pipe(entry, target, owner)
+            for own, name, target in ((1, "stdout", stdout), (2, "stderr", stderr)):
+                apart = formatted or target == INHERIT  # each line of a formatted log names its stream
+                key = f"{name} {target}" if apart else target
+                keys.append(key)
+                if target in (INHERIT, DISCARD):
+                    opened[key] = (own if target == INHERIT else self._null, None)
+                elif key not in opened:
+                    opened[key] = self._pipe(entry, target, owner, name if formatted else "")
         except (SetupError, OSError):
             for fd, pipe in opened.values():
                 if pipe:
                     os.close(fd)
                     pipe.close()
             raise
-        fds = [
-            opened[f"{INHERIT} {own}" if target == INHERIT else target][0] for own, target in ((1, stdout), (2, stderr))
-        ]
+        fds = [opened[key][0] for key in keys]
         pipes = [(fd, pipe) for fd, pipe in opened.values() if pipe]
-        errors = opened[stderr][1] if stderr in opened else None
+        errors = opened[keys[1]][1]
         start = (stderr, errors.sink.log.size()) if errors else ("", 0)
         return Streams(fds[0], fds[1], tuple(fd for fd, _ in pipes), tuple(pipe for _, pipe in pipes), start)
 
@@ -121,34 +134,50 @@ class Outputs:
         """Go on with a pipe of an earlier daemon whose instance is gone."""
         known = self._sinks.at(path)
         limits = known[0].log.limits if known else (Output.log_maxbytes, Output.log_backups)
-        pipe = self._watch(fd, self._sinks.acquire(path, *limits, _owner_of(fd), lazily=True))
+        sink = self._sinks.acquire(path, *limits, _owner_of(fd), lazily=True)
+        pipe = self._watch(fd, self._resumed(fd, sink, None))
         self.leave([pipe])
         return pipe
 
     def take_over(self, entry: Entry, path: str, fd: int) -> LogPipe:
         """Go on with a pipe of an earlier daemon's instance; a path that is wrong by now costs output, and is reported."""
-        try:
-            owner = ids_of(account_of(entry.present))
-        except SetupError:
-            owner = None
-        limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
-        sink = self._sinks.acquire(path, *limits, owner, entry.program, lazily=True)
-        return self._watch(fd, sink, entry)
+        return self._watch(fd, self._resumed(fd, _acquire_lazily(self._sinks, entry, path), entry), entry)
 
-    def _pipe(self, entry: Entry, path: str, owner: tuple[int, int] | None) -> tuple[int, LogPipe]:
-        """Return the child's end of a new pipe and its other end, which moves the output into the file."""
+    def _resumed(self, fd: int, sink: LogSink, entry: Entry | None) -> LogSink:
+        """Return what takes the bytes of an earlier daemon's pipe: `sink`, or what formats them for it."""
+        formatted = entry is not None and entry.present.output.log_format != RAW
+        if self._spools is None or not (formatted or self._spools.made):
+            return sink
+        stream = None
+        if entry is not None and formatted:
+            name = "stdout" if sink.path == self.log_path(entry, "stdout") else "stderr"
+            stream = spools.stream_of(entry.present, entry.index, name, entry.process.pid or 0)
+        return self._spools().resume(os.fstat(fd).st_ino, sink, stream)
+
+    def _pipe(self, entry: Entry, path: str, owner: tuple[int, int] | None, formatted: str) -> tuple[int, LogPipe]:
+        """Return the child's end of a new pipe and its other end, which moves the output into the file.
+
+        `formatted`: the name of the stream, "" for one that is written as it is.
+        """
         try:
             limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
             sink = self._sinks.acquire(path, *limits, owner, entry.program)
         except SystemFailure as failure:
-            if failure.errno and is_shortage(OSError(failure.errno, failure.reason)):
-                raise OSError(failure.errno, failure.reason) from None
-            raise SetupError("log file", str(failure)) from None
+            raise _refused(failure) from None
         try:
             read, child = child_pipe(owner)
         except OSError:
             self._sinks.release(sink)
             raise
+        try:
+            if self._spools and formatted:
+                stream = spools.stream_of(entry.wanted, entry.index, formatted)
+                return child, self._watch(read, self._spools().make(os.fstat(read).st_ino, sink, stream), entry)
+        except SystemFailure as failure:
+            self._sinks.release(sink)
+            os.close(read)
+            os.close(child)
+            raise _refused(failure) from None
         return child, self._watch(read, sink, entry)
 
     def _watch(self, read: int, sink: LogSink, owner: Entry | None = None) -> LogPipe:
@@ -161,7 +190,7 @@ class Outputs:
     def _ended(self, pipe: LogPipe) -> None:
         self.pipes.discard(pipe)
         self.left.pop(pipe.inode, None)
-        self._sinks.release(pipe.sink)
+        self._sinks.release(pipe.sink.finish())
         if self.keeper:
             self.keeper.drop(pipe.inode)
 
@@ -169,6 +198,18 @@ class Outputs:
         """Move what is in these pipes now; without an argument, in all pipes."""
         for pipe in tuple(self.pipes if pipes is None else pipes):
             pipe.drain()
+            if not pipe.closed:
+                pipe.sink.settle()
+
+    def tell(self, entry: Entry, text: str) -> None:
+        """Write a line about a slot to its formatted log; nothing where it has none."""
+        stdout, stderr = (self.log_path(entry, stream) for stream in ("stdout", "stderr"))
+        path = stderr if stdout == DISCARD else stdout
+        if self._spools is None or entry.present.output.log_format == RAW or path == DISCARD:
+            return
+        sink = _acquire_lazily(self._sinks, entry, path)
+        self._spools().tell(sink, spools.stream_of(entry.present, entry.index, "event", entry.process.pid or 0), text)
+        self._sinks.release(sink)
 
     # -- what was written
 
@@ -209,6 +250,23 @@ class Outputs:
             for sink in self._sinks.at(self.log_path(entry, stream)):
                 if sink.program == entry.program:
                     sink.log.set_limits(entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups)
+
+
+def _acquire_lazily(sinks: Sinks, entry: Entry, path: str) -> LogSink:
+    """Return the sink of a log of a slot, which is opened with the first byte."""
+    try:
+        owner = ids_of(account_of(entry.present))
+    except SetupError:
+        owner = None
+    limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
+    return sinks.acquire(path, *limits, owner, entry.program, lazily=True)
+
+
+def _refused(failure: SystemFailure) -> OSError | SetupError:
+    """Return why a stream cannot be opened: for now, or as it is."""
+    if failure.errno and is_shortage(OSError(failure.errno, failure.reason)):
+        return OSError(failure.errno, failure.reason)
+    return SetupError("log file", str(failure))
 
 
 def _owner_of(pipe: int) -> tuple[int, int] | None:

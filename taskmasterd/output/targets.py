@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DEFAULT_LOG, DISCARD, INHERIT, SAME_AS_STDOUT, ProgramConfig, for_instance
+from taskmaster_common.config import DEFAULT_LOG, DISCARD, INHERIT, RAW, SAME_AS_STDOUT, ProgramConfig, for_instance
 from taskmasterd.ondemand import on_demand
 from taskmasterd.system.spawner import SetupError
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from taskmasterd.system import users
 else:
     users = on_demand("taskmasterd.system.users")
+
+
+OWN_STREAMS = ("/dev/stdout", "/dev/stderr")
+"""The daemon's own streams, as paths."""
 
 
 def account_of(program: ProgramConfig) -> users.Account | None:
@@ -46,11 +50,18 @@ def is_another(who: users.Account, program: ProgramConfig) -> bool:
 
 
 def targets(program: ProgramConfig, index: int, log_dir: str | None) -> tuple[str, str]:
-    """Return where stdout and stderr of a slot go: an absolute path, DISCARD or INHERIT."""
+    """Return where stdout and stderr of a slot go: an absolute path, DISCARD or INHERIT.
+
+    What is formatted passes the daemon on its way to the daemon's own streams, so these are paths then.
+    """
     output = program.output
     stdout = _target(program, output.stdout, index, log_dir)
     same = output.stderr in (SAME_AS_STDOUT, output.stdout)
-    return stdout, stdout if same else _target(program, output.stderr, index, log_dir)
+    stderr = stdout if same else _target(program, output.stderr, index, log_dir)
+    if output.log_format == RAW:
+        return stdout, stderr
+    own = OWN_STREAMS[output.stderr != SAME_AS_STDOUT]
+    return OWN_STREAMS[0] if stdout == INHERIT else stdout, own if stderr == INHERIT else stderr
 
 
 def _target(program: ProgramConfig, written: str, index: int, log_dir: str | None) -> str:

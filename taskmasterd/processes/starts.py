@@ -97,6 +97,8 @@ class Starter:
         finally:
             for fd in (*streams.children_ends, *((said.extra[1],) if said.extra else ())):
                 os.close(fd)
+        for pipe in streams.pipes:
+            pipe.sink.led_by(pid)
         self._outputs.last_words.begin(entry, streams.log_start)
         inodes = tuple(pipe.inode for pipe in streams.pipes)
         group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)

@@ -73,6 +73,9 @@ class Handover:
     def _state(self, *, looking: bool) -> Handed:
         context, parts, fds = self._context, self._parts, self._handed.fds
         adopted = context.performer.ends.adopted.made
+        if not looking:
+            for pipe in context.performer.outputs.pipes:
+                pipe.sink.hand_over()
         life = ProcessState(
             lines=tuple(line.decode("ascii") for line in self._rows.lines()),
             pipes=tuple((pipe.inode, pipe.fd, pipe.path) for pipe in context.performer.outputs.pipes),

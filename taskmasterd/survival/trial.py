@@ -12,8 +12,10 @@ import os
 import shutil
 import tempfile
 
+from taskmaster_common.errors import SystemFailure
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.loop.sockets import socket
+from taskmasterd.system.paths.rundir import RuntimeDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ def acting_on_nothing() -> Generator[Callable[[dict[str, Any]], None], None, Non
             if hasattr(module, name):
                 setattr(module, name, _refuse)
     setattr(socket, "socket", type("Unconnected", (socket.socket,), dict.fromkeys(CONNECTS, _refuse)))  # noqa: B010 - see below
+    setattr(RuntimeDirectory, "has", lambda _self, _name: False)  # noqa: B010 - what is there is the daemon's
+    setattr(RuntimeDirectory, "enter", _refuse_directory)  # noqa: B010 - see above
     daemon = os.getppid()
     setattr(os, "getpid", lambda: daemon)  # noqa: B010 - a stand-in as those above
     scratch = _directory()
@@ -56,6 +60,10 @@ def acting_on_nothing() -> Generator[Callable[[dict[str, Any]], None], None, Non
 
 def _refuse(*_arguments: object, **_options: object) -> NoReturn:
     raise PermissionError(errno.EPERM, "this is only a trial")
+
+
+def _refuse_directory(_self: RuntimeDirectory, name: str) -> NoReturn:
+    raise SystemFailure("use directory", name, "this is only a trial", errno.EPERM)
 
 
 def _directory() -> str | None:

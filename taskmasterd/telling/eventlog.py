@@ -22,6 +22,7 @@ from taskmasterd.core.words.describe import (
 )
 from taskmasterd.core.words.history import happened
 from taskmasterd.ondemand import on_demand
+from taskmasterd.output.log.stamp import Stamp
 from taskmasterd.system.loop.cmodules import partial
 from taskmasterd.telling.history import History
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import gates, health, hooks
     from taskmasterd.output.streams import Outputs
+    from taskmasterd.telling import eventlines
 
     class Target(Protocol):
         """The destination of lines: a log sink."""
@@ -46,6 +48,7 @@ else:
     gates = on_demand("taskmasterd.core.words.gates")
     health = on_demand("taskmasterd.core.words.health")
     hooks = on_demand("taskmasterd.core.words.hooks")
+    eventlines = on_demand("taskmasterd.telling.eventlines")
 
 
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
@@ -184,26 +187,13 @@ class Announcer:
                 self._log.note(name, word, reason=text)
         last = self._outputs.last_words.parting(entry, before)
         self._log.announce(name, (*said, *waits, *of_health, *of_hooks, *last))
+        if entry.wanted.output.log_events:
+            line = eventlines.line(name, before, event, after, self._signals)
+            if line:
+                self._outputs.tell(entry, line)
 
     def _words(self, entry: Entry) -> list[str] | None:
         return [line[:MOST_WORDS] for line in self._outputs.last_words.lines(entry)] or None
-
-
-class Stamp:
-    """Formats times as RFC 3339 with milliseconds and the local zone; formats the common part of a second only once."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._before = self._after = ""
-
-    def of(self, seconds: float) -> str:
-        """Return a time of the wall clock, in seconds, as text."""
-        if int(seconds) != self._second:
-            self._second = int(seconds)
-            local = time.localtime(seconds)
-            zone = time.strftime("%z", local)
-            self._before, self._after = time.strftime("%Y-%m-%dT%H:%M:%S", local), f"{zone[:3]}:{zone[3:]}"
-        return f"{self._before}.{int(seconds * 1000) % 1000:03d}{self._after}"
 
 
 def printable(text: str) -> str:

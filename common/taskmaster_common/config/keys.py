@@ -15,17 +15,21 @@ from taskmaster_common.config.words import (
     INHERIT,
     LEADER,
     LIVE,
+    LOCAL,
+    LOG_FORMATS,
     LOG_LEVELS,
     NEVER,
     NEXT,
     NEXT_START,
     ON_FAILURE,
     ONESHOT,
+    RAW,
     RESTART,
     SAME_AS_STDOUT,
     SCALE,
     SERVICE,
     UNEXPECTED,
+    UTC,
 )
 from taskmaster_common.records import Record
 
@@ -269,6 +273,33 @@ PROGRAM = (
         "log_backups", "whole", 10, LIVE,
         "Number of rotated files to keep, at most {most}.",
         part="output", most=10_000,
+    ),
+    Key(
+        "log_format", "choice", RAW, RESTART,
+        "How its logs are written: `raw`, byte for byte; `prefix`, with `log_prefix` before each line; or `json`, each line as an "
+        "object with `time`, `program`, `instance`, `stream`, `pid`, `level` and `message`.",
+        part="output", words=LOG_FORMATS, example="prefix",
+    ),
+    Key(
+        "log_prefix", "log prefix", "{time} ", RESTART,
+        "Text before each line with `log_format: prefix`; `time`, `name`, `stream` and `pid` in braces stand for what they say.",
+        part="output", otherwise="the time and a blank", example='"{time} {name} | "',
+    ),
+    Key(
+        "log_time", "choice", LOCAL, RESTART,
+        "Zone of the times in a formatted log: `local` or `utc`. A time is that at which the daemon has read the line.",
+        part="output", words=(LOCAL, UTC),
+    ),
+    Key(
+        "log_levels", "boolean", None, RESTART,
+        "Whether `<0>` to `<7>` at the start of a line is its severity, which JSON has in `level`, without the mark in `message`.",
+        part="output", otherwise="true with `json`", example="true",
+    ),
+    Key(
+        "log_events", "boolean", False, LIVE,
+        "Whether a formatted log has lines of the daemon's own, of the stream `event`: when an instance was started, and how it has "
+        "ended.",
+        part="output",
     ),
     Key(
         "essential", "boolean or word", False, LIVE,

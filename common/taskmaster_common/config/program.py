@@ -45,6 +45,11 @@ class Output(Record):
     stderr: str = "default"
     log_maxbytes: int = 50_000_000
     log_backups: int = 10
+    log_format: str = "raw"
+    log_prefix: str = "{time} "
+    log_time: str = "local"
+    log_levels: bool | None = None
+    log_events: bool = False
 
 
 class RunAs(Record):
@@ -121,6 +126,11 @@ KIND = {
     "restart_window": "seconds",
     "log_maxbytes": "size",
     "log_backups": "whole",
+    "log_format": "choice",
+    "log_prefix": "log prefix",
+    "log_time": "choice",
+    "log_levels": "boolean",
+    "log_events": "boolean",
     "essential": "boolean or word",
     "update": "update",
 }
@@ -166,6 +176,11 @@ RELOAD_CLASS = {
     "restart_window": "live",
     "log_maxbytes": "live",
     "log_backups": "live",
+    "log_format": "restart",
+    "log_prefix": "restart",
+    "log_time": "restart",
+    "log_levels": "restart",
+    "log_events": "live",
     "essential": "live",
     "update": "live",
     "refusal": "restart",

@@ -11,6 +11,14 @@ DISCARD = "null"
 INHERIT = "inherit"  # the daemon's own stream
 SAME_AS_STDOUT = "stdout"  # for stderr only
 
+RAW = "raw"
+PREFIX = "prefix"
+JSON = "json"
+LOG_FORMATS = (RAW, PREFIX, JSON)
+"""How a log is written: as the program writes, each line with its time before it, each line as an object."""
+LOCAL, UTC = "local", "utc"
+"""The zone of the times in a formatted log."""
+
 EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
 """Size at which the event log rotates, bytes, and number of rotated files kept."""
 

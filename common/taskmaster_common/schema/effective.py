@@ -88,6 +88,8 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
             yield f"    # {key}: {WITHOUT.get(key, 'none')}"
         elif key == "start_timeout" and not limits_start(program):
             yield "    # start_timeout: without effect"
+        elif value is None and key == "log_levels":
+            yield "    # log_levels: true with json"
         elif value is None:
             yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
         elif value == DEFAULT_LOG and kind == "stream":

@@ -110,11 +110,36 @@ class LogFile:
                 break
         return moved
 
-    def append(self, block: bytes) -> None:
-        """Write a block at the end. Raises GoneError; the listener hears what cannot be written."""
+    def append(self, block: bytes, *, turn: bool = True) -> None:
+        """Write a block at the end, and let the file rotate if that is due and `turn` is true.
+
+        Raises GoneError; the listener hears what cannot be written.
+        """
         size = self._end()
-        if self._write(block, size) and size + len(block) >= self._rotation.at and block.endswith(b"\n"):
+        if self._write(block, size) and turn and size + len(block) >= self._rotation.at and block.endswith(b"\n"):
             self._rotation.rotate(size + len(block))
+
+    def turn(self) -> None:
+        """Rotate if that is due: between two blocks that are written without it. Raises GoneError, OSError."""
+        size = self._end()
+        if size >= self._rotation.at and (size >= self._rotation.at + SLACK or self._at_line_end(size)):
+            self._rotation.rotate(size)
+
+    def place(self) -> tuple[int, int, int]:
+        """Return device, inode and length of the file. Raises GoneError, OSError."""
+        found = os.fstat(self.fd)
+        if not found.st_nlink:
+            raise GoneError
+        return found.st_dev, found.st_ino, found.st_size
+
+    def cut(self, size: int) -> None:
+        """Remove what is behind the first `size` bytes. Raises OSError."""
+        os.ftruncate(self.fd, size)
+
+    def ends_line(self) -> bool:
+        """Return whether the file is empty or ends with a line break. Raises GoneError, OSError."""
+        size = self._end()
+        return not size or self._at_line_end(size)
 
     def close(self) -> None:
         """Close the file."""

@@ -75,6 +75,11 @@ class OpenLog:
         """Whether it is a regular file of its own, which rotates and can be read back; False while it is not open."""
         return isinstance(self._target, LogFile)
 
+    @property
+    def regular_file(self) -> LogFile | None:
+        """The regular file that is open, None for anything else."""
+        return self._target if isinstance(self._target, LogFile) else None
+
     def size(self) -> int:
         """Return the number of bytes in the open file, 0 where none is open."""
         return self._target.size() if self._target else 0

@@ -63,7 +63,7 @@ class LogStream:
             self.append(block)
         return len(block)
 
-    def append(self, block: bytes) -> None:
+    def append(self, block: bytes, *, turn: bool = True) -> None:  # noqa: ARG002 - only regular files rotate
         """Write a block after the unsent bytes."""
         if self.unsent:
             block, self.unsent = self.unsent + block, b""

@@ -24,11 +24,12 @@ from taskmaster_common.config import (
 from tests.support.model import config, program
 
 CLASSES = {
-    RESTART: "cmd umask workingdir stdout stderr env type user group shell refusal",
+    RESTART: "cmd umask workingdir stdout stderr env type user group shell refusal "
+    "log_format log_prefix log_time log_levels",
     NEXT: "ready",
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
-    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups essential update "
+    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups log_events essential update "
     "pre_start post_start pre_restart pre_stop stop_cmd post_stop",
 }
 
@@ -76,6 +77,11 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "restart_window": 60.0,
         "log_maxbytes": 50_000_000,
         "log_backups": 10,
+        "log_format": "raw",
+        "log_prefix": "{time} ",
+        "log_time": "local",
+        "log_levels": None,
+        "log_events": False,
         "essential": False,
         "update": {},
     }

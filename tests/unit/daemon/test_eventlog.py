@@ -27,7 +27,8 @@ from taskmasterd.core.process.events import (
 from taskmasterd.core.process.machine import step
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
-from taskmasterd.telling.eventlog import MOST_WAITING, EventLog, Stamp, lines
+from taskmasterd.output.log.stamp import Stamp
+from taskmasterd.telling.eventlog import MOST_WAITING, EventLog, lines
 from tests.support.paper import Paper
 
 NAMES = {15: "TERM", 9: "KILL", 11: "SEGV"}

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmasterd.output.timeline import MOST_PERIODS, PERIOD_S, LogMarks
+from taskmasterd.output.ledger.timeline import MOST_PERIODS, PERIOD_S, LogMarks
 
 
 def test_nothing_written_is_nothing() -> None:

@@ -272,7 +272,7 @@ def test_another_tools_section_is_no_program_because_of_its_keys() -> None:
         *(("redirect_stdout", "stdout"), ("output_file", "stdout"), ("log", "stdout"), ("log_err", "stderr")),
         *(("environment_variables", "env"), ("variables", "env"), ("dir", "workingdir"), ("run_folder", "workingdir")),
         *(("graceful_stop_signal", "stopsignal"), ("quit_sig", "stopsignal"), ("file_mask", "umask")),
-        *(("log_size", "log_maxbytes"), ("keep_backups", "log_backups"), ("retry_interval", "startretries")),
+        *(("log_file_size", "log_maxbytes"), ("keep_backups", "log_backups"), ("retry_interval", "startretries")),
     ],
 )
 def test_a_key_of_ones_own_invention_is_understood_by_its_parts(invented: str, meant: str) -> None:

@@ -140,6 +140,7 @@ PROGRAM_WORDS = {
     "stdoutlogfilemaxbytes": "=log_maxbytes",
     "stderrlogfilemaxbytes": "=log_maxbytes",
     "maxlogsize": "=log_maxbytes",
+    "logsize": "=log_maxbytes",
     "stdoutlogfilebackups": "=log_backups",
     "stderrlogfilebackups": "=log_backups",
     "logging": "logs are files here: stdout, stderr, log_maxbytes and log_backups",

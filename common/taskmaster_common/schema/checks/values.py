@@ -6,6 +6,7 @@ from taskmaster_common.schema.checks.doubts import check_daemon, check_program
 from taskmaster_common.schema.checks.ending import check_ending
 from taskmaster_common.schema.checks.health import check_all, check_health
 from taskmaster_common.schema.checks.hooks import check_hooks
+from taskmaster_common.schema.checks.logs import check_logs
 from taskmaster_common.schema.checks.ready import check_ready
 from taskmaster_common.schema.checks.updating import check_update
 
@@ -41,6 +42,7 @@ def check_configuration(
         check_ready(program, surroundings, report)
         check_health(program, surroundings, report)
         check_update(program, report)
+        check_logs(program, report)
         check_hooks(program, daemon, daemon_nodes, surroundings, report)
     check_all(programs, report)
     check_ending(programs, daemon, daemon_nodes, report)

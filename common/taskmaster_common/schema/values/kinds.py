@@ -34,6 +34,7 @@ from taskmaster_common.schema.values.scalars import (
 )
 from taskmaster_common.schema.values.split import words_of
 from taskmaster_common.schema.values.update import update_of
+from taskmaster_common.text.lineformat import placeholder_problem
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
 
 TYPE_CHECKING = False
@@ -55,6 +56,13 @@ def _one_line(node: Node, context: Decoding, key: Key) -> str:
     text = " ".join(text_of(node, context, key).split())
     if len(text) > key.most:  # each of thousands of rows of `status` repeats it
         raise ValueError(f"has {len(text)} characters; at most {key.most} are allowed")
+    return text
+
+
+def _log_prefix(node: Node, context: Decoding, key: Key) -> str:
+    text = text_of(node, context, key)
+    if problem := placeholder_problem(text):
+        raise ValueError(problem)
     return text
 
 
@@ -218,6 +226,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "health": health_of,
     "history": history_of,
     "hook": decode_hook,
+    "log prefix": _log_prefix,
     "octal": _octal,
     "path": _path,
     "ready": ready_of,

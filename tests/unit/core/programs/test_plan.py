@@ -20,6 +20,7 @@ OTHER_OF_KIND = {
     "command": ("sleep", "10"),
     "dependencies": ("db",),
     "exit codes": (0, 2),
+    "log prefix": "> ",
     "octal": 0o77,
     "path": "/tmp",
     "hook": ("30", "", "", "./hook"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from taskmasterd.output.timeline import LogMarks
-from taskmasterd.output.trouble import Trouble
+from taskmasterd.output.ledger.timeline import LogMarks
+from taskmasterd.output.ledger.trouble import Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
