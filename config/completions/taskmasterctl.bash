@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | wait:--for | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -60,7 +60,7 @@ _taskmasterctl() {
         case $verb in
         status) found=(--wide --failed --watch --usage) ;;
         show) found=(--env) ;;
-        logs | tail | maintail) found=(-f --follow -n --lines --since --stderr --daemon --raw --reopen) ;;
+        logs | tail | maintail) found=(-f --follow -n --lines --since --until --stderr --daemon --raw --reopen) ;;
         wait) found=(--for) ;;
         deps) found=(--reverse) ;;
         metrics) found=(--format --output --every --listen) ;;

@@ -56,7 +56,8 @@ HELP = {
         details=(
             "Without a TARGET it shows all programs, without --stderr their standard output. Several programs are "
             "shown one after the other; with -f their lines come as they are written, each after the program's "
-            "name. --since reaches back to the daemon's start at most, and may begin some lines early: up to a "
+            "name. --since and --until go by the times in the event log and in formatted logs, over rotated "
+            "files; of other logs they reach back to the daemon's start at most, and may begin some lines early: up to a "
             "third of the time. On a terminal, control characters other than line ends, tabs and colours are "
             "shown as escapes such as \\x1b; --raw passes them on. Into a pipe every byte goes unchanged. `tail` "
             "is the same verb, `maintail` is `logs --daemon`."
@@ -66,6 +67,7 @@ HELP = {
             "--follow": "go on with what is written from now on, until Ctrl-C",
             "--lines": "how many lines (default 20)",
             "--since": "only what was written within this time: 90s, 10m, 2h",
+            "--until": "only what was written before: 10m is ten minutes ago; not with -f or -n",
             "--stderr": "the standard error stream",
             "--daemon": "the daemon's own event log; with a TARGET only what happened to it",
             "--raw": "on a terminal: pass on control characters too",

@@ -10,7 +10,7 @@ from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
 from taskmaster_common.text.nearest import nearest
-from taskmaster_common.text.units import parse_seconds
+from taskmaster_common.text.units import is_moment, parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ COMMANDS = (
             Flag("--follow", short="-f"),
             Flag("--lines", short="-n", value="N"),
             Flag("--since", value="DUR"),
+            Flag("--until", value="DUR"),
             Flag("--stderr"),
             Flag("--daemon", access=ADMIN),
             Flag("--raw", side=CLIENT_SIDE),
@@ -321,8 +322,8 @@ def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
 
 
 def _check_durations(verb: Command, flags: Mapping[str, str | bool]) -> None:
-    for key in ("since", "every"):
-        if key in flags:
+    for key in ("since", "until", "every"):
+        if key in flags and not (verb.name == "logs" and is_moment(str(flags[key]))):
             try:
                 parse_seconds(str(flags[key]))
             except ValueError as error:

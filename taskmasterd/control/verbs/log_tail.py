@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from taskmaster_common.config import DISCARD, INHERIT
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
+from taskmaster_common.records import Record
 from taskmaster_common.text.formats import format_size
 from taskmasterd.control.replies import MORE
 from taskmasterd.ondemand import on_demand
@@ -12,7 +16,7 @@ from taskmasterd.output.read import check_readable, search_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.commands.table import Request
@@ -20,10 +24,12 @@ if TYPE_CHECKING:
     from taskmasterd.control.verbs import eventfilter
     from taskmasterd.control.verbs.eventfilter import EventFilter
     from taskmasterd.core.steps import Steps
+    from taskmasterd.output.formatted import search
     from taskmasterd.output.read import Follower, Past
     from taskmasterd.output.streams import Outputs
 else:
     eventfilter = on_demand("taskmasterd.control.verbs.eventfilter")
+    search = on_demand("taskmasterd.output.formatted.search")
 
 DEFAULT_LINES = "20"
 MOST_LINES = 1_000_000
@@ -43,17 +49,43 @@ def show_logs(
     outputs: Outputs,
     sources: Sequence[Source],
     request: Request,
-    since: float | None,
+    period: Period,
 ) -> Steps[None]:
-    """Answer `logs` for some streams: the last lines of each, then what is added, if that is asked for.
+    """Answer `logs` for some streams: the last lines of each, or those of a period; then what is added, if that is asked for.
 
-    With `since` (monotonic seconds) only what was written from then on. Raises RequestError where none can be read.
+    Raises RequestError where none can be read.
     """
-    tail = LogTail(connection, outputs, request, since)
+    tail = LogTail(connection, outputs, request, period)
     yield from tail.take(sources)
     if tail.refused and not tail.sources:
         raise RequestError("failed", tail.refused[0], 1)
     tail.begin()
+
+
+class Period(Record):
+    """What was written from `since` on, and before `until` (monotonic seconds; None: without a bound).
+
+    `stamped` are the paths of logs whose lines have times; of the others it is known by when how much was written.
+    """
+
+    since: float | None = None
+    until: float | None = None
+    stamped: tuple[str, ...] = ()
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is a bound."""
+        return self.since is not None or self.until is not None
+
+    def lengths(self, path: str, outputs: Outputs) -> Generator[None, None, tuple[int, int]]:
+        """Return how many of the last bytes of a log were written since the beginning, and how many since the end."""
+        since = -math.inf if self.since is None else self.since
+        until = math.inf if self.until is None else self.until
+        if path not in self.stamped:
+            return outputs.written_since(path, since), 0 if self.until is None else outputs.written_since(path, until)
+        past = time.time() - time.monotonic()
+        begin, end = yield from search.search_times(path, (since + past, until + past))
+        return begin, end
 
 
 class LogTail:
@@ -62,19 +94,19 @@ class LogTail:
     `refused` are warnings that have yet to be sent, `sources` the logs whose past has yet to be read.
     """
 
-    def __init__(self, connection: Connection, outputs: Outputs, request: Request, since: float | None) -> None:
+    def __init__(self, connection: Connection, outputs: Outputs, request: Request, period: Period) -> None:
         self.refused: list[str] = []
         self.sources: list[Source] = []
         self._left = 0  # bytes of the past of the log that was opened last
         self._found: list[bytes] = []  # lines of the event log's past that have yet to be sent
         self._only = _filter(request) if request.has("daemon") and request.targets else None
         self._wanted = MOST_LINES
+        self._cut = False  # the past of the log that was opened last is longer than what is shown
         self._connection = connection
         self._poke = connection.poke
         self._outputs = outputs
         self._request = request
-        self._since = since
-        self._bounds = _bounds(outputs, request, since)
+        self._period = period
         self._open: list[tuple[Source, Follower]] = []
 
     def take(self, sources: Sequence[Source]) -> Steps[None]:
@@ -107,7 +139,9 @@ class LogTail:
         return {
             "kind": "logs",
             "words": self._request.words(),
-            "since": self._since,
+            "since": self._period.since,
+            "until": self._period.until,
+            "stamped": self._period.stamped,
             "refused": self.refused,
             "sources": self.sources,
             "left": self._left,
@@ -144,11 +178,8 @@ class LogTail:
     def _look_at(self, source: Source) -> Iterator[dict[str, Any] | None]:
         """Open a log where its past begins; a long search gives others their turns."""
         name, _, path = source
-        count, most_bytes = self._bounds(path)
-        if self._only is not None and count:
-            count, self._wanted = MOST_LINES, count
         try:
-            past = yield from self._search(search_lines(path, count, min(most_bytes, MOST_BYTES)))
+            past = yield from self._search(self._past(path))
             reader = self._outputs.follow(past, self._poke)
         except SystemFailure as failure:
             self.sources.remove(source)
@@ -157,8 +188,25 @@ class LogTail:
         self.sources.remove(source)
         self._open.append((source, reader))
         self._left = past.length
-        if most_bytes > MOST_BYTES:
+        if self._cut:
             yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
+
+    def _past(self, path: str) -> Steps[Past]:
+        """Find the lines of a log that are wanted of its past."""
+        self._cut = False
+        lines = self._request.text("lines") if self._request.has("lines") else ""
+        count, begin, end = min(int(lines or DEFAULT_LINES), MOST_LINES), MOST_BYTES, 0
+        if self._period.bounded:
+            begin, end = yield from self._period.lengths(path, self._outputs)
+            count = min(int(lines or MOST_LINES), MOST_LINES) if begin > end else 0
+            self._cut = begin - end > MOST_BYTES
+            begin = min(begin, end + MOST_BYTES)
+        if self._only is not None and count:
+            count, self._wanted = MOST_LINES, count
+        if end and count:
+            return search.stretch(path, begin, end)
+        past: Past = yield from search_lines(path, count, begin)
+        return past
 
     @staticmethod
     def _search(search: Steps[Past]) -> Generator[dict[str, Any], None, Past]:
@@ -219,20 +267,6 @@ class LogTail:
 
 def _filter(request: Request) -> EventFilter:
     return eventfilter.EventFilter(request.targets)
-
-
-def _bounds(outputs: Outputs, request: Request, since: float | None) -> Callable[[str], tuple[int, int]]:
-    """Return a function of a path: how many lines are wanted, and in how many last bytes they are searched."""
-    if since is None:
-        count = min(int(request.text("lines", DEFAULT_LINES)), MOST_LINES)
-        return lambda _path: (count, MOST_BYTES)
-    most = min(int(request.text("lines", str(MOST_LINES))), MOST_LINES)
-
-    def written(path: str) -> tuple[int, int]:
-        fresh = outputs.written_since(path, since)
-        return most if fresh else 0, fresh
-
-    return written
 
 
 def _objects(source: Source, block: bytes, missed: int) -> Iterator[dict[str, Any]]:

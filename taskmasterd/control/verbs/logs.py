@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
+from taskmaster_common.config import JSON, PREFIX
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmaster_common.text.formats import format_seconds
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.patterns import ungrouped
 from taskmaster_common.text.units import parse_seconds
-from taskmasterd.control.verbs.log_tail import LogTail, show_logs
+from taskmasterd.control.verbs.log_tail import LogTail, Period, show_logs
 from taskmasterd.core.words.describe import left_text
 
 TYPE_CHECKING = False
@@ -39,12 +42,13 @@ def logs(call: Call) -> Steps[None]:
         request = request.replace(targets=targets or request.targets)  # no line is about an empty group
     else:
         sources = _streams(context, connection, request, entries)
-    yield from show_logs(connection, context.performer.outputs, sources, request, _since(context, connection, request))
+    yield from show_logs(connection, context.performer.outputs, sources, request, _period(call, entries, request))
 
 
 def resume(call: Call, data: Mapping[str, Any]) -> None:
     """Go on with a reply after an upgrade."""
-    LogTail(call.connection, call.context.performer.outputs, call.request, data["since"]).resume(data)
+    period = Period(data["since"], data.get("until"), tuple(data.get("stamped", ())))
+    LogTail(call.connection, call.context.performer.outputs, call.request, period).resume(data)
 
 
 def _reopen(call: Call, entries: Sequence[Entry]) -> None:
@@ -75,16 +79,37 @@ def _streams(context: Context, connection: Connection, request: Request, entries
     return [(name(entry), "stderr", path(entry, "stderr")) for entry in entries]
 
 
-def _since(context: Context, connection: Connection, request: Request) -> float | None:
-    """Return the moment that --since means; warn where it is before the daemon's start: older lines have no known time."""
-    if not request.has("since"):
-        return None
-    now, seconds = context.reactor.now(), parse_seconds(request.text("since"))
+def _period(call: Call, entries: Sequence[Entry], request: Request) -> Period:
+    """Return the period that is asked for; warn where it begins before the daemon's start, and a log has no times.
+
+    Raises RequestError.
+    """
+    context, outputs = call.context, call.context.performer.outputs
+    if request.has("until") and (request.has("follow") or request.has("lines")):
+        raise RequestError("usage", "--until goes neither with --follow nor with --lines", 2)
+    now = context.reactor.now()
+    since, until = (_moment(request.text(key), now) if request.has(key) else None for key in ("since", "until"))
+    if since is None and until is None:
+        return Period()
+    if request.has("daemon"):
+        return Period(since, until, (context.identity.logfile or "",))
+    stream = "stderr" if request.has("stderr") else "stdout"
+    paths = {outputs.log_path(entry, stream): _has_times(entry) for entry in entries}
     up = now - context.identity.started
-    if seconds > up:
+    if (since is None or now - since > up) and not all(paths.values()):
         text = f"the daemon was started {format_seconds(up)} ago; when older lines were written is not known"
-        connection.send({"type": "warning", "text": text})
-    return now - seconds
+        call.connection.send({"type": "warning", "text": text})
+    return Period(since, until, tuple(path for path, timed in paths.items() if timed))
+
+
+def _moment(text: str, now: float) -> float:
+    """Return the monotonic time of "2h" (ago), or of "@SECONDS" since the epoch."""
+    return now + float(text[1:]) - time.time() if text.startswith("@") else now - parse_seconds(text)
+
+
+def _has_times(entry: Entry) -> bool:
+    output = entry.present.output
+    return output.log_format == JSON or (output.log_format == PREFIX and "{time}" in output.log_prefix)
 
 
 VERBS = {"logs": logs}

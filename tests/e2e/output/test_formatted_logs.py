@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import re
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -149,6 +151,28 @@ def test_a_reload_from_one_form_to_another_restarts_the_program(daemon: Daemon) 
     pid = daemon.status()["web"]["pid"]
     assert daemon.ctl("reload").returncode == 0
     assert daemon.status()["web"]["pid"] == pid, "log_events is live"
+
+
+def test_logs_of_a_period_go_by_the_times_of_the_lines_over_rotated_files(daemon: Daemon) -> None:
+    now = time.time()
+    lines = [
+        f"{dt.datetime.fromtimestamp(now - ago).astimezone().isoformat(timespec='milliseconds')} {ago}\n"
+        for ago in range(90, 0, -3)
+    ]
+    logs = daemon.home / "log"
+    logs.mkdir()
+    for name, part in (("web.log.2", lines[:5]), ("web.log.1", lines[5:24]), ("web.log", lines[24:])):
+        (logs / name).write_text("".join(part))
+    daemon.write(json.dumps({"programs": {"web": {"cmd": "sleep 300", "starttime": 0, "log_format": "prefix"}}}))
+    daemon.start()
+    past = time.time() - now
+    assert daemon.ctl("logs", "web", "--since", f"{31.5 + past:.2f}").stdout == "".join(lines[20:])
+    assert daemon.ctl("logs", "web", "--since", "1h", "--until", f"{31.5 + past:.2f}").stdout == "".join(lines[:20])
+    assert daemon.ctl("logs", "web", "-n", "2", "--since", f"{31.5 + past:.2f}").stdout == "".join(lines[-2:])
+    events = daemon.ctl("logs", "--daemon", "web", "--since", "1h").stdout
+    assert " info web started (pid " in events
+    assert daemon.ctl("logs", "--daemon", "--until", "1h").stdout == ""
+    assert daemon.ctl("logs", "-f", "web", "--until", "1h").returncode == 2
 
 
 def test_a_failed_start_is_explained_by_the_message_and_not_by_its_object(daemon: Daemon) -> None:
