@@ -86,12 +86,12 @@ def _run_shell(options: Options) -> int:
     except ConfigError:
         return run_command(options, ["status"])  # fails for the same reason, with a message
     plain = not os.isatty(OUT) or not can_move_cursor(os.environ)
-    history = f"{default_places(os.geteuid(), os.environ).state_dir}/history"
+    state_dir = default_places(os.geteuid(), os.environ).state_dir
     colour = look_of(options, Request(""), os.environ).colour
     command_line = CommandLine(
         lambda given, words: _guarded(lambda: run_command(given, words)), write, user_name, colour
     )
-    return run_shell(options, command_line, sockets, history, plain=plain)
+    return run_shell(options, command_line, sockets, state_dir, plain=plain)
 
 
 def run_script(options: Options, lines: Iterable[str]) -> int:

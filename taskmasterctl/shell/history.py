@@ -12,16 +12,22 @@ from contextlib import suppress
 
 from taskmaster_common.errors import system_reason
 
+NAME, EARLIER_NAME = "shell-history", "history"
+"""The name of the file, and the one that it had before the daemon kept a history of its own beside it."""
 MOST_LINES = 2000
 MOST_BYTES = 4 * 1024 * 1024
 MODE = 0o600
 
 
 class HistoryFile:
-    """The lines of the file `path`, oldest first: those that were there at the start, and those added since."""
+    """The lines of the file `path`, oldest first: those that were there at the start, and those added since.
 
-    def __init__(self, path: str) -> None:
+    A file at the `earlier` path moves to `path`, unless there is one.
+    """
+
+    def __init__(self, path: str, earlier: str = "") -> None:
         self.path = path
+        self._earlier = earlier
         self.problem = ""
         self.lines: list[str] = []
         try:
@@ -44,6 +50,9 @@ class HistoryFile:
 
     def _load(self) -> None:
         os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        with suppress(OSError):
+            if stat.S_ISREG(os.lstat(self._earlier).st_mode) and not os.path.lexists(self.path):
+                os.rename(self._earlier, self.path)
         descriptor = self._open(self.path, os.O_RDWR | os.O_CREAT)
         with open(descriptor, "rb") as file:
             found = file.read(MOST_BYTES).decode("utf-8", "surrogateescape").splitlines()

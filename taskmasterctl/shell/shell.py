@@ -22,7 +22,7 @@ from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.mirror import Mirror
 from taskmasterctl.reply.render import error_text
 from taskmasterctl.shell.feed import Feed
-from taskmasterctl.shell.history import HistoryFile
+from taskmasterctl.shell.history import EARLIER_NAME, NAME, HistoryFile
 from taskmasterctl.shell.news import News
 from taskmasterctl.visible import clean
 
@@ -81,7 +81,7 @@ class Killed(SystemExit):
         self.number = number
 
 
-def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, history_path: str, *, plain: bool) -> int:
+def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, state_dir: str, *, plain: bool) -> int:
     """Run the shell until Ctrl-D or `exit`; return 0.
 
     TERM and HUP end it as they end any process, after the terminal's modes are restored.
@@ -91,7 +91,7 @@ def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, his
         signal.signal(number, _killed)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent process may have ignored it
     news = News(Feed(sockets, Mirror()), command_line.user_name)
-    history = HistoryFile(history_path)
+    history = HistoryFile(f"{state_dir}/{NAME}", f"{state_dir}/{EARLIER_NAME}")
 
     def suspend() -> None:
         _restore(before)

@@ -79,7 +79,7 @@ def standing(share_daemon: Callable[[str], Daemon]) -> Daemon:
 @pytest.fixture
 def shared(standing: Daemon) -> Daemon:
     """A daemon that no test changes, and no history of its shells."""
-    (standing.home / "history").unlink(missing_ok=True)
+    (standing.home / "shell-history").unlink(missing_ok=True)
     return standing
 
 
@@ -365,7 +365,7 @@ def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_she
     shell.prompt()
     shell.type(CTRL_D)
     shell.ended()
-    history = shared.home / "history"
+    history = shared.home / "shell-history"
     assert history.read_text() == "pid web:1\nversion\n"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600
     again = open_shell(shared, "-q")
@@ -381,7 +381,7 @@ def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_she
 
 
 def test_a_history_that_cannot_be_kept_is_one_warning(running: Daemon, open_shell: OpenShell) -> None:
-    (running.home / "history").mkdir()
+    (running.home / "shell-history").mkdir()
     shell = open_shell(running, "-q")
     shell.see("taskmasterctl: warning: the history is not kept")
     shell.type("version\r")
@@ -430,7 +430,7 @@ def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same(dae
     ours, terminal = os.openpty()
     try:
         with subprocess.Popen(
-            [sys.executable, "-c", DROPS, f"{daemon.home}/history"],
+            [sys.executable, "-c", DROPS, str(daemon.home)],
             stdin=terminal,
             env=daemon.environment,
             stderr=subprocess.PIPE,

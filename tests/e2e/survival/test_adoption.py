@@ -516,7 +516,7 @@ def test_orphans_kill_ends_all_of_them_and_then_starts_anew(daemon: Daemon) -> N
     daemon.start("--orphans", "kill")
     wait_until(lambda: not any(process_exists(pid) for pid in old))
     assert daemon.wait_for("p", "RUNNING")["pid"] != before["p"]["pid"]
-    assert list(daemon.status()) == ["p"]
+    wait_until(lambda: list(daemon.status()) == ["p"])  # it has noticed the end of q
     assert marked(daemon.socket) == [daemon.status()["p"]["pid"]]
 
 

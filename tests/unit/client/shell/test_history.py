@@ -23,6 +23,21 @@ def test_lines_are_there_for_the_next_shell(path: Path) -> None:
     assert HistoryFile(str(path)).lines == ["status", "stop web", "caf\u00e9 \udcff"]
 
 
+def test_a_file_of_the_earlier_name_moves_unless_there_is_one(path: Path) -> None:
+    path.parent.mkdir()
+    earlier = path.with_name("earlier")
+    earlier.write_text("status\n")
+    assert HistoryFile(str(path), str(earlier)).lines == ["status"]
+    assert not earlier.exists()
+    earlier.write_text("stop web\n")
+    assert HistoryFile(str(path), str(earlier)).lines == ["status"]
+    earlier.unlink()
+    earlier.mkdir()
+    path.unlink()
+    assert HistoryFile(str(path), str(earlier)).lines == []
+    assert earlier.is_dir(), "the daemon's"
+
+
 def test_the_file_is_private_whatever_the_umask_and_whatever_it_was(path: Path) -> None:
     mask = os.umask(0)
     try:
