@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from taskmaster_common.errors import system_reason
 
-NAME, EARLIER_NAME = "shell-history", "history"
+FILE, EARLIER_FILE = "shell-history", "history"
 """The name of the file, and the one that it had before the daemon kept a history of its own beside it."""
 MOST_LINES = 2000
 MOST_BYTES = 4 * 1024 * 1024

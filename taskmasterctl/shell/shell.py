@@ -22,7 +22,7 @@ from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.mirror import Mirror
 from taskmasterctl.reply.render import error_text
 from taskmasterctl.shell.feed import Feed
-from taskmasterctl.shell.history import EARLIER_NAME, NAME, HistoryFile
+from taskmasterctl.shell.history import EARLIER_FILE, FILE, HistoryFile
 from taskmasterctl.shell.news import News
 from taskmasterctl.visible import clean
 
@@ -91,7 +91,7 @@ def run_shell(options: Options, command_line: CommandLine, sockets: Sockets, sta
         signal.signal(number, _killed)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # the parent process may have ignored it
     news = News(Feed(sockets, Mirror()), command_line.user_name)
-    history = HistoryFile(f"{state_dir}/{NAME}", f"{state_dir}/{EARLIER_NAME}")
+    history = HistoryFile(f"{state_dir}/{FILE}", f"{state_dir}/{EARLIER_FILE}")
 
     def suspend() -> None:
         _restore(before)
