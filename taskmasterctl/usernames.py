@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     UserName = Callable[[int], str]
 
+FOR_ROLES = "{users: ["
+"""How the line begins that a refusal proposes for the configuration; a list with one user follows."""
 MOST_DIGITS = 10
 """Digits of the largest uid."""
 
@@ -20,7 +22,11 @@ def with_names(text: str, user_name: UserName | None, *, short: bool = False) ->
 
     `user_name` returns "" for a uid without a name. Uid 0 stays a number.
     """
-    if user_name is None or "uid " not in text:
+    if user_name is None:
+        return text
+    if FOR_ROLES in text:
+        return _in_list(text, user_name)
+    if "uid " not in text:
         return text
     words = text.split(" ")
     for at in range(len(words) - 1, 0, -1):
@@ -32,3 +38,11 @@ def with_names(text: str, user_name: UserName | None, *, short: bool = False) ->
             after = words[at].removeprefix(digits)
             words[at - 1 : at + 1] = [f"{name}{after}" if short else f"{name} (uid {digits}){after}"]
     return " ".join(words)
+
+
+def _in_list(text: str, user_name: UserName) -> str:
+    """Return a line of a configuration with the name of its user in place of the uid; both mean the same."""
+    before, begin, rest = text.partition(FOR_ROLES)
+    digits, end, after = rest.partition("]")
+    is_uid = digits.isascii() and digits.isdecimal() and len(digits) <= MOST_DIGITS
+    return f"{before}{begin}{(user_name(int(digits)) if is_uid else '') or digits}{end}{after}"

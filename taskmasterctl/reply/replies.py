@@ -192,7 +192,8 @@ class TextReply:
         chunks += self._pids_shown()
         if error:
             text = with_names(str(error.get("message", "")), self._look.user_name)
-            chunks.append((ERR, error_text(text, error.get("hints") or ())))
+            hints = [with_names(str(hint), self._look.user_name) for hint in error.get("hints") or ()]
+            chunks.append((ERR, error_text(text, hints)))
         return chunks
 
     def _planned(self) -> Chunks:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 CHUNK = 256 * 1024
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 """Pauses between two tries to connect, seconds; each is twice the one before."""
+FAREWELLS = ("stopping", "permission")
+"""Errors by which the daemon says why it ends a subscription: it ends itself, or a reload has taken the user's role away."""
 SILENCE_S = 5.0
 """Longest wait for the snapshot of a daemon that accepted the connection, seconds; then the feed connects again."""
 
@@ -105,7 +107,7 @@ class Feed:
         """Raises ProtocolError if no daemon of our protocol answers, or if the daemon ends the subscription."""
         kind = message["type"]
         error: Message = message.get("error") or {}
-        if kind == "end" and error.get("code") == "stopping" and self.connected:
+        if kind == "end" and error.get("code") in FAREWELLS and self.connected:
             self._farewell = str(error.get("message"))
         if kind == "end" or (kind == "hello" and message.get("protocol") != PROTOCOL_VERSION):
             raise ProtocolError("cannot follow what changes: the daemon refuses")

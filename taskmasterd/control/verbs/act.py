@@ -128,7 +128,9 @@ def _require_others(call: Call, entries: tuple[Entry, ...]) -> None:
     elif request.verb == "stop" or request.has("no_deps"):
         return
     else:
-        others = [entry for entry, _needing in reach.pulled(supervisor.table, entries, asked=True)]
+        up = () if request.verb == "restart" else [entry for entry in entries if entry.process.state == RUNNING]
+        needing = [entry for entry in entries if entry not in up]
+        others = [entry for entry, _needing in reach.pulled(supervisor.table, needing, asked=True)]
         why = "what it needs and is down"
     denied = [entry for entry in others if not sight.may(OPERATE, entry.program)]
     seen = tuple(dict.fromkeys(entry.program for entry in denied if sight.sees(entry.program)))

@@ -182,6 +182,8 @@ def test_what_is_needed_by_what_one_may_start_is_started_only_by_who_may_start_i
     assert {each["state"] for each in daemon.status().values()} == {"STOPPED"}
     daemon.ctl("start", "db")
     assert errors_of(ask_as(daemon, 60_001, "start web", "restart web")[1:]) == ["", ""]
+    daemon.ctl("stop", "db")
+    assert errors_of(ask_as(daemon, 60_001, "start web", "restart web")[1:]) == ["", "permission"]
     assert daemon.status()["web"]["state"] == "RUNNING"
 
 

@@ -410,6 +410,8 @@ def test_a_warning_with_its_place_in_a_file_is_called_a_warning_once() -> None:
         ("by deploy (uid 1001)", "by deploy (uid 1001)", "by deploy (uid 1001)"),
         ("fluid 1001 uid", "fluid 1001 uid", "fluid 1001 uid"),
         ("uid 99999999999999", "uid 99999999999999", "uid 99999999999999"),
+        ("{users: [1001], level: look}", "{users: [deploy], level: look}", "{users: [deploy], level: look}"),
+        ("{users: [7], level: look}", "{users: [7], level: look}", "{users: [7], level: look}"),
     ],
 )
 def test_users_have_names_where_they_have_one(text: str, long: str, short: str) -> None:

@@ -76,10 +76,16 @@ def test_it_takes_the_first_socket_that_answers_and_fills_the_mirror(path: str, 
         feed.close()
 
 
-def test_a_daemon_that_says_that_it_ends_was_not_lost_by_an_accident(path: str, feed: Feed) -> None:
-    farewell = end(4, "stopping", "taskmasterd was shut down by uid 1001")
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("stopping", "taskmasterd was shut down by uid 1001"), ("permission", "uid 1001 may not use this daemon")],
+)
+def test_a_daemon_that_says_why_it_ends_the_subscription_was_not_lost_by_an_accident(
+    path: str, feed: Feed, code: str, said: str
+) -> None:
+    farewell = end(4, code, said)
     with FakeDaemon(path, {"subscribe": [*SNAPSHOT, farewell, HOLD]}):
-        assert heard(feed, "lost")[-1] == {"type": "lost", "reason": "taskmasterd was shut down by uid 1001"}
+        assert heard(feed, "lost")[-1] == {"type": "lost", "reason": said}
     feed.close()
     with FakeDaemon(f"{path}-other", {"subscribe": [*SNAPSHOT, CLOSE]}):
         feed.step(100.0)
