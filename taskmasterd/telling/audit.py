@@ -90,14 +90,24 @@ class Audit:
         if self._last and self._last[0] is peer:  # a connection may carry thousands of requests
             return self._last[1]
         who: dict[str, Any] = {"uid": peer.uid, "pid": peer.pid}
-        if peer.pid > 0 and procfs.owner_of(peer.pid) == peer.uid:
-            login, command = procfs.login_of(peer.pid), procfs.command_of(peer.pid)
-            who |= {"login": login} if login is not None else {}
-            who |= {"command": command[:MOST_CLAIMED]} if command else {}
-            came = _claimed_origin(procfs.variables_of(peer.pid)) if peer.uid in (0, self._owner) else ""
-            who |= {"from": came} if came else {}
+        try:
+            who |= self._seen(peer)
+        except OSError:  # no descriptor is left to look with: what the kernel has said is written all the same
+            return who
         self._last = (peer, who)
         return who
+
+    def _seen(self, peer: Peer) -> dict[str, Any]:
+        """Return what /proc says of a client's process. Raises OSError."""
+        if peer.pid <= 0 or procfs.owner_of(peer.pid) != peer.uid:
+            return {}
+        trusted = peer.uid in (0, self._owner)
+        found = {
+            "login": procfs.login_of(peer.pid),
+            "command": procfs.command_of(peer.pid)[:MOST_CLAIMED] or None,
+            "from": (_claimed_origin(procfs.variables_of(peer.pid)) if trusted else "") or None,
+        }
+        return {name: value for name, value in found.items() if value is not None}
 
 
 def _named(request: Request) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def restart(call: Call) -> Steps[None]:
         raise RequestError("usage", "--dependents restarts all at once: leave out --rolling", 2)
     newer = call.context.configuration.newer_on_disk()
     if newer:
+        newer = "the configuration" if call.sight.limited else newer  # an included file may be named after a program
         _warn(call, f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`")
 
     def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
