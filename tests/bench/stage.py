@@ -59,25 +59,30 @@ class Births:
 
 
 class Ends:
-    """Waits until processes are gone; open it while they live."""
+    """Waits until processes are gone; open it while they live.
+
+    By epoll(7), which costs the same for one end and for a thousand that are still to come: what waits takes no processor from
+    those that end.
+    """
 
     def __init__(self, pids: Iterable[int]) -> None:
+        self._poll = select.epoll()
         self._open = {os.pidfd_open(pid): pid for pid in pids}
+        for handle in self._open:
+            self._poll.register(handle, select.EPOLLIN)
 
     def wait(self, within_s: float = 120.0) -> float:
         """Return the moment when the last of them has ended."""
-        poll = select.poll()
-        for handle in self._open:
-            poll.register(handle, select.POLLIN)
         limit = time.monotonic() + within_s
         while self._open:
-            ready = poll.poll(max(0.0, limit - time.monotonic()) * 1000)
+            ready = self._poll.poll(max(0.0, limit - time.monotonic()))
             if not ready:
                 raise SystemExit(f"still there after {within_s:g} s: {sorted(self._open.values())[:5]}")
             for handle, _ in ready:
-                poll.unregister(handle)
+                self._poll.unregister(handle)
                 del self._open[handle]
                 os.close(handle)
+        self._poll.close()
         return time.monotonic()
 
 

@@ -153,8 +153,8 @@ class World:
         while waiting:
             process = waiting.pop()
             if process not in self.edges:
-                self.edges[process] = list(self._leave(process))
-                waiting.extend(edge.to for edge in self.edges[process])
+                leaving = self.edges[process] = list(self._leave(process))
+                waiting += [edge.to for edge in leaving]
 
     def _leave(self, process: Process) -> Iterator[Edge]:
         place = situation(process)

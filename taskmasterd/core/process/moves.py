@@ -201,6 +201,18 @@ def lifeless(process: Process, now: float) -> Process:
     )
 
 
+class ImpossibleError(BugError):
+    """A pair of process and event that cannot happen; it is described only to who reads about it, not to who tries all pairs."""
+
+    def __init__(self, process: Process, event: Event) -> None:
+        super().__init__(process, event)
+        self._pair = (process, event)
+
+    def __str__(self) -> str:
+        process, event = self._pair
+        return f"{event} cannot happen in {process}"
+
+
 def impossible(process: Process, event: Event) -> BugError:
     """Return the error for a pair that cannot happen."""
-    return BugError(f"{event} cannot happen in {process}")
+    return ImpossibleError(process, event)
