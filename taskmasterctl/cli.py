@@ -138,8 +138,8 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return _say(options, "help", {"type": "help", "text": client_help(*request.targets)})
         if request.has("list"):
             return _say(options, "signal", *_signals())
-        if request.verb == "metrics":
-            return _run_metrics(options, request)
+        if request.verb in ("metrics", "top"):
+            return (_run_metrics if request.verb == "metrics" else _run_top)(options, request)
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
@@ -159,6 +159,25 @@ def _run_metrics(options: Options, request: Request) -> int:
         return Conversation(options, request, line, reply, os.environ).run()
 
     return run_metrics(request, ask, lambda: reply_for(request, look, as_json=False))
+
+
+def _run_top(options: Options, request: Request) -> int:
+    """Raises RequestError."""
+    from taskmasterctl.top.run import TopNeeds, run_top  # noqa: PLC0415 - no other verb needs it
+
+    line, look = wire_line(Request("status", {}, request.targets)), look_of(options, request, os.environ)
+    means = TopNeeds(
+        ask=lambda reply: Conversation(options, request, line, reply, os.environ).run(),
+        errors=lambda: reply_for(request, look, as_json=options.json),
+        run=lambda words: _guarded(lambda: run_command(options, words)),
+        sockets=lambda: find_sockets(options, os.environ),
+        look=look,
+        stamp=timestamp,
+        screen=os.isatty(0) and os.isatty(OUT) and can_move_cursor(os.environ),
+        blocks=look.utf8 and os.environ.get("TERM") != "linux",
+        as_json=options.json,
+    )
+    return run_top(request, means)
 
 
 def _reply_for(options: Options, request: Request) -> Reply:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from taskmasterctl.options import Options
 
 DEFAULT_SIZE = (80, 24)
+COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
+"""Values that Python gives to LC_CTYPE. Source: PEP 538."""
 
 
 def look_of(options: Options, request: Request, environment: Mapping[str, str]) -> Look:
@@ -42,8 +44,23 @@ def can_move_cursor(environment: Mapping[str, str]) -> bool:
 
 def _speaks_utf8(environment: Mapping[str, str]) -> bool:
     """Return whether the locale is one of UTF-8. Source: POSIX, Base Definitions 8.2: the order of the variables."""
-    named = (environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))
+    names = ("LC_ALL", "LANG") if _made_by_python(environment) else ("LC_ALL", "LC_CTYPE", "LANG")
+    named = (environment.get(name) for name in names)
     return next(filter(None, named), "").upper().replace("-", "").endswith("UTF8")
+
+
+def _made_by_python(environment: Mapping[str, str]) -> bool:
+    """Return whether LC_CTYPE is none of the user's: in the locale C Python sets it for itself. Source: PEP 538.
+
+    What the process was started with is in /proc; without it, a LC_CTYPE beside a LANG of C counts as Python's.
+    """
+    if environment.get("LC_CTYPE") not in COERCED or environment.get("LANG", "C") not in ("", "C", "POSIX"):
+        return False
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            return b"\0LC_CTYPE=" not in b"\0" + file.read()
+    except OSError:
+        return True
 
 
 def terminal_size() -> tuple[int, int]:

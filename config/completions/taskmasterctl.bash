@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -54,6 +54,7 @@ _taskmasterctl() {
             ;;
         --color) found=(auto always never) ;;
         --for) found=(up healthy done stopped settled) ;;
+        --sort) found=(name state cpu mem uptime restarts) ;;
         --format) found=(prometheus openmetrics) ;;
         esac
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
@@ -63,6 +64,7 @@ _taskmasterctl() {
         logs | tail | maintail) found=(-f --follow -n --lines --since --until --stderr --daemon --raw --reopen) ;;
         wait) found=(--for) ;;
         deps) found=(--reverse) ;;
+        top) found=(--sort --every --once) ;;
         metrics) found=(--format --output --every --listen) ;;
         start) found=(--no-wait --no-deps) ;;
         stop) found=(--no-wait --dependents) ;;
@@ -74,13 +76,13 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait health deps version metrics check start stop restart signal reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait health deps version metrics check start stop restart signal reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal reload upgrade shutdown help) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | subscribe | wait | health | deps | metrics | check | start | stop | restart) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | wait | health | deps | top | metrics | check | start | stop | restart) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=(all) ;; esac

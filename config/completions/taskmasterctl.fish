@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'restart:--max-unavailable'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'restart:--max-unavailable'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -85,6 +85,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a wait -d 'wait until progr
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a health -d 'whether programs are well, as their health checks have found'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a deps -d 'the tree of dependencies, and which of them are satisfied'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions of both sides and of the protocol'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a metrics -d 'states, counters and usage of all processes for Prometheus'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs and wait until they run'
@@ -111,6 +112,9 @@ complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l raw -d
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and reopen the log files, for logrotate: those of the TARGETs, or all'
 complete -c taskmasterctl -n '__taskmasterctl_verb wait' -l for -x -a 'up healthy done stopped settled' -d 'up (the default), healthy, done, stopped or settled'
 complete -c taskmasterctl -n '__taskmasterctl_verb deps' -l reverse -d 'what depends on the programs, instead of what they depend on'
+complete -c taskmasterctl -n '__taskmasterctl_verb top' -l sort -x -a 'name state cpu mem uptime restarts' -d 'name (the default), state, cpu, mem, uptime or restarts'
+complete -c taskmasterctl -n '__taskmasterctl_verb top' -l every -x -d 'pause between two samples (1s by default)'
+complete -c taskmasterctl -n '__taskmasterctl_verb top' -l once -d 'one table as text, from a sample of 0.3 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l format -x -a 'prometheus openmetrics' -d 'prometheus (text 0.0.4, the default) or openmetrics'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l output -x -d 'write to this file instead'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l every -x -d 'write it again and again, with this pause (5s at least)'
@@ -134,7 +138,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-r
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l rollback -d 'take it back, unless all that it starts comes up and stays up for 5 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait health deps metrics check start stop restart' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait health deps top metrics check start stop restart' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
@@ -146,6 +150,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a health -d 'whether programs are well, as their health checks have found'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a deps -d 'the tree of dependencies, and which of them are satisfied'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a version -d 'the versions of both sides and of the protocol'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a metrics -d 'states, counters and usage of all processes for Prometheus'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a start -d 'start programs and wait until they run'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from taskmasterctl.metrics.text import Seen
+from taskmasterctl.reply.figures import Status
 from taskmasterctl.usage.proc import TICKS_PER_S, boot_time
 from taskmasterctl.usage.sampler import Sampler
 
@@ -30,26 +31,6 @@ class Silent:
     def take(self, message: Message) -> Chunks:
         """Return nothing."""
         del message
-        return []
-
-
-class Status:
-    """Takes the answer to `status`; what goes wrong is for another reply."""
-
-    def __init__(self, errors: Reply) -> None:
-        self._errors = errors
-        self.daemon: Message = {}
-        self.processes: list[Message] = []
-
-    def take(self, message: Message) -> Chunks:
-        """Return the text to show after this message: errors and warnings of the conversation."""
-        kind = message["type"]
-        if kind == "daemon":
-            self.daemon = message
-        elif kind == "processes":
-            self.processes += message["processes"]
-        elif kind == "warning" or (kind == "end" and message.get("error")):
-            return self._errors.take(message)
         return []
 
 

@@ -51,3 +51,23 @@ class WithTree:
             leaders = [each["pid"] for each in message["processes"] if each.get("pid") is not None]
             message = {**message, "tree": self._tree_of(leaders)}
         return self._reply.take(message)
+
+
+class Status:
+    """Takes the answer to `status`; what goes wrong is for another reply."""
+
+    def __init__(self, errors: Reply) -> None:
+        self._errors = errors
+        self.daemon: Message = {}
+        self.processes: list[Message] = []
+
+    def take(self, message: Message) -> Chunks:
+        """Return the text to show after this message: errors and warnings of the conversation."""
+        kind = message["type"]
+        if kind == "daemon":
+            self.daemon = message
+        elif kind == "processes":
+            self.processes += message["processes"]
+        elif kind == "warning" or (kind == "end" and message.get("error")):
+            return self._errors.take(message)
+        return []

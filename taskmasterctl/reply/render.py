@@ -115,11 +115,11 @@ def _status_row(process: Message, look: Look, *, usage: bool) -> tuple[str, ...]
         "-" if uptime is None else format_seconds(uptime),
         clean(process.get("restarts", 0)),
         *((percent_text(process.get("cpu_percent")), size_text(process.get("memory_bytes"))) if usage else ()),
-        with_names(_detail(process), look.user_name, short=True),
+        with_names(detail_text(process), look.user_name, short=True),
     )
 
 
-def _detail(process: Message) -> str:
+def detail_text(process: Message) -> str:
     """Return the last column. The last line of stderr stands before the number of tries, which may be cut off.
 
     What waits does so for a reason of another process, which its own stderr does not explain.
@@ -132,7 +132,7 @@ def _detail(process: Message) -> str:
     return f"{end}{words}{mark}{tries}" if mark else text + words
 
 
-def _cells(text: str) -> int:
+def cells_of(text: str) -> int:
     """Return the width of a text, in columns of a terminal. Source: Unicode Standard Annex 11."""
     if text.isascii():
         return len(text)
@@ -146,14 +146,14 @@ def _cells(text: str) -> int:
 
 def _cut(line: str, detail: str, width: int) -> str:
     """Return the line with its last column cut to the width, but not below LEAST_DETAIL."""
-    if _cells(line) <= width:
+    if cells_of(line) <= width:
         return line
     before = line[: len(line) - len(detail)]
     room = max(LEAST_DETAIL, width - len(before)) - len("...")
     kept = detail[:room]
-    while _cells(kept) > room:
+    while cells_of(kept) > room:
         kept = kept[:-1]
-    return before + (kept + "..." if _cells(detail) > room + len("...") else detail)
+    return before + (kept + "..." if cells_of(detail) > room + len("...") else detail)
 
 
 def _coloured(line: str, start: int, state: str, process: Message) -> str:

@@ -302,7 +302,8 @@ def _out(text: str) -> Chunks:
     return [(OUT, text)] if text else []
 
 
-def _json_line(document: Message) -> str:
+def json_line(document: Message) -> str:
+    """Return a document as one line."""
     import json  # noqa: PLC0415 - a third of the client's start, for --json only
 
     return json.dumps(document) + "\n"
@@ -324,7 +325,7 @@ class JsonReply:
         kind = message["type"]
         body = {key: value for key, value in message.items() if key != "type"}
         if kind == "end":
-            return [(OUT, _json_line({**self._document, **body})), *chunks]
+            return [(OUT, json_line({**self._document, **body})), *chunks]
         if kind in ("daemon", "client"):
             self._document[kind] = body
         elif kind in ("help", "upgraded", "shutdown"):
@@ -363,4 +364,4 @@ class JsonLines:
     def take(self, message: Message) -> Chunks:
         """Return the text to show after this message."""
         chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
-        return [(OUT, _json_line({"schema": SCHEMA, **message})), *chunks]
+        return [(OUT, json_line({"schema": SCHEMA, **message})), *chunks]

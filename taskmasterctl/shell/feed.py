@@ -44,6 +44,11 @@ class Feed:
         self._farewell = ""
 
     @property
+    def anybody(self) -> bool:
+        """Whether any user's daemon is trusted, because the user has named its place."""
+        return self._sockets.named
+
+    @property
     def fd(self) -> int:
         """The descriptor to watch for reading, -1 without a connection."""
         return self._channel.fileno() if self._channel else -1

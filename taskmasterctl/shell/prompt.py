@@ -1,6 +1,6 @@
 """The line editor: prompt, completion, history, toolbar, and news printed above the line that is being typed.
 
-The only importer of prompt_toolkit. Its event loop runs while a line is read, and reads the feed too; between two lines
+With `top` the only importer of prompt_toolkit. Its event loop runs while a line is read, and reads the feed too; between two lines
 nothing runs. So there is no thread, and nothing to lock.
 """
 

@@ -12,7 +12,7 @@ import time
 
 from taskmaster_common.records import Record
 from taskmasterctl.usage.cgroups import Cgroups, exclusive
-from taskmasterctl.usage.proc import PROC, ProcSource, members
+from taskmasterctl.usage.proc import PROC, ProcSource, in_order, members
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,14 +75,17 @@ class Figures(Record):
     io: float | None = None
 
 
-class _Past(Record):
-    """A slot at the look before: when, what had which processor time, by pid, and what had been used in all."""
+class _Past:
+    """A slot at the look before: when, what had which processor time, by pid, and what had been used in all. No Record: see Row."""
 
-    at: float
-    rows: Mapping[int, Row]
-    used_s: float
-    exact: bool
-    io: int | None
+    __slots__ = ("at", "exact", "io", "rows", "used_s")
+
+    def __init__(self, at: float, rows: Mapping[int, Row], used_s: float, *, exact: bool, io: int | None) -> None:
+        self.at = at
+        self.rows = rows
+        self.used_s = used_s
+        self.exact = exact
+        self.io = io
 
 
 class Sampler:
@@ -125,6 +128,11 @@ class Sampler:
         self.cost_s = time.process_time() - began
         return found
 
+    def tree(self, leader: int) -> list[dict[str, object]]:
+        """Return what the last look has found of a leader, each process followed by what is below it: pid, ppid and command."""
+        pids = [pid for pid in in_order(leader, self.trees.get(leader, ()), self.rows) if pid in self.rows]
+        return [{"pid": pid, "ppid": self.rows[pid].parent, "command": self.source.command(pid)} for pid in pids]
+
     def _groups_of(self, daemon: int) -> dict[int, str]:
         """Return the control groups that are of one leader alone, by its pid."""
         if not self._cgroups.present:
@@ -159,7 +167,7 @@ class Sampler:
             if span > 0:
                 percent = 100 * max(0.0, used - past.used_s) / span
                 rate = None if io is None or past.io is None else max(0, io - past.io) / span
-        self._past[key] = _Past(now, rows, used, exact is not None, io)
+        self._past[key] = _Past(now, rows, used, exact=exact is not None, io=io)
         return Figures(
             cpu_percent=percent,
             cpu_s=used,
@@ -177,10 +185,13 @@ def grown(before: Mapping[int, Row], after: Mapping[int, Row]) -> float:
     Whoever has ended meanwhile gave its time to the parent that waited for it. If that was none of these processes, the time
     that it had at the first look has to be added to the second sum, or it would be missing there.
     """
-    total = sum(row.cpu_s for row in after.values()) - sum(row.cpu_s for row in before.values())
+    total = 0.0
+    for row in after.values():
+        total += row.cpu_s
     for pid, row in before.items():
-        if not _same(pid, before, after) and not _heir(row, before, after):
-            total += row.cpu_s
+        there = after.get(pid)
+        if (there and there.started == row.started) or _heir(row, before, after):
+            total -= row.cpu_s
     return max(0.0, total)
 
 

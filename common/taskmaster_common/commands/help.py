@@ -132,6 +132,23 @@ HELP = {
         flags={"--reverse": "what depends on the programs, instead of what they depend on"},
     ),
     "version": Help("Look", "the versions of both sides and of the protocol", exits="0; 4 no daemon"),
+    "top": Help(
+        "Look",
+        "what runs and what it uses, on the whole screen",
+        exits="0 left with q; 2 usage; 4 unknown name, or no daemon any more; 130 Ctrl-C",
+        details=(
+            "Programs with several processes are one row, which Enter opens; Enter on a process shows all that belongs to it. The "
+            "selection stays with a name whatever is sorted, added or removed. s starts at once; x stops, r restarts and g signals "
+            "after a question. h lists the keys. Leaving it ends nothing. The pause between samples grows if one takes more than a "
+            "tenth of it. With --once, or where there is no terminal, it prints one table; with --json a line for each sample."
+        ),
+        examples=("top", "top --sort cpu web 'db*'", "top --once"),
+        flags={
+            "--sort": "name (the default), state, cpu, mem, uptime or restarts",
+            "--every": "pause between two samples (1s by default)",
+            "--once": "one table as text, from a sample of 0.3 s",
+        },
+    ),
     "metrics": Help(
         "Look",
         "states, counters and usage of all processes for Prometheus",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 MOST_DIGITS = 9
-LEAST_EVERY_S = 5.0
-"""Shortest pause between two files of `metrics`, seconds."""
+LEAST_EVERY_S = {"metrics": 5.0, "top": 0.1}
+"""Shortest pause between two files of `metrics`, and between two samples of `top`, seconds."""
 USAGE = 2
 """Exit code of everything that was typed wrongly."""
 
@@ -153,6 +153,19 @@ COMMANDS = (
     Command("health", "health", LOOK, "[TARGET...]"),
     Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),
+    Command(
+        "top",
+        "",
+        LOOK,
+        "[TARGET...]",
+        flags=(
+            Flag(
+                "--sort", value="KEY", side=CLIENT_SIDE, choices=("name", "state", "cpu", "mem", "uptime", "restarts")
+            ),
+            Flag("--every", value="DUR", side=CLIENT_SIDE),
+            Flag("--once", side=CLIENT_SIDE),
+        ),
+    ),
     Command(
         "metrics",
         "",
@@ -328,6 +341,9 @@ def _check_durations(verb: Command, flags: Mapping[str, str | bool]) -> None:
                 parse_seconds(str(flags[key]))
             except ValueError as error:
                 raise _usage(verb, f"--{key}: {error}") from None
+    least = LEAST_EVERY_S.get(verb.name, 0.0)
+    if "every" in flags and parse_seconds(str(flags["every"])) < least:
+        raise _usage(verb, f"--every: at least {least:g}s")
 
 
 def _check_metrics(verb: Command, flags: Mapping[str, str | bool]) -> None:
@@ -337,8 +353,6 @@ def _check_metrics(verb: Command, flags: Mapping[str, str | bool]) -> None:
         raise _usage(verb, "--listen answers in the format that it is asked for: leave --format out")
     if "every" in flags and "output" not in flags:
         raise _usage(verb, "--every needs --output FILE: only a file is written again and again")
-    if "every" in flags and parse_seconds(str(flags["every"])) < LEAST_EVERY_S:
-        raise _usage(verb, f"--every: at least {LEAST_EVERY_S:g}s")
 
 
 def _usage(verb: Command, message: str, hint: str = "") -> RequestError:

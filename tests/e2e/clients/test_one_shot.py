@@ -319,7 +319,7 @@ JSON = (
     ),
     *("wait web", "deps", "deps --reverse web", "health", "check web"),
     *("stop off", "restart off", "signal CONT web", "signal --list", "reload", "reload --dry-run", "help", "help stop"),
-    "metrics",
+    *("metrics", "top --once"),
     *("-V", "--help", "nosuch", "start nosuch", "start bad", "upgrade", "shutdown"),
 )
 STREAMS = {"subscribe"}

@@ -30,7 +30,7 @@ from taskmasterd.system.peers import Peer
 
 OWNER, GROUP = 1000, 50
 VERBS = {
-    LOOK: ("status", "show", "pid", "subscribe", "wait", "health", "deps", "version", "metrics", "help"),
+    LOOK: ("status", "show", "pid", "subscribe", "wait", "health", "deps", "version", "top", "metrics", "help"),
     READ: ("logs",),
     OPERATE: ("check", "start", "stop", "restart", "signal"),
     ADMIN: ("reload", "upgrade", "shutdown"),

@@ -1,0 +1,1 @@
+"""`top`: what runs and what it uses, on the whole screen."""
