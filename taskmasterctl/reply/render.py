@@ -163,6 +163,12 @@ def _coloured(line: str, start: int, state: str, process: Message) -> str:
     return f"{line[:start]}{colour}{line[start:end]}{PLAIN}{line[end:]}" if colour else line
 
 
+def refusal_text(error: Message, look: Look) -> str:
+    """Return the error of an `end`, with the names of users."""
+    hints = [with_names(str(hint), look.user_name) for hint in error.get("hints") or ()]
+    return error_text(with_names(str(error.get("message", "")), look.user_name), hints)
+
+
 def error_text(message: object, hints: Iterable[object] = ()) -> str:
     """Return an error, with its hints indented below it."""
     first, *more = clean_lines(message)

@@ -11,7 +11,7 @@ from taskmaster_common import __version__
 from taskmaster_common.text.patterns import is_pattern
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.logtext import LogText
-from taskmasterctl.reply.render import Look, error_text, status_table, warning_text
+from taskmasterctl.reply.render import Look, error_text, refusal_text, status_table, warning_text
 from taskmasterctl.reply.versions import age_text, client_text, daemon_text
 from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean, clean_lines
@@ -191,9 +191,7 @@ class TextReply:
             chunks.append((OUT, status_table(self._processes, self._look)))
         chunks += self._pids_shown()
         if error:
-            text = with_names(str(error.get("message", "")), self._look.user_name)
-            hints = [with_names(str(hint), self._look.user_name) for hint in error.get("hints") or ()]
-            chunks.append((ERR, error_text(text, hints)))
+            chunks.append((ERR, refusal_text(error, self._look)))
         return chunks
 
     def _planned(self) -> Chunks:

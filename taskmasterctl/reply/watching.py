@@ -8,10 +8,9 @@ from __future__ import annotations
 from taskmaster_common.records import Record
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.mirror import Mirror, key_of, notable
-from taskmasterctl.reply.render import Look, change_text, counts_text, error_text, status_table, warning_text
+from taskmasterctl.reply.render import Look, change_text, counts_text, refusal_text, status_table, warning_text
 from taskmasterctl.reply.replies import JsonLines, TextReply
 from taskmasterctl.reply.results import upgraded_text
-from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -174,6 +173,4 @@ def shown(mirror: Mirror, now: float, failed_only: bool) -> list[Message]:
 def ending(message: Message, look: Look) -> Chunks:
     """Return the error of the last message, nothing if it holds none."""
     error = message.get("error")
-    if not error:
-        return []
-    return [(ERR, error_text(with_names(str(error.get("message", "")), look.user_name), error.get("hints") or ()))]
+    return [(ERR, refusal_text(error, look))] if error else []

@@ -399,6 +399,17 @@ def test_a_warning_with_its_place_in_a_file_is_called_a_warning_once() -> None:
     assert shown("reload", {"type": "warning", "text": "x"}, end())[1] == "taskmasterctl: warning: x\n"
 
 
+@pytest.mark.parametrize("line", ["restart web", "status --watch"])
+def test_a_refusal_names_the_user_in_its_message_and_in_the_line_that_would_allow_it(line: str) -> None:
+    look = Look(user_name=lambda uid: "deploy" if uid == 1001 else "")
+    message = end(4, "permission", "restart web: needs operate; uid 1001 has look (role mon)")
+    message["error"]["hints"] = ["a line for `roles`: {users: [1001], level: operate, programs: [web]}"]
+    assert shown(line, message, look=look)[1] == (
+        "taskmasterctl: restart web: needs operate; deploy (uid 1001) has look (role mon)\n"
+        "  a line for `roles`: {users: [deploy], level: operate, programs: [web]}\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "long", "short"),
     [
