@@ -262,6 +262,13 @@ def test_an_end_and_a_start_are_in_the_file_at_once(kept: Kept) -> None:
     }
 
 
+def test_an_end_in_the_turn_of_its_start_is_an_end_of_that_instance(kept: Kept) -> None:
+    kept.world.cooperate()
+    kept.writer.ends(kept.world.entry("web:0"), 9)
+    (web,) = [slot for slot in kept.saved().slots if slot.entry.canonical == "web:0"]
+    assert (web.entry.process, web.instance and web.instance.ended) == (kept.world.entry("web:0").process, 9)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
