@@ -23,6 +23,7 @@ TYPES = {
     "octal": "int",
     "path": "str",
     "hook": "tuple[str, ...]",
+    "input": "str",
     "ready": "Mapping[str, Any]",
     "roles": "Mapping[str, Any]",
     "seconds": "float",

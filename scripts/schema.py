@@ -204,6 +204,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "path": lambda _key: [TEXT],
     "socket": lambda _key: [TEXT],
     "stream": _stream,
+    "input": lambda key: [{"type": "null"}, {"enum": list(key.words)}],
     "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
     "variables": _variables,
     "dependencies": _dependencies,

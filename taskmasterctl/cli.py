@@ -140,6 +140,8 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return _say(options, "signal", *_signals())
         if request.verb in ("metrics", "top"):
             return (_run_metrics if request.verb == "metrics" else _run_top)(options, request)
+        if request.verb == "send":
+            return _send(options, request)
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
@@ -178,6 +180,22 @@ def _run_top(options: Options, request: Request) -> int:
         as_json=options.json,
     )
     return run_top(request, means)
+
+
+def _send(options: Options, request: Request) -> int:
+    """Send input to programs. Raises RequestError for what cannot be asked, SystemFailure for a file that cannot be read."""
+    from taskmasterctl.attach.sending import SendConversation, open_source  # noqa: PLC0415 - no other verb has input
+
+    target, *words = request.targets
+    path = request.text("file")
+    if not (words or path or request.has("eof")):
+        hint = f"send {target} TEXT, or --file FILE; `send {target} ''` sends an empty line"
+        raise RequestError("usage", "send needs a text", 2, (hint,))
+    flags = {**request.flags, "no_newline": True} if path or not words else request.flags
+    asked = request.replace(targets=(target,), flags=flags)
+    line, source = wire_line(asked), open_source(path) if path else -1
+    conversation = SendConversation(options, asked, line, _reply_for(options, asked), os.environ)
+    return conversation.of(" ".join(words).encode("utf-8", "surrogateescape"), source).run()
 
 
 def _reply_for(options: Options, request: Request) -> Reply:

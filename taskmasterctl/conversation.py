@@ -27,7 +27,7 @@ from taskmasterctl.visible import shell_quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from taskmaster_common.commands.table import Request
@@ -101,7 +101,7 @@ class Conversation:
         tick_s = TICK_S if request.has("watch") else None
         waits = request.verb == "shutdown" and not request.has("no_wait")
         last: list[dict[str, Any]] = []
-        for message in self._connection.ask(self._line, endless=is_endless(request), tick_s=tick_s):
+        for message in self._exchange(self._connection, deadline, tick_s):
             if message["type"] == "upgrading":
                 self._upgrading = str(message.get("config", ""))
             code = _exit_code(message)
@@ -114,6 +114,12 @@ class Conversation:
         for message in last:
             self._show(message)
         return code
+
+    def _exchange(
+        self, connection: DaemonConnection, _deadline: float | None, tick_s: float | None
+    ) -> Iterator[dict[str, Any]]:
+        """Send the request and yield its replies. Raises what `DaemonConnection.ask` raises."""
+        return connection.ask(self._line, endless=is_endless(self._request), tick_s=tick_s)
 
     def _other_config(self, connection: DaemonConnection) -> int | None:
         """Refuse to act on a daemon that runs another configuration than -c names; only warn if the verb just looks."""

@@ -3,7 +3,7 @@
 `taskmasterd OPTIONS` is the launcher. `--resident STATE KEPT PATH...` is what it becomes: STATE is a descriptor that holds the
 state as JSON, KEPT one with what a guardian has kept ("-": there is none); the paths are where our packages and PyYAML are
 found, because the resident interpreter runs isolated and without site (-I -S). `--guardian STATE LISTENER READY PATH...` is the
-guardian, which executes that. `--check STATE - PATH...` reads a state and says whether this code could go on with it.
+guardian, which executes that. `--keeper CHANNEL LISTENER PATH...` is the keeper. `--check STATE - PATH...` reads a state and says whether this code could go on with it.
 These words mean this only to an interpreter that was executed like that, so nobody gets there by a guess: `taskmasterd --check`
 is an option of the launcher. What the launcher imports (argparse, ctypes) must not be resident, hence the imports inside the
 function.
@@ -15,7 +15,7 @@ import errno
 import os
 import sys
 
-PATHS_AT = {"--resident": 4, "--check": 4, "--guardian": 5}
+PATHS_AT = {"--resident": 4, "--check": 4, "--guardian": 5, "--keeper": 4}
 """Where in the words of each life the paths begin."""
 
 
@@ -59,6 +59,10 @@ def _run() -> int:
         from taskmasterd.guardian import main as guard  # noqa: PLC0415 - see above
 
         return guard(sys.argv[2:])
+    if life == "--keeper":
+        from taskmasterd.keeper import main as keep  # noqa: PLC0415 - see above
+
+        return keep(sys.argv[2:])
     if os.getpid() == 1:
         # the kernel drops a signal that PID 1 has no handler for, but keeps one that is blocked (pid_namespaces(7)): a
         # container that is stopped while the file is being read stops, and not after the ten seconds of `docker stop`

@@ -60,6 +60,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         installed,
         Made(lambda: rights.Judge(current, programs.supervisor.table)),
         Made(lambda: audit.Audit(base.reactor, base.log, os.geteuid())),
+        programs.reading.inputs,
     )
 
 
@@ -112,6 +113,7 @@ def make_upgrade(origin: Origin, life: Life, unheard: Callable[[], bool]) -> Mad
             programs.probes.readiness,
             programs.probes.health,
             programs.probes.hooks,
+            programs.reading.keeping,
         )
         leaving = handover.Handover(handed, running, context, programs.rows, parts, unheard)
         return upgrade.Upgrade(context, leaving, programs.errands())

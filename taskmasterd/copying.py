@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 OF_OTHERS = (
     "taskmasterd.__main__.",
     "taskmasterd.guardian.",
+    "taskmasterd.keeper.",
     "taskmasterd.launch.",
     "taskmaster_common.config.keys.",
     "taskmaster_common.schema.",
 )
-"""What only the launcher, the guardian, and the reader of the configuration import."""
+"""What only the launcher, the guardian, the keeper, and the reader of the configuration import."""
 DISK = "/var/tmp"
 """Where the copy lies: a directory like /tmp, but one that outlives a boot, and so is on a disk. Source: hier(7)."""
 HEAD_BYTES = 16

@@ -42,10 +42,7 @@ else:
 
 
 class Daemon:
-    """Everything that lives as long as the daemon.
-
-    `on_error`, where it is given, gets the errors that nobody catches, instead of the event log.
-    """
+    """Everything that lives as long as the daemon. `on_error` may get errors that nobody catches, instead of the event log."""
 
     def __init__(
         self, origin: Origin, installed: Installed, on_error: Callable[[BaseException], None] | None = None
@@ -152,6 +149,7 @@ class Daemon:
     def _clean_up(self) -> int:
         base, stopping = self._base, self._stopping()
         stopping.log_end()
+        self._programs.reading.bye()
         if base.guard:
             base.guard.bye(stopping.exit_code)
         self._programs.writer.end(keep=stopping.leave_alone(), forget_key=not stopping.failed)

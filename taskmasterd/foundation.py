@@ -24,6 +24,8 @@ from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs, key_at, spare_key
 from taskmasterd.processes.performer import Outlets, Performer
 from taskmasterd.processes.preparation import inherited_by_children
+from taskmasterd.processes.starts import Extras
+from taskmasterd.reading import Reading, ReadingParts, build_reading
 from taskmasterd.survival.disk.file import StateFile
 from taskmasterd.survival.disk.rows import Rows
 from taskmasterd.survival.disk.writer import StateWriter
@@ -196,6 +198,7 @@ class Programs(Record):
     supervisor: Supervisor
     performer: Performer
     errands: Made[Errands]
+    reading: Reading
     probes: Probes
     writer: StateWriter
     rows: Rows
@@ -225,15 +228,12 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         acting().begin(entry)
         return None
 
-    def hold_starts() -> Callable[[], None]:
-        return performer.starts.hold()
-
     effects = SupervisorEffects(
         perform,
         deadlines.arm,
         lambda steps: reactor.call_soon(lambda: reactor.rounds.begin(steps())),
         lambda entry, reason, done: acting().check(entry, reason, done),
-        hold_starts,
+        lambda: performer.starts.hold(),  # noqa: PLW0108 - it is made below
     )
     supervisor = Supervisor(effects, bus, reactor.now, Made(lambda: _rolls(supervisor, base)))
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
@@ -255,20 +255,25 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         Outlets(
             lambda entry, event: supervisor.handle(entry, event, reactor.now()),
             lambda text: base.log.write("warning", text),
-            lambda entry, account: becoming().announce(entry, account),
+            Extras(
+                lambda entry, account: becoming().announce(entry, account),
+                lambda entry, account, streams: reading.inputs().open(entry, account, streams),
+            ),
         ),
     )
     errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
+    reading = build_reading(origin, ReadingParts(reactor, errands, instances, writer.changed, base.log.write))
 
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     asking = Made(lambda: _asking(base, performer, born()))
-    socket = origin.handed.places["socket"]
     checks = Made(lambda: _health(base, bus, supervisor, performer, asking()))
-    becoming = Made(lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), socket))
+    becoming = Made(
+        lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), base.proofs.socket)
+    )
     acting = Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer))
     probes = Probes(born, becoming, checks, acting)
     probes.load_for(origin)
-    return Programs(supervisor, performer, errands, probes, writer, rows, formatting)
+    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting)
 
 
 def _spools(origin: Origin, base: Foundation) -> Made[Spools]:

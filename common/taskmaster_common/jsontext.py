@@ -69,7 +69,7 @@ def read_json(text: str) -> Any:
     text = text.strip(" \t\r\n")
     try:
         value, length = _scan(text, 0)
-    except StopIteration:
+    except (StopIteration, SystemError):  # the C code finds its exception in json.decoder alone, which is not loaded
         raise ValueError("it is no JSON") from None
     if length != len(text):
         raise ValueError("something follows its end")

@@ -1,12 +1,12 @@
 """The wire: its normative text, its encoder and its decoder. No I/O.
 
-TASKMASTER CONTROL PROTOCOL, VERSION 1
+TASKMASTER CONTROL PROTOCOL, VERSION 2
 
 Transport. A UNIX stream socket. Both sides send lines of UTF-8 that end with LF; a CR before the LF is ignored.
 
 Greeting. The daemon speaks first, and sends one object:
 
-    {"type": "hello", "name": "taskmasterd", "version": "0.1.0", "protocol": 1, "pid": 4711,
+    {"type": "hello", "name": "taskmasterd", "version": "0.1.0", "protocol": 2, "pid": 4711,
      "config": "/etc/taskmaster/taskmaster.yaml"}
 
 `config` is the absolute path of the daemon's configuration, as it was given at the start.
@@ -53,7 +53,9 @@ that it does not know.
     pid        name, pid (null where nothing runs)                          pid
     progress   name, text, heartbeat (true: nothing has happened)           start, stop, restart, wait, reload, upgrade,
                                                                             shutdown
-    result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, wait, reload
+    result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, wait, reload,
+               bytes (how many the program has got)                         send
+    taken      name bytes (how many the program has got by now)             send
     deps       edges: list of EDGE, at most 100 per object; in the first    deps
                object roots (list of programs), reverse
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
@@ -100,7 +102,7 @@ depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
 duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job. `wanted` is false
+overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job sent. `wanted` is false
 in BACKOFF, FATAL, after an unexpected exit and while it is unhealthy. While a client waits, the daemon sends something at least
 every 2 s: after 5 s of silence it is frozen. A client that
 follows a log does not wait: there, silence means that nothing is written.
@@ -115,6 +117,16 @@ number of the last change that it may include (it may show a process in a newer 
 the same). With TARGETs some numbers do not appear. A client that reads too slowly loses changes, and gets the number of those
 that it `missed`. The daemon sends nothing while nothing changes: a client notices a dead daemon by the end of the connection,
 and a frozen one by a request on another connection.
+
+Input. While the daemon serves `send TARGET`, a line that begins with `{` is no request but its input, an object:
+
+    input   text    what the programs are to read
+    eof             that was all
+
+The daemon takes them as fast as the programs read. At a terminal LF in `text` means the Enter key. After `eof` it adds a line
+end, unless with --no-newline, and with --eof it then ends the input of the programs: it closes the pipe, or types Ctrl-D. `result`
+comes for each process, `taken` in between. If the client closes the connection, even its sending side alone, before the `end`,
+what the programs have not got is dropped. Input that nothing waits for any more is ignored.
 
 Shutdown. When the daemon ends in order, endless replies (a subscription, a log that is followed) get an `end` with the error
 "stopping"; a connection that ends without it was lost by accident. An upgrade ends no connection; a subscriber gets an
@@ -142,8 +154,8 @@ stop and restart wait for the end of a reload that is being applied.
 End of a connection. It ends a stream or a wait, never the operation: the daemon carries out complete requests that were sent
 before. A client that closes only its sending side (nc -N) gets its replies whole; an endless stream then ends.
 
-Versions. Everything above is version 1. A change that an old client could misread raises the number; no name is ever used
-again with another meaning.
+Versions. Everything above is version 2. Version 1 had no input, and no verb that takes one; all else is as it was. A change that
+an old client could misread raises the number; no name is ever used again with another meaning.
 """
 
 from __future__ import annotations
@@ -153,11 +165,16 @@ from taskmaster_common.jsontext import read_json, write_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from taskmaster_common.errors import RequestError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
+OLDEST_VERSION = 1
+"""The oldest version whose daemons a client can talk to; they lack the verbs that take input."""
+MAX_INPUT = 8192
+"""Most bytes of a program's input in one line of the wire: each may need six characters there."""
 MAX_REQUEST = 65_536
 MAX_REPLY = 16 * 1024 * 1024
 MAX_QUEUED = 1024 * 1024
@@ -189,12 +206,33 @@ def refusal(error: RequestError) -> dict[str, Any]:
 
 def decode_reply(line: bytes) -> dict[str, Any]:
     """Return the object of one reply line (without LF). Raises ProtocolError if the line is not such an object."""
+    return _object(line, "a reply")
+
+
+def is_input(line: bytes) -> bool:
+    """Return whether a line of a client is input and not a request."""
+    return line.startswith(b"{")
+
+
+def decode_input(line: bytes) -> dict[str, Any]:
+    """Return the object of one line of input (without LF). Raises ProtocolError if the line is not such an object."""
+    return _object(line, "input")
+
+
+def input_lines(data: bytes) -> Iterator[bytes]:
+    """Yield the lines of the wire that carry some bytes as input."""
+    for first in range(0, len(data), MAX_INPUT):
+        piece = data[first : first + MAX_INPUT].decode("utf-8", "surrogateescape")
+        yield encode({"type": "input", "text": piece})
+
+
+def _object(line: bytes, what: str) -> dict[str, Any]:
     try:
         message = read_json(line.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError) as error:
-        raise ProtocolError(f"cannot read a reply: {error}") from None
+        raise ProtocolError(f"cannot read {what}: {error}") from None
     if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        raise ProtocolError("cannot read a reply: it is not an object with a type")
+        raise ProtocolError(f"cannot read {what}: it is not an object with a type")
     return message
 
 

@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable | send:--file) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -70,19 +70,20 @@ _taskmasterctl() {
         stop) found=(--no-wait --dependents) ;;
         restart) found=(--no-wait --if-running --outdated --rolling --max-unavailable --dependents --no-deps) ;;
         signal) found=(--list) ;;
+        send) found=(--no-newline --eof --file) ;;
         reload | update | reread) found=(--no-wait --dry-run --exit-code --no-restart --rollback) ;;
         shutdown) found=(--no-wait) ;;
         esac
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal send reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal send reload upgrade shutdown help) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | subscribe | wait | health | deps | top | metrics | check | start | stop | restart) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | wait | health | deps | top | metrics | check | start | stop | restart | send) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=(all) ;; esac

@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'restart:--max-unavailable'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'restart:--max-unavailable' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -92,6 +92,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs 
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a stop -d 'stop programs and wait until nothing of them is left'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a restart -d 'stop and start again, as one operation of the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a signal -d 'send a signal to the leading process of programs'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a send -d 'write a line into the standard input of programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a reload -d 'apply the edited configuration; untouched programs keep running'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a upgrade -d 'execute the installed version of the daemon; programs, clients and logs go on'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a shutdown -d 'stop all programs and the daemon'
@@ -131,6 +132,9 @@ complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l max-unavailable -
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l dependents -d 'also restart what runs and depends on the programs: down before them, up after them'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal' -l list -d 'print the names of the signals'
+complete -c taskmasterctl -n '__taskmasterctl_verb send' -l no-newline -d 'without a line end'
+complete -c taskmasterctl -n '__taskmasterctl_verb send' -l eof -d 'afterwards close the pipe: the program sees the end of its input'
+complete -c taskmasterctl -n '__taskmasterctl_verb send' -l file -x -d 'what this file holds, - for standard input, and no line end'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l dry-run -d 'print the plan and change nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l exit-code -d 'with --dry-run: exit 1 where the plan changes something'
@@ -138,7 +142,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-r
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l rollback -d 'take it back, unless all that it starts comes up and stays up for 5 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait health deps top metrics check start stop restart' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait health deps top metrics check start stop restart send' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
@@ -157,6 +161,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a stop -d 'stop programs and wait until nothing of them is left'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a restart -d 'stop and start again, as one operation of the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a signal -d 'send a signal to the leading process of programs'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a send -d 'write a line into the standard input of programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a reload -d 'apply the edited configuration; untouched programs keep running'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a upgrade -d 'execute the installed version of the daemon; programs, clients and logs go on'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a shutdown -d 'stop all programs and the daemon'

@@ -15,6 +15,7 @@ from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.protocol import (
     FROZEN_AFTER_S,
     MAX_REPLY,
+    OLDEST_VERSION,
     PROTOCOL_VERSION,
     LineDecoder,
     decode_reply,
@@ -158,7 +159,7 @@ class DaemonConnection:
             self._refusal = hello
         elif hello["type"] != "hello" or hello.get("name") != "taskmasterd":
             raise ProtocolError("cannot read the greeting: the process that answers is not taskmasterd")
-        elif hello.get("protocol") != PROTOCOL_VERSION:
+        elif hello.get("protocol") not in range(OLDEST_VERSION, PROTOCOL_VERSION + 1):
             raise ProtocolError(
                 f"cannot talk to taskmasterd {hello.get('version')}: it speaks protocol {hello.get('protocol')}, "
                 f"this client {PROTOCOL_VERSION}"
@@ -191,6 +192,51 @@ class DaemonConnection:
             yield message
             if message["type"] == "end":
                 return
+
+    @property
+    def refusal(self) -> dict[str, Any] | None:
+        """The `end` that came in the greeting's place, if it did."""
+        return self._refusal
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection, to wait with."""
+        return self._channel.fileno()
+
+    def begin(self, line: bytes) -> None:
+        """Send the line of a request whose input follows; its replies are taken by `arrived`."""
+        self._send(line)
+
+    def send_some(self, data: bytes) -> int:
+        """Send as much of the input as the connection takes now; return how many bytes that are. Raises LostError."""
+        self._channel.settimeout(0.0)
+        try:
+            return self._channel.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            raise LostError("the daemon closed the connection before it had all input") from None
+
+    def arrived(self) -> list[Message]:
+        """Return the messages that have arrived, without waiting. Raises LostError at the end, ProtocolError."""
+        self._channel.settimeout(0.0)
+        while True:
+            try:
+                received = self._channel.recv(CHUNK)
+            except BlockingIOError:
+                break
+            except OSError:
+                received = b""
+            if not received:
+                if self._lines:
+                    break
+                raise LostError("the daemon closed the connection before the end of its answer")
+            self._lines += self._decoder.feed(received)
+        lines, self._lines = self._lines, []
+        return [check_names(decode_reply(line)) for line in lines]
+
+    def frozen(self) -> FrozenError:
+        """Return the error for a daemon that sends nothing."""
+        return FrozenError(self.path, listener_of(self._channel)[0])
 
     def wait_closed(self) -> None:
         """Wait until the daemon closes, which it does after it removed its files. Raises FrozenError, TimedOutError."""

@@ -22,7 +22,7 @@ def success_text(result: Message, verb: str) -> str:
     notes: list[str] = []
     if outcome == "requested":
         outcome = f"{verb} requested"
-    elif "stopped" in outcome or outcome == "skipped":
+    elif "stopped" in outcome or outcome in ("skipped", "sent"):
         pid = None
     if pid is not None:
         notes.append(f"pid {clean(pid)}")
@@ -30,6 +30,8 @@ def success_text(result: Message, verb: str) -> str:
         notes.append(f"ready in {short_seconds(seconds)}")
     elif seconds is not None and outcome == "stopped":
         notes.append(f"{'killed after' if result.get('killed') else 'in'} {short_seconds(seconds)}")
+    if outcome == "sent":
+        notes.append(f"{clean(result.get('bytes', 0))} bytes")
     if result.get("reason"):
         notes.append(clean(result["reason"]))
     details = f" ({', '.join(notes)})" if notes else ""
@@ -69,7 +71,7 @@ def failed_text(result: Message, verb: str, look: Look, goal: str = "up") -> str
         lines.append(f"  Log:    {clean(log)}")
     if result.get("stderr"):
         lines.append(f"  More:   {look.command} logs --stderr {name}      {look.command} show {name}")
-    elif verb != "signal":
+    elif verb not in ("signal", "send"):
         lines.append(f"  More:   {look.command} show {name}")
     return "\n".join(lines) + "\n"
 
@@ -85,6 +87,9 @@ NOT_RESTARTED = {
 def _failed(verb: str, result: Message, goal: str) -> str:
     if verb == "signal":
         return "was not signalled"
+    if verb == "send":
+        got = clean(result.get("bytes", 0))
+        return f"got only {got} bytes" if result.get("bytes") else "got nothing"
     if verb == "wait":
         return "is not as wanted" if goal == "settled" else f"is not {goal}"
     if result.get("outcome") in NOT_RESTARTED:

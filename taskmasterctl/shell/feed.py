@@ -8,7 +8,7 @@ from __future__ import annotations
 import socket
 
 from taskmaster_common.errors import ProtocolError
-from taskmaster_common.protocol import MAX_REPLY, PROTOCOL_VERSION, LineDecoder, decode_reply
+from taskmaster_common.protocol import MAX_REPLY, OLDEST_VERSION, PROTOCOL_VERSION, LineDecoder, decode_reply
 from taskmasterctl.connect.trust import check_names, stranger
 
 TYPE_CHECKING = False
@@ -114,7 +114,8 @@ class Feed:
         error: Message = message.get("error") or {}
         if kind == "end" and error.get("code") in FAREWELLS and self.connected:
             self._farewell = str(error.get("message"))
-        if kind == "end" or (kind == "hello" and message.get("protocol") != PROTOCOL_VERSION):
+        spoken = range(OLDEST_VERSION, PROTOCOL_VERSION + 1)
+        if kind == "end" or (kind == "hello" and message.get("protocol") not in spoken):
             raise ProtocolError("cannot follow what changes: the daemon refuses")
         complete = self.mirror.take(message, now)
         if complete and not self.connected and kind != "change":

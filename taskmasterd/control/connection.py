@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from taskmasterd.control.replies import Source
+    from taskmasterd.control.requests import Intake
     from taskmasterd.control.rights import Claim
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.peers import Peer
@@ -78,6 +79,7 @@ class Connection:
         self._peer_done = False
         self._on_gone: Callable[[], None] | None = None
         self.operation: Operation | None = None
+        self.intake: Intake | None = None
         self.claim: Claim | None = None
         self.busy = False
         self.deaf = False
@@ -126,8 +128,10 @@ class Connection:
             self._tell_gone()
 
     def poke(self) -> None:
-        """Pull the source again: it may have something new."""
+        """Pull the source again: it may have something new. Give the operation more input, too."""
         self._source.poke()
+        if self.intake:
+            self._next_request()
 
     def dismiss(self, message: dict[str, Any], *, forbidden: bool = False) -> None:
         """End an endless reply with this `end`; as `forbidden` also a wait, and at once: nothing more of it is sent."""
@@ -153,7 +157,7 @@ class Connection:
 
     def _request_is_over(self) -> None:
         self._source.drop()
-        self._on_gone, self.operation, self.claim = None, None, None
+        self._on_gone, self.operation, self.intake, self.claim = None, None, None, None
         self.busy = False
         self.last_active = self._reactor.now()
         self._reactor.call_soon(self._next_request, self.broken)
@@ -207,11 +211,23 @@ class Connection:
                 return
         if self.busy and self._source.endless:
             self._tell_gone()
+        elif self.intake and not self._requests:
+            self.intake.no_more()
         self._listen()
 
     def _next_request(self) -> None:
+        if self.intake:
+            try:
+                self._requests.give(self.intake)
+            except RequestError as error:
+                self.end_and_close(refusal(error))
+            if self._peer_done and self.intake and not self._requests:
+                self.intake.no_more()
+            self._listen()
         if self.closed or self._closing or self.busy or self._queue.filled:
             return
+        while self._requests.is_input:  # nothing waits for it any more
+            self._requests.pop()
         if self._requests:
             self.busy = True
             line = self._requests.pop()

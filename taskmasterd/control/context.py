@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.audit import Audit
     from taskmasterd.telling.eventlog import EventLog
+    from taskmasterd.terminals.inputs import Inputs
 
     class StateKeeper(Protocol):
         """Writes what a later daemon has to know."""
@@ -83,3 +84,4 @@ class Context(Record):
     installed: Installed
     judge: Made[Judge]
     audit: Made[Audit]
+    inputs: Made[Inputs]

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from taskmaster_common.errors import ProtocolError
-from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_REQUEST, LineDecoder
+from taskmaster_common.errors import ProtocolError, RequestError
+from taskmaster_common.protocol import HALF_LINE_TIMEOUT_S, MAX_REQUEST, LineDecoder, decode_input, is_input
 from taskmasterd.system.loop.cmodules import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, Protocol
 
     from taskmasterd.system.loop.reactor import Reactor, Timer
 
+    class Intake(Protocol):
+        """What takes the input of a client."""
+
+        @property
+        def hungry(self) -> bool:
+            """Whether it takes more now; it pokes the connection when it does again."""
+
+        def take(self, message: dict[str, Any], /) -> None:
+            """Take one object. Raises RequestError for one that makes no sense."""
+
+        def no_more(self) -> None:
+            """Note that the client sends no more."""
+
+
 MAX_WAITING_REQUESTS = 64
 MAX_WAITING_BYTES = MAX_REQUEST
+USAGE = 2
+"""Exit code of input that is none."""
 
 
 class RequestLines:
@@ -49,11 +65,25 @@ class RequestLines:
         self._watch_half_line()
         return True
 
+    @property
+    def is_input(self) -> bool:
+        """Whether the oldest line is input and no request."""
+        return bool(self._lines) and is_input(self._lines[0])
+
     def pop(self) -> bytes:
         """Return the oldest request. Raises IndexError where none waits."""
         line = self._lines.popleft()
         self._bytes -= len(line)
         return line
+
+    def give(self, intake: Intake) -> None:
+        """Give input to an operation, as much as it takes. Raises RequestError for what is none."""
+        while intake.hungry and self.is_input:
+            try:
+                message = decode_input(self.pop())
+            except ProtocolError as error:
+                raise RequestError("usage", str(error), USAGE) from None
+            intake.take(message)
 
     def close(self) -> None:
         """Stop the clock of an incomplete line."""

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from taskmasterd.processes.members.groups import Groups
     from taskmasterd.system.procfs import Survivor
 
+    class Input(Protocol):
+        """What one instance reads, seen from the daemon's end. `kind` and `key` are its row in the state."""
+
+        kind: str
+        key: str
+
+        def settle(self) -> bool:
+            """Have moved what the instance has written, if its output comes this way; return whether there was a need to."""
+
+        def release(self) -> None:
+            """Let go of it: nothing is left of the instance."""
+
     class Recorder(Protocol):
         """Writes down what a later daemon has to know."""
 
@@ -38,13 +50,22 @@ class Instance:
     """What is alive of one slot, or was a moment ago. `birth`: `boot_seconds` before and after its spawn.
 
     `stage` is that of `core.process.marks`; `survivors` are what the leader left, `ended` is its wait status, None while it
-    lives or where nobody knows it; `failure` is the step of its set-up that failed.
+    lives or where nobody knows it; `failure` is the step of its set-up that failed. `input` is our end of what it reads, None for
+    /dev/null.
     """
 
-    __slots__ = ("birth", "ended", "entry", "failure", "group", "pipes", "stage", "survivors")
+    __slots__ = ("birth", "ended", "entry", "failure", "group", "input", "pipes", "stage", "survivors")
 
-    def __init__(self, entry: Entry, group: Group, pipes: Sequence[LogPipe], birth: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        group: Group,
+        pipes: Sequence[LogPipe],
+        birth: tuple[float, float],
+        reads: Input | None = None,
+    ) -> None:
         self.entry = entry
+        self.input = reads
         self.group = group
         self.pipes = pipes
         self.birth = birth
@@ -66,6 +87,14 @@ class Instance:
         changed, self.survivors = self.survivors != survivors, survivors
         return changed
 
+    def drain(self) -> None:
+        """Move what it has written by now into its logs."""
+        for pipe in self.pipes:
+            pipe.drain()
+        if self.input and self.input.settle():
+            for pipe in self.pipes:
+                pipe.drain()
+
     @property
     def silent(self) -> bool:
         """Whether it ended with 0 and is known to have written nothing."""
@@ -77,6 +106,8 @@ class Instance:
         pipes = [(pipe.inode, pipe.path) for pipe in self.pipes if not pipe.closed]
         if pipes:
             data["pipes"] = pipes
+        if self.input:
+            data["input"] = (self.input.kind, self.input.key)
         if self.group.signalled:
             data["told"] = list(self.group.signalled)
         if self.group.sessions:
@@ -137,6 +168,8 @@ class Instances:
     def remove(self, instance: Instance) -> None:
         """Forget an instance of which nothing is left."""
         del self._by_entry[instance.entry]
+        if instance.input:
+            instance.input.release()
         self.outputs.leave(instance.pipes)
 
     @property

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from taskmasterd.processes import stop_signals
     from taskmasterd.processes.instance import Instance, Instances, Recorder
     from taskmasterd.processes.preparation import Inherited
-    from taskmasterd.processes.starts import Announce
+    from taskmasterd.processes.starts import Extras
     from taskmasterd.system.loop.reactor import Reactor
 else:
     stop_signals = on_demand("taskmasterd.processes.stop_signals")
@@ -52,12 +52,12 @@ class Outlets(Record):
     """Where a performer turns to.
 
     `deliver(entry, event)` hands an event to the supervisor, `on_blind(text)` is called with what /proc would not show,
-    `announce` is for `Starter`.
+    `extras` are for `Starter`.
     """
 
     deliver: Callable[[Entry, Event], None]
     on_blind: Callable[[str], None]
-    announce: Announce
+    extras: Extras
 
 
 class Performer:
@@ -83,7 +83,7 @@ class Performer:
         self.survivors = Survivors(reactor, instances.groups, recorder, self.happen, on_blind)
         self.ends = Ends(reactor, instances, self.survivors, self.happen)
         spawner = Spawner(reactor, inherited.null, self.ends.reported)
-        starter = Starter(spawner, outputs, inherited, recorder, self.occupants, outlets.announce)
+        starter = Starter(spawner, outputs, inherited, recorder, self.occupants, outlets.extras)
         self.starts = StartQueue(reactor, starter, recorder, self._spawned, deliver)
         self._signals = Made(lambda: stop_signals.StopSignals(reactor, self._signalled))
         self._effects: Mapping[str, Callable[[Instance], Signalled | None]] = {
@@ -97,7 +97,7 @@ class Performer:
             marks.READ_REPORT: lambda instance: spawner.settle(instance.group.pid),
             marks.READ_RULE: _read_rule,
             marks.LOSE_LEADER: instances.lose_leader,
-            marks.DRAIN: lambda instance: outputs.drain(instance.pipes),
+            marks.DRAIN: lambda instance: instance.drain(),
             marks.LOOK: self.survivors.expect,
             marks.LOOK_AGAIN: self.survivors.expect_all,
             marks.WAIT_A_TURN: lambda instance: reactor.call_soon(lambda: self._turn(instance)),

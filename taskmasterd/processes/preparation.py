@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskmaster_common.config import ProgramConfig
+    from taskmasterd.processes.instance import Input
     from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system.users import Account
 
@@ -43,6 +44,13 @@ class Announcement(Record):
 
     environment: Mapping[str, str] = {}
     extra: tuple[int, int] | None = None
+
+
+class ChildInput(Record):
+    """What an instance reads: our end, and the child's descriptor for 0, which is closed after the spawn."""
+
+    ours: Input
+    stdin: int
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common.config import PIPE
 from taskmaster_common.errors import shortened, system_reason
+from taskmaster_common.records import Record
 from taskmasterd.core.process.events import Exited, Failure, SpawnFailed
 from taskmasterd.core.process.marks import (
     DEQUEUE,
@@ -32,25 +34,32 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.marks import News
     from taskmasterd.core.programs.table import Entry
-    from taskmasterd.output.streams import Outputs
+    from taskmasterd.output.streams import Outputs, Streams
     from taskmasterd.processes.instance import Recorder
     from taskmasterd.processes.occupants import Occupants
-    from taskmasterd.processes.preparation import Inherited
+    from taskmasterd.processes.preparation import ChildInput, Inherited
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.users import Account
 
     Announce = Callable[[Entry, Account | None], Announcement]
+    OpenInput = Callable[[Entry, Account | None, Streams], ChildInput]
 
 SPAWN_FOR_S = 0.02
 """Longest time of spawning in one turn, seconds: a thousand starts must not stall an answer."""
 
 
-class Starter:
-    """Brings up one instance at a time.
+class Extras(Record):
+    """What some programs need besides logs. Both are called once the logs are open, before the spawn, and may raise SetupError.
 
-    `announce(entry, account)` is called for a program with `ready` or a watchdog, once its logs are open, before its spawn; may
-    raise SetupError.
+    `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin`.
     """
+
+    announce: Announce
+    open_input: OpenInput
+
+
+class Starter:
+    """Brings up one instance at a time."""
 
     def __init__(
         self,
@@ -59,14 +68,14 @@ class Starter:
         inherited: Inherited,
         recorder: Recorder,
         occupants: Occupants,
-        announce: Announce,
+        extras: Extras,
     ) -> None:
         self._spawner = spawner
         self._outputs = outputs
         self._inherited = inherited
         self._recorder = recorder
         self._occupants = occupants
-        self._announce = announce
+        self._extras = extras
 
     def bring_up(self, entry: Entry) -> tuple[Instance, bool]:
         """Return the new instance, and whether it was executed already.
@@ -84,25 +93,31 @@ class Starter:
         streams = self._outputs.open(entry, account)
         before = boot_seconds()
         self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])
-        said = Announcement()
+        said, reads = Announcement(), None
         try:
+            if program.stdin == PIPE:
+                reads = self._extras.open_input(entry, account, streams)
             if program.ready or WATCHDOG in program.health:
-                said = self._announce(entry, account)
+                said = self._extras.announce(entry, account)
                 spec = spec.replace(environment={**spec.environment, **said.environment})
-            pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, said.extra)
+            stdin = reads.stdin if reads else -1
+            pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, said.extra, stdin=stdin)
         except (SetupError, OSError):
             for pipe in streams.pipes:
                 pipe.close()
+            if reads:
+                reads.ours.release()
             raise
         finally:
-            for fd in (*streams.children_ends, *((said.extra[1],) if said.extra else ())):
+            ends = (said.extra[1] if said.extra else -1, reads.stdin if reads else -1)
+            for fd in (*streams.children_ends, *(end for end in ends if end >= 0)):
                 os.close(fd)
         for pipe in streams.pipes:
             pipe.sink.led_by(pid)
         self._outputs.last_words.begin(entry, streams.log_start)
         inodes = tuple(pipe.inode for pipe in streams.pipes)
         group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
-        return Instance(entry, group, streams.pipes, (before, boot_seconds())), executed
+        return Instance(entry, group, streams.pipes, (before, boot_seconds()), reads.ours if reads else None), executed
 
 
 class StartQueue:

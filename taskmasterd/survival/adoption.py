@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import ProgramConfig
+from taskmaster_common.config import PIPE, ProgramConfig
 from taskmaster_common.errors import SystemFailure, system_reason
+from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
 from taskmasterd.core.process.events import UNQUEUE, Executed, HookEnded, Opened, Restart, Spawned, Start, Stop
 from taskmasterd.core.process.state import Process
@@ -40,33 +41,43 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.supervisor import Supervisor
+    from taskmasterd.ondemand import Made
     from taskmasterd.output.pipe import LogPipe
     from taskmasterd.processes.performer import Performer
     from taskmasterd.survival.guardian_channel import End
     from taskmasterd.survival.state import Legacy, Saved, SavedInstance
     from taskmasterd.system.procfs import Survivor
+    from taskmasterd.terminals.inputs import Inputs
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
 
 
+class AdoptionEffects(Record):
+    """Where a take-over turns to: `deliver` passes an event to the supervisor, `say(level, text)` writes to the event log."""
+
+    deliver: Callable[[Entry, Event], None]
+    say: Callable[[str, str], None]
+    now: Callable[[], float]
+
+
 class Adoption:
-    """One take-over. `say(level, text)` writes to the event log; `deliver` passes an event to the supervisor."""
+    """One take-over. `inputs` knows what was kept of what instances read."""
 
     def __init__(
         self,
         supervisor: Supervisor,
         performer: Performer,
         legacy: Legacy,
-        deliver: Callable[[Entry, Event], None],
-        say: Callable[[str, str], None],
-        now: Callable[[], float],
+        inputs: Made[Inputs],
+        effects: AdoptionEffects,
     ) -> None:
         self._supervisor = supervisor
         self._performer = performer
         self._legacy = legacy
-        self._deliver = deliver
-        self._say = say
-        self._now = now
+        self._inputs = inputs
+        self._deliver = effects.deliver
+        self._say = effects.say
+        self._now = effects.now
         self._known: frozenset[int] = frozenset()
         self._pipes = dict(legacy.pipes)
         self._processes: dict[int, Survivor] | None = None
@@ -124,7 +135,8 @@ class Adoption:
         ours_until = now if handle is not None or self._session_goes_on(sessions, saved_copy) else 0
         inodes = tuple(inode for inode, _path in saved_copy.pipes)
         group = _group(entry, pid, inodes, Heritage(sessions, handle, ours_until, frozenset(saved_copy.told)))
-        copy = Instance(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth)
+        reads = self._inputs().adopt(entry, saved_copy.input) if saved_copy.input else None
+        copy = Instance(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth, reads)
         if entry.process.pid is None:
             self._performer.admit_leaderless(copy)
         elif child or handle is not None:
@@ -287,7 +299,8 @@ class Adoption:
             self._deliver(entry, HookEnded(ok=True))
         self._performer.perform(entry, UNQUEUE)
         entry.current = entry.wanted
-        return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth)
+        reads = self._inputs().find(entry) if entry.wanted.stdin == PIPE else None
+        return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth, reads)
 
     def _entry(self, slot: Slot) -> Entry | None:
         return self._supervisor.table.slot(*slot)

@@ -5,13 +5,11 @@ Except for `bye` and `tell` nothing here waits: packets that the guardian does n
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 
 from taskmaster_common.records import Record
-from taskmasterd.system.loop.cmodules import deque
-from taskmasterd.system.loop.reactor import READ, WRITE
+from taskmasterd.keeping.packets import Packets
+from taskmasterd.system.loop.reactor import WRITE
 from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.peers import peer_of
 
@@ -81,12 +79,11 @@ class Guard:
         self._channel.setblocking(False)
         self._on_ends = on_ends
         self._on_lost = on_lost
-        self._waiting: deque[tuple[bytes, int | None]] = deque()
+        self._packets = Packets(reactor, self._channel, self._ready)
         self._noted = list(handed)
         # the kernel knows who made the channel; after the guardian's death our parent is a process whose children are not ours
         guardian = peer_of(self._channel).pid
         self.pid = guardian if guardian == os.getppid() else 0
-        reactor.watch(fd, READ, self._ready)
 
     @property
     def fd(self) -> int:
@@ -96,7 +93,7 @@ class Guard:
     @property
     def idle(self) -> bool:
         """Whether the guardian has received everything."""
-        return not self._waiting and not self._noted
+        return not self._packets.waiting and not self._noted
 
     def keep(self, inode: int, fd: int, path: str) -> None:
         """Ask the guardian to hold a pipe whose bytes go to `path`."""
@@ -104,9 +101,11 @@ class Guard:
 
     def drop(self, inode: int) -> None:
         """Ask the guardian to close a pipe."""
-        key = b"keep %d " % inode
-        if self._waiting and any(packet.startswith(key) for packet, _fd in self._waiting):
-            self._waiting = deque(each for each in self._waiting if not each[0].startswith(key))
+        key, waiting = b"keep %d " % inode, self._packets.waiting
+        kept = [each for each in waiting if each[0].startswith(key)]
+        for each in kept:
+            waiting.remove(each)
+        if kept:
             return
         self._send(b"drop %d" % inode)
 
@@ -132,7 +131,7 @@ class Guard:
         """
         ended: list[End] = []
         self._send(b"tell")
-        self._channel.settimeout(0 if self._waiting else ANSWER_WITHIN_S)
+        self._channel.settimeout(0 if self._packets.waiting else ANSWER_WITHIN_S)
         while True:
             try:
                 packet = self._channel.recv(LONGEST_PACKET)
@@ -152,31 +151,12 @@ class Guard:
             self._send(b"noted %d" % pid)
 
     def _send(self, packet: bytes, fd: int | None = None) -> None:
-        if self.fd < 0:  # the guardian is dead
-            return
-        self._waiting.append((packet, fd))
-        self._flush()
-
-    def _flush(self) -> None:
-        while self._waiting:
-            packet, fd = self._waiting[0]
-            extra = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, fd.to_bytes(4, sys.byteorder))] if fd is not None else []
-            try:
-                self._channel.sendmsg([packet], extra)
-            except BlockingIOError:
-                self._reactor.watch(self.fd, READ | WRITE, self._ready)
-                return
-            except OSError as error:
-                if error.errno != errno.ETOOMANYREFS:
-                    self._waiting.clear()  # the guardian is dead, which the next read of the channel shows
-                    return
-                # the guardian is stopped and too many descriptors are in flight: it does not keep this pipe
-            self._waiting.popleft()
+        if self.fd >= 0:  # the guardian is alive
+            self._packets.send(packet, () if fd is None else (fd,))
 
     def _ready(self, events: int) -> None:
         if events & WRITE:
-            self._reactor.watch(self.fd, READ, self._ready)
-            self._flush()
+            self._packets.writable()
         ended: list[End] = []
         lost = False
         while not lost:
@@ -201,7 +181,7 @@ class Guard:
     def _lost(self) -> None:
         self._reactor.remove(self.fd)
         self._channel.close()
-        self._waiting.clear()
+        self._packets.clear()
         self._noted.clear()
         self.pid = 0
         self._on_lost()

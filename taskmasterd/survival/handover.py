@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskmaster_common.config import DaemonConfig
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
+    from taskmasterd.keeping.keeping import Keeping
     from taskmasterd.ondemand import Made
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.probing.health import HealthChecks
@@ -36,6 +37,7 @@ class ProcessParts(Record):
     readiness: Made[Readiness]
     health: Made[HealthChecks]
     hooks: Made[Hooks]
+    keeping: Made[Keeping]
 
 
 class Handover:
@@ -100,6 +102,7 @@ class Handover:
                 "listener": parts.access.listener,
                 "ready": None,
                 "channel": parts.guard.fd if parts.guard and parts.guard.pid else None,
+                "keeper": parts.keeping.made.fd if parts.keeping.made else None,
             },
             notes=(),
             formerly="",
@@ -116,6 +119,8 @@ class Handover:
             return "programs are being started or ended"
         if self._parts.hooks.made and self._parts.hooks.made.unsettled:
             return self._parts.hooks.made.unsettled
+        if self._parts.keeping.made and not self._parts.keeping.made.idle:
+            return "the keeper has yet to be told something"
         return "" if guard is None or guard.idle else "the guardian has yet to be told something"
 
     def hold_signals(self) -> bool:

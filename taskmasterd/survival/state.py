@@ -181,7 +181,7 @@ class SavedInstance(Record):
     """A slot's instance: its leader's pid and birth, its pipes as (inode, path), the signals sent as `told` (pid, signal).
 
     `sessions` and `left`, survivors of a leader as (pid, start time in ticks), tell which other processes belong to it. `ended`
-    is the leader's wait status if the earlier daemon saw the end, but not what followed.
+    is the leader's wait status if the earlier daemon saw only the end. `input`: the kind of what it reads, the key that a keeper has.
     """
 
     pid: int
@@ -191,6 +191,7 @@ class SavedInstance(Record):
     sessions: tuple[int, ...] = ()
     left: tuple[tuple[int, int], ...] = ()
     ended: int | None = None
+    input: tuple[str, str] | None = None
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -206,6 +207,7 @@ INSTANCE: Mapping[str, Any] = {
     "sessions": [int],
     "left": [(int, int)],
     "ended": int,
+    "input": (str, str),
 }
 
 
@@ -251,10 +253,9 @@ class Legacy(Record):
     """What arrives together with the state.
 
     `pipes` maps inodes to (read end, path) of pipes that were kept open, `announced` what a guardian has kept of `probing` to the
-    descriptors. `ends` maps the pids of processes that the guardian has
-    reaped meanwhile to (status, start time of a session leader, or 0). `same`: the daemon is the same process as before, so its
-    children are still its own, and `handles` maps the pids of leaders that are not its children to pidfds, which reveal their
-    ends even after they are reaped. `guarded`: the guardian reports all ends that are not in `ends`.
+    descriptors. `ends` maps pids that the guardian has reaped meanwhile to (status, start time of a session leader, or 0). `same`:
+    the daemon is the process of before, so its children are still its own, and `handles` maps pids of leaders that are not its
+    children to pidfds, which reveal ends even after they are reaped. `guarded`: the guardian reports all ends not in `ends`.
     """
 
     pipes: Mapping[int, tuple[int, str]] = {}

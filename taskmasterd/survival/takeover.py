@@ -85,7 +85,11 @@ class Takeover:
         run(supervisor.follow(origin.config))
         adopting = Made(
             lambda: adoption.Adoption(
-                supervisor, context.performer, origin.legacy, self._deliver, context.log.write, context.reactor.now
+                supervisor,
+                context.performer,
+                origin.legacy,
+                context.inputs,
+                adoption.AdoptionEffects(self._deliver, context.log.write, context.reactor.now),
             )
         )
         if origin.saved:

@@ -82,7 +82,8 @@ def _fill(state: dict[str, Any]) -> None:
     os.set_blocking(silent, False)
     sockets = ("listener", "channel")
     state["fds"] = {
-        name: None if fd is None else os.dup(nobody if name in sockets else null) for name, fd in state["fds"].items()
+        name: None if fd is None or name == "keeper" else os.dup(nobody if name in sockets else null)
+        for name, fd in state["fds"].items()
     }
     life = state["life"]
     life["pipes"] = [(inode, os.dup(silent), path) for inode, _fd, path in life["pipes"]]

@@ -85,7 +85,7 @@ class SetupError(Exception):
 
 
 class Spawner:
-    """Starts children with `null`, an open /dev/null, as standard input.
+    """Starts children, those without a standard input of their own with `null`, an open /dev/null.
 
     Calls `on_report(pid, None)` when a forked child has executed its program, `on_report(pid, (step, text))` if it could not.
     """
@@ -98,28 +98,25 @@ class Spawner:
         self._can_posix_spawn = True
 
     def spawn(
-        self, spec: ChildSpec, stdout: int, stderr: int, extra: tuple[int, int] | None = None
+        self, spec: ChildSpec, stdout: int, stderr: int, extra: tuple[int, int] | None = None, *, stdin: int = -1
     ) -> tuple[int, bool]:
-        """Start a child with these descriptors as 1 and 2; return (pid, executed). If it is not executed yet, a report follows.
+        """Start a child with these descriptors as 1, 2 and 0; return (pid, executed). If it is not executed yet, a report follows.
 
         `extra` is (number, descriptor): the child, which is forked, gets that descriptor at that number, 3 to ABOVE_EXTRA - 1.
         Raises SetupError if a step has failed already, OSError if the system refuses a process or descriptor.
         """
+        streams = (stdin if stdin >= 0 else self._null, stdout, stderr)
         if spec.identity is None and self._can_posix_spawn and extra is None and not spec.forked:
             try:
-                return self._posix_spawn(spec, stdout, stderr), True
+                return self._posix_spawn(spec, streams), True
             except NotImplementedError:  # POSIX_SPAWN_SETSID is missing in this C library
                 self._can_posix_spawn = False
             except _NotExecuted:  # a forked child can find out why
                 pass
-        return self._fork(spec, (self._null, stdout, stderr), extra), False
+        return self._fork(spec, streams, extra), False
 
-    def _posix_spawn(self, spec: ChildSpec, stdout: int, stderr: int) -> int:
-        actions = [
-            (os.POSIX_SPAWN_DUP2, self._null, 0),
-            (os.POSIX_SPAWN_DUP2, stdout, 1),
-            (os.POSIX_SPAWN_DUP2, stderr, 2),
-        ]
+    def _posix_spawn(self, spec: ChildSpec, streams: tuple[int, int, int]) -> int:
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)]
         try:
             os.chdir(spec.workingdir)
         except OSError as error:

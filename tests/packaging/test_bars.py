@@ -36,6 +36,7 @@ MAY_BE_SET = {
     "ticket.failed": "a ticket collects results from all who work for it",
     "connection.operation": "a connection carries one operation, which ends and is replaced",
     "connection.claim": "the same of what the operation was allowed for",
+    "connection.intake": "the same, where the operation takes input",
     "sink.holders": "the count of those who share a sink; `sinks` alone counts",
     "ledger.writers": "the count of targets that write to a path; `sinks` alone counts",
 }

@@ -227,6 +227,25 @@ HELP = {
         examples=("signal HUP nginx", "signal 10 web:1"),
         flags={"--list": "print the names of the signals"},
     ),
+    "send": Help(
+        "Act",
+        "write a line into the standard input of programs",
+        exits=(
+            "0 the programs have got it; 1 one has no stdin, was stopped or reads no more; 5 unknown name; 7 no daemon, also "
+            "when it is lost on the way; 124 --timeout passed"
+        ),
+        details=(
+            "For programs with stdin: pipe. The words of the text are joined by blanks; a line end follows. It waits "
+            "until the kernel has taken all of it, however long a program does not read, and says how much that is. Words that "
+            "look like options come after --."
+        ),
+        examples=("send web reload", "send web -- --verbose", "send --eof --file data.csv import"),
+        flags={
+            "--no-newline": "without a line end",
+            "--eof": "afterwards close the pipe: the program sees the end of its input",
+            "--file": "what this file holds, - for standard input, and no line end",
+        },
+    ),
     "reload": Help(
         "Configuration",
         "apply the edited configuration; untouched programs keep running",

@@ -64,7 +64,7 @@ class Command(Record):
     `access` is the level that it needs.
 
     `arguments` names what follows: "" nothing, "[TARGET...]" any number, "TARGET..." at least one,
-    "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one.
+    "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one, "TARGET [TEXT...]" one and a text.
     """
 
     name: str
@@ -198,6 +198,13 @@ COMMANDS = (
     ),
     Command("signal", "act", OPERATE, "SIGNAL TARGET...", flags=(Flag("--list", side=CLIENT_SIDE),)),
     Command(
+        "send",
+        "send",
+        TYPE,
+        "TARGET [TEXT...]",
+        flags=(Flag("--no-newline"), Flag("--eof"), Flag("--file", value="FILE", side=CLIENT_SIDE)),
+    ),
+    Command(
         "reload",
         "configure",
         ADMIN,
@@ -301,7 +308,7 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
 
 
 def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Sequence[str]) -> None:
-    least = {"TARGET...": 1, "SIGNAL TARGET...": 2}.get(verb.arguments, 0)
+    least = {"TARGET...": 1, "SIGNAL TARGET...": 2, "TARGET [TEXT...]": 1}.get(verb.arguments, 0)
     most = {"": 0, "[VERB]": 1}.get(verb.arguments, len(targets))
     if verb.name == "signal" and "list" in flags:
         least = 0
@@ -319,6 +326,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
         )
     if len(targets) > most:
         raise _usage(verb, f'{verb.name} does not take "{targets[most]}"')
+    if verb.name == "send" and "file" in flags and len(targets) > 1:
+        raise _usage(verb, "--file and a text exclude each other")
     _check_numbers(verb, flags)
     _check_durations(verb, flags)
     if verb.name == "metrics":

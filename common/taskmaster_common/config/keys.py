@@ -7,6 +7,7 @@ The resident daemon never loads it: the texts are documentation.
 
 from __future__ import annotations
 
+from taskmaster_common.config.key import FILES, REQUIRED, Key, Part
 from taskmaster_common.config.words import (
     ALL_DONE,
     ALWAYS,
@@ -23,6 +24,7 @@ from taskmaster_common.config.words import (
     NEXT_START,
     ON_FAILURE,
     ONESHOT,
+    PIPE,
     RAW,
     RESTART,
     SAME_AS_STDOUT,
@@ -31,53 +33,8 @@ from taskmaster_common.config.words import (
     UNEXPECTED,
     UTC,
 )
-from taskmaster_common.records import Record
 
-REQUIRED = object()
-"""Stands for the default of a key that every program has to have."""
-FILES = "@files"
-"""As `otherwise`: the default depends on the user who runs the daemon; each document names its page about that."""
-
-
-class Key(Record):
-    """One key of a program or of `taskmasterd:`.
-
-    `kind` names the decoder in `schema.values.kinds`. `default` is the decoded value, None where it depends on the host;
-    `otherwise` says in words what holds then. `reload` is what a reload does when only this key changed. `doc` is one
-    or more sentences with literals in back quotes; {least} and {most} stand for the bounds. `part` is the record
-    within the program's that holds the key, "" for the program's own. `least` and `most` bound whole numbers,
-    `shortest` (seconds) a time that is not 0, `words`
-    are the texts accepted besides the kind's own, `varies` says that instances may have different values, `shared` that
-    `defaults:` may hold the key. `example` is the value in config/reference.yaml as written there, "" for the default.
-    """
-
-    name: str
-    kind: str
-    default: object
-    reload: str
-    doc: str
-    part: str = ""
-    otherwise: str = ""
-    least: int = 0
-    most: int = 0
-    shortest: float = 0.0
-    words: tuple[str, ...] = ()
-    varies: bool = False
-    shared: bool = True
-    example: str = ""
-
-    def text(self) -> str:
-        """Return `doc` with the bounds in place."""
-        return self.doc.replace("{least}", str(self.least)).replace("{most}", str(self.most))
-
-
-class Part(Record):
-    """A record within the program's: the field's name, the class, its docstring."""
-
-    name: str
-    class_name: str
-    doc: str
-
+__all__ = ["DAEMON", "FILES", "PARTS", "PROGRAM", "REQUIRED", "Key", "Part"]
 
 PARTS = (
     Part("policy", "Policy", "What decides over restarts and deadlines: all that `step` may know of a program."),
@@ -186,6 +143,12 @@ PROGRAM = (
         "As `stdout`: a path, `null` or `inherit`; or `stdout`, which sends both to the same place.",
         part="output", otherwise="the default log", words=(DISCARD, INHERIT, SAME_AS_STDOUT), varies=True,
         example="stdout",
+    ),
+    Key(
+        "stdin", "input", DISCARD, RESTART,
+        "What it reads: `null`, which is an empty input, or `pipe`, a pipe into which `taskmasterctl send` writes. The pipe stays "
+        "open when the daemon dies.",
+        words=(DISCARD, PIPE), example="pipe",
     ),
     Key(
         "env", "variables", {}, RESTART,

@@ -77,6 +77,7 @@ class ProgramConfig(Nested):
     ready: Mapping[str, Any] = {}
     health: Mapping[str, Any] = {}
     stopsignal: int = 15
+    stdin: str = "null"
     env: Mapping[str, str | None] = {}
     shell: bool = False
     description: str = ""
@@ -108,6 +109,7 @@ KIND = {
     "stoptime": "seconds",
     "stdout": "stream",
     "stderr": "stream",
+    "stdin": "input",
     "env": "variables",
     "user": "account",
     "group": "account",
@@ -158,6 +160,7 @@ RELOAD_CLASS = {
     "stoptime": "live",
     "stdout": "restart",
     "stderr": "restart",
+    "stdin": "restart",
     "env": "restart",
     "user": "restart",
     "group": "restart",

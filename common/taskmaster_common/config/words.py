@@ -19,6 +19,9 @@ LOG_FORMATS = (RAW, PREFIX, JSON)
 LOCAL, UTC = "local", "utc"
 """The zone of the times in a formatted log."""
 
+PIPE = "pipe"
+"""Value of `stdin` besides DISCARD: a pipe, into which clients write."""
+
 EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
 """Size at which the event log rotates, bytes, and number of rotated files kept."""
 

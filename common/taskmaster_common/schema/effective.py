@@ -138,7 +138,7 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return _flow(list(value), expanded=True)
     if kind == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
         return str(value)
-    if kind in ("whole", "autorestart", "choice", "boolean or word"):
+    if kind in ("whole", "autorestart", "choice", "boolean or word", "input"):
         return str(value)
     if kind in MAPS:
         return MAPS[kind](value)

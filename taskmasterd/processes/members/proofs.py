@@ -30,6 +30,8 @@ PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", 
 ROLE = "TASKMASTER_ROLE"
 PROVEN, CLAIMED = "proven", "claimed"
 ROLES = PROBE, HOOK = "probe", "hook"
+KEEPER = "keeper"
+"""The role of the keeper, which belongs to no slot and needs no proof."""
 LONGEST_INDEX = 9
 """Most digits of an instance number."""
 

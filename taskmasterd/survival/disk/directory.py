@@ -15,7 +15,7 @@ import time
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.processes.members.proofs import KEY_SUFFIX
-from taskmasterd.survival.disk.file import DRAFT, HISTORY, SUFFIX, file_name
+from taskmasterd.survival.disk.file import DRAFT, HISTORY, KEEPER_SUFFIX, SUFFIX, file_name
 from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.paths.locks import AlreadyRunningError
@@ -132,11 +132,11 @@ class StateDirectory:
         ):
             text = f"another daemon (pid {newest.pid}) listens at {newest.known.socket}; it runs {newest.config}"
             raise AlreadyRunningError(text)
-        for suffix in (KEY_SUFFIX, ""):
+        for suffix in (KEY_SUFFIX, KEEPER_SUFFIX, ""):
             try:
                 os.rename(newest.name + suffix, name + suffix, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             except FileNotFoundError:
-                continue  # an older version had no key
+                continue  # an older version had no key, and most daemons have no keeper
         self._move_history(newest.name.removesuffix(SUFFIX), name.removesuffix(SUFFIX))
         return newest.known.socket
 
@@ -161,7 +161,7 @@ class StateDirectory:
             return
         for left in self.found():
             if left.known.boot != boot and not self._is_locked(left.name) and not _answers(left.known.socket):
-                for suffix in (DRAFT, KEY_SUFFIX, ""):
+                for suffix in (DRAFT, KEY_SUFFIX, KEEPER_SUFFIX, ""):
                     self._remove(left.name + suffix)
         booted = time.time() - time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
         for name in os.listdir(self._fd):

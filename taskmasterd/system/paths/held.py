@@ -69,6 +69,11 @@ class Held:
             return self.path  # the directory was moved, or a link on the way was exchanged
         return os.path.join(real, name)
 
+    @property
+    def address(self) -> str:
+        """A path of the file for bind(2) and connect(2): it goes by the directory that is held, and is short, as theirs must be."""
+        return self.path if self._fd is None else f"/proc/self/fd/{self._fd}/{self._name}"
+
     def close(self) -> None:
         """Close the directory, if it is held."""
         if self._fd is not None:

@@ -28,6 +28,7 @@ from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs
 from taskmasterd.processes.performer import Outlets, Performer
 from taskmasterd.processes.preparation import Inherited
+from taskmasterd.processes.starts import Extras
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.procfs import Survivor, listing, pipe_among
 from taskmasterd.system.reaper import reap
@@ -82,7 +83,10 @@ class Stage:
             Outlets(
                 lambda _entry, event: self.events.append(event),
                 self.blind.append,
-                lambda _entry, _account: pytest.fail("nothing here has ready"),
+                Extras(
+                    lambda _entry, _account: pytest.fail("nothing here has ready"),
+                    lambda _entry, _account, _streams: pytest.fail("nothing here has stdin"),
+                ),
             ),
         )
         program = ProgramConfig.of(**{"name": "p", "cmd": ("sleep", "300"), **keys})

@@ -141,7 +141,7 @@ def test_version_tells_both_sides(path: str, capfd: Capture) -> None:
         assert main(["-s", path, "version", "--json"]) == 0
         document = json.loads(capfd.readouterr().out)
     assert out.splitlines()[1].startswith("taskmasterd 9.9 (protocol 1), pid 4711")
-    assert (document["client"]["protocol"], document["daemon"]["version"]) == (1, "9.9")
+    assert (document["client"]["protocol"], document["daemon"]["version"]) == (2, "9.9")
 
 
 def test_an_error_of_the_daemon_is_shown_with_its_hints(path: str, capfd: Capture) -> None:
@@ -208,7 +208,7 @@ def test_a_refused_peer_is_exit_4_for_actions_too(path: str, capfd: Capture) -> 
 @pytest.mark.parametrize(
     ("hello", "says"),
     [
-        ({**HELLO, "protocol": 2}, "it speaks protocol 2, this client 1"),
+        ({**HELLO, "protocol": 3}, "it speaks protocol 3, this client 2"),
         ({**HELLO, "name": "sshd"}, "is not taskmasterd"),
         (b"SSH-2.0-OpenSSH_9.2\n", "cannot read a reply"),
         (b"\xff\xfe\n", "cannot read a reply"),

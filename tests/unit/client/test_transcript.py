@@ -8,7 +8,16 @@ import pytest
 
 from taskmaster_common.commands.table import Request, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError
-from taskmaster_common.protocol import MAX_REPLY, MAX_REQUEST, PROTOCOL_VERSION, LineDecoder, decode_reply, encode
+from taskmaster_common.protocol import (
+    MAX_REPLY,
+    MAX_REQUEST,
+    PROTOCOL_VERSION,
+    LineDecoder,
+    decode_input,
+    decode_reply,
+    encode,
+    input_lines,
+)
 from taskmasterctl.connect.client import wire_line
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.render import Look
@@ -31,6 +40,8 @@ def exchanges() -> list[Exchange]:
     """Return each request with the objects that answer it."""
     found: list[Exchange] = []
     for line in LINES:
+        if line.startswith("C: {"):
+            continue  # input of the request before
         if line.startswith("C: "):
             found.append((line[3:], []))
         elif found:
@@ -87,6 +98,12 @@ def test_the_daemon_understands_a_request_and_answers_its_verb(line: str, replie
         assert replies[-1]["type"] == "end" or not ends
 
 
+def test_the_client_s_encoder_writes_the_input_of_the_transcript_and_the_daemon_reads_it() -> None:
+    given = [line[3:].encode() for line in LINES if line.startswith("C: {")]
+    assert given == [line.rstrip(b"\n") for line in (*input_lines(b"save-all"), encode({"type": "eof"}))]
+    assert [decode_input(line) for line in given] == [json.loads(line) for line in given]
+
+
 @pytest.mark.parametrize("line", SAID)
 def test_the_daemon_s_encoder_writes_exactly_these_lines(line: str) -> None:
     assert encode(json.loads(line)).decode("ascii") == line + "\n"
@@ -127,6 +144,7 @@ def test_the_client_shows_what_the_transcript_says() -> None:
             ),
         ),
         ("caf\u00e9\nraw \udcff\udcfe bytes\n", ""),
+        ("console sent (9 bytes)\n", ""),
         (
             (
                 "PROGRAM  CHANGE     KEYS  WHY\n"

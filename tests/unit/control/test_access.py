@@ -16,6 +16,7 @@ from taskmaster_common.commands.table import (
     LOOK,
     OPERATE,
     READ,
+    TYPE,
     Request,
     access_of,
     acts,
@@ -33,6 +34,7 @@ VERBS = {
     LOOK: ("status", "show", "pid", "subscribe", "wait", "health", "deps", "version", "top", "metrics", "help"),
     READ: ("logs",),
     OPERATE: ("check", "start", "stop", "restart", "signal"),
+    TYPE: ("send",),
     ADMIN: ("reload", "upgrade", "shutdown"),
 }
 FLAGS = {("show", "--env"), ("logs", "--daemon"), ("logs", "--reopen")}

@@ -8,7 +8,9 @@ from typing import Any
 from taskmasterd.survival.handover import Handover, ProcessParts
 
 
-def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True, hook: str = "") -> str:
+def unsettled(
+    *, reading: bool = False, settled: bool = True, noted: bool = True, kept: bool = True, hook: str = ""
+) -> str:
     """Return what a daemon of which this is so cannot hand over; a reader of one of its logs is slow."""
     context: Any = SimpleNamespace(
         reloading=SimpleNamespace(made=SimpleNamespace(busy=reading)), performer=SimpleNamespace(settled=settled)
@@ -17,7 +19,8 @@ def unsettled(*, reading: bool = False, settled: bool = True, noted: bool = True
     slow_log: Any = SimpleNamespace(busy=True)
     guard: Any = SimpleNamespace(idle=noted)
     hooks: Any = SimpleNamespace(made=SimpleNamespace(unsettled=hook))
-    parts = ProcessParts(nothing, slow_log, nothing, guard, nothing, nothing, hooks)
+    keeping: Any = SimpleNamespace(made=SimpleNamespace(idle=kept))
+    parts = ProcessParts(nothing, slow_log, nothing, guard, nothing, nothing, hooks, keeping)
     return Handover(nothing, nothing, context, nothing, parts, lambda: False).unsettled()
 
 
@@ -26,4 +29,5 @@ def test_a_slow_reader_of_a_log_holds_up_no_upgrade_and_what_only_this_interpret
     assert unsettled(reading=True) == "the configuration is being read"
     assert unsettled(settled=False) == "programs are being started or ended"
     assert unsettled(hook="a hook has ended") == "a hook has ended"
+    assert unsettled(kept=False) == "the keeper has yet to be told something"
     assert unsettled(noted=False) == "the guardian has yet to be told something"

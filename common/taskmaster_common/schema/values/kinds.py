@@ -183,6 +183,21 @@ def _stream(node: Node, context: Decoding, key: Key) -> str:
     return _path(node, context, key)
 
 
+def _input(node: Node, context: Decoding, key: Key) -> str:
+    """Return one of the key's words."""
+    expect(node, SCALAR)
+    if node.is_empty():
+        raise ValueError("has no value; write null for an empty input, or remove the line")
+    if node.is_null():
+        return DISCARD
+    text = text_of(node, context, key)
+    if text in key.words:
+        return text
+    if "/" in text:
+        raise ValueError(f"{quoted(text)} is a path; redirect it with shell: true, such as `exec PROGRAM < FILE`")
+    raise ValueError(not_one_of(text, key.words))
+
+
 def _command(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
     return tuple(words_of(node, context, key, shell=context.shell))
 
@@ -226,6 +241,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "health": health_of,
     "history": history_of,
     "hook": decode_hook,
+    "input": _input,
     "log prefix": _log_prefix,
     "octal": _octal,
     "path": _path,

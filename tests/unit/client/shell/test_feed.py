@@ -120,7 +120,7 @@ def test_a_lost_daemon_is_told_once_and_the_mirror_stays_as_it_was(path: str, fe
 
 @pytest.mark.parametrize(
     "hello",
-    [{**HELLO, "protocol": 2}, end(4, "permission", "uid 1 may not"), b"SSH-2.0-OpenSSH_9.2\r\n"],
+    [{**HELLO, "protocol": 3}, end(4, "permission", "uid 1 may not"), b"SSH-2.0-OpenSSH_9.2\r\n"],
 )
 def test_somebody_else_than_our_daemon_is_left_and_tried_again_later(path: str, feed: Feed, hello: Any) -> None:
     with FakeDaemon(path, {"subscribe": [*SNAPSHOT, HOLD]}, hello=hello):

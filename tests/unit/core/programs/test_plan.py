@@ -24,6 +24,7 @@ OTHER_OF_KIND = {
     "octal": 0o77,
     "path": "/tmp",
     "hook": ("30", "", "", "./hook"),
+    "input": "pipe",
     "ready": {"tcp": "80"},
     "health": {"tcp": "80"},
     "seconds": 7.25,

@@ -1,0 +1,1 @@
+"""Reaching what runs: sending input to programs."""

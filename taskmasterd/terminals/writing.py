@@ -1,0 +1,115 @@
+"""Writes what clients send into what a program reads, as the program reads it: nothing waits but in the kernel and with a writer.
+
+Writers take turns: what one has begun is finished before another one begins, so that the inputs of two never mix.
+"""
+
+from __future__ import annotations
+
+import os
+
+from taskmasterd.system.loop.cmodules import deque
+from taskmasterd.system.loop.reactor import WRITE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from taskmasterd.system.loop.reactor import Reactor
+
+    class Writer(Protocol):
+        """A client that sends something. `pending` are the bytes that the program has yet to get."""
+
+        pending: bytearray
+
+        @property
+        def more(self) -> bool:
+            """Whether more of the same follows: then nobody else has a turn before."""
+
+        def wrote(self, count: int, /) -> None:
+            """Note that the kernel has taken so many bytes, which are no longer pending."""
+
+        def refused(self, reason: str, /) -> None:
+            """Note that the program cannot be reached any more."""
+
+
+PIECE = 4096
+"""Bytes written at once."""
+PIECES = 16
+"""Most pieces written in one turn."""
+
+
+class InputWriting:
+    """Owns `fd`, which does not block: the write end of a pipe, or the master of a terminal. -1 once it is closed."""
+
+    def __init__(self, reactor: Reactor, fd: int) -> None:
+        self.fd = fd
+        self._reactor = reactor
+        self._writers: deque[Writer] = deque()
+        self._waiting = False
+        os.set_blocking(fd, False)
+
+    def push(self, writer: Writer) -> None:
+        """Write what is pending with this writer, once those before have done."""
+        if writer not in self._writers:
+            self._writers.append(writer)
+        if not self._waiting:
+            self._write()
+
+    def leave(self, writer: Writer) -> None:
+        """Forget a writer, and what is pending with it."""
+        if writer in self._writers:
+            self._writers.remove(writer)
+
+    def close(self, reason: str) -> None:
+        """Close it; writers that wait learn why. A second call does nothing."""
+        if self.fd < 0:
+            return
+        self._stop()
+        os.close(self.fd)
+        self.fd = -1
+        self._refuse(reason)
+
+    def _refuse(self, reason: str) -> None:
+        writers = tuple(self._writers)
+        self._writers.clear()
+        for writer in writers:
+            writer.refused(reason)
+
+    def _ready(self, _events: int) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        for _ in range(PIECES):
+            if not self._writers or self.fd < 0:
+                break
+            writer = self._writers[0]
+            if not writer.pending:
+                if writer.more:
+                    break
+                self._writers.popleft()
+                continue
+            try:
+                count = os.write(self.fd, writer.pending[:PIECE])
+            except BlockingIOError:
+                self._wait()
+                return
+            except OSError:  # EPIPE: nobody reads it any more; EIO: the terminal has hung up
+                self._stop()
+                self._refuse("nobody reads it any more")
+                return
+            del writer.pending[:count]
+            writer.wrote(count)
+        if self._writers and self._writers[0].pending:
+            self._wait()
+        else:
+            self._stop()
+
+    def _wait(self) -> None:
+        if not self._waiting:
+            self._waiting = True
+            self._reactor.watch(self.fd, WRITE, self._ready)
+
+    def _stop(self) -> None:
+        if self._waiting:
+            self._waiting = False
+            self._reactor.remove(self.fd)
