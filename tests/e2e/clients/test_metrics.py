@@ -137,7 +137,7 @@ def test_requests_on_a_socket_are_answered_in_their_format_also_while_the_daemon
     daemon.start()
     path = daemon.home / "m.sock"
     client = started(daemon, "--listen", f"unix:{path}")
-    wait_until(path.exists, within_s=20)
+    wait_until(lambda: listens(path))
     head, body = asked(path, "")
     assert "200 OK" in head
     assert next(f for f in prometheus(body) if f.name == "taskmaster_up").samples[0].value == 1
@@ -151,6 +151,12 @@ def test_requests_on_a_socket_are_answered_in_their_format_also_while_the_daemon
     code, _said = ended(client)
     assert code == 0
     assert not path.exists()
+
+
+def listens(path: Path) -> bool:
+    """Return whether somebody listens: the file is there a moment before that."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        return client.connect_ex(str(path)) == 0
 
 
 def asked(path: Path, header: str) -> tuple[str, str]:
