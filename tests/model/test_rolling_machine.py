@@ -83,9 +83,12 @@ class Updates(RuleBasedStateMachine):
     @rule(web=FILES)
     def reload(self, web: ProgramConfig) -> None:
         """The file has changed."""
+        stayed = {
+            entry for entry in self.stopped if not entry.removed
+        }  # one that was removed comes back as a new one does
         run(apply(self.world.supervisor, self.world.plan(web), "a reload", self.ask()))
         self.web = web
-        self.stopped = {entry for entry in self.stopped if entry in set(self.world.table) and not entry.removed}
+        self.stopped = {entry for entry in stayed if entry in set(self.world.table) and not entry.removed}
 
     @rule(named=SLOTS, rolling=st.booleans(), most=st.integers(0, 2))
     def restart(self, named: str, rolling: bool, most: int) -> None:
