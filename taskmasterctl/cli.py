@@ -142,11 +142,38 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return (_run_metrics if request.verb == "metrics" else _run_top)(options, request)
         if request.verb == "send":
             return _send(options, request)
+        if request.verb == "events":
+            request = _with_moments(request)
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
     reply = _reply_for(options, request)
-    return Conversation(options, request, line, reply, os.environ).run()
+    return _conversation_of(request)(options, request, line, reply, os.environ).run()
+
+
+def _conversation_of(request: Request) -> type[Conversation]:
+    if request.verb != "events" or not request.has("follow"):
+        return Conversation
+    from taskmasterctl.following import Following  # noqa: PLC0415 - only `events -f` needs it
+
+    return Following
+
+
+def _with_moments(request: Request) -> Request:
+    """Return the request with times in seconds: the clock of this terminal is meant. Raises RequestError "usage"."""
+    from taskmaster_common.text.moments import parse_moment  # noqa: PLC0415 - only `events` needs it
+
+    now = time.time()
+    today = time.localtime(now)[:3]
+    flags = dict(request.flags)
+    for key in ("since", "until"):
+        if key in flags:
+            try:
+                found = parse_moment(str(flags[key]), now, today, lambda parts: time.mktime((*parts, 0, 0, -1)))
+            except ValueError as error:
+                raise RequestError("usage", f"--{key}: {error}", 2) from None
+            flags[key] = found if isinstance(found, str) else f"@{found:.6f}"
+    return request.replace(flags=flags)
 
 
 def _run_metrics(options: Options, request: Request) -> int:
@@ -200,6 +227,10 @@ def _send(options: Options, request: Request) -> int:
 
 def _reply_for(options: Options, request: Request) -> Reply:
     look = look_of(options, request, os.environ)
+    if request.verb in ("events", "why"):
+        from taskmasterctl.reply.past import past_reply  # noqa: PLC0415 - status does without it
+
+        return _with_figures(request, past_reply(request, look, as_json=options.json))
     if not request.has("watch") and request.verb != "subscribe":
         return _with_figures(request, reply_for(request, look, as_json=options.json))
     from taskmasterctl.reply.watching import Screen, watch_reply  # noqa: PLC0415 - status does without it
@@ -216,6 +247,11 @@ def _with_figures(request: Request, reply: Reply) -> Reply:
         from taskmasterctl.usage.once import tree_of  # noqa: PLC0415 - only `show` needs it
 
         return WithTree(reply, tree_of)
+    if request.verb == "why" and os.geteuid() == 0:
+        from taskmasterctl.reply.figures import WithKernel  # noqa: PLC0415 - only `why` needs it
+        from taskmasterctl.usage.kernel import kernel_lines  # noqa: PLC0415 - only `why` needs it
+
+        return WithKernel(reply, kernel_lines)
     if request.has("usage"):
         from taskmasterctl.reply.figures import WithUsage  # noqa: PLC0415 - only --usage needs it
         from taskmasterctl.usage.once import measure  # noqa: PLC0415 - only --usage needs it

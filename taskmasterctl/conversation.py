@@ -93,15 +93,14 @@ class Conversation:
         deadline = None if timeout is None else time.monotonic() + timeout
         if request.verb == "version":
             self._show({"type": "client", "version": __version__, "protocol": PROTOCOL_VERSION})
-        self._sockets = find_sockets(self._options, self._environment)
-        self._connection = connect(self._sockets, deadline)
-        if self._sockets.config and (refused := self._other_config(self._connection)) is not None:
+        connection = self._connect(deadline)
+        if self._sockets.config and (refused := self._other_config(connection)) is not None:
             return refused
         code = FAILED
         tick_s = TICK_S if request.has("watch") else None
         waits = request.verb == "shutdown" and not request.has("no_wait")
         last: list[dict[str, Any]] = []
-        for message in self._exchange(self._connection, deadline, tick_s):
+        for message in self._exchange(connection, deadline, tick_s):
             if message["type"] == "upgrading":
                 self._upgrading = str(message.get("config", ""))
             code = _exit_code(message)
@@ -110,10 +109,16 @@ class Conversation:
             else:
                 self._show(message)
         if waits:
-            self._connection.wait_closed()  # only then has the daemon really ended
+            connection.wait_closed()  # only then has the daemon really ended
         for message in last:
             self._show(message)
         return code
+
+    def _connect(self, deadline: float | None = None) -> DaemonConnection:
+        """Return a connection to the daemon. Raises what `connect` raises, and ConfigError."""
+        self._sockets = find_sockets(self._options, self._environment)
+        self._connection = connect(self._sockets, deadline)
+        return self._connection
 
     def _exchange(
         self, connection: DaemonConnection, _deadline: float | None, tick_s: float | None

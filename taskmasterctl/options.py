@@ -29,7 +29,7 @@ class Option(Flag):
 GLOBALS = (
     Option("--socket", short="-s", value="SOCKET", help="the daemon's control socket"),
     Option("--config", short="-c", value="FILE", help="act only on the daemon that runs this configuration"),
-    Option("--json", help="one JSON document instead of text; JSON lines for logs"),
+    Option("--json", help="one JSON document instead of text; JSON lines for logs and events"),
     Option("--quiet", short="-q", help="say nothing about what succeeded"),
     Option("--timeout", value="DUR", help="wait at most so long (5, 1m30s), then exit 124"),
     Option("--color", value="WHEN", choices=COLOUR_WORDS, help="auto, always or never"),

@@ -34,7 +34,12 @@ def look_of(options: Options, request: Request, environment: Mapping[str, str]) 
         command=options.command,
         user_name=user_name,
         wall=lambda ago_s: time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(time.time() - ago_s)),
+        at=_local_time,
     )
+
+
+def _local_time(seconds: float) -> str:
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{int(seconds * 1000 + 0.5) % 1000:03d}"
 
 
 def can_move_cursor(environment: Mapping[str, str]) -> bool:

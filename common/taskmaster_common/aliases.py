@@ -7,8 +7,9 @@ ALIASES = {
     "maintail": ("logs", "--daemon"),
     "update": ("reload",),
     "reread": ("reload", "--dry-run"),
+    "history": ("events",),
 }
-"""Other words for a verb with its flags; supervisor's users type them."""
+"""Other words for a verb with its flags; most are those of supervisor's users."""
 
 INSTEAD = {
     "add": "programs are added by the configuration: edit it, then `reload`",

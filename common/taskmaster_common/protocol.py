@@ -63,7 +63,10 @@ that it does not know.
     problem    text                                                         reload
     warning    text                                                         stop, restart, wait, reload, shutdown, logs
     output     name stream text                                             logs
-    missed     name stream bytes; changes                                   logs; subscribe
+    events     events: list of EVENT, at most 100 per object; seq (of the   events
+               last one that was looked at)
+    why        why: list of STORY, at most 10 per object                    why
+    missed     name stream bytes; changes; first last (numbers of events)   logs; subscribe; events
     upgrading  config                                                       upgrade
     upgraded   before version pid seconds                                   upgrade, subscribe
     shutdown   by stopped (how many processes) pid                           shutdown
@@ -89,6 +92,11 @@ that it does not know.
                counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts
                that did not succeed)}, dropped_bytes (of its output), success: {ago_s, took_s} (of a oneshot that has ever
                succeeded)}: they only grow, until an orderly stop of the daemon
+    EVENT      seq time (UTC) mono (monotonic seconds) boot name ("": the daemon) event text, and what belongs to the event: pid,
+               status (of wait(2)), after (seconds), try, of, deadline (of mono), by: {uid pid text}, cause, keys, reason, left,
+               words (last lines of stderr), more (number of others that this one stands for), over (true: the end of a trouble)
+    STORY      name (of a process, or of a program whose instances are all as wanted) state since (UTC, or null) since_s sentence
+               events: list of {time, text, more}, said (last lines of stderr), next, do (command lines), pids (of its last end)
     EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready healthy done
                ended)
                required restart status (ok waiting blocked) because (why it is not ok, or "")

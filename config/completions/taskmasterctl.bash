@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable | send:--file) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | restart:--max-unavailable | send:--file) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -63,6 +63,8 @@ _taskmasterctl() {
         show) found=(--env) ;;
         logs | tail | maintail) found=(-f --follow -n --lines --since --until --stderr --daemon --raw --reopen) ;;
         wait) found=(--for) ;;
+        why) found=(-n --lines) ;;
+        events | history) found=(-f --follow -n --lines --since --until --event --by --after) ;;
         deps) found=(--reverse) ;;
         top) found=(--sort --every --once) ;;
         metrics) found=(--format --output --every --listen) ;;
@@ -77,13 +79,13 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal send reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait health deps version top metrics check start stop restart signal send reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait why events health deps version top metrics check start stop restart signal send reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics check start stop restart signal send reload upgrade shutdown help) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | subscribe | wait | health | deps | top | metrics | check | start | stop | restart | send) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | wait | why | events | history | health | deps | top | metrics | check | start | stop | restart | send) kind=programs ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=(all) ;; esac

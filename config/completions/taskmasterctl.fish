@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'restart:--max-unavailable' 'send:--file'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'restart:--max-unavailable' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -68,7 +68,7 @@ end
 complete -c taskmasterctl -f
 complete -c taskmasterctl -s s -l socket -r -F -d 'the daemon\'s control socket'
 complete -c taskmasterctl -s c -l config -r -F -d 'act only on the daemon that runs this configuration'
-complete -c taskmasterctl -l json -d 'one JSON document instead of text; JSON lines for logs'
+complete -c taskmasterctl -l json -d 'one JSON document instead of text; JSON lines for logs and events'
 complete -c taskmasterctl -s q -l quiet -d 'say nothing about what succeeded'
 complete -c taskmasterctl -l timeout -x -d 'wait at most so long (5, 1m30s), then exit 124'
 complete -c taskmasterctl -l color -x -a 'auto always never' -d 'auto, always or never'
@@ -82,6 +82,8 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a logs -d 'the last lines t
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a pid -d 'the pid of the daemon, or of processes'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a subscribe -d 'every change of a process as it happens, until Ctrl-C'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a wait -d 'wait until programs are up, stopped or settled; change nothing'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a why -d 'why a program is in its state, what led there, what comes next and what to do'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a events -d 'what happened: starts, ends, failures, requests, reloads, from the history'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a health -d 'whether programs are well, as their health checks have found'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a deps -d 'the tree of dependencies, and which of them are satisfied'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions of both sides and of the protocol'
@@ -112,6 +114,14 @@ complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l raw -d 'on a terminal: pass on control characters too'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l reopen -d 'close and reopen the log files, for logrotate: those of the TARGETs, or all'
 complete -c taskmasterctl -n '__taskmasterctl_verb wait' -l for -x -a 'up healthy done stopped settled' -d 'up (the default), healthy, done, stopped or settled'
+complete -c taskmasterctl -n '__taskmasterctl_verb why' -s n -l lines -x -d 'how many events at most (default 10)'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -s f -l follow -d 'go on with what happens from now on, until Ctrl-C'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -s n -l lines -x -d 'how many of the last events (default 50; with --since or --until all)'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l since -x -d 'only what happened from then on'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l until -x -d 'only what happened until then'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l event -x -d 'only these events'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l by -x -d 'only what this user has asked for, by number'
+complete -c taskmasterctl -n '__taskmasterctl_verb events history' -l after -x -d 'what follows the event of this number'
 complete -c taskmasterctl -n '__taskmasterctl_verb deps' -l reverse -d 'what depends on the programs, instead of what they depend on'
 complete -c taskmasterctl -n '__taskmasterctl_verb top' -l sort -x -a 'name state cpu mem uptime restarts' -d 'name (the default), state, cpu, mem, uptime or restarts'
 complete -c taskmasterctl -n '__taskmasterctl_verb top' -l every -x -d 'pause between two samples (1s by default)'
@@ -142,7 +152,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-r
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l rollback -d 'take it back, unless all that it starts comes up and stays up for 5 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait health deps top metrics check start stop restart send' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics check start stop restart send' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
@@ -151,6 +161,8 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a pid -d 'the pid of the daemon, or of processes'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a subscribe -d 'every change of a process as it happens, until Ctrl-C'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a wait -d 'wait until programs are up, stopped or settled; change nothing'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a why -d 'why a program is in its state, what led there, what comes next and what to do'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a events -d 'what happened: starts, ends, failures, requests, reloads, from the history'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a health -d 'whether programs are well, as their health checks have found'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a deps -d 'the tree of dependencies, and which of them are satisfied'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a version -d 'the versions of both sides and of the protocol'

@@ -71,3 +71,20 @@ class Status:
         elif kind == "warning" or (kind == "end" and message.get("error")):
             return self._errors.take(message)
         return []
+
+
+class WithKernel:
+    """Adds what the kernel says of the processes that a story is about. `lines_of(pids)` returns it, by pid."""
+
+    def __init__(self, reply: Reply, lines_of: Callable[[Iterable[int]], dict[int, list[str]]]) -> None:
+        self._reply = reply
+        self._lines_of = lines_of
+
+    def take(self, message: Message) -> Chunks:
+        """Return the text to show after this message."""
+        if message["type"] == "why":
+            found = self._lines_of([pid for story in message["why"] for pid in story.get("pids") or ()])
+            for story in message["why"]:
+                said = [line for pid in story.get("pids") or () for line in found.get(pid, ())]
+                story.update({"kernel": said} if said else {})
+        return self._reply.take(message)

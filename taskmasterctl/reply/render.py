@@ -45,7 +45,7 @@ class Look(Record):
     `width`: lines are cut to so many columns, 0 for no cut. `terminal`: the answer goes to a terminal. `watched`: stderr is a
     terminal, where somebody wants to see progress. `utf8`: it shows more than ASCII. `command`: the client's command line
     without a verb, for hints. `user_name` returns the name of a uid, "" if it has none; `wall` the date and time that many
-    seconds ago.
+    seconds ago; `at` the date and time, with milliseconds, of so many seconds since 1970.
     """
 
     colour: bool = False
@@ -57,6 +57,7 @@ class Look(Record):
     command: str = "taskmasterctl"
     user_name: UserName | None = None
     wall: Callable[[float], str] | None = None
+    at: Callable[[float], str] | None = None
 
 
 def short_seconds(seconds: float) -> str:

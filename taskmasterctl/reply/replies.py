@@ -46,6 +46,7 @@ LISTS = {
     "warning": "warnings",
     "signal": "signals",
     "check": "checks",
+    "why": "why",
 }
 """The list of the document that collects the messages of a type."""
 
@@ -61,6 +62,7 @@ ALWAYS = {
     "deps": ("roots", "edges"),
     "health": ("processes",),
     "check": ("checks",),
+    "why": ("why",),
     "reload": ("results", "problems", "warnings"),
 }
 """The lists that the document of a verb always has, also if empty."""
@@ -68,9 +70,7 @@ ALWAYS = {
 
 def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
     """Return the reply that shows the answer to a request."""
-    text = {"logs": LogReply, "deps": DepsReply, "health": HealthReply, "check": HealthReply}.get(
-        request.verb, TextReply
-    )(request, look)
+    text = REPLIES.get(request.verb, TextReply)(request, look)
     if not as_json:
         return text
     return JsonLines(text) if request.verb == "logs" else JsonReply(request, text)
@@ -341,6 +341,8 @@ class JsonReply:
         if kind == "processes":
             failed_only = self._request.has("failed")
             return [each for each in body["processes"] if not failed_only or not each.get("wanted", True)]
+        if kind == "why":
+            return list(body["why"])
         return [body["text"] if kind in ("problem", "warning") else body]
 
     def _add_plan(self, body: Message) -> None:
@@ -363,3 +365,11 @@ class JsonLines:
         """Return the text to show after this message."""
         chunks = [chunk for chunk in self._text.take(message) if chunk[0] == ERR]
         return [(OUT, json_line({"schema": SCHEMA, **message})), *chunks]
+
+
+REPLIES: Mapping[str, type[TextReply]] = {
+    "logs": LogReply,
+    "deps": DepsReply,
+    "health": HealthReply,
+    "check": HealthReply,
+}

@@ -165,15 +165,16 @@ def _whole(fd: int, first: int) -> tuple[int, int]:
     """Cut off an unfinished last line; returns the length, and the number of the last record."""
     size = os.fstat(fd).st_size
     start = max(0, size - PIECE)
-    tail = os.pread(fd, PIECE, start)
-    whole = tail.rfind(b"\n") + 1
-    if start + whole < size:
-        size = start + whole
-        os.ftruncate(fd, size)
-    lines = tail[:whole].split(b"\n")[:-1]
-    for back, line in enumerate(reversed(lines)):
-        try:
-            return size, int(read_json(line.decode("ascii"))["seq"]) + back
-        except (ValueError, TypeError, KeyError, RecursionError):
-            continue
-    return size, first - 1 + len(lines)
+    whole = start + os.pread(fd, PIECE, start).rfind(b"\n") + 1
+    if whole < size:
+        os.ftruncate(fd, whole)
+    end, after = whole, 0
+    while end > 0:
+        start = max(0, end - PIECE)
+        for line in reversed(os.pread(fd, end - start, start).removesuffix(b"\n").split(b"\n")):
+            try:
+                return whole, int(read_json(line.decode("ascii"))["seq"]) + after
+            except (ValueError, TypeError, KeyError, RecursionError):
+                after += 1  # somebody else wrote it
+        end = start
+    return whole, first - 1

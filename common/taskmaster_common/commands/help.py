@@ -106,6 +106,45 @@ HELP = {
         examples=("wait web", "wait all", "wait --for stopped web"),
         flags={"--for": "up (the default), healthy, done, stopped or settled"},
     ),
+    "why": Help(
+        "Look",
+        "why a program is in its state, what led there, what comes next and what to do",
+        exits="0; 4 unknown name or no daemon",
+        details=(
+            "Without a TARGET, one sentence for each process that is not as wanted. The causes come from the history: exit codes in "
+            "words, signals and who sent them, failed probes, dependencies down to the root, requests, reloads with the changed "
+            "keys. To root it also quotes what the kernel says of the process."
+        ),
+        examples=("why", "why web:1", "why -n 50 web"),
+        flags={"--lines": "how many events at most (default 10)"},
+    ),
+    "events": Help(
+        "Look",
+        "what happened: starts, ends, failures, requests, reloads, from the history",
+        exits="0; 1 the history cannot be read; 4 unknown name or no daemon; 130 Ctrl-C",
+        details=(
+            "The history goes back over restarts of the daemon and of the host, as far as `history` of taskmasterd: keeps it. A "
+            "TIME is 2026-11-28T10:00, 10:00 (the last one), 2h (ago), boot or start (of the daemon). EVENT is a word as it is "
+            "shown, a pattern, several with commas between them, or crash (an unexpected end) or trouble. With -f it also goes on "
+            "after the death of the daemon, once another one is there within a minute. Names that only the history knows are known. "
+            "`history` is the same verb."
+        ),
+        examples=(
+            "events",
+            "events -f web",
+            "events --since 2h --event trouble",
+            "events --event 'reload*,operator' --by 0",
+        ),
+        flags={
+            "--follow": "go on with what happens from now on, until Ctrl-C",
+            "--lines": "how many of the last events (default 50; with --since or --until all)",
+            "--since": "only what happened from then on",
+            "--until": "only what happened until then",
+            "--event": "only these events",
+            "--by": "only what this user has asked for, by number",
+            "--after": "what follows the event of this number",
+        },
+    ),
     "health": Help(
         "Look",
         "whether programs are well, as their health checks have found",

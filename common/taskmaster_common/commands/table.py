@@ -150,6 +150,22 @@ COMMANDS = (
         "TARGET...",
         flags=(Flag("--for", value="GOAL", choices=("up", "healthy", "done", "stopped", "settled")),),
     ),
+    Command("why", "why", LOOK, "[TARGET...]", flags=(Flag("--lines", short="-n", value="N"),)),
+    Command(
+        "events",
+        "events",
+        LOOK,
+        "[TARGET...]",
+        flags=(
+            Flag("--follow", short="-f"),
+            Flag("--lines", short="-n", value="N"),
+            Flag("--since", value="TIME"),
+            Flag("--until", value="TIME"),
+            Flag("--event", value="EVENT"),
+            Flag("--by", value="UID"),
+            Flag("--after", value="SEQ"),
+        ),
+    ),
     Command("health", "health", LOOK, "[TARGET...]"),
     Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),
@@ -338,6 +354,10 @@ def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
     lines = str(flags.get("lines", "0"))
     if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
         raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
+    for key in ("by", "after"):
+        number = str(flags.get(key, "0"))
+        if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS + 4):
+            raise _usage(verb, f'--{key}: "{number}" is not a number')
     count = str(flags.get("max_unavailable", "1"))
     if not (count.isascii() and count.isdecimal() and len(count) <= MOST_DIGITS and int(count)):
         raise _usage(verb, f'"{count}" is not a number of instances')
@@ -345,7 +365,8 @@ def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
 
 def _check_durations(verb: Command, flags: Mapping[str, str | bool]) -> None:
     for key in ("since", "until", "every"):
-        if key in flags and not (verb.name == "logs" and is_moment(str(flags[key]))):
+        moment = verb.name == "events" or (verb.name == "logs" and is_moment(str(flags.get(key))))
+        if key in flags and not moment:
             try:
                 parse_seconds(str(flags[key]))
             except ValueError as error:

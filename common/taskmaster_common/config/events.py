@@ -1,6 +1,11 @@
-"""The words for what happens, in the history and wherever somebody chooses among events. Never loaded by an idle daemon."""
+"""The words for what happens, in the history and wherever somebody chooses among events. Pure; never loaded by an idle daemon."""
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 OF_PROCESSES = (
     *("started", "ready", "running", "exited", "failed", "backoff", "fatal", "done"),
@@ -9,7 +14,29 @@ OF_PROCESSES = (
 )
 """What happens to a process, or, `rolled`, to the processes of a program."""
 OF_DAEMON = (
-    *("daemon-start", "daemon-stop", "crashed", "upgrade", "reload", "reload-failed", "operator", "log-trouble"),
+    *(
+        "daemon-start",
+        "daemon-stop",
+        "crashed",
+        "upgrade",
+        "reload",
+        "reload-failed",
+        "operator",
+        "denied",
+        "log-trouble",
+    ),
 )
-"""What happens to the daemon itself. `reload` and `operator` have names of programs, too."""
+"""What happens to the daemon itself. `reload` is also about a program, `operator` and `denied` may be about some."""
 EVENTS = (*OF_PROCESSES, *OF_DAEMON)
+CRASH, TROUBLE = "crash", "trouble"
+GROUPS = (CRASH, TROUBLE)
+"""Words for several events: `crash` is an unexpected `exited`."""
+TROUBLES = frozenset({"fatal", "unhealthy", "stuck", "blocked", "log-trouble", "reload-failed", "crashed"})
+"""Events that are trouble, unless they say that one is `over`."""
+
+
+def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words for several events that a record of the history belongs to."""
+    if record["event"] == "exited":
+        return () if record.get("expected") else GROUPS
+    return (TROUBLE,) if record["event"] in TROUBLES and not record.get("over") else ()

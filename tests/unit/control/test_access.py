@@ -31,7 +31,21 @@ from taskmasterd.system.peers import Peer
 
 OWNER, GROUP = 1000, 50
 VERBS = {
-    LOOK: ("status", "show", "pid", "subscribe", "wait", "health", "deps", "version", "top", "metrics", "help"),
+    LOOK: (
+        "status",
+        "show",
+        "pid",
+        "subscribe",
+        "wait",
+        "why",
+        "events",
+        "health",
+        "deps",
+        "version",
+        "top",
+        "metrics",
+        "help",
+    ),
     READ: ("logs",),
     OPERATE: ("check", "start", "stop", "restart", "signal"),
     TYPE: ("send",),

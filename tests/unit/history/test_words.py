@@ -34,6 +34,10 @@ from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.words.history import by_of, happened
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 NAMES = {15: "TERM", 9: "KILL"}
 TERM, EXIT_1 = 15, 256
 
@@ -56,7 +60,7 @@ class Life:
         found = happened(self.entry, before, event, self.now, NAMES)
         return [(word, {key: value for key, value in fields.items() if value is not None}) for word, fields in found]
 
-    def runs(self) -> Life:
+    def runs(self) -> Self:
         for event in (Start("uid 0"), Spawned(7), Executed()):
             self.meets(event)
         self.meets(DeadlineReached(), 1)
