@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.outlive import numbers, rows
 from tests.outlive.cohort import ALONE, kind_of
 from tests.soak.wire import processes
+from tests.support.history import history_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,9 @@ class Verdict:
 
     def read(self, stage: Stage) -> None:
         """Read all logs; the daemon has ended."""
+        problem = history_problem(self._daemon.home)
+        if problem:
+            stage.found(f"history: {problem}")
         self._lives = lives = rows.lives(self._path)
         events = rows.told(self._events())
         alone = [life for life in lives.values() if kind_of(life.slot[0]) in ALONE]

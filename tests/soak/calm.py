@@ -20,6 +20,7 @@ from tests.soak.chronicle import Chronicle
 from tests.soak.clients import exit_of
 from tests.soak.population import WRITER
 from tests.soak.wire import processes
+from tests.support.history import history_problem
 from tests.support.wait import wait_until
 
 TYPE_CHECKING = False
@@ -62,6 +63,9 @@ class Calm:
         self.read_events()
         for problem in self._marks():
             stage.found(f"calm: {problem}")
+        problem = history_problem(stage.daemon.home)
+        if problem:
+            stage.found(f"history: {problem}")
         self._weigh()
 
     def _nobody_is_left(self) -> None:

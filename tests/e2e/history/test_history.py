@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.guarded import kill_daemon
+from tests.support.history import history_problem, records_of
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -21,20 +20,8 @@ STRACE = shutil.which("strace")
 SLEEPER = "programs: {web: {cmd: sleep 300, starttime: 0}}"
 
 
-def records(daemon: Daemon) -> list[dict[str, Any]]:
-    """Return the whole history; each line has to be whole."""
-    files = sorted((daemon.home / "history").iterdir(), key=lambda path: int(path.name.split(".")[-2].split("-")[0]))
-    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
-
-
 def words(daemon: Daemon) -> list[str]:
-    return [f"{record['name'] or '-'} {record['event']}" for record in records(daemon)]
-
-
-def without_holes(daemon: Daemon) -> bool:
-    """Return whether the numbers are 1, 2, 3 and so on."""
-    numbers = [record["seq"] for record in records(daemon)]
-    return numbers == list(range(1, len(numbers) + 1))
+    return [f"{record['name'] or '-'} {record['event']}" for record in records_of(daemon.home)]
 
 
 def test_it_tells_what_happened_before_any_client_learns_of_it(daemon: Daemon) -> None:
@@ -45,7 +32,7 @@ def test_it_tells_what_happened_before_any_client_learns_of_it(daemon: Daemon) -
     assert words(daemon) == [
         "- daemon-start", "web started", "web running", "- operator", "web stopping", "web exited", "web stopped",
     ]  # fmt: skip
-    found = records(daemon)
+    found = records_of(daemon.home)
     assert found[2]["pid"] == pid
     assert {key: found[3][key] for key in ("verb", "targets")} == {"verb": "stop", "targets": ["web"]}
     assert found[3]["by"]["uid"] == os.getuid()
@@ -72,8 +59,10 @@ def test_numbers_go_on_over_a_kill_an_upgrade_an_orderly_stop_and_a_reload(daemo
         "- daemon-start", "- crashed", "- daemon-start", "web adopted", "- operator", "- upgrade", "- operator", "- reload",
         "web reload", "- operator", "- reload-failed", "- operator", "- daemon-stop", "- daemon-start",
     ]  # fmt: skip
-    assert without_holes(daemon)
-    (program,) = [record for record in records(daemon) if (record["name"], record["event"]) == ("web", "reload")]
+    assert history_problem(daemon.home) == ""
+    (program,) = [
+        record for record in records_of(daemon.home) if (record["name"], record["event"]) == ("web", "reload")
+    ]
     assert (program["change"], program["keys"], program["by"]) == ("restarted", ["cmd"], {"uid": os.getuid()})
 
 
@@ -84,7 +73,7 @@ def test_a_guardian_starts_a_daemon_that_goes_on_with_the_numbers(daemon: Daemon
     kill_daemon(daemon)
     wait_until(lambda: "web adopted" in words(daemon))
     assert "- crashed" in words(daemon)
-    assert without_holes(daemon)
+    assert history_problem(daemon.home) == ""
 
 
 @pytest.mark.skipif(not STRACE, reason="needs strace")
@@ -119,4 +108,4 @@ def test_a_daemon_whose_history_cannot_be_written_warns_and_works(daemon: Daemon
     (daemon.home / "history").unlink()
     assert daemon.ctl("restart", "web").returncode == 0
     assert "cannot write the history" not in daemon.ctl("status").stderr
-    assert without_holes(daemon)
+    assert history_problem(daemon.home) == ""
