@@ -45,3 +45,9 @@ def test_it_is_decoded_whole_and_the_effective_configuration_decodes_to_the_same
 def test_what_cannot_be_meant_is_refused_with_the_reason(written: str, said: str) -> None:
     found = problems(f"{{taskmasterd: {{history: {written}}}, programs: {{web: {{cmd: run}}}}}}")
     assert said in "\n".join(found)
+
+
+def test_no_history_is_a_warning() -> None:
+    found = load("{taskmasterd: {history: 0}, programs: {web: {cmd: run}}}").warnings
+    assert ["`why` and `events` will know little" in text for text in found] == [True]
+    assert not load("{taskmasterd: {history: {}}, programs: {web: {cmd: run}}}").warnings

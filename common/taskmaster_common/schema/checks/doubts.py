@@ -44,6 +44,8 @@ def check_daemon(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings: 
         elif path and key in ("log_dir", "state_dir") and not surroundings.may_enter(path, None):
             reason = f"{path} cannot be entered or does not exist, and is not created; the daemon will not start"
             report.warn(nodes[key], place, reason)
+    if not daemon.history["size"]:
+        report.warn(nodes["history"], "taskmasterd.history", "nothing is kept; `why` and `events` will know little")
 
 
 def check_program(
