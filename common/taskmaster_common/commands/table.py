@@ -110,6 +110,12 @@ class Request(Record):
 NO_WAIT = Flag("--no-wait")
 NO_DEPS = Flag("--no-deps")
 DEPENDENTS = Flag("--dependents")
+FOLLOW = Flag("--follow", short="-f")
+LINES = Flag("--lines", short="-n", value="N")
+OF_EVENTS = tuple(
+    Flag(f"--{name}", value=value)
+    for name, value in {"since": "TIME", "until": "TIME", "event": "EVENT", "by": "UID", "after": "SEQ"}.items()
+)
 
 COMMANDS = (
     Command(
@@ -131,8 +137,8 @@ COMMANDS = (
         READ,
         "[TARGET...]",
         flags=(
-            Flag("--follow", short="-f"),
-            Flag("--lines", short="-n", value="N"),
+            FOLLOW,
+            LINES,
             Flag("--since", value="DUR"),
             Flag("--until", value="DUR"),
             Flag("--stderr"),
@@ -150,22 +156,8 @@ COMMANDS = (
         "TARGET...",
         flags=(Flag("--for", value="GOAL", choices=("up", "healthy", "done", "stopped", "settled")),),
     ),
-    Command("why", "why", LOOK, "[TARGET...]", flags=(Flag("--lines", short="-n", value="N"),)),
-    Command(
-        "events",
-        "events",
-        LOOK,
-        "[TARGET...]",
-        flags=(
-            Flag("--follow", short="-f"),
-            Flag("--lines", short="-n", value="N"),
-            Flag("--since", value="TIME"),
-            Flag("--until", value="TIME"),
-            Flag("--event", value="EVENT"),
-            Flag("--by", value="UID"),
-            Flag("--after", value="SEQ"),
-        ),
-    ),
+    Command("why", "why", LOOK, "[TARGET...]", flags=(LINES,)),
+    Command("events", "events", LOOK, "[TARGET...]", flags=(FOLLOW, LINES, *OF_EVENTS)),
     Command("health", "health", LOOK, "[TARGET...]"),
     Command("deps", "deps", LOOK, "[TARGET...]", flags=(Flag("--reverse"),)),
     Command("version", "look", LOOK),
