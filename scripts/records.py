@@ -16,6 +16,7 @@ TYPES = {
     "choice": "str",
     "command": "tuple[str, ...]",
     "dependencies": "tuple[str, ...]",
+    "event log": "str",
     "exit codes": "tuple[int, ...]",
     "health": "Mapping[str, Any]",
     "history": "Mapping[str, Any]",

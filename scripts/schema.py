@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taskmaster_common.commands.table import ADMIN, LEVELS
+from taskmaster_common.config.elsewhere import NAMES
 from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 from taskmaster_common.config.words import SAME_AS_STDOUT
@@ -74,7 +75,21 @@ def _exit_codes(key: Key) -> list[Schema]:
 def _stream(key: Key) -> list[Schema]:
     refused = "|".join(sorted({SAME_AS_STDOUT, "stderr"} - set(key.words)))
     foreign = f"{_words(tuple(STREAM_WORDS))}(?:[+][^/]*)?|(?:{'|'.join(STREAM_PREFIXES)}).*"
-    return [{"type": "null"}, {"enum": list(key.words)}, {**TEXT, "not": {"pattern": f"^(?:{refused}|{foreign})$"}}]
+    names = {name for each in NAMES.values() for name in each}
+    inner = {"type": "object", "properties": dict.fromkeys(sorted(names), SCALAR), "additionalProperties": False}
+    maps = {
+        "type": "object",
+        "properties": dict.fromkeys(NAMES, inner),
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return [
+        {"type": "null"},
+        {"enum": list(key.words)},
+        maps,
+        {**TEXT, "not": {"pattern": f"^(?:{refused}|{foreign})$"}},
+    ]
 
 
 def _variables(_key: Key) -> list[Schema]:
@@ -203,6 +218,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "account": lambda _key: [TEXT, {"type": "integer", "minimum": 0}],
     "path": lambda _key: [TEXT],
     "socket": lambda _key: [TEXT],
+    "event log": lambda key: _stream(key)[1:],
     "stream": _stream,
     "input": lambda key: [{"type": "null"}, {"enum": list(key.words)}],
     "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
@@ -217,7 +233,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""
-ANY_TEXT = ("account", "path", "socket", "stream", "command", "hook", "variables", "text", "log prefix")
+ANY_TEXT = ("account", "path", "socket", "stream", "event log", "command", "hook", "variables", "text", "log prefix")
 """The kinds that accept every text, so also one with variables."""
 
 

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.rollnews import RollNews
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import rolls
+    from taskmasterd.output.elsewhere import events
     from taskmasterd.output.formatted import spools
     from taskmasterd.output.formatted.spools import Spools
     from taskmasterd.probing import children, health, hook, hooks, leftovers, readiness, ways
@@ -72,6 +73,7 @@ else:
     restarting = on_demand("taskmasterd.core.programs.restarting")
     rolling = on_demand("taskmasterd.core.programs.rolling")
     rolls = on_demand("taskmasterd.core.words.rolls")
+    events = on_demand("taskmasterd.output.elsewhere.events")
     spools = on_demand("taskmasterd.output.formatted.spools")
     errand = on_demand("taskmasterd.processes.errand")
     children = on_demand("taskmasterd.probing.children")
@@ -117,13 +119,15 @@ def lay_foundation(
         sinks.inherit(handed.life.sinks)
     stderr = sinks.acquire("/dev/stderr", 0, 0, None) if handed.foreground else None
     logfile = handed.places.get("logfile")
-    target = sinks.acquire(logfile, EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS, None) if logfile else None
 
     def later(seconds: float, callback: Callable[[], None]) -> None:
         reactor.call_later(seconds, callback)
 
+    target = sinks.acquire(logfile, EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS, None) if logfile else None
+    elsewhere = handed.places.get("events")
+    messages = events.EventMessages(elsewhere, later) if elsewhere else None
     history = History(origin.history_place, origin.configured.history, boot_id(), later)
-    log = EventLog(handed.loglevel, target, stderr, journal=stderr_is_journal(), history=history)
+    log = EventLog(handed.loglevel, messages or target, stderr, journal=stderr_is_journal(), history=history)
     for text in unsaid:
         log_trouble(log, text)
     reactor = Reactor(on_error or log.bug)

@@ -64,6 +64,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         find_command=host.find_command,
         identity=host.identity,
         shareable=shareable,
+        on_disk=on_disk,
         probe_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
         daemonized=daemonized,
         pid1=pid1,
@@ -276,6 +277,21 @@ def shareable(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def on_disk(path: str) -> bool:
+    """Return whether a path is on a file system that outlives a boot; False where that is not known. Source: proc(5), mountinfo."""
+    while not os.path.isdir(path) and path != "/":
+        path = os.path.dirname(path)
+    try:
+        device = os.stat(path).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as mounts:
+            rows = [line.split() for line in mounts]
+    except OSError:
+        return False
+    number = f"{os.major(device)}:{os.minor(device)}"
+    kinds = {row[row.index("-") + 1] for row in rows if row[2] == number and "-" in row}
+    return bool(kinds) and not kinds <= {"tmpfs", "ramfs"}
 
 
 def _real(path: str) -> str:

@@ -49,6 +49,7 @@ class DaemonIdentity(Record):
     started: float
     socket: str
     logfile: str | None
+    events: str | None
     owner: int
     signals: Mapping[int, str]
     numbers: Mapping[str, int]
@@ -63,6 +64,7 @@ def identity_of(places: Mapping[str, str], started: float) -> DaemonIdentity:
         started=started,
         socket=places["socket"],
         logfile=places.get("logfile"),
+        events=places.get("events"),
         owner=os.geteuid(),
         signals={number: name for name, number in numbers.items()},
         numbers=numbers,

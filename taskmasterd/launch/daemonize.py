@@ -13,7 +13,7 @@ import sys
 
 import taskmaster_common
 import taskmasterd
-from taskmaster_common.config import Config, mode_of_socket
+from taskmaster_common.config import Config, is_elsewhere, mode_of_socket
 from taskmaster_common.errors import SystemFailure, TaskmasterError, system_reason
 from taskmaster_common.paths import MAX_SOCKET_PATH, default_places
 from taskmaster_common.records import Record
@@ -56,8 +56,8 @@ class LaunchError(TaskmasterError):
 class ResolvedPlaces(Record):
     """The places of this daemon. `socket` is a real path, `named` the path as given.
 
-    `pidfile` None: PID 1 needs none; `logfile` None: stderr only; `log_dir` None: programs inherit the daemon's
-    streams; `state_dir` None: the daemon keeps no state.
+    `pidfile` None: PID 1 needs none; `logfile` None: stderr only, and `events`, if that is the text of a target; `log_dir`
+    None: programs inherit the daemon's streams; `state_dir` None: the daemon keeps no state.
     """
 
     socket: str
@@ -66,6 +66,7 @@ class ResolvedPlaces(Record):
     logfile: str | None
     log_dir: str | None
     state_dir: str | None
+    events: str | None = None
 
 
 class StartOptions(Record):
@@ -87,11 +88,13 @@ def resolve_places(config: Config, socket: str | None, *, pid1: bool) -> Resolve
     place = _real(named or default.socket)
     if len(os.fsencode(place)) > MAX_SOCKET_PATH:
         place = named or default.socket  # the given path may be a link that makes it short enough
+    elsewhere = daemon.logfile if daemon.logfile and is_elsewhere(daemon.logfile) else None
     return ResolvedPlaces(
         socket=place,
         named=named or default.socket,
         pidfile=daemon.pidfile or (None if pid1 else f"{place}.pid" if named else default.pidfile),
-        logfile=daemon.logfile or (None if pid1 else default.logfile),
+        logfile=None if elsewhere else daemon.logfile or (None if pid1 else default.logfile),
+        events=elsewhere,
         log_dir=daemon.log_dir or (None if pid1 else default.log_dir),
         state_dir=daemon.state_dir or default.state_dir,
     )

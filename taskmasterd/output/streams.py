@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DISCARD, INHERIT, RAW, Output
+from taskmaster_common.config import DISCARD, INHERIT, RAW, Output, is_elsewhere
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.last_words import LastWords
 from taskmasterd.output.pipe import LogPipe
-from taskmasterd.output.targets import account_of, ids_of, targets
+from taskmasterd.output.targets import account_of, ids_of, leads_to_a_pipe, targets
 from taskmasterd.system.spawner import SetupError, child_pipe, is_shortage
 
 TYPE_CHECKING = False
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from typing import Any, Protocol
 
-    from taskmaster_common.config import ProgramConfig
+    from taskmaster_common.config import ProgramConfig, elsewhere
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.ondemand import Made
     from taskmasterd.output import read
+    from taskmasterd.output.elsewhere import journal, syslog
     from taskmasterd.output.formatted import spools
     from taskmasterd.output.formatted.spools import Spools
     from taskmasterd.output.sink import LogSink
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
         def drop(self, inode: int, /) -> None:
             """Let go of it."""
 else:
+    elsewhere = on_demand("taskmaster_common.config.elsewhere")
+    journal = on_demand("taskmasterd.output.elsewhere.journal")
+    syslog = on_demand("taskmasterd.output.elsewhere.syslog")
     read = on_demand("taskmasterd.output.read")
     spools = on_demand("taskmasterd.output.formatted.spools")
 
@@ -99,6 +103,7 @@ class Outputs:
         opened: dict[str, tuple[int, LogPipe | None]] = {}
         owner, formatted = ids_of(who), self._spools is not None and entry.wanted.output.log_format != RAW
         keys: list[str] = []
+        ends: list[int] = []
         try:
             for own, name, target in ((1, "stdout", stdout), (2, "stderr", stderr)):
                 apart = formatted or target == INHERIT  # each line of a formatted log names its stream
@@ -108,17 +113,18 @@ class Outputs:
                     opened[key] = (own if target == INHERIT else self._null, None)
                 elif key not in opened:
                     opened[key] = self._pipe(entry, target, owner, name if formatted else "")
+                    ends.append(opened[key][0])
         except (SetupError, OSError):
-            for fd, pipe in opened.values():
+            for fd in ends:
+                os.close(fd)
+            for _, pipe in opened.values():
                 if pipe:
-                    os.close(fd)
                     pipe.close()
             raise
-        fds = [opened[key][0] for key in keys]
-        pipes = [(fd, pipe) for fd, pipe in opened.values() if pipe]
-        errors = opened[keys[1]][1]
+        pipes = tuple(pipe for _, pipe in opened.values() if pipe)
+        errors = opened[keys[1]][1] if stderr.startswith("/") else None
         start = (stderr, errors.sink.log.size()) if errors else ("", 0)
-        return Streams(fds[0], fds[1], tuple(fd for fd, _ in pipes), tuple(pipe for _, pipe in pipes), start)
+        return Streams(opened[keys[0]][0], opened[keys[1]][0], tuple(ends), pipes, start)
 
     def reopen(self, entries: Iterable[Entry]) -> None:
         """Open the logs of these slots again: somebody has renamed the files."""
@@ -145,6 +151,8 @@ class Outputs:
 
     def _resumed(self, fd: int, sink: LogSink, entry: Entry | None) -> LogSink:
         """Return what takes the bytes of an earlier daemon's pipe: `sink`, or what formats them for it."""
+        if is_elsewhere(sink.path):
+            return _to_syslog(sink, entry.present if entry else None, entry.process.pid or 0 if entry else 0)
         formatted = entry is not None and entry.present.output.log_format != RAW
         if self._spools is None or not (formatted or self._spools.made):
             return sink
@@ -154,14 +162,18 @@ class Outputs:
             stream = spools.stream_of(entry.present, entry.index, name, entry.process.pid or 0)
         return self._spools().resume(os.fstat(fd).st_ino, sink, stream)
 
-    def _pipe(self, entry: Entry, path: str, owner: tuple[int, int] | None, formatted: str) -> tuple[int, LogPipe]:
-        """Return the child's end of a new pipe and its other end, which moves the output into the file.
+    def _pipe(
+        self, entry: Entry, path: str, owner: tuple[int, int] | None, formatted: str
+    ) -> tuple[int, LogPipe | None]:
+        """Return what a child gets for a target, and our end of the pipe, None where its bytes do not pass the daemon.
 
         `formatted`: the name of the stream, "" for one that is written as it is.
         """
+        if not leads_to_a_pipe(path):
+            return journal.journal_stream(elsewhere.elsewhere_of(path)), None
         try:
             limits = entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups
-            sink = self._sinks.acquire(path, *limits, owner, entry.program)
+            sink = self._sinks.acquire(path, *limits, owner, entry.program, lazily=is_elsewhere(path))
         except SystemFailure as failure:
             raise _refused(failure) from None
         try:
@@ -169,6 +181,8 @@ class Outputs:
         except OSError:
             self._sinks.release(sink)
             raise
+        if is_elsewhere(path):
+            return child, self._watch(read, _to_syslog(sink, entry.wanted, 0), entry)
         try:
             if self._spools and formatted:
                 stream = spools.stream_of(entry.wanted, entry.index, formatted)
@@ -204,8 +218,8 @@ class Outputs:
     def tell(self, entry: Entry, text: str) -> None:
         """Write a line about a slot to its formatted log; nothing where it has none."""
         stdout, stderr = (self.log_path(entry, stream) for stream in ("stdout", "stderr"))
-        path = stderr if stdout == DISCARD else stdout
-        if self._spools is None or entry.present.output.log_format == RAW or path == DISCARD:
+        path = stdout if stdout.startswith("/") else stderr
+        if self._spools is None or entry.present.output.log_format == RAW or not path.startswith("/"):
             return
         sink = _acquire_lazily(self._sinks, entry, path)
         self._spools().tell(sink, spools.stream_of(entry.present, entry.index, "event", entry.process.pid or 0), text)
@@ -250,6 +264,10 @@ class Outputs:
             for sink in self._sinks.at(self.log_path(entry, stream)):
                 if sink.program == entry.program:
                     sink.log.set_limits(entry.wanted.output.log_maxbytes, entry.wanted.output.log_backups)
+
+
+def _to_syslog(sink: LogSink, program: ProgramConfig | None, pid: int) -> LogSink:
+    return syslog.SyslogSink(sink, levels=program is None or program.output.log_levels is not False, pid=pid)
 
 
 def _acquire_lazily(sinks: Sinks, entry: Entry, path: str) -> LogSink:

@@ -7,14 +7,26 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DEFAULT_LOG, DISCARD, INHERIT, RAW, SAME_AS_STDOUT, ProgramConfig, for_instance
+from taskmaster_common.config import (
+    DEFAULT_LOG,
+    DISCARD,
+    INHERIT,
+    RAW,
+    SAME_AS_STDOUT,
+    SYSLOG,
+    ProgramConfig,
+    for_instance,
+    is_elsewhere,
+)
 from taskmasterd.ondemand import on_demand
 from taskmasterd.system.spawner import SetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from taskmaster_common.config import elsewhere
     from taskmasterd.system import users
 else:
+    elsewhere = on_demand("taskmaster_common.config.elsewhere")
     users = on_demand("taskmasterd.system.users")
 
 
@@ -50,10 +62,19 @@ def is_another(who: users.Account, program: ProgramConfig) -> bool:
 
 
 def targets(program: ProgramConfig, index: int, log_dir: str | None) -> tuple[str, str]:
-    """Return where stdout and stderr of a slot go: an absolute path, DISCARD or INHERIT.
+    """Return where stdout and stderr of a slot go: an absolute path, DISCARD, INHERIT, or the text of a target elsewhere.
 
     What is formatted passes the daemon on its way to the daemon's own streams, so these are paths then.
     """
+    stdout, stderr = _targets(program, index, log_dir)
+    if not (is_elsewhere(stdout) or is_elsewhere(stderr)):
+        return stdout, stderr
+    if is_elsewhere(stderr):
+        stderr = elsewhere.addressed(stderr, program.name, index, "stderr")
+    return elsewhere.addressed(stdout, program.name, index, "stdout") if is_elsewhere(stdout) else stdout, stderr
+
+
+def _targets(program: ProgramConfig, index: int, log_dir: str | None) -> tuple[str, str]:
     output = program.output
     stdout = _target(program, output.stdout, index, log_dir)
     same = output.stderr in (SAME_AS_STDOUT, output.stdout)
@@ -69,4 +90,9 @@ def _target(program: ProgramConfig, written: str, index: int, log_dir: str | Non
         if log_dir is None:
             return INHERIT
         return f"{log_dir}/{program.name}{f'-{index}' if index else ''}.log"
-    return written if written in (DISCARD, INHERIT) else for_instance(written, index)
+    return written if written in (DISCARD, INHERIT) or is_elsewhere(written) else for_instance(written, index)
+
+
+def leads_to_a_pipe(target: str) -> bool:
+    """Return whether bytes on their way to a target pass the daemon: a path, or syslog."""
+    return target.startswith("/") or target.partition(" ")[0] == SYSLOG

@@ -18,6 +18,7 @@ from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.words.describe import NAMED_LEFT
+from taskmasterd.output.targets import leads_to_a_pipe
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group, Heritage
 from taskmasterd.system.pidfds import open_leader
@@ -259,7 +260,7 @@ class Adoption:
         if entry.process.state != STARTING:
             self._supervisor.handle(entry, Start("the daemon's start"), self._now())
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
-        rows = {inode: path for inode, path in reversed(streams) if inode is not None and path.startswith("/")}
+        rows = {inode: path for inode, path in reversed(streams) if inode is not None and leads_to_a_pipe(path)}
         group = _group(entry, orphan.pid, tuple(rows), Heritage(sessions, handle, self._searched_at))
         self._performer.admit(self._instead_of_a_start(entry, group, rows.items(), birth))
         self._deliver(entry, Spawned(orphan.pid))

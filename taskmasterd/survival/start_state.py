@@ -13,6 +13,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
+from taskmasterd.output.targets import leads_to_a_pipe
 from taskmasterd.survival.disk.file import HISTORY, SUFFIX, file_name, read_lines, set_aside
 from taskmasterd.survival.state import Facts, Handed, Legacy
 from taskmasterd.system.paths.held import inode_of
@@ -144,8 +145,8 @@ def origin_of(state: Mapping[str, Any], kept: str) -> Origin:
 
 def _legacy(kept: guardian_channel.Kept) -> Legacy:
     """Return what a guardian has kept: pipes to logs, by their paths, and by texts of their own the channels of `ready`."""
-    pipes = {inode: (fd, path) for inode, (fd, path) in kept.pipes.items() if path.startswith("/")}
-    announced = {text: fd for fd, text in kept.pipes.values() if not text.startswith("/")}
+    pipes = {inode: (fd, path) for inode, (fd, path) in kept.pipes.items() if leads_to_a_pipe(path)}
+    announced = {text: fd for fd, text in kept.pipes.values() if not leads_to_a_pipe(text)}
     return Legacy(pipes, kept.ends, guarded=True, announced=announced)
 
 

@@ -49,6 +49,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "find_command": lambda _word, _path, _workingdir, _user: "",
         "identity": lambda path: path,
         "shareable": lambda _path: False,
+        "on_disk": lambda _path: False,
         "probe_problem": problem,
     }
     return Surroundings(**{**standard, **changes})

@@ -18,6 +18,7 @@ from taskmaster_common.config.words import (
     EVENT_LOG_MAXBYTES,
     INHERIT,
     INSTANCE,
+    JOURNAL,
     JSON,
     LEADER,
     LIVE,
@@ -34,9 +35,11 @@ from taskmaster_common.config.words import (
     SAME_AS_STDOUT,
     SCALE,
     SERVICE,
+    SYSLOG,
     UNEXPECTED,
     UTC,
     for_instance,
+    is_elsewhere,
 )
 from taskmaster_common.records import Record
 
@@ -56,6 +59,7 @@ __all__ = [
     "EVENT_LOG_MAXBYTES",
     "INHERIT",
     "INSTANCE",
+    "JOURNAL",
     "JSON",
     "KIND",
     "LEADER",
@@ -75,6 +79,7 @@ __all__ = [
     "SAME_AS_STDOUT",
     "SCALE",
     "SERVICE",
+    "SYSLOG",
     "UNEXPECTED",
     "UTC",
     "Config",
@@ -86,6 +91,7 @@ __all__ = [
     "for_instance",
     "groups_data",
     "groups_of",
+    "is_elsewhere",
     "mode_of_socket",
 ]
 

@@ -14,6 +14,7 @@ from taskmaster_common.config.words import (
     DEFAULT_LOG,
     DISCARD,
     INHERIT,
+    JOURNAL,
     LEADER,
     LIVE,
     LOCAL,
@@ -30,6 +31,7 @@ from taskmaster_common.config.words import (
     SAME_AS_STDOUT,
     SCALE,
     SERVICE,
+    SYSLOG,
     UNEXPECTED,
     UTC,
 )
@@ -134,14 +136,15 @@ PROGRAM = (
     Key(
         "stdout", "stream", DEFAULT_LOG, RESTART,
         "Path of its log; missing directories are created. `null` discards the output, `inherit` sends it to the "
-        "daemon's own stream.",
-        part="output", otherwise="the default log", words=(DISCARD, INHERIT), varies=True,
+        "daemon's own stream. `syslog` sends each line as a message, `journal` gives it a stream to journald; or a map with one of them, "
+        "with `to`, `tag` and `severity`, and for syslog `facility`.",
+        part="output", otherwise="the default log", words=(DISCARD, INHERIT, SYSLOG, JOURNAL), varies=True,
         example="/tmp/taskmaster-reference/example.log",
     ),
     Key(
         "stderr", "stream", DEFAULT_LOG, RESTART,
-        "As `stdout`: a path, `null` or `inherit`; or `stdout`, which sends both to the same place.",
-        part="output", otherwise="the default log", words=(DISCARD, INHERIT, SAME_AS_STDOUT), varies=True,
+        "As `stdout`: a path, `null`, `inherit`, `syslog` or `journal`; or `stdout`, which sends both to the same place.",
+        part="output", otherwise="the default log", words=(DISCARD, INHERIT, SYSLOG, JOURNAL, SAME_AS_STDOUT), varies=True,
         example="stdout",
     ),
     Key(
@@ -255,8 +258,8 @@ PROGRAM = (
     ),
     Key(
         "log_levels", "boolean", None, RESTART,
-        "Whether `<0>` to `<7>` at the start of a line is its severity, which JSON has in `level`, without the mark in `message`.",
-        part="output", otherwise="true with `json`", example="true",
+        "Whether `<0>` to `<7>` at the start of a line is its severity, which JSON has in `level`, without the mark in `message`, and syslog in its priority.",
+        part="output", otherwise="true with `json` and syslog", example="true",
     ),
     Key(
         "log_events", "boolean", False, LIVE,
@@ -310,9 +313,9 @@ DAEMON = (
         otherwise=f"beside a configured socket, with `.pid`; else {FILES}", example="/tmp/taskmaster-reference.pid",
     ),
     Key(
-        "logfile", "path", None, NEXT_START,
-        "Path of the event log. Two daemons cannot share it.",
-        otherwise=FILES, example="/tmp/taskmaster-reference.log",
+        "logfile", "event log", None, NEXT_START,
+        "Path of the event log. Two daemons cannot share it. Or `syslog` or `journal`, or a map with one of them, as for `stdout`.",
+        words=(SYSLOG, JOURNAL), otherwise=FILES, example="/tmp/taskmaster-reference.log",
     ),
     Key(
         "loglevel", "choice", "info", LIVE,

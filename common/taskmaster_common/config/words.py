@@ -11,6 +11,8 @@ DISCARD = "null"
 INHERIT = "inherit"  # the daemon's own stream
 SAME_AS_STDOUT = "stdout"  # for stderr only
 
+SYSLOG, JOURNAL = "syslog", "journal"  # alone, or the first word of a target's text (`elsewhere`)
+
 RAW = "raw"
 PREFIX = "prefix"
 JSON = "json"
@@ -47,6 +49,11 @@ ALL_DONE = "all-done"
 """Second value of exit_when: the daemon ends when no program is up or on its way up."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def is_elsewhere(target: str) -> bool:
+    """Return whether a target of output is the journal or syslog."""
+    return target.partition(" ")[0] in (SYSLOG, JOURNAL)
 
 
 def for_instance(text: str, index: int) -> str:

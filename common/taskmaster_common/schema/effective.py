@@ -17,8 +17,10 @@ from taskmaster_common.config import (
     SERVICE,
     mode_of_socket,
 )
+from taskmaster_common.config.elsewhere import Elsewhere, elsewhere_of
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
+from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE, PROGRAM_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
@@ -89,7 +91,7 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
         elif key == "start_timeout" and not limits_start(program):
             yield "    # start_timeout: without effect"
         elif value is None and key == "log_levels":
-            yield "    # log_levels: true with json"
+            yield "    # log_levels: true with json and syslog"
         elif value is None:
             yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
         elif value == DEFAULT_LOG and kind == "stream":
@@ -136,13 +138,19 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return signal_name(value, signals)
     if kind == "exit codes":
         return _flow(list(value), expanded=True)
-    if kind == "stream" and value in (DISCARD, INHERIT, SAME_AS_STDOUT):
-        return str(value)
+    if kind in ("stream", "event log") and (value in (DISCARD, INHERIT, SAME_AS_STDOUT) or is_elsewhere(value)):
+        return _elsewhere(value) if is_elsewhere(value) else str(value)
     if kind in ("whole", "autorestart", "choice", "boolean or word", "input"):
         return str(value)
     if kind in MAPS:
         return MAPS[kind](value)
     return "{}" if kind == "variables" else _escaped(value)
+
+
+def _elsewhere(value: str) -> str:
+    target = elsewhere_of(value)
+    given = {name: each for name, each in target.to_data().items() if each != Elsewhere(target.kind).to_data()[name]}
+    return _flow({target.kind: given}, expanded=True) if given else target.kind
 
 
 def _probe(value: Mapping[str, Any]) -> str:

@@ -70,7 +70,7 @@ class Surroundings(Record):
     workingdir, user)` answer for that user, None being the daemon itself; the latter returns why the command cannot be
     executed, or "". `identity(path)` returns a text that is equal for equal files, existing or not, and "" for anything
     but a regular file. `shareable(path)` says whether the path is a device or FIFO that only root and the daemon's user
-    can replace. `probe_problem(value)` says why an address in a value of `ready` or `health` is none, or "".
+    can replace. `on_disk(path)` says whether what is there outlives a boot, as far as that can be seen. `probe_problem(value)` says why an address in a value of `ready` or `health` is none, or "".
     """
 
     environment: Mapping[str, str]
@@ -89,6 +89,7 @@ class Surroundings(Record):
     find_command: Callable[[str, str, str, User | None], str]
     identity: Callable[[str], str]
     shareable: Callable[[str], bool]
+    on_disk: Callable[[str], bool]
     probe_problem: Callable[[Mapping[str, Any]], str]
     daemonized: bool = False
     pid1: bool = False

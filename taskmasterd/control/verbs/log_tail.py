@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from taskmaster_common.config import DISCARD, INHERIT
+from taskmaster_common.config import DISCARD, INHERIT, is_elsewhere
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.protocol import end
 from taskmaster_common.records import Record
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands.table import Request
+    from taskmaster_common.config import elsewhere
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.verbs import eventfilter
     from taskmasterd.control.verbs.eventfilter import EventFilter
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from taskmasterd.output.streams import Outputs
 else:
     eventfilter = on_demand("taskmasterd.control.verbs.eventfilter")
+    elsewhere = on_demand("taskmaster_common.config.elsewhere")
     search = on_demand("taskmasterd.output.formatted.search")
 
 DEFAULT_LINES = "20"
@@ -120,6 +122,9 @@ class LogTail:
             if path in (DISCARD, INHERIT):
                 where = "discarded" if path == DISCARD else "the daemon's own"
                 self.refused.append(f"{name}: {stream} is {where}, there is no file to read")
+                continue
+            if is_elsewhere(path):
+                self.refused.append(f"{name}: {stream} goes to {elsewhere.where(path)}")
                 continue
             try:
                 check_readable(path)

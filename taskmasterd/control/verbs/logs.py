@@ -13,6 +13,7 @@ from taskmaster_common.text.patterns import ungrouped
 from taskmaster_common.text.units import parse_seconds
 from taskmasterd.control.verbs.log_tail import LogTail, Period, show_logs
 from taskmasterd.core.words.describe import left_text
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands.table import Request
+    from taskmaster_common.config import elsewhere
     from taskmasterd.control.call import Call
     from taskmasterd.control.connection import Connection
     from taskmasterd.control.context import Context
     from taskmasterd.control.verbs.log_tail import Source
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
+else:
+    elsewhere = on_demand("taskmaster_common.config.elsewhere")
 
 
 def logs(call: Call) -> Steps[None]:
@@ -62,6 +66,8 @@ def _reopen(call: Call, entries: Sequence[Entry]) -> None:
 
 
 def _event_log(context: Context) -> list[Source]:
+    if context.identity.events:
+        raise RequestError("failed", f"the event log goes to {elsewhere.where(context.identity.events)}", 1)
     if context.identity.logfile is None:
         raise RequestError("failed", "the daemon has no log file: it logs to its stderr", 1)
     return [("taskmasterd", "log", context.identity.logfile)]

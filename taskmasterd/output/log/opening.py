@@ -123,6 +123,8 @@ class OpenLog:
 
     def reopen(self) -> None:
         """Open the path again: somebody has renamed the file. Where that fails, go on with what is open."""
+        if not self.path.startswith("/"):
+            return  # syslog
         try:
             self._open_anew()
         except SystemFailure as failure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -55,6 +56,24 @@ def written(daemon: Daemon) -> int:
     with suppress(FileNotFoundError):
         return sum(path.stat().st_size for path in (daemon.home / "log").glob("count.log*"))
     return 0
+
+
+def test_the_example_of_syslog_sends_what_the_page_says(daemon: Daemon) -> None:
+    configuration = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[2]
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as remote,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as local,
+    ):
+        remote.bind(("127.0.0.1", 0))
+        local.bind(f"{daemon.home}/local")
+        for each in (remote, local):
+            each.settimeout(20)
+        daemon.write(
+            configuration.replace(":514", f":{remote.getsockname()[1]}").replace("/dev/log", f"{daemon.home}/local")
+        )
+        daemon.start()
+        assert re.match(rb"<158>1 .* talk \d+ - .* started$", remote.recv(4096))
+        assert re.match(rb"<27>[A-Z].* talker\[\d+\]: broken$", local.recv(4096))
 
 
 def test_lines_look_as_the_page_shows_them(daemon: Daemon) -> None:

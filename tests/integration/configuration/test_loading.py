@@ -491,3 +491,10 @@ def test_users_and_groups_are_found_by_name_and_number() -> None:
     assert host.user("9" * 30) is None
     assert host.group("no-such-group") is None
     assert host.group("0") == 0
+
+
+def test_a_file_system_in_memory_is_no_disk() -> None:
+    mounts = [line.split() for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    memory = [row[4] for row in mounts if "tmpfs" in row and os.path.isdir(row[4])]
+    assert not [path for path in memory if hostfacts.on_disk(path) or hostfacts.on_disk(f"{path}/none/such")]
+    assert hostfacts.on_disk("/proc"), "neither is what only looks like a directory"

@@ -94,7 +94,7 @@ def test_the_list_of_all_keys_is_said_once_and_is_short() -> None:
 # -- values
 
 
-@pytest.mark.parametrize("word", ["NONE", "none", "AUTO", "syslog", "journal", "false", "off", "journal+console", "-"])
+@pytest.mark.parametrize("word", ["NONE", "none", "AUTO", "kmsg", "journald", "false", "off", "journal+console", "-"])
 @pytest.mark.parametrize("key", ["stdout", "stderr"])
 def test_another_tools_word_for_a_target_makes_no_file(key: str, word: str) -> None:
     (found,) = program_problems(f"{key}: '{word}'")

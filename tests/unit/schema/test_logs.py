@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from taskmaster_common.config.elsewhere import address_problem, addressed, elsewhere_of
 from tests.support.host import load, program, program_problems
 
 
@@ -47,3 +48,87 @@ def test_keys_with_their_format_are_fine(keys: str) -> None:
 def test_a_format_without_a_log_is_doubtful() -> None:
     assert any("there is no log" in each for each in warnings("log_format: json, stdout: null, stderr: stdout"))
     assert not warnings("log_format: json, stdout: null")
+
+
+@pytest.mark.parametrize(
+    ("written", "text"),
+    [
+        ("syslog", "syslog"),
+        ("journal", "journal"),
+        ("{syslog: {}}", "syslog"),
+        ("{syslog: {to: 'udp:127.0.0.1:514', severity: warning}}", "syslog severity=4 to=udp:127.0.0.1:514"),
+        (
+            "{syslog: {facility: local7, tag: a/b, to: 'unix:/dev/my log'}}",
+            "syslog facility=local7 tag=a/b to=unix:/dev/my log",
+        ),
+        ("{journal: {severity: 3}}", "journal severity=3"),
+    ],
+)
+def test_a_stream_goes_to_syslog_or_the_journal(written: str, text: str) -> None:
+    assert program(f"stdout: {written}").output.stdout == text
+    assert elsewhere_of(text).text() == text
+
+
+@pytest.mark.parametrize(
+    ("written", "problem"),
+    [
+        ("{sylog: {}}", "did you mean syslog?"),
+        ("{syslog: {}, journal: {}}", "is a map with one of syslog and journal"),
+        ("{syslog: {port: 514}}", "unknown key; syslog has to, facility, tag, severity"),
+        ("{syslog: {to: 'udp:loghost:514'}}", "numeric address"),
+        ("{syslog: {to: 'udp:127.0.0.1:0'}}", "numeric address"),
+        ("{syslog: {to: 'tcp:127.0.0.1:514'}}", "let the log daemon forward"),
+        ("{syslog: {to: /dev/log}}", "write unix:/PATH"),
+        ("{syslog: {facility: local8}}", "is unknown; write one of kern"),
+        ("{syslog: {tag: 'a b'}}", "tag: "),
+        ("{syslog: {severity: loud}}", "write one of emerg"),
+        ("{journal: {facility: daemon}}", "journal has to, tag, severity"),
+        ("{journal: {to: 'udp:127.0.0.1:514'}}", "stream socket"),
+        ("syslog, log_format: json, stderr: stdout", "have a form of their own"),
+        ("syslog, stderr: stdout, ready: {log: up}", "no log is written"),
+    ],
+)
+def test_what_cannot_be_a_target_is_refused(written: str, problem: str) -> None:
+    assert (
+        problem
+        in program_problems(
+            f"stdout: {written}"
+            if "," not in written or written[0] == "{"
+            else "stdout: " + written.replace(", ", "\n")
+        )[0]
+    )
+
+
+@pytest.mark.parametrize("to", ["udp:127.0.0.1:514", "udp:[::1]:65535", "unix:/dev/log"])
+def test_addresses_are_numeric_or_paths(to: str) -> None:
+    assert address_problem("syslog", to) == ""
+
+
+def test_a_target_says_whose_stream_it_is() -> None:
+    assert (
+        addressed("syslog to=unix:/a b", "web", 2, "stderr")
+        == "syslog tag=web program=web instance=2 stream=stderr to=unix:/a b"
+    )
+    assert addressed("journal tag=x", "web", 2, "stderr") == "journal tag=x"
+
+
+def test_severities_in_lines_are_for_syslog_too() -> None:
+    assert not warnings("stdout: syslog, log_levels: false")
+    assert not warnings("stdout: syslog, stderr: stdout, log_levels: true")
+
+
+def test_spools_on_a_disk_are_worth_a_warning_and_only_one() -> None:
+    text = "programs:\n  a: {cmd: run, log_format: json}\n  b: {cmd: run, log_format: prefix}\n"
+    found = [
+        str(each) for each in load(text, on_disk=lambda path: path == "/run/taskmaster/taskmaster.sock.d").warnings
+    ]
+    assert len(found) == 1
+    assert "programs.a.log_format" in found[0]
+    assert "which is on a disk" in found[0]
+    environment = {"RUNTIME_DIRECTORY": "/run/here"}
+    assert not load(text, on_disk=lambda path: path != "/run/here", environment=environment).warnings
+    assert not load("programs: {a: {cmd: run}}\n", on_disk=lambda _path: True).warnings
+
+
+def test_a_pipe_to_a_command_is_no_path() -> None:
+    assert "no pipe to a command" in program_problems("stdout: '| s6-log /var/log/web'")[0]

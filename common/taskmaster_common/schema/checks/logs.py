@@ -3,29 +3,53 @@
 from __future__ import annotations
 
 from taskmaster_common.config import DISCARD, JSON, PREFIX, RAW, SAME_AS_STDOUT
+from taskmaster_common.config.elsewhere import elsewhere_of
+from taskmaster_common.config.words import SYSLOG, is_elsewhere
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskmaster_common.config import DaemonConfig
     from taskmaster_common.schema.programs import Program
     from taskmaster_common.schema.report import Report
+    from taskmaster_common.schema.surroundings import Surroundings
 
 OF_FORMATS = {
     "log_prefix": ((PREFIX,), "log_format: prefix"),
     "log_time": ((PREFIX, JSON), "log_format: prefix or json"),
-    "log_levels": ((JSON,), "log_format: json"),
+    "log_levels": ((JSON,), "log_format: json, or syslog"),
     "log_events": ((PREFIX, JSON), "log_format: prefix or json"),
 }
 """Keys that a log has only in some formats."""
 
 
+def check_spools(programs: Sequence[Program], daemon: DaemonConfig, surroundings: Surroundings, report: Report) -> None:
+    """Warn, once, where the spools of formatted logs would lie on a disk."""
+    first = next((program for program in programs if program.config.output.log_format != RAW), None)
+    if first is None:
+        return
+    given = surroundings.environment.get("RUNTIME_DIRECTORY", "").split(":")[0]
+    directory = given or f"{daemon.socket or surroundings.places.socket}.d"
+    if surroundings.on_disk(directory):
+        reason = f"its lines pass {directory}, which is on a disk; a socket, or RUNTIME_DIRECTORY, below /run keeps them in memory"
+        report.warn(first.at("log_format"), first.place("log_format"), reason)
+
+
 def check_logs(program: Program, report: Report) -> None:
     """Report keys that have no effect."""
     output = program.config.output
+    targets = [each for each in (output.stdout, output.stderr) if each != SAME_AS_STDOUT]
+    kinds = [elsewhere_of(each).kind for each in targets if is_elsewhere(each)]
     for key, (formats, needed) in OF_FORMATS.items():
-        if key in program.nodes and program.config.value(key) and output.log_format not in formats:
+        useful = output.log_format in formats or (key == "log_levels" and SYSLOG in kinds)
+        if key in program.nodes and program.config.value(key) is not False and not useful:
             report.warn(program.at(key), program.place(key), f"has no effect without {needed}")
     discarded = output.stdout == DISCARD and output.stderr in (DISCARD, SAME_AS_STDOUT)
-    if output.log_format != RAW and discarded:
+    if output.log_format != RAW and kinds and len(kinds) == len(targets):
+        reason = f"lines to the {' and '.join(sorted(set(kinds)))} have a form of their own; remove log_format"
+        report.error(program.at("log_format"), program.place("log_format"), reason)
+    elif output.log_format != RAW and discarded:
         report.warn(
             program.at("log_format"), program.place("log_format"), "there is no log: stdout and stderr are null"
         )

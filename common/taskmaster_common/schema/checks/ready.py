@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import DISCARD, INHERIT, SAME_AS_STDOUT
 from taskmaster_common.config.health import WATCHDOG
+from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.schema.checks.doubts import not_executable
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ def check_ready(program: Program, surroundings: Surroundings, report: Report) ->
         report.error(node, place, "nobody asks a program with a watchdog; write ready: notify")
     unread = (DISCARD, INHERIT)
     streams = (config.output.stdout, config.output.stderr)
-    if "log" in config.ready and all(each in (*unread, SAME_AS_STDOUT) for each in streams):
+    if "log" in config.ready and all(each in (*unread, SAME_AS_STDOUT) or is_elsewhere(each) for each in streams):
         report.error(node, place, "no log is written that could be searched: stdout and stderr have no file")
     if "fd" in config.ready and config.shell:
         reason = "the shell has to hand the descriptor on; write exec before the command, or leave shell: true out"

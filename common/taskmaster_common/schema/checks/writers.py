@@ -17,6 +17,7 @@ from taskmaster_common.config import (
     SAME_AS_STDOUT,
     for_instance,
 )
+from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.devices import is_system_name, normalised
 from taskmaster_common.paths import LOG_DIR_LOCK, log_lock
 from taskmaster_common.records import Record
@@ -188,7 +189,7 @@ def _daemon_files(daemon: DaemonConfig, nodes: Mapping[str, Node], surroundings:
         return Use(normalised(path), "the daemon as a lock", f"taskmasterd.{key}", nodes.get(key))
 
     places = surroundings.places
-    if daemon.logfile is not None or not surroundings.pid1:
+    if (daemon.logfile is not None or not surroundings.pid1) and not is_elsewhere(daemon.logfile or ""):
         yield use("logfile", daemon.logfile or places.logfile, EVENT_LOG_BACKUPS)
         if daemon.logfile is None or not is_system_name(normalised(daemon.logfile)):
             yield lock("logfile", log_lock(daemon.logfile or places.logfile))
@@ -209,7 +210,11 @@ def _program_files(programs: Sequence[Program], log_dir: str) -> Iterator[Use]:
 
 def _stream_files(config: ProgramConfig, key: str, log_dir: str) -> Iterator[str]:
     target: str = config.value(key)
-    if target in (DISCARD, INHERIT, SAME_AS_STDOUT) or (key == "stderr" and target == config.output.stdout):
+    if (
+        target in (DISCARD, INHERIT, SAME_AS_STDOUT)
+        or is_elsewhere(target)
+        or (key == "stderr" and target == config.output.stdout)
+    ):
         return
     if target == DEFAULT_LOG:
         yield f"{log_dir}/{config.name}.log"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from taskmaster_common.config import ALWAYS, DISCARD, NEVER
 from taskmaster_common.config.keys import DAEMON, PROGRAM, Key
 from taskmaster_common.paths import MAX_SOCKET_PATH
-from taskmaster_common.schema.advice.foreign import SHELLS, foreign_stream
+from taskmaster_common.schema.advice.foreign import SHELLS
 from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
@@ -33,6 +33,7 @@ from taskmaster_common.schema.values.scalars import (
     text_of,
 )
 from taskmaster_common.schema.values.split import words_of
+from taskmaster_common.schema.values.streams import event_log_of, stream_of
 from taskmaster_common.schema.values.update import update_of
 from taskmaster_common.text.lineformat import placeholder_problem
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
@@ -164,25 +165,6 @@ def _socket(node: Node, context: Decoding, key: Key) -> str:
     return path
 
 
-def _stream(node: Node, context: Decoding, key: Key) -> str:
-    """Return a path or one of the key's words; a file named like a word is written ./null."""
-    expect(node, SCALAR)
-    if node.is_empty():
-        raise ValueError("has no value; write null to discard the output, or remove the line")
-    if node.is_null():
-        return DISCARD
-    text = text_of(node, context, key)
-    if text in key.words:
-        return text
-    if text in ("stdout", "stderr"):
-        raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
-    if text.lower() in key.words:
-        raise ValueError(f"did you mean {text.lower()}? A file of that name is written ./{text}")
-    if foreign := foreign_stream(text):
-        raise ValueError(f"{quoted(text)} is another tool's word; {foreign}; a file of that name is written ./{text}")
-    return _path(node, context, key)
-
-
 def _input(node: Node, context: Decoding, key: Key) -> str:
     """Return one of the key's words."""
     expect(node, SCALAR)
@@ -237,6 +219,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "choice": _choice,
     "command": _command,
     "dependencies": dependencies_of,
+    "event log": event_log_of,
     "exit codes": _exit_codes,
     "health": health_of,
     "history": history_of,
@@ -251,7 +234,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "signal": _signal,
     "size": _size,
     "socket": _socket,
-    "stream": _stream,
+    "stream": stream_of,
     "text": _one_line,
     "update": update_of,
     "variable": _variable,

@@ -1,0 +1,108 @@
+"""Targets of output that are no files: the journal and syslog, as one text each.
+
+A text is a word and `name=value` pairs, `to=` last, since a path may have blanks. The decoder writes what the file says, and
+`addressed` adds whose stream it is: by such a text a later daemon goes on with a pipe that leads there.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.config.words import JOURNAL, SYSLOG
+from taskmaster_common.records import Record
+
+WORDS = (SYSLOG, JOURNAL)
+NAMES = {SYSLOG: ("to", "facility", "tag", "severity"), JOURNAL: ("to", "tag", "severity")}
+"""What each of them may say."""
+USUAL = {SYSLOG: "unix:/dev/log", JOURNAL: "unix:/run/systemd/journal/stdout"}
+FACILITIES = (
+    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "security", "console",
+    "solaris-cron", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
+)  # fmt: skip
+"""The facilities of syslog by number. Source: RFC 5424, 6.2.1; syslog.conf(5) for the words."""
+MOST_TAG = 48
+"""Longest tag. Source: RFC 5424, 6 (APP-NAME)."""
+MOST_PATH = 107
+
+
+class Elsewhere(Record):
+    """A target: `kind` is SYSLOG or JOURNAL. `program`, `instance` and `stream` say whose output it is, once it is `addressed`."""
+
+    kind: str
+    to: str = ""
+    facility: str = "daemon"
+    tag: str = ""
+    severity: int = 6
+    program: str = ""
+    instance: int = 0
+    stream: str = ""
+
+    def text(self) -> str:
+        """Return it as a text, without what is as usual."""
+        given = {name: value for name, value in self.to_data().items() if name not in ("kind", "to")}
+        usual = dict(self.defaults_)
+        pairs = [f"{name}={value}" for name, value in given.items() if value != usual[name]]
+        return " ".join([self.kind, *pairs, *([f"to={self.to}"] if self.to else [])])
+
+    @property
+    def address(self) -> str:
+        """Where it leads: `unix:PATH`, or `udp:ADDRESS:PORT`."""
+        return self.to or USUAL[self.kind]
+
+
+def elsewhere_of(text: str) -> Elsewhere:
+    """Return the target of a text that `Elsewhere.text` has written."""
+    words, _, to = text.partition(" to=") if " to=" in text else (text, "", "")
+    kind, *pairs = words.split(" ")
+    values: dict[str, object] = dict(pair.partition("=")[::2] for pair in pairs)
+    values.update({name: int(str(values[name])) for name in ("severity", "instance") if name in values})
+    return Elsewhere(kind, to).replace(**values)
+
+
+def addressed(text: str, program: str, index: int, stream: str) -> str:
+    """Return the target of one stream of a slot; the journal's is one for both streams."""
+    target = elsewhere_of(text)
+    target = target.replace(tag=target.tag or program[:MOST_TAG])
+    if target.kind == SYSLOG:
+        target = target.replace(program=program, instance=index, stream=stream)
+    return target.text()
+
+
+def address_problem(kind: str, to: str) -> str:
+    """Return why an address cannot be used, or ""."""
+    scheme, _, rest = to.partition(":")
+    if scheme == "unix" and rest.startswith("/"):
+        long = len(rest.encode("utf-8", "surrogateescape")) > MOST_PATH
+        return f"the path of a socket has at most {MOST_PATH} bytes" if long else ""
+    if kind == JOURNAL:
+        return "write unix: and the path of the journal's stream socket"
+    if scheme == "udp" and udp_address(rest):
+        return ""
+    if scheme == "tcp":
+        return "programs are logged by UNIX socket or UDP; for TCP let the log daemon forward"
+    return "write unix:/PATH, or udp:ADDRESS:PORT with a numeric address"
+
+
+def udp_address(text: str) -> tuple[str, int] | None:
+    """Return the numeric address and the port of `127.0.0.1:514` or `[::1]:514`, None for anything else."""
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdecimal() and len(port) <= 5 and 0 < int(port) < 65_536):
+        return None
+    if host.startswith("[") and host.endswith("]"):
+        inside = host[1:-1]
+        return (
+            (inside, int(port)) if inside.count(":") >= 2 and set(inside) <= set("0123456789abcdefABCDEF:.") else None
+        )
+    parts = host.split(".")
+    numeric = len(parts) == 4 and all(
+        part.isascii() and part.isdecimal() and len(part) <= 3 and int(part) < 256 for part in parts
+    )
+    return (host, int(port)) if numeric else None
+
+
+def where(text: str) -> str:
+    """Return where a target is read: "the journal: journalctl -t web"."""
+    target = elsewhere_of(text)
+    return (
+        f"the journal: journalctl -t {target.tag}"
+        if target.kind == JOURNAL
+        else f"syslog at {target.address}, as {target.tag}"
+    )

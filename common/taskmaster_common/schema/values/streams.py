@@ -1,0 +1,103 @@
+"""Where a stream leads: a path, a word, or a map with one of `syslog` and `journal`."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import DISCARD
+from taskmaster_common.config.elsewhere import FACILITIES, MOST_TAG, NAMES, WORDS, Elsewhere, address_problem
+from taskmaster_common.schema.advice.foreign import foreign_stream
+from taskmaster_common.schema.nodes import MAPPING, SCALAR
+from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.surroundings import absolute
+from taskmaster_common.schema.values.scalars import WrongElementError, WrongElementsError, expect, text_of
+from taskmaster_common.text.lineformat import LEVELS
+from taskmaster_common.text.nearest import nearest
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmaster_common.config.keys import Key
+    from taskmaster_common.schema.nodes import Node
+    from taskmaster_common.schema.values.scalars import Decoding
+
+OTHER_LEVELS = {"emergency": 0, "critical": 2, "error": 3, "warn": 4, "informational": 6}
+
+
+def stream_of(node: Node, context: Decoding, key: Key) -> str:
+    """Return a path, one of the key's words, or the text of a target; a file named like a word is written ./null."""
+    if node.kind == MAPPING:
+        return _elsewhere(node, context, key)
+    expect(node, SCALAR)
+    if node.is_empty():
+        raise ValueError("has no value; write null to discard the output, or remove the line")
+    if node.is_null():
+        return DISCARD
+    text = text_of(node, context, key)
+    if text in key.words:
+        return text
+    if text in ("stdout", "stderr"):
+        raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
+    if text.lower() in key.words:
+        raise ValueError(f"did you mean {text.lower()}? A file of that name is written ./{text}")
+    if text.startswith("|"):
+        raise ValueError(
+            "there is no pipe to a command here; write cmd: ... | command with shell: true, or log to syslog"
+        )
+    if foreign := foreign_stream(text):
+        raise ValueError(f"{quoted(text)} is another tool's word; {foreign}; a file of that name is written ./{text}")
+    if not text:
+        raise ValueError("a path has at least one character")
+    return absolute(context.directory, text)
+
+
+def event_log_of(node: Node, context: Decoding, key: Key) -> str:
+    """Return a path, or the text of a target."""
+    found = stream_of(node, context, key)
+    if found == DISCARD:
+        raise ValueError("an event log cannot be discarded; remove the line for the default")
+    return found
+
+
+def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
+    if len(node.entries) != 1:
+        raise ValueError(f"is a map with one of {' and '.join(WORDS)}")
+    ((kind, (name, value)),) = node.entries.items()
+    if kind not in WORDS:
+        near = nearest(kind, WORDS)
+        meant = f"did you mean {near}?" if near else f"write one of {', '.join(WORDS)}"
+        raise WrongElementError(name, f"unknown target; {meant}")
+    if value.is_empty() or value.is_null():
+        return Elsewhere(kind).text()
+    expect(value, MAPPING)
+    wrong = [
+        WrongElementError(at, f"unknown key; {kind} has {', '.join(NAMES[kind])}")
+        for each, (at, _) in value.entries.items()
+        if each not in NAMES[kind]
+    ]
+    if wrong:
+        raise WrongElementsError(wrong)
+    parts = {each: text_of(found, context, key) for each, (_, found) in value.entries.items()}
+    target = Elsewhere(kind)
+    if problem := address_problem(kind, parts["to"]) if "to" in parts else "":
+        raise ValueError(f"to: {quoted(parts['to'])} cannot be used; {problem}")
+    if "facility" in parts and parts["facility"] not in FACILITIES:
+        raise ValueError(f"facility: {quoted(parts['facility'])} is unknown; write one of {', '.join(FACILITIES)}")
+    if "tag" in parts and not _is_tag(parts["tag"]):
+        raise ValueError(
+            f"tag: {quoted(parts['tag'])} cannot be used; write at most {MOST_TAG} letters, digits and ._-/"
+        )
+    severity = _severity(parts["severity"]) if "severity" in parts else target.severity
+    texts = {each: parts[each] for each in ("to", "facility", "tag") if each in parts}
+    return target.replace(**texts, severity=severity).text()
+
+
+def _severity(text: str) -> int:
+    if text in LEVELS:
+        return LEVELS.index(text)
+    if text in OTHER_LEVELS:
+        return OTHER_LEVELS[text]
+    if text in [str(number) for number in range(len(LEVELS))]:
+        return int(text)
+    raise ValueError(f"severity: {quoted(text)} is unknown; write one of {', '.join(LEVELS)}")
+
+
+def _is_tag(text: str) -> bool:
+    return 0 < len(text) <= MOST_TAG and text.isascii() and all(each.isalnum() or each in "._-/" for each in text)

@@ -1,0 +1,216 @@
+"""Syslog: each line of a program is a message, sent without blocking.
+
+To a UNIX socket in the old local form, since log daemons misread RFC 5424 there; by UDP as RFC 5424 has it. What is in the
+daemon, a line that has begun and messages that were not taken yet, is lost if the daemon is killed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+
+from taskmaster_common.config.elsewhere import FACILITIES, elsewhere_of, udp_address
+from taskmaster_common.errors import system_reason
+from taskmaster_common.records import Record
+from taskmaster_common.text.lineformat import split_level
+from taskmasterd.output.log.stamp import Stamp
+from taskmasterd.output.sink import LogSink
+from taskmasterd.system.loop.cmodules import deque
+from taskmasterd.system.loop.sockets import socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmaster_common.config.elsewhere import Elsewhere
+
+CHUNK = 65_536
+"""Most bytes that are read of a pipe at once."""
+MOST_LOCAL, MOST_UDP = 8192, 2048
+"""Longest message, its header counted, by UNIX socket and by UDP. Source: RFC 5426, 3.2 (receivers should take 2048)."""
+CUT = "…".encode()
+"""The end of a line that was too long."""
+PATIENCE_S = 0.5
+"""Longest time that a log daemon which does not read holds up a program, seconds."""
+FULL = (errno.EAGAIN, errno.ENOBUFS)
+GONE = (errno.ECONNREFUSED, errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET)
+"""Errors after which a connection is made anew: the log daemon was restarted."""
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+ENTERPRISE = "taskmaster@32473"
+"""The name of our structured data. Source: RFC 5612, the number for documentation."""
+
+
+class Sender(Record):
+    """What all messages of a stream say: the target, the pid of the program, 0 where it is not known, and the host."""
+
+    target: Elsewhere
+    pid: int
+    host: str
+
+    def message(self, severity: int, line: bytes, now: float, stamp: str) -> bytes:
+        """Return one message; `stamp` is the time `now`. Source: RFC 3164, 4.1, without the host name; RFC 5424, 6."""
+        target, pid = self.target, self.pid
+        priority = FACILITIES.index(target.facility) * 8 + severity
+        if target.address.startswith("unix:"):
+            at = time.localtime(now)
+            clock = f"{MONTHS[at.tm_mon - 1]} {at.tm_mday:2d} {at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}"
+            head, most = f"<{priority}>{clock} {target.tag}{f'[{pid}]' if pid else ''}: ", MOST_LOCAL
+        else:
+            whose = f'program="{target.program}" instance="{target.instance}" stream="{target.stream}"'
+            head, most = (
+                f"<{priority}>1 {stamp} {self.host} {target.tag} {pid or '-'} - [{ENTERPRISE} {whose}] ",
+                MOST_UDP,
+            )
+        begin = head.encode("utf-8", "surrogateescape")
+        room = most - len(begin)
+        return begin + (line if len(line) <= room else line[: room - len(CUT)] + CUT)
+
+
+class Channel:
+    """Sends datagrams to one address; `lost(reason, amount)` hears what was dropped, `sent()` that one was taken."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._socket: socket.socket | None = None
+
+    def send(self, datagram: bytes) -> None:
+        """Send one datagram, by a new connection where the old one is gone. Raises OSError."""
+        try:
+            self._connected().send(datagram)
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            self.close()
+            if error.errno not in GONE:
+                raise
+            self._connected().send(datagram)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            scheme, _, rest = self._address.partition(":")
+            to = udp_address(rest) or rest
+            family = socket.AF_UNIX if scheme == "unix" else socket.AF_INET6 if rest.startswith("[") else socket.AF_INET
+            made = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                made.setblocking(False)
+                made.connect(to)
+            except OSError:
+                made.close()
+                raise
+            self._socket = made
+        return self._socket
+
+
+class SyslogSink(LogSink):
+    """Takes the bytes of one pipe and sends them, line by line, to the target that the path of `sink` is.
+
+    A line may name its severity unless `levels` is false.
+    """
+
+    __slots__ = (
+        "_channel",
+        "_levels",
+        "_patient",
+        "_rest",
+        "_sender",
+        "_since",
+        "_sink",
+        "_stamp",
+        "_target",
+        "_waiting",
+    )
+
+    def __init__(self, sink: LogSink, *, levels: bool, pid: int = 0) -> None:
+        super().__init__(sink.log, sink.program)
+        self._sink = sink
+        self._target = elsewhere_of(sink.path)
+        self._levels = levels
+        self._sender = Sender(self._target, pid, os.uname().nodename or "-")
+        self._stamp = Stamp()
+        self._channel = Channel(self._target.address)
+        self._rest = b""
+        self._waiting: deque[bytes] = deque()
+        self._since = 0.0
+        self._patient = True
+
+    def move(self, pipe: int, most: int) -> int:
+        """Send the lines that are in a pipe; return how many bytes left it, 0 at its end. Raises BlockingIOError."""
+        block = os.read(pipe, min(most, CHUNK))
+        *lines, rest = (self._rest + block).split(b"\n")
+        self._rest = rest
+        now = time.time()
+        for line in lines:
+            self._put(line, now)
+        if len(rest) > MOST_LOCAL:
+            self._rest = rest[: MOST_LOCAL + 1]  # what follows is cut from the message anyway
+        self._send()
+        return len(block)
+
+    def busy(self, *, hurry: bool = False) -> bool:  # noqa: ARG002 - there is nothing to rotate
+        """Return whether messages wait, after another try to send them."""
+        if self._waiting:
+            self._send()
+        return bool(self._waiting)
+
+    def led_by(self, pid: int) -> None:
+        """Note the pid of the program."""
+        self._sender = self._sender.replace(pid=pid)
+
+    def settle(self) -> None:
+        """Send the line that has begun: its program has ended."""
+        if self._rest:
+            rest, self._rest = self._rest, b""
+            self._put(rest, time.time())
+        self._send()
+
+    def hand_over(self) -> None:
+        """Send what is here: the next code begins with the next line."""
+        self.settle()
+
+    def finish(self) -> LogSink:
+        """End with the pipe; return the sink to release."""
+        self.settle()
+        self._drop("nobody reads it")
+        self._channel.close()
+        return self._sink
+
+    def _put(self, line: bytes, now: float) -> None:
+        severity, text = split_level(line, self._target.severity) if self._levels else (self._target.severity, line)
+        self._waiting.append(self._sender.message(severity, text, now, self._stamp.of(now)))
+
+    def _send(self) -> None:
+        """Send what waits, in order; drop it when the log daemon has taken nothing for too long."""
+        trouble = self.ledger.trouble
+        while self._waiting:
+            try:
+                self._channel.send(self._waiting[0])
+            except OSError as error:
+                if error.errno in FULL:
+                    self._wait()
+                    return
+                trouble.lost(
+                    f"cannot send to {self._target.address}: {system_reason(error)}", len(self._waiting.popleft())
+                )
+                continue
+            self._waiting.popleft()
+            self._since, self._patient = 0.0, True
+            if trouble.present:
+                trouble.over()
+
+    def _wait(self) -> None:
+        now = self.ledger.now()
+        self._since = self._since or now
+        if not self._patient or now - self._since >= PATIENCE_S:
+            self._patient = False
+            self._drop("nobody reads it")
+
+    def _drop(self, reason: str) -> None:
+        amount = sum(map(len, self._waiting))
+        self._waiting.clear()
+        if amount:
+            self.ledger.trouble.lost(f"cannot send to {self._target.address}: {reason}", amount)
