@@ -142,7 +142,8 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return (_run_metrics if request.verb == "metrics" else _run_top)(options, request)
         if request.verb == "send":
             return _send(options, request)
-        if request.verb == "events":
+        _check_form(options, request)
+        if request.verb in ("events", "logs"):
             request = _with_moments(request)
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
@@ -161,7 +162,7 @@ def _conversation_of(request: Request) -> type[Conversation]:
 
 def _with_moments(request: Request) -> Request:
     """Return the request with times in seconds: the clock of this terminal is meant. Raises RequestError "usage"."""
-    from taskmaster_common.text.moments import parse_moment  # noqa: PLC0415 - only `events` needs it
+    from taskmaster_common.text.moments import parse_moment  # noqa: PLC0415 - few verbs need it
 
     now = time.time()
     today = time.localtime(now)[:3]
@@ -174,6 +175,12 @@ def _with_moments(request: Request) -> Request:
                 raise RequestError("usage", f"--{key}: {error}", 2) from None
             flags[key] = found if isinstance(found, str) else f"@{found:.6f}"
     return request.replace(flags=flags)
+
+
+def _check_form(options: Options, request: Request) -> None:
+    """Raises RequestError for a flag that --json has no use for."""
+    if request.has("merge") and options.json:
+        raise RequestError("usage", "--merge is for text: the objects of --json come as they are read", 2)
 
 
 def _run_metrics(options: Options, request: Request) -> int:

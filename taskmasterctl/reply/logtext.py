@@ -6,7 +6,7 @@ from taskmasterctl.visible import Visible, clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 HELD_LINE = 1024 * 1024
 """Longest unfinished line that is held back, characters."""
@@ -46,3 +46,35 @@ class LogText:
             self._held[name] = rest
         label = clean(name)
         return "".join(f"{label} | {line}\n" for line in lines)
+
+
+class Merged:
+    """Collects what logs hold, and gives it back by the times of the lines."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, list[str]] = {}
+
+    def take(self, name: str, text: str) -> None:
+        """Keep a piece of a log."""
+        self._texts.setdefault(name, []).append(text)
+
+    def lines(self) -> Iterator[tuple[str, str]]:
+        """Yield (name, line with its end) by time. A line without a time follows the one before it in its log."""
+        from taskmaster_common.text.lineformat import (  # noqa: PLC0415 - only `logs --merge` needs it
+            STAMP_LENGTH,
+            seconds_of,
+            stamp_at,
+        )
+
+        found: list[tuple[float, str, str]] = []
+        for name, pieces in self._texts.items():
+            at = 0.0
+            for line in "".join(pieces).split("\n"):
+                if line:
+                    start = stamp_at(line.encode("utf-8", "surrogateescape"))
+                    if start >= 0:
+                        at = seconds_of(line[start : start + STAMP_LENGTH].encode("ascii"))
+                    found.append((at, name, f"{line}\n"))
+        found.sort(key=lambda each: each[0])  # lines of one time keep the order of their logs
+        for _at, name, line in found:
+            yield name, line

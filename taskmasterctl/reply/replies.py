@@ -10,7 +10,7 @@ from __future__ import annotations
 from taskmaster_common import __version__
 from taskmaster_common.text.patterns import is_pattern
 from taskmasterctl.output import ERR, OUT
-from taskmasterctl.reply.logtext import LogText
+from taskmasterctl.reply.logtext import LogText, Merged
 from taskmasterctl.reply.render import Look, error_text, refusal_text, status_table, warning_text
 from taskmasterctl.reply.versions import age_text, client_text, daemon_text
 from taskmasterctl.usernames import with_names
@@ -242,10 +242,17 @@ class LogReply(TextReply):
     def __init__(self, request: Request, look: Look) -> None:
         super().__init__(request, look)
         self._log = LogText(self._named, harmless=look.terminal and not request.has("raw"))
+        self._merged = Merged() if request.has("merge") else None
 
     def take(self, message: Message) -> Chunks:
         """Return the text to show after this message."""
         kind = message["type"]
+        if kind == "output" and self._merged:
+            self._merged.take(message["name"], message["text"])
+            return []
+        if kind == "end" and self._merged:
+            whole = "".join(self._log.take(name, line) for name, line in self._merged.lines())
+            return [*_out(whole + self._log.flush()), *super().take(message)]
         if kind == "output":
             return _out(self._log.take(message["name"], message["text"]))
         if kind == "missed":

@@ -66,8 +66,9 @@ HELP = {
         flags={
             "--follow": "go on with what is written from now on, until Ctrl-C",
             "--lines": "how many lines (default 20)",
-            "--since": "only what was written within this time: 90s, 10m, 2h",
-            "--until": "only what was written before: 10m is ten minutes ago; not with -f or -n",
+            "--since": "only what was written since: 10m (ago), 10:00, 2026-11-28T10:00, boot, start",
+            "--until": "only what was written before; as --since; not with -f or -n",
+            "--merge": "the lines of several programs in the order of their times; not with -f",
             "--stderr": "the standard error stream",
             "--daemon": "the daemon's own event log; with a TARGET only what happened to it",
             "--raw": "on a terminal: pass on control characters too",

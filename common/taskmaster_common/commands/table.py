@@ -10,7 +10,7 @@ from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
 from taskmaster_common.text.nearest import nearest
-from taskmaster_common.text.units import is_moment, parse_seconds
+from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -139,8 +139,9 @@ COMMANDS = (
         flags=(
             FOLLOW,
             LINES,
-            Flag("--since", value="DUR"),
-            Flag("--until", value="DUR"),
+            Flag("--since", value="TIME"),
+            Flag("--until", value="TIME"),
+            Flag("--merge", side=CLIENT_SIDE),
             Flag("--stderr"),
             Flag("--daemon", access=ADMIN),
             Flag("--raw", side=CLIENT_SIDE),
@@ -320,6 +321,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
     most = {"": 0, "[VERB]": 1}.get(verb.arguments, len(targets))
     if verb.name == "signal" and "list" in flags:
         least = 0
+    if "merge" in flags and "follow" in flags:
+        raise _usage(verb, "--merge sorts what is there already; with --follow lines come as they are written")
     if "usage" in flags and "watch" in flags:
         raise _usage(verb, "--usage shows one sample, and --watch does not wait for samples", "figures that go on: top")
     if verb.name == "reload" and targets:
@@ -356,13 +359,11 @@ def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
 
 
 def _check_durations(verb: Command, flags: Mapping[str, str | bool]) -> None:
-    for key in ("since", "until", "every"):
-        moment = verb.name == "events" or (verb.name == "logs" and is_moment(str(flags.get(key))))
-        if key in flags and not moment:
-            try:
-                parse_seconds(str(flags[key]))
-            except ValueError as error:
-                raise _usage(verb, f"--{key}: {error}") from None
+    if "every" in flags:
+        try:
+            parse_seconds(str(flags["every"]))
+        except ValueError as error:
+            raise _usage(verb, f"--every: {error}") from None
     least = LEAST_EVERY_S.get(verb.name, 0.0)
     if "every" in flags and parse_seconds(str(flags["every"])) < least:
         raise _usage(verb, f"--every: at least {least:g}s")

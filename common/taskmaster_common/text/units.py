@@ -55,12 +55,6 @@ def parse_seconds(text: str) -> float:
     return round(total, 6)
 
 
-def is_moment(text: str) -> bool:
-    """Return whether a text is a moment as clients send it: `@` and seconds since the epoch."""
-    whole, _, part = text.removeprefix("@").partition(".")
-    return text.startswith("@") and _is_number(whole) and (not part or _is_number(part)) and len(whole) <= MAX_DIGITS
-
-
 def _no_duration(text: str) -> ValueError:
     if text.startswith("-"):
         return ValueError(f'"{_cut(text)}" is negative')

@@ -8,6 +8,7 @@ from taskmaster_common.config import JSON, PREFIX
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmaster_common.text.formats import format_seconds
+from taskmaster_common.text.moments import BOOT, START
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.patterns import ungrouped
 from taskmaster_common.text.units import parse_seconds
@@ -94,7 +95,7 @@ def _period(call: Call, entries: Sequence[Entry], request: Request) -> Period:
     if request.has("until") and (request.has("follow") or request.has("lines")):
         raise RequestError("usage", "--until goes neither with --follow nor with --lines", 2)
     now = context.reactor.now()
-    since, until = (_moment(request.text(key), now) if request.has(key) else None for key in ("since", "until"))
+    since, until = (_moment(call, key, now) if request.has(key) else None for key in ("since", "until"))
     if since is None and until is None:
         return Period()
     if request.has("daemon"):
@@ -108,9 +109,15 @@ def _period(call: Call, entries: Sequence[Entry], request: Request) -> Period:
     return Period(since, until, tuple(path for path, timed in paths.items() if timed))
 
 
-def _moment(text: str, now: float) -> float:
-    """Return the monotonic time of "2h" (ago), or of "@SECONDS" since the epoch."""
-    return now + float(text[1:]) - time.time() if text.startswith("@") else now - parse_seconds(text)
+def _moment(call: Call, key: str, now: float) -> float:
+    """Return the monotonic time of "2h" (ago), "boot", "start", or "@SECONDS" since the epoch. Raises RequestError."""
+    text = call.request.text(key)
+    if text in (BOOT, START):
+        return call.context.identity.started if text == START else 0.0
+    try:
+        return now + float(text[1:]) - time.time() if text.startswith("@") else now - parse_seconds(text)
+    except ValueError as error:
+        raise RequestError("usage", f"--{key}: {error}", 2) from None
 
 
 def _has_times(entry: Entry) -> bool:

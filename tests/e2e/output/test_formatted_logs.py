@@ -188,10 +188,24 @@ def test_logs_of_a_period_go_by_the_times_of_the_lines_over_rotated_files(daemon
     assert daemon.ctl("logs", "web", "--since", f"{31.5 + past:.2f}").stdout == "".join(lines[20:])
     assert daemon.ctl("logs", "web", "--since", "1h", "--until", f"{31.5 + past:.2f}").stdout == "".join(lines[:20])
     assert daemon.ctl("logs", "web", "-n", "2", "--since", f"{31.5 + past:.2f}").stdout == "".join(lines[-2:])
+    moment = lines[20].split()[0]
+    assert daemon.ctl("logs", "web", "--since", moment).stdout == "".join(lines[20:])
+    assert daemon.ctl("logs", "web", "--since", "boot", "--until", moment).stdout == "".join(lines[:20])
+    assert daemon.ctl("logs", "web", "--since", "start").stdout == ""
+    assert daemon.ctl("logs", "web", "--since", "tomorrow").returncode == 2
     events = daemon.ctl("logs", "--daemon", "web", "--since", "1h").stdout
     assert " info web started (pid " in events
     assert daemon.ctl("logs", "--daemon", "--until", "1h").stdout == ""
     assert daemon.ctl("logs", "-f", "web", "--until", "1h").returncode == 2
+    (logs / "db.log").write_text(lines[-1].replace(" 3", " between"))
+    daemon.write(
+        daemon.config.read_text().replace('"programs": {', '"programs": {"db": {"cmd": "sleep 300", "starttime": 0}, ')
+    )
+    assert daemon.ctl("reload").returncode == 0
+    shown = daemon.ctl("logs", "--merge", "web", "db", "-n", "2").stdout.splitlines()
+    assert [each.split()[0] + each.split()[-1] for each in shown] == ["web6", "web3", "dbbetween"]
+    assert daemon.ctl("logs", "--merge", "-f").returncode == 2
+    assert daemon.ctl("logs", "--merge", "--json").returncode == 2
 
 
 def test_a_failed_start_is_explained_by_the_message_and_not_by_its_object(daemon: Daemon) -> None:
