@@ -176,7 +176,7 @@ class FormattedSink(LogSink):
         """Write all lines; wait for the rest of one that has begun, or write its beginning."""
         wrote = self._more = False
         while self._spool.left:
-            block = self._spool.peek(MOST if self._style.form == PREFIX else PIECE)
+            block = self._spool.peek(PIECE)
             cut = self._cut(block)
             if not cut:
                 break
