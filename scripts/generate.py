@@ -16,6 +16,7 @@ CONFIG = "common/taskmaster_common/config"
 FILES: dict[str, Callable[[], str]] = {
     f"{CONFIG}/program.py": records.program,
     f"{CONFIG}/daemon.py": records.daemon,
+    f"{CONFIG}/alerts/rule.py": records.alert,
     "config/taskmaster.schema.json": schema.text,
     "config/reference.yaml": reference.example,
     **{f"config/completions/{name}": make for name, make in completions.FILES.items()},

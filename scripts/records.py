@@ -5,11 +5,15 @@ They are what the resident daemon loads of the table: types, defaults, reload cl
 
 from __future__ import annotations
 
+from keyword import iskeyword
+
+from taskmaster_common.config.alerts.keys import ALERT
 from taskmaster_common.config.keys import DAEMON, PARTS, PROGRAM, REQUIRED, Key
 from taskmaster_common.config.words import LIVE
 
 TYPES = {
     "account": "str",
+    "alert command": "Mapping[str, Any]",
     "autorestart": "str",
     "boolean": "bool",
     "boolean or word": "bool | str",
@@ -17,14 +21,18 @@ TYPES = {
     "command": "tuple[str, ...]",
     "dependencies": "tuple[str, ...]",
     "event log": "str",
+    "events": "tuple[str, ...]",
     "exit codes": "tuple[int, ...]",
     "health": "Mapping[str, Any]",
     "history": "Mapping[str, Any]",
+    "hook": "tuple[str, ...]",
+    "http": "Mapping[str, Any]",
     "log prefix": "str",
+    "mail": "Mapping[str, Any]",
     "octal": "int",
     "path": "str",
-    "hook": "tuple[str, ...]",
     "input": "str",
+    "rate": "tuple[int, float]",
     "ready": "Mapping[str, Any]",
     "roles": "Mapping[str, Any]",
     "seconds": "float",
@@ -32,6 +40,8 @@ TYPES = {
     "size": "int",
     "socket": "str",
     "stream": "str",
+    "syslog": "Mapping[str, Any]",
+    "targets": "tuple[str, ...]",
     "text": "str",
     "update": "Mapping[str, Any]",
     "variables": "Mapping[str, str | None]",
@@ -83,6 +93,24 @@ DAEMON_DOC = '''"""The `taskmasterd:` entry. Paths are absolute; None means the 
     `pidfile` None with a configured socket means the socket's path + ".pid". `roles` maps names to roles, as
     `schema.checks.roles` makes them and `core.access` reads them.
     """'''
+ALERT_HEAD = f'''"""The record of an alert rule.
+
+{MADE}
+Durations are seconds. None means what `words` has for the rule's destination, of `user` and `group` the daemon's own.
+"""
+
+from __future__ import annotations
+
+from taskmaster_common.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+'''
+ALERT_DOC = (
+    '''"""One entry under `alerts:`, all values decoded. One of `cmd`, `mail`, `http` and `syslog` is not empty."""'''
+)
 
 
 def field(key: Key) -> str:
@@ -90,13 +118,20 @@ def field(key: Key) -> str:
     kind = TYPES[key.kind]
     if key.default is REQUIRED:
         return f"    {key.name}: {kind}\n"
-    return f"    {key.name}: {kind}{' | None' if key.default is None else ''} = {literal(key)}\n"
+    return f"    {name_of(key)}: {kind}{' | None' if key.default is None else ''} = {literal(key)}\n"
+
+
+def name_of(key: Key) -> str:
+    """Return the name of the key's field: `for` is a word of Python's."""
+    return f"{key.name}_" if iskeyword(key.name) else key.name
 
 
 def literal(key: Key) -> str:
     """Return the default as Python source."""
     if isinstance(key.default, str):
         return f'"{key.default}"'
+    if isinstance(key.default, tuple) and all(isinstance(each, str) for each in key.default):
+        return f"({', '.join(f'{chr(34)}{each}{chr(34)}' for each in key.default)})"
     if key.kind == "octal" and key.default is not None:
         return f"0o{key.default:03o}"
     if isinstance(key.default, dict) and key.default:
@@ -144,3 +179,13 @@ def daemon() -> str:
     )
     keys = 'DAEMON_KEYS = DaemonConfig.fields_\n"""The keys that a file may use, in the order of the reference."""\n'
     return f"{DAEMON_HEAD}\n\n{record}\n\n{keys}\n{live_keys}"
+
+
+def alert() -> str:
+    """Return the source of config/alerts/rule.py."""
+    record = f"class AlertRule(Record):\n    {ALERT_DOC}\n\n    name: str\n" + "".join(map(field, ALERT))
+    keys = "".join(f'    "{key.name}",\n' for key in ALERT)
+    return (
+        f"{ALERT_HEAD}\n\n{record}\n\nALERT_KEYS = (\n{keys})\n"
+        '"""The keys that a file may use, in the order of the reference."""\n'
+    )

@@ -7,6 +7,7 @@ import textwrap
 from typing import Any
 
 from scripts.schema import default_value
+from taskmaster_common.config.alerts.keys import ALERT
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 
 WIDTH = 100
@@ -45,7 +46,7 @@ EXAMPLE_HEAD = """\
 taskmasterd:
 """
 EXAMPLE_MIDDLE = """
-# More files with programs:, groups: and defaults:, for instance [conf.d/*.yaml].
+# More files with programs:, groups:, alerts: and defaults:, for instance [conf.d/*.yaml].
 include: []
 
 # Groups: programs, patterns such as worker-* and other groups. A group is a TARGET of every command, and depends_on may
@@ -68,13 +69,27 @@ programs:
   # A name has 1 to 100 letters, digits or _ - . @ +
   example:
 """
+EXAMPLE_ALERTS = """
+# Rules: which events are told, and whom. A rule has exactly one of cmd, mail, http and syslog.
+alerts:
+  by-mail:
+    mail: {to: ops@example.org, sendmail: /usr/sbin/sendmail}
+  by-http:
+    http: {url: "https://chat.example.org/hook", format: slack}
+  by-syslog:
+    events: ["*"]
+    syslog: {to: "udp:127.0.0.1:514", facility: local0}
+  by-command:
+"""
+OTHER_DESTINATIONS = ("mail", "http", "syslog")
 
 
 def example() -> str:
     """Return config/reference.yaml."""
     daemon = "\n".join(_entry(key, "  ") for key in DAEMON)
     program = "\n".join(_entry(key, "    ") for key in PROGRAM)
-    return f"{EXAMPLE_HEAD}{daemon}{EXAMPLE_MIDDLE}{program}"
+    alert = "\n".join(_entry(key, "    ") for key in ALERT if key.name not in OTHER_DESTINATIONS)
+    return f"{EXAMPLE_HEAD}{daemon}{EXAMPLE_MIDDLE}{program}{EXAMPLE_ALERTS}{alert}"
 
 
 def _entry(key: Key, indent: str) -> str:
@@ -96,7 +111,8 @@ def _entry(key: Key, indent: str) -> str:
 def readme(present: str) -> str:
     """Return README.md with the rows of its two tables of keys."""
     present = _with_rows(present, "| key | value | default | reload |", PROGRAM)
-    return _with_rows(present, "| key of `taskmasterd:` | value | default | reload |", DAEMON)
+    present = _with_rows(present, "| key of `taskmasterd:` | value | default | reload |", DAEMON)
+    return _with_rows(present, "| key of a rule in `alerts:` | value | default | reload |", ALERT)
 
 
 def _with_rows(page: str, head: str, keys: tuple[Key, ...]) -> str:
@@ -115,7 +131,8 @@ def _linked(key: Key) -> str:
 
 def manual(present: str) -> str:
     """Return the manual page with its two lists of keys."""
-    present = _with_entries(present, ".SS Programs\n", ".SS The daemon\n", PROGRAM)
+    present = _with_entries(present, ".SS Programs\n", ".SS Alerts\n", PROGRAM)
+    present = _with_entries(present, ".SS Alerts\nUnder\n.BR alerts: ,\nin each rule.\n", ".SS The daemon\n", ALERT)
     return _with_entries(present, ".SS The daemon\nUnder\n.BR taskmasterd: .\n", ".SH EXIT STATUS\n", DAEMON)
 
 

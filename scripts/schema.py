@@ -12,11 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from taskmaster_common.commands.table import ADMIN, LEVELS
+from taskmaster_common.config.alerts.keys import ALERT
+from taskmaster_common.config.alerts.words import DESTINATIONS, WORDS
 from taskmaster_common.config.elsewhere import NAMES
 from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 from taskmaster_common.config.words import SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
+from taskmaster_common.schema.values.alerts.destinations import FACILITIES, FORMATS, METHODS, TLS
 from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
 from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
@@ -167,6 +170,56 @@ def _history(key: Key) -> list[Schema]:
     return [{"enum": [0]}, {"type": "object", "properties": limits, "additionalProperties": False}]
 
 
+def _map(parts: dict[str, Schema], **more: Any) -> Schema:
+    return {"type": "object", "properties": parts, "additionalProperties": False, **more}
+
+
+def _alert_command(key: Key) -> list[Schema]:
+    command = FORMS["command"](key)
+    return [*command, _map({"cmd": {"anyOf": command}, "shell": {"anyOf": [*BOOLEAN, VARIABLE]}}, required=["cmd"])]
+
+
+def _mail(_key: Key) -> list[Schema]:
+    address: Schema = {"anyOf": [{"type": "string", "pattern": "@"}, VARIABLE]}
+    parts: dict[str, Schema] = {
+        "to": {"anyOf": [address, {"type": "array", "items": address, "minItems": 1}]},
+        "from": address,
+        "server": TEXT,
+        "tls": {"anyOf": [{"enum": list(TLS)}, *BOOLEAN, VARIABLE]},
+        "auth": _map({"user": TEXT, "password_file": TEXT}, required=["user", "password_file"]),
+        "ca": TEXT,
+        "insecure": {"anyOf": [*BOOLEAN, VARIABLE]},
+        "sendmail": {"anyOf": [*BOOLEAN, TEXT]},
+    }
+    return [_map(parts, required=["to"])]
+
+
+def _http(_key: Key) -> list[Schema]:
+    headers: Schema = {"type": "object", "additionalProperties": SCALAR}
+    parts: dict[str, Schema] = {
+        "url": {"type": "string", "pattern": r"^[hH][tT][tT][pP][sS]?://|\$\{"},
+        "url_file": TEXT,
+        "format": {"anyOf": [{"enum": list(FORMATS)}, VARIABLE]},
+        "method": {"anyOf": [{"enum": list(METHODS)}, VARIABLE]},
+        "headers": headers,
+        "header_files": headers,
+        "body": TEXT,
+        "ca": TEXT,
+    }
+    return [_map(parts, oneOf=[{"required": ["url"]}, {"required": ["url_file"]}])]
+
+
+def _syslog(_key: Key) -> list[Schema]:
+    to: Schema = {"anyOf": [{"type": "string", "pattern": "^(?:unix:/|udp:|tcp:)"}, VARIABLE]}
+    parts = {"to": to, "facility": {"anyOf": [{"enum": list(FACILITIES)}, VARIABLE]}, "tag": TEXT}
+    return [*to["anyOf"], _map(parts, required=["to"])]
+
+
+def _events(_key: Key) -> list[Schema]:
+    word: Schema = {"anyOf": [{"enum": list(WORDS)}, {"type": "string", "pattern": r"[*?\[]|^all$"}, VARIABLE]}
+    return [word, {"type": "array", "items": word, "minItems": 1}]
+
+
 def _hook(_key: Key) -> list[Schema]:
     command = FORMS["command"](_key)
     parts: dict[str, Schema] = {
@@ -230,6 +283,13 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "history": _history,
     "roles": _roles,
     "hook": _hook,
+    "alert command": _alert_command,
+    "events": _events,
+    "http": _http,
+    "mail": _mail,
+    "rate": lambda _key: [{"type": "string", "pattern": "^[1-9][0-9]*/"}],
+    "syslog": _syslog,
+    "targets": lambda _key: [TARGET, {"type": "array", "items": TARGET, "minItems": 1}],
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""
@@ -273,6 +333,7 @@ def schema() -> Schema:
     """Return the whole schema."""
     keys = {key.name: _property(key) for key in PROGRAM}
     daemon = {key.name: _property(key) for key in DAEMON}
+    rule = {key.name: _property(key) for key in ALERT}
     refused = {key.name: False for key in PROGRAM if not key.shared}
     alone = " and ".join(refused)
     return {
@@ -293,7 +354,7 @@ def schema() -> Schema:
                 "anyOf": [{"type": "null"}, {"allOf": [{"$ref": "#/definitions/program"}, {"properties": refused}]}],
             },
             "include": {
-                "description": "More files with programs:, groups: and defaults:, relative to this file.",
+                "description": "More files with programs:, groups:, alerts: and defaults:, relative to this file.",
                 "anyOf": [{"type": "null"}, TEXT, {"type": "array", "items": TEXT}],
             },
             "groups": {
@@ -301,6 +362,12 @@ def schema() -> Schema:
                 "type": ["object", "null"],
                 "propertyNames": {"pattern": NAME},
                 "additionalProperties": {"anyOf": [TARGET, {"type": "array", "items": TARGET}]},
+            },
+            "alerts": {
+                "description": "Rules: which events are told, and whom.",
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": NAME},
+                "additionalProperties": _map(rule, oneOf=[{"required": [each]} for each in DESTINATIONS]),
             },
             "programs": {
                 "description": "Names and what they run.",

@@ -3,35 +3,49 @@
 from __future__ import annotations
 
 import os
+import time
 
 from taskmaster_common.records import Record
+from taskmaster_common.states import RUNNING, STOPPED
 from taskmasterd.configuration.current import Current
-from taskmasterd.configuration.effects import EndingKeys, HealthKey, LiveKeys
+from taskmasterd.configuration.effects import AlertRules, EndingKeys, HealthKey, LiveKeys
 from taskmasterd.control.context import Context, identity_of
+from taskmasterd.installed import CHANGED
 from taskmasterd.ondemand import Made, on_demand
+from taskmasterd.processes.preparation import child_environment
+from taskmasterd.system.loop.signals import signal_numbers
 from taskmasterd.telling.bus import REACT, REMEMBER, TELL, Bus, BusMember
 from taskmasterd.telling.eventlog import Announcer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from taskmaster_common.config import Config
+    from taskmasterd.alerts import context as alerting
+    from taskmasterd.alerts import rules
+    from taskmasterd.alerts.rules import Alerts
     from taskmasterd.configuration import loading, reload
     from taskmasterd.configuration.loading import Loading, LoadResult
     from taskmasterd.control import rights
     from taskmasterd.control.access import Access
+    from taskmasterd.core.process.state import Process
     from taskmasterd.foundation import Foundation, Programs
     from taskmasterd.installed import Installed
-    from taskmasterd.survival import handover, upgrade
+    from taskmasterd.probing.leftovers import Mark
+    from taskmasterd.survival import execute, handover, upgrade
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.survival.upgrade import Upgrade
     from taskmasterd.telling import audit
     from taskmasterd.telling.audience import Audience
 else:
+    alerting = on_demand("taskmasterd.alerts.context")
     audit = on_demand("taskmasterd.telling.audit")
+    rules = on_demand("taskmasterd.alerts.rules")
     loading = on_demand("taskmasterd.configuration.loading")
     reload = on_demand("taskmasterd.configuration.reload")
     rights = on_demand("taskmasterd.control.rights")
+    execute = on_demand("taskmasterd.survival.execute")
     handover = on_demand("taskmasterd.survival.handover")
     upgrade = on_demand("taskmasterd.survival.upgrade")
 
@@ -47,6 +61,9 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
             programs.errands(), path, done, environment=os.environ, options=options, installed=installed
         )
 
+    def read_again(done: Callable[[Config | None], None]) -> Loading:
+        return read(current.config.path, lambda result: done(result.config))
+
     return Context(
         identity_of(handed.places, handed.life.started if handed.life else base.reactor.now()),
         base.reactor,
@@ -61,7 +78,71 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         Made(lambda: rights.Judge(current, programs.supervisor.table)),
         Made(lambda: audit.Audit(base.reactor, base.log, os.geteuid())),
         programs.reading.inputs,
+        _alerts(origin, base, programs, bus, (installed, read_again)),
     )
+
+
+def _alerts(
+    origin: Origin, base: Foundation, programs: Programs, bus: Bus, code: tuple[Installed, Callable[..., Loading]]
+) -> Made[Alerts]:
+    """Return the alert rules, which hear the history from when they are made; they are made with the first rule."""
+    installed, read_again = code
+    log, signals = base.log, {number: name for name, number in signal_numbers().items()}
+
+    def make() -> Alerts:
+        context = alerting.AlertContext(
+            reactor=base.reactor,
+            errands=programs.errands,
+            children=programs.probes.children,
+            command=execute.command("--alert", "0", *origin.handed.path),
+            environment=child_environment(os.environ),
+            host=os.uname().nodename,
+            pid=os.getpid(),
+            signals=signals,
+            say=log.write,
+            failed=lambda rule, text: log.note("", "alert-failed", rule=rule, reason=text),
+            outdated=lambda: CHANGED if installed.changed() else "",
+            wall=time.time,
+            name=programs.supervisor.table.name,
+            read=read_again,
+            log=lambda entry: programs.performer.outputs.log_path(entry, "stderr"),
+        )
+        made: Alerts = rules.Alerts(context, origin.alerts_place)
+        bus.join(BusMember(REMEMBER, changed=made.moved))
+        log.history.watch(made)
+        log.history.listen(made.heard)
+        return made
+
+    return Made(make)
+
+
+def _begin_alerts(context: Context, origin: Origin) -> None:
+    """Go on with what an earlier daemon has left of its alerts, where there is a rule; before anything happens here.
+
+    Troubles of which nobody will hear that they are over end in the first turn, when it is known how each process is.
+    """
+    if not origin.config.alerts:
+        return
+    table, made, launched = context.supervisor.table, context.alerts(), origin.launched
+    made.begin(origin.config, origin.saved.facts.alerts if origin.saved else ())
+
+    def settle() -> None:
+        processes = {table.name(entry): entry.process for entry in table}
+        made.reconcile(lambda name: _state(processes.get(name)) if name else "started" if launched else "")
+
+    context.reactor.call_soon(settle)
+
+
+def alert_marks(context: Context) -> Sequence[Mark]:
+    """Return what identifies the children for alerts of an earlier daemon that go on."""
+    return context.alerts.made.marks if context.alerts.made else ()
+
+
+def _state(process: Process | None) -> str:
+    """Return the state of a process that is as somebody wants it, "" of any other one; of one that is gone, "removed"."""
+    if process is None:
+        return "removed"
+    return process.state if process.as_wanted and process.state in (RUNNING, STOPPED) else ""
 
 
 def join_bus(
@@ -82,10 +163,12 @@ def join_bus(
     bus.join(BusMember(TELL, audience.changed, applied=audience.applied))
     bus.join(BusMember(REACT, gone=outputs.last_words.forget, applied=LiveKeys(log, table, outputs).applied))
     bus.join(BusMember(REACT, applied=HealthKey(programs.probes.health).applied))
+    bus.join(BusMember(REACT, applied=AlertRules(context.alerts).applied))
     keys = EndingKeys(bus, follow_ends)
     bus.join(BusMember(REACT, applying=keys.applying, applied=keys.applied))
     for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
         keys.join(config)
+    _begin_alerts(context, origin)
 
 
 class Life(Record):

@@ -9,7 +9,7 @@ import os
 
 from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
-from taskmasterd.composition import Life, build_context, join_bus, make_upgrade
+from taskmasterd.composition import Life, alert_marks, build_context, join_bus, make_upgrade
 from taskmasterd.control.access import Access, Bound, Clients
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.foundation import build_programs, lay_foundation, register_facts
@@ -110,8 +110,8 @@ class Daemon:
             self._stopping().begin("a request to an earlier daemon", None)
 
     def end_orphans(self) -> None:
-        """Kill the probes and hooks that an earlier daemon has left."""
-        trouble = self._programs.probes.end_orphans(self._base.proofs)
+        """Kill the probes, hooks and alerts that an earlier daemon has left."""
+        trouble = self._programs.probes.end_orphans(self._base.proofs, alert_marks(self._context))
         if trouble:
             self._context.log.write("warning", trouble)
 

@@ -42,7 +42,7 @@ from taskmasterd.telling.notify_socket import Notifier, stderr_is_journal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from taskmasterd.control.access import Access
     from taskmasterd.control.context import Context
@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from taskmasterd.probing.children import Children
     from taskmasterd.probing.health import HealthChecks
     from taskmasterd.probing.hooks import Hooks
+    from taskmasterd.probing.leftovers import Mark
     from taskmasterd.probing.readiness import Readiness
     from taskmasterd.probing.tries import queue
     from taskmasterd.probing.ways import Asking
@@ -186,11 +187,11 @@ class Probes(Record):
         if origin.legacy.announced:
             self.readiness().resume_kept(table, origin.legacy.announced)
 
-    def end_orphans(self, proofs: Proofs) -> str:
-        """Kill the probes and hooks of an earlier daemon, but for the hooks that go on; return why that was impossible, or ""."""
+    def end_orphans(self, proofs: Proofs, alerts: Sequence[Mark] = ()) -> str:
+        """Kill the probes, hooks and alerts of an earlier daemon, but for those that go on; return why that was impossible, or ""."""
         try:
             if self.children.made:
-                leftovers.end_orphans(proofs, self.hooks.made.marks if self.hooks.made else ())
+                leftovers.end_orphans(proofs, (*(self.hooks.made.marks if self.hooks.made else ()), *alerts))
         except OSError as error:
             return f"cannot look for probes and hooks of an earlier daemon: {system_reason(error)}"
         return ""
@@ -382,6 +383,7 @@ def register_facts(registry: Registry, context: Context, access: Access) -> None
     registry.register("problems", lambda: context.configuration.problems)
     registry.register("reloaded_at", lambda: context.configuration.reloaded_at, context.configuration.resume)
     registry.register("loglevel", lambda: context.log.level, context.log.set_level)
+    registry.register("alerts", lambda: made.to_data() if (made := context.alerts.made) else ())
     registry.register("rolls", lambda: made.to_data() if (made := context.supervisor.rolls.made) else ())
     registry.register("trial", lambda: made.trial_row() if (made := context.reloading.made) else None)
     registry.register("pipes", lambda: list(performer.outputs.left.items()))

@@ -54,7 +54,7 @@ class Stopping:
         self._waiting: list[Connection] = []
         self._by = ""
         self._alive = 0
-        self._begun = False
+        self._begun = self._over = False
         self._unended: list[str] = []
 
     @property
@@ -124,7 +124,7 @@ class Stopping:
 
     def look(self) -> None:
         """Look whether the strays are gone; call this when children have ended."""
-        if self._strays.sweeping:
+        if self._strays.sweeping and not self._over:
             self._strays.sweep()
 
     def answer(self) -> None:
@@ -154,9 +154,19 @@ class Stopping:
             self._unended.append(f"{name} ({why})")
 
     def _end(self, unended: Sequence[str]) -> None:
-        """Everything is down but for what could not be ended."""
+        """Everything is down but for what could not be ended: say so, then let alerts have their last moment."""
+        if self._over:
+            return
+        self._over = True
         self._unended += unended
-        self._context.reactor.stop()
+        log, alerts = self._context.log, self._context.alerts.made
+        log.history.sum_up()
+        log.note("", "daemon-stop", by=by_of(self._by), code=self.exit_code)
+        log.flush()
+        if alerts:
+            alerts.finish(self._context.reactor.stop)
+        else:
+            self._context.reactor.stop()
 
     def leave_alone(self) -> bool:
         """Remember the processes that this stop leaves alone on purpose; returns whether there are any."""
@@ -170,11 +180,8 @@ class Stopping:
         return "error" if code else "info", f"exiting {code}: {self.cause.text}"
 
     def log_end(self) -> None:
-        """Write the last line of the event log, and the last records of the history."""
-        log = self._context.log
-        log.history.sum_up()
-        log.note("", "daemon-stop", by=by_of(self._by), code=self.exit_code)
-        log.write(*self.last_line())
+        """Write the last line of the event log."""
+        self._context.log.write(*self.last_line())
 
     def _progress(self) -> None:
         """Send a sign of life to the waiting clients, and to systemd."""
@@ -183,6 +190,7 @@ class Stopping:
         busy = [entry for entry in self._context.supervisor.table if entry.process.state == STOPPING]
         name = self._context.supervisor.table.name(busy[0]) if busy else ""
         text = f"waiting for {len(busy)} process{'es' if len(busy) != 1 else ''}"
+        text = "delivering alerts" if self._over else text
         for connection in self._waiting:
             connection.send({"type": "progress", "name": name, "text": text, "heartbeat": True})
 

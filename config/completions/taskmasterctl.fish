@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'restart:--max-unavailable' 'send:--file'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'alert:--event' 'restart:--max-unavailable' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -89,6 +89,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a deps -d 'the tree of depe
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a metrics -d 'states, counters and usage of all processes for Prometheus'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs and wait until they run'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a stop -d 'stop programs and wait until nothing of them is left'
@@ -131,6 +132,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l format -x -a 'pro
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l output -x -d 'write to this file instead'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l every -x -d 'write it again and again, with this pause (5s at least)'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l listen -x -d 'answer requests at unix:PATH or 127.0.0.1:PORT'
+complete -c taskmasterctl -n '__taskmasterctl_verb alert' -l event -x -d 'what test pretends: fatal by default'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l no-wait -d 'return at once; the operation goes on in the daemon'
@@ -156,6 +158,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'retu
 complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics check start stop restart send' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb alert; and __taskmasterctl_first' -a 'list test flush'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a show -d 'everything about a program: settings, processes, last exits, log files'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a logs -d 'the last lines that programs wrote'
@@ -169,6 +172,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a metrics -d 'states, counters and usage of all processes for Prometheus'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a start -d 'start programs and wait until they run'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a stop -d 'stop programs and wait until nothing of them is left'

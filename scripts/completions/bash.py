@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, forms, spellings, verbs_taking
+from scripts.completions.words import MADE, actions, forms, spellings, verbs_taking
 from taskmaster_common.commands.table import COMMANDS, Flag
 from taskmasterctl.options import GLOBALS
 
@@ -71,6 +71,7 @@ _taskmasterctl() {{
         case $verb in
         '') found=({verbs}) ;;
         help) [ "$count" -gt 0 ] || found=({verbs}) ;;
+{actions}
         {signals})
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
@@ -118,6 +119,11 @@ def bash() -> str:
     return BASH.format(
         made=MADE,
         choices="\n".join(choices),
+        actions="\n".join(
+            f'        {command.name}) [ "$count" -gt 0 ] || found=({" ".join(actions(command))}) ;;'
+            for command in COMMANDS
+            if command.actions
+        ),
         valued=" | ".join(valued),
         flags="\n".join(flags),
         globals=_flag_words(GLOBALS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, PATHS, forms, spellings, verbs_taking
+from scripts.completions.words import MADE, PATHS, actions, forms, spellings, verbs_taking
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, Flag
 from taskmasterctl.options import GLOBALS
@@ -118,6 +118,11 @@ def fish() -> str:
                 f"{verb.format(' ' + targets)}-a '(__taskmasterctl_targets)'",
                 f"{signal_first}-a '(__taskmasterctl_live signals)'",
                 f"{signal_then}-a '(__taskmasterctl_targets)'",
+                *(
+                    f"{verb.format(f' {each.name}; and __taskmasterctl_first')}-a '{' '.join(actions(each))}'"
+                    for each in COMMANDS
+                    if each.actions
+                ),
                 *(f"{help_verb}-a {each.name} -d {_fish(HELP[each.name].summary)}" for each in COMMANDS),
             )
         ),

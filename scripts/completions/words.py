@@ -20,6 +20,11 @@ def forms(flag: Flag) -> list[str]:
     return [form for form in (flag.short, flag.name) if form]
 
 
+def actions(command: Command) -> list[str]:
+    """Return the words of which the first argument of a verb is one."""
+    return [word for word, _access in command.actions]
+
+
 def verbs_taking(argument: str) -> list[str]:
     """Return the verbs, and their aliases, that take an argument such as TARGET or SIGNAL."""
     return [word for command in COMMANDS if argument in command.arguments for word in spellings(command)]

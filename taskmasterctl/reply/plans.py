@@ -42,13 +42,15 @@ def plan_text(
     live_keys: Sequence[str] = (),
     *,
     groups_changed: bool = False,
+    alerts: Sequence[str] = (),
 ) -> str:
-    """Return the programs that a plan changes, whether groups did, the daemon's keys that hold at once or wait, and a summary."""
+    """Return what a plan changes: programs, groups, alert rules, the daemon's keys that hold at once or wait; and a summary."""
     shown = [program for program in programs if program["change"] != "kept"]
     rows = [(clean(each["name"]), clean(each["change"]), _keys(each), _why(each)) for each in shown]
     lines = columns([("PROGRAM", "CHANGE", "KEYS", "WHY"), *rows]) if rows else []
     if groups_changed:
         lines.append("groups changed")
+    lines.extend(f"alert {clean(change)}" for change in alerts)
     lines.extend(f"taskmasterd.{clean(key)} applied without a restart" for key in live_keys)
     lines.extend(f"taskmasterd.{clean(key)} waits for the next start of the daemon" for key in daemon_keys)
     lines.append(_plan_sum([program["change"] for program in programs]))

@@ -47,6 +47,8 @@ LISTS = {
     "signal": "signals",
     "check": "checks",
     "why": "why",
+    "alert": "alerts",
+    "said": "dialogue",
 }
 """The list of the document that collects the messages of a type."""
 
@@ -64,6 +66,7 @@ ALWAYS = {
     "check": ("checks",),
     "why": ("why",),
     "reload": ("results", "problems", "warnings"),
+    "alert": ("alerts",),
 }
 """The lists that the document of a verb always has, also if empty."""
 
@@ -79,6 +82,14 @@ def reply_for(request: Request, look: Look, *, as_json: bool) -> Reply:
 def is_endless(request: Request) -> bool:
     """Return whether the answer goes on until the client or the daemon ends it."""
     return request.has("follow") or request.has("watch") or request.verb == "subscribe"
+
+
+def _of_rule(reply: TextReply, message: Message) -> Chunks:
+    """Show something about an alert rule."""
+    from taskmasterctl.reply.alerts import alert_text  # noqa: PLC0415 - only `alert` needs it
+
+    request, look = reply._request, reply._look  # noqa: SLF001 - a method of it in all but the place
+    return [] if look.quiet else [(OUT, alert_text(message, request, look))]
 
 
 class TextReply:
@@ -204,7 +215,8 @@ class TextReply:
         programs = [program for plan in plans for program in plan["programs"]]
         keys, live = [[key for plan in plans for key in plan.get(kind) or ()] for kind in ("daemon_keys", "live_keys")]
         groups_changed = any(plan.get("groups_changed") for plan in plans)
-        return [(OUT, plan_text(programs, keys, live, groups_changed=groups_changed))]
+        alerts = [change for plan in plans for change in plan.get("alerts") or ()]
+        return [(OUT, plan_text(programs, keys, live, groups_changed=groups_changed, alerts=alerts))]
 
     def _pids_shown(self) -> Chunks:
         """Return the pids; a single one without its name, for use in command lines."""
@@ -232,6 +244,8 @@ class TextReply:
         "problem": _take_problem,
         "warning": _take_warning,
         "text": _take_text,
+        "alert": _of_rule,
+        "said": _of_rule,
         "end": _take_end,
     }
 

@@ -148,6 +148,8 @@ def _arguments(
         others = [name for name in signals if name not in SIGNALS]
         named = [Suggestion(name, meta) for name, meta in SIGNALS.items() if name in signals]
         return named + [Suggestion(name) for name in others]
+    if verb.actions:
+        return [] if given else [Suggestion(action) for action, _access in verb.actions]
     if "TARGET" in verb.arguments:
         return _names(verb.name, given, word, mirror)
     return _flags(verb, rest) if verb.flags else []

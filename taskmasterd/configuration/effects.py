@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskmaster_common.config import Config
+    from taskmasterd.alerts.rules import Alerts
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Table
     from taskmasterd.core.steps import Steps
+    from taskmasterd.ondemand import Made
     from taskmasterd.output.streams import Outputs
     from taskmasterd.telling.bus import Bus, BusMember
     from taskmasterd.telling.eventlog import EventLog
@@ -49,6 +51,19 @@ class HealthKey:
         """Have them made: they look by themselves at what runs already."""
         if any(program.health for program in plan.config.programs):
             self._make()
+        yield from ()
+
+
+class AlertRules:
+    """Has alert rules follow a reload; `made` is made with the first configuration that has a rule."""
+
+    def __init__(self, made: Made[Alerts]) -> None:
+        self._made = made
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Follow."""
+        if plan.config.alerts or self._made.made:
+            self._made().follow(plan.config)
         yield from ()
 
 

@@ -25,10 +25,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskmasterd.configuration import alerting
     from taskmasterd.probing import ways
     from taskmasterd.system import peers
     from taskmasterd.system.paths.trail import Passed
 else:
+    alerting = on_demand("taskmasterd.configuration.alerting")
     peers = on_demand("taskmasterd.system.peers")
     ways = on_demand("taskmasterd.probing.ways")
 
@@ -66,6 +68,8 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         shareable=shareable,
         on_disk=on_disk,
         probe_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
+        alert_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
+        writable_command=lambda *words: alerting.writable_command(*words),  # noqa: PLW0108 - on demand
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,

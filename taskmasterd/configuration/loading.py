@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import resource
 
-from taskmaster_common.config import Config, DaemonConfig, ProgramConfig, groups_data, groups_of
+from taskmaster_common.config import Config, DaemonConfig, ProgramConfig, alerts_data, groups_data, groups_of
 from taskmaster_common.errors import ConfigError, ProtocolError, system_reason
 from taskmaster_common.jsontext import read_json, write_json
 from taskmaster_common.protocol import LineDecoder
@@ -161,6 +161,7 @@ class Loading:
             programs=tuple(self._programs),
             files=tuple((path, mtime_ns, size) for path, mtime_ns, size in end["files"]),
             groups=groups_of(end),
+            alerts=end.get("alerts", {}),
         )
         return LoadResult(config=config, warnings=tuple(end["warnings"]), public_warnings=tuple(end["public"]))
 
@@ -265,7 +266,13 @@ def _result(path: str, environment: Mapping[str, str], options: Mapping[str, boo
             return [_end(problems=[f"{path}: error: its values take more than {MAX_RESULT >> 20} MiB"])]
     warnings, public = list(loaded.warnings), list(loaded.public_warnings)
     daemon = config.daemon.to_data()
-    named = {"path": config.path, "daemon": daemon, "files": config.files, **groups_data(config.groups)}
+    named = {
+        "path": config.path,
+        "daemon": daemon,
+        "files": config.files,
+        **groups_data(config.groups),
+        **alerts_data(config.alerts),
+    }
     lines.append(_end(**named, warnings=warnings, public=public))
     return lines
 

@@ -12,7 +12,7 @@ import time
 from taskmasterd.configuration.loading import LoadResult
 from taskmasterd.configuration.requests import Requester
 from taskmasterd.core.programs.applying import apply
-from taskmasterd.core.programs.plan import diffing, without_removals, without_restarts
+from taskmasterd.core.programs.plan import alert_changes, diffing, without_removals, without_restarts
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.words.history import by_of
 from taskmasterd.core.words.plans import plan_lines, plan_records
@@ -164,6 +164,7 @@ class Reloader:
         plan = yield from diffing(self._supervisor.table, self._current.running, config, again=True)
         if batch[0].no_restart:
             plan = without_restarts(plan)
+        plan = plan.replace(alerts=alert_changes(self._current.config, config))
         public = loaded.public().warnings
         for requester in batch:
             yield from requester.planned(plan, loaded.warnings if requester.sees_values else public)

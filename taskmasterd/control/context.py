@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from taskmaster_common import __version__
 from taskmaster_common.records import Record
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
+    from taskmasterd.alerts.rules import Alerts
     from taskmasterd.configuration.current import Current
     from taskmasterd.configuration.reload import Reloader
     from taskmasterd.control.rights import Judge
@@ -87,3 +89,9 @@ class Context(Record):
     judge: Made[Judge]
     audit: Made[Audit]
     inputs: Made[Inputs]
+    alerts: Made[Alerts]
+
+    @staticmethod
+    def wall() -> float:
+        """Return the time of the day, in seconds since 1970."""
+        return time.time()

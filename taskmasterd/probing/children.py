@@ -95,8 +95,10 @@ class Children:
         self._listeners: dict[int, Listener] = {}
         self._number = 0
 
-    def spawn(self, order: Order, who: Account | None, stdout: int, stderr: int, listener: Listener) -> Child:
-        """Start a child; `listener.executed` follows.
+    def spawn(
+        self, order: Order, who: Account | None, stdout: int, stderr: int, listener: Listener, *, stdin: int = -1
+    ) -> Child:
+        """Start a child; `listener.executed` follows. `stdin` is a descriptor, by default /dev/null.
 
         Raises SetupError for a failed step, OSError if the system refuses it, ValueError for a word that no exec can take.
         """
@@ -104,7 +106,7 @@ class Children:
         role, name, index = order.role, order.program.name, order.index
         lineage = self._inherited.proofs.lineage
         tag = lineage.tag((f"{role}\0{name}\0{index}", self._number))  # each child has its own: two may run at once
-        pid, _executed = self._spawner.spawn(self._spec(order, who, tag), stdout, stderr)
+        pid, _executed = self._spawner.spawn(self._spec(order, who, tag), stdout, stderr, stdin=stdin)
         self._listeners[pid] = listener
         child = Child(self._reactor, self._leftovers, Mark(pid, tag, role, name, index), listener, self.settle)
         self._errands.add(child)

@@ -32,6 +32,8 @@ else:
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
 NOTHING_KEPT = "-"
+ALERTS = "alerts"
+"""The directory of all queues of alerts, below that of the state."""
 CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
 
 
@@ -61,6 +63,12 @@ class Origin(Record):
         """The path of the state file, None without a directory for it."""
         places = self.handed.places
         return places["state_dir"] and os.path.join(places["state_dir"], file_name(places["socket"]))
+
+    @property
+    def alerts_place(self) -> str | None:
+        """The directory of the queues of alerts, None without a directory for the state."""
+        path = self.state_path
+        return path and os.path.join(os.path.dirname(path), ALERTS, os.path.basename(path).removesuffix(SUFFIX))
 
     @property
     def history_place(self) -> str | None:

@@ -109,12 +109,11 @@ class Facts(Record):
     """The state of the daemon itself; a fact that is missing in the data has its default.
 
     `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone,
-    `reloaded_at` the moment of the last reload,
-    `left` (pid, start time) of processes that an orderly stop left alone, `pipes` (inode, path) of pipes that outlived their
-    instance, `rolls` rolling restarts, `trial` a reload on trial, `occupied` slots that an earlier daemon's processes may
-    occupy, `door` (device, inode) of the control socket. Processes that were started before `proven_since`, in clock ticks
-    since boot, may have no proof. `cause` is that of an orderly stop for which no operator has asked. `ended`: the daemon has
-    stopped in order.
+    `reloaded_at` the moment of the last reload, `left` (pid, start time) of processes that an orderly stop left alone, `pipes`
+    (inode, path) of pipes that outlived their instance, `rolls` rolling restarts, `trial` a reload on trial, `alerts` (rule, what
+    delivers its messages), `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of our socket.
+    Processes from before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of a stop for which no
+    operator has asked. `ended`: the daemon has stopped in order.
     """
 
     ignored: tuple[int, ...] = ()
@@ -131,6 +130,7 @@ class Facts(Record):
     cause: Cause | None = None
     rolls: tuple[Mapping[str, Any], ...] = ()
     trial: Mapping[str, Any] | None = None
+    alerts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     ended: bool = False
 
     @classmethod
@@ -154,8 +154,7 @@ def _roll(value: Any) -> Mapping[str, Any]:
 
 
 def _trial(value: Any) -> Mapping[str, Any] | None:
-    row: Mapping[str, Any] | None = None if value is None else shaped(value, dict)
-    return row
+    return None if value is None else {**shaped(value, dict)}
 
 
 FACTS: Mapping[str, Any] = {
@@ -173,6 +172,7 @@ FACTS: Mapping[str, Any] = {
     "cause": _cause,
     "rolls": [_roll],
     "trial": _trial,
+    "alerts": [(str, dict)],
     "ended": bool,
 }
 

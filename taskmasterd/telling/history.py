@@ -77,6 +77,7 @@ class History:
         self._later = later
         self._wall, self._mono = clocks
         self._watchers: tuple[Watcher, ...] = ()
+        self._listeners: tuple[Callable[[Mapping[str, Any]], None], ...] = ()
         self._waiting: list[dict[str, Any]] = []
         self._lost = 0
         self._minute = 0.0
@@ -107,9 +108,13 @@ class History:
         """Call this watcher no more."""
         self._watchers = tuple(each for each in self._watchers if each is not watcher)
 
+    def listen(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+        """Call this listener with each record from now on, also with those that are only counted; these have no `seq`."""
+        self._listeners = (*self._listeners, listener)
+
     def note(self, name: str, event: str, **fields: Any) -> None:
         """Queue one record for the next flush."""
-        if not (self.on or self._watchers):
+        if not (self.on or self._watchers or self._listeners):
             return
         mono = self._mono()
         if mono >= self._minute + MINUTE_S:
@@ -117,12 +122,17 @@ class History:
             self._minute = mono
         count = self._counts[name] = self._counts.get(name, 0) + 1
         times = {"time": stamp(self._wall()), "mono": round(mono, 6), "boot": self._boot}
+        record = {**times, "name": name, "event": event, **fields}
+        if self._listeners:
+            record = _made(record)
         if count <= MOST_A_MINUTE:
-            self._queue({**times, "name": name, "event": event, **fields})
-            return
-        if not self._more:
-            self._later(self._minute + MINUTE_S - mono, self._minute_over)
-        self._more[name] = {**times, "name": name, "event": event, **fields, "more": count - MOST_A_MINUTE - 1}
+            record = self._queue(record)
+        else:
+            if not self._more:
+                self._later(self._minute + MINUTE_S - mono, self._minute_over)
+            self._more[name] = {**record, "more": count - MOST_A_MINUTE - 1}
+        for listener in self._listeners:
+            listener(record)
 
     def sum_up(self) -> None:
         """Queue what was counted only, and begin to count again: the minute is over, or this daemon is at its end."""
@@ -139,13 +149,13 @@ class History:
         elif self._more:
             self._later(self._minute + MINUTE_S - self._mono(), self._minute_over)
 
-    def _queue(self, record: dict[str, Any]) -> None:
+    def _queue(self, record: dict[str, Any]) -> dict[str, Any]:
         self.seq += 1
-        made = {"seq": self.seq, **{key: value() if callable(value) else value for key, value in record.items()}}
-        made = {key: value for key, value in made.items() if value is not None}
+        made = {"seq": self.seq, **_made(record)}
         for watcher in self._watchers:
             watcher.noted(made)
         self._waiting.append(made)
+        return made
 
     def flush(self) -> str:
         """Write what waits; returns a line for the event log where that has become impossible, or possible again, else ""."""
@@ -200,6 +210,12 @@ class History:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def _made(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record with the values that had to be called for, and without those that are not there."""
+    called = {key: value() if callable(value) else value for key, value in record.items()}
+    return {key: value for key, value in called.items() if value is not None}
 
 
 def append(fd: int, block: bytes, offset: int) -> None:

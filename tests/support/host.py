@@ -51,6 +51,8 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "shareable": lambda _path: False,
         "on_disk": lambda _path: False,
         "probe_problem": problem,
+        "alert_doubts": lambda _destination, _user: (),
+        "writable_command": lambda _word, _path, _workingdir: (),
     }
     return Surroundings(**{**standard, **changes})
 

@@ -153,6 +153,18 @@ HELP = {
         details="Without a name: all of them. As a health check of a container it needs nothing else.",
         examples=("health", "health web"),
     ),
+    "alert": Help(
+        "Look",
+        "alert rules: how they do, a message to try one, what waits now",
+        exits="0; 1 not delivered; 4 no daemon (list), not permitted; 5 unknown rule; 7 no daemon",
+        details=(
+            "`list` shows each rule with its destination, how many events wait, and why the last message did not arrive. "
+            "`test RULE` sends one event at once, past for, batch and at_most, and prints what was said with the server; "
+            "secrets are shown as ***. `flush RULE` delivers what waits, without waiting for the next try."
+        ),
+        examples=("alert list", "alert test page", "alert test page --event recovered", "alert flush page"),
+        flags={"--event": "what test pretends: fatal by default"},
+    ),
     "check": Help(
         "Act",
         "ask programs now whether they are well, by the probe of their health",

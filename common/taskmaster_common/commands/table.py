@@ -7,6 +7,7 @@ belongs to one `side`: the daemon's flags travel on the wire, the client's never
 from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
+from taskmaster_common.commands.actions import OF_ALERTS, action_problem, level_of, metrics_problem
 from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
 from taskmaster_common.text.nearest import nearest
@@ -64,7 +65,8 @@ class Command(Record):
     `access` is the level that it needs.
 
     `arguments` names what follows: "" nothing, "[TARGET...]" any number, "TARGET..." at least one,
-    "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one, "TARGET [TEXT...]" one and a text.
+    "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one, "TARGET [TEXT...]" one and a text, "ACTION [RULE]" one of
+    the `actions`, which are (word, level), and for all but the first one the name of an alert rule.
     """
 
     name: str
@@ -72,6 +74,7 @@ class Command(Record):
     access: str
     arguments: str = ""
     flags: tuple[Flag, ...] = ()
+    actions: tuple[tuple[str, str], ...] = ()
 
     @property
     def acts(self) -> bool:
@@ -187,6 +190,7 @@ COMMANDS = (
             Flag("--listen", value="ADDRESS", side=CLIENT_SIDE),
         ),
     ),
+    Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),
     Command("check", "health", OPERATE, "TARGET..."),
     Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),
     Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT, DEPENDENTS)),
@@ -251,9 +255,10 @@ def _suggestion(name: str) -> str:
 
 
 def access_of(request: Request) -> str:
-    """Return the level that the request needs: its verb's, or that of a flag where this is higher."""
+    """Return the level that the request needs: its verb's, or that of a flag or action where this is higher."""
     verb = _BY_NAME[request.verb]
-    return max((verb.access, *(flag.access for flag in verb.flags if request.has(flag.key))), key=LEVELS.index)
+    flags = (flag.access for flag in verb.flags if request.has(flag.key))
+    return max((verb.access, level_of(verb.actions, request.targets, verb.access), *flags), key=LEVELS.index)
 
 
 def at_least(level: str, least: str) -> bool:
@@ -264,7 +269,8 @@ def at_least(level: str, least: str) -> bool:
 def acts(request: Request) -> bool:
     """Return whether the request changes something."""
     verb = _BY_NAME[request.verb]
-    return verb.acts or any(flag.acts and request.has(flag.key) for flag in verb.flags)
+    more = level_of(verb.actions, request.targets, verb.access) != verb.access
+    return verb.acts or more or any(flag.acts and request.has(flag.key) for flag in verb.flags)
 
 
 def parse(words: Sequence[str]) -> Request:
@@ -319,6 +325,8 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
 def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Sequence[str]) -> None:
     least = {"TARGET...": 1, "SIGNAL TARGET...": 2, "TARGET [TEXT...]": 1}.get(verb.arguments, 0)
     most = {"": 0, "[VERB]": 1}.get(verb.arguments, len(targets))
+    if wrong := action_problem(verb.name, verb.actions, flags, targets):
+        raise _usage(verb, *wrong)
     if verb.name == "signal" and "list" in flags:
         least = 0
     if "merge" in flags and "follow" in flags:
@@ -341,8 +349,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
         raise _usage(verb, "--file and a text exclude each other")
     _check_numbers(verb, flags)
     _check_durations(verb, flags)
-    if verb.name == "metrics":
-        _check_metrics(verb, flags)
+    if verb.name == "metrics" and (vain := metrics_problem(flags)):
+        raise _usage(verb, vain)
 
 
 def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
@@ -369,15 +377,6 @@ def _check_durations(verb: Command, flags: Mapping[str, str | bool]) -> None:
         raise _usage(verb, f"--every: at least {least:g}s")
 
 
-def _check_metrics(verb: Command, flags: Mapping[str, str | bool]) -> None:
-    if "listen" in flags and "output" in flags:
-        raise _usage(verb, "--listen and --output exclude each other: run it twice")
-    if "listen" in flags and "format" in flags:
-        raise _usage(verb, "--listen answers in the format that it is asked for: leave --format out")
-    if "every" in flags and "output" not in flags:
-        raise _usage(verb, "--every needs --output FILE: only a file is written again and again")
-
-
 def _usage(verb: Command, message: str, hint: str = "") -> RequestError:
     return RequestError("usage", message, USAGE, (*((hint,) if hint else ()), f"usage: {usage(verb)}"))
 
@@ -385,7 +384,8 @@ def _usage(verb: Command, message: str, hint: str = "") -> RequestError:
 def usage(verb: Command) -> str:
     """Return the one-line usage: `stop [--no-wait] TARGET...`."""
     flags = [f"[{flag.short or flag.name}{' ' + flag.value if flag.value else ''}]" for flag in verb.flags]
-    return " ".join([verb.name, *flags, *((verb.arguments,) if verb.arguments else ())])
+    words = verb.arguments.replace("ACTION", "|".join(word for word, _ in verb.actions))
+    return " ".join([verb.name, *flags, *((words,) if words else ())])
 
 
 def refuse_client_flags(request: Request) -> None:

@@ -88,6 +88,7 @@ __all__ = [
     "Policy",
     "ProgramConfig",
     "RunAs",
+    "alerts_data",
     "for_instance",
     "groups_data",
     "groups_of",
@@ -101,7 +102,8 @@ class Config(Record):
 
     `programs` are in file order, those of included files after the main file's. `files` are (path, mtime_ns, size) of
     every file that was read, the main file first: `restart` compares them with the disk. `groups` are the names of each
-    group's programs, inner groups and patterns resolved, in file order.
+    group's programs, inner groups and patterns resolved, in file order. `alerts` are the rules as data (`alerts.rule`), so
+    that who has none loads nothing of them.
     """
 
     path: str
@@ -109,6 +111,7 @@ class Config(Record):
     programs: tuple[ProgramConfig, ...]
     files: tuple[tuple[str, int, int], ...] = ()
     groups: Mapping[str, tuple[str, ...]] = {}
+    alerts: Mapping[str, Mapping[str, Any]] = {}
 
     def program(self, name: str) -> ProgramConfig | None:
         """Return the program of that name, or None."""
@@ -122,6 +125,7 @@ class Config(Record):
             "programs": [program.to_data() for program in self.programs],
             "files": [list(entry) for entry in self.files],
             **groups_data(self.groups),
+            **alerts_data(self.alerts),
         }
 
     @classmethod
@@ -134,12 +138,29 @@ class Config(Record):
             programs=tuple(ProgramConfig.from_data(program, known) for program in data["programs"]),
             files=tuple((path, mtime, size) for path, mtime, size in data["files"]),
             groups=groups_of(data),
+            alerts=data.get("alerts", {}),
         )
 
 
 def groups_data(groups: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, list[str]]]:
     """Return the field `groups` of a configuration's data; without groups there is none."""
     return {"groups": {name: list(members) for name, members in groups.items()}} if groups else {}
+
+
+def alerts_data(alerts: Mapping[str, Mapping[str, Any]], *, known: bool = True) -> dict[str, Any]:
+    """Return the field `alerts` of a configuration's data; without rules there is none.
+
+    Without `known`, URLs are left out, and `unknown` stands in their place: a URL may be a secret.
+    """
+    if known or not alerts:
+        return {"alerts": dict(alerts)} if alerts else {}
+    return {"alerts": {name: _without_url(rule) for name, rule in alerts.items()}}
+
+
+def _without_url(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    if "url" not in rule.get("http", {}):
+        return rule
+    return {**rule, "http": {**{name: each for name, each in rule["http"].items() if name != "url"}, "unknown": True}}
 
 
 def groups_of(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

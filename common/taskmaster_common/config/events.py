@@ -24,6 +24,7 @@ OF_DAEMON = (
         "operator",
         "denied",
         "log-trouble",
+        "alert-failed",
     ),
 )
 """What happens to the daemon itself. `reload` is also about a program, `operator` and `denied` may be about some."""

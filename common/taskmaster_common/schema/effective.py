@@ -17,6 +17,8 @@ from taskmaster_common.config import (
     SERVICE,
     mode_of_socket,
 )
+from taskmaster_common.config.alerts.rule import AlertRule
+from taskmaster_common.config.alerts.written import written_rule
 from taskmaster_common.config.elsewhere import Elsewhere, elsewhere_of
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from taskmaster_common.paths import Places
 
 
+NOT_WRITTEN = {"targets": "all", "at_most": "no limit", "user": "the daemon's", "group": "the daemon's", "env": "none"}
+"""What holds for an alert rule without these keys."""
 WITHOUT = {"ready": "RUNNING after starttime", "health": "nobody asks", "update": "all at once"}
 """What holds for a program without these keys."""
 
@@ -48,6 +52,11 @@ def effective_text(config: Config, signals: Mapping[str, int], places: Places, *
     if config.groups:
         lines.append("groups:")
         lines.extend(f"  {_quoted(name)}: {_list(members)}" for name, members in config.groups.items())
+    if config.alerts:
+        lines.append("alerts:")
+        for name, data in config.alerts.items():
+            lines.append(f"  {_quoted(name)}:")
+            lines.extend(_alert_lines(AlertRule.from_data(data), values=values))
     lines.append("programs:" if config.programs else "programs: {}")
     graph = Graph({program.name: program.policy.depends_on for program in config.programs}, config.groups)
     for program in config.programs:
@@ -74,6 +83,19 @@ def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
             yield f"  # {key}: {defaults.get(key, 'not set')}".translate(_ONE_LINE)
         else:
             yield f"  {key}: {_value(DAEMON_TABLE[key].kind, value, {})}"
+
+
+def _alert_lines(rule: AlertRule, *, values: bool) -> Iterator[str]:
+    for key, value in written_rule(rule, values=values):
+        if key == "env" and value:
+            yield "    env:"
+            yield from _env_lines(value, values=values)
+        elif value is None:
+            yield f"    # {key}: {NOT_WRITTEN[key]}"
+        else:
+            yield f"    {key}: {_flow(value, expanded=not rule.cmd.get('shell'))}"
+            if key == "http" and "url" in value:
+                yield "    # the rest of the URL is hidden: it may be a secret"
 
 
 def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: str, *, values: bool) -> Iterator[str]:

@@ -139,7 +139,7 @@ def _public(place: str, reason: str) -> tuple[str, str]:
     """
     section, _, below = place.partition(".")
     key = place.rpartition(".")[2]
-    if section == "groups" or (section == "programs" and "." not in below):
+    if section in ("groups", "alerts") or (section == "programs" and "." not in below):
         return section, HIDDEN if '"' in reason else reason
     if section in ("programs", "defaults", "taskmasterd") and ENV not in below.split("."):
         return (place, reason) if key in KNOWN_KEYS or not below else (section, HIDDEN)

@@ -11,6 +11,7 @@ from taskmaster_common.errors import ConfigError, system_reason
 from taskmaster_common.schema.advice.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format
 from taskmaster_common.schema.advice.meant import unknown_key
 from taskmaster_common.schema.advice.shelltext import unexpanded
+from taskmaster_common.schema.checks.alerts import check_alerts
 from taskmaster_common.schema.checks.dependencies import Named, check_dependencies
 from taskmaster_common.schema.checks.roles import check_roles, with_numbers
 from taskmaster_common.schema.checks.trust import doubts_of_directory, doubts_of_file
@@ -21,6 +22,7 @@ from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Bu
 from taskmaster_common.schema.programs import DEFAULTS, Layer, Program, Scope, check_defaults, decode_program
 from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
+from taskmaster_common.schema.values.alerts.section import ALERTS, AlertSection
 from taskmaster_common.schema.values.groups import GROUPS, GroupSection
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE, decode_value
 from taskmaster_common.schema.values.scalars import Decoding
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.surroundings import File, Surroundings
 
 TASKMASTERD = "taskmasterd"
-SECTIONS = (TASKMASTERD, "defaults", "include", GROUPS, "programs")
+SECTIONS = (TASKMASTERD, "defaults", "include", GROUPS, ALERTS, "programs")
 NO_PROGRAM = "no program at all; write `programs: {}` if that is what is meant"
 
 
@@ -134,6 +136,7 @@ class _Decoder:
         self._elsewhere: dict[Node, list[Candidate]] = {}
         self._wild: list[tuple[Node, str]] = []
         self._groups = GroupSection(self._context.variables, self._report)
+        self._alerts = AlertSection(self._context, self._report)
 
     def run(self) -> Loaded:
         root = self._main()
@@ -156,6 +159,8 @@ class _Decoder:
         named = Named({program.config.name: program for program in programs}, self._keys, groups)
         check_dependencies(named, daemon, nodes, self._report)
         check_roles(daemon, nodes, programs, groups, self._surroundings, self._report)
+        rules = self._alerts.checked({program.config.name: program.config for program in programs}, groups)
+        check_alerts(rules, scope.account, self._surroundings, self._report)
         self._report.check()
         config = Config(
             path=absolute(self._surroundings.cwd, self._path),
@@ -163,6 +168,7 @@ class _Decoder:
             programs=tuple(program.config for program in programs),
             groups=groups,
             files=tuple(self._files.values()),
+            alerts={rule.value.name: rule.value.to_data() for rule in rules},
         )
         return Loaded(config, self._report.warnings(), self._report.public_warnings())
 
@@ -278,7 +284,7 @@ class _Decoder:
             return None
         root = self._root(path, file)
         if root is not None:
-            self._check_sections(root, ("defaults", GROUPS, "programs"))
+            self._check_sections(root, ("defaults", GROUPS, ALERTS, "programs"))
         return root
 
     def _patterns(self, node: Node | None) -> list[tuple[Node, str]]:
@@ -327,6 +333,7 @@ class _Decoder:
 
     def _take_programs(self, root: Node, defaults: list[Layer], scope: Scope) -> None:
         self._groups.take(_value(root, GROUPS))
+        self._alerts.take(_value(root, ALERTS))
         node = _value(root, "programs")
         candidates = list(self._elsewhere.pop(root, ()))
         if node is not None and node.kind in (MAPPING, SEQUENCE):

@@ -70,4 +70,6 @@ def warnings(context: Context, sight: Sight) -> list[str]:
         others = f" and {len(overdue) - 1} more" if len(overdue) > 1 else ""
         name = context.supervisor.table.name(overdue[0])
         texts = [*texts, f"the health check of {name}{others} waits for its turn for longer than its interval"]
+    alerts = context.alerts.made
+    texts = [*texts, *(alerts.warnings() if alerts else ())]
     return [*troubles, *(() if sight.limited else texts)]

@@ -62,7 +62,7 @@ class ReloadPlan(Record):
     """A whole plan, programs in the order of the new file, removed ones last.
 
     `daemon_keys` are the changed keys of `taskmasterd:` that wait for the daemon's next start, `live_keys` the others.
-    `groups_changed`: a group has come, has gone or has other programs.
+    `groups_changed`: a group has come, has gone or has other programs. `alerts` says which alert rules change, and how.
     """
 
     config: Config
@@ -70,11 +70,16 @@ class ReloadPlan(Record):
     daemon_keys: tuple[str, ...] = ()
     live_keys: tuple[str, ...] = ()
     groups_changed: bool = False
+    alerts: tuple[str, ...] = ()
 
     @property
     def changes(self) -> bool:
         """Whether applying it does anything."""
-        return bool(self.live_keys) or self.groups_changed or any(plan.change != KEPT for plan in self.programs)
+        return (
+            bool(self.live_keys or self.alerts)
+            or self.groups_changed
+            or any(plan.change != KEPT for plan in self.programs)
+        )
 
 
 def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
@@ -105,6 +110,26 @@ def diffing(table: Table, running: DaemonConfig, config: Config, *, again: bool 
         live_keys=tuple(key for key in keys if key in DAEMON_LIVE_KEYS),
         groups_changed=table.groups != config.groups,
     )
+
+
+def alert_changes(old: Config, new: Config) -> tuple[str, ...]:
+    """Return how the alert rules of two configurations differ, a text for each rule: `page: for, batch`."""
+    if old.alerts == new.alerts:
+        return ()
+    found = [f"{name}: removed" for name in old.alerts if name not in new.alerts]
+    for name, rule in new.alerts.items():
+        before = old.alerts.get(name)
+        if before is None:
+            found.append(f"{name}: new")
+        else:
+            keys = [key for key in {**before, **rule} if _plain(before.get(key)) != _plain(rule.get(key))]
+            found += [f"{name}: {', '.join(key.rstrip('_') for key in keys)}"] if keys else []
+    return tuple(found)
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON has it, which knows no tuples."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def without_restarts(plan: ReloadPlan) -> ReloadPlan:

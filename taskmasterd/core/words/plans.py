@@ -29,6 +29,7 @@ def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
         "daemon_keys": list(plan.daemon_keys),
         "live_keys": list(plan.live_keys),
         "groups_changed": plan.groups_changed,
+        "alerts": list(plan.alerts),
         "changes": plan.changes,
     }
 
@@ -68,6 +69,7 @@ def plan_lines(plan: ReloadPlan) -> list[str]:
     lines.append(f"{kept} program{'s' if kept != 1 else ''} untouched")
     if plan.groups_changed:
         lines.append("groups changed")
+    lines.extend(f"alert {change}" for change in plan.alerts)
     lines.extend(f"taskmasterd.{key} applied" for key in plan.live_keys)
     lines.extend(f"taskmasterd.{key} waits for the next start of the daemon" for key in plan.daemon_keys)
     return lines

@@ -166,6 +166,7 @@ CAUSE_TEXTS = {
 }
 """Why something starts for which nobody has asked; a failed start has its number of tries."""
 TEXTS: Mapping[str, Callable[[Fields, Signals], str]] = {
+    "alert-failed": lambda record, _signals: f"{record['rule']}: {record['reason']}",
     "started": _started,
     "ready": _ready,
     "running": _pid,

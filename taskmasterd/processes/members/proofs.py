@@ -29,7 +29,7 @@ KEY_SUFFIX = ".key"
 PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK"
 ROLE = "TASKMASTER_ROLE"
 PROVEN, CLAIMED = "proven", "claimed"
-ROLES = PROBE, HOOK = "probe", "hook"
+ROLES = PROBE, HOOK, ALERT = "probe", "hook", "alert"
 KEEPER = "keeper"
 """The role of the keeper, which belongs to no slot and needs no proof."""
 LONGEST_INDEX = 9

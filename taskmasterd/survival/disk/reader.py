@@ -79,6 +79,7 @@ class _Lines:
             programs=tuple(self._programs[name] for name in self._config["order"]),
             files=tuple((path, mtime_ns, size) for path, mtime_ns, size in self._config["files"]),
             groups=groups_of(self._config),
+            alerts=self._config.get("alerts", {}),
         )
         return Saved(config, Facts.from_data(self._facts), tuple(self._slots.values()), self._spawning)
 

@@ -5,7 +5,7 @@ A slot takes the parts of its configuration that it does not state from the `pro
     {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "door": ..., "pid": ...,
      "config": ..., "version": ...}            the first line: the identity of the daemon (`directory.Known`)
     {"facts": {...}}                           of the daemon; each line replaces the facts that it names
-    {"config": {path, daemon, files, order, groups}}    `order`: the names of the programs in earlier lines
+    {"config": {path, daemon, files, order, groups, alerts}}    `order`: the names of the programs in earlier lines
     {"program": {...}}                         an entry of the configuration, as read or as changed by a reload
     {"slot": {program, index, process, removed, wanted, current, copy, began, hook}}      `copy`: its live instance
     {"end": [program, index, status]}          the leader of its instance has ended; the next "slot" has the consequences
@@ -16,7 +16,7 @@ A slot takes the parts of its configuration that it does not state from the `pro
 from __future__ import annotations
 
 from taskmaster_common import __version__
-from taskmaster_common.config import groups_data
+from taskmaster_common.config import alerts_data, groups_data
 from taskmaster_common.jsontext import write_json
 from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.words.snapshot import entry_to_data
@@ -108,4 +108,5 @@ class Rows:
 def _config_data(config: Config) -> dict[str, Any]:
     order = [program.name for program in config.programs]
     daemon, groups = config.daemon.to_data(), groups_data(config.groups)
-    return {"path": config.path, "daemon": daemon, "files": config.files, "order": order, **groups}
+    alerts = alerts_data(config.alerts, known=False)  # a URL may be a secret, which no file of ours has
+    return {"path": config.path, "daemon": daemon, "files": config.files, "order": order, **groups, **alerts}

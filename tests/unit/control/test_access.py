@@ -44,6 +44,7 @@ VERBS = {
         "version",
         "top",
         "metrics",
+        "alert",
         "help",
     ),
     READ: ("logs",),
@@ -83,6 +84,15 @@ def test_each_verb_has_the_level_that_is_written_here_and_a_new_one_has_to_be_ad
     assert {each.name: each.access for each in COMMANDS} == {
         name: level for level, names in VERBS.items() for name in names
     }
+
+
+def test_each_action_of_a_verb_has_a_level_and_those_that_need_more_are_written_here() -> None:
+    actions = {(each.name, word): level for each in COMMANDS for word, level in each.actions}
+    assert {action for action, level in actions.items() if level != LOOK} == {("alert", "test"), ("alert", "flush")}
+    assert [access_of(parse(f"alert {words}".split())) for words in ("", "list", "test a", "flush a")] == [
+        *(LOOK, LOOK, ADMIN, ADMIN),
+    ]
+    assert [acts(parse(f"alert {words}".split())) for words in ("", "list", "test a")] == [False, False, True]
 
 
 def test_each_flag_of_the_daemon_has_a_level_and_those_that_need_more_than_their_verb_are_written_here() -> None:

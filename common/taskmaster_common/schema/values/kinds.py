@@ -249,12 +249,19 @@ PROGRAM_TABLE = {key.name: key for key in PROGRAM}
 DAEMON_TABLE = {key.name: key for key in DAEMON}
 
 
-def decode_value(key: Key, node: Node, context: Decoding, place: str, report: Report) -> Any:
+def decode_value(
+    key: Key,
+    node: Node,
+    context: Decoding,
+    place: str,
+    report: Report,
+    decoders: Mapping[str, Callable[[Node, Decoding, Key], object]] = DECODERS,
+) -> Any:
     """Return the decoded value, or None after reporting what is wrong with it at `place`."""
     if node.kind == BROKEN:
         return None
     try:
-        return DECODERS[key.kind](node, context, key)
+        return decoders[key.kind](node, context, key)
     except WrongElementsError as several:
         for wrong in several.elements:
             if str(wrong):

@@ -1,0 +1,1 @@
+"""`alerts:` -> rules: what they are about, and where they send it."""
