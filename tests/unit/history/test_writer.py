@@ -88,7 +88,7 @@ def test_a_record_has_number_times_boot_name_event_and_the_fields_that_are_not_n
 def test_numbers_go_on_in_the_next_daemon_and_a_torn_last_line_is_cut_off(writer: Writer) -> None:
     noted(writer.history(), 3)
     with writer.files[0].open("ab") as file:
-        file.write(b'{"seq":4,"time":"20')
+        file.write(b'{"seq":4,"time":"20' + b"x" * 5000)
     history = writer.history()
     assert history.seq == 3
     noted(history, 2)
