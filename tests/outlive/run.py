@@ -27,10 +27,10 @@ from tests.support.wait import wait_until
 
 MODES = ("restart", "guardian", "upgrade")
 STOP_WITHIN_S = 60.0
-IDLE_FDS, IDLE_FDS_OF_GUARDIAN = 27, 12
+IDLE_FDS, IDLE_FDS_OF_GUARDIAN = 28, 12
 """What daemon and guardian may have open when nothing runs and one client asks; a follower has a connection and a log.
 
-Eleven of the daemon's are reserves: for clients 8, for imports 2, for looks at /proc 1; one is its copy of the code.
+Eleven of the daemon's are reserves: for clients 8, for imports 2, for looks at /proc 1; one is its copy of the code, one its history.
 """
 WAYS = ("TERM", "INT", "shutdown")
 
