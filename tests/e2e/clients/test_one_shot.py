@@ -317,6 +317,7 @@ JSON = (
         "version",
         "start web",
     ),
+    *("why", "why web", "events -n 2"),
     *("wait web", "deps", "deps --reverse web", "health", "check web"),
     *("stop off", "restart off", "signal CONT web", "signal --list", "reload", "reload --dry-run", "help", "help stop"),
     *("metrics", "top --once"),
@@ -333,7 +334,7 @@ def test_json_of_every_verb_has_a_schema_and_is_all_that_stdout_holds(running: D
         done = running.ctl("--json", *line.split())
         documents = [json.loads(each) for each in done.stdout.splitlines()]
         assert documents, line
-        assert len(documents) == 1 or line.startswith("logs"), line
+        assert len(documents) == 1 or line.startswith(("logs", "events")), line
         assert all(document["schema"] == 1 for document in documents), line
         assert documents[-1]["exit"] == done.returncode, line
         assert ("error" in documents[-1] or not done.returncode) or line in ("start bad", "check web"), line
