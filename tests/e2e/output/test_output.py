@@ -201,4 +201,4 @@ def test_logs_since_shows_what_was_written_since_even_after_the_program_has_ende
     assert "started (pid" in daemon.ctl("logs", "--daemon", "--since", "1h").stdout
     wrong = daemon.ctl("logs", "--since", "yesterday", "once")
     assert wrong.returncode == 2
-    assert '--since: "yesterday" is not a duration' in wrong.stderr
+    assert '--since: "yesterday" is not a moment such as' in wrong.stderr
