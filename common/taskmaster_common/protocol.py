@@ -134,7 +134,7 @@ Input. While the daemon serves `send TARGET`, a line that begins with `{` is no 
 The daemon takes them as fast as the programs read. At a terminal LF in `text` means the Enter key. After `eof` it adds a line
 end, unless with --no-newline, and with --eof it then ends the input of the programs: it closes the pipe, or types Ctrl-D. `result`
 comes for each process, `taken` in between. If the client closes the connection, even its sending side alone, before the `end`,
-what the programs have not got is dropped. Input that nothing waits for any more is ignored.
+what the programs have not got is dropped. Input that comes after the `end` is ignored until the next request.
 
 Shutdown. When the daemon ends in order, endless replies (a subscription, a log that is followed) get an `end` with the error
 "stopping"; a connection that ends without it was lost by accident. An upgrade ends no connection; a subscriber gets an

@@ -80,6 +80,7 @@ class Connection:
         self._on_gone: Callable[[], None] | None = None
         self.operation: Operation | None = None
         self.intake: Intake | None = None
+        self._took_input = False
         self.claim: Claim | None = None
         self.busy = False
         self.deaf = False
@@ -157,6 +158,7 @@ class Connection:
 
     def _request_is_over(self) -> None:
         self._source.drop()
+        self._took_input = self._took_input or self.intake is not None
         self._on_gone, self.operation, self.intake, self.claim = None, None, None, None
         self.busy = False
         self.last_active = self._reactor.now()
@@ -226,10 +228,12 @@ class Connection:
             self._listen()
         if self.closed or self._closing or self.busy or self._queue.filled:
             return
-        while self._requests.is_input:  # nothing waits for it any more
+        while (
+            self._took_input and self._requests.is_input
+        ):  # it was sent before the client knew that nothing waits for it
             self._requests.pop()
         if self._requests:
-            self.busy = True
+            self.busy, self._took_input = True, False
             line = self._requests.pop()
             self._listen()
             self._server.on_request(self, line)
@@ -291,6 +295,7 @@ class Connection:
             "queue": self._queue.to_data(),
             **self._requests.to_data(),
             "peer_done": self._peer_done,
+            "took_input": self._took_input,
             "closing": self._closing,
             "deaf": self.deaf,
             "access": self.access,
@@ -303,6 +308,7 @@ class Connection:
         self._queue.resume(row["queue"])
         self._requests.resume(row)
         self._peer_done, self._closing, self.deaf = row["peer_done"], row["closing"], row["deaf"]
+        self._took_input = row.get("took_input", False)
         if row["operation"] is not None:
             self.busy, self.claim = True, row.get("claim")
             resume_request(self, row["operation"])

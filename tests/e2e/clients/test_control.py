@@ -61,7 +61,7 @@ def test_it_can_be_used_by_hand_and_answers_in_order(running: Daemon) -> None:
         assert (hello["type"], hello["name"], hello["protocol"], hello["pid"], hello["config"]) == (
             "hello",
             "taskmasterd",
-            1,
+            2,
             running.pid,
             str(running.config),
         )

@@ -361,7 +361,7 @@ def test_forty_columns_and_ten_lines_are_enough(shared: Daemon, open_shell: Open
 def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(shared, "-q")
     shell.type("pid web:1\rversion\r")
-    shell.see("taskmasterd 0.1.0 (protocol 1)")
+    shell.see("taskmasterd 0.1.0 (protocol 2)")
     shell.prompt()
     shell.type(CTRL_D)
     shell.ended()
@@ -377,7 +377,7 @@ def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_she
     again.type(CTRL_R + "vers")
     again.see("version")
     again.type("\r\r")
-    again.see("taskmasterd 0.1.0 (protocol 1)")
+    again.see("taskmasterd 0.1.0 (protocol 2)")
 
 
 def test_a_history_that_cannot_be_kept_is_one_warning(running: Daemon, open_shell: OpenShell) -> None:
@@ -385,7 +385,7 @@ def test_a_history_that_cannot_be_kept_is_one_warning(running: Daemon, open_shel
     shell = open_shell(running, "-q")
     shell.see("taskmasterctl: warning: the history is not kept")
     shell.type("version\r")
-    shell.see("protocol 1")
+    shell.see("protocol 2")
     shell.prompt()
     assert shell.text().count("warning") == 1
 

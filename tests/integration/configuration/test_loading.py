@@ -313,9 +313,10 @@ import os, sys
 from taskmasterd.configuration import loading
 with open("/proc/self/status") as file:
     held = next(line for line in file if line.startswith("VmData"))
-loading.MAX_DATA = int(held.split()[1]) * 1024 + (1 << 20)
+loading.MAX_DATA = int(held.split()[1]) * 1024 + (16 << 20)  # enough for the imports, and not for the file
 options = {"daemonized": False, "pid1": False, "lenient_users": False}
-print(loading.load(sys.argv[1], environment=dict(os.environ), options=options, deadline_s=60.0).problems)
+result = loading.load(sys.argv[1], environment=dict(os.environ), options=options, deadline_s=60.0)
+print(result.problems, result.failure, result.shortage)
 """
 
 
