@@ -162,12 +162,15 @@ def test_a_daemon_without_such_a_program_has_no_keeper_and_an_idle_keeper_ends(
     assert daemon.ctl("send", "later", "x").returncode == 0
 
 
-def test_the_wire_takes_input_by_hand_and_ignores_it_where_nothing_waits_for_it(daemon: Daemon) -> None:
+def test_the_wire_takes_input_by_hand_ignores_what_comes_late_and_refuses_what_nothing_has_asked_for(
+    daemon: Daemon,
+) -> None:
     daemon.write(config(copy=COPY))
     daemon.start()
     said = ask(daemon, b'{"type":"eof"}\nsend copy\n{"type":"input","text":"a"}\n{"type":"eof"}\n{"type":"eof"}\npid')
     kinds = [message["type"] for message in said]
-    assert kinds.count("end") == 2, said
+    assert kinds.count("end") == 3, said
+    assert said[kinds.index("end")]["error"]["code"] == "unknown-verb"
     assert [message.get("bytes") for message in said if message["type"] == "result"] == [2]
     refused = ask(daemon, b"send copy\n{nonsense}")
     assert refused[-1]["error"]["code"] == "usage"
