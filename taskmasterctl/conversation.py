@@ -121,7 +121,7 @@ class Conversation:
         return self._connection
 
     def _exchange(
-        self, connection: DaemonConnection, _deadline: float | None, tick_s: float | None
+        self, connection: DaemonConnection, _deadline: float | None, tick_s: float | None, /
     ) -> Iterator[dict[str, Any]]:
         """Send the request and yield its replies. Raises what `DaemonConnection.ask` raises."""
         return connection.ask(self._line, endless=is_endless(self._request), tick_s=tick_s)

@@ -55,7 +55,7 @@ class SendConversation(Conversation):
         return self
 
     def _exchange(
-        self, connection: DaemonConnection, deadline: float | None, _tick_s: float | None
+        self, connection: DaemonConnection, deadline: float | None, _tick_s: float | None, /
     ) -> Iterator[dict[str, Any]]:
         refused = connection.refusal or too_old(connection, "send")
         if refused:

@@ -12,7 +12,7 @@ from taskmaster_common.states import STATES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     Labels = tuple[tuple[str, str], ...]
@@ -143,7 +143,12 @@ def _healthy(process: Message) -> float | None:
     return {"healthy": 1, "unhealthy": 0}.get(verdict or "")
 
 
-PROCESS_METRICS = (
+def _last_duration(process: Message) -> float | None:
+    success: Message | None = _counters(process).get("success")
+    return success.get("took_s") if success else None
+
+
+PROCESS_METRICS: Sequence[tuple[str, str, str, Callable[[Message], Any]]] = (
     ("process_wanted", GAUGE, "Whether a process is as wanted: not in BACKOFF or FATAL, not ended unexpectedly, not unhealthy.", lambda p: bool(p["wanted"])),
     ("process_healthy", GAUGE, "What the health checks of a process say; without an answer there is no sample.", _healthy),
     ("process_start_time_seconds", GAUGE, "When the leading process started, Unix time.", lambda p: p.get("started_at")),
@@ -155,7 +160,7 @@ PROCESS_METRICS = (
     ("process_processes", GAUGE, "Number of processes that belong to a process, itself included.", lambda p: p.get("members")),
     ("process_open_fds", GAUGE, "Open file descriptors of a process and all that belongs to it.", lambda p: p.get("descriptors")),
     ("job_last_success_timestamp_seconds", GAUGE, "When a oneshot last ended well, Unix time.", lambda p: p.get("succeeded_at")),
-    ("job_last_duration_seconds", GAUGE, "How long the last run of a oneshot took that ended well.", lambda p: (_counters(p).get("success") or {}).get("took_s")),
+    ("job_last_duration_seconds", GAUGE, "How long the last run of a oneshot took that ended well.", _last_duration),
 )  # fmt: skip
 """Name without `taskmaster_`, type, text and value of each metric of a process; None where a value is unknown."""
 

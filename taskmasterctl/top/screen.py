@@ -243,11 +243,13 @@ class TopScreen:
     # -- keys
 
     def _bindings(self) -> KeyBindings:
+        def presses(word: str) -> Callable[[KeyPressEvent], None]:
+            return lambda _event: self._pressed(word)
+
         bindings = KeyBindings()
         words = {"c-c": "ctrl-c", "c-l": "ctrl-l", "c-z": "ctrl-z"}
         for name in NAMED_KEYS:
-            word = words.get(name, name)
-            bindings.add(name)(lambda _event, word=word: self._pressed(word))
+            bindings.add(name)(presses(words.get(name, name)))
 
         @bindings.add(KeyNames.Any)
         def _other(event: KeyPressEvent) -> None:

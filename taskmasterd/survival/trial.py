@@ -39,7 +39,7 @@ def acting_on_nothing() -> Generator[Callable[[dict[str, Any]], None], None, Non
             if hasattr(module, name):
                 setattr(module, name, _refuse)
     setattr(socket, "socket", type("Unconnected", (socket.socket,), dict.fromkeys(CONNECTS, _refuse)))  # noqa: B010 - see below
-    setattr(RuntimeDirectory, "has", lambda _self, _name: False)  # noqa: B010 - what is there is the daemon's
+    setattr(RuntimeDirectory, "has", _has_nothing)  # noqa: B010 - what is there is the daemon's
     setattr(RuntimeDirectory, "enter", _refuse_directory)  # noqa: B010 - see above
     daemon = os.getppid()
     setattr(os, "getpid", lambda: daemon)  # noqa: B010 - a stand-in as those above
@@ -60,6 +60,10 @@ def acting_on_nothing() -> Generator[Callable[[dict[str, Any]], None], None, Non
 
 def _refuse(*_arguments: object, **_options: object) -> NoReturn:
     raise PermissionError(errno.EPERM, "this is only a trial")
+
+
+def _has_nothing(_self: RuntimeDirectory, _name: str) -> bool:
+    return False
 
 
 def _refuse_directory(_self: RuntimeDirectory, name: str) -> NoReturn:

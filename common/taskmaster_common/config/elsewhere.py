@@ -52,7 +52,7 @@ def elsewhere_of(text: str) -> Elsewhere:
     """Return the target of a text that `Elsewhere.text` has written."""
     words, _, to = text.partition(" to=") if " to=" in text else (text, "", "")
     kind, *pairs = words.split(" ")
-    values: dict[str, object] = dict(pair.partition("=")[::2] for pair in pairs)
+    values: dict[str, object] = {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
     values.update({name: int(str(values[name])) for name in ("severity", "instance") if name in values})
     return Elsewhere(kind, to).replace(**values)
 

@@ -47,7 +47,7 @@ def process(view: dict[str, Any], table: Table, sees: Callable[[str], bool]) -> 
         for each in view["waiting"]
         if sees(_program(each["name"]))
     ]
-    veiled = {**view, "detail": text(view["detail"], table, sees), "waiting": waiting}
+    veiled: dict[str, Any] = {**view, "detail": text(view["detail"], table, sees), "waiting": waiting}
     veiled["waiting_more"] += len(view["waiting"]) - len(waiting)
     if view["exit"] and "why" in view["exit"]:
         veiled["exit"] = {**view["exit"], "why": text(view["exit"]["why"], table, sees)}
