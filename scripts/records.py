@@ -43,6 +43,7 @@ TYPES = {
     "syslog": "Mapping[str, Any]",
     "targets": "tuple[str, ...]",
     "text": "str",
+    "tty": "Mapping[str, Any]",
     "update": "Mapping[str, Any]",
     "variables": "Mapping[str, str | None]",
     "whole": "int",

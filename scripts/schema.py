@@ -24,6 +24,7 @@ from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
 from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
 from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
+from taskmaster_common.schema.values.tty import MOST as MOST_CELLS
 from taskmaster_common.schema.values.update import MOST_AT_ONCE, ON_FAILURE
 from taskmaster_common.text.formats import format_size
 from taskmaster_common.text.names import ALL, MAX_NAME
@@ -220,6 +221,12 @@ def _events(_key: Key) -> list[Schema]:
     return [word, {"type": "array", "items": word, "minItems": 1}]
 
 
+def _tty(_key: Key) -> list[Schema]:
+    count = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_CELLS}, VARIABLE]}
+    parts: dict[str, Schema] = {"rows": count, "cols": count, "term": TEXT}
+    return [*BOOLEAN, {"type": "object", "properties": parts, "additionalProperties": False}]
+
+
 def _hook(_key: Key) -> list[Schema]:
     command = FORMS["command"](_key)
     parts: dict[str, Schema] = {
@@ -290,6 +297,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "rate": lambda _key: [{"type": "string", "pattern": "^[1-9][0-9]*/"}],
     "syslog": _syslog,
     "targets": lambda _key: [TARGET, {"type": "array", "items": TARGET, "minItems": 1}],
+    "tty": _tty,
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""

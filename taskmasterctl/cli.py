@@ -27,7 +27,7 @@ from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from taskmasterctl.reply.replies import Reply
@@ -138,10 +138,8 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return _say(options, "help", {"type": "help", "text": client_help(*request.targets)})
         if request.has("list"):
             return _say(options, "signal", *_signals())
-        if request.verb in ("metrics", "top"):
-            return (_run_metrics if request.verb == "metrics" else _run_top)(options, request)
-        if request.verb == "send":
-            return _send(options, request)
+        if request.verb in OWN_WAYS:
+            return OWN_WAYS[request.verb](options, request)
         _check_form(options, request)
         if request.verb in ("events", "logs"):
             request = _with_moments(request)
@@ -232,6 +230,13 @@ def _send(options: Options, request: Request) -> int:
     return conversation.of(" ".join(words).encode("utf-8", "surrogateescape"), source).run()
 
 
+def _attach(options: Options, request: Request) -> int:
+    """Raises RequestError."""
+    from taskmasterctl.attach.session import run_attach  # noqa: PLC0415 - no other verb needs a whole terminal
+
+    return run_attach(options, request, _reply_for(options, request), os.environ)
+
+
 def _reply_for(options: Options, request: Request) -> Reply:
     look = look_of(options, request, os.environ)
     if request.verb in ("events", "why"):
@@ -265,6 +270,15 @@ def _with_figures(request: Request, reply: Reply) -> Reply:
 
         return WithUsage(reply, measure)
     return reply
+
+
+OWN_WAYS: Mapping[str, Callable[[Options, Request], int]] = {
+    "metrics": _run_metrics,
+    "top": _run_top,
+    "send": _send,
+    "attach": _attach,
+}
+"""The verbs that are more than a request and its answer."""
 
 
 def _refuse(error: RequestError, options: Options) -> int:

@@ -267,7 +267,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         ),
     )
     errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
-    reading = build_reading(origin, ReadingParts(reactor, errands, instances, writer.changed, base.log.write))
+    reading = build_reading(origin, ReadingParts(reactor, errands, instances, writer.changed, base.log.write, bus))
 
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     asking = Made(lambda: _asking(base, performer, born()))

@@ -9,6 +9,7 @@ from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.processes.members.proofs import KEEPER, ROLE
 from taskmasterd.processes.preparation import child_environment
 from taskmasterd.survival.disk.file import KEEPER_SUFFIX
+from taskmasterd.telling.bus import REACT, BusMember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
     from taskmasterd.survival import execute
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.telling.bus import Bus
     from taskmasterd.terminals import inputs
-    from taskmasterd.terminals.inputs import Inputs
+    from taskmasterd.terminals.inputs import Changed, Inputs
 else:
     execute = on_demand("taskmasterd.survival.execute")
     inputs = on_demand("taskmasterd.terminals.inputs")
@@ -32,13 +34,14 @@ else:
 
 
 class ReadingParts(Record):
-    """What reading is made from. `changed(entry)` writes a slot's state, `say(level, text)` a line of the event log."""
+    """What reading is made from; the functions are those of `Inputs`."""
 
     reactor: Reactor
     errands: Made[Errands]
     instances: Instances
     changed: Callable[[Entry], None]
     say: Callable[[str, str], None]
+    bus: Bus
 
 
 class Reading(Record):
@@ -67,7 +70,11 @@ def build_reading(origin: Origin, parts: ReadingParts) -> Reading:
         made: Keeping = keeping.Keeping(means)
         return made
 
+    def follow(changed: Changed, gone: Callable[[Entry], None]) -> None:
+        parts.bus.join(BusMember(REACT, changed, gone=gone))
+
     keeper, fd = Made(make), origin.handed.fds.get("keeper")
     if fd is not None or (not origin.legacy.same and path and os.path.lexists(path)):
         keeper().take_back(fd)
-    return Reading(keeper, Made(lambda: inputs.Inputs(parts.reactor, keeper(), parts.say)))
+    made = Made(lambda: inputs.Inputs(parts.reactor, keeper(), parts.instances, parts.changed, parts.say, follow))
+    return Reading(keeper, made)

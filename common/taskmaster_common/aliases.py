@@ -8,6 +8,7 @@ ALIASES = {
     "update": ("reload",),
     "reread": ("reload", "--dry-run"),
     "history": ("events",),
+    "fg": ("attach",),
 }
 """Other words for a verb with its flags; most are those of supervisor's users."""
 
@@ -16,7 +17,6 @@ INSTEAD = {
     "remove": "programs are removed by the configuration: edit it, then `reload`",
     "avail": "use `status`, or `reload --dry-run` for what is on disk",
     "clear": "log files rotate by log_maxbytes; use `logs --reopen` after moving one away",
-    "fg": "use `logs -f NAME` to watch a program",
     "open": "use taskmasterctl -s SOCKET to control another daemon",
     "exit": "it leaves the shell, and this is none; use `shutdown` to end the daemon",
     "quit": "it leaves the shell, and this is none; use `shutdown` to end the daemon",

@@ -55,6 +55,12 @@ that it does not know.
                                                                             shutdown
     result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, wait, reload,
                bytes (how many the program has got)                         send
+    attached   name pid tty stdin rows cols modes viewers typing who        attach
+               since_s why
+    typing     typing (you do) who since_s                                  attach
+    size       rows cols                                                    attach
+    modes      modes                                                        attach
+    ended      name text                                                    attach
     taken      name bytes (how many the program has got by now)             send
     deps       edges: list of EDGE, at most 100 per object; in the first    deps
                object roots (list of programs), reverse
@@ -62,7 +68,8 @@ that it does not know.
                groups_changed, changes, dry_run
     problem    text                                                         reload
     warning    text                                                         stop, restart, wait, reload, shutdown, logs
-    output     name stream text                                             logs
+    output     name stream text                                             logs, attach
+               at (the place of the log behind it)                          attach
     events     events: list of EVENT, at most 100 per object; seq (of the   events
                last one that was looked at)
     why        why: list of STORY, at most 10 per object                    why
@@ -135,6 +142,20 @@ The daemon takes them as fast as the programs read. At a terminal LF in `text` m
 end, unless with --no-newline, and with --eof it then ends the input of the programs: it closes the pipe, or types Ctrl-D. `result`
 comes for each process, `taken` in between. If the client closes the connection, even its sending side alone, before the `end`,
 what the programs have not got is dropped. Input that comes after the `end` is ignored until the next request.
+
+Attach. `attach TARGET` is an endless reply about one process. `attached` comes first, and again for each further instance, with the
+end of the one before as `why`; `modes` are the sequences, each without its ESC, that put a terminal into the modes of the program's.
+Then `output` follows, of the stream "terminal" where the process has one. `ended` and an `end` with exit 3 come when nothing follows;
+a client leaves by closing the connection. Its input:
+
+    input   text        what is typed; ignored from who does not type
+    size    rows cols   of the client's terminal; it counts as long as the client types
+    take                take the typing, or give it back
+    redraw              make the program paint its screen
+    eof                 end the input of the program
+
+`typing` tells each client when the typing changes hands, `size` when the terminal has another size. A client that is more than 1 MiB
+behind gets `missed`, and `modes` to begin again with. `--from` goes on at a place that an `output` of an earlier daemon has named.
 
 Shutdown. When the daemon ends in order, endless replies (a subscription, a log that is followed) get an `end` with the error
 "stopping"; a connection that ends without it was lost by accident. An upgrade ends no connection; a subscriber gets an

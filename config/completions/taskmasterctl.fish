@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'alert:--event' 'restart:--max-unavailable' 'send:--file'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'alert:--event' 'restart:--max-unavailable' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -95,6 +95,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs 
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a stop -d 'stop programs and wait until nothing of them is left'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a restart -d 'stop and start again, as one operation of the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a signal -d 'send a signal to the leading process of programs'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a attach -d 'the terminal of a program, with your keys as its keys'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a send -d 'write a line into the standard input of programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a reload -d 'apply the edited configuration; untouched programs keep running'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a upgrade -d 'execute the installed version of the daemon; programs, clients and logs go on'
@@ -145,6 +146,11 @@ complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l max-unavailable -
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l dependents -d 'also restart what runs and depends on the programs: down before them, up after them'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal' -l list -d 'print the names of the signals'
+complete -c taskmasterctl -n '__taskmasterctl_verb attach fg' -l read-only -d 'look and type nothing'
+complete -c taskmasterctl -n '__taskmasterctl_verb attach fg' -s n -l lines -x -d 'how many of the last lines are shown first (default 100, at most 64 KiB)'
+complete -c taskmasterctl -n '__taskmasterctl_verb attach fg' -l take -d 'take the typing from who has it'
+complete -c taskmasterctl -n '__taskmasterctl_verb attach fg' -l detach-keys -x -d 'one or two keys that detach, in the place of Ctrl-] and its letters; none: no key (TASKMASTER_DETACH_KEYS)'
+complete -c taskmasterctl -n '__taskmasterctl_verb attach fg' -l from -x -d 'what follows this place of the log, as an output names it on the wire'
 complete -c taskmasterctl -n '__taskmasterctl_verb send' -l no-newline -d 'without a line end'
 complete -c taskmasterctl -n '__taskmasterctl_verb send' -l eof -d 'afterwards close the pipe: the program sees the end of its input'
 complete -c taskmasterctl -n '__taskmasterctl_verb send' -l file -x -d 'what this file holds, - for standard input, and no line end'
@@ -155,7 +161,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-r
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l rollback -d 'take it back, unless all that it starts comes up and stays up for 5 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics check start stop restart send' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics check start stop restart attach fg send' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb alert; and __taskmasterctl_first' -a 'list test flush'
@@ -178,6 +184,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a stop -d 'stop programs and wait until nothing of them is left'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a restart -d 'stop and start again, as one operation of the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a signal -d 'send a signal to the leading process of programs'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a attach -d 'the terminal of a program, with your keys as its keys'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a send -d 'write a line into the standard input of programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a reload -d 'apply the edited configuration; untouched programs keep running'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a upgrade -d 'execute the installed version of the daemon; programs, clients and logs go on'

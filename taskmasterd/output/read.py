@@ -248,6 +248,20 @@ class Follower:
         self._position = past.position
         self._base -= sum(generation.size for generation in generations[1:])
 
+    @property
+    def place(self) -> str:
+        """Where the next byte is: the inode of the file and the position in it."""
+        own = self._inode()
+        return f"{own[1]}:{self._position}" if own else ""
+
+    def behind(self) -> int:
+        """Return how many bytes are not read yet, 0 where that is unknown."""
+        try:
+            present = os.stat(self._path).st_size + (self._retired() if self._retired else self._base)
+        except OSError:
+            return 0
+        return max(0, present - self._base - self._position)
+
     def to_data(self) -> dict[str, Any]:
         """Return what the daemon needs after an upgrade to read on; the descriptor, if any, has to be inherited."""
         return {"path": self._path, "fd": self._fd, "position": self._position, "base": self._base}

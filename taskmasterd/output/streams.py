@@ -112,7 +112,7 @@ class Outputs:
                 if target in (INHERIT, DISCARD):
                     opened[key] = (own if target == INHERIT else self._null, None)
                 elif key not in opened:
-                    opened[key] = self._pipe(entry, target, owner, name if formatted else "")
+                    opened[key] = self.pipe_to(entry, target, owner, name if formatted else "")
                     ends.append(opened[key][0])
         except (SetupError, OSError):
             for fd in ends:
@@ -162,7 +162,7 @@ class Outputs:
             stream = spools.stream_of(entry.present, entry.index, name, entry.process.pid or 0)
         return self._spools().resume(os.fstat(fd).st_ino, sink, stream)
 
-    def _pipe(
+    def pipe_to(
         self, entry: Entry, path: str, owner: tuple[int, int] | None, formatted: str
     ) -> tuple[int, LogPipe | None]:
         """Return what a child gets for a target, and our end of the pipe, None where its bytes do not pass the daemon.

@@ -89,16 +89,25 @@ class Instance:
 
     def drain(self) -> None:
         """Move what it has written by now into its logs."""
+        self.drain_pipes()
+        if self.input and self.input.settle():
+            self.drain_pipes()
+
+    def drain_pipes(self) -> None:
+        """Move what is in its pipes into its logs."""
         for pipe in self.pipes:
             pipe.drain()
-        if self.input and self.input.settle():
-            for pipe in self.pipes:
-                pipe.drain()
+
+    def replace_pipes(self, pipes: Sequence[LogPipe]) -> None:
+        """Know through which pipes its output comes from now on."""
+        self.pipes = pipes
 
     @property
     def silent(self) -> bool:
-        """Whether it ended with 0 and is known to have written nothing."""
-        return self.ended == 0 and bool(self.pipes) and not any(pipe.wrote for pipe in self.pipes)
+        """Whether it ended with 0, had nothing to read and is known to have written nothing."""
+        return (
+            self.ended == 0 and self.input is None and bool(self.pipes) and not any(pipe.wrote for pipe in self.pipes)
+        )
 
     def to_data(self) -> dict[str, object]:
         """Return what a later daemon needs to take this instance over."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 OF_SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 """Variables that mean the daemon alone. Source: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)."""
 OF_A_SHELL = ("PWD", "OLDPWD", "_")
+OF_A_TERMINAL = ("COLUMNS", "LINES")
+"""Variables that contradict the terminal itself once its size changes."""
 
 
 class Inherited(Record):
@@ -47,10 +49,14 @@ class Announcement(Record):
 
 
 class ChildInput(Record):
-    """What an instance reads: our end, and the child's descriptor for 0, which is closed after the spawn."""
+    """What an instance reads: our end, and the child's descriptor for 0, which is closed after the spawn.
+
+    `terminal` is the path of the terminal that all of its standard streams lead to, "" without one.
+    """
 
     ours: Input
     stdin: int
+    terminal: str = ""
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -89,6 +95,10 @@ def _environment(program: ProgramConfig, index: int, inherited: Inherited, accou
     environment = {**of_slot, **inherited.environment}
     environment.setdefault("PYTHONUNBUFFERED", "1")
     environment["PWD"] = for_instance(program.workingdir, index)
+    if program.tty:
+        environment["TERM"] = program.tty["term"]
+        for name in OF_A_TERMINAL:
+            environment.pop(name, None)
     if account and program.run_as.user is not None:
         environment.update(HOME=account.home, USER=account.name, LOGNAME=account.name, SHELL=account.shell)
     for name, text in program.env.items():

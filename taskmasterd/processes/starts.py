@@ -51,7 +51,7 @@ SPAWN_FOR_S = 0.02
 class Extras(Record):
     """What some programs need besides logs. Both are called once the logs are open, before the spawn, and may raise SetupError.
 
-    `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin`.
+    `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin` or `tty`.
     """
 
     announce: Announce
@@ -92,11 +92,14 @@ class Starter:
         spec = child_spec(program, entry.index, self._inherited, account)
         streams = self._outputs.open(entry, account)
         before = boot_seconds()
-        self._recorder.spawning(entry, before, [pipe.inode for pipe in streams.pipes])
+        # a terminal's pipes are the keeper's, and tell nothing about processes
+        inodes = () if program.tty else tuple(pipe.inode for pipe in streams.pipes)
+        self._recorder.spawning(entry, before, inodes)
         said, reads = Announcement(), None
         try:
-            if program.stdin == PIPE:
+            if program.stdin == PIPE or program.tty:
                 reads = self._extras.open_input(entry, account, streams)
+                spec = spec.replace(terminal=reads.terminal)
             if program.ready or WATCHDOG in program.health:
                 said = self._extras.announce(entry, account)
                 spec = spec.replace(environment={**spec.environment, **said.environment})
@@ -115,7 +118,6 @@ class Starter:
         for pipe in streams.pipes:
             pipe.sink.led_by(pid)
         self._outputs.last_words.begin(entry, streams.log_start)
-        inodes = tuple(pipe.inode for pipe in streams.pipes)
         group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
         return Instance(entry, group, streams.pipes, (before, boot_seconds()), reads.ours if reads else None), executed
 

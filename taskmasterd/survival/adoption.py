@@ -134,9 +134,13 @@ class Adoption:
         if not (gone or child):
             handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
         ours_until = now if handle is not None or self._session_goes_on(sessions, saved_copy) else 0
-        inodes = tuple(inode for inode, _path in saved_copy.pipes)
+        inodes = () if entry.present.tty else tuple(inode for inode, _path in saved_copy.pipes)
         group = _group(entry, pid, inodes, Heritage(sessions, handle, ours_until, frozenset(saved_copy.told)))
-        reads = self._inputs().adopt(entry, saved_copy.input) if saved_copy.input else None
+        reads = None
+        if saved_copy.input:
+            reads, log = self._inputs().adopt(entry, saved_copy.input)
+            if log >= 0:
+                self._log_of(log, saved_copy.pipes[0][1] if saved_copy.pipes else "")
         copy = Instance(entry, group, self._pipes_of(entry, pid, saved_copy.pipes), birth, reads)
         if entry.process.pid is None:
             self._performer.admit_leaderless(copy)
@@ -300,8 +304,23 @@ class Adoption:
             self._deliver(entry, HookEnded(ok=True))
         self._performer.perform(entry, UNQUEUE)
         entry.current = entry.wanted
-        reads = self._inputs().find(entry) if entry.wanted.stdin == PIPE else None
+        reads = None
+        if entry.wanted.stdin == PIPE or entry.wanted.tty:
+            reads, log = self._inputs().find(entry)
+            if log >= 0:
+                rows = [self._log_of(log, self._performer.outputs.log_path(entry, "stdout"))]
         return Instance(entry, group, self._pipes_of(entry, group.pid, rows), birth, reads)
+
+    def _log_of(self, log: int, path: str) -> tuple[int, str]:
+        """Keep the read end of the pipe that a keeper moves output into, for who takes it over; return its row."""
+        inode = os.fstat(log).st_ino
+        try:
+            if inode not in self._pipes:  # else a guardian has kept it, or it was handed over
+                read = os.open(f"/proc/self/fd/{log}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+                self._pipes[inode] = (read, path)
+        finally:
+            os.close(log)
+        return inode, path
 
     def _entry(self, slot: Slot) -> Entry | None:
         return self._supervisor.table.slot(*slot)

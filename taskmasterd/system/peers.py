@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 from taskmaster_common.records import Record
@@ -12,6 +13,8 @@ MOST_GROUPS_BYTES = 1024
 """Largest buffer that Python's getsockopt takes, bytes: 256 groups. Of a peer with more only the primary group counts."""
 SO_PEERGROUPS = getattr(socket, "SO_PEERGROUPS", 59)
 """The socket option that returns the peer's groups. Source: asm-generic/socket.h; Python has no name for it."""
+CONSOLES, PTS_FIRST, PTS_LAST, SERIAL_LINES = 4, 136, 143, 64
+"""Major numbers of terminals, and the minor number at which consoles end. Source: devices.txt of Linux."""
 
 
 class Peer(Record):
@@ -56,3 +59,16 @@ def groups_are_told() -> bool:
 def _numbers(raw: bytes) -> tuple[int, ...]:
     """Return the numbers of a C array of 32-bit integers."""
     return tuple(memoryview(raw).cast("I"))
+
+
+def terminal_of(pid: int) -> str:
+    """Return the controlling terminal of a process, "pts/3" or "tty1"; "" for none. Source: proc(5), tty_nr; devices.txt."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
+            number = int(file.read(1024).rpartition(b")")[2].split()[4])
+    except (OSError, ValueError, IndexError):
+        return ""
+    major, minor = os.major(number), os.minor(number)
+    if PTS_FIRST <= major <= PTS_LAST:
+        return f"pts/{minor + 256 * (major - PTS_FIRST)}"
+    return f"tty{minor}" if major == CONSOLES and 0 < minor < SERIAL_LINES else ""

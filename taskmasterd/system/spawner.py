@@ -23,6 +23,7 @@ import errno
 import fcntl
 import os
 import resource
+import sys
 
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
@@ -35,6 +36,7 @@ from taskmasterd.system.loop.reactor import READ, Reactor
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any
 
     from taskmasterd.system.paths import executable
 else:
@@ -46,6 +48,8 @@ MAX_REASON = 1024
 """Longest text of a failed step, in characters."""
 ABOVE_EXTRA = 256
 """Lowest number that no extra descriptor of a child can have."""
+OPEN_CONTROLS = sys.platform == "linux"
+"""Whether a session without a terminal gets the one that its leader opens. Source: tty_ioctl(4); not so on the BSDs."""
 EXPLAIN_FOR_S = 2
 """Longest time that a child looks for the reason of a failed exec, in seconds."""
 
@@ -62,7 +66,8 @@ class ChildSpec(Record):
     """All that a child needs to start.
 
     `nofile` is the pair (soft, hard) of limits to restore, None to leave them; `tag` marks its lineage, None for no tag.
-    `forked`: the tag has to be there before the program runs, and posix_spawn sets it a moment later.
+    `forked`: the tag has to be there before the program runs, and posix_spawn sets it a moment later. `terminal` is the path of the
+    terminal that controls the child and is its three streams, whatever other streams it has; "" for none.
     """
 
     argv: tuple[str, ...]
@@ -73,6 +78,7 @@ class ChildSpec(Record):
     nofile: tuple[int, int] | None
     tag: int | None = None
     forked: bool = False
+    terminal: str = ""
 
 
 class SetupError(Exception):
@@ -106,7 +112,8 @@ class Spawner:
         Raises SetupError if a step has failed already, OSError if the system refuses a process or descriptor.
         """
         streams = (stdin if stdin >= 0 else self._null, stdout, stderr)
-        if spec.identity is None and self._can_posix_spawn and extra is None and not spec.forked:
+        forked = spec.forked or (spec.terminal and not OPEN_CONTROLS)
+        if spec.identity is None and self._can_posix_spawn and extra is None and not forked:
             try:
                 return self._posix_spawn(spec, streams), True
             except NotImplementedError:  # POSIX_SPAWN_SETSID is missing in this C library
@@ -116,7 +123,7 @@ class Spawner:
         return self._fork(spec, streams, extra), False
 
     def _posix_spawn(self, spec: ChildSpec, streams: tuple[int, int, int]) -> int:
-        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)]
+        actions = _file_actions(spec, streams)
         try:
             os.chdir(spec.workingdir)
         except OSError as error:
@@ -182,6 +189,14 @@ class Spawner:
         self._reactor.remove(report)
         os.close(report)
         self._on_report(pid, _failed_step(spec, received.decode("utf-8", "surrogateescape")) if received else None)
+
+
+def _file_actions(spec: ChildSpec, streams: tuple[int, int, int]) -> list[tuple[Any, ...]]:
+    """Return what posix_spawn does with descriptors, once the child is in its session."""
+    if not spec.terminal:
+        return [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)]
+    opened = (os.POSIX_SPAWN_OPEN, 0, spec.terminal, os.O_RDWR, 0)
+    return [opened, (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)]
 
 
 def _failed_step(spec: ChildSpec, report: str) -> tuple[str, str]:
@@ -257,6 +272,9 @@ def _become_child(
             resource.setrlimit(resource.RLIMIT_NOFILE, (min(spec.nofile[0], hard), min(spec.nofile[1], hard)))
         if spec.tag is not None:
             put_tag(spec.tag)
+        if spec.terminal:
+            step = "terminal"
+            streams = (_controlling(spec.terminal),) * 3
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
         if spec.identity:
@@ -287,6 +305,16 @@ def _become_child(
                 os.write(report, shortened(words, MAX_REASON).encode("utf-8", "surrogateescape"))
         finally:  # whatever happens above, this process must not continue as a second daemon
             os._exit(127)
+
+
+def _controlling(path: str) -> int:
+    """Open a terminal and make it the controlling one of this session, which has none. Source: ioctl_tty(2), TIOCSCTTY."""
+    fd = os.open(path, os.O_RDWR)
+    if not OPEN_CONTROLS:
+        import termios  # noqa: PLC0415 - in a child, and not on Linux
+
+        fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
+    return fd
 
 
 def _out_of_the_way(fd: int) -> int:

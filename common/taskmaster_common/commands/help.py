@@ -279,13 +279,29 @@ HELP = {
         examples=("signal HUP nginx", "signal 10 web:1"),
         flags={"--list": "print the names of the signals"},
     ),
+    "attach": Help(
+        "Act",
+        "the terminal of a program, with your keys as its keys",
+        exits="0 detached; 1 it does not run; 2 no terminal here, or several processes; 3 the program is down and nothing follows; 4 unknown name, no daemon, or not permitted",
+        details=(
+            "Ctrl-] is the command key: d detaches, t takes or gives the typing, r redraws, z suspends this client, ? lists "
+            "these, and a second Ctrl-] is one for the program. All else is the program's, Ctrl-C too. One client types, and the "
+            "terminal has its size; others look. A program without tty: true shows its output, and with stdin: pipe it gets your "
+            "lines; then Ctrl-C or Ctrl-D leaves. `fg` is `attach`."
+        ),
+        examples=("attach console", "attach --read-only console", "attach --detach-keys ctrl-p,ctrl-q console"),
+        flags={
+            "--read-only": "look and type nothing",
+            "--lines": "how many of the last lines are shown first (default 100, at most 64 KiB)",
+            "--take": "take the typing from who has it",
+            "--detach-keys": "one or two keys that detach, in the place of Ctrl-] and its letters; none: no key (TASKMASTER_DETACH_KEYS)",
+            "--from": "what follows this place of the log, as an output names it on the wire",
+        },
+    ),
     "send": Help(
         "Act",
         "write a line into the standard input of programs",
-        exits=(
-            "0 the programs have got it; 1 one has no stdin, was stopped or reads no more; 5 unknown name; 7 no daemon, also "
-            "when it is lost on the way; 124 --timeout passed"
-        ),
+        exits="0 the programs have got it; 1 one has no stdin, was stopped or reads no more; 5 unknown name; 7 no daemon, also when it is lost on the way; 124 --timeout passed",
         details=(
             "For programs with stdin: pipe. The words of the text are joined by blanks; a line end follows. It waits "
             "until the kernel has taken all of it, however long a program does not read, and says how much that is. Words that "

@@ -8,8 +8,20 @@ from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands.actions import OF_ALERTS, action_problem, level_of, metrics_problem
+from taskmaster_common.commands.grammar import (
+    ADMIN,
+    CLIENT_SIDE,
+    DAEMON_SIDE,
+    LEVELS,
+    LOOK,
+    OPERATE,
+    READ,
+    TYPE,
+    Command,
+    Flag,
+    Request,
+)
 from taskmaster_common.errors import RequestError
-from taskmaster_common.records import Record
 from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.units import parse_seconds
 
@@ -17,100 +29,37 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+__all__ = [
+    "ADMIN",
+    "CLIENT_SIDE",
+    "COMMANDS",
+    "DAEMON_SIDE",
+    "LEVELS",
+    "LOOK",
+    "OPERATE",
+    "READ",
+    "TYPE",
+    "USAGE",
+    "Command",
+    "Flag",
+    "Request",
+    "access_of",
+    "acts",
+    "at_least",
+    "command",
+    "parse",
+    "refuse_client_flags",
+    "usage",
+]
 MOST_DIGITS = 9
 LEAST_EVERY_S = {"metrics": 5.0, "top": 0.1}
 """Shortest pause between two files of `metrics`, and between two samples of `top`, seconds."""
 USAGE = 2
 """Exit code of everything that was typed wrongly."""
 
-DAEMON_SIDE = "daemon"
-CLIENT_SIDE = "client"
-
-LOOK = "look"
-READ = "read"
-OPERATE = "operate"
-TYPE = "type"
-ADMIN = "admin"
-LEVELS = (LOOK, READ, OPERATE, TYPE, ADMIN)
-"""The levels of roles; each holds those before it.
-
-See how programs are; read what they write; start, stop and signal them; type into them; change the daemon itself.
-"""
-
-
-class Flag(Record):
-    """One flag: `name` with its dashes, `short` form or "", `value` the placeholder of its value or "" for none.
-
-    `access` is the level that a request with this flag needs at least; `acts`: it changes something, though its verb may only
-    look. `choices` are all values that it takes, () where any text may be one.
-    """
-
-    name: str
-    short: str = ""
-    value: str = ""
-    side: str = DAEMON_SIDE
-    access: str = LOOK
-    choices: tuple[str, ...] = ()
-    acts: bool = False
-
-    @property
-    def key(self) -> str:
-        """The flag's name in `Request.flags`: "--no-wait" is "no_wait"."""
-        return self.name[2:].replace("-", "_")
-
-
-class Command(Record):
-    """One verb. The file `verbs/MODULE` of the daemon serves it, "" for one that the client carries out by other verbs.
-
-    `access` is the level that it needs.
-
-    `arguments` names what follows: "" nothing, "[TARGET...]" any number, "TARGET..." at least one,
-    "SIGNAL TARGET..." a signal and at least one, "[VERB]" at most one, "TARGET [TEXT...]" one and a text, "ACTION [RULE]" one of
-    the `actions`, which are (word, level), and for all but the first one the name of an alert rule.
-    """
-
-    name: str
-    module: str
-    access: str
-    arguments: str = ""
-    flags: tuple[Flag, ...] = ()
-    actions: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def acts(self) -> bool:
-        """Whether the verb changes something: an unknown name is then exit code 5, else 4."""
-        return self.access not in (LOOK, READ)
-
-    def flag(self, word: str) -> Flag | None:
-        """Return the flag of that long or short name, or None."""
-        return next((flag for flag in self.flags if word in (flag.name, flag.short)), None)
-
-
-class Request(Record):
-    """A parsed command line: `flags` maps keys to True or to the value's text; `targets` are the words left over."""
-
-    verb: str
-    flags: Mapping[str, str | bool] = {}
-    targets: tuple[str, ...] = ()
-
-    def has(self, key: str) -> bool:
-        """Return whether the flag was given."""
-        return bool(self.flags.get(key))
-
-    def words(self) -> tuple[str, ...]:
-        """Return words from which `parse` makes an equal request."""
-        flags = (
-            f"--{key.replace('_', '-')}{'' if value is True else f'={value}'}" for key, value in self.flags.items()
-        )
-        return (self.verb, *flags, "--", *self.targets)
-
-    def text(self, key: str, default: str = "") -> str:
-        """Return the flag's value, or `default` where it was not given."""
-        value = self.flags.get(key, default)
-        return value if isinstance(value, str) else default
-
-
 NO_WAIT = Flag("--no-wait")
+LINES = Flag("--lines", short="-n", value="N")
+DETACH_KEYS = Flag("--detach-keys", value="KEYS", side=CLIENT_SIDE)
 NO_DEPS = Flag("--no-deps")
 DEPENDENTS = Flag("--dependents")
 FOLLOW = Flag("--follow", short="-f")
@@ -211,6 +160,14 @@ COMMANDS = (
     ),
     Command("signal", "act", OPERATE, "SIGNAL TARGET...", flags=(Flag("--list", side=CLIENT_SIDE),)),
     Command(
+        "attach",
+        "attach",
+        TYPE,
+        "TARGET",
+        flags=(Flag("--read-only", lowers=READ), LINES, Flag("--take"), DETACH_KEYS, Flag("--from", value="PLACE")),
+        looks=True,
+    ),
+    Command(
         "send",
         "send",
         TYPE,
@@ -257,8 +214,9 @@ def _suggestion(name: str) -> str:
 def access_of(request: Request) -> str:
     """Return the level that the request needs: its verb's, or that of a flag or action where this is higher."""
     verb = _BY_NAME[request.verb]
-    flags = (flag.access for flag in verb.flags if request.has(flag.key))
-    return max((verb.access, level_of(verb.actions, request.targets, verb.access), *flags), key=LEVELS.index)
+    given = [flag for flag in verb.flags if request.has(flag.key)]
+    least = next((flag.lowers for flag in given if flag.lowers), level_of(verb.actions, request.targets, verb.access))
+    return max((least, *(flag.access for flag in given)), key=LEVELS.index)
 
 
 def at_least(level: str, least: str) -> bool:
@@ -323,8 +281,10 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
 
 
 def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Sequence[str]) -> None:
-    least = {"TARGET...": 1, "SIGNAL TARGET...": 2, "TARGET [TEXT...]": 1}.get(verb.arguments, 0)
-    most = {"": 0, "[VERB]": 1}.get(verb.arguments, len(targets))
+    least = {"": 0, "SIGNAL TARGET...": 2, "ACTION [RULE]": 0}.get(
+        verb.arguments, 0 if verb.arguments.startswith("[") else 1
+    )
+    most = {"": 0, "[VERB]": 1, "TARGET": 1}.get(verb.arguments, len(targets))
     if wrong := action_problem(verb.name, verb.actions, flags, targets):
         raise _usage(verb, *wrong)
     if verb.name == "signal" and "list" in flags:

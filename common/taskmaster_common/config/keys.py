@@ -148,6 +148,12 @@ PROGRAM = (
         example="stdout",
     ),
     Key(
+        "tty", "tty", {}, RESTART,
+        "Run it on a terminal of its own: `true`, or a map with `rows` (24), `cols` (80), 1 to 1000, and `term` (`xterm-256color`), its TERM. "
+        "Its streams are the terminal: `stdout` is the log of all that it writes.",
+        otherwise="no terminal", example="false",
+    ),
+    Key(
         "stdin", "input", DISCARD, RESTART,
         "What it reads: `null`, which is an empty input, or `pipe`, a pipe into which `taskmasterctl send` writes. The pipe stays "
         "open when the daemon dies.",

@@ -77,6 +77,7 @@ class ProgramConfig(Nested):
     ready: Mapping[str, Any] = {}
     health: Mapping[str, Any] = {}
     stopsignal: int = 15
+    tty: Mapping[str, Any] = {}
     stdin: str = "null"
     env: Mapping[str, str | None] = {}
     shell: bool = False
@@ -109,6 +110,7 @@ KIND = {
     "stoptime": "seconds",
     "stdout": "stream",
     "stderr": "stream",
+    "tty": "tty",
     "stdin": "input",
     "env": "variables",
     "user": "account",
@@ -160,6 +162,7 @@ RELOAD_CLASS = {
     "stoptime": "live",
     "stdout": "restart",
     "stderr": "restart",
+    "tty": "restart",
     "stdin": "restart",
     "env": "restart",
     "user": "restart",

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 NOT_WRITTEN = {"targets": "all", "at_most": "no limit", "user": "the daemon's", "group": "the daemon's", "env": "none"}
 """What holds for an alert rule without these keys."""
-WITHOUT = {"ready": "RUNNING after starttime", "health": "nobody asks", "update": "all at once"}
+WITHOUT = {"ready": "RUNNING after starttime", "health": "nobody asks", "update": "all at once", "tty": "no terminal"}
 """What holds for a program without these keys."""
 
 
@@ -199,6 +199,7 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
     "ready": _probe,
     "health": _probe,
     "update": lambda value: _flow(value, expanded=False),
+    "tty": lambda value: _flow(value, expanded=False),
     "hook": _hook,
     "history": lambda value: f"{{size: {format_size(value['size'])}, age: {plain_number(value['age'])}}}",
 }

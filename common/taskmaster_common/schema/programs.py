@@ -6,7 +6,17 @@ where it was written. `env` merges name by name; other keys replace each other.
 
 from __future__ import annotations
 
-from taskmaster_common.config import INHERIT, INSTANCE, ONESHOT, PROGRAM_KEYS, UNEXPECTED, ProgramConfig
+from taskmaster_common.config import (
+    DISCARD,
+    INHERIT,
+    INSTANCE,
+    ONESHOT,
+    PROGRAM_KEYS,
+    RAW,
+    SAME_AS_STDOUT,
+    UNEXPECTED,
+    ProgramConfig,
+)
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
 from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
@@ -149,6 +159,7 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     if not values.get("cmd"):
         return None
     _fill_streams(values, scope)
+    _fill_terminal(layers[-1], values, nodes, scope.report)
     _fill_start(layers[-1], values, nodes, scope.report)
     account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
@@ -233,6 +244,28 @@ def _fill_streams(values: dict[str, Any], scope: Scope) -> None:
     if scope.surroundings.pid1 and not scope.log_dir_given:
         values.setdefault("stdout", INHERIT)
         values.setdefault("stderr", INHERIT)
+
+
+def _fill_terminal(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:
+    """Lead both streams of a program with a terminal to one place, and report what it cannot have.
+
+    `layer` is the program itself. What `defaults:` says about streams is meant for the others.
+    """
+    if not values.get("tty"):
+        return
+    own = {key for key, _, _ in _known_entries(layer)}
+    if "stderr" in own and values.get("stderr", SAME_AS_STDOUT) != SAME_AS_STDOUT:
+        reason = "a terminal has one stream for both; remove stderr, or write stderr: stdout"
+        report.error(nodes["stderr"], f"{layer.place}.stderr", reason)
+    if "log_format" not in own:
+        values.pop("log_format", None)
+    elif values.get("log_format", RAW) != RAW:
+        reason = "a terminal's log holds what it shows, byte for byte; remove log_format"
+        report.error(nodes["log_format"], f"{layer.place}.log_format", reason)
+    if "stdin" in own and values.get("stdin", DISCARD) != DISCARD:
+        report.error(nodes["stdin"], f"{layer.place}.stdin", "its terminal is what it reads; remove stdin")
+    values["stderr"] = SAME_AS_STDOUT
+    values.pop("stdin", None)
 
 
 def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:

@@ -7,6 +7,10 @@ here. Source: XTerm Control Sequences; ECMA-48; the keyboard protocol of kitty.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 PRIVATE = frozenset({1, 25, 47, *range(1000, 1007), 1015, 1016, 1047, 1049, 2004})
 """Private modes that are remembered: cursor keys, cursor, alternate screens, mouse, focus, bracketed paste."""
 SCREENS = frozenset({47, 1047, 1049})
@@ -135,6 +139,11 @@ class Modes:
             "[0m",
             "[?25h",
         )
+
+
+def shows_alternate(sequences: Iterable[str]) -> bool:
+    """Return whether an alternate screen is among the modes that `Modes.on` has returned."""
+    return not {f"[?{mode}h" for mode in SCREENS}.isdisjoint(sequences)
 
 
 def _number(text: str, missing: int) -> int:

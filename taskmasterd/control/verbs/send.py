@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskmasterd.control.call import Call
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
-    from taskmasterd.terminals.inputs import InputPipe
+    from taskmasterd.terminals.stdin import InputPipe
 
 MOST_PENDING = 16 * 1024
 """Bytes that wait here for one process before no more is read from the client; the kernel has room for its own."""

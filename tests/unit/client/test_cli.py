@@ -225,6 +225,16 @@ def test_somebody_else_who_answers_is_told_in_one_line(
     assert err.count("\n") == 1
 
 
+def test_a_daemon_of_an_older_protocol_is_said_to_lack_what_came_later_and_is_used_for_the_rest(
+    path: str, capfd: Capture
+) -> None:
+    with FakeDaemon(path, {"status": [end(0)]}, hello={**HELLO, "protocol": 1}) as daemon:
+        assert main(["-s", path, "status"]) == 0
+        assert main(["-s", path, "send", "web", "text"]) == 1
+    assert "it speaks protocol 1, and `send` came with protocol 2" in capfd.readouterr().err
+    assert daemon.requests == ["status"]
+
+
 def test_a_connection_that_ends_too_early_says_that_the_operation_goes_on(path: str, capfd: Capture) -> None:
     with FakeDaemon(path, {"stop web": [CLOSE], "status": [CLOSE]}):
         assert main(["-s", path, "stop", "web"]) == 7

@@ -40,7 +40,6 @@ def test_logs_keeps_a_program_that_is_called_stderr() -> None:
         ("add web", "`reload`"),
         ("avail", "`status`"),
         ("clear web", "`logs --reopen`"),
-        ("fg web", "`logs -f NAME`"),
         ("list-units", "`status`"),
         ("daemon-reload", "`reload`"),
         ("enable web", "autostart: true"),

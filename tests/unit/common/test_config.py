@@ -24,7 +24,7 @@ from taskmaster_common.config import (
 from tests.support.model import config, program
 
 CLASSES = {
-    RESTART: "cmd umask workingdir stdout stderr stdin env type user group shell refusal "
+    RESTART: "cmd umask workingdir stdout stderr tty stdin env type user group shell refusal "
     "log_format log_prefix log_time log_levels",
     NEXT: "ready",
     SCALE: "numprocs",
@@ -64,6 +64,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "stoptime": 10.0,
         "stdout": "default",
         "stderr": "default",
+        "tty": {},
         "stdin": "null",
         "env": {},
         "user": None,

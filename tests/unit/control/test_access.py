@@ -49,7 +49,7 @@ VERBS = {
     ),
     READ: ("logs",),
     OPERATE: ("check", "start", "stop", "restart", "signal"),
-    TYPE: ("send",),
+    TYPE: ("attach", "send"),
     ADMIN: ("reload", "upgrade", "shutdown"),
 }
 FLAGS = {("show", "--env"), ("logs", "--daemon"), ("logs", "--reopen")}

@@ -43,7 +43,7 @@ def test_every_word_of_the_catalogue_leads_to_a_key_that_exists_or_says_a_senten
         ("WatchdogSec: 30", "health: {watchdog: SECONDS}"),
         ("schedule: daily", "there are no schedules; let cron or a timer run"),
         ("memory_max: 1G", "memory is not limited yet"),
-        ("tty: true", "programs have no terminal here"),
+        ("stdin_open: true", "write stdin: pipe, and"),
         ("rlimits: {nofile: 1}", "limits are not there yet; begin cmd with prlimit"),
         ("priority: 5", "depends_on says what has to be up before a program starts"),
         ("startsecs: 5", "startsecs is called starttime here"),

@@ -206,7 +206,7 @@ PROGRAM_WORDS = {
     "oomscoreadj": "begin cmd with choom, such as `choom -n 500 -- PROGRAM`",
     "oomscoreadjust": "begin cmd with choom, such as `choom -n 500 -- PROGRAM`",
     # terminals and containers: not there
-    **dict.fromkeys(("tty", "istty"), "programs have no terminal here; for a standard input write stdin: pipe"),
+    "istty": "=tty",
     "stdinopen": "write stdin: pipe, and `taskmasterctl send` writes into it",
     "standardinput": "programs read /dev/null here; redirect it with shell: true, such as `exec PROGRAM < FILE`",
     "image": "containers are not run here; cmd is a program of this host",

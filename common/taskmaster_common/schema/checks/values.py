@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import DEFAULT_LOG, DISCARD
 from taskmaster_common.schema.checks.doubts import check_daemon, check_program
 from taskmaster_common.schema.checks.ending import check_ending
 from taskmaster_common.schema.checks.health import check_all, check_health
@@ -40,6 +41,7 @@ def check_configuration(
     for program in programs:
         check_program(program, daemon, daemon_nodes, surroundings, report)
         check_ready(program, surroundings, report)
+        check_terminal(program, report)
         check_health(program, surroundings, report)
         check_update(program, report)
         check_logs(program, report)
@@ -63,3 +65,11 @@ def check_sum(programs: Sequence[Program], report: Report) -> bool:
             return True
         before += count
     return False
+
+
+def check_terminal(program: Program, report: Report) -> None:
+    """Report a terminal whose output goes where nobody can read it back."""
+    stdout = program.config.output.stdout
+    if program.config.tty and not (stdout in (DEFAULT_LOG, DISCARD) or stdout.startswith("/")):
+        reason = "the output of a terminal needs a log; set stdout to a path or to null, or set log_dir"
+        report.error(program.at("tty"), program.place("tty"), reason)

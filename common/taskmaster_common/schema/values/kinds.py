@@ -34,6 +34,7 @@ from taskmaster_common.schema.values.scalars import (
 )
 from taskmaster_common.schema.values.split import words_of
 from taskmaster_common.schema.values.streams import event_log_of, stream_of
+from taskmaster_common.schema.values.tty import tty_of
 from taskmaster_common.schema.values.update import update_of
 from taskmaster_common.text.lineformat import placeholder_problem
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
@@ -236,6 +237,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "socket": _socket,
     "stream": stream_of,
     "text": _one_line,
+    "tty": tty_of,
     "update": update_of,
     "variable": _variable,
     "whole": _whole,

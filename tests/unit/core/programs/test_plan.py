@@ -33,6 +33,7 @@ OTHER_OF_KIND = {
     "boolean or word": "leader",
     "stream": "/tmp/out",
     "text": "x",
+    "tty": {"rows": 24, "cols": 80, "term": "xterm-256color"},
     "update": {"max_unavailable": 1, "pause": 0.0, "monitor": 5.0, "on_failure": "stop"},
     "variables": {"A": "1"},
     "whole": 7,
