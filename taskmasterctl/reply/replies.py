@@ -84,14 +84,6 @@ def is_endless(request: Request) -> bool:
     return request.has("follow") or request.has("watch") or request.verb == "subscribe"
 
 
-def _of_rule(reply: TextReply, message: Message) -> Chunks:
-    """Show something about an alert rule."""
-    from taskmasterctl.reply.alerts import alert_text  # noqa: PLC0415 - only `alert` needs it
-
-    request, look = reply._request, reply._look  # noqa: SLF001 - a method of it in all but the place
-    return [] if look.quiet else [(OUT, alert_text(message, request, look))]
-
-
 class TextReply:
     """An answer for people. Tables are kept until `end`: columns are as wide as their widest cell."""
 
@@ -244,10 +236,20 @@ class TextReply:
         "problem": _take_problem,
         "warning": _take_warning,
         "text": _take_text,
-        "alert": _of_rule,
-        "said": _of_rule,
         "end": _take_end,
     }
+
+
+class AlertReply(TextReply):
+    """The rules of alerts, and what one of them has said to a server."""
+
+    def take(self, message: Message) -> Chunks:
+        """Return the text to show after this message."""
+        if message["type"] not in ("alert", "said"):
+            return super().take(message)
+        from taskmasterctl.reply.alerts import alert_text  # noqa: PLC0415 - only `alert` needs it
+
+        return [] if self._look.quiet else [(OUT, alert_text(message, self._request, self._look))]
 
 
 class LogReply(TextReply):
@@ -389,6 +391,7 @@ class JsonLines:
 
 
 REPLIES: Mapping[str, type[TextReply]] = {
+    "alert": AlertReply,
     "logs": LogReply,
     "deps": DepsReply,
     "health": HealthReply,

@@ -208,7 +208,8 @@ class AlertQueue:
     def _resume(self, row: Any) -> None:
         if "m" in row:
             number, event = int(row["m"]), dict(row["e"])
-            str(event["name"]), str(event["event"])
+            if not {"name", "event"} <= event.keys():
+                raise KeyError("name or event")
             self._take(number, event)
         elif "done" in row:
             for number in [each for each in self._messages if each <= int(row["done"])]:

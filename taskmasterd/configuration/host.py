@@ -69,7 +69,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         on_disk=on_disk,
         probe_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
         alert_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
-        writable_command=lambda *words: alerting.writable_command(*words),  # noqa: PLW0108 - on demand
+        writable_command=lambda word, path, workingdir: alerting.writable_command(word, path, workingdir),  # noqa: PLW0108 - on demand
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         def left(self, names: tuple[str, ...]) -> None:
             """The child has ended and left these processes, which get KILL now."""
 
-        def gone(self, status: int | None) -> None:
+        def gone(self, status: int | None, /) -> None:
             """Nothing of the child is left; its wait status is None where nobody knows it."""
 
 

@@ -274,7 +274,8 @@ def _become_child(
             put_tag(spec.tag)
         if spec.terminal:
             step = "terminal"
-            streams = (_controlling(spec.terminal),) * 3
+            terminal = _controlling(spec.terminal)
+            streams = (terminal, terminal, terminal)
         for number, fd in enumerate(streams):
             os.dup2(fd, number)
         if spec.identity:

@@ -63,7 +63,6 @@ DETACH_KEYS = Flag("--detach-keys", value="KEYS", side=CLIENT_SIDE)
 NO_DEPS = Flag("--no-deps")
 DEPENDENTS = Flag("--dependents")
 FOLLOW = Flag("--follow", short="-f")
-LINES = Flag("--lines", short="-n", value="N")
 OF_EVENTS = tuple(
     Flag(f"--{name}", value=value)
     for name, value in {"since": "TIME", "until": "TIME", "event": "EVENT", "by": "UID", "after": "SEQ"}.items()
