@@ -142,7 +142,7 @@ class Connection:
             callback()
             self.end(message)
         elif self._source.endless and not forbidden:
-            self.poke()
+            self._source.send_ready()
             self.end(message)
 
     def end_and_close(self, message: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ it yields MORE where it has only worked for a while and goes on in its next turn
 from __future__ import annotations
 
 from taskmaster_common.protocol import MAX_QUEUED, MAX_REQUEST, encode
+from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -115,6 +116,10 @@ class ReplySource:
         if self._source is not None and not self._pulling:
             self._pulling = True
             self._reactor.rounds.begin(self._pull(), self._broken)
+
+    def send_ready(self) -> None:
+        """Send at once what the source has and the client has room for, also in the midst of a pull."""
+        self._reactor.attempt(lambda: run(self._pull()), self._broken)
 
     def drain(self) -> Iterator[dict[str, Any]]:
         """Yield at once what the source has to say, up to its end or to its first pause."""

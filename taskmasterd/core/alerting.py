@@ -230,9 +230,9 @@ class Alerting:
             untold = [each for each in self._open[name].values() if each.event is not None and not each.ended]
             told = self._messages.tell(acts, untold[-1].event or trouble.event, self.settings, now, wall)
             for each in untold:
-                each.told, each.event = True, None
-                if not told:  # only counted: who did not hear of it does not hear of its end
-                    self._remove(name, each.word)
+                each.told, each.event = told, None
+            if not self._was_told(name):  # only counted: who did not hear of it does not hear of its end
+                self._forget(name)
             self.changed.add(name)
         if self._messages.open and self._messages.due <= now:
             self._messages.close(acts)
@@ -292,10 +292,10 @@ class Alerting:
         if for_s:
             self._add(name, Open(word, since, now + for_s, event))
             self._waiting.append((now + for_s, name))
-        elif (
-            self._messages.tell(acts, event, self.settings, now, wall) or (known and known.told)
-        ) and self._wanted.recovered:
-            self._add(name, Open(word, since, now, None, told=True))
+            return
+        told = self._messages.tell(acts, event, self.settings, now, wall) or bool(known and known.told)
+        if self._wanted.recovered and (told or self._was_told(name)):  # also one that was counted holds up a recovery
+            self._add(name, Open(word, since, now, None, told=told))
 
     def _end(self, acts: list[Tell | Due], name: str, word: str, event: Event, now: float, wall: float) -> None:
         troubles = self._open.get(name, {})
@@ -333,11 +333,9 @@ class Alerting:
         troubles[trouble.word] = trouble
         self.changed.add(name)
 
-    def _remove(self, name: str, word: str) -> None:
-        troubles = self._open.get(name, {})
-        troubles.pop(word, None)
-        if not troubles:
-            self._forget(name)
+    def _was_told(self, name: str) -> bool:
+        """Return whether somebody has heard of any trouble of a slot that is open."""
+        return any(each.told for each in self._open.get(name, {}).values())
 
     def _forget(self, name: str) -> None:
         self._open.pop(name, None)

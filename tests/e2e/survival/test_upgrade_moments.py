@@ -285,7 +285,7 @@ def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_differ
         "ModuleNotFoundError": (code / "daemon.py", "import os", "import os\nimport nonesuch"),
         "it has version 1, this is 2": (code / "survival" / "state.py", "STATE_VERSION = 1", "STATE_VERSION = 1 + 1"),
         "KeyError: 'elsewhere'": (code / "output" / "sinks.py", 'data["open"]', 'data["elsewhere"]'),
-        "KeyError: 'lost'": (code / "output" / "ledger.py", 'row["trouble"]', 'row["lost"]'),
+        "KeyError: 'lost'": (code / "output" / "ledger" / "__init__.py", 'row["trouble"]', 'row["lost"]'),
         "KeyError: 'number'": (code / "control" / "listener.py", 'row["fd"]', 'row["number"]'),
         "it says nothing": (entry, '        print(f"ok', '        return 0\n        print(f"ok'),
     }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmaster_common.config.alerts.words import WORDS
@@ -243,11 +243,27 @@ HEARD = st.tuples(
 )
 
 
+def test_trouble_that_was_only_counted_holds_up_the_recovery_of_what_was_told() -> None:
+    for for_s in (0.0, 1.0):
+        bench = Bench(for_s=for_s, limit=(2, 1000.0))
+        bench.hear("unhealthy").hear("fatal", name="db").wait(for_s)
+        bench.hear("fatal").wait(for_s).hear("healthy").wait(2000)
+        assert "recovered" not in bench.told, "it is still FATAL"
+        bench.hear("running").wait(2000)
+        assert bench.told[-1] == "recovered"
+
+
 @given(
     st.lists(HEARD, max_size=40),
     st.sampled_from((0.0, 1.0)),
     st.sampled_from((0.0, 1.0)),
     st.sampled_from((None, (2, 4.0))),
+)
+@example(
+    [("unhealthy", "web", 0.0), ("fatal", "db", 1.0), ("fatal", "web", 0.0), ("healthy", "web", 1.0)],
+    1.0,
+    0.0,
+    (2, 4.0),
 )
 def test_who_is_told_of_trouble_is_told_of_its_end(
     heard: list[tuple[str, str, float]], for_s: float, batch_s: float, limit: tuple[int, float] | None
