@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    from taskmasterd.core.steps import Steps
     from taskmasterd.system.loop.reactor import Reactor
 
     Source = Iterator[dict[str, Any] | None]
@@ -127,7 +128,7 @@ class ReplySource:
             if message is not MORE:
                 yield message
 
-    def _pull(self) -> Iterator[None]:
+    def _pull(self) -> Steps[None]:
         """Send what the source has, an object a step."""
         try:
             while self._source is not None and self._has_room():
