@@ -54,7 +54,10 @@ def test_a_line_has_local_time_name_word_and_text(shared: Daemon) -> None:
 def test_names_kinds_times_users_and_numbers_choose(shared: Daemon) -> None:
     me = str(os.getuid())
     login = pwd.getpwuid(os.getuid()).pw_name
-    restart = f"taskmasterd operator  restart web:1 by uid {me}"
+    restart = (
+        f"taskmasterd operator  restart web:1 by uid {me}",
+        f"taskmasterd operator  restart web:1 by {login} (uid {me})",
+    )
     assert [line.split("  ")[0] for line in lines(shared, "web:1")] == [
         "web:1 started", "web:1 running", "taskmasterd operator", "web:1 stopping", "web:1 exited", "web:1 started", "web:1 running",
     ]  # fmt: skip

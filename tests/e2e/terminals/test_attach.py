@@ -129,7 +129,7 @@ def test_every_key_but_ours_is_the_program_s(shared: Daemon, attach: Attach) -> 
         terminal.see("attached")
         terminal.type("\x1d!d\x18d")
         assert terminal.ended() == (0, None)
-    assert shared.log("keys").endswith(b"^]!d")
+    wait_until(lambda: shared.log("keys").endswith(b"^]!d"))
 
 
 def test_ctrl_c_ends_what_runs_in_a_shell_and_not_the_client(shared: Daemon, attach: Attach) -> None:
@@ -186,8 +186,7 @@ def test_a_full_screen_is_whole_after_attaching_again_and_all_modes_are_taken_ba
 def test_a_terminal_that_was_raw_stays_raw_and_its_descriptors_block(shared: Daemon, attach: Attach) -> None:
     with attach(shared, "sh") as terminal:
         terminal.see("attached")
-        modes = termios.tcgetattr(terminal._fd)
-        assert not modes[3] & termios.ICANON
+        wait_until(lambda: not termios.tcgetattr(terminal._fd)[3] & termios.ICANON)  # soon after the banner
         flags = Path(f"/proc/{terminal.child.pid}/fdinfo/0").read_text()
         assert not int(flags.split("flags:")[1].split()[0], 8) & os.O_NONBLOCK
         terminal.type("\x1dz")  # no shell is there that could continue it
