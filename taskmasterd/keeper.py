@@ -181,7 +181,7 @@ class Keeper:
         elif word == b"drop":
             self._forget(key)
         elif word == b"tap" and fds and key in self._pumps:
-            self._pumps[key].taps.append(fds.pop())
+            self._pumps[key].tap(fds.pop())
         elif word == b"bye":
             self._end()
         else:
@@ -241,7 +241,8 @@ class Keeper:
             except OSError as error:
                 if error.errno in (errno.EAGAIN, errno.ETOOMANYREFS, errno.ENOBUFS):
                     break
-                return  # the daemon is dead, which the next read shows
+                if error.errno in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
+                    return  # the daemon is dead, which the next read shows
             del self._unsent[0]
             _close(fds)
         self._listen()
@@ -320,6 +321,18 @@ class Pump:
             self._log, self._waiting = -1, b""
         return not self._waiting
 
+    def tap(self, fd: int) -> None:
+        """Copy the output into this pipe, too, until nobody reads it. What does not fit is lost: a viewer holds up nobody."""
+        os.set_blocking(fd, False)
+        self.taps.append(fd)
+        self._keeper.watch(fd, 0, lambda _events: self._untap(fd))  # POLLERR, which nobody has to ask for
+
+    def _untap(self, fd: int) -> None:
+        if fd in self.taps:
+            self.taps.remove(fd)
+            self._keeper.unwatch(fd)
+            os.close(fd)
+
     def _copy(self, piece: bytes) -> None:
         for tap in tuple(self.taps):
             try:
@@ -327,7 +340,7 @@ class Pump:
             except BlockingIOError:
                 continue
             except OSError:
-                self.taps.remove(tap)
+                self._untap(tap)
                 os.close(tap)
 
     def _hang(self) -> None:
@@ -340,9 +353,10 @@ class Pump:
         """Let go of the terminal and of the pipes."""
         for fd in self.fds:
             self._keeper.unwatch(fd)
-        _close((*self.fds, *self.taps))
+        for tap in tuple(self.taps):
+            self._untap(tap)
+        _close(self.fds)
         self._master = self._log = -1
-        self.taps.clear()
 
 
 def _close(fds: Sequence[int]) -> None:

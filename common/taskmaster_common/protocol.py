@@ -245,7 +245,14 @@ def is_input(line: bytes) -> bool:
 
 def decode_input(line: bytes) -> dict[str, Any]:
     """Return the object of one line of input (without LF). Raises ProtocolError if the line is not such an object."""
-    return _object(line, "input")
+    message = _object(line, "input")
+    text = message.get("text")
+    if isinstance(text, str):
+        try:
+            text.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise ProtocolError("cannot read input: its text has a surrogate that stands for no byte") from None
+    return message
 
 
 def input_lines(data: bytes) -> Iterator[bytes]:

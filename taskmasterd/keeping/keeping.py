@@ -180,7 +180,7 @@ class Keeping:
         """Handle the end of the channel: an idle keeper has ended, or one that is needed has died."""
         asked, self._asked = self._asked, {}
         for done in (done for waiting in asked.values() for done in waiting):
-            done(())
+            self._means.reactor.attempt(partial(done, ()), None)
         if not self._kept or self._ending:
             return
         now = self._means.reactor.now()
@@ -223,4 +223,4 @@ class Keeping:
             self._keeper = int(words[1])
         elif kind == "modes":
             for done in self._asked.pop(words[1], ()):
-                done(tuple(filter(None, words[2:])))
+                self._means.reactor.attempt(partial(done, tuple(filter(None, words[2:]))), None)

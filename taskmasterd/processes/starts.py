@@ -105,7 +105,7 @@ class Starter:
                 spec = spec.replace(environment={**spec.environment, **said.environment})
             stdin = reads.stdin if reads else -1
             pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, said.extra, stdin=stdin)
-        except (SetupError, OSError):
+        except (SetupError, OSError, ValueError):
             for pipe in streams.pipes:
                 pipe.close()
             if reads:

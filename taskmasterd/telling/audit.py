@@ -112,13 +112,18 @@ class Audit:
 
 def _named(request: Request) -> dict[str, Any]:
     """Return the fields of a record that say what was asked for."""
-    targets = [shortened(each, MOST_NAME) for each in request.targets[:MOST_TARGETS]]
+    targets = [shortened(each, MOST_NAME) for each in _targets(request)[:MOST_TARGETS]]
     return {"verb": request.verb, "targets": targets}
 
 
 def _asked(request: Request) -> str:
     """Return the verb and its targets as they were asked for."""
-    return shortened(" ".join((request.verb, *request.targets)), MOST_CHARACTERS)
+    return shortened(" ".join((request.verb, *_targets(request))), MOST_CHARACTERS)
+
+
+def _targets(request: Request) -> tuple[str, ...]:
+    """Return what a request is about: what follows the name of `send` by hand is a text for a program."""
+    return request.targets[:1] if request.verb == "send" else request.targets
 
 
 def _claimed_origin(variables: bytes) -> str:

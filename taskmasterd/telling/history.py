@@ -86,6 +86,7 @@ class History:
         self._fd = -1
         self._size = self._most = 0
         self._until, self._numbered = 0.0, False
+        self._goes_on = False
         if self.on:
             self._write()
 
@@ -95,9 +96,10 @@ class History:
         return self.place is not None and bool(self.limits["size"])
 
     def limit(self, limits: Mapping[str, Any]) -> None:
-        """Let another value of the key `history` hold: the next line begins another file, or there is none."""
+        """Let another value of the key `history` hold, from the next line on."""
         self.limits = limits
         self.close()
+        self._goes_on = True
         self.trouble = self.trouble if self.on else ""
 
     def watch(self, watcher: Watcher) -> None:
@@ -197,7 +199,9 @@ class History:
         """Open the file that the next line belongs into. Raises OSError or SystemFailure."""
         first = self._waiting[0]["seq"] if self._waiting else self.seq + 1
         self.close()
-        found = segments.open_segment(self.place or "", self.limits, first if self._numbered else 0, self._wall())
+        fresh = self._numbered and not self._goes_on
+        found = segments.open_segment(self.place or "", self.limits, first if fresh else 0, self._wall())
+        self._goes_on = False
         self._fd, self._size, self._most, self._until = found.fd, found.size, found.most, found.until
         if not self._numbered:
             self._numbered = True

@@ -50,7 +50,7 @@ class InputWriting:
 
     def push(self, writer: Writer) -> None:
         """Write what is pending with this writer, once those before have done."""
-        if writer not in self._writers:
+        if writer.pending and writer not in self._writers:  # a turn begins with the first byte
             self._writers.append(writer)
         if not self._waiting:
             self._write()
@@ -59,6 +59,8 @@ class InputWriting:
         """Forget a writer, and what is pending with it."""
         if writer in self._writers:
             self._writers.remove(writer)
+            if not self._waiting:
+                self._write()
 
     def close(self, reason: str) -> None:
         """Close it; writers that wait learn why. A second call does nothing."""

@@ -150,17 +150,17 @@ def groups_data(groups: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, li
 def alerts_data(alerts: Mapping[str, Mapping[str, Any]], *, known: bool = True) -> dict[str, Any]:
     """Return the field `alerts` of a configuration's data; without rules there is none.
 
-    Without `known`, URLs are left out, and `unknown` stands in their place: a URL may be a secret.
+    Without `known`, URLs and headers are left out, and `unknown` stands in their place: they may be secrets.
     """
     if known or not alerts:
         return {"alerts": dict(alerts)} if alerts else {}
-    return {"alerts": {name: _without_url(rule) for name, rule in alerts.items()}}
+    return {"alerts": {name: _without_secrets(rule) for name, rule in alerts.items()}}
 
 
-def _without_url(rule: Mapping[str, Any]) -> Mapping[str, Any]:
-    if "url" not in rule.get("http", {}):
-        return rule
-    return {**rule, "http": {**{name: each for name, each in rule["http"].items() if name != "url"}, "unknown": True}}
+def _without_secrets(rule: Mapping[str, Any]) -> Mapping[str, Any]:
+    http = rule.get("http", {})
+    known = {name: value for name, value in http.items() if name not in ("url", "headers")}
+    return rule if known == http else {**rule, "http": {**known, "unknown": True}}
 
 
 def groups_of(data: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -19,6 +19,8 @@ CURSOR = 25
 """The only one that is on at first."""
 LONGEST = 64
 """Bytes of the longest sequence that is understood."""
+MOST_KEY, MOST_DIGITS = 7, 5
+"""Highest resource of modifyOtherKeys and the like (xterm has 0 to 7), and most digits of a number: programs decide both."""
 MOST_PUSHED = 8
 """Most entries of the stack of keyboard flags that are remembered."""
 ESC = 0x1B
@@ -87,10 +89,11 @@ class Modes:
             self._keyboard_flags(inside[0], inside[1:])
         elif final == "m" and inside.startswith(">"):
             which, _, value = inside[1:].partition(";")
-            self._keys.pop(_number(which, 0), None)
-            if value and value != "0":
-                self._keys[_number(which, 0)] = value
-        elif final == "r" and not inside.strip("0123456789;"):
+            key = _number(which, 0)
+            self._keys.pop(key, None)
+            if key <= MOST_KEY and value.isdecimal() and len(value) <= MOST_DIGITS and value.strip("0"):
+                self._keys[key] = value
+        elif final == "r" and len(inside) <= 2 * MOST_DIGITS + 1 and not inside.strip("0123456789;"):
             self._region = "" if inside in ("", "0", "1", ";") else inside
         elif final == "p" and inside == "!":
             for mode in (1, CURSOR):

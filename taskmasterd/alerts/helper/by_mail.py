@@ -36,7 +36,7 @@ def mail_of(message: Notice, order: Envelope) -> EmailMessage:
     found["From"], found["To"] = sender, ", ".join(to)
     found["Subject"] = message.subject(order)
     found["Date"] = formatdate(message.at, localtime=True)
-    found["Notice-ID"] = f"<{message.id}@{order.domain}>"
+    found["Message-ID"] = f"<{message.id}@{order.domain}>"
     found["Auto-Submitted"] = "auto-generated"
     found["X-Taskmaster-Id"] = message.id
     text = message.text(order)

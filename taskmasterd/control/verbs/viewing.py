@@ -50,6 +50,8 @@ MOST_PAST = 64 * 1024
 """Most of the past that is shown at the beginning, bytes."""
 FAR = 1024 * 1024
 """Bytes that a client may be behind; what is more is left out."""
+MOST_DIGITS = 18
+"""Most digits of a position in a log: one more could be more than a file can have."""
 MOST_FILES = 100
 """Most rotated files in which a place is looked for."""
 TERMINAL = "terminal"
@@ -212,15 +214,16 @@ class Viewing:
 
 def find_place(path: str, place: str) -> Past | None:
     """Return the stretch of a log behind a place, which may be in a file that has been rotated since; None where it is gone."""
-    inode, _, position = place.partition(":")
+    inode, _, text = place.partition(":")
+    position = int(text) if text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS else None
     for number in range(MOST_FILES):
         file = f"{path}.{number}" if number else path
         try:
             found = os.stat(file)
         except OSError:
             continue
-        if str(found.st_ino) == inode and position.isdecimal() and int(position) <= found.st_size:
-            return Past(path, file, int(position), 0)
+        if str(found.st_ino) == inode and position is not None and position <= found.st_size:
+            return Past(path, file, position, 0)
     return None
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from taskmasterd.core.process.ends import End
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.gate import Unmet
     from taskmasterd.core.programs.table import Entry, Table
@@ -135,14 +136,21 @@ def waited_for(table: Table, entry: Entry, now: float) -> list[Unmet]:
 
 def end_cause(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
     """Return how the last instance ended and why; from the process itself where no record tells."""
+    end = entry.process.end
     for at in range(len(records) - 1, -1, -1):
         if records[at]["event"] in ENDS:
+            if end is not None and not _tells_of(records[at], end):
+                break  # the history has a hole
             return cause_of(records[at], records[:at], moment.signals)
-    end = entry.process.end
     if end is None:
         return "it never ran"
     fields: dict[str, Any] = {"mono": end.at, "pid": None, "status": end.status, "after": end.after_s}
     return end.failure.text if end.failure else cause_of(fields, (), moment.signals)
+
+
+def _tells_of(record: Fields, end: End) -> bool:
+    """Return whether a record may be that of an end, and not of an earlier one."""
+    return record.get("status") == (None if end.failure else end.status)
 
 
 def _fatal(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
@@ -153,8 +161,12 @@ def _fatal(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
     if process.tries <= 1:
         return f"gave up: {why}"
     tries = [each for each in records if each["event"] == "failed"][-process.tries :]
-    same = len(tries) == process.tries and len({each.get("status") for each in tries}) == 1 and "after" in tries[-1]
-    if same and not process.reason:
+    same = (
+        len(tries) == process.tries
+        and len({each.get("status") for each in tries}) == 1
+        and all("after" in each for each in tries)
+    )
+    if same and not process.reason and process.end and _tells_of(tries[-1], process.end):
         longest = max(each["after"] for each in tries)
         how = cause_of({**tries[-1], "after": 0}, (), moment.signals).replace(" after 0.0s", "")
         return f"gave up after {process.tries} tries; each ended with {how} within {seconds_text(longest + 0.05)}"
@@ -168,7 +180,7 @@ def _backoff(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
     why = process.reason or end_cause(entry, records, moment)
     if process.tries:
         return f"{'a start' if policy.type != ONESHOT else 'a run'} has failed: {why}"
-    return f"ended {policy.restart_burst} times within {seconds_text(policy.restart_window)}, and rests: {why}"
+    return f"was restarted {policy.restart_burst} times within {seconds_text(policy.restart_window)}, and rests: {why}"
 
 
 def _starting(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
@@ -186,7 +198,11 @@ def _running(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
     if process.unhealthy:
         held = entry.checked.held_back if entry.checked else ""
         return process.reason + (f"; it is not restarted: {held}" if held else "")
-    started = next((each for each in reversed(records) if each["event"] == "started"), {})
+    started = next(
+        (each for each in reversed(records) if each["event"] == "started" and each.get("pid") == process.pid), None
+    )
+    if started is None:  # the history has a hole, or begins later
+        return f"runs, pid {process.pid}{_restarts(records, moment)}"
     by = by_text(started["by"]) if started.get("by") else "itself"
     who = by if by.startswith(BECAUSE) else f"at {by}" if by.endswith("start") else f"by {by}"
     return f"runs, pid {process.pid}, started {who}{_restarts(records, moment)}"

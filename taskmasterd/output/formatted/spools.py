@@ -116,10 +116,10 @@ class Spools:
         """Write a line of the daemon's own to the log of `sink`, as the lines of `stream` are written."""
         tail = self._tails.get(sink.path)
         if tail and tail.streams:
-            next(iter(tail.streams)).tell(stream.origin.stream, text)
+            next(iter(tail.streams)).tell(stream.origin, text)
             return
         alone = self._sink(Unspooled(), sink, stream)
-        alone.tell(stream.origin.stream, text)
+        alone.tell(stream.origin, text)
         alone.finish()
 
     def leave(self) -> None:
@@ -162,7 +162,8 @@ class Spools:
         return FormattedSink(sink, spool, stream.origin, stream.style, tails[sink.path], self)
 
     def _enter(self) -> None:
-        if self._directory < 0:
+        """Have the directory open, another one where somebody has removed it; older spools keep the descriptor of the old one."""
+        if self._directory < 0 or os.fstat(self._directory).st_nlink == 0:
             self._directory = self._rundir.enter(DIRECTORY)
 
     def _make(self, inode: int, sink: LogSink, stream: Stream) -> Spool:

@@ -9,6 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from taskmaster_common.text.lineformat import LineOrigin
     from taskmasterd.output.log.opening import OpenLog
 
     Place = tuple[int, int, int]
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
         def note_end(self) -> None:
             """Note where the log ends, which somebody else has written."""
 
-        def tell(self, stream: str, text: str, /) -> None:
-            """Write a line of the daemon's own."""
+        def tell(self, origin: LineOrigin, text: str, /) -> None:
+            """Write a line of the daemon's own about an instance."""
 
         def finish(self) -> object:
             """Write what is left of the stream, and end with it."""

@@ -157,9 +157,8 @@ class FormattedSink(LogSink):
 
     # -- lines of ours
 
-    def tell(self, stream: str, text: str) -> None:
-        """Write a line of the daemon's own about the program."""
-        origin = self._origin.replace(stream=stream)
+    def tell(self, origin: LineOrigin, text: str) -> None:
+        """Write a line of the daemon's own about an instance, which need not be the one that this stream is of."""
         line = text.encode("utf-8", "backslashreplace") + NEWLINE
         if self._style.form == PREFIX:
             block = prefixed(line, prefix_of(self._style.prefix, self._now(), origin), begun=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
+import shutil
 import socket
 import sys
 import time
@@ -228,3 +229,15 @@ def test_without_a_directory_for_spools_the_start_fails_and_says_why(make_daemon
     (daemon.home / "spool").write_text("in the way")
     daemon.start()
     assert "spool" in daemon.wait_for("web", "FATAL")["detail"]
+
+
+def test_a_spool_directory_that_somebody_removes_is_made_again(daemon: Daemon) -> None:
+    daemon.write("programs: {web: {cmd: 'echo hello; exec sleep 300', shell: true, starttime: 0, log_format: json}}")
+    daemon.start()
+    wait_until(lambda: b"hello" in daemon.log("web"))
+    (spools,) = daemon.home.rglob("spool")
+    shutil.rmtree(spools)
+    assert daemon.ctl("restart", "web").returncode == 0
+    wait_until(lambda: daemon.log("web").count(b"hello") == 2)
+    pids = {json.loads(line)["pid"] for line in daemon.log("web").splitlines()}
+    assert len(pids) == 2

@@ -118,7 +118,7 @@ def test_a_mail_goes_by_starttls_and_password(certificate: Certificate, password
     assert box.recipients == ["ops@example.org", "b@example.org"]
     assert found["Subject"] == "[web1] web:1 FATAL: exit 1 after 0.2s (try 4 of 4)"
     assert found["From"] == "taskmaster@web1"
-    assert found["Notice-ID"] == "<5f3c.page@web1>"
+    assert found["Message-ID"] == "<5f3c.page@web1>"
     assert found["Auto-Submitted"] == "auto-generated"
     assert found["Date"].datetime.timestamp() == 1e9
     assert "  said      bye ä" in found.get_content()

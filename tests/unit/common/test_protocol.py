@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import ProtocolError
-from taskmaster_common.protocol import MAX_REQUEST, LineDecoder, decode_reply, encode, request_line
+from taskmaster_common.protocol import MAX_REQUEST, LineDecoder, decode_input, decode_reply, encode, request_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,3 +110,9 @@ def test_a_request_is_its_words_with_blanks() -> None:
 def test_a_word_that_cannot_travel_is_refused(word: str) -> None:
     with pytest.raises(ProtocolError, match="cannot send a request"):
         request_line(("stop", word))
+
+
+def test_input_with_half_a_surrogate_pair_is_no_input() -> None:
+    with pytest.raises(ProtocolError, match="stands for no byte"):
+        decode_input(rb'{"type":"input","text":"\ud800"}')
+    assert decode_input(rb'{"type":"input","text":"\udcff"}')["text"] == "\udcff"

@@ -107,3 +107,9 @@ def test_what_is_known_of_a_client_in_words() -> None:
 
 def test_a_claim_cannot_end_its_quotes_or_its_line() -> None:
     assert claim('a" by uid 0\n\x1b[2J\\"') == '"a\\" by uid 0\\n\\x1b[2J\\\\\\""'
+
+
+def test_the_text_of_a_send_by_hand_is_written_nowhere(audit: Audit, log: Log) -> None:
+    audit.asked(Peer(os.geteuid(), os.getegid(), os.getpid()), Request("send", {}, ("web", "a", "secret")))
+    assert "send web" in str(log.lines)
+    assert "secret" not in str(vars(log))

@@ -199,3 +199,24 @@ def test_instances_that_are_as_wanted_share_a_sentence() -> None:
     first, second = Tale().runs(), Tale().runs()
     story = together([first.entry, second.entry], Moment(200.0, SIGNALS))
     assert (story.name, story.state, story.sentence) == ("web", "RUNNING", "all 2 instances are as wanted")
+
+
+def test_an_older_end_is_not_told_as_the_present_one_where_the_history_has_a_hole() -> None:
+    tale = Tale(startretries=0).started()
+    tale.meets(Exited(EXIT_1), 0.2)
+    for event in (Start("uid 0"), Spawned(8), Executed()):
+        tale.meets(event)
+    kept = list(tale.records)
+    tale.meets(Exited(7 << 8), 0.2)
+    assert "exit 7" in tale.told().sentence
+    tale.records = kept
+    assert "exit 7" in tale.told().sentence
+    assert "exit 1" not in tale.told().sentence
+
+
+def test_nobody_is_made_up_who_started_what_runs() -> None:
+    tale = Tale().started()
+    tale.meets(DeadlineReached(), 2)
+    assert "started by uid 0" in tale.told().sentence
+    tale.records = []
+    assert "started" not in tale.told().sentence

@@ -282,3 +282,13 @@ def test_others_may_not_lend_it_a_file_or_a_directory(writer: Writer) -> None:
     (directory / "sock.1-1800000000.jsonl").unlink()
     directory.chmod(0o777)
     assert "others may write there" in writer.history().trouble
+
+
+def test_other_limits_go_on_in_the_same_file_and_lose_nothing(writer: Writer) -> None:
+    history = writer.history()
+    noted(history, 2)
+    for days in range(8):
+        history.limit({**LIMITS, "age": (days + 100) * DAY_S})
+        noted(history, 1)
+    assert [record["seq"] for record in writer.records] == list(range(1, 11))
+    assert len(writer.files) == 1

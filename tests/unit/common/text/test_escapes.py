@@ -55,3 +55,12 @@ def test_a_sequence_without_an_end_is_forgotten() -> None:
     modes.feed(b"\x1b[?" + b"1;" * 100)
     modes.feed(b"1h\x1b[?25l")
     assert modes.on() == ("[?25l",)
+
+
+def test_what_a_program_can_make_the_modes_remember_is_bounded() -> None:
+    modes = Modes()
+    for number in range(3000):
+        modes.feed(b"\x1b[>%d;1m\x1b[>4;%d m\x1b[>5;%dm" % (number, number, 10**40))
+    modes.feed(b"\x1b[%dr" % 10**40)
+    assert len(" ".join(modes.on())) < 200
+    assert " " not in "".join(modes.on())
