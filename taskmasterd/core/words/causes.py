@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from taskmasterd.core.process.ends import End
+
     Fields = Mapping[str, Any]
     Signals = Mapping[int, str]
 
@@ -124,3 +126,8 @@ def _sends(record: Fields, name: str, end: Fields) -> bool:
     sent = str(words[0]).upper().removeprefix("SIG")
     recent = 0 <= end["mono"] - record["mono"] <= SENT_S and end.get("boot") == record.get("boot")
     return record["event"] == "operator" and record.get("verb") == "signal" and sent == name and recent
+
+
+def tells_of(record: Fields, end: End) -> bool:
+    """Return whether a record may be that of an end, and not of an earlier one."""
+    return record.get("status") == (None if end.failure else end.status)

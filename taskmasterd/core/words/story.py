@@ -11,7 +11,7 @@ from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.state import AWAITED, BECAUSE, BLOCKED, HELD
 from taskmasterd.core.programs.gate import chain, unmet
-from taskmasterd.core.words.causes import cause_of, stop_text
+from taskmasterd.core.words.causes import cause_of, stop_text, tells_of
 from taskmasterd.core.words.describe import cause_text, detail, end_text, seconds_text
 from taskmasterd.core.words.gates import needs_text, waiting_text
 from taskmasterd.core.words.told import by_text, record_text
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from taskmasterd.core.process.ends import End
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.gate import Unmet
     from taskmasterd.core.programs.table import Entry, Table
@@ -135,22 +134,15 @@ def waited_for(table: Table, entry: Entry, now: float) -> list[Unmet]:
 
 
 def end_cause(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
-    """Return how the last instance ended and why; from the process itself where no record tells."""
+    """Return how the last instance ended and why; from the process itself where the history has a hole."""
     end = entry.process.end
-    for at in range(len(records) - 1, -1, -1):
-        if records[at]["event"] in ENDS:
-            if end is not None and not _tells_of(records[at], end):
-                break  # the history has a hole
-            return cause_of(records[at], records[:at], moment.signals)
+    at = next((at for at in reversed(range(len(records))) if records[at]["event"] in ENDS), None)
+    if at is not None and (end is None or tells_of(records[at], end)):
+        return cause_of(records[at], records[:at], moment.signals)
     if end is None:
         return "it never ran"
     fields: dict[str, Any] = {"mono": end.at, "pid": None, "status": end.status, "after": end.after_s}
     return end.failure.text if end.failure else cause_of(fields, (), moment.signals)
-
-
-def _tells_of(record: Fields, end: End) -> bool:
-    """Return whether a record may be that of an end, and not of an earlier one."""
-    return record.get("status") == (None if end.failure else end.status)
 
 
 def _fatal(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
@@ -166,7 +158,7 @@ def _fatal(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
         and len({each.get("status") for each in tries}) == 1
         and all("after" in each for each in tries)
     )
-    if same and not process.reason and process.end and _tells_of(tries[-1], process.end):
+    if same and not process.reason and process.end and tells_of(tries[-1], process.end):
         longest = max(each["after"] for each in tries)
         how = cause_of({**tries[-1], "after": 0}, (), moment.signals).replace(" after 0.0s", "")
         return f"gave up after {process.tries} tries; each ended with {how} within {seconds_text(longest + 0.05)}"
