@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from taskmaster_common.schema.nodes import MAPPING, SCALAR
-from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.values.scalars import (
-    WrongElementError,
-    WrongElementsError,
-    elements_of,
-    expect,
-    text_of,
-)
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.schema.nodes import SCALAR
+from taskmaster_common.schema.values.scalars import limits_of, text_of
 from taskmaster_common.text.units import parse_seconds, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from taskmaster_common.config.keys import Key
     from taskmaster_common.schema.nodes import Node
-    from taskmaster_common.schema.values.scalars import Decoding
+    from taskmaster_common.schema.values.scalars import Decoder, Decoding
 
 LEAST_SIZE = 64_000
 """Smallest size but 0, bytes."""
@@ -36,18 +28,7 @@ def history_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
         if text_of(node, context, key) != "0":
             raise ValueError("expected a map of size and age, or 0 for no history")
         return {**found, "size": 0}
-    expect(node, MAPPING)
-    unknown = [name for name in node.entries if name not in DECODERS]
-    if unknown:
-        raise WrongElementsError([WrongElementError(node.entries[name][0], _unknown(name)) for name in unknown])
-    for name, (_, value) in node.entries.items():
-        found[name] = elements_of([value], context, key, DECODERS[name])[0]
-    return found
-
-
-def _unknown(name: str) -> str:
-    near = nearest(name, DECODERS)
-    return f"unknown key {quoted(name)}; " + (f"did you mean {near}?" if near else f"it has {', '.join(DECODERS)}")
+    return {**found, **limits_of(node, context, key, DECODERS)}
 
 
 def _size(node: Node, context: Decoding, key: Key) -> int:
@@ -64,4 +45,4 @@ def _age(node: Node, context: Decoding, key: Key) -> float:
     return age
 
 
-DECODERS: Mapping[str, Callable[[Node, Decoding, Key], Any]] = {"size": _size, "age": _age}
+DECODERS: Mapping[str, Decoder] = {"size": _size, "age": _age}

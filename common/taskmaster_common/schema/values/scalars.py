@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE
 from taskmaster_common.schema.advice.foreign import LEVEL_WORDS, RESTART_WORDS, TYPE_WORDS, squash
-from taskmaster_common.schema.nodes import BROKEN, SCALAR
+from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.text.nearest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     from taskmaster_common.config.keys import Key
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.variables import Variables
 
     T = TypeVar("T")
+    Decoder = Callable[[Node, "Decoding", Key], Any]
 
 TRUE_WORDS = ("true", "yes", "on")
 FALSE_WORDS = ("false", "no", "off")
@@ -103,3 +104,35 @@ def elements_of(
     if wrong:
         raise WrongElementsError(wrong)
     return decoded
+
+
+def limits_of(
+    node: Node, context: Decoding, key: Key, decoders: Mapping[str, Decoder], meant: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return what a map says, decoded. `meant` has the names that some unknown ones stand for.
+
+    Raises WrongElementsError with all unknown names, or with what is wrong in one value.
+    """
+    expect(node, MAPPING)
+    wrong = [
+        WrongElementError(written, _unknown(name, decoders, meant or {}))
+        for name, (written, _) in node.entries.items()
+        if name not in decoders
+    ]
+    if wrong:
+        raise WrongElementsError(wrong)
+    return {name: elements_of([value], context, key, decoders[name])[0] for name, (_, value) in node.entries.items()}
+
+
+def _unknown(name: str, decoders: Mapping[str, Decoder], meant: Mapping[str, str]) -> str:
+    near = meant.get(name) or nearest(name, decoders)
+    return f"unknown key {quoted(name)}; " + (f"did you mean {near}?" if near else f"it has {', '.join(decoders)}")
+
+
+def count_of(node: Node, context: Decoding, key: Key, most: int) -> int:
+    """Return a whole number from 1 to `most`. Raises ValueError."""
+    text = text_of(node, context, key)
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else 0
+    if not 1 <= number <= most:
+        raise ValueError(f"{quoted(text)} is not between 1 and {most}")
+    return number

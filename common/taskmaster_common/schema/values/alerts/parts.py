@@ -10,14 +10,12 @@ from taskmaster_common.text.nearest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from taskmaster_common.config.keys import Key
     from taskmaster_common.schema.nodes import Node
-    from taskmaster_common.schema.values.scalars import Decoding
-
-    Decoder = Callable[[Node, Decoding, Key], Any]
+    from taskmaster_common.schema.values.scalars import Decoder, Decoding
 
 
 def parts_of(
