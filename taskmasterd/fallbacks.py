@@ -47,6 +47,20 @@ def unnamed_file(directories: Iterable[str] = ()) -> int:
     raise OSError(refused.errno, f"{refused.strerror} (memfd_create), and no directory takes a file; set TMPDIR")
 
 
+def file_of(data: bytes, directories: Iterable[str] = ()) -> int:
+    """Return a descriptor as `unnamed_file` does, from which these bytes can be read. Raises OSError."""
+    fd = unnamed_file(directories)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.lseek(fd, 0, os.SEEK_SET)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
 def unlinked_file(directory: str) -> int:
     """Return a close-on-exec descriptor of a file in `directory` that has no name any more. Raises OSError."""
     path = f"{directory}/.taskmasterd.{os.getpid()}.{os.urandom(8).hex()}"

@@ -15,7 +15,7 @@ from taskmasterd.alerts.context import DeliveryResult
 from taskmasterd.core.process.ends import exit_code
 from taskmasterd.core.words.alerts import program_of, variables
 from taskmasterd.core.words.describe import status_text
-from taskmasterd.fallbacks import limit, unnamed_file
+from taskmasterd.fallbacks import file_of, limit
 from taskmasterd.output.targets import ids_of
 from taskmasterd.probing.children import ChildCommand, Order
 from taskmasterd.probing.leftovers import Mark
@@ -208,16 +208,7 @@ def order_for(rule: AlertRule, event: Mapping[str, Any], found: Mapping[str, str
 
 def _lines(events: list[Mapping[str, Any]]) -> int:
     """Return a descriptor from which a child reads the events, a line of JSON each. Raises OSError."""
-    fd = unnamed_file()
-    try:
-        view = memoryview(b"".join([write_json(event) + b"\n" for event in events]))
-        while view:
-            view = view[os.write(fd, view) :]
-        os.lseek(fd, 0, os.SEEK_SET)
-    except OSError:
-        os.close(fd)
-        raise
-    return fd
+    return file_of(b"".join([write_json(event) + b"\n" for event in events]))
 
 
 class CommandOutput:

@@ -9,7 +9,7 @@ from taskmaster_common.errors import system_reason
 from taskmaster_common.jsontext import read_json, write_json
 from taskmasterd.alerts.context import DeliveryResult
 from taskmasterd.alerts.helper.protocol import VERSION
-from taskmasterd.fallbacks import unnamed_file
+from taskmasterd.fallbacks import file_of
 from taskmasterd.processes.errand import Errand, executing
 from taskmasterd.processes.members.proofs import ALERT, ROLE
 from taskmasterd.system.loop.cmodules import deque
@@ -132,16 +132,7 @@ class HelperRun:
         }
         rows: list[object] = [order]
         rows += [each.line(rule.name, 0 if number else delivery.lost) for number, each in enumerate(messages)]
-        fd = unnamed_file()
-        try:
-            view = memoryview(b"".join([write_json(row) + b"\n" for row in rows]))
-            while view:
-                view = view[os.write(fd, view) :]
-            os.lseek(fd, 0, os.SEEK_SET)
-        except OSError:
-            os.close(fd)
-            raise
-        return fd
+        return file_of(b"".join([write_json(row) + b"\n" for row in rows]))
 
     def _heard(self, piece: bytes) -> None:
         *lines, self._rest = (self._rest + piece)[-MOST_SAID:].split(b"\n")

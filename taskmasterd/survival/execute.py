@@ -12,7 +12,7 @@ import sys
 import taskmasterd
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.jsontext import write_json
-from taskmasterd.fallbacks import limit, unnamed_file
+from taskmasterd.fallbacks import file_of, limit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,17 +30,10 @@ def on_descriptor(state: Mapping[str, Any]) -> int:
     """Return an inheritable descriptor from which `state` can be read as JSON. Raises SystemFailure."""
     places = state.get("places", {})
     directories = [path for path in (places.get("state_dir"), os.path.dirname(places.get("socket", ""))) if path]
-    fd = -1
     try:
-        fd = unnamed_file(directories)
-        view = memoryview(write_json(state))
-        while view:
-            view = view[os.write(fd, view) :]
-        os.lseek(fd, 0, os.SEEK_SET)
+        fd = file_of(write_json(state), directories)
         os.set_inheritable(fd, True)
     except OSError as error:
-        if fd >= 0:
-            os.close(fd)
         reason = system_reason(error) + limit(error.errno)
         raise SystemFailure("pass", "the daemon's state to another process", reason, error.errno or 0) from None
     return fd
