@@ -19,7 +19,7 @@ from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
 from taskmaster_common.config.words import SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
-from taskmaster_common.schema.values.alerts.destinations import FACILITIES, FORMATS, METHODS, TLS
+from taskmaster_common.schema.values.alerts.destinations import FORMATS, LOG_FACILITIES, METHODS, TLS
 from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
 from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
@@ -212,7 +212,7 @@ def _http(_key: Key) -> list[Schema]:
 
 def _syslog(_key: Key) -> list[Schema]:
     to: Schema = {"anyOf": [{"type": "string", "pattern": "^(?:unix:/|udp:|tcp:)"}, VARIABLE]}
-    parts = {"to": to, "facility": {"anyOf": [{"enum": list(FACILITIES)}, VARIABLE]}, "tag": TEXT}
+    parts = {"to": to, "facility": {"anyOf": [{"enum": list(LOG_FACILITIES)}, VARIABLE]}, "tag": TEXT}
     return [*to["anyOf"], _map(parts, required=["to"])]
 
 

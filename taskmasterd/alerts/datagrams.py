@@ -10,8 +10,9 @@ import errno
 import time
 
 from taskmaster_common.errors import system_reason
+from taskmaster_common.text.syslog import MOST_UDP
 from taskmasterd.core.words.alerts import headline, missing
-from taskmasterd.core.words.syslog import MOST_UDP, LogSender, local_message, network_message
+from taskmasterd.core.words.syslog import LogSender, local_message, network_message
 from taskmasterd.system.loop.cmodules import deque
 from taskmasterd.system.loop.sockets import socket
 

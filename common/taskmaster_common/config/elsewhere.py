@@ -8,18 +8,12 @@ from __future__ import annotations
 
 from taskmaster_common.config.words import JOURNAL, SYSLOG
 from taskmaster_common.records import Record
+from taskmaster_common.text.syslog import MOST_TAG
 
 WORDS = (SYSLOG, JOURNAL)
 NAMES = {SYSLOG: ("to", "facility", "tag", "severity"), JOURNAL: ("to", "tag", "severity")}
 """What each of them may say."""
 USUAL = {SYSLOG: "unix:/dev/log", JOURNAL: "unix:/run/systemd/journal/stdout"}
-FACILITIES = (
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp", "ntp", "security", "console",
-    "solaris-cron", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-)  # fmt: skip
-"""The facilities of syslog by number. Source: RFC 5424, 6.2.1; syslog.conf(5) for the words."""
-MOST_TAG = 48
-"""Longest tag. Source: RFC 5424, 6 (APP-NAME)."""
 MOST_PATH = 107
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import socket
 
+from taskmaster_common.text.syslog import MOST_LOCAL, MOST_UDP
 from taskmasterd.alerts.helper.message import SIGNALS, Envelope, Notice, Secrets, Undelivered
 from taskmasterd.core.words.alerts import headline, missing
-from taskmasterd.core.words.syslog import MOST_LOCAL, MOST_UDP, LogSender, network_message
+from taskmasterd.core.words.syslog import LogSender, network_message
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ A UNIX socket gets the old local form, since log daemons misread RFC 5424 there;
 from __future__ import annotations
 
 from taskmaster_common.records import Record
+from taskmaster_common.text.syslog import CUT, ENTERPRISE, MOST_LOCAL, MOST_TAG, local_head, priority
 from taskmasterd.core.words.alerts import program_of, severity
 
 TYPE_CHECKING = False
@@ -15,28 +16,10 @@ if TYPE_CHECKING:
 
     Event = Mapping[str, Any]
 
-FACILITIES = (
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
-    "ntp", "security", "console", "solaris-cron", "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-)  # fmt: skip
-"""The facilities by number. Source: RFC 5424, 6.2.1; syslog.conf(5) for the words."""
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-MOST_UDP = 2048
-"""Most bytes of a datagram to the network, with its header. Source: RFC 5424, 6.1."""
-MOST_LOCAL = 8192
-MOST_HOST, MOST_TAG, MOST_WORD = 255, 48, 32
-"""Most characters of fields. Source: RFC 5424, 6 (HOSTNAME, APP-NAME, MSGID)."""
+MOST_HOST, MOST_WORD = 255, 32
+"""Most characters of fields. Source: RFC 5424, 6 (HOSTNAME, MSGID)."""
 BOM = b"\xef\xbb\xbf"
 """Says that a message is UTF-8. Source: RFC 5424, 6.4."""
-CUT = b"\xe2\x80\xa6"
-"""The end of a message that was cut."""
-ENTERPRISE = "taskmaster@32473"
-"""The name of our structured data; 32473 is for documentation. Source: RFC 5612."""
-
-
-def priority(facility: str, severity: int) -> int:
-    """Return the number with which a message begins."""
-    return FACILITIES.index(facility) * 8 + severity
 
 
 class LogSender(Record):
@@ -50,9 +33,7 @@ class LogSender(Record):
 
 def local_message(sender: LogSender, event: Event, text: str, when: Sequence[int]) -> bytes:
     """Return a message for a UNIX socket: `<30>Nov 28 10:02:31 taskmaster[71]: ...`; `when` is (month, day, h, min, s), local."""
-    month, day, hour, minute, second = when
-    stamp = f"{MONTHS[month - 1]} {day:2d} {hour:02d}:{minute:02d}:{second:02d}"
-    head = f"<{priority(sender.facility, severity(event))}>{stamp} {sender.tag}[{sender.pid}]: "
+    head = local_head(priority(sender.facility, severity(event)), when, sender.tag, sender.pid)
     return cut((head + text).encode("utf-8", "backslashreplace"), MOST_LOCAL)
 
 

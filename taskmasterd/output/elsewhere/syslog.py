@@ -10,10 +10,11 @@ import errno
 import os
 import time
 
-from taskmaster_common.config.elsewhere import FACILITIES, elsewhere_of, udp_address
+from taskmaster_common.config.elsewhere import elsewhere_of, udp_address
 from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
 from taskmaster_common.text.lineformat import split_level
+from taskmaster_common.text.syslog import CUT, ENTERPRISE, MOST_LOCAL, MOST_UDP, local_head, priority
 from taskmasterd.output.log.stamp import Stamp
 from taskmasterd.output.sink import LogSink
 from taskmasterd.system.loop.cmodules import deque
@@ -25,18 +26,11 @@ if TYPE_CHECKING:
 
 CHUNK = 65_536
 """Most bytes that are read of a pipe at once."""
-MOST_LOCAL, MOST_UDP = 8192, 2048
-"""Longest message, its header counted, by UNIX socket and by UDP. Source: RFC 5426, 3.2 (receivers should take 2048)."""
-CUT = "…".encode()
-"""The end of a line that was too long."""
 PATIENCE_S = 0.5
 """Longest time that a log daemon which does not read holds up a program, seconds."""
 FULL = (errno.EAGAIN, errno.ENOBUFS)
 GONE = (errno.ECONNREFUSED, errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET)
 """Errors after which a connection is made anew: the log daemon was restarted."""
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-ENTERPRISE = "taskmaster@32473"
-"""The name of our structured data. Source: RFC 5612, the number for documentation."""
 
 
 class Sender(Record):
@@ -47,17 +41,15 @@ class Sender(Record):
     host: str
 
     def message(self, severity: int, line: bytes, now: float, stamp: str) -> bytes:
-        """Return one message; `stamp` is the time `now`. Source: RFC 3164, 4.1, without the host name; RFC 5424, 6."""
+        """Return one message; `stamp` is the time `now`. Source: RFC 5424, 6."""
         target, pid = self.target, self.pid
-        priority = FACILITIES.index(target.facility) * 8 + severity
+        number = priority(target.facility, severity)
         if target.address.startswith("unix:"):
-            at = time.localtime(now)
-            clock = f"{MONTHS[at.tm_mon - 1]} {at.tm_mday:2d} {at.tm_hour:02d}:{at.tm_min:02d}:{at.tm_sec:02d}"
-            head, most = f"<{priority}>{clock} {target.tag}{f'[{pid}]' if pid else ''}: ", MOST_LOCAL
+            head, most = local_head(number, time.localtime(now)[1:6], target.tag, pid), MOST_LOCAL
         else:
             whose = f'program="{target.program}" instance="{target.instance}" stream="{target.stream}"'
             head, most = (
-                f"<{priority}>1 {stamp} {self.host} {target.tag} {pid or '-'} - [{ENTERPRISE} {whose}] ",
+                f"<{number}>1 {stamp} {self.host} {target.tag} {pid or '-'} - [{ENTERPRISE} {whose}] ",
                 MOST_UDP,
             )
         begin = head.encode("utf-8", "surrogateescape")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import DISCARD
-from taskmaster_common.config.elsewhere import FACILITIES, MOST_TAG, NAMES, WORDS, Elsewhere, address_problem
+from taskmaster_common.config.elsewhere import NAMES, WORDS, Elsewhere, address_problem
 from taskmaster_common.schema.advice.foreign import foreign_stream
 from taskmaster_common.schema.nodes import MAPPING, SCALAR
 from taskmaster_common.schema.report import quoted
@@ -11,6 +11,7 @@ from taskmaster_common.schema.surroundings import absolute
 from taskmaster_common.schema.values.scalars import WrongElementError, WrongElementsError, expect, text_of
 from taskmaster_common.text.lineformat import LEVELS
 from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.syslog import FACILITIES, MOST_TAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from taskmaster_common.schema.values.scalars import (
     text_of,
 )
 from taskmaster_common.schema.values.split import words_of
+from taskmaster_common.text.syslog import FACILITIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +39,7 @@ STARTTLS, TLS_ON, TLS_OFF = TLS = ("starttls", "on", "off")
 METHODS = ("POST", "PUT", "PATCH")
 SMTP, SMTPS = 25, 465
 SYSLOG_PORT = 514
-FACILITIES = (
-    "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
-    "local0", "local1", "local2", "local3", "local4", "local5", "local6", "local7",
-)  # fmt: skip
+LOG_FACILITIES = tuple(name for name in FACILITIES if name not in ("ntp", "security", "console", "solaris-cron"))
 """Names of facilities. Source: syslog(3)."""
 MOST_TAG = 32
 """Most characters of a tag. Source: RFC 3164, 4.1.3."""
@@ -226,7 +224,7 @@ def syslog_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return where datagrams or lines for a log daemon go."""
     if node.kind != MAPPING:
         return {"to": _log_daemon(node, context, key)}
-    found = parts_of(node, context, key, {"to": _log_daemon, "facility": _choice(FACILITIES), "tag": _tag})
+    found = parts_of(node, context, key, {"to": _log_daemon, "facility": _choice(LOG_FACILITIES), "tag": _tag})
     if "to" not in found:
         raise ValueError("to is missing: unix:/dev/log, udp:HOST:PORT or tcp:HOST:PORT")
     return found
