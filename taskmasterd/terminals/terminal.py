@@ -10,15 +10,12 @@ import os
 import sys
 import termios
 
-from taskmasterd.terminals.writing import InputWriting
+from taskmasterd.terminals.writing import HeldInput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
-
-    from taskmasterd.keeping.keeping import Keeping
-    from taskmasterd.system.loop.reactor import Reactor
 
     Size = tuple[int, int]
     """Rows and columns."""
@@ -33,20 +30,13 @@ INPUT_MODES = 0
 """Place of the input modes in what tcgetattr returns."""
 
 
-class Terminal:
-    """The terminal of one instance. `size` are its rows and columns, as they were set last."""
+class Terminal(HeldInput):
+    """The terminal of one instance; the keeper moves what it has yet to say once it is released.
+
+    `size` are its rows and columns, as they were set last.
+    """
 
     kind = TTY
-
-    def __init__(self, reactor: Reactor, keeping: Keeping, key: str, master: int) -> None:
-        self.key = key
-        self.writing = InputWriting(reactor, master)
-        self._keeping = keeping
-
-    @property
-    def open(self) -> bool:
-        """Whether something can be typed."""
-        return self.writing.fd >= 0
 
     @staticmethod
     def typed(data: bytes) -> bytes:
@@ -60,12 +50,6 @@ class Terminal:
     def settle(self) -> bool:
         """Have the keeper move what the instance has written; return whether it has."""
         return self._keeping.drain(self.key)
-
-    def release(self) -> None:
-        """Let go of it: nothing is left of the instance. The keeper moves the rest, while somebody has the other side."""
-        if self.open:
-            self._keeping.drop(self.key)
-            self.writing.close("stopped")
 
     @property
     def size(self) -> Size:

@@ -14,6 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from taskmasterd.keeping.keeping import Keeping
     from taskmasterd.system.loop.reactor import Reactor
 
     class Writer(Protocol):
@@ -115,3 +116,26 @@ class InputWriting:
         if self._waiting:
             self._waiting = False
             self._reactor.remove(self.fd)
+
+
+class HeldInput:
+    """What one instance reads, whose other holder is the keeper, under `key`."""
+
+    def __init__(self, reactor: Reactor, keeping: Keeping, key: str, fd: int) -> None:
+        self.key = key
+        self.writing = InputWriting(reactor, fd)
+        self._keeping = keeping
+
+    @property
+    def open(self) -> bool:
+        """Whether something can be written."""
+        return self.writing.fd >= 0
+
+    def release(self) -> None:
+        """Let go of it: nothing is left of the instance."""
+        self._close("stopped")
+
+    def _close(self, reason: str) -> None:
+        if self.open:
+            self._keeping.drop(self.key)
+            self.writing.close(reason)
