@@ -17,12 +17,11 @@ from taskmasterd.core.words.alerts import program_of, variables
 from taskmasterd.core.words.describe import status_text
 from taskmasterd.fallbacks import file_of, limit
 from taskmasterd.output.targets import ids_of
-from taskmasterd.probing.children import ChildCommand, Order
+from taskmasterd.probing.children import ChildCommand, ChildOutput, Order
 from taskmasterd.probing.leftovers import Mark
 from taskmasterd.probing.text.result import escaped
 from taskmasterd.processes.members.proofs import ALERT
 from taskmasterd.system.loop.cmodules import signal
-from taskmasterd.system.loop.reactor import READ
 from taskmasterd.system.procfs import started_at
 from taskmasterd.system.spawner import SetupError, child_pipe
 
@@ -46,7 +45,7 @@ EXEC_WITHIN_S = 10.0
 MOST_LINES, MOST_LINE = 20, 500
 """Lines of its output in the event log, and characters of a line."""
 PIECE = 16_384
-PIECES_AT_END = 16
+"""Most bytes of its output that are read at once."""
 
 
 class CommandRun:
@@ -217,44 +216,24 @@ class CommandOutput:
     def __init__(self, context: AlertContext, rule: str, fd: int) -> None:
         self._context = context
         self._rule = rule
-        self._fd = fd
         self._rest = b""
         self._lines = 0
-        os.set_blocking(fd, False)
-        context.reactor.watch(fd, READ, self._readable)
+        self._pipe = ChildOutput(context.reactor, fd, self._take, PIECE)
 
     def finish(self) -> None:
         """Read what is in the pipe now, and close it."""
-        for _ in range(PIECES_AT_END):
-            if not self._read():
-                break
+        self._pipe.finish()
         self._say(self._rest)
-        self.close()
 
     def close(self) -> None:
         """Close the pipe."""
-        if self._fd >= 0:
-            self._context.reactor.remove(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+        self._pipe.close()
 
-    def _readable(self, _events: int) -> None:
-        self._read()
-
-    def _read(self) -> bool:
-        if self._fd < 0:
-            return False
-        try:
-            piece = os.read(self._fd, PIECE)
-        except BlockingIOError:
-            return False
-        if not piece:
-            self.close()
+    def _take(self, piece: bytes) -> None:
         *lines, rest = (self._rest + piece).split(b"\n")
         self._rest = rest[:MOST_LINE]
         for line in lines:
             self._say(line)
-        return bool(piece)
 
     def _say(self, line: bytes) -> None:
         text = line.decode("utf-8", "replace").rstrip()[:MOST_LINE]

@@ -46,6 +46,9 @@ if TYPE_CHECKING:
             """Nothing of the child is left; its wait status is None where nobody knows it."""
 
 
+PIECE = 65_536
+PIECES_AT_END = 16
+"""Most bytes of one read of output, and most reads when the child is gone."""
 STUCK_AFTER_S = 2.0
 """Time after KILL from which a process counts as stuck in the kernel, seconds."""
 BLIND_FOR_S = 0.5
@@ -273,3 +276,47 @@ class Child:
         self._reactor.cancel(self._timer)
         self.stuck = ""
         self._listener.gone(self._status)
+
+
+class ChildOutput:
+    """What a child writes, read as it comes, and once more when the child is gone.
+
+    Owns `fd`, the read end of the pipe, which does not block; `take(piece)` gets what comes, at most `piece` bytes at once.
+    """
+
+    def __init__(self, reactor: Reactor, fd: int, take: Callable[[bytes], None], piece: int = PIECE) -> None:
+        self._reactor = reactor
+        self._fd = fd
+        self._take = take
+        self._piece = piece
+        reactor.watch(fd, READ, self._readable)
+
+    def finish(self) -> None:
+        """Read what is in the pipe now, and close it."""
+        for _ in range(PIECES_AT_END):
+            if not self._read():
+                break
+        self.close()
+
+    def close(self) -> None:
+        """Close the pipe. A second call does nothing."""
+        if self._fd >= 0:
+            self._reactor.remove(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def _readable(self, _events: int) -> None:
+        self._read()
+
+    def _read(self) -> bool:
+        if self._fd < 0:
+            return False
+        try:
+            piece = os.read(self._fd, self._piece)
+        except BlockingIOError:
+            return False
+        if piece:
+            self._take(piece)
+        else:
+            self.close()
+        return bool(piece)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from taskmasterd.output.targets import ids_of
+from taskmasterd.probing.children import ChildOutput
 from taskmasterd.probing.run import ChildRun
 from taskmasterd.probing.text.result import CANCELLED, MOST_OUTPUT, Result, last_lines, late_text
 from taskmasterd.system.loop.cmodules import signal
-from taskmasterd.system.loop.reactor import READ
 from taskmasterd.system.spawner import child_pipe
 
 TYPE_CHECKING = False
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     Done = Callable[[Result], None]
 
-PIECE = 65_536
-PIECES_AT_END = 16
-"""Most bytes of one read, and most reads when the child is gone."""
 EXEC_WITHIN_S = 10.0
 """Longest time from fork to exec, added to the time limit until the exec: a directory may be on a dead server."""
 
@@ -40,7 +37,8 @@ class ExecTry(ChildRun):
         self._timeout_s = timeout_s
         self._who: Account | None = None
         self._who_known = False
-        self._output: _Output | None = None
+        self._output: ChildOutput | None = None
+        self._kept = b""
         self._timer: Timer | None = None
 
     def begin(self, done: Done) -> None:
@@ -56,7 +54,7 @@ class ExecTry(ChildRun):
         if not self._who_known:  # once: the look-up of a user may be slow
             self._who, self._who_known = self._order.account(), True
         read, write = child_pipe(ids_of(self._who))
-        self._output = _Output(self._reactor, read)
+        self._output, self._kept = ChildOutput(self._reactor, read, self._keep), b""
         try:
             return self._children.spawn(self._order, self._who, write, write, self)
         finally:
@@ -74,49 +72,16 @@ class ExecTry(ChildRun):
         self._give_up(Result(False, late_text(self._timeout_s)), signal.SIGKILL)
 
     def _last_words(self) -> tuple[str, ...]:
-        return last_lines(self._output.finish()) if self._output else ()
+        if not self._output:
+            return ()
+        self._output.finish()
+        return last_lines(self._kept)
+
+    def _keep(self, piece: bytes) -> None:
+        self._kept = (self._kept + piece)[-MOST_OUTPUT:]
 
     def _over(self) -> None:
         self._reactor.cancel(self._timer)
         if self._output:
-            self._output.finish()
+            self._output.close()
         self._output = None
-
-
-class _Output:
-    """The last bytes of a pipe, read as they come."""
-
-    def __init__(self, reactor: Reactor, fd: int) -> None:
-        self._reactor = reactor
-        self._fd = fd
-        self._kept = b""
-        reactor.watch(fd, READ, self._readable)
-
-    def finish(self) -> bytes:
-        """Read what is in the pipe now, close it, and return the last bytes."""
-        for _ in range(PIECES_AT_END):
-            if not self._read():
-                break
-        self._close()
-        return self._kept
-
-    def _readable(self, _events: int) -> None:
-        self._read()
-
-    def _read(self) -> bool:
-        if self._fd < 0:
-            return False
-        try:
-            piece = os.read(self._fd, PIECE)
-        except BlockingIOError:
-            return False
-        if not piece:
-            self._close()
-        self._kept = (self._kept + piece)[-MOST_OUTPUT:]
-        return bool(piece)
-
-    def _close(self) -> None:
-        if self._fd >= 0:
-            self._reactor.remove(self._fd)
-            os.close(self._fd)
-            self._fd = -1
