@@ -70,7 +70,7 @@ programs:
   example:
 """
 EXAMPLE_ALERTS = """
-# Rules: which events are told, and whom. A rule has exactly one of cmd, mail, http and syslog.
+# Rules: which events are reported, and to whom. A rule has exactly one of cmd, mail, http and syslog.
 alerts:
   by-mail:
     mail: {to: ops@example.org, sendmail: /usr/sbin/sendmail}

@@ -372,7 +372,7 @@ def schema() -> Schema:
                 "additionalProperties": {"anyOf": [TARGET, {"type": "array", "items": TARGET}]},
             },
             "alerts": {
-                "description": "Rules: which events are told, and whom.",
+                "description": "Rules: which events are reported, and to whom.",
                 "type": ["object", "null"],
                 "propertyNames": {"pattern": NAME},
                 "additionalProperties": _map(rule, oneOf=[{"required": [each]} for each in DESTINATIONS]),

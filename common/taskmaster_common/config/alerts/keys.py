@@ -11,7 +11,7 @@ ALERT = (
         "events", "events", (TROUBLE, RECOVERED), LIVE,
         "What it is about: words of `events` and patterns such as `*`, and `trouble` (fatal, unhealthy, stuck, crash, oom, blocked, "
         "log-trouble, reload-failed, crashed), `crash` (an unexpected end), `oom`, and `recovered` "
-        "(the end of trouble that this rule has told). `alert-failed` matches nothing.",
+        "(the end of trouble that this rule has reported). `alert-failed` matches nothing.",
         otherwise="[trouble, recovered]", example="[trouble, recovered]",
     ),
     Key(
@@ -45,7 +45,7 @@ ALERT = (
     ),
     Key(
         "for", "seconds", 0.0, LIVE,
-        "Seconds that trouble has to last. What is over before that is not told, nor is its end.",
+        "Seconds that trouble has to last. What is over before that is not reported, nor is its end.",
     ),
     Key(
         "batch", "seconds", None, LIVE,
@@ -54,7 +54,7 @@ ALERT = (
     ),
     Key(
         "at_most", "rate", None, LIVE,
-        "Most messages in a time, as N/DURATION. What is beyond is counted in the next message; the end of told trouble waits for it.",
+        "Most messages in a time, as N/DURATION. What is beyond is counted in the next message; the end of reported trouble waits for it.",
         otherwise="`30/1h`; `600/1h` for `cmd`, no limit for `syslog`", example="30/1h",
     ),
     Key("timeout", "seconds", 30.0, LIVE, "Seconds that one delivery may take.", shortest=0.1),
