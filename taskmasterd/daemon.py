@@ -150,6 +150,10 @@ class Daemon:
         base, stopping = self._base, self._stopping()
         stopping.log_end()
         self._programs.reading.bye()
+        # while the socket is ours: a successor has spools and logs of its own, at the same paths
+        self._context.performer.outputs.drain()
+        base.holdings.give_back_logs()
+        self._programs.leave_spools()
         if base.guard:
             base.guard.bye(stopping.exit_code)
         self._programs.writer.end(keep=stopping.leave_alone(), forget_key=not stopping.failed)
@@ -158,11 +162,8 @@ class Daemon:
         if self._upgrade.made:
             self._upgrade.made.give_up()
         stopping.answer()
-        self._context.performer.outputs.drain()
-        base.holdings.give_back_logs()
         self._access.dismiss(stopping.farewell())
         base.log.history.close()
-        self._programs.leave_spools()
         base.sinks.close()
         base.notifier.close()
         return stopping.exit_code
