@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from scripts import schema
+from scripts import forms, schema
 from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
 from taskmaster_common.errors import ConfigError
 from taskmasterd.system.loop.signals import signal_numbers
@@ -226,7 +226,7 @@ def test_what_the_schema_accepts_the_daemon_accepts(key: str) -> None:
 
 
 def test_every_signal_of_this_system_is_known() -> None:
-    assert {entry.name.removeprefix("SIG") for entry in signal.Signals} <= set(schema.SIGNALS)
+    assert {entry.name.removeprefix("SIG") for entry in signal.Signals} <= set(forms.SIGNALS)
 
 
 def test_a_program_may_take_its_cmd_from_the_defaults() -> None:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scripts.schema import NAME, schema
+from scripts.forms import NAME
+from scripts.schema import schema
 from taskmaster_common.config import Config
 from taskmaster_common.config.graph import CONDITIONS, HEALTHY, Edge, edge_of
 from taskmaster_common.errors import ConfigError

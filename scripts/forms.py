@@ -1,0 +1,304 @@
+"""The forms in which values of each kind may be written, as JSON schemas; `schema` puts them together.
+
+Editors read YAML 1.2, where `yes` is a text and `022` a number, so booleans may be words and a umask may be either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from taskmaster_common.commands.table import ADMIN, LEVELS
+from taskmaster_common.config.alerts.words import WORDS
+from taskmaster_common.config.elsewhere import NAMES
+from taskmaster_common.config.graph import CONDITIONS
+from taskmaster_common.config.keys import Key
+from taskmaster_common.config.words import SAME_AS_STDOUT
+from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
+from taskmaster_common.schema.values.alerts.destinations import FORMATS, LOG_FACILITIES, METHODS, TLS
+from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
+from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
+from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
+from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
+from taskmaster_common.schema.values.tty import MOST as MOST_CELLS
+from taskmaster_common.schema.values.update import MOST_AT_ONCE, ON_FAILURE
+from taskmaster_common.text.names import ALL, MAX_NAME
+from taskmaster_common.text.units import MAX_SECONDS, MAX_SIZE
+
+Schema = dict[str, Any]
+
+SIGNALS = (
+    *("ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "EMT", "FPE", "HUP", "ILL", "INFO", "INT", "IO", "IOT", "KILL"),
+    *("PIPE", "POLL", "PROF", "PWR", "QUIT", "RTMAX", "RTMIN", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP"),
+    *("TTIN", "TTOU", "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ"),
+)
+"""Of all systems together: the file does not depend on where it was made. Source: signal(7), FreeBSD's signal(3)."""
+
+REAL_TIME = "[Rr][Tt](?:[Mm][Ii][Nn][+]|[Mm][Aa][Xx]-)(?:[12]?[0-9]|30)"
+
+VARIABLE: Schema = {"type": "string", "pattern": r"\$\{"}
+"""Every value may be made of variables, which only the daemon knows."""
+SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+NUMBER = "[0-9]+(?:[.][0-9]+)?"
+UNITS = ("d", "h", "m", "s", "ms")
+SECONDS = f"^(?:{NUMBER}|(?=.){''.join(f'(?:{NUMBER}{unit})?' for unit in UNITS)})$"
+SIZE = f"^(?:[0-9]+|{NUMBER} *(?:[kKmMgGtT][iI]?)?[bB])$"
+OCTAL = "^(?:0[oO])?0*[0-7]{1,3}$"
+NAME = f"^(?!{ALL}$)[A-Za-z0-9_@+][A-Za-z0-9_.@+-]{{0,{MAX_NAME - 1}}}$"
+
+
+def _any_case(word: str) -> str:
+    return "".join(f"[{letter}{letter.lower()}]" if letter.isalpha() else letter for letter in word.upper())
+
+
+def _words(words: tuple[str, ...]) -> str:
+    """Return a pattern for these words in any case."""
+    return f"(?:{'|'.join(map(_any_case, words))})"
+
+
+BOOLEAN: list[Schema] = [
+    {"type": "boolean"},
+    {"enum": [*TRUE_WORDS, *FALSE_WORDS]},
+    {"type": "string", "pattern": f"^{_words(TRUE_WORDS + FALSE_WORDS)}$"},
+]
+
+
+def _whole(key: Key) -> Schema:
+    return {"type": "integer", "minimum": key.least, "maximum": key.most}
+
+
+def _exit_codes(key: Key) -> list[Schema]:
+    return [_whole(key), {"type": "array", "items": {"anyOf": [_whole(key), VARIABLE]}}]
+
+
+def _stream(key: Key) -> list[Schema]:
+    refused = "|".join(sorted({SAME_AS_STDOUT, "stderr"} - set(key.words)))
+    foreign = f"{_words(tuple(STREAM_WORDS))}(?:[+][^/]*)?|(?:{'|'.join(STREAM_PREFIXES)}).*"
+    names = {name for each in NAMES.values() for name in each}
+    inner = {"type": "object", "properties": dict.fromkeys(sorted(names), SCALAR), "additionalProperties": False}
+    maps = {
+        "type": "object",
+        "properties": dict.fromkeys(NAMES, inner),
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+    return [
+        {"type": "null"},
+        {"enum": list(key.words)},
+        maps,
+        {**TEXT, "not": {"pattern": f"^(?:{refused}|{foreign})$"}},
+    ]
+
+
+def _variables(_key: Key) -> list[Schema]:
+    names = {"pattern": "^[^=]+$", "not": {"enum": list(NEVER_IN_ENV)}}
+    values = {"type": [*SCALAR["type"], "null"]}
+    return [{"type": ["object", "null"], "propertyNames": names, "additionalProperties": values}]
+
+
+TEXT: Schema = {"type": "string", "minLength": 1}
+TARGET: Schema = {"type": ["string", "integer"], "minLength": 1}
+"""The name of a program, which may look like a number."""
+
+
+def _dependencies(_key: Key) -> list[Schema]:
+    rules = {
+        "condition": {"enum": list(CONDITIONS)},
+        "required": {"anyOf": [*BOOLEAN, VARIABLE]},
+        "restart": {"anyOf": [*BOOLEAN, VARIABLE]},
+    }
+    edge = {"type": "object", "properties": rules, "additionalProperties": False}
+    edges = {"type": "object", "additionalProperties": {"anyOf": [{"enum": list(CONDITIONS)}, VARIABLE, edge]}}
+    return [TARGET, {"type": "array", "items": TARGET}, edges]
+
+
+def _asked() -> dict[str, Schema]:
+    """Return the ways in which a program is asked, of `ready` and `health`."""
+    command = [TEXT, {"type": "array", "items": SCALAR, "minItems": 1}]
+    return {
+        "exec": {"anyOf": [*command, {"type": "object", "required": ["cmd"]}]},
+        "http": {"anyOf": [TEXT, {"type": "object", "required": ["url"]}]},
+        "tcp": {"anyOf": [TEXT, {"type": "integer", "minimum": 1, "maximum": 65535}]},
+        "unix": TEXT,
+    }
+
+
+def _probe(ways: Schema, limits: Schema) -> Schema:
+    """Return a map with exactly one of these ways, and perhaps limits."""
+    one_way = {"oneOf": [{"required": [way]} for way in ways]}
+    return {"type": "object", "properties": {**ways, **limits}, "additionalProperties": False, **one_way}
+
+
+def _seconds(key: Key) -> Schema:
+    return {"anyOf": [*FORMS["seconds"](key), VARIABLE]}
+
+
+def _ready(key: Key) -> list[Schema]:
+    announced = {"fd": {"anyOf": [{"type": "integer", "minimum": 3, "maximum": 255}, VARIABLE]}, "log": TEXT}
+    limits = {"interval": _seconds(key), "timeout": _seconds(key)}
+    return [{"enum": list(READY_WORDS)}, _probe({**announced, **_asked()}, limits)]
+
+
+def _health(key: Key) -> list[Schema]:
+    count = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_COUNT}, VARIABLE]}
+    limits = {
+        **{name: _seconds(key) for name in ("interval", "timeout", "start_period")},
+        **dict.fromkeys(("retries", "successes"), count),
+        "action": {"anyOf": [{"enum": list(ACTIONS)}, {"type": "string", "pattern": "^signal +[^ ]"}, VARIABLE]},
+    }
+    return [_probe({**_asked(), "watchdog": _seconds(key)}, limits)]
+
+
+def _update(_key: Key) -> list[Schema]:
+    seconds = {"anyOf": [*FORMS["seconds"](_key), VARIABLE]}
+    limits = {
+        "max_unavailable": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_AT_ONCE}, VARIABLE]},
+        "pause": seconds,
+        "monitor": seconds,
+        "on_failure": {"anyOf": [{"enum": list(ON_FAILURE)}, VARIABLE]},
+    }
+    return [{"type": "object", "properties": limits, "additionalProperties": False}]
+
+
+def _history(key: Key) -> list[Schema]:
+    limits = {name: {"anyOf": [*FORMS[kind](key), VARIABLE]} for name, kind in (("size", "size"), ("age", "seconds"))}
+    return [{"enum": [0]}, {"type": "object", "properties": limits, "additionalProperties": False}]
+
+
+def whole_map(parts: dict[str, Schema], **more: Any) -> Schema:
+    """Return the form of a map that has these parts and no others."""
+    return {"type": "object", "properties": parts, "additionalProperties": False, **more}
+
+
+def _alert_command(key: Key) -> list[Schema]:
+    command = FORMS["command"](key)
+    return [
+        *command,
+        whole_map({"cmd": {"anyOf": command}, "shell": {"anyOf": [*BOOLEAN, VARIABLE]}}, required=["cmd"]),
+    ]
+
+
+def _mail(_key: Key) -> list[Schema]:
+    address: Schema = {"anyOf": [{"type": "string", "pattern": "@"}, VARIABLE]}
+    parts: dict[str, Schema] = {
+        "to": {"anyOf": [address, {"type": "array", "items": address, "minItems": 1}]},
+        "from": address,
+        "server": TEXT,
+        "tls": {"anyOf": [{"enum": list(TLS)}, *BOOLEAN, VARIABLE]},
+        "auth": whole_map({"user": TEXT, "password_file": TEXT}, required=["user", "password_file"]),
+        "ca": TEXT,
+        "insecure": {"anyOf": [*BOOLEAN, VARIABLE]},
+        "sendmail": {"anyOf": [*BOOLEAN, TEXT]},
+    }
+    return [whole_map(parts, required=["to"])]
+
+
+def _http(_key: Key) -> list[Schema]:
+    headers: Schema = {"type": "object", "additionalProperties": SCALAR}
+    parts: dict[str, Schema] = {
+        "url": {"type": "string", "pattern": r"^[hH][tT][tT][pP][sS]?://|\$\{"},
+        "url_file": TEXT,
+        "format": {"anyOf": [{"enum": list(FORMATS)}, VARIABLE]},
+        "method": {"anyOf": [{"enum": list(METHODS)}, VARIABLE]},
+        "headers": headers,
+        "header_files": headers,
+        "body": TEXT,
+        "ca": TEXT,
+    }
+    return [whole_map(parts, oneOf=[{"required": ["url"]}, {"required": ["url_file"]}])]
+
+
+def _syslog(_key: Key) -> list[Schema]:
+    to: Schema = {"anyOf": [{"type": "string", "pattern": "^(?:unix:/|udp:|tcp:)"}, VARIABLE]}
+    parts = {"to": to, "facility": {"anyOf": [{"enum": list(LOG_FACILITIES)}, VARIABLE]}, "tag": TEXT}
+    return [*to["anyOf"], whole_map(parts, required=["to"])]
+
+
+def _events(_key: Key) -> list[Schema]:
+    word: Schema = {"anyOf": [{"enum": list(WORDS)}, {"type": "string", "pattern": r"[*?\[]|^all$"}, VARIABLE]}
+    return [word, {"type": "array", "items": word, "minItems": 1}]
+
+
+def _tty(_key: Key) -> list[Schema]:
+    count = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_CELLS}, VARIABLE]}
+    parts: dict[str, Schema] = {"rows": count, "cols": count, "term": TEXT}
+    return [*BOOLEAN, {"type": "object", "properties": parts, "additionalProperties": False}]
+
+
+def _hook(_key: Key) -> list[Schema]:
+    command = FORMS["command"](_key)
+    parts: dict[str, Schema] = {
+        "cmd": {"anyOf": command},
+        "shell": {"anyOf": [*BOOLEAN, VARIABLE]},
+        "timeout": {"anyOf": [*FORMS["seconds"](_key), VARIABLE]},
+        "user": SCALAR,
+    }
+    return [*command, {"type": "object", "properties": parts, "required": ["cmd"], "additionalProperties": False}]
+
+
+def _roles(_key: Key) -> list[Schema]:
+    accounts = {"anyOf": [TARGET, {"type": "array", "items": TARGET}]}
+    parts = {
+        "users": accounts,
+        "groups": accounts,
+        "level": {"anyOf": [{"enum": list(LEVELS)}, VARIABLE]},
+        "programs": accounts,
+    }
+    of_all = {"if": {"properties": {"level": {"const": ADMIN}}}, "then": {"properties": {"programs": False}}}
+    somebody = {"anyOf": [{"required": ["users"]}, {"required": ["groups"]}]}
+    role = {"type": "object", "properties": parts, "required": ["level"], "additionalProperties": False}
+    names = {"propertyNames": {"pattern": NAME}}
+    return [{"type": "object", **names, "additionalProperties": {**role, **of_all, **somebody}}]
+
+
+FORMS: dict[str, Callable[[Key], list[Schema]]] = {
+    "boolean": lambda _key: BOOLEAN,
+    "autorestart": lambda key: [{"enum": list(key.words)}, *BOOLEAN],
+    "boolean or word": lambda key: [*BOOLEAN, {"enum": [word for word in key.words if word not in ("true", "false")]}],
+    "choice": lambda key: [{"enum": list(key.words)}],
+    "whole": lambda key: [_whole(key)],
+    "exit codes": _exit_codes,
+    "log prefix": lambda _key: [SCALAR],
+    "octal": lambda _key: [{"type": "integer", "minimum": 0, "maximum": 777}, {"type": "string", "pattern": OCTAL}],
+    "seconds": lambda _key: [
+        {"type": "number", "minimum": 0, "maximum": MAX_SECONDS},
+        {"type": "string", "pattern": SECONDS},
+    ],
+    "size": lambda _key: [
+        {"type": "integer", "minimum": 0, "maximum": MAX_SIZE},
+        {"type": "string", "pattern": SIZE},
+    ],
+    "signal": lambda _key: [
+        {"enum": list(SIGNALS)},
+        {"type": "integer", "minimum": 1, "maximum": 128},
+        {"type": "string", "pattern": f"^(?:{_any_case('SIG')})?(?:{_words(SIGNALS)}|{REAL_TIME})$|^[0-9]{{1,3}}$"},
+    ],
+    "account": lambda _key: [TEXT, {"type": "integer", "minimum": 0}],
+    "path": lambda _key: [TEXT],
+    "socket": lambda _key: [TEXT],
+    "event log": lambda key: _stream(key)[1:],
+    "stream": _stream,
+    "input": lambda key: [{"type": "null"}, {"enum": list(key.words)}],
+    "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
+    "variables": _variables,
+    "dependencies": _dependencies,
+    "ready": _ready,
+    "health": _health,
+    "update": _update,
+    "history": _history,
+    "roles": _roles,
+    "hook": _hook,
+    "alert command": _alert_command,
+    "events": _events,
+    "http": _http,
+    "mail": _mail,
+    "rate": lambda _key: [{"type": "string", "pattern": "^[1-9][0-9]*/"}],
+    "syslog": _syslog,
+    "targets": lambda _key: [TARGET, {"type": "array", "items": TARGET, "minItems": 1}],
+    "tty": _tty,
+    "text": lambda _key: [SCALAR],
+}
+"""The forms in which a value of each kind may be written."""
+ANY_TEXT = ("account", "path", "socket", "stream", "event log", "command", "hook", "variables", "text", "log prefix")
+"""The kinds that accept every text, so also one with variables."""
