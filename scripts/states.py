@@ -13,6 +13,7 @@ from taskmaster_common.errors import BugError
 from taskmaster_common.states import STATES
 from taskmasterd.core.process.events import (
     DeadlineReached,
+    Due,
     Event,
     Executed,
     Exited,
@@ -34,6 +35,7 @@ EVENTS: tuple[tuple[Event, str], ...] = (
     (Restart(), "restart"),
     (Stop(), "stop"),
     (Kill(), "kill"),
+    (Due("its schedule"), "due"),
     (Spawned(1), "spawned"),
     (Executed(), "executed"),
     (DeadlineReached(), "deadline"),

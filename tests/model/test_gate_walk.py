@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from taskmaster_common.config import ALWAYS, NEVER
-from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPED, STOPPING
+from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import (
     NONE,
     SPAWN,
@@ -43,7 +43,7 @@ ALL = {
     "Waits until": Waits(1.0),
     "Blocked": Blocked(),
 }
-ORDERS = {"Start", "Stop", "Restart", "Kill", "Start, free", "Restart, free", "Bounce", *LATER}
+ORDERS = {"Start", "Stop", "Restart", "Kill", "Start, free", "Restart, free", "Bounce", "Due", *LATER}
 ENDS = {name for name in EVENTS if name.startswith("Exited")}
 POSSIBLE: dict[str, set[str]] = {
     **dict.fromkeys(map(str, DOWN_STATES), ORDERS),
@@ -110,6 +110,14 @@ def test_nothing_is_spawned_before_the_gate_has_opened_but_by_an_order_that_says
     for edge in edges:
         asked = edge.event in ("Start, free", "Restart, free")
         assert not edge.after.free or edge.before.free or asked or edge.event.startswith("Leave"), edge
+
+
+def test_what_is_due_passes_its_gate_and_changes_nothing_of_what_is_held_or_going_down(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.event == "Due":
+            starts = edge.before.state in (EXITED, FATAL, BACKOFF)
+            assert edge.after.phase == HELD if starts else edge.after == edge.before, edge
+            assert edge.action == NONE, edge
 
 
 def test_the_exemption_lasts_until_the_next_order(edges: list[Edge]) -> None:

@@ -34,7 +34,7 @@ WALKED = {
     **{name: event for name, event in EVENTS.items() if name not in ("Exited by signal", "Exited, lasting failure")},
     **HOOK_EVENTS,
 }
-WISHES = {"Start", "Stop", "Restart", "Kill", *HOOK_EVENTS}
+WISHES = {"Start", "Stop", "Restart", "Kill", "Due", *HOOK_EVENTS}
 SIGNALLED = {"Signalled", "Signalled, refused", "Signalled, some refused"}
 ENDS_OF_A_LEADER = {"Exited 0", "Exited 1", "Exited 0, left", "Exited 1, left", "Exited, failure"}
 POSSIBLE = {

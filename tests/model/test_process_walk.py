@@ -24,7 +24,7 @@ KERNEL_END = {"Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exi
 FAILED_END = {"Exited, failure", "Exited, lasting failure"}
 ANY_END = KERNEL_END | FAILED_END
 SIGNALLED = {"Signalled", "Signalled, refused", "Signalled, some refused"}
-NOT_COMMANDS = set(EVENTS) - {"Start", "Stop", "Restart", "Kill"}
+NOT_COMMANDS = set(EVENTS) - {"Start", "Stop", "Restart", "Kill", "Due"}
 IMPOSSIBLE = {
     "STOPPED": NOT_COMMANDS,
     "EXITED": NOT_COMMANDS,
@@ -212,6 +212,16 @@ def test_a_start_is_counted_when_there_is_a_process_or_its_set_up_failed_and_nev
             situation(edge.before) == "STARTING, asked for" and edge.event in ANY_END
         )
         assert edge.after.starts == edge.before.starts + happened, edge
+
+
+def test_what_is_due_starts_what_is_down_with_a_new_budget_and_never_what_was_stopped(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.event == "Due":
+            if edge.before.state in (EXITED, FATAL, BACKOFF):
+                assert (edge.after.state, edge.action) == (STARTING, SPAWN), edge
+                assert (edge.after.tries, edge.after.shortages, edge.after.recent) == (0, 0, ()), edge
+            else:
+                assert (edge.after, edge.action) == (edge.before, NONE), edge
 
 
 # -- intent, in every continuation

@@ -15,6 +15,7 @@ from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, ST
 from taskmasterd.core.process.events import (
     SPAWN,
     DeadlineReached,
+    Due,
     Event,
     Executed,
     Exited,
@@ -54,6 +55,7 @@ EVENTS: dict[str, Event] = {
     "Signalled, refused": Signalled(LEFT),
     "Signalled, some refused": Signalled(LEFT, others=True),
     "DeadlineReached": DeadlineReached(),
+    "Due": Due("its schedule"),
 }
 WINDOW = 2
 MOST_KILLS, MOST_SHORTAGES = 2, 1

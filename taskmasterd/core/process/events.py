@@ -18,6 +18,10 @@ else:
     Action = str
 
 
+SCHEDULE: Final = "schedule"
+"""Why something starts whose schedule says so."""
+
+
 class Event(Record):
     """Base of all events."""
 
@@ -49,6 +53,16 @@ class Kill(Event):
     """It has to be down at once: SIGQUIT to the daemon, or `shutdown_timeout` has passed."""
 
     by: str = ""
+
+
+class Due(Event):
+    """Its own time to start has come, and nobody has asked. `why` becomes its `by`, ITS or BECAUSE and more; `cause` is one of CAUSES.
+
+    What an operator has stopped stays down: no clock and no file starts it.
+    """
+
+    why: str
+    cause: str = SCHEDULE
 
 
 class Bounce(Event):

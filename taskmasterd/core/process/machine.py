@@ -30,6 +30,9 @@ THEORY
     What others depend on goes down after them: `leaving` says what for. Until then it goes on, STARTING or RUNNING; an end counts
     as what was asked for.
 
+    What is down or waits for a retry may start when its own time has come (Due), with a new budget. What was stopped does not: no
+    clock and no file starts what an operator has stopped.
+
     `deadline` is a field of the process and whoever stores the process arms it; replacing the process cancels it. In
     STARTING it is the end of `starttime`, or of `start_timeout` while AWAITED, or the next look at the gate while HELD; in RUNNING
     the end of `start_timeout` of a job, in BACKOFF the retry (none while BLOCKED), in STOPPING the moment of KILL. While a hook
@@ -47,7 +50,7 @@ Pairs that cannot happen raise BugError: they are listed by falling through thei
 
 from __future__ import annotations
 
-from taskmaster_common.states import RUNNING, STARTING, STOPPED, STOPPING
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import (
     KILL,
     NONE,
@@ -55,6 +58,7 @@ from taskmasterd.core.process.events import (
     Bounce,
     Condemned,
     DeadlineReached,
+    Due,
     Event,
     Executed,
     Exited,
@@ -75,6 +79,7 @@ from taskmasterd.core.process.events import (
 )
 from taskmasterd.core.process.moves import (
     Step,
+    due,
     fresh_start,
     gone,
     impossible,
@@ -126,7 +131,7 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
         if process.state in (STARTING, RUNNING) and process.pid is not None:
             return _leave(process, event.order), NONE
         event = event.order
-    if isinstance(event, (Retimed, HookEnded, OfInstance)):
+    if isinstance(event, (Retimed, HookEnded, OfInstance, Due)):
         return _perhaps_late(policy, process, event, now)
     match process.state:
         case "STOPPED" | "EXITED" | "FATAL":
@@ -142,13 +147,15 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
             return of_hook or _stopping(policy, process, event, now)
 
 
-def _perhaps_late(policy: Policy, process: Process, event: Retimed | HookEnded | OfInstance, now: float) -> Step:
-    """Answer news that mean nothing any more where what they are about has gone."""
+def _perhaps_late(policy: Policy, process: Process, event: Retimed | HookEnded | OfInstance | Due, now: float) -> Step:
+    """Answer news that mean nothing where what they are about has gone, or is not down, or was stopped."""
     match event:
         case Retimed():
             return retimed(policy, process, event), NONE
         case HookEnded() if process.hook:
             return hooks.ended(policy, process, event, now)
+        case Due() if process.state in (EXITED, FATAL, BACKOFF):
+            return due(policy, process, event, now)
         case OfInstance() if event.pid == process.pid:
             return _of_instance(policy, process, event, now)
         case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.process.events import HOOK, NONE, SPAWN, UNQUEUE, Action, Bounce, Kill, Restart, Start, Stop
+from taskmasterd.core.process.events import HOOK, NONE, SPAWN, UNQUEUE, Action, Bounce, Due, Kill, Restart, Start, Stop
 from taskmasterd.core.process.state import (
     AWAITED,
     HELD,
@@ -44,10 +44,19 @@ def fresh_start(policy: Policy, process: Process, event: Start | Restart, now: f
     return start(policy, with_new_budget(process, event).replace(killing=0, free=event.free), now)
 
 
+def due(policy: Policy, process: Process, event: Due, now: float) -> Step:
+    """Start what is down because its own time has come: as an operator would, but its gate counts."""
+    fresh = _anew(process, event.why, event.cause)
+    return start(policy, fresh.replace(killing=0, free=False), now)
+
+
 def with_new_budget(process: Process, event: Start | Restart) -> Process:
     """Return the process with all its retries and restarts before it, because somebody wants it up."""
-    cause = CAUSE_OF[type(event)]
-    return process.replace(by=event.by, cause=cause, tries=0, shortages=0, recent=(), starts=0, sick=0)
+    return _anew(process, event.by, CAUSE_OF[type(event)])
+
+
+def _anew(process: Process, by: str, cause: str) -> Process:
+    return process.replace(by=by, cause=cause, tries=0, shortages=0, recent=(), starts=0, sick=0)
 
 
 def start(policy: Policy, process: Process, now: float) -> Step:

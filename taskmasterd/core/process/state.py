@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
+from taskmasterd.core.process.events import SCHEDULE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +56,9 @@ BOUNCE: Final = "bounce"
 BECAUSE: Final = "because "
 """Begins `by` where nobody has asked for a stop: what has happened follows."""
 KILL_ORDER: Final = "kill"
-CAUSES = ("", "start", STOP, AGAIN, "dependency", KILL_ORDER, "exit", "crash", "failed", "unhealthy")
+ITS: Final = "its "
+"""Begins `by` where nobody has asked for a start, and something of its own is due: "its schedule (nominal 03:00)"."""
+CAUSES = ("", "start", STOP, AGAIN, "dependency", KILL_ORDER, "exit", "crash", "failed", "unhealthy", SCHEDULE)
 """Why a process starts or goes down: what somebody or an edge wants, or how its last instance has ended. After KILL_ORDER no hook runs."""
 LEAVING = ("", STOP, AGAIN, BOUNCE)
 """What a live process does once nothing that depends on it is going down any more: see Stop, Restart and Bounce."""

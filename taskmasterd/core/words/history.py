@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING
-from taskmasterd.core.process.events import Ready, Spawned
+from taskmasterd.core.process.events import SCHEDULE, Ready, Spawned
 from taskmasterd.core.process.state import HEALTHY, KILL_ORDER, UNHEALTHY
 
 TYPE_CHECKING = False
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Noted = tuple[str, dict[str, Any]]
 
-ASKED = ("start", "stop", "restart", "dependency", KILL_ORDER)
-"""The causes for which somebody has asked, or what a process depends on: then `by` says who, or because of what."""
+ASKED = ("start", "stop", "restart", "dependency", KILL_ORDER, SCHEDULE)
+"""The causes for which somebody has asked, its schedule, or what a process depends on: then `by` says who, or because of what."""
 
 
 def happened(entry: Entry, before: Process, event: Event, now: float, signals: Mapping[int, str]) -> Iterator[Noted]:

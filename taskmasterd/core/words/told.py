@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmasterd.core.process.state import BECAUSE
+from taskmasterd.core.process.state import BECAUSE, ITS
 from taskmasterd.core.words.describe import left_text, names_text, not_allowed, seconds_text, status_text
 
 TYPE_CHECKING = False
@@ -41,7 +41,9 @@ def asked_text(by: Fields | None) -> str:
     if not by:
         return ""
     text = by_text(by)
-    return f", {text}" if text.startswith(BECAUSE) else f", asked by {text}"
+    if text.startswith(BECAUSE):
+        return f", {text}"
+    return f", by {text}" if text.startswith(ITS) else f", asked by {text}"
 
 
 def ended_text(record: Fields, signals: Signals) -> str:

@@ -13,6 +13,7 @@ from taskmasterd.core.process.events import (
     TERMINATE,
     Condemned,
     DeadlineReached,
+    Due,
     Event,
     Executed,
     Exited,
@@ -33,6 +34,7 @@ from taskmasterd.core.process.machine import step
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.words.history import by_of, happened
+from taskmasterd.core.words.told import record_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,6 +150,17 @@ def test_a_restart_names_who_asked_at_both_ends() -> None:
     assert (word, fields["cause"], fields["by"]) == ("stopping", "restart", {"uid": 7, "text": "a reload (uid 7)"})
     assert [word for word, _ in life.meets(Exited(TERM))] == ["exited"]
     assert life.meets(Spawned(8))[0][1] == {"pid": 8, "cause": "restart", "by": {"uid": 7, "text": "a reload (uid 7)"}}
+
+
+def test_a_start_by_its_own_time_says_so() -> None:
+    life = Life(type="oneshot", starttime=0.0)
+    for event in (Start("uid 0"), Spawned(7), Executed(), Exited(0)):
+        life.meets(event)
+    life.meets(Due("its schedule (nominal 03:00)"))
+    (started,) = life.meets(Spawned(8))
+    assert started == ("started", {"pid": 8, "cause": "schedule", "by": {"text": "its schedule (nominal 03:00)"}})
+    text = record_text({"name": "web", "mono": 1.0, "event": started[0], **started[1]}, NAMES)
+    assert text == "pid 8, by its schedule (nominal 03:00)"
 
 
 def test_a_job_is_done() -> None:
