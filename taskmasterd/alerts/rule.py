@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskmasterd.alerts.datagrams import Datagrams
     from taskmasterd.alerts.journal import Place
     from taskmasterd.alerts.sending import Helpers
-    from taskmasterd.core.alerting import Due
+    from taskmasterd.core.alerting import Deliver
     from taskmasterd.system.loop.reactor import Timer
 
     Event = Mapping[str, Any]
@@ -117,7 +117,7 @@ class RuleAtWork:
                 self._apply(self._alerting.over(name, state, self._context.reactor.now(), self._context.wall()))
         self.written()
 
-    def _apply(self, acts: Iterable[Tell | Due]) -> None:
+    def _apply(self, acts: Iterable[Tell | Deliver]) -> None:
         for act in acts:
             if isinstance(act, Tell) and self._direct and not self._alerting.settings.batch_s:
                 self._direct.send(act.event)

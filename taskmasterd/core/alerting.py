@@ -47,7 +47,7 @@ class Tell(Record):
     event: Event
 
 
-class Due(Record):
+class Deliver(Record):
     """A message is complete."""
 
     message: int
@@ -124,7 +124,7 @@ class Messages:
         """Number messages from here on."""
         self._last = max(self._last, message)
 
-    def tell(self, acts: list[Tell | Due], event: Event, settings: Settings, now: float, wall: float) -> bool:
+    def tell(self, acts: list[Tell | Deliver], event: Event, settings: Settings, now: float, wall: float) -> bool:
         """Put a record into a message; return False for one that is only counted, beyond the limit."""
         if not self.open:
             self._begin(settings, now, wall)
@@ -147,14 +147,14 @@ class Messages:
                 self._limited, self.due = True, max(self.due, self._sent[-count] + seconds)
             self._sent.append(self.due)
 
-    def close(self, acts: list[Tell | Due]) -> None:
+    def close(self, acts: list[Tell | Deliver]) -> None:
         """Let the message be due; it says how many records were left out."""
         message, self.open = self.open, 0
         if self.left_out:
             acts.append(Tell(message, {"event": "", "name": "", "left_out": self.left_out}))
             self.left_out = 0
         self._limited = False
-        acts.append(Due(message))
+        acts.append(Deliver(message))
 
 
 class Alerting:
@@ -197,12 +197,12 @@ class Alerting:
 
     # -- what happens
 
-    def heard(self, event: Event, now: float, wall: float) -> list[Tell | Due]:
+    def heard(self, event: Event, now: float, wall: float) -> list[Tell | Deliver]:
         """Take a record; return what follows."""
         name, word = str(event.get("name", "")), str(event["event"])
         if not self._wanted.selects(name):
             return []
-        acts: list[Tell | Due] = self.passed(now, wall)
+        acts: list[Tell | Deliver] = self.passed(now, wall)
         troubles = troubles_in(event)
         if self._wanted.matches(word, troubles):
             self._begin(acts, name, troubles, event, now, wall) if troubles else self._messages.tell(
@@ -211,17 +211,17 @@ class Alerting:
         self._end(acts, name, word, event, now, wall)
         return acts
 
-    def over(self, name: str, state: str, now: float, wall: float) -> list[Tell | Due]:
+    def over(self, name: str, state: str, now: float, wall: float) -> list[Tell | Deliver]:
         """Take that nothing is wrong with a slot any more, in whichever way that came about."""
-        acts: list[Tell | Due] = []
+        acts: list[Tell | Deliver] = []
         for trouble in self._open.get(name, {}).values():
             trouble.ended = True
         self._recover(acts, name, {"state": state}, now, wall)
         return acts
 
-    def passed(self, now: float, wall: float) -> list[Tell | Due]:
+    def passed(self, now: float, wall: float) -> list[Tell | Deliver]:
         """Take that time has passed."""
-        acts: list[Tell | Due] = []
+        acts: list[Tell | Deliver] = []
         while self._waiting and self._waiting[0][0] <= now:
             _, name = self._waiting.popleft()
             trouble = self._untold(name)
@@ -238,7 +238,7 @@ class Alerting:
             self._messages.close(acts)
         return acts
 
-    def flush(self, now: float, wall: float) -> list[Tell | Due]:
+    def flush(self, now: float, wall: float) -> list[Tell | Deliver]:
         """Have all that waits be due at once."""
         acts = self.passed(now, wall)
         if self._messages.open:
@@ -279,7 +279,7 @@ class Alerting:
         return next((each for each in found if each.event is not None and not each.ended), None)
 
     def _begin(
-        self, acts: list[Tell | Due], name: str, troubles: Sequence[str], event: Event, now: float, wall: float
+        self, acts: list[Tell | Deliver], name: str, troubles: Sequence[str], event: Event, now: float, wall: float
     ) -> None:
         word, for_s = troubles[0], self.settings.for_s
         if word == CRASHED:
@@ -297,7 +297,7 @@ class Alerting:
         if self._wanted.recovered and (told or self._was_told(name)):  # also one that was counted holds up a recovery
             self._add(name, Open(word, since, now, None, told=told))
 
-    def _end(self, acts: list[Tell | Due], name: str, word: str, event: Event, now: float, wall: float) -> None:
+    def _end(self, acts: list[Tell | Deliver], name: str, word: str, event: Event, now: float, wall: float) -> None:
         troubles = self._open.get(name, {})
         over = word if event.get("over") else ""
         ended = [
@@ -309,7 +309,7 @@ class Alerting:
             self.changed.add(name)
             self._recover(acts, name, event, now, wall)
 
-    def _recover(self, acts: list[Tell | Due], name: str, event: Event, now: float, wall: float) -> None:
+    def _recover(self, acts: list[Tell | Deliver], name: str, event: Event, now: float, wall: float) -> None:
         troubles = self._open.get(name, {})
         if not troubles or not all(each.ended for each in troubles.values()):
             return

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmaster_common.config.alerts.words import WORDS
-from taskmasterd.core.alerting import ENDED_BY, Alerting, Due, Settings, Tell
+from taskmasterd.core.alerting import ENDED_BY, Alerting, Deliver, Settings, Tell
 
 WALL = 1_000_000_000.0
 """The time of the day at the beginning of each test; the monotonic clock begins with 0."""
@@ -43,7 +43,7 @@ class Bench:
         self.now = until
         return self
 
-    def _take(self, acts: list[Tell | Due]) -> None:
+    def _take(self, acts: list[Tell | Deliver]) -> None:
         for act in acts:
             if isinstance(act, Tell):
                 self.open.setdefault(act.message, []).append(dict(act.event))
