@@ -104,7 +104,8 @@ class Starter:
                 said = self._extras.announce(entry, account)
                 spec = spec.replace(environment={**spec.environment, **said.environment})
             stdin = reads.stdin if reads else -1
-            pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, said.extra, stdin=stdin)
+            extras = (said.extra,) if said.extra else ()
+            pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, extras, stdin=stdin)
         except (SetupError, OSError, ValueError):
             for pipe in streams.pipes:
                 pipe.close()

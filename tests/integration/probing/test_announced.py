@@ -228,7 +228,7 @@ class Waiting:
         """Start a program whose descriptor of that number is the pipe; return its pid."""
         read, child = child_pipe(None)
         spec = ChildSpec(("/bin/bash", "-c", script), {"PATH": os.environ["PATH"]}, "/", 0o022, None, None)
-        pid, executed = self.spawner.spawn(spec, 1, 2, (number, child))
+        pid, executed = self.spawner.spawn(spec, 1, 2, [(number, child)])
         assert executed is False
         os.close(child)
         self.line = ReadyLine(self.loop.reactor, {"fd": read, "number": number}, self.results.append, self.keeper)
@@ -268,7 +268,7 @@ def test_its_number_may_be_that_of_the_spawners_own_report(waiting: Waiting) -> 
     for end in spare:
         os.close(end)
     spec = ChildSpec(("/bin/true",), {}, "/nowhere", 0o022, None, None)
-    waiting.spawner.spawn(spec, 1, 2, (spare[1], child))
+    waiting.spawner.spawn(spec, 1, 2, [(spare[1], child)])
     os.close(child)
     waiting.loop.turn_until(lambda: waiting.reports)
     assert waiting.reports == [("workingdir", "cannot enter workingdir /nowhere: no such file or directory")]

@@ -6,14 +6,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.reaper import reap
-from taskmasterd.system.spawner import ChildSpec, Identity, SetupError, Spawner, _become_child, child_pipe
+from taskmasterd.system.spawner import ChildSpec, Identity, Setup, SetupError, Spawner, Step, child_pipe
+from taskmasterd.system.spawner.child import become_child
 from tests.support.daemon import PROGRAMS
 
 WAYS = ["posix_spawn", "fork"]
@@ -169,6 +170,59 @@ def test_a_relative_word_with_a_slash_is_relative_to_the_working_directory(nest:
     assert (status, output.decode().strip()) == (0, str(tmp_path))
 
 
+def test_steps_of_a_feature_run_in_the_order_of_all_steps_and_may_change_the_environment(tmp_path: Path) -> None:
+    nest = Nest("posix_spawn")
+
+    def note(word: str) -> Callable[[Setup], None]:
+        def run(setup: Setup) -> None:
+            with open(tmp_path / "order", "a", encoding="ascii") as order:
+                order.write(f"{word} {os.umask(0)} ")
+            setup.environment["MARK"] += word
+
+        return run
+
+    steps = (Step("nice", "", note("n")), Step("sockets", "", note("s")), Step("nice", "", note("m")))
+    _, output, failed = nest.run(nest.launch("sh", "-c", "echo $MARK; umask", steps=steps))
+    assert (output, failed) == (b"1snm\n0027\n", "")
+    own = os.umask(0o022)
+    os.umask(own)
+    assert (tmp_path / "order").read_text() == f"s {own} n 0 m 0 ", "before the step umask"
+    os.close(nest.null)
+    nest.reactor.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (PermissionError(1, "Operation not permitted"), "cannot set nice to -5: operation not permitted"),
+        (SetupError("nice", "cannot be nicer"), "cannot be nicer"),
+        (MemoryError(), "cannot set nice to -5: cannot allocate memory"),
+    ],
+)
+def test_a_failed_step_of_a_feature_is_told_in_its_own_words(nest: Nest, error: Exception, reason: str) -> None:
+    def fail(_setup: Setup) -> None:
+        raise error
+
+    _, output, failed = nest.run(nest.launch("echo", "ran", steps=(Step("nice", "set nice to -5", fail),)))
+    assert (nest.step, failed, output) == ("nice", reason, b"")
+
+
+def test_any_number_of_descriptors_comes_at_its_numbers_whatever_the_numbers_of_the_daemon(nest: Nest) -> None:
+    read, write = os.pipe()
+    files = [os.memfd_create(f"f{at}") for at in range(6)]
+    for at, fd in enumerate(files):
+        os.pwrite(fd, str(at).encode(), 0)
+    extras = [(number, fd) for number, fd in zip((files[1], files[0], files[2], files[5] + 1, 150, 151), files)]
+    script = "; ".join(f"cat <&{number}" for number, _fd in extras)
+    pid, executed = nest.spawner.spawn(nest.launch("bash", "-c", script), write, write, extras)
+    os.close(write)
+    assert (os.waitpid(pid, 0)[1], executed) == (0, False)
+    nest.spawner.settle(pid)
+    assert os.read(read, 100) == b"012345"
+    for fd in (read, *files):
+        os.close(fd)
+
+
 def test_a_childs_pipe_outlives_its_reader(nest: Nest) -> None:
     read, child = child_pipe(None)
     pid, _ = nest.spawner.spawn(nest.launch("sh", "-c", "sleep 0.2; echo still; exit 5"), child, child)
@@ -211,7 +265,7 @@ def test_a_child_whose_set_up_fails_when_its_daemon_has_died_does_not_go_on_as_a
     pid = os.fork()
     if pid == 0:
         try:
-            _become_child(launch, (0, 1, 2), report)
+            become_child(launch, (0, 1, 2), report)
         finally:
             os._exit(0)  # it has come back
     os.close(report)
