@@ -21,7 +21,7 @@ session, default dispositions (the daemon ignores none) and an empty mask (the d
 from __future__ import annotations
 
 from taskmasterd.system.spawner.pipes import child_pipe
-from taskmasterd.system.spawner.spec import MAX_REASON, ChildSpec, Identity, Setup, SetupError, Step, is_shortage
+from taskmasterd.system.spawner.spec import MAX_REASON, ChildSpec, Identity, Setup, SetupError, SetupStep, is_shortage
 from taskmasterd.system.spawner.start import Spawner
 
 __all__ = [
@@ -30,8 +30,8 @@ __all__ = [
     "Identity",
     "Setup",
     "SetupError",
+    "SetupStep",
     "Spawner",
-    "Step",
     "child_pipe",
     "is_shortage",
 ]

@@ -10,7 +10,7 @@ import resource
 from taskmaster_common.errors import shortened, system_reason
 from taskmasterd.system.lineage import put_tag
 from taskmasterd.system.loop.cmodules import signal
-from taskmasterd.system.spawner.spec import MAX_REASON, OPEN_CONTROLS, ORDER, Setup, SetupError, find
+from taskmasterd.system.spawner.spec import MAX_REASON, OPEN_CONTROLS, ORDER, Setup, SetupError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,15 +91,14 @@ def _terminal(setup: Setup) -> None:
             import termios  # noqa: PLC0415 - in a child, and not on Linux
 
             fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
-        setup.streams = (fd, fd, fd)
+        setup.use((fd, fd, fd), setup.extras)
 
 
 def _streams(setup: Setup) -> None:
     """Give all descriptors their numbers. None may have the number of another one, or of the report, on the way."""
     if setup.extras:
-        setup.report = _out_of_the_way(setup.report)
-        setup.streams = tuple(_out_of_the_way(fd) for fd in setup.streams)
-        setup.extras = tuple((number, _out_of_the_way(fd)) for number, fd in setup.extras)
+        report, streams = _out_of_the_way(setup.report), [_out_of_the_way(fd) for fd in setup.streams]
+        setup.use(streams, [(number, _out_of_the_way(fd)) for number, fd in setup.extras], report)
     for number, fd in (*enumerate(setup.streams), *setup.extras):
         os.dup2(fd, number)
 
@@ -145,12 +144,6 @@ def _workingdir(setup: Setup) -> None:
     os.chdir(setup.spec.workingdir)
 
 
-def _search(setup: Setup) -> None:
-    setup.path = find(setup.spec.argv, setup.environment)
-    if not setup.path:
-        raise FileNotFoundError(errno.ENOENT, "no directory of PATH has it")
-
-
 def _exec(setup: Setup) -> None:
     os.execve(setup.path, setup.spec.argv, setup.environment)
 
@@ -163,7 +156,7 @@ OWN: dict[str, Run] = {
     "user": _user,
     "umask": _umask,
     "workingdir": _workingdir,
-    "search": _search,
+    "search": Setup.find,
     "exec": _exec,
 }
 """What every child runs at these steps."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -52,7 +53,7 @@ class Identity(Record):
     groups: tuple[int, ...]
 
 
-class Step(Record):
+class SetupStep(Record):
     """A step of a forked child besides those of every child.
 
     `name` is one of ORDER; steps of one name run in the order of the spec. `run(setup)` runs in the child and may raise OSError,
@@ -83,7 +84,7 @@ class ChildSpec(Record):
     tag: int | None = None
     forked: bool = False
     terminal: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[SetupStep, ...] = ()
 
 
 class Setup:
@@ -102,6 +103,17 @@ class Setup:
         self.extras = tuple(extras)
         self.report = report
         self.path = ""
+
+    def use(self, streams: Sequence[int], extras: Sequence[tuple[int, int]] = (), report: int | None = None) -> None:
+        """Have these descriptors from now on; `report` None for the same one."""
+        self.streams, self.extras = tuple(streams), tuple(extras)
+        self.report = self.report if report is None else report
+
+    def find(self) -> None:
+        """Look for the file to execute. Raises FileNotFoundError for a command that no directory of PATH has."""
+        self.path = find(self.spec.argv, self.environment)
+        if not self.path:
+            raise FileNotFoundError(errno.ENOENT, "no directory of PATH has it")
 
 
 class SetupError(Exception):

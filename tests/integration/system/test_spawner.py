@@ -13,7 +13,7 @@ import pytest
 
 from taskmasterd.system.loop.reactor import Reactor
 from taskmasterd.system.reaper import reap
-from taskmasterd.system.spawner import ChildSpec, Identity, Setup, SetupError, Spawner, Step, child_pipe
+from taskmasterd.system.spawner import ChildSpec, Identity, Setup, SetupError, SetupStep, Spawner, child_pipe
 from taskmasterd.system.spawner.child import become_child
 from tests.support.daemon import PROGRAMS
 
@@ -181,7 +181,7 @@ def test_steps_of_a_feature_run_in_the_order_of_all_steps_and_may_change_the_env
 
         return run
 
-    steps = (Step("nice", "", note("n")), Step("sockets", "", note("s")), Step("nice", "", note("m")))
+    steps = (SetupStep("nice", "", note("n")), SetupStep("sockets", "", note("s")), SetupStep("nice", "", note("m")))
     _, output, failed = nest.run(nest.launch("sh", "-c", "echo $MARK; umask", steps=steps))
     assert (output, failed) == (b"1snm\n0027\n", "")
     own = os.umask(0o022)
@@ -203,7 +203,7 @@ def test_a_failed_step_of_a_feature_is_told_in_its_own_words(nest: Nest, error: 
     def fail(_setup: Setup) -> None:
         raise error
 
-    _, output, failed = nest.run(nest.launch("echo", "ran", steps=(Step("nice", "set nice to -5", fail),)))
+    _, output, failed = nest.run(nest.launch("echo", "ran", steps=(SetupStep("nice", "set nice to -5", fail),)))
     assert (nest.step, failed, output) == ("nice", reason, b"")
 
 
