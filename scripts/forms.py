@@ -296,6 +296,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "rate": lambda _key: [{"type": "string", "pattern": "^[1-9][0-9]*/"}],
     "syslog": _syslog,
     "targets": lambda _key: [TARGET, {"type": "array", "items": TARGET, "minItems": 1}],
+    "templates": lambda _key: [TARGET, {"type": "array", "items": TARGET}],
     "tty": _tty,
     "text": lambda _key: [SCALAR],
 }

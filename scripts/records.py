@@ -8,7 +8,7 @@ from __future__ import annotations
 from keyword import iskeyword
 
 from taskmaster_common.config.alerts.keys import ALERT
-from taskmaster_common.config.keys import DAEMON, PARTS, PROGRAM, REQUIRED, Key
+from taskmaster_common.config.keys import DAEMON, EXTRA, PARTS, PROGRAM, REQUIRED, Key
 from taskmaster_common.config.words import LIVE
 
 TYPES = {
@@ -162,9 +162,10 @@ def program() -> str:
     )
     reloads = {key.name: key.reload for key in PROGRAM} | {"refusal": "restart"}
     kinds = {key.name: key.kind for key in PROGRAM}
+    extra = ", ".join(f'"{key.name}"' for key in EXTRA)
     tables = (
         table("KIND", kinds, "How a key's value is written, and so how it is shown."),
-        'PROGRAM_KEYS = tuple(KIND)\n"""The keys that a file may use, in the order of the reference."""\n',
+        f'PROGRAM_KEYS = (*KIND, {extra})\n"""The keys that a file may use, in the order of the reference."""\n',
         table("RELOAD_CLASS", reloads, "What a reload does when only that key changed."),
     )
     return "\n\n".join(pieces) + "\n\n" + "\n".join(tables)

@@ -8,7 +8,7 @@ from typing import Any
 
 from scripts.schema import default_value
 from taskmaster_common.config.alerts.keys import ALERT
-from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
+from taskmaster_common.config.keys import DAEMON, EXTRA, FILES, PROGRAM, Key
 
 WIDTH = 100
 """Longest line of config/reference.yaml, columns."""
@@ -46,7 +46,7 @@ EXAMPLE_HEAD = """\
 taskmasterd:
 """
 EXAMPLE_MIDDLE = """
-# More files with programs:, groups:, alerts: and defaults:, for instance [conf.d/*.yaml].
+# More files with programs:, groups:, alerts:, templates: and defaults:, for instance [conf.d/*.yaml].
 include: []
 
 # Groups: programs, patterns such as worker-* and other groups. A group is a TARGET of every command, and depends_on may
@@ -54,9 +54,14 @@ include: []
 groups:
   backend: [database]
 
-# Any program key but depends_on and essential, for all programs of this file and of included ones.
+# Any program key but depends_on, essential and extends, for all programs of this file and of included ones.
 defaults:
   description: a program of the reference
+
+# Names and keys, all of them allowed, that programs and other templates take over with extends.
+templates:
+  slow:
+    stoptime: 60
 
 # x-anything is ignored: a place for YAML anchors.
 x-common-env: &common-env
@@ -87,7 +92,7 @@ OTHER_DESTINATIONS = ("mail", "http", "syslog")
 def example() -> str:
     """Return config/reference.yaml."""
     daemon = "\n".join(_entry(key, "  ") for key in DAEMON)
-    program = "\n".join(_entry(key, "    ") for key in PROGRAM)
+    program = "\n".join(_entry(key, "    ") for key in (*PROGRAM, *EXTRA))
     alert = "\n".join(_entry(key, "    ") for key in ALERT if key.name not in OTHER_DESTINATIONS)
     return f"{EXAMPLE_HEAD}{daemon}{EXAMPLE_MIDDLE}{program}{EXAMPLE_ALERTS}{alert}"
 
@@ -110,7 +115,7 @@ def _entry(key: Key, indent: str) -> str:
 
 def readme(present: str) -> str:
     """Return README.md with the rows of its two tables of keys."""
-    present = _with_rows(present, "| key | value | default | reload |", PROGRAM)
+    present = _with_rows(present, "| key | value | default | reload |", (*PROGRAM, *EXTRA))
     present = _with_rows(present, "| key of `taskmasterd:` | value | default | reload |", DAEMON)
     return _with_rows(present, "| key of a rule in `alerts:` | value | default | reload |", ALERT)
 
@@ -131,7 +136,7 @@ def _linked(key: Key) -> str:
 
 def manual(present: str) -> str:
     """Return the manual page with its two lists of keys."""
-    present = _with_entries(present, ".SS Programs\n", ".SS Alerts\n", PROGRAM)
+    present = _with_entries(present, ".SS Programs\n", ".SS Alerts\n", (*PROGRAM, *EXTRA))
     present = _with_entries(present, ".SS Alerts\nUnder\n.BR alerts: ,\nin each rule.\n", ".SS The daemon\n", ALERT)
     return _with_entries(present, ".SS The daemon\nUnder\n.BR taskmasterd: .\n", ".SH EXIT STATUS\n", DAEMON)
 

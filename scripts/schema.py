@@ -12,7 +12,7 @@ from typing import Any
 from scripts.forms import ANY_TEXT, FORMS, NAME, TARGET, TEXT, VARIABLE, Schema, whole_map
 from taskmaster_common.config.alerts.keys import ALERT
 from taskmaster_common.config.alerts.words import DESTINATIONS
-from taskmaster_common.config.keys import DAEMON, FILES, PROGRAM, Key
+from taskmaster_common.config.keys import DAEMON, EXTRA, FILES, PROGRAM, Key
 from taskmaster_common.text.formats import format_size
 
 
@@ -50,11 +50,12 @@ def default_value(key: Key) -> Any:
 
 def schema() -> Schema:
     """Return the whole schema."""
-    keys = {key.name: _property(key) for key in PROGRAM}
+    keys = {key.name: _property(key) for key in (*PROGRAM, *EXTRA)}
     daemon = {key.name: _property(key) for key in DAEMON}
     rule = {key.name: _property(key) for key in ALERT}
-    refused = {key.name: False for key in PROGRAM if not key.shared}
-    alone = " and ".join(refused)
+    refused = {key.name: False for key in (*PROGRAM, *EXTRA) if not key.shared}
+    *several, last = refused
+    command = {"if": {"not": {"required": ["extends"]}}, "then": {"required": ["cmd"]}}
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Taskmaster configuration",
@@ -69,12 +70,18 @@ def schema() -> Schema:
                 "additionalProperties": False,
             },
             "defaults": {
-                "description": f"Any program key but {alone}, for all programs of this file and of included ones.",
+                "description": f"Any program key but {', '.join(several)} and {last}, for all programs of this file and of included ones.",
                 "anyOf": [{"type": "null"}, {"allOf": [{"$ref": "#/definitions/program"}, {"properties": refused}]}],
             },
             "include": {
-                "description": "More files with programs:, groups:, alerts: and defaults:, relative to this file.",
+                "description": "More files with programs:, groups:, alerts:, templates: and defaults:, relative to this file.",
                 "anyOf": [{"type": "null"}, TEXT, {"type": "array", "items": TEXT}],
+            },
+            "templates": {
+                "description": "Names and keys that programs, and other templates, take over with extends.",
+                "type": ["object", "null"],
+                "propertyNames": {"pattern": NAME},
+                "additionalProperties": {"$ref": "#/definitions/program"},
             },
             "groups": {
                 "description": "Names of several programs: lists of programs, patterns such as worker-* and other groups.",
@@ -98,7 +105,7 @@ def schema() -> Schema:
         "patternProperties": {"^x-": {"description": "Ignored: a home for anchors."}},
         "additionalProperties": False,
         "if": {"not": {"properties": {"defaults": {"required": ["cmd"]}}, "required": ["defaults"]}},
-        "then": {"properties": {"programs": {"additionalProperties": {"required": ["cmd"]}}}},
+        "then": {"properties": {"programs": {"additionalProperties": command}}},
     }
 
 

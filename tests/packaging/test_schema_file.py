@@ -216,7 +216,7 @@ def test_what_the_daemon_accepts_the_schema_accepts(key: str) -> None:
 
 @pytest.mark.parametrize("key", PROGRAM_KEYS)
 def test_what_the_schema_accepts_the_daemon_accepts(key: str) -> None:
-    if key in ("user", "group", "depends_on", "start_timeout"):
+    if key in ("user", "group", "depends_on", "start_timeout", "extends"):
         return  # who exists, only the daemon knows
     for value in VALUES:
         text = of_program(key, value)

@@ -19,6 +19,7 @@ from taskmaster_common.config.words import (
     LIVE,
     LOCAL,
     LOG_FORMATS,
+    MERGED,
     NEVER,
     NEXT,
     ON_FAILURE,
@@ -34,7 +35,7 @@ from taskmaster_common.config.words import (
     UTC,
 )
 
-__all__ = ["DAEMON", "FILES", "PARTS", "PROGRAM", "REQUIRED", "Key", "Part"]
+__all__ = ["DAEMON", "EXTRA", "FILES", "PARTS", "PROGRAM", "REQUIRED", "Key", "Part"]
 
 PARTS = (
     Part("policy", "Policy", "What decides over restarts and deadlines: all that `step` may know of a program."),
@@ -288,3 +289,13 @@ PROGRAM = (
     ),
 )  # fmt: skip
 """The keys of a program, in the order of every list and document."""
+
+EXTRA = (
+    Key(
+        "extends", "templates", (), MERGED,
+        "Template whose keys it has, or a list of templates, of which a later one replaces the values of those before it. They "
+        "stand below `templates:` in any file, and may extend others.",
+        otherwise="nothing", shared=False, example="slow",
+    ),
+)  # fmt: skip
+"""Further keys of a program that are gone once it is put together, so that no record has them."""

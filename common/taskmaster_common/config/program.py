@@ -140,7 +140,7 @@ KIND = {
 }
 """How a key's value is written, and so how it is shown."""
 
-PROGRAM_KEYS = tuple(KIND)
+PROGRAM_KEYS = (*KIND, "extends")
 """The keys that a file may use, in the order of the reference."""
 
 RELOAD_CLASS = {

@@ -31,6 +31,7 @@ LIVE = "live"  # applied to the running process
 SCALE = "scale"  # starts missing instances and stops surplus ones
 RESTART = "restart"  # restarts the program
 NEXT = "next"  # used by the next instance; nothing is restarted for it
+MERGED = "-"  # gone once the program is put together: what it stands for is compared
 NEXT_START = "next start"  # waits for the next start of the daemon
 
 ALWAYS = "always"

@@ -3,7 +3,7 @@
 Two callers import this package: `taskmasterd.configuration.loading`, in a short-lived child, and the client for
 `-c FILE`. The resident daemon never imports it. It opens nothing: it sees the host through `Surroundings` only.
 From text to value: `report` (how problems read), `nodes` (YAML -> nodes, bounded; the only importer of yaml),
-`variables` (${NAME}), `values` (one decoder for each kind of value), `programs` (one program out of its layers),
+`variables` (${NAME}), `values` (one decoder for each kind of value), `programs` (one program out of its layers), `templates`,
 `checks` (between programs and host; what root may obey), `shape` (files and sections), `effective` (Config -> YAML).
 The keys and their kinds come from the table in `config.keys`.
 """

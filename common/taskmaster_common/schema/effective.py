@@ -12,7 +12,7 @@ from taskmaster_common.config import (
     DISCARD,
     INHERIT,
     INSTANCE,
-    PROGRAM_KEYS,
+    KIND,
     SAME_AS_STDOUT,
     SERVICE,
     mode_of_socket,
@@ -24,7 +24,7 @@ from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
 from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
-from taskmaster_common.schema.values.kinds import DAEMON_TABLE, PROGRAM_TABLE
+from taskmaster_common.schema.values.kinds import DAEMON_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
 
 TYPE_CHECKING = False
@@ -101,8 +101,8 @@ def _alert_lines(rule: AlertRule, *, values: bool) -> Iterator[str]:
 def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: str, *, values: bool) -> Iterator[str]:
     if program.refusal:
         yield f"    # cannot be started: {program.refusal}".translate(_ONE_LINE)
-    for key in PROGRAM_KEYS:
-        value, kind = program.value(key), PROGRAM_TABLE[key].kind
+    for key, kind in KIND.items():
+        value = program.value(key)
         if key == "cmd":
             yield from _command_lines(program)
         elif key == "env" and value:

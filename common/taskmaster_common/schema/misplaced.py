@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
 from taskmaster_common.records import Record
-from taskmaster_common.schema.advice.foreign import PROGRAM_SECTIONS, PROGRAM_WORDS, SECTION_WORDS, instead, squash
+from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, instead, squash
+from taskmaster_common.schema.advice.sections import PROGRAM_SECTIONS, SECTION_WORDS
 from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.programs import names_text
 from taskmaster_common.schema.report import quoted

@@ -1,4 +1,4 @@
-"""Builds one program from its layers: the main file's defaults, its own file's defaults, its entry.
+"""Builds one program from its layers: the main file's defaults, its own file's defaults, templates, its entry.
 
 Layers are merged as nodes, so that `${TASKMASTER_PROGRAM}` in defaults means each program, and a problem is reported
 where it was written. `env` merges name by name; other keys replace each other.
@@ -23,7 +23,13 @@ from taskmaster_common.schema.advice.meant import called, invented, misspelt, un
 from taskmaster_common.schema.advice.shelltext import unexpanded_variable
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.values.kinds import PROGRAM_TABLE, VARIABLE, decode_value, variable_name_problem
+from taskmaster_common.schema.values.kinds import (
+    EXTRA_TABLE,
+    PROGRAM_TABLE,
+    VARIABLE,
+    decode_value,
+    variable_name_problem,
+)
 from taskmaster_common.schema.values.scalars import Decoding
 from taskmaster_common.schema.variables import Variables
 
@@ -40,6 +46,7 @@ if TYPE_CHECKING:
 SHOWN_NAMES = 5
 """Most names that a message lists."""
 DEFAULTS = "defaults"
+EXTENDS = "extends"
 OF_JOBS = (
     "starttime",
     "startretries",
@@ -67,7 +74,7 @@ NOT_OF_JOBS = {
 
 
 class Layer(Record):
-    """A mapping of program keys and its place in messages: `defaults`, `programs.web`; `ignored` are other keys."""
+    """A mapping of program keys and its place in messages: `defaults`, `templates.slow`, `programs.web`; `ignored` are other keys."""
 
     place: str
     node: Node
@@ -111,7 +118,8 @@ class Program:
 def check_keys(layer: Layer, report: Report) -> None:
     """Report unknown keys."""
     entries = layer.node.entries
-    unknown = [name for name in entries if name not in PROGRAM_TABLE and name not in layer.ignored]
+    known = (*PROGRAM_TABLE, *EXTRA_TABLE, *layer.ignored)
+    unknown = [name for name in entries if name not in known]
     if "env" in entries and entries["env"][1].is_empty():
         variables = [name for name in unknown if name.isupper() and name.isidentifier()]
         unknown = [name for name in unknown if name not in variables]
@@ -144,10 +152,15 @@ def check_defaults(layer: Layer, scope: Scope) -> None:
     """Report problems in `defaults:`, even if no program uses it."""
     check_keys(layer, scope.report)
     for name, (key, _) in layer.node.entries.items():
-        if name in PROGRAM_TABLE and not PROGRAM_TABLE[name].shared:
+        if (name in PROGRAM_TABLE and not PROGRAM_TABLE[name].shared) or name in EXTRA_TABLE:
             reason = f"{name} cannot be a default of all programs; write it at each program that it is for"
             scope.report.error(key, f"{layer.place}.{name}", reason)
-    _values("program", (layer,), scope)
+    check_values((layer,), scope)
+
+
+def check_values(layers: Sequence[Layer], scope: Scope) -> None:
+    """Report wrong values in layers that no program uses."""
+    _values("program", layers, scope)
 
 
 def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) -> Program | None:
@@ -159,8 +172,9 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     if not values.get("cmd"):
         return None
     _fill_streams(values, scope)
-    _fill_terminal(layers[-1], values, nodes, scope.report)
-    _fill_start(layers[-1], values, nodes, scope.report)
+    own = _places(layers)
+    _fill_terminal(own, values, nodes, scope.report)
+    _fill_start(own, values, nodes, scope.report)
     account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
         values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), scope=scope)
@@ -178,10 +192,16 @@ def _known_entries(layer: Layer) -> Iterator[tuple[str, str, Node]]:
         key = name if name in PROGRAM_TABLE else called(name, PROGRAM_KEYS, PROGRAM_WORDS)
         if not key and _meant(name, entries) == "did you mean cmd?":
             key = "cmd"  # or "cmd is missing" would be reported, too
-        if not key or (is_default and not PROGRAM_TABLE[key].shared):
+        if key not in PROGRAM_TABLE or (is_default and not PROGRAM_TABLE[key].shared):
             continue
         if key == name or (key not in entries and name not in layer.ignored):
             yield key, name, value
+
+
+def _places(layers: Sequence[Layer]) -> dict[str, str]:
+    """Return the place of each key that the program writes itself or takes from a template, and not from `defaults:`."""
+    chosen = [layer for layer in layers if layer.place != DEFAULTS]
+    return {key: f"{layer.place}.{key}" for layer in chosen for key, _, _ in _known_entries(layer)}
 
 
 def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str, Any], dict[str, Node]]:
@@ -246,35 +266,33 @@ def _fill_streams(values: dict[str, Any], scope: Scope) -> None:
         values.setdefault("stderr", INHERIT)
 
 
-def _fill_terminal(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:
+def _fill_terminal(own: Mapping[str, str], values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:
     """Lead both streams of a program with a terminal to one place, and report what it cannot have.
 
-    `layer` is the program itself. What `defaults:` says about streams is meant for the others.
+    `own` are the places of keys. What `defaults:` says about streams is meant for the others.
     """
     if not values.get("tty"):
         return
-    own = {key for key, _, _ in _known_entries(layer)}
     if "stderr" in own and values.get("stderr", SAME_AS_STDOUT) != SAME_AS_STDOUT:
         reason = "a terminal has one stream for both; remove stderr, or write stderr: stdout"
-        report.error(nodes["stderr"], f"{layer.place}.stderr", reason)
+        report.error(nodes["stderr"], own["stderr"], reason)
     if "log_format" not in own:
         values.pop("log_format", None)
     elif values.get("log_format", RAW) != RAW:
         reason = "a terminal's log holds what it shows, byte for byte; remove log_format"
-        report.error(nodes["log_format"], f"{layer.place}.log_format", reason)
+        report.error(nodes["log_format"], own["log_format"], reason)
     if "stdin" in own and values.get("stdin", DISCARD) != DISCARD:
-        report.error(nodes["stdin"], f"{layer.place}.stdin", "its terminal is what it reads; remove stdin")
+        report.error(nodes["stdin"], own["stdin"], "its terminal is what it reads; remove stdin")
     values["stderr"] = SAME_AS_STDOUT
     values.pop("stdin", None)
 
 
-def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:
+def _fill_start(own: Mapping[str, str], values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:
     """Give a one-shot, and what has `ready`, defaults of its own, and report what does not go together.
 
-    `layer` is the program itself. What `defaults:` says about starts is meant for services, which are most programs.
+    `own` are the places of keys. What `defaults:` says about starts is meant for services, which are most programs.
     """
     job = values.get("type") == ONESHOT
-    own = {key for key, _, _ in _known_entries(layer)}
     for key in OF_JOBS if job else OF_READY if values.get("ready") else ():
         if key not in own:
             values.pop(key, None)
@@ -285,15 +303,15 @@ def _fill_start(layer: Layer, values: dict[str, Any], nodes: dict[str, Node], re
         values.setdefault("start_timeout", 0.0)
         if values.get("autorestart", UNEXPECTED) != UNEXPECTED:
             reason = "a oneshot runs once, and a failed run is tried again as startretries says; remove autorestart"
-            report.error(nodes["autorestart"], f"{layer.place}.autorestart", reason)
+            report.error(nodes["autorestart"], own["autorestart"], reason)
         for key, reason in NOT_OF_JOBS.items():
             if values.get(key):
-                report.error(nodes[key], f"{layer.place}.{key}", reason)
+                report.error(nodes[key], own[key], reason)
     elif values.get("ready"):
         values.setdefault("starttime", 0.0)
     elif "start_timeout" in own and "start_timeout" in values and not values.get("post_start"):
         reason = "has no effect without ready or post_start"
-        report.warn(nodes["start_timeout"], f"{layer.place}.start_timeout", reason)
+        report.warn(nodes["start_timeout"], own["start_timeout"], reason)
 
 
 def _account(name: str, values: dict[str, Any], nodes: dict[str, Node], scope: Scope) -> tuple[User | None, str]:

@@ -19,6 +19,7 @@ MAX_SHOWN_VALUE = 60
 HIDDEN = "something is wrong here; `taskmasterd -t -c FILE` shows it to root and the daemon's user"
 NOT_YAML = "not YAML"
 ENV = "env"
+OF_PROGRAMS = ("programs", "templates", "defaults")
 KNOWN_KEYS = frozenset((*PROGRAM_KEYS, *DAEMON_KEYS)) - {ENV}
 
 Texts = dict[tuple[int, int, int, str], tuple[str, str]]
@@ -139,11 +140,11 @@ def _public(place: str, reason: str) -> tuple[str, str]:
     """
     section, _, below = place.partition(".")
     key = place.rpartition(".")[2]
-    if section in ("groups", "alerts") or (section == "programs" and "." not in below):
+    if section in ("groups", "alerts") or (section in ("programs", "templates") and "." not in below):
         return section, HIDDEN if '"' in reason else reason
-    if section in ("programs", "defaults", "taskmasterd") and ENV not in below.split("."):
+    if section in (*OF_PROGRAMS, "taskmasterd") and ENV not in below.split("."):
         return (place, reason) if key in KNOWN_KEYS or not below else (section, HIDDEN)
-    if section in ("programs", "defaults"):
+    if section in OF_PROGRAMS:
         return place[: f"{place}.".index(f".{ENV}.", len("programs")) + len(f".{ENV}")], HIDDEN
     known = section == "include" or (not section and not reason.startswith(NOT_YAML) and '"' not in reason)
     return (section, reason) if known else ("", HIDDEN)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from taskmaster_common.config import DAEMON_KEYS, Config, DaemonConfig
 from taskmaster_common.devices import normalised
 from taskmaster_common.errors import ConfigError, system_reason
-from taskmaster_common.schema.advice.foreign import DAEMON_WORDS, SECTION_WORDS, key_list, other_format
+from taskmaster_common.schema.advice.foreign import DAEMON_WORDS, key_list
 from taskmaster_common.schema.advice.meant import unknown_key
+from taskmaster_common.schema.advice.sections import SECTION_WORDS, other_format
 from taskmaster_common.schema.advice.shelltext import unexpanded
 from taskmaster_common.schema.checks.alerts import check_alerts
 from taskmaster_common.schema.checks.dependencies import Named, check_dependencies
@@ -22,6 +23,7 @@ from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE, Bu
 from taskmaster_common.schema.programs import DEFAULTS, Layer, Program, Scope, check_defaults, decode_program
 from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
+from taskmaster_common.schema.templates import TEMPLATES, TemplateSection
 from taskmaster_common.schema.values.alerts.section import ALERTS, AlertSection
 from taskmaster_common.schema.values.groups import GROUPS, GroupSection
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE, decode_value
@@ -31,7 +33,7 @@ from taskmaster_common.text.names import name_problem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.schema.checks.trust import Doubt
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.surroundings import File, Surroundings
 
 TASKMASTERD = "taskmasterd"
-SECTIONS = (TASKMASTERD, "defaults", "include", GROUPS, ALERTS, "programs")
+SHARED_SECTIONS = ("defaults", TEMPLATES, GROUPS, ALERTS, "programs")
+"""Sections that every file may have."""
+SECTIONS = (TASKMASTERD, "include", *SHARED_SECTIONS)
 NO_PROGRAM = "no program at all; write `programs: {}` if that is what is meant"
 
 
@@ -137,16 +141,14 @@ class _Decoder:
         self._wild: list[tuple[Node, str]] = []
         self._groups = GroupSection(self._context.variables, self._report)
         self._alerts = AlertSection(self._context, self._report)
+        self._templates = TemplateSection(self._context, self._report)
 
     def run(self) -> Loaded:
         root = self._main()
         daemon, nodes = _daemon(_value(root, TASKMASTERD), self._context, self._report)
         daemon = with_numbers(daemon, nodes, self._surroundings, self._report)
         scope = self._scope(daemon, nodes)
-        defaults = self._defaults(root, scope)
-        self._take_programs(root, defaults, scope)
-        for included in self._included(root):
-            self._take_programs(included, [*defaults, *self._defaults(included, scope)], scope)
+        self._take_files((root, *self._included(root)), scope)
         groups = self._groups.resolved(self._keys)
         programs = [program for program in self._programs.values() if program is not None]
         if not (programs or self._report.is_bad or self._says_none(root)):
@@ -284,7 +286,7 @@ class _Decoder:
             return None
         root = self._root(path, file)
         if root is not None:
-            self._check_sections(root, ("defaults", GROUPS, ALERTS, "programs"))
+            self._check_sections(root, SHARED_SECTIONS)
         return root
 
     def _patterns(self, node: Node | None) -> list[tuple[Node, str]]:
@@ -331,17 +333,30 @@ class _Decoder:
         check_defaults(layer, scope)
         return [layer]
 
-    def _take_programs(self, root: Node, defaults: list[Layer], scope: Scope) -> None:
-        self._groups.take(_value(root, GROUPS))
-        self._alerts.take(_value(root, ALERTS))
+    def _take_files(self, roots: Sequence[Node], scope: Scope) -> None:
+        """Take in all files, the main one first: programs may extend a template of any file."""
+        for root in roots:
+            self._groups.take(_value(root, GROUPS))
+            self._alerts.take(_value(root, ALERTS))
+            self._templates.take(_value(root, TEMPLATES))
+        candidates = [self._candidates(root) for root in roots]
+        self._templates.resolve({candidate.name for each in candidates for candidate in each})
+        defaults = [self._defaults(root, scope) for root in roots]
+        for number, each in enumerate(candidates):
+            layers = [*defaults[0], *(defaults[number] if number else ())]
+            for candidate in each:
+                self._take(candidate, layers, scope)
+        self._templates.check_unused(scope)
+
+    def _candidates(self, root: Node) -> list[Candidate]:
+        """Return the programs of a file, also those at a wrong place, which is reported."""
         node = _value(root, "programs")
         candidates = list(self._elsewhere.pop(root, ()))
         if node is not None and node.kind in (MAPPING, SEQUENCE):
             candidates = below_programs(node, self._report) + candidates
         elif node is not None and not node.is_null() and node.kind != BROKEN:
             self._report.error(node, "programs", f"expected a mapping of names to programs, not {node.kind}")
-        for candidate in candidates:
-            self._take(candidate, defaults, scope)
+        return candidates
 
     def _take(self, candidate: Candidate, defaults: list[Layer], scope: Scope) -> None:
         name, key, value = candidate.name, candidate.key, candidate.value
@@ -355,8 +370,8 @@ class _Decoder:
         elif problem:
             self._report.error(key, "programs", f"{quoted(name)} cannot be a name: {problem}")
         elif value.kind == MAPPING:
-            layers = (*defaults, Layer(candidate.place, value, candidate.ignored))
-            self._programs[name] = decode_program(name, key, layers, scope)
+            own = self._templates.layers(Layer(candidate.place, value, candidate.ignored))
+            self._programs[name] = decode_program(name, key, (*defaults, *own), scope)
         elif value.is_null():
             self._report.error(key, f"programs.{name}", "cmd is missing: the command line to run")
         elif value.kind != BROKEN:

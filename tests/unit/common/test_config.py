@@ -9,6 +9,7 @@ import pytest
 from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
     INSTANCE,
+    KIND,
     LIVE,
     NEXT,
     PROGRAM_KEYS,
@@ -41,12 +42,13 @@ def test_the_reload_classes_are_those_of_the_specification(reload_class: str) ->
 
 def test_every_field_but_the_name_has_a_reload_class() -> None:
     assert set(RELOAD_CLASS) == set(ProgramConfig.part_of_) - {"name"}
-    assert set(PROGRAM_KEYS) == set(RELOAD_CLASS) - {"refusal"}
+    assert set(KIND) == set(RELOAD_CLASS) - {"refusal"}
+    assert set(PROGRAM_KEYS) - set(KIND) == {"extends"}
 
 
 def test_the_defaults_are_those_of_the_specification() -> None:
     plain = program()
-    assert {key: plain.value(key) for key in PROGRAM_KEYS if key != "cmd"} == {
+    assert {key: plain.value(key) for key in KIND if key != "cmd"} == {
         "numprocs": 1,
         "umask": None,
         "workingdir": "/",

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from taskmaster_common.config import PROGRAM_KEYS, DaemonConfig, ProgramConfig
+from taskmaster_common.config import KIND, DaemonConfig, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
@@ -27,7 +27,7 @@ SIGNALS = {15: "TERM"}
 def test_settings_are_typed() -> None:
     text = "numprocs: 2\numask: 022\nstoptime: 2.5\nenv: {B: '1', A: null}\nexitcodes: [0, 2]\nlog_maxbytes: 1MB"
     view = settings_view(program(text), SIGNALS, values=False)
-    assert tuple(view) == PROGRAM_KEYS
+    assert tuple(view) == tuple(KIND)
     typed = {
         "numprocs": 2, "umask": "022", "stoptime": 2.5, "starttime": 1, "env": ["A", "B"], "exitcodes": [0, 2],
         "log_maxbytes": 1_000_000, "autostart": True, "shell": False, "user": None, "stopsignal": "TERM", "cmd": ["run"],

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskmaster_common.config import INSTANCE, PROGRAM_KEYS, Config, DaemonConfig, ProgramConfig
+from taskmaster_common.config import INSTANCE, KIND, Config, DaemonConfig, ProgramConfig
 from taskmaster_common.paths import default_places
 from taskmaster_common.schema import decode, effective_text
 from taskmaster_common.schema.effective import plain_number
@@ -42,7 +42,7 @@ def test_every_key_is_shown() -> None:
     shown = [
         line.strip("# ").split(":")[0] for line in text.splitlines() if line.startswith("    ") and line[4] not in " -"
     ]
-    assert tuple(shown) == PROGRAM_KEYS
+    assert tuple(shown) == tuple(KIND)
     assert "    # stdout: /var/log/taskmaster/web.log" in text.splitlines()
     assert "    stopsignal: TERM" in text.splitlines()
 

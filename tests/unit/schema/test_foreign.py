@@ -6,7 +6,7 @@ import pytest
 
 from taskmaster_common.config import DAEMON_KEYS, PROGRAM_KEYS
 from taskmaster_common.errors import ConfigError
-from taskmaster_common.schema.advice import foreign
+from taskmaster_common.schema.advice import foreign, sections
 from tests.support.host import load, problems, program, program_problems
 
 
@@ -19,7 +19,7 @@ def whole(text: str) -> str:
 # -- the catalogue
 
 
-@pytest.mark.parametrize("table", [foreign.PROGRAM_WORDS, foreign.DAEMON_WORDS, foreign.SECTION_WORDS])
+@pytest.mark.parametrize("table", [foreign.PROGRAM_WORDS, foreign.DAEMON_WORDS, sections.SECTION_WORDS])
 def test_every_word_of_the_catalogue_leads_to_a_key_that_exists_or_says_a_sentence(table: dict[str, str]) -> None:
     for word, meaning in table.items():
         assert word == foreign.squash(word)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.config import DEFAULT_LOG, INSTANCE, ProgramConfig
-from taskmaster_common.config.keys import DAEMON, PROGRAM
+from taskmaster_common.config.keys import DAEMON, EXTRA, PROGRAM
 from taskmaster_common.schema.values.kinds import DECODERS
 from tests.support.host import load, problems, program, program_problems
 
 
 def test_every_kind_of_a_key_has_a_decoder_and_every_decoder_a_key() -> None:
     merged = {"variables": "variable"}  # decoded name by name
-    assert {merged.get(key.kind, key.kind) for key in (*PROGRAM, *DAEMON)} == set(DECODERS)
+    assert {merged.get(key.kind, key.kind) for key in (*PROGRAM, *EXTRA, *DAEMON)} == set(DECODERS)
 
 
 def test_a_program_with_cmd_alone_has_the_defaults() -> None:

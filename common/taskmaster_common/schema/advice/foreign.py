@@ -157,6 +157,7 @@ PROGRAM_WORDS = {
     "environ": "=env",
     "envvars": "=env",
     "envproduction": "=env",
+    **dict.fromkeys(("template", "templates", "inherits", "inherit", "parent", "base", "uses"), "=extends"),
     "copyenv": "programs inherit the daemon's variables here; env adds and removes some",
     "envfile": _ENV_FILE,
     "environmentfile": _ENV_FILE,
@@ -263,44 +264,6 @@ DAEMON_WORDS = {
 }
 """Words of the daemon's sections."""
 
-PROGRAM_SECTIONS = (
-    "program", "process", "processes", "procs", "services", "service", "tasks", "task", "jobs", "job", "apps", "app",
-    "applications", "watcher", "watchers", "workers", "worker", "daemons", "commands", "supervisorprocesses",
-    "supervisorprograms", "units", "containers",
-)  # fmt: skip
-"""Sections that hold programs elsewhere."""
-
-SECTION_WORDS = {
-    **dict.fromkeys(
-        ("supervisord", "taskmaster", "daemon", "circus", "supervisor"), "the section is called taskmasterd here"
-    ),
-    "unixhttpserver": "the socket is set by socket: in taskmasterd: here",
-    "inethttpserver": "there is no network listener; use ssh",
-    "httpserver": "there is no network listener; use ssh",
-    "supervisorctl": "the client finds the socket by itself",
-    "rpcinterface": "there is no network listener; programs speak to the socket",
-    "eventlistener": "there are no event listeners here; `taskmasterctl subscribe` shows what happens",
-    "group": "a group is written groups: {NAME: [PROGRAM, ...]} here",
-    **dict.fromkeys(
-        ("config", "configuration", "settings", "options", "global", "general", "common", "default"),
-        "keys of the daemon belong below taskmasterd:, keys for all programs below defaults:",
-    ),
-    "version": "there is no version: key here",
-    **dict.fromkeys(("server", "http", "api"), "there is no network listener; use ssh"),
-    "environment": "write defaults: {env: ...} for variables of all programs",
-    "env": "write defaults: {env: ...} for variables of all programs",
-    "volumes": "programs see the host's files here",
-    "networks": "programs use the host's network here",
-    "logging": "logs are set by each program; defaults: {stdout: ...} holds for all",
-    "loglevel": "it belongs below taskmasterd:",
-    "loglocation": "the event log is set by logfile: in taskmasterd: here",
-    "email": "mail is not sent yet; `taskmasterctl subscribe` shows what happens",
-    "alerts": "alerts are not there yet; `taskmasterctl subscribe` shows what happens",
-    "includes": "it is called include here",
-    "programdefaults": "it is called defaults here",
-}
-"""Other sections."""
-
 STREAM_WORDS = {
     **dict.fromkeys(("none", "off", "false", "no", "discard", "devnull"), "write null to discard the output"),
     "auto": "leave the key out: the log is then a file in log_dir",
@@ -340,17 +303,6 @@ LEVEL_WORDS = {
 }
 """Values of loglevel."""
 
-FILE_FORMATS = {
-    **dict.fromkeys(("[program:", "[supervisor", "[unix_http_server]"), "supervisor's"),
-    "[unit]": "systemd's",
-    "[service]": "systemd's",
-    "[circus]": "Circus'",
-    "[watcher:": "Circus'",
-    "module.exports": "pm2's",
-    "<?xml": "launchd's",
-}
-"""First words of another tool's file, and the tool."""
-
 SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "fish"))
 
 
@@ -384,17 +336,3 @@ def foreign_stream(text: str) -> str:
     if text in ("&1", "2>&1", "&2"):
         return "stderr: stdout sends both to one place"
     return STREAM_WORDS.get(text.lower().partition("+")[0], "") if "/" not in text else ""
-
-
-def other_format(text: str) -> str:
-    """Return the problem of a file written for another tool, or ""."""
-    lines = [line.strip().lower() for line in text.splitlines()]
-    first = next((line for line in lines if line and line[0] not in "#;"), "")
-    whose = next((tool for begin, tool in FILE_FORMATS.items() if first.startswith(begin)), "")
-    if not whose and first[:1] == "[" and first[-1:] == "]" and any(" = " in line for line in lines):
-        whose = "INI or TOML"
-    return (
-        f"this is a file in {whose} format; a configuration here is YAML: programs: {{NAME: {{cmd: ...}}}}"
-        if whose
-        else ""
-    )

@@ -173,13 +173,13 @@ class GroupSection:
                     complete.append(each)
         stuck = [name for name, count in missing.items() if count]
         if stuck:
-            path = _circle(stuck[0], {name: [each for each in inner[name] if missing[each]] for name in stuck})
+            path = circle_of(stuck[0], {name: [each for each in inner[name] if missing[each]] for name in stuck})
             reason = f"the groups make a circle: {shown_path(path)}"
             self._report.error(self._keys[path[0]], f"{GROUPS}.{path[0]}", reason)
 
 
-def _circle(name: str, inner: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return a circle of groups, the first name again at the end."""
+def circle_of(name: str, inner: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """Return a circle among names each of which has another one inside, the first name again at the end."""
     path: dict[str, None] = {}
     while name not in path:
         path[name] = None

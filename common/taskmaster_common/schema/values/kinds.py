@@ -8,10 +8,10 @@ does not count.
 from __future__ import annotations
 
 from taskmaster_common.config import ALWAYS, DISCARD, NEVER
-from taskmaster_common.config.keys import DAEMON, PROGRAM, Key
+from taskmaster_common.config.keys import DAEMON, EXTRA, PROGRAM, Key
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.schema.advice.foreign import SHELLS
-from taskmaster_common.schema.nodes import BROKEN, SCALAR, SEQUENCE
+from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
 from taskmaster_common.schema.values.dependencies import dependencies_of
@@ -37,6 +37,7 @@ from taskmaster_common.schema.values.streams import event_log_of, stream_of
 from taskmaster_common.schema.values.tty import tty_of
 from taskmaster_common.schema.values.update import update_of
 from taskmaster_common.text.lineformat import placeholder_problem
+from taskmaster_common.text.names import name_problem
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
 
 TYPE_CHECKING = False
@@ -185,7 +186,25 @@ def _command(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
     return tuple(words_of(node, context, key, shell=context.shell))
 
 
-# -- users and variables
+# -- names, users and variables
+
+
+def _templates(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
+    """Return names, of which each is one element."""
+    if node.kind == MAPPING:
+        raise ValueError(
+            f"expected the name of a template, or a list, not {node.kind}; templates: holds what is shared"
+        )
+    return tuple(elements_of(node.items if node.kind == SEQUENCE else [node], context, key, _template))
+
+
+def _template(node: Node, context: Decoding, key: Key) -> str:
+    text = text_of(node, context, key)
+    if "," in text or " " in text.strip():
+        raise ValueError(f"{quoted(text)} is not one name; write a list: [{', '.join(text.replace(',', ' ').split())}]")
+    if problem := name_problem(text):
+        raise ValueError(f"{quoted(text)} cannot be a name: {problem}")
+    return text
 
 
 def _account(node: Node, context: Decoding, key: Key) -> str:
@@ -236,6 +255,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "size": _size,
     "socket": _socket,
     "stream": stream_of,
+    "templates": _templates,
     "text": _one_line,
     "tty": tty_of,
     "update": update_of,
@@ -248,6 +268,7 @@ VARIABLE = Key("env", "variable", None, "", "", varies=True)
 """One value under `env:`."""
 
 PROGRAM_TABLE = {key.name: key for key in PROGRAM}
+EXTRA_TABLE = {key.name: key for key in EXTRA}
 DAEMON_TABLE = {key.name: key for key in DAEMON}
 
 

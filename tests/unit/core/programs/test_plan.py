@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config import KIND, LIVE, NEXT, PROGRAM_KEYS, RELOAD_CLASS, RESTART, ProgramConfig
+from taskmaster_common.config import KIND, LIVE, NEXT, RELOAD_CLASS, RESTART, ProgramConfig
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import SPAWN, TERMINATE
 from taskmasterd.core.programs.plan import KEPT, RESTARTED, UPDATED, diff
@@ -52,7 +52,7 @@ EDITED = program(cmd=("sleep", "10"))
 # -- keys
 
 
-@pytest.mark.parametrize("key", [key for key in (*PROGRAM_KEYS, "refusal") if key != "numprocs"])
+@pytest.mark.parametrize("key", [key for key in (*KIND, "refusal") if key != "numprocs"])
 def test_a_changed_key_does_what_its_class_says(key: str) -> None:
     world = World().load(WEB).cooperate()
     pid = world.entry("web").process.pid
@@ -74,7 +74,7 @@ def test_a_changed_key_does_what_its_class_says(key: str) -> None:
 
 @pytest.mark.parametrize("state", [STOPPED, BACKOFF, EXITED, FATAL, STOPPING, STARTING])
 def test_a_live_key_never_starts_stops_or_delays_anything(state: ProcessState) -> None:
-    for key in PROGRAM_KEYS:
+    for key in KIND:
         if RELOAD_CLASS[key] == LIVE:
             world = world_in(state)
             web = world.entry("web")
