@@ -17,7 +17,7 @@ VERB = {
         '    Command("version", "look", LOOK),\n',
         '    Command("uptime", "look", LOOK),\n',
     ),
-    "common/taskmaster_common/commands/help.py": (
+    "common/taskmaster_common/commands/looking.py": (
         '    "subscribe": Help(\n',
         '    "uptime": Help("Look", "how long the daemon has run", exits="0", examples=("uptime",)),\n',
     ),
