@@ -47,6 +47,10 @@ OCTAL = "^(?:0[oO])?0*[0-7]{1,3}$"
 NAME = f"^(?!{ALL}$)[A-Za-z0-9_@+][A-Za-z0-9_.@+-]{{0,{MAX_NAME - 1}}}$"
 
 
+INHERITED = r"^[^=\s,*?0-9][^=\s,*?]*$|\$\{"
+"""Of inherited variables."""
+
+
 def _any_case(word: str) -> str:
     return "".join(f"[{letter}{letter.lower()}]" if letter.isalpha() else letter for letter in word.upper())
 
@@ -279,7 +283,11 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "socket": lambda _key: [TEXT],
     "event log": lambda key: _stream(key)[1:],
     "stream": _stream,
-    "input": lambda key: [{"type": "null"}, {"enum": list(key.words)}],
+    "input": lambda key: [{"type": "null"}, {"enum": list(key.words)}, {"type": "string", "pattern": "/"}],
+    "cleared": lambda _key: [
+        *BOOLEAN,
+        {"type": "array", "items": {"type": ["string", "boolean"], "pattern": INHERITED}},
+    ],
     "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
     "variables": _variables,
     "dependencies": _dependencies,

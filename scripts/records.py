@@ -18,6 +18,7 @@ TYPES = {
     "boolean": "bool",
     "boolean or word": "bool | str",
     "choice": "str",
+    "cleared": "bool | tuple[str, ...]",
     "command": "tuple[str, ...]",
     "dependencies": "tuple[str, ...]",
     "event log": "str",

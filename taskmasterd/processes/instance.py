@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import DISCARD
 from taskmasterd.core.process.marks import QUEUED, UNSETTLED
 
 TYPE_CHECKING = False
@@ -106,7 +107,11 @@ class Instance:
     def silent(self) -> bool:
         """Whether it ended with 0, had nothing to read and is known to have written nothing."""
         return (
-            self.ended == 0 and self.input is None and bool(self.pipes) and not any(pipe.wrote for pipe in self.pipes)
+            self.ended == 0
+            and self.input is None
+            and self.entry.present.stdin == DISCARD
+            and bool(self.pipes)
+            and not any(pipe.wrote for pipe in self.pipes)
         )
 
     def to_data(self) -> dict[str, object]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import for_instance
+from taskmaster_common.config import DEFAULT_PATH, for_instance
 from taskmaster_common.records import Record
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import is_another
 from taskmasterd.processes.members.proofs import ROLE
 from taskmasterd.system.spawner import ChildSpec, Identity
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.processes.instance import Input
     from taskmasterd.processes.members.proofs import Proofs
+    from taskmasterd.system import users
     from taskmasterd.system.users import Account
+else:
+    users = on_demand("taskmasterd.system.users")
 
 
 OF_SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
@@ -49,12 +53,12 @@ class Announcement(Record):
 
 
 class ChildInput(Record):
-    """What an instance reads: our end, and the child's descriptor for 0, which is closed after the spawn.
+    """What an instance reads: our end, None of a file, and the child's descriptor for 0, which is closed after the spawn.
 
     `terminal` is the path of the terminal that all of its standard streams lead to, "" without one.
     """
 
-    ours: Input
+    ours: Input | None
     stdin: int
     terminal: str = ""
 
@@ -92,7 +96,7 @@ def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account
 def _environment(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> dict[str, str]:
     of_slot = inherited.proofs.variables(program.name, index)
     # these come first: the daemon reads only the first bytes of a process's variables
-    environment = {**of_slot, **inherited.environment}
+    environment = {**of_slot, **_of_the_daemon(program, inherited, account)}
     environment.setdefault("PYTHONUNBUFFERED", "1")
     environment["PWD"] = for_instance(program.workingdir, index)
     if program.tty:
@@ -100,7 +104,7 @@ def _environment(program: ProgramConfig, index: int, inherited: Inherited, accou
         for name in OF_A_TERMINAL:
             environment.pop(name, None)
     if account and program.run_as.user is not None:
-        environment.update(HOME=account.home, USER=account.name, LOGNAME=account.name, SHELL=account.shell)
+        environment.update(_of_user(account))
     for name, text in program.env.items():
         if text is None:
             environment.pop(name, None)
@@ -108,3 +112,16 @@ def _environment(program: ProgramConfig, index: int, inherited: Inherited, accou
             environment[name] = for_instance(text, index)
     environment.update(of_slot)
     return environment
+
+
+def _of_the_daemon(program: ProgramConfig, inherited: Inherited, account: Account | None) -> Mapping[str, str]:
+    """Return the daemon's variables, or what `clear_env` leaves of them, with those that every program needs."""
+    if program.clear_env is False:
+        return inherited.environment
+    kept = () if program.clear_env is True else program.clear_env
+    own = {name: inherited.environment[name] for name in kept if name in inherited.environment}
+    return {"PATH": DEFAULT_PATH, **_of_user(account or users.account(str(os.geteuid()), None)), **own}
+
+
+def _of_user(account: Account) -> dict[str, str]:
+    return {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "SHELL": account.shell}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import PIPE
+from taskmaster_common.config import DISCARD, PIPE, for_instance
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.core.process.events import Exited, Failure, SpawnFailed
@@ -20,10 +20,11 @@ from taskmasterd.core.process.marks import (
     follow,
 )
 from taskmasterd.core.programs.table import WATCHDOG
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group
-from taskmasterd.processes.preparation import Announcement, child_spec
+from taskmasterd.processes.preparation import Announcement, ChildInput, child_spec
 from taskmasterd.system.procfs import boot_seconds
 from taskmasterd.system.spawner import SetupError, Spawner
 
@@ -35,14 +36,17 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.marks import News
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.output.streams import Outputs, Streams
+    from taskmasterd.processes import redirection
     from taskmasterd.processes.instance import Recorder
     from taskmasterd.processes.occupants import Occupants
-    from taskmasterd.processes.preparation import ChildInput, Inherited
+    from taskmasterd.processes.preparation import Inherited
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.users import Account
 
     Announce = Callable[[Entry, Account | None], Announcement]
     OpenInput = Callable[[Entry, Account | None, Streams], ChildInput]
+else:
+    redirection = on_demand("taskmasterd.processes.redirection")
 
 SPAWN_FOR_S = 0.02
 """Longest time of spawning in one turn, seconds: a thousand starts must not stall an answer."""
@@ -51,7 +55,7 @@ SPAWN_FOR_S = 0.02
 class Extras(Record):
     """What some programs need besides logs. Both are called once the logs are open, before the spawn, and may raise SetupError.
 
-    `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin` or `tty`.
+    `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin: pipe` or `tty`.
     """
 
     announce: Announce
@@ -97,8 +101,8 @@ class Starter:
         self._recorder.spawning(entry, before, inodes)
         said, reads = Announcement(), None
         try:
-            if program.stdin == PIPE or program.tty:
-                reads = self._extras.open_input(entry, account, streams)
+            reads = self._open_input(entry, account, streams)
+            if reads:
                 spec = spec.replace(terminal=reads.terminal)
             if program.ready or WATCHDOG in program.health:
                 said = self._extras.announce(entry, account)
@@ -109,7 +113,7 @@ class Starter:
         except (SetupError, OSError, ValueError):
             for pipe in streams.pipes:
                 pipe.close()
-            if reads:
+            if reads and reads.ours:
                 reads.ours.release()
             raise
         finally:
@@ -121,6 +125,15 @@ class Starter:
         self._outputs.last_words.begin(entry, streams.log_start)
         group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
         return Instance(entry, group, streams.pipes, (before, boot_seconds()), reads.ours if reads else None), executed
+
+    def _open_input(self, entry: Entry, account: Account | None, streams: Streams) -> ChildInput | None:
+        """Return what the instance reads, None for /dev/null."""
+        program = entry.wanted
+        if program.stdin == PIPE or program.tty:
+            return self._extras.open_input(entry, account, streams)
+        if program.stdin == DISCARD:
+            return None
+        return ChildInput(None, redirection.open_input(for_instance(program.stdin, entry.index), account))
 
 
 class StartQueue:

@@ -154,9 +154,16 @@ PROGRAM = (
     ),
     Key(
         "stdin", "input", DISCARD, RESTART,
-        "What it reads: `null`, which is an empty input, or `pipe`, a pipe into which `taskmasterctl send` writes. The pipe stays "
-        "open when the daemon dies.",
-        words=(DISCARD, PIPE), example="pipe",
+        "What it reads: `null`, which is an empty input; `pipe`, a pipe into which `taskmasterctl send` writes, and which stays open when "
+        "the daemon dies; or the path of a file, which each start reads from its beginning, of a FIFO, which never ends, or of a terminal. "
+        "Its user has to be allowed to open it.",
+        words=(DISCARD, PIPE), varies=True, example="pipe",
+    ),
+    Key(
+        "clear_env", "cleared", False, RESTART,
+        "What of the daemon's variables it gets: `false`, all; `true`, none; or a list of names. Where the list has them not, PATH is then "
+        "`/usr/local/bin:/usr/bin:/bin`, and HOME, USER, LOGNAME and SHELL are its user's.",
+        example="[LANG, TZ]",
     ),
     Key(
         "env", "variables", {}, RESTART,

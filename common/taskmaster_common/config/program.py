@@ -79,6 +79,7 @@ class ProgramConfig(Nested):
     stopsignal: int = 15
     tty: Mapping[str, Any] = {}
     stdin: str = "null"
+    clear_env: bool | tuple[str, ...] = False
     env: Mapping[str, str | None] = {}
     shell: bool = False
     description: str = ""
@@ -112,6 +113,7 @@ KIND = {
     "stderr": "stream",
     "tty": "tty",
     "stdin": "input",
+    "clear_env": "cleared",
     "env": "variables",
     "user": "account",
     "group": "account",
@@ -164,6 +166,7 @@ RELOAD_CLASS = {
     "stderr": "restart",
     "tty": "restart",
     "stdin": "restart",
+    "clear_env": "restart",
     "env": "restart",
     "user": "restart",
     "group": "restart",

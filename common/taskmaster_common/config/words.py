@@ -24,6 +24,9 @@ LOCAL, UTC = "local", "utc"
 PIPE = "pipe"
 """Value of `stdin` besides DISCARD: a pipe, into which clients write."""
 
+DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
+"""PATH of a program that inherits none."""
+
 EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
 """Size at which the event log rotates, bytes, and number of rotated files kept."""
 

@@ -162,7 +162,7 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return _flow(list(value), expanded=True)
     if kind in ("stream", "event log") and (value in (DISCARD, INHERIT, SAME_AS_STDOUT) or is_elsewhere(value)):
         return _elsewhere(value) if is_elsewhere(value) else str(value)
-    if kind in ("whole", "autorestart", "choice", "boolean or word", "input"):
+    if kind in ("whole", "autorestart", "choice", "boolean or word") or (kind == "input" and "/" not in value):
         return str(value)
     if kind in MAPS:
         return MAPS[kind](value)
@@ -193,7 +193,12 @@ def _role(role: Mapping[str, Any]) -> dict[str, Any]:
     return {"level": role["level"], **lists}
 
 
+def _list(names: Iterable[str]) -> str:
+    return f"[{', '.join(map(_quoted, names))}]"
+
+
 MAPS: Mapping[str, Callable[[Any], str]] = {
+    "cleared": _list,
     "roles": _roles,
     "dependencies": lambda value: in_one_line(written_edges(value)),
     "ready": _probe,
@@ -221,10 +226,6 @@ def _flow(value: Any, *, expanded: bool) -> str:
     if isinstance(value, int | float):
         return plain_number(value)
     return _escaped(value) if expanded else _quoted(value)
-
-
-def _list(names: Iterable[str]) -> str:
-    return f"[{', '.join(map(_quoted, names))}]"
 
 
 def _expanded(texts: Iterable[str], needs: Iterable[Need]) -> Iterator[str]:

@@ -158,7 +158,7 @@ PROGRAM_WORDS = {
     "envvars": "=env",
     "envproduction": "=env",
     **dict.fromkeys(("template", "templates", "inherits", "inherit", "parent", "base", "uses"), "=extends"),
-    "copyenv": "programs inherit the daemon's variables here; env adds and removes some",
+    "copyenv": "programs inherit the daemon's variables here; clear_env: true keeps them off, env adds and removes some",
     "envfile": _ENV_FILE,
     "environmentfile": _ENV_FILE,
     "serverurl": "programs find the daemon's socket in TASKMASTER_SOCKET",
@@ -209,7 +209,7 @@ PROGRAM_WORDS = {
     # terminals and containers: not there
     "istty": "=tty",
     "stdinopen": "write stdin: pipe, and `taskmasterctl send` writes into it",
-    "standardinput": "programs read /dev/null here; redirect it with shell: true, such as `exec PROGRAM < FILE`",
+    "standardinput": "write stdin: PATH for a file or FIFO, or stdin: pipe; without it a program reads /dev/null",
     "image": "containers are not run here; cmd is a program of this host",
     "build": "containers are not run here; cmd is a program of this host",
     **dict.fromkeys(("ports", "expose", "networks"), "programs use the host's network here"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import DEFAULT_PATH
 from taskmaster_common.config.alerts.places import authority_of, host_and_port, is_loopback
 from taskmaster_common.config.alerts.words import CMD, HTTP, MAIL, batch_of, kind_of
-from taskmaster_common.schema.checks.doubts import DEFAULT_PATH
 from taskmaster_common.schema.report import quoted
 
 TYPE_CHECKING = False

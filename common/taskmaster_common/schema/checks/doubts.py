@@ -5,7 +5,7 @@ A path that would create a directory by mistake is an error.
 
 from __future__ import annotations
 
-from taskmaster_common.config import DISCARD, INHERIT, for_instance
+from taskmaster_common.config import DEFAULT_PATH, DISCARD, INHERIT, for_instance
 from taskmaster_common.schema.advice.shelltext import (
     bash_doubt,
     builtin_doubt,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.surroundings import Surroundings
 
-DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 DAEMON_PATHS = ("socket", "pidfile", "logfile", "log_dir", "state_dir")
 PAUSES = ("STOP", "TSTP", "TTIN", "TTOU")
 IGNORED = ("CONT", "CHLD", "CLD", "URG", "WINCH")
@@ -149,9 +148,16 @@ def _text_doubt(program: Program, surroundings: Surroundings) -> str:
     return percent if percent.startswith("%") else ""
 
 
+def search_path(config: ProgramConfig, environment: Mapping[str, str]) -> str:
+    """Return the PATH in which a program's commands are looked for; `environment` are the daemon's variables."""
+    keeps = config.clear_env is False or (config.clear_env is not True and "PATH" in config.clear_env)
+    inherited = environment.get("PATH", DEFAULT_PATH) if keeps else DEFAULT_PATH
+    return config.env.get("PATH", inherited) or DEFAULT_PATH
+
+
 def not_executable(program: Program, command: str, surroundings: Surroundings) -> str:
     """Return why a program's user cannot execute a command of it, or ""."""
     config = program.config
-    path = config.env.get("PATH", surroundings.environment.get("PATH", DEFAULT_PATH))
+    path = search_path(config, surroundings.environment)
     word, workingdir = for_instance(command, 0), for_instance(config.workingdir, 0)
-    return surroundings.find_command(word, for_instance(path or DEFAULT_PATH, 0), workingdir, program.account)
+    return surroundings.find_command(word, for_instance(path, 0), workingdir, program.account)

@@ -168,7 +168,7 @@ def _socket(node: Node, context: Decoding, key: Key) -> str:
 
 
 def _input(node: Node, context: Decoding, key: Key) -> str:
-    """Return one of the key's words."""
+    """Return one of the key's words, or a path."""
     expect(node, SCALAR)
     if node.is_empty():
         raise ValueError("has no value; write null for an empty input, or remove the line")
@@ -177,9 +177,25 @@ def _input(node: Node, context: Decoding, key: Key) -> str:
     text = text_of(node, context, key)
     if text in key.words:
         return text
-    if "/" in text:
-        raise ValueError(f"{quoted(text)} is a path; redirect it with shell: true, such as `exec PROGRAM < FILE`")
-    raise ValueError(not_one_of(text, key.words))
+    if "/" not in text:
+        raise ValueError(f"{not_one_of(text, key.words)}; a path has a slash, such as ./FILE")
+    return _path(node, context, key)
+
+
+def _cleared(node: Node, context: Decoding, key: Key) -> bool | tuple[str, ...]:
+    """Return whether nothing is inherited, or the names of what is."""
+    if node.kind != SEQUENCE:
+        return boolean_of(node, context, key)
+    return tuple(dict.fromkeys(elements_of(node.items, context, key, _inherited_name))) or True
+
+
+def _inherited_name(node: Node, context: Decoding, key: Key) -> str:
+    text = text_of(node, context, key)
+    if problem := variable_name_problem(text):
+        raise ValueError(problem)
+    if not text.isprintable() or text[0].isdecimal() or any(character in text for character in " ,*?"):
+        raise ValueError(f"{quoted(text)} is not the name of one variable; write a list of whole names")
+    return text
 
 
 def _command(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
@@ -237,6 +253,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "boolean": _boolean,
     "boolean or word": _boolean_or_word,
     "choice": _choice,
+    "cleared": _cleared,
     "command": _command,
     "dependencies": dependencies_of,
     "event log": event_log_of,

@@ -17,6 +17,7 @@ OTHER_OF_KIND = {
     "account": "nobody",
     "autorestart": "always",
     "choice": "oneshot",
+    "cleared": True,
     "command": ("sleep", "10"),
     "dependencies": ("db",),
     "exit codes": (0, 2),
