@@ -120,6 +120,7 @@ def test_a_command_hears_of_trouble_and_of_its_end(stage: Stage) -> None:
     assert words(daemon, "plain") == ["exited", "recovered"]
 
 
+@pytest.mark.sweep
 def test_for_spares_what_is_over_soon_and_tells_the_rest_once(stage: Stage) -> None:
     daemon = begun(stage, "slow")
     crash(daemon, "slow")
@@ -140,6 +141,7 @@ def test_a_hundred_ends_are_told_in_their_order_or_counted(stage: Stage) -> None
     assert words(daemon, "many") == ["exited"] * 5
 
 
+@pytest.mark.sweep
 def test_a_command_that_hangs_is_ended_and_the_next_one_runs(stage: Stage) -> None:
     daemon = begun(stage, "hung")
     crash(daemon, "hung")

@@ -6,6 +6,8 @@ import json
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.support.alerts import SLEEPER, act, bugs, configured, crash, error, telling, waiting, words
 from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.receivers import HOST, free_port, server_that, web_server
@@ -18,6 +20,7 @@ EXAMPLES = {
 }
 
 
+@pytest.mark.sweep
 def test_what_waits_outlives_daemons_and_arrives_in_order_with_the_same_ids(daemon: Daemon) -> None:
     port = free_port()
     url = f"http://{HOST}:{port}/SECRET"
@@ -74,6 +77,7 @@ def helpers(daemon: Daemon) -> list[int]:
     return found
 
 
+@pytest.mark.sweep
 def test_a_helper_that_outlives_its_daemon_is_waited_for(daemon: Daemon) -> None:
     def hold(connection: socket.socket) -> None:
         while connection.recv(65536):

@@ -268,6 +268,7 @@ def test_ctrl_c_ends_the_wait_and_the_start_goes_on(running: Daemon) -> None:
     assert running.state("slow") == "STARTING"
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_frozen_daemon_is_given_up_and_how_to_wake_it_is_told(shared: Daemon) -> None:
     shared.signal(signal.SIGSTOP)

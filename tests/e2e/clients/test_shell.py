@@ -234,6 +234,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_operation(daemon: Daemon, open_shell: 
     daemon.wait_for("deaf", "STOPPED")
 
 
+@pytest.mark.sweep
 def test_a_storm_of_changes_keeps_the_typed_text_and_is_counted(daemon: Daemon, open_shell: OpenShell) -> None:
     daemon.write(
         "programs: {flap: {cmd: sh -c 'exit 3', numprocs: 40, autostart: false, startretries: 4, restart_delay: 0.01,"

@@ -142,6 +142,7 @@ def test_a_removed_process_is_told_to_be_gone(running: Daemon) -> None:
         assert gone == ["web:1"]
 
 
+@pytest.mark.sweep
 def test_a_slow_subscriber_is_told_how_much_it_missed_and_is_right_afterwards(daemon: Daemon) -> None:
     count = 400
     daemon.write(

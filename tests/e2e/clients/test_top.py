@@ -298,6 +298,7 @@ def test_a_process_that_was_removed_meanwhile_is_said_to_be_gone(running: Daemon
     assert {running.state(f"web:{n}") for n in range(3)} == {"RUNNING"}
 
 
+@pytest.mark.sweep
 def test_a_killed_daemon_is_said_and_comes_back_by_itself_and_an_orderly_end_is_told(
     running: Daemon, forks: ForkServer
 ) -> None:
@@ -329,6 +330,7 @@ def test_it_goes_on_over_an_upgrade(running: Daemon, forks: ForkServer) -> None:
         assert left(terminal) == 0
 
 
+@pytest.mark.sweep
 def test_keys_are_answered_while_many_restart(make_daemon: Callable[..., Daemon], forks: ForkServer) -> None:
     daemon = make_daemon(
         "programs: {many: {cmd: sleep 86400, numprocs: 60, starttime: 0}, other: {cmd: sleep 86400}}\n"

@@ -119,6 +119,7 @@ def test_a_wait_ends_with_1_when_its_target_or_the_daemon_goes(daemon: Daemon, h
     assert (code, ("removed from" if how == "removed" else "being shut down") in err) == (1, True), err
 
 
+@pytest.mark.sweep
 def test_a_wait_sends_signs_of_life_that_name_what_it_waits_for(daemon: Daemon) -> None:
     _load(daemon, web=WEB, db={**DB, "starttime": 3}).start()
     messages = ask(daemon, b"wait web")
@@ -132,6 +133,7 @@ def test_a_wait_sends_signs_of_life_that_name_what_it_waits_for(daemon: Daemon) 
     assert messages[-1] == {"type": "end", "exit": 0}
 
 
+@pytest.mark.sweep
 def test_a_wait_goes_on_over_an_upgrade(daemon: Daemon) -> None:
     _load(daemon, web=WEB, db={**DB, "starttime": 3}).start()
     client = _waiting(daemon, "wait", "web")
@@ -195,6 +197,7 @@ def test_start_names_what_it_starts_besides_and_stop_what_goes_on(daemon: Daemon
     )
 
 
+@pytest.mark.sweep
 def test_a_start_takes_back_what_waits_for_its_turn_to_stop(daemon: Daemon) -> None:
     web = {**WEB, "cmd": "trap 'sleep 2; exit' TERM; sleep 300 & wait", "shell": True, "stopasgroup": "leader"}
     _load(daemon, web=web, db={**DB, "starttime": 0}).start()
@@ -234,6 +237,7 @@ def test_deps_draws_what_the_daemon_says(daemon: Daemon) -> None:
     assert daemon.ctl("deps").stdout == "no program depends on another\n"
 
 
+@pytest.mark.sweep
 def test_subscribers_hear_of_waiting_and_of_its_end(daemon: Daemon) -> None:
     _load(daemon, web={**WEB, "autostart": False}, db={**DB, "autostart": False}).start()
     client = _client(daemon, "--json", "subscribe", "web")

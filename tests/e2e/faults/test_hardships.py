@@ -53,6 +53,7 @@ def test_with_no_descriptor_left_ends_are_still_seen_and_what_is_left_behind_too
     assert "internal error" not in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_limit_that_was_lowered_under_the_daemon_holds_up_no_start(daemon: Daemon) -> None:
     daemon.write(
         "programs: {p: {cmd: sleep 300, starttime: 0, autostart: false}, q: {cmd: sleep 300, autostart: false}}"
@@ -105,6 +106,7 @@ def test_a_command_is_carried_out_though_its_client_closes_at_once(daemon: Daemo
     wait_until(lambda: {process["state"] for process in daemon.status().values()} == {"STOPPED"})
 
 
+@pytest.mark.sweep
 def test_clients_that_vanish_while_they_wait_leave_nothing_behind(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: 'false', restart_delay: 300, restart_max_delay: 300}}")
     daemon.start()

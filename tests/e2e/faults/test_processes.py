@@ -36,6 +36,7 @@ def _zombies(daemon: Daemon) -> list[int]:
     return [int(pid) for pid in children if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"]
 
 
+@pytest.mark.sweep
 def test_a_hundred_kills_are_a_hundred_restarts_within_a_fifth_of_a_second_each(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0, restart_burst: 0}, other: {cmd: sleep 300}}")
     daemon.start()
@@ -116,6 +117,7 @@ def test_starts_stops_and_restarts_of_many_clients_at_once_never_make_two_instan
     assert len(marked(daemon.socket)) == 1
 
 
+@pytest.mark.sweep
 def test_what_is_stopped_and_ignores_everything_is_killed_at_stoptime_and_half_a_second_after_it_at_most(
     daemon: Daemon,
 ) -> None:

@@ -243,6 +243,7 @@ def _first_answer(ports: list[int]) -> str:
     return next(filter(None, map(_answers, ports)), "")
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(find_spec("gunicorn") is None, reason="gunicorn is not installed")
 def test_gunicorn_is_updated_while_a_client_gets_an_answer_to_every_request(daemon: Daemon) -> None:
     digits = _free_tens()

@@ -110,6 +110,7 @@ def test_a_reload_that_fails_is_over_too(daemon: Daemon, systemd: Systemd) -> No
         assert "nothing was changed" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_the_counts_follow_what_happens_and_what_a_reload_adds_and_removes(daemon: Daemon, systemd: Systemd) -> None:
     idle = "{cmd: sleep 300, starttime: 0, autostart: false}"
     daemon.write(f"programs: {{p: {{cmd: sleep 300, starttime: 0}}, q: {idle}}}")
@@ -159,6 +160,7 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(daemon: Daemon,
         assert "WATCHDOG=1" not in systemd.said
 
 
+@pytest.mark.sweep
 def test_a_long_stop_asks_for_more_time_again_and_again(daemon: Daemon, systemd: Systemd) -> None:
     deaf = f"[{sys.executable}, -S, {PROGRAMS}/ignores_term.py]"
     daemon.write(f"programs: {{p: {{cmd: {deaf}, starttime: 0, stoptime: 2.5}}}}")

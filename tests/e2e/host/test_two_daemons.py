@@ -87,6 +87,7 @@ def test_two_daemons_with_places_of_their_own_run_side_by_side_and_leave_no_lock
     assert first.log("web") == b"first\n"
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_was_upgraded_or_died_still_has_its_logs_or_gives_them_back(first: Daemon) -> None:
     path, socket = _second(first), str(first.home / "second.sock")
     assert first.ctl("upgrade").returncode == 0

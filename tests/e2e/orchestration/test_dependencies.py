@@ -84,6 +84,7 @@ def test_web_starts_when_db_is_ready_and_status_says_what_it_waits_for(waiting: 
     )
 
 
+@pytest.mark.sweep
 def test_orders_to_what_waits_are_done_at_once(waiting: Daemon) -> None:
     restart = waiting.ctl("restart", "--no-wait", "web")
     assert (restart.returncode, state(waiting, "web")) == (0, "STARTING held")
@@ -96,6 +97,7 @@ def test_orders_to_what_waits_are_done_at_once(waiting: Daemon) -> None:
     assert "web started" not in waiting.events()
 
 
+@pytest.mark.sweep
 def test_a_killed_daemon_that_held_one_goes_on_holding_it_and_starts_it_once(daemon: Daemon) -> None:
     daemon.write(WEB_AND_DB.replace("starttime: 1", "starttime: 4"))
     daemon.start()
@@ -107,6 +109,7 @@ def test_a_killed_daemon_that_held_one_goes_on_holding_it_and_starts_it_once(dae
     assert daemon.events().count("web started") == 1
 
 
+@pytest.mark.sweep
 def test_an_upgrade_while_one_is_held_goes_on_holding_it(daemon: Daemon) -> None:
     daemon.write(WEB_AND_DB.replace("starttime: 1", "starttime: 4"))
     daemon.start()
@@ -149,6 +152,7 @@ programs:
     assert not (daemon.home / "marker").exists()
 
 
+@pytest.mark.sweep
 def test_a_crash_of_a_dependency_leaves_what_runs_alone_and_the_next_crash_waits_for_it(daemon: Daemon) -> None:
     daemon.write(WEB_AND_DB)
     daemon.start()
@@ -216,6 +220,7 @@ def test_programs_stop_in_order_of_dependence_and_take_the_longest_chain_of_time
     assert took >= 1.5
 
 
+@pytest.mark.sweep
 def test_what_does_not_end_by_itself_holds_up_the_others_only_until_its_kill(daemon: Daemon) -> None:
     daemon.write("""
 programs:
@@ -294,6 +299,7 @@ def test_a_start_without_dependencies_runs_beside_what_is_down(daemon: Daemon) -
     assert (state(daemon, "web"), state(daemon, "db")) == ("RUNNING", "STOPPED")
 
 
+@pytest.mark.sweep
 def test_a_killed_daemon_goes_on_with_a_stop_in_order(daemon: Daemon) -> None:
     daemon.write(chain().replace("sleep 0.5", "sleep 3"))
     daemon.start()
@@ -307,6 +313,7 @@ def test_a_killed_daemon_goes_on_with_a_stop_in_order(daemon: Daemon) -> None:
     assert ends == sorted(ends)
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("orphans", ["adopt", "kill"])
 def test_a_daemon_without_a_state_takes_over_what_would_wait_at_its_gate(daemon: Daemon, orphans: str) -> None:
     daemon.write(WEB_AND_DB.replace("starttime: 1", "starttime: 0.2"))
@@ -321,6 +328,7 @@ def test_a_daemon_without_a_state_takes_over_what_would_wait_at_its_gate(daemon:
     assert same == (orphans == "adopt")
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_was_killed_during_its_stop_starts_what_its_programs_need(daemon: Daemon) -> None:
     daemon.write(
         "programs:\n"

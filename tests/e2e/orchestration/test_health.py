@@ -118,6 +118,7 @@ def test_an_unhealthy_program_is_said_to_be_and_recovers(daemon: Daemon) -> None
     assert "web healthy after" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_restarts_that_do_not_help_come_later_and_later(daemon: Daemon) -> None:
     health = {"exec": "false", "interval": 0.1, "start_period": 0.1, "retries": 1}
     configure(daemon, web={"cmd": "sleep 99", "health": health, "starttime": 0}).start()
@@ -197,6 +198,7 @@ def test_a_watchdog_is_heard_and_its_silence_restarts_the_program(daemon: Daemon
     assert re.search(r"web unhealthy: no WATCHDOG=1 for 0\.[45]", daemon.events()), daemon.events()
 
 
+@pytest.mark.sweep
 def test_silence_counts_only_where_a_daemon_hears_the_program(daemon: Daemon) -> None:
     watched = {"health": {"watchdog": 0.4, "start_period": 0}, "starttime": 0}
     again = {"cmd": [*python(WATCHED), "again"], **watched}
@@ -318,6 +320,7 @@ def test_health_and_check_say_who_is_well_and_show_says_what_was_found(daemon: D
     assert shown.count("healthy") == 3
 
 
+@pytest.mark.sweep
 def test_a_check_goes_on_after_an_upgrade_and_ends_with_its_client(daemon: Daemon) -> None:
     health = {
         "exec": {"cmd": "echo >> asked; test -e go || sleep 98.7655", "shell": True},

@@ -9,6 +9,8 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 from tests.support.daemon import Daemon
 from tests.support.probing import carrying
 from tests.support.wait import wait_until
@@ -93,6 +95,7 @@ def test_each_hook_runs_in_its_place_and_knows_why(daemon: Daemon) -> None:
     assert "web post_stop done after" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_failed_pre_start_is_a_failed_start_and_nothing_of_it_is_left(daemon: Daemon) -> None:
     bad = {"cmd": "sleep 99", **QUICK, "startretries": 1, "autostart": False}
     left, hung = sleep(5101), sleep(5102)
@@ -330,6 +333,7 @@ def test_a_hook_of_a_daemon_that_died_goes_on_and_where_its_end_is_unknown_that_
     assert len(carrying("sleep\x0088")) == 2, "a hook was never taken for a copy"
 
 
+@pytest.mark.sweep
 def test_a_guardian_and_a_hook_that_kills_its_supervisor_lead_to_one_copy(daemon: Daemon) -> None:
     kill = f"test -e killed || {{ touch killed; kill -9 $PPID; {sleep(5151)}; }}"
     configure(daemon, web={"cmd": sleep(5152), **QUICK, "pre_start": script(kill, timeout=1)}).start("--guard")
@@ -340,6 +344,7 @@ def test_a_guardian_and_a_hook_that_kills_its_supervisor_lead_to_one_copy(daemon
     assert carrying(sleep(5151).replace(" ", "\0")) == []
 
 
+@pytest.mark.sweep
 def test_a_hook_that_floods_its_log_and_forks_holds_up_nobody_and_leaves_nothing(daemon: Daemon) -> None:
     flood = sleep(5161)
     text = f"for each in 1 2 3 4 5 6 7 8 9; do setsid {flood} & done; exec yes $(head -c 2000 /dev/zero | tr '\\0' a)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
 
@@ -58,6 +60,7 @@ def test_a_job_runs_once_over_restarts_of_what_needs_it_and_deaths_of_the_daemon
     assert runs(daemon) == 2
 
 
+@pytest.mark.sweep
 def test_a_job_under_way_is_taken_over_by_the_next_daemon(daemon: Daemon) -> None:
     daemon.write(MIGRATION.format(cmd="sleep 4"))
     daemon.start()

@@ -40,6 +40,7 @@ def test_workers_go_down_with_their_broker_and_come_back_with_it(daemon: Daemon)
     assert daemon.status()["worker-mail:0"]["restarts"] == 0
 
 
+@pytest.mark.sweep
 def test_a_broken_version_gets_no_further_than_the_first_worker(daemon: Daemon) -> None:
     text = EXAMPLES["A pool of workers that is updated one after the other"]
     daemon.write(text)
@@ -68,6 +69,7 @@ def test_a_worker_that_hangs_is_restarted_alone(daemon: Daemon) -> None:
     assert [name for name in before if before[name] != after[name]] == ["web:1"]
 
 
+@pytest.mark.sweep
 def test_a_server_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> None:
     daemon.write(EXAMPLES["A web server that is restarted only if its configuration is good"])
     daemon.start()

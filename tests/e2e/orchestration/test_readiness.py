@@ -123,6 +123,7 @@ def test_localhost_is_both_loopback_addresses(daemon: Daemon, unused_port: int, 
     assert "http 204" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_what_is_never_ready_has_failed_to_start_for_that_reason_and_nothing_of_it_is_left(
     daemon: Daemon, unused_port: int
 ) -> None:
@@ -135,6 +136,7 @@ def test_what_is_never_ready_has_failed_to_start_for_that_reason_and_nothing_of_
     assert daemon.status()["web"]["pid"] is None
 
 
+@pytest.mark.sweep
 def test_more_time_can_be_asked_for(daemon: Daemon) -> None:
     words = "channel.send(b'EXTEND_TIMEOUT_USEC=5000000'); time.sleep(2); channel.send(b'READY=1')"
     configure(daemon, p={"cmd": python(ANNOUNCE.format(words=words)), "ready": "notify", "start_timeout": 1}).start()
@@ -142,6 +144,7 @@ def test_more_time_can_be_asked_for(daemon: Daemon) -> None:
     assert daemon.events().count("p started") == 1
 
 
+@pytest.mark.sweep
 def test_a_pattern_is_matched_against_a_flood_of_lines_and_status_is_answered_meanwhile(daemon: Daemon) -> None:
     flood = "yes $(head -c 4000 /dev/zero | tr '\\0' a)"
     keys = {

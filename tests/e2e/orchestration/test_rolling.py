@@ -7,6 +7,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from tests.support.daemon import Daemon
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
@@ -107,6 +109,7 @@ def test_an_update_to_a_broken_version_stops_at_the_first_instance_and_names_the
     assert commands(daemon) == ["sleep 99", "sleep 99"], "one that works goes on from there"
 
 
+@pytest.mark.sweep
 def test_an_update_that_is_rolled_back_leaves_everybody_with_the_old_command(daemon: Daemon) -> None:
     running(daemon, **WEB)
     configure(daemon, web={**BROKEN, "update": {**QUICK, "on_failure": "rollback"}})
@@ -125,6 +128,7 @@ def test_an_update_that_is_rolled_back_leaves_everybody_with_the_old_command(dae
     assert [each["state"] for each in daemon.status().values()] == ["FATAL", "RUNNING"]
 
 
+@pytest.mark.sweep
 def test_an_update_goes_on_after_an_upgrade_and_begins_anew_after_a_kill(daemon: Daemon) -> None:
     web = {"cmd": "sleep 98", "numprocs": 4, "update": {"monitor": 0}}
     before = pids(running(daemon, **web, starttime=0))
@@ -188,6 +192,7 @@ def test_a_reload_on_trial_is_taken_back_as_a_whole_if_something_fails(daemon: D
     assert daemon.status()["gone"]["pid"] == gone
 
 
+@pytest.mark.sweep
 def test_a_reload_on_trial_whose_programs_stay_up_removes_others_at_its_end(daemon: Daemon) -> None:
     configure(daemon, web=OLD, gone=GONE).start()
     wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])

@@ -195,6 +195,7 @@ def test_shutdown_timeout_ends_the_others_and_not_the_code(daemon: Daemon) -> No
     assert "killing all programs, asked by shutdown_timeout" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_client_that_asks_for_the_shutdown_meanwhile_is_told_that_all_is_gone(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(slow_stop(1.5))})
     daemon.start_foreground()
@@ -289,6 +290,7 @@ def test_exit_when_is_live(daemon: Daemon) -> None:
 # -- a daemon that does not live to the end of it
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_is_killed_during_the_stop_is_followed_by_one_that_exits_with_the_first_cause(
     daemon: Daemon,
 ) -> None:
@@ -340,6 +342,7 @@ def test_without_a_guardian_an_end_that_nobody_saw_ends_the_next_daemon_with_1(d
     assert marked(daemon.socket) == []
 
 
+@pytest.mark.sweep
 def test_an_operators_new_daemon_after_a_kill_during_the_stop_begins_anew(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(slow_stop(1), stoptime=30)})
     daemon.start()
@@ -354,6 +357,7 @@ def test_an_operators_new_daemon_after_a_kill_during_the_stop_begins_anew(daemon
     assert code(daemon) == 3
 
 
+@pytest.mark.sweep
 def test_an_upgrade_takes_the_keys_along_and_during_the_stop_it_is_refused(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(slow_stop(1.5), stoptime=30)})
     daemon.start_foreground()
@@ -366,6 +370,7 @@ def test_an_upgrade_takes_the_keys_along_and_during_the_stop_it_is_refused(daemo
     assert code(daemon) == 3
 
 
+@pytest.mark.sweep
 def test_an_upgrade_that_was_under_way_when_the_stop_began_takes_the_first_cause_along(daemon: Daemon) -> None:
     tree = copy_code(daemon)
     upgrade = tree / "survival" / "upgrade.py"

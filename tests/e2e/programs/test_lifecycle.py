@@ -153,6 +153,7 @@ def test_what_was_stopped_stays_stopped_over_reload_and_a_new_start_gives_a_new_
     assert daemon.wait_for("bad", "BACKOFF")["tries"] == 1
 
 
+@pytest.mark.sweep
 def test_restarts_within_the_window_are_limited_by_the_burst_and_never_given_up(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{flappy: {{cmd: {PY} -S {PROGRAMS}/flaps.py 0.05, starttime: 0, restart_burst: 3, restart_window: 4}}}}"

@@ -189,6 +189,7 @@ def test_an_end_that_the_daemon_noted_before_it_died_is_known_to_the_next_one(da
     assert daemon.wait_for("p", "EXITED")["exit"]["code"] == 3
 
 
+@pytest.mark.sweep
 def test_a_stop_that_was_under_way_goes_on_and_kills_at_its_own_moment(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 3}}, q: {{cmd: sleep 300, starttime: 0}}}}"
@@ -286,6 +287,7 @@ def test_an_orderly_stop_clears_the_state_and_autostart_decides_again(daemon: Da
     assert {process["state"] for process in daemon.status().values()} == {"RUNNING"}
 
 
+@pytest.mark.sweep
 def test_what_an_orderly_stop_leaves_alone_is_no_instance_for_any_later_daemon(daemon: Daemon) -> None:
     free = {"stopasgroup": False}
     write(
@@ -315,6 +317,7 @@ def test_what_an_orderly_stop_leaves_alone_is_no_instance_for_any_later_daemon(d
     assert not daemon.state_file.exists()
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_is_killed_while_it_is_shut_down_was_shut_down(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 1}}, q: {{cmd: sleep 300, starttime: 0}}}}"

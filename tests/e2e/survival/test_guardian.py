@@ -223,6 +223,7 @@ def test_a_daemon_that_keeps_dying_is_tried_at_longer_and_longer_intervals_and_i
         assert early.until("end")[2]["pid"] == child
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_dies_as_soon_as_its_launcher_was_told_that_all_is_well_is_started_again(
     daemon: Daemon, copied: Path
 ) -> None:
@@ -249,6 +250,7 @@ def _keeps_dying(daemon: Daemon, copied: Path, starts: int) -> tuple[subprocess.
     return guardian, child, text
 
 
+@pytest.mark.sweep
 def test_a_signal_during_the_pause_has_the_next_daemon_tried_at_once(daemon: Daemon, copied: Path) -> None:
     guardian, child, text = _keeps_dying(daemon, copied, 5)
     copied.write_text(text)

@@ -76,6 +76,7 @@ def test_it_is_little_more_than_a_bare_interpreter(daemon: Daemon) -> None:
     assert _own_kb(daemon.pid) < least + 0.7 * (with_modules - least), "it imports as little as it says"
 
 
+@pytest.mark.sweep
 def test_it_sleeps_while_programs_write_and_clients_ask(daemon: Daemon) -> None:
     daemon.write(config(p=COUNTER))
     daemon.start("--guard")
@@ -93,6 +94,7 @@ def test_it_sleeps_while_programs_write_and_clients_ask(daemon: Daemon) -> None:
 # -- a guardian that does not listen
 
 
+@pytest.mark.sweep
 def test_a_guardian_that_is_stopped_holds_nobody_up_and_knows_all_in_the_end(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": "sleep 300", "starttime": 0, "stderr": "e.log", "numprocs": 30, "restart_burst": 0}))
     daemon.start_foreground("--guard")

@@ -50,6 +50,7 @@ def start_p(daemon: Daemon) -> None:
         wait_until(lambda: not process_exists(pid))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("moment", [BEFORE_THE_LOG_SAYS_SO, BEFORE_THE_STATE_SAYS_SO])
 def test_an_instance_that_ended_before_anybody_had_noted_its_pid_has_its_status_and_is_started_once(
     daemon: Daemon, moment: str
@@ -66,6 +67,7 @@ def test_an_instance_that_ended_before_anybody_had_noted_its_pid_has_its_status_
     assert daemon.status()["other"]["state"] == "RUNNING"
 
 
+@pytest.mark.sweep
 def test_what_it_left_behind_is_ended_and_then_it_has_ended_as_it_did(daemon: Daemon) -> None:
     note = dies(daemon, "sleep 300 & exit 5", BEFORE_THE_STATE_SAYS_SO, "--guard")
     with stopped(daemon.pid):
@@ -78,6 +80,7 @@ def test_what_it_left_behind_is_ended_and_then_it_has_ended_as_it_did(daemon: Da
     assert "not started" not in daemon.events()
 
 
+@pytest.mark.sweep
 def test_an_instance_that_ends_just_as_it_would_be_adopted_has_its_status(daemon: Daemon) -> None:
     go = daemon.home / "go"
     note = dies(
@@ -99,6 +102,7 @@ def test_an_instance_that_ends_just_as_it_would_be_adopted_has_its_status(daemon
     assert "not started" not in daemon.events()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("options", [["--guard"], []])
 def test_an_instance_that_was_not_spawned_yet_is_spawned_and_nobody_elses_end_is_taken_for_its(
     daemon: Daemon, options: list[str]

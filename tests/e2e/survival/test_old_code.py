@@ -73,6 +73,7 @@ def assert_all_is_as_before(daemon: Daemon, before: dict[str, dict[str, object]]
     assert is_counted(daemon.log("count"))
 
 
+@pytest.mark.sweep
 def test_the_state_that_an_old_daemon_left_when_it_was_killed_is_adopted(old_daemon: Daemon) -> None:
     start_with_programs_in_many_states(old_daemon)
     before = old_daemon.status()
@@ -83,6 +84,7 @@ def test_the_state_that_an_old_daemon_left_when_it_was_killed_is_adopted(old_dae
     assert_all_is_as_before(old_daemon, before)
 
 
+@pytest.mark.sweep
 def test_a_daemon_of_old_code_goes_on_as_one_of_this_code(old_daemon: Daemon) -> None:
     start_with_programs_in_many_states(old_daemon)
     before, pid = old_daemon.status(), old_daemon.pid

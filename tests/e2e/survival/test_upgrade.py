@@ -50,6 +50,7 @@ def test_programs_keep_pids_uptimes_counters_and_what_they_write(daemon: Daemon)
     assert is_counted(b"".join(path.read_bytes() for path in files) + daemon.log("count"))
 
 
+@pytest.mark.sweep
 def test_deadlines_keep_their_moment_and_waits_are_answered_by_the_next_life(daemon: Daemon) -> None:
     # what is to happen 1.5 s after its cause happens then, however often the daemon has executed itself meanwhile
     fails = {"cmd": "exit 3", "shell": True, "restart_delay": 1.5, "startretries": 1}
@@ -86,6 +87,7 @@ def test_who_waits_is_shown_a_sign_of_life_as_soon_as_the_next_life_begins(daemo
         assert waiting.until("progress")[-1]["heartbeat"] is True
 
 
+@pytest.mark.sweep
 def test_a_reload_and_a_restart_that_were_under_way_are_answered(daemon: Daemon) -> None:
     polite = "trap 'sleep 0.5; exit 0' TERM; echo ready; while :; do sleep 0.02; done"
     daemon.write(config(polite=polite, other=polite))
@@ -105,6 +107,7 @@ def test_a_reload_and_a_restart_that_were_under_way_are_answered(daemon: Daemon)
             assert result["pid"] not in (None, before[name]["pid"])
 
 
+@pytest.mark.sweep
 def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon) -> None:
     slow = {"cmd": "sleep 300", "starttime": 1.5 * crowding(), "autostart": False}
     daemon.write(config(slow=slow, other=slow))

@@ -115,6 +115,7 @@ def test_a_nul_in_a_word_is_a_failure(stage: ProbingStage) -> None:
     assert stage.result().ok is False
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_no_two_of_a_hanging_probes_processes_pile_up_and_none_is_left(stage: ProbingStage) -> None:
     made = ExecTry(stage.reactor, stage.children, stage.order(f"sleep 4711.{OURS} & wait"), 0.5, SIGNALS)

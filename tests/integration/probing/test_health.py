@@ -99,6 +99,7 @@ def stage(tmp_path: Path) -> Iterator[ProbingStage]:
     stage.close()
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_the_first_checks_of_many_spread_over_a_second_also_of_instances_of_an_earlier_daemon(
     stage: ProbingStage,

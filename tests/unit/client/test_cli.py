@@ -243,6 +243,7 @@ def test_a_connection_that_ends_too_early_says_that_the_operation_goes_on(path: 
     assert capfd.readouterr() == ("", "taskmasterctl: the daemon closed the connection before the end of its answer\n")
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_a_daemon_that_freezes_during_a_wait_is_given_up(path: str, capfd: Capture) -> None:
     with FakeDaemon(path, {"stop web": [HOLD]}):
