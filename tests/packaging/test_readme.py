@@ -157,7 +157,7 @@ def _daemon_of(home: Path) -> list[int]:
     return [int(pidfile.read_text())] if pidfile.exists() else []
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 @pytest.mark.timeout(240)
 def test_the_shell_blocks_run_one_after_the_other(reader: tuple[Path, dict[str, str]]) -> None:
     tree, environment = reader

@@ -36,7 +36,7 @@ SHARED = {
 """What the wheel installs besides the packages, each where others look for it."""
 CONFIG = "programs:\n  web:\n    cmd: sleep 86400\n    starttime: 0\n"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.sweep, pytest.mark.timeout(180)]  # a build costs as much as hundreds of other tests
 
 
 def run(*words: object, **options: object) -> subprocess.CompletedProcess[str]:
