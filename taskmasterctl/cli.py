@@ -272,11 +272,19 @@ def _with_figures(request: Request, reply: Reply) -> Reply:
     return reply
 
 
+def _runs(options: Options, request: Request) -> int:
+    """Raises RequestError."""
+    from taskmasterctl.ahead import run_ahead  # noqa: PLC0415 - no other verb needs it
+
+    return run_ahead(request, os.environ, as_json=options.json)
+
+
 OWN_WAYS: Mapping[str, Callable[[Options, Request], int]] = {
     "metrics": _run_metrics,
     "top": _run_top,
     "send": _send,
     "attach": _attach,
+    "runs": _runs,
 }
 """The verbs that are more than a request and its answer."""
 

@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | alert:--event | restart:--max-unavailable | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | runs:--cron | runs:--timezone | runs:--from | runs:-n | runs:--lines | alert:--event | restart:--max-unavailable | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -68,6 +68,7 @@ _taskmasterctl() {
         deps) found=(--reverse) ;;
         top) found=(--sort --every --once) ;;
         metrics) found=(--format --output --every --listen) ;;
+        runs) found=(--cron --timezone --from -n --lines) ;;
         alert) found=(--event) ;;
         start) found=(--no-wait --no-deps) ;;
         stop) found=(--no-wait --dependents) ;;
@@ -81,8 +82,8 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait why events health deps version top metrics alert check start stop restart signal attach send reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics alert check start stop restart signal attach send reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait why events health deps version top metrics runs alert check start stop restart signal attach send reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics runs alert check start stop restart signal attach send reload upgrade shutdown help) ;;
         alert) [ "$count" -gt 0 ] || found=(list test flush) ;;
         signal)
             kind=programs

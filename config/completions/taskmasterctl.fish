@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'alert:--event' 'restart:--max-unavailable' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'runs:--cron' 'runs:--timezone' 'runs:--from' 'runs:-n' 'runs:--lines' 'alert:--event' 'restart:--max-unavailable' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -89,6 +89,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a deps -d 'the tree of depe
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a metrics -d 'states, counters and usage of all processes for Prometheus'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a runs -d 'when a line of cron is due, without a daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs and wait until they run'
@@ -133,6 +134,10 @@ complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l format -x -a 'pro
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l output -x -d 'write to this file instead'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l every -x -d 'write it again and again, with this pause (5s at least)'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l listen -x -d 'answer requests at unix:PATH or 127.0.0.1:PORT'
+complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l cron -x -d 'five fields, minute hour day month weekday, or a word such as @daily'
+complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l timezone -x -d 'the zone by whose clocks it runs (default: that of this terminal)'
+complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l from -x -d 'the times from then on, such as 2026-03-28T12:00, in the zone unless it has an offset (default: now)'
+complete -c taskmasterctl -n '__taskmasterctl_verb runs' -s n -l lines -x -d 'how many times (default 5)'
 complete -c taskmasterctl -n '__taskmasterctl_verb alert' -l event -x -d 'what test pretends: fatal by default'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
@@ -178,6 +183,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a metrics -d 'states, counters and usage of all processes for Prometheus'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a runs -d 'when a line of cron is due, without a daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a start -d 'start programs and wait until they run'

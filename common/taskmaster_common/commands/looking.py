@@ -174,6 +174,22 @@ LOOKING = {
             "--once": "one table as text, from a sample of 0.3 s",
         },
     ),
+    "runs": Help(
+        "Look",
+        "when a line of cron is due, without a daemon",
+        exits="0; 2 no such cron, zone or time",
+        details=(
+            "One time a line, with the offset of the zone, as they would be run: what the clock leaps over comes once, after the gap, and "
+            "what comes twice runs the first time, unless the minute or hour begins with `*`."
+        ),
+        examples=("runs --cron @daily --timezone Europe/Berlin --from 2026-03-28T12:00 -n 3",),
+        flags={
+            "--cron": "five fields, minute hour day month weekday, or a word such as @daily",
+            "--timezone": "the zone by whose clocks it runs (default: that of this terminal)",
+            "--from": "the times from then on, such as 2026-03-28T12:00, in the zone unless it has an offset (default: now)",
+            "--lines": "how many times (default 5)",
+        },
+    ),
     "metrics": Help(
         "Look",
         "states, counters and usage of all processes for Prometheus",

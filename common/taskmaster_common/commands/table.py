@@ -138,6 +138,17 @@ COMMANDS = (
             Flag("--listen", value="ADDRESS", side=CLIENT_SIDE),
         ),
     ),
+    Command(
+        "runs",
+        "",
+        LOOK,
+        flags=(
+            Flag("--cron", value="SPEC", side=CLIENT_SIDE),
+            Flag("--timezone", value="ZONE", side=CLIENT_SIDE),
+            Flag("--from", value="TIME", side=CLIENT_SIDE),
+            LINES,
+        ),
+    ),
     Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),
     Command("check", "health", OPERATE, "TARGET..."),
     Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),

@@ -44,6 +44,7 @@ VERBS = {
         "version",
         "top",
         "metrics",
+        "runs",
         "alert",
         "help",
     ),
