@@ -20,6 +20,9 @@ from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
 from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
 from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
+from taskmaster_common.schema.values.sockets import MOST as MOST_SOCKETS
+from taskmaster_common.schema.values.sockets import MOST_BACKLOG
+from taskmaster_common.schema.values.sockets import MOST_NAME as MOST_SOCKET_NAME
 from taskmaster_common.schema.values.tty import MOST as MOST_CELLS
 from taskmaster_common.schema.values.update import MOST_AT_ONCE, ON_FAILURE
 from taskmaster_common.text.names import ALL, MAX_NAME
@@ -241,6 +244,26 @@ def _hook(_key: Key) -> list[Schema]:
     return [*command, {"type": "object", "properties": parts, "required": ["cmd"], "additionalProperties": False}]
 
 
+ADDRESS = (
+    r"^(?:unix:[^/]|unix:/[^/]|@.|(?!(?:tcp|udp|unix):)(?!.*://).*/"
+    r"|(?:udp:)?(?:|localhost|[0-9.]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}$)"
+)
+
+
+def _sockets(_key: Key) -> list[Schema]:
+    address = [{"type": "string", "pattern": ADDRESS}, VARIABLE]
+    parts = {
+        "listen": {"anyOf": address},
+        "backlog": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": MOST_BACKLOG}, VARIABLE]},
+        "mode": {"anyOf": [*FORMS["octal"](_key), VARIABLE]},
+        "user": {"anyOf": FORMS["account"](_key)},
+        "group": {"anyOf": FORMS["account"](_key)},
+    }
+    names = {"pattern": f"^[A-Za-z0-9_]{{1,{MOST_SOCKET_NAME}}}$"}
+    one = {"anyOf": [*address, whole_map(parts, required=["listen"])]}
+    return [{"type": "object", "propertyNames": names, "additionalProperties": one, "maxProperties": MOST_SOCKETS}]
+
+
 def _roles(_key: Key) -> list[Schema]:
     accounts = {"anyOf": [TARGET, {"type": "array", "items": TARGET}]}
     parts = {
@@ -283,11 +306,17 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "socket": lambda _key: [TEXT],
     "event log": lambda key: _stream(key)[1:],
     "stream": _stream,
-    "input": lambda key: [{"type": "null"}, {"enum": list(key.words)}, {"type": "string", "pattern": "/"}],
+    "input": lambda key: [
+        {"type": "null"},
+        {"enum": list(key.words)},
+        {"type": "string", "pattern": "/"},
+        whole_map({"socket": TEXT}, required=["socket"]),
+    ],
     "cleared": lambda _key: [
         *BOOLEAN,
         {"type": "array", "items": {"type": ["string", "boolean"], "pattern": INHERITED}},
     ],
+    "sockets": _sockets,
     "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
     "variables": _variables,
     "dependencies": _dependencies,

@@ -40,6 +40,7 @@ TYPES = {
     "signal": "int",
     "size": "int",
     "socket": "str",
+    "sockets": "tuple[str, ...]",
     "stream": "str",
     "syslog": "Mapping[str, Any]",
     "targets": "tuple[str, ...]",
@@ -74,7 +75,7 @@ PROGRAM_DOC = '''"""One entry under `programs:`, all values decoded.
     `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
     text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER, `essential` true, false or
     ON_FAILURE. `refusal` is not a key: it says why this program cannot be started at all (an unknown user at the daemon's
-    start), "" for one that can.
+    start), "" for one that can. Nor is `socket_options`: it is the part of `sockets` that a reload applies at once.
     """'''
 DAEMON_HEAD = f'''"""The record of `taskmasterd:` and what the daemon knows of its keys.
 
@@ -159,9 +160,9 @@ def program() -> str:
     held = "".join(f"    {part.name}: {part.class_name} = {part.class_name}()\n" for part in PARTS)
     pieces.append(
         f"class ProgramConfig(Nested):\n    {PROGRAM_DOC}\n\n"
-        f'    name: str\n{required}{own}{held}    refusal: str = ""\n'
+        f'    name: str\n{required}{own}{held}    refusal: str = ""\n    socket_options: tuple[str, ...] = ()\n'
     )
-    reloads = {key.name: key.reload for key in PROGRAM} | {"refusal": "restart"}
+    reloads = {key.name: key.reload for key in PROGRAM} | {"refusal": "restart", "socket_options": "live"}
     kinds = {key.name: key.kind for key in PROGRAM}
     extra = ", ".join(f'"{key.name}"' for key in EXTRA)
     tables = (

@@ -8,7 +8,7 @@ import time
 from taskmaster_common.records import Record
 from taskmaster_common.states import RUNNING, STOPPED
 from taskmasterd.configuration.current import Current
-from taskmasterd.configuration.effects import AlertRules, EndingKeys, HealthKey, LiveKeys
+from taskmasterd.configuration.effects import AlertRules, EndingKeys, HealthKey, LiveKeys, SocketKey
 from taskmasterd.control.context import Context, identity_of
 from taskmasterd.installed import CHANGED
 from taskmasterd.ondemand import Made, on_demand
@@ -78,6 +78,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         Made(lambda: rights.Judge(current, programs.supervisor.table)),
         Made(lambda: audit.Audit(base.reactor, base.log, os.geteuid())),
         programs.reading.inputs,
+        programs.reading.sockets,
         _alerts(origin, base, programs, bus, (installed, read_again)),
     )
 
@@ -163,6 +164,7 @@ def join_bus(
     bus.join(BusMember(TELL, audience.changed, applied=audience.applied))
     bus.join(BusMember(REACT, gone=outputs.last_words.forget, applied=LiveKeys(log, table, outputs).applied))
     bus.join(BusMember(REACT, applied=HealthKey(programs.probes.health).applied))
+    bus.join(BusMember(REACT, preparing=SocketKey(context.sockets).preparing))
     bus.join(BusMember(REACT, applied=AlertRules(context.alerts).applied))
     keys = EndingKeys(bus, follow_ends)
     bus.join(BusMember(REACT, applying=keys.applying, applied=keys.applied))
@@ -197,6 +199,7 @@ def make_upgrade(origin: Origin, life: Life, unheard: Callable[[], bool]) -> Mad
             programs.probes.health,
             programs.probes.hooks,
             programs.reading.keeping,
+            programs.reading.sockets,
         )
         leaving = handover.Handover(handed, running, context, programs.rows, parts, unheard)
         return upgrade.Upgrade(context, leaving, programs.errands())

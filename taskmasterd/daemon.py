@@ -98,6 +98,7 @@ class Daemon:
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
+        self._programs.reading.begin()
         self._programs.probes.resume_hooks(origin.saved)
         self._programs.write_left()
         self._programs.writer.begin(origin.identity, origin.config)

@@ -24,7 +24,6 @@ from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs, key_at, spare_key
 from taskmasterd.processes.performer import Outlets, Performer
 from taskmasterd.processes.preparation import inherited_by_children
-from taskmasterd.processes.starts import Extras
 from taskmasterd.reading import Reading, ReadingParts, build_reading
 from taskmasterd.survival.disk.file import StateFile
 from taskmasterd.survival.disk.rows import Rows
@@ -252,6 +251,11 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         lambda entry: {**instances.row(entry), **(acting.made.row(entry) if acting.made else {})},
     )
     writer = StateWriter(reactor, supervisor.table, rows, base.state_file, base.log)
+    errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
+    parts = ReadingParts(
+        reactor, errands, instances, writer.changed, base.log.write, bus, supervisor.table, base.registry
+    )
+    reading = build_reading(origin, parts)
     performer: Performer = Performer(
         reactor,
         instances,
@@ -260,14 +264,9 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         Outlets(
             lambda entry, event: supervisor.handle(entry, event, reactor.now()),
             lambda text: base.log.write("warning", text),
-            Extras(
-                lambda entry, account: becoming().announce(entry, account),
-                lambda entry, account, streams: reading.inputs().open(entry, account, streams),
-            ),
+            reading.extras(lambda entry, account: becoming().announce(entry, account)),
         ),
     )
-    errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
-    reading = build_reading(origin, ReadingParts(reactor, errands, instances, writer.changed, base.log.write, bus))
 
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     asking = Made(lambda: _asking(base, performer, born()))

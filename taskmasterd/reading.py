@@ -1,4 +1,7 @@
-"""The part of the composition root for what programs read: made with the first program that reads something, or kept by a keeper."""
+"""The part of the composition root for what a keeper holds: what programs read, and the sockets on which the daemon listens for them.
+
+Each is made with the first program that has it, or where an earlier life has left some of it.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from taskmaster_common.records import Record
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.processes.members.proofs import KEEPER, ROLE
 from taskmasterd.processes.preparation import child_environment
+from taskmasterd.processes.starts import Extras
 from taskmasterd.survival.disk.file import KEEPER_SUFFIX
 from taskmasterd.telling.bus import REACT, BusMember
 
@@ -15,13 +19,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.keeping import keeping, link
     from taskmasterd.keeping.keeping import Keeping
     from taskmasterd.processes.errand import Errands
     from taskmasterd.processes.instance import Instances
+    from taskmasterd.processes.starts import Announce
+    from taskmasterd.sockets import holder, parked
+    from taskmasterd.sockets.holder import ProgramSockets
     from taskmasterd.survival import execute
     from taskmasterd.survival.start_state import Origin
+    from taskmasterd.survival.state import Registry
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.bus import Bus
     from taskmasterd.terminals import inputs
@@ -29,6 +37,8 @@ if TYPE_CHECKING:
 else:
     execute = on_demand("taskmasterd.survival.execute")
     inputs = on_demand("taskmasterd.terminals.inputs")
+    holder = on_demand("taskmasterd.sockets.holder")
+    parked = on_demand("taskmasterd.sockets.parked")
     keeping = on_demand("taskmasterd.keeping.keeping")
     link = on_demand("taskmasterd.keeping.link")
 
@@ -42,16 +52,34 @@ class ReadingParts(Record):
     changed: Callable[[Entry], None]
     say: Callable[[str, str], None]
     bus: Bus
+    table: Table
+    registry: Registry
 
 
 class Reading(Record):
-    """The keeper, and what programs read."""
+    """The keeper, what programs read, and the sockets on which the daemon listens for them."""
 
     keeping: Made[Keeping]
     inputs: Made[Inputs]
+    sockets: Made[ProgramSockets]
+
+    def extras(self, announce: Announce) -> Extras:
+        """Return what some starts need besides logs."""
+        return Extras(
+            announce,
+            lambda entry, account, streams: self.inputs().open(entry, account, streams),
+            lambda entry, spec: self.sockets().pass_on(entry, spec),
+        )
+
+    def begin(self) -> None:
+        """Open what programs that are to run need, once the table is complete."""
+        if self.sockets.made:
+            self.sockets.made.begin()
 
     def bye(self) -> None:
-        """End the keeper with the daemon."""
+        """Close the sockets, and end the keeper with the daemon."""
+        if self.sockets.made:
+            self.sockets.made.open.close_all()
         if self.keeping.made:
             self.keeping.made.bye()
 
@@ -77,4 +105,27 @@ def build_reading(origin: Origin, parts: ReadingParts) -> Reading:
     if fd is not None or (not origin.legacy.same and path and os.path.lexists(path)):
         keeper().take_back(fd)
     made = Made(lambda: inputs.Inputs(parts.reactor, keeper(), parts.instances, parts.changed, parts.say, follow))
-    return Reading(keeper, made)
+    return Reading(keeper, made, _listening(origin, parts, keeper))
+
+
+def _listening(origin: Origin, parts: ReadingParts, keeper: Made[Keeping]) -> Made[ProgramSockets]:
+    """Return what listens for programs; it exists at once if one of them, or of an earlier life, has a socket."""
+    life, fd = origin.handed.life, origin.handed.fds.get("sockets")
+
+    def make() -> ProgramSockets:
+        inherited = parked.unpark(fd) if fd is not None else {}
+        inherited |= {address: (each, None) for address, each in (life.sockets if life else ())}
+        made: ProgramSockets = holder.ProgramSockets(parts.table, keeper, parts.say, inherited)
+        parts.bus.join(BusMember(REACT, made.changed, gone=made.gone, applied=made.applied))
+        return made
+
+    made = Made(make)
+    parts.registry.register(
+        "sockets",
+        lambda: made.made.open.to_data() if made.made else (),
+        lambda rows: made().resume(rows) if rows else None,
+    )
+    programs = (*origin.config.programs, *(origin.saved.config.programs if origin.saved else ()))
+    if any(program.sockets for program in programs):
+        made()
+    return made

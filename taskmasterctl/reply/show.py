@@ -54,6 +54,12 @@ def show_text(program: Message, look: Look) -> str:
     ]
     lines += _section("tree", _tree_rows(program.get("tree") or (), processes))
     lines += _section("ready", _ready_rows(processes))
+    sockets = [
+        (clean(process["name"]), *(clean(each[part]) for part in ("name", "address", "state")))
+        for process in processes
+        for each in process.get("sockets") or ()
+    ]
+    lines += _section("sockets", sockets)
     if program.get("health"):
         from taskmasterctl.reply.health import story_rows  # noqa: PLC0415 - few programs have health
 
@@ -69,7 +75,7 @@ def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
 
 def setting_text(key: str, value: Any) -> str:
     """Return a setting as its user would write it, the words of a command quoted for a shell."""
-    if KIND.get(key) in ("ready", "health", "update", "hook") and not isinstance(value, list):
+    if KIND.get(key) in ("ready", "health", "update", "hook", "sockets") and not isinstance(value, list):
         return clean(value if isinstance(value, str) else in_one_line(value)) if value else ""
     if value is None:
         return "the daemon's"

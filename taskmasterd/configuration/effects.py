@@ -6,7 +6,7 @@ from taskmaster_common.config import LOG_LEVELS, NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from taskmaster_common.config import Config
     from taskmasterd.alerts.rules import Alerts
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.steps import Steps
     from taskmasterd.ondemand import Made
     from taskmasterd.output.streams import Outputs
+    from taskmasterd.sockets.holder import ProgramSockets
     from taskmasterd.telling.bus import Bus, BusMember
     from taskmasterd.telling.eventlog import EventLog
 
@@ -52,6 +53,19 @@ class HealthKey:
         if any(program.health for program in plan.config.programs):
             self._make()
         yield from ()
+
+
+class SocketKey:
+    """Has sockets opened before a reload stops anything; `made` is made with the first configuration that has one."""
+
+    def __init__(self, made: Made[ProgramSockets]) -> None:
+        self._made = made
+
+    def preparing(self, plan: ReloadPlan) -> Steps[tuple[ReloadPlan, Mapping[str, str]]]:
+        """Have them opened; return the plan without the programs for which that is impossible, and why it is."""
+        if any(program.wanted and program.wanted.sockets for program in plan.programs):
+            return (yield from self._made().prepare(plan))
+        return plan, {}
 
 
 class AlertRules:

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     class PlanNews(Protocol):
         """Where plans go: the change bus."""
 
+        def preparing(self, plan: ReloadPlan, /) -> Steps[tuple[ReloadPlan, Mapping[str, str]]]:
+            """Get what a plan needs; return what is possible of it, and why not the rest, by program."""
+
         def applying(self, plan: ReloadPlan, /) -> Steps[None]:
             """Prepare for a plan that is about to be applied."""
 
@@ -165,20 +168,29 @@ class Reloader:
         if batch[0].no_restart:
             plan = without_restarts(plan)
         plan = plan.replace(alerts=alert_changes(self._current.config, config))
+        appliers = [requester for requester in batch if not requester.dry_run]
+        refused: Mapping[str, str] = {}
+        if appliers and not self._supervisor.stopping:
+            plan, refused = yield from self._bus.preparing(plan)
+        said = tuple(f"{name}: {text}; it stays as it is" for name, text in refused.items())
         public = loaded.public().warnings
         for requester in batch:
-            yield from requester.planned(plan, loaded.warnings if requester.sees_values else public)
-        appliers = [requester for requester in batch if not requester.dry_run]
+            yield from requester.planned(plan, (*(loaded.warnings if requester.sees_values else public), *said))
         if not appliers:
             return
         if self._supervisor.stopping:
             for requester in appliers:
                 requester.failed(("the daemon is being shut down",), "stopping")
             return
-        yield from self._apply(plan, public, appliers)
+        for name, text in refused.items():
+            self._log.note(name, "reload-failed", reason=text, by=by_of(appliers[0].by))
+        yield from self._apply(plan, (*public, *said), appliers, failed=bool(refused))
 
-    def _apply(self, plan: ReloadPlan, warnings: tuple[str, ...], appliers: list[Requester]) -> Steps[None]:
+    def _apply(
+        self, plan: ReloadPlan, warnings: tuple[str, ...], appliers: list[Requester], *, failed: bool
+    ) -> Steps[None]:
         ticket = carried = _ticket_of(appliers)
+        ticket.failed = failed
         trial = None if appliers[0].concludes else self._begin_trial(plan, appliers[0])
         if trial:
             plan, carried = without_removals(plan, self._current.config), trial.ticket

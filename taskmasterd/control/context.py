@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from taskmasterd.ondemand import Made
     from taskmasterd.probing.health import HealthChecks
     from taskmasterd.processes.performer import Performer
+    from taskmasterd.sockets.holder import ProgramSockets
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.audit import Audit
     from taskmasterd.telling.eventlog import EventLog
@@ -89,6 +90,7 @@ class Context(Record):
     judge: Made[Judge]
     audit: Made[Audit]
     inputs: Made[Inputs]
+    sockets: Made[ProgramSockets]
     alerts: Made[Alerts]
 
     @staticmethod

@@ -18,6 +18,7 @@ from taskmasterd.control.listener import BACKLOG
 from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import Held
 from taskmasterd.system.paths.locks import AlreadyRunningError
+from taskmasterd.system.paths.rights import set_rights
 from taskmasterd.system.peers import peer_of
 from taskmasterd.system.users import Account, ActingAs
 
@@ -49,7 +50,7 @@ def listen_on(path: str, mode: int, gid: int | None, who: Account | None) -> soc
         with ActingAs(who, group), Held(path, OP) as held:
             _remove_stale(held)
             _bind(listener, path, mode, group)
-            _set_rights(held, mode, group)
+            set_rights(held, OP, mode, gid=group)
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
@@ -69,7 +70,7 @@ def change_mode(path: str, inode: Inode | None, mode: int) -> None:
         found = held.status()
         if found is None or (found.st_dev, found.st_ino) != inode:
             raise SystemFailure("change socket", path, "it is another file than this daemon's socket", errno.EPERM)
-        _set_rights(held, mode, None)
+        set_rights(held, OP, mode)
 
 
 def _take_turn(directory: str) -> int:
@@ -137,26 +138,3 @@ def _bind(listener: socket.socket, path: str, mode: int, gid: int | None) -> Non
         listener.bind(path)
     finally:
         os.umask(umask)
-
-
-def _set_rights(held: Held, mode: int, gid: int | None) -> None:
-    """Set the group and mode of the new socket, if they differ.
-
-    The group differs if the directory is setgid, or if `gid` is only a supplementary group of this process.
-    """
-    fd = held.open(os.O_PATH) if hasattr(os, "O_PATH") else -1
-    try:
-        found = os.fstat(fd) if fd >= 0 else held.status()
-        if found is None or not stat.S_ISSOCK(found.st_mode) or found.st_uid != os.geteuid() or found.st_nlink != 1:
-            raise SystemFailure(OP, held.path, "it was exchanged while it was created", errno.EPERM)
-        # fchown(2) refuses a descriptor opened with O_PATH, but chown(2) accepts it through this link (open(2))
-        target, follow = (
-            (f"/proc/self/fd/{fd}", True) if fd >= 0 and os.path.isdir("/proc/self/fd") else (held.path, False)
-        )
-        if gid is not None and found.st_gid != gid:
-            os.chown(target, -1, gid, follow_symlinks=follow)
-        if stat.S_IMODE(found.st_mode) != mode:
-            os.chmod(target, mode, follow_symlinks=follow or os.chmod not in os.supports_follow_symlinks)
-    finally:
-        if fd >= 0:
-            os.close(fd)

@@ -23,6 +23,7 @@ from taskmasterd.launch.claims import ClaimedError, Holder, claim
 from taskmasterd.launch.neighbours import holder_of, refusal, shared
 from taskmasterd.output.safe.open import check_log
 from taskmasterd.processes.members.proofs import KEY_BYTES
+from taskmasterd.sockets.parked import park
 from taskmasterd.survival.disk.directory import Known, StateDirectory
 from taskmasterd.survival.execute import execute_resident
 from taskmasterd.survival.holdings import give_back
@@ -213,6 +214,8 @@ def _execute(
             _check_log(places.logfile, owner)
         if who:
             _check_places(config, places, who)
+            if os.geteuid() == 0 and who.uid != 0 and any(program.sockets for program in config.programs):
+                fds = {**fds, "sockets": park(config.programs, who)}
             _become(who)
         formerly = _take_over_state(places, before)
         notes = start.notes

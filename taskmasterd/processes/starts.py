@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import DISCARD, PIPE, for_instance
+from taskmaster_common.config.words import FROM_SOCKET
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
 from taskmasterd.core.process.events import Exited, Failure, SpawnFailed
@@ -26,7 +27,7 @@ from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group
 from taskmasterd.processes.preparation import Announcement, ChildInput, child_spec
 from taskmasterd.system.procfs import boot_seconds
-from taskmasterd.system.spawner import SetupError, Spawner
+from taskmasterd.system.spawner import ChildSpec, SetupError, Spawner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from taskmasterd.system.users import Account
 
     Announce = Callable[[Entry, Account | None], Announcement]
+    PassOn = Callable[[Entry, ChildSpec], tuple[ChildSpec, tuple[tuple[int, int], ...], int]]
     OpenInput = Callable[[Entry, Account | None, Streams], ChildInput]
 else:
     redirection = on_demand("taskmasterd.processes.redirection")
@@ -53,13 +55,15 @@ SPAWN_FOR_S = 0.02
 
 
 class Extras(Record):
-    """What some programs need besides logs. Both are called once the logs are open, before the spawn, and may raise SetupError.
+    """What some programs need besides logs. All are called once the logs are open, before the spawn, and may raise SetupError.
 
-    `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin: pipe` or `tty`.
+    `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin: pipe` or `tty`,
+    `pass_on(entry, spec)` for one with `sockets`: it returns (spec, descriptors with their numbers, descriptor 0 or -1).
     """
 
     announce: Announce
     open_input: OpenInput
+    pass_on: PassOn
 
 
 class Starter:
@@ -100,15 +104,19 @@ class Starter:
         inodes = () if program.tty else tuple(pipe.inode for pipe in streams.pipes)
         self._recorder.spawning(entry, before, inodes)
         said, reads = Announcement(), None
+        extras: tuple[tuple[int, int], ...] = ()
+        stdin = -1
         try:
+            if program.sockets:
+                spec, extras, stdin = self._extras.pass_on(entry, spec)
             reads = self._open_input(entry, account, streams)
             if reads:
                 spec = spec.replace(terminal=reads.terminal)
             if program.ready or WATCHDOG in program.health:
                 said = self._extras.announce(entry, account)
                 spec = spec.replace(environment={**spec.environment, **said.environment})
-            stdin = reads.stdin if reads else -1
-            extras = (said.extra,) if said.extra else ()
+            stdin = reads.stdin if reads else stdin
+            extras += (said.extra,) if said.extra else ()
             pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, extras, stdin=stdin)
         except (SetupError, OSError, ValueError):
             for pipe in streams.pipes:
@@ -117,9 +125,7 @@ class Starter:
                 reads.ours.release()
             raise
         finally:
-            ends = (said.extra[1] if said.extra else -1, reads.stdin if reads else -1)
-            for fd in (*streams.children_ends, *(end for end in ends if end >= 0)):
-                os.close(fd)
+            _close_ends(streams, said, reads)
         for pipe in streams.pipes:
             pipe.sink.led_by(pid)
         self._outputs.last_words.begin(entry, streams.log_start)
@@ -131,9 +137,16 @@ class Starter:
         program = entry.wanted
         if program.stdin == PIPE or program.tty:
             return self._extras.open_input(entry, account, streams)
-        if program.stdin == DISCARD:
+        if program.stdin == DISCARD or program.stdin.startswith(FROM_SOCKET):
             return None
         return ChildInput(None, redirection.open_input(for_instance(program.stdin, entry.index), account))
+
+
+def _close_ends(streams: Streams, said: Announcement, reads: ChildInput | None) -> None:
+    """Close what is the child's alone."""
+    ends = (said.extra[1] if said.extra else -1, reads.stdin if reads else -1)
+    for fd in (*streams.children_ends, *(end for end in ends if end >= 0)):
+        os.close(fd)
 
 
 class StartQueue:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskmasterd.probing.health import HealthChecks
     from taskmasterd.probing.hooks import Hooks
     from taskmasterd.probing.readiness import Readiness
+    from taskmasterd.sockets.holder import ProgramSockets
     from taskmasterd.survival.disk.rows import Rows
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.state import Handed
@@ -38,6 +39,7 @@ class ProcessParts(Record):
     health: Made[HealthChecks]
     hooks: Made[Hooks]
     keeping: Made[Keeping]
+    sockets: Made[ProgramSockets]
 
 
 class Handover:
@@ -88,6 +90,7 @@ class Handover:
             connections=tuple(parts.access.connections_to_data(looking=looking)),
             announced=tuple(parts.readiness.made.to_data()) if parts.readiness.made else (),
             health=tuple(parts.health.made.to_data()) if parts.health.made else (),
+            sockets=parts.sockets.made.open.handed_over() if parts.sockets.made else (),
         )
         config = {
             "path": context.configuration.config.path,

@@ -96,7 +96,13 @@ class Origin(Record):
             facts = facts.replace(proven_since=ticks_now())
         if not self.launched:
             return facts
-        return Facts(left=self.left, proven_since=facts.proven_since, pipes=facts.pipes, occupied=facts.occupied)
+        return Facts(
+            left=self.left,
+            proven_since=facts.proven_since,
+            pipes=facts.pipes,
+            occupied=facts.occupied,
+            sockets=facts.sockets,
+        )
 
     @property
     def stop_goes_on(self) -> bool:

@@ -76,9 +76,9 @@ def _level(value: Any) -> str:
     return str(value)
 
 
-def _pair(value: Any) -> tuple[int, int] | None:
-    pair: tuple[int, int] | None = None if value is None else shaped(value, (int, int))
-    return pair
+def _optional(shape: Any) -> Callable[[Any], Any]:
+    """Return the shape of a value that may be None."""
+    return lambda value: None if value is None else shaped(value, shape)
 
 
 def _fields(shapes: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Facts(Record):
     `ignored` are pids of children that belong to no program, `freed` sessions whose program leaves its descendants alone,
     `reloaded_at` the moment of the last reload, `left` (pid, start time) of processes that an orderly stop left alone, `pipes`
     (inode, path) of pipes that outlived their instance, `rolls` rolling restarts, `trial` a reload on trial, `alerts` (rule, what
-    delivers its messages), `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of our socket.
+    delivers its messages), `sockets` those on which we listen for programs (`OpenSocket.to_data`), `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of our socket.
     Processes from before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of a stop for which no
     operator has asked. `ended`: the daemon has stopped in order.
     """
@@ -131,6 +131,7 @@ class Facts(Record):
     rolls: tuple[Mapping[str, Any], ...] = ()
     trial: Mapping[str, Any] | None = None
     alerts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    sockets: tuple[Mapping[str, Any], ...] = ()
     ended: bool = False
 
     @classmethod
@@ -139,22 +140,10 @@ class Facts(Record):
         return cls(**_fields(FACTS, data))
 
 
-def _cause(value: Any) -> Cause | None:
-    return None if value is None else Cause.from_data(value)
-
-
-def _moment(value: Any) -> float | None:
-    return None if value is None else number(value)
-
-
 def _roll(value: Any) -> Mapping[str, Any]:
     row: Mapping[str, Any] = shaped(value, dict)
     shaped(row["program"], str)
     return row
-
-
-def _trial(value: Any) -> Mapping[str, Any] | None:
-    return None if value is None else {**shaped(value, dict)}
 
 
 FACTS: Mapping[str, Any] = {
@@ -164,15 +153,16 @@ FACTS: Mapping[str, Any] = {
     "proven_since": int,
     "stopping": bool,
     "problems": [str],
-    "reloaded_at": _moment,
+    "reloaded_at": _optional(number),
     "loglevel": _level,
     "pipes": [(int, str)],
-    "door": _pair,
+    "door": _optional((int, int)),
     "occupied": [(str, int, [Orphan.from_data])],
-    "cause": _cause,
+    "cause": _optional(Cause.from_data),
     "rolls": [_roll],
-    "trial": _trial,
+    "trial": _optional(dict),
     "alerts": [(str, dict)],
+    "sockets": [dict],
     "ended": bool,
 }
 
@@ -230,11 +220,7 @@ def hook_row(value: Any) -> Mapping[str, Any] | None:
     return {name: shaped(value[name], shape) for name, shape in HOOK.items()}
 
 
-def _tag(value: Any) -> int | None:
-    return None if value is None else int(shaped(value, int))
-
-
-HOOK: Mapping[str, Any] = {"hook": str, "pid": _pid, "started": int, "tag": _tag, "log": (str, int)}
+HOOK: Mapping[str, Any] = {"hook": str, "pid": _pid, "started": int, "tag": _optional(int), "log": (str, int)}
 
 
 class Saved(Record):
@@ -269,7 +255,7 @@ class Legacy(Record):
 class ProcessState(Record):
     """What only a process can hand over, at a live upgrade: the lines of the state file, and state that depends on descriptors.
 
-    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `started` is in monotonic seconds. The other fields belong to
+    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `sockets` (address, descriptor), `started` is in monotonic seconds. The other fields belong to
     subscriptions, sinks, connections, readiness and health. The names are those of the JSON.
     """
 
@@ -282,6 +268,7 @@ class ProcessState(Record):
     connections: tuple[Mapping[str, Any], ...]
     announced: tuple[Mapping[str, Any], ...] = ()
     health: tuple[Mapping[str, Any], ...] = ()
+    sockets: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -293,6 +280,7 @@ class ProcessState(Record):
         rows = (*self.sinks["open"].values(), *self.connections, *self.announced)
         operations = [row["operation"] for row in self.connections if row["operation"]]
         fds: list[int | None] = [fd for _, fd, _ in self.pipes]
+        fds += [fd for _, fd in self.sockets]
         fds += [handle for _, handle in self.handles] + [row["fd"] for row in rows]
         fds += [reader["fd"] for operation in operations for _, reader in operation.get("open_logs", ())]
         return [fd for fd in fds if fd is not None and fd >= 0]
@@ -308,6 +296,7 @@ PROCESS: Mapping[str, Any] = {
     "connections": [dict],
     "announced": [dict],
     "health": [dict],
+    "sockets": [(str, int)],
 }
 
 
@@ -358,7 +347,7 @@ HANDED: Mapping[str, Any] = {
     "mark_key": str,
     "notes": [(str, str)],
     "formerly": str,
-    "door": _pair,
+    "door": _optional((int, int)),
     "life": ProcessState.from_data,
 }
 

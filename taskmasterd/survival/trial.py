@@ -13,6 +13,7 @@ import shutil
 import tempfile
 
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.sockets import listeners
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.rundir import RuntimeDirectory
@@ -41,6 +42,7 @@ def acting_on_nothing() -> Generator[Callable[[dict[str, Any]], None], None, Non
     setattr(socket, "socket", type("Unconnected", (socket.socket,), dict.fromkeys(CONNECTS, _refuse)))  # noqa: B010 - see below
     setattr(RuntimeDirectory, "has", _has_nothing)  # noqa: B010 - what is there is the daemon's
     setattr(RuntimeDirectory, "enter", _refuse_directory)  # noqa: B010 - see above
+    setattr(listeners, "remove", _remove_nothing)  # noqa: B010 - the files are the daemon's
     daemon = os.getppid()
     setattr(os, "getpid", lambda: daemon)  # noqa: B010 - a stand-in as those above
     scratch = _directory()
@@ -66,6 +68,10 @@ def _has_nothing(_self: RuntimeDirectory, _name: str) -> bool:
     return False
 
 
+def _remove_nothing(_path: str, _inode: tuple[int, int]) -> None:
+    """Leave the file of a socket alone."""
+
+
 def _refuse_directory(_self: RuntimeDirectory, name: str) -> NoReturn:
     raise SystemFailure("use directory", name, "this is only a trial", errno.EPERM)
 
@@ -84,7 +90,7 @@ def _fill(state: dict[str, Any]) -> None:
     nobody, _other = (end.detach() for end in socket.socketpair())
     silent, _writer = os.pipe()
     os.set_blocking(silent, False)
-    sockets = ("listener", "channel")
+    sockets = ("listener", "channel", "sockets")
     state["fds"] = {
         name: None if fd is None or name == "keeper" else os.dup(nobody if name in sockets else null)
         for name, fd in state["fds"].items()
@@ -92,6 +98,7 @@ def _fill(state: dict[str, Any]) -> None:
     life = state["life"]
     life["pipes"] = [(inode, os.dup(silent), path) for inode, _fd, path in life["pipes"]]
     life["handles"] = [(pid, os.dup(silent)) for pid, _handle in life["handles"]]
+    life["sockets"] = [(address, os.dup(nobody)) for address, _fd in life.get("sockets", ())]
     for row in life["sinks"]["open"].values():
         row["fd"] = os.dup(null)
     for row in (*life["connections"], *life.get("announced", ())):

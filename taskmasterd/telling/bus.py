@@ -14,7 +14,7 @@ from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
@@ -29,8 +29,9 @@ class BusMember(Record):
     """One member: its phase, and a callable for each kind of news that it wants.
 
     `changed(entry, before, event, after)`: an event has changed the process of a slot. `added(entry)`: a slot is new in the
-    table, or was taken over. `gone(entry)`: a slot has left the table. `applying(plan)`: the supervisor is about to apply a
-    reload; `applied(plan)`: it has applied the reload. These two work in steps. `refused()`: a reload was refused, with other
+    table, or was taken over. `gone(entry)`: a slot has left the table. `preparing(plan)`: get what a reload needs, and return what is
+    possible of it, and why not the rest, by program; `applying(plan)`: the supervisor is about to apply a
+    reload; `applied(plan)`: it has applied the reload. These three work in steps. `refused()`: a reload was refused, with other
     problems than the last one.
     """
 
@@ -41,6 +42,7 @@ class BusMember(Record):
     applying: Callable[[ReloadPlan], Steps[None]] | None = None
     applied: Callable[[ReloadPlan], Steps[None]] | None = None
     refused: Callable[[], None] | None = None
+    preparing: Callable[[ReloadPlan], Steps[tuple[ReloadPlan, Mapping[str, str]]]] | None = None
 
 
 class Bus:
@@ -76,6 +78,15 @@ class Bus:
         for member in self._members:
             if member.gone:
                 member.gone(entry)
+
+    def preparing(self, plan: ReloadPlan) -> Steps[tuple[ReloadPlan, Mapping[str, str]]]:
+        """Have the members get what a plan needs; return what is possible of it, and why not the rest, by program."""
+        refused: dict[str, str] = {}
+        for member in self._members:
+            if member.preparing:
+                plan, texts = yield from member.preparing(plan)
+                refused |= texts
+        return plan, refused
 
     def applying(self, plan: ReloadPlan) -> Steps[None]:
         """Pass on that the supervisor is about to carry out a plan."""

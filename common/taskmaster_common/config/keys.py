@@ -155,8 +155,8 @@ PROGRAM = (
     Key(
         "stdin", "input", DISCARD, RESTART,
         "What it reads: `null`, which is an empty input; `pipe`, a pipe into which `taskmasterctl send` writes, and which stays open when "
-        "the daemon dies; or the path of a file, which each start reads from its beginning, of a FIFO, which never ends, or of a terminal. "
-        "Its user has to be allowed to open it.",
+        "the daemon dies; the path of a file, which each start reads from its beginning, of a FIFO, which never ends, or of a terminal, which "
+        "its user has to be allowed to open; or a map with `socket`, the name of one of its `sockets`.",
         words=(DISCARD, PIPE), varies=True, example="pipe",
     ),
     Key(
@@ -293,6 +293,14 @@ PROGRAM = (
         "instance has to stay up), seconds, and `on_failure`: `stop` leaves the others as they are, `rollback` also takes back those "
         "that were replaced.",
         otherwise="all at once", example="\nmax_unavailable: 1\non_failure: rollback",
+    ),
+    Key(
+        "sockets", "sockets", (), RESTART,
+        "Sockets on which the daemon listens for it, so that clients wait while it restarts: a map of names to addresses "
+        "(`127.0.0.1:8000`, `[::1]:80`, `:80`, `localhost:80`, `/path`, `@abstract`, `udp:...`), or to maps with `listen`, `backlog` (4096) and, "
+        "of a path, `mode` (0666), `user` and `group`. They are descriptors 3 and up, as LISTEN_FDS and LISTEN_FDNAMES say; "
+        "the variable SOCKET_name in `cmd` is the number of one. A changed `backlog` or `mode` is applied at once.",
+        otherwise="none", varies=True, shared=False, example="\nhttp: 127.0.0.1:8000\nadmin: {listen: /tmp/taskmaster-reference-admin.sock, mode: 0660}",
     ),
 )  # fmt: skip
 """The keys of a program, in the order of every list and document."""

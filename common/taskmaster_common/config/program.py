@@ -65,7 +65,7 @@ class ProgramConfig(Nested):
     `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
     text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER, `essential` true, false or
     ON_FAILURE. `refusal` is not a key: it says why this program cannot be started at all (an unknown user at the daemon's
-    start), "" for one that can.
+    start), "" for one that can. Nor is `socket_options`: it is the part of `sockets` that a reload applies at once.
     """
 
     name: str
@@ -86,10 +86,12 @@ class ProgramConfig(Nested):
     stopasgroup: bool | str = True
     essential: bool | str = False
     update: Mapping[str, Any] = {}
+    sockets: tuple[str, ...] = ()
     policy: Policy = Policy()
     output: Output = Output()
     run_as: RunAs = RunAs()
     refusal: str = ""
+    socket_options: tuple[str, ...] = ()
 
 
 KIND = {
@@ -139,6 +141,7 @@ KIND = {
     "log_events": "boolean",
     "essential": "boolean or word",
     "update": "update",
+    "sockets": "sockets",
 }
 """How a key's value is written, and so how it is shown."""
 
@@ -192,6 +195,8 @@ RELOAD_CLASS = {
     "log_events": "live",
     "essential": "live",
     "update": "live",
+    "sockets": "restart",
     "refusal": "restart",
+    "socket_options": "live",
 }
 """What a reload does when only that key changed."""

@@ -27,6 +27,9 @@ PIPE = "pipe"
 DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 """PATH of a program that inherits none."""
 
+FROM_SOCKET = "socket "
+"""Begins a value of `stdin` that is one of the program's sockets; its name follows."""
+
 EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
 """Size at which the event log rotates, bytes, and number of rotated files kept."""
 

@@ -22,6 +22,7 @@ from taskmaster_common.config.alerts.written import written_rule
 from taskmaster_common.config.elsewhere import Elsewhere, elsewhere_of
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
+from taskmaster_common.config.sockets import descriptors, socket_on_stdin, sockets_of, written_sockets
 from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE
@@ -39,7 +40,13 @@ if TYPE_CHECKING:
 
 NOT_WRITTEN = {"targets": "all", "at_most": "no limit", "user": "the daemon's", "group": "the daemon's", "env": "none"}
 """What holds for an alert rule without these keys."""
-WITHOUT = {"ready": "RUNNING after starttime", "health": "nobody asks", "update": "all at once", "tty": "no terminal"}
+WITHOUT = {
+    "ready": "RUNNING after starttime",
+    "health": "nobody asks",
+    "update": "all at once",
+    "tty": "no terminal",
+    "sockets": "none",
+}
 """What holds for a program without these keys."""
 
 
@@ -105,9 +112,9 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
         value = program.value(key)
         if key == "cmd":
             yield from _command_lines(program)
-        elif key == "env" and value:
-            yield "    env:"
-            yield from _env_lines(value, values=values)
+        elif key in ("env", "sockets") and value:
+            yield f"    {key}:"
+            yield from _socket_lines(program) if key == "sockets" else _env_lines(value, values=values)
         elif not value and (key in WITHOUT or kind == "hook"):
             yield f"    # {key}: {WITHOUT.get(key, 'none')}"
         elif key == "start_timeout" and not limits_start(program):
@@ -137,6 +144,12 @@ def _env_lines(env: Mapping[str, str | None], *, values: bool) -> Iterator[str]:
             yield f"      # {_quoted(name)}: hidden; -T --env prints it"
 
 
+def _socket_lines(program: ProgramConfig) -> Iterator[str]:
+    numbers = descriptors(sockets_of(program.sockets))
+    for name, value in written_sockets(program.sockets, program.socket_options).items():
+        yield f"      {_quoted(name)}: {_flow(value, expanded=True)}  # descriptor {numbers[name]}"
+
+
 def _command_lines(program: ProgramConfig) -> Iterator[str]:
     if program.shell:
         yield f"    cmd: {_quoted(program.cmd[0])}"  # not expanded, so nothing is escaped
@@ -162,7 +175,7 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return _flow(list(value), expanded=True)
     if kind in ("stream", "event log") and (value in (DISCARD, INHERIT, SAME_AS_STDOUT) or is_elsewhere(value)):
         return _elsewhere(value) if is_elsewhere(value) else str(value)
-    if kind in ("whole", "autorestart", "choice", "boolean or word") or (kind == "input" and "/" not in value):
+    if kind in ("whole", "autorestart", "choice", "boolean or word"):
         return str(value)
     if kind in MAPS:
         return MAPS[kind](value)
@@ -205,6 +218,11 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
     "health": _probe,
     "update": lambda value: _flow(value, expanded=False),
     "tty": lambda value: _flow(value, expanded=False),
+    "input": lambda value: (
+        _flow({"socket": name}, expanded=False)
+        if (name := socket_on_stdin(value))
+        else (_escaped(value) if "/" in value else str(value))
+    ),
     "hook": _hook,
     "history": lambda value: f"{{size: {format_size(value['size'])}, age: {plain_number(value['age'])}}}",
 }

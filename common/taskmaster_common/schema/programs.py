@@ -17,6 +17,7 @@ from taskmaster_common.config import (
     UNEXPECTED,
     ProgramConfig,
 )
+from taskmaster_common.config.sockets import descriptors, socket_rows, variable
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
 from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
@@ -178,7 +179,10 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
         values["workingdir"] = _workingdir(name, key, account, refused=bool(refusal), scope=scope)
+    values["sockets"], options = socket_rows(values.get("sockets", ()))
     changed = {name: value for name, value in values.items() if value != PROGRAM_TABLE[name].default}
+    if options:
+        changed["socket_options"] = options
     if refusal:
         changed["refusal"] = refusal
     return Program(ProgramConfig.of(name=name, **changed), key, nodes, account)
@@ -211,8 +215,9 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
     context = Decoding(variables, scope.directory, scope.surroundings.signals)
     entries = {key: (f"{layer.place}.{name}", value) for layer in layers for key, name, value in _known_entries(layer)}
     values: dict[str, Any] = {}
-    # `shell` decides how cmd is read, so it comes first; a stronger layer's cmd meets a weaker layer's shell.
-    for key in sorted(entries, key=lambda each: each != "shell"):
+    # `shell` decides how cmd is read, and `sockets` is what it may name, so these come first; a stronger layer's cmd meets
+    # a weaker layer's shell.
+    for key in sorted(entries, key=lambda each: each not in ("shell", "sockets")):
         place, node = entries[key]
         if key == "env":
             values[key] = _env(layers, context, scope.report)
@@ -220,6 +225,8 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
         value = decode_value(PROGRAM_TABLE[key], node, context, place, scope.report)
         if value is not None:
             values[key] = value
+        if key == "sockets" and value:
+            own.update({variable(each): str(number) for each, number in descriptors(value).items()})
         context.shell = values.get("shell", False)
     return values, {key: node for key, (_, node) in entries.items()}
 

@@ -26,7 +26,10 @@ def process_object(context: Context, entry: Entry, sight: Sight) -> dict[str, An
 
 def whole_object(context: Context, entry: Entry) -> dict[str, Any]:
     """Return the PROCESS object of an entry, which may name what does not exist for a client."""
-    return process_view(context.supervisor.table, entry, context.reactor.now(), context.identity.signals)
+    view = process_view(context.supervisor.table, entry, context.reactor.now(), context.identity.signals)
+    if entry.wanted.sockets:
+        view["sockets"] = context.sockets().view(entry)
+    return view
 
 
 def explained(context: Context, entry: Entry, sight: Sight) -> dict[str, Any]:

@@ -190,7 +190,7 @@ def _changed(wanted: ProgramConfig, slots: list[Entry], *, again: bool) -> Progr
     if any(_waits_for_a_start(each, wanted) for each in present) and not (restart or revived):
         why += "; its watchdog used at the next start"
     return ProgramPlan(
-        wanted.name, change, why, wanted, ordered,
+        wanted.name, change, why, wanted, _as_written(ordered),
         create=missing, start=(*revived, *(missing if up else ())), stop=surplus, restart=restart,
     )  # fmt: skip
 
@@ -245,6 +245,11 @@ def _goes_on(entry: Entry) -> bool:
     return entry.process.state in (STARTING, RUNNING, BACKOFF) and entry.process.leaving != STOP
 
 
+def _as_written(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the keys of the file: what is applied at once of `sockets` is a field of its own."""
+    return tuple(dict.fromkeys("sockets" if key == "socket_options" else key for key in keys))
+
+
 def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: bool) -> tuple[str, str]:
     named = ", ".join(of_class(keys, RESTART))
     if restarts:
@@ -254,7 +259,7 @@ def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: bool
     later = ", ".join(of_class(keys, NEXT, *((RESTART,) if outdated else ())))
     if later:
         return UPDATED, f"{later} used at the next start"
-    live = ", ".join(of_class(keys, LIVE))
+    live = ", ".join(_as_written(of_class(keys, LIVE)))
     if live:
         return UPDATED, f"{live} applied without a restart"
     if keys:

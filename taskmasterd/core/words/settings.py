@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE, KIND
 from taskmaster_common.config.hooks import written_hook
+from taskmaster_common.config.words import FROM_SOCKET
 from taskmaster_common.config.written import written_edges, written_probe
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmaster_common.config import ProgramConfig
+    from taskmaster_common.config import ProgramConfig, sockets
+else:
+    sockets = on_demand("taskmaster_common.config.sockets")
 
 
 def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values: bool) -> dict[str, Any]:
@@ -33,19 +37,29 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
         return None if value is None else f"{value:03o}"
     if kind == "signal":
         return signals.get(value, str(value))
-    if kind == "dependencies":
-        return written_edges(value)
-    if kind in ("ready", "health"):
-        return written_probe(value) if value else None
-    if kind == "update":
-        return {name: _readable(each) for name, each in value.items()} if value else None
-    if kind == "hook":
-        return _readable(written_hook(value)) if value else None
+    if kind in WRITTEN:
+        return _readable(WRITTEN[kind](program, value)) if value or kind == "dependencies" else None
     if kind == "command":
         return _readable(value[0]) if program.shell else [_readable(word) for word in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return list(value) if isinstance(value, tuple) else _readable(value)
+
+
+def _input(_program: ProgramConfig, value: str) -> Any:
+    return {"socket": value[len(FROM_SOCKET) :]} if value.startswith(FROM_SOCKET) else value
+
+
+WRITTEN: Mapping[str, Callable[[ProgramConfig, Any], Any]] = {
+    "dependencies": lambda _program, value: written_edges(value),
+    "ready": lambda _program, value: written_probe(value),
+    "health": lambda _program, value: written_probe(value),
+    "update": lambda _program, value: value,
+    "hook": lambda _program, value: written_hook(value),
+    "sockets": lambda program, value: sockets.written_sockets(value, program.socket_options),
+    "input": _input,
+}
+"""How values of these kinds are written; where there is none, it is null."""
 
 
 def _readable(value: Any) -> Any:

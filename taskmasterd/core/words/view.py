@@ -48,6 +48,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "wanted": process.as_wanted,
         "description": for_instance(entry.wanted.description, entry.index),
         "exit": end_view(process.end, signals),
+        "sockets": [],
     }
 
 

@@ -86,6 +86,7 @@ class Stage:
                 Extras(
                     lambda _entry, _account: pytest.fail("nothing here has ready"),
                     lambda _entry, _account, _streams: pytest.fail("nothing here has stdin"),
+                    lambda _entry, _spec: pytest.fail("nothing here has sockets"),
                 ),
             ),
         )

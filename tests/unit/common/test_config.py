@@ -25,13 +25,13 @@ from taskmaster_common.config import (
 from tests.support.model import config, program
 
 CLASSES = {
-    RESTART: "cmd umask workingdir stdout stderr tty stdin env clear_env type user group shell refusal "
+    RESTART: "cmd umask workingdir stdout stderr tty stdin env clear_env sockets type user group shell refusal "
     "log_format log_prefix log_time log_levels",
     NEXT: "ready",
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups log_events essential update "
-    "pre_start post_start pre_restart pre_stop stop_cmd post_stop",
+    "pre_start post_start pre_restart pre_stop stop_cmd post_stop socket_options",
 }
 
 
@@ -42,7 +42,7 @@ def test_the_reload_classes_are_those_of_the_specification(reload_class: str) ->
 
 def test_every_field_but_the_name_has_a_reload_class() -> None:
     assert set(RELOAD_CLASS) == set(ProgramConfig.part_of_) - {"name"}
-    assert set(KIND) == set(RELOAD_CLASS) - {"refusal"}
+    assert set(KIND) == set(RELOAD_CLASS) - {"refusal", "socket_options"}
     assert set(PROGRAM_KEYS) - set(KIND) == {"extends"}
 
 
@@ -69,6 +69,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "tty": {},
         "stdin": "null",
         "clear_env": False,
+        "sockets": (),
         "env": {},
         "user": None,
         "group": None,

@@ -41,6 +41,10 @@ class Order(Requester):
     def refused(self) -> None:
         self.told.append("problems")
 
+    def preparing(self, plan: ReloadPlan) -> Generator[None, None, tuple[ReloadPlan, dict[str, str]]]:
+        yield
+        return plan, {}
+
     def applying(self, _plan: ReloadPlan) -> Generator[None, None, None]:
         self.told.append(f"remembered, web is {self.world.entry('web').process.state}")
         yield

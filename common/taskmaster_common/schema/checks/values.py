@@ -9,6 +9,7 @@ from taskmaster_common.schema.checks.health import check_all, check_health
 from taskmaster_common.schema.checks.hooks import check_hooks
 from taskmaster_common.schema.checks.logs import check_logs, check_spools
 from taskmaster_common.schema.checks.ready import check_ready
+from taskmaster_common.schema.checks.sockets import check_sockets
 from taskmaster_common.schema.checks.updating import check_update
 
 TYPE_CHECKING = False
@@ -47,6 +48,7 @@ def check_configuration(
         check_logs(program, report)
         check_hooks(program, daemon, daemon_nodes, surroundings, report)
     check_all(programs, report)
+    check_sockets(programs, daemon, surroundings, report)
     check_spools(programs, daemon, surroundings, report)
     check_ending(programs, daemon, daemon_nodes, report)
 

@@ -7,7 +7,7 @@ does not count.
 
 from __future__ import annotations
 
-from taskmaster_common.config import ALWAYS, DISCARD, NEVER
+from taskmaster_common.config import ALWAYS, NEVER
 from taskmaster_common.config.keys import DAEMON, EXTRA, PROGRAM, Key
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.schema.advice.foreign import SHELLS
@@ -32,6 +32,7 @@ from taskmaster_common.schema.values.scalars import (
     not_one_of,
     text_of,
 )
+from taskmaster_common.schema.values.sockets import input_of, sockets_of
 from taskmaster_common.schema.values.split import words_of
 from taskmaster_common.schema.values.streams import event_log_of, stream_of
 from taskmaster_common.schema.values.tty import tty_of
@@ -167,21 +168,6 @@ def _socket(node: Node, context: Decoding, key: Key) -> str:
     return path
 
 
-def _input(node: Node, context: Decoding, key: Key) -> str:
-    """Return one of the key's words, or a path."""
-    expect(node, SCALAR)
-    if node.is_empty():
-        raise ValueError("has no value; write null for an empty input, or remove the line")
-    if node.is_null():
-        return DISCARD
-    text = text_of(node, context, key)
-    if text in key.words:
-        return text
-    if "/" not in text:
-        raise ValueError(f"{not_one_of(text, key.words)}; a path has a slash, such as ./FILE")
-    return _path(node, context, key)
-
-
 def _cleared(node: Node, context: Decoding, key: Key) -> bool | tuple[str, ...]:
     """Return whether nothing is inherited, or the names of what is."""
     if node.kind != SEQUENCE:
@@ -261,7 +247,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "health": health_of,
     "history": history_of,
     "hook": decode_hook,
-    "input": _input,
+    "input": input_of,
     "log prefix": _log_prefix,
     "octal": _octal,
     "path": _path,
@@ -271,6 +257,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "signal": _signal,
     "size": _size,
     "socket": _socket,
+    "sockets": sockets_of,
     "stream": stream_of,
     "templates": _templates,
     "text": _one_line,

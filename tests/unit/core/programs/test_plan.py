@@ -33,6 +33,7 @@ OTHER_OF_KIND = {
     "size": 1,
     "boolean or word": "leader",
     "stream": "/tmp/out",
+    "sockets": ("http\t\t\t:80",),
     "text": "x",
     "tty": {"rows": 24, "cols": 80, "term": "xterm-256color"},
     "update": {"max_unavailable": 1, "pause": 0.0, "monitor": 5.0, "on_failure": "stop"},
@@ -43,6 +44,7 @@ OTHER = {
     **{key: OTHER_OF_KIND[kind] for key, kind in KIND.items() if kind != "boolean"},
     **{key: not ProgramConfig("web", ("x",)).value(key) for key, kind in KIND.items() if kind == "boolean"},
     "refusal": "no such user",
+    "socket_options": ("http 10 666",),
 }
 """For each key but numprocs a value that is not the default."""
 
@@ -53,12 +55,13 @@ EDITED = program(cmd=("sleep", "10"))
 # -- keys
 
 
-@pytest.mark.parametrize("key", [key for key in (*KIND, "refusal") if key != "numprocs"])
+@pytest.mark.parametrize("key", [key for key in (*KIND, "refusal", "socket_options") if key != "numprocs"])
 def test_a_changed_key_does_what_its_class_says(key: str) -> None:
     world = World().load(WEB).cooperate()
     pid = world.entry("web").process.pid
     plan = world.reload(program("web", **{key: OTHER[key]})).programs[0]
-    assert plan.keys == (key,)
+    shown = "sockets" if key == "socket_options" else key  # of which it is a part
+    assert plan.keys == (shown,)
     if RELOAD_CLASS[key] == RESTART:
         assert (plan.change, plan.restart, plan.why) == (RESTARTED, (0,), f"{key} cannot change while it runs")
         assert world.actions == [("web:0", TERMINATE)]
@@ -67,7 +70,7 @@ def test_a_changed_key_does_what_its_class_says(key: str) -> None:
         assert world.actions == []
     else:
         assert RELOAD_CLASS[key] == LIVE
-        assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{key} applied without a restart")
+        assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{shown} applied without a restart")
         assert world.actions == []
         assert (world.entry("web").process.pid, world.done) == (pid, 1)
     assert world.entry("web").wanted.value(key) == OTHER[key]

@@ -1,0 +1,109 @@
+"""Checks of `sockets` that need more than their own value: other keys, other programs, the host."""
+
+from __future__ import annotations
+
+from taskmaster_common.config.sockets import FIRST_FD, Socket, socket_on_stdin, sockets_of
+from taskmaster_common.paths import MAX_SOCKET_PATH
+from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.values.sockets import MOST_PORT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskmaster_common.config import DaemonConfig
+    from taskmaster_common.schema.programs import Program
+    from taskmaster_common.schema.report import Report
+    from taskmaster_common.schema.surroundings import Surroundings
+
+KEY = "sockets"
+LOWEST_FREE_PORT = 1024
+
+
+def check_sockets(programs: Sequence[Program], daemon: DaemonConfig, host: Surroundings, report: Report) -> None:
+    """Report sockets that cannot be, that do not fit together, or that may not reach the program."""
+    taken: dict[str, tuple[Program, Socket]] = {}
+    for program in programs:
+        config = program.config
+        name = socket_on_stdin(config.stdin)
+        sockets = sockets_of(config.sockets, config.socket_options) if config.sockets else ()
+        if name and name not in [each.name for each in sockets]:
+            reason = f"there is no socket {quoted(name)}; write its address below sockets"
+            report.error(program.at("stdin"), program.place("stdin"), reason)
+        for each in sockets:
+            problem = _owner_problem(each, host, daemon) or _address_problem(program, each, taken)
+            if problem:
+                report.error(program.at(KEY), f"{program.place(KEY)}.{each.name}", problem)
+        if sockets:
+            _check_program(program, sockets, daemon, report)
+
+
+def _address_problem(program: Program, socket: Socket, taken: dict[str, tuple[Program, Socket]]) -> str:
+    """Return why the instances of a program cannot listen there, or ""; the addresses are `taken` from then on."""
+    for index in range(program.config.numprocs if socket.varies else 1):
+        for address in socket.addresses(index):
+            if problem := _impossible(address):
+                return problem
+            if address not in taken:
+                taken[address] = program, socket
+                continue
+            other, same = taken[address]
+            if other is program:
+                return f"{address} is written twice"
+            differing = [part for part in ("backlog", "mode", "user", "group") if _differs(same, socket, part)]
+            if differing:
+                named = " and ".join(differing)
+                return f"{other.config.name} listens at {address}, too, with another {named}; both share one socket"
+    return ""
+
+
+def _differs(one: Socket, other: Socket, part: str) -> bool:
+    return bool(getattr(one, part) != getattr(other, part))
+
+
+def _impossible(address: str) -> str:
+    if address.startswith(("/", "@")):
+        length = len(address.encode("utf-8", "surrogateescape"))
+        return (
+            f"{quoted(address)} has {length} bytes; at most {MAX_SOCKET_PATH} are allowed"
+            if length > MAX_SOCKET_PATH
+            else ""
+        )
+    port = int(address.rpartition(":")[2][:9])
+    return "" if 1 <= port <= MOST_PORT else f"{address}: the port is not between 1 and {MOST_PORT}"
+
+
+def _owner_problem(socket: Socket, host: Surroundings, daemon: DaemonConfig) -> str:
+    """Return why the file cannot belong to whom it should, or ""."""
+    user = host.user(socket.user) if socket.user else None
+    gid = host.group(socket.group) if socket.group else None
+    if socket.user and user is None:
+        return f"there is no user {quoted(socket.user)}"
+    if socket.group and gid is None:
+        return f"there is no group {quoted(socket.group)}"
+    becomes = host.user(daemon.user) if daemon.user else None
+    uid = becomes.uid if becomes else host.uid
+    if user and uid not in (0, user.uid):
+        return f"only root can give a file to another user, {quoted(socket.user)}; taskmasterd runs as uid {uid}"
+    return ""
+
+
+def _check_program(program: Program, sockets: Sequence[Socket], daemon: DaemonConfig, report: Report) -> None:
+    config, count = program.config, sum(len(each.addresses(0)) for each in sockets)
+    if FIRST_FD <= config.ready.get("fd", 0) < FIRST_FD + count:
+        reason = f"descriptor {config.ready['fd']} is one of its sockets; write a number from {FIRST_FD + count} on"
+        report.error(program.at("ready"), program.place("ready"), reason)
+    if config.shell and not config.cmd[0].lstrip().startswith("exec "):
+        reason = (
+            "LISTEN_PID is that of the shell, so the program may take the sockets for another's; begin cmd with exec"
+        )
+        report.warn(program.at("cmd"), program.place("cmd"), reason)
+    low = [each.name for each in sockets if _is_low(each)]
+    if low and daemon.user and not config.autostart:
+        reason = f"{low[0]}: ports below {LOWEST_FREE_PORT} are opened at the daemon's start only, before it becomes {daemon.user}"
+        report.warn(program.at(KEY), program.place(KEY), f"{reason}; with autostart: false that is too early")
+
+
+def _is_low(socket: Socket) -> bool:
+    port = socket.addresses(0)[0].rpartition(":")[2]
+    return not socket.listen.startswith(("/", "@")) and port.isdecimal() and int(port) < LOWEST_FREE_PORT

@@ -1,0 +1,142 @@
+"""`sockets` and `stdin: {socket: NAME}`: their forms, and everything about them that is refused or doubted."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskmaster_common.config.sockets import Socket, descriptors, sockets_of
+from taskmaster_common.errors import ConfigError
+from taskmaster_common.schema.effective import effective_text
+from taskmasterd.core.words.settings import settings_view
+from tests.support.host import SIGNALS, host, load, problems, program, program_problems
+
+
+def listen(address: str) -> str:
+    """Return the address of a socket as it was decoded."""
+    return sockets_of(program(f"sockets: {{http: '{address}'}}").sockets)[0].listen
+
+
+@pytest.mark.parametrize(
+    ("written", "decoded", "addresses"),
+    [
+        ("127.0.0.1:8000", "127.0.0.1:8000", ("127.0.0.1:8000",)),
+        ("127.0.0.1:080", "127.0.0.1:80", ("127.0.0.1:80",)),
+        ("[0:0::1]:80", "[::1]:80", ("[::1]:80",)),
+        (":80", ":80", (":80",)),
+        ("localhost:80", "localhost:80", ("127.0.0.1:80", "[::1]:80")),
+        ("udp:127.0.0.1:53", "udp:127.0.0.1:53", ("udp:127.0.0.1:53",)),
+        ("udp::53", "udp::53", ("udp::53",)),
+        ("udp:localhost:53", "udp:localhost:53", ("udp:127.0.0.1:53", "udp:[::1]:53")),
+        ("/run//web.sock", "/run/web.sock", ("/run/web.sock",)),
+        ("unix:/run/web.sock", "/run/web.sock", ("/run/web.sock",)),
+        ("unix:web.sock", "/etc/tm/web.sock", ("/etc/tm/web.sock",)),
+        ("run/web.sock", "/etc/tm/run/web.sock", ("/etc/tm/run/web.sock",)),
+        ("@web", "@web", ("@web",)),
+        (":800${TASKMASTER_INSTANCE}", ":800\0", (":8000",)),
+        ("/run/${TASKMASTER_PROGRAM}-${TASKMASTER_INSTANCE}", "/run/web-\0", ("/run/web-0",)),
+    ],
+)
+def test_each_form_of_an_address_is_decoded(written: str, decoded: str, addresses: tuple[str, ...]) -> None:
+    assert listen(written) == decoded
+    assert Socket("http", decoded).addresses(0) == addresses
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("8000", "write 127.0.0.1:8000 or :8000"),
+        ("web.sock", "write HOST:PORT, or ./web.sock for a path"),
+        ("127.0.0.1:0", "the port is not between 1 and 65535"),
+        ("127.0.0.1:65536", "the port is not between 1 and 65535"),
+        ("127.0.0.1:http", "has no port"),
+        ("127.0.0.1:", "has no port"),
+        ("::1:80", "an IPv6 address stands in brackets: [::1]:PORT"),
+        ("[127.0.0.1]:80", "only an IPv6 address stands in brackets"),
+        ("*:80", "for all addresses write :PORT"),
+        ("example.org:80", "names are not looked up"),
+        ("tcp://127.0.0.1:80", "write it without what it begins with: 127.0.0.1:80"),
+        ("tcp:127.0.0.1:80", "write it without what it begins with: 127.0.0.1:80"),
+        ("unix:", "has no path"),
+        ("@", "a name after the @"),
+        ("/" + "x" * 107, "has 108 bytes; at most 107 are allowed"),
+    ],
+)
+def test_what_is_no_address_is_refused_with_a_hint(written: str, said: str) -> None:
+    (problem,) = program_problems(f"sockets: {{http: '{written}'}}")
+    assert said in problem
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("sockets: {a-b: ':80'}", 'programs.web.sockets: "a-b" cannot be the name of a socket'),
+        ("sockets: {a: {backlog: 3}}", "listen is missing: the address"),
+        ("sockets: {a: {address: ':80'}}", 'unknown key "address"; did you mean listen?'),
+        (
+            "sockets: {a: {listen: ':80', mode: 0600, user: root}}",
+            "mode and user: only the path of a UNIX socket has these",
+        ),
+        ("sockets: {a: {listen: 'udp::80', backlog: 5}}", "a UDP socket has no queue of clients"),
+        ("sockets: {a: {listen: /s, user: nosuch}}", 'programs.web.sockets.a: there is no user "nosuch"'),
+        ("sockets: {a: {listen: /s, group: nosuch}}", 'there is no group "nosuch"'),
+        ("sockets: {a: ':80', b: ':80'}", "programs.web.sockets.b: :80 is written twice"),
+        ("numprocs: 3\nsockets: {a: ':6553${TASKMASTER_INSTANCE}', b: ':65532'}", ":65532 is written twice"),
+        ("numprocs: 9\nsockets: {a: ':6553${TASKMASTER_INSTANCE}'}", ":65536: the port is not between 1 and 65535"),
+        ("stdin: {socket: a}", 'programs.web.stdin: there is no socket "a"; write its address below sockets'),
+        ("stdin: {pipe: a}", "expected null, pipe, a path or {socket: NAME}"),
+        ("tty: true\nstdin: {socket: a}\nsockets: {a: ':80'}", "its terminal is what it reads"),
+        (
+            "ready: {fd: 4}\nsockets: {a: 'localhost:80'}",
+            "descriptor 4 is one of its sockets; write a number from 5 on",
+        ),
+    ],
+)
+def test_what_cannot_be_is_refused(keys: str, said: str) -> None:
+    found = program_problems(keys)
+    assert any(said in problem for problem in found), found
+
+
+def test_an_address_of_two_programs_is_one_socket_and_has_one_set_of_options() -> None:
+    two = (
+        "programs: {web: {cmd: run, sockets: {a: ':80'}}, api: {cmd: run, sockets: {b: {listen: ':80', backlog: %d}}}}"
+    )
+    assert load(two % 4096).warnings == ()
+    (problem,) = problems(two % 5)
+    assert "programs.api.sockets.b: web listens at :80, too, with another backlog; both share one socket" in problem
+
+
+def test_cmd_gets_the_number_of_a_socket_and_defaults_have_none() -> None:
+    keys = "cmd: 'serve --fd ${SOCKET_http} ${SOCKET_admin}', sockets: {both: 'localhost:1', http: ':2', admin: /s}"
+    found = load(f"programs: {{web: {{{keys}}}}}").config.programs[0]
+    assert found.cmd == ("serve", "--fd", "5", "6")
+    assert descriptors(sockets_of(found.sockets)) == {"both": 3, "http": 5, "admin": 6}
+    with pytest.raises(ConfigError) as error:
+        load("defaults: {sockets: {http: ':80'}}\nprograms: {web: {cmd: 'serve ${SOCKET_http}'}}")
+    assert "sockets cannot be a default of all programs" in str(error.value)
+    assert "the variable SOCKET_http is not set" in str(error.value)
+
+
+def test_a_shell_between_the_daemon_and_the_program_is_doubted() -> None:
+    text = "programs: {web: {cmd: '%s', shell: true, sockets: {http: ':80'}}}"
+    (warning,) = load(text % "run").warnings
+    assert "LISTEN_PID is that of the shell" in warning
+    assert load(text % "exec run").warnings == ()
+
+
+def test_the_effective_configuration_decodes_to_the_same_and_show_has_what_was_written() -> None:
+    text = "sockets: {http: ':80', u: {listen: /s, backlog: 7, mode: 0660}, v: {listen: '/${TASKMASTER_INSTANCE}', mode: 0}}\nstdin: {socket: u}"
+    found = program(text)
+    loaded = load(f"programs:\n  web:\n    cmd: run\n    {text.replace(chr(10), chr(10) + '    ')}")
+    again = effective_text(loaded.config, SIGNALS, host({}).places)
+    assert '"u": {listen: "/s", backlog: 7, mode: "0660"}  # descriptor 4' in again
+    assert load(again).config.programs[0] == loaded.config.programs[0] == found
+    view = settings_view(found, {}, values=False)
+    assert view["sockets"]["v"] == {"listen": "/${TASKMASTER_INSTANCE}", "mode": "0000"}
+    assert (view["sockets"]["http"], view["stdin"]) == (":80", {"socket": "u"})
+
+
+def test_the_order_of_sockets_is_that_of_their_descriptors() -> None:
+    assert program("sockets: {a: ':1', b: ':2'}") != program("sockets: {b: ':2', a: ':1'}")
+    moved, queue = program("sockets: {a: ':2'}"), program("sockets: {a: {listen: ':1', backlog: 9}}")
+    assert program("sockets: {a: ':1'}").changed_keys(moved) == ("sockets",)
+    assert program("sockets: {a: ':1'}").changed_keys(queue) == ("socket_options",)
