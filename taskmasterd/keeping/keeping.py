@@ -3,7 +3,7 @@
 Whoever has a descriptor that must outlive the daemon keeps it here under a KEY, a word without blanks that is nobody else's, and
 holds it open itself until it drops the key. The keeper then has a second one. A later daemon, one after an upgrade too, claims what
 it knows by the key, and drops the rest. Where the keeper dies another one is started and gets everything again.
-Nothing waits here but `drain` and `take_back`.
+Nothing waits here but `drain` and `take_back`, and no question is open for ever.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ KEEP, PUMP = "keep", "pump"
 DRAIN_WITHIN_S, FIRST_DRAIN_WITHIN_S = 0.1, 1.0
 """Longest wait for an answer to `drain`, seconds; that of a keeper that may not have begun yet. Who was late is not waited for."""
 TAKE_BACK_WITHIN_S = 5.0
+ANSWER_WITHIN_S = 0.5
+"""Longest wait for the modes of a terminal, seconds; the client sees it without them then."""
 SOUND_S, RETRY_FIRST_S, RETRY_MOST_S = 10.0, 0.1, 30.0
 """Lifetime after which a keeper's death leads to another one at once; the first and the longest pause otherwise, seconds."""
 
@@ -80,7 +82,8 @@ class Keeping:
 
     def drop(self, key: str) -> None:
         """Let the keeper let go of what it holds under `key`."""
-        if self._kept.pop(key, None):
+        item = self._kept.pop(key, None)
+        if item and not (item.word == KEEP and self._link.unsend(f"{KEEP} {key}")):
             self._link.send(f"drop {key}")
 
     def drain(self, key: str) -> bool:
@@ -98,15 +101,32 @@ class Keeping:
 
     def modes(self, key: str, done: Callable[[tuple[str, ...]], None]) -> None:
         """Call `done` with the sequences, without their ESC, of the modes that are on in a terminal; () where that is unknown."""
-        if not self._link.up:
+        if self._late or not self._link.up:
             self._means.reactor.call_soon(partial(done, ()))
             return
-        self._asked.setdefault(key, []).append(done)
-        self._link.send(f"modes {key}")
+        waiting = self._asked.setdefault(key, [])
+        waiting.append(done)
+        if len(waiting) == 1:
+            self._link.send(f"modes {key}")
+            self._means.reactor.call_later(ANSWER_WITHIN_S, partial(self._give_up, key, waiting))
+
+    def _give_up(self, key: str, waiting: list[Callable[[tuple[str, ...]], None]]) -> None:
+        """Answer those who still wait for the modes of a terminal: nobody asks a silent keeper again before it has said something."""
+        if self._asked.get(key) is waiting:
+            del self._asked[key]
+            self._late = True
+            for done in waiting:
+                self._means.reactor.attempt(partial(done, ()), None)
 
     def tap(self, key: str, fd: int) -> None:
-        """Have all output of a terminal copied into a pipe, whose write end is the keeper's alone from now on."""
-        self._link.send(f"tap {key}", (fd,))
+        """Have all output of a terminal copied into a pipe, whose write end is the keeper's alone from now on.
+
+        A silent keeper is asked for nothing: what is on its way to it would grow with each client who looks.
+        """
+        if self._late:
+            os.close(fd)
+        else:
+            self._link.send(f"tap {key}", (fd,))
 
     # -- another daemon
 

@@ -183,6 +183,10 @@ class Link:
         for fd in fds:
             os.close(fd)
 
+    def unsend(self, packet: str) -> bool:
+        """Take back a packet that a silent keeper has not got yet; return whether it was there."""
+        return bool(self._packets and self._packets.unsend(packet.encode("ascii")))
+
     def hear(self, wait_s: float) -> str:
         """Take the next packet, for which it waits for so many seconds at most; return its words, "" where none came."""
         if self._channel is None:

@@ -60,6 +60,14 @@ class Packets:
             self.waiting.popleft()
             self._sent(fds)
 
+    def unsend(self, packet: bytes) -> bool:
+        """Forget one that waits; return whether it did."""
+        found = next((each for each in self.waiting if each[0] == packet), None)
+        if found:
+            self.waiting.remove(found)
+            self._sent(found[1])
+        return found is not None
+
     def clear(self) -> None:
         """Forget what waits."""
         while self.waiting:

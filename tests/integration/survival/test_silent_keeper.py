@@ -1,0 +1,80 @@
+"""A keeper that is stopped, or does not read: nothing waits for it for ever, and nothing piles up for it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from taskmasterd.keeping.keeping import Keeping
+from taskmasterd.keeping.link import KeeperMeans, Link
+from taskmasterd.system.loop.reactor import Reactor
+
+
+class Children:
+    """Notes which child was started."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+
+    def add(self, child: Link, /) -> None:
+        self.pid = child.pid
+
+
+@pytest.fixture
+def silent(tmp_path: Path) -> Iterator[tuple[Keeping, Reactor]]:
+    """Yield what keeps, with a keeper that never reads, and the loop."""
+    reactor, children = Reactor(lambda error: pytest.fail(repr(error))), Children()
+    means = KeeperMeans(
+        reactor,
+        lambda: children,
+        lambda _words: ["/bin/sleep", "300"],
+        dict(os.environ),
+        str(tmp_path / "keeper"),
+        lambda _pid: None,
+        lambda _level, _text: None,
+    )
+    made = Keeping(means)
+    yield made, reactor
+    made.bye()
+    os.kill(children.pid, signal.SIGKILL)
+    os.waitpid(children.pid, 0)
+    reactor.close()
+
+
+def test_a_question_is_answered_with_nothing_and_no_second_one_is_asked(silent: tuple[Keeping, Reactor]) -> None:
+    kept, reactor = silent
+    null = os.open(os.devnull, os.O_RDONLY)
+    kept.keep("one", (null,))
+    answers: list[tuple[str, ...]] = []
+    kept.modes("one", answers.append)
+    kept.modes("one", answers.append)
+    while len(answers) < 2:
+        reactor.turn(1)
+    kept.modes("one", answers.append)
+    reactor.turn(0)  # at once
+    assert answers == [(), (), ()]
+    read, write = os.pipe()
+    kept.tap("one", write)
+    assert os.read(read, 1) == b"", "a silent keeper gets no copies to write"
+    os.close(read)
+    os.close(null)
+
+
+def test_what_it_has_not_got_yet_is_taken_back(silent: tuple[Keeping, Reactor]) -> None:
+    kept, _reactor = silent
+    null = os.open(os.devnull, os.O_RDONLY)
+    number = 0
+    while kept.idle and number < 5000:  # until the channel is full
+        kept.keep(f"first/{number}", (null,))
+        number += 1
+    assert not kept.idle
+    before = len(os.listdir("/proc/self/fd"))
+    for again in range(100):
+        kept.keep(f"again/{again}", (null,))
+        kept.drop(f"again/{again}")
+    assert len(os.listdir("/proc/self/fd")) == before
+    os.close(null)
