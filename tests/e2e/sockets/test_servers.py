@@ -87,7 +87,7 @@ def by_fastcgi(address: tuple[str, int]) -> bytes:
 def page(daemon: Daemon, host: str) -> str:
     """Write the example of the page with addresses of this test; return its text."""
     (text,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
-    (files,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    (files,) = re.findall(r"```text\n(import http.*?)```", PAGE, re.DOTALL)
     for name, content in (("app.py", ASGI), ("wsgi.py", WSGI), ("fastcgi.py", FASTCGI), ("files.py", files)):
         (daemon.home / name).write_text(content)
     (daemon.home / "run").mkdir()

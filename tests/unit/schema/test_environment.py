@@ -50,7 +50,7 @@ def test_stdin_is_a_word_or_a_path(written: str, value: str) -> None:
     [
         ("in.txt", '"in.txt" is not one of null, pipe; a path has a slash, such as ./FILE'),
         ("", "has no value; write null for an empty input, or remove the line"),
-        ("{file: x}", "expected a value, not a mapping"),
+        ("{file: x}", "expected null, pipe, a path or {socket: NAME}, not another mapping"),
     ],
 )
 def test_stdin_refuses_what_is_neither(written: str, said: str) -> None:

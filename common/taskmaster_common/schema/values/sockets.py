@@ -172,7 +172,7 @@ def input_of(node: Node, context: Decoding, key: Key) -> str:
     """Return one of the key's words, a path, or FROM_SOCKET and the name of a socket."""
     if node.kind == MAPPING:
         if [*node.entries] != ["socket"]:
-            raise ValueError("expected null, pipe, a path or {socket: NAME}")
+            raise ValueError("expected null, pipe, a path or {socket: NAME}, not another mapping")
         return FROM_SOCKET + elements_of([node.entries["socket"][1]], context, key, text_of)[0]
     expect(node, SCALAR)
     if node.is_empty():
