@@ -13,7 +13,7 @@ from taskmaster_common.config.alerts.words import WORDS
 from taskmaster_common.config.elsewhere import NAMES
 from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import Key
-from taskmaster_common.config.words import SAME_AS_STDOUT
+from taskmaster_common.config.words import FILE, SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values.alerts.destinations import FORMATS, LOG_FACILITIES, METHODS, TLS
 from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
@@ -42,6 +42,8 @@ REAL_TIME = "[Rr][Tt](?:[Mm][Ii][Nn][+]|[Mm][Aa][Xx]-)(?:[12]?[0-9]|30)"
 VARIABLE: Schema = {"type": "string", "pattern": r"\$\{"}
 """Every value may be made of variables, which only the daemon knows."""
 SCALAR: Schema = {"type": ["string", "number", "boolean"]}
+VALUE: Schema = {"type": [*SCALAR["type"], "null"]}
+"""Of a variable."""
 NUMBER = "[0-9]+(?:[.][0-9]+)?"
 UNITS = ("d", "h", "m", "s", "ms")
 SECONDS = f"^(?:{NUMBER}|(?=.){''.join(f'(?:{NUMBER}{unit})?' for unit in UNITS)})$"
@@ -100,8 +102,12 @@ def _stream(key: Key) -> list[Schema]:
 
 def _variables(_key: Key) -> list[Schema]:
     names = {"pattern": "^[^=]+$", "not": {"enum": list(NEVER_IN_ENV)}}
-    values = {"type": [*SCALAR["type"], "null"]}
-    return [{"type": ["object", "null"], "propertyNames": names, "additionalProperties": values}]
+    return [{"type": ["object", "null"], "propertyNames": names, "additionalProperties": VALUE}]
+
+
+def _environment(key: Key) -> list[Schema]:
+    value = {"anyOf": [VALUE, whole_map({FILE: TEXT}, required=[FILE])]}
+    return [{**form, "additionalProperties": value} for form in _variables(key)]
 
 
 TEXT: Schema = {"type": "string", "minLength": 1}
@@ -304,6 +310,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "account": lambda _key: [TEXT, {"type": "integer", "minimum": 0}],
     "path": lambda _key: [TEXT],
     "socket": lambda _key: [TEXT],
+    "environment": _environment,
     "event log": lambda key: _stream(key)[1:],
     "stream": _stream,
     "input": lambda key: [
@@ -318,6 +325,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     ],
     "sockets": _sockets,
     "command": lambda _key: [{"type": "string", "pattern": r"\S"}, {"type": "array", "items": SCALAR, "minItems": 1}],
+    "variable files": lambda _key: [TEXT, {"type": "array", "items": SCALAR}],
     "variables": _variables,
     "dependencies": _dependencies,
     "ready": _ready,
@@ -338,5 +346,17 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "text": lambda _key: [SCALAR],
 }
 """The forms in which a value of each kind may be written."""
-ANY_TEXT = ("account", "path", "socket", "stream", "event log", "command", "hook", "variables", "text", "log prefix")
+ANY_TEXT = (
+    "account",
+    "path",
+    "socket",
+    "stream",
+    "event log",
+    "command",
+    "hook",
+    "variables",
+    "environment",
+    "text",
+    "log prefix",
+)
 """The kinds that accept every text, so also one with variables."""

@@ -21,6 +21,7 @@ TYPES = {
     "cleared": "bool | tuple[str, ...]",
     "command": "tuple[str, ...]",
     "dependencies": "tuple[str, ...]",
+    "environment": "Mapping[str, Any]",
     "event log": "str",
     "events": "tuple[str, ...]",
     "exit codes": "tuple[int, ...]",
@@ -47,6 +48,7 @@ TYPES = {
     "text": "str",
     "tty": "Mapping[str, Any]",
     "update": "Mapping[str, Any]",
+    "variable files": "tuple[str, ...]",
     "variables": "Mapping[str, str | None]",
     "whole": "int",
 }
@@ -73,7 +75,7 @@ if TYPE_CHECKING:
 PROGRAM_DOC = '''"""One entry under `programs:`, all values decoded.
 
     `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
-    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER, `essential` true, false or
+    text, to None for a variable to remove, or to the map of a file. `stopasgroup` is true, false or LEADER, `essential` true, false or
     ON_FAILURE. `refusal` is not a key: it says why this program cannot be started at all (an unknown user at the daemon's
     start), "" for one that can. Nor is `socket_options`: it is the part of `sockets` that a reload applies at once.
     """'''

@@ -45,7 +45,7 @@ def default_value(key: Key) -> Any:
         return {15: "TERM"}[default]
     if key.kind == "exit codes":
         return list(default) if len(default) != 1 else default[0]
-    return dict(default) if key.kind == "variables" else default
+    return dict(default) if key.kind in ("variables", "environment") else default
 
 
 def schema() -> Schema:

@@ -80,6 +80,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         programs.reading.inputs,
         programs.reading.sockets,
         _alerts(origin, base, programs, bus, (installed, read_again)),
+        programs.errands,
     )
 
 

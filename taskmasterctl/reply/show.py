@@ -42,6 +42,8 @@ def show_text(program: Message, look: Look) -> str:
         for key, value in shown.items()
     ]
     lines += _section("settings", settings)
+    newer: Mapping[str, Sequence[str]] = program.get("newer") or {}
+    lines += _section("outdated", [(clean(name), clean(text)) for name, texts in newer.items() for text in texts])
     ended: Message = program.get("ended") or {}
     ends = [
         (clean(process["name"]), _exit_text(process["exit"], ended.get(process["name"]), look))
@@ -92,7 +94,10 @@ def setting_text(key: str, value: Any) -> str:
     if isinstance(value, dict):
         pairs = value.items()
         return " ".join(
-            shell_quoted(f"{name}={text}") if text is not None else f"{clean(name)}=null" for name, text in pairs
+            f"{clean(name)}={'null' if text is None else clean(in_one_line(text))}"
+            if not isinstance(text, str)
+            else shell_quoted(f"{name}={text}")
+            for name, text in pairs
         )
     if isinstance(value, list):
         return " ".join(shell_quoted(str(word)) for word in value)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taskmasterd.installed import Installed
     from taskmasterd.ondemand import Made
     from taskmasterd.probing.health import HealthChecks
+    from taskmasterd.processes.errand import Errands
     from taskmasterd.processes.performer import Performer
     from taskmasterd.sockets.holder import ProgramSockets
     from taskmasterd.system.loop.reactor import Reactor
@@ -92,6 +93,7 @@ class Context(Record):
     inputs: Made[Inputs]
     sockets: Made[ProgramSockets]
     alerts: Made[Alerts]
+    errands: Made[Errands]
 
     @staticmethod
     def wall() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import DEFAULT_PATH, for_instance
+from taskmaster_common.config.words import value_files
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import is_another
@@ -19,13 +20,17 @@ if TYPE_CHECKING:
     from taskmasterd.processes.instance import Input
     from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system import users
+    from taskmasterd.system.spawner import SetupStep, variables
     from taskmasterd.system.users import Account
 else:
     users = on_demand("taskmasterd.system.users")
+    variables = on_demand("taskmasterd.system.spawner.variables")
 
 
 OF_SYSTEMD = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 """Variables that mean the daemon alone. Source: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)."""
+READ_WITHIN_S = 30.0
+"""Longest time from the fork of a child that reads files of variables to its exec, seconds; a shorter `start_timeout` holds."""
 OF_A_SHELL = ("PWD", "OLDPWD", "_")
 OF_A_TERMINAL = ("COLUMNS", "LINES")
 """Variables that contradict the terminal itself once its size changes."""
@@ -90,7 +95,19 @@ def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account
         else None,
         nofile=inherited.nofile,
         tag=inherited.proofs.lineage.tag((program.name, index)),
+        steps=_reading(program, index),
     )
+
+
+def _reading(program: ProgramConfig, index: int) -> tuple[SetupStep, ...]:
+    """Return the step in which the child reads what stands in files, none where nothing does."""
+    values = {name: for_instance(path, index) for name, path in value_files(program.env).items()}
+    if not (program.env_file or values):
+        return ()
+    within_s = min(READ_WITHIN_S, program.policy.start_timeout or READ_WITHIN_S)
+    files = tuple(for_instance(path, index) for path in program.env_file)
+    step: SetupStep = variables.reading_step(files, values, program.env, within_s)
+    return (step,)
 
 
 def _environment(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> dict[str, str]:
@@ -106,7 +123,7 @@ def _environment(program: ProgramConfig, index: int, inherited: Inherited, accou
     if account and program.run_as.user is not None:
         environment.update(_of_user(account))
     for name, text in program.env.items():
-        if text is None:
+        if not isinstance(text, str):  # the child reads a file
             environment.pop(name, None)
         else:
             environment[name] = for_instance(text, index)

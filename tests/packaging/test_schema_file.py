@@ -193,6 +193,7 @@ SPELLED = ("022", "08", "0777", "3.0", "1e3", "33", "99")
 """Numbers whose spelling only the daemon sees: 08 is no octal number, 022 no count, and no signal is 33 or 99."""
 STRICTER = {
     "workingdir": "a number or a truth value is rather a mistake than a directory's name",
+    "env_file": "likewise",
     "stdout": "likewise",
     "stderr": "likewise",
     "user": "likewise",
@@ -216,8 +217,8 @@ def test_what_the_daemon_accepts_the_schema_accepts(key: str) -> None:
 
 @pytest.mark.parametrize("key", PROGRAM_KEYS)
 def test_what_the_schema_accepts_the_daemon_accepts(key: str) -> None:
-    if key in ("user", "group", "depends_on", "start_timeout", "extends"):
-        return  # who exists, only the daemon knows
+    if key in ("user", "group", "depends_on", "start_timeout", "extends", "env_file"):
+        return  # who and what exists, only the daemon knows
     for value in VALUES:
         text = of_program(key, value)
         if value in SPELLED or value.startswith("#") or "${" in value or problems(text):

@@ -166,8 +166,15 @@ PROGRAM = (
         example="[LANG, TZ]",
     ),
     Key(
-        "env", "variables", {}, RESTART,
-        "Map of variables to set. Values are text as written; `null` removes an inherited variable.",
+        "env_file", "variable files", (), RESTART,
+        "File of `NAME=VALUE` lines, or a list of files, of which a later one is stronger, and `env` stronger than all. Each start reads them, "
+        "within 30 s, or `start_timeout` if that is shorter, and nobody else learns the values. A path behind `?` may be missing.",
+        otherwise="none", varies=True, example="?secret.env",
+    ),
+    Key(
+        "env", "environment", {}, RESTART,
+        "Map of variables to set. Values are text as written; `null` removes an inherited variable; a map with `file` and a path means "
+        "what that file holds at each start, without its final newline.",
         varies=True, example="\n<<: *common-env\nPORT: 0080\nDEBUG: null",
     ),
     Key(

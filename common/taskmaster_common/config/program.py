@@ -63,7 +63,7 @@ class ProgramConfig(Nested):
     """One entry under `programs:`, all values decoded.
 
     `cmd` is the list of words, or a single element with the text for /bin/sh when `shell` is true. `env` maps names to
-    text, or to None for a variable to remove. `stopasgroup` is true, false or LEADER, `essential` true, false or
+    text, to None for a variable to remove, or to the map of a file. `stopasgroup` is true, false or LEADER, `essential` true, false or
     ON_FAILURE. `refusal` is not a key: it says why this program cannot be started at all (an unknown user at the daemon's
     start), "" for one that can. Nor is `socket_options`: it is the part of `sockets` that a reload applies at once.
     """
@@ -80,7 +80,8 @@ class ProgramConfig(Nested):
     tty: Mapping[str, Any] = {}
     stdin: str = "null"
     clear_env: bool | tuple[str, ...] = False
-    env: Mapping[str, str | None] = {}
+    env_file: tuple[str, ...] = ()
+    env: Mapping[str, Any] = {}
     shell: bool = False
     description: str = ""
     stopasgroup: bool | str = True
@@ -116,7 +117,8 @@ KIND = {
     "tty": "tty",
     "stdin": "input",
     "clear_env": "cleared",
-    "env": "variables",
+    "env_file": "variable files",
+    "env": "environment",
     "user": "account",
     "group": "account",
     "shell": "boolean",
@@ -170,6 +172,7 @@ RELOAD_CLASS = {
     "tty": "restart",
     "stdin": "restart",
     "clear_env": "restart",
+    "env_file": "restart",
     "env": "restart",
     "user": "restart",
     "group": "restart",

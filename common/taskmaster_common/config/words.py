@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 INSTANCE = "\0"
 """Placeholder of the instance number in decoded text: a NUL, which no argument, path or variable can hold."""
 
@@ -29,6 +33,10 @@ DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 FROM_SOCKET = "socket "
 """Begins a value of `stdin` that is one of the program's sockets; its name follows."""
+OPTIONAL = "?"
+"""Before the path of a file that may be missing, in `env_file`."""
+FILE = "file"
+"""The only key of a variable whose value is a file."""
 
 EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
 """Size at which the event log rotates, bytes, and number of rotated files kept."""
@@ -56,6 +64,11 @@ ALL_DONE = "all-done"
 """Second value of exit_when: the daemon ends when no program is up or on its way up."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+def value_files(env: Mapping[str, object]) -> dict[str, str]:
+    """Return the paths of the variables whose values stand in files."""
+    return {name: each[FILE] for name, each in env.items() if isinstance(each, dict)}
 
 
 def is_elsewhere(target: str) -> bool:

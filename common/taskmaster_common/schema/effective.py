@@ -25,6 +25,7 @@ from taskmaster_common.config.hooks import hook_of, written_hook
 from taskmaster_common.config.sockets import descriptors, socket_on_stdin, sockets_of, written_sockets
 from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
+from taskmaster_common.schema.values.env_files import reads_files
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
 
@@ -46,6 +47,7 @@ WITHOUT = {
     "update": "all at once",
     "tty": "no terminal",
     "sockets": "none",
+    "env_file": "none",
 }
 """What holds for a program without these keys."""
 
@@ -130,14 +132,17 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
 
 
 def limits_start(program: ProgramConfig) -> bool:
-    """Return whether `start_timeout` has an effect: on a job, and on what becomes ready."""
-    return program.policy.type != SERVICE or bool(program.ready or program.policy.post_start)
+    """Return whether `start_timeout` has an effect: on a job, on what becomes ready, and on what reads files before it starts."""
+    reads = reads_files(program.env_file, program.env)
+    return program.policy.type != SERVICE or reads or bool(program.ready or program.policy.post_start)
 
 
-def _env_lines(env: Mapping[str, str | None], *, values: bool) -> Iterator[str]:
+def _env_lines(env: Mapping[str, Any], *, values: bool) -> Iterator[str]:
     for name, text in env.items():
         if text is None:
             yield f"      {_quoted(name)}: null"
+        elif isinstance(text, dict):
+            yield f"      {_quoted(name)}: {_flow(text, expanded=True)}"
         elif values:
             yield f"      {_quoted(name)}: {_escaped(text)}"
         else:
@@ -179,7 +184,7 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
         return str(value)
     if kind in MAPS:
         return MAPS[kind](value)
-    return "{}" if kind == "variables" else _escaped(value)
+    return "{}" if kind == "environment" else _escaped(value)
 
 
 def _elsewhere(value: str) -> str:
@@ -223,6 +228,7 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
         if (name := socket_on_stdin(value))
         else (_escaped(value) if "/" in value else str(value))
     ),
+    "variable files": lambda value: _flow(list(value), expanded=True),
     "hook": _hook,
     "history": lambda value: f"{{size: {format_size(value['size'])}, age: {plain_number(value['age'])}}}",
 }

@@ -6,6 +6,8 @@ where it was written. `env` merges name by name; other keys replace each other.
 
 from __future__ import annotations
 
+from functools import partial
+
 from taskmaster_common.config import (
     DISCARD,
     INHERIT,
@@ -24,11 +26,13 @@ from taskmaster_common.schema.advice.meant import called, invented, misspelt, un
 from taskmaster_common.schema.advice.shelltext import unexpanded_variable
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.values.env_files import EnvFiles, each_path, reads_files
 from taskmaster_common.schema.values.kinds import (
     EXTRA_TABLE,
     PROGRAM_TABLE,
-    VARIABLE,
+    VARIABLE_OR_FILE,
     decode_value,
+    variable_files,
     variable_name_problem,
 )
 from taskmaster_common.schema.values.scalars import Decoding
@@ -94,10 +98,11 @@ class Scope(Record):
     account: User | None
     uid: int
     log_dir_given: bool
+    env_files: EnvFiles
 
 
 class Program:
-    """A decoded program with the nodes of its keys, for later checks."""
+    """A decoded program with the nodes of its keys, and of its variables (`env.NAME`), for later checks."""
 
     __slots__ = ("account", "config", "key", "nodes")
 
@@ -211,16 +216,20 @@ def _places(layers: Sequence[Layer]) -> dict[str, str]:
 def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str, Any], dict[str, Node]]:
     """Return the decoded values and their nodes, by key."""
     own = {"TASKMASTER_PROGRAM": name, "TASKMASTER_INSTANCE": INSTANCE, "CONFIG_DIR": scope.directory}
-    variables = Variables(scope.surroundings.environment, own)
-    context = Decoding(variables, scope.directory, scope.surroundings.signals)
     entries = {key: (f"{layer.place}.{name}", value) for layer in layers for key, name, value in _known_entries(layer)}
+    files = entries["env_file"][1] if "env_file" in entries else None
+    names = Variables(scope.surroundings.environment, own, partial(_defined_in, files, own, scope))
+    context = Decoding(names, scope.directory, scope.surroundings.signals)
     values: dict[str, Any] = {}
+    nodes = {key: node for key, (_, node) in entries.items()}
     # `shell` decides how cmd is read, and `sockets` is what it may name, so these come first; a stronger layer's cmd meets
     # a weaker layer's shell.
     for key in sorted(entries, key=lambda each: each not in ("shell", "sockets")):
         place, node = entries[key]
         if key == "env":
-            values[key] = _env(layers, context, scope.report)
+            variables = _env_values(layers, scope.report)
+            values[key] = _env(variables, context, scope.report)
+            nodes.update((f"env.{name}", value) for name, (_, value) in variables.items())
             continue
         value = decode_value(PROGRAM_TABLE[key], node, context, place, scope.report)
         if value is not None:
@@ -228,15 +237,28 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
         if key == "sockets" and value:
             own.update({variable(each): str(number) for each, number in descriptors(value).items()})
         context.shell = values.get("shell", False)
-    return values, {key: node for key, (_, node) in entries.items()}
+    return values, nodes
+
+
+def _defined_in(node: Node | None, own: Mapping[str, str], scope: Scope, name: str) -> str:
+    """Return the file of variables that sets an undefined one, among those that the program names at `node`, or ""."""
+    if node is None:
+        return ""
+    context = Decoding(Variables(scope.surroundings.environment, own), scope.directory, scope.surroundings.signals)
+    try:
+        written = variable_files(node, context, PROGRAM_TABLE["env_file"])
+    except ValueError:
+        return ""
+    paths = (path for each in written for path in each_path(each, 1))
+    return next((path for path in paths if name in scope.env_files.look(path).names), "")
 
 
 def _env_nodes(layers: Sequence[Layer]) -> Iterator[tuple[Layer, Node]]:
     return ((layer, value) for layer in layers for key, _, value in _known_entries(layer) if key == "env")
 
 
-def _env(layers: Sequence[Layer], context: Decoding, report: Report) -> dict[str, str | None]:
-    """Return the variables of all layers; the strongest layer decides each value."""
+def _env_values(layers: Sequence[Layer], report: Report) -> dict[str, tuple[str, Node]]:
+    """Return place and node of the variables of all layers; the strongest layer decides each value."""
     merged: dict[str, tuple[str, Node]] = {}
     for layer, node in _env_nodes(layers):
         if node.is_null() or node.kind == BROKEN:
@@ -250,11 +272,17 @@ def _env(layers: Sequence[Layer], context: Decoding, report: Report) -> dict[str
             if problem:
                 report.error(key, f"{layer.place}.env", problem)
             merged[name] = (f"{layer.place}.env.{name}", value)
+    return merged
+
+
+def _env(merged: Mapping[str, tuple[str, Node]], context: Decoding, report: Report) -> dict[str, Any]:
     for place, node in merged.values():
         doubt = unexpanded_variable(node.text, context.variables) if not node.is_null() else ""
         if doubt:
             report.warn(node, place, doubt)
-    return {name: decode_value(VARIABLE, node, context, place, report) for name, (place, node) in merged.items()}
+    return {
+        name: decode_value(VARIABLE_OR_FILE, node, context, place, report) for name, (place, node) in merged.items()
+    }
 
 
 def _env_example(node: Node) -> tuple[str, ...]:
@@ -316,7 +344,11 @@ def _fill_start(own: Mapping[str, str], values: dict[str, Any], nodes: dict[str,
                 report.error(nodes[key], own[key], reason)
     elif values.get("ready"):
         values.setdefault("starttime", 0.0)
-    elif "start_timeout" in own and "start_timeout" in values and not values.get("post_start"):
+    elif (
+        "start_timeout" in own
+        and "start_timeout" in values
+        and not (values.get("post_start") or reads_files(values.get("env_file"), values.get("env")))
+    ):
         reason = "has no effect without ready or post_start"
         report.warn(nodes["start_timeout"], own["start_timeout"], reason)
 

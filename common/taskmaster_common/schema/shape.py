@@ -25,6 +25,7 @@ from taskmaster_common.schema.report import Report, Source, quoted
 from taskmaster_common.schema.surroundings import Loaded, absolute
 from taskmaster_common.schema.templates import TEMPLATES, TemplateSection
 from taskmaster_common.schema.values.alerts.section import ALERTS, AlertSection
+from taskmaster_common.schema.values.env_files import EnvFiles
 from taskmaster_common.schema.values.groups import GROUPS, GroupSection
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE, decode_value
 from taskmaster_common.schema.values.scalars import Decoding
@@ -320,7 +321,15 @@ class _Decoder:
         if daemon.socket_group is not None and surroundings.group(daemon.socket_group) is None:
             reason = f"there is no group {quoted(daemon.socket_group)}"
             self._report.error(nodes["socket_group"], f"{TASKMASTERD}.socket_group", reason)
-        return Scope(self._directory, surroundings, self._report, account, uid, daemon.log_dir is not None)
+        return Scope(
+            self._directory,
+            surroundings,
+            self._report,
+            account,
+            uid,
+            daemon.log_dir is not None,
+            EnvFiles(surroundings),
+        )
 
     def _defaults(self, root: Node, scope: Scope) -> list[Layer]:
         node = _value(root, "defaults")

@@ -9,20 +9,29 @@ from taskmaster_common.schema.report import quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 _LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_")
 _NAME_CHARACTERS = _LETTERS | frozenset("0123456789")
 
 
 class Variables:
-    """The variables of values: `own`, which the decoder sets, before `environment`, the daemon's at its start."""
+    """The variables of values: `own`, which the decoder sets, before `environment`, the daemon's at its start.
 
-    __slots__ = ("_environment", "_own")
+    `elsewhere(name)` returns the file in which an undefined one is set, but not for the configuration, or "".
+    """
 
-    def __init__(self, environment: Mapping[str, str], own: Mapping[str, str]) -> None:
+    __slots__ = ("_elsewhere", "_environment", "_own")
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        own: Mapping[str, str],
+        elsewhere: Callable[[str], str] | None = None,
+    ) -> None:
         self._environment = environment
         self._own = own
+        self._elsewhere = elsewhere
 
     def __contains__(self, name: object) -> bool:
         return name in self._own or name in self._environment
@@ -63,8 +72,10 @@ class Variables:
         if separator:
             return value or default
         if value is None:
+            file = self._elsewhere(name) if self._elsewhere else ""
+            known = f": {file} sets it, but only for the program itself" if file else ""
             raise ValueError(
-                f"the variable {name} is not set; give a default with ${{{name}:-...}}, "
+                f"the variable {name} is not set{known}; give a default with ${{{name}:-...}}, "
                 f"or write $${{{name}}} for the text itself"
             )
         return value

@@ -13,6 +13,7 @@ from taskmasterd.control.waits import ProgramWait
 from taskmasterd.core.programs import operations, reach
 from taskmasterd.core.programs.order import OrderOptions
 from taskmasterd.core.words.describe import names_text
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.call import Call
+    from taskmasterd.control.verbs import newer as files
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
 
     Act = Callable[[tuple[Entry, ...], ProgramWait], Steps[None]]
+else:
+    files = on_demand("taskmasterd.control.verbs.newer")
 
 
 def start(call: Call) -> Steps[None]:
@@ -77,7 +81,10 @@ def restart(call: Call) -> Steps[None]:
         _warn(call, f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`")
 
     def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
-        return operations.restart(supervisor, entries, call.by, wait.ticket, _options(call, wait))
+        options = _options(call, wait)
+        if options.outdated:
+            options = options.replace(newer=(yield from files.newer_files(call.context, entries)))
+        yield from operations.restart(supervisor, entries, call.by, wait.ticket, options)
 
     return _act(call, act)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config.words import value_files
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.replies import MORE
@@ -11,15 +12,19 @@ from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from taskmasterd.control.call import Call
     from taskmasterd.control.rights import Sight
+    from taskmasterd.control.verbs import newer as files
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
     from taskmasterd.core.words import health
+
+    Newer = Mapping[Entry, tuple[str, ...]]
 else:
+    files = on_demand("taskmasterd.control.verbs.newer")
     health = on_demand("taskmasterd.core.words.health")
 
 
@@ -32,16 +37,19 @@ def show(call: Call) -> Steps[None]:
     programs: dict[str, list[Entry]] = {}
     for entry in entries:
         programs.setdefault(entry.program, []).append(entry)
-    call.connection.pull(_programs(call, programs, values=values))
+    newer: Newer = {}
+    if any(entry.present.env_file or value_files(entry.present.env) for entry in entries):
+        newer = yield from files.newer_files(call.context, entries)
+    call.connection.pull(_programs(call, programs, newer, values=values))
 
 
-def _programs(call: Call, programs: dict[str, list[Entry]], *, values: bool) -> Iterator[dict[str, Any]]:
+def _programs(call: Call, programs: dict[str, list[Entry]], newer: Newer, *, values: bool) -> Iterator[dict[str, Any]]:
     for name, entries in programs.items():
-        yield from _program(call, name, entries, values=values)
+        yield from _program(call, name, entries, newer, values=values)
     call.connection.end(end(0))
 
 
-def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> Iterator[dict[str, Any]]:
+def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, values: bool) -> Iterator[dict[str, Any]]:
     """Yield one `program` object, after as many rests as it needs."""
     context, table, sight = call.context, call.context.supervisor.table, call.sight
     logs: dict[str, dict[str, str]] = {}
@@ -63,6 +71,7 @@ def _program(call: Call, name: str, entries: list[Entry], *, values: bool) -> It
         "processes": processes,
         "ended": ended,
         "logs": logs,
+        "newer": {table.name(entry): list(newer[entry]) for entry in entries if entry in newer},
         "health": {table.name(entry): _story(entry, now, sight) for entry in entries if entry.health},
     }
 

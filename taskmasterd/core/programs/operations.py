@@ -144,7 +144,7 @@ def _with_dependents(supervisor: Supervisor, entries: Iterable[Entry], options: 
 
 def _is_passed_over(entry: Entry, options: OrderOptions) -> bool:
     is_down = options.if_running and entry.process.state not in (STARTING, RUNNING)
-    return is_down or (options.outdated and not entry.outdated_keys())
+    return is_down or (options.outdated and not entry.outdated_keys() and entry not in options.newer)
 
 
 def _stays(entry: Entry, ticket: Ticket) -> bool:

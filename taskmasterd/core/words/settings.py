@@ -30,7 +30,7 @@ def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, va
     """Return seconds and sizes as numbers, a umask as octal text, and None for what is the daemon's own."""
     value = program.value(key)
     kind = KIND[key]
-    if kind == "variables":
+    if kind == "environment":
         names = sorted(value)
         return {name: _readable(value[name]) for name in names} if values else names
     if kind == "octal":

@@ -58,12 +58,15 @@ class SetupStep(Record):
 
     `name` is one of ORDER; steps of one name run in the order of the spec. `run(setup)` runs in the child and may raise OSError,
     reported as "cannot WHAT: reason", or SetupError, reported with its own text. It may load no module: the child may have no
-    right to read one. Both name the step `name`.
+    right to read one. Both name the step `name`. A child that has not executed its program after `within_s` seconds (0: no limit)
+    is killed, and the step has failed with the text `late`.
     """
 
     name: str
     what: str
     run: Callable[[Setup], None]
+    within_s: float = 0.0
+    late: str = ""
 
 
 class ChildSpec(Record):

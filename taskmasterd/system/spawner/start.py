@@ -7,14 +7,17 @@ import resource
 
 from taskmasterd.ondemand import on_demand
 from taskmasterd.system.lineage import put_tag
+from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.reactor import READ, Reactor
-from taskmasterd.system.spawner.spec import OPEN_CONTROLS, ChildSpec, SetupError, find, is_shortage
+from taskmasterd.system.signalling import send
+from taskmasterd.system.spawner.spec import OPEN_CONTROLS, ChildSpec, SetupError, SetupStep, find, is_shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from taskmasterd.system.loop.reactor import Timer
     from taskmasterd.system.paths import executable
     from taskmasterd.system.spawner import child, texts
 else:
@@ -33,6 +36,7 @@ class Spawner:
         self._reactor = reactor
         self._on_report = on_report
         self._reports: dict[int, tuple[int, ChildSpec, bytearray]] = {}
+        self._timers: dict[int, Timer] = {}
         self._null = null
         self._can_posix_spawn = True
 
@@ -107,7 +111,25 @@ class Spawner:
         os.close(write)
         self._reports[pid] = (report, spec, bytearray())
         self._reactor.watch(report, READ, lambda _ready: self.settle(pid))
+        for step in spec.steps:
+            if step.within_s:
+                self._timers[pid] = self._reactor.call_later(step.within_s, partial(self._late, pid, step))
         return pid
+
+    def _late(self, pid: int, step: SetupStep) -> None:
+        """Kill a child that hangs in a step. It is not reaped yet, or its report would have been read."""
+        self.settle(pid)
+        if pid in self._reports:
+            report = self._forget(pid)[0]
+            send(os.kill, pid, signal.SIGKILL)
+            os.close(report)
+            self._on_report(pid, (step.name, step.late))
+
+    def _forget(self, pid: int) -> tuple[int, ChildSpec, bytearray]:
+        self._reactor.cancel(self._timers.pop(pid, None))
+        found = self._reports.pop(pid)
+        self._reactor.remove(found[0])
+        return found
 
     def settle(self, pid: int) -> None:
         """Read the report of a forked child, if it has arrived; call this again when the child was reaped."""
@@ -121,8 +143,7 @@ class Spawner:
                     break
         except BlockingIOError:
             return
-        del self._reports[pid]
-        self._reactor.remove(report)
+        self._forget(pid)
         os.close(report)
         self._on_report(pid, texts.failed_step(spec, received.decode("utf-8", "surrogateescape")) if received else None)
 

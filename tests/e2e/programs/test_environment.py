@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pwd
+import secrets
+import time
 from collections.abc import Callable
 
 import pytest
@@ -53,7 +55,28 @@ CASES = {
     "fifo": "stdin: ./fifo",
     "gone": "stdin: ./none, startretries: 0",
     "directory": "stdin: ./., startretries: 0",
+    "files": "env_file: [a.env, '?none.env', b.env], env: {OWN: env, KEPT: null, FILE: {file: value}}",
+    "bad": "env_file: later.env, startretries: 0",
+    "hangs": "env_file: empty.fifo, startretries: 0, start_timeout: 0.5",
+    "hangs-too": "env: {A: {file: empty.fifo}}, startretries: 0, start_timeout: 0.5",
+    "hook": "env_file: a.env, pre_start: {shell: true, cmd: 'test \"$PLAIN\" = b'}",
 }
+SECRET = "hunter2-of-the-file"
+TABLE = b"""\xef\xbb\xbf# the first line\r
+PLAIN=b\r
+COMMENT=b # c
+  HASH=b#c\r
+HOME=$HOME ${HOME}
+export EXPORTED=1
+QUOTED='a "b" # \\n'
+LINES="one
+two\\tthree \\"four\\"" # five
+BYTES=\xe9\xff
+LATER=1
+OWN=file
+KEPT=file
+TASKMASTER_INSTANCE=77
+"""
 OF_DAEMON = {"KEPT": "1", "OTHER": "2", "HOME": "/home/of/daemon", "LISTEN_FDNAMES": "x", "OLDPWD": "/x"}
 
 
@@ -67,16 +90,23 @@ def cases(share_daemon: Callable[[str], Daemon]) -> Daemon:
         (daemon.home / f"input-{number}.txt").mkdir()
         (daemon.home / f"input.{number}").write_text(f"slot {number}\n")
     os.mkfifo(daemon.home / "fifo")
+    os.mkfifo(daemon.home / "empty.fifo")
+    (daemon.home / "a.env").write_bytes(TABLE)
+    (daemon.home / "b.env").write_bytes(b"LATER=2\n")
+    (daemon.home / "value").write_bytes(b"two\nlines \xff\n\n")
+    (daemon.home / "later.env").write_text("A=b")
     daemon.environment.update(OF_DAEMON)
     daemon.start()
-    for name in ("plain", "none", "some", "own", "file", "slot:0", "slot:1"):
+    (daemon.home / "later.env").write_text(f"A=b\n{SECRET}")
+    assert daemon.ctl("restart", "bad").returncode == 1
+    for name in ("plain", "none", "some", "own", "file", "slot:0", "slot:1", "files", "hook"):
         daemon.wait_for(name, "EXITED")
     return daemon
 
 
 def printed(daemon: Daemon, log: str) -> tuple[dict[str, str], str]:
     """Return the variables that a program had, and what it has read."""
-    *variables, read = daemon.log(log).decode().split("\0")
+    *variables, read = os.fsdecode(daemon.log(log)).split("\0")
     return dict(each.split("=", 1) for each in variables), read
 
 
@@ -134,3 +164,115 @@ def test_what_cannot_be_opened_fails_the_start_and_says_why(cases: Daemon) -> No
         assert reason in shown
     refused = cases.ctl("send", "fifo", "x")
     assert "stdin: pipe" in refused.stderr
+
+
+# -- variables from files
+
+
+def test_a_file_of_variables_is_read_to_the_byte_and_env_is_stronger(cases: Daemon) -> None:
+    variables, _ = printed(cases, "files")
+    assert {name: os.fsencode(text) for name, text in variables.items() if name not in OF_DAEMON or name == "HOME"}.items() >= {
+        "PLAIN": b"b",
+        "COMMENT": b"b",
+        "HASH": b"b#c",
+        "HOME": b"$HOME ${HOME}",
+        "EXPORTED": b"1",
+        "QUOTED": b'a "b" # \\n',
+        "LINES": b'one\ntwo\tthree "four"',
+        "BYTES": b"\xe9\xff",
+        "LATER": b"2",
+        "OWN": b"env",
+        "FILE": b"two\nlines \xff\n",
+        "TASKMASTER_INSTANCE": b"0",
+    }.items()  # fmt: skip
+    assert "KEPT" not in variables
+
+
+def test_a_file_that_has_become_wrong_fails_that_start_alone(cases: Daemon) -> None:
+    cases.wait_for("bad", "FATAL")
+    assert f'env_file {cases.home}/later.env:2: no "="' in cases.ctl("show", "bad").stdout
+    refused = cases.ctl("reload", "--dry-run")
+    assert refused.returncode != 0
+    assert f'{cases.home}/later.env:2: no "="' in refused.stderr
+    assert SECRET not in refused.stderr + cases.events()
+
+
+def test_a_file_that_hangs_fails_that_start_in_time_and_nothing_else_waits(cases: Daemon) -> None:
+    for name, what in (("hangs", "env_file"), ("hangs-too", "env.A")):
+        cases.wait_for(name, "FATAL")
+        assert f"{what} {cases.home}/empty.fifo: not readable within 0.5s" in cases.ctl("show", name).stdout
+    begun = time.monotonic()
+    cases.ctl("start", "--no-wait", "hangs")
+    cases.status()
+    assert time.monotonic() - begun < 5
+    cases.wait_for("hangs", "FATAL")
+
+
+def test_hooks_have_the_variables_of_files_too(cases: Daemon) -> None:
+    assert printed(cases, "hook")[0]["PLAIN"] == "b"
+
+
+READER = """
+programs:
+  web:
+    cmd: [sh, -c, 'printf %s "$PASS$OTHER" > seen.new; mv seen.new seen; exec sleep 300']
+    starttime: 0
+    stoptime: 2
+    env_file: web.env
+    env: {OTHER: {file: other}}
+    stdout: 'null'
+    stderr: 'null'
+  still: {cmd: sleep 300, env_file: '?none.env', starttime: 0, stoptime: 2}
+"""
+
+
+def in_memory(pid: int, text: bytes) -> bool:
+    """Return whether a text stands anywhere in the writable memory of a process."""
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            area, rights, *_ = line.split()
+            if not rights.startswith("rw") or "[v" in line:
+                continue
+            first, last = (int(each, 16) for each in area.split("-"))
+            memory.seek(first)
+            if text in memory.read(last - first):
+                return True
+    return False
+
+
+def test_a_secret_is_read_anew_at_each_start_and_known_to_the_program_alone(daemon: Daemon) -> None:
+    first, second = "one-" + secrets.token_hex(8), "two-" + secrets.token_hex(8)
+    daemon.write(READER)
+    (daemon.home / "web.env").write_text(f"PASS={first}\n")
+    (daemon.home / "other").write_text(" and\n")
+    daemon.start()
+    seen = daemon.home / "seen"
+    wait_until(lambda: seen.exists() and seen.read_text() == f"{first} and")
+    pid, still = (daemon.wait_for(name, "RUNNING")["pid"] for name in ("web", "still"))
+    assert "newer" not in daemon.ctl("show").stdout
+    passed_over = daemon.ctl("restart", "--outdated", "all")
+    assert passed_over.returncode == 0
+    assert daemon.status()["web"]["pid"] == pid
+
+    draft = daemon.home / "draft"
+    draft.write_text(f"PASS={second}\n")
+    os.utime(draft, (1, 1))  # as a copy that keeps its date
+    draft.replace(daemon.home / "web.env")
+    assert daemon.ctl("reload").returncode == 0
+    assert daemon.status()["web"]["pid"] == pid
+    shown = daemon.ctl("show", "web").stdout
+    assert f"env_file {daemon.home}/web.env: newer than this copy" in shown
+    assert "other: newer" not in shown
+    assert daemon.ctl("restart", "--outdated", "all").returncode == 0
+    wait_until(lambda: seen.read_text() == f"{second} and")
+    assert daemon.status()["still"]["pid"] == still
+    assert "newer" not in daemon.ctl("show").stdout
+
+    shown = daemon.ctl("show", "--env").stdout + daemon.events() + daemon.ctl("why", "web").stdout
+    files = [path for path in daemon.home.rglob("*") if path.is_file() and path.name not in ("web.env", "seen")]
+    assert files
+    for secret in (first, second):
+        assert secret not in shown
+        assert [path for path in files if secret.encode() in path.read_bytes()] == []
+        assert not in_memory(daemon.pid, secret.encode())
+    assert in_memory(daemon.pid, b"/web.env")

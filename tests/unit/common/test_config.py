@@ -25,7 +25,7 @@ from taskmaster_common.config import (
 from tests.support.model import config, program
 
 CLASSES = {
-    RESTART: "cmd umask workingdir stdout stderr tty stdin env clear_env sockets type user group shell refusal "
+    RESTART: "cmd umask workingdir stdout stderr tty stdin env env_file clear_env sockets type user group shell refusal "
     "log_format log_prefix log_time log_levels",
     NEXT: "ready",
     SCALE: "numprocs",
@@ -70,6 +70,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "stdin": "null",
         "clear_env": False,
         "sockets": (),
+        "env_file": (),
         "env": {},
         "user": None,
         "group": None,

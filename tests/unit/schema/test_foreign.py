@@ -39,7 +39,7 @@ def test_every_word_of_the_catalogue_leads_to_a_key_that_exists_or_says_a_senten
         ("after: [a]", "depends_on: {NAME: {required: false}} here"),
         ("PartOf: a", "depends_on: {NAME: {restart: true}} here"),
         ("before: [a]", "depends_on of the other program"),
-        ("env_file: .env", "files of variables are not read yet"),
+        ("EnvironmentFile: []", "EnvironmentFile is called env_file here"),
         ("WatchdogSec: 30", "health: {watchdog: SECONDS}"),
         ("schedule: daily", "there are no schedules; let cron or a timer run"),
         ("memory_max: 1G", "memory is not limited yet"),

@@ -11,8 +11,8 @@ from tests.support.host import load, problems, program, program_problems
 
 
 def test_every_kind_of_a_key_has_a_decoder_and_every_decoder_a_key() -> None:
-    merged = {"variables": "variable"}  # decoded name by name
-    assert {merged.get(key.kind, key.kind) for key in (*PROGRAM, *EXTRA, *DAEMON)} == set(DECODERS)
+    merged = {"environment": "variable or file"}  # decoded name by name, as those of alert rules are
+    assert {merged.get(key.kind, key.kind) for key in (*PROGRAM, *EXTRA, *DAEMON)} == set(DECODERS) - {"variable"}
 
 
 def test_a_program_with_cmd_alone_has_the_defaults() -> None:

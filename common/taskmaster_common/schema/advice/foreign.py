@@ -15,10 +15,6 @@ SHOWN_KEYS = 16
 """Most keys that a list of all keys names."""
 
 _EVENTS = "there are no event listeners here; `taskmasterctl logs -f` and `subscribe` show what happens"
-_ENV_FILE = (
-    "files of variables are not read yet; write the variables under env:, "
-    "or use shell: true with `set -a; . ./FILE; exec PROGRAM`"
-)
 PROGRAM_WORDS = {
     # the command
     "command": "=cmd",
@@ -159,8 +155,7 @@ PROGRAM_WORDS = {
     "envproduction": "=env",
     **dict.fromkeys(("template", "templates", "inherits", "inherit", "parent", "base", "uses"), "=extends"),
     "copyenv": "programs inherit the daemon's variables here; clear_env: true keeps them off, env adds and removes some",
-    "envfile": _ENV_FILE,
-    "environmentfile": _ENV_FILE,
+    **dict.fromkeys(("environmentfile", "envfiles", "dotenv", "dotenvfile"), "=env_file"),
     "serverurl": "programs find the daemon's socket in TASKMASTER_SOCKET",
     # order
     "priority": "depends_on says what has to be up before a program starts; the others start in the order of the file",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import DEFAULT_LOG, DISCARD
 from taskmaster_common.schema.checks.doubts import check_daemon, check_program
 from taskmaster_common.schema.checks.ending import check_ending
+from taskmaster_common.schema.checks.environment import EnvironmentCheck
 from taskmaster_common.schema.checks.health import check_all, check_health
 from taskmaster_common.schema.checks.hooks import check_hooks
 from taskmaster_common.schema.checks.logs import check_logs, check_spools
@@ -39,7 +40,9 @@ def check_configuration(
 ) -> None:
     """Report problems and doubts that concern several keys, several programs or the host."""
     check_daemon(daemon, daemon_nodes, surroundings, report)
+    environment = EnvironmentCheck(surroundings, report)
     for program in programs:
+        environment.check(program)
         check_program(program, daemon, daemon_nodes, surroundings, report)
         check_ready(program, surroundings, report)
         check_terminal(program, report)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import ALWAYS, NEVER
 from taskmaster_common.config.keys import DAEMON, EXTRA, PROGRAM, Key
+from taskmaster_common.config.words import FILE, OPTIONAL
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.schema.advice.foreign import SHELLS
 from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
@@ -29,6 +30,7 @@ from taskmaster_common.schema.values.scalars import (
     boolean_of,
     elements_of,
     expect,
+    limits_of,
     not_one_of,
     text_of,
 )
@@ -224,6 +226,32 @@ def _variable(node: Node, context: Decoding, _key: Key) -> str | None:
     return None if node.is_null() else context.variables.expand(node.text)
 
 
+def _variable_or_file(node: Node, context: Decoding, key: Key) -> str | dict[str, str] | None:
+    """Return a variable's text, None for one to remove, or the map that names its file."""
+    if node.kind != MAPPING:
+        return _variable(node, context, key)
+    found = limits_of(node, context, key, {FILE: _path})
+    if not found:
+        raise ValueError(f"expected {{{FILE}: PATH}}, not an empty mapping")
+    return found
+
+
+def variable_files(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
+    """Return paths, behind `?` where the file may be missing. Raises ValueError."""
+    return tuple(elements_of(node.items if node.kind == SEQUENCE else [node], context, key, _variable_file))
+
+
+def _variable_file(node: Node, context: Decoding, key: Key) -> str:
+    """Return a path, behind `?` where the file may be missing."""
+    if node.kind == MAPPING:  # as YAML reads [?PATH]
+        raise ValueError("expected a path, not a mapping; quote one that begins with ?: ['?PATH']")
+    text = text_of(node, context, key)
+    bare = text.removeprefix(OPTIONAL)
+    if not bare:
+        raise ValueError("a path has at least one character")
+    return text[: len(text) - len(bare)] + absolute(context.directory, bare)
+
+
 def variable_name_problem(name: str) -> str:
     """Return why `name` cannot name a variable, or ""."""
     if not name or "=" in name:
@@ -264,12 +292,15 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "tty": tty_of,
     "update": update_of,
     "variable": _variable,
+    "variable files": variable_files,
+    "variable or file": _variable_or_file,
     "whole": _whole,
 }
-"""Every kind but "variables", whose texts `programs` merges and decodes one by one as VARIABLE."""
+"""Every kind but "environment" and "variables", whose values are decoded one by one."""
 
 VARIABLE = Key("env", "variable", None, "", "", varies=True)
-"""One value under `env:`."""
+VARIABLE_OR_FILE = Key("env", "variable or file", None, "", "", varies=True)
+"""One value under `env:`, of a rule and of a program."""
 
 PROGRAM_TABLE = {key.name: key for key in PROGRAM}
 EXTRA_TABLE = {key.name: key for key in EXTRA}

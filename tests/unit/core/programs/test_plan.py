@@ -36,8 +36,9 @@ OTHER_OF_KIND = {
     "sockets": ("http\t\t\t:80",),
     "text": "x",
     "tty": {"rows": 24, "cols": 80, "term": "xterm-256color"},
+    "variable files": ("/x.env",),
     "update": {"max_unavailable": 1, "pause": 0.0, "monitor": 5.0, "on_failure": "stop"},
-    "variables": {"A": "1"},
+    "environment": {"A": "1"},
     "whole": 7,
 }
 OTHER = {

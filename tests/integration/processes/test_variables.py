@@ -1,0 +1,64 @@
+"""Reading files of variables in a child: whose links root follows, and what no file replaces."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from taskmaster_common.text.envfile import MOST_BYTES
+from taskmasterd.system.spawner.spec import ChildSpec, Setup, SetupError
+from taskmasterd.system.spawner.variables import read_file, reading_step
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
+SPEC = ChildSpec(("x",), {"A": "1", "TASKMASTER_MARK": "m", "LISTEN_PID": "7"}, "/", 0o022, None, None)
+
+
+def read(*files: str, **values: str) -> dict[str, str]:
+    setup = Setup(SPEC, (0, 1, 2), 2)
+    reading_step(files, values, {"B", *values}, 30).run(setup)
+    return setup.environment
+
+
+def test_what_the_daemon_says_by_variables_no_file_replaces(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("A=2\nB=3\nC=4\nTASKMASTER_MARK=x\nTASKMASTER_MINE=y\nLISTEN_PID=8\nLISTEN_FDS=1\n")
+    found = read(str(tmp_path / "a"))
+    assert found == {**SPEC.environment, "A": "2", "C": "4", "TASKMASTER_MINE": "y", "LISTEN_FDS": "1"}
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_failed_read_names_the_file_or_the_variable(tmp_path: Path) -> None:
+    for files, values, said in (
+        ((f"{tmp_path}/none",), {}, f"env_file {tmp_path}/none: no such file or directory"),
+        ((f"?{tmp_path}",), {}, f"env_file {tmp_path}: is a directory"),
+        ((), {"P": f"{tmp_path}/none"}, f"env.P {tmp_path}/none: no such file or directory"),
+    ):
+        with pytest.raises(SetupError) as failed:
+            read(*files, **values)
+        assert (failed.value.step, str(failed.value)) == ("env_file", said)
+    signal.alarm(0)
+
+
+def test_no_more_is_read_than_a_file_may_have(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * (MOST_BYTES + 100))
+    assert len(read_file(str(tmp_path / "a"))) == MOST_BYTES + 1
+
+
+@as_root
+def test_root_follows_nobody_elses_link_to_what_is_not_his(tmp_path: Path) -> None:
+    theirs, secret = tmp_path / "theirs", tmp_path / "secret"
+    theirs.mkdir()
+    secret.write_text("A=b")
+    own = theirs / "own"
+    own.write_text("A=c")
+    os.chown(own, 1, 1)
+    for name, target in (("planted", secret), ("honest", own), ("away", tmp_path)):
+        (theirs / name).symlink_to(target)
+        os.chown(theirs / name, 1, 1, follow_symlinks=False)
+    (theirs / "roots").symlink_to(secret)
+    assert (read_file(f"{theirs}/roots"), read_file(f"{theirs}/honest")) == (b"A=b", b"A=c")
+    for path in (f"{theirs}/planted", f"{theirs}/away/secret"):
+        with pytest.raises(OSError, match="a link on its way was made by uid 1"):
+            read_file(path)
