@@ -108,8 +108,15 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert subprocess.run(["bash", "-n", ROOT / ".ci" / "run"], check=False).returncode == 0
 
 
+def files_beside(page: Path) -> list[tuple[str, str]]:
+    """Return name and content of the files that a page shows with `cat`."""
+    return re.findall(r"^\$ cat ([a-z.]+)\n(.*?)(?=^\$|```)", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_configuration_block_loads(page: Path, daemon: Daemon) -> None:
+    for name, content in files_beside(page):
+        (daemon.home / name).write_text(content)
     for block in blocks(page):
         if block.language == "yaml":
             daemon.write(block.text)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
+import re
 import secrets
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.support.daemon import Daemon
+from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -276,3 +278,56 @@ def test_a_secret_is_read_anew_at_each_start_and_known_to_the_program_alone(daem
         assert [path for path in files if secret.encode() in path.read_bytes()] == []
         assert not in_memory(daemon.pid, secret.encode())
     assert in_memory(daemon.pid, b"/web.env")
+
+
+# -- reloads, and the page
+
+CHANGES = {
+    "clear_env": "clear_env: true",
+    "env_file": "env_file: '?none.env'",
+    "env": "env: {A: {file: x}}",
+    "stdin": "stdin: /dev/zero",
+}
+
+
+def test_a_reload_restarts_a_program_for_each_of_these_keys_as_its_dry_run_says(daemon: Daemon) -> None:
+    text = "programs: {{web: {{cmd: sleep 300, starttime: 0, stoptime: 2, stdout: 'null', stderr: 'null'{}}}}}"
+    (daemon.home / "x").write_text("y")
+    daemon.write(text.format(""))
+    daemon.start()
+    keys = ""
+    for key, change in CHANGES.items():
+        keys += f", {change}"
+        pid = daemon.wait_for("web", "RUNNING")["pid"]
+        daemon.write(text.format(keys))
+        (row,) = json.loads(daemon.ctl("reload", "--dry-run", "--json").stdout)["plan"]["programs"]
+        assert (row["change"], row["keys"]) == ("restarted", [key])
+        assert daemon.ctl("reload").returncode == 0
+        assert daemon.wait_for("web", "RUNNING")["pid"] != pid
+
+
+PAGE = (ROOT / "docs" / "environment.md").read_text()
+
+
+def test_the_example_of_the_page_does_what_the_page_says(daemon: Daemon) -> None:
+    (config,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    for block in re.findall(r"^\$ cat ([a-z.]+)\n(.*?)(?=^\$|```)", PAGE, re.DOTALL | re.MULTILINE):
+        (daemon.home / block[0]).write_text(block[1])
+    (daemon.home / "words").write_text("b\na\n")
+    daemon.write(config)
+    for name in ("web.env", "token"):
+        (daemon.home / name).chmod(0o600)
+    daemon.environment.update(TZ="UTC", OTHER="1")
+    daemon.start()
+    (said,) = re.findall(r"log of `web` then begins with `(.*)`", PAGE)
+    wait_until(lambda: daemon.log("web").decode() == f"{said}\n")
+    wait_until(lambda: daemon.log("mail") == b"mail debug\n")
+    for name in ("clean", "sorted"):
+        daemon.wait_for(name, "EXITED")
+    assert daemon.log("sorted") == b"a\nb\n"
+    names = {line.partition("=")[0] for line in daemon.log("clean").decode().splitlines()}
+    assert names - OWN == {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TZ", "LANG"}
+    (daemon.home / "web.env").write_text("DB_PASSWORD=x\n")
+    shown = daemon.ctl("show", "web").stdout
+    for line in re.findall(r"^(  outdated:|    web .*)$", PAGE, re.MULTILINE):
+        assert line.replace("/srv", str(daemon.home)) in shown.splitlines()
