@@ -145,7 +145,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l no-wait -d 'return a
 complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l dependents -d 'first stop all that depends on the programs'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l if-running -d 'leave alone what is not running'
-complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l outdated -d 'leave alone what was started with the present configuration'
+complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l outdated -d 'leave alone what knows the present configuration and env_file'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l rolling -d 'one instance after the other, as of programs with update'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l max-unavailable -x -d 'with --rolling: so many instances at a time (default 1, or what update says)'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l dependents -d 'also restart what runs and depends on the programs: down before them, up after them'

@@ -54,7 +54,7 @@ ACTING = {
         flags={
             "--no-wait": NO_WAIT,
             "--if-running": "leave alone what is not running",
-            "--outdated": "leave alone what was started with the present configuration",
+            "--outdated": "leave alone what knows the present configuration and env_file",
             "--rolling": "one instance after the other, as of programs with update",
             "--max-unavailable": "with --rolling: so many instances at a time (default 1, or what update says)",
             "--dependents": "also restart what runs and depends on the programs: down before them, up after them",
