@@ -58,6 +58,7 @@ class ProgramSockets:
         self._uses: dict[Entry, frozenset[str]] = {}
         self._promised: set[str] = set()
         self._lost: dict[str, Mapping[str, Any]] = {}
+        self._alone: set[str] = set()
 
     # -- for a start
 
@@ -92,7 +93,7 @@ class ProgramSockets:
         held = self.open.by_address.get(claim.address)
         if held is None:
             self.open.add(open_for(claim))
-            self._lost.pop(claim.address, None)
+            self._alone.discard(claim.address)
         elif held.has_file:
             held.follow(claim)
         else:
@@ -204,19 +205,16 @@ class ProgramSockets:
         address, pid = claim.address, entry.process.pid
         if address in self._inherited:
             self.open.add(OpenSocket(claim, *self._inherited.pop(address)))
-        elif pid and address in self._lost:
-            row = self._lost[address]
-            fd = regained.from_process(pid, row["socket"])
-            if fd >= 0:
-                self.open.add(OpenSocket(claim, fd, inode_in(row)))
-            else:
+            return
+        row = self._lost.get(address)
+        fd = regained.from_process(pid, row["socket"]) if pid and row else -1
+        try:
+            self.open.add(OpenSocket(claim, fd, inode_in(row)) if row and fd >= 0 else open_for(claim))
+        except (SetupError, OSError):
+            if pid:
+                self._alone.add(address)
                 alone = f"socket {claim.socket.name} is held by pid {pid} alone; bound anew when that has ended"
                 self._say("warning", f"{entry.canonical}: {alone}")
-        else:
-            try:
-                self.open.add(open_for(claim))
-            except (SetupError, OSError):
-                return
 
     def resume(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Go on with the sockets of an earlier daemon, before anybody needs one."""
@@ -246,8 +244,8 @@ class ProgramSockets:
     def _state(self, entry: Entry, claim: SocketUse) -> str:
         if claim.address in self.open.by_address:
             return LISTENING
-        held_alone = claim.address in self._lost and entry.process.pid is not None
-        return f"held by pid {entry.process.pid} alone" if held_alone else CLOSED
+        alone = claim.address in self._alone and entry.process.pid is not None
+        return f"held by pid {entry.process.pid} alone" if alone else CLOSED
 
 
 def _say_whose(setup: Setup) -> None:

@@ -102,6 +102,7 @@ def _bind_file(made: socket.socket, path: str, backlog: int, rights: FileRights)
             made.bind(path if not suffix else _aside(held, path))
         finally:
             os.umask(umask)
+        inode = None
         try:
             inode = set_rights(held, OP, rights.mode, uid=rights.uid, gid=rights.gid, suffix=suffix)
             made.listen(backlog)
@@ -109,7 +110,8 @@ def _bind_file(made: socket.socket, path: str, backlog: int, rights: FileRights)
                 _stale(held)  # somebody may have begun to listen there meanwhile
                 held.replace(suffix)
         except BaseException:
-            held.discard(suffix)
+            if suffix or (inode and held.inode == inode):
+                held.discard(suffix)
             raise
         return inode
 

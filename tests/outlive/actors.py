@@ -11,12 +11,14 @@ from tests.soak.clients import exit_of
 from tests.soak.editor import Editor
 from tests.soak.stage import Actor
 from tests.soak.wire import Gone, processes
+from tests.support.listening import ask_at
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tests.outlive.cohort import Cohort
     from tests.soak.stage import Stage
 
+CALL_WITHIN_S = 60.0
 UP = ("STARTING", "RUNNING")
 DOWN = ("STOPPED",)
 
@@ -84,6 +86,26 @@ class Waiter(Actor):
         self.stage.count("requests")
         if exit_of(reply) not in (0, 1):
             self.stage.found(f"{self.doing}: {reply[-2:]}")
+
+
+class Caller(Actor):
+    """A client of programs that end after a few answers: it waits, and is never sent away, whatever happens to the daemon."""
+
+    pause_s = 0.02
+
+    def act(self) -> None:
+        """Ask one of them."""
+        name = self.dice.choice(self._names)
+        self.doing = f"call {name}"
+        try:
+            ask_at(str(self.stage.daemon.home / f"{name}.sock"), within_s=CALL_WITHIN_S)
+        except (OSError, EOFError) as error:
+            self.stage.found(f"{self.doing}: {error!r}")
+        self.stage.count("calls")
+
+    def __init__(self, stage: Stage, names: list[str]) -> None:
+        super().__init__(stage, "caller")
+        self._names = names
 
 
 class Follower(threading.Thread):

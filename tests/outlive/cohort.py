@@ -6,6 +6,8 @@ Pure. A kind's name begins the names of its programs.
 from __future__ import annotations
 
 import random
+import sys
+from pathlib import Path
 from typing import NamedTuple
 
 TYPE_CHECKING = False
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 Slot = tuple[str, int]
 
+LISTENS = Path(__file__).parents[1] / "integration" / "programs" / "listens.py"
 CODES = "code"
 MIXED = "mixed"
 
@@ -57,6 +60,7 @@ KINDS = {
         1000,
         {**ALWAYS, **dict.fromkeys(("pre_start", "post_start", "pre_stop", "post_stop"), "'true'")},
     ),
+    "served": Kind(2, 0, CODES, 0, 0, {**ALWAYS, "sockets": "{http: './${TASKMASTER_PROGRAM}.sock'}"}),
     "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
 }
 STEADY = ("gushes", "flows", "rotates", "pair", "checked", "ticks")
@@ -87,6 +91,8 @@ class Cohort:
         for name in self.programs:
             kind = KINDS[kind_of(name)]
             words = [*self._writer, self._rows, kind.life_ms, kind.how, kind.rest_us, kind.burst]
+            if kind_of(name) == "served":
+                words = [sys.executable, "-S", LISTENS, "crash=20"]
             pairs = {"cmd": f"[{', '.join(f'{str(word)!r}' for word in words)}]", **kind.keys}
             if name in self._edits:
                 pairs["env"] = f"{{EDITED: '{self._edits[name]}'}}"
@@ -96,6 +102,10 @@ class Cohort:
     def names(self) -> list[str]:
         """Return the programs that everybody may disturb."""
         return [name for name in self.programs if kind_of(name) == "asked"]
+
+    def served(self) -> list[str]:
+        """Return the programs that have clients: each is a UNIX socket of its name."""
+        return [name for name in self.programs if kind_of(name) == "served"]
 
     def edit(self) -> str:
         """Change something; returns what, in words."""

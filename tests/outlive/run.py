@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.outlive import rows, writer
-from tests.outlive.actors import CarefulEditor, Follower, Owner, Waiter
+from tests.outlive.actors import Caller, CarefulEditor, Follower, Owner, Waiter
 from tests.outlive.cohort import Cohort, kind_of
 from tests.outlive.keepers import Guarded, Keeper
 from tests.outlive.looks import Looks
@@ -63,7 +63,8 @@ class Run:
     def play(self, kills: int) -> None:
         """Kill, or upgrade, so often."""
         self.keeper.start()
-        wait_until(lambda: len(rows.lives(self.rows)) >= len(self.looks.slots), within_s=60)
+        writers = [name for name, _index in self.looks.slots if name not in self.cohort.served()]
+        wait_until(lambda: len(rows.lives(self.rows)) >= len(writers), within_s=60)
         self.looks.look("at the beginning", self.keeper.pid, self.guardian)
         actors = self._cast()
         for actor in actors:
@@ -82,8 +83,9 @@ class Run:
     def _cast(self) -> list[Actor]:
         stage = self.stage
         operators: list[Actor] = [Operator(stage, f"operator {number}") for number in range(3)]
+        operators.append(Caller(stage, self.cohort.served()))
         if self.mode != "upgrade":
-            return [*operators[:1], self.owner, CarefulEditor(stage, "editor")]
+            return [operators[0], operators[-1], self.owner, CarefulEditor(stage, "editor")]
         Subscriber(stage).start()
         self.watchers = 1 + sum(kind_of(name) == "ticks" for name in self.cohort.programs)
         for name in self.cohort.programs:

@@ -5,6 +5,7 @@ Pure but for reading nothing: text comes out, files are the caller's. The same `
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import random
 
 ADVERSARY = Path(__file__).with_name("adversary.sh")
+LISTENS = Path(__file__).parents[1] / "integration" / "programs" / "listens.py"
 OWNED = "own"
 """Programs whose names begin so are one client's alone: it knows what their states have to be."""
 WRITER = "writes"
@@ -69,6 +71,14 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
             "starttime": "0.1",
             "stop_cmd": "{cmd: 'kill $TASKMASTER_PID; exit $(($$ % 2))', shell: true}",
             "post_stop": "{cmd: 'sleep 99 & setsid sleep 99 & exit 1', shell: true}",
+        },
+    ),
+    "served": (
+        2,
+        {
+            "cmd": f"[{sys.executable}, -S, {LISTENS}, crash=50]",
+            "sockets": "{http: './${TASKMASTER_PROGRAM}-${TASKMASTER_INSTANCE}.sock'}",
+            "autorestart": "always",
         },
     ),
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
