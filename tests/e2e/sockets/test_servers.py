@@ -146,6 +146,7 @@ class Requests:
         self._thread.join(60)
 
 
+@pytest.mark.sweep  # test_keeping has the same with a server that starts faster
 @needs
 def test_gunicorn_answers_every_request_through_crash_restart_reload_upgrade_and_kill(daemon: Daemon) -> None:
     host = own_host()
