@@ -95,11 +95,10 @@ def _bind_inet(made: socket.socket, address: str) -> None:
 
 def _bind_file(made: socket.socket, path: str, backlog: int, rights: FileRights) -> Inode:
     with Held(path, OP) as held:
-        suffix = ASIDE if _stale(held) else ""
-        held.discard(ASIDE)
+        suffix = _make_room(held)
         umask = os.umask(0o177)
         try:
-            made.bind(path if not suffix else _aside(held, path))
+            made.bind(path + suffix)
         finally:
             os.umask(umask)
         inode = None
@@ -116,9 +115,18 @@ def _bind_file(made: socket.socket, path: str, backlog: int, rights: FileRights)
         return inode
 
 
-def _aside(held: Held, path: str) -> str:
-    """Return a path for the file that is to replace another one: the address of its directory where it would be too long."""
-    return path + ASIDE if len(os.fsencode(path + ASIDE)) <= MOST_PATH else held.address + ASIDE
+def _make_room(held: Held) -> str:
+    """Return what follows the path in the name of the new file: nothing, or ASIDE if it is to replace a stale one.
+
+    Where that name would be too long the stale one goes first.
+    """
+    held.discard(ASIDE)
+    if not _stale(held):
+        return ""
+    if len(os.fsencode(held.path + ASIDE)) <= MOST_PATH:
+        return ASIDE
+    held.unlink()
+    return ""
 
 
 def _stale(held: Held) -> bool:
@@ -128,7 +136,7 @@ def _stale(held: Held) -> bool:
         return False
     if not stat.S_ISSOCK(found.st_mode):
         raise SystemFailure(OP, held.path, "something that is not a socket is there", errno.EEXIST)
-    if answers(held.address):
+    if answers(held.address if len(os.fsencode(held.address)) <= MOST_PATH else held.path):
         raise OSError(errno.EADDRINUSE, REASONS[errno.EADDRINUSE])
     return True
 

@@ -33,6 +33,8 @@ WARM_UP_S = 180.0
 WARM_UP_GROWTH_KB = 4096
 GROWTH_KB = 3072
 SETTLE_S = 2.0
+KEEPER = "taskmasterkeep"
+"""What holds descriptors of programs; it stays for some seconds after the last of them."""
 MOST_FDS = 32
 """What a daemon that runs nothing and has a client or two may have open at the first calm; later ones may not have more."""
 
@@ -73,7 +75,7 @@ class Calm:
             if kernel.still_alive(seen):
                 self.stage.found(f"calm: all is stopped, and {seen} of {slot} is alive")
         for child in kernel.children(self.stage.daemon.pid):
-            if kernel.look(child.pid) == child:
+            if kernel.look(child.pid) == child and child.name != KEEPER:
                 self.stage.found(f"calm: all is stopped, and the daemon has a child: {child}")
 
     def read_events(self) -> None:

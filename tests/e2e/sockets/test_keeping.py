@@ -11,7 +11,7 @@ import pytest
 from tests.support.daemon import Daemon
 from tests.support.guarded import config, kill_daemon
 from tests.support.keeper import keeper_of, keepers, kill_keeper
-from tests.support.listening import Clients, ask_at, is_open, listens, occupied, own_host, queue_of, said
+from tests.support.listening import LISTENS, Clients, ask_at, is_open, listens, occupied, own_host, queue_of, said
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -90,6 +90,26 @@ def test_without_a_keeper_a_socket_comes_back_from_the_instance_that_has_it(daem
     assert set(clients.end()) == {"served"}
     assert daemon.status()["web"]["pid"] != pid
     assert (daemon.home / "web.sock").stat().st_ino == inode
+
+
+def test_what_cannot_be_taken_back_is_bound_anew_when_its_holder_has_ended(daemon: Daemon) -> None:
+    host = own_host()
+    script = f"{LISTENS} & exec sleep 300 3<&-"  # the leader gives it away
+    daemon.write(config(web={"cmd": script, "shell": True, "starttime": 0, "sockets": {"http": f"{host}:8000"}}))
+    daemon.start()
+    pid = daemon.status()["web"]["pid"]
+    server = ask_at((host, 8000))
+    keeper_of(daemon)
+    os.kill(daemon.pid, signal.SIGSTOP)
+    kill_keeper(daemon)
+    daemon.kill()
+    daemon.start()
+    assert daemon.status()["web"]["sockets"][0]["state"] == f"held by pid {pid} alone"
+    assert f"socket http is held by pid {pid} alone; bound anew when that has ended" in daemon.events()
+    assert ask_at((host, 8000)) == server
+    assert daemon.ctl("restart", "web").returncode == 0
+    assert daemon.status()["web"]["sockets"][0]["state"] == "listening"
+    assert ask_at((host, 8000)) != server
 
 
 def test_a_reload_to_another_address_opens_it_first_and_to_a_taken_one_changes_nothing(daemon: Daemon) -> None:
