@@ -19,6 +19,7 @@ from taskmaster_common.records import Record
 from taskmasterd.fallbacks import limit
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.reactor import READ
+from taskmasterd.system.procfs import highest_fd
 from taskmasterd.system.signalling import send
 
 TYPE_CHECKING = False
@@ -297,15 +298,7 @@ def _keep_descriptors(output: int, stdin: int) -> None:
     if stdin >= 0:
         os.dup2(stdin, 0)
     os.dup2(output, OUTPUT_FD, inheritable=False)
-    os.closerange(OUTPUT_FD + 1, _highest_fd() + 1)
-
-
-def _highest_fd() -> int:
-    """Return the highest open descriptor; closing up to the limit could be a million calls."""
-    try:
-        return max(int(name) for name in os.listdir("/dev/fd"))
-    except (OSError, ValueError):
-        return os.sysconf("SC_OPEN_MAX")
+    os.closerange(OUTPUT_FD + 1, highest_fd() + 1)
 
 
 def _lower(which: int, most: int) -> None:

@@ -372,6 +372,14 @@ def ticks_now() -> int:
     return int(boot_seconds() * TICKS_PER_S)
 
 
+def highest_fd() -> int:
+    """Return the highest open descriptor of this process; closing up to the limit could be a million calls."""
+    try:
+        return max(int(name) for name in os.listdir("/dev/fd"))
+    except (OSError, ValueError):
+        return os.sysconf("SC_OPEN_MAX")
+
+
 def can_adopt() -> bool:
     """Return whether the system can prove the identity of a process: with pidfds (Linux 5.3), start times and the boot's id."""
     try:

@@ -1,6 +1,6 @@
 """The step `env_file`: the forked child reads files of variables, and files that are the value of one.
 
-Only the child ever holds the values. It reads as the daemon's user, before it takes the program's identity. As root it goes its way
+Only the child ever holds the values, and no descriptor of the daemon's while it may hang. It reads as the daemon's user, before it takes the program's identity. As root it goes its way
 step by step and follows another user's link only to a file of that user's own: otherwise a program could have root read to it
 whatever it likes. A file system that hangs holds up this child alone; the daemon kills it when its time is up.
 """
@@ -15,6 +15,7 @@ from taskmaster_common.errors import system_reason
 from taskmaster_common.text.envfile import MOST_BYTES, EnvFileError, parse_variables, value_of_file
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.paths.trail import open_recording
+from taskmasterd.system.procfs import highest_fd
 from taskmasterd.system.spawner.spec import SetupError, SetupStep
 
 TYPE_CHECKING = False
@@ -44,18 +45,36 @@ def reading_step(
     def run(setup: Setup) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(within_s) + 1 + ALARM_AFTER_S)
-        for path in files:
-            for name, value in _variables(path.removeprefix("?"), optional=path[0] == "?").items():
-                known = os.fsdecode(name)
-                if known not in set_by_env and not (known.startswith(RESERVED) and known in setup.environment):
-                    setup.environment[known] = os.fsdecode(value)
-        for variable, path in values.items():
-            setup.environment[variable] = os.fsdecode(_read(path, f"env.{variable} {path}", value_of_file))
+        _close_others(setup)
+        fill(setup.environment, files, values, set_by_env)
         signal.alarm(0)
 
     named = [f"env_file {path.removeprefix('?')}" for path in files]
     named += [f"env.{variable} {path}" for variable, path in values.items()]
     return SetupStep(STEP, "", run, within_s, f"{' or '.join(named)}: not readable within {within_s:g}s")
+
+
+def fill(
+    environment: dict[str, str], files: Sequence[str], values: Mapping[str, str], set_by_env: Container[str]
+) -> None:
+    """Read the files into the variables of a child. Raises SetupError."""
+    for path in files:
+        for name, value in _variables(path.removeprefix("?"), optional=path[0] == "?").items():
+            known = os.fsdecode(name)
+            if known not in set_by_env and not (known.startswith(RESERVED) and known in environment):
+                environment[known] = os.fsdecode(value)
+    for variable, path in values.items():
+        environment[variable] = os.fsdecode(_read(path, f"env.{variable} {path}", value_of_file))
+
+
+def _close_others(setup: Setup) -> None:
+    """Close all descriptors that are the daemon's.
+
+    As long as a child that hangs has them open, nobody else gets the daemon's locks, should the daemon die meanwhile.
+    """
+    kept = sorted({0, 1, 2, setup.report, *(number for number, _ in setup.extras)})
+    for before, after in zip(kept, (*kept[1:], highest_fd() + 1)):
+        os.closerange(before + 1, after)
 
 
 def _variables(path: str, *, optional: bool) -> Mapping[bytes, bytes]:

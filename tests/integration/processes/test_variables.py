@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -10,23 +11,23 @@ import pytest
 
 from taskmaster_common.text.envfile import MOST_BYTES
 from taskmasterd.system.spawner.spec import ChildSpec, Setup, SetupError
-from taskmasterd.system.spawner.variables import read_file, reading_step
+from taskmasterd.system.spawner.variables import fill, read_file, reading_step
+from tests.support.wait import wait_until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
 SPEC = ChildSpec(("x",), {"A": "1", "TASKMASTER_MARK": "m", "LISTEN_PID": "7"}, "/", 0o022, None, None)
 
 
 def read(*files: str, **values: str) -> dict[str, str]:
-    setup = Setup(SPEC, (0, 1, 2), 2)
-    reading_step(files, values, {"B", *values}, 30).run(setup)
-    return setup.environment
+    environment = dict(SPEC.environment)
+    fill(environment, files, values, {"B", *values})
+    return environment
 
 
 def test_what_the_daemon_says_by_variables_no_file_replaces(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("A=2\nB=3\nC=4\nTASKMASTER_MARK=x\nTASKMASTER_MINE=y\nLISTEN_PID=8\nLISTEN_FDS=1\n")
     found = read(str(tmp_path / "a"))
     assert found == {**SPEC.environment, "A": "2", "C": "4", "TASKMASTER_MINE": "y", "LISTEN_FDS": "1"}
-    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
 def test_a_failed_read_names_the_file_or_the_variable(tmp_path: Path) -> None:
@@ -38,7 +39,38 @@ def test_a_failed_read_names_the_file_or_the_variable(tmp_path: Path) -> None:
         with pytest.raises(SetupError) as failed:
             read(*files, **values)
         assert (failed.value.step, str(failed.value)) == ("env_file", said)
-    signal.alarm(0)
+
+
+def test_a_child_that_hangs_holds_nothing_of_the_daemons_and_ends_without_it(tmp_path: Path) -> None:
+    fifo = str(tmp_path / "fifo")
+    os.mkfifo(fifo)
+    report, of_child = os.pipe()
+    with (tmp_path / "lock").open("w") as lock, (tmp_path / "extra").open("w") as extra:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                setup = Setup(SPEC, (0, 1, 2), of_child, ((extra.fileno(), extra.fileno()),))
+                reading_step((fifo,), {}, (), -2).run(setup)  # with an alarm after one second
+            finally:
+                os._exit(1)
+        try:
+            wait_until(lambda: {extra.name, f"pipe:[{os.fstat(of_child).st_ino}]"} <= held(pid) - {lock.name})
+            wait_until(lambda: lock.name not in held(pid))
+            assert extra.name in held(pid)
+        finally:
+            status = os.waitpid(pid, 0)[1]
+            os.close(report)
+            os.close(of_child)
+    assert os.WTERMSIG(status) == signal.SIGALRM
+
+
+def held(pid: int) -> set[str]:
+    """Return what a process has open."""
+    found = set()
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.add(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found
 
 
 def test_no_more_is_read_than_a_file_may_have(tmp_path: Path) -> None:
