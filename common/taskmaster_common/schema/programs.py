@@ -23,17 +23,13 @@ from taskmaster_common.config.sockets import descriptors, socket_rows, variable
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
 from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
-from taskmaster_common.schema.advice.shelltext import unexpanded_variable
-from taskmaster_common.schema.nodes import BROKEN, MAPPING, SCALAR, SEQUENCE
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.values.env_files import EnvFiles, each_path, reads_files
+from taskmaster_common.schema.values.env_files import EnvFiles, reads_files
+from taskmaster_common.schema.values.environment import decoded_variables, defined_in, merged_variables
 from taskmaster_common.schema.values.kinds import (
     EXTRA_TABLE,
     PROGRAM_TABLE,
-    VARIABLE_OR_FILE,
     decode_value,
-    variable_files,
-    variable_name_problem,
 )
 from taskmaster_common.schema.values.scalars import Decoding
 from taskmaster_common.schema.variables import Variables
@@ -217,9 +213,11 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
     """Return the decoded values and their nodes, by key."""
     own = {"TASKMASTER_PROGRAM": name, "TASKMASTER_INSTANCE": INSTANCE, "CONFIG_DIR": scope.directory}
     entries = {key: (f"{layer.place}.{name}", value) for layer in layers for key, name, value in _known_entries(layer)}
+    environment, signals = scope.surroundings.environment, scope.surroundings.signals
+    quiet = Decoding(Variables(environment, own), scope.directory, signals)
     files = entries["env_file"][1] if "env_file" in entries else None
-    names = Variables(scope.surroundings.environment, own, partial(_defined_in, files, own, scope))
-    context = Decoding(names, scope.directory, scope.surroundings.signals)
+    names = Variables(environment, own, partial(defined_in, files, quiet, scope.env_files))
+    context = Decoding(names, scope.directory, signals)
     values: dict[str, Any] = {}
     nodes = {key: node for key, (_, node) in entries.items()}
     # `shell` decides how cmd is read, and `sockets` is what it may name, so these come first; a stronger layer's cmd meets
@@ -227,8 +225,8 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
     for key in sorted(entries, key=lambda each: each not in ("shell", "sockets")):
         place, node = entries[key]
         if key == "env":
-            variables = _env_values(layers, scope.report)
-            values[key] = _env(variables, context, scope.report)
+            variables = merged_variables(_env_nodes(layers), scope.report)
+            values[key] = decoded_variables(variables, context, scope.report)
             nodes.update((f"env.{name}", value) for name, (_, value) in variables.items())
             continue
         value = decode_value(PROGRAM_TABLE[key], node, context, place, scope.report)
@@ -240,58 +238,10 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
     return values, nodes
 
 
-def _defined_in(node: Node | None, own: Mapping[str, str], scope: Scope, name: str) -> str:
-    """Return the file of variables that sets an undefined one, among those that the program names at `node`, or ""."""
-    if node is None:
-        return ""
-    context = Decoding(Variables(scope.surroundings.environment, own), scope.directory, scope.surroundings.signals)
-    try:
-        written = variable_files(node, context, PROGRAM_TABLE["env_file"])
-    except ValueError:
-        return ""
-    paths = (path for each in written for path in each_path(each, 1))
-    return next((path for path in paths if name in scope.env_files.look(path).names), "")
-
-
-def _env_nodes(layers: Sequence[Layer]) -> Iterator[tuple[Layer, Node]]:
-    return ((layer, value) for layer in layers for key, _, value in _known_entries(layer) if key == "env")
-
-
-def _env_values(layers: Sequence[Layer], report: Report) -> dict[str, tuple[str, Node]]:
-    """Return place and node of the variables of all layers; the strongest layer decides each value."""
-    merged: dict[str, tuple[str, Node]] = {}
-    for layer, node in _env_nodes(layers):
-        if node.is_null() or node.kind == BROKEN:
-            continue
-        if node.kind != MAPPING:
-            reason = f"expected a mapping of names to texts, not {node.kind}"
-            report.error(node, f"{layer.place}.env", reason, example=_env_example(node))
-            continue
-        for name, (key, value) in node.entries.items():
-            problem = variable_name_problem(name)
-            if problem:
-                report.error(key, f"{layer.place}.env", problem)
-            merged[name] = (f"{layer.place}.env.{name}", value)
-    return merged
-
-
-def _env(merged: Mapping[str, tuple[str, Node]], context: Decoding, report: Report) -> dict[str, Any]:
-    for place, node in merged.values():
-        doubt = unexpanded_variable(node.text, context.variables) if not node.is_null() else ""
-        if doubt:
-            report.warn(node, place, doubt)
-    return {
-        name: decode_value(VARIABLE_OR_FILE, node, context, place, report) for name, (place, node) in merged.items()
-    }
-
-
-def _env_example(node: Node) -> tuple[str, ...]:
-    """Return example lines with the first name written here, but no value: it may be secret."""
-    items = node.items if node.kind == SEQUENCE else (node,)
-    texts = (item.text for item in items if item.kind == SCALAR)
-    names = [name.strip() for name, equals, _ in (text.partition("=") for text in texts) if equals]
-    names += [name for item in items for name in item.entries]
-    return ("env:", f"  {next((name for name in names if name.isidentifier()), 'NAME')}: ...")
+def _env_nodes(layers: Sequence[Layer]) -> Iterator[tuple[str, Node]]:
+    return (
+        (f"{layer.place}.env", value) for layer in layers for key, _, value in _known_entries(layer) if key == "env"
+    )
 
 
 def _fill_streams(values: dict[str, Any], scope: Scope) -> None:
