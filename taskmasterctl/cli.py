@@ -237,6 +237,13 @@ def _attach(options: Options, request: Request) -> int:
     return run_attach(options, request, _reply_for(options, request), os.environ)
 
 
+def _import(options: Options, request: Request) -> int:
+    """Raises RequestError."""
+    from taskmasterctl.convert.importing import run_import  # noqa: PLC0415 - no other verb converts
+
+    return run_import(request, os.environ, as_json=options.json)
+
+
 def _reply_for(options: Options, request: Request) -> Reply:
     look = look_of(options, request, os.environ)
     if request.verb in ("events", "why"):
@@ -285,6 +292,7 @@ OWN_WAYS: Mapping[str, Callable[[Options, Request], int]] = {
     "send": _send,
     "attach": _attach,
     "runs": _runs,
+    "import": _import,
 }
 """The verbs that are more than a request and its answer."""
 

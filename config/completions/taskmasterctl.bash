@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | runs:--cron | runs:--timezone | runs:--from | runs:-n | runs:--lines | alert:--event | restart:--max-unavailable | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | runs:--cron | runs:--timezone | runs:--from | runs:-n | runs:--lines | import:--from | import:-o | import:--output | import:--workdir | import:--set | alert:--event | restart:--max-unavailable | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -47,7 +47,7 @@ _taskmasterctl() {
     esac
     if [ -n "$value" ]; then
         case $value in
-        -s | --socket | -c | --config)
+        -s | --socket | -c | --config | --output | -o | --workdir | --file)
             compopt -o filenames 2>/dev/null
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${current/#\~\//$HOME/}")
             return
@@ -56,6 +56,7 @@ _taskmasterctl() {
         --for) found=(up healthy done stopped settled) ;;
         --sort) found=(name state cpu mem uptime restarts) ;;
         --format) found=(prometheus openmetrics) ;;
+        --from) found=(supervisor procfile systemd circus process-compose pm2) ;;
         esac
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
         case $verb in
@@ -69,6 +70,7 @@ _taskmasterctl() {
         top) found=(--sort --every --once) ;;
         metrics) found=(--format --output --every --listen) ;;
         runs) found=(--cron --timezone --from -n --lines) ;;
+        import) found=(--from -o --output --force --check --strict --workdir --ordered --strict-stop --supervisor-env --set) ;;
         alert) found=(--event) ;;
         start) found=(--no-wait --no-deps) ;;
         stop) found=(--no-wait --dependents) ;;
@@ -82,14 +84,19 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait why events health deps version top metrics runs alert check start stop restart signal attach send reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics runs alert check start stop restart signal attach send reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait why events health deps version top metrics runs import alert check start stop restart signal attach send reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics runs import alert check start stop restart signal attach send reload upgrade shutdown help) ;;
         alert) [ "$count" -gt 0 ] || found=(list test flush) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
         status | show | logs | tail | maintail | pid | subscribe | wait | why | events | history | health | deps | top | metrics | check | start | stop | restart | attach | fg | send) kind=programs ;;
+        import)
+            compopt -o filenames 2>/dev/null
+            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${current/#\~\//$HOME/}")
+            return
+            ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=(all) ;; esac

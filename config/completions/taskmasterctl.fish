@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'runs:--cron' 'runs:--timezone' 'runs:--from' 'runs:-n' 'runs:--lines' 'alert:--event' 'restart:--max-unavailable' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'runs:--cron' 'runs:--timezone' 'runs:--from' 'runs:-n' 'runs:--lines' 'import:--from' 'import:-o' 'import:--output' 'import:--workdir' 'import:--set' 'alert:--event' 'restart:--max-unavailable' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -90,6 +90,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions 
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a metrics -d 'states, counters and usage of all processes for Prometheus'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a runs -d 'when a line of cron is due, without a daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a import -d 'make a configuration out of that of another supervisor, and say what is lost'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a start -d 'start programs and wait until they run'
@@ -131,13 +132,23 @@ complete -c taskmasterctl -n '__taskmasterctl_verb top' -l sort -x -a 'name stat
 complete -c taskmasterctl -n '__taskmasterctl_verb top' -l every -x -d 'pause between two samples (1s by default)'
 complete -c taskmasterctl -n '__taskmasterctl_verb top' -l once -d 'one table as text, from a sample of 0.3 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l format -x -a 'prometheus openmetrics' -d 'prometheus (text 0.0.4, the default) or openmetrics'
-complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l output -x -d 'write to this file instead'
+complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l output -r -F -d 'write to this file instead'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l every -x -d 'write it again and again, with this pause (5s at least)'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l listen -x -d 'answer requests at unix:PATH or 127.0.0.1:PORT'
 complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l cron -x -d 'five fields, minute hour day month weekday, or a word such as @daily'
 complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l timezone -x -d 'the zone by whose clocks it runs (default: that of this terminal)'
 complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l from -x -d 'the times from then on, such as 2026-03-28T12:00, in the zone unless it has an offset (default: now)'
 complete -c taskmasterctl -n '__taskmasterctl_verb runs' -s n -l lines -x -d 'how many times (default 5)'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l from -x -a 'supervisor procfile systemd circus process-compose pm2' -d 'the kind of the files'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -s o -l output -r -F -d 'write to this file, which must not exist'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l force -d 'replace the file of -o'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l check -d 'also decode the outcome as taskmasterd -t does; what only this machine lacks is a warning'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l strict -d 'write nothing if anything is lost'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l workdir -r -F -d 'where the old supervisor was started: the directory of programs that name none'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l ordered -d 'supervisor: stop in the order of priority, too, by depends_on'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l strict-stop -d 'supervisor: leave alone what a leader leaves at a stop'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l supervisor-env -d 'supervisor: set SUPERVISOR_ENABLED, _PROCESS_NAME and _GROUP_NAME'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l set -x -d 'a value for a variable of the input; may be repeated'
 complete -c taskmasterctl -n '__taskmasterctl_verb alert' -l event -x -d 'what test pretends: fatal by default'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
@@ -158,7 +169,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb attach fg' -l detach-keys -x 
 complete -c taskmasterctl -n '__taskmasterctl_verb attach fg' -l from -x -d 'what follows this place of the log, as an output names it on the wire'
 complete -c taskmasterctl -n '__taskmasterctl_verb send' -l no-newline -d 'without a line end'
 complete -c taskmasterctl -n '__taskmasterctl_verb send' -l eof -d 'afterwards close the pipe: the program sees the end of its input'
-complete -c taskmasterctl -n '__taskmasterctl_verb send' -l file -x -d 'what this file holds, - for standard input, and no line end'
+complete -c taskmasterctl -n '__taskmasterctl_verb send' -l file -r -F -d 'what this file holds, - for standard input, and no line end'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l dry-run -d 'print the plan and change nothing'
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l exit-code -d 'with --dry-run: exit 1 where the plan changes something'
@@ -167,6 +178,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l roll
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
 complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics check start stop restart attach fg send' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -F
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb alert; and __taskmasterctl_first' -a 'list test flush'
@@ -184,6 +196,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a metrics -d 'states, counters and usage of all processes for Prometheus'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a runs -d 'when a line of cron is due, without a daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a import -d 'make a configuration out of that of another supervisor, and say what is lost'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a check -d 'ask programs now whether they are well, by the probe of their health'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a start -d 'start programs and wait until they run'

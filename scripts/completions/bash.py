@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, actions, forms, spellings, verbs_taking
+from scripts.completions.words import MADE, actions, forms, spellings, takes_path, verbs_taking
 from taskmaster_common.commands.table import COMMANDS, Flag
 from taskmasterctl.options import GLOBALS
 
@@ -55,7 +55,7 @@ _taskmasterctl() {{
     esac
     if [ -n "$value" ]; then
         case $value in
-        -s | --socket | -c | --config)
+        {paths})
             compopt -o filenames 2>/dev/null
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${{current/#\~\//$HOME/}}")
             return
@@ -77,6 +77,11 @@ _taskmasterctl() {{
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
         {targets}) kind=programs ;;
+        {files})
+            compopt -o filenames 2>/dev/null
+            while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${{current/#\~\//$HOME/}}")
+            return
+            ;;
         esac
         if [ "$kind" = programs ]; then
             case $current in *:*) kind=processes ;; *) found=(all) ;; esac
@@ -124,6 +129,16 @@ def bash() -> str:
             for command in COMMANDS
             if command.actions
         ),
+        paths=" | ".join(
+            dict.fromkeys(
+                form
+                for flags in (GLOBALS, *(command.flags for command in COMMANDS))
+                for flag in flags
+                if takes_path(flag)
+                for form in forms(flag)
+            )
+        ),
+        files=" | ".join(verbs_taking("FILE")),
         valued=" | ".join(valued),
         flags="\n".join(flags),
         globals=_flag_words(GLOBALS),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, PATHS, actions, forms, spellings, verbs_taking
+from scripts.completions.words import MADE, actions, forms, spellings, takes_path, verbs_taking
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, Flag
 from taskmasterctl.options import GLOBALS
@@ -116,6 +116,7 @@ def fish() -> str:
         arguments="\n".join(
             (
                 f"{verb.format(' ' + targets)}-a '(__taskmasterctl_targets)'",
+                f"{verb.format(' ' + ' '.join(verbs_taking('FILE')))}-F",
                 f"{signal_first}-a '(__taskmasterctl_live signals)'",
                 f"{signal_then}-a '(__taskmasterctl_targets)'",
                 *(
@@ -132,7 +133,7 @@ def fish() -> str:
 def _fish_flag(flag: Flag, text: str) -> str:
     words = [f"-s {flag.short[1:]}"] if flag.short else []
     words.append(f"-l {flag.name[2:]}")
-    if flag.name in PATHS:
+    if takes_path(flag):
         words.append("-r -F")
     elif flag.value:
         words.append("-x")

@@ -6,8 +6,8 @@ from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands.table import COMMANDS, Command, Flag
 
 MADE = "Made by `python -m scripts.generate` from the command table; not edited by hand."
-PATHS = ("--socket", "--config")
-"""The options whose value is a file."""
+PATH_VALUES = ("SOCKET", "FILE", "DIR")
+"""Placeholders of values that are paths."""
 
 
 def spellings(command: Command) -> list[str]:
@@ -18,6 +18,11 @@ def spellings(command: Command) -> list[str]:
 def forms(flag: Flag) -> list[str]:
     """Return the short form, where there is one, and the long one."""
     return [form for form in (flag.short, flag.name) if form]
+
+
+def takes_path(flag: Flag) -> bool:
+    """Return whether the value of the flag is a path."""
+    return flag.value in PATH_VALUES
 
 
 def actions(command: Command) -> list[str]:

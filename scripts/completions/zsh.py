@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, PATHS, actions, forms, spellings
+from scripts.completions.words import MADE, actions, forms, spellings, takes_path
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, Command, Flag
 from taskmasterctl.options import GLOBALS
@@ -89,8 +89,9 @@ def zsh() -> str:
 def _zsh_arguments(command: Command) -> list[str]:
     signal = ["'1: : _taskmasterctl_live signals'"] if "SIGNAL" in command.arguments else []
     target = ["'*: : _taskmasterctl_target'"] if "TARGET" in command.arguments else []
+    files = ["'*: :_files'"] if "FILE" in command.arguments else []
     action = [f"'1: :({' '.join(actions(command))})'"] if command.actions else []
-    return signal + target + action + (["'1: : _taskmasterctl_verb'"] if "VERB" in command.arguments else [])
+    return signal + target + files + action + (["'1: : _taskmasterctl_verb'"] if "VERB" in command.arguments else [])
 
 
 def _zsh_specs(flag: Flag, text: str) -> list[str]:
@@ -102,7 +103,7 @@ def _zsh_specs(flag: Flag, text: str) -> list[str]:
 
 
 def _zsh_value(flag: Flag) -> str:
-    if flag.name in PATHS:
+    if takes_path(flag):
         return "_files"
     return f"({' '.join(flag.choices)})" if flag.choices else " "
 

@@ -28,6 +28,7 @@ class Flag(Record):
 
     `access` is the level that a request with this flag needs at least; `acts`: it changes something, though its verb may only
     look. `choices` are all values that it takes, () where any text may be one. `lowers`: the level that is enough with it.
+    `repeated`: it may be given several times; its values are joined by NUL.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Flag(Record):
     choices: tuple[str, ...] = ()
     acts: bool = False
     lowers: str = ""
+    repeated: bool = False
 
     @property
     def key(self) -> str:

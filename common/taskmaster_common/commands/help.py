@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from taskmaster_common.commands.acting import ACTING
+from taskmaster_common.commands.converting import CONVERTING
 from taskmaster_common.commands.looking import LOOKING
 from taskmaster_common.commands.table import COMMANDS, LOOK, Command, command, usage
 from taskmaster_common.commands.text import NO_WAIT, Help
 
 HELP = {
     **LOOKING,
+    **CONVERTING,
     **ACTING,
     "reload": Help(
         "Configuration",

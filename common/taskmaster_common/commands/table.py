@@ -67,6 +67,16 @@ OF_EVENTS = tuple(
     Flag(f"--{name}", value=value)
     for name, value in {"since": "TIME", "until": "TIME", "event": "EVENT", "by": "UID", "after": "SEQ"}.items()
 )
+IMPORTED = ("supervisor", "procfile", "systemd", "circus", "process-compose", "pm2")
+"""The kinds of configuration that `import` reads."""
+OF_IMPORT = (
+    Flag("--from", value="KIND", side=CLIENT_SIDE, choices=IMPORTED),
+    Flag("--output", short="-o", value="FILE", side=CLIENT_SIDE),
+    *(Flag(f"--{name}", side=CLIENT_SIDE) for name in ("force", "check", "strict")),
+    Flag("--workdir", value="DIR", side=CLIENT_SIDE),
+    *(Flag(f"--{name}", side=CLIENT_SIDE) for name in ("ordered", "strict-stop", "supervisor-env")),
+    Flag("--set", value="NAME=VALUE", side=CLIENT_SIDE, repeated=True),
+)
 
 COMMANDS = (
     Command(
@@ -149,6 +159,7 @@ COMMANDS = (
             LINES,
         ),
     ),
+    Command("import", "", LOOK, "FILE...", flags=OF_IMPORT),
     Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),
     Command("check", "health", OPERATE, "TARGET..."),
     Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),
@@ -259,7 +270,8 @@ def parse(words: Sequence[str]) -> Request:
             flags["lines"] = word[1:]  # as tail(1) understands it
         elif word.startswith("-") and word != "-":
             flag, value = _flag(verb, word, rest)
-            flags[flag.key] = value
+            before = f"{flags[flag.key]}\0" if flag.repeated and flag.key in flags else ""
+            flags[flag.key] = f"{before}{value}" if before else value
         else:
             targets.append(word)
     if words[0] == "tail" and len(targets) > 1 and targets[-1] in ("stdout", "stderr"):

@@ -248,3 +248,4 @@ def test_a_one_shot_command_loads_nothing_heavy(path: str) -> None:
     loaded = set(client.stderr.decode().split())
     assert "taskmasterctl.reply.replies" in loaded
     assert not loaded & heavy
+    assert not [name for name in loaded if name.startswith("taskmasterctl.convert")], "for import and export alone"

@@ -45,6 +45,7 @@ VERBS = {
         "top",
         "metrics",
         "runs",
+        "import",
         "alert",
         "help",
     ),

@@ -1,0 +1,35 @@
+"""The texts of the verbs that convert configurations, which need no daemon. See `help`."""
+
+from __future__ import annotations
+
+from taskmaster_common.commands.text import Help
+
+CONVERTING = {
+    "import": Help(
+        "Files",
+        "make a configuration out of that of another supervisor, and say what is lost",
+        exits=(
+            "0 written, nothing is lost; 1 cannot write, or --check has found a fault of ours; 2 usage, or a kind that is refused; "
+            "3 written, with losses; 4 a file cannot be read; 6 its own tool refuses the input too"
+        ),
+        details=(
+            "The configuration goes to standard output or to -o FILE, the report to standard error: a line for each option that "
+            "is dropped, changed or ignored, with file and line, and notes. The same lines are comments in the configuration. "
+            "Without --from the kind is known from the name of the file or its content. - is standard input. Nothing is run, "
+            "and no daemon is needed; --json with -o writes the report to standard output, too."
+        ),
+        examples=("import /etc/supervisor/supervisord.conf -o taskmaster.yaml", "import --check conf.d/*.conf"),
+        flags={
+            "--from": "the kind of the files",
+            "--output": "write to this file, which must not exist",
+            "--force": "replace the file of -o",
+            "--check": "also decode the outcome as taskmasterd -t does; what only this machine lacks is a warning",
+            "--strict": "write nothing if anything is lost",
+            "--workdir": "where the old supervisor was started: the directory of programs that name none",
+            "--ordered": "supervisor: stop in the order of priority, too, by depends_on",
+            "--strict-stop": "supervisor: leave alone what a leader leaves at a stop",
+            "--supervisor-env": "supervisor: set SUPERVISOR_ENABLED, _PROCESS_NAME and _GROUP_NAME",
+            "--set": "a value for a variable of the input; may be repeated",
+        },
+    ),
+}

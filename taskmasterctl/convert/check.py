@@ -1,0 +1,148 @@
+"""`--check`: decodes the outcome as `taskmasterd -t` does, here and now.
+
+What only this machine lacks (users, directories, commands, variables) is a doubt; any other problem is a fault of ours.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+import signal
+import stat
+
+from taskmaster_common.errors import ConfigError
+from taskmaster_common.paths import default_places
+from taskmaster_common.schema import File, Surroundings, User, decode
+from taskmaster_common.text.formats import with_real_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_OTHER = 1 << 20
+"""Largest file of variables that is looked at, bytes."""
+STAND_IN = "1"
+"""The value of a variable that is not set here: valid as a number, a name and a path."""
+
+
+class _Environment(dict[str, str]):
+    """The environment, with a value for each variable; `missing` are those that it lacks."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.missing: dict[str, None] = {}
+
+    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
+        found = super().get(name, default)
+        if found is None:
+            self.missing[name] = None
+            return STAND_IN
+        return found
+
+
+class _Host:
+    """Answers the decoder, and collects what this machine lacks."""
+
+    def __init__(self, path: str, text: str) -> None:
+        self.doubts: dict[str, None] = {}
+        self._path = path
+        self._text = text
+
+    def lacks(self, thing: str) -> None:
+        self.doubts[f"warning: {thing}: not on this machine"] = None
+
+    def read(self, path: str) -> File:
+        if path != self._path:
+            return self._other(path)
+        content = self._text.encode("utf-8", "surrogateescape")
+        return File(content=content, size=len(content), uid=os.geteuid(), gid=os.getegid())
+
+    def _other(self, path: str) -> File:
+        """Return a file of variables, an empty one if it is not here."""
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+            try:
+                content = os.read(descriptor, MAX_OTHER) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+            finally:
+                os.close(descriptor)
+        except OSError:
+            self.lacks(f"file {path}")
+            return File(content=b"", uid=os.geteuid(), gid=os.getegid(), mode=0o600)
+        return File(content=content, size=len(content), uid=os.geteuid(), gid=os.getegid(), mode=0o600)
+
+    def user(self, name: str) -> User | None:
+        try:
+            found = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
+        except (KeyError, OverflowError):
+            if not name.isdecimal():
+                self.lacks(f"user {name}")
+            return User(uid=os.geteuid(), gid=os.getegid(), name=name)
+        return User(uid=found.pw_uid, gid=found.pw_gid, name=found.pw_name, home=found.pw_dir, shell=found.pw_shell)
+
+    def group(self, name: str) -> int | None:
+        if name.isdecimal():
+            return int(name)
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            self.lacks(f"group {name}")
+            return os.getegid()
+
+    def may_enter(self, directory: str, user: User | None) -> bool:
+        del user
+        if not os.path.isdir(directory):
+            self.lacks(f"directory {directory}")
+        return True
+
+    def find_command(self, word: str, path: str, workingdir: str, user: User | None) -> str:
+        del user
+        found = os.path.join(workingdir, word) if "/" in word else shutil.which(word, path=path or None)
+        if not found or not os.access(found, os.X_OK):
+            self.lacks(f"command {word}")
+        return ""
+
+    def identity(self, path: str) -> str:
+        return os.path.realpath(path) if os.path.isfile(path) or not os.path.exists(path) else ""
+
+
+def check_outcome(text: str, path: str, environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Return what is wrong with an outcome, and what this machine lacks or the decoder warns of."""
+    host = _Host(path, text)
+    variables = _Environment(environment)
+    try:
+        loaded = decode(path, _surroundings(host, variables))
+    except ConfigError as error:
+        return [f"a fault of taskmasterctl import, please report it: {line}" for line in error.problems], [*host.doubts]
+    for name in variables.missing:
+        host.lacks(f"variable {name}")
+    return [], [*host.doubts, *loaded.warnings]
+
+
+def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
+    names = {each.name.removeprefix("SIG"): each.value for each in signal.Signals}
+    uid = os.geteuid()
+    return Surroundings(
+        environment=variables,
+        signals=with_real_time(names),
+        uid=uid,
+        gid=os.getegid(),
+        cwd=os.getcwd(),
+        places=default_places(uid, variables),
+        read=host.read,
+        expand=lambda _: (),
+        listed=lambda _: (),
+        user=host.user,
+        group=host.group,
+        members=lambda _: (),
+        may_enter=host.may_enter,
+        find_command=host.find_command,
+        identity=host.identity,
+        shareable=lambda _: True,
+        on_disk=lambda _: True,
+        probe_problem=lambda _: "",
+        alert_doubts=lambda _, __: (),
+        writable_command=lambda _, __, ___: (),
+        trusted=(0, uid),
+    )

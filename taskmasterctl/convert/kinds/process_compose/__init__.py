@@ -1,0 +1,1 @@
+"""process-compose.yaml. Source: the documentation of process-compose 1.x."""

@@ -1,0 +1,1 @@
+"""A Taskmaster configuration that is being made, and its text. Pure."""

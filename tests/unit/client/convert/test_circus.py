@@ -1,0 +1,129 @@
+"""circus.ini."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskmaster_common.config import PROGRAM_KEYS
+from taskmasterctl.convert.kinds.circus.rows import CIRCUS, WATCHER
+from tests.support.converting import Imported, Importer
+
+SITE = """\
+[circus]
+endpoint = tcp://127.0.0.1:5555
+statsd = true
+httpd = False
+loglevel = DEBUG
+
+[watcher:web]
+cmd = /bin/sleep
+args = 10$(circus.wid)
+numprocesses = 3
+copy_env = True
+uid = nobody
+stdout_stream.class = FileStream
+stdout_stream.filename = /l/web.log
+stdout_stream.max_bytes = 1000
+stdout_stream.time_format = %Y
+hooks.before_start = my.hook
+
+[watcher:first]
+cmd = /bin/sleep 5 ; not a part of it
+priority = 5
+stop_children = True
+graceful_timeout = 5
+respawn = False
+
+[watcher:chaussette]
+cmd = chaussette --fd $(circus.sockets.web)
+
+[env:web*, other]
+PORT = 80
+
+[socket:web]
+host = localhost
+"""
+
+
+def circus(importer: Importer, watcher: str, *words: str, more: str = "") -> Imported:
+    return importer({"circus.ini": f"[watcher:web]\ncopy_env = true\n{watcher}\n{more}"}, *words)
+
+
+def test_watchers_become_programs_by_priority_and_name(importer: Importer) -> None:
+    done = importer({"circus.ini": SITE})
+    assert done.code == 3
+    assert [each.name for each in done.config.programs] == ["first", "web"]
+    web, first = done.program("web"), done.program("first")
+    assert (web.numprocs, web.run_as.user, web.policy.stoptime, web.stopasgroup) == (3, "nobody", 30, "leader")
+    assert web.policy.autorestart == "always"
+    assert dict(web.env) == {"PORT": "80"}
+    assert (web.output.stdout, web.output.stderr, web.output.log_maxbytes) == ("/l/web.log", "inherit", 1000)
+    assert first.cmd == ("/bin/sleep", "5")
+    assert (first.policy.stoptime, first.stopasgroup, first.policy.autorestart) == (5, True, "never")
+    assert done.config.daemon.loglevel == "debug"
+    assert "counts from 1" in done.line("dropped", "watcher:web", "circus.wid")
+    for setting in ("statsd", "time_format", "hooks.before_start", "socket:web host", "circus.sockets"):
+        assert done.line("dropped", setting)
+    assert "  # chaussette:\n" in done.text
+
+
+def test_a_single_process_has_the_number_one(importer: Importer) -> None:
+    assert circus(importer, "cmd = run $(circus.wid) ((CIRCUS.WID))").program("web").cmd == ("run", "1", "1")
+
+
+def test_variables_of_the_environment_are_put_in_or_stay(importer: Importer) -> None:
+    done = circus(importer, 'cmd = run "$(circus.env.port)" "((circus.env.X))"', more="[env]\nPORT = 80\n")
+    assert done.text.count("80") == 2
+    assert '"${X}"' in done.text
+    bare = circus(importer, "cmd = run $(circus.env.X)")
+    assert "cmd: exec run $X" in bare.text
+    assert "splits the command" in bare.line("changed")
+
+
+def test_a_child_gets_nothing_of_the_daemons_environment_unless_it_is_copied(importer: Importer) -> None:
+    done = importer({"circus.ini": "[watcher:web]\ncmd = run\n"})
+    assert ("clear_env: true" in done.text) == ("clear_env" in PROGRAM_KEYS)
+    assert bool(done.lines("changed")) == ("clear_env" not in PROGRAM_KEYS)
+
+
+def test_the_first_of_equal_options_counts(importer: Importer) -> None:
+    done = circus(importer, "cmd = one\ncmd = two")
+    assert done.program("web").cmd == ("one",)
+    assert done.line("is written again and does not count")
+
+
+def test_every_option_is_carried_or_has_a_line(importer: Importer) -> None:
+    yes = ("shell", "singleton", "respawn", "stop_children", "copy_env", "copy_path", "send_hup", "use_sockets", "on_demand",
+           "check_flapping", "close_child_stdin", "close_child_stdout", "close_child_stderr", "statsd", "httpd", "debug", "debug_gc")  # fmt: skip
+    special = {"numprocesses": "2", "max_retry": "3", "graceful_timeout": "3", "stop_signal": "INT", "priority": "1", "autostart": "no",
+               "respawn": "no", "loglevel": "info", "umask": "022", "include": "none.ini", "include_dir": "none"}  # fmt: skip
+
+    def result(without: str = "") -> tuple[str, tuple[str, ...]]:
+        lines: list[str] = []
+        for head, rows in (("[circus]", CIRCUS), ("[watcher:web]", WATCHER)):
+            lines.append(head)
+            lines += [
+                f"{name} = {special.get(name, 'yes' if name in yes else 'x')}"
+                for name in rows
+                if f"{head}{name}" != without
+            ]
+        done = importer({"circus.ini": "\n".join(lines)})
+        assert done.code == 3, done.report
+        return done.text, done.report
+
+    whole = result()
+    for head, rows in (("[circus]", CIRCUS), ("[watcher:web]", WATCHER)):
+        for name in rows:
+            if name != "cmd":
+                assert result(f"{head}{name}") != whole, name
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("cmd = run 'open", "no closing quotation"), ("args = x", "a watcher has a cmd"), ("cmd = x\nnumprocesses = many", "not a whole number"),
+     ("cmd = x\nrespawn = perhaps", "neither true nor false"), ("cmd = x\nwords alone", "no option=value")],
+)  # fmt: skip
+def test_what_circus_refuses_is_refused(importer: Importer, text: str, words: str) -> None:
+    done = circus(importer, text)
+    assert (done.code, done.text) == (6, "")
+    assert words in "\n".join(done.report)
