@@ -47,6 +47,7 @@ that it does not know.
     program    name, settings: {key: value}, processes: list of PROCESS,     show
                ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}},
+               newer: {process name: texts, of files that it has read before they changed},
                health: {process name: {ok, output, took_s: of the last
                answer, changes: list of {ago_s, verdict, text}}}
     check      name ok (null: could not be asked) text output took_s        check

@@ -71,7 +71,9 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
         "processes": processes,
         "ended": ended,
         "logs": logs,
-        "newer": {table.name(entry): list(newer[entry]) for entry in entries if entry in newer},
+        "newer": {
+            table.name(entry): [sight.text(each) for each in newer[entry]] for entry in entries if entry in newer
+        },
         "health": {table.name(entry): _story(entry, now, sight) for entry in entries if entry.health},
     }
 
