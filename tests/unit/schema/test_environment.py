@@ -197,6 +197,15 @@ def test_secrets_that_others_can_read_are_doubtful(text: str, files: dict[str, s
     assert [line.removeprefix("programs.web.")[: len(said)] for line in found] == ([said] if said else [])
 
 
+@pytest.mark.parametrize(("mode", "uid", "gid"), [(0o600, 0, 0), (0o040, 33, 33), (0o604, 7, 33)])
+def test_a_file_that_the_daemons_user_may_not_read_is_doubtful(mode: int, uid: int, gid: int) -> None:
+    text = "taskmasterd: {user: www}\nprograms: {web: {cmd: x, env_file: web.env}}"
+    found = load(text, {FILE: File(b"A=b", mode, uid, gid)}).warnings
+    assert any(f"www, as whom taskmasterd runs, cannot read {FILE}" in line for line in found)
+    for well in (File(b"A=b", 0o400, 33, 0), File(b"A=b", 0o040, 0, 33), File(b"A=b", 0o004, 0, 0)):
+        assert not any("cannot read" in line for line in load(text, {FILE: well}).warnings)
+
+
 def test_a_variable_of_an_env_file_is_none_of_the_configuration() -> None:
     files = {FILE: f"DB=db.internal\nPASSWORD={SECRET}"}
     text = "programs: {web: {cmd: 'run ${DB}', env_file: ['?no.env', web.env]}}"

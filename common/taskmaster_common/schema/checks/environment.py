@@ -9,6 +9,7 @@ from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from taskmaster_common.config import DaemonConfig
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.programs import Program
     from taskmaster_common.schema.report import Report
@@ -22,9 +23,11 @@ SHOWN_SECRETS = 3
 class EnvironmentCheck:
     """Looks at the programs one after the other. At the start of a daemon a wrong file is the matter of its program alone."""
 
-    def __init__(self, surroundings: Surroundings, report: Report) -> None:
+    def __init__(self, daemon: DaemonConfig, surroundings: Surroundings, report: Report) -> None:
         self._report = report
-        self._files = EnvFiles(surroundings)
+        becomes = surroundings.user(daemon.user) if daemon.user and surroundings.uid == 0 else None
+        self._reader = becomes.name if becomes else ""
+        self._files = EnvFiles(surroundings, becomes)
         self._tell = report.warn if surroundings.lenient_users else report.error
 
     def check(self, program: Program) -> None:
@@ -42,7 +45,7 @@ class EnvironmentCheck:
 
     def _check_file(self, program: Program, at: Node, path: str, *, optional: bool) -> None:
         file, place = self._files.look(path), program.place("env_file")
-        if self._told(file, at, place, optional=optional):
+        if self._told(path, file, at, place, optional=optional):
             return
         vain = [name for name in file.names if name in NEVER_IN_ENV]
         if vain:
@@ -56,13 +59,15 @@ class EnvironmentCheck:
     def _check_value(self, program: Program, name: str, path: str) -> None:
         file, place = self._files.look(path, is_value=True), program.place(f"env.{name}")
         at = program.at(f"env.{name}")
-        if not self._told(file, at, place) and file.public and like_a_secret(name):
+        if not self._told(path, file, at, place) and file.public and like_a_secret(name):
             self._report.warn(at, place, f"everybody can read {path}; chmod o-r {path}")
 
-    def _told(self, file: EnvFile, at: Node, place: str, *, optional: bool = False) -> bool:
+    def _told(self, path: str, file: EnvFile, at: Node, place: str, *, optional: bool = False) -> bool:
         """Report what is wrong with a file; return whether nothing more is known of it."""
         if file.problem and not (file.missing and optional):
             (self._report.warn if file.unknown else self._tell)(at, place, file.problem)
+        if file.hidden:
+            self._report.warn(at, place, f"{self._reader}, as whom taskmasterd runs, cannot read {path}")
         return bool(file.problem)
 
     def _check_literal(self, program: Program) -> None:

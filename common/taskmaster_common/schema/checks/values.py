@@ -40,7 +40,7 @@ def check_configuration(
 ) -> None:
     """Report problems and doubts that concern several keys, several programs or the host."""
     check_daemon(daemon, daemon_nodes, surroundings, report)
-    environment = EnvironmentCheck(surroundings, report)
+    environment = EnvironmentCheck(daemon, surroundings, report)
     for program in programs:
         environment.check(program)
         check_program(program, daemon, daemon_nodes, surroundings, report)

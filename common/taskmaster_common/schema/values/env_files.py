@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from taskmaster_common.schema.surroundings import File, Surroundings
+    from taskmaster_common.schema.surroundings import File, Surroundings, User
 
 MOST_INSTANCES = 10
 """Most instances of a program whose files are looked at, where each has its own."""
@@ -35,7 +35,7 @@ def like_a_secret(name: str) -> bool:
 class EnvFile(Record):
     """One file: its variables by name, what is wrong with it, and whether that is only that we may not look.
 
-    `missing`: it is not there. `public`: everybody may read it.
+    `missing`: it is not there. `public`: everybody may read it. `hidden`: the user that the daemon becomes may not.
     """
 
     names: tuple[str, ...] = ()
@@ -43,13 +43,15 @@ class EnvFile(Record):
     unknown: bool = False
     missing: bool = False
     public: bool = False
+    hidden: bool = False
 
 
 class EnvFiles:
-    """All files that programs name, each read once."""
+    """All files that programs name, each read once. `user` is the one that the daemon becomes, None if it stays who it is."""
 
-    def __init__(self, surroundings: Surroundings) -> None:
+    def __init__(self, surroundings: Surroundings, user: User | None = None) -> None:
         self._surroundings = surroundings
+        self._user = user
         self._found: dict[tuple[str, bool], EnvFile] = {}
 
     def look(self, path: str, *, is_value: bool = False) -> EnvFile:
@@ -69,9 +71,18 @@ class EnvFiles:
         except OSError as error:  # no permission, or no regular file: reading a FIFO would take what is in it
             return EnvFile(problem=f"{path} cannot be checked: {system_reason(error)}", unknown=True)
         try:
-            return EnvFile(names=_names(file, is_value=is_value), public=bool(file.mode & READABLE_BY_ALL))
+            names = _names(file, is_value=is_value)
+            hidden = self._user is not None and not _may_read(file, self._user)
+            return EnvFile(names=names, public=bool(file.mode & READABLE_BY_ALL), hidden=hidden)
         except EnvFileError as wrong:
             return EnvFile(problem=f"{path}{f':{wrong.line}' if wrong.line else ''}: {wrong.reason}")
+
+
+def _may_read(file: File, user: User) -> bool:
+    """Return whether mode and owner let a user read a file."""
+    if user.uid in (0, file.uid):
+        return user.uid == 0 or bool(file.mode & READABLE_BY_ALL << 6)
+    return bool(file.mode & (READABLE_BY_ALL << 3 if file.gid in user.groups else READABLE_BY_ALL))
 
 
 def _names(file: File, *, is_value: bool) -> tuple[str, ...]:
