@@ -172,7 +172,7 @@ class ProgramSockets:
         for entry in tuple(self._table):
             if entry.wanted.sockets:
                 self._settle(entry)
-                for claim in claims_of(entry.wanted, entry.index):
+                for claim in claims_of(entry.newest, entry.index):
                     self._follow(claim)
                 yield
         self._release(promised)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import stat
 from typing import Any
@@ -141,20 +142,34 @@ def test_a_taken_address_is_a_failed_start_of_that_program_alone_until_it_is_fre
     assert (daemon.home / "data").read_text() == "precious"
 
 
-def test_a_program_that_removes_the_file_of_its_socket_finds_it_again(daemon: Daemon) -> None:
-    daemon.write(config(web=listens("unlink crash=1", sockets={"file": "./web.sock"}, autorestart="always")))
+def test_each_instance_finds_its_socket_blocking_whatever_the_one_before_has_set(daemon: Daemon) -> None:
+    host = own_host()
+    keys: dict[str, Any] = {"sockets": {"http": f"{host}:8000"}, "autorestart": "always"}
+    daemon.write(
+        config(one=listens("nonblocking crash=1", **keys), two=listens("nonblocking", **keys, autostart=False))
+    )
     daemon.start()
-    path = daemon.home / "web.sock"
-    wait_until(lambda: daemon.state("web") == "RUNNING" and not path.exists())
-    os.kill(daemon.status()["web"]["pid"], 9)
-    wait_until(lambda: daemon.log("web").count(b"\n") >= 2)
-    assert "socket file: " in daemon.events()
-    assert "web.sock was removed by somebody; bound anew" in daemon.events()
-    clients = Clients(str(path))
-    daemon.write(config(web=listens(sockets={"file": "./web.sock"}, autorestart="always")))
-    assert daemon.ctl("reload").returncode == 0
-    clients.more(1)
-    clients.end()
+    ask_at((host, 8000))
+    wait_until(lambda: daemon.log("one").count(b"\n") == 2)
+    assert said(daemon, "one")["blocking"] is True
+    assert daemon.ctl("start", "two").returncode == 0
+    assert said(daemon, "two")["blocking"] is False  # `one` uses it
+
+
+def test_a_file_of_a_socket_that_somebody_removes_is_there_again_before_the_next_instance(daemon: Daemon) -> None:
+    web = listens("unlink", sockets={"file": "./web.sock"}, starttime=60, restart_max_delay=60)
+    daemon.write(config(web={**web, "restart_delay": 60}))
+    daemon.start()
+    path, said_so = daemon.home / "web.sock", "web.sock was removed by somebody; bound anew"
+    wait_until(lambda: b"LISTEN" in daemon.log("web") and not path.exists())
+    os.kill(daemon.status()["web"]["pid"], signal.SIGKILL)
+    daemon.wait_for("web", "BACKOFF")
+    wait_until(path.exists)
+    assert daemon.events().count(said_so) == 1
+    path.unlink()
+    assert daemon.ctl("start", "--no-wait", "web").returncode == 0
+    wait_until(lambda: daemon.log("web").count(b"\n") == 2 and not path.exists())
+    assert daemon.events().count(said_so) == 2
 
 
 @pytest.mark.root

@@ -123,6 +123,25 @@ def test_a_shell_between_the_daemon_and_the_program_is_doubted() -> None:
     assert load(text % "exec run").warnings == ()
 
 
+@pytest.mark.parametrize(
+    ("keys", "way"),
+    [
+        ("ready: {tcp: 127.0.0.1:8000}", "tcp"),
+        ("ready: {tcp: '8000'}", "tcp"),
+        ("ready: {unix: /s}", "unix"),
+        ("health: {tcp: localhost:8000}", "tcp"),
+        ("ready: {http: 'http://127.0.0.1:8000/'}", ""),
+        ("ready: {tcp: 127.0.0.1:9000}", ""),
+        ("ready: {tcp: 127.0.0.1:53}", ""),
+        ("health: {unix: /t}", ""),
+    ],
+)
+def test_a_probe_that_the_daemon_s_own_socket_would_answer_is_doubted(keys: str, way: str) -> None:
+    text = f"programs: {{web: {{cmd: run, sockets: {{a: ':8000', b: /s, c: 'udp::53'}}, {keys}}}}}"
+    found = [each for each in load(text).warnings if f"so {way} always succeeds; use http or exec" in each]
+    assert len(found) == bool(way)
+
+
 def test_the_effective_configuration_decodes_to_the_same_and_show_has_what_was_written() -> None:
     text = "sockets: {http: ':80', u: {listen: /s, backlog: 7, mode: 0660}, v: {listen: '/${TASKMASTER_INSTANCE}', mode: 0}}\nstdin: {socket: u}"
     found = program(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config.sockets import FIRST_FD, Socket, socket_on_stdin, sockets_of
+from taskmaster_common.config.sockets import FIRST_FD, UDP, Socket, socket_on_stdin, sockets_of
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.sockets import MOST_PORT
@@ -93,6 +93,11 @@ def _check_program(program: Program, sockets: Sequence[Socket], daemon: DaemonCo
     if FIRST_FD <= config.ready.get("fd", 0) < FIRST_FD + count:
         reason = f"descriptor {config.ready['fd']} is one of its sockets; write a number from {FIRST_FD + count} on"
         report.error(program.at("ready"), program.place("ready"), reason)
+    for key, probe in (("ready", config.ready), ("health", config.health)):
+        way = next((way for way in ("tcp", "unix") if _is_of_daemon(probe.get(way), sockets)), "")
+        if way:
+            reason = f"the daemon listens at {probe[way]} for it, so {way} always succeeds; use http or exec"
+            report.warn(program.at(key), program.place(key), reason)
     if config.shell and not config.cmd[0].lstrip().startswith("exec "):
         reason = (
             "LISTEN_PID is that of the shell, so the program may take the sockets for another's; begin cmd with exec"
@@ -102,6 +107,16 @@ def _check_program(program: Program, sockets: Sequence[Socket], daemon: DaemonCo
     if low and daemon.user and not config.autostart:
         reason = f"{low[0]}: ports below {LOWEST_FREE_PORT} are opened at the daemon's start only, before it becomes {daemon.user}"
         report.warn(program.at(KEY), program.place(KEY), f"{reason}; with autostart: false that is too early")
+
+
+def _is_of_daemon(asked: str | None, sockets: Sequence[Socket]) -> bool:
+    """Return whether a probe connects to one of these: by its path, or by its port, since hosts have several names."""
+    if not asked:
+        return False
+    if asked.startswith("/"):
+        return asked in (each.listen for each in sockets)
+    ports = [each.listen.rpartition(":")[2] for each in sockets if not each.listen.startswith(("/", "@", UDP))]
+    return asked.rpartition(":")[2] in ports
 
 
 def _is_low(socket: Socket) -> bool:
