@@ -10,12 +10,12 @@ import os
 import resource
 import sys
 
-import taskmasterd
-from taskmaster_common.config import Config
+from taskmaster_common.config import Config, DaemonConfig
 from taskmaster_common.errors import system_reason
 from taskmaster_common.paths import config_candidates, default_places
 from taskmaster_common.schema import absolute, effective_text
 from taskmasterd.configuration.loading import load
+from taskmasterd.launch import printing
 from taskmasterd.launch.claims import claimed_by_others
 from taskmasterd.launch.daemonize import (
     FAILED,
@@ -58,6 +58,9 @@ def main(arguments: Sequence[str]) -> int:
         os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
     options = parse(arguments)
     try:
+        if options.printed or options.files:
+            print(_printed(options), end="")
+            return 0
         return _run(options)
     except LaunchError as error:
         return _failed(error.exit_code, str(error))
@@ -65,6 +68,20 @@ def main(arguments: Sequence[str]) -> int:
         if error.errno in (errno.EMFILE, errno.ENFILE):
             raise
         return _failed(FAILED, f"cannot start: {system_reason(error)}")
+
+
+def _printed(options: Namespace) -> str:
+    """Return what is to be printed, without a look at the configuration where that is not asked for. Raises LaunchError."""
+    if options.printed:
+        return printing.text_of(options.printed)
+    if options.config is None and not any(map(os.path.lexists, config_candidates(os.geteuid(), os.environ))):
+        return printing.files(None, resolve_places(Config("", DaemonConfig(), ()), options.socket, pid1=False))
+    path = _absolute(_config_path(options.config))
+    loaded = load(path, environment=os.environ, options={"daemonized": True, "pid1": False, "lenient_users": True})
+    if loaded.config is None:
+        why = loaded.shortage or loaded.failure or loaded.problems[0]
+        raise LaunchError(CONFIG, f"cannot tell the files of a daemon whose configuration has problems: {why}")
+    return printing.files(path, resolve_places(loaded.config, options.socket, pid1=False))
 
 
 def _run(options: Namespace) -> int:
@@ -116,17 +133,10 @@ def _config_path(named: str | None) -> str:
         _absolute(path)  # if the current directory is unknown, that is the reason, and this raises it
     text = f"no configuration: {', '.join(candidates)}: no such file"
     if named is None:
-        text += "\n  Name it:  taskmasterd -c FILE"
-        text += f"\n  Or begin with a copy of {example}" if (example := _example()) else ""
+        text += (
+            "\n  Name it:  taskmasterd -c FILE\n  Or begin with the example:  taskmasterd --example >taskmaster.yaml"
+        )
     raise LaunchError(CONFIG, text)
-
-
-def _example() -> str:
-    """Return the path of the example that is installed with the daemon or lies beside its source, or ""."""
-    beside = os.path.join(taskmasterd.__path__[0], "..", "config")
-    directories = (os.path.join(sys.prefix, "share", "taskmaster"), beside)
-    paths = (os.path.normpath(os.path.join(directory, "taskmaster.yaml")) for directory in directories)
-    return next((path for path in paths if os.path.exists(path)), "")
 
 
 def _given(path: str, *, checking: bool) -> File | None:

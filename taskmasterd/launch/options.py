@@ -12,6 +12,7 @@ from taskmaster_common.commands.table import COMMANDS
 from taskmaster_common.config import LOG_LEVELS
 from taskmaster_common.text.nearest import nearest
 from taskmasterd.core.programs.orphans import POLICIES
+from taskmasterd.launch.printing import EXAMPLE, SCHEMA, UNITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,6 +97,21 @@ def _parser() -> argparse.ArgumentParser:
     check = parser.add_mutually_exclusive_group()
     check.add_argument("-t", "--check", action="store_true", help="check the configuration and start nothing")
     check.add_argument("-T", dest="print_config", action="store_true", help="the same, and print it with its defaults")
+    for word, name, text in (
+        ("--example", EXAMPLE, "print a small configuration to begin with"),
+        ("--schema", SCHEMA, "print the JSON schema of configurations, for editors"),
+    ):
+        check.add_argument(word, dest="printed", action="store_const", const=name, help=text)
+    check.add_argument(
+        "--unit",
+        dest="printed",
+        nargs="?",
+        choices=tuple(UNITS),
+        const="system",
+        metavar="MANAGER",
+        help="print a systemd unit for this installation: of the system (default), or of a user",
+    )
+    check.add_argument("--files", action="store_true", help="print where the daemon keeps its files, and what is there")
     parser.add_argument("--env", action="store_true", help="with -T, print the values of env too")
     parser.add_argument(
         "-s", "--socket", dest="socket", metavar="SOCKET", help="the control socket, instead of the configured one"

@@ -177,7 +177,7 @@ def test_the_daemon_page_has_the_options_of_the_command() -> None:
     wanted = set()
     for action in _parser()._actions:
         assert isinstance(action, argparse.Action)
-        value = f" {action.metavar}" if action.nargs is None else ""
+        value = "" if action.nargs == 0 else f" [{action.metavar}]" if action.nargs else f" {action.metavar}"
         wanted.add(", ".join(f"{form}{value}" for form in action.option_strings))
     assert {", ".join(sorted(name.split(", "))) for name in entries(section(DAEMON, "OPTIONS"))} == {
         ", ".join(sorted(name.split(", "))) for name in wanted

@@ -30,6 +30,7 @@ SHARED = {
     "share/taskmaster/logrotate/taskmaster": "config/logrotate/taskmaster",
     "share/taskmaster/reference.yaml": "config/reference.yaml",
     "share/taskmaster/systemd/taskmasterd.service": "config/systemd/taskmasterd.service",
+    "share/taskmaster/systemd/user/taskmasterd.service": "config/systemd/user/taskmasterd.service",
     "share/taskmaster/taskmaster.schema.json": "config/taskmaster.schema.json",
     "share/taskmaster/taskmaster.yaml": "config/taskmaster.yaml",
 }

@@ -252,15 +252,36 @@ def test_the_effective_file_has_values_of_env_for_those_who_ask_only(daemon: Dae
     assert "hunter2" in daemon.launch("-T", "--env").stdout
 
 
-def test_without_a_configuration_an_example_is_named(daemon: Daemon) -> None:
+def test_without_a_configuration_the_example_is_offered_and_it_is_one(daemon: Daemon) -> None:
     done = subprocess.run(
         [PY, "-m", "taskmasterd", "-t"], env={**daemon.environment, "TASKMASTER_CONFIG": ""},
         cwd=daemon.home, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 6
     assert "no configuration: " in done.stderr
-    example = done.stderr.rpartition("begin with a copy of ")[2].strip()
-    assert Path(example).is_file()
+    assert done.stderr.endswith("  Or begin with the example:  taskmasterd --example >taskmaster.yaml\n")
+    example = daemon.launch("--example")
+    assert (example.returncode, example.stderr) == (0, "")
+    daemon.write(example.stdout)
+    assert daemon.launch("-t").returncode == 0
+
+
+def test_files_names_every_place_of_the_configuration_and_says_what_nobody_has_made(daemon: Daemon) -> None:
+    daemon.write(f"taskmasterd: {{logfile: {daemon.home}/my.log}}\nprograms: {{}}")
+    log = daemon.home / "log"
+    log.mkdir()
+    assert daemon.launch("--files").stdout == (
+        f"configuration     {daemon.config}\n"
+        f"socket            {daemon.socket}  (not there)\n"
+        f"pid file          {daemon.home}/taskmasterd.pid  (not there)\n"
+        f"event log         {daemon.home}/my.log  (not there)\n"
+        f"logs of programs  {log}\n"
+        f"state, history    {daemon.home}\n"
+    )
+    daemon.write("programs: 5")
+    refused = daemon.launch("--files")
+    assert refused.returncode == 6
+    assert "cannot tell the files of a daemon whose configuration has problems" in refused.stderr
 
 
 def test_the_check_counts_programs_and_processes_and_prints_the_effective_file(daemon: Daemon) -> None:

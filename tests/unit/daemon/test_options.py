@@ -36,6 +36,8 @@ def test_the_long_options_are_those_of_the_client(words: list[str]) -> None:
         (["tail"], '"tail" is a command of the client: taskmasterctl logs'),
         (["daemon-reload"], "commands are the client's, taskmasterctl: use `reload`"),
         (["--env"], "--env belongs to -T"),
+        (["--unit", "upstart"], "argument --unit: invalid choice: 'upstart' (choose from "),
+        (["--example", "-t"], "argument -t/--check: not allowed with argument --example"),
     ],
 )  # fmt: skip
 def test_a_word_that_is_not_an_option_gets_a_sentence_and_exit_2(
