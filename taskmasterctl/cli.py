@@ -22,7 +22,7 @@ from taskmasterctl.options import Options, client_help, split_line, split_option
 from taskmasterctl.output import ERR, OUT, write
 from taskmasterctl.reply.render import Look
 from taskmasterctl.reply.replies import reply_for
-from taskmasterctl.terminal import can_move_cursor, look_of, terminal_size, timestamp, user_name
+from taskmasterctl.terminal import can_move_cursor, look_of, terminal_size, timestamp, until_q, user_name
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -147,7 +147,8 @@ def run_command(options: Options, words: Sequence[str]) -> int:
     except RequestError as error:
         return _refuse(error, options)
     reply = _reply_for(options, request)
-    return _conversation_of(request)(options, request, line, reply, os.environ).run()
+    run = _conversation_of(request)(options, request, line, reply, os.environ).run
+    return until_q(run) if request.has("watch") else run()
 
 
 def _conversation_of(request: Request) -> type[Conversation]:

@@ -10,12 +10,17 @@ from taskmasterctl.reply.render import Look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
 
     from taskmaster_common.commands.table import Request
     from taskmasterctl.options import Options
 
 DEFAULT_SIZE = (80, 24)
+ROUND_A_TABLE = 2
+"""Lines of a terminal that a table leaves free: what was typed, and the next prompt."""
+LOCAL_MODES, CHARACTERS = 3, 6
+"""Places in a list of terminal attributes. Source: the documentation of termios.tcgetattr."""
 COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 """Values that Python gives to LC_CTYPE. Source: PEP 538."""
 
@@ -24,9 +29,11 @@ def look_of(options: Options, request: Request, environment: Mapping[str, str]) 
     """Return how to show the answer to a request on this standard output."""
     terminal = os.isatty(OUT)
     wanted = terminal and not environment.get("NO_COLOR") and can_move_cursor(environment)
+    size = terminal_size() if terminal and not request.has("wide") else (0, 0)
     return Look(
         colour=options.color == "always" or (options.color == "auto" and wanted),
-        width=terminal_size()[0] if terminal and not request.has("wide") else 0,
+        width=size[0],
+        height=0 if request.targets else max(0, size[1] - ROUND_A_TABLE),
         terminal=terminal,
         watched=os.isatty(ERR),
         quiet=options.quiet,
@@ -93,3 +100,39 @@ def timestamp() -> str:
     local = time.localtime(now)
     zone = time.strftime("%z", local)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{int(now * 1000) % 1000:03d}{zone[:3]}:{zone[3:]}"
+
+
+class LeftError(Exception):
+    """Somebody has typed `q`."""
+
+
+def until_q(run: Callable[[], int]) -> int:
+    """Return what `run` returns, or 0 when `q` is typed; what else is typed is not shown, and is discarded at the end.
+
+    The client reads no keys while it waits for the daemon, so the terminal driver makes a signal of the key, as it does of
+    Ctrl-C. Source: termios(3), VQUIT.
+    """
+    import signal  # noqa: PLC0415 - only `status --watch` needs it
+    import termios  # noqa: PLC0415 - only `status --watch` needs it
+
+    def leave(*_signal: object) -> NoReturn:
+        raise LeftError
+
+    try:
+        foreground = os.tcgetpgrp(0) == os.getpgrp()  # any other group would be stopped if it changed the terminal
+        before, attributes = termios.tcgetattr(0), termios.tcgetattr(0)
+    except (OSError, termios.error):
+        foreground = False
+    if not foreground:
+        return run()
+    attributes[LOCAL_MODES] &= ~termios.ECHO
+    attributes[CHARACTERS][termios.VQUIT] = b"q"
+    handler = signal.signal(signal.SIGQUIT, leave)
+    try:
+        termios.tcsetattr(0, termios.TCSADRAIN, attributes)
+        return run()
+    except LeftError:
+        return 0
+    finally:
+        termios.tcsetattr(0, termios.TCSAFLUSH, before)
+        signal.signal(signal.SIGQUIT, handler)

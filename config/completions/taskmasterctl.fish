@@ -104,7 +104,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a upgrade -d 'execute the i
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a shutdown -d 'stop all programs and the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a help -d 'this list, or everything about one verb'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status' -l wide -d 'never cut the DETAIL column'
+complete -c taskmasterctl -n '__taskmasterctl_verb status' -l wide -d 'show every process in a row of its own, and never cut the DETAIL column'
 complete -c taskmasterctl -n '__taskmasterctl_verb status' -l failed -d 'only processes that are not in their wanted state'
 complete -c taskmasterctl -n '__taskmasterctl_verb status' -l watch -d 'show it again whenever something changes, until Ctrl-C'
 complete -c taskmasterctl -n '__taskmasterctl_verb status' -l usage -d 'also processor and memory of each process, from a sample of 0.3 s'

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Message = Mapping[str, Any]
 
 STATUS_COLUMNS = ("NAME", "STATE", "PID", "UPTIME", "RESTARTS", "DETAIL")
+SPARED = ("PID", "RESTARTS")
+"""The columns that a narrow terminal does without."""
+NARROW = 60
+"""Columns of a terminal below which it is narrow."""
 USAGE_COLUMNS = ("%CPU", "MEM")
 """What --usage adds before the last column."""
 STATE_WIDTH = 8
@@ -42,7 +46,7 @@ COLOURS = {
 class Look(Record):
     """How to show text.
 
-    `width`: lines are cut to so many columns, 0 for no cut. `terminal`: the answer goes to a terminal. `watched`: stderr is a
+    `width`: lines are cut to so many columns, 0 for no cut. `height`: a table may have so many lines, 0 for any number. `terminal`: the answer goes to a terminal. `watched`: stderr is a
     terminal, where somebody wants to see progress. `utf8`: it shows more than ASCII. `command`: the client's command line
     without a verb, for hints. `user_name` returns the name of a uid, "" if it has none; `wall` the date and time that many
     seconds ago; `at` the date and time, with milliseconds, of so many seconds since 1970.
@@ -50,6 +54,7 @@ class Look(Record):
 
     colour: bool = False
     width: int = 0
+    height: int = 0
     terminal: bool = False
     watched: bool = False
     quiet: bool = False
@@ -93,11 +98,18 @@ def columns(rows: Sequence[Sequence[str]], right: frozenset[int] = frozenset(), 
 
 
 def status_table(processes: Sequence[Message], look: Look) -> str:
-    """Return the table of `status`: a head, and a line for each process."""
+    """Return the table of `status`: a head, and a line for each process; folded where there is no room for so many."""
+    if look.height and len(processes) >= look.height:
+        from taskmasterctl.reply.folding import folded  # noqa: PLC0415 - only for tables that do not fit
+
+        processes = folded(processes)
     usage = any("cpu_percent" in process for process in processes)
     head = (*STATUS_COLUMNS[:-1], *USAGE_COLUMNS, STATUS_COLUMNS[-1]) if usage else STATUS_COLUMNS
     rows = [head, *[_status_row(process, look, usage=usage) for process in processes]]
-    lines = columns(rows, frozenset({2, 4, *((5, 6) if usage else ())}), (0, STATE_WIDTH))
+    if 0 < look.width < NARROW:
+        rows = [tuple(cell for name, cell in zip(head, row) if name not in SPARED) for row in rows]
+    numbers = frozenset(at for at, name in enumerate(rows[0]) if name in (*SPARED, *USAGE_COLUMNS))
+    lines = columns(rows, numbers, (0, STATE_WIDTH))
     if look.width:
         lines = [_cut(line, row[-1], look.width) for line, row in zip(lines, rows)]
     if look.colour:

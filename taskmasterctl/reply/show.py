@@ -23,7 +23,7 @@ def show_text(program: Message, look: Look) -> str:
     processes = program.get("processes") or ()
     description = next((process["description"] for process in processes if process.get("description")), "")
     lines = [clean(program["name"]) + (f": {clean(description)}" if description else "")]
-    lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0)).splitlines())
+    lines.extend(f"  {line}" for line in status_table(processes, look.replace(width=0, height=0)).splitlines())
     waits = [
         (clean(process["name"]), clean(each["name"]), clean(each["condition"]), clean(each["because"]))
         for process in processes

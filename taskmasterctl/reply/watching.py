@@ -132,6 +132,7 @@ class Frames:
     def __init__(self, request: Request, look: Look, screen: Screen) -> None:
         self._failed_only = request.has("failed")
         self._wide = request.has("wide")
+        self._named = bool(request.targets)
         self._look = look
         self._screen = screen
         self._mirror = Mirror()
@@ -155,8 +156,9 @@ class Frames:
         self._drawn_at, self._dirty = now, False
         width, height = self._screen.size()
         running, others = self._mirror.counts()
-        head = f"{self._screen.wall()}  {counts_text(running, len(self._mirror), others)}"
-        look = self._look.replace(width=0 if self._wide else width)
+        head = f"{self._screen.wall()}  {counts_text(running, len(self._mirror), others)}  (q leaves)"
+        fits = 0 if self._wide or self._named else max(2, height - 2)
+        look = self._look.replace(width=0 if self._wide else width, height=fits)
         rows = status_table(shown(self._mirror, now, self._failed_only), look).splitlines()
         room = max(2, height - 2)
         if len(rows) > room:

@@ -12,7 +12,6 @@ from taskmaster_common.commands.table import COMMANDS
 from taskmaster_common.config import LOG_LEVELS
 from taskmaster_common.text.nearest import nearest
 from taskmasterd.core.programs.orphans import POLICIES
-from taskmasterd.launch.printing import EXAMPLE, SCHEMA, UNITS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,10 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 USAGE = 2
+EXAMPLE, SCHEMA = "taskmaster.yaml", "taskmaster.schema.json"
+"""What --example and --schema print: files that are installed with the daemon."""
+SYSTEM, USER = "system", "user"
+"""The managers of --unit."""
 HABITS = {
     "--test": "-t",
     "--validate": "-t",
@@ -106,8 +109,8 @@ def _parser() -> argparse.ArgumentParser:
         "--unit",
         dest="printed",
         nargs="?",
-        choices=tuple(UNITS),
-        const="system",
+        choices=(SYSTEM, USER),
+        const=SYSTEM,
         metavar="MANAGER",
         help="print a systemd unit for this installation: of the system (default), or of a user",
     )

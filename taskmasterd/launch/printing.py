@@ -12,9 +12,9 @@ import sys
 import taskmasterd
 from taskmaster_common.errors import system_reason
 from taskmasterd.launch.daemonize import FAILED, LaunchError, ResolvedPlaces
+from taskmasterd.launch.options import SYSTEM, USER
 
-EXAMPLE, SCHEMA = "taskmaster.yaml", "taskmaster.schema.json"
-UNITS = {"system": "systemd/taskmasterd.service", "user": "systemd/user/taskmasterd.service"}
+UNITS = {SYSTEM: "systemd/taskmasterd.service", USER: "systemd/user/taskmasterd.service"}
 """The installed unit of each manager."""
 UNIT_COMMANDS = "/opt/taskmaster/bin/"
 """Where the units that are installed with it have the commands."""
@@ -48,10 +48,10 @@ def _text(name: str) -> str:
 def _unit(manager: str) -> str:
     """Return the unit with the commands of this installation, and how to install this one."""
     _, found, rest = _text(UNITS[manager]).partition("\n[Unit]\n")
-    where = {"system": "/etc/systemd/system", "user": "~/.config/systemd/user"}[manager]
-    control = {"system": "systemctl", "user": "systemctl --user"}[manager]
-    make = "" if manager == "system" else f"mkdir -p {where} && "
-    option = "" if manager == "system" else " user"
+    where = {SYSTEM: "/etc/systemd/system", USER: "~/.config/systemd/user"}[manager]
+    control = {SYSTEM: "systemctl", USER: "systemctl --user"}[manager]
+    make = "" if manager == SYSTEM else f"mkdir -p {where} && "
+    option = "" if manager == SYSTEM else " user"
     head = f"""# Taskmaster under systemd, printed by `taskmasterd --unit{option}`. To install:
 #
 #   {make}taskmasterd --unit{option} >{where}/taskmasterd.service

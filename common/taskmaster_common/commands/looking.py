@@ -16,7 +16,7 @@ LOOKING = {
         ),
         examples=("status", "status web:1 'db*'", "status --watch"),
         flags={
-            "--wide": "never cut the DETAIL column",
+            "--wide": "show every process in a row of its own, and never cut the DETAIL column",
             "--failed": "only processes that are not in their wanted state",
             "--watch": "show it again whenever something changes, until Ctrl-C",
             "--usage": "also processor and memory of each process, from a sample of 0.3 s",

@@ -497,3 +497,11 @@ def test_status_watch_redraws_in_place_until_ctrl_c(running: Daemon, open_shell:
     wait_until(lambda: [row.split()[1] for row in watch.rows() if row.startswith("cron ")] == ["RUNNING"])
     watch.type(CTRL_C)
     assert watch.ended() == (130, None)
+
+
+def test_q_leaves_status_watch_and_the_terminal_is_as_it_was(running: Daemon, open_shell: OpenShell) -> None:
+    watch = open_shell(running, "status", "--watch", until="")
+    watch.see("(q leaves)")
+    watch.type("xq")
+    assert watch.ended() == (0, None)
+    assert watch.modes_now() == watch.modes

@@ -76,7 +76,7 @@ def test_a_frame_stands_where_the_one_before_stood() -> None:
     clock.now = 1.0
     text += said(reply, change("db", "RUNNING", "FATAL"))
     rows = screen_of(text, 80, 24)
-    assert rows[0] == "10:02:03  1/2 running  1 fatal"
+    assert rows[0] == "10:02:03  1/2 running  1 fatal  (q leaves)"
     assert [row.split()[:2] for row in rows[1:4]] == [["NAME", "STATE"], ["web", "RUNNING"], ["db", "FATAL"]]
     assert not any(rows[4:])
 
@@ -97,9 +97,9 @@ def test_uptimes_grow_though_nothing_happens_and_a_storm_is_not_drawn_frame_by_f
 def test_a_small_terminal_gets_what_fits_and_how_much_there_is_more() -> None:
     clock = Clock(30, 8)
     reply = watching(clock, in_place=True)
-    rows = screen_of(said(reply, *snapshot(*(process(f"web:{number}") for number in range(20)))), 30, 8)
+    rows = screen_of(said(reply, *snapshot(*(process(f"web{number}") for number in range(20)))), 30, 8)
     assert rows[0].startswith("10:02:03")
-    assert [row.split()[0] for row in rows[1:6]] == ["NAME", "web:0", "web:1", "web:2", "web:3"]
+    assert [row.split()[0] for row in rows[1:6]] == ["NAME", "web0", "web1", "web2", "web3"]
     assert rows[6] == "... and 16 more"
 
 
