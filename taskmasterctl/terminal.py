@@ -119,12 +119,12 @@ def until_q(run: Callable[[], int]) -> int:
         raise LeftError
 
     try:
-        foreground = os.tcgetpgrp(0) == os.getpgrp()  # any other group would be stopped if it changed the terminal
-        before, attributes = termios.tcgetattr(0), termios.tcgetattr(0)
-    except (OSError, termios.error):
-        foreground = False
-    if not foreground:
+        in_front = os.tcgetpgrp(0) == os.getpgrp()  # another group would be stopped if it changed the terminal
+    except OSError:
+        in_front = False
+    if not in_front:
         return run()
+    before, attributes = termios.tcgetattr(0), termios.tcgetattr(0)
     attributes[LOCAL_MODES] &= ~termios.ECHO
     attributes[CHARACTERS][termios.VQUIT] = b"q"
     handler = signal.signal(signal.SIGQUIT, leave)

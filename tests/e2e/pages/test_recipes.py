@@ -1,0 +1,79 @@
+"""docs/recipes/: what each page says to start comes up, and what it says to type works."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.packaging.test_readme import blocks
+from tests.support.daemon import ROOT, Daemon
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.sweep
+RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
+PAGES = [page for page in RECIPES if any(block.language == "sh" for block in blocks(page))]
+
+
+def free_prefix() -> str:
+    """Return a prefix of three digits so that all ports that begin with it and have four are free now."""
+    for prefix in range(801, 1000):
+        try:
+            for last in range(10):
+                with socket.socket() as one:
+                    one.bind(("127.0.0.1", prefix * 10 + last))
+        except OSError:
+            continue
+        return str(prefix)
+    raise AssertionError("no free ports")
+
+
+def set_up(daemon: Daemon) -> None:
+    """Make the commands, and what pages tell their reader to have."""
+    commands = daemon.home / "bin"
+    commands.mkdir()
+    for name in ("taskmasterd", "taskmasterctl"):
+        (commands / name).write_text(f'#!/bin/sh\nexec {sys.executable} -m {name} "$@"\n')
+        (commands / name).chmod(0o755)
+    (commands / "python3").symlink_to(sys.executable)
+    daemon.environment["PATH"] = f"{commands}:{daemon.environment['PATH']}"
+    for path in ("conf.d", "run", "secrets"):
+        (daemon.home / path).mkdir()
+    chat = daemon.home / "secrets" / "chat"
+    chat.write_text("http://127.0.0.1:1/hook")
+    chat.chmod(0o600)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_what_a_recipe_starts_comes_up_and_what_it_says_to_type_works(page: Path, daemon: Daemon) -> None:
+    set_up(daemon)
+    prefix, shown = free_prefix(), blocks(page)
+    local = [re.sub(r"\b808", prefix, block.text) for block in shown if block.language in ("yaml", "sh")]
+    kinds = [block.language for block in shown if block.language in ("yaml", "sh")]
+    daemon.write(local[kinds.index("yaml")])
+    daemon.start()
+    wait_until(lambda: all(row["state"] not in ("STARTING", "BACKOFF") for row in daemon.status().values()))
+    assert {name: row["detail"] for name, row in daemon.status().items() if not row["wanted"]} == {}
+    for kind, text in zip(kinds, local):
+        if kind == "sh":
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", text],
+                env=daemon.environment,
+                cwd=daemon.home,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
+
+
+def test_the_table_of_contents_has_every_recipe() -> None:
+    contents = (ROOT / "docs" / "recipes" / "README.md").read_text()
+    named = re.findall(r"\]\(([a-z-]+\.md)\)", contents)
+    assert sorted(named) == [page.name for page in RECIPES if page.name != "README.md"]
