@@ -12,13 +12,20 @@ HELD_LINE = 1024 * 1024
 """Longest unfinished line that is held back, characters."""
 
 
+NAME_COLOURS = tuple(f"\x1b[{number}m" for number in (36, 33, 32, 35, 34, 96, 93, 92, 95, 94))
+PLAIN = "\x1b[0m"
+"""Source: ECMA-48, SGR. Red is left to what programs say themselves."""
+
+
 class LogText:
     """The output of several processes.
 
-    `named(name)` returns whether the lines of a process begin with its name. `harmless`: written for a terminal.
+    `named(name)` returns whether the lines of a process begin with its name. `harmless`: written for a terminal. `colour`:
+    each name has a colour, in the order in which they come.
     """
 
-    def __init__(self, named: Callable[[str], bool], *, harmless: bool) -> None:
+    def __init__(self, named: Callable[[str], bool], *, harmless: bool, colour: bool = False) -> None:
+        self._colours: dict[str, str] | None = {} if colour else None
         self._named = named
         self._harmless = harmless
         self._visible: dict[str, Visible] = {}
@@ -36,7 +43,9 @@ class LogText:
         shown = "".join(text for name, text in rest.items() if not self._named(name))
         held = {name: self._held.get(name, "") + rest.get(name, "") for name in (*self._held, *rest)}
         self._held, self._visible = {}, {}
-        return shown + "".join(f"{clean(name)} | {line}\n" for name, line in held.items() if line and self._named(name))
+        return shown + "".join(
+            f"{self._label(name)}{line}\n" for name, line in held.items() if line and self._named(name)
+        )
 
     def _lines(self, name: str, text: str) -> str:
         *lines, rest = (self._held.pop(name, "") + text).split("\n")
@@ -44,8 +53,15 @@ class LogText:
             lines.append(rest)
         elif rest:
             self._held[name] = rest
-        label = clean(name)
-        return "".join(f"{label} | {line}\n" for line in lines)
+        label = self._label(name)
+        return "".join(f"{label}{line}\n" for line in lines)
+
+    def _label(self, name: str) -> str:
+        label = f"{clean(name)} | "
+        if self._colours is None:
+            return label
+        colour = self._colours.setdefault(name, NAME_COLOURS[len(self._colours) % len(NAME_COLOURS)])
+        return f"{colour}{label}{PLAIN}"
 
 
 class Merged:

@@ -257,7 +257,7 @@ class LogReply(TextReply):
 
     def __init__(self, request: Request, look: Look) -> None:
         super().__init__(request, look)
-        self._log = LogText(self._named, harmless=look.terminal and not request.has("raw"))
+        self._log = LogText(self._named, harmless=look.terminal and not request.has("raw"), colour=look.colour)
         self._merged = Merged() if request.has("merge") else None
 
     def take(self, message: Message) -> Chunks:

@@ -26,6 +26,7 @@ from taskmasterd.launch.daemonize import (
     launch_in_background,
     resolve_places,
 )
+from taskmasterd.launch.following import follow
 from taskmasterd.launch.neighbours import shared
 from taskmasterd.launch.options import USAGE, parse
 from taskmasterd.launch.standard_streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
@@ -112,6 +113,8 @@ def _run(options: Namespace) -> int:
     if checking:
         _warn_of_neighbours(path, places)
         return _checked(path, loaded.config, effective=options.print_config, values=options.env)
+    if options.follow:
+        return follow(places.socket)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
     start = StartOptions(
         level=options.loglevel or loaded.config.daemon.loglevel,

@@ -97,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
         "-c", "--config", dest="config", metavar="FILE", help="the configuration (default: see taskmasterd(8))"
     )
     parser.add_argument("-n", "--nodaemon", action="store_true", help="stay in the foreground and log to stderr too")
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="stay in the foreground and show what all programs write; Ctrl-C stops all",
+    )
     check = parser.add_mutually_exclusive_group()
     check.add_argument("-t", "--check", action="store_true", help="check the configuration and start nothing")
     check.add_argument("-T", dest="print_config", action="store_true", help="the same, and print it with its defaults")

@@ -425,3 +425,34 @@ def _as_nobody(groups: list[int], path: str) -> bool:
         finally:
             os._exit(2)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("ends", ["by itself", "by a signal"])
+def test_follow_shows_what_programs_write_and_ends_with_the_daemons_code(ends: str, daemon: Daemon) -> None:
+    tail = "sleep 0.3; exit 5" if ends == "by itself" else "trap 'echo bye; exit 0' TERM; sleep 300 & wait"
+    essential = {"cmd": f"echo hello; {tail}", "shell": True, "autorestart": "never", "essential": True}
+    other = {"cmd": "echo aloud >&2; exec sleep 300", "shell": True}
+    daemon.write(json.dumps({"programs": {"main": essential, "other": other}}))
+    out = daemon.home / "out"
+    with out.open("w") as stdout:
+        process = subprocess.Popen(
+            [PY, "-m", "taskmasterd", "--follow", "-c", str(daemon.config)],
+            env=daemon.environment,
+            cwd=daemon.home,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stdout,
+        )
+        wait_until(lambda: {"main | hello", "other | aloud"} <= set(out.read_text().splitlines()))
+        if ends == "by a signal":
+            process.terminate()
+        assert process.wait(20) == (5 if ends == "by itself" else 0), out.read_text()
+    assert ends == "by itself" or "main | bye" in out.read_text()
+    assert marked(daemon.socket) == []
+
+
+def test_follow_of_a_wrong_file_says_so_and_ends(daemon: Daemon) -> None:
+    daemon.write("programs: 5")
+    done = daemon.launch("--follow")
+    assert done.returncode == 6
+    assert "1 problem; nothing was started" in done.stderr
