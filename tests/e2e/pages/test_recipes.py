@@ -43,9 +43,11 @@ def set_up(daemon: Daemon) -> None:
     daemon.environment["PATH"] = f"{commands}:{daemon.environment['PATH']}"
     for path in ("conf.d", "run", "secrets"):
         (daemon.home / path).mkdir()
-    chat = daemon.home / "secrets" / "chat"
-    chat.write_text("http://127.0.0.1:1/hook")
-    chat.chmod(0o600)
+    for name, text in (("chat", "http://127.0.0.1:1/hook"), ("password", "hunter2\n")):
+        secret = daemon.home / "secrets" / name
+        secret.touch(0o600)
+        secret.write_text(text)
+    (daemon.home / "web.env").write_text("PORT=8080\n")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
