@@ -50,6 +50,16 @@ def set_up(daemon: Daemon) -> None:
     (daemon.home / "web.env").write_text("PORT=8080\n")
 
 
+@pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.stem)
+def test_every_configuration_of_a_recipe_passes_the_check(page: Path, daemon: Daemon) -> None:
+    set_up(daemon)
+    for block in blocks(page):
+        if block.language == "yaml":
+            daemon.write(block.text)
+            done = daemon.launch("-t")
+            assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_recipe_starts_comes_up_and_what_it_says_to_type_works(page: Path, daemon: Daemon) -> None:
     set_up(daemon)
