@@ -6,10 +6,11 @@ import os
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.jsontext import json_writer
-from taskmasterctl.convert.files import STDIN, InputReader, Unreadable, WrongInput, write_outcome
+from taskmasterctl.convert.files import write_outcome
 from taskmasterctl.convert.kinds.table import KINDS, one_kind
 from taskmasterctl.convert.outcome.model import Draft
 from taskmasterctl.convert.outcome.text import text_of
+from taskmasterctl.convert.reading.files import STDIN, InputReader, Unreadable, WrongInput
 from taskmasterctl.convert.report import LossReport, counted
 from taskmasterctl.convert.settings import ImportSettings
 from taskmasterctl.output import ERR, OUT, write
@@ -46,7 +47,9 @@ def run_import(request: Request, environment: Mapping[str, str], *, as_json: boo
         return _said([*report.errors(), *(str(each) for each in error.args)], WRONG)
     if report.wrong:
         return _said(report.errors(), WRONG)
-    return _finish(request, outcome, environment, as_json=as_json)
+    if not request.has("output") and settings.base != os.getcwd():
+        report.note(f"the outcome is meant for {settings.base}/taskmaster.yaml; -o FILE says another place")
+    return _finish(request, outcome, settings, environment, as_json=as_json)
 
 
 def _check(request: Request, *, as_json: bool) -> None:
@@ -81,9 +84,11 @@ def _settings(request: Request, directory: str) -> ImportSettings:
     )
 
 
-def _finish(request: Request, outcome: Draft, environment: Mapping[str, str], *, as_json: bool) -> int:
+def _finish(
+    request: Request, outcome: Draft, settings: ImportSettings, environment: Mapping[str, str], *, as_json: bool
+) -> int:
     report = outcome.report
-    outcome.separate_logs()
+    outcome.finish()
     code = LOSSES if report.losses else 0
     summary = _summary(outcome)
     if request.has("strict") and code:
@@ -100,7 +105,7 @@ def _finish(request: Request, outcome: Draft, environment: Mapping[str, str], *,
     if request.has("check"):
         from taskmasterctl.convert.check import check_outcome  # noqa: PLC0415 - reads YAML
 
-        faults, doubts = check_outcome(text, output or "taskmaster.yaml", environment)
+        faults, doubts = check_outcome(text, output or f"{settings.base}/taskmaster.yaml", environment)
         _said([line for each in (*faults, *doubts) for line in each.split("\n")], 0)
         code = CANNOT_WRITE if faults else code
     return code

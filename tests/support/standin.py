@@ -83,9 +83,9 @@ class StandIn:
         for path in self.notes.iterdir():
             path.unlink()
 
-    def read(self, kind: str) -> list[dict[str, Any]]:
-        """Return the notes of a kind, `start` or `stop`, with the role of whoever wrote each."""
-        paths = [path for path in sorted(self.notes.glob(f"{kind}-*")) if not path.name.endswith(".new")]
+    def read(self, kind: str, notes: Path | None = None) -> list[dict[str, Any]]:
+        """Return the notes of a kind, `start` or `stop`, with the role of the process; `notes`: as another host sees them."""
+        paths = [path for path in sorted((notes or self.notes).glob(f"{kind}-*")) if not path.name.endswith(".new")]
         return [{**json.loads(path.read_text()), "role": path.name.split("-")[1]} for path in paths]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from taskmasterctl.convert.outcome.texts import INSTANCE, literal, rendered, split_words, variable
+from taskmasterctl.convert.reading.tree import Fields, boolean_of, number_of, pairs_of, root_of, text_of, texts_of
 from taskmasterctl.convert.secrets import is_secret
-from taskmasterctl.convert.tree import Fields, boolean_of, number_of, pairs_of, root_of, text_of, texts_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.schema.nodes import Node
-    from taskmasterctl.convert.files import InputFile, InputReader
     from taskmasterctl.convert.outcome.model import Draft
+    from taskmasterctl.convert.reading.files import InputFile, InputReader
     from taskmasterctl.convert.settings import ImportSettings
 
 ROWS: dict[str, str] = {

@@ -6,17 +6,17 @@ import os
 import re
 
 from taskmaster_common.config import PROGRAM_KEYS
-from taskmasterctl.convert.dotenv import variables
 from taskmasterctl.convert.outcome.shelltext import set_command
 from taskmasterctl.convert.outcome.texts import INSTANCE, literal, rendered, variable
+from taskmasterctl.convert.reading.dotenv import variables
 from taskmasterctl.convert.report import Where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskmasterctl.convert.files import InputFile, InputReader
     from taskmasterctl.convert.outcome.model import Draft
+    from taskmasterctl.convert.reading.files import InputFile, InputReader
     from taskmasterctl.convert.settings import ImportSettings
 
 ROWS: dict[str, str] = {
@@ -107,13 +107,15 @@ def _env_file(file: InputFile, settings: ImportSettings, reader: InputReader, ou
         return FIRST_PORT
     shown = os.path.relpath(found.name) if "env" not in settings.values else found.name
     values: dict[str, str] = {}
+    exact = "env_file" in PROGRAM_KEYS
     for line, name, value in variables(found.text):
         if not name:
             outcome.ignore(Where(shown, line, "", value), "no NAME=VALUE")
+            exact = False  # env_file would refuse the line
             continue
         values[name] = value
     outcome.carried(len(values))
-    if "env_file" in PROGRAM_KEYS:
+    if exact:
         beside = found.directory == settings.base
         outcome.defaults.set("env_file", literal(os.path.basename(path) if beside else os.path.abspath(path)))
     elif values:

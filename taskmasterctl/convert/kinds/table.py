@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from taskmasterctl.convert.files import InputFile, InputReader
     from taskmasterctl.convert.outcome.model import Draft
+    from taskmasterctl.convert.reading.files import InputFile, InputReader
     from taskmasterctl.convert.settings import ImportSettings
 
     Convert = Callable[[Sequence[InputFile], ImportSettings, InputReader, Draft], None]

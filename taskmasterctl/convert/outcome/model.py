@@ -7,14 +7,14 @@ order of the input. What cannot run without something that was dropped is `dead`
 from __future__ import annotations
 
 from taskmaster_common.text.names import name_problem
-from taskmasterctl.convert.report import CHANGED, DROPPED, IGNORED, Problem
+from taskmasterctl.convert.report import CHANGED, DROPPED, IGNORED, Problem, Where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from taskmasterctl.convert.report import LossReport, Where
+    from taskmasterctl.convert.report import LossReport
 
 
 class Plain(str):
@@ -115,7 +115,19 @@ class Draft:
         if on is not None:
             on.remark(problem.comment, problem.key if problem.key in on.keys else "")
 
-    def separate_logs(self) -> None:
+    def finish(self) -> None:
+        """Put right what can be seen only in the whole: logs of two programs, groups of what does not run, names of variables."""
+        self._separate_logs()
+        alive = {each.name for each in self.living()}
+        self.groups = {name: [each for each in members if each in alive] for name, members in self.groups.items()}
+        self.groups = {name: members for name, members in self.groups.items() if members}
+        for block in (self.defaults, *self.living()):
+            for name in [each for each in block.keys.get("env", ()) if not each or "=" in each]:
+                del block.keys["env"][name]
+                place = Where(self.sources[0], 0, block.name, "env", name)
+                self.drop(place, "no variable can have this name", on=block, key="env")
+
+    def _separate_logs(self) -> None:
         """Give each program a log of its own where other tools let several write to one."""
         owners: dict[str, str] = {}
         for block in self.living():

@@ -99,6 +99,10 @@ def lines_of(name: str, value: Any, indent: str) -> Iterator[str]:
 
 
 def _scalar_lines(head: str, value: Any, indent: str) -> Iterator[str]:
+    if isinstance(value, str) and _may_be_literal(value):
+        yield f"{head} |-"
+        yield from (f"{indent}  {line}".rstrip() if not line else f"{indent}  {line}" for line in value.split("\n"))
+        return
     text = _atom(value)
     if len(head) + 1 + len(text) <= WIDTH or not isinstance(value, str) or not _may_be_folded(value):
         yield f"{head} {text}"
@@ -112,6 +116,17 @@ def _scalar_lines(head: str, value: Any, indent: str) -> Iterator[str]:
         else:
             line = f"{line} {word}" if line else word
     yield f"{indent}  {line}"
+
+
+def _may_be_literal(text: str) -> bool:
+    """Return whether a text of several lines can stand as it is: printable lines, none of blanks alone, no end of line last."""
+    lines = text.split("\n")
+    return (
+        len(lines) > 1
+        and bool(lines[0] and lines[-1])
+        and lines[0][0] != " "
+        and all(line.isprintable() and (not line or bool(line.strip())) for line in lines)
+    )
 
 
 def _may_be_folded(text: str) -> bool:

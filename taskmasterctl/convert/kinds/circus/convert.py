@@ -5,19 +5,19 @@ from __future__ import annotations
 import fnmatch
 import os
 
-from taskmasterctl.convert.ini import Ini
 from taskmasterctl.convert.kinds.circus.rows import CIRCUS, NOT_HERE, WITHOUT_EFFECT
 from taskmasterctl.convert.kinds.circus.watcher import FALSE, WatcherSection, priority_of
 from taskmasterctl.convert.outcome.model import Plain
 from taskmasterctl.convert.outcome.texts import literal
+from taskmasterctl.convert.reading.ini import Ini
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskmasterctl.convert.files import InputFile, InputReader
-    from taskmasterctl.convert.ini import IniOption, Section
     from taskmasterctl.convert.outcome.model import Draft
+    from taskmasterctl.convert.reading.files import InputFile, InputReader
+    from taskmasterctl.convert.reading.ini import IniOption, Section
     from taskmasterctl.convert.settings import ImportSettings
 
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "critical": "error"}

@@ -21,6 +21,7 @@ WATCHER: dict[str, str] = {
     "copy_env": "clear_env",
     "copy_path": "",
     "virtualenv": "env",
+    "virtualenv_py_ver": "",
     "priority": "",
     "warmup_delay": "",
     "max_age": "recycle",
@@ -88,5 +89,6 @@ WITHOUT_EFFECT = (
     "debug_gc",
     "check_flapping",
     "close_child_stdin",
+    "virtualenv_py_ver",
 )
 """What Taskmaster does by itself: its socket, its own watch over processes."""

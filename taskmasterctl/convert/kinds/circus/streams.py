@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from taskmasterctl.convert.ini import IniOption
     from taskmasterctl.convert.outcome.model import Block, Draft
-    from taskmasterctl.convert.taking import Taking
+    from taskmasterctl.convert.reading.ini import IniOption
+    from taskmasterctl.convert.reading.taking import Taking
 
 FILES = ("FileStream", "WatchedFileStream")
 OWN = {"stdout": ("StdoutStream", "FancyStdoutStream"), "stderr": ("StderrStream",)}
@@ -57,7 +57,7 @@ class StreamOptions:
                 instead = "log_format: prefix puts the time before it"
                 self._outcome.drop(self._taking.section.place(option), text, instead, on=self._block, key=stream)
         kind = options["class"].value.rpartition(".")[2] if options["class"] else ""
-        if options["filename"] is not None and kind in ("", *FILES):
+        if options["filename"] is not None and options["filename"].value.strip() and kind in ("", *FILES):
             return self._file(stream, options)
         if closed is not None and closed.value.strip().lower() in ("true", "1", "yes", "on"):
             return "null"

@@ -8,18 +8,18 @@ from taskmaster_common.config import PROGRAM_KEYS
 from taskmasterctl.convert.kinds.circus.rows import NOT_HERE, WITHOUT_EFFECT
 from taskmasterctl.convert.kinds.circus.streams import StreamOptions
 from taskmasterctl.convert.outcome.commands import has_bare, plain_command, shell_command
-from taskmasterctl.convert.outcome.model import Plain
 from taskmasterctl.convert.outcome.texts import INSTANCE, rendered, variable
+from taskmasterctl.convert.reading.signals import signal_name
+from taskmasterctl.convert.reading.taking import Taking
 from taskmasterctl.convert.secrets import is_secret
-from taskmasterctl.convert.taking import Taking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmasterctl.convert.ini import IniOption, Section
     from taskmasterctl.convert.outcome.model import Block, Draft
+    from taskmasterctl.convert.reading.ini import IniOption, Section
     from taskmasterctl.convert.settings import ImportSettings
 
 TRUE = ("true", "yes", "on", "1")
@@ -218,7 +218,7 @@ class WatcherSection:
         timeout = self._take("graceful_timeout", float)
         value = DEFAULT_STOP_S if timeout is None else timeout
         self._block.set("stoptime", int(value) if value == int(value) else value)
-        name = self._take("stop_signal", _signal)
+        name = self._take("stop_signal", signal_name)
         if name:
             self._block.set("stopsignal", name)
         if not self._take("stop_children", boolean):
@@ -253,10 +253,3 @@ def _whole(text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise ValueError("not a whole number")
     return int(text)
-
-
-def _signal(text: str) -> Any:
-    name = text.upper().removeprefix("SIG")
-    if not re.fullmatch(r"[A-Z0-9+]+", name):
-        raise ValueError("no signal")
-    return Plain(name)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from taskmasterctl.convert.kinds.process_compose.process import ComposedProcess
 from taskmasterctl.convert.kinds.process_compose.rows import CONDITIONS, NOT_HERE, WITHOUT_EFFECT
+from taskmasterctl.convert.reading.tree import Fields, pairs_of, root_of, text_of
 from taskmasterctl.convert.secrets import is_secret
-from taskmasterctl.convert.tree import Fields, pairs_of, root_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from taskmasterctl.convert.files import InputFile, InputReader
     from taskmasterctl.convert.outcome.model import Draft
+    from taskmasterctl.convert.reading.files import InputFile, InputReader
     from taskmasterctl.convert.settings import ImportSettings
 
 OF_ALL = (

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from taskmasterctl.convert.outcome.shelltext import needs_shell
 from taskmasterctl.convert.outcome.texts import literal
-from taskmasterctl.convert.tree import number_of, text_of
+from taskmasterctl.convert.reading.tree import number_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterctl.convert.outcome.model import Block, Draft
-    from taskmasterctl.convert.tree import Fields
+    from taskmasterctl.convert.reading.tree import Fields
 
 PERIOD_S, TIMEOUT_S, FAILURES, SUCCESSES = 10, 1, 3, 1
 """Defaults of a probe of process-compose: seconds and counts."""
@@ -65,6 +65,8 @@ def _what(probe: Fields, outcome: Draft) -> dict[str, Any]:
     if execute is not None:
         node = execute.take("command")
         command = text_of(node).replace("$$", "$") if node is not None else ""
+        if not command.strip():
+            outcome.report.refuse(probe.place(), "a probe's exec has a command")
         outcome.carried()
         return {"exec": {"cmd": command, "shell": True} if needs_shell(command) else literal(command)}
     web = probe.inner("http_get")

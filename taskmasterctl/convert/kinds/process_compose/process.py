@@ -9,8 +9,8 @@ from taskmasterctl.convert.kinds.process_compose.probes import health_of, ready_
 from taskmasterctl.convert.kinds.process_compose.rows import NOT_HERE, PROCESS, WITHOUT_EFFECT
 from taskmasterctl.convert.outcome.shelltext import needs_shell, set_command
 from taskmasterctl.convert.outcome.texts import rendered, variable
+from taskmasterctl.convert.reading.tree import boolean_of, number_of, pairs_of, text_of
 from taskmasterctl.convert.secrets import is_secret
-from taskmasterctl.convert.tree import boolean_of, number_of, pairs_of, text_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.schema.nodes import Node
     from taskmasterctl.convert.outcome.model import Block, Draft
-    from taskmasterctl.convert.tree import Fields
+    from taskmasterctl.convert.reading.tree import Fields
 
 DEFAULT_STOP_S = 10
 RESTARTS = {"always": "always", "on_failure": "unexpected", "no": "never", "never": "never", "exit_on_failure": "never"}
@@ -105,12 +105,7 @@ class ComposedProcess:
         elif not command:
             self._outcome.report.refuse(self._fields.place("command"), "a process has a command")
         else:
-            set_command(
-                self.block,
-                command.replace("$$", "$").replace("\n", " ; ").rstrip("; ")
-                if "\n" in command.strip()
-                else command.replace("$$", "$"),
-            )
+            set_command(self.block, command.replace("$$", "$").strip())
         self.block.set("starttime", 0)
 
     def _availability(self) -> None:
@@ -129,9 +124,21 @@ class ComposedProcess:
         if backoff is not None:
             self.block.set("restart_delay", backoff)
         self._most_restarts(fields)
-        if self.take("exit_on_end", boolean_of, fields):
-            self.block.set("essential", True)
+        self._end_of_all(fields)
         self._drop_rest(fields, {"exit_on_skipped": ("nothing ends with what was skipped", "exit_when: all-done")})
+
+    def _end_of_all(self, fields: Fields) -> None:
+        node = fields.take("exit_on_end")
+        if node is None:
+            return
+        wanted = text_of(node).lower() == "true"
+        if wanted and self.block.keys["autorestart"] == "always":
+            text = "a program that is always started again never ends for good"
+            self._outcome.drop(fields.place("exit_on_end", node), text, "essential: on-failure", on=self.block)
+            return
+        if wanted:
+            self.block.set("essential", True)
+        self._outcome.carried()
 
     def _most_restarts(self, fields: Fields) -> None:
         node = fields.take("max_restarts")

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 
-from taskmasterctl.convert.ini import Ini
 from taskmasterctl.convert.kinds.supervisor.daemon import DaemonSection, inet_server, names_of_logs, unix_server
 from taskmasterctl.convert.kinds.supervisor.expand import Names
 from taskmasterctl.convert.kinds.supervisor.facts import InputFacts
 from taskmasterctl.convert.kinds.supervisor.listeners import fcgi, http_checks, listener
 from taskmasterctl.convert.kinds.supervisor.program import ProgramSection
+from taskmasterctl.convert.kinds.supervisor.values import has_variable
+from taskmasterctl.convert.outcome.texts import rendered
+from taskmasterctl.convert.reading.ini import Ini
 from taskmasterctl.convert.report import Where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskmasterctl.convert.files import InputFile, InputReader
-    from taskmasterctl.convert.ini import Section
     from taskmasterctl.convert.outcome.model import Block, Draft
+    from taskmasterctl.convert.reading.files import InputFile, InputReader
+    from taskmasterctl.convert.reading.ini import Section
     from taskmasterctl.convert.settings import ImportSettings
 
 OF_ALL = (
@@ -83,6 +85,10 @@ class _Conversion:
             return
         self._outcome.carried()
         for pattern in patterns:
+            if has_variable(pattern):
+                text = f"{rendered(pattern)} is known where supervisord runs"
+                self._outcome.drop(section.place(option), text, "--set NAME=VALUE for its variables")
+                continue
             self._include_matching(os.path.join(option.file.directory, pattern), pattern)
         self._ignore_deeper()
 
@@ -174,7 +180,7 @@ class _Conversion:
             for block in program.blocks if program.section.name.startswith("fcgi-program:") else ():
                 fcgi(program.section, block, self._outcome)
         for _, section in self._ini.named("eventlistener:"):
-            for block in http_checks(section, self._by_name, self._names("")):
+            for block in http_checks(section, self._by_name, self._names(""), self._outcome):
                 text = "superlance's httpok looks every minute; here the health check does, every 10 s"
                 self._outcome.change(section.place(section.options["command"]), text, on=block, key="health")
         if facts.ordered:

@@ -7,17 +7,17 @@ from taskmasterctl.convert.kinds.supervisor.rows import SUPERVISORD, UNIX_SERVER
 from taskmasterctl.convert.kinds.supervisor.values import boolean, environment, octal, size, whole
 from taskmasterctl.convert.outcome.model import Plain
 from taskmasterctl.convert.outcome.texts import rendered
+from taskmasterctl.convert.reading.taking import Taking
 from taskmasterctl.convert.report import LESS_PROTECTED
 from taskmasterctl.convert.secrets import is_secret
-from taskmasterctl.convert.taking import Taking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from taskmasterctl.convert.ini import IniOption, Section
     from taskmasterctl.convert.outcome.model import Draft
+    from taskmasterctl.convert.reading.ini import IniOption, Section
     from taskmasterctl.convert.settings import ImportSettings
 
 LEVELS = {

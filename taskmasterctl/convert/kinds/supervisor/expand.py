@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskmasterctl.convert.ini import IniOption
+    from taskmasterctl.convert.reading.ini import IniOption
     from taskmasterctl.convert.report import LossReport
     from taskmasterctl.convert.settings import ImportSettings
 

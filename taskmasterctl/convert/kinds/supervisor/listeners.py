@@ -10,9 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmasterctl.convert.ini import Section
     from taskmasterctl.convert.kinds.supervisor.expand import Names
     from taskmasterctl.convert.outcome.model import Block, Draft
+    from taskmasterctl.convert.reading.ini import Section
 
 BY_EVENT = (
     (
@@ -77,12 +77,16 @@ def _tool(command: str) -> str:
     return next((tool for word in words[:2] if (tool := word.rpartition("/")[2]) in BY_NAME), "")
 
 
-def http_checks(section: Section, programs: dict[str, Block], names: Names) -> Iterator[Block]:
+def http_checks(section: Section, programs: dict[str, Block], names: Names, outcome: Draft) -> Iterator[Block]:
     """Set the health check that httpok makes; yield the programs that have one now."""
     command = section.options.get("command")
     if command is None or _tool(command.value) != "httpok":
         return
-    words = split_words(names.expanded(command))
+    try:
+        words = split_words(names.expanded(command))
+    except ValueError as error:
+        outcome.report.refuse(section.place(command), str(error))
+        return
     url = words[-1]
     targets = [word for flag, word in pairwise(words) if flag == "-p"]
     for target in targets:

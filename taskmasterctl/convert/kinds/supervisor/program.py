@@ -15,23 +15,23 @@ from taskmasterctl.convert.kinds.supervisor.values import (
     has_variable,
     octal,
     restart,
-    signal_name,
+    stop_signal,
     whole,
 )
 from taskmasterctl.convert.outcome.commands import has_bare, plain_command, shell_command
-from taskmasterctl.convert.outcome.texts import rendered
+from taskmasterctl.convert.outcome.texts import INSTANCE, rendered, variable
+from taskmasterctl.convert.reading.taking import Taking
 from taskmasterctl.convert.secrets import is_secret
-from taskmasterctl.convert.taking import Taking
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from taskmasterctl.convert.ini import IniOption, Section
     from taskmasterctl.convert.kinds.supervisor.expand import Names
     from taskmasterctl.convert.kinds.supervisor.facts import InputFacts
     from taskmasterctl.convert.outcome.model import Block, Draft
+    from taskmasterctl.convert.reading.ini import IniOption, Section
 
 SIMPLE: dict[str, Callable[[str], Any]] = {
     "autostart": boolean,
@@ -39,13 +39,15 @@ SIMPLE: dict[str, Callable[[str], Any]] = {
     "startsecs": whole,
     "startretries": whole,
     "exitcodes": codes,
-    "stopsignal": signal_name,
+    "stopsignal": stop_signal,
     "stopwaitsecs": whole,
     "umask": octal,
 }
 """Options whose value only changes its notation."""
 NAMES_OF_SUPERVISOR = ("ENABLED", "PROCESS_NAME", "GROUP_NAME")
 NUMBERING = ("numprocs", "process_name", "numprocs_start")
+VARYING = ("command", "environment", "directory", "stdout_logfile", "stderr_logfile")
+"""Options whose value may differ between the instances of one program."""
 DEFAULT_PRIORITY = 999
 
 
@@ -78,6 +80,8 @@ class ProgramSection:
         count = self._read("numprocs", whole)
         start = self._read("numprocs_start", whole)
         priority = self._read("priority", whole)
+        if isinstance(count, int) and count < 0:
+            self._refuse("numprocs", "fewer than none")
         self.names.numprocs = count if isinstance(count, int) else None if count else 1
         self._start = start if isinstance(start, int) else 0
         self.priority = priority if isinstance(priority, int) else DEFAULT_PRIORITY
@@ -93,7 +97,11 @@ class ProgramSection:
         split = self.names.needs_split or (self.names.uses_number and self._start != 0)
         if not split or self.names.numprocs is None:
             block = make(self.name)
-            if self.names.numprocs != 1:
+            if self.names.numprocs == 0:
+                text = "with numprocs=0 nothing of it runs"
+                self._outcome.ignore(self.section.place(self.section.options["numprocs"]), text, on=block)
+                self._outcome.kill(block)
+            elif self.names.numprocs != 1:
                 option = self.section.options["numprocs"]
                 block.set("numprocs", self.names.numprocs or rendered(self.names.expanded(option)))
             self._fill(block, quiet=False)
@@ -110,7 +118,8 @@ class ProgramSection:
         for option in self.section.options.values():
             if option.name not in (*NUMBERING, "priority") and option.name in PROGRAM:
                 try:
-                    self.names.expanded(option)
+                    text = self.names.expanded(option)
+                    self.names.needs_split |= variable(INSTANCE) in text and option.name not in VARYING
                 except ValueError as error:
                     self._refuse(option.name, str(error))
 
@@ -148,7 +157,7 @@ class ProgramSection:
         if option is None:
             return None
         try:
-            return reader(self.names.expanded(option))
+            return reader(self.names.expanded(option, absolute=name not in VARYING))
         except ValueError as error:
             self._refuse(name, str(error))
             return None

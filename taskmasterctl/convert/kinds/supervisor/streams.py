@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from taskmasterctl.convert.ini import IniOption
     from taskmasterctl.convert.kinds.supervisor.expand import Names
     from taskmasterctl.convert.kinds.supervisor.facts import InputFacts
     from taskmasterctl.convert.outcome.model import Block, Draft
-    from taskmasterctl.convert.taking import Taking
+    from taskmasterctl.convert.reading.ini import IniOption
+    from taskmasterctl.convert.reading.taking import Taking
 
 AUTO = ""
 OWN_STREAM = re.compile(r"/dev/(stdout|stderr|fd/[12])|/proc/(?:self|[0-9]+)/fd/([12])")

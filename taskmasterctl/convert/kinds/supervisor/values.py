@@ -7,6 +7,7 @@ import shlex
 
 from taskmasterctl.convert.outcome.model import Plain
 from taskmasterctl.convert.outcome.texts import MARK, rendered
+from taskmasterctl.convert.reading.signals import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ TRUE = ("yes", "true", "on", "1")
 FALSE = ("no", "false", "off", "0")
 SIZES = {"kb": 1024, "mb": 1024**2, "gb": 1024**3}
 UNITS = (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
-_NAME = r"[A-Z][A-Z0-9]*"
-SIGNALS = re.compile(rf"(?:SIG)?({_NAME})|([0-9]+)", re.IGNORECASE)
 
 
 def has_variable(text: str) -> bool:
@@ -85,23 +84,9 @@ def octal(text: str) -> Any:
     return Plain(f"{number:03o}" if number > 0o77 else f"0{number:02o}")
 
 
-def signal_name(text: str) -> str:
+def stop_signal(text: str) -> str:
     """Return the name of a signal, without SIG."""
-    if has_variable(text):
-        return rendered(text)
-    found = SIGNALS.fullmatch(text.strip())
-    if not found:
-        raise ValueError("no signal")
-    return found[1].upper() if found[1] else _by_number(int(found[2]))
-
-
-def _by_number(number: int) -> str:
-    import signal  # noqa: PLC0415 - few files have numbers
-
-    try:
-        return signal.Signals(number).name.removeprefix("SIG")
-    except ValueError:
-        raise ValueError(f"there is no signal {number}") from None
+    return rendered(text) if has_variable(text) else signal_name(text)
 
 
 def environment(text: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import re
 from taskmaster_common.records import Record
 from taskmasterctl.convert.kinds.systemd.syntax import quoted_words, with_variables
 from taskmasterctl.convert.outcome.texts import MARK, for_shell, names_in, rendered, split_words
+from taskmasterctl.convert.reading.signals import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,4 +121,7 @@ def signal_of(line: Line) -> str:
         return "TERM"
     joined = " ".join(options)
     found = re.fullmatch(r"(?:-s |--signal[ =]|-)(?:SIG)?([A-Z0-9+]+)", joined)
-    return found[1] if found else ""
+    try:
+        return signal_name(found[1]) if found else ""
+    except ValueError:
+        return ""

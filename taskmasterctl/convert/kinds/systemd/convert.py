@@ -14,8 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskmasterctl.convert.files import InputFile, InputReader
     from taskmasterctl.convert.outcome.model import Block, Draft
+    from taskmasterctl.convert.reading.files import InputFile, InputReader
     from taskmasterctl.convert.settings import ImportSettings
 
 INSTANCES = "instances"

@@ -6,12 +6,12 @@ import pwd
 import re
 
 from taskmaster_common.config import PROGRAM_KEYS
-from taskmasterctl.convert.dotenv import variables
-from taskmasterctl.convert.files import Unreadable
 from taskmasterctl.convert.kinds.systemd.part import UnitPart
 from taskmasterctl.convert.kinds.systemd.syntax import boolean, words
 from taskmasterctl.convert.outcome.model import Plain
 from taskmasterctl.convert.outcome.texts import literal, rendered
+from taskmasterctl.convert.reading.dotenv import variables
+from taskmasterctl.convert.reading.files import Unreadable
 from taskmasterctl.convert.report import LESS_PROTECTED
 from taskmasterctl.convert.secrets import is_secret
 
@@ -19,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskmasterctl.convert.files import InputReader
     from taskmasterctl.convert.kinds.systemd.unit import Directive, Unit
     from taskmasterctl.convert.outcome.model import Block, Draft
+    from taskmasterctl.convert.reading.files import InputReader
 
 
 class Environment:

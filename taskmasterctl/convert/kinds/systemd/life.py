@@ -6,6 +6,7 @@ from taskmasterctl.convert.kinds.systemd.commands import hook, signal_of
 from taskmasterctl.convert.kinds.systemd.part import UnitPart
 from taskmasterctl.convert.kinds.systemd.syntax import EXIT_NAMES, INFINITY, boolean, plain, seconds
 from taskmasterctl.convert.outcome.model import Plain
+from taskmasterctl.convert.reading.signals import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class UnitStops(UnitPart):
 
     def convert(self, known: Mapping[str, str]) -> None:
         """Set the keys; `known` are the variables that have a value."""
-        directive, value = self._take("KillSignal", lambda text: text.strip().removeprefix("SIG"))
-        if directive is not None:
+        directive, value = self._take("KillSignal", signal_name)
+        if directive is not None and value:
             self._set("stopsignal", value, directive)
         self._stop_commands(known)
         directive, value = self._take("KillMode", str.strip)

@@ -15,11 +15,11 @@ from taskmasterctl.convert.report import LESS_PROTECTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from taskmasterctl.convert.files import InputReader
     from taskmasterctl.convert.kinds.systemd.edges import Edges
     from taskmasterctl.convert.kinds.systemd.syntax import Specifiers
     from taskmasterctl.convert.kinds.systemd.unit import Directive, Unit
     from taskmasterctl.convert.outcome.model import Block, Draft
+    from taskmasterctl.convert.reading.files import InputReader
 
 HOOKS = ("ExecStartPre", "ExecStartPost", "ExecStopPost")
 NO_EFFECT = ("DefaultDependencies", "NotifyAccess", "RemainAfterExit", "PassEnvironment", "SendSIGKILL")

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmasterctl.convert.files import InputFile
+    from taskmasterctl.convert.reading.files import InputFile
     from taskmasterctl.convert.report import LossReport
 
 SECTIONS = ("Unit", "Service", "Install")

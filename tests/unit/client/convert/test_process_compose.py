@@ -116,6 +116,12 @@ def test_variables_of_the_file_are_those_of_the_environment(importer: Importer) 
     assert "A: $B" in done.text
 
 
+def test_a_script_of_several_lines_keeps_its_lines(importer: Importer) -> None:
+    done = one(importer, "command: |\n  if [ -d $PWD ]; then\n    echo yes\n\n  else\n    echo no\n  fi")
+    assert done.program("web").cmd == ("if [ -d $PWD ]; then\n  echo yes\n\nelse\n  echo no\nfi",)
+    assert "    cmd: |-\n      if [ -d $PWD ]; then\n        echo yes\n\n      else\n" in done.text
+
+
 @pytest.mark.parametrize(
     ("lines", "words"),
     [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.config import PROGRAM_KEYS
-from taskmasterctl.convert.dotenv import variables
 from taskmasterctl.convert.outcome.shelltext import needs_shell
+from taskmasterctl.convert.reading.dotenv import variables
 from tests.support.converting import Importer
 
 PROCFILE = """\

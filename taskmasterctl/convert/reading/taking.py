@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmasterctl.convert.ini import IniOption, Section
+    from taskmasterctl.convert.reading.ini import IniOption, Section
 
 
 class Taking:

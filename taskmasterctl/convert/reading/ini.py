@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 
-from taskmasterctl.convert.files import WrongInput
+from taskmasterctl.convert.reading.files import WrongInput
 from taskmasterctl.convert.report import Where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from taskmasterctl.convert.files import InputFile
+    from taskmasterctl.convert.reading.files import InputFile
     from taskmasterctl.convert.report import LossReport
 
 MAX_SECTIONS = 20_000

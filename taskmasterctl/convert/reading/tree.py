@@ -8,7 +8,7 @@ from __future__ import annotations
 from taskmaster_common.schema.nodes import MAPPING, SCALAR, SEQUENCE, Budget, compose
 from taskmaster_common.schema.report import Report as Problems
 from taskmaster_common.schema.report import Source
-from taskmasterctl.convert.files import WrongInput
+from taskmasterctl.convert.reading.files import WrongInput
 from taskmasterctl.convert.report import Where
 
 TYPE_CHECKING = False
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from taskmaster_common.schema.nodes import Node
-    from taskmasterctl.convert.files import InputFile
+    from taskmasterctl.convert.reading.files import InputFile
 
 TRUE = ("true", "yes", "on")
 FALSE = ("false", "no", "off")
