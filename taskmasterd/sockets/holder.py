@@ -54,6 +54,8 @@ class ProgramSockets:
         self._table = table
         self._say = say
         self._inherited = dict(inherited)
+        for fd, _inode in inherited.values():
+            os.set_inheritable(fd, False)
         self.open = OpenSockets(keeping, say)
         self._uses: dict[Entry, frozenset[str]] = {}
         self._promised: set[str] = set()
@@ -69,9 +71,11 @@ class ProgramSockets:
         OSError.
         """
         claims = claims_of(entry.wanted, entry.index)
-        for claim in claims:
-            self._ensure(claim)
-        self._settle(entry)
+        try:
+            for claim in claims:
+                self._ensure(claim)
+        finally:  # if one cannot be had, the others are open for the next try, or closed after the last one
+            self._settle(entry)
         held = [self.open.by_address[claim.address] for claim in claims]
         for each in held:
             self._make_blocking(each)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from taskmasterd.system.procfs import state_of
 from tests.support.daemon import Daemon
 from tests.support.guarded import config, kill_daemon
 from tests.support.keeper import keeper_of, keepers, kill_keeper
@@ -174,3 +175,16 @@ def test_a_reload_changes_queue_and_mode_at_once(daemon: Daemon) -> None:
     assert queue_of(own_host(), 8000) == 7
     daemon.write(config(web=listens(sockets={"file": {"listen": "./web.sock", "mode": "0600"}})))
     assert "sockets cannot change while it runs" in daemon.ctl("reload", "--dry-run").stdout
+    sleepers = (daemon.pid, keeper_of(daemon))
+    wait_until(lambda: {state_of(each) for each in sleepers} == {"S"})
+    before = [_switches(each) for each in sleepers]
+    with pytest.raises(AssertionError):
+        wait_until(
+            lambda: [_switches(each) for each in sleepers] != before, within_s=1.0
+        )  # an open socket wakes nobody
+
+
+def _switches(pid: int) -> int:
+    """Return how often a process has gone to sleep. Source: proc_pid_status(5)."""
+    with open(f"/proc/{pid}/status") as status:
+        return int(next(line for line in status if line.startswith("voluntary_ctxt")).split()[1])

@@ -124,6 +124,7 @@ def test_a_taken_address_is_a_failed_start_of_that_program_alone_until_it_is_fre
             foreign=listens(sockets={"file": "./data"}, **fails),
             nowhere=listens(sockets={"http": "192.0.2.1:80"}, **fails),
             fine=listens(sockets={"http": f"{host}:8001"}),
+            half=listens(sockets={"free": f"{host}:8002", "taken": f"{host}:8000"}, startretries=0, autostart=False),
         )
     )
     with occupied((host, 8000)), occupied(str(daemon.home / "web.sock")):
@@ -134,6 +135,8 @@ def test_a_taken_address_is_a_failed_start_of_that_program_alone_until_it_is_fre
         assert "web.sock: address in use" in daemon.wait_for("file", "BACKOFF")["detail"]
         assert "something that is not a socket is there" in daemon.wait_for("foreign", "BACKOFF")["detail"]
         assert "this host has no such address" in daemon.wait_for("nowhere", "BACKOFF")["detail"]
+        assert daemon.ctl("start", "half").returncode == 1
+        assert not is_open((host, 8002))
         assert (daemon.home / "web.sock").stat().st_ino == inode
         assert ask_at((host, 8001)) == daemon.status()["fine"]["pid"]
     daemon.wait_for("web", "RUNNING")

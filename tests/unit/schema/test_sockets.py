@@ -105,6 +105,24 @@ def test_an_address_of_two_programs_is_one_socket_and_has_one_set_of_options() -
     assert "programs.api.sockets.b: web listens at :80, too, with another backlog; both share one socket" in problem
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "overlap"),
+    [
+        (":80", "127.0.0.1:80", True),
+        ("0.0.0.0:80", "127.0.0.1:80", True),
+        ("[::]:80", "[::1]:80", True),
+        ("0.0.0.0:80", "[::1]:80", False),
+        (":80", "127.0.0.1:81", False),
+        ("udp::80", "127.0.0.1:80", False),
+        (":80", "@127.0.0.1:80", False),
+    ],
+)
+def test_an_address_that_another_program_has_taken_whole_is_doubted(one: str, other: str, overlap: bool) -> None:
+    text = f"programs: {{web: {{cmd: run, sockets: {{a: '{one}'}}}}, api: {{cmd: run, sockets: {{b: '{other}'}}}}}}"
+    said = f"programs.api.sockets.b: web listens at {one}, which is this address, too; only one can be open"
+    assert [said in each for each in load(text).warnings] == [True] * overlap
+
+
 def test_cmd_gets_the_number_of_a_socket_and_defaults_have_none() -> None:
     keys = "cmd: 'serve --fd ${SOCKET_http} ${SOCKET_admin}', sockets: {both: 'localhost:1', http: ':2', admin: /s}"
     found = load(f"programs: {{web: {{{keys}}}}}").config.programs[0]

@@ -9,7 +9,7 @@ from taskmaster_common.schema.values.sockets import MOST_PORT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskmaster_common.config import DaemonConfig
     from taskmaster_common.schema.programs import Program
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KEY = "sockets"
 LOWEST_FREE_PORT = 1024
+EVERYWHERE = ("", "0.0.0.0", "[::]")
+"""Hosts that stand for all addresses, the second one for those of IPv4."""
 
 
 def check_sockets(programs: Sequence[Program], daemon: DaemonConfig, host: Surroundings, report: Report) -> None:
@@ -36,6 +38,7 @@ def check_sockets(programs: Sequence[Program], daemon: DaemonConfig, host: Surro
                 report.error(program.at(KEY), f"{program.place(KEY)}.{each.name}", problem)
         if sockets:
             _check_program(program, sockets, daemon, report)
+    _check_overlaps(taken, report)
 
 
 def _address_problem(program: Program, socket: Socket, taken: dict[str, tuple[Program, Socket]]) -> str:
@@ -55,6 +58,21 @@ def _address_problem(program: Program, socket: Socket, taken: dict[str, tuple[Pr
                 named = " and ".join(differing)
                 return f"{other.config.name} listens at {address}, too, with another {named}; both share one socket"
     return ""
+
+
+def _check_overlaps(taken: Mapping[str, tuple[Program, Socket]], report: Report) -> None:
+    """Warn of addresses that another one has taken whole: only one of the two can be open."""
+    for address, (program, socket) in taken.items():
+        host, colon, port = address.removeprefix(UDP).rpartition(":")
+        kind = UDP if address.startswith(UDP) else ""
+        if not colon or address.startswith(("/", "@")) or host in EVERYWHERE:
+            continue
+        for wide in EVERYWHERE:
+            other = taken.get(f"{kind}{wide}:{port}")
+            if other and not (wide == "0.0.0.0" and host.startswith("[")):
+                reason = f"{other[0].config.name} listens at {kind}{wide}:{port}, which is this address, too; only one can be open"
+                report.warn(program.at(KEY), f"{program.place(KEY)}.{socket.name}", reason)
+                break
 
 
 def _differs(one: Socket, other: Socket, part: str) -> bool:
