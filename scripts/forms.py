@@ -13,11 +13,13 @@ from taskmaster_common.config.alerts.words import WORDS
 from taskmaster_common.config.elsewhere import NAMES
 from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import Key
+from taskmaster_common.config.limits import RLIMITS
 from taskmaster_common.config.words import FILE, SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values.alerts.destinations import FORMATS, LOG_FACILITIES, METHODS, TLS
 from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
+from taskmaster_common.schema.values.limits import MOST_CPUS, UNLIMITED_WORDS
 from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
 from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
 from taskmaster_common.schema.values.sockets import MOST as MOST_SOCKETS
@@ -239,6 +241,23 @@ def _tty(_key: Key) -> list[Schema]:
     return [*BOOLEAN, {"type": "object", "properties": parts, "additionalProperties": False}]
 
 
+def _rlimits(key: Key) -> list[Schema]:
+    words: Schema = {"enum": list(UNLIMITED_WORDS)}
+    amount = [{"type": "integer", "minimum": 0}, *FORMS["seconds"](key)[1:], *FORMS["size"](key)[1:], words, VARIABLE]
+    pair = [{"anyOf": amount}, {"anyOf": [*amount, {"type": "null"}]}]
+    limit = {"anyOf": [*amount, {"type": "array", "items": pair, "minItems": 2, "maxItems": 2}]}
+    return [{"type": "object", "propertyNames": {"enum": list(RLIMITS)}, "additionalProperties": limit}]
+
+
+def _processors(_key: Key) -> list[Schema]:
+    run = "[0-9]{1,4}(?:-[0-9]{1,4})?"
+    runs: list[Schema] = [
+        {"type": "integer", "minimum": 0, "maximum": MOST_CPUS - 1},
+        {"type": "string", "pattern": f"^{run}(?:, *{run})*$"},
+    ]
+    return [*runs, {"type": "array", "items": {"anyOf": [*runs, VARIABLE]}, "minItems": 1}]
+
+
 def _hook(_key: Key) -> list[Schema]:
     command = FORMS["command"](_key)
     parts: dict[str, Schema] = {
@@ -333,6 +352,8 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "update": _update,
     "history": _history,
     "roles": _roles,
+    "rlimits": _rlimits,
+    "processors": _processors,
     "hook": _hook,
     "alert command": _alert_command,
     "events": _events,

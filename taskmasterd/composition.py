@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from taskmasterd.probing.leftovers import Mark
     from taskmasterd.survival import execute, handover, upgrade
     from taskmasterd.survival.start_state import Origin
+    from taskmasterd.survival.state import Registry
     from taskmasterd.survival.upgrade import Upgrade
     from taskmasterd.telling import audit
     from taskmasterd.telling.audience import Audience
@@ -172,6 +173,25 @@ def join_bus(
     for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
         keys.join(config)
     _begin_alerts(context, origin)
+
+
+def register_facts(registry: Registry, context: Context, access: Access) -> None:
+    """Register the facts about the daemon itself that the next one needs, by the names of `state.Facts`."""
+    performer, groups = context.performer, context.performer.instances.groups
+    registry.register("ignored", lambda: sorted(groups.below.ignored))
+    registry.register("freed", lambda: sorted(groups.freed_sessions))
+    registry.register("left", lambda: sorted(groups.left))
+    registry.register("proven_since", lambda: groups.below.proven_since)
+    registry.register("stopping", lambda: context.supervisor.stopping)
+    registry.register("problems", lambda: context.configuration.problems)
+    registry.register("reloaded_at", lambda: context.configuration.reloaded_at, context.configuration.resume)
+    registry.register("loglevel", lambda: context.log.level, context.log.set_level)
+    registry.register("alerts", lambda: made.to_data() if (made := context.alerts.made) else ())
+    registry.register("rolls", lambda: made.to_data() if (made := context.supervisor.rolls.made) else ())
+    registry.register("trial", lambda: made.trial_row() if (made := context.reloading.made) else None)
+    registry.register("pipes", lambda: list(performer.outputs.left.items()))
+    registry.register("door", lambda: access.inode)
+    registry.register("occupied", performer.occupants.to_data, performer.occupants.resume)
 
 
 class Life(Record):

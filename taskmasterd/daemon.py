@@ -9,10 +9,10 @@ import os
 
 from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
-from taskmasterd.composition import Life, alert_marks, build_context, join_bus, make_upgrade
+from taskmasterd.composition import Life, alert_marks, build_context, join_bus, make_upgrade, register_facts
 from taskmasterd.control.access import Access, Bound, Clients
 from taskmasterd.fallbacks import POWER_SIGNALS
-from taskmasterd.foundation import build_programs, lay_foundation, register_facts
+from taskmasterd.foundation import build_programs, lay_foundation
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.signals import Signals, hold_back

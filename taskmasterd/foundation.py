@@ -13,6 +13,7 @@ from taskmasterd.core.process.state import HOOKS, PRE_RESTART
 from taskmasterd.core.programs.supervisor import Supervisor, SupervisorEffects
 from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.core.words.history import by_of
+from taskmasterd.limiting import build_limits
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.ledger.trouble import Over
 from taskmasterd.output.log.rotation import Allowance
@@ -43,8 +44,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskmasterd.control.access import Access
-    from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Action, Signalled
     from taskmasterd.core.programs import restarting, rolling
     from taskmasterd.core.programs.checks import Refusal
@@ -229,15 +228,17 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     def perform(entry: Entry, action: Action) -> Signalled | None:
         if action != HOOK:
             return performer.perform(entry, action)
-        acting().begin(entry)
+        probes.hooks().begin(entry)
         return None
 
     effects = SupervisorEffects(
         perform,
         deadlines.arm,
         lambda steps: reactor.call_soon(lambda: reactor.rounds.begin(steps())),
-        lambda entry, reason, done: acting().check(entry, reason, done),
+        lambda entry, reason, done: probes.hooks().check(entry, reason, done),
         lambda: performer.starts.hold(),  # noqa: PLW0108 - it is made below
+        lambda before, wanted: inherited.limits().refused(before.may_use, wanted.may_use),
+        lambda entry: live().update(entry),
     )
     supervisor = Supervisor(effects, bus, reactor.now, Made(lambda: _rolls(supervisor, base)))
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
@@ -248,7 +249,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     rows = Rows(
         supervisor.table,
         base.registry,
-        lambda entry: {**instances.row(entry), **(acting.made.row(entry) if acting.made else {})},
+        lambda entry: {**instances.row(entry), **(probes.hooks.made.row(entry) if probes.hooks.made else {})},
     )
     writer = StateWriter(reactor, supervisor.table, rows, base.state_file, base.log)
     errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
@@ -264,20 +265,29 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         Outlets(
             lambda entry, event: supervisor.handle(entry, event, reactor.now()),
             lambda text: base.log.write("warning", text),
-            reading.extras(lambda entry, account: becoming().announce(entry, account)),
+            reading.extras(lambda entry, account: probes.readiness().announce(entry, account)),
         ),
+    )
+    live = build_limits(
+        origin, bus, base.log.write, (reactor, instances, inherited.limits, writer.changed, supervisor.table)
     )
 
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
+    probes = _probes(base, bus, supervisor, performer, born, writer)
+    probes.load_for(origin)
+    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting)
+
+
+def _probes(
+    base: Foundation, bus: Bus, supervisor: Supervisor, performer: Performer, born: Made[Children], writer: StateWriter
+) -> Probes:
+    """Return what asks programs, listens to them and runs their hooks; each is made when a program needs it."""
     asking = Made(lambda: _asking(base, performer, born()))
     checks = Made(lambda: _health(base, bus, supervisor, performer, asking()))
     becoming = Made(
         lambda: _readiness(bus, performer, asking(), lambda entry: checks().heard(entry), base.proofs.socket)
     )
-    acting = Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer))
-    probes = Probes(born, becoming, checks, acting)
-    probes.load_for(origin)
-    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting)
+    return Probes(born, becoming, checks, Made(lambda: _hooks(base, bus, supervisor, performer, born(), writer)))
 
 
 def _spools(origin: Origin, base: Foundation) -> Made[Spools]:
@@ -369,22 +379,3 @@ def _health(base: Foundation, bus: Bus, supervisor: Supervisor, performer: Perfo
     made = health.HealthChecks(means)
     bus.join(BusMember(REACT, made.changed, made.added, made.gone, applied=made.applied))
     return made
-
-
-def register_facts(registry: Registry, context: Context, access: Access) -> None:
-    """Register the facts about the daemon itself that the next one needs, by the names of `state.Facts`."""
-    performer, groups = context.performer, context.performer.instances.groups
-    registry.register("ignored", lambda: sorted(groups.below.ignored))
-    registry.register("freed", lambda: sorted(groups.freed_sessions))
-    registry.register("left", lambda: sorted(groups.left))
-    registry.register("proven_since", lambda: groups.below.proven_since)
-    registry.register("stopping", lambda: context.supervisor.stopping)
-    registry.register("problems", lambda: context.configuration.problems)
-    registry.register("reloaded_at", lambda: context.configuration.reloaded_at, context.configuration.resume)
-    registry.register("loglevel", lambda: context.log.level, context.log.set_level)
-    registry.register("alerts", lambda: made.to_data() if (made := context.alerts.made) else ())
-    registry.register("rolls", lambda: made.to_data() if (made := context.supervisor.rolls.made) else ())
-    registry.register("trial", lambda: made.trial_row() if (made := context.reloading.made) else None)
-    registry.register("pipes", lambda: list(performer.outputs.left.items()))
-    registry.register("door", lambda: access.inode)
-    registry.register("occupied", performer.occupants.to_data, performer.occupants.resume)

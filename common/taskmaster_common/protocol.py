@@ -95,7 +95,8 @@ that it does not know.
                outdated (true: its instance was started with other values of keys than are wanted now)
                health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the
                last answer), at_s (how long ago, or null), restarts (for health, in a row)}: or null without checks
-               exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had)} or null
+               exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had),
+               memory (was short when somebody killed it, if that is known)} or null
                sockets: list of {name, address, state (listening closed; "held by pid N alone")}, one for each descriptor
                stderr (status and show, for a process that is not as wanted: its last line)
                counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts

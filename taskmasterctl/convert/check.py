@@ -144,5 +144,6 @@ def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
         probe_problem=lambda _: "",
         alert_doubts=lambda _, __: (),
         writable_command=lambda _, __, ___: (),
+        limit_refusals=lambda _, __: (),
         trusted=(0, uid),
     )

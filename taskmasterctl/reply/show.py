@@ -55,6 +55,7 @@ def show_text(program: Message, look: Look) -> str:
         (clean(name), clean(stream), clean(path or "-")) for name, each in logs.items() for stream, path in each.items()
     ]
     lines += _section("tree", _tree_rows(program.get("tree") or (), processes))
+    lines += _section("limits", _limit_rows(processes))
     lines += _section("ready", _ready_rows(processes))
     sockets = [
         (clean(process["name"]), *(clean(each[part]) for part in ("name", "address", "state")))
@@ -77,10 +78,14 @@ def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
 
 def setting_text(key: str, value: Any) -> str:
     """Return a setting as its user would write it, the words of a command quoted for a shell."""
-    if KIND.get(key) in ("ready", "health", "update", "hook", "sockets") and not isinstance(value, list):
-        return clean(value if isinstance(value, str) else in_one_line(value)) if value else ""
+    if (
+        KIND.get(key) in ("ready", "health", "update", "hook", "rlimits", "sockets")
+        and value
+        and not isinstance(value, list)
+    ):
+        return clean(value if isinstance(value, str) else in_one_line(value))
     if value is None:
-        return "the daemon's"
+        return "" if KIND.get(key) in ("ready", "health", "update", "hook", "sockets") else "the daemon's"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
@@ -114,7 +119,9 @@ def _exit_text(end: Message, ago_s: object, look: Look) -> str:
     elif end.get("signal") is not None:
         how = f"killed by {clean(end['signal'])}" + (" (core dumped)" if end.get("core") else "")
         if end["signal"] == "KILL" and not end.get("expected"):
-            how += ", not by a stop of taskmasterd (out of memory?)"
+            memory = clean(end.get("memory") or "")
+            how = f"killed: {memory}" if memory.startswith("out of") else f"{how}, not by a stop of taskmasterd"
+            how += f"; {memory}" if memory and not memory.startswith("out of") else ""
     else:
         code = end.get("code")
         how = "ended unseen, nobody knows how" if code is None else f"exit code {clean(code)}"
@@ -134,6 +141,22 @@ def _tree_rows(tree: Sequence[Message], processes: Sequence[Message]) -> list[tu
         depths[pid] = 0 if pid in leaders else depths.get(parent, 0) + 1
         rows.append((clean(pid), clean(parent), "  " * depths[pid] + clean(each["command"])))
     return rows if len(rows) > 1 else []
+
+
+def _limit_rows(processes: Sequence[Message]) -> list[tuple[str, str, str, str]]:
+    """Return a row for each limit of a live process: `web:0  rlimits nofile  65536/65536  in force`."""
+    rows = []
+    for process in processes:
+        limits = dict(process.get("limits") or {})
+        differing = limits.pop("not_in_force", ())
+        for key, value in limits.items():
+            values = value.items() if isinstance(value, dict) else [("", value)]
+            for name, text in values:
+                is_so = (f"{key}.{name}" if name else key.replace("autogroup_nice", "nice")) not in differing
+                label = f"{key} {name}".strip().replace("_", " " if key == "autogroup_nice" else "_")
+                state = "in force" if is_so else "not as written"
+                rows.append((clean(process["name"]), clean(label), clean(text), state))
+    return rows
 
 
 def _ready_rows(processes: Sequence[Message]) -> list[tuple[str, str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import LOG_LEVELS, NEVER
+from taskmaster_common.config import LIKE_THE_DAEMON, LOG_LEVELS, NEVER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,6 +66,19 @@ class SocketKey:
         if any(program.wanted and program.wanted.sockets for program in plan.programs):
             return (yield from self._made().prepare(plan))
         return plan, {}
+
+
+class LimitKeys:
+    """Has what running instances may use looked after with the first program that says something about it; `make()` makes that, once."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def applying(self, plan: ReloadPlan) -> Steps[None]:
+        """Have it made before anything of the plan starts."""
+        if any(program.may_use != LIKE_THE_DAEMON for program in plan.config.programs):
+            self._make()
+        yield from ()
 
 
 class AlertRules:

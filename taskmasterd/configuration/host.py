@@ -19,6 +19,7 @@ from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.signals import signal_numbers
 from taskmasterd.system.paths.executable import flaw
 from taskmasterd.system.paths.trail import open_recording
+from taskmasterd.system.procfs import read as procfs_read
 from taskmasterd.system.users import account, group_id, member_ids
 
 TYPE_CHECKING = False
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 
     from taskmasterd.configuration import alerting
     from taskmasterd.probing import ways
+    from taskmasterd.processes.limits import limits
     from taskmasterd.system import peers
     from taskmasterd.system.paths.trail import Passed
 else:
     alerting = on_demand("taskmasterd.configuration.alerting")
     peers = on_demand("taskmasterd.system.peers")
+    limits = on_demand("taskmasterd.processes.limits.limits")
     ways = on_demand("taskmasterd.probing.ways")
 
 MAX_ID = 2**32 - 2
@@ -70,6 +73,8 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         probe_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
         alert_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
         writable_command=lambda word, path, workingdir: alerting.writable_command(word, path, workingdir),  # noqa: PLW0108 - on demand
+        limit_refusals=lambda may, uid: limits.refusals(may, uid),  # noqa: PLW0108 - on demand
+        oom_score_adj=int(procfs_read("/proc/self/oom_score_adj") or 0),
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,

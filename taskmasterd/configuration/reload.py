@@ -164,7 +164,9 @@ class Reloader:
             self._begin_if_asked()
 
     def _plan(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
-        plan = yield from diffing(self._supervisor.table, self._current.running, config, again=True)
+        plan = yield from diffing(
+            self._supervisor.table, self._current.running, config, self._supervisor.refused, again=True
+        )
         if batch[0].no_restart:
             plan = without_restarts(plan)
         plan = plan.replace(alerts=alert_changes(self._current.config, config))

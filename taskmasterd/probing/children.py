@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common.config import LIKE_THE_DAEMON
 from taskmaster_common.records import Record
 from taskmasterd.output.targets import account_of
 from taskmasterd.probing.leftovers import Leftovers, Mark
+from taskmasterd.processes.members.proofs import PROBE
 from taskmasterd.processes.preparation import child_spec
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.reactor import READ
@@ -116,7 +118,10 @@ class Children:
         return child
 
     def _spec(self, order: Order, who: Account | None, tag: int | None) -> ChildSpec:
-        spec = child_spec(order.as_program, order.index, self._inherited, who)
+        program = order.as_program
+        if order.role == PROBE:  # it says something about the program; what the program may use says nothing about it
+            program = program.replace(may_use=LIKE_THE_DAEMON)
+        spec = child_spec(program, order.index, self._inherited, who)
         of_role = self._inherited.proofs.variables(order.program.name, order.index, order.role)
         # these come first, as in `preparation`
         environment = {**of_role, **spec.environment, **order.variables, **of_role}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from taskmasterd.core.process.events import Failure
+from taskmasterd.core.process.ends import exit_signal
+from taskmasterd.core.process.events import LIMITS, Failure
 from taskmasterd.core.process.marks import EXECUTED, LEADER_ENDED, NOT_EXECUTED
 from taskmasterd.ondemand import Made, on_demand
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.procfs import oom_kills
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
     from taskmasterd.system.loop.reactor import Reactor
 else:
     pidfds = on_demand("taskmasterd.system.pidfds")
+
+
+STARVED = "the kernel ran out of memory at that time"
 
 
 class Ends:
@@ -35,6 +41,7 @@ class Ends:
         self._happen = happen
         self._look_due = False
         self.adopted = Made(lambda: pidfds.Adopted(reactor, self._adopted_ended))
+        self._oom_kills = oom_kills()
 
     def reported(self, pid: int, failed: tuple[str, str] | None) -> None:
         """Take the report of a forked child: it was executed, or the step (name, text) of its set-up failed."""
@@ -42,7 +49,7 @@ class Ends:
         if instance is None:
             return
         if failed:
-            instance.fail(Failure(*failed))
+            instance.fail(Failure(*failed, permanent=failed[0] in LIMITS))
         self._happen(instance, NOT_EXECUTED if failed else EXECUTED)
 
     def children_ended(self, ended: Iterable[tuple[int, int]]) -> None:
@@ -79,6 +86,13 @@ class Ends:
         instance = self._instances.led_by(pid)
         if instance is None:
             return False
-        instance.end(status)
+        instance.end(status, self._starved(instance, status))
         self._happen(instance, LEADER_ENDED)
         return True
+
+    def _starved(self, instance: Instance, status: int | None) -> str:
+        """Return what is known of the memory at the end of a leader that somebody else has killed; only that has a look cost."""
+        if exit_signal(status) != signal.SIGKILL or instance.group.killed:
+            return ""
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        return STARVED if self._oom_kills > before else ""

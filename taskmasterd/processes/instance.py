@@ -55,7 +55,7 @@ class Instance:
     /dev/null.
     """
 
-    __slots__ = ("birth", "ended", "entry", "failure", "group", "input", "pipes", "stage", "survivors")
+    __slots__ = ("birth", "ended", "entry", "failure", "group", "input", "pipes", "stage", "starved", "survivors")
 
     def __init__(
         self,
@@ -74,14 +74,15 @@ class Instance:
         self.failure: Failure | None = None
         self.survivors: Sequence[Survivor] = ()
         self.ended: int | None = None
+        self.starved = ""
 
     def fail(self, failure: Failure) -> None:
         """Know which step of its set-up failed."""
         self.failure = failure
 
-    def end(self, status: int | None) -> None:
-        """Know how its leader ended."""
-        self.ended = status
+    def end(self, status: int | None, starved: str = "") -> None:
+        """Know how its leader ended, and whether it was killed because memory was short."""
+        self.ended, self.starved = status, starved
 
     def leave(self, survivors: Sequence[Survivor]) -> bool:
         """Know what is alive of it without its leader; return whether that has changed."""

@@ -157,7 +157,7 @@ class Performer:
 
     def _tell_exited(self, instance: Instance) -> None:
         left = tuple(map(str, instance.survivors))
-        self.deliver(instance.entry, Exited(instance.ended, instance.failure, left, instance.silent))
+        self.deliver(instance.entry, Exited(instance.ended, instance.failure, left, instance.silent, instance.starved))
 
     def _release(self, instance: Instance) -> None:
         self.instances.remove(instance)

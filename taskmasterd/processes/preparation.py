@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DEFAULT_PATH, for_instance
+from taskmaster_common.config import DEFAULT_PATH, LIKE_THE_DAEMON, for_instance
 from taskmaster_common.config.words import value_files
 from taskmaster_common.records import Record
-from taskmasterd.ondemand import on_demand
+from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.targets import is_another
 from taskmasterd.processes.members.proofs import ROLE
 from taskmasterd.system.spawner import ChildSpec, Identity
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.processes.instance import Input
+    from taskmasterd.processes.limits import limits
+    from taskmasterd.processes.limits.limits import Grants
     from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.system import users
     from taskmasterd.system.spawner import SetupStep, variables
     from taskmasterd.system.users import Account
 else:
+    limits = on_demand("taskmasterd.processes.limits.limits")
     users = on_demand("taskmasterd.system.users")
     variables = on_demand("taskmasterd.system.spawner.variables")
 
@@ -39,7 +42,8 @@ OF_A_TERMINAL = ("COLUMNS", "LINES")
 class Inherited(Record):
     """What every child gets from the daemon. `log_dir` None: an omitted stream is the daemon's own.
 
-    `nofile` is the pair of limits that the daemon itself was started with, `null` /dev/null, open.
+    `nofile` is the pair of limits that the daemon itself was started with, `null` /dev/null, open; `limits` knows how to set what
+    programs may use.
     """
 
     environment: Mapping[str, str]
@@ -48,6 +52,7 @@ class Inherited(Record):
     log_dir: str | None
     nofile: tuple[int, int] | None
     null: int
+    limits: Made[Grants] = Made(lambda: limits.Grants(None))
 
 
 class Announcement(Record):
@@ -79,7 +84,9 @@ def inherited_by_children(
     """Return what every child gets; `environment` and `nofile` are those with which the daemon was started."""
     soft, hard = nofile
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    return Inherited(child_environment(environment), proofs, umask, log_dir, nofile if soft != hard else None, null)
+    may_be_set = Made(lambda: limits.Grants(nofile))
+    mine = nofile if soft != hard else None
+    return Inherited(child_environment(environment), proofs, umask, log_dir, mine, null, may_be_set)
 
 
 def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account: Account | None) -> ChildSpec:
@@ -95,8 +102,13 @@ def child_spec(program: ProgramConfig, index: int, inherited: Inherited, account
         else None,
         nofile=inherited.nofile,
         tag=inherited.proofs.lineage.tag((program.name, index)),
-        steps=_reading(program, index),
+        steps=(*_reading(program, index), *_limiting(program, inherited)),
     )
+
+
+def _limiting(program: ProgramConfig, inherited: Inherited) -> tuple[SetupStep, ...]:
+    """Return the steps that set what the child may use, none where that is what the daemon has."""
+    return inherited.limits().steps(program.may_use) if program.may_use != LIKE_THE_DAEMON else ()
 
 
 def _reading(program: ProgramConfig, index: int) -> tuple[SetupStep, ...]:

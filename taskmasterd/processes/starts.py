@@ -8,7 +8,7 @@ from taskmaster_common.config import DISCARD, PIPE, for_instance
 from taskmaster_common.config.words import FROM_SOCKET
 from taskmaster_common.errors import shortened, system_reason
 from taskmaster_common.records import Record
-from taskmasterd.core.process.events import Exited, Failure, SpawnFailed
+from taskmasterd.core.process.events import LIMITS, Exited, Failure, SpawnFailed
 from taskmasterd.core.process.marks import (
     DEQUEUE,
     ENQUEUE,
@@ -216,7 +216,7 @@ class StartQueue:
         try:
             instance, executed = self._starter.bring_up(entry)
         except SetupError as error:
-            permanent = error.step in ("user", "orphan")
+            permanent = error.step in ("user", "orphan") or error.step in LIMITS
             self._fail(entry, NOT_SET_UP, Exited(failure=Failure(error.step, error.text, permanent=permanent)))
         except OSError as error:
             self._fail(entry, REFUSED, SpawnFailed(f"the system refuses a new process: {system_reason(error)}"))

@@ -138,7 +138,7 @@ class Takeover:
     def _follow(self, origin: Origin) -> None:
         """Apply the configuration as a reload would."""
         context, supervisor = self._context, self._context.supervisor
-        plan = diff(supervisor.table, origin.running, origin.config)
+        plan = diff(supervisor.table, origin.running, origin.config, supervisor.refused)
         if origin.saved and any(each.change != KEPT for each in plan.programs):
             for line in plans.plan_lines(plan):
                 context.log.write("info", f"since the earlier daemon: {line}")

@@ -53,6 +53,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "probe_problem": problem,
         "alert_doubts": lambda _destination, _user: (),
         "writable_command": lambda _word, _path, _workingdir: (),
+        "limit_refusals": lambda _may_use, _uid: (),
     }
     return Surroundings(**{**standard, **changes})
 

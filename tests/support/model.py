@@ -149,6 +149,10 @@ class PreRestart:
         self.cancelled = True
 
 
+def _nothing_to_set(_entry: Entry) -> Generator[None, None, None]:
+    yield from ()
+
+
 class World:
     """A supervisor over a kernel that acts only when a test says so.
 
@@ -175,7 +179,15 @@ class World:
         self.due: list[Callable[[], None]] = []
         self.wakes: list[tuple[float, Callable[[], None]]] = []
         self.said: list[str] = []
-        effects = SupervisorEffects(self._perform, self._arm, self.later.append, self._check, self._hold_starts)
+        effects = SupervisorEffects(
+            self._perform,
+            self._arm,
+            self.later.append,
+            self._check,
+            self._hold_starts,
+            lambda _before, _wanted: (),
+            _nothing_to_set,
+        )
         self.supervisor = Supervisor(effects, self.bus, lambda: self.now, Made(self._rolls))
         self.table = self.supervisor.table
 

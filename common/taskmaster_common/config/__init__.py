@@ -8,7 +8,16 @@ generators, and never resident. Values are final except for the instance number:
 from __future__ import annotations
 
 from taskmaster_common.config.daemon import DAEMON_KEYS, DAEMON_LIVE_KEYS, DaemonConfig
-from taskmaster_common.config.program import KIND, PROGRAM_KEYS, RELOAD_CLASS, Output, Policy, ProgramConfig, RunAs
+from taskmaster_common.config.program import (
+    KIND,
+    PROGRAM_KEYS,
+    RELOAD_CLASS,
+    MayUse,
+    Output,
+    Policy,
+    ProgramConfig,
+    RunAs,
+)
 from taskmaster_common.config.words import (
     ALL_DONE,
     ALWAYS,
@@ -23,6 +32,7 @@ from taskmaster_common.config.words import (
     JSON,
     LEADER,
     LIVE,
+    LIVE_OR_NEXT,
     LOG_LEVELS,
     NEVER,
     NEXT,
@@ -65,7 +75,9 @@ __all__ = [
     "JSON",
     "KIND",
     "LEADER",
+    "LIKE_THE_DAEMON",
     "LIVE",
+    "LIVE_OR_NEXT",
     "LOG_LEVELS",
     "NEVER",
     "NEXT",
@@ -86,6 +98,7 @@ __all__ = [
     "UTC",
     "Config",
     "DaemonConfig",
+    "MayUse",
     "Output",
     "Policy",
     "ProgramConfig",
@@ -97,6 +110,10 @@ __all__ = [
     "is_elsewhere",
     "mode_of_socket",
 ]
+
+
+LIKE_THE_DAEMON = MayUse()
+"""What a program may use that says nothing about it."""
 
 
 class Config(Record):

@@ -17,6 +17,7 @@ from taskmaster_common.config.words import (
     JOURNAL,
     LEADER,
     LIVE,
+    LIVE_OR_NEXT,
     LOCAL,
     LOG_FORMATS,
     MERGED,
@@ -41,6 +42,11 @@ PARTS = (
     Part("policy", "Policy", "What decides over restarts and deadlines: all that `step` may know of a program."),
     Part("output", "Output", "Where a program's output goes: paths or the words of `words`; sizes in bytes."),
     Part("run_as", "RunAs", "User and group as written, name or number; None where the daemon's own apply."),
+    Part(
+        "may_use",
+        "MayUse",
+        "What a program may use of the system, and with which weight; None and () for what the daemon has.",
+    ),
 )
 
 PROGRAM = (
@@ -300,6 +306,29 @@ PROGRAM = (
         "instance has to stay up), seconds, and `on_failure`: `stop` leaves the others as they are, `rollback` also takes back those "
         "that were replaced.",
         otherwise="all at once", example="\nmax_unavailable: 1\non_failure: rollback",
+    ),
+    Key(
+        "rlimits", "rlimits", (), LIVE_OR_NEXT,
+        "Limits of its processes, as of setrlimit(2): a map of `as`, `core`, `cpu`, `data`, `fsize`, `locks`, `memlock`, `msgqueue`, `nice`, "
+        "`nofile`, `nproc`, `rss`, `rtprio`, `rttime`, `sigpending` and `stack`, each one value, a list of the soft and the hard limit, or "
+        "`[soft, null]`, which leaves the hard one as it is. Sizes, durations of `cpu` and `rttime`, otherwise numbers; or `unlimited`. "
+        "Programs and `defaults:` are merged name by name.",
+        part="may_use", otherwise="the daemon's", example="\nnofile: 4096\ncore: [0, null]",
+    ),
+    Key(
+        "nice", "whole", None, LIVE_OR_NEXT,
+        "Its weight among all that want a processor, {least} (most) to {most} (least), as of nice(1); also of its autogroup.",
+        part="may_use", otherwise="the daemon's", least=-20, most=19, example="10",
+    ),
+    Key(
+        "cpu_affinity", "processors", (), LIVE_OR_NEXT,
+        "Processors that it may run on, as of taskset(1): `0-3,8`, or a list.",
+        part="may_use", otherwise="the daemon's", example="0",
+    ),
+    Key(
+        "oom_score_adj", "whole", None, LIVE_OR_NEXT,
+        "How readily the kernel kills it when memory is short, {least} (never) to {most}. Below the daemon's own it needs root.",
+        part="may_use", otherwise="the daemon's", least=-1000, most=1000, example="500",
     ),
     Key(
         "sockets", "sockets", (), RESTART,

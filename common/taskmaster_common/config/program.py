@@ -59,6 +59,15 @@ class RunAs(Record):
     group: str | None = None
 
 
+class MayUse(Record):
+    """What a program may use of the system, and with which weight; None and () for what the daemon has."""
+
+    rlimits: tuple[str, ...] = ()
+    nice: int | None = None
+    cpu_affinity: tuple[int, ...] = ()
+    oom_score_adj: int | None = None
+
+
 class ProgramConfig(Nested):
     """One entry under `programs:`, all values decoded.
 
@@ -91,6 +100,7 @@ class ProgramConfig(Nested):
     policy: Policy = Policy()
     output: Output = Output()
     run_as: RunAs = RunAs()
+    may_use: MayUse = MayUse()
     refusal: str = ""
     socket_options: tuple[str, ...] = ()
 
@@ -143,6 +153,10 @@ KIND = {
     "log_events": "boolean",
     "essential": "boolean or word",
     "update": "update",
+    "rlimits": "rlimits",
+    "nice": "whole",
+    "cpu_affinity": "processors",
+    "oom_score_adj": "whole",
     "sockets": "sockets",
 }
 """How a key's value is written, and so how it is shown."""
@@ -198,6 +212,10 @@ RELOAD_CLASS = {
     "log_events": "live",
     "essential": "live",
     "update": "live",
+    "rlimits": "live*",
+    "nice": "live*",
+    "cpu_affinity": "live*",
+    "oom_score_adj": "live*",
     "sockets": "restart",
     "refusal": "restart",
     "socket_options": "live",

@@ -43,6 +43,7 @@ EVENT_LOG_MAXBYTES, EVENT_LOG_BACKUPS = 50_000_000, 10
 
 LIVE = "live"  # applied to the running process
 SCALE = "scale"  # starts missing instances and stops surplus ones
+LIVE_OR_NEXT = "live*"  # set on the running process; where the kernel refuses that, used by the next instance
 RESTART = "restart"  # restarts the program
 NEXT = "next"  # used by the next instance; nothing is restarted for it
 MERGED = "-"  # gone once the program is put together: what it stands for is compared

@@ -48,6 +48,8 @@ def in_one_line(value: object) -> str:
         return f"[{', '.join(map(in_one_line, value))}]"
     if isinstance(value, bool):
         return "true" if value else "false"
+    if value is None:
+        return "null"
     if isinstance(value, int | float):
         return f"{value:g}"
     text = str(value)

@@ -22,6 +22,7 @@ from taskmaster_common.config.alerts.written import written_rule
 from taskmaster_common.config.elsewhere import Elsewhere, elsewhere_of
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
+from taskmaster_common.config.limits import cpus_text, written_rlimits
 from taskmaster_common.config.sockets import descriptors, socket_on_stdin, sockets_of, written_sockets
 from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
@@ -46,6 +47,8 @@ WITHOUT = {
     "health": "nobody asks",
     "update": "all at once",
     "tty": "no terminal",
+    "rlimits": "the daemon's",
+    "cpu_affinity": "the daemon's",
     "sockets": "none",
     "env_file": "none",
 }
@@ -230,6 +233,8 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
     ),
     "variable files": lambda value: _flow(list(value), expanded=True),
     "hook": _hook,
+    "rlimits": lambda value: in_one_line(written_rlimits(value)),
+    "processors": lambda value: _quoted(cpus_text(value)),
     "history": lambda value: f"{{size: {format_size(value['size'])}, age: {plain_number(value['age'])}}}",
 }
 """How values of these kinds are written, in one line."""

@@ -31,6 +31,7 @@ from taskmaster_common.schema.values.kinds import (
     PROGRAM_TABLE,
     decode_value,
 )
+from taskmaster_common.schema.values.limits import merged_rlimits
 from taskmaster_common.schema.values.scalars import Decoding
 from taskmaster_common.schema.variables import Variables
 
@@ -225,9 +226,12 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
     for key in sorted(entries, key=lambda each: each not in ("shell", "sockets")):
         place, node = entries[key]
         if key == "env":
-            variables = merged_variables(_env_nodes(layers), scope.report)
+            variables = merged_variables(_nodes_of(key, layers), scope.report)
             values[key] = decoded_variables(variables, context, scope.report)
             nodes.update((f"env.{name}", value) for name, (_, value) in variables.items())
+            continue
+        if key == "rlimits":
+            values[key] = _rlimits(layers, context, scope.report)
             continue
         value = decode_value(PROGRAM_TABLE[key], node, context, place, scope.report)
         if value is not None:
@@ -238,10 +242,21 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
     return values, nodes
 
 
-def _env_nodes(layers: Sequence[Layer]) -> Iterator[tuple[str, Node]]:
+def _nodes_of(wanted: str, layers: Sequence[Layer]) -> Iterator[tuple[str, Node]]:
+    """Yield place and node of a key in each layer that has it."""
     return (
-        (f"{layer.place}.env", value) for layer in layers for key, _, value in _known_entries(layer) if key == "env"
+        (f"{layer.place}.{wanted}", value)
+        for layer in layers
+        for key, _, value in _known_entries(layer)
+        if key == wanted
     )
+
+
+def _rlimits(layers: Sequence[Layer], context: Decoding, report: Report) -> tuple[str, ...]:
+    """Return the limits of all layers; of each the strongest layer decides."""
+    key = PROGRAM_TABLE["rlimits"]
+    nodes = _nodes_of("rlimits", layers)
+    return merged_rlimits(decode_value(key, node, context, place, report) or () for place, node in nodes)
 
 
 def _fill_streams(values: dict[str, Any], scope: Scope) -> None:

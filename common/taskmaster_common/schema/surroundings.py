@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from taskmaster_common.config import Config
+    from taskmaster_common.config import Config, MayUse
     from taskmaster_common.paths import Places
 
 MAX_FILE = 16 * 1024 * 1024
@@ -74,7 +74,8 @@ class Surroundings(Record):
     none, or "".
     `alert_doubts(destination, user)` yields what is wrong with the files that an alert's destination names, and with its mail
     server, for that user, None being the daemon itself: (text, whether it is an error). So does `writable_command(word, PATH,
-    workingdir)` with the file of a command that root runs.
+    workingdir)` with the file of a command that root runs. `limit_refusals(may_use, uid)` yields (key, reason) for each value of
+    what a program may use that a daemon of that user cannot give it here. `oom_score_adj` is the daemon's own.
     """
 
     environment: Mapping[str, str]
@@ -97,11 +98,13 @@ class Surroundings(Record):
     probe_problem: Callable[[Mapping[str, Any]], str]
     alert_doubts: Callable[[Mapping[str, Any], User | None], Sequence[tuple[str, bool]]]
     writable_command: Callable[[str, str, str], Sequence[tuple[str, bool]]]
+    limit_refusals: Callable[[MayUse, int], Sequence[tuple[str, str]]]
     daemonized: bool = False
     pid1: bool = False
     lenient_users: bool = False
     sh_is_bash: bool = False
     trusted: tuple[int, ...] = (0,)
+    oom_score_adj: int = 0
 
 
 class Loaded(Record):

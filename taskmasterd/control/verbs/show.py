@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import LIKE_THE_DAEMON
 from taskmaster_common.config.words import value_files
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
     from taskmasterd.core.words import health
+    from taskmasterd.processes.limits import in_force
 
     Newer = Mapping[Entry, tuple[str, ...]]
 else:
     files = on_demand("taskmasterd.control.verbs.newer")
+    in_force = on_demand("taskmasterd.processes.limits.in_force")
     health = on_demand("taskmasterd.core.words.health")
 
 
@@ -59,7 +62,7 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
         logs[table.name(entry)] = {
             stream: context.performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
         }
-        processes.append(explained(context, entry, sight))
+        processes.append({**explained(context, entry, sight), **_limits(entry)})
         if entry.process.end is not None:
             ended[table.name(entry)] = round(context.reactor.now() - entry.process.end.at, 3)
         yield MORE
@@ -76,6 +79,12 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
         },
         "health": {table.name(entry): _story(entry, now, sight) for entry in entries if entry.health},
     }
+
+
+def _limits(entry: Entry) -> dict[str, Any]:
+    """Return what a live process has of the limits that are written for it."""
+    wanted, pid = entry.present.may_use, entry.process.pid
+    return {"limits": in_force.in_force(wanted, pid)} if pid is not None and wanted != LIKE_THE_DAEMON else {}
 
 
 def _story(entry: Entry, now: float, sight: Sight) -> dict[str, Any]:

@@ -15,7 +15,7 @@ class End(Record):
     `status` is that of wait(2), None where nobody knows it, because it ended while no daemon was there. `expected`: one of
     `exitcodes`, or any end while a stop was under way. `why` is the reason for which the daemon had given it up, "" without
     one. `failure` is set where the program was never executed; `started` is false where that was a failed start; `left` is what
-    it left behind, `silent` that it is known to have written nothing.
+    it left behind, `silent` that it is known to have written nothing. `memory` is that of Exited.
     """
 
     status: int | None
@@ -27,6 +27,7 @@ class End(Record):
     left: tuple[str, ...] = ()
     silent: bool = False
     why: str = ""
+    memory: str = ""
 
 
 def exit_code(status: int | None) -> int | None:

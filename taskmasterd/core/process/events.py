@@ -149,10 +149,15 @@ class Unfit(OfInstance):
     stop: bool = False
 
 
+LIMITS = frozenset(("rlimits", "nice", "cpu_affinity", "oom_score_adj"))
+"""Steps that set what a program may use: what the kernel refuses once, it refuses again."""
+
+
 class Failure(Record):
     """A step of the set-up that failed, so that the program was never executed.
 
-    `step` is one of: log file, user, group, umask, workingdir, limits, search (there is no such command), exec, orphan.
+    `step` is one of: log file, user, group, umask, workingdir, limits, those of LIMITS, search (there is no such command), exec,
+    orphan.
     `permanent`: trying again cannot help.
     """
 
@@ -167,13 +172,14 @@ class Exited(Event):
     `status` is the wait status (wait(2)), 0 where the set-up failed in the daemon itself, None where nobody knows it because
     no daemon was there. `left` describes what the
     leader left behind alive ("sleep (4711)"), and has to be ended before anything follows. `silent`: its output went through
-    us, and there was none.
+    us, and there was none. `memory` says that memory was short when somebody else killed it, "" where that is not known.
     """
 
     status: int | None = 0
     failure: Failure | None = None
     left: tuple[str, ...] = ()
     silent: bool = False
+    memory: str = ""
 
 
 class GroupEmpty(Event):

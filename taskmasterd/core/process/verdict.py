@@ -29,7 +29,7 @@ def without_leader(policy: Policy, process: Process, event: Exited, now: float) 
     expected = wanted or (process.state == RUNNING and exit_code(event.status) in policy.exitcodes)
     started = process.state != STARTING
     after_s, why = now - process.spawned_at, process.reason if process.state == STOPPING else ""
-    end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent, why)
+    end = End(event.status, event.failure, after_s, now, expected, started, event.left, event.silent, why, event.memory)
     cause = process.cause if wanted else "failed" if not started else "exit" if expected else "crash"
     return process.replace(pid=None, end=end, refused=(), cause=cause)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import RESTART
+from taskmaster_common.config import LIVE_OR_NEXT, RESTART
 from taskmasterd.core.process.events import Bounce, Restart, Retimed, Start, Stop
 from taskmasterd.core.programs.checks import has_to_be_asked
 from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
@@ -72,22 +72,29 @@ def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
             continue
         told = {*program.start, *program.restart}  # each is told when it gets to know what is wanted, be it much later
         slots = {entry.index: entry for entry in supervisor.table.slots(program.name)}
+        live = of_class(program.keys, LIVE_OR_NEXT)
         for entry in slots.values():
             if program.change == KEPT and entry.pending:
                 continue  # its update goes on
             if program.rolls and entry.index in told:
                 entry.pend(program.wanted)
             elif entry.index < program.wanted.numprocs and entry.index not in told:
-                before = entry.policy.start_timeout
-                entry.want(program.wanted)
-                if entry.policy.start_timeout != before:
-                    supervisor.handle(entry, Retimed(before), supervisor.now())
+                _want_of(supervisor, entry, program.wanted)
+                if live:
+                    yield from supervisor.set_live(entry)
         for index in program.create:
             if index in slots:  # it was removed by an earlier reload and is not gone yet: what is wanted is back
                 slots[index].removed = False
             else:
                 supervisor.create(program.wanted, index)
             yield
+
+
+def _want_of(supervisor: Supervisor, entry: Entry, wanted: ProgramConfig) -> None:
+    before = entry.policy.start_timeout
+    entry.want(wanted)
+    if entry.policy.start_timeout != before:
+        supervisor.handle(entry, Retimed(before), supervisor.now())
 
 
 def _take_down(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket) -> Steps[None]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskmaster_common.config import (
     DAEMON_LIVE_KEYS,
     LIVE,
+    LIVE_OR_NEXT,
     NEXT,
     ONESHOT,
     RELOAD_CLASS,
@@ -25,7 +26,11 @@ from taskmasterd.core.steps import run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from taskmasterd.core.steps import Steps
+
+    Refused = Callable[[ProgramConfig, ProgramConfig], tuple[str, ...]]
 
 KEPT = "kept"
 UPDATED = "updated"
@@ -39,7 +44,8 @@ class ProgramPlan(Record):
     """What happens to one program.
 
     `wanted` is None for a removed one. `create` are the slots that come into being, `start`, `stop` and `restart` those that
-    are told so (indices); a created slot is started only when it is in `start` too.
+    are told so (indices); a created slot is started only when it is in `start` too. `late` are keys that the kernel does not let
+    be set on what runs, so that the next instance gets them.
     """
 
     name: str
@@ -51,6 +57,7 @@ class ProgramPlan(Record):
     start: tuple[int, ...] = ()
     stop: tuple[int, ...] = ()
     restart: tuple[int, ...] = ()
+    late: tuple[str, ...] = ()
 
     @property
     def rolls(self) -> bool:
@@ -82,19 +89,31 @@ class ReloadPlan(Record):
         )
 
 
-def diff(table: Table, running: DaemonConfig, config: Config) -> ReloadPlan:
-    """Return the plan that leads from the table to `config`; `running` is what the daemon itself was started with."""
-    return run(diffing(table, running, config))
+def _allowed(_before: ProgramConfig, _wanted: ProgramConfig) -> tuple[str, ...]:
+    return ()
 
 
-def diffing(table: Table, running: DaemonConfig, config: Config, *, again: bool = False) -> Steps[ReloadPlan]:
+def diff(table: Table, running: DaemonConfig, config: Config, refused: Refused = _allowed) -> ReloadPlan:
+    """Return the plan that leads from the table to `config`; `running` is what the daemon itself was started with.
+
+    `refused` is that of `SupervisorEffects`.
+    """
+    return run(diffing(table, running, config, refused))
+
+
+def diffing(
+    table: Table, running: DaemonConfig, config: Config, refused: Refused = _allowed, *, again: bool = False
+) -> Steps[ReloadPlan]:
     """Do `diff` in steps, a program a step.
 
     `again`: what runs outdated is restarted, though the file has said so before. Its restart was refused, or not wanted then.
     """
     kept: list[ProgramPlan] = []
     for program in config.programs:
-        kept.append(_program(table, program, again=again))
+        found = _program(table, program, again=again)
+        if of_class(found.keys, LIVE_OR_NEXT):
+            found = _with_late_keys(found, table.slots(program.name), refused)
+        kept.append(found)
         yield
     names = {program.name for program in config.programs}
     gone: list[ProgramPlan] = []
@@ -195,6 +214,23 @@ def _changed(wanted: ProgramConfig, slots: list[Entry], *, again: bool) -> Progr
     )  # fmt: skip
 
 
+def _with_late_keys(plan: ProgramPlan, slots: tuple[Entry, ...], refused: Refused) -> ProgramPlan:
+    """Return the plan with the keys that the kernel will refuse for what goes on."""
+    wanted, told = plan.wanted, {*plan.start, *plan.restart, *plan.stop}
+    if wanted is None:
+        return plan
+    present = {id(each.present): each.present for each in slots if each.index not in told and _goes_on(each)}.values()
+    found = {key for each in present for key in refused(each, wanted)}
+    late = tuple(key for key in plan.keys if key in found)
+    if not late or plan.change != UPDATED:
+        return plan.replace(late=late)
+    now = ", ".join(key for key in of_class(plan.keys, LIVE, LIVE_OR_NEXT) if key not in late)
+    next_ = ", ".join(of_class(plan.keys, NEXT))
+    why = [f"{now} applied without a restart"] if now else []
+    why += [f"{next_} used at the next start"] if next_ else []
+    return plan.replace(late=late, why="; ".join([*why, f"{', '.join(late)} used at the next start: not permitted"]))
+
+
 def _waits_for_a_start(before: ProgramConfig, wanted: ProgramConfig) -> bool:
     """Return whether a watchdog has changed, of which an instance learns at its start only."""
     return wanted.health.get(WATCHDOG) not in (None, before.health.get(WATCHDOG))
@@ -259,7 +295,7 @@ def _verdict(keys: tuple[str, ...], restarts: bool, scales: bool, outdated: bool
     later = ", ".join(of_class(keys, NEXT, *((RESTART,) if outdated else ())))
     if later:
         return UPDATED, f"{later} used at the next start"
-    live = ", ".join(_as_written(of_class(keys, LIVE)))
+    live = ", ".join(_as_written(of_class(keys, LIVE, LIVE_OR_NEXT)))
     if live:
         return UPDATED, f"{live} applied without a restart"
     if keys:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from taskmaster_common.config import Config, ProgramConfig
     from taskmasterd.core.programs import checks, dependencies
     from taskmasterd.core.programs.checks import Begin, Refusal
+    from taskmasterd.core.programs.plan import Refused
     from taskmasterd.core.programs.rolling import Rolls
     from taskmasterd.core.steps import Steps
     from taskmasterd.ondemand import Made
@@ -68,6 +69,7 @@ class SupervisorEffects(Record):
     `later(steps)` sees to it that the loop does the steps that `steps()` returns, beginning in a later turn.
     `check` begins a pre_restart, see `checks.Checks`.
     `hold_starts()` has no process spawned until the function that it returns is called.
+    `follow(entry)` sets on what runs the changed keys of class `live*`; `refused(before, wanted)` returns the keys of class `live*` that a process with `before` cannot get while it runs.
     """
 
     perform: Callable[[Entry, Action], Signalled | None]
@@ -75,6 +77,8 @@ class SupervisorEffects(Record):
     later: Callable[[Callable[[], Steps[None]]], None]
     check: Begin
     hold_starts: Callable[[], Callable[[], None]]
+    refused: Refused
+    follow: Callable[[Entry], Steps[None]]
 
 
 class Supervisor:
@@ -97,6 +101,8 @@ class Supervisor:
         self._arm = effects.arm
         self._check = effects.check
         self.hold_starts = effects.hold_starts
+        self.refused = effects.refused
+        self.set_live = effects.follow
         self._bus = bus
 
     # -- events

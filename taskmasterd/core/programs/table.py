@@ -6,7 +6,7 @@ reload removed stays until nothing of it is left.
 
 from __future__ import annotations
 
-from taskmaster_common.config import NEXT, RELOAD_CLASS, RESTART
+from taskmaster_common.config import LIVE_OR_NEXT, NEXT, RELOAD_CLASS, RESTART
 from taskmaster_common.states import RUNNING, STARTING
 from taskmasterd.core.process.counts import DROPPED, NOTHING, with_dropped
 from taskmasterd.core.process.state import HEALTHY, Process
@@ -155,13 +155,13 @@ class Entry:
             return ()
         if self.process.pid is None or self.process.state not in (STARTING, RUNNING):
             return ()
-        return of_class(self.current.changed_keys(newest), RESTART, NEXT)
+        return of_class(self.current.changed_keys(newest), RESTART, NEXT, LIVE_OR_NEXT)
 
     def before(self) -> ProgramConfig:
         """Return what is wanted as the live instance knows it: with the keys that it was started with."""
         if self.current is None or self.process.pid is None:
             return self.wanted
-        keys = of_class(self.current.changed_keys(self.wanted), RESTART, NEXT)
+        keys = of_class(self.current.changed_keys(self.wanted), RESTART, NEXT, LIVE_OR_NEXT)
         started_with = {key: self.current.value(key) for key in keys}
         return self.wanted.with_keys(**started_with) if started_with else self.wanted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
 from taskmasterd.core.process.state import KILL_ORDER
-from taskmasterd.core.words.describe import seconds_text, status_text
+from taskmasterd.core.words.describe import killed_text, seconds_text, status_text
 from taskmasterd.core.words.told import by_text
 
 TYPE_CHECKING = False
@@ -81,6 +81,8 @@ def cause_of(end: Fields, before: Sequence[Fields], signals: Signals) -> str:
             return status_text(status, signals) + took + (f", {stop_text(stopping)}" if stopping else "")
         return f"exit {code}{took}{code_words(code, signals)}"
     name = signals.get(number, str(number))
+    if end.get("memory"):
+        return killed_text(status, seconds_text(end["after"]), end["memory"], signals)
     core = " (core dumped)" if dumped_core(status) else ""
     return f"killed by SIG{name}{core}{took}{_whose(name, end, before)}"
 

@@ -22,6 +22,8 @@ STDIN = "stdin is /dev/null here, a program that reads it ends at once"
 """Hint for a shell, a REPL or a filter, which ends at once and says nothing when it has no input."""
 UNKNOWN = "unknown"
 """The verdict of the wire as long as there is none."""
+OUT_OF_MEMORY = "out of memory"
+"""How the `memory` of an end begins that its own limit has caused."""
 NAMED_LEFT = 5
 """Most left-behind processes that a text names; it counts the others."""
 
@@ -46,7 +48,7 @@ def end_text(end: End, signals: Mapping[int, str]) -> str:
     """Return how a leader ended, without what followed: "exit 1 after 0.2s", "cannot execute /x: no such file"."""
     if end.failure is not None:
         return end.failure.text
-    text = f"{status_text(end.status, signals)} after {seconds_text(end.after_s)}"
+    text = killed_text(end.status, seconds_text(end.after_s), end.memory, signals)
     if end.started:
         return text
     if exit_code(end.status) == 0 and end.left:
@@ -55,6 +57,13 @@ def end_text(end: End, signals: Mapping[int, str]) -> str:
         return text
     hint = f"; {STDIN}" if end.silent and end.after_s < AT_ONCE_S else ""
     return f"{text}, before starttime{hint}"
+
+
+def killed_text(status: int | None, after: str, memory: str, signals: Mapping[int, str]) -> str:
+    """Return how and after which time a leader ended, and whether memory was short: "killed: out of memory (...) after 0.2s"."""
+    if memory.startswith(OUT_OF_MEMORY):
+        return f"killed: {memory} after {after}"
+    return f"{status_text(status, signals)} after {after}" + (f"; {memory}" if memory else "")
 
 
 def left_text(left: tuple[str, ...]) -> str:

@@ -59,6 +59,7 @@ def _ended(before: Process, after: Process) -> Iterator[Noted]:
         "reason": end.failure.text if end.failure else end.why or None,
         "left": list(end.left) or None,
         "silent": end.silent or None,
+        "memory": end.memory or None,
     }
     yield "exited" if end.started else "failed", fields
 

@@ -44,7 +44,7 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "name": plan.name,
         "change": plan.change,
         "keys": list(plan.keys),
-        "next": list(of_class(plan.keys, NEXT)),
+        "next": [*of_class(plan.keys, NEXT), *plan.late],
         "why": plan.why,
         "create": named(plan.create),
         "start": named(plan.start),

@@ -117,7 +117,8 @@ def end_view(end: End | None, signals: Mapping[int, str]) -> dict[str, Any] | No
         view["signal"] = signals.get(number, str(number))
     else:
         view["code"] = exit_code(end.status)
-    return {**view, "why": end.why} if end.why else view
+    more = {"why": end.why, "memory": end.memory}
+    return {**view, **{name: text for name, text in more.items() if text}}
 
 
 def reason_text(table: Table, entry: Entry, outcome: str, now: float, signals: Mapping[int, str]) -> str:

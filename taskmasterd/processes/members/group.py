@@ -137,6 +137,11 @@ class Group:
             self.signalled = set(self.signalled)
         self.signalled.add(told)
 
+    @property
+    def killed(self) -> bool:
+        """Whether we have sent KILL."""
+        return any(number == signal.SIGKILL for _pid, number in self.signalled)
+
     def forget_signalled(self) -> None:
         """Forget the signals sent so far, so that the next `signal_each` reaches every survivor again."""
         self.signalled = NOBODY

@@ -60,6 +60,8 @@ class SetupStep(Record):
     reported as "cannot WHAT: reason", or SetupError, reported with its own text. It may load no module: the child may have no
     right to read one. Both name the step `name`. A child that has not executed its program after `within_s` seconds (0: no limit)
     is killed, and the step has failed with the text `late`.
+    right to read one. Both name the step `name`. `around()` does the same in the daemon for the length of a posix_spawn, and returns
+    what puts the daemon's own value back; None where only a child can.
     """
 
     name: str
@@ -67,6 +69,7 @@ class SetupStep(Record):
     run: Callable[[Setup], None]
     within_s: float = 0.0
     late: str = ""
+    around: Callable[[], Callable[[], None]] | None = None
 
 
 class ChildSpec(Record):
@@ -74,8 +77,8 @@ class ChildSpec(Record):
 
     `nofile` is the pair (soft, hard) of limits to restore, None to leave them; `tag` marks its lineage, None for no tag.
     `forked`: the tag has to be there before the program runs, and posix_spawn sets it a moment later. `terminal` is the path of the
-    terminal that controls the child and is its three streams, whatever other streams it has; "" for none. With `steps`, the
-    child is forked.
+    terminal that controls the child and is its three streams, whatever other streams it has; "" for none. With a step that
+    only a child can take, the child is forked.
     """
 
     argv: tuple[str, ...]

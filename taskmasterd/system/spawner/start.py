@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 
+from taskmaster_common.errors import BugError, system_reason
 from taskmasterd.ondemand import on_demand
 from taskmasterd.system.lineage import put_tag
 from taskmasterd.system.loop.cmodules import partial, signal
@@ -39,6 +40,7 @@ class Spawner:
         self._timers: dict[int, Timer] = {}
         self._null = null
         self._can_posix_spawn = True
+        self._stuck: set[str] = set()
 
     def spawn(
         self, spec: ChildSpec, stdout: int, stderr: int, extras: Sequence[tuple[int, int]] = (), *, stdin: int = -1
@@ -49,7 +51,8 @@ class Spawner:
         Raises SetupError if a step has failed already, OSError if the system refuses a process or descriptor.
         """
         streams = (stdin if stdin >= 0 else self._null, stdout, stderr)
-        forked = spec.forked or spec.steps or extras or (spec.terminal and not OPEN_CONTROLS)
+        forked = spec.forked or extras or (spec.terminal and not OPEN_CONTROLS)
+        forked = forked or any(step.around is None or step.name in self._stuck for step in spec.steps)
         if spec.identity is None and self._can_posix_spawn and not forked:
             try:
                 return self._posix_spawn(spec, streams), True
@@ -60,17 +63,10 @@ class Spawner:
         return self._fork(spec, streams, extras), False
 
     def _posix_spawn(self, spec: ChildSpec, streams: tuple[int, int, int]) -> int:
-        actions = _file_actions(spec, streams)
+        undo: list[tuple[str, Callable[[], object]]] = []
+        actions, path = _file_actions(spec, streams), ""
         try:
-            os.chdir(spec.workingdir)
-        except OSError as error:
-            raise SetupError("workingdir", texts.step_text("workingdir", spec, error)) from None
-        umask = os.umask(spec.umask)
-        mine, path = None, ""
-        try:
-            if spec.nofile:
-                mine = resource.getrlimit(resource.RLIMIT_NOFILE)
-                resource.setrlimit(resource.RLIMIT_NOFILE, (min(spec.nofile[0], mine[1]), mine[1]))
+            _become_like(spec, undo)
             path = find(spec.argv, spec.environment)
             if not path:
                 raise SetupError("search", texts.not_found(spec))
@@ -88,10 +84,21 @@ class Spawner:
                 put_tag(spec.tag, pid)
             return pid
         finally:
-            if mine:
-                resource.setrlimit(resource.RLIMIT_NOFILE, mine)
-            os.umask(umask)
-            os.chdir("/")
+            for name, put_back in reversed(undo):
+                self._put_back(name, put_back)
+
+    def _put_back(self, name: str, put_back: Callable[[], object]) -> None:
+        """Give the daemon its own value back; where that fails, only children take such steps from now on."""
+        try:
+            put_back()
+        except (OSError, ValueError) as error:
+            self._stuck.add(name)
+            text = f"taskmasterd cannot put back its own {name}: {error}"
+
+            def complain() -> None:
+                raise BugError(text)
+
+            self._reactor.call_soon(complain)
 
     def _fork(self, spec: ChildSpec, streams: tuple[int, int, int], extras: Sequence[tuple[int, int]]) -> int:
         become_child, explain = (
@@ -154,6 +161,26 @@ def _file_actions(spec: ChildSpec, streams: tuple[int, int, int]) -> list[tuple[
         return [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(streams)]
     opened = (os.POSIX_SPAWN_OPEN, 0, spec.terminal, os.O_RDWR, 0)
     return [opened, (os.POSIX_SPAWN_DUP2, 0, 1), (os.POSIX_SPAWN_DUP2, 0, 2)]
+
+
+def _become_like(spec: ChildSpec, undo: list[tuple[str, Callable[[], object]]]) -> None:
+    """Have this process as the child is to be; `undo` gets the name of each step with what puts the daemon's own value back."""
+    try:
+        os.chdir(spec.workingdir)
+    except OSError as error:
+        raise SetupError("workingdir", texts.step_text("workingdir", spec, error)) from None
+    undo.append(("workingdir", partial(os.chdir, "/")))
+    undo.append(("umask", partial(os.umask, os.umask(spec.umask))))
+    if spec.nofile:
+        mine = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(spec.nofile[0], mine[1]), mine[1]))
+        undo.append(("limits", partial(resource.setrlimit, resource.RLIMIT_NOFILE, mine)))
+    for step in spec.steps:
+        if step.around:
+            try:
+                undo.append((step.name, step.around()))
+            except OSError as error:
+                raise SetupError(step.name, f"cannot {step.what}: {system_reason(error)}") from None
 
 
 class _NotExecuted(Exception):

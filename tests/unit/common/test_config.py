@@ -11,6 +11,7 @@ from taskmaster_common.config import (
     INSTANCE,
     KIND,
     LIVE,
+    LIVE_OR_NEXT,
     NEXT,
     PROGRAM_KEYS,
     RELOAD_CLASS,
@@ -28,6 +29,7 @@ CLASSES = {
     RESTART: "cmd umask workingdir stdout stderr tty stdin env env_file clear_env sockets type user group shell refusal "
     "log_format log_prefix log_time log_levels",
     NEXT: "ready",
+    LIVE_OR_NEXT: "rlimits nice cpu_affinity oom_score_adj",
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups log_events essential update "
@@ -91,6 +93,10 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "log_events": False,
         "essential": False,
         "update": {},
+        "rlimits": (),
+        "nice": None,
+        "cpu_affinity": (),
+        "oom_score_adj": None,
     }
 
 

@@ -7,6 +7,8 @@ that users read. Where there is no counterpart the sentence says so.
 
 from __future__ import annotations
 
+from taskmaster_common.config.limits import RLIMITS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -183,24 +185,20 @@ PROGRAM_WORDS = {
     "stoppre": "=pre_stop",
     **dict.fromkeys(("execstop", "stopcommand"), "=stop_cmd"),
     **dict.fromkeys(("execstoppost", "stoppost"), "=post_stop"),
-    # limits: not there
-    **dict.fromkeys(
-        ("rlimits", "ulimits", "ulimit", "limitnofile"),
-        "limits are not there yet; begin cmd with prlimit, such as `prlimit --nofile=4096 PROGRAM`",
-    ),
-    "limitnproc": "limits are not there yet; begin cmd with prlimit, such as `prlimit --nproc=100 PROGRAM`",
-    "limitcore": "limits are not there yet; begin cmd with prlimit, such as `prlimit --core=0 PROGRAM`",
+    # what it may use
+    **dict.fromkeys(("ulimits", "ulimit", "rlimit"), "=rlimits"),
+    **{f"limit{name}": f"write rlimits: {{{name}: VALUE}} here" for name in RLIMITS},
+    **{f"rlimit{name}": f"write rlimits: {{{name}: VALUE}} here" for name in RLIMITS},
+    **dict.fromkeys(("affinity", "cpusetcpus", "allowedcpus", "cpuset"), "=cpu_affinity"),
     **dict.fromkeys(
         ("memorymax", "memorylimit", "memlimit"),
         "memory is not limited yet; begin cmd with prlimit, or run taskmasterd under systemd with MemoryMax=",
     ),
     "maxmemoryrestart": "memory is not watched yet; begin cmd with prlimit, such as `prlimit --as=1G PROGRAM`",
-    "cpus": "processor time is not limited yet; begin cmd with nice or taskset",
-    "cpuquota": "processor time is not limited yet; begin cmd with nice or taskset",
-    "nice": "begin cmd with nice, such as `nice -n 5 PROGRAM`",
+    "cpus": "processor time is not limited yet; nice and cpu_affinity say who comes first, and where",
+    "cpuquota": "processor time is not limited yet; nice and cpu_affinity say who comes first, and where",
     "ionice": "begin cmd with ionice, such as `ionice -c3 PROGRAM`",
-    "oomscoreadj": "begin cmd with choom, such as `choom -n 500 -- PROGRAM`",
-    "oomscoreadjust": "begin cmd with choom, such as `choom -n 500 -- PROGRAM`",
+    "oomscoreadjust": "=oom_score_adj",
     # terminals and containers: not there
     "istty": "=tty",
     "stdinopen": "write stdin: pipe, and `taskmasterctl send` writes into it",

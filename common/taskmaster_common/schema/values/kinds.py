@@ -19,6 +19,7 @@ from taskmaster_common.schema.values.dependencies import dependencies_of
 from taskmaster_common.schema.values.health import health_of
 from taskmaster_common.schema.values.history import history_of
 from taskmaster_common.schema.values.hooks import decode_hook
+from taskmaster_common.schema.values.limits import cpus_of, rlimits_of
 from taskmaster_common.schema.values.ready import ready_of
 from taskmaster_common.schema.values.roles import roles_of
 from taskmaster_common.schema.values.scalars import (
@@ -279,7 +280,9 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "log prefix": _log_prefix,
     "octal": _octal,
     "path": _path,
+    "processors": cpus_of,
     "ready": ready_of,
+    "rlimits": rlimits_of,
     "roles": roles_of,
     "seconds": _seconds,
     "signal": _signal,

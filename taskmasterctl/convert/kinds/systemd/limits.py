@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from taskmaster_common.config import PROGRAM_KEYS
+from taskmaster_common.config.limits import MARKED
 from taskmasterctl.convert.kinds.systemd.rows import LIMITS
 from taskmasterctl.convert.kinds.systemd.syntax import INFINITY, seconds, size
 from taskmasterctl.convert.outcome.model import Plain
@@ -83,6 +84,12 @@ class Limits:
 def _rlimit(name: str, text: str) -> Any:
     """Return `soft`, or [soft, hard]. Raises ValueError."""
     parts = [_one_limit(name, part) for part in text.split(":")]
+    if name in MARKED:
+        return [parts[0], None]
+    if name == "nofile" and parts[-1] == UNLIMITED:  # the most of the kernel, which is no number for a program
+        if parts[0] == UNLIMITED:
+            raise ValueError("write a number, such as 65536: programs that close all descriptors then take minutes")
+        return [parts[0], None]
     return parts[0] if len(parts) == 1 or parts[0] == parts[1] else parts[:2]
 
 

@@ -234,7 +234,7 @@ def test_limits_are_carried_where_there_are_keys_for_them(importer: Importer) ->
     }
     assert lost == {name for name, key in expected.items() if key not in PROGRAM_KEYS}
     if "rlimits" in PROGRAM_KEYS:
-        assert "rlimits: {core: 1048576, nofile: [1024, unlimited]}" in done.text
+        assert "rlimits: {core: 1048576, nofile: [1024, null]}" in done.text
     assert done.config.programs
 
 

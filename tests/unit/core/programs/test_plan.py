@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from taskmaster_common.config import KIND, LIVE, NEXT, RELOAD_CLASS, RESTART, ProgramConfig
+from taskmaster_common.config import (
+    KIND,
+    LIVE,
+    LIVE_OR_NEXT,
+    NEXT,
+    RELOAD_CLASS,
+    RESTART,
+    Config,
+    DaemonConfig,
+    ProgramConfig,
+)
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import SPAWN, TERMINATE
 from taskmasterd.core.programs.plan import KEPT, RESTARTED, UPDATED, diff
 from taskmasterd.core.programs.selection import select
 from taskmasterd.core.steps import run
-from taskmasterd.core.words.plans import plan_lines
+from taskmasterd.core.words.plans import plan_lines, plan_view
 from tests.support.model import LEFT, World, code, config, program, world_in
+
+if TYPE_CHECKING:
+    from taskmasterd.core.programs.plan import Refused
 
 OTHER_OF_KIND = {
     "account": "nobody",
@@ -26,7 +41,9 @@ OTHER_OF_KIND = {
     "path": "/tmp",
     "hook": ("30", "", "", "./hook"),
     "input": "pipe",
+    "processors": (1,),
     "ready": {"tcp": "80"},
+    "rlimits": ("nofile 512 512",),
     "health": {"tcp": "80"},
     "seconds": 7.25,
     "signal": 2,
@@ -70,7 +87,7 @@ def test_a_changed_key_does_what_its_class_says(key: str) -> None:
         assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{key} used at the next start")
         assert world.actions == []
     else:
-        assert RELOAD_CLASS[key] == LIVE
+        assert RELOAD_CLASS[key] in (LIVE, LIVE_OR_NEXT)
         assert (plan.change, plan.restart, plan.why) == (UPDATED, (), f"{shown} applied without a restart")
         assert world.actions == []
         assert (world.entry("web").process.pid, world.done) == (pid, 1)
@@ -87,6 +104,39 @@ def test_a_live_key_never_starts_stops_or_delays_anything(state: ProcessState) -
             world.reload(web.wanted.with_keys(**{key: OTHER[key]}))
             assert web.process is before, key
             assert world.actions == [], key
+
+
+def test_what_the_kernel_refuses_for_a_running_process_waits_for_the_next_start_and_the_plan_says_so() -> None:
+    asked = []
+
+    def refused(before: ProgramConfig, wanted: ProgramConfig) -> tuple[str, ...]:
+        asked.append((before.may_use.nice, wanted.may_use.nice))
+        return ("nice",)
+
+    world = World().load(program(nice=10)).cooperate()
+    wanted = config(program(nice=0, cpu_affinity=(1,), stoptime=3.0))
+    (plan,) = diff(world.table, DaemonConfig(), wanted, refused).programs
+    assert (plan.change, plan.restart, plan.late) == (UPDATED, (), ("nice",))
+    assert plan.why == "stoptime, cpu_affinity applied without a restart; nice used at the next start: not permitted"
+    assert plan_view_next(world, wanted, refused) == ["nice"]
+    assert asked == [(10, 0)] * 2
+    (plan,) = diff(world.table, DaemonConfig(), config(program(nice=0, umask=0o77)), refused).programs
+    assert (plan.change, plan.late) == (RESTARTED, ()), "a new one gets it anyway"
+
+
+def plan_view_next(world: World, wanted: Config, refused: Refused) -> list[str]:
+    view = run(plan_view(world.table, diff(world.table, DaemonConfig(), wanted, refused)))
+    found: list[str] = view["programs"][0]["next"]
+    return found
+
+
+def test_an_instance_is_outdated_until_it_has_what_was_set_on_it() -> None:
+    world = World().load(program(nice=10)).cooperate()
+    world.reload(program(nice=5))
+    web = world.entry("web")
+    assert web.outdated_keys() == ("nice",)
+    web.current = web.wanted
+    assert web.outdated_keys() == ()
 
 
 def test_a_live_key_is_applied_to_the_running_process() -> None:

@@ -1,0 +1,52 @@
+"""Checks of what programs may use that need the host."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import LIKE_THE_DAEMON
+from taskmaster_common.schema.report import quoted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskmaster_common.config import DaemonConfig
+    from taskmaster_common.schema.programs import Program
+    from taskmaster_common.schema.report import Report
+    from taskmaster_common.schema.surroundings import Surroundings
+
+NAMED = 5
+"""Most programs that a warning names."""
+
+
+def daemons_uid(daemon: DaemonConfig, surroundings: Surroundings) -> int:
+    """Return the uid of the daemon once it has become its user."""
+    account = surroundings.user(daemon.user) if daemon.user is not None and surroundings.uid == 0 else None
+    return account.uid if account else surroundings.uid
+
+
+def check_limits(program: Program, uid: int, surroundings: Surroundings, report: Report) -> None:
+    """Report what a program cannot get here, and what does something else than one expects. `uid` is the daemon's."""
+    may_use = program.config.may_use
+    if may_use == LIKE_THE_DAEMON:
+        return
+    for key, reason in surroundings.limit_refusals(may_use, uid):
+        refuse = key == "cpu_affinity" and not surroundings.lenient_users
+        (report.error if refuse else report.warn)(program.at(key), program.place(key), reason)
+    if any(row.startswith("nproc ") for row in may_use.rlimits):
+        reason = "nproc counts all processes of the user, not those of the program, and none of root's"
+        report.warn(program.at("rlimits"), program.place("rlimits"), reason)
+
+
+def check_inherited_score(programs: Sequence[Program], surroundings: Surroundings, report: Report) -> None:
+    """Report programs that inherit from the daemon that the kernel spares them."""
+    spared = [each.config.name for each in programs if each.config.may_use.oom_score_adj is None]
+    if surroundings.oom_score_adj >= 0 or not spared:
+        return
+    more = f" and {len(spared) - NAMED} more" if len(spared) > NAMED else ""
+    names = ", ".join(map(quoted, spared[:NAMED])) + more
+    first = next(each for each in programs if each.config.name == spared[0])
+    score = surroundings.oom_score_adj
+    reason = (
+        f"the daemon's own is {score}, and {names} without the key inherit it; write oom_score_adj: 0 below defaults:"
+    )
+    report.warn(first.key, first.place("oom_score_adj"), reason)

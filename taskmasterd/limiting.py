@@ -1,0 +1,38 @@
+"""The part of the composition root for what programs may use."""
+
+from __future__ import annotations
+
+from taskmaster_common.config import LIKE_THE_DAEMON
+from taskmasterd.configuration.effects import LimitKeys
+from taskmasterd.ondemand import Made, on_demand
+from taskmasterd.telling.bus import REACT, BusMember
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskmasterd.processes.limits import living
+    from taskmasterd.processes.limits.living import LiveLimits, LiveParts
+    from taskmasterd.survival.start_state import Origin
+    from taskmasterd.telling.bus import Bus
+else:
+    living = on_demand("taskmasterd.processes.limits.living")
+
+
+def build_limits(origin: Origin, bus: Bus, write: Callable[[str, str], None], parts: LiveParts) -> Made[LiveLimits]:
+    """Return what has running instances follow the keys of what they may use; it is made with the first program that has one."""
+    table = parts[-1]
+
+    def make() -> LiveLimits:
+        made: LiveLimits = living.LiveLimits(
+            parts, lambda entry, text: write("warning", f"{table.name(entry)}: {text}")
+        )
+        bus.join(BusMember(REACT, changed=made.happened, added=made.added))
+        return made
+
+    made = Made(make)
+    bus.join(BusMember(REACT, applying=LimitKeys(made).applying))
+    configs = (origin.config, *([origin.saved.config] if origin.saved else []))
+    if any(program.may_use != LIKE_THE_DAEMON for config in configs for program in config.programs):
+        made()
+    return made
