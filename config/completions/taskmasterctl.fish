@@ -144,7 +144,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb import' -s o -l output -r -F 
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l force -d 'replace the file of -o'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l check -d 'also decode the outcome as taskmasterd -t does; what only this machine lacks is a warning'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l strict -d 'write nothing if anything is lost'
-complete -c taskmasterctl -n '__taskmasterctl_verb import' -l workdir -r -F -d 'where the old supervisor was started: the directory of programs that name none'
+complete -c taskmasterctl -n '__taskmasterctl_verb import' -l workdir -r -F -d 'where the old supervisor was started: the directory of programs that name none; not for systemd, Procfiles and pm2'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l ordered -d 'supervisor: stop in the order of priority, too, by depends_on'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l strict-stop -d 'supervisor: leave alone what a leader leaves at a stop'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l supervisor-env -d 'supervisor: set SUPERVISOR_ENABLED, _PROCESS_NAME and _GROUP_NAME'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 from taskmaster_common.errors import system_reason
@@ -28,7 +29,7 @@ def write_outcome(path: str, text: str, *, force: bool, secret: bool) -> str:
         if force:
             os.replace(beside, path)
         else:
-            os.link(beside, path)
+            _give_name(beside, path)
     except FileExistsError:
         return f"cannot write {path}: it exists; --force replaces it"
     except OSError as error:
@@ -36,6 +37,18 @@ def write_outcome(path: str, text: str, *, force: bool, secret: bool) -> str:
     finally:
         _remove(beside)
     return ""
+
+
+def _give_name(beside: str, path: str) -> None:
+    """Give the file its name, unless the name is taken. Raises OSError."""
+    try:
+        os.link(beside, path)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        if os.path.lexists(path):  # a file system without hard links
+            raise FileExistsError from None
+        os.rename(beside, path)
 
 
 def _remove(path: str) -> None:

@@ -12,7 +12,7 @@ from taskmasterctl.convert.outcome.model import Draft
 from taskmasterctl.convert.outcome.text import text_of
 from taskmasterctl.convert.reading.files import STDIN, InputReader, Unreadable, WrongInput
 from taskmasterctl.convert.report import LossReport, counted
-from taskmasterctl.convert.settings import ImportSettings
+from taskmasterctl.convert.settings import Given, ImportSettings
 from taskmasterctl.output import ERR, OUT, write
 from taskmasterctl.visible import clean
 
@@ -27,6 +27,13 @@ USAGE = 2
 LOSSES = 3
 CANNOT_READ = 4
 WRONG = 6
+FLAGS_OF_KINDS = {
+    "workdir": ("supervisor", "circus", "process-compose"),
+    "ordered": ("supervisor",),
+    "strict_stop": ("supervisor",),
+    "supervisor_env": ("supervisor",),
+}
+"""The kinds that have a use for a flag."""
 
 
 def run_import(request: Request, environment: Mapping[str, str], *, as_json: bool) -> int:
@@ -37,6 +44,7 @@ def run_import(request: Request, environment: Mapping[str, str], *, as_json: boo
     try:
         files = [reader.named(name) for name in request.targets]
         kind = one_kind(files, request.text("from"))
+        _check_flags(request, kind)
         outcome = Draft(kind, report)
         outcome.sources = [file.name for file in files]
         settings = _settings(request, files[0].directory)
@@ -47,6 +55,9 @@ def run_import(request: Request, environment: Mapping[str, str], *, as_json: boo
         return _said([*report.errors(), *(str(each) for each in error.args)], WRONG)
     if report.wrong:
         return _said(report.errors(), WRONG)
+    for name in settings.values:
+        if isinstance(settings.values, Given) and name not in settings.values.used:
+            report.note(f"--set {name}: nothing in the input asks for it")
     if not request.has("output") and settings.base != os.getcwd():
         report.note(f"the outcome is meant for {settings.base}/taskmaster.yaml; -o FILE says another place")
     return _finish(request, outcome, settings, environment, as_json=as_json)
@@ -65,6 +76,13 @@ def _check(request: Request, *, as_json: bool) -> None:
             raise RequestError("usage", f"{name} is a directory; name its files, such as {hint}", USAGE)
 
 
+def _check_flags(request: Request, kind: str) -> None:
+    """Raises RequestError "usage" for a flag that means nothing for this kind."""
+    for key, kinds in FLAGS_OF_KINDS.items():
+        if request.has(key) and kind not in kinds:
+            raise RequestError("usage", f"--{key.replace('_', '-')} is for {', '.join(kinds)}, not for {kind}", USAGE)
+
+
 def _settings(request: Request, directory: str) -> ImportSettings:
     values: dict[str, str] = {}
     for each in request.text("set").split("\0") if request.has("set") else ():
@@ -79,7 +97,7 @@ def _settings(request: Request, directory: str) -> ImportSettings:
         ordered=request.has("ordered"),
         strict_stop=request.has("strict_stop"),
         supervisor_env=request.has("supervisor_env"),
-        values=values,
+        values=Given(values),
         cores=os.cpu_count() or 1,
     )
 

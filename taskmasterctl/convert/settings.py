@@ -10,6 +10,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+class Given(dict[str, str]):
+    """The values of `--set`; `used` are the names that the input has asked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        super().__init__(values)
+        self.used: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        self.used.add(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: str = "") -> str:  # type: ignore[override]
+        """Return a value, or the default."""
+        self.used.add(name)
+        return super().get(name, default)
+
+
 class ImportSettings(Record):
     """`base`: the directory in which taskmaster.yaml will be; `workdir`: where the old supervisor was started, "" if unknown.
 

@@ -25,7 +25,7 @@ CONVERTING = {
             "--force": "replace the file of -o",
             "--check": "also decode the outcome as taskmasterd -t does; what only this machine lacks is a warning",
             "--strict": "write nothing if anything is lost",
-            "--workdir": "where the old supervisor was started: the directory of programs that name none",
+            "--workdir": "where the old supervisor was started: the directory of programs that name none; not for systemd, Procfiles and pm2",
             "--ordered": "supervisor: stop in the order of priority, too, by depends_on",
             "--strict-stop": "supervisor: leave alone what a leader leaves at a stop",
             "--supervisor-env": "supervisor: set SUPERVISOR_ENABLED, _PROCESS_NAME and _GROUP_NAME",

@@ -33,7 +33,7 @@ RELEASE = "release"
 _LINE = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)")
 OF_ALL = (
     "a program that ends is started again; `foreman start` ends all of them instead: essential: true does that",
-    "output goes to logs; `taskmasterctl logs -f` shows it, with names",
+    "output goes to logs; `taskmasterctl logs -f` shows it with names, and `taskmasterd --follow` runs all in one terminal",
     "a stop waits 10 s before it kills (there 5)",
 )
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 OF_ALL = (
     "/bin/sh runs commands that need a shell (there bash)",
-    "output goes to logs; `taskmasterctl logs -f` shows it, with names",
+    "output goes to logs; `taskmasterctl logs -f` shows it with names, and `taskmasterd --follow` runs all in one terminal",
     "the daemon stays when all programs have ended; exit_when: all-done ends it",
 )
 

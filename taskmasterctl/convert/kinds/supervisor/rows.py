@@ -1,6 +1,6 @@
 """The table of supervisor's options: which key each becomes, and in words how. docs/coming-from-supervisor.md is checked against it.
 
-`converter` reads each option of a program by its name here; an option that is not here is unknown to supervisor, too.
+An option of a program that is not here is unknown to supervisor, too.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import re
 from taskmaster_common.config import PROGRAM_KEYS
 from taskmaster_common.config.limits import MARKED
 from taskmasterctl.convert.kinds.systemd.rows import LIMITS
-from taskmasterctl.convert.kinds.systemd.syntax import INFINITY, seconds, size
+from taskmasterctl.convert.kinds.systemd.syntax import INFINITY, plain, seconds, size
 from taskmasterctl.convert.outcome.model import Plain
 
 TYPE_CHECKING = False
@@ -101,9 +101,12 @@ def _one_limit(name: str, text: str) -> Any:
     if name in IN_SECONDS:
         value = seconds(text)
         return UNLIMITED if value == INFINITY else int(value)
+    if name == "rttime":
+        value = int(text) / 1e6 if text.isdecimal() else seconds(text)
+        return UNLIMITED if value == INFINITY else plain(value)
     if not re.fullmatch(r"[+-]?[0-9]+", text):
         raise ValueError("not a number")
-    return int(text)
+    return 20 - int(text) if name == "nice" and text[0] in "+-" else int(text)
 
 
 def _of_group(name: str, text: str) -> Any:

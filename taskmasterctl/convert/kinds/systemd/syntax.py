@@ -106,13 +106,16 @@ class Specifiers:
             "j": prefix,
             "%": "%",
         }
-        self._texts |= DIRECTORIES | {each: value for each, value in given.items() if len(each) == 1}
+        self._texts |= DIRECTORIES
+        self._given = given
 
     def expanded(self, text: str) -> str:
         """Return the text with its specifiers replaced. Raises ValueError for one that is known on its host only."""
         return re.sub(r"%(.?)", self._one, text, flags=re.DOTALL)
 
     def _one(self, found: re.Match[str]) -> str:
+        if found[1] and found[1] in self._given:
+            return self._given[found[1]]
         if found[1] not in self._texts:
             raise ValueError(f"%{found[1]} is known where systemd runs; --set {found[1]}=VALUE gives it")
         return self._texts[found[1]]

@@ -163,6 +163,18 @@ def test_set_gives_a_variable_its_value_and_may_be_repeated(importer: Importer) 
     assert importer({"web.conf": text}, "--set", "A").code == 2
 
 
+def test_a_value_that_nothing_asks_for_is_noted(importer: Importer) -> None:
+    assert importer({"web.conf": EXACT}, "--set", "X=1").line("--set X: nothing in the input asks for it")
+
+
+@pytest.mark.parametrize("flag", ["--ordered", "--strict-stop", "--supervisor-env"])
+def test_a_flag_of_another_kind_is_a_mistake_of_usage(importer: Importer, flag: str) -> None:
+    done = importer({"Procfile": "web: run\n"}, flag)
+    assert done.code == 2
+    assert f"{flag} is for supervisor, not for procfile" in done.report[0]
+    assert importer({"Procfile": "web: run\n"}, "--workdir", "/").code == 2
+
+
 def test_a_name_that_taskmaster_does_not_allow_is_changed(importer: Importer) -> None:
     done = importer({"web.conf": "".join(f"[program:{name}]\ncommand=/bin/true\n" for name in ("all", ".x", "ä"))})
     assert done.code == 3
