@@ -280,6 +280,14 @@ def _with_figures(request: Request, reply: Reply) -> Reply:
     return reply
 
 
+def _completion(_options: Options, request: Request) -> int:
+    """Raises RequestError, SystemFailure for a file that cannot be read."""
+    from taskmasterctl.completions import script_of  # noqa: PLC0415 - no other command line needs it
+
+    write([(OUT, script_of(request.targets))])
+    return 0
+
+
 def _runs(options: Options, request: Request) -> int:
     """Raises RequestError."""
     from taskmasterctl.ahead import run_ahead  # noqa: PLC0415 - no other verb needs it
@@ -294,6 +302,7 @@ OWN_WAYS: Mapping[str, Callable[[Options, Request], int]] = {
     "attach": _attach,
     "runs": _runs,
     "import": _import,
+    "completion": _completion,
 }
 """The verbs that are more than a request and its answer."""
 

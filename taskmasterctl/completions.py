@@ -1,4 +1,4 @@
-"""What the completions of bash, zsh and fish ask for at each Tab: live names, and signals.
+"""The completions of bash, zsh and fish: their scripts, and what these ask for at each Tab: live names, and signals.
 
 `taskmasterctl _complete programs|processes|signals` prints lines: a word, a tab, a description. It prints nothing, and no
 error, if the daemon is down, frozen, a stranger's or not that of -c. It takes at most LIMIT_S.
@@ -6,10 +6,12 @@ error, if the daemon is down, frozen, a stranger's or not that of -c. It takes a
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 
 from taskmaster_common.commands.table import Request
-from taskmaster_common.errors import TaskmasterError
+from taskmaster_common.errors import RequestError, TaskmasterError, system_reason
 from taskmaster_common.text.formats import with_real_time
 from taskmasterctl.connect.client import connect, wire_line
 from taskmasterctl.connect.same_config import runs_other_config
@@ -22,8 +24,33 @@ if TYPE_CHECKING:
 
     from taskmasterctl.connect.sockets import Sockets
 
+SCRIPTS = {
+    "bash": "bash-completion/completions/taskmasterctl",
+    "zsh": "zsh/site-functions/_taskmasterctl",
+    "fish": "fish/vendor_completions.d/taskmasterctl.fish",
+}
+"""Where the script of each shell is installed, below PREFIX/share."""
+IN_THE_SOURCE = {"bash": "taskmasterctl.bash", "zsh": "_taskmasterctl", "fish": "taskmasterctl.fish"}
 LIMIT_S = 1.0
 """Longest wait for the daemon, seconds."""
+
+
+def script_of(words: Sequence[str]) -> str:
+    """Return the script of the shell that the words name. Raises RequestError."""
+    if len(words) != 1 or words[0] not in SCRIPTS:
+        raise RequestError("usage", f"completion needs one of {', '.join(SCRIPTS)}", 2)
+    beside = os.path.join(os.path.dirname(__file__), "..", "config", "completions", IN_THE_SOURCE[words[0]])
+    # the source first: what an editable install has put below the prefix is as old as that install
+    paths = (os.path.normpath(beside), os.path.join(sys.prefix, "share", SCRIPTS[words[0]]))
+    path = next(filter(os.path.exists, paths), "")
+    if not path:
+        hint = "reinstall the package with its data files"
+        raise RequestError("failed", f"this installation has no completions for {words[0]}", 1, (hint,))
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError as error:
+        raise RequestError("failed", f"cannot read {path}: {system_reason(error)}", 1) from None
 
 
 def completion_lines(kind: str, sockets: Sockets) -> str:

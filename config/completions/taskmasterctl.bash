@@ -84,8 +84,8 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait why events health deps version top metrics runs import alert check start stop restart signal attach send reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics runs import alert check start stop restart signal attach send reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait why events health deps version top metrics runs completion import alert check start stop restart signal attach send reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics runs completion import alert check start stop restart signal attach send reload upgrade shutdown help) ;;
         alert) [ "$count" -gt 0 ] || found=(list test flush) ;;
         signal)
             kind=programs

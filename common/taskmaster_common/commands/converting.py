@@ -1,10 +1,20 @@
-"""The texts of the verbs that convert configurations, which need no daemon. See `help`."""
+"""The texts of the verbs that need no daemon: they convert configurations, and print. See `help`."""
 
 from __future__ import annotations
 
 from taskmaster_common.commands.text import Help
 
 CONVERTING = {
+    "completion": Help(
+        "Files",
+        "print the completions of a shell: bash, zsh or fish",
+        exits="0 printed; 1 this installation has none; 2 usage",
+        details=(
+            "For bash and fish: source them, in the file that the shell reads at its start. For zsh: save them as _taskmasterctl "
+            "in a directory of fpath. They ask the daemon for names."
+        ),
+        examples=("completion bash >~/.local/share/bash-completion/completions/taskmasterctl",),
+    ),
     "import": Help(
         "Files",
         "make a configuration out of that of another supervisor, and say what is lost",

@@ -159,6 +159,7 @@ COMMANDS = (
             LINES,
         ),
     ),
+    Command("completion", "", LOOK, "SHELL"),
     Command("import", "", LOOK, "FILE...", flags=OF_IMPORT),
     Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),
     Command("check", "health", OPERATE, "TARGET..."),

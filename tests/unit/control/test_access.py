@@ -46,6 +46,7 @@ VERBS = {
         "metrics",
         "runs",
         "import",
+        "completion",
         "alert",
         "help",
     ),
