@@ -10,6 +10,7 @@ import sys
 import time
 
 from taskmaster_common import __version__
+from taskmaster_common.commands.actions import with_reason
 from taskmaster_common.commands.table import Request, parse
 from taskmaster_common.errors import ConfigError, RequestError, SystemFailure
 from taskmaster_common.paths import default_places
@@ -143,6 +144,7 @@ def run_command(options: Options, words: Sequence[str]) -> int:
         _check_form(options, request)
         if request.verb in ("events", "logs"):
             request = _with_moments(request)
+        request = with_reason(request)
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
@@ -251,6 +253,14 @@ def _reply_for(options: Options, request: Request) -> Reply:
         from taskmasterctl.reply.past import past_reply  # noqa: PLC0415 - status does without it
 
         return _with_figures(request, past_reply(request, look, as_json=options.json))
+    if request.verb == "simulate":
+        from taskmasterctl.reply.simulation import simulation_reply  # noqa: PLC0415 - status does without it
+
+        return simulation_reply(request, look, as_json=options.json)
+    if request.verb in ("disable", "enable", "overrides", "scale"):
+        from taskmasterctl.reply.overlay import overlay_reply  # noqa: PLC0415 - status does without it
+
+        return overlay_reply(request, look, as_json=options.json)
     if not request.has("watch") and request.verb != "subscribe":
         return _with_figures(request, reply_for(request, look, as_json=options.json))
     from taskmasterctl.reply.watching import Screen, watch_reply  # noqa: PLC0415 - status does without it

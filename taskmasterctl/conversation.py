@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED = 1, 4, 6, 124, 130
 TICK_S = 0.5
 """Pause between two looks of `status --watch` at whether its table is due, seconds."""
-OPERATIONS = ("start", "stop", "restart", "reload", "shutdown")
+OPERATIONS = ("start", "stop", "restart", "disable", "enable", "scale", "reload", "shutdown")
 """The verbs whose work goes on in the daemon when the client ends."""
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from taskmasterd.alerts import context as alerting
     from taskmasterd.alerts import rules
     from taskmasterd.alerts.rules import Alerts
-    from taskmasterd.configuration import loading, reload
+    from taskmasterd.configuration import loading, overlays, reload
     from taskmasterd.configuration.loading import Loading, LoadResult
     from taskmasterd.control import rights
     from taskmasterd.control.access import Access
@@ -44,6 +44,7 @@ else:
     audit = on_demand("taskmasterd.telling.audit")
     rules = on_demand("taskmasterd.alerts.rules")
     loading = on_demand("taskmasterd.configuration.loading")
+    overlays = on_demand("taskmasterd.configuration.overlays")
     reload = on_demand("taskmasterd.configuration.reload")
     rights = on_demand("taskmasterd.control.rights")
     execute = on_demand("taskmasterd.survival.execute")
@@ -54,6 +55,7 @@ else:
 def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus, installed: Installed) -> Context:
     """Return what requests work with."""
     handed = origin.handed
+    place = origin.overrides_place
     options = {"daemonized": not handed.foreground, "pid1": handed.pid1, "lenient_users": False}
     current = Current(origin.config, origin.configured, origin.facts.problems)
 
@@ -82,6 +84,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         programs.reading.sockets,
         _alerts(origin, base, programs, bus, (installed, read_again)),
         programs.errands,
+        Made(lambda: overlays.Overlays(programs.supervisor.table, place, bus.applied)),
     )
 
 
@@ -188,6 +191,11 @@ def register_facts(registry: Registry, context: Context, access: Access) -> None
     registry.register("loglevel", lambda: context.log.level, context.log.set_level)
     registry.register("alerts", lambda: made.to_data() if (made := context.alerts.made) else ())
     registry.register("rolls", lambda: made.to_data() if (made := context.supervisor.rolls.made) else ())
+    registry.register(
+        "scales",
+        lambda: context.overlays().rows() if context.supervisor.table.overlay else (),
+        lambda rows: context.overlays().resume(rows) if rows else None,
+    )
     registry.register("trial", lambda: made.trial_row() if (made := context.reloading.made) else None)
     registry.register("pipes", lambda: list(performer.outputs.left.items()))
     registry.register("door", lambda: access.inode)

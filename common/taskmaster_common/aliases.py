@@ -22,8 +22,6 @@ INSTEAD = {
     "quit": "it leaves the shell, and this is none; use `shutdown` to end the daemon",
     "kill": "use `stop NAME`, or `signal KILL NAME`",
     "list": "use `status`",
-    "enable": "set `autostart: true` in the configuration, then `reload`",
-    "disable": "set `autostart: false` in the configuration, then `reload`",
     "daemon-reload": "use `reload`",
     "is-active": "use `status -q NAME`: exit code 0 means RUNNING",
     "is-failed": "use `status --failed NAME`",
@@ -39,6 +37,5 @@ INSTEAD = {
     "mask": "set `autostart: false` in the configuration, then `reload`",
     "edit": "edit the configuration file (`version` names it), then `reload`",
     "delete": "programs are removed by the configuration: edit it, then `reload`",
-    "scale": "set `numprocs` in the configuration, then `reload`",
 }
 """What to do instead of a verb that users of other supervisors try."""

@@ -39,6 +39,8 @@ that it does not know.
                config_changed (true: a file has changed since that reload)
                warnings (lines; what is wrong now, besides processes)
                groups ({name: programs}; each name is a TARGET)
+               scaled (lines; programs with another number of instances
+               than the file's)
     processes  processes: list of PROCESS, at most 100 per object           status, show, subscribe,
                                                                             health
     snapshot   sequence, count                                              subscribe
@@ -55,7 +57,10 @@ that it does not know.
     progress   name, text, heartbeat (true: nothing has happened)           start, stop, restart, wait, reload, upgrade,
                                                                             shutdown
     result     name ok outcome state pid seconds killed reason stderr log   start, stop, restart, signal, wait, reload,
-               bytes (how many the program has got)                         send
+               bytes (how many the program has got)                         send, disable, enable, scale
+    simulated  events: list of {at (seconds), text, state}, at most 100     simulate
+    override   name, and as in OVERRIDE; up (instances that are up), count  disable, enable, overrides, scale
+               (wanted instances), stale (the file has no such program)
     attached   name pid tty stdin rows cols modes viewers typing who        attach
                since_s why
     typing     typing (you do) who since_s                                  attach
@@ -91,6 +96,7 @@ that it does not know.
                type (service or oneshot)
                ready: {way, ready, unsure, text, after_s (from its start, or null), tries (or null)}: what is known of the readiness
                of the instance, or null
+               override: OVERRIDE, or null where the file alone holds
                status_text (the last STATUS= of a program with ready: notify, or "")
                outdated (true: its instance was started with other values of keys than are wanted now)
                health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the
@@ -102,6 +108,8 @@ that it does not know.
                counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts
                that did not succeed)}, dropped_bytes (of its output), success: {ago_s, took_s} (of a oneshot that has ever
                succeeded)}: they only grow, until an orderly stop of the daemon
+    OVERRIDE   enabled by at (seconds since 1970) reason, if somebody has disabled or enabled the program;
+               scale: {count, file (the number in the file), by, at}, if somebody has scaled it
     EVENT      seq time (UTC) mono (monotonic seconds) boot name ("": the daemon) event text, and what belongs to the event: pid,
                status (of wait(2)), after (seconds), try, of, deadline (of mono), by: {uid pid text}, cause, keys, reason, left,
                words (last lines of stderr), more (number of others that this one stands for), over (true: the end of a trouble)
@@ -118,12 +126,14 @@ that it does not know.
 `settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
 depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
-duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`; `stderr` is the list of the last
+duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`, or why it was skipped; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
 overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job sent. `wanted` is false
 in BACKOFF, FATAL, after an unexpected exit and while it is unhealthy. While a client waits, the daemon sends something at least
 every 2 s: after 5 s of silence it is frozen. A client that
 follows a log does not wait: there, silence means that nothing is written.
+
+A reason of `disable` is one word of the request: a blank in it is `%20`, as in a URL, and `%` is `%25`.
 
 Subscription. The reply to `subscribe [TARGET...]` is a snapshot and then, for ever, every change. A snapshot is a `daemon`
 object, a `snapshot` object, and `processes` objects with `count` processes in all; it replaces everything that the client
@@ -154,7 +164,7 @@ a client leaves by closing the connection. Its input:
     input   text        what is typed; ignored from who does not type
     size    rows cols   of the client's terminal; it counts as long as the client types
     take                take the typing, or give it back
-    redraw              make the program paint its screen
+    redraw              make the program paint its screen; ignored with --read-only
     eof                 end the input of the program
 
 `typing` tells each client when the typing changes hands, `size` when the terminal has another size. A client that is more than 1 MiB

@@ -45,7 +45,7 @@ def plan_text(
     alerts: Sequence[str] = (),
 ) -> str:
     """Return what a plan changes: programs, groups, alert rules, the daemon's keys that hold at once or wait; and a summary."""
-    shown = [program for program in programs if program["change"] != "kept"]
+    shown = [each for each in programs if each["change"] != "kept" or not str(each.get("why")).startswith("unchanged")]
     rows = [(clean(each["name"]), clean(each["change"]), _keys(each), _why(each)) for each in shown]
     lines = columns([("PROGRAM", "CHANGE", "KEYS", "WHY"), *rows]) if rows else []
     if groups_changed:

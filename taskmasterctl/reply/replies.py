@@ -49,6 +49,7 @@ LISTS = {
     "why": "why",
     "alert": "alerts",
     "said": "dialogue",
+    "override": "overrides",
 }
 """The list of the document that collects the messages of a type."""
 
@@ -56,11 +57,8 @@ ALWAYS = {
     "status": ("processes",),
     "show": ("programs",),
     "pid": ("pids",),
-    "start": ("results",),
-    "stop": ("results",),
-    "restart": ("results",),
-    "signal": ("results",),
-    "wait": ("results",),
+    **dict.fromkeys(("start", "stop", "restart", "signal", "wait"), ("results",)),
+    **dict.fromkeys(("disable", "enable", "overrides", "scale"), ("overrides",)),
     "deps": ("roots", "edges"),
     "health": ("processes",),
     "check": ("checks",),
@@ -95,6 +93,7 @@ class TextReply:
         self._plan: list[Message] = []
         self._progress: dict[str, str] = {}
         self._programs = 0
+        self._scaled: list[str] = []
 
     def take(self, message: Message) -> Chunks:
         """Return the text to show after this message; a message of an unknown type shows nothing."""
@@ -110,6 +109,7 @@ class TextReply:
         if self._request.verb == "pid":
             return [(OUT, f"{clean(message['pid'])}\n")]
         notes: Chunks = []
+        self._scaled = [str(text) for text in message.get("scaled") or ()]
         if self._look.quiet:
             return notes
         if message.get("stopping"):
@@ -192,6 +192,7 @@ class TextReply:
             chunks.append((OUT, "shutdown requested\n"))
         if self._request.verb == "status" and not error and not self._look.quiet:
             chunks.append((OUT, status_table(self._processes, self._look)))
+            chunks += [(OUT, with_names(f"{clean(text)}\n", self._look.user_name)) for text in self._scaled]
         chunks += self._pids_shown()
         if error:
             chunks.append((ERR, refusal_text(error, self._look)))

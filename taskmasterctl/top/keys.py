@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5
 """Most names of a question that is answered with y; for more the number has to be typed."""
-LEAVE, ACT, LOGS, WHOLE_LOGS, SUSPEND, REDRAW, PAUSE, COLUMNS, QUIET = (
-    "leave", "act", "logs", "whole-logs", "suspend", "redraw", "pause", "columns", "quiet"
+LEAVE, ACT, LOGS, OUTSIDE, SUSPEND, REDRAW, PAUSE, COLUMNS, QUIET = (
+    "leave", "act", "logs", "outside", "suspend", "redraw", "pause", "columns", "quiet"
 )  # fmt: skip
 VERBS = {"x": "stop", "r": "restart"}
+WHOLE = {"L": ("logs", "-f"), "w": ("why",), "e": ("events", "-f"), "a": ("attach",)}
+"""What takes the whole screen until it ends."""
 PAGE = 10
 """Listing of a page where nobody knows the height."""
 
@@ -100,8 +102,8 @@ class Keys:
             self.asking = Question("signal", f"signal for {_listed(names)}: ", ("signal", *names))
         elif key == "l":
             return [(LOGS, self._rows.text_of(self._rows.selected[:2]))]
-        elif key == "L":
-            return [(WHOLE_LOGS, self._rows.text_of(self._rows.selected[:2]))]
+        elif key in WHOLE:
+            return [(OUTSIDE, *WHOLE[key], "--", self._rows.text_of(self._rows.selected[:2]))]
         return []
 
     def _ask(self, order: Order, what: str, names: Sequence[str]) -> None:

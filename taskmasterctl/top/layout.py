@@ -242,6 +242,7 @@ HELP = (
     "space      mark it; actions are for all marked rows",
     "s x r g    start, stop, restart, send a signal",
     "l L        its output: below, or on the whole screen",
+    "w e a      why it is in its state, what happens to it, its terminal",
     "/          filter: names, patterns, state:fatal; Esc clears, and takes marks away",
     "o          sort by the next of name, state, cpu, mem, uptime, restarts",
     "c          more columns: descriptors, threads, bytes a second of storage",

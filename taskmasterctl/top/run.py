@@ -133,7 +133,11 @@ def _screen(live: Live, means: TopNeeds) -> int:
             termios.tcsetattr(0, termios.TCSADRAIN, before)
         os.kill(0, signal.SIGTSTP)  # the whole group, as the terminal's own Ctrl-Z
 
-    outside = Outside(means.run, suspend)
+    def wait() -> None:
+        write(((OUT, "-- Enter goes back --"),))
+        os.read(0, 4096)
+
+    outside = Outside(means.run, suspend, wait)
     try:
         code = TopScreen(live, Keys(live.rows), means.look, outside, utf8=means.blocks).run()
     finally:

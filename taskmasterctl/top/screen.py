@@ -52,11 +52,17 @@ HINT = "h help, q leave"
 
 
 class Outside:
-    """What the screen needs from the command line: `run(words)` runs a verb on the plain terminal, `suspend()` stops this process."""
+    """What the screen needs from the command line: `run(words)` runs a verb on the plain terminal, `suspend()` stops this process.
 
-    def __init__(self, run: Callable[[Sequence[str]], int], suspend: Callable[[], None]) -> None:
+    `wait()` returns when Enter was pressed.
+    """
+
+    def __init__(
+        self, run: Callable[[Sequence[str]], int], suspend: Callable[[], None], wait: Callable[[], None]
+    ) -> None:
         self.run = run
         self.suspend = suspend
+        self.wait = wait
 
 
 class TopScreen:
@@ -274,8 +280,8 @@ class TopScreen:
             self._beside.act(rest)
         elif word == orders.LOGS:
             self._beside.logs(rest[0])
-        elif word == orders.WHOLE_LOGS:
-            self._run_outside(["logs", "-f", "--", rest[0]])
+        elif word == orders.OUTSIDE:
+            self._run_outside(rest)
         elif word == orders.SUSPEND:
             run_in_terminal(self._outside.suspend)
         elif word == orders.REDRAW:
@@ -296,7 +302,11 @@ class TopScreen:
             numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
             before = {number: signal.signal(number, end) for number in numbers}
             try:
-                self._outside.run(words)
+                code = self._outside.run(words)
+                if words[0] == "why" or code not in (0, INTERRUPTED):  # it has ended by itself, and is to be read
+                    self._outside.wait()
+            except KeyboardInterrupt:
+                pass
             finally:
                 for number, handler in before.items():
                     signal.signal(number, handler)

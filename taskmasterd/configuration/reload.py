@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from taskmasterd.configuration import trying
     from taskmasterd.configuration.current import Current, Stamps
     from taskmasterd.configuration.loading import Loading
+    from taskmasterd.core.programs import laying, overlay
+    from taskmasterd.core.programs.overlay import Overlay
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
-    from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.programs.ticket import Outcome
     from taskmasterd.core.steps import Steps
     from taskmasterd.system.loop.reactor import Reactor
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
             """A reload was refused, with other problems than the one before."""
 
 else:
+    laying = on_demand("taskmasterd.core.programs.laying")
+    overlay = on_demand("taskmasterd.core.programs.overlay")
     trying = on_demand("taskmasterd.configuration.trying")
 
 
@@ -94,7 +98,7 @@ class Reloader:
         if self._concluding and not self.busy:
             (config, requester), self._concluding = self._concluding, None
             self._current.apply(begun=True)
-            self._reactor.rounds.begin(self._plan_and_apply(config, LoadResult(), [requester]))
+            self._reactor.rounds.begin(self.alone(self._plan(config, LoadResult(), [requester])))
         elif self._asked and not self.busy:
             self._begin()
 
@@ -127,7 +131,7 @@ class Reloader:
                 self._refuse(result, batch)
             else:
                 self._current.apply(begun=True)
-                self._reactor.rounds.begin(self._plan_and_apply(result.config, result, batch))
+                self._reactor.rounds.begin(self.alone(self._plan(result.config, result, batch)))
         finally:
             self._begin_if_asked()
 
@@ -141,32 +145,29 @@ class Reloader:
         if any(not requester.dry_run for requester in batch) and not obstacle:
             self._current.refuse(self._begun)
             self._log.note("", "reload-failed", reason=public[0], by=by_of(batch[0].by))
-            self._note(public)
+            _note(self._current, self._bus, public)
         for requester in batch:
             problems = reason if obstacle else result.problems if requester.sees_values else public
             requester.failed(problems, "busy" if result.shortage else "failed" if obstacle else "config")
 
-    def _note(self, problems: tuple[str, ...]) -> None:
-        if self._current.note(problems):
-            self._bus.refused()
-
-    def _plan_and_apply(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
-        """Do all that follows from a configuration, then begin the reload that was asked for meanwhile.
+    def alone(self, steps: Steps[None]) -> Steps[None]:
+        """Do all that follows from a configuration, which is being applied; then begin the reload that was asked for meanwhile.
 
         Nothing starts in between: a start after the look at the table would be one with what was wanted before the plan.
         """
         release_starts = self._supervisor.hold_starts()
         try:
-            yield from self._plan(config, loaded, batch)
+            yield from steps
         finally:
             release_starts()
             self._current.apply(begun=False)
             self._begin_if_asked()
 
     def _plan(self, config: Config, loaded: LoadResult, batch: list[Requester]) -> Steps[None]:
-        plan = yield from diffing(
-            self._supervisor.table, self._current.running, config, self._supervisor.refused, again=True
-        )
+        laid, table = self._supervisor.table.overlay, self._supervisor.table
+        wanted = overlay.laid_over(config, laid) if laid else config
+        plan = yield from diffing(table, self._current.running, wanted, self._supervisor.refused, again=True)
+        plan = plan.replace(config=config)
         if batch[0].no_restart:
             plan = without_restarts(plan)
         plan = plan.replace(alerts=alert_changes(self._current.config, config))
@@ -196,8 +197,9 @@ class Reloader:
         trial = None if appliers[0].concludes else self._begin_trial(plan, appliers[0])
         if trial:
             plan, carried = without_removals(plan, self._current.config), trial.ticket
+        _end_scales(self._supervisor.table, plan.config)
         self._current.follow(plan.config, plan.live_keys, self._reactor.now())
-        self._note(())
+        _note(self._current, self._bus, ())
         yield from self._bus.applying(plan)
         for (
             requester
@@ -206,6 +208,12 @@ class Reloader:
         yield from self._carry_out(plan, warnings, appliers[0].by, carried)
         if trial:
             trial.begin(plan, ticket)
+
+    def lay_over(self, laid: Overlay, name: str, requester: Requester) -> None:
+        """Apply what operators lay over one program from now on; no plan is being applied. `requester` gets the answers."""
+        self._current.apply(begun=True)
+        steps = _lay_over(self._supervisor, self._bus, self._current.config, (laid, name), requester)
+        self._reactor.rounds.begin(self.alone(steps))
 
     def _carry_out(self, plan: ReloadPlan, warnings: tuple[str, ...], by: str, ticket: Ticket) -> Steps[None]:
         """Log the plan and apply it, for `by`."""
@@ -251,7 +259,7 @@ class Reloader:
             self._log.note("", "reload-failed", reason=failure, by=by_of(tried.by))
             self._log.write("error", f"reload: {failure}")
             self._current.refuse(tried.stamps)
-            self._note((failure,))
+            _note(self._current, self._bus, (failure,))
 
     def trial_row(self) -> object:
         """Return the trial as a fact for the next daemon."""
@@ -288,3 +296,33 @@ def _ticket_of(requesters: list[Requester]) -> Ticket:
 
     ticket = Ticket(result, done, tried, said)
     return ticket
+
+
+def _note(current: Current, bus: PlanNews, problems: tuple[str, ...]) -> None:
+    """Note the problems of the last reload."""
+    if current.note(problems):
+        bus.refused()
+
+
+def _end_scales(table: Table, config: Config) -> None:
+    """End what a configuration ends of what operators have laid over the file."""
+    if table.overlay:
+        table.lay_over(overlay.in_force(table.overlay, config))
+
+
+def _lay_over(
+    supervisor: Supervisor, bus: PlanNews, config: Config, change: tuple[Overlay, str], requester: Requester
+) -> Steps[None]:
+    """Apply the overlay for the program of this name."""
+    laid, name = change
+    if supervisor.stopping:
+        requester.failed(("the daemon is being shut down",), "stopping")
+        return
+    plan = laying.plan_for(supervisor.table, config, laid, name)
+    supervisor.table.lay_over(laid)
+    yield from requester.planned(plan, ())
+    ticket = _ticket_of([requester])
+    yield from bus.applying(plan)
+    requester.waiting(ticket)
+    yield from apply(supervisor, plan, requester.by, ticket)
+    yield from bus.applied(plan)

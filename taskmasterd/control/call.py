@@ -88,7 +88,7 @@ class Call(Record):
         sight, request = self.sight, self.request
         yield from sight.prepared()
         entries = yield from selecting(sight.table(), targets, unknown_exit)
-        level = access_of(request)
+        level, sight = access_of(request), self.sight  # the steps take their time, and a reload may have changed roles
         if not named:
             entries = tuple(entry for entry in entries if sight.may(level, entry.program)) or entries
         sight.require_for(level, request.verb, entries)

@@ -101,8 +101,9 @@ class Connection:
         self._server.before_answer()
         self._write()
 
-    def end(self, message: dict[str, Any]) -> None:
-        """Send the `end` of the present request and go on with the next one."""
+    def end(self, message: dict[str, Any], *, drop_input: bool = False) -> None:
+        """Send the `end` of the present request and go on with the next one; with `drop_input`, what follows is no input of that."""
+        self._took_input = self._took_input or drop_input
         self.send(message)
         self._request_is_over()
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.alerts.rules import Alerts
     from taskmasterd.configuration.current import Current
+    from taskmasterd.configuration.overlays import Overlays
     from taskmasterd.configuration.reload import Reloader
     from taskmasterd.control.rights import Judge
     from taskmasterd.core.programs.supervisor import Supervisor
@@ -94,6 +95,7 @@ class Context(Record):
     sockets: Made[ProgramSockets]
     alerts: Made[Alerts]
     errands: Made[Errands]
+    overlays: Made[Overlays]
 
     @staticmethod
     def wall() -> float:

@@ -5,7 +5,7 @@ A file of `verbs/` is loaded when one of its verbs is first asked for.
 
 from __future__ import annotations
 
-from taskmaster_common.commands.table import ADMIN, COMMANDS, access_of, command, parse, refuse_client_flags
+from taskmaster_common.commands.table import ADMIN, COMMANDS, TYPE, access_of, command, parse, refuse_client_flags
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import refusal
 from taskmasterd.control.call import Call, DaemonActions
@@ -75,7 +75,8 @@ class Handlers:
     def _refuse(self, call: Call, error: RequestError) -> None:
         if error.code == "permission":
             self._context.audit().refused(call.connection.peer, call.request, error)
-        call.connection.end(refusal(error))
+        has_input = command(call.request.verb).access == TYPE
+        call.connection.end(refusal(error), drop_input=has_input)  # it may be on the way
 
     def _to_the_end(self, steps: Steps[None], call: Call) -> Steps[None]:
         try:

@@ -140,7 +140,9 @@ class Wait:
             if self._ticket and outcome.outcome == "stopped":
                 self._ticket.failed = True
         message = self._result_view(entry, outcome.outcome, ok=outcome.ok)
-        if not outcome.ok:
+        if outcome.ok and outcome.because:
+            message["reason"] = self._sight.text(outcome.because)
+        elif not outcome.ok:
             reason = outcome.because or reason_text(
                 self._context.supervisor.table,
                 entry,

@@ -29,6 +29,7 @@ from taskmasterd.launch.daemonize import (
 from taskmasterd.launch.following import follow
 from taskmasterd.launch.neighbours import shared
 from taskmasterd.launch.options import USAGE, parse
+from taskmasterd.launch.simulating import run_simulation
 from taskmasterd.launch.standard_streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
 from taskmasterd.survival.holdings import report
 from taskmasterd.system.loop.signals import signal_numbers
@@ -88,8 +89,9 @@ def _printed(options: Namespace) -> str:
 def _run(options: Namespace) -> int:
     """Check the configuration, or start the daemon. Raises LaunchError."""
     checking = options.check or options.print_config
+    looking = checking or options.simulate is not None
     path = _config_path(options.config)
-    given = _given(path, checking=checking)
+    given = _given(path, checking=looking)
     close_inherited()
     path, socket = _absolute(path), _absolute(options.socket) if options.socket else None
     pid1 = os.getpid() == 1
@@ -108,6 +110,8 @@ def _run(options: Namespace) -> int:
         raise LaunchError(FAILED, f"cannot read {path}: {obstacle}")
     if loaded.config is None:
         return _refuse(path, loaded.problems)
+    if options.simulate is not None:
+        return run_simulation(loaded.config, options)
     _warn_of_few_descriptors(loaded.config)
     places = resolve_places(loaded.config, socket, pid1=pid1)
     if checking:

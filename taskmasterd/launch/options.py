@@ -59,6 +59,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options, rest = parser.parse_known_args(arguments)
     if rest:
         parser.error(unknown(rest, [name for action in parser._actions for name in action.option_strings]))  # noqa: SLF001
+    if options.simulate is None and (options.end or options.lasts or options.seed or options.json):
+        parser.error("--end, --for, --seed and --json belong to --simulate")
+    if options.seed and not (options.seed.isascii() and options.seed.isdecimal()):
+        parser.error(f'--seed: "{options.seed}" is not a number')
     if options.env and not options.print_config:
         parser.error("--env belongs to -T")
     return options
@@ -141,5 +145,21 @@ def _parser() -> argparse.ArgumentParser:
         help="what to do with programs of an earlier daemon whose state is lost: adopt, kill or refuse "
         "(default: %(default)s)",
     )
+    _add_simulation(parser)
     parser.add_argument("-V", "--version", action="version", version=f"taskmasterd {__version__}")
     return parser
+
+
+def _add_simulation(parser: argparse.ArgumentParser) -> None:
+    simulated = parser.add_argument_group("simulation, without a daemon")
+    simulated.add_argument("--simulate", metavar="NAME", help="print what this program would do, and start nothing")
+    simulated.add_argument(
+        "--end",
+        action="append",
+        default=[],
+        metavar="HOW",
+        help="how it ends: 1@0.2, KILL@3s; again for the next start",
+    )
+    simulated.add_argument("--for", dest="lasts", default="", metavar="DUR", help="how long (default: 1h)")
+    simulated.add_argument("--seed", default="", metavar="N", help="another choice of delays")
+    simulated.add_argument("--json", action="store_true", help="one JSON document instead of text")

@@ -14,7 +14,7 @@ from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import leads_to_a_pipe
-from taskmasterd.survival.disk.file import HISTORY, SUFFIX, file_name, read_lines, set_aside
+from taskmasterd.survival.disk.file import HISTORY, OVERRIDES, SUFFIX, file_name, read_lines, set_aside
 from taskmasterd.survival.state import Facts, Handed, Legacy
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.procfs import boot_id, can_adopt, ticks_now
@@ -71,6 +71,13 @@ class Origin(Record):
         return path and os.path.join(os.path.dirname(path), ALERTS, os.path.basename(path).removesuffix(SUFFIX))
 
     @property
+    def overrides_place(self) -> str | None:
+        """The path of the file of overrides, None without a directory for the state."""
+        path = self.state_path
+        name = path and f"{os.path.basename(path).removesuffix(SUFFIX)}.json"
+        return path and os.path.join(os.path.dirname(path), OVERRIDES, name or "")
+
+    @property
     def history_place(self) -> str | None:
         """How the paths of the history's files begin, None without a directory for the state."""
         path = self.state_path
@@ -86,7 +93,7 @@ class Origin(Record):
     def facts(self) -> Facts:
         """The facts that the parts of this daemon resume.
 
-        A daemon that an operator has started keeps only the facts about live processes: it has its own log level, socket and
+        A daemon that an operator has started keeps only the facts about live processes and how many of them are wanted: it has its own log level, socket and
         children, and none of its reloads has failed.
         """
         if self.saved is None:
@@ -96,13 +103,14 @@ class Origin(Record):
             facts = facts.replace(proven_since=ticks_now())
         if not self.launched:
             return facts
-        return Facts(
+        known = Facts(
             left=self.left,
             proven_since=facts.proven_since,
             pipes=facts.pipes,
             occupied=facts.occupied,
             sockets=facts.sockets,
         )
+        return known if facts.stopping else known.replace(scales=facts.scales)
 
     @property
     def stop_goes_on(self) -> bool:

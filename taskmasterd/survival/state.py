@@ -10,6 +10,7 @@ from __future__ import annotations
 from taskmaster_common.config import LOG_LEVELS
 from taskmaster_common.records import Record
 from taskmasterd.core.programs.orphans import Orphan
+from taskmasterd.survival.shapes import fields_of, number, pid_of, shaped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,48 +27,7 @@ Birth = tuple[float, float]
 """`boot_seconds` before and after a process was spawned."""
 
 
-# -- shapes
-
 STATE_VERSION = 1
-
-
-def shaped(value: Any, shape: Any) -> Any:
-    """Check a value that was read, and return it with lists as tuples. Raises TypeError or ValueError for another shape.
-
-    A shape is a type, a list of one shape (any number of these), a tuple of shapes (a row), or a function that checks.
-    """
-    if isinstance(shape, list):
-        return tuple(shaped(each, shape[0]) for each in _row(value))
-    if isinstance(shape, tuple):
-        row: tuple[Any, ...] = _row(value)
-        if len(row) != len(shape):
-            raise ValueError(f"{value!r} has not {len(shape)} values")
-        return tuple(shaped(each, kind) for each, kind in zip(row, shape))
-    if not isinstance(shape, type):
-        return shape(value)
-    if type(value) is not shape:
-        raise TypeError(f"{value!r} is no {shape.__name__}")
-    return value
-
-
-def _row(value: Any) -> Any:
-    if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{value!r} is no list")
-    return value
-
-
-def number(value: Any) -> float:
-    """Check a number and return it as float; serves as a shape of `shaped`."""
-    if type(value) not in (int, float):
-        raise TypeError(f"{value!r} is no number")
-    return float(value)
-
-
-def _pid(value: Any) -> int:
-    pid: int = shaped(value, int)
-    if pid <= 1:
-        raise ValueError(f"nobody has pid {pid}")
-    return pid
 
 
 def _level(value: Any) -> str:
@@ -79,10 +39,6 @@ def _level(value: Any) -> str:
 def _optional(shape: Any) -> Callable[[Any], Any]:
     """Return the shape of a value that may be None."""
     return lambda value: None if value is None else shaped(value, shape)
-
-
-def _fields(shapes: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: shaped(data[name], shape) for name, shape in shapes.items() if name in data}
 
 
 # -- on the disk
@@ -112,6 +68,7 @@ class Facts(Record):
     `reloaded_at` the moment of the last reload, `left` (pid, start time) of processes that an orderly stop left alone, `pipes`
     (inode, path) of pipes that outlived their instance, `rolls` rolling restarts, `trial` a reload on trial, `alerts` (rule, what
     delivers its messages), `sockets` those on which we listen for programs (`OpenSocket.to_data`), `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of our socket.
+    `scales` (program, number of instances, the file's, who asked, when).
     Processes from before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of a stop for which no
     operator has asked. `ended`: the daemon has stopped in order.
     """
@@ -132,12 +89,13 @@ class Facts(Record):
     trial: Mapping[str, Any] | None = None
     alerts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     sockets: tuple[Mapping[str, Any], ...] = ()
+    scales: tuple[tuple[str, int, int, str, float], ...] = ()
     ended: bool = False
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the facts in some data. Raises TypeError or ValueError for one that makes no sense."""
-        return cls(**_fields(FACTS, data))
+        return cls(**fields_of(FACTS, data))
 
 
 def _roll(value: Any) -> Mapping[str, Any]:
@@ -163,6 +121,7 @@ FACTS: Mapping[str, Any] = {
     "trial": _optional(dict),
     "alerts": [(str, dict)],
     "sockets": [dict],
+    "scales": [(str, int, int, str, number)],
     "ended": bool,
 }
 
@@ -186,11 +145,11 @@ class SavedInstance(Record):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the data of `Instance.to_data` as a record. Raises TypeError or ValueError if it makes no sense."""
-        return cls(**_fields(INSTANCE, data))
+        return cls(**fields_of(INSTANCE, data))
 
 
 INSTANCE: Mapping[str, Any] = {
-    "pid": _pid,
+    "pid": pid_of,
     "birth": (number, number),
     "pipes": [(int, str)],
     "told": [(int, int)],
@@ -220,7 +179,7 @@ def hook_row(value: Any) -> Mapping[str, Any] | None:
     return {name: shaped(value[name], shape) for name, shape in HOOK.items()}
 
 
-HOOK: Mapping[str, Any] = {"hook": str, "pid": _pid, "started": int, "tag": _optional(int), "log": (str, int)}
+HOOK: Mapping[str, Any] = {"hook": str, "pid": pid_of, "started": int, "tag": _optional(int), "log": (str, int)}
 
 
 class Saved(Record):
@@ -273,7 +232,7 @@ class ProcessState(Record):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the data of `to_data`, of this or another version, as a record."""
-        return cls(**_fields(PROCESS, data))
+        return cls(**fields_of(PROCESS, data))
 
     def descriptors(self) -> list[int]:
         """Return the descriptors that the next code has to inherit."""
@@ -326,7 +285,7 @@ class Handed(Record):
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Return the data as a record. Raises KeyError, TypeError or ValueError if it makes no sense."""
-        return cls(**_fields(HANDED, data))
+        return cls(**fields_of(HANDED, data))
 
     def to_data(self) -> dict[str, Any]:
         """Return all fields as values that JSON can carry."""

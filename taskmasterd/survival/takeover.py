@@ -20,6 +20,7 @@ from taskmasterd.output.targets import account_of
 from taskmasterd.survival.state import Facts
 from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.loop.cmodules import partial
+from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.procfs import TICKS_PER_S, each, look, owner_of, pipe_among, ticks_now
 from taskmasterd.system.spawner import SetupError
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.control.context import Context
     from taskmasterd.core.process.events import Event
-    from taskmasterd.core.programs import operations
+    from taskmasterd.core.programs import operations, overlay
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from taskmasterd.system.procfs import Survivor
 else:
     operations = on_demand("taskmasterd.core.programs.operations")
+    overlay = on_demand("taskmasterd.core.programs.overlay")
     plans = on_demand("taskmasterd.core.words.plans")
     adoption = on_demand("taskmasterd.survival.adoption")
 
@@ -82,6 +84,7 @@ class Takeover:
         self._note_beginning(origin)
         for level, text in origin.notes:
             context.log.write(level, text)
+        self._lay_over(origin)
         run(supervisor.follow(origin.config))
         adopting = Made(
             lambda: adoption.Adoption(
@@ -120,6 +123,13 @@ class Takeover:
             adopting().settle(orphans, search.began_at, guard.tell if guard else list, kill=policy == KILL)
             adopting().finish()
 
+    def _lay_over(self, origin: Origin) -> None:
+        """Read what operators have laid over the file."""
+        place = origin.overrides_place
+        trouble = self._context.overlays().read() if place and inode_of(place) else ""
+        if trouble:
+            self._context.log.write("error", trouble)
+
     def _note_beginning(self, origin: Origin) -> None:
         """Queue records of the history: how the daemon before has ended, if it has left a state, and how this one begins."""
         if origin.saved and not origin.legacy.same:
@@ -138,7 +148,11 @@ class Takeover:
     def _follow(self, origin: Origin) -> None:
         """Apply the configuration as a reload would."""
         context, supervisor = self._context, self._context.supervisor
-        plan = diff(supervisor.table, origin.running, origin.config, supervisor.refused)
+        table, config = supervisor.table, origin.config
+        if table.overlay:
+            table.lay_over(overlay.in_force(table.overlay, config))
+        wanted = overlay.laid_over(config, table.overlay) if table.overlay else config
+        plan = diff(table, origin.running, wanted, supervisor.refused).replace(config=config)
         if origin.saved and any(each.change != KEPT for each in plan.programs):
             for line in plans.plan_lines(plan):
                 context.log.write("info", f"since the earlier daemon: {line}")
@@ -165,7 +179,7 @@ def _start_as_after_a_stop(supervisor: Supervisor) -> Steps[None]:
     entries = [
         entry
         for entry in supervisor.table
-        if entry.wanted.autostart and not entry.removed and not entry.process.goal_is_up
+        if entry.wanted.autostart and entry.wanted.enabled and not entry.removed and not entry.process.goal_is_up
     ]
     return operations.start(supervisor, entries, BY, _unheard())
 

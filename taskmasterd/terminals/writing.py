@@ -1,6 +1,7 @@
 """Writes what clients send into what a program reads, as the program reads it: nothing waits but in the kernel and with a writer.
 
-Writers take turns: what one has begun is finished before another one begins, so that the inputs of two never mix.
+Writers take turns: what one has begun is finished before another one begins, so that the inputs of two never mix. One that has
+begun, and of whom nothing more comes for SILENCE_S while others wait, is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from taskmasterd.keeping.keeping import Keeping
-    from taskmasterd.system.loop.reactor import Reactor
+    from taskmasterd.system.loop.reactor import Reactor, Timer
 
     class Writer(Protocol):
         """A client that sends something. `pending` are the bytes that the program has yet to get."""
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 PIECE = 4096
 """Bytes written at once."""
+SILENCE_S = 30.0
 PIECES = 16
 """Most pieces written in one turn."""
 
@@ -47,12 +49,15 @@ class InputWriting:
         self._reactor = reactor
         self._writers: deque[Writer] = deque()
         self._waiting = False
+        self._silence: tuple[Writer, Timer] | None = None
         os.set_blocking(fd, False)
 
     def push(self, writer: Writer) -> None:
         """Write what is pending with this writer, once those before have done."""
         if writer.pending and writer not in self._writers:  # a turn begins with the first byte
             self._writers.append(writer)
+        if self._silence and writer.pending and writer is self._silence[0]:
+            self._listen_for(None)
         if not self._waiting:
             self._write()
 
@@ -60,6 +65,8 @@ class InputWriting:
         """Forget a writer, and what is pending with it."""
         if writer in self._writers:
             self._writers.remove(writer)
+            if self._silence and self._silence[0] is writer:
+                self._listen_for(None)
             if not self._waiting:
                 self._write()
 
@@ -68,6 +75,7 @@ class InputWriting:
         if self.fd < 0:
             return
         self._stop()
+        self._listen_for(None)
         os.close(self.fd)
         self.fd = -1
         self._refuse(reason)
@@ -88,6 +96,7 @@ class InputWriting:
             writer = self._writers[0]
             if not writer.pending:
                 if writer.more:
+                    self._listen_for(writer if len(self._writers) > 1 else None)
                     break
                 self._writers.popleft()
                 continue
@@ -106,6 +115,21 @@ class InputWriting:
             self._wait()
         else:
             self._stop()
+
+    def _listen_for(self, writer: Writer | None) -> None:
+        """Give a writer who holds the turn, and has nothing to write, SILENCE_S to go on; None: nobody holds it so."""
+        if self._silence and self._silence[0] is writer:
+            return
+        if self._silence:
+            self._reactor.cancel(self._silence[1])
+        self._silence = (writer, self._reactor.call_later(SILENCE_S, self._silent)) if writer else None
+
+    def _silent(self) -> None:
+        silent, self._silence = self._silence, None
+        if silent and self._writers and self._writers[0] is silent[0]:
+            self._writers.popleft().refused(f"nothing more came for {SILENCE_S:g}s, and others wait")
+            if not self._waiting:
+                self._write()
 
     def _wait(self) -> None:
         if not self._waiting:

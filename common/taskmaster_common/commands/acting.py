@@ -61,6 +61,42 @@ ACTING = {
             "--no-deps": NO_DEPS,
         },
     ),
+    "disable": Help(
+        "Act",
+        "let nothing start programs any more, over reloads and boots",
+        exits="0; 1 it cannot be kept, or with --now something could not be ended; 5 unknown name; 7 no daemon",
+        details=(
+            "Boot, reload, dependents, schedules, `start all`, groups and patterns pass a disabled program by; `start NAME` runs it "
+            "once. It overrides the file, and is kept in the state directory until `enable`, also while the program is not in "
+            "the file. What runs goes on."
+        ),
+        examples=("disable web", "disable --now --reason 'broken disk' web"),
+        flags={
+            "--now": "also stop them, and wait until nothing of them is left",
+            "--reason": "text that status, why and overrides show",
+            "--no-wait": NO_WAIT,
+        },
+    ),
+    "enable": Help(
+        "Act",
+        "undo disable, or override enabled: false of the configuration",
+        exits="0; 1 it cannot be kept, or with --now something did not start; 5 unknown name; 7 no daemon",
+        details="It starts nothing by itself: the next boot does, or `start`.",
+        examples=("enable web", "enable --now web"),
+        flags={"--now": "also start them, and wait until they run", "--no-wait": NO_WAIT},
+    ),
+    "scale": Help(
+        "Act",
+        "another number of instances of a program for now",
+        exits="0; 1 one did not start or end, or that number is not possible; 5 unknown name; 7 no daemon; 124 --timeout passed",
+        details=(
+            "COUNT is a number, +N, -N, or file: the number of the file. The lowest instances stay, the others are stopped. It is "
+            "kept over reloads, upgrades and the daemon's death; it ends when the file gets another numprocs, and at an orderly "
+            "stop of the daemon."
+        ),
+        examples=("scale web 5", "scale web +1", "scale web -1", "scale web file"),
+        flags={"--no-wait": NO_WAIT},
+    ),
     "signal": Help(
         "Act",
         "send a signal to the leading process of programs",

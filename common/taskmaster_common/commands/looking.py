@@ -79,8 +79,8 @@ LOOKING = {
             "4 unknown name or no daemon; 124 --timeout passed"
         ),
         details=(
-            "up: RUNNING, and healthy where it has health; a program with autostart: false that nobody has started is "
-            "skipped. healthy: the same, but what has no health cannot be. stopped: nothing of it is alive. settled: "
+            "up: RUNNING, and healthy where it has health; one with autostart: false that nobody has started, or "
+            "that is disabled, is skipped. healthy: the same, but what has no health cannot be. stopped: nothing of it is alive. settled: "
             "nothing is on its way any more; what is blocked counts as settled. It ends as soon as one "
             "cannot get there by itself, and says why."
         ),
@@ -124,6 +124,28 @@ LOOKING = {
             "--event": "only these events",
             "--by": "only what this user has asked for, by number",
             "--after": "what follows the event of this number",
+        },
+    ),
+    "overrides": Help(
+        "Look",
+        "what disable, enable and scale have laid over the configuration",
+        exits="0; 4 no daemon",
+        examples=("overrides",),
+    ),
+    "simulate": Help(
+        "Look",
+        "what a program would do that ends as you say, on a clock of its own",
+        exits="0; 2 an end or a time that is none; 4 unknown name or no daemon",
+        details=(
+            "HOW is CODE@SECONDS or SIGNAL@SECONDS after a start; of several the first start gets the first one, and the last one "
+            "is repeated. Without one it runs on. The rules and the settings are the real ones; starts, hooks and probes succeed at once, "
+            "and nothing that it depends on is in the way. It changes nothing. It says at most what 10000 events lead to."
+        ),
+        examples=("simulate web --end 1@0.2", "simulate --end KILL@3s --end 0@1m --for 1d web"),
+        flags={
+            "--end": "how and when it ends: 1@0.2, KILL@3s, 0@1m; again for the next start",
+            "--for": "how long (default 1h)",
+            "--seed": "another choice of delays, which differ by a tenth",
         },
     ),
     "health": Help(

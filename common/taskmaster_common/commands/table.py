@@ -7,7 +7,7 @@ belongs to one `side`: the daemon's flags travel on the wire, the client's never
 from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
-from taskmaster_common.commands.actions import OF_ALERTS, action_problem, level_of, metrics_problem
+from taskmaster_common.commands.actions import OF_ALERTS, action_problem, level_of, metrics_problem, scale_problem
 from taskmaster_common.commands.grammar import (
     ADMIN,
     CLIENT_SIDE,
@@ -61,6 +61,7 @@ NO_WAIT = Flag("--no-wait")
 LINES = Flag("--lines", short="-n", value="N")
 DETACH_KEYS = Flag("--detach-keys", value="KEYS", side=CLIENT_SIDE)
 NO_DEPS = Flag("--no-deps")
+NOW = Flag("--now")
 DEPENDENTS = Flag("--dependents")
 FOLLOW = Flag("--follow", short="-f")
 OF_EVENTS = tuple(
@@ -162,6 +163,14 @@ COMMANDS = (
     Command("completion", "", LOOK, "SHELL"),
     Command("import", "", LOOK, "FILE...", flags=OF_IMPORT),
     Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),
+    Command("overrides", "overlay", LOOK),
+    Command(
+        "simulate",
+        "simulate",
+        LOOK,
+        "TARGET",
+        flags=(Flag("--end", value="HOW", repeated=True), Flag("--for", value="DUR"), Flag("--seed", value="N")),
+    ),
     Command("check", "health", OPERATE, "TARGET..."),
     Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),
     Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT, DEPENDENTS)),
@@ -180,6 +189,9 @@ COMMANDS = (
             NO_DEPS,
         ),
     ),
+    Command("disable", "overlay", OPERATE, "TARGET...", flags=(NOW, Flag("--reason", value="TEXT"), NO_WAIT)),
+    Command("enable", "overlay", OPERATE, "TARGET...", flags=(NOW, NO_WAIT)),
+    Command("scale", "overlay", OPERATE, "TARGET COUNT", flags=(NO_WAIT,)),
     Command("signal", "act", OPERATE, "SIGNAL TARGET...", flags=(Flag("--list", side=CLIENT_SIDE),)),
     Command(
         "attach",
@@ -269,6 +281,8 @@ def parse(words: Sequence[str]) -> Request:
             targets.extend(rest)
         elif verb.name == "logs" and word.startswith("-") and word[1:].isdecimal():
             flags["lines"] = word[1:]  # as tail(1) understands it
+        elif verb.name == "scale" and word.startswith("-") and word[1:].isdecimal():
+            targets.append(word)  # so many fewer
         elif word.startswith("-") and word != "-":
             flag, value = _flag(verb, word, rest)
             before = f"{flags[flag.key]}\0" if flag.repeated and flag.key in flags else ""
@@ -307,8 +321,8 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
     least = {"": 0, "SIGNAL TARGET...": 2, "ACTION [RULE]": 0}.get(
         verb.arguments, 0 if verb.arguments.startswith("[") else 1
     )
-    most = {"": 0, "[VERB]": 1, "TARGET": 1}.get(verb.arguments, len(targets))
-    if wrong := action_problem(verb.name, verb.actions, flags, targets):
+    most = {"": 0, "[VERB]": 1, "TARGET": 1, "TARGET COUNT": 2}.get(verb.arguments, len(targets))
+    if wrong := action_problem(verb.name, verb.actions, flags, targets) or scale_problem(verb.name, targets):
         raise _usage(verb, *wrong)
     if verb.name == "signal" and "list" in flags:
         least = 0
@@ -340,7 +354,7 @@ def _check_numbers(verb: Command, flags: Mapping[str, str | bool]) -> None:
     lines = str(flags.get("lines", "0"))
     if not (lines.isascii() and lines.isdecimal() and len(lines) <= MOST_DIGITS):
         raise _usage(verb, f'"{flags["lines"]}" is not a number of lines')
-    for key in ("by", "after"):
+    for key in ("by", "after", "seed"):
         number = str(flags.get(key, "0"))
         if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS + 4):
             raise _usage(verb, f'--{key}: "{number}" is not a number')

@@ -11,8 +11,9 @@ OF_PROCESSES = (
     *("started", "ready", "running", "exited", "failed", "backoff", "fatal", "done"),
     *("stopping", "killed", "stuck", "stopped", "adopted"),
     *("unhealthy", "healthy", "waiting", "blocked", "rolled"),
+    *("disabled", "enabled", "scaled"),
 )
-"""What happens to a process, or, `rolled`, to the processes of a program."""
+"""What happens to a process, or, from `rolled` on, to the processes of a program."""
 OF_DAEMON = (
     *(
         "daemon-start",

@@ -331,6 +331,11 @@ PROGRAM = (
         part="may_use", otherwise="the daemon's", least=-1000, most=1000, example="500",
     ),
     Key(
+        "enabled", "boolean", True, LIVE,
+        "Whether it is started at all. `false`: it is in the file and in `status`, but nothing starts it: no boot, no reload, no "
+        "dependent, no `start all`; only you do, by its own name. What runs goes on. `taskmasterctl disable` and `enable` override the key.",
+    ),
+    Key(
         "sockets", "sockets", (), RESTART,
         "Sockets on which the daemon listens for it, so that clients wait while it restarts: a map of names to addresses "
         "(`127.0.0.1:8000`, `[::1]:80`, `:80`, `localhost:80`, `/path`, `@abstract`, `udp:...`), or to maps with `listen`, `backlog` (4096) and, "

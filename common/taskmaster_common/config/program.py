@@ -96,6 +96,7 @@ class ProgramConfig(Nested):
     stopasgroup: bool | str = True
     essential: bool | str = False
     update: Mapping[str, Any] = {}
+    enabled: bool = True
     sockets: tuple[str, ...] = ()
     policy: Policy = Policy()
     output: Output = Output()
@@ -157,6 +158,7 @@ KIND = {
     "nice": "whole",
     "cpu_affinity": "processors",
     "oom_score_adj": "whole",
+    "enabled": "boolean",
     "sockets": "sockets",
 }
 """How a key's value is written, and so how it is shown."""
@@ -216,6 +218,7 @@ RELOAD_CLASS = {
     "nice": "live*",
     "cpu_affinity": "live*",
     "oom_score_adj": "live*",
+    "enabled": "live",
     "sockets": "restart",
     "refusal": "restart",
     "socket_options": "live",

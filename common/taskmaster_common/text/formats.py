@@ -28,6 +28,11 @@ def format_seconds(seconds: float) -> str:
     return f"{left}s"
 
 
+def after_text(seconds: float) -> str:
+    """Return a moment of a short story: `+0.20`, from 100 s on `+1m40s`."""
+    return f"+{seconds:.2f}" if seconds < 100 else f"+{format_seconds(seconds)}"
+
+
 def format_size(size: int) -> str:
     """Return a size exactly, in the largest unit that leaves no rest: `50MB`, `1GiB`, `1234567`."""
     for bytes_each, name in _SIZE_NAMES:

@@ -27,7 +27,7 @@ def parse_moment(text: str, now: float, today: tuple[int, int, int], local: Loca
     if text in (BOOT, START):
         return text
     if text.startswith("@"):
-        return _number(text[1:], text)
+        return since_1970(text)
     date, _, clock = text.partition("T")
     if date.count("-") == 2:
         year, month, day = (int(_digits(part, text)) for part in date.split("-"))
@@ -41,6 +41,11 @@ def parse_moment(text: str, now: float, today: tuple[int, int, int], local: Loca
         return now - parse_seconds(text)
     except ValueError:
         raise _no_moment(text) from None
+
+
+def since_1970(text: str) -> float:
+    """Return the seconds of "@SECONDS". Raises ValueError, also for `@inf` and `@nan`, which are numbers to Python."""
+    return _number(text[1:], text)
 
 
 def seconds_of(stamp: str) -> float:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from taskmaster_common.commands.table import OPERATE
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmaster_common.states import RUNNING, STARTING, STOPPING
 from taskmaster_common.text.units import parse_signal
 from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
-from taskmasterd.control.rights import denial
+from taskmasterd.control.verbs.reached import named_itself, require_others, warn, warn_of_dependents
 from taskmasterd.control.waits import ProgramWait
-from taskmasterd.core.programs import operations, reach
+from taskmasterd.core.programs import operations
 from taskmasterd.core.programs.order import OrderOptions
-from taskmasterd.core.words.describe import names_text
+from taskmasterd.core.programs.ticket import Outcome
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -24,10 +23,12 @@ if TYPE_CHECKING:
     from taskmasterd.control.verbs import newer as files
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
+    from taskmasterd.core.words import overlays
 
     Act = Callable[[tuple[Entry, ...], ProgramWait], Steps[None]]
 else:
     files = on_demand("taskmasterd.control.verbs.newer")
+    overlays = on_demand("taskmasterd.core.words.overlays")
 
 
 def start(call: Call) -> Steps[None]:
@@ -51,18 +52,12 @@ def stop(call: Call) -> Steps[None]:
         for entry in entries:
             there = performer.occupants.reason(entry.program, entry.index)
             if there:
-                _warn(call, f"{supervisor.table.name(entry)}: {there}")
+                warn(call, f"{supervisor.table.name(entry)}: {there}")
                 wait.ticket.failed = True
             yield
         options = _options(call, wait)
-        if supervisor.dependencies and not options.dependents:
-            sight = call.sight
-            others = [entry for entry in reach.going_on(supervisor.table, entries) if sight.sees(entry.program)]
-            going_on = [supervisor.table.name(entry) for entry in others]
-            if going_on:
-                stopped = names_text(tuple(dict.fromkeys(entry.program for entry in entries)))
-                depend, go = ("depends", "goes") if len(going_on) == 1 else ("depend", "go")
-                _warn(call, f"{names_text(going_on)} {depend} on {stopped} and {go} on")
+        if not options.dependents:
+            warn_of_dependents(call, entries)
         yield from operations.stop(supervisor, entries, call.by, wait.ticket, options)
 
     return _act(call, act)
@@ -78,7 +73,7 @@ def restart(call: Call) -> Steps[None]:
     newer = call.context.configuration.newer_on_disk()
     if newer:
         newer = "the configuration" if call.sight.limited else newer  # an included file may be named after a program
-        _warn(call, f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`")
+        warn(call, f"{newer} has changed since it was loaded; restart uses the old configuration: run `reload`")
 
     def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
         options = _options(call, wait)
@@ -102,17 +97,16 @@ def _options(call: Call, wait: ProgramWait) -> OrderOptions:
     )
 
 
-def _warn(call: Call, text: str) -> None:
-    call.connection.send({"type": "warning", "text": text})
-
-
 def _act(call: Call, act: Act) -> Steps[None]:
     context = call.context
     while context.configuration.applying:  # the plan was made before, and may be about the same processes
         yield
     entries = yield from call.chosen(call.request.targets, UNKNOWN_WHEN_ACTING)
-    _require_others(call, entries)
+    verb = call.request.verb
+    require_others(call, entries, starts=verb != "stop", again=verb == "restart")
     wait = ProgramWait(context, call.connection, call.request)
+    if verb != "stop":
+        entries = yield from _passed_by(call, entries, wait)
     try:
         yield from act(entries, wait)
     except RequestError:
@@ -121,32 +115,24 @@ def _act(call: Call, act: Act) -> Steps[None]:
     yield from wait.begin()
 
 
-def _require_others(call: Call, entries: tuple[Entry, ...]) -> None:
-    """Raise RequestError "permission" where the request reaches programs besides that the client may not operate.
-
-    These are what has to be started because an entry needs it, and with --dependents what depends on it. What an edge with
-    `restart: true` takes along asks for that in the file.
-    """
-    supervisor, sight, request = call.context.supervisor, call.sight, call.request
-    if sight.rights is None or not supervisor.dependencies:
-        return
-    if request.has("dependents"):
-        others = [entry for entry in reach.with_dependents(supervisor.table, entries) if entry not in entries]
-        why = "what depends on it"
-    elif request.verb == "stop" or request.has("no_deps"):
-        return
-    else:
-        up = () if request.verb == "restart" else [entry for entry in entries if entry.process.state == RUNNING]
-        needing = [entry for entry in entries if entry not in up]
-        others = [entry for entry, _needing in reach.pulled(supervisor.table, needing, asked=True)]
-        why = "what it needs and is down"
-    denied = [entry for entry in others if not sight.may(OPERATE, entry.program)]
-    seen = tuple(dict.fromkeys(entry.program for entry in denied if sight.sees(entry.program)))
-    names = tuple(dict.fromkeys(entry.program for entry in entries))
-    if denied:
-        about = f"{request.verb} {names_text(names)} with {why}"
-        about += f" ({names_text(seen)})" if len(seen) == len(denied) else " (some of it you may not see)"
-        raise denial(call.connection.peer, sight.rights, OPERATE, about, seen or names)
+def _passed_by(call: Call, entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[tuple[Entry, ...]]:
+    """Return those of the entries that may be started; the others are disabled and were not named themselves, and are answered."""
+    if all(entry.newest.enabled for entry in entries):
+        return entries
+    table, said = call.context.supervisor.table, set[str]()
+    wanted: list[Entry] = []
+    for entry in entries:
+        if not entry.newest.enabled and not entry.process.goal_is_up:
+            why = overlays.disabled_text(table, entry.program)
+            if not named_itself(entry, call.request.targets):
+                wait.ticket.answer(entry, Outcome(ok=True, outcome="skipped", because=why))
+                continue
+            if entry.program not in said:
+                said.add(entry.program)
+                warn(call, f"{entry.program} is {why}; it is started this once, and stays disabled")
+        wanted.append(entry)
+        yield
+    return tuple(wanted)
 
 
 def resume(call: Call, data: Mapping[str, Any]) -> None:

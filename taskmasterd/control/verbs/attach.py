@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 USAGE, NOTHING_RUNS, NOTHING_FOLLOWS = 2, 1, 3
 MOST_PENDING = 64 * 1024
 """Bytes of input that wait here before no more is read from the client."""
+MOST_MARKERS = 32
+"""Restarts that a client may be behind."""
 MOST_CELLS = 1000
 """Most rows and columns that a client may name."""
 
@@ -203,7 +205,7 @@ class Attachment:
             self._desk.resize(self)
         elif kind == "take" and self._types:
             self._desk.take(self)
-        elif kind == "redraw":
+        elif kind == "redraw" and self._types:  # to the program it is another size, twice
             self._desk.repaint()
         elif kind == "eof" and self._desk.typist is self:
             reads = self._reads()
@@ -244,6 +246,8 @@ class Attachment:
 
     def restarted(self, why: str) -> None:
         """Say that another instance runs, behind all that the one before has written."""
+        if len(self._markers) >= MOST_MARKERS:  # it is that far behind: of these restarts it learns of the last one
+            self._markers.pop()
         self._markers.append(self._attached((), why))
         self._call.connection.poke()
 

@@ -8,7 +8,7 @@ from taskmaster_common.config import JSON, PREFIX
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmaster_common.text.formats import format_seconds
-from taskmaster_common.text.moments import BOOT, START
+from taskmaster_common.text.moments import BOOT, START, since_1970
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.patterns import ungrouped
 from taskmaster_common.text.units import parse_seconds
@@ -115,7 +115,7 @@ def _moment(call: Call, key: str, now: float) -> float:
     if text in (BOOT, START):
         return call.context.identity.started if text == START else 0.0
     try:
-        return now + float(text[1:]) - time.time() if text.startswith("@") else now - parse_seconds(text)
+        return now + since_1970(text) - time.time() if text.startswith("@") else now - parse_seconds(text)
     except ValueError as error:
         raise RequestError("usage", f"--{key}: {error}", 2) from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.protocol import PROTOCOL_VERSION
 from taskmasterd.core.words.view import process_view
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.last_words import MOST_WORD
 
 TYPE_CHECKING = False
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
     from taskmasterd.control.context import Context
     from taskmasterd.control.rights import Sight
     from taskmasterd.core.programs.table import Entry
-
+    from taskmasterd.core.words import overlays
+else:
+    overlays = on_demand("taskmasterd.core.words.overlays")
 
 REFUSED = "the last reload was refused; whoever may reload sees why"
 """What stands for problems of a configuration: they can name any program."""
@@ -55,6 +58,7 @@ def daemon_object(context: Context, sight: Sight) -> dict[str, Any]:
         "socket": about.socket,
         "stopping": context.supervisor.stopping,
         "groups": sight.groups(),
+        **({"scaled": list(overlays.scaled_texts(sight.table()))} if context.supervisor.table.overlay else {}),
         "installed_changed": changed,
         "installed_version": installed.version() if changed else about.version,
         "reloaded_s": None if current.reloaded_at is None else round(context.reactor.now() - current.reloaded_at, 3),

@@ -32,7 +32,7 @@ DEFAULT_EVENTS = "10"
 MOST_EVENTS = 1000
 OF_DAEMON = ("crashed", "daemon-stop")
 """What happened to the daemon and belongs to the story of each process that ran then."""
-ACTS = ("start", "stop", "restart", "signal")
+ACTS = ("start", "stop", "restart", "signal", "disable", "enable", "scale")
 
 
 def why(call: Call) -> Steps[None]:
@@ -109,7 +109,7 @@ def _sort(
         names = list(found)
     elif event == "operator":
         names = [each for each in found if record.get("verb") in ACTS and about[each].is_about(record)]
-    elif event in ("reload", "rolled"):
+    elif event in ("reload", "rolled", "disabled", "enabled", "scaled"):
         names = [each for each in found if each.partition(":")[0] == name]
     else:
         names = [name if ":" in name else f"{name}:0"]

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 
 def up(table: Table, entry: Entry, now: float) -> Outcome | None:
-    """Judge whether a process runs, and is healthy where somebody checks that. One that `autostart` does not want and that nobody has started or stopped is skipped."""
+    """Judge whether a process runs, and is healthy where somebody checks that. One that is down because it is disabled, or because `autostart` does not want it and nobody has started or stopped it, is skipped."""
     process = entry.process
     if entry.removed:
         return Outcome(ok=False, outcome="removed")
-    if process.state == STOPPED and not (entry.wanted.autostart or process.by):
+    wanted = entry.wanted
+    if process.state == STOPPED and not (wanted.enabled and (wanted.autostart or process.by)):
         return Outcome(ok=True, outcome="skipped")
     if process.phase == BLOCKED:
         return _blocked(table, entry, now)

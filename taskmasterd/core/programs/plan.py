@@ -131,6 +131,11 @@ def diffing(
     )
 
 
+def plan_of(table: Table, wanted: ProgramConfig) -> ProgramPlan:
+    """Return what happens to one program where only that is wanted of it."""
+    return _program(table, wanted, again=False)
+
+
 def alert_changes(old: Config, new: Config) -> tuple[str, ...]:
     """Return how the alert rules of two configurations differ, a text for each rule: `page: for, batch`."""
     if old.alerts == new.alerts:
@@ -184,13 +189,28 @@ def _program(table: Table, wanted: ProgramConfig, *, again: bool) -> ProgramPlan
     if goes_on and all(entry.newest == wanted for entry in slots):
         return ProgramPlan(wanted.name, KEPT, "unchanged; its update goes on", wanted)
     same = len(slots) == wanted.numprocs and all(entry.wanted == wanted for entry in slots)
-    if same and not (again and _outdated(slots, wanted, again=True)):
+    if same and not (again and wanted.enabled and _outdated(slots, wanted, again=True)):
         return ProgramPlan(wanted.name, KEPT, "unchanged", wanted)  # soon said: nearly all of thousands
     if not slots:
-        every = tuple(range(wanted.numprocs))
-        why = "new" if wanted.autostart else "new; not started: autostart is false"
-        return ProgramPlan(wanted.name, ADDED, why, wanted, create=every, start=every if wanted.autostart else ())
-    return _changed(wanted, slots, again=again)
+        return _added(wanted)
+    plan = _changed(wanted, slots, again=again)
+    return plan if wanted.enabled else _passed_by(plan)
+
+
+def _added(wanted: ProgramConfig) -> ProgramPlan:
+    every = tuple(range(wanted.numprocs))
+    hindrance = "autostart is false" if not wanted.autostart else "it is disabled" if not wanted.enabled else ""
+    why = f"new; not started: {hindrance}" if hindrance else "new"
+    return ProgramPlan(wanted.name, ADDED, why, wanted, create=every, start=() if hindrance else every)
+
+
+def _passed_by(plan: ProgramPlan) -> ProgramPlan:
+    """Return the plan of a disabled program: what runs goes on, and nothing is started."""
+    if not (plan.start or plan.restart):
+        return plan
+    plan = _without_restarts(plan)
+    why = plan.why.removesuffix("; not restarted")
+    return plan.replace(why=f"{why}; it is disabled, so nothing is started", start=())
 
 
 def _changed(wanted: ProgramConfig, slots: list[Entry], *, again: bool) -> ProgramPlan:

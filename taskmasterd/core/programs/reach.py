@@ -64,7 +64,8 @@ def going_on(table: Table, entries: Iterable[Entry]) -> list[Entry]:
 def pulled(table: Table, entries: Iterable[Entry], *, asked: bool) -> list[tuple[Entry, Entry]]:
     """Return what has to be started with these, what others need first: all that they need, is down and does not satisfy.
 
-    Each comes with one that needs it. `asked`: an operator wants these up, so also what an operator has stopped.
+    Each comes with one that needs it. `asked`: an operator wants these up, so also what an operator has stopped. Never what is
+    disabled.
     """
     waiting = list(entries)
     seen = set(waiting)
@@ -78,6 +79,8 @@ def pulled(table: Table, entries: Iterable[Entry], *, asked: bool) -> list[tuple
             seen.add(target)
             down = down_for_good(process)
             if down and not asked and process.by and process.state not in (EXITED, FATAL):
+                continue
+            if down and not target.newest.enabled:
                 continue
             waiting.append(target)
             if down:

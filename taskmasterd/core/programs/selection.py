@@ -45,7 +45,7 @@ def selecting(table: Table, targets: Sequence[str], unknown_exit: int) -> Steps[
             found = tuple(table)
         else:
             found = (yield from _matched_by(table, Pattern(target))) if is_pattern(target) else _named(table, target)
-        if not found and target != ALL and target not in table.groups:
+        if not found and target != ALL and target not in table.groups and not table.knows(target):
             raise _unknown(table, target, unknown_exit)
         chosen.update(dict.fromkeys(found))
     return tuple(chosen)

@@ -18,6 +18,7 @@ from taskmasterd.core.process.events import (
     Action,
     Bounce,
     DeadlineReached,
+    Due,
     Event,
     Restart,
     Signalled,
@@ -108,7 +109,9 @@ class Supervisor:
     # -- events
 
     def handle(self, entry: Entry, event: Event, now: float) -> None:
-        """Let `event` happen to a process. Raises BugError where it cannot."""
+        """Let `event` happen to a process. Raises BugError where it cannot. No clock and no file starts what is disabled."""
+        if isinstance(event, Due) and not entry.newest.enabled:
+            return
         before = entry.process
         after, action = step(entry.policy, before, event, now)
         entry.process = after

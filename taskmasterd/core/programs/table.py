@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskmaster_common.config.graph import Graph
     from taskmasterd.core.process.counts import Counts
     from taskmasterd.core.process.health import Health
+    from taskmasterd.core.programs.overlay import Overlay
 
     class Observer(Protocol):
         """Somebody who is shown every change of an entry."""
@@ -174,12 +175,14 @@ def of_class(keys: Iterable[str], *classes: str) -> tuple[str, ...]:
 class Table:
     """All entries, by program and index. `graph` has the edges, None where no program depends on another.
 
-    `rolling` are the programs whose instances are being replaced one after the other.
+    `rolling` are the programs whose instances are being replaced one after the other. `overlay` is what operators have laid over
+    the file, None for nothing.
     """
 
     def __init__(self) -> None:
         self.rolling: set[str] = set()
         self.graph: Graph | None = None
+        self.overlay: Overlay | None = None
         self._programs: dict[str, dict[int, Entry]] = {}
         self.groups: Mapping[str, tuple[str, ...]] = {}
 
@@ -222,10 +225,19 @@ class Table:
         """Return a table with the programs of which `seen(name)` is true, as it is now, and the groups that have one of them."""
         part = Table()
         part.rolling, part.graph = self.rolling, self.graph
+        part.overlay = self.overlay and self.overlay.only(seen)
         part._programs = {name: slots for name, slots in self._programs.items() if seen(name)}
         members = {name: tuple(filter(seen, programs)) for name, programs in self.groups.items()}
         part.groups = {name: programs for name, programs in members.items() if programs}
         return part
+
+    def lay_over(self, overlay: Overlay) -> None:
+        """Take what operators have laid over the file, for those who are shown programs."""
+        self.overlay = overlay if overlay.overrides or overlay.scales else None
+
+    def knows(self, program: str) -> bool:
+        """Return whether there is such a program; one that was scaled to 0 has no slots."""
+        return program in self._programs or (self.overlay is not None and program in self.overlay.scales)
 
     def names(self) -> tuple[str, ...]:
         """Return the programs, in order."""

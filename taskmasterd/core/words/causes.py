@@ -51,6 +51,10 @@ FAULTS = {
     "ALRM": "its own alarm",
 }
 """What a process does to itself. Source: signal(7)."""
+DAY_S = 86_400.0
+ENDS = ("exited", "failed")
+MOST_CAUSES = 3
+"""Different ends that a sentence about a running process names."""
 SENT_S = 10.0
 """So long before an end somebody may have sent the signal by `signal`."""
 
@@ -133,3 +137,28 @@ def _sends(record: Fields, name: str, end: Fields) -> bool:
 def tells_of(record: Fields, end: End) -> bool:
     """Return whether a record may be that of an end, and not of an earlier one."""
     return record.get("status") == (None if end.failure else end.status)
+
+
+def restarts_text(records: Sequence[Fields], now: float, signals: Signals) -> str:
+    """Return how often it was restarted by itself within the last day, and after which ends."""
+    causes: dict[str, int] = {}
+    for at, record in enumerate(records):
+        recent = now - record["mono"] < DAY_S and record.get("boot") == records[-1].get("boot")
+        again = record["event"] == "started" and record.get("cause") in ("crash", "exit", "failed", "unhealthy")
+        if again and recent:
+            ends = [number for number in range(at) if records[number]["event"] in ENDS]
+            how = cause_of(records[ends[-1]], records[: ends[-1]], signals) if ends else "an end before"
+            how = _without_time(how)
+            causes[how] = causes.get(how, 0) + 1
+    if not causes:
+        return ""
+    total = sum(causes.values())
+    named = [f"{how} ({count} times)" if count > 1 else how for how, count in list(causes.items())[:MOST_CAUSES]]
+    return f"; {total} restart{'s' if total > 1 else ''} in the last day: {'; '.join(named)}"
+
+
+def _without_time(text: str) -> str:
+    """Return how an end was without how long it took: ends that differ in that are alike."""
+    head, _, tail = text.partition(" after ")
+    cut = min((at for mark in ",:" if (at := tail.find(mark)) >= 0), default=len(tail))
+    return head + tail[cut:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPING
+from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, FATAL, RUNNING, STOPPING
 from taskmasterd.core.process.state import AGAIN, BLOCKED, HELD
 from taskmasterd.core.programs.gate import above, chain, unmet
 from taskmasterd.core.words.describe import cause_text, detail, end_text, failed_start_text, names_text
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.gate import Unmet
     from taskmasterd.core.programs.table import Entry, Table
 
+DISABLED = "disabled"
 MOST_WAITED_FOR = 20
 """Most instances that a held process is said to wait for; of the others the number is given."""
 
@@ -88,6 +89,8 @@ def state_text(table: Table, entry: Entry, now: float, signals: Mapping[int, str
     process = entry.process
     if process.phase:
         return process.state
+    if process.state in DOWN_STATES and not entry.newest.enabled:
+        return f"{process.state}; {DISABLED}"
     text = leaving_text(table, entry) if process.leaving else detail(process, entry.policy, now, signals)
     return f"{process.state}; {text}" if text else process.state
 
@@ -111,6 +114,8 @@ def gate_lines(
 
 
 def _state(process: Process, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    if process.state in DOWN_STATES and not entry.newest.enabled:
+        return DISABLED
     if process.state == FATAL:
         return f"{FATAL}: {failed_start_text(process, entry.policy, signals)}"
     if process.state == EXITED and process.end:

@@ -6,6 +6,7 @@ from taskmaster_common.config import NEXT
 from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.programs.table import of_class
 from taskmasterd.core.words.history import by_of
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.plan import ProgramPlan, ReloadPlan
     from taskmasterd.core.programs.table import Table
     from taskmasterd.core.steps import Steps
+    from taskmasterd.core.words import overlays
+else:
+    overlays = on_demand("taskmasterd.core.words.overlays")
 
 
 def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
@@ -45,7 +49,7 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "change": plan.change,
         "keys": list(plan.keys),
         "next": [*of_class(plan.keys, NEXT), *plan.late],
-        "why": plan.why,
+        "why": overlays.kept_text(table, plan.name) or plan.why if plan.change == KEPT and table.overlay else plan.why,
         "create": named(plan.create),
         "start": named(plan.start),
         "stop": named(plan.stop),

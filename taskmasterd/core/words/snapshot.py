@@ -75,7 +75,7 @@ def entry_from_data(row: Mapping[str, Any], programs: Mapping[str, ProgramConfig
     entry.count(counts_from_data(row))
     entry.removed = bool(row.get("removed"))
     if "wanted" in row and not entry.removed and name in programs:
-        entry.pend(programs[name])
+        entry.pend(ProgramConfig.from_data(row["newest"]) if "newest" in row else programs[name])
     current = row.get("current", wanted)
     if current is not None:
         entry.current = current if isinstance(current, ProgramConfig) else ProgramConfig.from_data(current)

@@ -11,10 +11,11 @@ from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.state import AWAITED, BECAUSE, BLOCKED, HELD
 from taskmasterd.core.programs.gate import chain, unmet
-from taskmasterd.core.words.causes import cause_of, stop_text, tells_of
+from taskmasterd.core.words.causes import ENDS, cause_of, restarts_text, stop_text, tells_of
 from taskmasterd.core.words.describe import cause_text, detail, end_text, seconds_text
 from taskmasterd.core.words.gates import needs_text, waiting_text
 from taskmasterd.core.words.told import by_text, record_text
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,17 +25,16 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.gate import Unmet
     from taskmasterd.core.programs.table import Entry, Table
+    from taskmasterd.core.words import overlays
 
     Fields = Mapping[str, Any]
+else:
+    overlays = on_demand("taskmasterd.core.words.overlays")
 
-DAY_S = 86_400.0
 MOST_LINKS = 20
 """Most programs that a chain names."""
-ENDS = ("exited", "failed")
 UNTOLD = ("running", "healthy", "backoff")
 """Records that have no line of their own."""
-MOST_CAUSES = 3
-"""Different ends that a sentence about a running process names."""
 
 
 class Moment(Record):
@@ -97,6 +97,8 @@ def sentence(table: Table, entry: Entry, records: Sequence[Fields], moment: Mome
         return f"cannot start: {needs_text(table, entry, moment.now, moment.signals)}"
     if process.phase == HELD:
         return _held(table, entry, moment)
+    if process.state == STOPPED and not entry.newest.enabled:
+        return f"is {overlays.disabled_text(table, entry.program)}"
     tellers = {
         FATAL: _fatal,
         BACKOFF: _backoff,
@@ -194,35 +196,10 @@ def _running(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
         (each for each in reversed(records) if each["event"] == "started" and each.get("pid") == process.pid), None
     )
     if started is None:  # the history has a hole, or begins later
-        return f"runs, pid {process.pid}{_restarts(records, moment)}"
+        return f"runs, pid {process.pid}{restarts_text(records, moment.now, moment.signals)}"
     by = by_text(started["by"]) if started.get("by") else "itself"
     who = by if by.startswith(BECAUSE) else f"at {by}" if by.endswith("start") else f"by {by}"
-    return f"runs, pid {process.pid}, started {who}{_restarts(records, moment)}"
-
-
-def _restarts(records: Sequence[Fields], moment: Moment) -> str:
-    """Return how often it was restarted by itself within the last day, and after which ends."""
-    causes: dict[str, int] = {}
-    for at, record in enumerate(records):
-        recent = moment.now - record["mono"] < DAY_S and record.get("boot") == records[-1].get("boot")
-        again = record["event"] == "started" and record.get("cause") in ("crash", "exit", "failed", "unhealthy")
-        if again and recent:
-            ends = [number for number in range(at) if records[number]["event"] in ENDS]
-            how = cause_of(records[ends[-1]], records[: ends[-1]], moment.signals) if ends else "an end before"
-            how = _without_time(how)
-            causes[how] = causes.get(how, 0) + 1
-    if not causes:
-        return ""
-    total = sum(causes.values())
-    named = [f"{how} ({count} times)" if count > 1 else how for how, count in list(causes.items())[:MOST_CAUSES]]
-    return f"; {total} restart{'s' if total > 1 else ''} in the last day: {'; '.join(named)}"
-
-
-def _without_time(text: str) -> str:
-    """Return how an end was without how long it took: ends that differ in that are alike."""
-    head, _, tail = text.partition(" after ")
-    cut = min((at for mark in ",:" if (at := tail.find(mark)) >= 0), default=len(tail))
-    return head + tail[cut:]
+    return f"runs, pid {process.pid}, started {who}{restarts_text(records, moment.now, moment.signals)}"
 
 
 def _stopping(entry: Entry, _records: Sequence[Fields], moment: Moment) -> str:
@@ -382,6 +359,8 @@ def commands(table: Table, entry: Entry, moment: Moment) -> list[str]:
         return [f"signal KILL {name}"] if process.stuck or process.killing else []
     if process.unhealthy:
         return [f"check {name}", f"restart {name}"]
+    if process.state == STOPPED and not entry.newest.enabled:
+        return [f"enable --now {entry.program}", f"start {name}"]
     if process.state == EXITED:
         return [f"start {name}"] if process.as_wanted else [f"logs --stderr {name}", f"start {name}"]
     return [f"start {name}"] if process.state == STOPPED else []

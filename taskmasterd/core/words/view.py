@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.ends import End
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
-    from taskmasterd.core.words import gates, health
+    from taskmasterd.core.words import gates, health, overlays
 else:
+    overlays = on_demand("taskmasterd.core.words.overlays")
     health = on_demand("taskmasterd.core.words.health")
     gates = on_demand("taskmasterd.core.words.gates")
 
@@ -46,6 +47,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "health": health.health_view(entry, now) if entry.health else None,
         **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
         "wanted": process.as_wanted,
+        "override": overlays.override_view(table, entry.program) if table.overlay else None,
         "description": for_instance(entry.wanted.description, entry.index),
         "exit": end_view(process.end, signals),
         "sockets": [],
@@ -58,7 +60,12 @@ def phase_of(process: Process) -> str:
 
 
 def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
-    """Return the DETAIL column of a slot: what it waits for, or `describe.detail`."""
+    """Return the DETAIL column of a slot: what it waits for, or `describe.detail`; and that it is disabled."""
+    text = _slot_detail(table, entry, now, signals)
+    return text if entry.newest.enabled else overlays.disabled_detail(table, entry, text)
+
+
+def _slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
     process = entry.process
     if process.phase:
         return gates.waiting_text(table, entry, now, signals)

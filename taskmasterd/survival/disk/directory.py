@@ -15,7 +15,7 @@ import time
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.processes.members.proofs import KEY_SUFFIX
-from taskmasterd.survival.disk.file import DRAFT, HISTORY, KEEPER_SUFFIX, SUFFIX, file_name
+from taskmasterd.survival.disk.file import DRAFT, HISTORY, KEEPER_SUFFIX, OVERRIDES, SUFFIX, file_name
 from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.paths.locks import AlreadyRunningError
@@ -137,13 +137,14 @@ class StateDirectory:
                 os.rename(newest.name + suffix, name + suffix, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             except FileNotFoundError:
                 continue  # an older version had no key, and most daemons have no keeper
-        self._move_history(newest.name.removesuffix(SUFFIX), name.removesuffix(SUFFIX))
+        for folder in (HISTORY, OVERRIDES):
+            self._move(folder, newest.name.removesuffix(SUFFIX), name.removesuffix(SUFFIX))
         return newest.known.socket
 
-    def _move_history(self, before: str, after: str) -> None:
-        """Rename the files of a history, unless there are some of the other name."""
+    def _move(self, folder: str, before: str, after: str) -> None:
+        """Rename the files of a history, or of overrides, unless there are some of the other name."""
         try:
-            fd = os.open(HISTORY, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
+            fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._fd)
         except OSError:
             return
         try:

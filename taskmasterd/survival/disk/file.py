@@ -25,6 +25,8 @@ MOST_BYTES = 256 * 1024 * 1024
 SUFFIX, DRAFT, ASIDE = ".state", ".new", ".unusable"
 HISTORY = "history"
 """The directory of all histories, below that of the state files; each begins with the name of its daemon's state file."""
+OVERRIDES = "overrides"
+"""The directory of all files of overrides, likewise."""
 KEEPER_SUFFIX = ".keeper"
 """What follows the name of the state file in that of the keeper's socket."""
 

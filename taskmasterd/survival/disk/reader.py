@@ -10,7 +10,8 @@ from taskmaster_common.errors import TaskmasterError
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.states import STOPPING
 from taskmasterd.core.words.snapshot import entry_from_data
-from taskmasterd.survival.state import STATE_VERSION, Facts, Saved, SavedInstance, SavedSlot, hook_row, number, shaped
+from taskmasterd.survival.shapes import number, shaped
+from taskmasterd.survival.state import STATE_VERSION, Facts, Saved, SavedInstance, SavedSlot, hook_row
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ A slot takes the parts of its configuration that it does not state from the `pro
     {"facts": {...}}                           of the daemon; each line replaces the facts that it names
     {"config": {path, daemon, files, order, groups, alerts}}    `order`: the names of the programs in earlier lines
     {"program": {...}}                         an entry of the configuration, as read or as changed by a reload
-    {"slot": {program, index, process, removed, wanted, current, copy, began, hook}}      `copy`: its live instance
+    {"slot": {program, index, process, removed, wanted, newest, current, copy, began, hook}}      `copy`: its live instance
     {"end": [program, index, status]}          the leader of its instance has ended; the next "slot" has the consequences
     {"gone": [program, index]}
     {"spawning": [program, index, boot seconds, [inode of a pipe...]]}      written just before an instance is spawned
@@ -79,7 +79,9 @@ class Rows:
         """Yield the line of each of these slots."""
         for entry in entries:
             row = {**entry_to_data(entry), **self._alive(entry)}
-            if self._wanted and entry.wanted is not self._wanted.get(entry.program):
+            if self._laid_over(entry.program):
+                row["wanted"], row["newest"] = entry.wanted.to_data(), entry.newest.to_data()
+            elif self._wanted and entry.wanted is not self._wanted.get(entry.program):
                 row["wanted"] = entry.wanted.to_data()  # the plan has not reached this slot yet
             yield line("slot", row)
 
@@ -91,14 +93,19 @@ class Rows:
     def plan(self, plan: ReloadPlan) -> Generator[None, None, bytes]:
         """Return, in steps, the lines of a plan that is applied next; its slots follow as they change."""
         blocks: list[bytes] = []
-        for program in plan.programs:
-            if program.wanted is not None and program.change != KEPT:
-                blocks.append(line("program", program.wanted.to_data()))
-                yield
-        blocks.append(line("config", _config_data(plan.config)))
         self._config = plan.config
         self._wanted = {program.name: program for program in plan.config.programs}
+        for each in plan.programs:
+            if each.wanted is not None and (each.change != KEPT or self._laid_over(each.name)):
+                blocks.append(line("program", self._wanted.get(each.name, each.wanted).to_data()))
+                yield
+        blocks.append(line("config", _config_data(plan.config)))
         return b"".join(blocks)
+
+    def _laid_over(self, program: str) -> bool:
+        """Return whether what is wanted of a program is not the entry of the configuration: the program lines have the file's."""
+        overlay = self._table.overlay
+        return overlay is not None and (program in overlay.overrides or program in overlay.scales)
 
     def plan_is_applied(self) -> None:
         """Note that the plan has reached every slot."""

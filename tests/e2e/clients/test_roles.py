@@ -70,7 +70,7 @@ def pids(daemon: Daemon) -> dict[str, object]:
 
 def requests(verb: Command, name: str) -> list[str]:
     """Return a request for this verb about a program, and one with each flag that needs a higher level."""
-    words = f"CONT {name}" if verb.name == "signal" else name
+    words = {"signal": f"CONT {name}", "scale": f"{name} 1"}.get(verb.name, name)
     flags = [flag.name for flag in verb.flags if flag.access not in ("look", verb.access)]
     return [f"{verb.name} {words}", *(f"{verb.name} {flag} {words}" for flag in flags)]
 
@@ -107,11 +107,24 @@ def texts(answers: object) -> str:
     return json.dumps(answers)
 
 
-LOOKS = ("status", "show all", "deps", "deps --reverse", "wait all", "health", "pid all", "logs", "status own", "help")
+LOOKS = (
+    "status",
+    "show all",
+    "deps",
+    "deps --reverse",
+    "wait all",
+    "health",
+    "pid all",
+    "logs",
+    "status own",
+    "overrides",
+    "help",
+)
 
 
 def test_what_one_may_not_look_at_is_named_nowhere(shared: Daemon) -> None:
     shared.ctl("stop", "hidden", "needy")
+    shared.ctl("disable", "hidden")
     user = USERS["operate"]
     asked = ask_as(
         shared, user, *LOOKS, "show '*'", "status h*", "status hiden", "status secret", "stop own", "start own"
@@ -119,6 +132,8 @@ def test_what_one_may_not_look_at_is_named_nowhere(shared: Daemon) -> None:
     assert not {"hidden", "needy", "secret"} & set(texts(asked).replace('"', " ").replace(",", " ").split()), asked
     assert "hidden" not in texts(asked)
     assert errors_of(asked)[-5:] == ["unknown-name"] * 3 + [""] * 2
+    assert errors_of(ask_as(shared, user, "enable hidden", "scale hidden 2")[1:]) == ["unknown-name"] * 2
+    shared.ctl("enable", "hidden")
     with connected_as(shared, user) as channel:
         channel.sendall(b"subscribe\n")
         lines = channel.makefile("rb")

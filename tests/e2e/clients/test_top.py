@@ -226,6 +226,15 @@ def test_output_shows_below_and_on_the_whole_screen_and_one_comes_back_to_the_sa
         terminal.see("hello 2")
         terminal.type("l")
         wait_until(lambda: "hello 2" not in terminal.text())
+        terminal.type("w")
+        terminal.see("-- Enter goes back --")
+        assert "web:2 is RUNNING since" in terminal.text()
+        terminal.type("\r")
+        wait_until(lambda: row_of(terminal, "web:2").startswith(">"))
+        terminal.type("e")
+        wait_until(lambda: "started" in terminal.text() and "web:0" not in terminal.text())
+        terminal.type("\x03")
+        wait_until(lambda: row_of(terminal, "web:2").startswith(">"))
         assert left(terminal) == 0
 
 

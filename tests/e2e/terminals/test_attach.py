@@ -18,7 +18,7 @@ from tests.support.guarded import config
 from tests.support.keeper import file_has, kill_keeper
 from tests.support.terminal import Terminal
 from tests.support.wait import wait_until
-from tests.support.wire import prompt_s, seconds_of_status
+from tests.support.wire import connect, prompt_s, seconds_of_status
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="terminals are tested on Linux")]
 
@@ -181,6 +181,26 @@ def test_a_full_screen_is_whole_after_attaching_again_and_all_modes_are_taken_ba
         assert terminal.ended() == (143, None)
         assert terminal.modes_now() == terminal.modes
     assert all(each in bytes(terminal.raw) for each in MODES_OFF)
+
+
+def test_who_may_only_look_does_not_make_the_program_paint(shared: Daemon) -> None:
+    def wait_for_size(size: bytes) -> None:
+        wait_until(lambda: b"painted " + size in shared.log("paint"))
+
+    with connect(shared) as reader, connect(shared) as typist:
+        for channel, words in ((reader, b"--read-only paint"), (typist, b"paint")):
+            channel.sendall(b"attach " + words + b"\n")
+            while b'"attached"' not in channel.recv(65_536):
+                pass
+        typist.sendall(b'{"type":"size","rows":31,"cols":77}\n')
+        wait_for_size(b"77x31")
+        reader.sendall(b'{"type":"redraw"}\n')
+        assert seconds_of_status(shared) < 20, "it has had its turn"
+        typist.sendall(b'{"type":"size","rows":33,"cols":77}\n')
+        wait_for_size(b"77x33")
+        assert b"painted 77x30" not in shared.log("paint")
+        typist.sendall(b'{"type":"redraw"}\n')
+        wait_for_size(b"77x32")
 
 
 def test_a_terminal_that_was_raw_stays_raw_and_its_descriptors_block(shared: Daemon, attach: Attach) -> None:

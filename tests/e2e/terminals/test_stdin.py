@@ -172,5 +172,8 @@ def test_the_wire_takes_input_by_hand_ignores_what_comes_late_and_refuses_what_n
     assert kinds.count("end") == 3, said
     assert said[kinds.index("end")]["error"]["code"] == "unknown-verb"
     assert [message.get("bytes") for message in said if message["type"] == "result"] == [2]
+    for wrong in (b"send nosuch", b"send copy and more"):
+        said = ask(daemon, wrong + b'\n{"type":"input","text":"a"}\n{"type":"eof"}\npid')
+        assert [message["type"] for message in said].count("end") == 2, "its input is no request"
     refused = ask(daemon, b"send copy\n{nonsense}")
     assert refused[-1]["error"]["code"] == "usage"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
+from taskmaster_common.commands.actions import reason_in, with_reason
 from taskmaster_common.commands.help import HELP, SHELL_COMMANDS, help_text
 from taskmaster_common.commands.table import (
     COMMANDS,
@@ -185,3 +186,33 @@ def test_any_words_are_a_request_or_an_error_that_says_why(verb: str, words: lis
     else:
         assert request.verb in {each.name for each in COMMANDS}
         assert set(request.targets) <= set(words)
+
+
+@pytest.mark.parametrize("word", ["5", "+1", "-1", "0", "file"])
+def test_scale_takes_a_number_or_so_many_more_or_fewer(word: str) -> None:
+    assert parse(["scale", "web", word]).targets == ("web", word)
+    assert parse(["scale", "--no-wait", "web", word]).has("no_wait")
+
+
+@pytest.mark.parametrize(
+    "words", [["web"], ["web", "many"], ["web", "--1"], ["web", "+-1"], ["web:0", "2"], ["web", "1", "2"], []]
+)
+def test_scale_refuses_what_is_no_number_of_a_whole_program(words: list[str]) -> None:
+    with pytest.raises(RequestError) as refused:
+        parse(["scale", *words])
+    assert refused.value.code == "usage"
+
+
+@pytest.mark.parametrize(
+    "reason", ["disk", "broken disk", "100% of it", "50%20", "grüße, Ada", "\tx\x1b y ", "%", "a%zz"]
+)
+def test_a_reason_travels_as_one_word_and_arrives_on_one_line(reason: str) -> None:
+    sent = with_reason(parse(["disable", "web", f"--reason={reason}"])).text("reason")
+    assert sent.split() in ([sent], [])
+    arrived = reason_in(parse(["disable", "web", f"--reason={sent}"]))
+    assert arrived == " ".join("".join(each if each.isprintable() else " " for each in reason).split())
+
+
+def test_a_reason_of_who_writes_the_wire_by_hand_is_taken_as_it_stands() -> None:
+    assert reason_in(parse(["disable", "--reason=100%", "web"])) == "100%"
+    assert reason_in(parse(["disable", "--reason=%ff", "web"])) == "\ufffd"

@@ -48,10 +48,12 @@ VERBS = {
         "import",
         "completion",
         "alert",
+        "overrides",
+        "simulate",
         "help",
     ),
     READ: ("logs",),
-    OPERATE: ("check", "start", "stop", "restart", "signal"),
+    OPERATE: ("check", "start", "stop", "restart", "disable", "enable", "scale", "signal"),
     TYPE: ("attach", "send"),
     ADMIN: ("reload", "upgrade", "shutdown"),
 }

@@ -69,7 +69,8 @@ def test_nothing_starts_between_the_look_at_the_table_and_the_last_step_of_the_p
     """A start in between would take what was wanted before, and nothing would ever restart it."""
     order = Order()
     order.dry_run = dry_run
-    steps = order.reloader._plan_and_apply(config(program(umask=0o77)), LoadResult(), [order])
+    plan = order.reloader._plan(config(program(umask=0o77)), LoadResult(), [order])
+    steps = order.reloader.alone(plan)
     assert {order.world.holders for _ in steps} == {1}
     assert order.world.holders == 0
     assert ("applied" in order.told) is not dry_run

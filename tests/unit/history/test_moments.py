@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from taskmaster_common.text.moments import days_of, parse_moment, seconds_of
+from taskmaster_common.text.moments import days_of, parse_moment, seconds_of, since_1970
 from taskmasterd.telling.history import stamp
 
 NOW = 1_795_867_200.0  # 2026-11-28T12:00:00Z
@@ -58,3 +58,13 @@ def test_days_are_counted_over_leap_years() -> None:
     for seconds in range(-3_000_000_000, 8_000_000_000, 86_400 * 97):
         parts = time.gmtime(seconds)
         assert days_of(parts.tm_year, parts.tm_mon, parts.tm_mday) == seconds // 86_400
+
+
+@pytest.mark.parametrize("text", ["@inf", "@nan", "@-1", "@1e300", "@", "@9999999999999"])
+def test_what_is_a_number_to_python_only_is_no_moment(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a moment"):
+        since_1970(text)
+
+
+def test_seconds_since_1970_have_fractions() -> None:
+    assert since_1970("@1795867200.25") == NOW + 0.25

@@ -6,7 +6,6 @@ import os
 import pty
 import tty
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 from taskmasterd.keeper import Pump
@@ -45,6 +44,26 @@ def test_a_viewer_that_does_not_read_holds_up_nobody_and_one_that_has_gone_costs
     os.close(slave)
 
 
+class Clock:
+    """A loop in which time passes when the test says so."""
+
+    def __init__(self) -> None:
+        self.later: list[Callable[[], None]] = []
+
+    def call_later(self, _seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
+        self.later.append(callback)
+        return callback
+
+    def cancel(self, timer: Callable[[], None] | None) -> None:
+        if timer in self.later:
+            self.later.remove(timer)
+
+    def watch(self, *_descriptor: object) -> None:
+        """Nothing waits here."""
+
+    remove = watch
+
+
 class Sender:
     """Somebody who sends something, and perhaps more later."""
 
@@ -61,7 +80,7 @@ class Sender:
 
 def test_who_has_sent_nothing_yet_has_no_turn_and_who_leaves_gives_it_to_the_next() -> None:
     read, write = os.pipe()
-    writing = InputWriting(SimpleNamespace(watch=print, remove=print), write)  # type: ignore[arg-type]
+    writing = InputWriting(Clock(), write)  # type: ignore[arg-type]
     idle, first, second = Sender(b"", more=True), Sender(b"one", more=True), Sender(b"two", more=False)
     for each in (idle, first, second):
         writing.push(each)
@@ -70,4 +89,26 @@ def test_who_has_sent_nothing_yet_has_no_turn_and_who_leaves_gives_it_to_the_nex
     wait_until(lambda: not second.pending)
     assert os.read(read, 100) == b"two"
     writing.close("over")
+    os.close(read)
+
+
+def test_who_begins_and_says_nothing_more_loses_the_turn_to_who_waits_and_nobody_else_does() -> None:
+    read, write = os.pipe()
+    clock = Clock()
+    writing = InputWriting(clock, write)  # type: ignore[arg-type]
+    refusals: list[str] = []
+    silent, alone = Sender(b"half", more=True), Sender(b"x", more=False)
+    silent.refused = refusals.append  # type: ignore[method-assign]
+    writing.push(silent)
+    assert clock.later == [], "nobody waits"
+    writing.push(alone)
+    assert len(clock.later) == 1
+    silent.pending += b" more"
+    writing.push(silent)
+    assert len(clock.later) == 1, "another 30 s from now"
+    clock.later.pop()()
+    assert refusals == ["nothing more came for 30s, and others wait"]
+    assert os.read(read, 100) == b"half morex"
+    writing.close("over")
+    assert clock.later == []
     os.close(read)

@@ -92,7 +92,6 @@ PROGRAM_WORDS = {
     "expectedexitcodes": "=exitcodes",
     "expected": "=exitcodes",
     "disabled": "write autostart: false",
-    "enabled": "it is called autostart here",
     "remainafterexit": "a program that has ended is shown as EXITED here",
     "isdaemon": "the process that cmd starts must stay in the foreground here",
     "pidfile": "a program needs no pid file here: it stays in the foreground and the daemon knows its pid",

@@ -101,7 +101,13 @@ def test_leaving_pausing_and_the_rest_are_orders() -> None:
     assert press(keys, "p", "c", "ctrl-l", "ctrl-z") == [
         ("pause", "p"), ("columns", "c"), ("redraw", "ctrl-l"), ("suspend", "ctrl-z")
     ]  # fmt: skip
-    assert press(keys, "l", "L") == [("logs", "web"), ("whole-logs", "web")]
+    assert press(keys, "l", "L") == [("logs", "web"), ("outside", "logs", "-f", "--", "web")]
+    outside = [
+        ("outside", "why", "--", "web"),
+        ("outside", "events", "-f", "--", "web"),
+        ("outside", "attach", "--", "web"),
+    ]
+    assert press(keys, "w", "e", "a") == outside
 
 
 def test_the_list_of_keys_goes_with_the_next_key_which_does_nothing_else() -> None:

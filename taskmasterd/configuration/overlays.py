@@ -1,0 +1,189 @@
+"""Keeps what operators have laid over the file; made with the first override or scale.
+
+Overrides outlive the daemon and the host: they are a file of JSON, `overrides/STEM.json` below the directory of the state, 0600,
+where STEM is the name of the daemon's state file. A new file is written beside the old one, and replaces it. Scales last until an
+orderly stop: they are a fact of the state.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import time
+
+from taskmaster_common.errors import SystemFailure, system_reason
+from taskmaster_common.jsontext import read_json, write_json
+from taskmasterd.core.programs.laying import enable_slots
+from taskmasterd.core.programs.overlay import NOTHING, Overlay, Override, Scale
+from taskmasterd.core.programs.plan import UPDATED, ProgramPlan, ReloadPlan
+from taskmasterd.system.paths.held import Held
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from taskmaster_common.config import Config, ProgramConfig
+    from taskmasterd.core.programs.table import Table
+    from taskmasterd.core.steps import Steps
+
+    Row = tuple[str, int, int, str, float]
+    """A scale as a fact: program, count, the file's number, who, seconds since 1970."""
+
+MODE, DIRECTORY_MODE = 0o600, 0o700
+DRAFT, ASIDE = ".new", ".unusable"
+MOST_BYTES = 16 * 1024 * 1024
+"""Largest file to read, bytes; overrides of 20 000 programs need less."""
+VERSION = 1
+
+
+class Overlays:
+    """The overlay of a table, and the file of its overrides: `place`, None without a directory for the state.
+
+    `tell(plan)` announces a plan that was carried out, as after a reload.
+    """
+
+    def __init__(self, table: Table, place: str | None, tell: Callable[[ReloadPlan], Steps[None]]) -> None:
+        self._table = table
+        self._place = place
+        self._tell = tell
+        self._unusable = False
+
+    @property
+    def overlay(self) -> Overlay:
+        """What is laid over the file now."""
+        return self._table.overlay or NOTHING
+
+    def read(self) -> str:
+        """Take the overrides that an earlier daemon has left. Returns what is wrong with the file, "" if it could be read."""
+        try:
+            overrides = _read(self._place or "")
+        except FileNotFoundError:
+            return ""
+        except SystemFailure as failure:
+            if failure.errno == errno.ENOENT:
+                return ""
+            reason = str(failure)
+        except OSError as error:
+            reason = f"cannot read {self._place}: {system_reason(error)}"
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            reason = f"cannot read {self._place}: it makes no sense"
+        else:
+            self._table.lay_over(self.overlay.replace(overrides=overrides))
+            return ""
+        self._unusable = True
+        return f"{reason}; programs that `disable` has disabled may be started"
+
+    def keep(self, overlay: Overlay) -> None:
+        """Let another overlay hold; its overrides are written first. Raises SystemFailure, and then nothing has changed."""
+        if overlay.overrides != self.overlay.overrides:
+            self._write(overlay.overrides)
+        self._table.lay_over(overlay)
+
+    def enable(self, config: Config, changes: Mapping[str, bool]) -> Steps[None]:
+        """Let programs be enabled or not in what is wanted of their slots, and tell everybody."""
+        plans: list[ProgramPlan] = []
+        for name, enabled in changes.items():
+            wanted: ProgramConfig | None = None
+            for entry in enable_slots(self._table, name, enabled=enabled):
+                wanted = entry.newest
+                yield
+            if wanted:
+                plans.append(ProgramPlan(name, UPDATED, "enabled applied without a restart", wanted, ("enabled",)))
+        yield from self._tell(ReloadPlan(config, tuple(plans)))
+
+    def rows(self) -> list[Row]:
+        """Return the scales, as a fact for the next daemon."""
+        return [(name, each.count, each.file, each.by, each.at) for name, each in self.overlay.scales.items()]
+
+    def resume(self, rows: Sequence[Row]) -> None:
+        """Take the scales of an earlier daemon."""
+        scales = {name: Scale(count, file, by, at) for name, count, file, by, at in rows}
+        self._table.lay_over(self.overlay.replace(scales=scales))
+
+    def _write(self, overrides: Mapping[str, Override]) -> None:
+        if self._place is None:
+            raise SystemFailure("keep", "the override", "there is no directory for the state")
+        try:
+            _make_directory(os.path.dirname(self._place))
+            with Held(self._place, "write") as held:
+                if self._unusable:
+                    held.move(ASIDE)
+                    self._unusable = False
+                held.discard(DRAFT)
+                if not overrides:
+                    held.discard()
+                    return
+                fd = held.open(os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE, suffix=DRAFT)
+                try:
+                    _write_all(fd, write_json(_data(overrides)) + b"\n")
+                finally:
+                    os.close(fd)
+                held.replace(DRAFT)
+        except OSError as error:
+            raise SystemFailure("write", self._place, system_reason(error), error.errno or 0) from None
+
+
+def new_override(by: str, at: float, reason: str, *, enabled: bool) -> Override:
+    """Return an override of this moment."""
+    return Override(enabled, by, at, day_text(at, at), reason)
+
+
+def day_text(at: float, now: float) -> str:
+    """Return the day of a moment, with the year if it is another one: "28 Nov", "28 Nov 2025"."""
+    day, today = time.localtime(at), time.localtime(now)
+    text = f"{day.tm_mday} {time.strftime('%b', day)}"
+    return text if day.tm_year == today.tm_year else f"{text} {day.tm_year}"
+
+
+def _data(overrides: Mapping[str, Override]) -> dict[str, Any]:
+    programs = {
+        name: {"enabled": each.enabled, "by": each.by, "at": each.at, "reason": each.reason}
+        for name, each in overrides.items()
+    }
+    return {"taskmaster_overrides": VERSION, "programs": programs}
+
+
+def _read(path: str) -> dict[str, Override]:
+    """Return the overrides in a file. Raises OSError, SystemFailure, and ValueError, TypeError or KeyError if it makes no sense."""
+    with Held(path, "read") as held:
+        fd = held.open(os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        found = os.fstat(fd)
+        if not _is_ours(found) or not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+            raise SystemFailure("use", path, "it is no file that only this daemon may write")
+        content = b"".join(iter(lambda: os.read(fd, MOST_BYTES), b""))
+    finally:
+        os.close(fd)
+    data, now = read_json(content.decode("ascii")), time.time()
+    if data["taskmaster_overrides"] != VERSION:
+        raise ValueError("it is of another version")
+    return {str(name): _override(row, now) for name, row in data["programs"].items()}
+
+
+def _override(row: Mapping[str, Any], now: float) -> Override:
+    at = float(row["at"])
+    if not isinstance(row["enabled"], bool):
+        raise TypeError(f"{row['enabled']!r} is no boolean")
+    return Override(row["enabled"], str(row["by"]), at, day_text(at, now), str(row["reason"]))
+
+
+def _make_directory(path: str) -> None:
+    """Make the directory if it is missing, and judge it. Raises OSError or SystemFailure."""
+    with Held(path, "use") as held:
+        if held.status() is None:
+            held.make_directory(DIRECTORY_MODE)
+        found = held.status()
+    if found is None or not stat.S_ISDIR(found.st_mode) or not _is_ours(found):
+        raise SystemFailure("use", path, "it is no directory in which only this daemon may write", errno.EPERM)
+
+
+def _is_ours(found: os.stat_result) -> bool:
+    return found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o022
+
+
+def _write_all(fd: int, block: bytes) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[os.write(fd, view) :]
