@@ -2,7 +2,7 @@
 
 A terminal of a program ends when nobody has its master any more, and what a program writes to it can only be read there. The
 keeper therefore has each master, always reads it, and writes what it gets into an ordinary pipe, which the daemon reads as it
-reads that of any other program. The write ends of `stdin: pipe` it only holds. It decides nothing about programs.
+reads that of any other program. The write ends of `stdin: pipe` and listening sockets it only holds. It decides nothing about programs.
 
 It lives in a session of its own, and ends when it holds nothing and no daemon has asked for IDLE_S, or when the daemon ends on
 purpose. Like the guardian it imports hardly anything, and sleeps without a timeout.
