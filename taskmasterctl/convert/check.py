@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_OTHER = 1 << 20
 """Largest file of variables that is looked at, bytes."""
+FAULT = "a fault of taskmasterctl import, please report it: "
 STAND_IN = "1"
 """The value of a variable that is not set here: valid as a number, a name and a path."""
 
@@ -114,7 +115,11 @@ def check_outcome(text: str, path: str, environment: Mapping[str, str]) -> tuple
     try:
         loaded = decode(path, _surroundings(host, variables))
     except ConfigError as error:
-        return [f"a fault of taskmasterctl import, please report it: {line}" for line in error.problems], [*host.doubts]
+        unknown = [
+            problem for problem in error.problems if any(f"${{{name}}}" in problem for name in variables.missing)
+        ]
+        faults = [FAULT + problem for problem in error.problems if problem not in unknown]
+        return faults, [*host.doubts, *(f"warning: a variable that is not on this machine: {each}" for each in unknown)]
     for name in variables.missing:
         host.lacks(f"variable {name}")
     return [], [*host.doubts, *loaded.warnings]

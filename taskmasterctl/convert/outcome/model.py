@@ -6,7 +6,10 @@ order of the input. What cannot run without something that was dropped is `dead`
 
 from __future__ import annotations
 
+from taskmaster_common.config.keys import PROGRAM
 from taskmaster_common.text.names import name_problem
+from taskmaster_common.text.units import MAX_SECONDS
+from taskmasterctl.convert.outcome.texts import INSTANCE, rendered, variable
 from taskmasterctl.convert.report import CHANGED, DROPPED, IGNORED, Problem, Where
 
 TYPE_CHECKING = False
@@ -63,6 +66,7 @@ class Draft:
         self.groups: dict[str, list[str]] = {}
         self.programs: list[Block] = []
         self._names: set[str] = set()
+        self._groups: dict[str, str] = {}
 
     # -- names
 
@@ -84,9 +88,13 @@ class Draft:
         self._names.add(name)
         return name
 
-    def is_taken(self, name: str) -> bool:
-        """Return whether a program or group has the name."""
-        return name in self._names
+    def group(self, wanted: str) -> tuple[str, str]:
+        """Return the name of a group, and why it has another one than the wanted one, or "": once for each group."""
+        if wanted in self._groups:
+            return self._groups[wanted], ""
+        name = self._groups[wanted] = self.free_name(wanted)
+        self.groups[name] = []
+        return name, "" if name == wanted else name_problem(wanted) or "a program has its name"
 
     def living(self) -> list[Block]:
         """Return the programs that are written as programs."""
@@ -117,6 +125,13 @@ class Draft:
 
     def finish(self) -> None:
         """Put right what can be seen only in the whole: logs of two programs, groups of what does not run, names of variables."""
+        for block in self.living():
+            self._bound(block)
+        for block in (self.daemon, *self.living()):
+            for name in ("stdout", "stderr", "logfile", "pidfile", "log_dir", "socket"):
+                path = block.keys.get(name)
+                if isinstance(path, str) and path and "/" not in path and not (path[0].isalnum() or path[0] in "._$"):
+                    block.set(name, f"./{path}")  # `-` and `|` are words of other tools
         self._separate_logs()
         alive = {each.name for each in self.living()}
         self.groups = {name: [each for each in members if each in alive] for name, members in self.groups.items()}
@@ -126,6 +141,26 @@ class Draft:
                 del block.keys["env"][name]
                 place = Where(self.sources[0], 0, block.name, "env", name)
                 self.drop(place, "no variable can have this name", on=block, key="env")
+
+    def _bound(self, block: Block) -> None:
+        """Bring numbers into the bounds of their keys; what has no instance is no program."""
+        if block.keys.get("numprocs") == 0:
+            self.ignore(Where(self.sources[0], 0, block.name, "numprocs", "0"), "nothing of it runs", on=block)
+            self.kill(block)
+        for key in PROGRAM:
+            value = block.keys.get(key.name)
+            if isinstance(value, str) and not key.varies and rendered(variable(INSTANCE)) in value and not block.dead:
+                del block.keys[key.name]
+                place = Where(self.sources[0], 0, block.name, key.name, value)
+                self.drop(place, "it is the same for all instances", on=block)
+            if isinstance(value, bool) or not isinstance(value, int | float) or key.kind not in ("whole", "seconds"):
+                continue
+            most = MAX_SECONDS if key.kind == "seconds" else key.most
+            bounded = min(max(value, key.least), most)
+            if bounded != value and not block.dead:
+                block.set(key.name, bounded)
+                place = Where(self.sources[0], 0, block.name, key.name, str(value))
+                self.change(place, f"it is between {key.least} and {most}", on=block, key=key.name)
 
     def _separate_logs(self) -> None:
         """Give each program a log of its own where other tools let several write to one."""

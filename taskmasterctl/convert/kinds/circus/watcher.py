@@ -229,7 +229,12 @@ class WatcherSection:
         for option in self._taking.rest():
             place = self._section.place(option)
             limit = option.name.removeprefix("rlimit_")
-            if limit != option.name and "rlimits" in PROGRAM_KEYS:
+            if limit != option.name and option.value and not option.value.isdecimal():
+                self._outcome.report.refuse(place, "not a number")
+            elif limit == "nofile" and limit != option.name and not option.value:
+                text = "programs that close all descriptors would take minutes"
+                self._outcome.drop(place, text, "a number, such as 65536", on=self._block)
+            elif limit != option.name and "rlimits" in PROGRAM_KEYS:
                 rlimits[limit] = int(option.value) if option.value.isdecimal() else "unlimited"
                 self._outcome.carried()
             elif limit != option.name:

@@ -111,15 +111,10 @@ def _namespace(process: ComposedProcess, fields: Fields, outcome: Draft) -> None
     node = fields.take("namespace")
     if node is None:
         return
-    name = text_of(node)
-    if name not in outcome.groups and outcome.is_taken(name):
-        free = outcome.free_name(name)
-        outcome.change(
-            fields.place("namespace", node),
-            f"the group is called {free} here: a program has its name",
-            on=process.block,
-        )
-        name = free
+    name, reason = outcome.group(text_of(node))
+    if reason:
+        text = f"the group is called {name} here: {reason}"
+        outcome.change(fields.place("namespace", node), text, on=process.block)
     else:
         outcome.carried()
-    outcome.groups.setdefault(name, []).append(process.block.name)
+    outcome.groups[name].append(process.block.name)

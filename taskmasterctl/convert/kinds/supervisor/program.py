@@ -97,13 +97,10 @@ class ProgramSection:
         split = self.names.needs_split or (self.names.uses_number and self._start != 0)
         if not split or self.names.numprocs is None:
             block = make(self.name)
-            if self.names.numprocs == 0:
-                text = "with numprocs=0 nothing of it runs"
-                self._outcome.ignore(self.section.place(self.section.options["numprocs"]), text, on=block)
-                self._outcome.kill(block)
-            elif self.names.numprocs != 1:
+            if self.names.numprocs != 1:
                 option = self.section.options["numprocs"]
-                block.set("numprocs", self.names.numprocs or rendered(self.names.expanded(option)))
+                count = self.names.numprocs
+                block.set("numprocs", rendered(self.names.expanded(option)) if count is None else count)
             self._fill(block, quiet=False)
             return
         for number in range(self._start, self._start + self.names.numprocs):

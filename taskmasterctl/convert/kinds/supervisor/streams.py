@@ -114,6 +114,7 @@ class LogOptions:
             else:
                 note = "with a relative path of a log: it begins at the directory of taskmaster.yaml; --workdir DIR says where supervisord was started"
                 self._outcome.report.note(note, self._program)
+                text = text if "/" in text else f"./{text}"
         return rendered(text)
 
     def _inherit(self, block: Block, option: IniOption, stream: str, device: str) -> str:

@@ -53,6 +53,12 @@ class Limits:
             directive = self._unit.last(name)
             if directive is None or self._lacks(directive, key):
                 continue
+            if inner == "nofile" and directive.value.split(":")[0] == "infinity":
+                text = "programs that close all descriptors would take minutes"
+                self._outcome.drop(
+                    self._unit.place(directive), text, "a number, such as 65536", on=self._block, key=key
+                )
+                continue
             try:
                 values[inner] = reader(inner, directive.value)
             except ValueError as error:
@@ -87,8 +93,6 @@ def _rlimit(name: str, text: str) -> Any:
     if name in MARKED:
         return [parts[0], None]
     if name == "nofile" and parts[-1] == UNLIMITED:  # the most of the kernel, which is no number for a program
-        if parts[0] == UNLIMITED:
-            raise ValueError("write a number, such as 65536: programs that close all descriptors then take minutes")
         return [parts[0], None]
     return parts[0] if len(parts) == 1 or parts[0] == parts[1] else parts[:2]
 

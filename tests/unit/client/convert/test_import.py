@@ -132,6 +132,9 @@ def test_check_tells_what_this_machine_lacks_from_what_is_our_fault(importer: Im
     assert done.code == 0
     for thing in ("user no-such-user", "directory /no/such", "variable NO_SUCH_VARIABLE", "command /no/such/command"):
         assert f"warning: {thing}: not on this machine" in done.report
+    unknown = importer({"web.conf": f"{EXACT}autorestart=%(ENV_NO_SUCH_VARIABLE)s\n"}, "--check")
+    assert unknown.code == 0
+    assert [line for line in unknown.report if line.startswith("warning: a variable that is not on this machine")]
     faulty = importer({"web.conf": f"{EXACT}umask=7777\n"}, "--check")
     assert faulty.code == 1
     assert "a fault of taskmasterctl import" in "\n".join(faulty.report)

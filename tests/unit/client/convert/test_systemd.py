@@ -238,6 +238,13 @@ def test_limits_are_carried_where_there_are_keys_for_them(importer: Importer) ->
     assert done.config.programs
 
 
+def test_a_limit_that_nobody_should_have_is_dropped(importer: Importer) -> None:
+    done = service(importer, "ExecStart=/bin/run\nLimitNOFILE=infinity")
+    assert done.code == 3
+    assert done.line("dropped", "LimitNOFILE=infinity")
+    assert "rlimits" not in done.text
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("5", 5), ("1min 30s", 90), ("500ms", 0.5), ("2h", 7200), ("1d 1s", 86401), ("infinity", INFINITY)],
