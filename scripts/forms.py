@@ -13,13 +13,13 @@ from taskmaster_common.config.alerts.words import WORDS
 from taskmaster_common.config.elsewhere import NAMES
 from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import Key
-from taskmaster_common.config.limits import RLIMITS
+from taskmaster_common.config.limits import OOM_WORDS, RLIMITS
 from taskmaster_common.config.words import FILE, SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values.alerts.destinations import FORMATS, LOG_FACILITIES, METHODS, TLS
 from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
-from taskmaster_common.schema.values.limits import MOST_CPUS, UNLIMITED_WORDS
+from taskmaster_common.schema.values.limits import MOST_CPUS, MOST_WEIGHT, UNLIMITED_WORDS
 from taskmaster_common.schema.values.ready import WORDS as READY_WORDS
 from taskmaster_common.schema.values.scalars import FALSE_WORDS, TRUE_WORDS
 from taskmaster_common.schema.values.sockets import MOST as MOST_SOCKETS
@@ -249,6 +249,20 @@ def _rlimits(key: Key) -> list[Schema]:
     return [{"type": "object", "propertyNames": {"enum": list(RLIMITS)}, "additionalProperties": limit}]
 
 
+def _limits(key: Key) -> list[Schema]:
+    size = {"anyOf": [*FORMS["size"](key), VARIABLE]}
+    cores = [{"type": "number", "minimum": 0.01, "maximum": MOST_CPUS}, {"type": "string", "pattern": "^[0-9]{1,3}%$"}]
+    parts: dict[str, Schema] = {
+        **dict.fromkeys(("memory", "memory_high", "swap"), size),
+        "cpu": {"anyOf": [*cores, VARIABLE]},
+        "cpu_weight": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_WEIGHT}, VARIABLE]},
+        "tasks": {"anyOf": [{"type": "integer", "minimum": 1}, VARIABLE]},
+        "oom": {"anyOf": [{"enum": list(OOM_WORDS)}, VARIABLE]},
+        "required": {"anyOf": [*BOOLEAN, VARIABLE]},
+    }
+    return [{"type": "object", "properties": parts, "additionalProperties": False}]
+
+
 def _processors(_key: Key) -> list[Schema]:
     run = "[0-9]{1,4}(?:-[0-9]{1,4})?"
     runs: list[Schema] = [
@@ -327,6 +341,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
         {"type": "string", "pattern": f"^(?:{_any_case('SIG')})?(?:{_words(SIGNALS)}|{REAL_TIME})$|^[0-9]{{1,3}}$"},
     ],
     "account": lambda _key: [TEXT, {"type": "integer", "minimum": 0}],
+    "control group": lambda _key: [TEXT],
     "path": lambda _key: [TEXT],
     "socket": lambda _key: [TEXT],
     "environment": _environment,
@@ -354,6 +369,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "roles": _roles,
     "rlimits": _rlimits,
     "processors": _processors,
+    "limits": _limits,
     "hook": _hook,
     "alert command": _alert_command,
     "events": _events,
@@ -369,6 +385,7 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
 """The forms in which a value of each kind may be written."""
 ANY_TEXT = (
     "account",
+    "control group",
     "path",
     "socket",
     "stream",

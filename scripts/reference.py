@@ -36,7 +36,7 @@ EXAMPLE_HEAD = """\
 # yaml-language-server: $schema=taskmaster.schema.json
 #
 # Every key once; a value that is not the default has the default in its comment. Only programs: and one cmd are
-# required. Keys that name an account are commented out, so that everybody can load this file: remove the # to use them.
+# required. Keys that name an account or a control group are commented out, so that everybody can load this file: remove the # to use them.
 #
 # Durations: 5, 0.5, 5s, 500ms, 1m30s. Sizes: 50MB (decimal), 1GiB (binary), bytes. Relative paths start at this
 # file's directory. ${NAME} and ${NAME:-default} come from the daemon's environment at its start;
@@ -104,7 +104,7 @@ def _entry(key: Key, indent: str) -> str:
     said = key.text() + (f" Default: {default}." if default and default != "required" else "")
     comment = textwrap.fill(said.replace("`", ""), WIDTH, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# ")
     written = key.example or as_yaml(default_value(key))
-    mark = "# " if key.kind == "account" else ""
+    mark = "# " if key.kind in ("account", "control group") else ""
     first, *lines = written.split("\n")
     value = f"{indent}{mark}{key.name}: {first}".rstrip()
     return "\n".join((comment, value, *(f"{indent}  {line}" for line in lines))) + "\n"

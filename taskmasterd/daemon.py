@@ -154,7 +154,7 @@ class Daemon:
         # while the socket is ours: a successor has spools and logs of its own, at the same paths
         self._context.performer.outputs.drain()
         base.holdings.give_back_logs()
-        self._programs.leave_spools()
+        self._programs.leave()
         if base.guard:
             base.guard.bye(stopping.exit_code)
         self._programs.writer.end(keep=stopping.leave_alone(), forget_key=not stopping.failed)

@@ -13,7 +13,7 @@ from taskmasterd.core.process.state import HOOKS, PRE_RESTART
 from taskmasterd.core.programs.supervisor import Supervisor, SupervisorEffects
 from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.core.words.history import by_of
-from taskmasterd.limiting import build_limits
+from taskmasterd.limiting import build_cgroups, build_limits
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.ledger.trouble import Over
 from taskmasterd.output.log.rotation import Allowance
@@ -212,10 +212,12 @@ class Programs(Record):
         if self.spools.made:
             self.spools.made.finish_left()
 
-    def leave_spools(self) -> None:
-        """Write what is left of formatted lines, at the orderly end."""
+    def leave(self) -> None:
+        """Write what is left of formatted lines, and remove control groups, at the orderly end."""
         if self.spools.made:
             self.spools.made.leave()
+        if self.performer.cgroups.made:
+            self.performer.cgroups.made.close()
 
 
 def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
@@ -257,6 +259,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         reactor, errands, instances, writer.changed, base.log.write, bus, supervisor.table, base.registry
     )
     reading = build_reading(origin, parts)
+    cgroups = build_cgroups(origin, reactor, base.log.write)
     performer: Performer = Performer(
         reactor,
         instances,
@@ -265,12 +268,11 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         Outlets(
             lambda entry, event: supervisor.handle(entry, event, reactor.now()),
             lambda text: base.log.write("warning", text),
-            reading.extras(lambda entry, account: probes.readiness().announce(entry, account)),
+            reading.extras(lambda entry, account: probes.readiness().announce(entry, account), cgroups),
         ),
     )
-    live = build_limits(
-        origin, bus, base.log.write, (reactor, instances, inherited.limits, writer.changed, supervisor.table)
-    )
+    parts_of_limits = (reactor, instances, inherited.limits, writer.changed, cgroups, supervisor.table)
+    live = build_limits(origin, bus, base.log.write, parts_of_limits)
 
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     probes = _probes(base, bus, supervisor, performer, born, writer)

@@ -11,12 +11,21 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskmasterd.processes.limits import living
+    from taskmasterd.processes.limits import cgroups, living
+    from taskmasterd.processes.limits.cgroups import ControlGroups
     from taskmasterd.processes.limits.living import LiveLimits, LiveParts
     from taskmasterd.survival.start_state import Origin
+    from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.bus import Bus
 else:
+    cgroups = on_demand("taskmasterd.processes.limits.cgroups")
     living = on_demand("taskmasterd.processes.limits.living")
+
+
+def build_cgroups(origin: Origin, reactor: Reactor, write: Callable[[str, str], None]) -> Made[ControlGroups]:
+    """Return what makes control groups; their root is found when the first program wants one."""
+    configured, socket = origin.configured.cgroup_root, origin.handed.places["socket"]
+    return Made(lambda: cgroups.ControlGroups(reactor, configured, socket, write))
 
 
 def build_limits(origin: Origin, bus: Bus, write: Callable[[str, str], None], parts: LiveParts) -> Made[LiveLimits]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from taskmasterd.keeping.keeping import Keeping
     from taskmasterd.processes.errand import Errands
     from taskmasterd.processes.instance import Instances
+    from taskmasterd.processes.limits.cgroups import ControlGroups
     from taskmasterd.processes.starts import Announce
     from taskmasterd.sockets import holder, parked
     from taskmasterd.sockets.holder import ProgramSockets
@@ -63,12 +64,13 @@ class Reading(Record):
     inputs: Made[Inputs]
     sockets: Made[ProgramSockets]
 
-    def extras(self, announce: Announce) -> Extras:
+    def extras(self, announce: Announce, cgroups: Made[ControlGroups]) -> Extras:
         """Return what some starts need besides logs."""
         return Extras(
             announce,
             lambda entry, account, streams: self.inputs().open(entry, account, streams),
             lambda entry, spec: self.sockets().pass_on(entry, spec),
+            cgroups,
         )
 
     def begin(self) -> None:

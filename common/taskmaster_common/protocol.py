@@ -46,6 +46,8 @@ that it does not know.
     snapshot   sequence, count                                              subscribe
     change     sequence name before before_phase before_health state        subscribe
                process: PROCESS reason removed
+    about      pid version uid socket config cgroup_root (or null)           show
+               cgroup_reason controllers: list of names
     program    name, settings: {key: value}, processes: list of PROCESS,     show
                ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}},

@@ -61,7 +61,7 @@ _taskmasterctl() {
     elif [ -z "$only" ] && [ "${current:0:1}" = - ]; then
         case $verb in
         status) found=(--wide --failed --watch --usage) ;;
-        show) found=(--env) ;;
+        show) found=(--env --daemon) ;;
         logs | tail | maintail) found=(-f --follow -n --lines --since --until --merge --stderr --daemon --raw --reopen) ;;
         wait) found=(--for) ;;
         why) found=(-n --lines) ;;

@@ -115,6 +115,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb status' -l failed -d 'only pr
 complete -c taskmasterctl -n '__taskmasterctl_verb status' -l watch -d 'show it again whenever something changes, until Ctrl-C'
 complete -c taskmasterctl -n '__taskmasterctl_verb status' -l usage -d 'also processor and memory of each process, from a sample of 0.3 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb show' -l env -d 'also the values of env (only root and the daemon\'s user may see them)'
+complete -c taskmasterctl -n '__taskmasterctl_verb show' -l daemon -d 'the daemon itself instead, and where its control groups are, or why nowhere'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s f -l follow -d 'go on with what is written from now on, until Ctrl-C'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s n -l lines -x -d 'how many lines (default 20)'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l since -x -d 'only what was written since: 10m (ago), 10:00, 2026-11-28T10:00, boot, start'

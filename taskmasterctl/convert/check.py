@@ -149,6 +149,7 @@ def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
         probe_problem=lambda _: "",
         alert_doubts=lambda _, __: (),
         writable_command=lambda _, __, ___: (),
-        limit_refusals=lambda _, __: (),
+        limit_refusals=lambda _, __, ___: (),
+        cgroup_problem=lambda _, __: "",
         trusted=(0, uid),
     )

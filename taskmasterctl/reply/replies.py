@@ -12,7 +12,7 @@ from taskmaster_common.text.patterns import is_pattern
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.logtext import LogText, Merged
 from taskmasterctl.reply.render import Look, error_text, refusal_text, status_table, warning_text
-from taskmasterctl.reply.versions import age_text, client_text, daemon_text
+from taskmasterctl.reply.versions import about_text, age_text, client_text, daemon_text
 from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean, clean_lines
 
@@ -122,9 +122,6 @@ class TextReply:
         notes += [(ERR, warning_text(clean(text))) for text in (*message.get("warnings", ()), *((age,) if age else ()))]
         return notes
 
-    def _take_client(self, message: Message) -> Chunks:
-        return [(OUT, client_text(message))]
-
     def _take_help(self, message: Message) -> Chunks:
         return [(OUT, "\n".join(clean_lines(message["text"])))]
 
@@ -223,11 +220,12 @@ class TextReply:
 
     _shows: Mapping[str, Callable[[Any, Message], Chunks]] = {
         "daemon": _take_daemon,
-        "client": _take_client,
+        "client": lambda _reply, message: [(OUT, client_text(message))],
         "help": _take_help,
         "signal": _take_signal,
         "processes": _take_processes,
         "program": _take_program,
+        "about": lambda _reply, message: [(OUT, about_text(message))],
         "pid": _take_pid,
         "progress": _take_progress,
         "result": _take_result,
@@ -348,7 +346,7 @@ class JsonReply:
         body = {key: value for key, value in message.items() if key != "type"}
         if kind == "end":
             return [(OUT, json_line({**self._document, **body})), *chunks]
-        if kind in ("daemon", "client"):
+        if kind in ("daemon", "client", "about"):
             self._document[kind] = body
         elif kind in ("help", "upgraded", "shutdown"):
             self._document.update(body)

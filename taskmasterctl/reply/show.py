@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     Message = Mapping[str, Any]
 
 
+DECIDED = {"cgroup": "with limits", "log_levels": "with json and syslog"}
+"""When a key holds that is not written and has no one default."""
+
+
 def show_text(program: Message, look: Look) -> str:
     """Return the lines of one program."""
     processes = program.get("processes") or ()
@@ -79,13 +83,15 @@ def _default_log(key: str, logs: Mapping[str, Mapping[str, object]]) -> str:
 def setting_text(key: str, value: Any) -> str:
     """Return a setting as its user would write it, the words of a command quoted for a shell."""
     if (
-        KIND.get(key) in ("ready", "health", "update", "hook", "rlimits", "sockets")
+        KIND.get(key) in ("ready", "health", "update", "hook", "rlimits", "limits", "sockets")
         and value
         and not isinstance(value, list)
     ):
         return clean(value if isinstance(value, str) else in_one_line(value))
     if value is None:
-        return "" if KIND.get(key) in ("ready", "health", "update", "hook", "sockets") else "the daemon's"
+        return DECIDED.get(key) or (
+            "" if KIND.get(key) in ("ready", "health", "update", "hook", "limits", "sockets") else "the daemon's"
+        )
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.text.formats import format_seconds
+from taskmasterctl.reply.render import columns
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -47,3 +48,15 @@ def _numbers(version: str) -> tuple[int, ...]:
     """Return the numbers of a version such as 0.1.0, () for other text."""
     parts = version.split(".")
     return tuple(map(int, parts)) if all(part.isascii() and part.isdecimal() for part in parts) else ()
+
+
+def about_text(daemon: Message) -> str:
+    """Return the lines of `show --daemon`."""
+    root = daemon.get("cgroup_root")
+    given = ", ".join(map(clean, daemon.get("controllers") or ())) or "no controllers"
+    reason = clean(daemon.get("cgroup_reason") or "")
+    rows = [
+        *((name, clean(daemon.get(name))) for name in ("pid", "version", "uid", "socket", "config")),
+        ("cgroup root", f"{clean(root)} ({reason}; {given})" if root else f"none: {reason}"),
+    ]
+    return "\n".join(["taskmasterd", *(f"  {line}" for line in columns(rows))]) + "\n"

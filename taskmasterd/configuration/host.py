@@ -73,7 +73,8 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         probe_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
         alert_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
         writable_command=lambda word, path, workingdir: alerting.writable_command(word, path, workingdir),  # noqa: PLW0108 - on demand
-        limit_refusals=lambda may, uid: limits.refusals(may, uid),  # noqa: PLW0108 - on demand
+        limit_refusals=lambda may, uid, root: limits.refusals(may, uid, root),  # noqa: PLW0108 - on demand
+        cgroup_problem=lambda path, uid: limits.root_problem(path, uid),  # noqa: PLW0108 - on demand
         oom_score_adj=int(procfs_read("/proc/self/oom_score_adj") or 0),
         daemonized=daemonized,
         pid1=pid1,

@@ -142,6 +142,8 @@ def refused(before: MayUse, wanted: MayUse, can: Can) -> tuple[str, ...]:
     score = score_of(wanted, can)
     if score < score_of(before, can) and score < can.oom_score_adj and not can.resource:
         found.append("oom_score_adj")
+    if wanted.limits != before.limits and not (before.limits or before.cgroup):
+        found.append("limits")  # moving a running tree is racy, and leaves its memory charged elsewhere
     return tuple(dict.fromkeys(found))
 
 

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.process.marks import News
     from taskmasterd.processes.instance import Instance, Instances
+    from taskmasterd.processes.limits import cgroups
     from taskmasterd.processes.survivors import Survivors
     from taskmasterd.system import pidfds
     from taskmasterd.system.loop.reactor import Reactor
 else:
+    cgroups = on_demand("taskmasterd.processes.limits.cgroups")
     pidfds = on_demand("taskmasterd.system.pidfds")
 
 
@@ -94,5 +96,9 @@ class Ends:
         """Return what is known of the memory at the end of a leader that somebody else has killed; only that has a look cost."""
         if exit_signal(status) != signal.SIGKILL or instance.group.killed:
             return ""
+        if instance.group.cgroup and (
+            starved := cgroups.starved(instance.group.cgroup, instance.entry.present.may_use)
+        ):
+            return starved
         before, self._oom_kills = self._oom_kills, oom_kills()
         return STARVED if self._oom_kills > before else ""

@@ -127,6 +127,8 @@ class Instance:
             data["told"] = list(self.group.signalled)
         if self.group.sessions:
             data["sessions"] = list(self.group.sessions)
+        if self.group.cgroup:
+            data["cgroup"] = self.group.cgroup
         if self.survivors:
             data["left"] = [(survivor.pid, survivor.started) for survivor in self.survivors]
         if self.ended is not None:

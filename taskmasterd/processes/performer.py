@@ -80,6 +80,7 @@ class Performer:
         self.instances = instances
         self.outputs = outputs = instances.outputs
         self.occupants = Occupants()
+        self.cgroups = outlets.extras.cgroups
         self.survivors = Survivors(reactor, instances.groups, recorder, self.happen, on_blind)
         self.ends = Ends(reactor, instances, self.survivors, self.happen)
         spawner = Spawner(reactor, inherited.null, self.ends.reported)
@@ -161,6 +162,8 @@ class Performer:
 
     def _release(self, instance: Instance) -> None:
         self.instances.remove(instance)
+        if instance.group.cgroup:
+            self.cgroups().release(instance.group.cgroup)
         self.survivors.note_hidden(instance)
 
     def _kill_survivors(self, instance: Instance) -> Signalled:

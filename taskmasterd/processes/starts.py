@@ -24,7 +24,7 @@ from taskmasterd.core.programs.table import WATCHDOG
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import account_of
 from taskmasterd.processes.instance import Instance
-from taskmasterd.processes.members.group import Group
+from taskmasterd.processes.members.group import OWN, Group, Heritage
 from taskmasterd.processes.preparation import Announcement, ChildInput, child_spec
 from taskmasterd.system.procfs import boot_seconds
 from taskmasterd.system.spawner import ChildSpec, SetupError, Spawner
@@ -36,9 +36,11 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.marks import News
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.ondemand import Made
     from taskmasterd.output.streams import Outputs, Streams
     from taskmasterd.processes import redirection
     from taskmasterd.processes.instance import Recorder
+    from taskmasterd.processes.limits.cgroups import ControlGroups, Joining
     from taskmasterd.processes.occupants import Occupants
     from taskmasterd.processes.preparation import Inherited
     from taskmasterd.system.loop.reactor import Reactor
@@ -59,11 +61,13 @@ class Extras(Record):
 
     `announce(entry, account)` is for a program with `ready` or a watchdog, `open_input(entry, account, streams)` for one with `stdin: pipe` or `tty`,
     `pass_on(entry, spec)` for one with `sockets`: it returns (spec, descriptors with their numbers, descriptor 0 or -1).
+    `cgroups` makes control groups.
     """
 
     announce: Announce
     open_input: OpenInput
     pass_on: PassOn
+    cgroups: Made[ControlGroups]
 
 
 class Starter:
@@ -103,10 +107,12 @@ class Starter:
         # a terminal's pipes are the keeper's, and tell nothing about processes
         inodes = () if program.tty else tuple(pipe.inode for pipe in streams.pipes)
         self._recorder.spawning(entry, before, inodes)
-        said, reads = Announcement(), None
+        said, reads, place = Announcement(), None, None
         extras: tuple[tuple[int, int], ...] = ()
         stdin = -1
         try:
+            place = self._enter(entry)
+            spec = spec.replace(steps=(place.step, *spec.steps)) if place else spec
             if program.sockets:
                 spec, extras, stdin = self._extras.pass_on(entry, spec)
             reads = self._open_input(entry, account, streams)
@@ -119,18 +125,29 @@ class Starter:
             extras += (said.extra,) if said.extra else ()
             pid, executed = self._spawner.spawn(spec, streams.stdout, streams.stderr, extras, stdin=stdin)
         except (SetupError, OSError, ValueError):
-            for pipe in streams.pipes:
-                pipe.close()
-            if reads and reads.ours:
-                reads.ours.release()
+            self._give_up(streams, reads, place)
             raise
         finally:
-            _close_ends(streams, said, reads)
+            _close_ends(streams, said, reads, place)
         for pipe in streams.pipes:
             pipe.sink.led_by(pid)
         self._outputs.last_words.begin(entry, streams.log_start)
-        group = Group(pid, (entry.program, entry.index), stop_group=bool(program.stopasgroup), pipes=inodes)
+        group = _group_of(entry, pid, inodes, place)
         return Instance(entry, group, streams.pipes, (before, boot_seconds()), reads.ours if reads else None), executed
+
+    def _give_up(self, streams: Streams, reads: ChildInput | None, place: Joining | None) -> None:
+        """Let go of what was made for an instance that there will not be."""
+        for pipe in streams.pipes:
+            pipe.close()
+        if reads and reads.ours:
+            reads.ours.release()
+        if place:
+            self._extras.cgroups().release(place.path)
+
+    def _enter(self, entry: Entry) -> Joining | None:
+        """Make the control group of the instance, None for none."""
+        may_use = entry.wanted.may_use
+        return self._extras.cgroups().enter(entry) if may_use.cgroup or may_use.limits else None
 
     def _open_input(self, entry: Entry, account: Account | None, streams: Streams) -> ChildInput | None:
         """Return what the instance reads, None for /dev/null."""
@@ -142,9 +159,14 @@ class Starter:
         return ChildInput(None, redirection.open_input(for_instance(program.stdin, entry.index), account))
 
 
-def _close_ends(streams: Streams, said: Announcement, reads: ChildInput | None) -> None:
+def _group_of(entry: Entry, pid: int, pipes: tuple[int, ...], place: Joining | None) -> Group:
+    heritage, rule = Heritage(cgroup=place.path) if place else OWN, bool(entry.wanted.stopasgroup)
+    return Group(pid, (entry.program, entry.index), stop_group=rule, pipes=pipes, heritage=heritage)
+
+
+def _close_ends(streams: Streams, said: Announcement, reads: ChildInput | None, place: Joining | None) -> None:
     """Close what is the child's alone."""
-    ends = (said.extra[1] if said.extra else -1, reads.stdin if reads else -1)
+    ends = (said.extra[1] if said.extra else -1, reads.stdin if reads else -1, place.fd if place else -1)
     for fd in (*streams.children_ends, *(end for end in ends if end >= 0)):
         os.close(fd)
 

@@ -135,7 +135,9 @@ class Adoption:
             handle = legacy.handles[pid] if pid in legacy.handles else _leader(entry, pid, birth)
         ours_until = now if handle is not None or self._session_goes_on(sessions, saved_copy) else 0
         inodes = () if entry.present.tty else tuple(inode for inode, _path in saved_copy.pipes)
-        group = _group(entry, pid, inodes, Heritage(sessions, handle, ours_until, frozenset(saved_copy.told)))
+        group = _group(
+            entry, pid, inodes, Heritage(sessions, handle, ours_until, frozenset(saved_copy.told), saved_copy.cgroup)
+        )
         reads = None
         if saved_copy.input:
             reads, log = self._inputs().adopt(entry, saved_copy.input)

@@ -131,6 +131,7 @@ class SavedInstance(Record):
 
     `sessions` and `left`, survivors of a leader as (pid, start time in ticks), tell which other processes belong to it. `ended`
     is the leader's wait status if the earlier daemon saw only the end. `input`: the kind of what it reads, the key that a keeper has.
+    `cgroup` is the path of its control group.
     """
 
     pid: int
@@ -141,6 +142,7 @@ class SavedInstance(Record):
     left: tuple[tuple[int, int], ...] = ()
     ended: int | None = None
     input: tuple[str, str] | None = None
+    cgroup: str = ""
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -157,6 +159,7 @@ INSTANCE: Mapping[str, Any] = {
     "left": [(int, int)],
     "ended": int,
     "input": (str, str),
+    "cgroup": str,
 }
 
 

@@ -53,7 +53,8 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "probe_problem": problem,
         "alert_doubts": lambda _destination, _user: (),
         "writable_command": lambda _word, _path, _workingdir: (),
-        "limit_refusals": lambda _may_use, _uid: (),
+        "limit_refusals": lambda _may_use, _uid, _root: (),
+        "cgroup_problem": lambda _path, _uid: "",
     }
     return Surroundings(**{**standard, **changes})
 

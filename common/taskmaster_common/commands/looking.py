@@ -26,8 +26,11 @@ LOOKING = {
         "Look",
         "everything about a program: settings, processes, last exits, log files",
         exits="0; 4 unknown name or no daemon",
-        examples=("show nginx",),
-        flags={"--env": "also the values of env (only root and the daemon's user may see them)"},
+        examples=("show nginx", "show --daemon"),
+        flags={
+            "--env": "also the values of env (only root and the daemon's user may see them)",
+            "--daemon": "the daemon itself instead, and where its control groups are, or why nowhere",
+        },
     ),
     "logs": Help(
         "Look",

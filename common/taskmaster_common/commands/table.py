@@ -92,7 +92,7 @@ COMMANDS = (
             Flag("--usage", side=CLIENT_SIDE),
         ),
     ),
-    Command("show", "show", LOOK, "TARGET...", flags=(Flag("--env", access=ADMIN),)),
+    Command("show", "show", LOOK, "[TARGET...]", flags=(Flag("--env", access=ADMIN), Flag("--daemon"))),
     Command(
         "logs",
         "logs",

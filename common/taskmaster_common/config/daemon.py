@@ -29,6 +29,7 @@ class DaemonConfig(Record):
     loglevel: str = "info"
     log_dir: str | None = None
     state_dir: str | None = None
+    cgroup_root: str | None = None
     history: Mapping[str, Any] = {"size": 16_000_000, "age": 7_776_000.0}
     user: str | None = None
     umask: int = 0o022

@@ -331,6 +331,18 @@ PROGRAM = (
         part="may_use", otherwise="the daemon's", least=-1000, most=1000, example="500",
     ),
     Key(
+        "limits", "limits", (), LIVE_OR_NEXT,
+        "Limits of all its processes together, by a control group: a map of `memory`, `memory_high` and `swap` (sizes), `cpu` (processors: "
+        "`1.5`, or `150%`), `cpu_weight` (1 to 10000), `tasks` (processes and threads), `oom` (`process`, or `group`: the kernel kills all "
+        "of them) and `required` (false; true: it does not run without them).",
+        part="may_use", otherwise="none", example="\nmemory: 512MB\ncpu: 1.5\ntasks: 200",
+    ),
+    Key(
+        "cgroup", "boolean", None, RESTART,
+        "Run it in a control group of its own: a stop then reaches all that it has started, whatever that did to escape.",
+        part="may_use", otherwise="true with `limits`", example="true",
+    ),
+    Key(
         "enabled", "boolean", True, LIVE,
         "Whether it is started at all. `false`: it is in the file and in `status`, but nothing starts it: no boot, no reload, no "
         "dependent, no `start all`; only you do, by its own name. What runs goes on. `taskmasterctl disable` and `enable` override the key.",

@@ -62,6 +62,11 @@ DAEMON = (
         otherwise=FILES, example="/tmp/taskmaster-reference",
     ),
     Key(
+        "cgroup_root", "control group", None, NEXT_START,
+        "Control group, of version 2, below which the daemon makes those of programs.",
+        otherwise="delegated by systemd, or made by root", example="/sys/fs/cgroup/taskmaster",
+    ),
+    Key(
         "history", "history", {"size": 16_000_000, "age": 7_776_000.0}, LIVE,
         "How much the history keeps, a line of JSON for each event, in `state_dir`: a map of `size` (16MB), of all its files together, "
         "and `age` (90d), after which events may go; 0 for no history.",

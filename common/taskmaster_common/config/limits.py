@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from typing import Any
 
+OOM_WORDS = PROCESS, WHOLE_GROUP = "process", "group"
+"""Whom the kernel kills where `limits.memory` is used up."""
 UNLIMITED = -1
 SIZE, COUNT, SECONDS, MICROSECONDS = "size", "count", "seconds", "microseconds"
 RLIMITS = {
@@ -31,6 +33,8 @@ RLIMITS = {
     "stack": SIZE,
 }
 """The limits by name, with the unit of their values. Source: getrlimit(2)."""
+SIZES = ("memory", "memory_high", "swap")
+"""Those of `limits` that are sizes."""
 MARKED = ("locks", "rttime")
 """Limits whose hard values are the mark of a program's processes (`system.lineage`)."""
 _UNTOUCHED, _UNLIMITED = "-", "unlimited"
@@ -99,6 +103,31 @@ def written_rlimits(rows: Iterable[str]) -> dict[str, Any]:
 def _written(name: str, value: int) -> str | int:
     text = amount_text(name, value)
     return int(text) if text.isdecimal() else text
+
+
+def quota_of(value: str, period: int) -> int:
+    """Return how much of a period a value of `limits.cpu` may use: "1.5" of 100 is 150."""
+    return round(float(value) * period)
+
+
+def written_limits(rows: Iterable[str]) -> dict[str, Any]:
+    """Return the value of `limits` as one writes it: `{"memory": "512MB", "cpu": 1.5}`."""
+    found: dict[str, Any] = {}
+    for name, _, value in (row.partition(" ") for row in rows):
+        if name in SIZES:
+            text = format_size(int(value))
+            found[name] = int(text) if text.isdecimal() else text
+        elif name == "required":
+            found[name] = True
+        else:
+            found[name] = value if name == "oom" else float(value) if "." in value else int(value)
+    return found
+
+
+def memory_text(rows: Iterable[str]) -> str:
+    """Return the limit of memory among those of `limits`: "limits.memory 512MB"."""
+    size = next((row.partition(" ")[2] for row in rows if row.startswith("memory ")), "")
+    return f"limits.memory {format_size(int(size))}" if size else "limits.memory"
 
 
 def cpus_text(cpus: Sequence[int]) -> str:

@@ -66,6 +66,8 @@ class MayUse(Record):
     nice: int | None = None
     cpu_affinity: tuple[int, ...] = ()
     oom_score_adj: int | None = None
+    limits: tuple[str, ...] = ()
+    cgroup: bool | None = None
 
 
 class ProgramConfig(Nested):
@@ -158,6 +160,8 @@ KIND = {
     "nice": "whole",
     "cpu_affinity": "processors",
     "oom_score_adj": "whole",
+    "limits": "limits",
+    "cgroup": "boolean",
     "enabled": "boolean",
     "sockets": "sockets",
 }
@@ -218,6 +222,8 @@ RELOAD_CLASS = {
     "nice": "live*",
     "cpu_affinity": "live*",
     "oom_score_adj": "live*",
+    "limits": "live*",
+    "cgroup": "restart",
     "enabled": "live",
     "sockets": "restart",
     "refusal": "restart",

@@ -22,7 +22,7 @@ from taskmaster_common.config.alerts.written import written_rule
 from taskmaster_common.config.elsewhere import Elsewhere, elsewhere_of
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
-from taskmaster_common.config.limits import cpus_text, written_rlimits
+from taskmaster_common.config.limits import cpus_text, written_limits, written_rlimits
 from taskmaster_common.config.sockets import descriptors, socket_on_stdin, sockets_of, written_sockets
 from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
@@ -49,10 +49,13 @@ WITHOUT = {
     "tty": "no terminal",
     "rlimits": "the daemon's",
     "cpu_affinity": "the daemon's",
+    "limits": "none",
     "sockets": "none",
     "env_file": "none",
 }
 """What holds for a program without these keys."""
+OTHERWISE = {"log_levels": "true with json and syslog", "cgroup": "true with limits"}
+"""What decides over these keys where they are not written."""
 
 
 def effective_text(config: Config, signals: Mapping[str, int], places: Places, *, values: bool = True) -> str:
@@ -84,6 +87,7 @@ def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
         "socket": places.socket,
         "socket_mode": f"0{mode_of_socket(daemon):o}",
         "roles": "nobody else",
+        "cgroup_root": "found at the first use",
         "pidfile": beside,
         "logfile": places.logfile,
         "log_dir": places.log_dir,
@@ -124,8 +128,8 @@ def _program_lines(program: ProgramConfig, signals: Mapping[str, int], log_dir: 
             yield f"    # {key}: {WITHOUT.get(key, 'none')}"
         elif key == "start_timeout" and not limits_start(program):
             yield "    # start_timeout: without effect"
-        elif value is None and key == "log_levels":
-            yield "    # log_levels: true with json and syslog"
+        elif value is None and key in OTHERWISE:
+            yield f"    # {key}: {OTHERWISE[key]}"
         elif value is None:
             yield f"    # {key}: the " + ("user's" if key == "group" and program.run_as.user else "daemon's")
         elif value == DEFAULT_LOG and kind == "stream":
@@ -234,6 +238,7 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
     "variable files": lambda value: _flow(list(value), expanded=True),
     "hook": _hook,
     "rlimits": lambda value: in_one_line(written_rlimits(value)),
+    "limits": lambda value: in_one_line(written_limits(value)),
     "processors": lambda value: _quoted(cpus_text(value)),
     "history": lambda value: f"{{size: {format_size(value['size'])}, age: {plain_number(value['age'])}}}",
 }

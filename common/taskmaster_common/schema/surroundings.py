@@ -74,8 +74,9 @@ class Surroundings(Record):
     none, or "".
     `alert_doubts(destination, user)` yields what is wrong with the files that an alert's destination names, and with its mail
     server, for that user, None being the daemon itself: (text, whether it is an error). So does `writable_command(word, PATH,
-    workingdir)` with the file of a command that root runs. `limit_refusals(may_use, uid)` yields (key, reason) for each value of
-    what a program may use that a daemon of that user cannot give it here. `oom_score_adj` is the daemon's own.
+    workingdir)` with the file of a command that root runs. `limit_refusals(may_use, uid, cgroup_root)` yields (key, reason) for each value of
+    what a program may use that a daemon of that user cannot give it here. `cgroup_problem(path, uid)` says why
+    control groups cannot be made below a path, or "". `oom_score_adj` is the daemon's own.
     """
 
     environment: Mapping[str, str]
@@ -98,7 +99,8 @@ class Surroundings(Record):
     probe_problem: Callable[[Mapping[str, Any]], str]
     alert_doubts: Callable[[Mapping[str, Any], User | None], Sequence[tuple[str, bool]]]
     writable_command: Callable[[str, str, str], Sequence[tuple[str, bool]]]
-    limit_refusals: Callable[[MayUse, int], Sequence[tuple[str, str]]]
+    limit_refusals: Callable[[MayUse, int, str | None], Sequence[tuple[str, str]]]
+    cgroup_problem: Callable[[str, int], str]
     daemonized: bool = False
     pid1: bool = False
     lenient_users: bool = False

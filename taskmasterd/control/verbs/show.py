@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.control.call import Call
+    from taskmasterd.control.context import Context
     from taskmasterd.control.rights import Sight
     from taskmasterd.control.verbs import newer as files
     from taskmasterd.core.programs.table import Entry
@@ -31,8 +32,17 @@ else:
     health = on_demand("taskmasterd.core.words.health")
 
 
+USAGE = 2
+
+
 def show(call: Call) -> Steps[None]:
-    """Settings, last exits and log files of the named programs."""
+    """Settings, last exits and log files of the named programs, or with --daemon what is known of the daemon. Raises RequestError."""
+    if call.request.has("daemon") == bool(call.request.targets):
+        raise RequestError("usage", "show needs a TARGET, or --daemon", USAGE)
+    if call.request.has("daemon"):
+        call.connection.send(_daemon(call.context))
+        call.connection.end(end(0))
+        return
     entries = yield from call.looked_at()
     values = call.request.has("env")
     if values and not call.sees_values:
@@ -62,7 +72,7 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
         logs[table.name(entry)] = {
             stream: context.performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
         }
-        processes.append({**explained(context, entry, sight), **_limits(entry)})
+        processes.append({**explained(context, entry, sight), **_limits(context, entry)})
         if entry.process.end is not None:
             ended[table.name(entry)] = round(context.reactor.now() - entry.process.end.at, 3)
         yield MORE
@@ -81,10 +91,28 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
     }
 
 
-def _limits(entry: Entry) -> dict[str, Any]:
+def _limits(context: Context, entry: Entry) -> dict[str, Any]:
     """Return what a live process has of the limits that are written for it."""
-    wanted, pid = entry.present.may_use, entry.process.pid
-    return {"limits": in_force.in_force(wanted, pid)} if pid is not None and wanted != LIKE_THE_DAEMON else {}
+    wanted, pid, instance = entry.present.may_use, entry.process.pid, context.performer.instances.of(entry)
+    if pid is None or instance is None or wanted == LIKE_THE_DAEMON:
+        return {}
+    return {"limits": in_force.in_force(wanted, pid, instance.group.cgroup)}
+
+
+def _daemon(context: Context) -> dict[str, Any]:
+    """Return what there is to know of the daemon itself. It looks for the root of control groups as the first program would."""
+    groups, identity = context.performer.cgroups(), context.identity
+    return {
+        "type": "about",
+        "pid": identity.pid,
+        "version": identity.version,
+        "uid": identity.owner,
+        "socket": identity.socket,
+        "config": context.configuration.config.path,
+        "cgroup_root": groups.root.path or None,
+        "cgroup_reason": groups.root.reason,
+        "controllers": groups.controllers,
+    }
 
 
 def _story(entry: Entry, now: float, sight: Sight) -> dict[str, Any]:

@@ -149,7 +149,7 @@ class Unfit(OfInstance):
     stop: bool = False
 
 
-LIMITS = frozenset(("rlimits", "nice", "cpu_affinity", "oom_score_adj"))
+LIMITS = frozenset(("rlimits", "nice", "cpu_affinity", "oom_score_adj", "limits"))
 """Steps that set what a program may use: what the kernel refuses once, it refuses again."""
 
 

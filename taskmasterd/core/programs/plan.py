@@ -248,7 +248,10 @@ def _with_late_keys(plan: ProgramPlan, slots: tuple[Entry, ...], refused: Refuse
     next_ = ", ".join(of_class(plan.keys, NEXT))
     why = [f"{now} applied without a restart"] if now else []
     why += [f"{next_} used at the next start"] if next_ else []
-    return plan.replace(late=late, why="; ".join([*why, f"{', '.join(late)} used at the next start: not permitted"]))
+    forbidden = ", ".join(key for key in late if key != "limits")
+    why += [f"{forbidden} used at the next start: not permitted"] if forbidden else []
+    why += ["limits used at the next start: it has no control group"] if "limits" in late else []
+    return plan.replace(late=late, why="; ".join(why))
 
 
 def _waits_for_a_start(before: ProgramConfig, wanted: ProgramConfig) -> bool:

@@ -49,6 +49,7 @@ class Entry:
         "current",
         "dropped",
         "index",
+        "lacks",
         "pending",
         "process",
         "ready_tries",
@@ -70,6 +71,7 @@ class Entry:
         self.ready_tries = 0
         self.checked: Health | None = None
         self.asking = ""
+        self.lacks = ""
         self.counts: Counts = NOTHING
         self.dropped = 0
 
@@ -80,6 +82,10 @@ class Entry:
     def ask(self, hook: str) -> None:
         """Take the name of the hook that is asked before something is done about the instance, "" once it has answered; for people."""
         self.asking = hook
+
+    def lack(self, text: str) -> None:
+        """Take what of its limits is not in force, and why, "" for nothing; for people."""
+        self.lacks = text
 
     def check(self, health: Health | None) -> None:
         """Take what is known of the health of the present instance, for people."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE, KIND
 from taskmaster_common.config.hooks import written_hook
-from taskmaster_common.config.limits import cpus_text, written_rlimits
+from taskmaster_common.config.limits import cpus_text, written_limits, written_rlimits
 from taskmaster_common.config.words import FROM_SOCKET
 from taskmaster_common.config.written import written_edges, written_probe
 from taskmasterd.ondemand import on_demand
@@ -60,6 +60,7 @@ WRITTEN: Mapping[str, Callable[[ProgramConfig, Any], Any]] = {
     "sockets": lambda program, value: sockets.written_sockets(value, program.socket_options),
     "input": _input,
     "rlimits": lambda _program, value: written_rlimits(value),
+    "limits": lambda _program, value: written_limits(value),
     "processors": lambda _program, value: cpus_text(value),
 }
 """How values of these kinds are written; where there is none, it is null."""

@@ -73,7 +73,7 @@ def _slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         return gates.leaving_text(table, entry)
     if process.state == RUNNING:
         asking = f"{entry.asking}: running" if entry.asking else ""
-        return "; ".join(filter(None, (_outdated_text(entry), asking, _running_text(entry))))
+        return "; ".join(filter(None, (_outdated_text(entry), asking, _running_text(entry), entry.lacks)))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
         return f"not ready: {entry.said}{left}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from taskmaster_common.config.limits import amount_text, cpus_text, rlimit_of
+from taskmasterd.core import cgroups as core
+from taskmasterd.system import cgroups
 from taskmasterd.system.limits import running
 
 TYPE_CHECKING = False
@@ -12,10 +14,10 @@ if TYPE_CHECKING:
     from taskmaster_common.config import MayUse
 
 
-def in_force(wanted: MayUse, pid: int) -> dict[str, Any]:
+def in_force(wanted: MayUse, pid: int, cgroup: str) -> dict[str, Any]:
     """Return the values that a process has of the keys written for it, and in `not_in_force` those that are not as written.
 
-    Limits are texts "soft/hard"; {} if the process is gone.
+    Limits are texts "soft/hard"; `cgroup` is its control group, "" for none. {} if the process is gone.
     """
     found: dict[str, Any] = {}
     differing: list[str] = []
@@ -42,4 +44,14 @@ def in_force(wanted: MayUse, pid: int) -> dict[str, Any]:
     if score is not None:
         found["oom_score_adj"] = score
         differing += ["oom_score_adj"] if score != wanted.oom_score_adj else []
+    _add_group(found, differing, wanted, cgroup)
     return {**found, "not_in_force": differing} if found else {}
+
+
+def _add_group(found: dict[str, Any], differing: list[str], wanted: MayUse, cgroup: str) -> None:
+    if cgroup:
+        found["cgroup"] = cgroup
+    for name, file, content in core.contents(wanted):
+        has_it = " ".join(cgroups.words(cgroup, file)) if cgroup else ""
+        found.setdefault("limits", {})[name] = core.shown(name, has_it) if has_it else "none"
+        differing += [f"limits.{name}"] if not core.equals(has_it, content) else []

@@ -6,6 +6,8 @@ import os
 
 from taskmaster_common.config.limits import rlimit_of
 from taskmasterd.core import limits as core
+from taskmasterd.core.cgroups import lacking, wants_group
+from taskmasterd.processes.limits import cgroups
 from taskmasterd.system.limits import own, steps
 
 TYPE_CHECKING = False
@@ -42,9 +44,20 @@ class Grants:
         return core.refused(before, wanted, self.can)
 
 
-def refusals(wanted: MayUse, uid: int) -> tuple[tuple[str, str], ...]:
+def refusals(wanted: MayUse, uid: int, cgroup_root: str | None) -> tuple[tuple[str, str], ...]:
     """Return (key, reason) for each value that a child of a daemon of this user cannot get here."""
-    return tuple(core.impossible(wanted, can(None, uid)))
+    found = tuple(core.impossible(wanted, can(None, uid)))
+    if not wants_group(wanted):
+        return found
+    root = cgroups.find_root(cgroup_root, "", uid)
+    lacks = lacking(wanted, root, cgroups.not_usable(root))
+    return (*found, ("limits" if wanted.limits else "cgroup", lacks)) if lacks else found
+
+
+def root_problem(path: str, uid: int) -> str:
+    """Return why control groups cannot be made below a path, or ""."""
+    root = cgroups.find_root(path, "", uid)
+    return "" if root.path else root.reason
 
 
 def can(nofile: tuple[int, int] | None, uid: int | None = None) -> core.Can:

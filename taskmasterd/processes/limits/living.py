@@ -9,6 +9,7 @@ from taskmaster_common.config import LIVE_OR_NEXT, NEXT, RESTART
 from taskmaster_common.errors import system_reason
 from taskmaster_common.states import RUNNING, STARTING
 from taskmasterd.core import limits as core
+from taskmasterd.core.cgroups import wants_group
 from taskmasterd.core.process.events import Executed
 from taskmasterd.core.programs.table import of_class
 from taskmasterd.processes.limits.autogroups import Autogroups
@@ -27,12 +28,13 @@ if TYPE_CHECKING:
     from taskmasterd.core.steps import Steps
     from taskmasterd.ondemand import Made
     from taskmasterd.processes.instance import Instance, Instances
+    from taskmasterd.processes.limits.cgroups import ControlGroups
     from taskmasterd.processes.limits.limits import Grants
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.procfs import Survivor
 
-    LiveParts = tuple[Reactor, Instances, Made[Grants], Callable[[Entry], None], Table]
-    """The loop, what lives, what may be set, who writes down what an instance has, all slots."""
+    LiveParts = tuple[Reactor, Instances, Made[Grants], Callable[[Entry], None], Made[ControlGroups], Table]
+    """The loop, what lives, what may be set, who writes down what an instance has, where groups are, all slots."""
 
 MOST_LOOKS = 20
 """Most looks for newcomers at one instance: one that forks on and on must not keep a reload busy for ever."""
@@ -42,8 +44,9 @@ class LiveLimits:
     """What has running instances follow; a member of the change bus. `say(entry, text)` is for people."""
 
     def __init__(self, parts: LiveParts, say: Callable[[Entry, str], None]) -> None:
-        self._reactor, self._instances, self._limits, self._changed, _table = parts
+        self._reactor, self._instances, self._limits, self._changed, self._cgroups, self._table = parts
         self._say = say
+        self._reactor.call_soon(self._sweep)
         self._autogroups = Autogroups(self._reactor)
 
     def happened(self, entry: Entry, _before: Process, event: Event, _after: Process) -> None:
@@ -55,9 +58,19 @@ class LiveLimits:
 
     def added(self, entry: Entry) -> None:
         """Look at the autogroup of an instance that was taken over, or executed."""
-        nice, pid = entry.present.may_use.nice, entry.process.pid
+        may_use, pid = entry.present.may_use, entry.process.pid
+        if pid is not None and wants_group(may_use):
+            entry.lack(self._cgroups().lacking(may_use))
+        nice = may_use.nice
         if nice is not None and pid is not None and entry.process.state in (STARTING, RUNNING):
             self._set_autogroup(entry, pid, nice)
+
+    def _sweep(self) -> None:
+        """End what an earlier daemon has left in groups that are no instance's; before anything is started."""
+        if any(wants_group(entry.wanted.may_use) for entry in self._table):
+            known = {instance.group.cgroup for instance in self._instances}
+            free = {entry.program for entry in self._table if not entry.wanted.stopasgroup}
+            self._cgroups().sweep(known, free)
 
     def update(self, entry: Entry) -> Steps[None]:
         """Set what is wanted on an instance that was started with something else."""
@@ -66,6 +79,8 @@ class LiveLimits:
             return
         known = self._limits().refused(before.may_use, entry.wanted.may_use)  # the plan has said it
         setting = _Setting(before.may_use, entry.wanted.may_use, self._limits().can, known)
+        if "limits" in keys and "limits" not in known:
+            self._change_limits(entry, instance.group.cgroup, before.may_use, setting)
         yield from self._set_on_all(instance, setting)
         if entry.current is not before:
             return  # another instance has been started meanwhile
@@ -80,6 +95,15 @@ class LiveLimits:
             rest = of_class(taken.changed_keys(entry.wanted), RESTART, NEXT, LIVE_OR_NEXT)
             entry.current = taken if rest else entry.wanted  # thousands of instances share one record
             self._changed(entry)
+
+    def _change_limits(self, entry: Entry, path: str, before: MayUse, setting: _Setting) -> None:
+        wanted = entry.wanted.may_use
+        try:
+            if path:
+                self._cgroups().change(path, before, wanted)
+        except OSError as error:
+            setting.refused["limits"] = system_reason(error)
+        entry.lack(self._cgroups().lacking(wanted))
 
     def _set_on_all(self, instance: Instance, setting: _Setting) -> Steps[None]:
         """Set it on all processes, and look again until there is no newcomer: what forked before has the old values."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.records import Record
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.procfs import Survivor, finished, ticks_now
 from taskmasterd.system.signalling import forbids, has_ended, send, send_by_handle, signal_one
@@ -17,6 +18,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from collections.abc import Set as AbstractSet
+
+    from taskmasterd.system import cgroups
+else:
+    cgroups = on_demand("taskmasterd.system.cgroups")
 
 NOBODY: frozenset[tuple[int, int]] = frozenset()
 NO_SESSIONS: frozenset[int] = frozenset()
@@ -27,13 +32,15 @@ class Heritage(Record):
     """What identifies an instance of an earlier daemon.
 
     `handle` is the pidfd of its leader, None if the leader is gone or our child; `sessions` are those whose members belong to
-    it, `ours_until` as in `Group`; `signalled` are the signals sent so far, as (pid, signal), with pid 0 for the group.
+    it, `ours_until` as in `Group`; `signalled` are the signals sent so far, as (pid, signal), with pid 0 for the group; `cgroup` is
+    the path of its control group, "" for none.
     """
 
     sessions: frozenset[int] = NO_SESSIONS
     handle: int | None = None
     ours_until: int = 0
     signalled: frozenset[tuple[int, int]] = NOBODY
+    cgroup: str = ""
 
 
 OWN = Heritage()
@@ -49,6 +56,7 @@ class Group:
     """
 
     __slots__ = (
+        "cgroup",
         "handle",
         "leader_alive",
         "leader_first",
@@ -79,6 +87,7 @@ class Group:
         self.handle = heritage.handle
         self.sessions = heritage.sessions
         self.ours_until = heritage.ours_until
+        self.cgroup = heritage.cgroup
         self.signalled: AbstractSet[tuple[int, int]] = heritage.signalled
 
     def follow(self, *, stop_group: bool, leader_first: bool) -> None:
@@ -101,7 +110,7 @@ class Group:
         """
         if not self.keeps_number():
             return True, False
-        others = False
+        others = self._kill_cgroup(number)
         by_group = self.stop_group and (number == signal.SIGKILL or not self.leader_first)
         for each in (number, signal.SIGCONT):
             reached = by_group and send(os.killpg, self.pid, each) == 0
@@ -120,6 +129,7 @@ class Group:
     def signalling(self, survivors: Iterable[Survivor], number: int) -> Generator[None, None, list[Survivor]]:
         """Do `signal_each` in steps."""
         refused: list[Survivor] = []
+        self._kill_cgroup(number)
         for survivor in survivors:
             if (survivor.pid, number) in self.signalled:
                 continue
@@ -130,6 +140,13 @@ class Group:
                 refused.append(survivor)
             yield
         return refused
+
+    def _kill_cgroup(self, number: int) -> bool:
+        """With KILL, end all in its control group at once, those too that fork meanwhile; return whether it has one."""
+        if number != signal.SIGKILL or not self.cgroup or not self.stop_group:
+            return False
+        cgroups.kill(self.cgroup)
+        return True
 
     def _note(self, told: tuple[int, int]) -> None:
         """Remember a signal that was sent, as (pid, signal)."""

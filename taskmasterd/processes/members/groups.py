@@ -22,6 +22,7 @@ from taskmasterd.system.procfs import (
     everybody,
     finished,
     is_ending,
+    look,
     ticks_now,
     tree,
 )
@@ -35,7 +36,9 @@ if TYPE_CHECKING:
     from taskmasterd.processes.members import attribution
     from taskmasterd.processes.members.group import Group
     from taskmasterd.processes.members.proofs import Proofs
+    from taskmasterd.system import cgroups
 else:
+    cgroups = on_demand("taskmasterd.system.cgroups")
     attribution = on_demand("taskmasterd.processes.members.attribution")
 
 
@@ -121,13 +124,20 @@ class Groups:
                 found.setdefault(group, [vanished])
         if any(group.sessions for group in wanted):
             yield from self._add_members_of_sessions(found, by_session)
+        yield from self._add_unlisted(found, wanted)
+        return found
+
+    def _add_unlisted(self, found: dict[Group, list[Survivor]], wanted: Iterable[Group]) -> Generator[None, None, None]:
+        """Add what no list of children has shown."""
+        for group in wanted:
+            if group.cgroup:
+                yield from self._add_members_of_cgroup(found, group)
         for group in wanted:
             # the list of children may miss one while another exits (proc(5)); the kernel's answer about a group cannot
             if group not in found and not group.sessions and group_exists(group.pid):
                 members = yield from _members(group.pid)
                 if members:
                     found[group] = members
-        return found
 
     def _attributed(
         self, evidence: attribution.Attribution
@@ -235,6 +245,15 @@ class Groups:
                 ours = [one for one in some if evidence.by_evidence(one, self.below.known(one))]
             if ours:
                 found.setdefault(group, []).extend(ours)
+
+    def _add_members_of_cgroup(self, found: dict[Group, list[Survivor]], group: Group) -> Generator[None, None, None]:
+        """Add what is in an instance's control group, besides its leader: whatever it has done to escape, it is in there."""
+        there = {one.pid for one in found.get(group, ())}
+        for pid in cgroups.members(group.cgroup):
+            one = look(pid) if pid not in there and self._leaders.get(pid) is not group else None
+            if one:
+                found.setdefault(group, []).append(one)
+            yield
 
 
 def _members(pgid: int) -> Generator[None, None, list[Survivor]]:

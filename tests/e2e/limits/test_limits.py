@@ -147,8 +147,11 @@ def test_show_says_what_the_kernel_has_and_marks_what_somebody_has_changed(mixed
 
 
 def test_a_reload_changes_all_processes_and_threads_of_what_runs(daemon: Daemon) -> None:
-    first = f"rlimits: {{nofile: 512}}, nice: 1, cpu_affinity: {CPUS[0]}"
-    wanted = f"rlimits: {{nofile: [256, 300]}}, nice: 10, cpu_affinity: '{CPUS[0]}-{CPUS[-1]}', oom_score_adj: 400"
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    first = f"rlimits: {{nofile: 512}}, nice: {own + 1}, cpu_affinity: {CPUS[0]}"
+    wanted = (
+        f"rlimits: {{nofile: [256, 300]}}, nice: {own + 9}, cpu_affinity: '{CPUS[0]}-{CPUS[-1]}', oom_score_adj: 400"
+    )
     if list(range(CPUS[0], CPUS[-1] + 1)) != CPUS:
         wanted = wanted.replace(f"'{CPUS[0]}-{CPUS[-1]}'", str(CPUS))
     daemon.write(f"programs: {{crowd: {{cmd: {CROWD}, {first}}}, other: {{cmd: sleep 300}}}}")
@@ -166,29 +169,30 @@ def test_a_reload_changes_all_processes_and_threads_of_what_runs(daemon: Daemon)
         assert open_files(read(pid, "limits")) == ("256", "300")
         assert read(pid, "oom_score_adj") == "400\n"
         for thread in threads(pid):
-            assert os.getpriority(os.PRIO_PROCESS, thread) == 10
+            assert os.getpriority(os.PRIO_PROCESS, thread) == own + 9
             assert os.sched_getaffinity(thread) == set(CPUS)
     if os.path.exists(f"/proc/{leader}/autogroup"):
-        assert read(leader, "autogroup").endswith("nice 10\n")
+        assert read(leader, "autogroup").endswith(f"nice {own + 9}\n")
     after = daemon.status()["crowd"]
     assert (after["pid"], after["outdated"]) == (leader, False)
     assert daemon.ctl("show", "crowd").stdout.count("in force") == 4
     assert "not set" not in daemon.events()
     daemon.kill()
-    daemon.write(f"programs: {{crowd: {{cmd: {CROWD}, {wanted.replace('nice: 10', 'nice: 12')}}}}}")
+    later = wanted.replace(f"nice: {own + 9}", f"nice: {own + 11}")
+    daemon.write(f"programs: {{crowd: {{cmd: {CROWD}, {later}}}}}")
     daemon.start()
     assert daemon.status()["crowd"]["pid"] == leader
-    assert os.getpriority(os.PRIO_PROCESS, child) == 12
+    assert os.getpriority(os.PRIO_PROCESS, child) == own + 11
 
 
 @pytest.mark.root
 @as_root
 def test_an_ordinary_user_lowers_what_runs_and_raises_it_at_the_next_start(daemon: Daemon) -> None:
     hard = int(open_files(read(os.getpid(), "limits"))[1])
-    above = hard + 1000
+    above, own = hard + 1000, os.getpriority(os.PRIO_PROCESS, 0)
     text = (
         "programs:\n"
-        "  web: {cmd: sleep 300, rlimits: {nofile: 512}, nice: 5, oom_score_adj: 700}\n"
+        f"  web: {{cmd: sleep 300, rlimits: {{nofile: 512}}, nice: {own + 5}, oom_score_adj: 700}}\n"
         f"  greedy: {{cmd: sleep 300, rlimits: {{nofile: {above}}}}}\n"
         "  other: {cmd: sleep 300}\n"
     )
@@ -201,7 +205,7 @@ def test_an_ordinary_user_lowers_what_runs_and_raises_it_at_the_next_start(daemo
     greedy = daemon.wait_for("greedy", "FATAL")
     assert why in greedy["detail"]
     web, other = daemon.wait_for("web", "RUNNING"), daemon.wait_for("other", "RUNNING")
-    ordinary(daemon, text.replace("512", "4096").replace("nice: 5", "nice: 2").replace("700", "600"))
+    ordinary(daemon, text.replace("512", "4096").replace(f"nice: {own + 5}", f"nice: {own + 2}").replace("700", "600"))
     for words in (("reload", "--dry-run"), ("reload",)):
         said = daemon.ctl(*words).stdout
         assert "oom_score_adj applied without a restart; rlimits, nice used at the next start: not permitted" in said
@@ -209,10 +213,10 @@ def test_an_ordinary_user_lowers_what_runs_and_raises_it_at_the_next_start(daemo
     assert (after["web"]["pid"], after["web"]["outdated"], after["other"]["outdated"]) == (web["pid"], True, False)
     assert open_files(read(web["pid"], "limits")) == ("512", "512")
     assert read(web["pid"], "oom_score_adj") == "600\n"
-    assert daemon.ctl("restart", "--outdated", "all").returncode == 0
+    assert daemon.ctl("restart", "--outdated", "web").returncode == 0
     again = daemon.status()
     assert open_files(read(again["web"]["pid"], "limits")) == ("4096", "4096")
-    assert os.getpriority(os.PRIO_PROCESS, again["web"]["pid"]) == 2
+    assert os.getpriority(os.PRIO_PROCESS, again["web"]["pid"]) == own + 2
     assert (again["web"]["outdated"], again["other"]["pid"]) == (False, other["pid"])
 
 
@@ -223,6 +227,7 @@ def test_an_ordinary_user_lowers_what_runs_and_raises_it_at_the_next_start(daemo
 def test_autogroups_get_the_nice_of_their_programs_as_fast_as_the_kernel_takes_it(daemon: Daemon, count: int) -> None:
     ordinary(daemon, f"programs: {{busy: {{cmd: sleep 300, nice: 7, numprocs: {count}}}}}")
     start_as_ordinary(daemon)
+    wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
     pids = [process["pid"] for process in daemon.status().values()]
     wait_until(lambda: all(read(pid, "autogroup").endswith("nice 7\n") for pid in pids), within_s=10)
 

@@ -20,6 +20,7 @@ from taskmasterd.core.process.events import KILL, SPAWN, Event, Executed, Exited
 from taskmasterd.core.process.marks import FOUND_SOME_KILLING, LEADERLESS
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
+from taskmasterd.ondemand import Made
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
 from taskmasterd.processes.instance import Instance, Instances
@@ -87,6 +88,7 @@ class Stage:
                     lambda _entry, _account: pytest.fail("nothing here has ready"),
                     lambda _entry, _account, _streams: pytest.fail("nothing here has stdin"),
                     lambda _entry, _spec: pytest.fail("nothing here has sockets"),
+                    Made(lambda: pytest.fail("nothing here has a control group")),
                 ),
             ),
         )

@@ -27,9 +27,9 @@ from tests.support.model import config, program
 
 CLASSES = {
     RESTART: "cmd umask workingdir stdout stderr tty stdin env env_file clear_env sockets type user group shell refusal "
-    "log_format log_prefix log_time log_levels",
+    "log_format log_prefix log_time log_levels cgroup",
     NEXT: "ready",
-    LIVE_OR_NEXT: "rlimits nice cpu_affinity oom_score_adj",
+    LIVE_OR_NEXT: "rlimits nice cpu_affinity oom_score_adj limits",
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups log_events essential update enabled "
@@ -98,6 +98,8 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "cpu_affinity": (),
         "oom_score_adj": None,
         "enabled": True,
+        "limits": (),
+        "cgroup": None,
     }
 
 

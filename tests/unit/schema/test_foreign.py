@@ -42,7 +42,7 @@ def test_every_word_of_the_catalogue_leads_to_a_key_that_exists_or_says_a_senten
         ("EnvironmentFile: []", "EnvironmentFile is called env_file here"),
         ("WatchdogSec: 30", "health: {watchdog: SECONDS}"),
         ("schedule: daily", "there are no schedules; let cron or a timer run"),
-        ("memory_max: 1G", "memory is not limited yet"),
+        ("memory_max: 1G", "write limits: {memory: SIZE} here"),
         ("stdin_open: true", "write stdin: pipe, and"),
         ("ulimits: {nofile: 1}", "ulimits is called rlimits here"),
         ("OOMScoreAdjust: 5", "OOMScoreAdjust is called oom_score_adj here"),

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from taskmaster_common.config import MayUse
-from taskmaster_common.config.limits import rlimit_of, written_rlimits
+from taskmaster_common.config.limits import rlimit_of, written_limits, written_rlimits
+from taskmaster_common.config.written import in_one_line
 from taskmasterd.core.words.settings import settings_view
 from tests.support.host import load, problems, program, program_problems
 
@@ -90,6 +91,71 @@ def test_the_settings_of_a_program_are_as_one_writes_them() -> None:
     assert (plain["rlimits"], plain["cpu_affinity"]) == (None, None)
 
 
+# -- control groups
+
+
+@pytest.mark.parametrize(
+    ("written", "row"),
+    [
+        ("memory: 512MB", "memory 512000000"),
+        ("memory_high: 1GiB", "memory_high 1073741824"),
+        ("swap: 0", "swap 0"),
+        ("cpu: 1.5", "cpu 1.5"),
+        ("cpu: 150%", "cpu 1.5"),
+        ("cpu: 2", "cpu 2"),
+        ("cpu_weight: 50", "cpu_weight 50"),
+        ("tasks: 200", "tasks 200"),
+        ("oom: group", "oom group"),
+        ("required: true", "required true"),
+    ],
+)
+def test_a_limit_of_a_group_is_written_as_people_write_it(written: str, row: str) -> None:
+    rows = program(f"limits: {{{written}}}").may_use.limits
+    assert rows == (row,)
+    again = written_limits(rows)
+    assert program(f"limits: {in_one_line(again)}").may_use.limits == rows
+
+
+@pytest.mark.parametrize(
+    ("written", "reason"),
+    [
+        ("memory: 0", "a program without memory cannot run"),
+        ("memory: 1G", "could mean two sizes"),
+        ("cpu: 0", "is not between 0.01 and"),
+        ("cpu: fast", "is no number of processors such as 1.5 or 150%"),
+        ("cpu_weight: 10001", "is not between 1 and 10000"),
+        ("tasks: 0", "is no number of processes, 1 or more"),
+        ("oom: all", "is not one of process, group"),
+        ("pids: 5", "did you mean tasks?"),
+        ("mem: 5MB", "did you mean memory?"),
+    ],
+)
+def test_a_wrong_limit_of_a_group_is_refused(written: str, reason: str) -> None:
+    (found,) = program_problems(f"limits: {{{written}}}")
+    assert reason in found
+
+
+def test_a_limit_that_is_required_of_nothing_is_none() -> None:
+    assert program("limits: {required: false}").may_use == program("").may_use
+    assert program("cgroup: true").may_use.cgroup is True
+
+
+def test_what_goes_badly_together_is_said() -> None:
+    (found,) = problems("programs: {a: {cmd: x, cgroup: false, limits: {memory: 5MB}}}")
+    assert "limits are those of a control group; remove cgroup: false" in found
+    (found,) = warnings("programs: {a: {cmd: x, limits: {memory_high: 5MB}}}")
+    assert "memory_high alone slows the program down for ever and ends nothing; add memory" in found
+    (found,) = warnings("programs: {a: {cmd: x, nice: 5, limits: {cpu_weight: 5}}}")
+    assert "use cpu_weight" in found
+
+
+def test_a_root_that_the_daemon_may_not_write_is_an_error_but_at_its_start() -> None:
+    text = "taskmasterd: {cgroup_root: /x}\nprograms: {}"
+    (found,) = problems(text, cgroup_problem=lambda path, uid: f"{path} and {uid}")
+    assert "taskmasterd.cgroup_root: /x and 0" in found
+    assert len(warnings(text, cgroup_problem=lambda path, _uid: path, lenient_users=True)) == 1
+
+
 # -- what the host says
 
 
@@ -98,7 +164,7 @@ def warnings(text: str, **changes: Any) -> tuple[str, ...]:
 
 
 def refusals(*rows: tuple[str, str]) -> dict[str, Any]:
-    return {"limit_refusals": lambda _may, _uid: rows}
+    return {"limit_refusals": lambda _may, _uid, _root: rows}
 
 
 def test_a_value_that_the_daemon_cannot_give_is_a_warning_and_a_missing_processor_an_error() -> None:
@@ -114,7 +180,7 @@ def test_a_value_that_the_daemon_cannot_give_is_a_warning_and_a_missing_processo
 def test_the_daemons_user_is_who_gives_it() -> None:
     asked: list[int] = []
 
-    def refused(_may: MayUse, uid: int) -> tuple[tuple[str, str], ...]:
+    def refused(_may: MayUse, uid: int, _root: str | None) -> tuple[tuple[str, str], ...]:
         asked.append(uid)
         return ()
 

@@ -8,7 +8,7 @@ from taskmaster_common.schema.checks.ending import check_ending
 from taskmaster_common.schema.checks.environment import EnvironmentCheck
 from taskmaster_common.schema.checks.health import check_all, check_health
 from taskmaster_common.schema.checks.hooks import check_hooks
-from taskmaster_common.schema.checks.limits import check_inherited_score, check_limits, daemons_uid
+from taskmaster_common.schema.checks.limits import check_inherited_score, check_limits, check_root, daemons_uid
 from taskmaster_common.schema.checks.logs import check_logs, check_spools
 from taskmaster_common.schema.checks.ready import check_ready
 from taskmaster_common.schema.checks.sockets import check_sockets
@@ -43,6 +43,7 @@ def check_configuration(
     check_daemon(daemon, daemon_nodes, surroundings, report)
     environment = EnvironmentCheck(daemon, surroundings, report)
     uid = daemons_uid(daemon, surroundings)
+    check_root(daemon, daemon_nodes, uid, surroundings, report)
     for program in programs:
         environment.check(program)
         check_program(program, daemon, daemon_nodes, surroundings, report)
@@ -51,7 +52,7 @@ def check_configuration(
         check_health(program, surroundings, report)
         check_update(program, report)
         check_logs(program, report)
-        check_limits(program, uid, surroundings, report)
+        check_limits(program, daemon, uid, surroundings, report)
         check_hooks(program, daemon, daemon_nodes, surroundings, report)
     check_all(programs, report)
     check_sockets(programs, daemon, surroundings, report)

@@ -19,7 +19,7 @@ from taskmaster_common.schema.values.dependencies import dependencies_of
 from taskmaster_common.schema.values.health import health_of
 from taskmaster_common.schema.values.history import history_of
 from taskmaster_common.schema.values.hooks import decode_hook
-from taskmaster_common.schema.values.limits import cpus_of, rlimits_of
+from taskmaster_common.schema.values.limits import cpus_of, limits_of_group, rlimits_of
 from taskmaster_common.schema.values.ready import ready_of
 from taskmaster_common.schema.values.roles import roles_of
 from taskmaster_common.schema.values.scalars import (
@@ -270,6 +270,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "choice": _choice,
     "cleared": _cleared,
     "command": _command,
+    "control group": _path,
     "dependencies": dependencies_of,
     "event log": event_log_of,
     "exit codes": _exit_codes,
@@ -277,6 +278,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "history": history_of,
     "hook": decode_hook,
     "input": input_of,
+    "limits": limits_of_group,
     "log prefix": _log_prefix,
     "octal": _octal,
     "path": _path,

@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config.limits import COUNT, MARKED, MICROSECONDS, RLIMITS, SIZE, UNLIMITED, Rlimit, exceeds
+from taskmaster_common.config.limits import (
+    COUNT,
+    MARKED,
+    MICROSECONDS,
+    OOM_WORDS,
+    RLIMITS,
+    SIZE,
+    UNLIMITED,
+    Rlimit,
+    exceeds,
+)
 from taskmaster_common.schema.nodes import MAPPING, SEQUENCE
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.values.scalars import WrongElementError, WrongElementsError, elements_of, expect, text_of
+from taskmaster_common.schema.values.scalars import (
+    WrongElementError,
+    WrongElementsError,
+    boolean_of,
+    count_of,
+    elements_of,
+    expect,
+    limits_of,
+    not_one_of,
+    text_of,
+)
 from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from taskmaster_common.config.keys import Key
     from taskmaster_common.schema.nodes import Node
-    from taskmaster_common.schema.values.scalars import Decoding
+    from taskmaster_common.schema.values.scalars import Decoder, Decoding
 
+MOST_WEIGHT = 10_000
 MOST_CPUS = 8192
 """Most processors of a Linux kernel. Source: its NR_CPUS."""
 UNLIMITED_WORDS = ("unlimited", "infinity")
@@ -105,6 +126,79 @@ def _amount(name: str, text: str) -> int:
     if seconds != int(seconds):
         raise ValueError(f"{name}: {quoted(text)} is no whole number of seconds")
     return int(seconds)
+
+
+# -- control groups
+
+
+def limits_of_group(node: Node, context: Decoding, key: Key) -> tuple[str, ...]:
+    """Return a row for each limit: "memory 512000000". Raises WrongElementsError with each wrong one."""
+    found = limits_of(node, context, key, LIMITS, MEANT_LIMITS)
+    return tuple(f"{name} {found[name]}" for name in LIMITS if found.get(name) not in (None, ""))
+
+
+def _size(node: Node, context: Decoding, key: Key) -> int:
+    return parse_size(text_of(node, context, key))
+
+
+def _memory(node: Node, context: Decoding, key: Key) -> int:
+    size = _size(node, context, key)
+    if not size:
+        raise ValueError("a program without memory cannot run; write a size, or remove the line")
+    return size
+
+
+def _cores(node: Node, context: Decoding, key: Key) -> str:
+    text = text_of(node, context, key)
+    number = text.removesuffix("%").strip()
+    if len(number) > MAX_DIGITS or number.count(".") > 1 or not number.replace(".", "0").isdecimal() or number == ".":
+        raise ValueError(f"{quoted(text)} is no number of processors such as 1.5 or 150%")
+    cores = float(number) / (100 if text.endswith("%") else 1)
+    if not 0.01 <= cores <= MOST_CPUS:
+        raise ValueError(f"{quoted(text)} is not between 0.01 and {MOST_CPUS} processors")
+    return f"{cores:.5f}".rstrip("0").rstrip(".")
+
+
+def _weight(node: Node, context: Decoding, key: Key) -> int:
+    return count_of(node, context, key, MOST_WEIGHT)
+
+
+def _tasks(node: Node, context: Decoding, key: Key) -> int:
+    text = text_of(node, context, key)
+    if not (text.isascii() and text.isdecimal() and len(text) < 10 and int(text)):
+        raise ValueError(f"{quoted(text)} is no number of processes, 1 or more")
+    return int(text)
+
+
+def _victim(node: Node, context: Decoding, key: Key) -> str:
+    text = text_of(node, context, key)
+    if text not in OOM_WORDS:
+        raise ValueError(not_one_of(text, OOM_WORDS))
+    return text
+
+
+def _required(node: Node, context: Decoding, key: Key) -> str:
+    return "true" if boolean_of(node, context, key) else ""
+
+
+LIMITS: Mapping[str, Decoder] = {
+    "memory": _memory,
+    "memory_high": _memory,
+    "swap": _size,
+    "cpu": _cores,
+    "cpu_weight": _weight,
+    "tasks": _tasks,
+    "oom": _victim,
+    "required": _required,
+}
+MEANT_LIMITS = {
+    "mem": "memory",
+    "memory_max": "memory",
+    "cpus": "cpu",
+    "cpu_quota": "cpu",
+    "pids": "tasks",
+    "swap_max": "swap",
+}
 
 
 # -- processors

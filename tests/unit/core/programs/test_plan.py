@@ -36,6 +36,7 @@ OTHER_OF_KIND = {
     "command": ("sleep", "10"),
     "dependencies": ("db",),
     "exit codes": (0, 2),
+    "limits": ("memory 512000000",),
     "log prefix": "> ",
     "octal": 0o77,
     "path": "/tmp",
