@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import completions, records, reference, schema, states
+from scripts import completions, leaving, records, reference, schema, states
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "common/taskmaster_common/config"
@@ -26,6 +26,7 @@ PAGES: dict[str, Callable[[str], str]] = {
     "man/taskmaster.yaml.5": reference.manual,
     "README.md": reference.readme,
     "ARCHITECTURE.md": states.architecture,
+    "docs/leaving.md": leaving.page,
 }
 """What puts the made parts into each page that is otherwise written by hand, by its path."""
 

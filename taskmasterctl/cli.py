@@ -247,6 +247,13 @@ def _import(options: Options, request: Request) -> int:
     return run_import(request, os.environ, as_json=options.json)
 
 
+def _export(options: Options, request: Request) -> int:
+    """Raises RequestError."""
+    from taskmasterctl.convert.export.run import run_export  # noqa: PLC0415 - no other verb converts
+
+    return run_export(request, os.environ, config=options.config or "", as_json=options.json)
+
+
 def _reply_for(options: Options, request: Request) -> Reply:
     look = look_of(options, request, os.environ)
     if request.verb in ("events", "why"):
@@ -313,6 +320,7 @@ OWN_WAYS: Mapping[str, Callable[[Options, Request], int]] = {
     "runs": _runs,
     "import": _import,
     "completion": _completion,
+    "export": _export,
 }
 """The verbs that are more than a request and its answer."""
 

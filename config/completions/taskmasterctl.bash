@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | runs:--cron | runs:--timezone | runs:--from | runs:-n | runs:--lines | import:--from | import:-o | import:--output | import:--workdir | import:--set | alert:--event | simulate:--end | simulate:--for | simulate:--seed | restart:--max-unavailable | disable:--reason | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | runs:--cron | runs:--timezone | runs:--from | runs:-n | runs:--lines | import:--from | import:-o | import:--output | import:--workdir | import:--set | export:-o | export:--output | export:--set | alert:--event | simulate:--end | simulate:--for | simulate:--seed | restart:--max-unavailable | disable:--reason | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -71,6 +71,7 @@ _taskmasterctl() {
         metrics) found=(--format --output --every --listen) ;;
         runs) found=(--cron --timezone --from -n --lines) ;;
         import) found=(--from -o --output --force --check --strict --workdir --ordered --strict-stop --supervisor-env --set) ;;
+        export) found=(-o --output --check --strict --set) ;;
         alert) found=(--event) ;;
         simulate) found=(--end --for --seed) ;;
         start) found=(--no-wait --no-deps) ;;
@@ -88,14 +89,15 @@ _taskmasterctl() {
         found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
     else
         case $verb in
-        '') found=(status show logs pid subscribe wait why events health deps version top metrics runs completion import alert overrides simulate check start stop restart disable enable scale signal attach send reload upgrade shutdown help) ;;
-        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics runs completion import alert overrides simulate check start stop restart disable enable scale signal attach send reload upgrade shutdown help) ;;
+        '') found=(status show logs pid subscribe wait why events health deps version top metrics runs completion import export alert overrides simulate check start stop restart disable enable scale signal attach send reload upgrade shutdown help) ;;
+        help) [ "$count" -gt 0 ] || found=(status show logs pid subscribe wait why events health deps version top metrics runs completion import export alert overrides simulate check start stop restart disable enable scale signal attach send reload upgrade shutdown help) ;;
+        export) [ "$count" -gt 0 ] || found=(systemd compose kubernetes procfile) ;;
         alert) [ "$count" -gt 0 ] || found=(list test flush) ;;
         signal)
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | subscribe | wait | why | events | history | health | deps | top | metrics | simulate | check | start | stop | restart | disable | enable | scale | attach | fg | send) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | wait | why | events | history | health | deps | top | metrics | export | simulate | check | start | stop | restart | disable | enable | scale | attach | fg | send) kind=programs ;;
         import)
             compopt -o filenames 2>/dev/null
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${current/#\~\//$HOME/}")

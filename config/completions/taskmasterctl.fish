@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'runs:--cron' 'runs:--timezone' 'runs:--from' 'runs:-n' 'runs:--lines' 'import:--from' 'import:-o' 'import:--output' 'import:--workdir' 'import:--set' 'alert:--event' 'simulate:--end' 'simulate:--for' 'simulate:--seed' 'restart:--max-unavailable' 'disable:--reason' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'runs:--cron' 'runs:--timezone' 'runs:--from' 'runs:-n' 'runs:--lines' 'import:--from' 'import:-o' 'import:--output' 'import:--workdir' 'import:--set' 'export:-o' 'export:--output' 'export:--set' 'alert:--event' 'simulate:--end' 'simulate:--for' 'simulate:--seed' 'restart:--max-unavailable' 'disable:--reason' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -92,6 +92,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a metrics -d 'states, count
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a runs -d 'when a line of cron is due, without a daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a completion -d 'print the completions of a shell: bash, zsh or fish'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a import -d 'make a configuration out of that of another supervisor, and say what is lost'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a export -d 'make units, a Compose file, Kubernetes objects or a Procfile out of the configuration, and say what is lost'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a overrides -d 'what disable, enable and scale have laid over the configuration'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a simulate -d 'what a program would do that ends as you say, on a clock of its own'
@@ -156,6 +157,10 @@ complete -c taskmasterctl -n '__taskmasterctl_verb import' -l ordered -d 'superv
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l strict-stop -d 'supervisor: leave alone what a leader leaves at a stop'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l supervisor-env -d 'supervisor: set SUPERVISOR_ENABLED, _PROCESS_NAME and _GROUP_NAME'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l set -x -d 'a value for a variable of the input; may be repeated'
+complete -c taskmasterctl -n '__taskmasterctl_verb export' -s o -l output -r -F -d 'write the files to this directory'
+complete -c taskmasterctl -n '__taskmasterctl_verb export' -l check -d 'let the target\'s own tool read the files, where it is installed'
+complete -c taskmasterctl -n '__taskmasterctl_verb export' -l strict -d 'write nothing if anything is lost'
+complete -c taskmasterctl -n '__taskmasterctl_verb export' -l set -x -d 'image=NAME or PROGRAM.image=NAME, the image of all programs or of one; may be repeated'
 complete -c taskmasterctl -n '__taskmasterctl_verb alert' -l event -x -d 'what test pretends: fatal by default'
 complete -c taskmasterctl -n '__taskmasterctl_verb simulate' -l end -x -d 'how and when it ends: 1@0.2, KILL@3s, 0@1m; again for the next start'
 complete -c taskmasterctl -n '__taskmasterctl_verb simulate' -l for -x -d 'how long (default 1h)'
@@ -193,10 +198,11 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-r
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l rollback -d 'take it back, unless all that it starts comes up and stays up for 5 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics simulate check start stop restart disable enable scale attach fg send' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics export simulate check start stop restart disable enable scale attach fg send' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -F
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb export; and __taskmasterctl_first' -a 'systemd compose kubernetes procfile'
 complete -c taskmasterctl -n '__taskmasterctl_verb alert; and __taskmasterctl_first' -a 'list test flush'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a status -d 'one line for each process: state, pid, uptime, restarts, detail'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a show -d 'everything about a program: settings, processes, last exits, log files'
@@ -214,6 +220,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a runs -d 'when a line of cron is due, without a daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a completion -d 'print the completions of a shell: bash, zsh or fish'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a import -d 'make a configuration out of that of another supervisor, and say what is lost'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a export -d 'make units, a Compose file, Kubernetes objects or a Procfile out of the configuration, and say what is lost'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a alert -d 'alert rules: how they do, a message to try one, what waits now'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a overrides -d 'what disable, enable and scale have laid over the configuration'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a simulate -d 'what a program would do that ends as you say, on a clock of its own'

@@ -17,6 +17,8 @@ FILE = "file"
 """The number of `scale` that means the file's."""
 OF_ALERTS = (("list", "look"), ("test", "admin"), ("flush", "admin"))
 """The actions of `alert`, with the level that each needs."""
+EXPORTED = tuple((kind, "look") for kind in ("systemd", "compose", "kubernetes", "procfile"))
+"""The targets of `export`; it asks no daemon, so they need no level."""
 
 
 def level_of(actions: Sequence[tuple[str, str]], targets: Sequence[str], usual: str) -> str:
@@ -34,6 +36,8 @@ def action_problem(
     if not actions:
         return ()
     words = [word for word, _level in actions]
+    if actions is EXPORTED:
+        return _kind_problem(verb, words, targets)
     action = targets[0] if targets else words[0]
     if action not in words:
         near = nearest(action, words)
@@ -47,6 +51,14 @@ def action_problem(
     if "event" in flags and action != "test":
         return (f"--event belongs to {verb} test",)
     return ()
+
+
+def _kind_problem(verb: str, words: Sequence[str], targets: Sequence[str]) -> tuple[str, ...]:
+    if targets and targets[0] in words:
+        return ()
+    near = nearest(targets[0], words) if targets else ""
+    said = f'{verb} does not know "{targets[0]}"' if targets else f"{verb} needs a kind"
+    return (f"{said}; did you mean {near}?" if near else f"{said}; write one of {', '.join(words)}",)
 
 
 def metrics_problem(flags: Container[str]) -> str:

@@ -42,4 +42,25 @@ CONVERTING = {
             "--set": "a value for a variable of the input; may be repeated",
         },
     ),
+    "export": Help(
+        "Files",
+        "make units, a Compose file, Kubernetes objects or a Procfile out of the configuration, and say what is lost",
+        exits=(
+            "0 written, nothing is lost; 1 cannot write, or --check has found a fault; 2 usage, or an unknown name; 3 written, with "
+            "losses; 4 there is no configuration; 6 it is wrong"
+        ),
+        details=(
+            "The configuration is that of -c FILE or of the usual places, with defaults and included files; names choose among its "
+            "programs. The files go to standard output or to -o DIR, where none may exist yet, the report to standard error: a line for "
+            "each key that is dropped or changed, with file and line, and notes. The same lines are comments in the files. Nothing is "
+            "run, and no daemon is needed; --json with -o writes the report to standard output, too."
+        ),
+        examples=("export systemd -o units --check", "export compose --set image=example/site:4 web"),
+        flags={
+            "--output": "write the files to this directory",
+            "--check": "let the target's own tool read the files, where it is installed",
+            "--strict": "write nothing if anything is lost",
+            "--set": "image=NAME or PROGRAM.image=NAME, the image of all programs or of one; may be repeated",
+        },
+    ),
 }

@@ -7,7 +7,15 @@ belongs to one `side`: the daemon's flags travel on the wire, the client's never
 from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
-from taskmaster_common.commands.actions import OF_ALERTS, action_problem, level_of, metrics_problem, scale_problem
+from taskmaster_common.commands.actions import (
+    EXPORTED,
+    OF_ALERTS,
+    action_problem,
+    level_of,
+    metrics_problem,
+    scale_problem,
+)
+from taskmaster_common.commands.flags import OF_EXPORT, OF_IMPORT
 from taskmaster_common.commands.grammar import (
     ADMIN,
     CLIENT_SIDE,
@@ -67,16 +75,6 @@ FOLLOW = Flag("--follow", short="-f")
 OF_EVENTS = tuple(
     Flag(f"--{name}", value=value)
     for name, value in {"since": "TIME", "until": "TIME", "event": "EVENT", "by": "UID", "after": "SEQ"}.items()
-)
-IMPORTED = ("supervisor", "procfile", "systemd", "circus", "process-compose", "pm2")
-"""The kinds of configuration that `import` reads."""
-OF_IMPORT = (
-    Flag("--from", value="KIND", side=CLIENT_SIDE, choices=IMPORTED),
-    Flag("--output", short="-o", value="FILE", side=CLIENT_SIDE),
-    *(Flag(f"--{name}", side=CLIENT_SIDE) for name in ("force", "check", "strict")),
-    Flag("--workdir", value="DIR", side=CLIENT_SIDE),
-    *(Flag(f"--{name}", side=CLIENT_SIDE) for name in ("ordered", "strict-stop", "supervisor-env")),
-    Flag("--set", value="NAME=VALUE", side=CLIENT_SIDE, repeated=True),
 )
 
 COMMANDS = (
@@ -162,6 +160,7 @@ COMMANDS = (
     ),
     Command("completion", "", LOOK, "SHELL"),
     Command("import", "", LOOK, "FILE...", flags=OF_IMPORT),
+    Command("export", "", LOOK, "ACTION [TARGET...]", OF_EXPORT, EXPORTED),
     Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),
     Command("overrides", "overlay", LOOK),
     Command(
@@ -318,7 +317,7 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
 
 
 def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Sequence[str]) -> None:
-    least = {"": 0, "SIGNAL TARGET...": 2, "ACTION [RULE]": 0}.get(
+    least = {"": 0, "SIGNAL TARGET...": 2, "ACTION [RULE]": 0, "ACTION [TARGET...]": 0}.get(
         verb.arguments, 0 if verb.arguments.startswith("[") else 1
     )
     most = {"": 0, "[VERB]": 1, "TARGET": 1, "TARGET COUNT": 2}.get(verb.arguments, len(targets))

@@ -11,6 +11,7 @@ The keys and their kinds come from the table in `config.keys`.
 from __future__ import annotations
 
 from taskmaster_common.schema.effective import effective_text
+from taskmaster_common.schema.programs import Program
 from taskmaster_common.schema.shape import daemon_section, decode
 from taskmaster_common.schema.surroundings import MAX_FILE, File, Loaded, Step, Surroundings, User, absolute
 
@@ -18,6 +19,7 @@ __all__ = [
     "MAX_FILE",
     "File",
     "Loaded",
+    "Program",
     "Step",
     "Surroundings",
     "User",

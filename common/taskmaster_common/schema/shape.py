@@ -48,9 +48,12 @@ SECTIONS = (TASKMASTERD, "include", *SHARED_SECTIONS)
 NO_PROGRAM = "no program at all; write `programs: {}` if that is what is meant"
 
 
-def decode(path: str, surroundings: Surroundings) -> Loaded:
-    """Return the configuration at `path` with its warnings. Raises ConfigError with every problem of every file."""
-    return _Decoder(path, surroundings).run()
+def decode(path: str, surroundings: Surroundings, placed: dict[str, Program | None] | None = None) -> Loaded:
+    """Return the configuration at `path` with its warnings. Raises ConfigError with every problem of every file.
+
+    `placed` gets each program with the nodes of its keys, which know where they were written.
+    """
+    return _Decoder(path, surroundings, {} if placed is None else placed).run()
 
 
 def daemon_section(path: str, content: bytes, environment: Mapping[str, str], cwd: str) -> DaemonConfig:
@@ -126,7 +129,7 @@ def _daemon(node: Node | None, context: Decoding, report: Report) -> tuple[Daemo
 
 
 class _Decoder:
-    def __init__(self, path: str, surroundings: Surroundings) -> None:
+    def __init__(self, path: str, surroundings: Surroundings, placed: dict[str, Program | None]) -> None:
         self._path = path
         self._surroundings = surroundings
         self._report = Report()
@@ -135,7 +138,7 @@ class _Decoder:
         own = {"CONFIG_DIR": self._directory}
         self._context = Decoding(Variables(surroundings.environment, own), self._directory, surroundings.signals)
         self._files: dict[str, tuple[str, int, int]] = {}
-        self._programs: dict[str, Program | None] = {}
+        self._programs = placed
         self._keys: dict[str, Node] = {}
         self._doubted: set[object] = set()
         self._elsewhere: dict[Node, list[Candidate]] = {}

@@ -46,6 +46,7 @@ VERBS = {
         "metrics",
         "runs",
         "import",
+        "export",
         "completion",
         "alert",
         "overrides",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from taskmaster_common.commands.table import IMPORTED
+from taskmaster_common.commands.flags import IMPORTED
 from taskmasterctl.cli import main
 from taskmasterctl.convert.kinds.table import KINDS
 from tests.support.converting import Importer

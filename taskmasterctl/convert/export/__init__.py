@@ -1,0 +1,1 @@
+"""`export`: from the configuration to files of another tool."""

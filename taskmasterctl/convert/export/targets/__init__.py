@@ -1,0 +1,1 @@
+"""`export`: what each target of it makes of a configuration. Pure, but for `host` and `run`."""

@@ -1,0 +1,1 @@
+"""Export to Compose: a service for each program. Pure. Source: the Compose specification."""

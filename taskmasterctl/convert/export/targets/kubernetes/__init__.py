@@ -1,0 +1,1 @@
+"""Export to Kubernetes: a Deployment for each program, a Job for what ends. Pure. Source: its API reference."""

@@ -1,0 +1,63 @@
+"""Limits, schedules and what else a pod may have beside its program. Pure. Source: the API reference of Kubernetes, core/v1."""
+
+from __future__ import annotations
+
+from taskmasterctl.convert.export.targets.containers import (
+    clear_env,
+    whole,
+)
+from taskmasterctl.convert.export.targets.draft import KeyRow, KeyRows, lost, silent
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterctl.convert.export.targets.kubernetes.draft import PodDraft
+
+
+POLICIES = {"skip": "Forbid", "replace": "Replace"}
+
+
+def _schedule(draft: PodDraft) -> None:
+    value = draft.source.value("schedule")
+    if not value:
+        return
+    lines = value.get("cron", ())
+    if len(lines) != 1:
+        draft.dropped(
+            "schedule", "a CronJob has one line of cron", "write one for each, with every and at as lines of cron"
+        )
+        draft.spec["suspend"] = True
+        return
+    overlap = value.get("overlap", "skip")
+    draft.cron.update(
+        {
+            "schedule": lines[0],
+            "timeZone": value.get("timezone"),
+            "concurrencyPolicy": POLICIES.get(overlap, "Forbid"),
+            "startingDeadlineSeconds": max(1, whole(value.get("catch_up", 3600.0))),
+            "successfulJobsHistoryLimit": min(value.get("history", 20), 20),
+        }
+    )
+    if overlap not in POLICIES:
+        draft.changed("schedule", f"overlap: {overlap}: what is due while it runs is left out")
+    if value.get("jitter") or value.get("at_start"):
+        draft.dropped("schedule", "jitter and at_start: a CronJob has neither")
+
+
+LIMITS: KeyRows = {
+    "rlimits": lost("rlimits", "a pod has the limits of its container runtime"),
+    "nice": lost("nice", "a pod has no priority of that kind", "cmd: nice -n N ..."),
+    "cpu_affinity": lost(
+        "cpu_affinity", "the kubelet decides", "write whole cpus as limits, with a static CPU manager"
+    ),
+    "oom_score_adj": lost("oom_score_adj", "the kubelet decides, by requests and limits"),
+    "limits": lost("limits", "is not written", "write resources: {limits: ...}"),
+    "cgroup": silent("each container has one"),
+    "recycle": lost("recycle", "nothing restarts a pod as planned"),
+    "clear_env": clear_env(),
+    "env_file": lost("env_file", "a pod sees no file of this host", "make a Secret of it, and write envFrom:"),
+    "enabled": silent("false: as `autostart: false`"),
+    "schedule": KeyRow("`cron`: a CronJob; else dropped", _schedule),
+    "watch": lost("watch", "nothing watches files there"),
+    "sockets": lost("sockets", "no socket is passed into a container", "let the program listen, and write a Service"),
+}
+"""Their rows."""
