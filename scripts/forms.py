@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from scripts.forms_of_restarts import recycle_forms, watch_forms, words_pattern
 from taskmaster_common.commands.table import ADMIN, LEVELS
 from taskmaster_common.config.alerts.words import WORDS
 from taskmaster_common.config.elsewhere import NAMES
@@ -58,19 +59,10 @@ INHERITED = r"^[^=\s,*?0-9][^=\s,*?]*$|\$\{"
 """Of inherited variables."""
 
 
-def _any_case(word: str) -> str:
-    return "".join(f"[{letter}{letter.lower()}]" if letter.isalpha() else letter for letter in word.upper())
-
-
-def _words(words: tuple[str, ...]) -> str:
-    """Return a pattern for these words in any case."""
-    return f"(?:{'|'.join(map(_any_case, words))})"
-
-
 BOOLEAN: list[Schema] = [
     {"type": "boolean"},
     {"enum": [*TRUE_WORDS, *FALSE_WORDS]},
-    {"type": "string", "pattern": f"^{_words(TRUE_WORDS + FALSE_WORDS)}$"},
+    {"type": "string", "pattern": f"^{words_pattern(TRUE_WORDS + FALSE_WORDS)}$"},
 ]
 
 
@@ -84,7 +76,7 @@ def _exit_codes(key: Key) -> list[Schema]:
 
 def _stream(key: Key) -> list[Schema]:
     refused = "|".join(sorted({SAME_AS_STDOUT, "stderr"} - set(key.words)))
-    foreign = f"{_words(tuple(STREAM_WORDS))}(?:[+][^/]*)?|(?:{'|'.join(STREAM_PREFIXES)}).*"
+    foreign = f"{words_pattern(tuple(STREAM_WORDS))}(?:[+][^/]*)?|(?:{'|'.join(STREAM_PREFIXES)}).*"
     names = {name for each in NAMES.values() for name in each}
     inner = {"type": "object", "properties": dict.fromkeys(sorted(names), SCALAR), "additionalProperties": False}
     maps = {
@@ -338,7 +330,10 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "signal": lambda _key: [
         {"enum": list(SIGNALS)},
         {"type": "integer", "minimum": 1, "maximum": 128},
-        {"type": "string", "pattern": f"^(?:{_any_case('SIG')})?(?:{_words(SIGNALS)}|{REAL_TIME})$|^[0-9]{{1,3}}$"},
+        {
+            "type": "string",
+            "pattern": f"^(?:[Ss][Ii][Gg])?(?:{words_pattern(SIGNALS)}|{REAL_TIME})$|^[0-9]{{1,3}}$",
+        },
     ],
     "account": lambda _key: [TEXT, {"type": "integer", "minimum": 0}],
     "control group": lambda _key: [TEXT],
@@ -365,6 +360,10 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "ready": _ready,
     "health": _health,
     "update": _update,
+    "recycle": lambda key: recycle_forms(_seconds(key), {"anyOf": [*FORMS["size"](key), VARIABLE]}, TEXT, VARIABLE),
+    "watch": lambda key: watch_forms(
+        _seconds(key), {"anyOf": [*BOOLEAN, VARIABLE]}, words_pattern(TRUE_WORDS + FALSE_WORDS)
+    ),
     "history": _history,
     "roles": _roles,
     "rlimits": _rlimits,

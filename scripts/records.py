@@ -40,6 +40,7 @@ TYPES = {
     "rate": "tuple[int, float]",
     "ready": "Mapping[str, Any]",
     "rlimits": "tuple[str, ...]",
+    "recycle": "Mapping[str, Any]",
     "roles": "Mapping[str, Any]",
     "seconds": "float",
     "signal": "int",
@@ -54,6 +55,7 @@ TYPES = {
     "update": "Mapping[str, Any]",
     "variable files": "tuple[str, ...]",
     "variables": "Mapping[str, str | None]",
+    "watch": "Mapping[str, Any]",
     "whole": "int",
 }
 """The type of each kind's decoded value; a key whose default is None may be None, too."""

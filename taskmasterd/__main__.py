@@ -4,7 +4,7 @@
 state as JSON, KEPT one with what a guardian has kept ("-": there is none); the paths are where our packages and PyYAML are
 found, because the resident interpreter runs isolated and without site (-I -S). `--guardian STATE LISTENER READY PATH...` is the
 guardian, which executes that. `--keeper CHANNEL LISTENER PATH...` is the keeper. `--check STATE - PATH...` reads a state and says whether this code could go on with it.
-`--alert STDIN PATH...` delivers alerts.
+`--alert STDIN PATH...` delivers alerts. `--watch CHANNEL PATH...` watches files.
 These words mean this only to an interpreter that was executed like that, so nobody gets there by a guess: `taskmasterd --check`
 is an option of the launcher. What the launcher imports (argparse, ctypes) must not be resident, hence the imports inside the
 function.
@@ -16,7 +16,7 @@ import errno
 import os
 import sys
 
-PATHS_AT = {"--resident": 4, "--check": 4, "--guardian": 5, "--keeper": 4, "--alert": 3}
+PATHS_AT = {"--resident": 4, "--check": 4, "--guardian": 5, "--keeper": 4, "--alert": 3, "--watch": 3}
 """Where in the words of each life the paths begin."""
 
 
@@ -60,6 +60,10 @@ def _run() -> int:
         from taskmasterd.alerts.helper.main import main as deliver  # noqa: PLC0415 - see above
 
         return deliver()
+    if life == "--watch":
+        from taskmasterd.renewal.watcher.main import main as watch  # noqa: PLC0415 - see above
+
+        return watch(sys.argv[2:])
     if life == "--guardian":
         from taskmasterd.guardian import main as guard  # noqa: PLC0415 - see above
 

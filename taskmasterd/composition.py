@@ -19,9 +19,11 @@ from taskmasterd.telling.eventlog import Announcer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
 
     from taskmaster_common.config import Config
+    from taskmasterd import renewing
     from taskmasterd.alerts import context as alerting
     from taskmasterd.alerts import rules
     from taskmasterd.alerts.rules import Alerts
@@ -30,9 +32,12 @@ if TYPE_CHECKING:
     from taskmasterd.control import rights
     from taskmasterd.control.access import Access
     from taskmasterd.core.process.state import Process
+    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.steps import Steps
     from taskmasterd.foundation import Foundation, Programs
     from taskmasterd.installed import Installed
     from taskmasterd.probing.leftovers import Mark
+    from taskmasterd.renewing import Renewing
     from taskmasterd.survival import execute, handover, upgrade
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.survival.state import Registry
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
     from taskmasterd.telling.audience import Audience
 else:
     alerting = on_demand("taskmasterd.alerts.context")
+    renewing = on_demand("taskmasterd.renewing")
     audit = on_demand("taskmasterd.telling.audit")
     rules = on_demand("taskmasterd.alerts.rules")
     loading = on_demand("taskmasterd.configuration.loading")
@@ -158,8 +164,11 @@ def join_bus(
     programs: Programs,
     audience: Audience,
     follow_ends: Callable[[bool], BusMember],
-) -> None:
-    """Say who gets to know of changes, in this order; `follow_ends(applying)` returns a member for `EndingKeys`."""
+) -> PlannedRestarts:
+    """Say who gets to know of changes, in this order; `follow_ends(applying)` returns a member for `EndingKeys`.
+
+    Returns what restarts instances as planned, for those who have to know what it knows.
+    """
     log, table, outputs = context.log, context.supervisor.table, context.performer.outputs
     announcer = Announcer(log, table, outputs, context.reactor.now, context.identity.signals)
     writer = programs.writer
@@ -176,6 +185,40 @@ def join_bus(
     for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
         keys.join(config)
     _begin_alerts(context, origin)
+    performer, errands = programs.performer, programs.errands
+    acting = (performer.deliver, performer.signal_leader, performer.instances)
+    parts = (context.reactor, context.supervisor, *acting, log, bus, errands, origin)
+    planned = PlannedRestarts(Made(lambda: renewing.Renewing(renewing.RenewingParts(*parts))))
+    for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
+        planned.load_for(config)
+    bus.join(BusMember(REACT, applied=planned.applied))
+    return planned
+
+
+class PlannedRestarts:
+    """Has planned restarts made with the first configuration that needs them, and hands over what they know."""
+
+    def __init__(self, made: Made[Renewing]) -> None:
+        self._made = made
+
+    def load_for(self, config: Config) -> None:
+        """Have them made if a program needs them."""
+        if any(program.recycle or program.watch for program in config.programs):
+            self._made().load_for(config)
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Follow a reload."""
+        self.load_for(plan.config)
+        yield from ()
+
+    def to_data(self) -> Iterable[Mapping[str, Any]]:
+        """Return what the daemon after an upgrade has to know."""
+        return self._made.made.to_data() if self._made.made else ()
+
+    def resume(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Go on after an upgrade."""
+        if rows:
+            self._made().resume(rows)
 
 
 def register_facts(registry: Registry, context: Context, access: Access) -> None:
@@ -210,6 +253,7 @@ class Life(Record):
     context: Context
     audience: Audience
     access: Access
+    planned: PlannedRestarts
 
 
 def make_upgrade(origin: Origin, life: Life, unheard: Callable[[], bool]) -> Made[Upgrade]:
@@ -229,6 +273,7 @@ def make_upgrade(origin: Origin, life: Life, unheard: Callable[[], bool]) -> Mad
             programs.probes.hooks,
             programs.reading.keeping,
             programs.reading.sockets,
+            life.planned.to_data,
         )
         leaving = handover.Handover(handed, running, context, programs.rows, parts, unheard)
         return upgrade.Upgrade(context, leaving, programs.errands())

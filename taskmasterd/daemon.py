@@ -51,7 +51,7 @@ class Daemon:
         reactor, notifier, guard, handed, bus = base.reactor, base.notifier, base.guard, origin.handed, Bus()
         programs = build_programs(origin, base, bus)
         self._context = context = build_context(origin, base, programs, bus, installed)
-        self._programs = programs
+        self._programs, self._bus = programs, bus
         self._stopping = stopping = Made(lambda: shutdown.Stopping(context, notifier))
         audience = Audience(handed.life.sequence if handed.life else 0)
         actions = Made(
@@ -72,22 +72,21 @@ class Daemon:
         )
         self._requests = requests = SignalRequests(context, access, base.sinks, notifier)
         self._signals: Signals | None = None
-        self._upgrade = upgrading = make_upgrade(
-            origin,
-            Life(base, programs, context, audience, access),
-            lambda: bool(self._signals and self._signals.unheard),
-        )
         self._acknowledge = (
             guardian_channel.Acknowledgement(reactor, guard, programs.writer.flush, lambda: programs.performer.settled)
             if guard
             else None
         )
-        self._bus = bus
         # before subscribers: what is hidden from now on is not shown again
         bus.join(BusMember(TELL, applying=access.applying, applied=access.applied))
         register_facts(base.registry, context, access)
         base.registry.register("cause", self._cause, lambda cause: stopping().resume(cause))
-        join_bus(bus, origin, context, programs, audience, self._follow_ends)
+        self._planned = join_bus(bus, origin, context, programs, audience, self._follow_ends)
+        self._upgrade = upgrading = make_upgrade(
+            origin,
+            Life(base, programs, context, audience, access, self._planned),
+            lambda: bool(self._signals and self._signals.unheard),
+        )
         self._systemd = None
         if notifier.wanted:
             self._systemd = status = systemd.Systemd(reactor, notifier, programs.supervisor.table, programs.performer)
@@ -105,6 +104,7 @@ class Daemon:
         self._acknowledge_later()
         if origin.handed.life:
             self._access.resume(origin.handed.life.connections)
+            self._planned.resume(origin.handed.life.renewing)
             self._base.sinks.settle()
         self._programs.probes.resume(self._context.supervisor.table, origin)
         if origin.stop_goes_on:

@@ -99,6 +99,7 @@ that it does not know.
                ready: {way, ready, unsure, text, after_s (from its start, or null), tries (or null)}: what is known of the readiness
                of the instance, or null
                override: OVERRIDE, or null where the file alone holds
+               watch ("on", or why its files are not watched: "off: ...", "paused: ..."; null without the key)
                status_text (the last STATUS= of a program with ready: notify, or "")
                outdated (true: its instance was started with other values of keys than are wanted now)
                health: {way, verdict (unknown healthy unhealthy), since_s (of the verdict, or null), failures (in a row), last (the

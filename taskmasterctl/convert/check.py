@@ -148,6 +148,7 @@ def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
         on_disk=lambda _: True,
         probe_problem=lambda _: "",
         alert_doubts=lambda _, __: (),
+        watched_directories=lambda _, __: 0,
         writable_command=lambda _, __, ___: (),
         limit_refusals=lambda _, __, ___: (),
         cgroup_problem=lambda _, __: "",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import KIND
-from taskmaster_common.config.written import in_one_line
+from taskmaster_common.config.written import in_one_line, written_recycle, written_watch
 from taskmaster_common.text.formats import format_seconds, format_size
 from taskmasterctl.reply.render import columns, short_seconds, status_table
 from taskmasterctl.visible import clean, shell_quoted
@@ -103,16 +103,24 @@ def setting_text(key: str, value: Any) -> str:
     if KIND.get(key) == "dependencies":
         return clean(in_one_line(value)) if value else ""
     if isinstance(value, dict):
-        pairs = value.items()
-        return " ".join(
-            f"{clean(name)}={'null' if text is None else clean(in_one_line(text))}"
-            if not isinstance(text, str)
-            else shell_quoted(f"{name}={text}")
-            for name, text in pairs
-        )
+        return _map_text(key, value)
     if isinstance(value, list):
         return " ".join(shell_quoted(str(word)) for word in value)
     return clean(value)
+
+
+def _map_text(key: str, value: Mapping[str, Any]) -> str:
+    if KIND.get(key) == "recycle":
+        return clean(in_one_line(written_recycle(value)).replace('"', "")) if value else ""
+    if KIND.get(key) == "watch":
+        return clean(in_one_line(written_watch(value))) if value else ""
+    pairs = value.items()
+    return " ".join(
+        f"{clean(name)}={'null' if text is None else clean(in_one_line(text))}"
+        if not isinstance(text, str)
+        else shell_quoted(f"{name}={text}")
+        for name, text in pairs
+    )
 
 
 def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:

@@ -26,13 +26,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskmasterd.configuration import alerting
+    from taskmasterd.configuration import alerting, watched
     from taskmasterd.probing import ways
     from taskmasterd.processes.limits import limits
     from taskmasterd.system import peers
     from taskmasterd.system.paths.trail import Passed
 else:
     alerting = on_demand("taskmasterd.configuration.alerting")
+    watched = on_demand("taskmasterd.configuration.watched")
     peers = on_demand("taskmasterd.system.peers")
     limits = on_demand("taskmasterd.processes.limits.limits")
     ways = on_demand("taskmasterd.probing.ways")
@@ -72,6 +73,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         on_disk=on_disk,
         probe_problem=lambda value: ways.problem(value),  # noqa: PLW0108 - on demand
         alert_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
+        watched_directories=lambda workingdir, value: watched.directories(workingdir, value),  # noqa: PLW0108 - on demand
         writable_command=lambda word, path, workingdir: alerting.writable_command(word, path, workingdir),  # noqa: PLW0108 - on demand
         limit_refusals=lambda may, uid, root: limits.refusals(may, uid, root),  # noqa: PLW0108 - on demand
         cgroup_problem=lambda path, uid: limits.root_problem(path, uid),  # noqa: PLW0108 - on demand
@@ -79,6 +81,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,
+        sees_memory=os.path.exists(f"/proc/{os.getpid()}/status"),
         sh_is_bash=os.path.basename(os.path.realpath("/bin/sh")) == "bash",
         trusted=trusted(),
     )

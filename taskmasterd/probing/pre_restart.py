@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config.hooks import hook_of
-from taskmasterd.core.process.state import PRE_RESTART
+from taskmasterd.core.process.state import PRE_RESTART, RECYCLE
 from taskmasterd.probing.children import ChildCommand
 from taskmasterd.probing.hook import Hook, HookCall
 from taskmasterd.probing.text.result import late_text
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 MOST_SAID = 2
 """Last lines of its output that the reason has: `nginx -t` says in the last one only that the test has failed."""
+
+REFUSED = {RECYCLE: "not recycled"}
+"""What is said for a reason, where it is not the usual."""
 
 
 class PreRestartRun:
@@ -37,6 +40,7 @@ class PreRestartRun:
         command = hook_of(entry.policy.pre_restart)
         self.hook = Hook(context, entry, PRE_RESTART, self._ended)
         self._timer = context.reactor.call_later(command.timeout_s, lambda: self._is_late(command.timeout_s))
+        self._refused = REFUSED.get(reason, "not restarted")
         context.say(entry, "info", f"running {PRE_RESTART}")
         words = ChildCommand(command.words, command.shell, command.user or None)
         self.hook.begin(HookCall(PRE_RESTART, words, reason, entry.process.pid))
@@ -62,5 +66,5 @@ class PreRestartRun:
             return
         said = "; ".join(result.output[-MOST_SAID:])
         because = f"{PRE_RESTART}: {self._late or result.text}{': ' if said else ''}{said}"
-        self._context.say(self._entry, "warning", f"not restarted: {because}")
+        self._context.say(self._entry, "warning", f"{self._refused}: {because}")
         done(because)

@@ -9,7 +9,7 @@ from taskmasterd.system.loop.signals import hold_back, release
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from taskmaster_common.config import DaemonConfig
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class ProcessParts(Record):
-    """The parts whose state depends on descriptors, or has no value after the process's end."""
+    """The parts whose state depends on descriptors, or has no value after the process's end; `renewing` returns it."""
 
     audience: Audience
     sinks: Sinks
@@ -40,6 +40,7 @@ class ProcessParts(Record):
     hooks: Made[Hooks]
     keeping: Made[Keeping]
     sockets: Made[ProgramSockets]
+    renewing: Callable[[], Iterable[Mapping[str, Any]]]
 
 
 class Handover:
@@ -91,6 +92,7 @@ class Handover:
             announced=tuple(parts.readiness.made.to_data()) if parts.readiness.made else (),
             health=tuple(parts.health.made.to_data()) if parts.health.made else (),
             sockets=parts.sockets.made.open.handed_over() if parts.sockets.made else (),
+            renewing=tuple(parts.renewing()),
         )
         config = {
             "path": context.configuration.config.path,

@@ -217,8 +217,8 @@ class Legacy(Record):
 class ProcessState(Record):
     """What only a process can hand over, at a live upgrade: the lines of the state file, and state that depends on descriptors.
 
-    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `sockets` (address, descriptor), `started` is in monotonic seconds. The other fields belong to
-    subscriptions, sinks, connections, readiness and health. The names are those of the JSON.
+    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `sockets` (address, descriptor), `started` is in monotonic seconds. The
+    other fields belong to subscriptions, sinks, connections, readiness, health and planned restarts. The names are those of the JSON.
     """
 
     lines: tuple[str, ...]
@@ -231,6 +231,7 @@ class ProcessState(Record):
     announced: tuple[Mapping[str, Any], ...] = ()
     health: tuple[Mapping[str, Any], ...] = ()
     sockets: tuple[tuple[str, int], ...] = ()
+    renewing: tuple[Mapping[str, Any], ...] = ()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -255,10 +256,8 @@ PROCESS: Mapping[str, Any] = {
     "started": number,
     "sequence": int,
     "sinks": dict,
-    "connections": [dict],
-    "announced": [dict],
-    "health": [dict],
     "sockets": [(str, int)],
+    **{part: [dict] for part in ("connections", "announced", "health", "renewing")},
 }
 
 

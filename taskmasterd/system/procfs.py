@@ -106,10 +106,10 @@ def zombie_status(pid: int) -> int | None:
 
 def children(pid: int) -> list[int]:
     """Return the children of all threads of a process."""
-    return finished(_children(pid))
+    return finished(children_of_threads(pid))
 
 
-def _children(pid: int) -> Generator[None, None, list[int]]:
+def children_of_threads(pid: int) -> Generator[None, None, list[int]]:
     """Find the children of all threads of a process, one thread per step."""
     found: list[int] = []
     for thread in listing(f"/proc/{pid}/task"):
@@ -122,7 +122,7 @@ def tree(root: Survivor) -> Generator[None, None, list[Survivor]]:
     """Find a process and its live descendants, one process per step, MOST_IN_TREE at most."""
     found, waiting = [root], [root.pid]
     while waiting and len(found) < MOST_IN_TREE:
-        for pid in (yield from _children(waiting.pop())):
+        for pid in (yield from children_of_threads(waiting.pop())):
             child = look(pid)
             if child:
                 found.append(child)

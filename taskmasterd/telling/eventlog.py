@@ -11,7 +11,7 @@ import time
 from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import Kill, Ready, Spawned
-from taskmasterd.core.process.state import ENDS, RUNS
+from taskmasterd.core.process.state import ENDS, PLANNED, RUNS
 from taskmasterd.core.words.describe import (
     cause_text,
     end_text,
@@ -267,7 +267,7 @@ def _stopping(entry: Entry, signals: Mapping[int, str]) -> Iterator[tuple[str, s
     number = signals.get(wanted.stopsignal, str(wanted.stopsignal))
     sent = "" if process.refused or process.hook_stage == RUNS else f": {number} to {WHOM[wanted.stopasgroup]}"
     if process.reason:
-        yield WARNING, f"{process.reason}; ending it{sent}"
+        yield (INFO if process.cause in PLANNED else WARNING), f"{process.reason}; ending it{sent}"
     else:
         yield INFO, f"stopping{sent}, {cause_text('asked by', process.by)}"
 

@@ -81,11 +81,16 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
             "autorestart": "always",
         },
     ),
+    "aging": (2, {"numprocs": "3", "starttime": "0.1", "recycle": "{age: 5s, jitter: 2s, memory: 1GB, interval: 1}"}),
+    "watched": (
+        2,
+        {"numprocs": "2", "starttime": "0.1", "watch": "{paths: [.], include: ['*.yaml'], debounce: 100ms}"},
+    ),
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
 }
 """kind: how many of each fifty or so, and its keys. `cmd` is adversary.sh with the kind where it is none of them."""
 
-STEADY = ("sickly", "alone", "nowhere", "rolled", "taken", "hooked", "unready", "hung", "forking")
+STEADY = ("sickly", "alone", "nowhere", "rolled", "taken", "hooked", "unready", "hung", "forking", "aging", "watched")
 """Kinds that are only their keys: the program itself behaves well."""
 
 BROKEN = (

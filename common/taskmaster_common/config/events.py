@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 OF_PROCESSES = (
     *("started", "ready", "running", "exited", "failed", "backoff", "fatal", "done"),
     *("stopping", "killed", "stuck", "stopped", "adopted"),
-    *("unhealthy", "healthy", "waiting", "blocked", "rolled"),
-    *("disabled", "enabled", "scaled"),
+    *("unhealthy", "healthy", "waiting", "blocked", "recycled", "rolled"),
+    *("disabled", "enabled", "scaled", "watch"),
 )
 """What happens to a process, or, from `rolled` on, to the processes of a program."""
 OF_DAEMON = (

@@ -348,6 +348,22 @@ PROGRAM = (
         "dependent, no `start all`; only you do, by its own name. What runs goes on. `taskmasterctl disable` and `enable` override the key.",
     ),
     Key(
+        "recycle", "recycle", {}, LIVE,
+        "When an instance that runs is stopped and started again as planned, one of its program at a time, or as `update` says: a map "
+        "with `memory` (a size: what it and its descendants have for themselves, RssAnon and VmSwap, is above it in `samples` (2) looks in "
+        "a row, one each `interval` (15 seconds)), `age` (so long after it was RUNNING) or `cron` (a line of cron or a list of them, by the clocks of "
+        "`timezone`), and `jitter` (0): each instance's moment is up to so many seconds earlier or later. Not for a `oneshot`.",
+        otherwise="never", example="\nmemory: 400MB\nage: 12h\ncron: 0 4 * * 0",
+    ),
+    Key(
+        "watch", "watch", {}, LIVE,
+        "Files whose change restarts it, or starts it where it has ended or failed: a path or a pattern, relative to `workingdir`, or a map "
+        "with `paths`, a list of them, `include` (only these names or paths), `ignore` (not these), `debounce` (300ms; so long nothing must "
+        "have changed), `action` (`restart` or `signal NAME`), `poll` (look so often instead of being told by the kernel), seconds, and "
+        "`default_ignores` (true: not `.git`, `node_modules`, `__pycache__`, editors' files and the like).",
+        otherwise="nothing", example="\npaths: [src]\ninclude: ['*.py']\nignore: [tmp]\ndebounce: 0.3\naction: restart",
+    ),
+    Key(
         "sockets", "sockets", (), RESTART,
         "Sockets on which the daemon listens for it, so that clients wait while it restarts: a map of names to addresses "
         "(`127.0.0.1:8000`, `[::1]:80`, `:80`, `localhost:80`, `/path`, `@abstract`, `udp:...`), or to maps with `listen`, `backlog` (4096) and, "

@@ -99,6 +99,8 @@ class ProgramConfig(Nested):
     essential: bool | str = False
     update: Mapping[str, Any] = {}
     enabled: bool = True
+    recycle: Mapping[str, Any] = {}
+    watch: Mapping[str, Any] = {}
     sockets: tuple[str, ...] = ()
     policy: Policy = Policy()
     output: Output = Output()
@@ -163,6 +165,8 @@ KIND = {
     "limits": "limits",
     "cgroup": "boolean",
     "enabled": "boolean",
+    "recycle": "recycle",
+    "watch": "watch",
     "sockets": "sockets",
 }
 """How a key's value is written, and so how it is shown."""
@@ -225,6 +229,8 @@ RELOAD_CLASS = {
     "limits": "live*",
     "cgroup": "restart",
     "enabled": "live",
+    "recycle": "live",
+    "watch": "live",
     "sockets": "restart",
     "refusal": "restart",
     "socket_options": "live",

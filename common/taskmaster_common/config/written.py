@@ -1,12 +1,15 @@
-"""`depends_on`, `ready` and `health` as one writes them in the file: as plain data for the wire, and as YAML in one line. Pure."""
+"""`depends_on`, `ready`, `health` and `recycle` as one writes them in the file: as plain data for the wire, and as YAML in one line. Pure."""
 
 from __future__ import annotations
 
 from taskmaster_common.config.graph import edge_of
+from taskmaster_common.config.watch import WatchRules
+from taskmaster_common.text.formats import format_seconds, format_size
+from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
 NOT_TEXT = frozenset(("null", "~", "true", "false", "yes", "no", "on", "off", "y", "n"))
@@ -38,6 +41,29 @@ def written_probe(value: Mapping[str, Any]) -> str | dict[str, Any]:
     if more:
         found["http"] = {"url": found["http"], **more}
     return found
+
+
+def written_recycle(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value of `recycle` with its sizes and times as texts."""
+    texts: Mapping[str, Callable[[Any], Any]] = {
+        "memory": lambda each: format_size(int(each)),
+        "samples": int,
+        "cron": list,
+        "timezone": str,
+    }
+    return {name: texts.get(name, seconds_text)(each) for name, each in value.items() if each}
+
+
+def written_watch(value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a value of `watch` without what are defaults."""
+    plain = WatchRules(()).to_data()
+    return {name: each for name, each in value.items() if name == "paths" or (each != plain.get(name) and each != [])}
+
+
+def seconds_text(seconds: float) -> str:
+    """Return a duration as one writes it: "12h", "90.5s"; exactly."""
+    whole = format_seconds(seconds)
+    return whole if parse_seconds(whole) == seconds else f"{seconds:.10g}s"
 
 
 def in_one_line(value: object) -> str:

@@ -52,6 +52,8 @@ WITHOUT = {
     "limits": "none",
     "sockets": "none",
     "env_file": "none",
+    "recycle": "never",
+    "watch": "nothing",
 }
 """What holds for a program without these keys."""
 OTHERWISE = {"log_levels": "true with json and syslog", "cgroup": "true with limits"}
@@ -208,6 +210,16 @@ def _hook(value: Sequence[str]) -> str:
     return _flow(written_hook(value), expanded=not hook_of(value).shell)
 
 
+def _recycle(value: Mapping[str, Any]) -> str:
+    return f"{{{', '.join(f'{name}: {_recycle_part(name, each)}' for name, each in value.items())}}}"
+
+
+def _recycle_part(name: str, value: Any) -> str:
+    if name == "memory":
+        return format_size(value)
+    return _flow(list(value) if isinstance(value, tuple) else value, expanded=True)
+
+
 def _roles(roles: Mapping[str, Mapping[str, Any]]) -> str:
     return _flow({name: _role(role) for name, role in roles.items()}, expanded=True)
 
@@ -236,6 +248,8 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
         else (_escaped(value) if "/" in value else str(value))
     ),
     "variable files": lambda value: _flow(list(value), expanded=True),
+    "recycle": _recycle,
+    "watch": lambda value: _flow(value, expanded=True),
     "hook": _hook,
     "rlimits": lambda value: in_one_line(written_rlimits(value)),
     "limits": lambda value: in_one_line(written_limits(value)),

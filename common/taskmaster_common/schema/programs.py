@@ -57,6 +57,7 @@ OF_JOBS = (
     "ready",
     "health",
     "update",
+    "recycle",
     "post_start",
     "pre_restart",
 )
@@ -69,6 +70,7 @@ NOT_OF_JOBS = {
     "ready": "a oneshot is never ready but done; remove ready",
     "health": "a oneshot is never healthy but done; remove health",
     "update": "a oneshot is never up but done; remove update",
+    "recycle": "a oneshot ends by itself, and is not restarted; remove recycle",
     "post_start": "a oneshot is never ready but done; use post_stop, or another oneshot that depends on it",
     "pre_restart": "a oneshot that runs is ended before it runs again; use pre_start",
 }

@@ -60,7 +60,7 @@ class Surroundings(Record):
 
     `signals` are numbers by name without SIG. `cwd` makes a relative path of the main file absolute. `lenient_users`
     is true when the daemon starts: an unknown user then disables only its program. `pid1` without log_dir sends omitted
-    streams to the daemon's own. `sh_is_bash`: /bin/sh accepts bash's syntax. `trusted` are the uids whose files root
+    streams to the daemon's own. `sh_is_bash`: /bin/sh accepts bash's syntax. `sees_memory`: /proc says how much memory a process takes. `trusted` are the uids whose files root
     obeys: its own, and in a user namespace the one that stands for all uids outside.
 
     `read(path)` returns at most MAX_FILE bytes of a regular file and raises OSError. `expand(pattern)` returns sorted
@@ -72,6 +72,7 @@ class Surroundings(Record):
     but a regular file. `shareable(path)` says whether the path is a device or FIFO that only root and the daemon's user
     can replace. `on_disk(path)` says whether what is there outlives a boot, as far as that can be seen. `probe_problem(value)` says why an address in a value of `ready` or `health` is
     none, or "".
+    `watched_directories(workingdir, value)` counts, up to some bound, the directories that a value of `watch` means.
     `alert_doubts(destination, user)` yields what is wrong with the files that an alert's destination names, and with its mail
     server, for that user, None being the daemon itself: (text, whether it is an error). So does `writable_command(word, PATH,
     workingdir)` with the file of a command that root runs. `limit_refusals(may_use, uid, cgroup_root)` yields (key, reason) for each value of
@@ -98,6 +99,7 @@ class Surroundings(Record):
     on_disk: Callable[[str], bool]
     probe_problem: Callable[[Mapping[str, Any]], str]
     alert_doubts: Callable[[Mapping[str, Any], User | None], Sequence[tuple[str, bool]]]
+    watched_directories: Callable[[str, Mapping[str, Any]], int]
     writable_command: Callable[[str, str, str], Sequence[tuple[str, bool]]]
     limit_refusals: Callable[[MayUse, int, str | None], Sequence[tuple[str, str]]]
     cgroup_problem: Callable[[str, int], str]
@@ -105,6 +107,7 @@ class Surroundings(Record):
     pid1: bool = False
     lenient_users: bool = False
     sh_is_bash: bool = False
+    sees_memory: bool = True
     trusted: tuple[int, ...] = (0,)
     oom_score_adj: int = 0
 

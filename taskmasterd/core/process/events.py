@@ -153,6 +153,13 @@ LIMITS = frozenset(("rlimits", "nice", "cpu_affinity", "oom_score_adj", "limits"
 """Steps that set what a program may use: what the kernel refuses once, it refuses again."""
 
 
+class Renew(OfInstance):
+    """An instance that runs is to be replaced as planned; `cause` is one of PLANNED, `what` says more: "age 12h"."""
+
+    cause: str
+    what: str
+
+
 class Failure(Record):
     """A step of the set-up that failed, so that the program was never executed.
 

@@ -25,7 +25,8 @@ THEORY
     (Condemned), it is given up: STOPPING, and that was a failed start. So is a job that is not done within `start_timeout`.
 
     What is RUNNING may have a verdict of its health (Judged). If that is UNHEALTHY and something is to be done about it (Unfit),
-    it goes down by its stop rule, whatever autorestart says: up again within `restart_burst`, or FATAL.
+    it goes down by its stop rule, whatever autorestart says: up again within `restart_burst`, or FATAL. So does what is to be replaced
+    as planned (Renew): that is no failure, and it comes up again.
 
     What others depend on goes down after them: `leaving` says what for. Until then it goes on, STARTING or RUNNING; an end counts
     as what was asked for.
@@ -70,6 +71,7 @@ from taskmasterd.core.process.events import (
     Leave,
     OfInstance,
     Ready,
+    Renew,
     Restart,
     Retimed,
     Signalled,
@@ -97,6 +99,7 @@ from taskmasterd.core.process.state import (
     BOUNCE,
     ENDS,
     HELD,
+    PLANNED,
     STOP,
     TOLD,
     UNHEALTHY,
@@ -113,7 +116,7 @@ from taskmasterd.core.process.stopping import (
     stop_signal,
     take_down,
 )
-from taskmasterd.core.process.verdict import after_running, failed_start, unfit, unfit_in_a_row, without_leader
+from taskmasterd.core.process.verdict import after_running, failed_start, renewed, unfit, unfit_in_a_row, without_leader
 from taskmasterd.core.process.waiting import blocked, held, queued
 from taskmasterd.ondemand import on_demand
 
@@ -294,6 +297,10 @@ def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float
         case Unfit() if process.state == RUNNING and not process.leaving:
             judged = unfit(policy, process.replace(by=""), now, stop=event.stop)
             return end_it(policy, process.state, judged, process.reason, now)
+        case Renew() if process.state == RUNNING and not process.leaving:
+            doing, done = PLANNED[event.cause]
+            judged = renewed(policy, process.replace(by=f"{done}: {event.what}", cause=event.cause), now)
+            return end_it(policy, process.state, judged, f"{doing}: {event.what}", now)
         case _:
             return process, NONE
 

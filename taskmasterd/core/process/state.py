@@ -8,6 +8,7 @@ from taskmasterd.core.process.events import SCHEDULE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Final
 
     from taskmasterd.core.process.ends import End
@@ -58,8 +59,14 @@ BECAUSE: Final = "because "
 KILL_ORDER: Final = "kill"
 ITS: Final = "its "
 """Begins `by` where nobody has asked for a start, and something of its own is due: "its schedule (nominal 03:00)"."""
-CAUSES = ("", "start", STOP, AGAIN, "dependency", KILL_ORDER, "exit", "crash", "failed", "unhealthy", SCHEDULE)
-"""Why a process starts or goes down: what somebody or an edge wants, or how its last instance has ended. After KILL_ORDER no hook runs."""
+RECYCLE: Final = "recycle"
+WATCH: Final = "watch"
+PLANNED: Mapping[str, tuple[str, str]] = {RECYCLE: ("recycled", "recycled"), WATCH: ("restarting", "restarted")}
+"""The causes of planned restarts, and how one is called: while the instance goes down, and afterwards."""
+BY_ITSELF = ("exit", "crash", "failed", "unhealthy", *PLANNED)
+"""Causes of restarts for which nobody has asked."""
+CAUSES = ("", "start", STOP, AGAIN, "dependency", KILL_ORDER, *BY_ITSELF, SCHEDULE)
+"""Why a process starts or goes down: what somebody, an edge or a key wants, or how its last instance has ended. After KILL_ORDER no hook runs."""
 LEAVING = ("", STOP, AGAIN, BOUNCE)
 """What a live process does once nothing that depends on it is going down any more: see Stop, Restart and Bounce."""
 
@@ -70,7 +77,7 @@ class Process(Record):
     `tries` counts failed starts in a row, `shortages` refused forks in a row, `recent` the times of the automatic restarts that
     `restart_burst` limits, `starts` all starts since an operator's last one, that one included. `killing` counts the KILLs of
     the present or last stop that were not refused. `then` and `then_at` say what follows STOPPING, and when a BACKOFF that
-    follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, `reason` a shortage of the daemon, or why
+    follows ends. `by` is who asked for the present stop or start, or BECAUSE of what, or what a planned restart is for, `reason` a shortage of the daemon, or why
     it has given up an instance. `refused` names what is alive of it and may not be signalled. `phase` is HELD, BLOCKED or "".
     `leaving`: it goes down when what depends on it has gone, see LEAVING. `free`: its gate is not looked at, until the next
     start, restart or stop. `readiness` is that of the present instance, see READINESS, since `ready_at`. `health` is one of

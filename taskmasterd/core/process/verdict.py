@@ -9,7 +9,7 @@ from __future__ import annotations
 from taskmaster_common.config import ALWAYS, NEVER, ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.ends import End, exit_code
-from taskmasterd.core.process.state import HEALTHY
+from taskmasterd.core.process.state import HEALTHY, WATCH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ def unfit(policy: Policy, process: Process, now: float, *, stop: bool) -> Proces
     if stop:
         return process.replace(then=FATAL, cause="unhealthy")
     return within_burst(policy, process.replace(sick=process.sick + 1, cause="unhealthy"), now)
+
+
+def renewed(policy: Policy, process: Process, now: float) -> Process:
+    """Write the verdict over an instance that is replaced as planned into `then` and `then_at`; only changed files can be too many."""
+    return within_burst(policy, process, now) if process.cause == WATCH else process.replace(then=STARTING)
 
 
 def unfit_in_a_row(policy: Policy, process: Process, now: float) -> int:

@@ -57,6 +57,7 @@ class Entry:
         "said",
         "tickets",
         "wanted",
+        "watching",
     )
 
     def __init__(self, wanted: ProgramConfig, index: int, process: Process) -> None:
@@ -72,6 +73,7 @@ class Entry:
         self.checked: Health | None = None
         self.asking = ""
         self.lacks = ""
+        self.watching = ""
         self.counts: Counts = NOTHING
         self.dropped = 0
 
@@ -83,9 +85,12 @@ class Entry:
         """Take the name of the hook that is asked before something is done about the instance, "" once it has answered; for people."""
         self.asking = hook
 
-    def lack(self, text: str) -> None:
-        """Take what of its limits is not in force, and why, "" for nothing; for people."""
-        self.lacks = text
+    def lack(self, text: str, *, watch: bool = False) -> None:
+        """Take what of its limits is not in force, and why, or why its files are not watched (`watch`), "" for nothing; for people."""
+        if watch:
+            self.watching = text
+        else:
+            self.lacks = text
 
     def check(self, health: Health | None) -> None:
         """Take what is known of the health of the present instance, for people."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
-from taskmasterd.core.process.state import KILL_ORDER
+from taskmasterd.core.process.state import BY_ITSELF, KILL_ORDER
 from taskmasterd.core.words.describe import killed_text, seconds_text, status_text
 from taskmasterd.core.words.told import by_text
 
@@ -144,7 +144,7 @@ def restarts_text(records: Sequence[Fields], now: float, signals: Signals) -> st
     causes: dict[str, int] = {}
     for at, record in enumerate(records):
         recent = now - record["mono"] < DAY_S and record.get("boot") == records[-1].get("boot")
-        again = record["event"] == "started" and record.get("cause") in ("crash", "exit", "failed", "unhealthy")
+        again = record["event"] == "started" and record.get("cause") in BY_ITSELF
         if again and recent:
             ends = [number for number in range(at) if records[number]["event"] in ENDS]
             how = cause_of(records[ends[-1]], records[: ends[-1]], signals) if ends else "an end before"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING
 from taskmasterd.core.process.events import SCHEDULE, Ready, Spawned
-from taskmasterd.core.process.state import HEALTHY, KILL_ORDER, UNHEALTHY
+from taskmasterd.core.process.state import HEALTHY, KILL_ORDER, PLANNED, RECYCLE, UNHEALTHY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         left = list(end.left) if end and after.pid is None else None
         number = entry.wanted.stopsignal
         signal = signals.get(number, str(number)) if after.pid is not None else None
+        if after.cause == RECYCLE and after.pid is not None and before.state == RUNNING:
+            yield "recycled", {"pid": after.pid, "reason": after.by.partition(": ")[2]}
         fields = {"signal": signal, "deadline": after.deadline, "left": left, "reason": after.reason or None}
         yield "stopping", {"pid": after.pid, **asked, **fields}
     elif after.state == STOPPED:
@@ -111,6 +113,8 @@ def _backoff(entry: Entry) -> dict[str, Any]:
 
 def _why(process: Process) -> dict[str, Any]:
     """Return what has led to a start or stop, and who asked for it."""
+    if process.cause in PLANNED:
+        return {"cause": process.cause, "reason": process.by}
     by = {"by": by_of(process.by)} if process.by and process.cause in ASKED else {}
     return {"cause": process.cause, **by}
 

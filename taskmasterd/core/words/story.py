@@ -33,8 +33,8 @@ else:
 
 MOST_LINKS = 20
 """Most programs that a chain names."""
-UNTOLD = ("running", "healthy", "backoff")
-"""Records that have no line of their own."""
+UNTOLD = ("running", "healthy", "backoff", "recycled")
+"""Records that have no line of their own, unless they tell of a refusal."""
 
 
 class Moment(Record):
@@ -197,6 +197,8 @@ def _running(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
     )
     if started is None:  # the history has a hole, or begins later
         return f"runs, pid {process.pid}{restarts_text(records, moment.now, moment.signals)}"
+    if started.get("reason"):
+        return f"runs, pid {process.pid}, {started['reason']}{restarts_text(records, moment.now, moment.signals)}"
     by = by_text(started["by"]) if started.get("by") else "itself"
     who = by if by.startswith(BECAUSE) else f"at {by}" if by.endswith("start") else f"by {by}"
     return f"runs, pid {process.pid}, started {who}{restarts_text(records, moment.now, moment.signals)}"
@@ -261,16 +263,14 @@ def lines(records: Sequence[Fields], moment: Moment) -> list[tuple[str, str, int
 def _line(records: Sequence[Fields], at: int, moment: Moment) -> tuple[str, object, list[int]]:
     """Return the text of a record, what makes it like another one, and the records after it that it tells, too."""
     record = records[at]
-    event, own = (
-        record["event"],
-        [each for each in range(at + 1, len(records)) if records[each]["name"] == record["name"]],
-    )
+    event = record["event"]
+    own = [each for each in range(at + 1, len(records)) if records[each]["name"] == record["name"]]
     if event in ENDS:
         return _end_line(records, at, own, moment)
     if event == "stopping" and not record.get("left"):
         return _stop_line(records, at, own, moment)
     text = record_text(record, moment.signals)
-    if event in UNTOLD or (event == "started" and record.get("try")):
+    if (event in UNTOLD and record.get("ok") is not False) or (event == "started" and record.get("try")):
         return "", None, []  # what comes before or after it says so
     if event == "reload":
         keys = f": {', '.join(record['keys'])} changed" if record.get("keys") else f": {record.get('change')}"
@@ -311,7 +311,7 @@ def _stop_line(records: Sequence[Fields], at: int, own: Sequence[int], moment: M
         told.append(each)
         if event in ("started", "backoff", "fatal", "stopped"):
             break
-    then = then.replace("; backoff, ", "; ").partition(", asked by")[0]
+    then = then.replace("; backoff, ", "; ").partition(", asked by")[0].partition(f", {stopping.get('reason')}")[0]
     return f"{stop_text(stopping)} ({stopping.get('signal', 'no signal')}{killed}{took}){then}", None, told
 
 

@@ -61,6 +61,8 @@ def tries_text(record: Fields) -> str:
 
 def _started(record: Fields, _signals: Signals) -> str:
     cause = "" if record.get("by") else CAUSE_TEXTS.get(record.get("cause", ""), "")
+    if record.get("reason"):
+        cause = f", {record['reason']}"
     return f"pid {record.get('pid')}{tries_text(record)}{asked_text(record.get('by'))}{cause}"
 
 

@@ -44,6 +44,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "ready": ready_view(entry),
         "status_text": entry.said if "notify" in entry.present.ready else "",
         "outdated": bool(entry.outdated_keys()),
+        "watch": (entry.watching or "on") if entry.wanted.watch else None,
         "health": health.health_view(entry, now) if entry.health else None,
         **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
         "wanted": process.as_wanted,
@@ -73,7 +74,9 @@ def _slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         return gates.leaving_text(table, entry)
     if process.state == RUNNING:
         asking = f"{entry.asking}: running" if entry.asking else ""
-        return "; ".join(filter(None, (_outdated_text(entry), asking, _running_text(entry), entry.lacks)))
+        watching = f"watch {entry.watching}" if entry.watching else ""
+        said = (_outdated_text(entry), asking, _running_text(entry), entry.lacks, watching)
+        return "; ".join(filter(None, said))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
         return f"not ready: {entry.said}{left}"

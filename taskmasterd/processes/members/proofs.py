@@ -32,6 +32,8 @@ PROVEN, CLAIMED = "proven", "claimed"
 ROLES = PROBE, HOOK, ALERT = "probe", "hook", "alert"
 KEEPER = "keeper"
 """The role of the keeper, which belongs to no slot and needs no proof."""
+WATCHER = "watcher"
+"""The role of the process that watches files, likewise."""
 LONGEST_INDEX = 9
 """Most digits of an instance number."""
 

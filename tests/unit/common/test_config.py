@@ -33,7 +33,7 @@ CLASSES = {
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
     "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups log_events essential update enabled "
-    "pre_start post_start pre_restart pre_stop stop_cmd post_stop socket_options",
+    "pre_start post_start pre_restart pre_stop stop_cmd post_stop socket_options recycle watch",
 }
 
 
@@ -100,6 +100,8 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "enabled": True,
         "limits": (),
         "cgroup": None,
+        "recycle": {},
+        "watch": {},
     }
 
 

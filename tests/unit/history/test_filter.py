@@ -143,6 +143,8 @@ SAID = [
     ),
     (("denied", {"reason": "uid 7 may not use this daemon", "by": {"uid": 7, "pid": 8}}), "to uid 7: uid 7 may not use this daemon"),
     (("denied", {"reason": "refused 9 more requests of uid 7 within a minute", "by": {"uid": 7}}), "refused 9 more requests of uid 7 within a minute"),
+    (("watch", {"reason": "paused: x changes whenever web starts; ignore it"}), "paused: x changes whenever web starts; ignore it"),
+    (("recycled", {"pid": 7, "reason": "age 12h"}), "age 12h"),
     (("alert-failed", {"rule": "page", "reason": "exit 1"}), "page: exit 1"),
     (("log-trouble", {"reason": "cannot write /x: no space left"}), "cannot write /x: no space left"),
 ]  # fmt: skip

@@ -20,7 +20,7 @@ def unsettled(
     guard: Any = SimpleNamespace(idle=noted)
     hooks: Any = SimpleNamespace(made=SimpleNamespace(unsettled=hook))
     keeping: Any = SimpleNamespace(made=SimpleNamespace(idle=kept))
-    parts = ProcessParts(nothing, slow_log, nothing, guard, nothing, nothing, hooks, keeping, nothing)
+    parts = ProcessParts(nothing, slow_log, nothing, guard, nothing, nothing, hooks, keeping, nothing, tuple)
     return Handover(nothing, nothing, context, nothing, parts, lambda: False).unsettled()
 
 

@@ -11,8 +11,10 @@ from taskmaster_common.schema.checks.hooks import check_hooks
 from taskmaster_common.schema.checks.limits import check_inherited_score, check_limits, check_root, daemons_uid
 from taskmaster_common.schema.checks.logs import check_logs, check_spools
 from taskmaster_common.schema.checks.ready import check_ready
+from taskmaster_common.schema.checks.recycle import check_recycle
 from taskmaster_common.schema.checks.sockets import check_sockets
 from taskmaster_common.schema.checks.updating import check_update
+from taskmaster_common.schema.checks.watch import check_watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ def check_configuration(
         check_terminal(program, report)
         check_health(program, surroundings, report)
         check_update(program, report)
+        check_recycle(program, surroundings, report)
+        check_watch(program, daemon, surroundings, report)
         check_logs(program, report)
         check_limits(program, daemon, uid, surroundings, report)
         check_hooks(program, daemon, daemon_nodes, surroundings, report)

@@ -21,6 +21,7 @@ from taskmaster_common.schema.values.history import history_of
 from taskmaster_common.schema.values.hooks import decode_hook
 from taskmaster_common.schema.values.limits import cpus_of, limits_of_group, rlimits_of
 from taskmaster_common.schema.values.ready import ready_of
+from taskmaster_common.schema.values.recycle import recycle_of
 from taskmaster_common.schema.values.roles import roles_of
 from taskmaster_common.schema.values.scalars import (
     FALSE_WORDS,
@@ -40,6 +41,7 @@ from taskmaster_common.schema.values.split import words_of
 from taskmaster_common.schema.values.streams import event_log_of, stream_of
 from taskmaster_common.schema.values.tty import tty_of
 from taskmaster_common.schema.values.update import update_of
+from taskmaster_common.schema.values.watch import watch_of
 from taskmaster_common.text.lineformat import placeholder_problem
 from taskmaster_common.text.names import name_problem
 from taskmaster_common.text.units import MAX_DIGITS, parse_seconds, parse_signal, parse_size, parse_umask
@@ -285,6 +287,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "processors": cpus_of,
     "ready": ready_of,
     "rlimits": rlimits_of,
+    "recycle": recycle_of,
     "roles": roles_of,
     "seconds": _seconds,
     "signal": _signal,
@@ -299,6 +302,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "variable": _variable,
     "variable files": variable_files,
     "variable or file": _variable_or_file,
+    "watch": watch_of,
     "whole": _whole,
 }
 """Every kind but "environment" and "variables", whose values are decoded one by one."""

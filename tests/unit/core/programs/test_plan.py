@@ -45,6 +45,8 @@ OTHER_OF_KIND = {
     "processors": (1,),
     "ready": {"tcp": "80"},
     "rlimits": ("nofile 512 512",),
+    "watch": {"paths": ["src"]},
+    "recycle": {"age": 60.0, "interval": 15.0, "samples": 2, "jitter": 0.0},
     "health": {"tcp": "80"},
     "seconds": 7.25,
     "signal": 2,

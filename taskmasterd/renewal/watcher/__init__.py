@@ -1,0 +1,1 @@
+"""The process that watches files. It belongs to the daemon, and imports nothing of it."""
