@@ -28,7 +28,7 @@ MOST_SHOWN = 60
 """Most characters of a value in a line."""
 
 
-NOT_SHOWN = ("env", "rlimits", "sockets")
+NOT_SHOWN = ("env", "rlimits", "limits", "sockets")
 """Keys whose values may be secret, or are no text that one writes."""
 
 

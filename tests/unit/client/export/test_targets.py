@@ -177,6 +177,28 @@ def test_files_of_variables_stay_files_and_what_is_stronger_is_said() -> None:
     assert 'a: exec env S="$(cat /run/s)" x\n' in procfile("  a: {cmd: x, env: {S: {file: /run/s}}}\n")["Procfile"]
 
 
+LIMITED = "  a: {cmd: /bin/a, limits: {memory: 50MB, swap: 1MB, cpu: 1.5, cpu_weight: 50, tasks: 9, oom: group}}\n"
+
+
+def test_limits_of_all_processes() -> None:
+    unit = systemd(LIMITED).files["a.service"]
+    names = ("MemoryMax", "MemorySwapMax", "CPUQuota", "CPUWeight", "TasksMax", "OOMPolicy")
+    assert [settings(unit, name) for name in names] == [["50000000"], ["1000000"], ["150%"], ["50"], ["9"], ["kill"]]
+    service = compose(LIMITED)["a"]
+    assert [service[name] for name in ("mem_limit", "memswap_limit", "cpus", "pids_limit")] == [
+        50_000_000,
+        51_000_000,
+        1.5,
+        9,
+    ]
+    (found,) = kubernetes(LIMITED)
+    limits = found["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+    assert limits == {"memory": "50000000", "cpu": "1.5"}
+    assert any(
+        "cpu_weight, oom: a service has none" in line for line in said(export_text("compose", f"programs:\n{LIMITED}"))
+    )
+
+
 def test_input_of_a_unit() -> None:
     made = systemd("  a: {cmd: /bin/a, stdin: /in put}\n  b: {cmd: /bin/a, stdin: {socket: s}, sockets: {s: ':80'}}\n")
     assert settings(made.files["a.service"], "StandardInput") == ["file:/in put"]

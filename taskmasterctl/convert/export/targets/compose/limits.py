@@ -27,6 +27,23 @@ def _rlimits(draft: ContainerDraft) -> None:
             draft.changed("rlimits", f"{name}: the hard limit becomes the same")
 
 
+def _limits(draft: ContainerDraft) -> None:
+    found = dict(row.split(" ", 1) for row in draft.source.value("limits"))
+    memory, swap = found.pop("memory", ""), found.pop("swap", "")
+    if memory:
+        draft.data["mem_limit"] = int(memory)
+    if memory and swap:
+        draft.data["memswap_limit"] = int(memory) + int(swap)
+    elif swap:
+        found["swap"] = swap
+    if "cpu" in found:
+        draft.data["cpus"] = float(found.pop("cpu"))
+    if "tasks" in found:
+        draft.data["pids_limit"] = int(found.pop("tasks"))
+    if found:
+        draft.dropped("limits", f"{', '.join(found)}: a service has none of that")
+
+
 def _cpu_affinity(draft: ContainerDraft) -> None:
     if draft.source.value("cpu_affinity"):
         draft.data["cpuset"] = ",".join(map(str, draft.source.value("cpu_affinity")))
@@ -45,7 +62,7 @@ LIMITS: KeyRows = {
     "nice": lost("nice", "a container has no priority", "cmd: nice -n N ..."),
     "cpu_affinity": KeyRow("`cpuset`", _cpu_affinity),
     "oom_score_adj": KeyRow("`oom_score_adj`", _oom_score_adj),
-    "limits": lost("limits", "is not written", "write mem_limit:, cpus:, pids_limit:"),
+    "limits": KeyRow("`mem_limit`, `memswap_limit`, `cpus`, `pids_limit`; else dropped", _limits),
     "cgroup": silent("each container has one"),
     "recycle": lost("recycle", "nothing restarts a container as planned"),
     "clear_env": clear_env(),

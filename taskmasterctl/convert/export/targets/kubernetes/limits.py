@@ -43,6 +43,15 @@ def _schedule(draft: PodDraft) -> None:
         draft.dropped("schedule", "jitter and at_start: a CronJob has neither")
 
 
+def _limits(draft: PodDraft) -> None:
+    found = dict(row.split(" ", 1) for row in draft.source.value("limits"))
+    limits = {name: found.pop(name) for name in ("memory", "cpu") if name in found}
+    if limits:
+        draft.data["resources"] = {"limits": limits}
+    if found:
+        draft.dropped("limits", f"{', '.join(found)}: a pod has none of that")
+
+
 LIMITS: KeyRows = {
     "rlimits": lost("rlimits", "a pod has the limits of its container runtime"),
     "nice": lost("nice", "a pod has no priority of that kind", "cmd: nice -n N ..."),
@@ -50,7 +59,7 @@ LIMITS: KeyRows = {
         "cpu_affinity", "the kubelet decides", "write whole cpus as limits, with a static CPU manager"
     ),
     "oom_score_adj": lost("oom_score_adj", "the kubelet decides, by requests and limits"),
-    "limits": lost("limits", "is not written", "write resources: {limits: ...}"),
+    "limits": KeyRow("`resources.limits`: `memory`, `cpu`; else dropped", _limits),
     "cgroup": silent("each container has one"),
     "recycle": lost("recycle", "nothing restarts a pod as planned"),
     "clear_env": clear_env(),

@@ -62,6 +62,29 @@ def _rlimits(unit: UnitDraft) -> None:
             unit.changed("rlimits", f"{name}: the hard limit becomes the same")
 
 
+GROUP = {
+    "memory": "MemoryMax",
+    "memory_high": "MemoryHigh",
+    "swap": "MemorySwapMax",
+    "tasks": "TasksMax",
+    "cpu_weight": "CPUWeight",
+}
+"""Limits of a control group whose values are the same there. Source: systemd.resource-control(5)."""
+
+
+def _limits(unit: UnitDraft) -> None:
+    found = dict(row.split(" ", 1) for row in unit.source.value("limits"))
+    for name, setting in GROUP.items():
+        if name in found:
+            unit.set(setting, found[name])
+    if "cpu" in found:
+        unit.set("CPUQuota", f"{float(found['cpu']) * 100:g}%")
+    if found:
+        unit.set("OOMPolicy", "kill" if found.get("oom") == "group" else "continue")
+    if "required" in found:
+        unit.changed("limits", "required: runs also where they are not in force")
+
+
 def _cpu_affinity(unit: UnitDraft) -> None:
     if unit.source.value("cpu_affinity"):
         unit.set("CPUAffinity", " ".join(map(str, unit.source.value("cpu_affinity"))))
@@ -77,7 +100,9 @@ LIMITS: KeyRows = {
     "nice": KeyRow("`Nice=`", _nice),
     "cpu_affinity": KeyRow("`CPUAffinity=`", _cpu_affinity),
     "oom_score_adj": KeyRow("`OOMScoreAdjust=`", _oom_score_adj),
-    "limits": lost("limits", "is not written", "write MemoryMax=, CPUQuota=, TasksMax=: systemd.resource-control(5)"),
+    "limits": KeyRow(
+        "`MemoryMax=`, `MemoryHigh=`, `MemorySwapMax=`, `CPUQuota=`, `CPUWeight=`, `TasksMax=`, `OOMPolicy=`", _limits
+    ),
     "cgroup": silent("each unit has one"),
     "recycle": KeyRow("`age`: `RuntimeMaxSec=`, changed; `memory`: dropped", _recycle),
     "clear_env": KeyRow("true: usual there; a list: `PassEnvironment=`", _clear_env),
