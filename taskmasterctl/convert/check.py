@@ -152,5 +152,6 @@ def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
         writable_command=lambda _, __, ___: (),
         limit_refusals=lambda _, __, ___: (),
         cgroup_problem=lambda _, __: "",
+        own_score=lambda: 0,
         trusted=(0, uid),
     )

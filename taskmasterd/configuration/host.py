@@ -19,7 +19,6 @@ from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.signals import signal_numbers
 from taskmasterd.system.paths.executable import flaw
 from taskmasterd.system.paths.trail import open_recording
-from taskmasterd.system.procfs import read as procfs_read
 from taskmasterd.system.users import account, group_id, member_ids
 
 TYPE_CHECKING = False
@@ -30,12 +29,14 @@ if TYPE_CHECKING:
     from taskmasterd.probing import ways
     from taskmasterd.processes.limits import limits
     from taskmasterd.system import peers
+    from taskmasterd.system.limits import own
     from taskmasterd.system.paths.trail import Passed
 else:
     alerting = on_demand("taskmasterd.configuration.alerting")
     watched = on_demand("taskmasterd.configuration.watched")
     peers = on_demand("taskmasterd.system.peers")
     limits = on_demand("taskmasterd.processes.limits.limits")
+    own = on_demand("taskmasterd.system.limits.own")
     ways = on_demand("taskmasterd.probing.ways")
 
 MAX_ID = 2**32 - 2
@@ -77,7 +78,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         writable_command=lambda word, path, workingdir: alerting.writable_command(word, path, workingdir),  # noqa: PLW0108 - on demand
         limit_refusals=lambda may, uid, root: limits.refusals(may, uid, root),  # noqa: PLW0108 - on demand
         cgroup_problem=lambda path, uid: limits.root_problem(path, uid),  # noqa: PLW0108 - on demand
-        oom_score_adj=int(procfs_read("/proc/self/oom_score_adj") or 0),
+        own_score=lambda: own.own_score(),  # noqa: PLW0108 - on demand
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,

@@ -56,6 +56,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "writable_command": lambda _word, _path, _workingdir: (),
         "limit_refusals": lambda _may_use, _uid, _root: (),
         "cgroup_problem": lambda _path, _uid: "",
+        "own_score": lambda: 0,
     }
     return Surroundings(**{**standard, **changes})
 

@@ -77,7 +77,8 @@ class Surroundings(Record):
     server, for that user, None being the daemon itself: (text, whether it is an error). So does `writable_command(word, PATH,
     workingdir)` with the file of a command that root runs. `limit_refusals(may_use, uid, cgroup_root)` yields (key, reason) for each value of
     what a program may use that a daemon of that user cannot give it here. `cgroup_problem(path, uid)` says why
-    control groups cannot be made below a path, or "". `oom_score_adj` is the daemon's own.
+    control groups cannot be made below a path, or "". `own_score()` returns the
+    daemon's own oom_score_adj.
     """
 
     environment: Mapping[str, str]
@@ -103,13 +104,13 @@ class Surroundings(Record):
     writable_command: Callable[[str, str, str], Sequence[tuple[str, bool]]]
     limit_refusals: Callable[[MayUse, int, str | None], Sequence[tuple[str, str]]]
     cgroup_problem: Callable[[str, int], str]
+    own_score: Callable[[], int]
     daemonized: bool = False
     pid1: bool = False
     lenient_users: bool = False
     sh_is_bash: bool = False
     sees_memory: bool = True
     trusted: tuple[int, ...] = (0,)
-    oom_score_adj: int = 0
 
 
 class Loaded(Record):

@@ -112,7 +112,16 @@ def surroundings(host: ExportHost, variables: Mapping[str, str], environment: Ma
         "trusted": (0, uid),
         "lenient_users": True,
     }
-    return Surroundings(**{**dict.fromkeys(Surroundings.required_, _no_doubts), "probe_problem": _nothing, **known})
+    return Surroundings(
+        **{
+            **dict.fromkeys(Surroundings.required_, _no_doubts),
+            "probe_problem": _nothing,
+            "cgroup_problem": _nothing,
+            "watched_directories": _none,
+            "own_score": _none,
+            **known,
+        }
+    )
 
 
 def _yes(*_: object) -> bool:
@@ -121,6 +130,10 @@ def _yes(*_: object) -> bool:
 
 def _nothing(*_: object) -> str:
     return ""
+
+
+def _none(*_: object) -> int:
+    return 0
 
 
 def _no_doubts(*_: object) -> tuple[()]:

@@ -93,7 +93,7 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
 
 def _limits(context: Context, entry: Entry) -> dict[str, Any]:
     """Return what a live process has of the limits that are written for it."""
-    wanted, pid, instance = entry.present.may_use, entry.process.pid, context.performer.instances.of(entry)
+    wanted, pid, instance = entry.newest.may_use, entry.process.pid, context.performer.instances.of(entry)
     if pid is None or instance is None or wanted == LIKE_THE_DAEMON:
         return {}
     return {"limits": in_force.in_force(wanted, pid, instance.group.cgroup)}

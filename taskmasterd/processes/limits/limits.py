@@ -8,7 +8,7 @@ from taskmaster_common.config.limits import rlimit_of
 from taskmasterd.core import limits as core
 from taskmasterd.core.cgroups import lacking, wants_group
 from taskmasterd.processes.limits import cgroups
-from taskmasterd.system.limits import own, steps
+from taskmasterd.system.limits import own, running, steps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,8 +45,13 @@ class Grants:
 
 
 def refusals(wanted: MayUse, uid: int, cgroup_root: str | None) -> tuple[tuple[str, str], ...]:
-    """Return (key, reason) for each value that a child of a daemon of this user cannot get here."""
-    found = tuple(core.impossible(wanted, can(None, uid)))
+    """Return (key, reason) for each value that a child of a daemon of this user cannot get here.
+
+    For the process that reads a configuration: it has limits of its own, so those of its parent are looked at.
+    """
+    here = can(None, uid)
+    here = here.replace(rlimits={**here.rlimits, **running.rlimits_of(os.getppid())})
+    found = tuple(core.impossible(wanted, here))
     if not wants_group(wanted):
         return found
     root = cgroups.find_root(cgroup_root, "", uid)

@@ -213,6 +213,9 @@ def test_an_ordinary_user_lowers_what_runs_and_raises_it_at_the_next_start(daemo
     assert (after["web"]["pid"], after["web"]["outdated"], after["other"]["outdated"]) == (web["pid"], True, False)
     assert open_files(read(web["pid"], "limits")) == ("512", "512")
     assert read(web["pid"], "oom_score_adj") == "600\n"
+    shown = [" ".join(line.split()) for line in daemon.ctl("show", "web").stdout.splitlines()]
+    assert "web rlimits nofile 512/512 not as written" in shown
+    assert "web oom_score_adj 600 in force" in shown
     assert daemon.ctl("restart", "--outdated", "web").returncode == 0
     again = daemon.status()
     assert open_files(read(again["web"]["pid"], "limits")) == ("4096", "4096")

@@ -322,6 +322,14 @@ print(result.problems, result.failure, result.shortage)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="looks into /proc")
+def test_the_limits_of_the_child_are_not_taken_for_the_daemons(write: Callable[[str | bytes], str]) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    if hard != resource.RLIM_INFINITY:
+        pytest.skip("the memory of the tests is limited")
+    result = load(write("programs: {a: {cmd: sleep 1, rlimits: {data: 1GB}}}"), **OPTIONS)
+    assert (result.problems, result.warnings) == ((), ())
+
+
 def test_memory_is_bounded(write: Callable[[str | bytes], str]) -> None:
     """In a process of its own: what earlier tests have freed stays with theirs, and a child could use it."""
     done = subprocess.run(

@@ -195,8 +195,8 @@ def test_nproc_counts_something_else_than_one_thinks() -> None:
 
 def test_a_daemon_that_the_kernel_spares_says_which_programs_it_spares_too() -> None:
     text = "programs: {a: {cmd: x}, b: {cmd: x, oom_score_adj: 0}, c: {cmd: x}}"
-    (found,) = warnings(text, oom_score_adj=-900)
+    (found,) = warnings(text, own_score=lambda: -900)
     assert "the daemon's own is -900, and " in found
     assert '"a", "c" without the key inherit it' in found
     assert warnings(text) == ()
-    assert warnings("defaults: {oom_score_adj: 0}\n" + text, oom_score_adj=-900) == ()
+    assert warnings("defaults: {oom_score_adj: 0}\n" + text, own_score=lambda: -900) == ()

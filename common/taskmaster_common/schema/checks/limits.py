@@ -66,12 +66,12 @@ def check_root(
 def check_inherited_score(programs: Sequence[Program], surroundings: Surroundings, report: Report) -> None:
     """Report programs that inherit from the daemon that the kernel spares them."""
     spared = [each.config.name for each in programs if each.config.may_use.oom_score_adj is None]
-    if surroundings.oom_score_adj >= 0 or not spared:
+    score = surroundings.own_score() if spared else 0
+    if score >= 0:
         return
     more = f" and {len(spared) - NAMED} more" if len(spared) > NAMED else ""
     names = ", ".join(map(quoted, spared[:NAMED])) + more
     first = next(each for each in programs if each.config.name == spared[0])
-    score = surroundings.oom_score_adj
     reason = (
         f"the daemon's own is {score}, and {names} without the key inherit it; write oom_score_adj: 0 below defaults:"
     )
