@@ -22,7 +22,7 @@ DEFAULTS: dict[str, Any] = {key.name: key.default for key in PROGRAM if not key.
 """Values that need not be written, in the notation of the outcome."""
 OF_JOBS = {"starttime": 0, "startretries": 0, "start_timeout": 0}
 """Defaults of a `oneshot` where they differ; with `ready`, `starttime` is 0 as well."""
-SHARED = {key.name for key in PROGRAM if key.shared} - {"cmd", "description", "extends", "schedule", "sockets"}
+SHARED = {key.name for key in PROGRAM if key.shared} - {"cmd", "description", "extends", "schedule", "sockets", "stdin"}
 SHUTDOWN_TIMEOUT_S = 60
 """Default of `shutdown_timeout`, seconds."""
 STOP_MARGIN_S = 5

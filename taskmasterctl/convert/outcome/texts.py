@@ -10,6 +10,8 @@ import shlex
 
 INSTANCE = "TASKMASTER_INSTANCE"
 CONFIG_DIR = "CONFIG_DIR"
+SOCKET = "SOCKET_"
+"""Begins the names of variables that hold the number of a socket."""
 MARK = "\0"
 BARE = "-"
 """Before a name: the variable stood outside quotes, where its value is split into words."""
@@ -80,7 +82,8 @@ def marked_bare(text: str) -> str:
         if character == MARK:
             end = text.index(MARK, at + 1)
             name = text[at + 1 : end]
-            made.append(variable(name if quote or name in (INSTANCE, CONFIG_DIR) else BARE + name))
+            whole = quote or name in (INSTANCE, CONFIG_DIR) or name.startswith(SOCKET)
+            made.append(variable(name if whole else BARE + name))
             at = end + 1
             continue
         if character == "\\" and quote != "'":

@@ -6,6 +6,7 @@ import fnmatch
 import os
 
 from taskmasterctl.convert.kinds.circus.rows import CIRCUS, NOT_HERE, WITHOUT_EFFECT
+from taskmasterctl.convert.kinds.circus.sockets import CircusSockets
 from taskmasterctl.convert.kinds.circus.watcher import FALSE, WatcherSection, priority_of
 from taskmasterctl.convert.outcome.model import Plain
 from taskmasterctl.convert.outcome.texts import literal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "critical": "error"}
 OF_ALL = (
     "a program that ends at once again and again waits longer and longer (there max_retry and flapping)",
-    "each process has a session of its own, and reads from /dev/null",
+    "each process has a session of its own, and reads from /dev/null unless stdin_socket is set",
 )
 
 
@@ -36,12 +37,14 @@ def convert(files: Sequence[InputFile], settings: ImportSettings, reader: InputR
     if settings.workdir:
         outcome.defaults.set("workingdir", settings.workdir)
     watchers = sorted(ini.named("watcher:"), key=lambda each: (-priority_of(each[1]), each[0]))
+    sockets = CircusSockets(ini, outcome)
     for name, section in watchers:
         reader.check_time()
-        _watcher(name, section, ini, settings, outcome)
+        _watcher(name, section, ini, sockets, settings, outcome)
+    sockets.report()
     names = [name for name, _ in watchers]
     for name, section in ini.sections.items():
-        if not name.startswith("watcher:"):
+        if not name.startswith(("watcher:", "socket:")):
             _section(name, section, names, outcome)
     for text in OF_ALL if watchers else ():
         outcome.report.note(text)
@@ -50,9 +53,6 @@ def convert(files: Sequence[InputFile], settings: ImportSettings, reader: InputR
 def _section(name: str, section: Section, watchers: Sequence[str], outcome: Draft) -> None:
     if name == "circus":
         _daemon(section, outcome)
-    elif name.startswith("socket:"):
-        for option in section.options.values():
-            outcome.drop(section.place(option), "circus opens no sockets here", "let programs open their own")
     elif name.startswith("plugin:"):
         for option in section.options.values():
             outcome.drop(section.place(option), "a plugin of circus does not run here", "health, alerts and events")
@@ -89,7 +89,9 @@ def _include(ini: Ini, file: InputFile, reader: InputReader, outcome: Draft) -> 
         outcome.carried(option is not None)
 
 
-def _watcher(name: str, section: Section, ini: Ini, settings: ImportSettings, outcome: Draft) -> None:
+def _watcher(
+    name: str, section: Section, ini: Ini, sockets: CircusSockets, settings: ImportSettings, outcome: Draft
+) -> None:
     block, reason = outcome.program(name)
     if reason:
         outcome.change(section.place(), f"it is called {block.name} here: {reason}", on=block)
@@ -100,7 +102,7 @@ def _watcher(name: str, section: Section, ini: Ini, settings: ImportSettings, ou
         )
         if other == "env" or any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
             environment.update((option.name, option.value) for option in each.options.values())
-    WatcherSection(section, block, environment, settings, outcome).convert()
+    WatcherSection(section, block, environment, sockets, settings, outcome).convert()
 
 
 def _daemon(section: Section, outcome: Draft) -> None:

@@ -8,7 +8,7 @@ from taskmaster_common.config import PROGRAM_KEYS
 from taskmasterctl.convert.kinds.circus.rows import NOT_HERE, WITHOUT_EFFECT
 from taskmasterctl.convert.kinds.circus.streams import StreamOptions
 from taskmasterctl.convert.outcome.commands import has_bare, plain_command, shell_command
-from taskmasterctl.convert.outcome.texts import INSTANCE, rendered, variable
+from taskmasterctl.convert.outcome.texts import INSTANCE, SOCKET, rendered, variable
 from taskmasterctl.convert.reading.signals import signal_name
 from taskmasterctl.convert.reading.taking import Taking
 from taskmasterctl.convert.secrets import is_secret
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from taskmasterctl.convert.kinds.circus.sockets import CircusSockets
     from taskmasterctl.convert.outcome.model import Block, Draft
     from taskmasterctl.convert.reading.ini import IniOption, Section
     from taskmasterctl.convert.settings import ImportSettings
@@ -45,10 +46,16 @@ def priority_of(section: Section) -> int:
 
 
 class WatcherSection:
-    """The conversion of one watcher; `environment` is that of the sections `[env]` and `[env:x]`."""
+    """The conversion of one watcher; `environment` is that of the sections `[env]` and `[env:x]`, `sockets` are those of all."""
 
     def __init__(
-        self, section: Section, block: Block, environment: Mapping[str, str], settings: ImportSettings, outcome: Draft
+        self,
+        section: Section,
+        block: Block,
+        environment: Mapping[str, str],
+        sockets: CircusSockets,
+        settings: ImportSettings,
+        outcome: Draft,
     ) -> None:
         self._section = section
         self._block = block
@@ -57,7 +64,9 @@ class WatcherSection:
         self._outcome = outcome
         self._taking = Taking(section)
         self._wid = False
-        self._sockets = False
+        self._sockets = sockets
+        self._lost_sockets: dict[str, str] = {}
+        self._uses_sockets = False
 
     def convert(self) -> None:
         """Set the keys, and report what is lost."""
@@ -65,6 +74,7 @@ class WatcherSection:
             self._block.remark(comment)
         self._counts()
         self._command()
+        self._input()
         self._environment()
         self._identity()
         self._restarts()
@@ -84,7 +94,7 @@ class WatcherSection:
             self._wid = True
             return "1" if self._block.keys.get("numprocs", 1) == 1 else variable(INSTANCE)
         if kind.lower() == "sockets":
-            self._sockets = True
+            return self._socket(inner, found[0])
         if kind.lower() != "env" or not inner:
             return found[0]
         own = {each.lower(): value for each, value in self._given.items()}
@@ -97,6 +107,52 @@ class WatcherSection:
             inner = inner.upper()
         self._outcome.report.need(inner)
         return variable(inner)
+
+    def _socket(self, name: str, written: str) -> str:
+        """Give the program a socket; return its number as a text with a variable, or what was `written` if it cannot be."""
+        reason = self._sockets.reason(name) if name in self._sockets else f"there is no [socket:{name}]"
+        called = self._sockets.give(name, self._block)
+        if reason:
+            self._lost_sockets[name] = reason
+            return written
+        self._uses_sockets = True
+        return variable(f"{SOCKET}{called}")
+
+    def _input(self) -> None:
+        option = self._taking.take("stdin_socket")
+        if option is None:
+            return
+        name = option.value.strip()
+        if name not in self._sockets:
+            self._outcome.report.refuse(self._section.place(option), f"there is no [socket:{name}]")
+            return
+        called = self._sockets.give(name, self._block)
+        reason = self._sockets.reason(name)
+        if reason:
+            self._outcome.drop(self._section.place(option), reason, "let the program open its own", on=self._block)
+            self._outcome.kill(self._block)
+            return
+        self._block.set("stdin", {"socket": called})
+        self._outcome.carried()
+
+    def _use_of_sockets(self) -> None:
+        """Say what became of the numbers in the command, and of the flag that lets them be inherited."""
+        for reason in self._lost_sockets.values():
+            place = self._section.place(self._section.options["cmd"])
+            self._outcome.drop(place, reason, "let the program open its own", on=self._block, key="cmd")
+            self._outcome.kill(self._block)
+        option = self._taking.take("use_sockets")
+        wanted = option is not None and option.value.strip().lower() in TRUE
+        if option is not None and wanted and not self._uses_sockets and not self._lost_sockets:
+            text = "its command names no socket: it gets none"
+            self._outcome.ignore(self._section.place(option), text, "$(circus.sockets.NAME) in cmd", on=self._block)
+        else:
+            self._outcome.carried(option is not None)
+        if self._uses_sockets and not wanted:
+            text = "it gets its sockets; there they are closed without use_sockets"
+            self._outcome.change(
+                self._section.place(option or self._section.options["cmd"]), text, on=self._block, key="sockets"
+            )
 
     def _take(self, name: str, reader: Callable[[str], Any]) -> Any:
         option = self._taking.take(name)
@@ -147,16 +203,7 @@ class WatcherSection:
                 on=self._block,
                 key="cmd",
             )
-        if self._sockets:
-            place = self._section.place(option)
-            self._outcome.drop(
-                place,
-                "it gets descriptors of circus's sockets",
-                "let the program open its own",
-                on=self._block,
-                key="cmd",
-            )
-            self._outcome.kill(self._block)
+        self._use_of_sockets()
 
     def _set_command(self, option: IniOption, text: str) -> None:
         """Raises ValueError."""

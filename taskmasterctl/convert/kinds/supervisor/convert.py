@@ -7,8 +7,9 @@ import os
 from taskmasterctl.convert.kinds.supervisor.daemon import DaemonSection, inet_server, names_of_logs, unix_server
 from taskmasterctl.convert.kinds.supervisor.expand import Names
 from taskmasterctl.convert.kinds.supervisor.facts import InputFacts
-from taskmasterctl.convert.kinds.supervisor.listeners import fcgi, http_checks, listener
+from taskmasterctl.convert.kinds.supervisor.listeners import http_checks, listener
 from taskmasterctl.convert.kinds.supervisor.program import ProgramSection
+from taskmasterctl.convert.kinds.supervisor.sockets import FcgiSocket
 from taskmasterctl.convert.kinds.supervisor.values import has_variable
 from taskmasterctl.convert.outcome.texts import rendered
 from taskmasterctl.convert.reading.ini import Ini
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 OF_ALL = (
     "failed starts are tried again after 0.5, 1, 2 s and so on up to 30 (there 1, 2, 3 s)",
     "after 10 automatic restarts in 60 s a program waits (there it does not)",
-    "each process has a session of its own, and reads from /dev/null (there an open pipe: `cat` ends here)",
+    "each process has a session of its own, and reads from /dev/null unless that is a socket (there an open pipe: `cat` ends here)",
 )
 EXACT = ("supervisorctl", "rpcinterface:supervisor")
 KNOWN = ("supervisord", "unix_http_server", "inet_http_server", "include", *EXACT)
@@ -174,11 +175,12 @@ class _Conversion:
                 block = self._make(program)(program.name)
                 listener(program.name, program.section, block, self._outcome)
                 continue
-            if program.section.name.startswith("fcgi-program:"):
-                program.leave_out_socket()
+            if not program.section.name.startswith("fcgi-program:"):
+                program.convert(self._make(program))
+                continue
+            program.leave_out_socket()
             program.convert(self._make(program))
-            for block in program.blocks if program.section.name.startswith("fcgi-program:") else ():
-                fcgi(program.section, block, self._outcome)
+            FcgiSocket(program.section, program.names, self._outcome).convert(program.blocks)
         for _, section in self._ini.named("eventlistener:"):
             for block in http_checks(section, self._by_name, self._names(""), self._outcome):
                 text = "superlance's httpok looks every minute; here the health check does, every 10 s"

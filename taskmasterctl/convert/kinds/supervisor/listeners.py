@@ -1,4 +1,4 @@
-"""`[eventlistener:x]` and `[fcgi-program:x]`: what cannot run here, and what there is instead. Pure."""
+"""`[eventlistener:x]`: what cannot run here, and what there is instead. Pure."""
 
 from __future__ import annotations
 
@@ -36,7 +36,6 @@ BY_NAME = {
     "httpok": "health: {http: URL} on the program",
 }
 """superlance's listeners."""
-SOCKET_OPTIONS = ("socket", "socket_owner", "socket_mode", "socket_backlog")
 
 
 def instead_of(events: str) -> str:
@@ -94,16 +93,3 @@ def http_checks(section: Section, programs: dict[str, Block], names: Names, outc
         if block is not None and url.startswith(("http://", "https://")):
             block.set("health", {"http": url, "action": "restart"})
             yield block
-
-
-def fcgi(section: Section, block: Block, outcome: Draft) -> None:
-    """Report what an fcgi-program loses: its socket."""
-    for option in section.options.values():
-        if option.name == "socket":
-            text = "it gets a listening socket as descriptor 0, which is not there yet"
-            outcome.drop(section.place(option), text, f"let the program open {option.value} itself", on=block)
-        elif option.name in SOCKET_OPTIONS:
-            outcome.drop(section.place(option), "belongs to the socket", on=block)
-    if "socket" not in section.options:
-        outcome.report.refuse(section.place(), "an fcgi-program has a socket")
-    outcome.kill(block)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from taskmaster_common.text.nearest import nearest
-from taskmasterctl.convert.kinds.supervisor.listeners import SOCKET_OPTIONS
 from taskmasterctl.convert.kinds.supervisor.rows import MEANT, PROGRAM
+from taskmasterctl.convert.kinds.supervisor.sockets import SOCKET_OPTIONS
 from taskmasterctl.convert.kinds.supervisor.streams import LogOptions
 from taskmasterctl.convert.kinds.supervisor.values import (
     boolean,

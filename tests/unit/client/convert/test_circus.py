@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskmaster_common.config import PROGRAM_KEYS
+from taskmaster_common.config.sockets import socket_on_stdin, sockets_of
 from taskmasterctl.convert.kinds.circus.rows import CIRCUS, WATCHER
 from tests.support.converting import Imported, Importer
 
@@ -35,13 +36,15 @@ graceful_timeout = 5
 respawn = False
 
 [watcher:chaussette]
-cmd = chaussette --fd $(circus.sockets.web)
+cmd = chaussette --fd $(circus.sockets.web) $(circus.sockets.named)
 
 [env:web*, other]
 PORT = 80
 
 [socket:web]
 host = localhost
+[socket:named]
+host = web.example
 """
 
 
@@ -62,7 +65,7 @@ def test_watchers_become_programs_by_priority_and_name(importer: Importer) -> No
     assert (first.policy.stoptime, first.stopasgroup, first.policy.autorestart) == (5, True, "never")
     assert done.config.daemon.loglevel == "debug"
     assert "counts from 1" in done.line("dropped", "watcher:web", "circus.wid")
-    for setting in ("statsd", "time_format", "hooks.before_start", "socket:web host", "circus.sockets"):
+    for setting in ("statsd", "time_format", "hooks.before_start", "socket:named host", "circus.sockets"):
         assert done.line("dropped", setting)
     assert "  # chaussette:\n" in done.text
 
@@ -78,6 +81,76 @@ def test_variables_of_the_environment_are_put_in_or_stay(importer: Importer) -> 
     bare = circus(importer, "cmd = run $(circus.env.X)")
     assert "cmd: exec run $X" in bare.text
     assert "splits the command" in bare.line("changed")
+
+
+@pytest.mark.parametrize(
+    ("options", "listen", "mode", "backlog"),
+    [
+        ("", "127.0.0.1:8080", 0o666, 2048),
+        ("host = localhost\nport = 80\nfamily = AF_INET6\nbacklog = 7", "[::1]:80", 0o666, 7),
+        ("host = 0.0.0.0", "0.0.0.0:8080", 0o666, 2048),
+        ("host = ::\nport = 81", "[::]:81", 0o666, 2048),
+        ("type = SOCK_DGRAM\nport = 53", "udp:127.0.0.1:53", 0o666, 4096),
+        ("path = /run/x.sock\nreplace = True", "/run/x.sock", 0o767, 2048),
+        ("path = /run/x.sock\numask = 63\nfamily = AF_UNIX", "/run/x.sock", 0o700, 2048),
+    ],
+)
+def test_a_socket_is_listened_at_and_its_number_stands_in_the_command(
+    importer: Importer, options: str, listen: str, mode: int, backlog: int
+) -> None:
+    more = f"[socket:My-Web]\nblocking = true\n{options}\n"
+    done = circus(importer, "cmd = serve --fd $(circus.sockets.my-WEB)\nuse_sockets = yes", more=more)
+    assert (done.code, done.lines("dropped"), done.lines("changed")) == (0, [], []), done.report
+    program = done.program("web")
+    (socket,) = sockets_of(program.sockets, program.socket_options)
+    assert (socket.listen, socket.mode, socket.backlog) == (listen, mode, backlog)
+    assert program.cmd == ("serve", "--fd", "3")
+    assert "cmd: serve --fd ${SOCKET_my_web}\n" in done.text
+    assert "whose sockets are blocking" not in "\n".join(done.report)
+    assert "whose sockets are blocking" in "\n".join(
+        circus(importer, "cmd = serve $(circus.sockets.x)\nuse_sockets = yes", more="[socket:x]\n").report
+    )
+
+
+def test_watchers_share_a_socket_and_one_has_it_as_its_input(importer: Importer) -> None:
+    other = "[watcher:php]\ncmd = php-cgi\nstdin_socket = One\n[socket:one]\n[socket:on.e]\nport = 81\n[socket:on-e]\nport = 82\n"
+    done = circus(
+        importer,
+        "cmd = a $(circus.sockets.one) $(circus.sockets.on.e) $(circus.sockets.on-e)\nuse_sockets = 1",
+        more=other,
+    )
+    assert "cmd: a ${SOCKET_one} ${SOCKET_on_e} ${SOCKET_on_e_2}\n" in done.text
+    assert done.program("web").cmd == ("a", "3", "4", "5")
+    assert done.program("php").sockets == done.program("web").sockets[:1]
+    assert socket_on_stdin(done.program("php").stdin) == "one"
+
+
+def test_a_socket_beside_a_variable_that_is_split_is_not_split(importer: Importer) -> None:
+    done = circus(importer, "cmd = a $(circus.env.X) $(circus.sockets.s)\nuse_sockets = 1", more="[socket:s]\n")
+    assert 'cmd: exec a $X "${SOCKET_s}"' in done.text
+
+
+@pytest.mark.parametrize(
+    ("watcher", "socket", "word", "words"),
+    [
+        ("cmd = a", "", "ignored", "no watcher uses this socket"),
+        ("cmd = a\nuse_sockets = yes", "", "ignored", "its command names no socket"),
+        ("cmd = a $(circus.sockets.s)", "", "changed", "there they are closed without use_sockets"),
+        ("cmd = a $(circus.sockets.other)\nuse_sockets = 1", "", "dropped", "there is no [socket:other]"),
+        ("cmd = a $(circus.sockets.s)\nuse_sockets = 1", "host = web.example", "dropped", "watcher:web cmd"),
+        ("cmd = a\nstdin_socket = s", "type = SOCK_RAW", "dropped", "stdin_socket=s: no socket of the type SOCK_RAW"),
+        ("cmd = a $(circus.sockets.s)\nuse_sockets = 1", "so_reuseport = yes", "dropped", "all instances share one queue"),
+        ("cmd = a $(circus.sockets.s)\nuse_sockets = 1", "interface = eth0", "dropped", "not bound to an interface"),
+        ("cmd = a $(circus.sockets.s)\nuse_sockets = 1", "blocking = no", "changed", "sockets are blocking"),
+        ("cmd = a $(circus.sockets.s)\nuse_sockets = 1", "nonsense = 1", "ignored", "does not know this option of a socket"),
+    ],
+)  # fmt: skip
+def test_what_becomes_otherwise_of_a_socket_is_said(
+    importer: Importer, watcher: str, socket: str, word: str, words: str
+) -> None:
+    done = circus(importer, watcher, more=f"[socket:s]\nport = 80\n{socket}\n")
+    assert done.line(f": {word}: ", words)
+    assert done.config.programs or word == "dropped"
 
 
 def test_a_child_gets_nothing_of_the_daemons_environment_unless_it_is_copied(importer: Importer) -> None:
@@ -96,7 +169,7 @@ def test_every_option_is_carried_or_has_a_line(importer: Importer) -> None:
     yes = ("shell", "singleton", "respawn", "stop_children", "copy_env", "copy_path", "send_hup", "use_sockets", "on_demand",
            "check_flapping", "close_child_stdin", "close_child_stdout", "close_child_stderr", "statsd", "httpd", "debug", "debug_gc")  # fmt: skip
     special = {"numprocesses": "2", "max_retry": "3", "graceful_timeout": "3", "stop_signal": "INT", "priority": "1", "autostart": "no",
-               "respawn": "no", "loglevel": "info", "umask": "022", "include": "none.ini", "include_dir": "none"}  # fmt: skip
+               "respawn": "no", "loglevel": "info", "umask": "022", "include": "none.ini", "include_dir": "none", "stdin_socket": "s"}  # fmt: skip
 
     def result(without: str = "") -> tuple[str, tuple[str, ...]]:
         lines: list[str] = []
@@ -107,6 +180,7 @@ def test_every_option_is_carried_or_has_a_line(importer: Importer) -> None:
                 for name in rows
                 if f"{head}{name}" != without
             ]
+        lines.append("[socket:s]")
         done = importer({"circus.ini": "\n".join(lines)})
         assert done.code == 3, done.report
         return done.text, done.report
@@ -121,7 +195,8 @@ def test_every_option_is_carried_or_has_a_line(importer: Importer) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [("cmd = run 'open", "no closing quotation"), ("args = x", "a watcher has a cmd"), ("cmd = x\nnumprocesses = many", "not a whole number"),
-     ("cmd = x\nrespawn = perhaps", "neither true nor false"), ("cmd = x\nwords alone", "no option=value")],
+     ("cmd = x\nstdin_socket = y", "there is no [socket:y]"), ("cmd = x\n[socket:s]\nport = many", "port: not a whole number"),
+     ("cmd = x\n[socket:s]\nfamily = AF_X25", "AF_INET6 or AF_UNIX"), ("cmd = x\nrespawn = perhaps", "neither true nor false"), ("cmd = x\nwords alone", "no option=value")],
 )  # fmt: skip
 def test_what_circus_refuses_is_refused(importer: Importer, text: str, words: str) -> None:
     done = circus(importer, text)

@@ -9,6 +9,7 @@ import pytest
 
 from taskmasterctl.convert.kinds import pm2, procfile
 from taskmasterctl.convert.kinds.circus import rows as circus
+from taskmasterctl.convert.kinds.circus import sockets
 from taskmasterctl.convert.kinds.process_compose import rows as process_compose
 from taskmasterctl.convert.kinds.supervisor import rows as supervisor
 from taskmasterctl.convert.kinds.systemd import rows as systemd
@@ -50,6 +51,7 @@ def told(page: str, heading: str, section: str = "") -> dict[str, str]:
         ("coming-from-systemd.md", "`[Service]`", "", systemd.SERVICE),
         ("coming-from-systemd.md", "`[Install]`", "", systemd.INSTALL),
         ("coming-from-circus.md", "`[watcher:x]`", "", circus.WATCHER),
+        ("coming-from-circus.md", "`[socket:x]`", "", sockets.OPTIONS),
         ("coming-from-circus.md", "`[circus]`", "", circus.CIRCUS),
         ("coming-from-process-compose.md", "A process", "", process_compose.PROCESS),
         ("coming-from-process-compose.md", "Conditions", "", process_compose.CONDITIONS),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from taskmaster_common.config.sockets import socket_on_stdin, sockets_of
 from taskmasterctl.convert.kinds.supervisor.rows import PROGRAM, SUPERVISORD, UNIX_SERVER
 from tests.support.converting import Imported, Importer
 
@@ -308,25 +309,86 @@ def test_groups_keep_their_names(importer: Importer) -> None:
     assert one(importer, f"{two}[group:g]\nprograms=a,c\n").code == 6
 
 
-def test_listeners_and_fcgi_programs_are_comments_and_say_what_to_do(importer: Importer) -> None:
+def test_listeners_are_comments_and_say_what_to_do(importer: Importer) -> None:
     text = (
         f"{FRAGMENT}stdout_events_enabled=true\n"
         "[eventlistener:kill]\ncommand=/bin/kill.py\nevents=PROCESS_STATE_FATAL\n"
         "[eventlistener:http]\ncommand=httpok -p web http://localhost/\nevents=TICK_60\n"
         "[eventlistener:tick]\ncommand=/bin/look\nevents=TICK_60\nbuffer_size=10\n"
-        "[fcgi-program:pages]\ncommand=/bin/php\nsocket=unix:///run/p.sock\nsocket_owner=www\n"
     )
     done = one(importer, text)
     assert [each.name for each in done.config.programs] == ["web"]
     assert "essential" in done.line("dropped", "PROCESS_STATE_FATAL")
     assert "interval: 60" in done.line("dropped", "eventlistener:tick", "TICK_60")
     assert done.line("dropped", "buffer_size")
-    assert "descriptor 0" in done.line("dropped", "socket=unix")
     assert done.line("dropped", "stdout_events_enabled")
     assert done.line("changed", "httpok")
     assert done.program("web").health["http"] == "http://localhost/"
-    assert "  # pages:\n" in done.text
-    assert "  #   cmd: /bin/php\n" in done.text
+    assert "  # tick:\n" in done.text
+    assert "  #   cmd: /bin/look\n" in done.text
+
+
+FCGI = "[fcgi-program:pages]\ncommand=/bin/php\nstopasgroup=true\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "listen", "user", "group", "mode", "backlog"),
+    [
+        ("socket=unix:///run/p.sock", "/run/p.sock", "", "", 0o700, 4096),
+        ("socket=unix:///run/p.sock\nuser=www", "/run/p.sock", "www", "", 0o700, 4096),
+        ("socket=unix:///run/%(program_name)s.sock\nsocket_owner=web:staff\nsocket_mode=0770\nuser=www", "/run/pages.sock", "web", "staff", 0o770, 4096),
+        ("socket=unix:///run/p.sock\nsocket_owner=web\nsocket_backlog=7", "/run/p.sock", "web", "", 0o700, 7),
+        ("socket=unix://%(ENV_HOME)s/p.sock", "/root/p.sock", "", "", 0o700, 4096),
+        ("socket=tcp://localhost:9000\nuser=www\nsocket_backlog=100", "127.0.0.1:9000", "", "", 0o666, 100),
+        ("socket=tcp://0.0.0.0:%(ENV_PORT)s", "0.0.0.0:81", "", "", 0o666, 4096),
+    ],
+)  # fmt: skip
+def test_an_fcgi_program_has_its_socket_as_descriptor_0(
+    importer: Importer, options: str, listen: str, user: str, group: str, mode: int, backlog: int
+) -> None:
+    done = one(importer, f"{FCGI}{options}\n").replace(environment={"HOME": "/root", "PORT": "81"})
+    assert (done.code, done.lines("dropped"), done.lines("changed")) == (0, [], []), done.report
+    program = done.program("pages")
+    (socket,) = sockets_of(program.sockets, program.socket_options)
+    assert (socket.listen, socket.user, socket.group, socket.mode, socket.backlog) == (
+        listen,
+        user,
+        group,
+        mode,
+        backlog,
+    )
+    assert socket_on_stdin(program.stdin) == socket.name
+    assert done.line("note", "descriptor 3")
+
+
+def test_the_processes_of_an_fcgi_program_share_its_socket(importer: Importer) -> None:
+    many = f"{FCGI}process_name=%(process_num)s\nsocket=unix:///run/p.sock\n"
+    assert one(importer, f"{many}numprocs=4\n").program("pages").numprocs == 4
+    apart = one(importer, f"{many}numprocs=2\nnumprocs_start=3\nenvironment=N=%(process_num)d\n")
+    assert [(each.name, each.sockets) for each in apart.config.programs] == [
+        (name, ("fcgi\t\t\t/run/p.sock",)) for name in ("pages-3", "pages-4")
+    ]
+
+
+def test_a_socket_whose_host_has_to_be_looked_up_makes_its_program_a_comment(importer: Importer) -> None:
+    done = one(importer, f"{FRAGMENT}{FCGI}socket=tcp://web.example:9000\nsocket_backlog=7\n")
+    assert [each.name for each in done.config.programs] == ["web"]
+    assert "looks up no name" in done.line("dropped", "socket=tcp://web.example:9000")
+    assert done.line("dropped", "socket_backlog=7")
+    assert "  # pages:\n  #   cmd: /bin/php\n" in done.text
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [("", "has a socket"), ("socket=run.sock", "neither unix:///PATH nor tcp://"), ("socket=unix://run.sock", "begins with a slash"),
+     ("socket=tcp://localhost:9\nsocket_mode=0700", "for the path of a UNIX socket"), ("socket=tcp://localhost:65536", "at most 65535"),
+     ("socket=unix:///x\nsocket_backlog=0", "between 1 and 65535"), ("socket=unix:///x\nsocket_mode=9", "not an octal number"),
+     ("socket=unix:///" + "x" * 108, "at most 107 bytes")],
+)  # fmt: skip
+def test_sockets_that_supervisor_refuses_are_refused(importer: Importer, options: str, words: str) -> None:
+    done = one(importer, f"{FCGI}{options}\n")
+    assert (done.code, done.text) == (6, "")
+    assert words in "\n".join(done.report)
 
 
 def test_supervisors_variables_are_set_where_a_value_mentions_them(importer: Importer) -> None:
