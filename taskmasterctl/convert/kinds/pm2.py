@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from taskmaster_common.text.calendar.cron import parse_cron
+from taskmasterctl.convert.outcome.model import Plain
 from taskmasterctl.convert.outcome.texts import INSTANCE, literal, rendered, split_words, variable
 from taskmasterctl.convert.reading.tree import Fields, boolean_of, number_of, pairs_of, root_of, text_of, texts_of
 from taskmasterctl.convert.secrets import is_secret
@@ -46,10 +48,11 @@ ROWS: dict[str, str] = {
     "merge_logs": "",
     "time": "",
     "log_date_format": "",
-    "watch": "",
-    "ignore_watch": "",
-    "max_memory_restart": "",
-    "cron_restart": "",
+    "watch": "watch",
+    "ignore_watch": "watch",
+    "watch_delay": "watch",
+    "max_memory_restart": "recycle",
+    "cron_restart": "recycle",
     "wait_ready": "ready",
     "listen_timeout": "",
     "treekill": "stopasgroup",
@@ -58,10 +61,6 @@ ROWS: dict[str, str] = {
 NOT_HERE = {
     "time": ("a line is written as it comes", "log_format: prefix puts the time before it"),
     "log_date_format": ("a line is written as it comes", "log_format: prefix puts the time before it"),
-    "watch": ("nothing restarts it when files change", "watch: with paths"),
-    "ignore_watch": ("nothing restarts it when files change", "watch: with paths"),
-    "max_memory_restart": ("nothing restarts it for its memory", "recycle: {memory: SIZE}"),
-    "cron_restart": ("nothing restarts it by the clock", "recycle: {cron: '...'}"),
     "wait_ready": ("process.send of Node does not reach taskmasterd", "ready: by tcp, http or a line of its log"),
     "listen_timeout": ("it belongs to wait_ready", "start_timeout: with ready"),
 }
@@ -77,6 +76,7 @@ INTERPRETERS = {
     ".rb": "ruby",
     ".php": "php",
 }
+OFF = ("false", "0", "")
 STOP_S = 1.6
 RETRIES = 16
 ALIASES = {"exec_interpreter": "interpreter", "out": "out_file", "output": "out_file", "error": "error_file", "err_file": "error_file",
@@ -135,6 +135,8 @@ class _App:
         self._environment()
         self._restarts()
         self._streams()
+        self._recycle()
+        self._watch()
         self._rest()
 
     def _take(self, name: str, reader: Callable[[Node], Any]) -> Any:
@@ -290,6 +292,48 @@ class _App:
         if keys.get("stderr") == keys.get("stdout", "") and "/" in keys.get("stdout", ""):
             keys["stderr"] = "stdout"
 
+    def _recycle(self) -> None:
+        """Set what restarts it as planned."""
+        recycle: dict[str, Any] = {}
+        for name, inner, reader, text in PLANNED:
+            node = self._fields.take(name)
+            if node is None or (node.plain and node.text.lower() in OFF):
+                self._outcome.carried(node is not None)
+                continue
+            place = self._fields.place(name, node)
+            try:
+                recycle[inner] = reader(node)
+            except ValueError as error:
+                instead = "recycle: {" + inner + ": ...} by hand"
+                self._outcome.drop(place, str(error), instead, on=self._block, key="recycle")
+                continue
+            self._outcome.change(place, text, on=self._block, key="recycle")
+        if recycle:
+            self._block.set("recycle", recycle)
+
+    def _watch(self) -> None:
+        """Set whose change restarts it."""
+        node = self._fields.take("watch")
+        others = {name: self._fields.take(name) for name in ("ignore_watch", "watch_delay")}
+        if node is None or (node.plain and node.text.lower() in OFF):
+            self._outcome.carried((node is not None) + sum(each is not None for each in others.values()))
+            return
+        try:
+            paths = ["."] if _word(node) in ("true", "1") else _patterns(node)
+            watch: dict[str, Any] = {"paths": paths}
+            ignored, delay = others.values()
+            if ignored is not None:
+                watch["ignore"] = _patterns(ignored)
+            if delay is not None:
+                watch["debounce"] = _time(delay)
+        except ValueError as error:
+            self._outcome.report.refuse(self._fields.place("watch", node), str(error))
+            return
+        self._block.set("watch", watch if len(watch) > 1 or len(paths) > 1 else paths[0])
+        text = "a pattern without a slash means a name at any depth, and what editors and version control leave is never watched"
+        self._outcome.change(self._fields.place("watch", node), text, on=self._block, key="watch")
+        self._outcome.carried(len(watch) - 1)
+
     def _rest(self) -> None:
         for name, node in [*self._fields.rest()]:
             place = self._fields.place(name, node)
@@ -299,6 +343,44 @@ class _App:
                 self._outcome.drop(place, *NOT_HERE[name], on=self._block)
             else:
                 self._outcome.drop(place, "import does not know it", on=self._block)
+
+
+def _word(node: Node) -> str:
+    """Return the text of a scalar in lower case, "" for a list."""
+    return node.text.lower() if node.plain else ""
+
+
+def _patterns(node: Node) -> list[str]:
+    """Return paths or patterns. Raises ValueError where there is none."""
+    found = [literal(text) for text in texts_of(node) if text]
+    if not found:
+        raise ValueError("no path")
+    return found
+
+
+def _memory(node: Node) -> Any:
+    """Return a size: bytes, or `300K`, `300M`, `1G`, powers of 1024. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]{1,15})([KMG]?)B?", text_of(node).strip().upper())
+    if not found or not int(found[1]):
+        raise ValueError("no size such as 300M")
+    return Plain(f"{found[1]}{found[2]}iB") if found[2] else int(found[1])
+
+
+def _cron(node: Node) -> str:
+    """Return a line of cron. Raises ValueError for one that Taskmaster does not know."""
+    return parse_cron(text_of(node)).text
+
+
+PLANNED: tuple[tuple[str, str, Callable[[Node], Any], str], ...] = (
+    (
+        "max_memory_restart",
+        "memory",
+        _memory,
+        "it counts what the program and its descendants have for themselves, looked at every 15 s, twice in a row (there all of one process, every 30 s)",
+    ),
+    ("cron_restart", "cron", _cron, "an instance that runs is restarted, one at a time; one that has ended is not"),
+)
+"""Fields of planned restarts: their names in `recycle`, how they are read, and what is different here."""
 
 
 def _time(node: Node) -> float:

@@ -64,8 +64,6 @@ CIRCUS: dict[str, str] = {
 
 NOT_HERE = {
     "warmup_delay": ("all programs start at once", "depends_on: with ready: says what comes first"),
-    "max_age": ("there is no longest age", "recycle: {age: SECONDS} restarts it by plan"),
-    "max_age_variance": ("there is no longest age", "recycle: {jitter: SECONDS} spreads planned restarts"),
     "send_hup": ("a reload restarts what has changed", "taskmasterctl signal HUP NAME"),
     "on_demand": ("nothing starts a program when a client connects", "autostart: true"),
     "executable": ("the command names what is executed", "write it in cmd"),

@@ -27,6 +27,7 @@ TRUE = ("true", "yes", "on", "1")
 FALSE = ("false", "no", "off", "0")
 DEFAULT_RETRIES = 5
 DEFAULT_STOP_S = 30
+DEFAULT_VARIANCE_S = 30
 ENDLESS = 1_000_000
 _VARIABLE = re.compile(r"\$\(circus\.([\w.-]+)\)|\(\(circus\.([\w.-]+)\)\)", re.IGNORECASE)
 
@@ -78,6 +79,7 @@ class WatcherSection:
         self._environment()
         self._identity()
         self._restarts()
+        self._age()
         self._stop()
         StreamOptions(self._taking, self._block, self._expanded, self._outcome).convert()
         self._rest()
@@ -261,10 +263,19 @@ class WatcherSection:
             self._block.set("startretries", ENDLESS if retries < 0 else retries)
             self._change("max_retry", "it counts failed starts in a row, with a pause that doubles", key="startretries")
 
+    def _age(self) -> None:
+        """Set the age at which it is replaced: up to `max_age_variance` later than `max_age`, and `jitter` goes both ways."""
+        age, variance = self._take("max_age", _whole), self._take("max_age_variance", _whole)
+        if not age or age < 0:
+            return
+        half = max(DEFAULT_VARIANCE_S if variance is None else variance, 0) / 2
+        self._block.set("recycle", {"age": _plain(age + half)} | ({"jitter": _plain(half)} if half else {}))
+        self._change("max_age", "one instance after the other is replaced, once it runs", key="recycle")
+
     def _stop(self) -> None:
         timeout = self._take("graceful_timeout", float)
         value = DEFAULT_STOP_S if timeout is None else timeout
-        self._block.set("stoptime", int(value) if value == int(value) else value)
+        self._block.set("stoptime", _plain(value))
         name = self._take("stop_signal", signal_name)
         if name:
             self._block.set("stopsignal", name)
@@ -299,6 +310,10 @@ class WatcherSection:
                 self._outcome.ignore(place, "circus keeps this for plugins and hooks", on=self._block)
         if rlimits:
             self._block.set("rlimits", rlimits)
+
+
+def _plain(value: float) -> float:
+    return int(value) if value == int(value) else value
 
 
 def _whole(text: str) -> int:

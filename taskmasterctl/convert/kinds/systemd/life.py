@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from taskmaster_common.text.units import MAX_SECONDS
 from taskmasterctl.convert.kinds.systemd.commands import hook, signal_of
 from taskmasterctl.convert.kinds.systemd.part import UnitPart
 from taskmasterctl.convert.kinds.systemd.syntax import EXIT_NAMES, INFINITY, boolean, plain, seconds
@@ -102,12 +103,25 @@ class UnitRestarts(UnitPart):
                 self._set("autorestart", word, directive)
         self._delays()
         self._success()
+        self._longest(job=job)
         directive, span = self._take("WatchdogSec", seconds)
         if directive is not None and span and span != INFINITY:
             text = "a silent program is stopped by the stop rule there (SIGABRT), and restarted here"
             self._set_changed("health", {"watchdog": plain(span), "action": "restart"}, directive, text)
         elif directive is not None:
             self._outcome.carried()
+
+    def _longest(self, *, job: bool) -> None:
+        directive, span = self._take("RuntimeMaxSec", seconds)
+        if directive is None or span is None:
+            return
+        if not span or span == INFINITY or job:  # a job has no such limit there either
+            self._outcome.carried()
+        elif self._block.keys["autorestart"] == "never":
+            self._drop(directive, "what is not started again runs as long as it likes", "cmd: timeout TIME COMMAND")
+        else:
+            text = "it is replaced as planned, which is no failure, and one instance after the other"
+            self._set_changed("recycle", {"age": plain(min(max(span, 1), MAX_SECONDS))}, directive, text)
 
     def _delays(self) -> None:
         directive, span = self._take("RestartSec", seconds)

@@ -38,7 +38,6 @@ NOT_HERE = {
     "BusName": ("nothing waits for a name on the bus", "ready: says when it is up"),
     "SyslogIdentifier": ("its output goes to a file", "stdout: {syslog: {tag: NAME}}"),
     "SyslogFacility": ("its output goes to a file", "stdout: {syslog: {facility: NAME}}"),
-    "RuntimeMaxSec": ("there is no longest time to run", "recycle: {age: TIME} restarts it by plan"),
     "Alias": ("a program has one name", "groups: gives others"),
     "Also": ("a program is enabled alone", "autostart: on the other one"),
     "DefaultInstance": ("instances are counted", "numprocs: or one program each"),

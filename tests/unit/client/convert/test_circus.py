@@ -153,6 +153,22 @@ def test_what_becomes_otherwise_of_a_socket_is_said(
     assert done.config.programs or word == "dropped"
 
 
+@pytest.mark.parametrize(
+    ("options", "age", "jitter"),
+    [
+        ("max_age = 3600", 3615, 15),
+        ("max_age = 60\nmax_age_variance = 0", 60, 0),
+        ("max_age = 10\nmax_age_variance = 5", 12.5, 2.5),
+    ],
+)
+def test_the_longest_age_is_that_of_circus(importer: Importer, options: str, age: float, jitter: float) -> None:
+    done = circus(importer, f"cmd = run\n{options}")
+    recycle = done.program("web").recycle
+    assert (recycle["age"], recycle["jitter"]) == (age, jitter)
+    assert "one instance after the other" in done.line("changed", "max_age=")
+    assert circus(importer, "cmd = run\nmax_age = 0").program("web").recycle == {}
+
+
 def test_a_child_gets_nothing_of_the_daemons_environment_unless_it_is_copied(importer: Importer) -> None:
     done = importer({"circus.ini": "[watcher:web]\ncmd = run\n"})
     assert ("clear_env: true" in done.text) == ("clear_env" in PROGRAM_KEYS)
@@ -169,7 +185,7 @@ def test_every_option_is_carried_or_has_a_line(importer: Importer) -> None:
     yes = ("shell", "singleton", "respawn", "stop_children", "copy_env", "copy_path", "send_hup", "use_sockets", "on_demand",
            "check_flapping", "close_child_stdin", "close_child_stdout", "close_child_stderr", "statsd", "httpd", "debug", "debug_gc")  # fmt: skip
     special = {"numprocesses": "2", "max_retry": "3", "graceful_timeout": "3", "stop_signal": "INT", "priority": "1", "autostart": "no",
-               "respawn": "no", "loglevel": "info", "umask": "022", "include": "none.ini", "include_dir": "none", "stdin_socket": "s"}  # fmt: skip
+               "respawn": "no", "loglevel": "info", "umask": "022", "include": "none.ini", "include_dir": "none", "stdin_socket": "s", "max_age": "60", "max_age_variance": "5"}  # fmt: skip
 
     def result(without: str = "") -> tuple[str, tuple[str, ...]]:
         lines: list[str] = []

@@ -68,13 +68,61 @@ def test_a_script_has_its_interpreter(
     assert app(importer, {"name": "web", **fields}).program("web").cmd == expected
 
 
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"max_memory_restart": "300M"}, {"memory": 300 * 1024**2}),
+        ({"max_memory_restart": 2000000, "cron_restart": "0 4 * * 0"}, {"memory": 2_000_000, "cron": ["0 4 * * 0"]}),
+        ({"max_memory_restart": "1g"}, {"memory": 1024**3}),
+    ],
+)
+def test_planned_restarts_are_carried(
+    importer: Importer, fields: Mapping[str, object], expected: Mapping[str, object]
+) -> None:
+    done = app(importer, {"name": "web", "script": "a.js", **fields})
+    assert expected.items() <= done.program("web").recycle.items()
+    assert len(done.lines("changed")) == len(fields)
+
+
+def test_a_planned_restart_that_cannot_be_is_dropped_with_the_reason(importer: Importer) -> None:
+    done = app(
+        importer, {"name": "web", "script": "a.js", "cron_restart": "*/5 * * * * *", "max_memory_restart": "half"}
+    )
+    assert "recycle" not in done.config.programs[0].to_data()
+    assert "no seconds" in done.line("dropped", "cron_restart")
+    assert "no size such as 300M" in done.line("dropped", "max_memory_restart")
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths", "ignored", "debounce"),
+    [
+        ({"watch": True}, ["."], [], 0.3),
+        ({"watch": "src"}, ["src"], [], 0.3),
+        ({"watch": ["src", "a${b}"], "ignore_watch": ["tmp", "*.log"], "watch_delay": 1500}, ["src", "a${b}"], ["tmp", "*.log"], 1.5),
+    ],
+)  # fmt: skip
+def test_what_is_watched_is_carried(
+    importer: Importer, fields: Mapping[str, object], paths: list[str], ignored: list[str], debounce: float
+) -> None:
+    done = app(importer, {"name": "web", "script": "a.js", "cwd": "/", **fields})
+    watch = done.program("web").watch
+    assert (watch["paths"], watch["ignore"], watch["debounce"]) == (paths, ignored, debounce)
+    assert done.line("changed", "at any depth")
+
+
+@pytest.mark.parametrize("fields", [{"watch": False, "ignore_watch": ["x"]}, {"cron_restart": "0"}, {"watch_delay": 5}])
+def test_what_is_off_is_not_carried(importer: Importer, fields: Mapping[str, object]) -> None:
+    done = app(importer, {"name": "web", "script": "a.js", **fields})
+    assert (done.code, done.program("web").watch, done.program("web").recycle) == (0, {}, {})
+
+
 def test_every_field_is_carried_or_has_a_line(importer: Importer) -> None:
     values: dict[str, object] = {
         "name": "web", "script": "a.js", "args": "x", "interpreter": "deno", "interpreter_args": "y", "node_args": "z", "cwd": "/srv",
         "user": "www", "uid": "www", "gid": "www", "env": {"A": "b"}, "instances": "max", "exec_mode": "cluster", "instance_var": "N",
         "autorestart": False, "autostart": False, "stop_exit_codes": [3], "max_restarts": 2, "min_uptime": 2000, "restart_delay": 100,
         "exp_backoff_restart_delay": 200, "kill_timeout": 2000, "out_file": "/l/o", "error_file": "/l/e", "merge_logs": True,
-        "time": True, "log_date_format": "YYYY", "watch": True, "ignore_watch": ["x"], "max_memory_restart": "1G", "cron_restart": "0 0 * * *",
+        "time": True, "log_date_format": "YYYY", "watch": True, "ignore_watch": ["x"], "watch_delay": 200, "max_memory_restart": "1G", "cron_restart": "0 0 * * *",
         "wait_ready": True, "listen_timeout": 5, "treekill": False,
     }  # fmt: skip
     assert values.keys() == ROWS.keys()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config import PROGRAM_KEYS
 from taskmasterctl.convert.kinds.systemd.rows import INSTALL, LIMITS, PROTECTIONS, SERVICE, UNIT
 from taskmasterctl.convert.kinds.systemd.syntax import INFINITY, seconds, words
 from tests.support.converting import Imported, Importer
@@ -220,22 +219,27 @@ def test_every_directive_is_carried_or_has_a_line(importer: Importer, protection
             assert result(name) != whole, name
 
 
-def test_limits_are_carried_where_there_are_keys_for_them(importer: Importer) -> None:
+def test_limits_are_carried(importer: Importer) -> None:
     done = service(
         importer, "ExecStart=/bin/run\nLimitNOFILE=1024:infinity\nLimitCORE=1M\nNice=-5\nMemoryMax=512M\nCPUQuota=150%"
     )
-    lost = {line.split(" ")[3].split("=")[0] for line in done.lines("dropped")}
-    expected = {
-        "LimitNOFILE": "rlimits",
-        "LimitCORE": "rlimits",
-        "Nice": "nice",
-        "MemoryMax": "limits",
-        "CPUQuota": "limits",
-    }
-    assert lost == {name for name, key in expected.items() if key not in PROGRAM_KEYS}
-    if "rlimits" in PROGRAM_KEYS:
-        assert "rlimits: {core: 1048576, nofile: [1024, null]}" in done.text
-    assert done.config.programs
+    assert not done.lines("dropped")
+    assert "rlimits: {core: 1048576, nofile: [1024, null]}" in done.text
+    assert "nice: -5" in done.text
+    assert "limits: {memory: 536870912, cpu: 150%}" in done.text
+    assert len(done.config.programs[0].may_use.limits) == 2
+
+
+@pytest.mark.parametrize(
+    ("lines", "age", "word"),
+    [("Restart=always\nRuntimeMaxSec=2h", 7200, "changed"), ("RuntimeMaxSec=2h", 0, "dropped"), ("Restart=always\nRuntimeMaxSec=infinity", 0, ""),
+     ("Type=oneshot\nRuntimeMaxSec=2h", 0, "")],
+)  # fmt: skip
+def test_the_longest_time_to_run_is_a_planned_restart(importer: Importer, lines: str, age: float, word: str) -> None:
+    done = service(importer, f"ExecStart=/bin/run\n{lines}")
+    assert done.config.programs[0].recycle.get("age", 0) == age
+    found = [line for line in done.report[:-1] if "RuntimeMaxSec=" in line]
+    assert ([line.split(": ")[1] for line in found] or [""]) == [word]
 
 
 def test_a_limit_that_nobody_should_have_is_dropped(importer: Importer) -> None:
