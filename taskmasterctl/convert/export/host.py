@@ -109,6 +109,7 @@ def surroundings(host: ExportHost, variables: Mapping[str, str], environment: Ma
         "identity": host.identity,
         "shareable": _yes,
         "on_disk": _yes,
+        "watched_directories": lambda _, __: 0,
         "trusted": (0, uid),
         "lenient_users": True,
     }

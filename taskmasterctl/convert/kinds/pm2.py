@@ -297,7 +297,7 @@ class _App:
         recycle: dict[str, Any] = {}
         for name, inner, reader, text in PLANNED:
             node = self._fields.take(name)
-            if node is None or (node.plain and node.text.lower() in OFF):
+            if node is None or _is_off(node):
                 self._outcome.carried(node is not None)
                 continue
             place = self._fields.place(name, node)
@@ -315,7 +315,7 @@ class _App:
         """Set whose change restarts it."""
         node = self._fields.take("watch")
         others = {name: self._fields.take(name) for name in ("ignore_watch", "watch_delay")}
-        if node is None or (node.plain and node.text.lower() in OFF):
+        if node is None or _is_off(node):
             self._outcome.carried((node is not None) + sum(each is not None for each in others.values()))
             return
         try:
@@ -343,6 +343,11 @@ class _App:
                 self._outcome.drop(place, *NOT_HERE[name], on=self._block)
             else:
                 self._outcome.drop(place, "import does not know it", on=self._block)
+
+
+def _is_off(node: Node) -> bool:
+    """Return whether the value says no, quoted or not."""
+    return not (node.items or node.entries) and node.text.lower() in OFF
 
 
 def _word(node: Node) -> str:

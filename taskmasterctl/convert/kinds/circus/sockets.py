@@ -62,11 +62,20 @@ class CircusSockets:
         self._called = _names_here(self._sections)
         for name, section in self._sections.items():
             try:
-                self._values[name] = _values(section)
+                self._values[name] = self._own(_values(section), section)
             except LookupError as error:
                 self._reasons[name] = str(error.args[0])
             except ValueError as error:
                 outcome.report.refuse(section.place(), str(error))
+
+    def _own(self, values: dict[str, Any], section: Section) -> dict[str, Any]:
+        """Return a socket whose address no other one has. Raises as `_values`."""
+        other = next((name for name, each in self._values.items() if each["listen"] == values["listen"]), "")
+        if other and "so_reuseport" in section.options:
+            raise LookupError(f"[socket:{other}] has this address, too")
+        if other:
+            raise ValueError(f"[socket:{other}] has this address, too")
+        return values
 
     def __contains__(self, name: str) -> bool:
         """Return whether there is a section of this name."""

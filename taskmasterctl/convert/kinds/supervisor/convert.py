@@ -18,6 +18,7 @@ from taskmasterctl.convert.report import Where
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from taskmasterctl.convert.outcome.model import Block, Draft
     from taskmasterctl.convert.reading.files import InputFile, InputReader
@@ -168,6 +169,7 @@ class _Conversion:
 
     def _convert_all(self, facts: InputFacts) -> None:
         self._programs.sort(key=lambda each: each.priority)
+        sockets: dict[str, Any] = {}
         for program in self._programs:
             self._reader.check_time()
             program.look_at(facts)
@@ -180,7 +182,7 @@ class _Conversion:
                 continue
             program.leave_out_socket()
             program.convert(self._make(program))
-            FcgiSocket(program.section, program.names, self._outcome).convert(program.blocks)
+            FcgiSocket(program.section, program.names, self._outcome, sockets).convert(program.blocks)
         for _, section in self._ini.named("eventlistener:"):
             for block in http_checks(section, self._by_name, self._names(""), self._outcome):
                 text = "superlance's httpok looks every minute; here the health check does, every 10 s"

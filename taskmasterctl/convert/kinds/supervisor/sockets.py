@@ -34,12 +34,13 @@ _TCP = re.compile(rf"tcp://([^\s:]+):([0-9]+|{MARK}[^{MARK}]+{MARK})")
 
 
 class FcgiSocket:
-    """The options of the socket of one fcgi-program."""
+    """The options of the socket of one fcgi-program; `taken` has those of the others by their addresses."""
 
-    def __init__(self, section: Section, names: Names, outcome: Draft) -> None:
+    def __init__(self, section: Section, names: Names, outcome: Draft, taken: dict[str, Any]) -> None:
         self._section = section
         self._names = names
         self._outcome = outcome
+        self._taken = taken
         self._only_paths: list[IniOption] = []
 
     def convert(self, blocks: Sequence[Block]) -> None:
@@ -55,9 +56,13 @@ class FcgiSocket:
             self._outcome.report.refuse(self._section.place(option), str(error))
             return
         if not listen:
-            self._lose(option, blocks)
+            text = "the daemon listens at numeric addresses, localhost and paths alone: it looks up no name"
+            self._lose(option, blocks, text)
             return
         values = {"listen": rendered(listen), **values}
+        if self._taken.setdefault(listen, values) != values:
+            self._lose(option, blocks, "another program listens there with other options")
+            return
         for block in blocks:
             block.set("sockets", {NAME: values if len(values) > 1 else values["listen"]})
             block.set("stdin", {"socket": NAME})
@@ -106,8 +111,7 @@ class FcgiSocket:
             raise ValueError(f"a port is at most {MOST_PORT}")
         return _inet(found[1], found[2])
 
-    def _lose(self, option: IniOption, blocks: Sequence[Block]) -> None:
-        text = "the daemon listens at numeric addresses, localhost and paths alone: it looks up no name"
+    def _lose(self, option: IniOption, blocks: Sequence[Block], text: str) -> None:
         instead = "sockets: {fcgi: ADDRESS:PORT} and stdin: {socket: fcgi}"
         for block in blocks:
             if block is blocks[0]:

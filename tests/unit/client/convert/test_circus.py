@@ -212,7 +212,7 @@ def test_every_option_is_carried_or_has_a_line(importer: Importer) -> None:
     ("text", "words"),
     [("cmd = run 'open", "no closing quotation"), ("args = x", "a watcher has a cmd"), ("cmd = x\nnumprocesses = many", "not a whole number"),
      ("cmd = x\nstdin_socket = y", "there is no [socket:y]"), ("cmd = x\n[socket:s]\nport = many", "port: not a whole number"),
-     ("cmd = x\n[socket:s]\nfamily = AF_X25", "AF_INET6 or AF_UNIX"), ("cmd = x\nrespawn = perhaps", "neither true nor false"), ("cmd = x\nwords alone", "no option=value")],
+     ("cmd = x\n[socket:s]\n[socket:t]\nport = 8080", "[socket:s] has this address, too"), ("cmd = x\n[socket:s]\nfamily = AF_X25", "AF_INET6 or AF_UNIX"), ("cmd = x\nrespawn = perhaps", "neither true nor false"), ("cmd = x\nwords alone", "no option=value")],
 )  # fmt: skip
 def test_what_circus_refuses_is_refused(importer: Importer, text: str, words: str) -> None:
     done = circus(importer, text)

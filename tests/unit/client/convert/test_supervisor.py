@@ -361,15 +361,6 @@ def test_an_fcgi_program_has_its_socket_as_descriptor_0(
     assert done.line("note", "descriptor 3")
 
 
-def test_the_processes_of_an_fcgi_program_share_its_socket(importer: Importer) -> None:
-    many = f"{FCGI}process_name=%(process_num)s\nsocket=unix:///run/p.sock\n"
-    assert one(importer, f"{many}numprocs=4\n").program("pages").numprocs == 4
-    apart = one(importer, f"{many}numprocs=2\nnumprocs_start=3\nenvironment=N=%(process_num)d\n")
-    assert [(each.name, each.sockets) for each in apart.config.programs] == [
-        (name, ("fcgi\t\t\t/run/p.sock",)) for name in ("pages-3", "pages-4")
-    ]
-
-
 def test_a_socket_whose_host_has_to_be_looked_up_makes_its_program_a_comment(importer: Importer) -> None:
     done = one(importer, f"{FRAGMENT}{FCGI}socket=tcp://web.example:9000\nsocket_backlog=7\n")
     assert [each.name for each in done.config.programs] == ["web"]

@@ -190,7 +190,7 @@ def test_every_directive_is_carried_or_has_a_line(importer: Importer, protection
         "StandardInput": "tty", "Nice": "5", "OOMScoreAdjust": "5", "CPUAffinity": "0 1", "MemoryMax": "1G", "MemoryHigh": "1G",
         "MemorySwapMax": "1G", "CPUQuota": "50%", "CPUWeight": "50", "TasksMax": "50", "User": "www", "Group": "www",
         "WorkingDirectory": "/srv", "DynamicUser": "yes", "StartLimitBurst": "4", "StartLimitIntervalSec": "4", "EnvironmentFile": "-/no/such",
-        "SendSIGKILL": "no", "ExecReload": "/bin/x", "WantedBy": "a.target", "RequiredBy": "b.target", "LimitNICE": "5",
+        "SendSIGKILL": "no", "ExecReload": "/bin/x", "WantedBy": "a.target", "RequiredBy": "b.target", "LimitNICE": "5", "RuntimeMaxSec": "1h",
     }  # fmt: skip
     sections = {
         "Unit": UNIT,

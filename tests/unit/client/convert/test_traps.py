@@ -135,3 +135,23 @@ def test_secrets_of_the_environment_are_not_in_the_report(importer: Importer) ->
     assert "hush" not in "".join(done.report)
     assert done.line("command=…")
     assert done.line("environ=…")
+
+
+FCGI = "[fcgi-program:pages]\ncommand=/bin/php\nstopasgroup=true\n"
+
+
+def test_the_processes_of_an_fcgi_program_share_its_socket(importer: Importer) -> None:
+    many = f"{FCGI}process_name=%(process_num)s\nsocket=unix:///run/p.sock\n"
+    assert importer({"web.conf": f"{many}numprocs=4\n"}).program("pages").numprocs == 4
+    apart = importer({"web.conf": f"{many}numprocs=2\nnumprocs_start=3\nenvironment=N=%(process_num)d\n"})
+    assert [(each.name, each.sockets) for each in apart.config.programs] == [
+        (name, ("fcgi\t\t\t/run/p.sock",)) for name in ("pages-3", "pages-4")
+    ]
+
+
+def test_two_sockets_of_one_address_have_equal_options(importer: Importer) -> None:
+    text = f"{FCGI}socket=unix:///p\n[fcgi-program:second]\ncommand=/bin/php\nsocket=unix:///p\n"
+    assert len(importer({"web.conf": text}).config.programs) == 2
+    done = importer({"web.conf": f"{text}socket_mode=0777\n"})
+    assert [each.name for each in done.config.programs] == ["pages"]
+    assert "with other options" in done.line("dropped", "fcgi-program:second socket=")
