@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from taskmaster_common.config import for_instance
+from taskmaster_common.config.words import OPTIONAL, value_files
 from taskmaster_common.records import Record
 from taskmasterd.core.process.ends import exit_code, exit_signal
 from taskmasterd.core.process.moves import HOOK_GRACE_S
@@ -117,11 +119,15 @@ class Hook(ChildRun):
             self.began = self._begin(self._done, call.command.words[0], partial(self._start, order, program))
         if self._child:
             self._started = started_at(self._child.pid) or -1
+        if self._name == PRE_START:
+            self._entry.say(waits_for(program, self._entry.index) if self._child else "")
 
     def end(self) -> None:
-        """End it: TERM, and a moment later KILL. A second call does nothing."""
+        """End it: TERM, and a moment later KILL, or KILL at once where nothing is executed yet. A second call does nothing."""
         if self._child is not None and self._verdict is None:
-            self._give_up(Result(None, CANCELLED), signal.SIGTERM)
+            self._context.children.settle(self._child.pid)  # its report may have come just now
+        if self._child is not None and self._verdict is None:
+            self._give_up(Result(None, CANCELLED), signal.SIGTERM if self._executed else signal.SIGKILL)
             self._timer = self._reactor.call_later(HOOK_GRACE_S, self.kill)
 
     def kill(self) -> None:
@@ -155,9 +161,15 @@ class Hook(ChildRun):
         self._log_start, self._started = tuple(row["log"]), row["started"]
         mark = Mark(row["pid"], row["tag"], HOOK, self._entry.program, self._entry.index)
         self._child = self._context.children.resume(mark, row["started"], self)
-        self.began = True
+        self.began = self._executed = True
 
     # -- news of the child
+
+    def executed(self, failure: str) -> None:
+        """Let its time begin, or note why the child was not executed."""
+        super().executed(failure)
+        if self._name == PRE_START:
+            self._entry.say("")
 
     def left(self, names: tuple[str, ...]) -> None:
         """Name what it left behind, unless the hook was ended itself."""
@@ -195,3 +207,10 @@ class Hook(ChildRun):
 
     def _over(self) -> None:
         self._reactor.cancel(self._timer)
+
+
+def waits_for(program: ProgramConfig, index: int) -> str:
+    """Return what a child of a program waits for that has not executed its command yet, "" where it reads no files."""
+    named = [f"env_file {for_instance(path.removeprefix(OPTIONAL), index)}" for path in program.env_file]
+    named += [f"env.{name} {for_instance(path, index)}" for name, path in value_files(program.env).items()]
+    return f"still waits for {' or '.join(named)}" if named else ""

@@ -34,6 +34,7 @@ class ChildRun:
         self._child: Child | None = None
         self._verdict: Result | None = None
         self._began = 0.0
+        self._executed = False
 
     @property
     def stuck(self) -> str:
@@ -44,6 +45,7 @@ class ChildRun:
 
     def executed(self, failure: str) -> None:
         """Let its time begin, or note why the child was not executed."""
+        self._executed = not failure
         if failure:
             self._verdict = self._verdict or Result(False, failure)
         elif self._verdict is None:
@@ -63,7 +65,7 @@ class ChildRun:
 
     def _begin(self, done: Done, word: str, spawn: Callable[[], Child]) -> bool:
         """Start the child that `spawn` returns, which executes `word`; return whether there is one."""
-        self._done, self._verdict, self._began = done, None, self._reactor.now()
+        self._done, self._verdict, self._began, self._executed = done, None, self._reactor.now(), False
         try:
             self._child = spawn()
         except SetupError as error:

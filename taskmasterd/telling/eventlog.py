@@ -54,6 +54,8 @@ else:
 DEBUG, INFO, WARNING, ERROR = LOG_LEVELS
 PRIORITY = {DEBUG: 7, INFO: 6, WARNING: 4, ERROR: 3}
 """Priorities of the journal by level. Source: sd-daemon(3), SD_DEBUG and the like."""
+NOT_EXECUTED = ": its program was not executed yet"
+"""Why a child gets SIGKILL instead of the stop signal."""
 WHOM: Mapping[bool | str, str] = {True: "its group", False: "it", LEADER: "its leader"}
 """Receiver of the stop signal, by `stopasgroup`."""
 LAST_WORDS_OF = ("exited", "fatal")
@@ -215,7 +217,8 @@ def lines(
         yield from _ended(before, after, signals)
     if after.killing > before.killing:
         whom = " to what may be signalled" if after.refused else ""
-        yield WARNING, f"SIGKILL sent{whom}, {seconds_text(now - after.since)} after it was told to stop"
+        late = f", {seconds_text(now - after.since)} after it was told to stop"
+        yield WARNING, f"SIGKILL sent{whom}{late if after.executed or after.pid is None else NOT_EXECUTED}"
     if after.state is not before.state:
         yield from _entered(entry, before, signals)
     elif after.shortages > before.shortages:
@@ -266,6 +269,8 @@ def _stopping(entry: Entry, signals: Mapping[int, str]) -> Iterator[tuple[str, s
         return
     number = signals.get(wanted.stopsignal, str(wanted.stopsignal))
     sent = "" if process.refused or process.hook_stage == RUNS else f": {number} to {WHOM[wanted.stopasgroup]}"
+    if process.pid is not None and not process.executed:
+        sent = NOT_EXECUTED
     if process.reason:
         yield (INFO if process.cause in PLANNED else WARNING), f"{process.reason}; ending it{sent}"
     else:

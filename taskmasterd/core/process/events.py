@@ -210,7 +210,7 @@ class SpawnFailed(Event):
 
 
 class DeadlineReached(Event):
-    """The process's own `deadline` has passed. `said` is what was last known about its readiness."""
+    """The process's own `deadline` has passed. `said` is what was last known about its readiness, or why its pre_start was not executed yet."""
 
     said: str = ""
 

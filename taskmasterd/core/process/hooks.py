@@ -77,7 +77,8 @@ def preparing(policy: Policy, process: Process, event: Event, now: float) -> Ste
         case SpawnFailed():
             return refused(policy, without_hook(process), event, now)
         case DeadlineReached():
-            return last(_failed(policy, process, late_text(process), now), now), NONE
+            said = f": {event.said}" if event.said else ""
+            return last(_failed(policy, process, f"{late_text(process)}{said}", now), now), NONE
         case _:
             raise impossible(process, event)
 

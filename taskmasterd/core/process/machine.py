@@ -40,7 +40,7 @@ THEORY
     runs that others wait for, it is the end of the hook's time; the rows of hooks are in `hooks`.
 
     TERMINATE is held until `executed`: before exec the child has neither the session nor the dispositions that a stop
-    signal is meant for. KILL is never held.
+    signal is meant for. What is not executed a moment later gets KILL: nothing of it has begun. KILL is never held.
 
     What may not be signalled (EPERM) is written into `refused`. Where KILL was refused by everything that is left, the
     process stays STOPPING without a deadline: to repeat KILL is pointless until something of it changes or somebody asks

@@ -18,6 +18,10 @@ KILL_GRACE_S = 2.0
 """What is alive this long after KILL is reported as stuck; KILL is repeated, doubling up to `KILL_REPEAT_MAX_S`."""
 KILL_REPEAT_MAX_S = 30.0
 
+EXEC_WITHIN_S = 0.1
+"""Time from the order to go until KILL of a child that has not executed its program: it does not hear the stop signal, and has
+nothing to finish. One that does so within that time is asked as any other."""
+
 
 def take_down(policy: Policy, process: Process, event: Stop | Restart | Bounce | Kill, now: float) -> Step:
     """Somebody wants a live instance to go."""
@@ -65,7 +69,8 @@ def end_it(policy: Policy, was: ProcessState, judged: Process, reason: str, now:
 def ask_to_go(policy: Policy, was: ProcessState, going: Process, now: float) -> Step:
     """Ask a leader to go that was in the state `was`: by pre_stop, where it was up, and then by stop_cmd or the stop signal."""
     if not going.executed:
-        return going, NONE
+        until = now + EXEC_WITHIN_S
+        return going.replace(deadline=min(going.deadline or until, until)), NONE
     if going.hook:  # a post_start
         return hurried(policy, going, now)
     if policy.pre_stop and was == RUNNING:

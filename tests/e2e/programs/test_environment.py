@@ -9,6 +9,8 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -329,3 +331,67 @@ def test_the_example_of_the_page_does_what_the_page_says(daemon: Daemon) -> None
     shown = daemon.ctl("show", "web").stdout
     for line in re.findall(r"^(  outdated:|    web .*)$", PAGE, re.MULTILINE):
         assert line.replace("/srv", str(daemon.home)) in shown.splitlines()
+
+
+# -- a child that has executed nothing yet: it waits for the writer of its env_file
+
+WAITING = """
+programs:
+  web: {cmd: [touch, ran], env_file: web.fifo, stoptime: 60, starttime: 0, autorestart: never}
+  early: {cmd: sleep 300, autostart: false, stoptime: 60, starttime: 0, startretries: 0, env_file: web.fifo, pre_start: {cmd: [touch, ran], timeout: 1}}
+  after: {cmd: sleep 300, depends_on: [web], starttime: 0, stoptime: 2}
+"""
+STOP_S = 15
+"""Generous bound of a stop that waits for nothing, well below `stoptime`."""
+
+
+def waiting(daemon: Daemon, name: str = "web") -> int:
+    """Return the pid of a program whose child waits in its env_file."""
+    wait_until(lambda: daemon.status()[name]["pid"])
+    pid: int = daemon.status()[name]["pid"]
+    wait_until(lambda: "taskmasterd" in Path(f"/proc/{pid}/cmdline").read_text())
+    return pid
+
+
+def test_what_was_not_executed_yet_is_killed_at_once_when_it_has_to_go(daemon: Daemon) -> None:
+    daemon.write(WAITING)
+    os.mkfifo(daemon.home / "web.fifo")
+    daemon.start()
+    first = waiting(daemon)
+    begun = time.monotonic()
+    assert daemon.ctl("restart", "--no-wait", "web").returncode == 0
+    wait_until(lambda: daemon.status()["web"]["pid"] not in (None, first))
+    waiting(daemon)
+    assert daemon.ctl("stop", "web").returncode == 0
+    assert daemon.state("web") == "STOPPED"
+    assert time.monotonic() - begun < STOP_S
+    assert "web stopping: its program was not executed yet, asked by uid 0" in daemon.events()
+    assert "web SIGKILL sent: its program was not executed yet" in daemon.events()
+    daemon.ctl("start", "--no-wait", "web")
+    waiting(daemon)
+    begun = time.monotonic()
+    assert daemon.ctl("shutdown").returncode == 0
+    wait_until(lambda: not daemon.alive)
+    assert time.monotonic() - begun < STOP_S
+    assert not (daemon.home / "ran").exists()
+
+
+def test_a_pre_start_whose_child_waits_for_its_env_file_is_killed_and_named(daemon: Daemon) -> None:
+    daemon.write(WAITING)
+    os.mkfifo(daemon.home / "web.fifo")
+    daemon.start()
+    daemon.ctl("stop", "web")
+    assert daemon.ctl("start", "early").returncode != 0
+    assert (
+        f"pre_start: timed out after 1s: still waits for env_file {daemon.home}/web.fifo"
+        in daemon.ctl("show", "early").stdout
+    )
+    daemon.ctl("start", "--no-wait", "early")
+    wait_until(lambda: "pre_start: running" in str(daemon.status()["early"]))
+    assert daemon.ctl("stop", "--no-wait", "early").returncode == 0
+    with suppress(OSError):  # nobody is there any more who could read it
+        fifo = os.open(daemon.home / "web.fifo", os.O_WRONLY | os.O_NONBLOCK)
+        os.write(fifo, b"A=b\n")
+        os.close(fifo)
+    daemon.wait_for("early", "STOPPED")
+    assert not (daemon.home / "ran").exists()

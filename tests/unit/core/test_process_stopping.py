@@ -24,7 +24,7 @@ from taskmasterd.core.process.events import (
 )
 from taskmasterd.core.process.machine import step
 from taskmasterd.core.process.state import Process
-from taskmasterd.core.process.stopping import KILL_GRACE_S, KILL_REPEAT_MAX_S
+from taskmasterd.core.process.stopping import EXEC_WITHIN_S, KILL_GRACE_S, KILL_REPEAT_MAX_S
 from tests.support.model import LEFT, Life, code, policy
 
 # -- stop signal and KILL
@@ -56,13 +56,16 @@ def test_an_end_that_was_asked_for_is_no_failed_start() -> None:
 
 def test_the_stop_signal_is_held_until_exec_and_stoptime_counts_from_it() -> None:
     life = Life(stoptime=10)(Start(), Spawned(7), Stop("bob"))
-    assert (life.state, life.action, life.pause) == (STOPPING, NONE, 10)
-    life.wait(4)(Executed())
+    assert (life.state, life.action) == (STOPPING, NONE)
+    assert life.pause == pytest.approx(EXEC_WITHIN_S)
+    life.wait(0.05)(Executed())
     assert (life.action, life.pause, life.process.executed) == (TERMINATE, 10, True)
 
 
-def test_a_set_up_that_hangs_is_killed_at_stoptime() -> None:
-    life = Life()(Start(), Spawned(7), Stop("bob")).deadline()
+def test_a_set_up_that_hangs_is_killed_at_once_whatever_stoptime_is() -> None:
+    life = Life(stoptime=60)(Start(), Spawned(7), Stop("bob"))
+    assert life.pause == pytest.approx(EXEC_WITHIN_S)
+    life.deadline()
     assert life.action == KILL
     assert life(Executed()).action == NONE, "it was killed already"
     assert life.pause == KILL_GRACE_S

@@ -104,6 +104,14 @@ def test_a_stop_tells_by_whom_with_what_and_whether_kill_was_needed() -> None:
     ]
 
 
+def test_what_was_not_executed_yet_is_not_said_to_have_got_the_stop_signal() -> None:
+    story = Story()
+    story.happens(Start("uid 5"))
+    story.happens(Spawned(7))
+    assert story.happens(Stop("uid 5")) == ["info stopping: its program was not executed yet, asked by uid 5"]
+    assert story.happens(DeadlineReached(), 0.1) == ["warning SIGKILL sent: its program was not executed yet"]
+
+
 def test_a_stop_of_what_is_not_running_says_so() -> None:
     story = Story(autorestart="never").runs()
     story.happens(Exited(0), 3)
