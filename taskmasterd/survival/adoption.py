@@ -13,7 +13,7 @@ from taskmaster_common.config import PIPE, ProgramConfig
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
-from taskmasterd.core.process.events import UNQUEUE, Executed, HookEnded, Opened, Restart, Spawned, Start, Stop
+from taskmasterd.core.process.events import UNQUEUE, Bounce, Executed, HookEnded, Opened, Restart, Spawned, Start, Stop
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
@@ -21,7 +21,8 @@ from taskmasterd.core.words.describe import NAMED_LEFT
 from taskmasterd.output.targets import leads_to_a_pipe
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group, Heritage
-from taskmasterd.system.pidfds import open_leader
+from taskmasterd.system.loop.cmodules import signal
+from taskmasterd.system.pidfds import awaits_exec, open_leader
 from taskmasterd.system.procfs import (
     TICKS_PER_S,
     boot_seconds,
@@ -102,7 +103,7 @@ class Adoption:
         for slot in saved.slots:
             copy = self._performer.instances.of(slot.entry)
             if copy and copy.group.leader_alive and not slot.entry.process.executed:
-                self._deliver(slot.entry, Executed())
+                self._go_on(slot.entry, copy)
         for inode, path in saved.facts.pipes:
             self._take_left_pipe(inode, path)
         if not self._legacy.same:
@@ -201,6 +202,18 @@ class Adoption:
             self._processes = everybody()
         return self._processes
 
+    def _go_on(self, entry: Entry, copy: Instance) -> None:
+        """Take a live leader for executed, unless it is not: nobody would learn how its set-up ends, so its start is made again."""
+        if not awaits_exec(copy.group.pid):
+            self._deliver(entry, Executed())
+            return
+        copy.group.signal_leader(signal.SIGKILL)
+        if entry.process.state == STARTING:
+            self._say(
+                "info", f"{entry.canonical}: pid {copy.group.pid} had not executed its program; starting it again"
+            )
+            self._deliver(entry, Bounce("the daemon's start"))
+
     # -- processes that the state does not know
 
     def settle(
@@ -268,9 +281,10 @@ class Adoption:
         streams = [(pipe_at(orphan.pid, fd), self._performer.outputs.log_path(entry, name)) for fd, name in STREAMS]
         rows = {inode: path for inode, path in reversed(streams) if inode is not None and leads_to_a_pipe(path)}
         group = _group(entry, orphan.pid, tuple(rows), Heritage(sessions, handle, self._searched_at))
-        self._performer.admit(self._instead_of_a_start(entry, group, rows.items(), birth))
+        copy = self._instead_of_a_start(entry, group, rows.items(), birth)
+        self._performer.admit(copy)
         self._deliver(entry, Spawned(orphan.pid))
-        self._deliver(entry, Executed())
+        self._go_on(entry, copy)
         return True
 
     def _take_end(self, slot: Slot, entry: Entry, tell: Callable[[], list[End]]) -> bool:

@@ -12,7 +12,7 @@ import fcntl
 import os
 
 from taskmasterd.system.loop.reactor import READ
-from taskmasterd.system.procfs import is_within, started_at, zombie_status
+from taskmasterd.system.procfs import is_within, read, started_at, zombie_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.procfs import Birth
 
+PF_FORKNOEXEC = 0x40
 PIDFD_GET_INFO = 0xC040FF0B
 """_IOWR(0xFF, 11, struct pidfd_info of 64 bytes). Source: linux/pidfd.h."""
 PIDFD_INFO_EXIT = 1 << 3
@@ -51,6 +52,12 @@ def open_leader(pid: int, birth: Birth) -> int | None:
         return handle
     os.close(handle)
     return None
+
+
+def awaits_exec(pid: int) -> bool:
+    """Return whether a process was forked and has executed nothing since. Source: proc(5), field 9; PF_FORKNOEXEC of the kernel."""
+    fields = read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return bool(fields) and bool(int(fields[6]) & PF_FORKNOEXEC)
 
 
 def status_of(handle: int, pid: int) -> int | None:

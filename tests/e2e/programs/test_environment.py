@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import ROOT, Daemon
+from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -395,3 +395,21 @@ def test_a_pre_start_whose_child_waits_for_its_env_file_is_killed_and_named(daem
         os.close(fifo)
     daemon.wait_for("early", "STOPPED")
     assert not (daemon.home / "ran").exists()
+
+
+def test_a_child_that_waits_for_its_env_file_is_not_taken_over_as_a_program_that_runs(daemon: Daemon) -> None:
+    daemon.write(WAITING)
+    os.mkfifo(daemon.home / "web.fifo")
+    daemon.start()
+    first = waiting(daemon)
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: daemon.status()["web"]["pid"] not in (None, first))
+    rows = daemon.status()
+    assert (rows["web"]["state"], rows["web"]["restarts"]) == ("STARTING", 0)
+    assert rows["after"]["pid"] is None
+    assert not process_exists(first)
+    assert not (daemon.home / "ran").exists()
+    (daemon.home / "web.fifo").write_text("A=b\n")
+    wait_until((daemon.home / "ran").exists)
+    daemon.wait_for("after", "RUNNING")
