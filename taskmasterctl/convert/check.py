@@ -136,6 +136,7 @@ def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
         cwd=os.getcwd(),
         places=default_places(uid, variables),
         read=host.read,
+        read_variables=host.read,
         expand=lambda _: (),
         listed=lambda _: (),
         user=host.user,

@@ -23,7 +23,7 @@ from taskmasterd.system.users import account, group_id, member_ids
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskmasterd.configuration import alerting, watched
     from taskmasterd.probing import ways
@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from taskmasterd.system import peers
     from taskmasterd.system.limits import own
     from taskmasterd.system.paths.trail import Passed
+    from taskmasterd.system.spawner import variables
 else:
     alerting = on_demand("taskmasterd.configuration.alerting")
     watched = on_demand("taskmasterd.configuration.watched")
     peers = on_demand("taskmasterd.system.peers")
     limits = on_demand("taskmasterd.processes.limits.limits")
     own = on_demand("taskmasterd.system.limits.own")
+    variables = on_demand("taskmasterd.system.spawner.variables")
     ways = on_demand("taskmasterd.probing.ways")
 
 MAX_ID = 2**32 - 2
@@ -62,6 +64,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         cwd=_current_directory(),
         places=default_places(uid, environment),
         read=read,
+        read_variables=read_variables,
         expand=expand,
         listed=listed,
         user=host.user,
@@ -90,8 +93,17 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
 
 def read(path: str) -> File:
     """Return a regular file of at most MAX_FILE bytes. Raises HostShortage for a shortage, OSError for all else."""
+    return _read(path, _open)
+
+
+def read_variables(path: str) -> File:
+    """Return a regular file as `read` does, if the start of a program would read it."""
+    return _read(path, lambda path: (variables.open_file(_absolute(path), os.O_NONBLOCK), ()))
+
+
+def _read(path: str, open_it: Callable[[str], tuple[int, tuple[Step, ...]]]) -> File:
     try:
-        fd, way = _open(path)
+        fd, way = open_it(path)
     except OSError as error:
         if error.errno in _SHORTAGE:
             reason = f"{system_reason(error)}{limit(error.errno)}"

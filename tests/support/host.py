@@ -40,6 +40,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "cwd": "/etc/tm",
         "places": default_places(0, {}),
         "read": read,
+        "read_variables": read,
         "expand": lambda pattern: sorted(path for path in files if Pattern(pattern).matches(path)),
         "listed": lambda _pattern: (),
         "user": {"root": ROOT, "0": ROOT, "www": WWW, "33": WWW}.get,

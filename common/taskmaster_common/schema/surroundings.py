@@ -63,7 +63,8 @@ class Surroundings(Record):
     streams to the daemon's own. `sh_is_bash`: /bin/sh accepts bash's syntax. `sees_memory`: /proc says how much memory a process takes. `trusted` are the uids whose files root
     obeys: its own, and in a user namespace the one that stands for all uids outside.
 
-    `read(path)` returns at most MAX_FILE bytes of a regular file and raises OSError. `expand(pattern)` returns sorted
+    `read(path)` returns at most MAX_FILE bytes of a regular file and raises OSError; so does `read_variables(path)` for what the
+    start of a program reads, by the start's own rules, but it waits for no FIFO (EINVAL). `expand(pattern)` returns sorted
     paths; `listed(pattern)` the way to each directory in which the pattern is matched. `user(name or uid)` and
     `group(name or gid)` return None for an unknown one; `members(name or gid)` the uids of a group's members where the kernel
     does not say in which groups a client is, else (). `may_enter(directory, user)` and `find_command(word, PATH,
@@ -88,6 +89,7 @@ class Surroundings(Record):
     cwd: str
     places: Places
     read: Callable[[str], File]
+    read_variables: Callable[[str], File]
     expand: Callable[[str], Sequence[str]]
     listed: Callable[[str], Sequence[tuple[Step, ...]]]
     user: Callable[[str], User | None]

@@ -5,6 +5,8 @@ Values are bytes, as the kernel has them. No message quotes a piece of the file:
 
 from __future__ import annotations
 
+REFUSED = 0
+"""errno of an OSError for a file that the system would give, but that is not taken for one of variables."""
 MOST_BYTES = 65_536
 """Largest file of variables, or file that is the value of one, in bytes."""
 BLANKS = " \t"

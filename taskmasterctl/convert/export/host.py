@@ -101,6 +101,7 @@ def surroundings(host: ExportHost, variables: Mapping[str, str], environment: Ma
         "cwd": os.getcwd(),
         "places": default_places(uid, environment),
         "read": host.read,
+        "read_variables": host.read,
         "expand": host.expand,
         "user": host.user,
         "group": host.group,

@@ -12,7 +12,7 @@ import os
 import stat
 
 from taskmaster_common.errors import system_reason
-from taskmaster_common.text.envfile import MOST_BYTES, EnvFileError, parse_variables, value_of_file
+from taskmaster_common.text.envfile import MOST_BYTES, REFUSED, EnvFileError, parse_variables, value_of_file
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.paths.trail import open_recording
 from taskmasterd.system.procfs import highest_fd
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
     from typing import TypeVar
 
+    from taskmasterd.system.paths.trail import Passed
     from taskmasterd.system.spawner.spec import Setup
 
     T = TypeVar("T")
@@ -100,9 +101,9 @@ def _read(path: str, named: str, take: Callable[[bytes], T]) -> T:
         raise SetupError(STEP, f"{named}: {system_reason(error)}") from None
 
 
-def read_file(path: str, flags: int = 0) -> bytes:
+def read_file(path: str) -> bytes:
     """Return a file's content, at most one byte more than MOST_BYTES; waits for the writer of a FIFO. Raises OSError."""
-    fd = _open(path, os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC | flags)
+    fd = open_file(path)
     try:
         pieces: list[bytes] = []
         left = MOST_BYTES + 1
@@ -114,16 +115,24 @@ def read_file(path: str, flags: int = 0) -> bytes:
         os.close(fd)
 
 
-def _open(path: str, flags: int) -> int:
-    if os.geteuid() != 0:
-        return os.open(path, flags)
-    fd, passed = open_recording(path, flags)
-    found = os.fstat(fd)
-    if stat.S_ISDIR(found.st_mode):  # it was not opened for reading
+def open_file(path: str, flags: int = 0) -> int:
+    """Return a descriptor of a file that may be read for a program. Raises OSError, with REFUSED for what only we refuse."""
+    flags |= os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC
+    fd, passed = open_recording(path, flags) if os.geteuid() == 0 else (os.open(path, flags), [])
+    try:
+        _judge(os.fstat(fd), passed)
+    except OSError:
         os.close(fd)
+        raise
+    return fd
+
+
+def _judge(found: os.stat_result, passed: Sequence[Passed]) -> None:
+    if stat.S_ISDIR(found.st_mode):  # root's was not opened for reading
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if stat.S_ISBLK(found.st_mode) or (stat.S_ISCHR(found.st_mode) and found.st_rdev != os.stat(os.devnull).st_rdev):
+        raise OSError(REFUSED, "it is a device")
     makers = {facts.st_uid for _, facts in passed if stat.S_ISLNK(facts.st_mode)} - {0, found.st_uid}
     if makers:
-        os.close(fd)
-        raise OSError(0, f"a link on its way was made by uid {min(makers)}, who does not own where it leads")
-    return fd
+        reason = f"a link on its way was made by uid {min(makers)}, who does not own where it leads"
+        raise OSError(REFUSED, reason)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 from pathlib import Path
 
 import pytest
 
+from taskmaster_common.schema.values.env_files import EnvFiles
 from taskmaster_common.text.envfile import MOST_BYTES
+from taskmasterd.configuration.host import read_variables
 from taskmasterd.system.spawner.spec import ChildSpec, Setup, SetupError
 from taskmasterd.system.spawner.variables import fill, read_file, reading_step
+from tests.support.host import host
 from tests.support.wait import wait_until
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="gives files away")
@@ -94,3 +98,41 @@ def test_root_follows_nobody_elses_link_to_what_is_not_his(tmp_path: Path) -> No
     for path in (f"{theirs}/planted", f"{theirs}/away/secret"):
         with pytest.raises(OSError, match="a link on its way was made by uid 1"):
             read_file(path)
+
+
+# -- what the check says of files that no start can read
+
+
+def test_the_check_knows_what_a_start_cannot_read(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("A=b")
+    (tmp_path / "loop").symlink_to("loop")
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(tmp_path / "socket"))
+    os.mkfifo(tmp_path / "fifo")
+    for name, said in (
+        ("file/x", "not a directory"),
+        ("loop", "too many levels of symbolic links"),
+        ("socket", "no such device or address"),
+        ("../../../../../../../dev/zero", "it is a device"),
+        ("", "is a directory"),
+    ):
+        path = f"{tmp_path}/{name}"
+        checked = EnvFiles(host({}, read_variables=read_variables)).look(path)
+        assert (checked.problem, checked.unknown, checked.missing) == (f"{path}: {said}", False, False)
+        with pytest.raises(SetupError, match=said):
+            read(f"?{path}")
+    for name, problem in (("file", ""), ("fifo", f"{tmp_path}/fifo cannot be checked: it is not a regular file")):
+        checked = EnvFiles(host({}, read_variables=read_variables)).look(f"{tmp_path}/{name}")
+        assert (checked.problem, checked.unknown) == (problem, bool(problem))
+    assert read("/dev/null") == SPEC.environment
+
+
+@as_root
+def test_the_check_follows_no_link_that_a_start_refuses(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not a line of variables")
+    (tmp_path / "planted").symlink_to("secret")
+    os.chown(tmp_path / "planted", 1, 1, follow_symlinks=False)
+    checked = EnvFiles(host({}, read_variables=read_variables)).look(f"{tmp_path}/planted")
+    assert (checked.unknown, checked.problem.partition(": ")[2]) == (
+        False, "a link on its way was made by uid 1, who does not own where it leads",
+    )  # fmt: skip

@@ -169,7 +169,7 @@ def test_what_may_be_missing_or_cannot_be_read_is_no_error() -> None:
         raise OSError(errno.EINVAL, "it is not a regular file") if path.endswith("fifo") else FileNotFoundError
 
     assert warnings("env_file: '?none.env'") == []
-    files = host({}, read=read)
+    files = host({}, read_variables=read)
     checked = [EnvFiles(files).look(path) for path in (FILE, "/fifo")]
     assert [(each.problem, each.unknown) for each in checked] == [
         (f"{FILE} cannot be checked: permission denied", True),

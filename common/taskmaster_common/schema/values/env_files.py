@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
 from taskmaster_common.config import for_instance
 from taskmaster_common.config.words import OPTIONAL, value_files
 from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
-from taskmaster_common.text.envfile import EnvFileError, parse_variables, value_of_file
+from taskmaster_common.text.envfile import REFUSED, EnvFileError, parse_variables, value_of_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST_INSTANCES = 10
 """Most instances of a program whose files are looked at, where each has its own."""
+CERTAIN = (REFUSED, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.ENAMETOOLONG)
+"""Errors that a start would get as well, whoever checks. Source: open(2); ENXIO is that of a socket."""
 READABLE_BY_ALL = 0o004
 SECRET_WORDS = frozenset(
     ("PASSWORD", "PASSWORDS", "PASSWD", "PASSPHRASE", "SECRET", "SECRETS", "TOKEN", "TOKENS", "KEY", "KEYS", "APIKEY")
@@ -63,12 +67,12 @@ class EnvFiles:
 
     def _read(self, path: str, *, is_value: bool) -> EnvFile:
         try:
-            file = self._surroundings.read(path)
+            file = self._surroundings.read_variables(path)
         except FileNotFoundError as error:
             return EnvFile(problem=f"{path}: {system_reason(error)}", missing=True)
-        except IsADirectoryError as error:
-            return EnvFile(problem=f"{path}: {system_reason(error)}")
         except OSError as error:  # no permission, or no regular file: reading a FIFO would take what is in it
+            if error.errno in CERTAIN:
+                return EnvFile(problem=f"{path}: {system_reason(error)}")
             return EnvFile(problem=f"{path} cannot be checked: {system_reason(error)}", unknown=True)
         try:
             names = _names(file, is_value=is_value)
