@@ -193,3 +193,8 @@ class Instances:
     def settled(self) -> bool:
         """Whether no child is between fork and exec, and every end that was seen has been delivered."""
         return not self._unsettled
+
+    @property
+    def unsettled(self) -> list[Entry]:
+        """The slots for which that is not so."""
+        return [instance.entry for instance in self._unsettled]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.records import Record
+from taskmasterd.core.words.describe import names_text
 from taskmasterd.survival.holdings import CLAIMED
 from taskmasterd.survival.state import ProcessState
 from taskmasterd.system.loop.signals import hold_back, release
@@ -121,7 +122,9 @@ class Handover:
         if context.reloading.made and context.reloading.made.busy:
             return "the configuration is being read"
         if not context.performer.settled:
-            return "programs are being started or ended"
+            name = context.supervisor.table.name
+            named = names_text(sorted(map(name, context.performer.instances.unsettled)), ", ")
+            return f"programs are being started or ended{named and f': {named}'}"
         if self._parts.hooks.made and self._parts.hooks.made.unsettled:
             return self._parts.hooks.made.unsettled
         if self._parts.keeping.made and not self._parts.keeping.made.idle:

@@ -413,3 +413,15 @@ def test_a_child_that_waits_for_its_env_file_is_not_taken_over_as_a_program_that
     (daemon.home / "web.fifo").write_text("A=b\n")
     wait_until((daemon.home / "ran").exists)
     daemon.wait_for("after", "RUNNING")
+
+
+@pytest.mark.sweep
+def test_an_upgrade_that_finds_no_quiet_moment_names_the_program_whose_child_waits(daemon: Daemon) -> None:
+    daemon.write(WAITING)
+    os.mkfifo(daemon.home / "web.fifo")
+    daemon.start()
+    first = waiting(daemon)
+    refused = daemon.ctl("upgrade")
+    assert refused.returncode != 0
+    assert "no quiet moment within 5s: programs are being started or ended: web; nothing was changed" in refused.stderr
+    assert daemon.status()["web"]["pid"] == first

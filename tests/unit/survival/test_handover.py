@@ -9,11 +9,19 @@ from taskmasterd.survival.handover import Handover, ProcessParts
 
 
 def unsettled(
-    *, reading: bool = False, settled: bool = True, noted: bool = True, kept: bool = True, hook: str = ""
+    *,
+    reading: bool = False,
+    settled: bool = True,
+    programs: tuple[str, ...] = (),
+    noted: bool = True,
+    kept: bool = True,
+    hook: str = "",
 ) -> str:
     """Return what a daemon of which this is so cannot hand over; a reader of one of its logs is slow."""
     context: Any = SimpleNamespace(
-        reloading=SimpleNamespace(made=SimpleNamespace(busy=reading)), performer=SimpleNamespace(settled=settled)
+        reloading=SimpleNamespace(made=SimpleNamespace(busy=reading)),
+        performer=SimpleNamespace(settled=settled, instances=SimpleNamespace(unsettled=programs)),
+        supervisor=SimpleNamespace(table=SimpleNamespace(name=str)),
     )
     nothing: Any = None
     slow_log: Any = SimpleNamespace(busy=True)
@@ -28,6 +36,8 @@ def test_a_slow_reader_of_a_log_holds_up_no_upgrade_and_what_only_this_interpret
     assert unsettled() == ""
     assert unsettled(reading=True) == "the configuration is being read"
     assert unsettled(settled=False) == "programs are being started or ended"
+    named = unsettled(settled=False, programs=("web", "db"))
+    assert named == "programs are being started or ended: db, web"
     assert unsettled(hook="a hook has ended") == "a hook has ended"
     assert unsettled(kept=False) == "the keeper has yet to be told something"
     assert unsettled(noted=False) == "the guardian has yet to be told something"
