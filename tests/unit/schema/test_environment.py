@@ -10,7 +10,8 @@ import pytest
 
 from taskmaster_common.schema import File, effective_text
 from taskmaster_common.schema.values.env_files import EnvFiles
-from tests.support.host import SIGNALS, host, load, problems, program, program_problems
+from taskmaster_common.text.envfile import REFUSED
+from tests.support.host import ROOT, SIGNALS, WWW, host, load, problems, program, program_problems
 
 
 @pytest.mark.parametrize(
@@ -204,6 +205,16 @@ def test_a_file_that_the_daemons_user_may_not_read_is_doubtful(mode: int, uid: i
     assert any(f"www, as whom taskmasterd runs, cannot read {FILE}" in line for line in found)
     for well in (File(b"A=b", 0o400, 33, 0), File(b"A=b", 0o040, 0, 33), File(b"A=b", 0o004, 0, 0)):
         assert not any("cannot read" in line for line in load(text, {FILE: well}).warnings)
+
+
+def test_a_daemon_that_becomes_another_user_does_not_read_by_the_rules_of_root() -> None:
+    def refused(_path: str) -> File:
+        raise OSError(REFUSED, "a link on its way was made by uid 33")
+
+    files = host({FILE: "A=b"}, read_variables=refused)
+    for user in (None, ROOT):
+        assert EnvFiles(files, user).look(FILE).problem == f"{FILE}: a link on its way was made by uid 33"
+    assert EnvFiles(files, WWW).look(FILE).names == ("A",)
 
 
 def test_a_variable_of_an_env_file_is_none_of_the_configuration() -> None:

@@ -54,7 +54,8 @@ class EnvFiles:
     """All files that programs name, each read once. `user` is the one that the daemon becomes, None if it stays who it is."""
 
     def __init__(self, surroundings: Surroundings, user: User | None = None) -> None:
-        self._surroundings = surroundings
+        # the start follows links by rules of root's own
+        self._open = surroundings.read if user and user.uid else surroundings.read_variables
         self._user = user
         self._found: dict[tuple[str, bool], EnvFile] = {}
 
@@ -67,7 +68,7 @@ class EnvFiles:
 
     def _read(self, path: str, *, is_value: bool) -> EnvFile:
         try:
-            file = self._surroundings.read_variables(path)
+            file = self._open(path)
         except FileNotFoundError as error:
             return EnvFile(problem=f"{path}: {system_reason(error)}", missing=True)
         except OSError as error:  # no permission, or no regular file: reading a FIFO would take what is in it
