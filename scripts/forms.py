@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scripts.forms_of_restarts import recycle_forms, watch_forms, words_pattern
+from scripts.schedule_forms import schedule_forms, update_forms
 from taskmaster_common.commands.table import ADMIN, LEVELS
 from taskmaster_common.config.alerts.words import WORDS
 from taskmaster_common.config.elsewhere import NAMES
@@ -27,7 +28,6 @@ from taskmaster_common.schema.values.sockets import MOST as MOST_SOCKETS
 from taskmaster_common.schema.values.sockets import MOST_BACKLOG
 from taskmaster_common.schema.values.sockets import MOST_NAME as MOST_SOCKET_NAME
 from taskmaster_common.schema.values.tty import MOST as MOST_CELLS
-from taskmaster_common.schema.values.update import MOST_AT_ONCE, ON_FAILURE
 from taskmaster_common.text.names import ALL, MAX_NAME
 from taskmaster_common.text.units import MAX_SECONDS, MAX_SIZE
 
@@ -157,15 +157,8 @@ def _health(key: Key) -> list[Schema]:
     return [_probe({**_asked(), "watchdog": _seconds(key)}, limits)]
 
 
-def _update(_key: Key) -> list[Schema]:
-    seconds = {"anyOf": [*FORMS["seconds"](_key), VARIABLE]}
-    limits = {
-        "max_unavailable": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_AT_ONCE}, VARIABLE]},
-        "pause": seconds,
-        "monitor": seconds,
-        "on_failure": {"anyOf": [{"enum": list(ON_FAILURE)}, VARIABLE]},
-    }
-    return [{"type": "object", "properties": limits, "additionalProperties": False}]
+def _schedule(key: Key) -> list[Schema]:
+    return schedule_forms([*FORMS["seconds"](key), VARIABLE], [*BOOLEAN, VARIABLE], VARIABLE)
 
 
 def _history(key: Key) -> list[Schema]:
@@ -359,12 +352,13 @@ FORMS: dict[str, Callable[[Key], list[Schema]]] = {
     "dependencies": _dependencies,
     "ready": _ready,
     "health": _health,
-    "update": _update,
+    "update": lambda key: update_forms({"anyOf": [*FORMS["seconds"](key), VARIABLE]}, VARIABLE),
     "recycle": lambda key: recycle_forms(_seconds(key), {"anyOf": [*FORMS["size"](key), VARIABLE]}, TEXT, VARIABLE),
     "watch": lambda key: watch_forms(
         _seconds(key), {"anyOf": [*BOOLEAN, VARIABLE]}, words_pattern(TRUE_WORDS + FALSE_WORDS)
     ),
     "history": _history,
+    "schedule": _schedule,
     "roles": _roles,
     "rlimits": _rlimits,
     "processors": _processors,

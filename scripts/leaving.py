@@ -13,14 +13,10 @@ END = "<!-- end of the keys -->"
 TITLES = {"systemd": "systemd", "compose": "Compose", "kubernetes": "Kubernetes", "procfile": "Procfile"}
 
 
-SOON = ("recycle", "schedule", "watch")
-"""Keys that are about to be there, in several changes at once: each of them makes the same page."""
-
-
 def table() -> str:
     """Return a row for each key of a program, in the order of the rows of systemd."""
     lines = [f"| key | {' | '.join(TITLES[kind] for kind in TARGETS)} |", "|---" * (len(TARGETS) + 1) + "|"]
-    for key in (each for each in TARGETS["systemd"].rows if each in (*KEYS, *SOON)):
+    for key in (each for each in TARGETS["systemd"].rows if each in KEYS):
         cells = (row_of(target.rows, key).becomes for target in TARGETS.values())
         lines.append(f"| `{key}` | {' | '.join(cells)} |")
     return "\n".join(lines)

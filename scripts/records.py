@@ -42,6 +42,7 @@ TYPES = {
     "rlimits": "tuple[str, ...]",
     "recycle": "Mapping[str, Any]",
     "roles": "Mapping[str, Any]",
+    "schedule": "Mapping[str, Any]",
     "seconds": "float",
     "signal": "int",
     "size": "int",

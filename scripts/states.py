@@ -12,6 +12,7 @@ from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.errors import BugError
 from taskmaster_common.states import STATES
 from taskmasterd.core.process.events import (
+    Arm,
     DeadlineReached,
     Due,
     Event,
@@ -36,6 +37,7 @@ EVENTS: tuple[tuple[Event, str], ...] = (
     (Stop(), "stop"),
     (Kill(), "kill"),
     (Due("its schedule"), "due"),
+    (Arm(), "armed"),
     (Spawned(1), "spawned"),
     (Executed(), "executed"),
     (DeadlineReached(), "deadline"),

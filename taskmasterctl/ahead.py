@@ -28,8 +28,6 @@ MAGIC_BYTES = 4
 
 def run_ahead(request: Request, environment: MutableMapping[str, str], *, as_json: bool) -> int:
     """Print the next times, one a line. Raises RequestError "usage" for a cron, zone or moment that is none."""
-    if not request.has("cron"):
-        raise RequestError("usage", "runs needs a line of cron: --cron '0 3 * * *'", 2)
     times = Times((_checked("--cron", parse_cron, request.text("cron")),))
     since = _checked("--from", parse_at, request.text("from")) if request.has("from") else None
     zone = request.text("timezone")

@@ -256,7 +256,7 @@ def _export(options: Options, request: Request) -> int:
 
 def _reply_for(options: Options, request: Request) -> Reply:
     look = look_of(options, request, os.environ)
-    if request.verb in ("events", "why"):
+    if request.verb in ("events", "why", "runs"):
         from taskmasterctl.reply.past import past_reply  # noqa: PLC0415 - status does without it
 
         return _with_figures(request, past_reply(request, look, as_json=options.json))
@@ -309,6 +309,12 @@ def _runs(options: Options, request: Request) -> int:
     """Raises RequestError."""
     from taskmasterctl.ahead import run_ahead  # noqa: PLC0415 - no other verb needs it
 
+    if request.has("timezone") and not request.has("cron"):
+        raise RequestError("usage", "--timezone belongs to --cron: a program has a zone of its own", 2)
+    if not request.has("cron"):
+        return Conversation(options, request, wire_line(request), _reply_for(options, request), os.environ).run()
+    if request.targets:
+        raise RequestError("usage", "--cron is a line of its own: leave out the name", 2)
     return run_ahead(request, os.environ, as_json=options.json)
 
 

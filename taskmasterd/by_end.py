@@ -8,7 +8,14 @@ from __future__ import annotations
 from taskmaster_common.config import ALL_DONE, ONESHOT
 from taskmaster_common.states import FATAL
 from taskmasterd.core.process.ends import exit_code, exit_signal
-from taskmasterd.core.programs.exitrule import all_done, essential_code, is_blocked, keeps_daemon, last_keeper
+from taskmasterd.core.programs.exitrule import (
+    all_done,
+    essential_code,
+    is_blocked,
+    keeps_daemon,
+    last_keeper,
+    waits_for_its_time,
+)
 from taskmasterd.core.words.describe import failed_start_text, status_text
 from taskmasterd.core.words.view import slot_detail
 from taskmasterd.survival.state import Cause
@@ -51,7 +58,7 @@ class EndRequests:
         if code is not None and not self._others_run(entry):
             who = f"{self._context.supervisor.table.name(entry)} (essential)"
             self._stop_for(Cause(code, who, f"{who} {self._end_text(entry)}"))
-        elif self._keeper is None or (entry is self._keeper and not keeps_daemon(after)):
+        elif self._keeper is None or (entry is self._keeper and not (keeps_daemon(after) or waits_for_its_time(entry))):
             self.look_soon()
 
     def _others_run(self, entry: Entry) -> bool:

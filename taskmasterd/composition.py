@@ -8,7 +8,7 @@ import time
 from taskmaster_common.records import Record
 from taskmaster_common.states import RUNNING, STOPPED
 from taskmasterd.configuration.current import Current
-from taskmasterd.configuration.effects import AlertRules, EndingKeys, HealthKey, LiveKeys, SocketKey
+from taskmasterd.configuration.effects import AlertRules, EndingKeys, HealthKey, LiveKeys, ScheduleKey, SocketKey
 from taskmasterd.control.context import Context, identity_of
 from taskmasterd.installed import CHANGED
 from taskmasterd.ondemand import Made, on_demand
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.config import Config
-    from taskmasterd import renewing
+    from taskmasterd import renewing, scheduling
     from taskmasterd.alerts import context as alerting
     from taskmasterd.alerts import rules
     from taskmasterd.alerts.rules import Alerts
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from taskmasterd.telling import audit
     from taskmasterd.telling.audience import Audience
 else:
+    scheduling = on_demand("taskmasterd.scheduling")
     alerting = on_demand("taskmasterd.alerts.context")
     renewing = on_demand("taskmasterd.renewing")
     audit = on_demand("taskmasterd.telling.audit")
@@ -91,6 +92,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         _alerts(origin, base, programs, bus, (installed, read_again)),
         programs.errands,
         Made(lambda: overlays.Overlays(programs.supervisor.table, place, bus.applied)),
+        Made(lambda: scheduling.make_schedules(origin, base.reactor, base.log, programs.supervisor, bus)),
     )
 
 
@@ -179,12 +181,15 @@ def join_bus(
     bus.join(BusMember(REACT, gone=outputs.last_words.forget, applied=LiveKeys(log, table, outputs).applied))
     bus.join(BusMember(REACT, applied=HealthKey(programs.probes.health).applied))
     bus.join(BusMember(REACT, preparing=SocketKey(context.sockets).preparing))
+    bus.join(BusMember(REACT, applied=ScheduleKey(context.schedules).applied))
     bus.join(BusMember(REACT, applied=AlertRules(context.alerts).applied))
     keys = EndingKeys(bus, follow_ends)
     bus.join(BusMember(REACT, applying=keys.applying, applied=keys.applied))
     for config in (origin.config, *([origin.saved.config] if origin.saved else [])):
         keys.join(config)
     _begin_alerts(context, origin)
+    if any(program.schedule for program in origin.programs):
+        context.schedules()
     performer, errands = programs.performer, programs.errands
     acting = (performer.deliver, performer.signal_leader, performer.instances)
     parts = (context.reactor, context.supervisor, *acting, log, bus, errands, origin)
@@ -219,6 +224,13 @@ class PlannedRestarts:
         """Go on after an upgrade."""
         if rows:
             self._made().resume(rows)
+
+
+def go_on(context: Context, programs: Programs, origin: Origin) -> None:
+    """Go on with what an earlier daemon has known of readiness and health, and with the runs of schedules."""
+    programs.probes.resume(context.supervisor.table, origin)
+    if context.schedules.made:
+        context.schedules.made.begin()
 
 
 def register_facts(registry: Registry, context: Context, access: Access) -> None:

@@ -9,7 +9,7 @@ import os
 
 from taskmaster_common import __version__
 from taskmasterd.by_signal import SignalRequests
-from taskmasterd.composition import Life, alert_marks, build_context, join_bus, make_upgrade, register_facts
+from taskmasterd.composition import Life, alert_marks, build_context, go_on, join_bus, make_upgrade, register_facts
 from taskmasterd.control.access import Access, Bound, Clients
 from taskmasterd.fallbacks import POWER_SIGNALS
 from taskmasterd.foundation import build_programs, lay_foundation
@@ -106,7 +106,7 @@ class Daemon:
             self._access.resume(origin.handed.life.connections)
             self._planned.resume(origin.handed.life.renewing)
             self._base.sinks.settle()
-        self._programs.probes.resume(self._context.supervisor.table, origin)
+        go_on(self._context, self._programs, origin)
         if origin.stop_goes_on:
             self._stopping().begin("a request to an earlier daemon", None)
 

@@ -163,6 +163,8 @@ class Stopping:
         log.history.sum_up()
         log.note("", "daemon-stop", by=by_of(self._by), code=self.exit_code)
         log.flush()
+        if self._context.schedules.made:
+            self._context.schedules.made.close()
         if alerts:
             alerts.finish(self._context.reactor.stop)
         else:

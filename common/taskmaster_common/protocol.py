@@ -81,6 +81,8 @@ that it does not know.
     events     events: list of EVENT, at most 100 per object; seq (of the   events
                last one that was looked at)
     why        why: list of STORY, at most 10 per object                    why
+    runs       name state scheduled; with a schedule off, next: list of     runs
+               texts, jitter_s skipped; current last history: RUN or null
     missed     name stream bytes; changes; first last (numbers of events)   logs; subscribe; events
     upgrading  config                                                       upgrade
     upgraded   before version pid seconds                                   upgrade, subscribe
@@ -107,6 +109,7 @@ that it does not know.
                exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had),
                memory (was short when somebody killed it, if that is known)} or null
                sockets: list of {name, address, state (listening closed; "held by pid N alone")}, one for each descriptor
+               schedule: {next (text, or null), last: {time result ok} (or null), skipped (in a row), off}, or null
                stderr (status and show, for a process that is not as wanted: its last line)
                counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts
                that did not succeed)}, dropped_bytes (of its output), success: {ago_s, took_s} (of a oneshot that has ever
@@ -116,6 +119,8 @@ that it does not know.
     EVENT      seq time (UTC) mono (monotonic seconds) boot name ("": the daemon) event text, and what belongs to the event: pid,
                status (of wait(2)), after (seconds), try, of, deadline (of mono), by: {uid pid text}, cause, keys, reason, left,
                words (last lines of stderr), more (number of others that this one stands for), over (true: the end of a trouble)
+    RUN        nominal began ended (texts with the offset of the job's zone, or null) how (schedule, late, missed, skipped, or who)
+               took_s result ok (null: not over, or nobody knows) count (runs that were left out, else 0)
     STORY      name (of a process, or of a program whose instances are all as wanted) state since (UTC, or null) since_s sentence
                events: list of {time, text, more}, said (last lines of stderr), next, do (command lines), pids (of its last end)
     EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready healthy done
@@ -131,8 +136,8 @@ depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
 duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`, or why it was skipped; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
-overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job sent. `wanted` is false
-in BACKOFF, FATAL, after an unexpected exit and while it is unhealthy. While a client waits, the daemon sends something at least
+overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job sent armed. `wanted` is false
+in BACKOFF, FATAL, after an unexpected exit, while it is unhealthy, and from the third skipped run in a row on. While a client waits, the daemon sends something at least
 every 2 s: after 5 s of silence it is frozen. A client that
 follows a log does not wait: there, silence means that nothing is written.
 

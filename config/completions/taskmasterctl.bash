@@ -28,7 +28,7 @@ _taskmasterctl() {
             continue
         fi
         case $verb:$word in
-        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | runs:--cron | runs:--timezone | runs:--from | runs:-n | runs:--lines | import:--from | import:-o | import:--output | import:--workdir | import:--set | export:-o | export:--output | export:--set | alert:--event | simulate:--end | simulate:--for | simulate:--seed | restart:--max-unavailable | disable:--reason | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
+        *:-s | *:--socket | *:-c | *:--config | *:--timeout | *:--color | logs:-n | logs:--lines | tail:-n | tail:--lines | maintail:-n | maintail:--lines | logs:--since | tail:--since | maintail:--since | logs:--until | tail:--until | maintail:--until | wait:--for | why:-n | why:--lines | events:-n | events:--lines | history:-n | history:--lines | events:--since | history:--since | events:--until | history:--until | events:--event | history:--event | events:--by | history:--by | events:--after | history:--after | top:--sort | top:--every | metrics:--format | metrics:--output | metrics:--every | metrics:--listen | runs:-n | runs:--lines | runs:--from | runs:--cron | runs:--timezone | import:--from | import:-o | import:--output | import:--workdir | import:--set | export:-o | export:--output | export:--set | alert:--event | simulate:--end | simulate:--for | simulate:--seed | restart:--max-unavailable | disable:--reason | attach:-n | attach:--lines | fg:-n | fg:--lines | attach:--detach-keys | fg:--detach-keys | attach:--from | fg:--from | send:--file) value=$word ;;
         *:-s?* | *:-c?* | *:--socket=* | *:--config=*) client+=("$word") ;;
         *:--) [ -z "$verb" ] || only=1 ;;
         *:-*) ;;
@@ -69,13 +69,13 @@ _taskmasterctl() {
         deps) found=(--reverse) ;;
         top) found=(--sort --every --once) ;;
         metrics) found=(--format --output --every --listen) ;;
-        runs) found=(--cron --timezone --from -n --lines) ;;
+        runs) found=(-n --lines --from --cron --timezone) ;;
         import) found=(--from -o --output --force --check --strict --workdir --ordered --strict-stop --supervisor-env --set) ;;
         export) found=(-o --output --check --strict --set) ;;
         alert) found=(--event) ;;
         simulate) found=(--end --for --seed) ;;
-        start) found=(--no-wait --no-deps) ;;
-        stop) found=(--no-wait --dependents) ;;
+        start) found=(--no-wait --no-deps --next) ;;
+        stop) found=(--no-wait --dependents --run) ;;
         restart) found=(--no-wait --if-running --outdated --rolling --max-unavailable --dependents --no-deps) ;;
         disable) found=(--now --reason --no-wait) ;;
         enable) found=(--now --no-wait) ;;
@@ -97,7 +97,7 @@ _taskmasterctl() {
             kind=programs
             if [ "$count" -eq 0 ]; then kind=signals; fi
             ;;
-        status | show | logs | tail | maintail | pid | subscribe | wait | why | events | history | health | deps | top | metrics | export | simulate | check | start | stop | restart | disable | enable | scale | attach | fg | send) kind=programs ;;
+        status | show | logs | tail | maintail | pid | subscribe | wait | why | events | history | health | deps | top | metrics | runs | export | simulate | check | start | stop | restart | disable | enable | scale | attach | fg | send) kind=programs ;;
         import)
             compopt -o filenames 2>/dev/null
             while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${current/#\~\//$HOME/}")

@@ -20,7 +20,7 @@ function __taskmasterctl_line
             continue
         end
         switch "$verb:$word"
-            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'runs:--cron' 'runs:--timezone' 'runs:--from' 'runs:-n' 'runs:--lines' 'import:--from' 'import:-o' 'import:--output' 'import:--workdir' 'import:--set' 'export:-o' 'export:--output' 'export:--set' 'alert:--event' 'simulate:--end' 'simulate:--for' 'simulate:--seed' 'restart:--max-unavailable' 'disable:--reason' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
+            case '*:-s' '*:--socket' '*:-c' '*:--config' '*:--timeout' '*:--color' 'logs:-n' 'logs:--lines' 'tail:-n' 'tail:--lines' 'maintail:-n' 'maintail:--lines' 'logs:--since' 'tail:--since' 'maintail:--since' 'logs:--until' 'tail:--until' 'maintail:--until' 'wait:--for' 'why:-n' 'why:--lines' 'events:-n' 'events:--lines' 'history:-n' 'history:--lines' 'events:--since' 'history:--since' 'events:--until' 'history:--until' 'events:--event' 'history:--event' 'events:--by' 'history:--by' 'events:--after' 'history:--after' 'top:--sort' 'top:--every' 'metrics:--format' 'metrics:--output' 'metrics:--every' 'metrics:--listen' 'runs:-n' 'runs:--lines' 'runs:--from' 'runs:--cron' 'runs:--timezone' 'import:--from' 'import:-o' 'import:--output' 'import:--workdir' 'import:--set' 'export:-o' 'export:--output' 'export:--set' 'alert:--event' 'simulate:--end' 'simulate:--for' 'simulate:--seed' 'restart:--max-unavailable' 'disable:--reason' 'attach:-n' 'attach:--lines' 'fg:-n' 'fg:--lines' 'attach:--detach-keys' 'fg:--detach-keys' 'attach:--from' 'fg:--from' 'send:--file'
                 set value $word
             case '*:-s?*' '*:-c?*' '*:--socket=*' '*:--config=*'
                 set -a client $word
@@ -89,7 +89,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb' -a deps -d 'the tree of depe
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a metrics -d 'states, counters and usage of all processes for Prometheus'
-complete -c taskmasterctl -n '__taskmasterctl_verb' -a runs -d 'when a line of cron is due, without a daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb' -a runs -d 'programs with a schedule, their runs, and the next ones'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a completion -d 'print the completions of a shell: bash, zsh or fish'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a import -d 'make a configuration out of that of another supervisor, and say what is lost'
 complete -c taskmasterctl -n '__taskmasterctl_verb' -a export -d 'make units, a Compose file, Kubernetes objects or a Procfile out of the configuration, and say what is lost'
@@ -143,10 +143,10 @@ complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l format -x -a 'pro
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l output -r -F -d 'write to this file instead'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l every -x -d 'write it again and again, with this pause (5s at least)'
 complete -c taskmasterctl -n '__taskmasterctl_verb metrics' -l listen -x -d 'answer requests at unix:PATH or 127.0.0.1:PORT'
+complete -c taskmasterctl -n '__taskmasterctl_verb runs' -s n -l lines -x -d 'how many of the next runs (default 5)'
+complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l from -x -d 'the next runs from then on, such as 2026-03-28T12:00, in the program\'s zone unless it has an offset (default: now)'
 complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l cron -x -d 'five fields, minute hour day month weekday, or a word such as @daily'
-complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l timezone -x -d 'the zone by whose clocks it runs (default: that of this terminal)'
-complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l from -x -d 'the times from then on, such as 2026-03-28T12:00, in the zone unless it has an offset (default: now)'
-complete -c taskmasterctl -n '__taskmasterctl_verb runs' -s n -l lines -x -d 'how many times (default 5)'
+complete -c taskmasterctl -n '__taskmasterctl_verb runs' -l timezone -x -d 'with --cron: the zone by whose clocks it runs (default: that of this terminal)'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l from -x -a 'supervisor procfile systemd circus process-compose pm2' -d 'the kind of the files'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -s o -l output -r -F -d 'write to this file, which must not exist'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -l force -d 'replace the file of -o'
@@ -167,8 +167,10 @@ complete -c taskmasterctl -n '__taskmasterctl_verb simulate' -l for -x -d 'how l
 complete -c taskmasterctl -n '__taskmasterctl_verb simulate' -l seed -x -d 'another choice of delays, which differ by a tenth'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb start' -l no-deps -d 'without a look at dependencies: start nothing else, wait for nothing'
+complete -c taskmasterctl -n '__taskmasterctl_verb start' -l next -d 'start nothing now: let the schedule do it, when its time comes'
 complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l dependents -d 'first stop all that depends on the programs'
+complete -c taskmasterctl -n '__taskmasterctl_verb stop' -l run -d 'end the run of a program with a schedule, which stays armed'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l no-wait -d 'return at once; the operation goes on in the daemon'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l if-running -d 'leave alone what is not running'
 complete -c taskmasterctl -n '__taskmasterctl_verb restart' -l outdated -d 'leave alone what knows the present configuration and env_file'
@@ -198,7 +200,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l no-r
 complete -c taskmasterctl -n '__taskmasterctl_verb reload update reread' -l rollback -d 'take it back, unless all that it starts comes up and stays up for 5 s'
 complete -c taskmasterctl -n '__taskmasterctl_verb shutdown' -l no-wait -d 'return at once; the operation goes on in the daemon'
 
-complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics export simulate check start stop restart disable enable scale attach fg send' -a '(__taskmasterctl_targets)'
+complete -c taskmasterctl -n '__taskmasterctl_verb status show logs tail maintail pid subscribe wait why events history health deps top metrics runs export simulate check start stop restart disable enable scale attach fg send' -a '(__taskmasterctl_targets)'
 complete -c taskmasterctl -n '__taskmasterctl_verb import' -F
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and __taskmasterctl_first' -a '(__taskmasterctl_live signals)'
 complete -c taskmasterctl -n '__taskmasterctl_verb signal; and not __taskmasterctl_first' -a '(__taskmasterctl_targets)'
@@ -217,7 +219,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_fir
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a version -d 'the versions of both sides and of the protocol'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a top -d 'what runs and what it uses, on the whole screen'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a metrics -d 'states, counters and usage of all processes for Prometheus'
-complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a runs -d 'when a line of cron is due, without a daemon'
+complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a runs -d 'programs with a schedule, their runs, and the next ones'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a completion -d 'print the completions of a shell: bash, zsh or fish'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a import -d 'make a configuration out of that of another supervisor, and say what is lost'
 complete -c taskmasterctl -n '__taskmasterctl_verb help; and __taskmasterctl_first' -a export -d 'make units, a Compose file, Kubernetes objects or a Procfile out of the configuration, and say what is lost'

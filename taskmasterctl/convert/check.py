@@ -154,5 +154,7 @@ def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
         limit_refusals=lambda _, __, ___: (),
         cgroup_problem=lambda _, __: "",
         own_score=lambda: 0,
+        zone_problem=lambda _: "",
+        upcoming=lambda _, __: (),
         trusted=(0, uid),
     )

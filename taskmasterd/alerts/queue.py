@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
-    from taskmasterd.alerts.journal import Journal
+    from taskmasterd.output.safe.journal import Journal
 
     Event = Mapping[str, Any]
 

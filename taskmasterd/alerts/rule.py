@@ -7,10 +7,10 @@ from taskmaster_common.errors import SystemFailure
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.patterns import ungrouped
 from taskmasterd.alerts.delivering import Delivering
-from taskmasterd.alerts.journal import Journal, LatestValues
 from taskmasterd.alerts.queue import AlertQueue
 from taskmasterd.core.alerting import Alerting, Settings, Tell
 from taskmasterd.ondemand import on_demand
+from taskmasterd.output.safe.journal import Journal, LatestValues
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from taskmasterd.alerts import datagrams
     from taskmasterd.alerts.context import AlertContext
     from taskmasterd.alerts.datagrams import Datagrams
-    from taskmasterd.alerts.journal import Place
     from taskmasterd.alerts.sending import Helpers
     from taskmasterd.core.alerting import Deliver
+    from taskmasterd.output.safe.journal import Place
     from taskmasterd.system.loop.reactor import Timer
 
     Event = Mapping[str, Any]

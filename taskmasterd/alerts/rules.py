@@ -9,11 +9,11 @@ from taskmaster_common.config.events import OF_PROCESSES
 from taskmasterd.alerts import views
 from taskmasterd.alerts.context import Delivery
 from taskmasterd.alerts.delivering import ran
-from taskmasterd.alerts.journal import DRAFT, Place
 from taskmasterd.alerts.queue import Waiting
 from taskmasterd.alerts.rule import OPEN, RuleAtWork
 from taskmasterd.alerts.sending import Helpers
 from taskmasterd.ondemand import on_demand
+from taskmasterd.output.safe.journal import DRAFT, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Alerts:
     def __init__(self, context: AlertContext, path: str | None) -> None:
         """`path` is the directory of the queues, None where the daemon has none."""
         self._context = context
-        self._place = Place(path)
+        self._place = Place(path, "alerts that wait")
         self._helpers = Helpers(context)
         self._rules: dict[str, RuleAtWork] = {}
         self._tests: list[Any] = []

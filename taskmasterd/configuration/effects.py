@@ -94,6 +94,19 @@ class AlertRules:
         yield from ()
 
 
+class ScheduleKey:
+    """Has schedules made with the first configuration that has one; `make()` makes them, once."""
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        self._make = make
+
+    def applied(self, plan: ReloadPlan) -> Steps[None]:
+        """Have them made: they look by themselves at the programs that are there already."""
+        if any(program.schedule for program in plan.config.programs):
+            self._make()
+        yield from ()
+
+
 class EndingKeys:
     """Has a member on the change bus while the configuration uses `essential` or `exit_when`; follows the bus itself.
 

@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from taskmasterd.configuration import alerting, watched
+    from taskmasterd.configuration import alerting, calendar, watched
     from taskmasterd.probing import ways
     from taskmasterd.processes.limits import limits
     from taskmasterd.system import peers
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 else:
     alerting = on_demand("taskmasterd.configuration.alerting")
     watched = on_demand("taskmasterd.configuration.watched")
+    calendar = on_demand("taskmasterd.configuration.calendar")
     peers = on_demand("taskmasterd.system.peers")
     limits = on_demand("taskmasterd.processes.limits.limits")
     own = on_demand("taskmasterd.system.limits.own")
@@ -82,6 +83,8 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         limit_refusals=lambda may, uid, root: limits.refusals(may, uid, root),  # noqa: PLW0108 - on demand
         cgroup_problem=lambda path, uid: limits.root_problem(path, uid),  # noqa: PLW0108 - on demand
         own_score=lambda: own.own_score(),  # noqa: PLW0108 - on demand
+        zone_problem=lambda name: calendar.zone_trouble(name, environment),
+        upcoming=lambda value, most: calendar.upcoming(value, most),  # noqa: PLW0108 - on demand
         daemonized=daemonized,
         pid1=pid1,
         lenient_users=lenient_users,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from taskmasterd.probing.health import HealthChecks
     from taskmasterd.processes.errand import Errands
     from taskmasterd.processes.performer import Performer
+    from taskmasterd.schedules.schedules import Schedules
     from taskmasterd.sockets.holder import ProgramSockets
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.audit import Audit
@@ -96,6 +97,7 @@ class Context(Record):
     alerts: Made[Alerts]
     errands: Made[Errands]
     overlays: Made[Overlays]
+    schedules: Made[Schedules]
 
     @staticmethod
     def wall() -> float:

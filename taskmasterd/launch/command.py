@@ -31,6 +31,7 @@ from taskmasterd.launch.neighbours import shared
 from taskmasterd.launch.options import USAGE, parse
 from taskmasterd.launch.simulating import run_simulation
 from taskmasterd.launch.standard_streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
+from taskmasterd.ondemand import on_demand
 from taskmasterd.survival.holdings import report
 from taskmasterd.system.loop.signals import signal_numbers
 from taskmasterd.telling.notify_socket import stderr_is_journal
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from taskmaster_common.schema import File
+    from taskmasterd.configuration import calendar
+else:
+    calendar = on_demand("taskmasterd.configuration.calendar")
 
 CONFIG = 6
 FDS_OF_DAEMON = 64
@@ -184,7 +188,8 @@ def _refuse(path: str, problems: Sequence[str]) -> int:
 def _checked(path: str, config: Config, *, effective: bool, values: bool) -> int:
     if effective:
         places = default_places(os.geteuid(), os.environ)
-        print(effective_text(config, signal_numbers(), places, values=values), end="")
+        signals, upcoming = signal_numbers(), calendar.upcoming
+        print(effective_text(config, signals, places, values=values, upcoming=upcoming), end="")
         return 0
     programs, processes = len(config.programs), sum(program.numprocs for program in config.programs)
     print(f"{path}: ok ({_count(programs, 'program')}, {_count(processes, 'process', 'es')})")

@@ -13,7 +13,20 @@ from taskmaster_common.config import PIPE, ProgramConfig
 from taskmaster_common.errors import SystemFailure, system_reason
 from taskmaster_common.records import Record
 from taskmaster_common.states import STARTING
-from taskmasterd.core.process.events import UNQUEUE, Bounce, Executed, HookEnded, Opened, Restart, Spawned, Start, Stop
+from taskmasterd.core.process.events import (
+    SCHEDULE,
+    UNQUEUE,
+    Bounce,
+    Executed,
+    Exited,
+    Failure,
+    HookEnded,
+    Opened,
+    Restart,
+    Spawned,
+    Start,
+    Stop,
+)
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
@@ -52,6 +65,7 @@ if TYPE_CHECKING:
     from taskmasterd.terminals.inputs import Inputs
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
+LOST = "nobody knows whether it has run: the daemon died while it was starting it"
 
 
 class AdoptionEffects(Record):
@@ -237,9 +251,16 @@ class Adoption:
         for slot in self._spawning.keys() - orphans.keys():
             entry = self._entry(slot)
             if entry and _awaits_start(entry) and not self._take_end(slot, entry, tell):
-                self._say(
-                    "info", f"{entry.canonical}: an earlier daemon died while it was starting it; starting it again"
-                )
+                self._start_again(entry)
+
+    def _start_again(self, entry: Entry) -> None:
+        """Go on with a start of which nothing is left; not with one by a schedule, which may have run and must not run twice."""
+        if entry.process.cause != SCHEDULE or entry.process.phase or entry.process.hook:
+            text = "an earlier daemon died while it was starting it; starting it again"
+            self._say("info", f"{entry.canonical}: {text}")
+            return
+        self._performer.perform(entry, UNQUEUE)
+        self._deliver(entry, Exited(None, Failure("orphan", LOST, permanent=True)))
 
     def _settle(self, slot: Slot, verdict: Verdict, tell: Callable[[], list[End]], *, kill: bool) -> None:
         """Do `settle` for one slot. Raises OSError if the system refuses to watch a process."""

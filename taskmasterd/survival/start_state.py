@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from taskmaster_common.config import DAEMON_LIVE_KEYS, Config, DaemonConfig
+from taskmaster_common.config import DAEMON_LIVE_KEYS, Config, DaemonConfig, ProgramConfig
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
@@ -32,6 +32,7 @@ else:
     guardian_channel = on_demand("taskmasterd.survival.guardian_channel")
 
 NOTHING_KEPT = "-"
+RUNS = "runs"
 ALERTS = "alerts"
 """The directory of all queues of alerts, below that of the state."""
 CANNOT_ADOPT = "programs of a daemon that dies cannot be taken over here: that needs Linux 5.3 and /proc"
@@ -76,6 +77,18 @@ class Origin(Record):
         path = self.state_path
         name = path and f"{os.path.basename(path).removesuffix(SUFFIX)}.json"
         return path and os.path.join(os.path.dirname(path), OVERRIDES, name or "")
+
+    @property
+    def programs(self) -> tuple[ProgramConfig, ...]:
+        """The programs of the configuration, and those of an earlier daemon."""
+        return (*self.config.programs, *(self.saved.config.programs if self.saved else ()))
+
+    @property
+    def runs_place(self) -> tuple[str | None, str]:
+        """The directory of the files of schedules' runs, None without a directory for the state, and the name of this daemon's file."""
+        path = self.state_path or ""
+        stem = os.path.basename(path).removesuffix(SUFFIX)
+        return (path and os.path.join(os.path.dirname(path), RUNS)) or None, stem
 
     @property
     def history_place(self) -> str | None:

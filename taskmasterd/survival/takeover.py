@@ -9,6 +9,7 @@ import os
 
 from taskmaster_common import __version__
 from taskmaster_common.errors import TaskmasterError
+from taskmasterd.core.process.events import Arm
 from taskmasterd.core.programs.applying import apply
 from taskmasterd.core.programs.orphans import KILL, REFUSE, UNKNOWN, Orphan, judge
 from taskmasterd.core.programs.plan import KEPT, diff
@@ -181,7 +182,9 @@ def _start_as_after_a_stop(supervisor: Supervisor) -> Steps[None]:
         for entry in supervisor.table
         if entry.wanted.autostart and entry.wanted.enabled and not entry.removed and not entry.process.goal_is_up
     ]
-    return operations.start(supervisor, entries, BY, _unheard())
+    for entry in [entry for entry in entries if entry.wanted.schedule]:
+        supervisor.handle(entry, Arm(BY), supervisor.now())
+    return operations.start(supervisor, [entry for entry in entries if not entry.wanted.schedule], BY, _unheard())
 
 
 def _unheard() -> Ticket:

@@ -43,7 +43,7 @@ ALL = {
     "Waits until": Waits(1.0),
     "Blocked": Blocked(),
 }
-ORDERS = {"Start", "Stop", "Restart", "Kill", "Start, free", "Restart, free", "Bounce", "Due", *LATER}
+ORDERS = {"Start", "Stop", "Restart", "Kill", "Start, free", "Restart, free", "Bounce", "Due", "Arm", *LATER}
 ENDS = {name for name in EVENTS if name.startswith("Exited")}
 POSSIBLE: dict[str, set[str]] = {
     **dict.fromkeys(map(str, DOWN_STATES), ORDERS),

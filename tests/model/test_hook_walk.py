@@ -34,7 +34,7 @@ WALKED = {
     **{name: event for name, event in EVENTS.items() if name not in ("Exited by signal", "Exited, lasting failure")},
     **HOOK_EVENTS,
 }
-WISHES = {"Start", "Stop", "Restart", "Kill", "Due", *HOOK_EVENTS}
+WISHES = {"Start", "Stop", "Restart", "Kill", "Due", "Arm", *HOOK_EVENTS}
 SIGNALLED = {"Signalled", "Signalled, refused", "Signalled, some refused"}
 ENDS_OF_A_LEADER = {"Exited 0", "Exited 1", "Exited 0, left", "Exited 1, left", "Exited, failure"}
 POSSIBLE = {
@@ -129,8 +129,10 @@ def test_only_what_is_alive_is_signalled_and_never_before_pre_stop_or_stop_cmd(e
 def test_after_a_kill_no_hook_begins(worlds: list[World]) -> None:
     for world in worlds:
         killed = {edge.to for leaving in world.edges.values() for edge in leaving if edge.event == "Kill"}
-        for process in world.reachable(killed, without=("Start", "Restart")):
-            assert all(edge.action != HOOK for edge in world.edges[process] if edge.event not in ("Start", "Restart"))
+        for process in world.reachable(killed, without=("Start", "Restart", "Arm")):
+            assert all(
+                edge.action != HOOK for edge in world.edges[process] if edge.event not in ("Start", "Restart", "Arm")
+            )
             assert not (process.state == STOPPING and process.hook_stage == RUNS), process
 
 

@@ -24,7 +24,7 @@ KERNEL_END = {"Exited 0", "Exited 1", "Exited by signal", "Exited 0, left", "Exi
 FAILED_END = {"Exited, failure", "Exited, lasting failure"}
 ANY_END = KERNEL_END | FAILED_END
 SIGNALLED = {"Signalled", "Signalled, refused", "Signalled, some refused"}
-NOT_COMMANDS = set(EVENTS) - {"Start", "Stop", "Restart", "Kill", "Due"}
+NOT_COMMANDS = set(EVENTS) - {"Start", "Stop", "Restart", "Kill", "Due", "Arm"}
 IMPOSSIBLE = {
     "STOPPED": NOT_COMMANDS,
     "EXITED": NOT_COMMANDS,
@@ -224,6 +224,19 @@ def test_what_is_due_starts_what_is_down_with_a_new_budget_and_never_what_was_st
                 assert (edge.after, edge.action) == (edge.before, NONE), edge
 
 
+def test_what_is_armed_is_down_and_wanted_and_nothing_of_it_starts_or_ends_for_that(edges: list[Edge]) -> None:
+    for edge in edges:
+        if edge.event == "Arm":
+            before, after = edge.before, edge.after
+            assert edge.action == NONE, edge
+            if before.state == STOPPED:
+                assert (after.state, after.end, after.done) == (EXITED, None, False), edge
+            elif before.state == STOPPING and before.then == STOPPED:
+                assert after == before.replace(then=EXITED), edge
+            else:
+                assert after == before, edge
+
+
 # -- intent, in every continuation
 
 
@@ -231,9 +244,9 @@ def test_what_is_due_starts_what_is_down_with_a_new_budget_and_never_what_was_st
 def test_after_a_stop_it_goes_down_and_stays_down(worlds: list[World], order: str) -> None:
     for world in worlds:
         ordered = {edge.to for leaving in world.edges.values() for edge in leaving if edge.event == order}
-        for process in world.reachable(ordered, without=WANTING):
+        for process in world.reachable(ordered, without=(*WANTING, "Arm")):
             assert STOPPED in (process.state, process.then), process
-            later = [edge for edge in world.edges[process] if edge.event not in WANTING]
+            later = [edge for edge in world.edges[process] if edge.event not in (*WANTING, "Arm")]
             assert all(edge.action != SPAWN for edge in later)
             assert world.cooperate(process)[0].state == STOPPED
 

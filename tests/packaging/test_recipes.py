@@ -104,4 +104,4 @@ def test_an_event_that_follows_the_recipe_is_answered_or_impossible_in_every_sta
         text=True,
         check=False,
     )
-    assert done.stdout == "STARTING 8\n", done.stderr  # this policy never reaches EXITED
+    assert done.stdout == "STARTING 9\n", done.stderr

@@ -86,6 +86,15 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
         2,
         {"numprocs": "2", "starttime": "0.1", "watch": "{paths: [.], include: ['*.yaml'], debounce: 100ms}"},
     ),
+    "clockwork": (
+        2,
+        {
+            "cmd": "sleep 1.5",
+            "schedule": "{every: 1, jitter: 0.5, overlap: queue, at_start: true}",
+            "start_timeout": "5",
+        },
+    ),
+    "replaced": (1, {"cmd": "sleep 9", "schedule": "{every: 2, overlap: replace}", "start_timeout": "1"}),
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
 }
 """kind: how many of each fifty or so, and its keys. `cmd` is adversary.sh with the kind where it is none of them."""

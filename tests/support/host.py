@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from taskmaster_common.config import ProgramConfig
+from taskmaster_common.config.schedule import schedule_of
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.paths import default_places
 from taskmaster_common.schema import File, Loaded, Surroundings, User, decode
+from taskmaster_common.text.calendar.times import some_times
+from taskmaster_common.text.calendar.zone import stamp
 from taskmaster_common.text.patterns import Pattern
 from taskmasterd.probing.ways import problem
 
@@ -18,6 +21,8 @@ SIGNALS = {"HUP": 1, "INT": 2, "QUIT": 3, "KILL": 9, "USR1": 10, "USR2": 12, "TE
 ROOT = User(0, 0, "root", "/root", "/bin/sh", (0,))
 WWW = User(33, 33, "www", "/var/www", "/bin/sh", (33,))
 MAIN = "/etc/tm/taskmaster.yaml"
+NOON = 1_795_867_200
+"""2026-11-28T12:00Z, the time of the day on such a host; its clocks are those of UTC."""
 ENVIRONMENT = {"HOME": "/root", "PATH": "/usr/bin:/bin", "EMPTY": "", "TAIL": "x$"}
 
 
@@ -58,8 +63,19 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "limit_refusals": lambda _may_use, _uid, _root: (),
         "cgroup_problem": lambda _path, _uid: "",
         "own_score": lambda: 0,
+        "zone_problem": lambda name: "is no such time zone" if name.startswith("Nowhere/") else "",
+        "upcoming": upcoming_at(NOON),
     }
     return Surroundings(**{**standard, **changes})
+
+
+def upcoming_at(now: int) -> Callable[[Mapping[str, Any], int], list[tuple[int, str]]]:
+    """Return what says when schedules are due next, from that moment on."""
+
+    def upcoming(value: Mapping[str, Any], most: int) -> list[tuple[int, str]]:
+        return [(each, stamp(each, 0)) for each in some_times(schedule_of(value).times, now, lambda _moment: 0, most)]
+
+    return upcoming
 
 
 def load(text: str | bytes, others: Mapping[str, str | bytes | File] | None = None, **changes: Any) -> Loaded:

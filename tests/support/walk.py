@@ -14,6 +14,7 @@ from taskmaster_common.errors import BugError
 from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STARTING, STOPPING
 from taskmasterd.core.process.events import (
     SPAWN,
+    Arm,
     DeadlineReached,
     Due,
     Event,
@@ -56,6 +57,7 @@ EVENTS: dict[str, Event] = {
     "Signalled, some refused": Signalled(LEFT, others=True),
     "DeadlineReached": DeadlineReached(),
     "Due": Due("its schedule"),
+    "Arm": Arm(),
 }
 WINDOW = 2
 MOST_KILLS, MOST_SHORTAGES = 2, 1

@@ -20,8 +20,12 @@ ACTING = {
             "A program that runs already is left alone. A new start gives a new budget of retries. What the programs depend "
             "on is started first if it is down, and they wait for it."
         ),
-        examples=("start web", "start all", "start --no-deps web"),
-        flags={"--no-wait": NO_WAIT, "--no-deps": NO_DEPS},
+        examples=("start web", "start all", "start --no-deps web", "start --next backup"),
+        flags={
+            "--no-wait": NO_WAIT,
+            "--no-deps": NO_DEPS,
+            "--next": "start nothing now: let the schedule do it, when its time comes",
+        },
     ),
     "stop": Help(
         "Act",
@@ -37,7 +41,11 @@ ACTING = {
             "that depend on it. A program that depends on a stopped one goes on, and a warning names it."
         ),
         examples=("stop web", "stop 'w*' db:1", "stop --dependents db"),
-        flags={"--no-wait": NO_WAIT, "--dependents": "first stop all that depends on the programs"},
+        flags={
+            "--no-wait": NO_WAIT,
+            "--dependents": "first stop all that depends on the programs",
+            "--run": "end the run of a program with a schedule, which stays armed",
+        },
     ),
     "restart": Help(
         "Act",

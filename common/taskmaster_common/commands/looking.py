@@ -201,18 +201,19 @@ LOOKING = {
     ),
     "runs": Help(
         "Look",
-        "when a line of cron is due, without a daemon",
-        exits="0; 2 no such cron, zone or time",
+        "programs with a schedule, their runs, and the next ones",
+        exits="0; 2 no such cron, zone or time; 4 unknown name or no daemon",
         details=(
-            "One time a line, with the offset of the zone, as they would be run: what the clock leaps over comes once, after the gap, and "
-            "what comes twice runs the first time, unless the minute or hour begins with `*`."
+            "Without a TARGET a line for each program with a schedule; with one the runs that are kept, the oldest first, and the next "
+            "ones. Times are nominal, without jitter, and have the offset of the zone by which the program runs. With --cron it prints "
+            "when any line of cron is due, one time a line, and needs no daemon."
         ),
-        examples=("runs --cron @daily --timezone Europe/Berlin --from 2026-03-28T12:00 -n 3",),
+        examples=("runs", "runs backup", "runs --cron @daily --timezone Europe/Berlin --from 2026-03-28T12:00 -n 3"),
         flags={
+            "--lines": "how many of the next runs (default 5)",
+            "--from": "the next runs from then on, such as 2026-03-28T12:00, in the program's zone unless it has an offset (default: now)",
             "--cron": "five fields, minute hour day month weekday, or a word such as @daily",
-            "--timezone": "the zone by whose clocks it runs (default: that of this terminal)",
-            "--from": "the times from then on, such as 2026-03-28T12:00, in the zone unless it has an offset (default: now)",
-            "--lines": "how many times (default 5)",
+            "--timezone": "with --cron: the zone by whose clocks it runs (default: that of this terminal)",
         },
     ),
     "metrics": Help(

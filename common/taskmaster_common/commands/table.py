@@ -149,13 +149,14 @@ COMMANDS = (
     ),
     Command(
         "runs",
-        "",
+        "runs",
         LOOK,
+        "[TARGET...]",
         flags=(
+            LINES,
+            Flag("--from", value="TIME"),
             Flag("--cron", value="SPEC", side=CLIENT_SIDE),
             Flag("--timezone", value="ZONE", side=CLIENT_SIDE),
-            Flag("--from", value="TIME", side=CLIENT_SIDE),
-            LINES,
         ),
     ),
     Command("completion", "", LOOK, "SHELL"),
@@ -171,8 +172,8 @@ COMMANDS = (
         flags=(Flag("--end", value="HOW", repeated=True), Flag("--for", value="DUR"), Flag("--seed", value="N")),
     ),
     Command("check", "health", OPERATE, "TARGET..."),
-    Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS)),
-    Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT, DEPENDENTS)),
+    Command("start", "act", OPERATE, "TARGET...", flags=(NO_WAIT, NO_DEPS, Flag("--next"))),
+    Command("stop", "act", OPERATE, "TARGET...", flags=(NO_WAIT, DEPENDENTS, Flag("--run"))),
     Command(
         "restart",
         "act",

@@ -371,6 +371,15 @@ PROGRAM = (
         "the variable SOCKET_name in `cmd` is the number of one. A changed `backlog` or `mode` is applied at once.",
         otherwise="none", varies=True, shared=False, example="\nhttp: 127.0.0.1:8000\nadmin: {listen: /tmp/taskmaster-reference-admin.sock, mode: 0660}",
     ),
+    Key(
+        "schedule", "schedule", {}, LIVE,
+        "When it runs, as a `oneshot`: a line of cron, five fields or a word such as `@daily`; or a map with one of `cron` (a line or a "
+        "list), `every` (a period, 1s to 31d) and `at` (moments such as `2026-12-24T18:00`), and with `timezone` (the daemon's), `jitter` "
+        "(0; each instance is late by a fixed time of at most this), `overlap` (what is due while the run before is not over: `skip`, "
+        "`queue` or `replace`), `catch_up` (1h; a missed run may begin so late), `at_start` (false; also when the daemon starts) and "
+        "`history` (20; the runs that are kept). `none`: it has no schedule, whatever a template says. Not for `defaults:`.",
+        otherwise="it runs when it is started", shared=False, example="none",
+    ),
 )  # fmt: skip
 """The keys of a program, in the order of every list and document."""
 

@@ -102,6 +102,7 @@ class ProgramConfig(Nested):
     recycle: Mapping[str, Any] = {}
     watch: Mapping[str, Any] = {}
     sockets: tuple[str, ...] = ()
+    schedule: Mapping[str, Any] = {}
     policy: Policy = Policy()
     output: Output = Output()
     run_as: RunAs = RunAs()
@@ -168,6 +169,7 @@ KIND = {
     "recycle": "recycle",
     "watch": "watch",
     "sockets": "sockets",
+    "schedule": "schedule",
 }
 """How a key's value is written, and so how it is shown."""
 
@@ -232,6 +234,7 @@ RELOAD_CLASS = {
     "recycle": "live",
     "watch": "live",
     "sockets": "restart",
+    "schedule": "live",
     "refusal": "restart",
     "socket_options": "live",
 }

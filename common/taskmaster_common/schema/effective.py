@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     from taskmaster_common.config.graph import Need
     from taskmaster_common.paths import Places
 
+    Upcoming = Callable[[Mapping[str, Any], int], Iterable[tuple[int, str]]]
+
 
 NOT_WRITTEN = {"targets": "all", "at_most": "no limit", "user": "the daemon's", "group": "the daemon's", "env": "none"}
 """What holds for an alert rule without these keys."""
+NEXT_RUNS = 3
+"""Next runs of a schedule that are named."""
 WITHOUT = {
     "ready": "RUNNING after starttime",
     "health": "nobody asks",
@@ -54,16 +58,24 @@ WITHOUT = {
     "env_file": "none",
     "recycle": "never",
     "watch": "nothing",
+    "schedule": "none",
 }
 """What holds for a program without these keys."""
 OTHERWISE = {"log_levels": "true with json and syslog", "cgroup": "true with limits"}
 """What decides over these keys where they are not written."""
 
 
-def effective_text(config: Config, signals: Mapping[str, int], places: Places, *, values: bool = True) -> str:
+def effective_text(
+    config: Config,
+    signals: Mapping[str, int],
+    places: Places,
+    *,
+    values: bool = True,
+    upcoming: Upcoming = lambda _value, _most: (),
+) -> str:
     """Return the whole configuration with its defaults filled in, as YAML that ends with a line feed.
 
-    Without `values`, a variable of env is a comment with its name only.
+    Without `values`, a variable of env is a comment with its name only. `upcoming` says when schedules are due, see `Surroundings`.
     """
     lines = ["taskmasterd:", *_daemon_lines(config.daemon, places)]
     if config.groups:
@@ -79,6 +91,8 @@ def effective_text(config: Config, signals: Mapping[str, int], places: Places, *
     for program in config.programs:
         lines.append(f"  {_quoted(program.name)}:")
         lines.extend(_program_lines(program, signals, config.daemon.log_dir or places.log_dir, values=values))
+        if program.schedule:
+            lines.extend(_next_runs(upcoming(program.schedule, NEXT_RUNS)))
         lines.extend(_expanded(program.policy.depends_on, graph.needs.get(program.name, ())))
     return "\n".join(lines) + "\n"
 
@@ -144,6 +158,12 @@ def limits_start(program: ProgramConfig) -> bool:
     """Return whether `start_timeout` has an effect: on a job, on what becomes ready, and on what reads files before it starts."""
     reads = reads_files(program.env_file, program.env)
     return program.policy.type != SERVICE or reads or bool(program.ready or program.policy.post_start)
+
+
+def _next_runs(runs: Iterable[tuple[int, str]]) -> Iterator[str]:
+    shown = ", ".join(text for _moment, text in runs)
+    if shown:
+        yield f"    # whose next runs are: {shown}"
 
 
 def _env_lines(env: Mapping[str, Any], *, values: bool) -> Iterator[str]:
@@ -250,6 +270,7 @@ MAPS: Mapping[str, Callable[[Any], str]] = {
     "variable files": lambda value: _flow(list(value), expanded=True),
     "recycle": _recycle,
     "watch": lambda value: _flow(value, expanded=True),
+    "schedule": lambda value: _flow(value, expanded=True),
     "hook": _hook,
     "rlimits": lambda value: in_one_line(written_rlimits(value)),
     "limits": lambda value: in_one_line(written_limits(value)),

@@ -16,6 +16,7 @@ from taskmaster_common.config import (
     PROGRAM_KEYS,
     RAW,
     SAME_AS_STDOUT,
+    SERVICE,
     UNEXPECTED,
     ProgramConfig,
 )
@@ -179,6 +180,8 @@ def decode_program(name: str, key: Node, layers: Sequence[Layer], scope: Scope) 
     _fill_streams(values, scope)
     own = _places(layers)
     _fill_terminal(own, values, nodes, scope.report)
+    if values.get("schedule"):
+        _fill_type(own, values, nodes, scope.report)
     _fill_start(own, values, nodes, scope.report)
     account, refusal = _account(name, values, nodes, scope)
     if "workingdir" not in values:
@@ -287,6 +290,13 @@ def _fill_terminal(own: Mapping[str, str], values: dict[str, Any], nodes: dict[s
         report.error(nodes["stdin"], own["stdin"], "its terminal is what it reads; remove stdin")
     values["stderr"] = SAME_AS_STDOUT
     values.pop("stdin", None)
+
+
+def _fill_type(own: Mapping[str, str], values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:
+    """Make a one-shot of what has a schedule."""
+    if "type" in own and values.get("type") == SERVICE:
+        report.error(nodes["type"], own["type"], "what has a schedule is a oneshot; remove type")
+    values["type"] = ONESHOT
 
 
 def _fill_start(own: Mapping[str, str], values: dict[str, Any], nodes: dict[str, Node], report: Report) -> None:

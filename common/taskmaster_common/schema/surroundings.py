@@ -80,6 +80,8 @@ class Surroundings(Record):
     what a program may use that a daemon of that user cannot give it here. `cgroup_problem(path, uid)` says why
     control groups cannot be made below a path, or "". `own_score()` returns the
     daemon's own oom_score_adj.
+    `zone_problem(name)` says why a name is no time zone here, or "". `upcoming(value, most)` returns the next times
+    of a value of `schedule`, at most so many, each with its text.
     """
 
     environment: Mapping[str, str]
@@ -107,6 +109,8 @@ class Surroundings(Record):
     limit_refusals: Callable[[MayUse, int, str | None], Sequence[tuple[str, str]]]
     cgroup_problem: Callable[[str, int], str]
     own_score: Callable[[], int]
+    zone_problem: Callable[[str], str]
+    upcoming: Callable[[Mapping[str, Any], int], Sequence[tuple[int, str]]]
     daemonized: bool = False
     pid1: bool = False
     lenient_users: bool = False

@@ -119,6 +119,7 @@ def surroundings(host: ExportHost, variables: Mapping[str, str], environment: Ma
             **dict.fromkeys(Surroundings.required_, _no_doubts),
             "probe_problem": _nothing,
             "cgroup_problem": _nothing,
+            "zone_problem": _nothing,
             "watched_directories": _none,
             "own_score": _none,
             **known,

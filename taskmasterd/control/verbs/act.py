@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.control.call import Call
     from taskmasterd.control.verbs import newer as files
+    from taskmasterd.control.verbs import scheduled
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
     from taskmasterd.core.words import overlays
@@ -29,11 +30,14 @@ if TYPE_CHECKING:
 else:
     files = on_demand("taskmasterd.control.verbs.newer")
     overlays = on_demand("taskmasterd.core.words.overlays")
+    scheduled = on_demand("taskmasterd.control.verbs.scheduled")
 
 
 def start(call: Call) -> Steps[None]:
-    """Start, and answer when the programs run or have failed."""
+    """Start, and answer when the programs run or have failed; with --next let their own time start them."""
     supervisor = call.context.supervisor
+    if call.request.has("next"):
+        return scheduled.start_next(call)
 
     def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
         return operations.start(supervisor, entries, call.by, wait.ticket, _options(call, wait))
@@ -47,6 +51,8 @@ def stop(call: Call) -> Steps[None]:
     Processes left by an earlier daemon are only reported: they may not be ours.
     """
     supervisor, performer = call.context.supervisor, call.context.performer
+    if call.request.has("run"):
+        return _act(call, lambda entries, wait: scheduled.stop_run(call, entries, wait))
 
     def act(entries: tuple[Entry, ...], wait: ProgramWait) -> Steps[None]:
         for entry in entries:

@@ -7,6 +7,7 @@ from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
 from taskmasterd.control.verbs.views import daemon_object, explained, process_object
 from taskmasterd.core.process.counts import counts_view
+from taskmasterd.core.programs.table import is_as_wanted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
         views: list[dict[str, Any]] = []
         for entry in entries[first : first + PROCESSES_PER_OBJECT]:
-            well = well and (_is_up(entry) if named else entry.process.as_wanted)
+            well = well and (_is_up(entry) if named else is_as_wanted(entry))
             views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry, sight))
             explanations += "stderr" in views[-1]
             views[-1]["counters"] = counts_view(entry.counts, context.reactor.now())
@@ -55,6 +56,8 @@ def _write_losses(call: Call, entries: tuple[Entry, ...]) -> None:
 def _is_up(entry: Entry) -> bool:
     """Return whether a service runs and is not unhealthy, or a job is done."""
     process = entry.process
+    if entry.planned and not entry.planned.off:  # armed: it runs, or will
+        return is_as_wanted(entry)
     return process.done if entry.policy.type == ONESHOT else process.state == RUNNING and process.as_wanted
 
 

@@ -8,7 +8,9 @@ from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.verbs.events import is_for, pieces
 from taskmasterd.control.verbs.recordfilter import RecordFilter, Wanted
+from taskmasterd.core.programs.table import is_as_wanted
 from taskmasterd.core.words.story import Moment, Story, tell, together
+from taskmasterd.ondemand import on_demand
 from taskmasterd.telling.history import stamp
 
 TYPE_CHECKING = False
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from taskmasterd.control.rights import Sight
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
+    from taskmasterd.core.words import schedules
+else:
+    schedules = on_demand("taskmasterd.core.words.schedules")
 
 MOST_STORIES = 100
 """Processes of which one reply tells; of the others their number is given."""
@@ -51,6 +56,8 @@ def why(call: Call) -> Steps[None]:
     stories: list[dict[str, Any]] = []
     for entry in told:
         story = tell(context.supervisor.table, entry, records.get(entry.canonical, ()), moment, most)
+        if entry.planned:
+            story = story.replace(following=schedules.following_text(entry, story.following, moment.now))
         if named and not story.said and not entry.process.as_wanted and len(stories) < MOST_QUOTED:
             story = story.replace(said=tuple(context.performer.outputs.last_words.lines(entry)))
         stories.append(_view(story, entry, sight, brief=not named))
@@ -70,7 +77,7 @@ def _chosen(entries: Sequence[Entry], *, named: bool) -> tuple[list[Entry], list
     told: list[Entry] = []
     well: list[list[Entry]] = []
     for some in programs.values():
-        bad = [entry for entry in some if not (entry.process.as_wanted and not entry.process.phase)]
+        bad = [entry for entry in some if not (is_as_wanted(entry) and not entry.process.phase)]
         told += bad if bad or not named else some if len(some) == 1 else []
         if named and not bad and len(some) > 1:
             well.append(some)

@@ -65,6 +65,12 @@ class Due(Event):
     cause: str = SCHEDULE
 
 
+class Arm(Event):
+    """It is to start when its own time comes, and not now: what was stopped is down and wanted again."""
+
+    by: str = ""
+
+
 class Bounce(Event):
     """What it depends on goes down, and its edge says `restart: true`: down and up again, within the budget that it has."""
 

@@ -56,6 +56,7 @@ from taskmasterd.core.process.events import (
     KILL,
     NONE,
     TERMINATE,
+    Arm,
     Bounce,
     Condemned,
     DeadlineReached,
@@ -81,6 +82,7 @@ from taskmasterd.core.process.events import (
 )
 from taskmasterd.core.process.moves import (
     Step,
+    arm,
     due,
     fresh_start,
     gone,
@@ -134,7 +136,7 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
         if process.state in (STARTING, RUNNING) and process.pid is not None:
             return _leave(process, event.order), NONE
         event = event.order
-    if isinstance(event, (Retimed, HookEnded, OfInstance, Due)):
+    if isinstance(event, (Retimed, HookEnded, OfInstance, Due, Arm)):
         return _perhaps_late(policy, process, event, now)
     match process.state:
         case "STOPPED" | "EXITED" | "FATAL":
@@ -150,7 +152,9 @@ def step(policy: Policy, process: Process, event: Event, now: float) -> Step:
             return of_hook or _stopping(policy, process, event, now)
 
 
-def _perhaps_late(policy: Policy, process: Process, event: Retimed | HookEnded | OfInstance | Due, now: float) -> Step:
+def _perhaps_late(
+    policy: Policy, process: Process, event: Retimed | HookEnded | OfInstance | Due | Arm, now: float
+) -> Step:
     """Answer news that mean nothing where what they are about has gone, or is not down, or was stopped."""
     match event:
         case Retimed():
@@ -159,6 +163,8 @@ def _perhaps_late(policy: Policy, process: Process, event: Retimed | HookEnded |
             return hooks.ended(policy, process, event, now)
         case Due() if process.state in (EXITED, FATAL, BACKOFF):
             return due(policy, process, event, now)
+        case Arm():
+            return arm(process, now), NONE
         case OfInstance() if event.pid == process.pid:
             return _of_instance(policy, process, event, now)
         case _:

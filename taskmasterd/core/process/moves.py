@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.errors import BugError
-from taskmaster_common.states import BACKOFF, RUNNING, STARTING, STOPPED, STOPPING
+from taskmaster_common.states import BACKOFF, EXITED, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import HOOK, NONE, SPAWN, UNQUEUE, Action, Bounce, Due, Kill, Restart, Start, Stop
 from taskmasterd.core.process.state import (
     AWAITED,
@@ -48,6 +48,13 @@ def due(policy: Policy, process: Process, event: Due, now: float) -> Step:
     """Start what is down because its own time has come: as an operator would, but its gate counts."""
     fresh = _anew(process, event.why, event.cause)
     return start(policy, fresh.replace(killing=0, free=False), now)
+
+
+def arm(process: Process, now: float) -> Process:
+    """Let what was stopped, or is being stopped, wait for its own time instead."""
+    if process.state == STOPPED:
+        return clean(process.replace(by="", reason="", end=None, free=False), EXITED, now)
+    return process.replace(then=EXITED) if process.state == STOPPING and process.then == STOPPED else process
 
 
 def with_new_budget(process: Process, event: Start | Restart) -> Process:

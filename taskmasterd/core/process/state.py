@@ -157,8 +157,10 @@ class Process(Record):
 
     @property
     def done(self) -> bool:
-        """Whether its last run has ended as expected, and none has been asked for since."""
-        return self.state == EXITED and self.end is not None and self.end.expected
+        """Whether its last run has ended as expected, was not stopped, and none has been asked for since."""
+        return (
+            self.state == EXITED and self.end is not None and self.end.expected and self.cause not in (STOP, KILL_ORDER)
+        )
 
     @property
     def alive(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import LIVE_OR_NEXT, RESTART
-from taskmasterd.core.process.events import Bounce, Restart, Retimed, Start, Stop
+from taskmasterd.core.process.events import Arm, Bounce, Restart, Retimed, Start, Stop
 from taskmasterd.core.programs.checks import has_to_be_asked
 from taskmasterd.core.programs.order import OrderOptions, arriving, at_closed_gates, departing, pull
 from taskmasterd.core.programs.plan import KEPT
@@ -133,6 +133,10 @@ def _bring_up(supervisor: Supervisor, plan: ReloadPlan, by: str, ticket: Ticket)
             wanted.update(dict.fromkeys(_slots(supervisor, program.name, program.start), program.wanted))
         yield
     again = [slot for each in plan.programs if not each.rolls for slot in _slots(supervisor, each.name, each.restart)]
+    for entry in [entry for entry, program in wanted.items() if program.schedule]:  # it runs when its time has come
+        entry.want(wanted.pop(entry))
+        supervisor.handle(entry, Arm(by), supervisor.now())
+        yield
     yield from pull(supervisor, [*wanted, *again], by, OrderOptions(asked=False))
     for entry in arriving(supervisor, wanted):
         entry.want(wanted[entry])

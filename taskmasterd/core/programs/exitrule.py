@@ -47,9 +47,20 @@ def code_of(process: Process) -> int:
 
 def essential_code(essential: bool | str, before: Process, after: Process) -> int | None:
     """Return the exit code if this change is an end that ends the daemon, or None. `essential` is the program's key."""
-    if not essential or after.state not in ENDED or before.state == after.state:
+    if not essential or after.state not in ENDED or before.state == after.state or _is_armed_only(after):
         return None
     return None if essential == ON_FAILURE and not is_bad(after) else code_of(after)
+
+
+def _is_armed_only(process: Process) -> bool:
+    """Return whether nothing has ended: it waits for its own time, and has never run."""
+    return process.state == EXITED and process.end is None
+
+
+def waits_for_its_time(entry: Entry) -> bool:
+    """Return whether the clock will start it: that keeps the daemon alive."""
+    is_over = entry.planned is not None and entry.planned.at is None
+    return bool(entry.wanted.schedule) and entry.process.state in ENDED and not is_over
 
 
 def is_blocked(process: Process) -> bool:
@@ -75,7 +86,7 @@ def last_keeper(table: Table) -> Entry | None:
     """
     keeper = None
     for entry in table:
-        if keeps_daemon(entry.process):
+        if keeps_daemon(entry.process) or waits_for_its_time(entry):
             keeper = entry
     return keeper
 

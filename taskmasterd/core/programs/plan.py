@@ -19,7 +19,7 @@ from taskmaster_common.config import (
     ProgramConfig,
 )
 from taskmaster_common.records import Record
-from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING
 from taskmasterd.core.process.state import STOP
 from taskmasterd.core.programs.table import WATCHDOG, Entry, Table, of_class
 from taskmasterd.core.steps import run
@@ -219,8 +219,9 @@ def _changed(wanted: ProgramConfig, slots: list[Entry], *, again: bool) -> Progr
     missing = tuple(index for index in range(wanted.numprocs) if index not in here)
     staying = [entry for entry in slots if entry.index < wanted.numprocs]
     outdated = _outdated(staying, wanted, again=again)
-    restart = tuple(entry.index for entry in outdated if _goes_on(entry))
-    revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL)
+    waits = bool(wanted.schedule)  # what runs is not touched, and the next run is as the file says
+    restart = tuple(entry.index for entry in outdated if _goes_on(entry) and not (waits and _is_job(entry)))
+    revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL and not waits)
     up = any(_is_used(entry, wanted) for entry in slots)
     present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
     keys = {key for each in present for key in each.changed_keys(wanted)}.union(*outdated.values())
@@ -262,7 +263,12 @@ def _waits_for_a_start(before: ProgramConfig, wanted: ProgramConfig) -> bool:
 def _is_used(entry: Entry, wanted: ProgramConfig) -> bool:
     """Return whether a slot is as somebody who wants the program has it: up, given up, or a job that is done."""
     process = entry.process
-    return process.goal_is_up or process.state == FATAL or (wanted.policy.type == ONESHOT and process.done)
+    over = process.state == EXITED if wanted.schedule else process.done
+    return process.goal_is_up or process.state == FATAL or (wanted.policy.type == ONESHOT and over)
+
+
+def _is_job(entry: Entry) -> bool:
+    return entry.present.policy.type == ONESHOT
 
 
 def _outdated(entries: list[Entry], wanted: ProgramConfig, *, again: bool) -> dict[Entry, tuple[str, ...]]:

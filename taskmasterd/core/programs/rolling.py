@@ -40,6 +40,7 @@ from taskmasterd.core.programs.rollnews import (
     RollNews,
     RollOrder,
 )
+from taskmasterd.core.programs.table import as_started
 from taskmasterd.core.programs.ticket import Outcome
 
 STOPPED_EARLY = "the update stopped while it was coming up"
@@ -233,7 +234,7 @@ class _ProgramRoll:
             entry.want(before)
             entry.pend(newer)
         else:
-            before = entry.before() if entry.current else self.order.before or entry.wanted
+            before = as_started(entry) if entry.current else self.order.before or entry.wanted
             if before != entry.newest:
                 self._before[index] = before
             entry.want(entry.newest)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.counts import Counts
     from taskmasterd.core.process.health import Health
     from taskmasterd.core.programs.overlay import Overlay
+    from taskmasterd.core.programs.schedule import Planned
 
     class Observer(Protocol):
         """Somebody who is shown every change of an entry."""
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
             """A start of something that the entry waits for has failed."""
 
 
+SKIPS_TOLERATED = 2
+"""So many runs in a row of a schedule may be left out; then the job is not as wanted."""
 WATCHDOG = "watchdog"
 """The way of `health` that is told to an instance at its start."""
 
@@ -51,6 +54,7 @@ class Entry:
         "index",
         "lacks",
         "pending",
+        "planned",
         "process",
         "ready_tries",
         "removed",
@@ -74,6 +78,7 @@ class Entry:
         self.asking = ""
         self.lacks = ""
         self.watching = ""
+        self.planned: Planned | None = None
         self.counts: Counts = NOTHING
         self.dropped = 0
 
@@ -95,6 +100,10 @@ class Entry:
     def check(self, health: Health | None) -> None:
         """Take what is known of the health of the present instance, for people."""
         self.checked = health
+
+    def plan(self, planned: Planned | None) -> None:
+        """Take what is known of its next run, for people; None without a schedule."""
+        self.planned = planned
 
     def count(self, counts: Counts) -> None:
         """Take its counters."""
@@ -169,13 +178,19 @@ class Entry:
             return ()
         return of_class(self.current.changed_keys(newest), RESTART, NEXT, LIVE_OR_NEXT)
 
-    def before(self) -> ProgramConfig:
-        """Return what is wanted as the live instance knows it: with the keys that it was started with."""
-        if self.current is None or self.process.pid is None:
-            return self.wanted
-        keys = of_class(self.current.changed_keys(self.wanted), RESTART, NEXT, LIVE_OR_NEXT)
-        started_with = {key: self.current.value(key) for key in keys}
-        return self.wanted.with_keys(**started_with) if started_with else self.wanted
+
+def as_started(entry: Entry) -> ProgramConfig:
+    """Return what is wanted as the live instance knows it: with the keys that it was started with."""
+    if entry.current is None or entry.process.pid is None:
+        return entry.wanted
+    keys = of_class(entry.current.changed_keys(entry.wanted), RESTART, NEXT, LIVE_OR_NEXT)
+    started_with = {key: entry.current.value(key) for key in keys}
+    return entry.wanted.with_keys(**started_with) if started_with else entry.wanted
+
+
+def is_as_wanted(entry: Entry) -> bool:
+    """Return whether a process is in its wanted state, and its schedule does not leave out one run after the other."""
+    return entry.process.as_wanted and not (entry.planned and entry.planned.skipped > SKIPS_TOLERATED)
 
 
 def of_class(keys: Iterable[str], *classes: str) -> tuple[str, ...]:

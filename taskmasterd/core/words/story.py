@@ -230,7 +230,8 @@ def _exited(entry: Entry, records: Sequence[Fields], moment: Moment) -> str:
     process, policy = entry.process, entry.policy
     how = end_cause(entry, records, moment)
     if policy.type == ONESHOT:
-        return f"the job is done: {how}" if process.done else f"the job ended: {how}"
+        ended = f"the job is done: {how}" if process.done else f"the job ended: {how}"
+        return ended if process.end else "the job waits for its time"
     kind = "as expected" if process.end and process.end.expected else "unexpectedly"
     word = "never" if policy.autorestart == NEVER else str(policy.autorestart)
     return f"ended {kind}: {how} (autorestart: {word})"

@@ -6,6 +6,7 @@ from taskmaster_common.config import for_instance
 from taskmaster_common.states import RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
 from taskmasterd.core.process.state import AWAITED, RUNS, UNSURE
+from taskmasterd.core.programs.table import is_as_wanted
 from taskmasterd.core.words.describe import detail, seconds_text
 from taskmasterd.ondemand import on_demand
 
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.ends import End
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
-    from taskmasterd.core.words import gates, health, overlays
+    from taskmasterd.core.words import gates, health, overlays, schedules
 else:
     overlays = on_demand("taskmasterd.core.words.overlays")
     health = on_demand("taskmasterd.core.words.health")
     gates = on_demand("taskmasterd.core.words.gates")
+    schedules = on_demand("taskmasterd.core.words.schedules")
 
 
 def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "watch": (entry.watching or "on") if entry.wanted.watch else None,
         "health": health.health_view(entry, now) if entry.health else None,
         **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
-        "wanted": process.as_wanted,
+        "schedule": schedules.schedule_view(entry.planned) if entry.planned else None,
+        "wanted": is_as_wanted(entry),
         "override": overlays.override_view(table, entry.program) if table.overlay else None,
         "description": for_instance(entry.wanted.description, entry.index),
         "exit": end_view(process.end, signals),
@@ -61,12 +64,14 @@ def phase_of(process: Process) -> str:
 
 
 def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
-    """Return the DETAIL column of a slot: what it waits for, or `describe.detail`; and that it is disabled."""
-    text = _slot_detail(table, entry, now, signals)
+    """Return the DETAIL column of a slot: what its process is about, what its schedule says, and that it is disabled."""
+    text = _process_detail(table, entry, now, signals)
+    text = schedules.schedule_detail(entry, text, now) if entry.planned else text
     return text if entry.newest.enabled else overlays.disabled_detail(table, entry, text)
 
 
-def _slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
+    """Return what a process waits for, or `describe.detail`."""
     process = entry.process
     if process.phase:
         return gates.waiting_text(table, entry, now, signals)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from taskmasterd.alerts import queue
-from taskmasterd.alerts.journal import Journal, Place
 from taskmasterd.alerts.queue import AlertQueue
+from taskmasterd.output.safe.journal import Journal, Place
 
 
 def event(number: int, **fields: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ class Home:
 
     def made(self, most: int = queue.MOST_EVENTS) -> AlertQueue:
         """Return the queue of a daemon."""
-        self.places.append(Place(str(self.path / "alerts" / "daemon")))
+        self.places.append(Place(str(self.path / "alerts" / "daemon"), "alerts that wait"))
         self.queues.append(AlertQueue(Journal(self.places[-1], "page"), most))
         return self.queues[-1]
 
@@ -185,7 +185,7 @@ def test_what_cannot_be_written_waits_in_memory(home: Home) -> None:
 
 
 def test_without_a_directory_for_the_state_it_waits_in_memory() -> None:
-    place = Place(None)
+    place = Place(None, "alerts that wait")
     found = AlertQueue(Journal(place, "page"))
     found.add(1, event(1))
     found.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 
 import pytest
 
@@ -35,10 +36,25 @@ def test_the_time_from_which_it_looks_counts_and_may_have_an_offset_of_its_own(
     assert capfd.readouterr().out == "2026-03-28 12:00:00+00:00\n"
 
 
+def test_a_zone_has_its_own_clocks_whatever_those_of_the_terminal_do(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offset_in("Europe/London")
+    monkeypatch.setenv("TZ", "Europe/London")  # its clocks are set back at 01:00 UTC
+    time.tzset()
+    words = ("--cron", "59 0 * * *", "--timezone", "UTC", "--from", "2022-10-30T00:50", "-n", "1")
+    run_ahead(parse(("runs", *words)), os.environ, as_json=False)
+    words = ("--cron", "1,30,59 1 * * *", "--timezone", "UTC", "--from", "2022-10-30T00:50", "-n", "3")
+    run_ahead(parse(("runs", *words)), os.environ, as_json=False)
+    monkeypatch.undo()
+    time.tzset()
+    found = capfd.readouterr().out.splitlines()
+    assert found == [f"2022-10-30 {clock}:00+00:00" for clock in ("00:59", "01:01", "01:30", "01:59")]
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ((), "needs a line of cron"),
         (("--cron", "5/15 * * * *"), "write 5-59/15"),
         (("--cron", "0 3 * * *", "--timezone", "Nowhere/Land"), "no such time zone|no zone database"),
         (("--cron", "0 3 * * *", "--from", "noon"), "is not a moment"),

@@ -78,7 +78,7 @@ def test_what_is_typed_wrongly_is_usage_with_the_reason(line: str, says: str) ->
 
 
 def test_a_usage_error_shows_the_usage_line() -> None:
-    assert "usage: stop [--no-wait] [--dependents] TARGET..." in refused("stop").hints
+    assert "usage: stop [--no-wait] [--dependents] [--run] TARGET..." in refused("stop").hints
     assert "to send HUP to a program: signal HUP NAME" in refused("reload web").hints
 
 

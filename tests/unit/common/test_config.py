@@ -32,7 +32,7 @@ CLASSES = {
     LIVE_OR_NEXT: "rlimits nice cpu_affinity oom_score_adj limits",
     SCALE: "numprocs",
     LIVE: "autostart depends_on start_timeout health autorestart exitcodes startretries starttime stopsignal stoptime description stopasgroup "
-    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups log_events essential update enabled "
+    "restart_delay restart_max_delay restart_burst restart_window log_maxbytes log_backups log_events essential update enabled schedule "
     "pre_start post_start pre_restart pre_stop stop_cmd post_stop socket_options recycle watch",
 }
 
@@ -102,6 +102,7 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "cgroup": None,
         "recycle": {},
         "watch": {},
+        "schedule": {},
     }
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
-from taskmasterd.core.process.events import SPAWN, TERMINATE, Restart, Start, Stop
-from taskmasterd.core.process.state import BLOCKED, HELD
+from taskmasterd.core.process.events import SPAWN, TERMINATE, Arm, Due, Restart, Start, Stop
+from taskmasterd.core.process.state import BLOCKED, HELD, Process
+from taskmasterd.core.programs.exitrule import essential_code, last_keeper
+from taskmasterd.core.programs.schedule import Planned
 from taskmasterd.core.words.describe import detail
 from tests.support.model import LEFT, Life, World, code, policy, program
 from tests.support.walk import World as Walk
@@ -248,3 +250,56 @@ def test_in_every_state_a_job_can_reach_its_ends_are_judged_by_their_code_alone(
                 if process.state == RUNNING and edge.event == "DeadlineReached":
                     assert edge.after.state == STOPPING, edge
                     assert edge.after.then in (BACKOFF, FATAL), edge
+
+
+# -- with a schedule
+
+SCHEDULED = program("backup", **JOB, schedule={"every": 3600.0})
+
+
+def test_a_job_with_a_schedule_is_armed_and_not_started_and_pulls_nothing_in() -> None:
+    world = World().load(program("db", autostart=False), SCHEDULED.with_keys(depends_on=("db",)))
+    backup = world.entry("backup")
+    assert (backup.process.state, backup.process.end, backup.process.done) == (EXITED, None, False)
+    assert backup.process.as_wanted
+    assert world.states() == {"db:0": STOPPED, "backup:0": EXITED}
+    world.tell(backup, Due("its schedule"))
+    assert world.settle().states() == {"db:0": STOPPED, "backup:0": BACKOFF}, "its gate is closed"
+
+
+def test_a_reload_touches_no_job_with_a_schedule_that_runs_and_starts_none() -> None:
+    world = World().load(SCHEDULED)
+    backup = world.entry("backup")
+    world.start("backup")
+    world.settle().spawn(backup)
+    world.execute(backup)
+    plan = world.reload(SCHEDULED.with_keys(cmd=("other",)))
+    assert plan.programs[0].why == "cmd used at the next start"
+    assert (world.actions, backup.process.state) == ([], RUNNING)
+    world.end(backup, code(1))
+    assert backup.process.state == FATAL
+    world.reload(SCHEDULED.with_keys(cmd=("third",)))
+    assert (world.actions, backup.process.state) == ([], FATAL), "its next run will tell"
+
+
+def test_a_stopped_run_is_not_done_and_what_is_armed_meanwhile_waits_for_its_time() -> None:
+    stopped = job()(Stop("bob"), Arm("bob")).exit(0)
+    assert (stopped.state, stopped.process.done, stopped.process.as_wanted) == (EXITED, False, True)
+    assert job()(Stop("bob")).exit(0)(Arm("bob")).state == EXITED
+    assert job()(Arm("bob")).state == RUNNING
+
+
+def test_what_is_due_takes_the_place_of_retries_that_are_left() -> None:
+    life = job(startretries=3).exit(1)
+    assert (life.state, life.process.tries) == (BACKOFF, 1)
+    life(Due("its schedule"))
+    assert (life.state, life.process.tries, life.action) == (STARTING, 0, SPAWN)
+
+
+def test_an_armed_job_keeps_a_daemon_that_ends_with_its_programs() -> None:
+    world = World().load(SCHEDULED.replace(essential=True))
+    backup = world.entry("backup")
+    assert essential_code(True, Process(), backup.process) is None, "nothing has ended"
+    assert last_keeper(world.table) is backup
+    backup.plan(Planned(at=None))
+    assert last_keeper(world.table) is None, "it has no more runs"

@@ -361,6 +361,7 @@ class Stop:
         context: Any = SimpleNamespace(
             reactor=reactor,
             supervisor=supervisor,
+            schedules=SimpleNamespace(made=None),
             state=SimpleNamespace(flush=lambda: None),
             log=SimpleNamespace(
                 write=self.write,

@@ -128,6 +128,8 @@ SAID = [
     (("disabled", {"reason": "broken disk", "by": {"uid": 0}}), "broken disk, asked by uid 0"),
     (("enabled", {"by": {"uid": 0}}), "asked by uid 0"),
     (("scaled", {"reason": "to 5", "by": {"uid": 0}}), "to 5, asked by uid 0"),
+    (("missed", {"reason": "3 (02:00 to 02:10; the daemon was down)"}), "3 (02:00 to 02:10; the daemon was down)"),
+    (("skipped", {"reason": "03:00: the run before is not over (1 in a row)"}), "03:00: the run before is not over (1 in a row)"),
     (("crashed", {}), "the daemon before this one died"),
     (("daemon-stop", {"code": 0, "by": {"text": "SIGTERM"}}), "exit 0, asked by SIGTERM"),
     (("reload", {"changed": 1, "by": {"text": "SIGHUP"}}), "1 program changed, asked by SIGHUP"),

@@ -12,6 +12,7 @@ from taskmaster_common.schema.checks.limits import check_inherited_score, check_
 from taskmaster_common.schema.checks.logs import check_logs, check_spools
 from taskmaster_common.schema.checks.ready import check_ready
 from taskmaster_common.schema.checks.recycle import check_recycle
+from taskmaster_common.schema.checks.schedule import check_schedule
 from taskmaster_common.schema.checks.sockets import check_sockets
 from taskmaster_common.schema.checks.updating import check_update
 from taskmaster_common.schema.checks.watch import check_watch
@@ -55,6 +56,7 @@ def check_configuration(
         check_update(program, report)
         check_recycle(program, surroundings, report)
         check_watch(program, daemon, surroundings, report)
+        check_schedule(program, surroundings, report)
         check_logs(program, report)
         check_limits(program, daemon, uid, surroundings, report)
         check_hooks(program, daemon, daemon_nodes, surroundings, report)

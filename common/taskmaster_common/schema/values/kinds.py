@@ -36,6 +36,7 @@ from taskmaster_common.schema.values.scalars import (
     not_one_of,
     text_of,
 )
+from taskmaster_common.schema.values.schedule import decode_schedule
 from taskmaster_common.schema.values.sockets import input_of, sockets_of
 from taskmaster_common.schema.values.split import words_of
 from taskmaster_common.schema.values.streams import event_log_of, stream_of
@@ -289,6 +290,7 @@ DECODERS: Mapping[str, Callable[[Node, Decoding, Key], object]] = {
     "rlimits": rlimits_of,
     "recycle": recycle_of,
     "roles": roles_of,
+    "schedule": decode_schedule,
     "seconds": _seconds,
     "signal": _signal,
     "size": _size,

@@ -176,7 +176,7 @@ def test_help_knows_the_words_of_the_shell_too(news: News) -> None:
         "  notify  ",
         "usage: notify [on|off]",
         "exit: leave the shell",
-        "usage: stop [--no-wait] [--dependents] TARGET...",
+        "usage: stop [--no-wait] [--dependents] [--run] TARGET...",
     ):
         assert text in ran.written
     assert 'unknown verb "frobnicate"' in ran.written

@@ -57,6 +57,7 @@ OTHER_OF_KIND = {
     "text": "x",
     "tty": {"rows": 24, "cols": 80, "term": "xterm-256color"},
     "variable files": ("/x.env",),
+    "schedule": {"every": 60.0},
     "update": {"max_unavailable": 1, "pause": 0.0, "monitor": 5.0, "on_failure": "stop"},
     "environment": {"A": "1"},
     "whole": 7,

@@ -1,7 +1,7 @@
-"""The files of alerts: lines of JSON in a directory of the daemon's own, each file appended to until it is replaced or removed.
+"""Files of the daemon's own in the directory of its state: lines of JSON, each file appended to until it is replaced or removed.
 
-The directory is `alerts/STEM` below that of the state, 0700, where STEM is the name of the daemon's state file. It is judged and
-held by its descriptor. What cannot be written is still in the daemon's memory, so that only its death would lose it.
+Their directory is one below that of the state, 0700. It is judged and held by its descriptor. What cannot be written is still in
+the daemon's memory, so that only its death would lose it. Alerts and runs of schedules are kept like that.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MODE, DIRECTORY_MODE = 0o600, 0o700
 DRAFT = "~new"
 """Ends the name of a file that will replace another one; names of rules have no "~"."""
+ASIDE = "~unreadable"
+"""Ends the name of a file that is kept though nobody can read it."""
 MOST_OLD_LINES = 200
 """Lines beyond those that count after which a file is written again."""
 MOST_READ = 8 * 1024 * 1024
@@ -29,12 +31,16 @@ MOST_READ = 8 * 1024 * 1024
 
 
 class Place:
-    """The directory; `path` None: the daemon has none, and what waits dies with it. `trouble` says why it cannot be used."""
+    """The directory; `path` None: the daemon has none, and what waits dies with it. `trouble` says why it cannot be used.
 
-    def __init__(self, path: str | None) -> None:
+    `what` it holds, for that text: "alerts that wait".
+    """
+
+    def __init__(self, path: str | None, what: str) -> None:
         self._path = path
         self._fd = -1
-        self.trouble = "" if path else "there is no directory for the state: alerts that wait die with the daemon"
+        self._what = what
+        self.trouble = "" if path else f"there is no directory for the state: {what} die with the daemon"
 
     @property
     def usable(self) -> bool:
@@ -65,12 +71,20 @@ class Place:
         except (OSError, SystemFailure):
             return
 
+    def set_aside(self, name: str) -> str:
+        """Give a file another name; return that, "" where it cannot be."""
+        try:
+            os.rename(name, name + ASIDE, src_dir_fd=self.enter(), dst_dir_fd=self.enter())
+        except (OSError, SystemFailure):
+            return ""
+        return name + ASIDE
+
     def failed(self, error: OSError | SystemFailure) -> None:
         """Note why something could not be written."""
         reason = (
             str(error) if isinstance(error, SystemFailure) else f"cannot write to {self._path}: {system_reason(error)}"
         )
-        self.trouble = f"alerts that wait are not on the disk: {reason}"
+        self.trouble = f"{self._what} are not on the disk: {reason}"
 
     def worked(self) -> None:
         """Note that something could be written."""
@@ -103,7 +117,7 @@ class Journal:
 
     def __init__(self, place: Place, name: str) -> None:
         self._place = place
-        self._name = name
+        self.name = name
         self._fd = -1
         self._waiting: list[bytes] = []
 
@@ -136,12 +150,12 @@ class Journal:
             return
         try:
             directory = self._place.enter()
-            self._place.discard(self._name + DRAFT)
+            self._place.discard(self.name + DRAFT)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-            fd = os.open(self._name + DRAFT, flags, MODE, dir_fd=directory)
+            fd = os.open(self.name + DRAFT, flags, MODE, dir_fd=directory)
             try:
                 _write(fd, block)
-                os.rename(self._name + DRAFT, self._name, src_dir_fd=directory, dst_dir_fd=directory)
+                os.rename(self.name + DRAFT, self.name, src_dir_fd=directory, dst_dir_fd=directory)
             except OSError:
                 os.close(fd)
                 raise
@@ -153,7 +167,7 @@ class Journal:
 
     def read(self) -> list[Any]:
         """Return the values of all whole lines; what is no JSON is left out. Raises OSError or SystemFailure."""
-        if self._name not in self._place.names():
+        if self.name not in self._place.names():
             return []
         self._open(0)
         size = min(os.fstat(self._fd).st_size, MOST_READ)
@@ -169,8 +183,8 @@ class Journal:
         """Remove the file."""
         self._waiting = []
         self._close()
-        if self._place.usable and self._name in self._place.names():
-            self._place.discard(self._name)
+        if self._place.usable and self.name in self._place.names():
+            self._place.discard(self.name)
 
     def _open(self, flags: int) -> None:
         """Open the file, unless that has been done and it is still there. Raises OSError or SystemFailure."""
@@ -178,7 +192,7 @@ class Journal:
             return
         self._close()
         fd = os.open(
-            self._name,
+            self.name,
             os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | flags,
             MODE,
             dir_fd=self._place.enter(),
@@ -186,7 +200,7 @@ class Journal:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
             os.close(fd)
-            raise SystemFailure("use", self._name, "it is not a file of the daemon's", errno.EPERM)
+            raise SystemFailure("use", self.name, "it is not a file of the daemon's", errno.EPERM)
         self._fd = fd
 
     def _close(self) -> None:
