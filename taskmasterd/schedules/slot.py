@@ -71,7 +71,12 @@ class Slot:
     def arms(self) -> bool:
         """Whether the clock may start it now."""
         wanted = self.entry.wanted
-        return bool(wanted.schedule) and self.entry.newest.enabled and not self.entry.removed and is_armed(self.entry.process)
+        return (
+            bool(wanted.schedule)
+            and self.entry.newest.enabled
+            and not self.entry.removed
+            and is_armed(self.entry.process)
+        )
 
     def turn(self, *, armed: bool) -> None:
         """Take that the clock may start it from now on, or may not."""

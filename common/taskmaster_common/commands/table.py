@@ -159,7 +159,7 @@ COMMANDS = (
             Flag("--timezone", value="ZONE", side=CLIENT_SIDE),
         ),
     ),
-    Command("completion", "", LOOK, "SHELL"),
+    Command("completion", "", LOOK, "[SHELL]"),
     Command("import", "", LOOK, "FILE...", flags=OF_IMPORT),
     Command("export", "", LOOK, "ACTION [TARGET...]", OF_EXPORT, EXPORTED),
     Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),

@@ -123,16 +123,22 @@ def test_a_wrong_configuration_is_exit_6_and_touches_nothing(running: Daemon) ->
     assert running.ctl("reload", "--dry-run", "--exit-code").returncode == 1
 
 
+ALONE = ("completion", "import", "export")
+"""Verbs that need no daemon."""
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_without_a_daemon_a_verb_that_acts_is_7_and_one_that_looks_is_4(daemon: Daemon, command: object) -> None:
     name, acts, arguments = command.name, command.acts, command.arguments  # type: ignore[attr-defined]
     words = {
         "SIGNAL TARGET...": ("HUP", "web"), "TARGET...": ("web",), "TARGET [TEXT...]": ("web", "hello"),
+        "TARGET COUNT": ("web", "2"), "TARGET": ("web",),
     }.get(arguments, ())  # fmt: skip
     done = daemon.ctl(name, *words)
-    others = {"help": 0, "health": 1, "attach": 2}  # health: as a HEALTHCHECK knows it; attach lacks a terminal first
+    # health: as a HEALTHCHECK knows it; attach lacks a terminal first, and those that need no daemon their words
+    others = {"help": 0, "health": 1, "attach": 2, **dict.fromkeys(ALONE, 2)}
     assert done.returncode == others.get(name, 7 if acts else 4)
-    if name not in ("help", "attach"):
+    if name not in ("help", "attach", *ALONE):
         assert f"cannot reach taskmasterd at {daemon.socket}: no such file" in done.stderr
         assert "Start it:  taskmasterd -c" in done.stderr
     assert not daemon.pidfile.exists()
@@ -324,13 +330,14 @@ JSON = (
     *("why", "why web", "events -n 2"),
     *("wait web", "deps", "deps --reverse web", "health", "check web"),
     *("stop off", "restart off", "signal CONT web", "signal --list", "reload", "reload --dry-run", "help", "help stop"),
+    *("runs", "overrides", "disable off", "enable off", "scale web 2", "scale web file", "simulate web"),
     *("metrics", "top --once", "send web hello", "alert list"),
     *("-V", "--help", "nosuch", "start nosuch", "start bad", "upgrade", "shutdown"),
 )
 NO_ERRORS = ("start bad", "check web", "send web hello")
 """What ends with a code because of its results."""
-STREAMS = {"attach", "subscribe"}
-"""Verbs that end only when somebody ends them: their objects are looked at in test_subscribe and below terminals."""
+STREAMS = {"attach", "subscribe", *ALONE}
+"""Verbs that end only when somebody ends them, and those without a daemon: they have tests of their own."""
 
 
 @pytest.mark.slow
