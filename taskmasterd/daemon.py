@@ -96,7 +96,7 @@ class Daemon:
         """Take over what an earlier daemon left, and set going what is to run. Raises TaskmasterError where it must not."""
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
-        takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus.applied).begin(origin)
+        takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus).begin(origin)
         self._programs.reading.begin()
         self._programs.probes.resume_hooks(origin.saved)
         self._programs.write_left()

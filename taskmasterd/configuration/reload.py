@@ -318,7 +318,10 @@ def _lay_over(
     if supervisor.stopping:
         requester.failed(("the daemon is being shut down",), "stopping")
         return
-    plan = laying.plan_for(supervisor.table, config, laid, name)
+    plan, refused = yield from bus.preparing(laying.plan_for(supervisor.table, config, laid, name))
+    if refused:
+        requester.failed(tuple(f"{each}: {text}; it stays as it is" for each, text in refused.items()), "failed")
+        return
     supervisor.table.lay_over(laid)
     yield from requester.planned(plan, ())
     ticket = _ticket_of([requester])

@@ -13,7 +13,7 @@ from taskmaster_common.errors import system_reason
 from taskmasterd.core.process.events import Exited
 from taskmasterd.core.programs.sockets import claims_of, environment, moves, needed, without
 from taskmasterd.ondemand import on_demand
-from taskmasterd.sockets.opened import OpenSocket, OpenSockets, claim_in, inode_in, open_for
+from taskmasterd.sockets.opened import OpenSocket, OpenSockets, claim_in, inode_in
 from taskmasterd.system.spawner import SetupError, SetupStep
 
 TYPE_CHECKING = False
@@ -53,14 +53,14 @@ class ProgramSockets:
     ) -> None:
         self._table = table
         self._say = say
-        self._inherited = dict(inherited)
         for fd, _inode in inherited.values():
             os.set_inheritable(fd, False)
-        self.open = OpenSockets(keeping, say)
+        self.open = OpenSockets(keeping, say, inherited)
         self._uses: dict[Entry, frozenset[str]] = {}
         self._promised: set[str] = set()
         self._lost: dict[str, Mapping[str, Any]] = {}
         self._alone: set[str] = set()
+        self._begun = False
 
     # -- for a start
 
@@ -96,7 +96,7 @@ class ProgramSockets:
         """Have a socket open as claimed. Raises SetupError, OSError."""
         held = self.open.by_address.get(claim.address)
         if held is None:
-            self.open.add(open_for(claim))
+            self.open.add(self.open.opened(claim))
             self._alone.discard(claim.address)
         elif held.has_file:
             held.follow(claim)
@@ -153,21 +153,21 @@ class ProgramSockets:
         The texts, by program, say why.
         """
         refused: dict[str, str] = {}
+        self._take_up()
         for program, claims in moves(plan):
-            made: list[OpenSocket] = []
-            try:
-                made += (open_for(claim) for claim in claims if claim.address not in self.open.by_address)
-            except (SetupError, OSError) as error:
-                refused[program.name] = error.text if isinstance(error, SetupError) else system_reason(error)
-                for each in made:
-                    each.close()
-            else:
-                for each in made:
-                    self.open.add(each)
-                    self._promised.add(each.claim.address)
+            problem, made = self.open.open_all(claims, self._alone)
+            if problem:
+                refused[program.name] = problem
+            self._promised.update(made)
             yield
-        present = {name: self._table.slots(name)[0].newest for name in refused}
+        present = {name: self._table.slots(name)[0].wanted for name in refused}
         return without(plan, refused, present), refused
+
+    def reach(self, entry: Entry) -> str:
+        """Open what a slot needs for what is pending, before it is restarted; return why that is impossible, or ""."""
+        problem, made = self.open.open_all(claims_of(entry.newest, entry.index), self._alone)
+        self._use(entry, self._uses.get(entry, frozenset()).union(made))
+        return problem
 
     def applied(self, plan: ReloadPlan) -> Steps[None]:
         """Apply other queues, modes and owners, and close what the plan has not used after all."""
@@ -193,32 +193,37 @@ class ProgramSockets:
 
     def begin(self) -> None:
         """Open what is needed by what is up or on its way up. What fails now fails a start, which says so."""
-        for entry in self._table:
-            for address, claim in needed(entry).items():
-                if address not in self.open.by_address:
-                    self._regain(entry, claim)
-            self._settle(entry)
+        self._begun = False  # the table is complete by now
+        self._take_up()
         for held in tuple(self.open.by_address.values()):  # of an earlier daemon, and of the launcher
             self._release([held.claim.address])
-        for fd, _inode in self._inherited.values():
+        for fd, _inode in self.open.inherited.values():
             os.close(fd)
-        self._inherited.clear()
+        self.open.inherited.clear()
+
+    def _take_up(self) -> None:
+        """Open what the table needs, or get it back, where that has not been done."""
+        begun, self._begun = self._begun, True
+        for entry in () if begun else self._table:
+            now = needed(entry, later=False)
+            for address, claim in needed(entry).items():
+                left = address in self.open.inherited or address in self._lost
+                if address not in self.open.by_address and address not in self._alone and (left or address in now):
+                    self._regain(entry, claim)
+            self._settle(entry)
 
     def _regain(self, entry: Entry, claim: SocketUse) -> None:
         """Open a socket, or get it back from a live instance that alone has it."""
         address, pid = claim.address, entry.process.pid
-        if address in self._inherited:
-            self.open.add(OpenSocket(claim, *self._inherited.pop(address)))
-            return
-        row = self._lost.get(address)
+        row = None if address in self.open.inherited else self._lost.get(address)
         fd = regained.from_process(pid, row["socket"]) if pid and row else -1
         try:
-            self.open.add(OpenSocket(claim, fd, inode_in(row)) if row and fd >= 0 else open_for(claim))
+            self.open.add(OpenSocket(claim, fd, inode_in(row)) if row and fd >= 0 else self.open.opened(claim))
         except (SetupError, OSError):
-            if pid:
+            if pid and any(address == each.address for each in claims_of(entry.present, entry.index)):
                 self._alone.add(address)
                 alone = f"socket {claim.socket.name} is held by pid {pid} alone; bound anew when that has ended"
-                self._say("warning", f"{entry.canonical}: {alone}")
+                self._say("warning", f"{self._table.name(entry)}: {alone}")
 
     def resume(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Go on with the sockets of an earlier daemon, before anybody needs one."""
@@ -227,7 +232,7 @@ class ProgramSockets:
                 claim, inode = claim_in(row), inode_in(row)
             except (KeyError, TypeError, ValueError, AttributeError):  # of a version with other rows
                 continue
-            inherited = self._inherited.pop(claim.address, None)
+            inherited = self.open.inherited.pop(claim.address, None)
             if self.open.take_back(claim, inode, row["key"]):
                 if inherited:
                     os.close(inherited[0])

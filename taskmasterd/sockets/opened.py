@@ -14,7 +14,7 @@ from taskmasterd.system.spawner import SetupError, is_shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
     from typing import Any
 
     from taskmasterd.keeping.keeping import Keeping
@@ -118,13 +118,45 @@ def rights_of(socket: Socket, owner: Account | None = None) -> FileRights:
 
 
 class OpenSockets:
-    """All open sockets by address, each of them in the keeper, too. `keeping()` returns the keeper's list, `say(level, text)` writes to the event log."""
+    """All open sockets by address, each of them in the keeper, too.
 
-    def __init__(self, keeping: Callable[[], Keeping], say: Callable[[str, str], None]) -> None:
+    `keeping()` returns the keeper's list, `say(level, text)` writes to the event log. `inherited` is that of ProgramSockets: what
+    is not in use yet.
+    """
+
+    def __init__(
+        self,
+        keeping: Callable[[], Keeping],
+        say: Callable[[str, str], None],
+        inherited: Mapping[str, tuple[int, Inode | None]],
+    ) -> None:
+        self.inherited = dict(inherited)
         self._keeping = keeping
         self._say = say
         self._made = 0
         self.by_address: dict[str, OpenSocket] = {}
+
+    def opened(self, claim: SocketUse) -> OpenSocket:
+        """Return the socket of a claim: that which was handed over, or a new one. Raises SetupError, OSError."""
+        inherited = self.inherited.pop(claim.address, None)
+        return OpenSocket(claim, *inherited) if inherited else open_for(claim)
+
+    def open_all(self, claims: Iterable[SocketUse], alone: Container[str]) -> tuple[str, tuple[str, ...]]:
+        """Open those of these that are not open, or none if one cannot be had; return why it cannot, or "", and the new addresses.
+
+        What an instance has `alone` can be had once that has ended.
+        """
+        made: list[OpenSocket] = []
+        missing = [each for each in claims if each.address not in self.by_address and each.address not in alone]
+        try:
+            made += (self.opened(claim) for claim in missing)
+        except (SetupError, OSError) as error:
+            for each in made:
+                each.close()
+            return error.text if isinstance(error, SetupError) else system_reason(error), ()
+        for each in made:
+            self.add(each)
+        return "", tuple(each.claim.address for each in made)
 
     def add(self, made: OpenSocket) -> None:
         """Take in a socket, and have the keeper hold it."""

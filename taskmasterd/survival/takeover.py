@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.programs import operations, overlay
     from taskmasterd.core.programs.orphans import Slot, Verdict
-    from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.steps import Steps
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from taskmasterd.survival.guardian_channel import Guard
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.system.procfs import Survivor
+    from taskmasterd.telling.bus import Bus
 else:
     operations = on_demand("taskmasterd.core.programs.operations")
     overlay = on_demand("taskmasterd.core.programs.overlay")
@@ -68,16 +68,14 @@ class LeftBehindError(TaskmasterError):
 class Takeover:
     """The first moments of a daemon.
 
-    `guard`, if there is one, knows which processes have ended meanwhile; `applied(plan)` announces a plan, as after a reload.
+    `guard`, if there is one, knows which processes have ended meanwhile; `bus` gets to know of a plan, as after a reload.
     """
 
-    def __init__(
-        self, context: Context, proofs: Proofs, guard: Guard | None, applied: Callable[[ReloadPlan], Steps[None]]
-    ) -> None:
+    def __init__(self, context: Context, proofs: Proofs, guard: Guard | None, bus: Bus) -> None:
         self._context = context
         self._proofs = proofs
         self._guard = guard
-        self._applied = applied
+        self._bus = bus
 
     def begin(self, origin: Origin) -> None:
         """Fill the empty table and start the programs. Raises LeftBehindError if that is forbidden."""
@@ -154,13 +152,17 @@ class Takeover:
             table.lay_over(overlay.in_force(table.overlay, config))
         wanted = overlay.laid_over(config, table.overlay) if table.overlay else config
         plan = diff(table, origin.running, wanted, supervisor.refused).replace(config=config)
+        plan, refused = run(self._bus.preparing(plan))
+        for name, text in refused.items():
+            context.log.write("error", f"{name}: {text}; it stays as it is")
+            context.log.note(name, "reload-failed", reason=text)
         if origin.saved and any(each.change != KEPT for each in plan.programs):
             for line in plans.plan_lines(plan):
                 context.log.write("info", f"since the earlier daemon: {line}")
             for name, fields in plans.plan_records(plan, BY):
                 context.log.note(name, "reload", **fields)
         run(apply(supervisor, plan, BY, _unheard()))
-        run(self._applied(plan))
+        run(self._bus.applied(plan))
         if origin.launched and origin.saved and origin.saved.facts.stopping:
             run(_start_as_after_a_stop(supervisor))
 

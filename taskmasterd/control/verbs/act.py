@@ -85,9 +85,33 @@ def restart(call: Call) -> Steps[None]:
         options = _options(call, wait)
         if options.outdated:
             options = options.replace(newer=(yield from files.newer_files(call.context, entries)))
-        yield from operations.restart(supervisor, entries, call.by, wait.ticket, options)
+        found, kept = yield from _as_possible(call, entries, wait, options)
+        yield from operations.restart(supervisor, found, call.by, wait.ticket, options.replace(as_before=kept))
 
     return _act(call, act)
+
+
+def _as_possible(
+    call: Call, entries: tuple[Entry, ...], wait: ProgramWait, options: OrderOptions
+) -> Steps[tuple[tuple[Entry, ...], frozenset[Entry]]]:
+    """Open what restarts need newly; return what can be restarted, and those of them that go on with what they have.
+
+    Nothing goes down for an address that cannot be had: who restarts what is outdated, or one after the other, gets the reason.
+    """
+    refused: dict[Entry, str] = {}
+    for entry in entries:
+        if entry.pending and entry.pending.sockets and entry.process.alive and not entry.removed:
+            problem = call.context.sockets().reach(entry)
+            if problem:
+                refused[entry] = problem
+            yield
+    kept = frozenset(entry for entry in refused if not (options.outdated or options.rolling or entry.newest.update))
+    for entry, problem in refused.items():
+        if entry in kept:
+            warn(call, f"{call.context.supervisor.table.name(entry)}: {problem}; it goes on with its old sockets")
+        else:
+            wait.ticket.answer(entry, Outcome(ok=False, outcome="refused", because=problem))
+    return tuple(entry for entry in entries if entry in kept or entry not in refused), kept
 
 
 def _options(call: Call, wait: ProgramWait) -> OrderOptions:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.programs import rollnews
-    from taskmasterd.core.programs.plan import ReloadPlan
+    from taskmasterd.core.programs.plan import ProgramPlan, ReloadPlan
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.programs.ticket import Ticket
@@ -74,10 +74,10 @@ def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
         slots = {entry.index: entry for entry in supervisor.table.slots(program.name)}
         live = of_class(program.keys, LIVE_OR_NEXT)
         for entry in slots.values():
-            if program.change == KEPT and entry.pending:
-                continue  # its update goes on
-            if program.rolls and entry.index in told:
-                entry.pend(program.wanted)
+            if program.put_off or (program.rolls and entry.index in told):
+                entry.pend(program.put_off or program.wanted)
+            elif _update_goes_on(supervisor, program, entry):
+                continue
             elif entry.index < program.wanted.numprocs and entry.index not in told:
                 _want_of(supervisor, entry, program.wanted)
                 if live:
@@ -88,6 +88,10 @@ def _want(supervisor: Supervisor, plan: ReloadPlan) -> Steps[None]:
             else:
                 supervisor.create(program.wanted, index)
             yield
+
+
+def _update_goes_on(supervisor: Supervisor, program: ProgramPlan, entry: Entry) -> bool:
+    return program.change == KEPT and bool(entry.pending) and program.name in supervisor.table.rolling
 
 
 def _want_of(supervisor: Supervisor, entry: Entry, wanted: ProgramConfig) -> None:

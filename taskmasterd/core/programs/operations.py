@@ -107,7 +107,8 @@ def _restart(
     rolled = [entry for entry in wanted if _rolls(entry, options)]
     at_once = [entry for entry in wanted if entry not in rolled] if rolled else wanted
     for entry in at_once:
-        entry.want(entry.newest)
+        if entry not in options.as_before:
+            entry.want(entry.newest)
 
     yield from Restarting(supervisor, at_once, by, ticket, options).begin("restart")
     for entry in rolled:

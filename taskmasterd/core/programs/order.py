@@ -27,7 +27,7 @@ class OrderOptions(Record):
 
     `free`: without a look at dependencies. `dependents`: with what is up and depends on these. `if_running`: only what runs.
     `outdated`: only instances that were started with other values of keys than are wanted, and those in `newer`. `rolling`: one instance after the
-    other, as for programs with `update`; `most`: another `max_unavailable` for that, or 0.
+    other, as for programs with `update`; `most`: another `max_unavailable` for that, or 0. `as_before`: those that get nothing newer.
     `asked`: by an operator, so what one has stopped is started, too, where these need it. `on_pull(text)` is called for each that
     is started, or taken back before it goes down, because these need it; the text says which, and what happens.
     """
@@ -37,6 +37,7 @@ class OrderOptions(Record):
     if_running: bool = False
     outdated: bool = False
     newer: Container[Entry] = ()
+    as_before: Container[Entry] = ()
     rolling: bool = False
     most: int = 0
     asked: bool = True

@@ -45,7 +45,8 @@ class ProgramPlan(Record):
 
     `wanted` is None for a removed one. `create` are the slots that come into being, `start`, `stop` and `restart` those that
     are told so (indices); a created slot is started only when it is in `start` too. `late` are keys that the kernel does not let
-    be set on what runs, so that the next instance gets them.
+    be set on what runs, so that the next instance gets them. `put_off` is what the file wants of a program that cannot have it
+    now: it stays as it is, outdated, until somebody restarts it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class ProgramPlan(Record):
     stop: tuple[int, ...] = ()
     restart: tuple[int, ...] = ()
     late: tuple[str, ...] = ()
+    put_off: ProgramConfig | None = None
 
     @property
     def rolls(self) -> bool:

@@ -40,15 +40,16 @@ def claims_of(program: ProgramConfig, index: int) -> tuple[SocketUse, ...]:
     return tuple(SocketUse(address, each) for each in sockets for address in each.addresses(index))
 
 
-def needed(entry: Entry) -> dict[str, SocketUse]:
+def needed(entry: Entry, *, later: bool = True) -> dict[str, SocketUse]:
     """Return what a slot needs to stay open: nothing while it is down.
 
-    What its live instance has stays until another one is started with other addresses, those of which are open by then.
+    What its live instance has stays until another one is started with other addresses, those of which are open by then. `later`:
+    with those of what is pending.
     """
     if entry.process.state in DOWN_STATES:
         return {}
     programs = [entry.present] if entry.process.pid is not None else []
-    programs += [entry.wanted, entry.newest]
+    programs += [entry.wanted, entry.newest] if later else [entry.wanted]
     return {claim.address: claim for program in programs for claim in claims_of(program, entry.index)}
 
 
@@ -70,17 +71,19 @@ def moves(plan: ReloadPlan) -> Iterator[tuple[ProgramPlan, tuple[SocketUse, ...]
 
 
 def without(plan: ReloadPlan, refused: Mapping[str, str], present: Mapping[str, ProgramConfig]) -> ReloadPlan:
-    """Return a plan that leaves some programs as they are: `refused` says why, `present` what is wanted of them now."""
+    """Return a plan that leaves some programs as they are: `refused` says why, `present` what is wanted of them now.
+
+    What the file wants of them is put off, so that they count as outdated.
+    """
     if not refused:
         return plan
     kept = tuple(
         program.replace(
             change=KEPT, why=f"{refused[program.name]}; it stays as it is", wanted=present[program.name],
-            keys=(), create=(), start=(), stop=(), restart=(),
+            keys=(), create=(), start=(), stop=(), restart=(), put_off=program.wanted,
         )
         if program.name in refused
         else program
         for program in plan.programs
     )  # fmt: skip
-    programs = tuple(present.get(each.name, each) if each.name in refused else each for each in plan.config.programs)
-    return plan.replace(programs=kept, config=plan.config.replace(programs=programs))
+    return plan.replace(programs=kept)

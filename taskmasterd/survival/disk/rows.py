@@ -96,7 +96,7 @@ class Rows:
         self._config = plan.config
         self._wanted = {program.name: program for program in plan.config.programs}
         for each in plan.programs:
-            if each.wanted is not None and (each.change != KEPT or self._laid_over(each.name)):
+            if each.wanted is not None and (each.change != KEPT or each.put_off or self._laid_over(each.name)):
                 blocks.append(line("program", self._wanted.get(each.name, each.wanted).to_data()))
                 yield
         blocks.append(line("config", _config_data(plan.config)))

@@ -99,7 +99,7 @@ class StateWriter:
     def applied(self, plan: ReloadPlan) -> Steps[None]:
         """Write all slots of an applied plan: keys that affect no process may have changed, too."""
         for program in plan.programs:
-            if program.change != KEPT:
+            if program.change != KEPT or program.put_off:
                 for entry in self._table.slots(program.name):
                     self.changed(entry)
                     yield

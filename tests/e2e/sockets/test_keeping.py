@@ -150,13 +150,51 @@ def test_a_reload_to_another_address_opens_it_first_and_to_a_taken_one_changes_n
         assert now["other"] != pids["other"]
         assert is_open(str(daemon.home / "web.sock"))
         assert not (daemon.home / "new.sock").exists()
-        assert daemon.status()["web"]["outdated"] is False
+        assert daemon.status()["web"]["outdated"] is True
+        assert daemon.status()["web"]["detail"] == "outdated (sockets)"
     clients = Clients((host, 8002))
     daemon.write(config(web=listens(sockets={"http": f"{host}:8002"}), other=other, taken=taken))
     assert daemon.ctl("reload").returncode == 0
     clients.more()
     clients.end()
     assert not (daemon.home / "web.sock").exists()
+
+
+def test_an_address_that_is_taken_stops_nothing_when_the_daemon_is_killed_or_somebody_restarts(daemon: Daemon) -> None:
+    host = own_host()
+    old, new = (config(web=listens(sockets={"http": f"{host}:{port}"})) for port in (8000, 8002))
+    daemon.write(old)
+    daemon.start()
+    pid = ask_at((host, 8000))
+    with occupied((host, 8002)):
+        daemon.write(new)
+        assert daemon.ctl("reload").returncode == 1
+        daemon.kill()
+        daemon.start()
+        assert ask_at((host, 8000)) == pid == daemon.status()["web"]["pid"]
+        assert daemon.status()["web"]["detail"] == "outdated (sockets)"
+        assert f"web: socket http: {host}:8002: address in use; it stays as it is" in daemon.events()
+        assert "alone" not in daemon.events()
+        done = daemon.ctl("restart", "--outdated", "web")
+        assert done.returncode == 1
+        assert "address in use" in done.stdout + done.stderr
+        assert ask_at((host, 8000)) == pid
+        done = daemon.ctl("restart", "web")
+        assert (done.returncode, "goes on with its old sockets" in done.stderr) == (0, True)
+        now = ask_at((host, 8000))
+        assert now == daemon.status()["web"]["pid"] != pid
+        assert daemon.status()["web"]["outdated"] is True
+        os.kill(now, signal.SIGKILL)
+        assert ask_at((host, 8000)) == daemon.wait_for("web", "RUNNING")["pid"] != now
+        daemon.write(old)
+        assert daemon.ctl("reload").returncode == 0
+        assert daemon.status()["web"]["outdated"] is False
+        daemon.write(new)
+        assert daemon.ctl("reload").returncode == 1
+    assert daemon.ctl("restart", "--outdated", "web").returncode == 0
+    assert ask_at((host, 8002)) == daemon.status()["web"]["pid"]
+    assert not is_open((host, 8000))
+    assert daemon.status()["web"]["outdated"] is False
 
 
 def test_a_reload_changes_queue_and_mode_at_once(daemon: Daemon) -> None:
