@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from taskmaster_common.config.sockets import Socket, descriptors, sockets_of
 from taskmaster_common.errors import ConfigError
+from taskmaster_common.paths import default_places
 from taskmaster_common.schema.effective import effective_text
 from taskmasterd.core.words.settings import settings_view
 from tests.support.host import SIGNALS, host, load, problems, program, program_problems
@@ -23,6 +26,8 @@ def listen(address: str) -> str:
         ("127.0.0.1:080", "127.0.0.1:80", ("127.0.0.1:80",)),
         ("[0:0::1]:80", "[::1]:80", ("[::1]:80",)),
         (":80", ":80", (":80",)),
+        ("[::]:80", ":80", (":80",)),
+        ("udp:[::0]:80", "udp::80", ("udp::80",)),
         ("localhost:80", "localhost:80", ("127.0.0.1:80", "[::1]:80")),
         ("udp:127.0.0.1:53", "udp:127.0.0.1:53", ("udp:127.0.0.1:53",)),
         ("udp::53", "udp::53", ("udp::53",)),
@@ -58,6 +63,10 @@ def test_each_form_of_an_address_is_decoded(written: str, decoded: str, addresse
         ("tcp:127.0.0.1:80", "write it without what it begins with: 127.0.0.1:80"),
         ("unix:", "has no path"),
         ("@", "a name after the @"),
+        ("unix:@web", "for an abstract address write @web"),
+        ("/", "is a directory"),
+        ("./", "is a directory"),
+        ("unix:..", "is a directory"),
         ("/" + "x" * 107, "has 108 bytes; at most 107 are allowed"),
     ],
 )
@@ -70,7 +79,13 @@ def test_what_is_no_address_is_refused_with_a_hint(written: str, said: str) -> N
     ("keys", "said"),
     [
         ("sockets: {a-b: ':80'}", 'programs.web.sockets: "a-b" cannot be the name of a socket'),
-        ("sockets: {a: {backlog: 3}}", "listen is missing: the address"),
+        ("sockets: {a: {backlog: 3}}", "programs.web.sockets.a: listen is missing: the address"),
+        ("sockets: {a: {listen: ':80', backlog: -1}}", 'programs.web.sockets.a.backlog: "-1" is not between 1 and'),
+        ("sockets: {a: {listen: ':80', backlog: 0}}", 'programs.web.sockets.a.backlog: "0" is not between 1 and 65535'),
+        ("sockets: {a: {listen: ':x'}, b: ':y'}", "programs.web.sockets.a.listen: "),
+        ("sockets: {a: {listen: ':x'}, b: ':y'}", "programs.web.sockets.b: "),
+        ("sockets: {a: ':80', b: '[::]:80'}", "programs.web.sockets.b: :80 is written twice"),
+        ("sockets: {a: ./own.sock}", 'programs.web.sockets.a: "own.sock" is the control socket of taskmasterd'),
         ("sockets: {a: {address: ':80'}}", 'unknown key "address"; did you mean listen?'),
         (
             "sockets: {a: {listen: ':80', mode: 0600, user: root}}",
@@ -92,7 +107,7 @@ def test_what_is_no_address_is_refused_with_a_hint(written: str, said: str) -> N
     ],
 )
 def test_what_cannot_be_is_refused(keys: str, said: str) -> None:
-    found = program_problems(keys)
+    found = program_problems(keys, places=default_places(0, {}).replace(socket="/etc/tm/own.sock"))
     assert any(said in problem for problem in found), found
 
 
@@ -110,7 +125,8 @@ def test_an_address_of_two_programs_is_one_socket_and_has_one_set_of_options() -
     [
         (":80", "127.0.0.1:80", True),
         ("0.0.0.0:80", "127.0.0.1:80", True),
-        ("[::]:80", "[::1]:80", True),
+        (":80", "[::1]:80", True),
+        (":80", "0.0.0.0:80", True),
         ("0.0.0.0:80", "[::1]:80", False),
         (":80", "127.0.0.1:81", False),
         ("udp::80", "127.0.0.1:80", False),
@@ -121,6 +137,19 @@ def test_an_address_that_another_program_has_taken_whole_is_doubted(one: str, ot
     text = f"programs: {{web: {{cmd: run, sockets: {{a: '{one}'}}}}, api: {{cmd: run, sockets: {{b: '{other}'}}}}}}"
     said = f"programs.api.sockets.b: web listens at {one}, which is this address, too; only one can be open"
     assert [said in each for each in load(text).warnings] == [True] * overlap
+
+
+def test_a_path_has_to_be_in_a_directory_and_none_itself() -> None:
+    text = "sockets: {a: /tmp/x}"
+    nothing: dict[str, Any] = {
+        "may_enter": lambda path, _user: path == "/" or path.startswith("/usr"),
+        "identity": lambda _path: "",
+    }
+    (problem,) = program_problems(text, identity=lambda _path: "")
+    assert 'programs.web.sockets.a: "/tmp/x" is a directory' in problem
+    warnings = load(f"programs: {{web: {{cmd: run, {text}}}}}", **nothing).warnings
+    said = 'programs.web.sockets.a: there is no directory "/tmp" that the daemon can enter'
+    assert any(said in warning for warning in warnings), warnings
 
 
 def test_cmd_gets_the_number_of_a_socket_and_defaults_have_none() -> None:

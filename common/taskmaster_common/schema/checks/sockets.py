@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEY = "sockets"
 LOWEST_FREE_PORT = 1024
-EVERYWHERE = ("", "0.0.0.0", "[::]")
+EVERYWHERE = ("", "0.0.0.0")
 """Hosts that stand for all addresses, the second one for those of IPv4."""
 
 
@@ -34,8 +34,12 @@ def check_sockets(programs: Sequence[Program], daemon: DaemonConfig, host: Surro
             report.error(program.at("stdin"), program.place("stdin"), reason)
         for each in sockets:
             problem = _owner_problem(each, host, daemon) or _address_problem(program, each, taken)
+            problem = problem or _place_problem(each, host, daemon)
             if problem:
                 report.error(program.at(KEY), f"{program.place(KEY)}.{each.name}", problem)
+            elif each.is_file and not host.may_enter(_directory_of(each), None):
+                reason = f"there is no directory {quoted(_directory_of(each))} that the daemon can enter"
+                report.warn(program.at(KEY), f"{program.place(KEY)}.{each.name}", reason)
         if sockets:
             _check_program(program, sockets, daemon, report)
     _check_overlaps(taken, report)
@@ -65,11 +69,11 @@ def _check_overlaps(taken: Mapping[str, tuple[Program, Socket]], report: Report)
     for address, (program, socket) in taken.items():
         host, colon, port = address.removeprefix(UDP).rpartition(":")
         kind = UDP if address.startswith(UDP) else ""
-        if not colon or address.startswith(("/", "@")) or host in EVERYWHERE:
+        if not colon or address.startswith(("/", "@")) or not host:
             continue
         for wide in EVERYWHERE:
             other = taken.get(f"{kind}{wide}:{port}")
-            if other and not (wide == "0.0.0.0" and host.startswith("[")):
+            if other and wide != host and not (wide and host.startswith("[")):
                 reason = f"{other[0].config.name} listens at {kind}{wide}:{port}, which is this address, too; only one can be open"
                 report.warn(program.at(KEY), f"{program.place(KEY)}.{socket.name}", reason)
                 break
@@ -89,6 +93,20 @@ def _impossible(address: str) -> str:
         )
     port = int(address.rpartition(":")[2][:9])
     return "" if 1 <= port <= MOST_PORT else f"{address}: the port is not between 1 and {MOST_PORT}"
+
+
+def _directory_of(socket: Socket) -> str:
+    return socket.addresses(0)[0].rpartition("/")[0] or "/"
+
+
+def _place_problem(socket: Socket, host: Surroundings, daemon: DaemonConfig) -> str:
+    """Return why there can be no file of a socket at its path, or ""."""
+    path = socket.addresses(0)[0]
+    if not socket.is_file:
+        return ""
+    if path == (daemon.socket or host.places.socket):
+        return f"{quoted(path)} is the control socket of taskmasterd"
+    return f"{quoted(path)} is a directory" if not host.identity(path) and host.may_enter(path, None) else ""
 
 
 def _owner_problem(socket: Socket, host: Surroundings, daemon: DaemonConfig) -> str:

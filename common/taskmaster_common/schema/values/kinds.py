@@ -334,7 +334,7 @@ def decode_value(
     except WrongElementsError as several:
         for wrong in several.elements:
             if str(wrong):
-                report.error(wrong.node, place, str(wrong))
+                report.error(wrong.node, f"{place}.{wrong.below}".rstrip("."), str(wrong))
     except WrongElementError as wrong:
         if str(wrong):
             report.error(wrong.node, place, str(wrong))

@@ -25,11 +25,15 @@ FALSE_WORDS = ("false", "no", "off")
 
 
 class WrongElementError(ValueError):
-    """A value whose element `node` is wrong; an empty text means that the problem is already reported."""
+    """A value whose element `node` is wrong; an empty text means that the problem is already reported.
 
-    def __init__(self, node: Node, text: str) -> None:
+    `below` is where the element is, as the keys that lead to it from the value: "http.backlog", "" for the value itself.
+    """
+
+    def __init__(self, node: Node, text: str, below: str = "") -> None:
         super().__init__(text)
         self.node = node
+        self.below = below
 
 
 class WrongElementsError(ValueError):
@@ -104,6 +108,16 @@ def elements_of(
     if wrong:
         raise WrongElementsError(wrong)
     return decoded
+
+
+def element_at(name: str, node: Node, context: Decoding, key: Key, decode: Callable[[Node, Decoding, Key], T]) -> T:
+    """Decode what stands below a name. Raises WrongElementsError, whose elements say where they are."""
+    try:
+        return elements_of([node], context, key, decode)[0]
+    except WrongElementsError as error:
+        raise WrongElementsError(
+            [WrongElementError(each.node, str(each), f"{name}.{each.below}".rstrip(".")) for each in error.elements]
+        ) from None
 
 
 def limits_of(

@@ -18,6 +18,7 @@ from taskmaster_common.schema.values.scalars import (
     WrongElementError,
     WrongElementsError,
     count_of,
+    element_at,
     elements_of,
     expect,
     limits_of,
@@ -55,9 +56,15 @@ def sockets_of(node: Node, context: Decoding, key: Key) -> tuple[Socket, ...]:
     ]
     if wrong:
         raise WrongElementsError(wrong)
-    values = [value for _, value in node.entries.values()]
-    found = elements_of(values, context, key, _socket)
-    return tuple(each.replace(name=name) for name, each in zip(node.entries, found))
+    found: list[Socket] = []
+    for name, (_, value) in node.entries.items():
+        try:
+            found.append(element_at(name, value, context, key, _socket).replace(name=name))
+        except WrongElementsError as error:
+            wrong += error.elements
+    if wrong:
+        raise WrongElementsError(wrong)
+    return tuple(found)
 
 
 def name_problem(name: str) -> str:
@@ -70,7 +77,7 @@ def name_problem(name: str) -> str:
 def _socket(node: Node, context: Decoding, key: Key) -> Socket:
     if node.kind != MAPPING:
         return Socket("", listen_of(node, context, key))
-    values = limits_of(node, context, key, DECODERS, MEANT)
+    values = limits_of(node, context, key, NAMED, MEANT)
     if "listen" not in values:
         raise ValueError("listen is missing: the address")
     found = Socket("", **values)
@@ -87,9 +94,11 @@ def listen_of(node: Node, context: Decoding, key: Key) -> str:
     text = text_of(node, context, key)
     if text.startswith(UNIX):
         path = text[len(UNIX) :]
+        if path.startswith("@"):
+            raise ValueError(f"{quoted(text)} would be a file; for an abstract address write {path}")
         if not path or path.startswith("//"):
             raise ValueError(f"{quoted(text)} has no path; write unix:/run/web.sock")
-        return absolute(context.directory, path)
+        return _path(path, context)
     if text.startswith("@"):
         if text == "@":
             raise ValueError("an abstract address has a name after the @")
@@ -100,8 +109,14 @@ def listen_of(node: Node, context: Decoding, key: Key) -> str:
         bare = text.rpartition("/")[2] if "://" in text else text[len("tcp:") :]
         raise ValueError(f"{quoted(text)} is not an address; write it without what it begins with: {bare}")
     if "/" in text:
-        return absolute(context.directory, text)
+        return _path(text, context)
     return _inet(text, text)
+
+
+def _path(text: str, context: Decoding) -> str:
+    if text.rpartition("/")[2] in ("", ".", ".."):
+        raise ValueError(f"{quoted(text)} is a directory; write the path of a file in it")
+    return absolute(context.directory, text)
 
 
 def _inet(text: str, whole: str) -> str:
@@ -140,12 +155,13 @@ def _host(host: str, whole: str) -> str:
         raise ValueError(f"{quoted(whole)}: an IPv6 address stands in brackets: [{found}]:PORT")
     if found.version == 4 and in_brackets:
         raise ValueError(f"{quoted(whole)}: only an IPv6 address stands in brackets")
+    if found.version == 6 and found.is_unspecified:
+        return ""  # one socket serves IPv4, too, so the two ways to write it are one address
     return f"[{found}]" if found.version == 6 else str(found)
 
 
 def _backlog(node: Node, context: Decoding, key: Key) -> int:
-    text = text_of(node, context, key)
-    return 0 if text == "0" else count_of(node, context, key, MOST_BACKLOG)
+    return count_of(node, context, key, MOST_BACKLOG)
 
 
 def _mode(node: Node, context: Decoding, key: Key) -> int:
@@ -166,6 +182,14 @@ DECODERS: Mapping[str, Decoder] = {
     "user": _account,
     "group": _account,
 }
+
+
+def _named(name: str, decode: Decoder) -> Decoder:
+    return lambda node, context, key: element_at(name, node, context, key, decode)
+
+
+NAMED = {name: _named(name, decode) for name, decode in DECODERS.items()}
+"""The same, which say where a wrong value is."""
 
 
 def input_of(node: Node, context: Decoding, key: Key) -> str:

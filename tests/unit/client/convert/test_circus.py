@@ -89,7 +89,7 @@ def test_variables_of_the_environment_are_put_in_or_stay(importer: Importer) -> 
         ("", "127.0.0.1:8080", 0o666, 2048),
         ("host = localhost\nport = 80\nfamily = AF_INET6\nbacklog = 7", "[::1]:80", 0o666, 7),
         ("host = 0.0.0.0", "0.0.0.0:8080", 0o666, 2048),
-        ("host = ::\nport = 81", "[::]:81", 0o666, 2048),
+        ("host = ::\nport = 81", ":81", 0o666, 2048),
         ("type = SOCK_DGRAM\nport = 53", "udp:127.0.0.1:53", 0o666, 4096),
         ("path = /run/x.sock\nreplace = True", "/run/x.sock", 0o767, 2048),
         ("path = /run/x.sock\numask = 63\nfamily = AF_UNIX", "/run/x.sock", 0o700, 2048),
