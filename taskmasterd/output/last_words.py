@@ -38,7 +38,7 @@ class LastWords:
         self._starts[entry] = log_start
 
     def forget(self, entry: Entry) -> None:
-        """Drop a slot that has left the table."""
+        """Know nothing of a slot: it has left the table, or its next instance has yet to write something."""
         self._starts.pop(entry, None)
 
     def lines(self, entry: Entry) -> list[str]:

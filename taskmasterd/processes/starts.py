@@ -95,6 +95,7 @@ class Starter:
         Raises SetupError for a failed step, OSError for a shortage, ValueError for a word that no exec can take.
         """
         program = entry.wanted
+        self._outputs.last_words.forget(entry)  # those of an earlier instance tell nothing about this start
         if program.refusal:
             raise SetupError("user", program.refusal)
         occupied = self._occupants.reason(entry.program, entry.index)
@@ -103,6 +104,7 @@ class Starter:
         account = account_of(program)
         spec = child_spec(program, entry.index, self._inherited, account)
         streams = self._outputs.open(entry, account)
+        self._outputs.last_words.begin(entry, streams.log_start)
         before = boot_seconds()
         # a terminal's pipes are the keeper's, and tell nothing about processes
         inodes = () if program.tty else tuple(pipe.inode for pipe in streams.pipes)
@@ -131,7 +133,6 @@ class Starter:
             _close_ends(streams, said, reads, place)
         for pipe in streams.pipes:
             pipe.sink.led_by(pid)
-        self._outputs.last_words.begin(entry, streams.log_start)
         group = _group_of(entry, pid, inodes, place)
         return Instance(entry, group, streams.pipes, (before, boot_seconds()), reads.ours if reads else None), executed
 

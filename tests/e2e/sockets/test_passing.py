@@ -145,6 +145,23 @@ def test_a_taken_address_is_a_failed_start_of_that_program_alone_until_it_is_fre
     assert (daemon.home / "data").read_text() == "precious"
 
 
+def test_a_start_that_finds_its_address_taken_quotes_nothing_that_an_earlier_instance_wrote(daemon: Daemon) -> None:
+    host = own_host()
+    web = listens(sockets={"http": f"{host}:8000"}, stderr="./web.err", startretries=0)
+    daemon.write(config(web={**web, "cmd": f"sh -c 'echo up >&2; exec {web['cmd']}'"}))
+    daemon.start()
+    ask_at((host, 8000))
+    assert daemon.ctl("stop", "web").returncode == 0
+    assert "up" in (daemon.home / "web.err").read_text()
+    with occupied((host, 8000)):
+        done = daemon.ctl("start", "web")
+    assert done.returncode == 1
+    assert "address in use" in done.stdout + done.stderr
+    for text in (done.stdout + done.stderr, daemon.ctl("status").stdout, daemon.ctl("why", "web").stdout):
+        assert '"up"' not in text
+    assert "last line of stderr" not in daemon.events()
+
+
 def test_each_instance_finds_its_socket_blocking_whatever_the_one_before_has_set(daemon: Daemon) -> None:
     host = own_host()
     keys: dict[str, Any] = {"sockets": {"http": f"{host}:8000"}, "autorestart": "always"}
