@@ -276,8 +276,12 @@ class Table:
         self._programs = {name: self._programs[name] for name in ordered}
 
     def name(self, entry: Entry) -> str:
-        """Return the shown name: the program's where the slot is alone and has number 0, else with the number."""
+        """Return the shown name: the program's where the slot is alone and has number 0, else with the number.
+
+        One that is removed with others keeps its number when it is the last of them.
+        """
         alone = entry.index == 0 and len(self._programs.get(entry.program, ())) <= 1
+        alone = alone and not (entry.removed and entry.wanted.numprocs > 1)
         return process_name(entry.program, entry.index, alone)
 
 

@@ -184,6 +184,16 @@ def test_a_program_is_forgotten_with_its_last_slot(table: Table) -> None:
     assert table.slots("web") == ()
 
 
+def test_the_last_of_several_that_are_removed_keeps_its_number() -> None:
+    table = Table()
+    entries = [Entry(program("web", numprocs=2), index, Process()) for index in range(2)]
+    for entry in entries:
+        table.add(entry)
+        entry.removed = True
+    table.discard(entries[1])
+    assert table.name(entries[0]) == "web:0"
+
+
 def test_discard_leaves_a_newer_entry_of_the_same_name_alone() -> None:
     table = Table()
     old, new = Entry(program("web"), 0, Process()), Entry(program("web"), 0, Process())
