@@ -44,6 +44,8 @@ LONGEST_S = 10 * 366 * 86_400.0
 ZERO = 1000.0
 SIGKILL = 9
 BY = "simulate"
+ENDS_NOTHING = ("STOP", "TSTP", "TTIN", "TTOU", "CONT", "CHLD", "URG", "WINCH")
+"""Signals that by themselves stop or continue a process, or do nothing. Source: signal(7)."""
 MOST_CODE = 255
 ARROW, DASH = "\u2192", "\u2013"
 
@@ -70,7 +72,10 @@ def ending_of(word: str, numbers: Mapping[str, int]) -> SaidEnd:
         raise ValueError(f'"{word}" has no time: write {word or 1}@2s for an end after 2 seconds')
     after_s = parse_seconds(after)
     if not how.isdecimal():
-        return SaidEnd(parse_signal(how, numbers), after_s)
+        number = parse_signal(how, numbers)
+        if number in (numbers.get(name) for name in ENDS_NOTHING):
+            raise ValueError(f'"{how}" ends no process: write a signal that does, such as KILL@{after}')
+        return SaidEnd(number, after_s)
     if int(how) > MOST_CODE:
         raise ValueError(f'"{how}" is no exit code: they go up to {MOST_CODE}')
     return SaidEnd(int(how) << 8, after_s)

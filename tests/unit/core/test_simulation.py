@@ -96,3 +96,10 @@ def test_an_end_that_makes_no_sense_is_refused(word: str) -> None:
 def test_nobody_looks_further_than_ten_years() -> None:
     with pytest.raises(ValueError, match="ten years"):
         asked_for("", "99999d", "", NUMBERS)
+
+
+@pytest.mark.parametrize("word", ["STOP@1", "sigcont@1", "CHLD@2s"])
+def test_a_signal_that_ends_no_process_is_no_ending(word: str) -> None:
+    numbers = {**NUMBERS, "STOP": 19, "CONT": 18, "CHLD": 17}
+    with pytest.raises(ValueError, match="ends no process: write a signal that does, such as KILL@"):
+        asked_for(word, "", "", numbers)
