@@ -72,8 +72,24 @@ class Overlays:
         else:
             self._table.lay_over(self.overlay.replace(overrides=overrides))
             return ""
+        self._set_aside()
+        aside = f"; it is {self.aside()} now" if self.aside() else ""
+        return f"{reason}{aside}; programs that `disable` has disabled may be started"
+
+    def _set_aside(self) -> None:
+        """Rename the file, now or where that is not possible before the next one is written."""
         self._unusable = True
-        return f"{reason}; programs that `disable` has disabled may be started"
+        try:
+            with Held(self._place or "", "set aside") as held:
+                held.move(ASIDE)
+        except (OSError, SystemFailure):
+            return
+        self._unusable = False
+
+    def aside(self) -> str:
+        """Return where a file is that could not be read, until somebody removes it; "" for none."""
+        path = f"{self._place}{ASIDE}"
+        return path if self._place and os.path.lexists(path) else ""
 
     def keep(self, overlay: Overlay) -> None:
         """Let another overlay hold; its overrides are written first. Raises SystemFailure, and then nothing has changed."""

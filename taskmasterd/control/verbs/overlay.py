@@ -11,7 +11,7 @@ from taskmasterd.configuration.overlays import new_override
 from taskmasterd.configuration.requests import Requester
 from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
 from taskmasterd.control.replies import MORE
-from taskmasterd.control.verbs.reached import require_others, warn_of_dependents
+from taskmasterd.control.verbs.reached import require_others, warn, warn_of_dependents
 from taskmasterd.control.waits import ProgramWait, Wait
 from taskmasterd.core.programs import operations
 from taskmasterd.core.programs.order import OrderOptions
@@ -117,6 +117,11 @@ def _at_once(call: Call, entries: Sequence[Entry], *, enabled: bool) -> Steps[No
 def overrides(call: Call) -> Steps[None]:
     """All that is laid over the file."""
     yield from call.sight.prepared()
+    aside = "" if call.sight.limited else call.context.overlays().aside()
+    if aside:
+        warn(
+            call, f"the overrides in {aside} could not be read: `disable` again what they have disabled, and remove it"
+        )
     call.connection.pull(_overrides(call))
 
 

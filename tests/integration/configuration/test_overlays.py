@@ -71,15 +71,20 @@ def test_an_override_that_cannot_be_kept_does_not_hold(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", ["{", "[]", '{"taskmaster_overrides":2,"programs":{}}', '{"taskmaster_overrides":1,"programs":{"a":{}}}']
 )
-def test_a_file_that_makes_no_sense_is_reported_and_set_aside_by_the_next_override(tmp_path: Path, damage: str) -> None:
+def test_a_file_that_makes_no_sense_is_set_aside_and_reported_until_somebody_removes_it(
+    tmp_path: Path, damage: str
+) -> None:
     path = kept(tmp_path)
     path.write_text(damage)
     overlays = overlays_at(str(path))
-    assert "may be started" in overlays.read()
-    assert path.read_text() == damage
+    assert f"it is {path}.unusable now; programs that `disable` has disabled may be started" in overlays.read()
+    assert not path.exists()
     overlays.keep(Overlay({"db": OFF}))
     assert Path(f"{path}.unusable").read_text() == damage
-    assert overlays_at(str(path)).read() == ""
+    later = overlays_at(str(path))
+    assert (later.read(), later.aside()) == ("", f"{path}.unusable")
+    os.unlink(later.aside())
+    assert later.aside() == ""
 
 
 def test_a_file_that_others_may_write_is_not_believed(tmp_path: Path) -> None:
