@@ -101,6 +101,8 @@ def _dependencies(
 
 def _job(process: ComposedProcess) -> None:
     """Make a program a job, whose good end others wait for."""
+    if "schedule" in process.block.keys:
+        return  # which makes it one
     process.block.set("type", "oneshot")
     for key in ("starttime", "autorestart"):
         if process.block.keys.get(key) in (0, "never"):

@@ -7,6 +7,7 @@ import signal
 
 from taskmasterctl.convert.kinds.process_compose.probes import health_of, ready_of
 from taskmasterctl.convert.kinds.process_compose.rows import NOT_HERE, PROCESS, WITHOUT_EFFECT
+from taskmasterctl.convert.kinds.process_compose.scheduled import schedule_of
 from taskmasterctl.convert.outcome.shelltext import needs_shell, set_command
 from taskmasterctl.convert.outcome.texts import rendered, variable
 from taskmasterctl.convert.reading.tree import boolean_of, number_of, pairs_of, text_of
@@ -43,6 +44,7 @@ class ComposedProcess:
         self._shutdown()
         ready_of(self._fields, self.block, self._outcome)
         health_of(self._fields, self.block, self._outcome)
+        schedule_of(self._fields, self.block, self._outcome)
 
     def take(self, name: str, reader: Callable[[Node], Any], fields: Fields | None = None) -> Any:
         """Return a field's value and count it; None if it is missing or wrong."""

@@ -24,7 +24,7 @@ PROCESS: dict[str, str] = {
     "is_interactive": "",
     "is_foreground": "",
     "is_elevated": "",
-    "schedule": "",
+    "schedule": "schedule",
     "vars": "",
     "launch_timeout_seconds": "",
     "disable_ansi_colors": "",
@@ -55,6 +55,13 @@ PARTS: dict[str, dict[str, str]] = {
         "failure_threshold": "start_timeout",
         "success_threshold": "",
     },
+    "schedule": {
+        "cron": "schedule",
+        "interval": "schedule",
+        "timezone": "schedule",
+        "run_on_start": "schedule",
+        "max_concurrent": "",
+    },
     "liveness_probe": {
         "exec": "health",
         "http_get": "health",
@@ -80,7 +87,6 @@ NOT_HERE = {
     "is_interactive": ("it has no terminal", "tty: true, and taskmasterctl attach"),
     "is_foreground": ("it runs beside the others", "tty: true, and taskmasterctl attach"),
     "is_elevated": ("nothing asks for a password", "run taskmasterd as root, and give the others a user:"),
-    "schedule": ("it runs once", "schedule: {cron: ...}"),
     "launch_timeout_seconds": (
         "what goes to the background by itself cannot be supervised",
         "keep it in the foreground",

@@ -58,7 +58,7 @@ FULL = {
     "is_interactive": "true",
     "is_foreground": "true",
     "is_elevated": "true",
-    "schedule": "{cron: x}",
+    "schedule": "{cron: 0 3 * * *, interval: 5s, timezone: UTC, run_on_start: true, max_concurrent: 2}",
     "launch_timeout_seconds": "5",
     "disable_ansi_colors": "true",
     "env_cmds": "{A: date}",
@@ -103,10 +103,45 @@ def test_every_field_is_carried_or_has_a_line(importer: Importer) -> None:
         assert result({each: value for each, value in FULL.items() if each != name}) != whole, name
     for name, parts in PARTS.items():
         inside = FULL[name].strip("{}").split(", ")
+        base = {each: value for each, value in FULL.items() if each != "schedule" or name == each}  # has no probes
         for part in parts:
             less = ", ".join(each for each in inside if not each.startswith(f"{part}:"))
             if len(less) < len(", ".join(inside)) and part not in ("exec", "http_get"):
-                assert result({**FULL, name: f"{{{less}}}"}) != whole, (name, part)
+                assert result({**base, name: f"{{{less}}}"}) != result(base), (name, part)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("{cron: '0 2 * * *', timezone: UTC}", {"cron": ["0 2 * * *"], "timezone": "UTC"}),
+        ("{interval: 1h30m, run_on_start: true, max_concurrent: 1}", {"every": 5400, "at_start": True}),
+        ("{cron: '@daily', run_on_start: false}", {"cron": ["@daily"]}),
+    ],
+)
+def test_a_schedule_is_carried(importer: Importer, written: str, expected: dict[str, object]) -> None:
+    done = one(importer, f"command: run\nschedule: {written}")
+    assert (done.code, done.program("web").policy.type) == (0, "oneshot"), done.report
+    assert expected.items() <= done.program("web").schedule.items()
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [("{cron: '* * * * * *'}", "no seconds"), ("{interval: 10ms}", "between 1 s and 31 d"), ("{interval: soon}", "no period")],
+)  # fmt: skip
+def test_a_schedule_that_cannot_be_makes_its_process_a_comment(importer: Importer, written: str, words: str) -> None:
+    done = one(importer, f"command: run\nschedule: {written}", DB)
+    assert [each.name for each in done.config.programs] == ["db"]
+    assert done.line("dropped", words)
+
+
+def test_what_runs_by_the_clock_is_a_job(importer: Importer) -> None:
+    more = "liveness_probe: {exec: {command: look}}\nready_log_line: up\navailability: {restart: always}"
+    other = "  db:\n    command: run\n    depends_on: {web: {condition: process_completed_successfully}}\n"
+    done = one(importer, f"command: run\nschedule: {{interval: 5s}}\n{more}", other)
+    web = done.program("web")
+    assert (web.policy.type, web.ready, web.health, web.policy.starttime) == ("oneshot", {}, {}, 0)
+    assert len(done.lines("dropped")) == 2
+    assert "tried again as startretries says" in done.line("changed", "availability.restart")
 
 
 def test_variables_of_the_file_are_those_of_the_environment(importer: Importer) -> None:
