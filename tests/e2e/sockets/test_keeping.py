@@ -25,13 +25,14 @@ def test_no_client_is_refused_or_reset_through_all_that_can_happen(daemon: Daemo
     ever: dict[str, Any] = {"autorestart": "always", "restart_burst": 0}
     web = listens(f"crash={crashes}", sockets={"http": f"{host}:8000"}, **ever)
     file = listens(numprocs=2, sockets={"file": "./web.sock"}, **ever)
-    daemon.write(config(web=web, file=file))
+    aged = listens(sockets={"http": f"{host}:8001"}, recycle={"age": 1})
+    daemon.write(config(web=web, file=file, aged=aged))
     daemon.start("--guard")
-    clients, others = Clients((host, 8000)), Clients(str(daemon.home / "web.sock"))
+    clients, others, more = Clients((host, 8000)), Clients(str(daemon.home / "web.sock")), Clients((host, 8001))
     clients.more(crashes * 3)
     assert daemon.status()["web"]["restarts"] >= 2
     assert daemon.ctl("restart", "all").returncode == 0
-    daemon.write(config(web={**web, "stoptime": 5}, file={**file, "env": {"A": "1"}}))
+    daemon.write(config(web={**web, "stoptime": 5}, file={**file, "env": {"A": "1"}}, aged=aged))
     assert daemon.ctl("reload").returncode == 0
     keeper = keeper_of(daemon)
     assert daemon.ctl("upgrade").returncode == 0
@@ -46,7 +47,8 @@ def test_no_client_is_refused_or_reset_through_all_that_can_happen(daemon: Daemo
     clients.more()
     assert daemon.ctl("restart", "file").returncode == 0
     others.more()
-    assert set(clients.end()) == set(others.end()) == {"served"}
+    assert set(clients.end()) == set(others.end()) == set(more.end()) == {"served"}
+    assert "recycled: age" in daemon.events()
     assert daemon.status()["web"]["sockets"][0]["state"] == "listening"
     assert daemon.ctl("shutdown").returncode == 0
     assert not is_open((host, 8000))
