@@ -47,8 +47,8 @@ def test_no_client_is_refused_or_reset_through_all_that_can_happen(daemon: Daemo
     clients.more()
     assert daemon.ctl("restart", "file").returncode == 0
     others.more()
+    wait_until(lambda: "recycled: age" in daemon.events())
     assert set(clients.end()) == set(others.end()) == set(more.end()) == {"served"}
-    assert "recycled: age" in daemon.events()
     assert daemon.status()["web"]["sockets"][0]["state"] == "listening"
     assert daemon.ctl("shutdown").returncode == 0
     assert not is_open((host, 8000))

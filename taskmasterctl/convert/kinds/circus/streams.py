@@ -76,5 +76,10 @@ class StreamOptions:
                 self._limits[key].add(int(option.value))
         if options["max_bytes"] is None:
             self._limits["log_maxbytes"].add(0)
-        self._block.places[stream] = self._taking.section.place(options["filename"])
-        return rendered(self._expanded(options["filename"]).strip())
+        place = self._block.places[stream] = self._taking.section.place(options["filename"])
+        path = self._expanded(options["filename"]).strip()
+        if "%(" in path:  # circus makes a file of that name
+            self._outcome.report.carried -= 1
+            self._outcome.drop(place, "%( in a path is supervisor's", "name another file", on=self._block, key=stream)
+            return "inherit"
+        return rendered(path if "/" in path else f"./{path}")
