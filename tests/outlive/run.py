@@ -27,10 +27,11 @@ from tests.support.wait import wait_until
 
 MODES = ("restart", "guardian", "upgrade")
 STOP_WITHIN_S = 60.0
-IDLE_FDS, IDLE_FDS_OF_GUARDIAN = 28, 12
+IDLE_FDS, IDLE_FDS_OF_GUARDIAN = 29, 12
 """What daemon and guardian may have open when nothing runs and one client asks; a follower has a connection and a log.
 
-Eleven of the daemon's are reserves: for clients 8, for imports 2, for looks at /proc 1; one is its copy of the code, one its history.
+Eleven of the daemon's are reserves: for clients 8, for imports 2, for looks at /proc 1; one is its copy of the code, one its history,
+one the connection to a keeper, which ends when it has held nothing for ten seconds.
 """
 WAYS = ("TERM", "INT", "shutdown")
 

@@ -218,6 +218,7 @@ def test_a_local_log_daemon_gets_everything_and_one_that_is_away_costs_nothing(s
         assert sign in again.recv(65536)
 
 
+@pytest.mark.sweep
 def test_a_log_daemon_that_does_not_read_never_blocks_ours(stage: Stage) -> None:
     stage.daemon.ctl("start", "mute")
     wait_until(lambda: error(stage.daemon, "mute") == "nobody reads it")

@@ -104,6 +104,7 @@ def test_a_helper_that_outlives_its_daemon_is_waited_for(daemon: Daemon) -> None
         assert waiting(daemon, "page") >= 1
 
 
+@pytest.mark.sweep
 def test_rules_follow_a_reload_and_an_upgrade(daemon: Daemon) -> None:
     daemon.write(json.dumps({"programs": {"web": SLEEPER}}))
     daemon.start()

@@ -132,6 +132,7 @@ def test_a_single_file_stays_and_one_that_cannot_be_made_leaves_none(daemon: Dae
     assert done.returncode == 4  # the daemon is asked first
 
 
+@pytest.mark.sweep
 def test_requests_on_a_socket_are_answered_in_their_format_also_while_the_daemon_is_away(daemon: Daemon) -> None:
     daemon.write(CONFIG)
     daemon.start()

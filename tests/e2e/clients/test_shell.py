@@ -219,6 +219,7 @@ def test_ctrl_c_ends_a_follow_of_bytes_that_are_no_text_and_the_shell_goes_on(
     assert shell.modes_now() == shell.modes
 
 
+@pytest.mark.sweep
 def test_ctrl_c_ends_the_wait_and_not_the_operation(daemon: Daemon, open_shell: OpenShell) -> None:
     daemon.write(
         f"programs: {{deaf: {{cmd: {sys.executable} -S {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1.5}}}}"

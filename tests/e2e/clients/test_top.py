@@ -328,6 +328,7 @@ def test_a_killed_daemon_is_said_and_comes_back_by_itself_and_an_orderly_end_is_
         assert terminal.modes_now() == terminal.modes
 
 
+@pytest.mark.sweep
 def test_it_goes_on_over_an_upgrade(running: Daemon, forks: ForkServer) -> None:
     with screen(running, forks=forks) as terminal:
         terminal.see("web (4)")

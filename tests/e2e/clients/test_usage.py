@@ -158,6 +158,7 @@ def counters(daemon: Daemon) -> dict[str, dict[str, Any]]:
     return {name: process["counters"] for name, process in daemon.status().items()}
 
 
+@pytest.mark.sweep
 def test_counters_outlive_a_killed_daemon_and_an_upgrade_and_end_with_an_orderly_stop(
     make_daemon: Callable[..., Daemon],
 ) -> None:

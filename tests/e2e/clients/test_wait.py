@@ -151,6 +151,7 @@ def test_a_wait_sees_the_end_of_a_killed_daemon(daemon: Daemon) -> None:
     assert _ended(client)[0] == 4
 
 
+@pytest.mark.sweep
 def test_ctrl_c_and_a_timeout_end_the_client_and_what_it_started_waits_on(daemon: Daemon) -> None:
     _load(daemon, web={**WEB, "autostart": False}, db={**DB, "starttime": 60}).start()
     began = time.monotonic()

@@ -51,9 +51,9 @@ def test_an_outcome_that_is_printed_and_read_again_is_the_same(daemon: Daemon) -
 def test_a_thousand_programs_are_imported_fast_and_in_little_memory(tmp_path: Path) -> None:
     (tmp_path / "web.conf").write_text(many(1000))
     code = (
-        "import os, resource, sys, time; from taskmasterctl.cli import main; start = time.process_time(); "
+        "import sys, time; from taskmasterctl.cli import main; start = time.process_time(); "
         "code = main(['import', 'web.conf', '-o', 'out.yaml']); "
-        "print(code, time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "print(code, time.process_time() - start, open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],

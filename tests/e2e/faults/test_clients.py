@@ -96,6 +96,7 @@ def test_no_single_request_holds_up_the_others(daemon: Daemon) -> None:
             assert seconds_of_status(daemon) < prompt_s(), words[:20]
 
 
+@pytest.mark.sweep
 def test_whole_logs_that_many_ask_for_and_nobody_reads_cost_no_memory(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, numprocs: 20, starttime: 0}}")
     (daemon.home / "log").mkdir()
@@ -195,6 +196,7 @@ def test_half_a_line_is_given_up_after_thirty_seconds_and_a_quiet_client_is_not(
             assert [b"hello" in replies.readline(), b"ack" in replies.readline()] == [True, True]
 
 
+@pytest.mark.sweep
 def test_reloads_of_many_clients_at_once_are_merged_and_each_is_told_the_truth(daemon: Daemon) -> None:
     daemon.write(SLEEPERS)
     daemon.start()

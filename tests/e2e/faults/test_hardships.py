@@ -63,6 +63,7 @@ def test_a_limit_that_was_lowered_under_the_daemon_holds_up_no_start(daemon: Dae
     assert daemon.ctl("start", "p", "q").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_stderr_that_nobody_reads_costs_lines_and_not_the_daemons_time(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0, autostart: false}}")
     read, write = os.pipe()
@@ -136,6 +137,7 @@ def test_a_half_closed_client_gets_its_whole_answer(daemon: Daemon) -> None:
     assert [message["exit"] for message in messages if message["type"] == "end"] == [0, 0]
 
 
+@pytest.mark.sweep
 def test_an_answer_of_several_megabytes_arrives_whole(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, numprocs: 6000, autostart: false}}")
     daemon.start()

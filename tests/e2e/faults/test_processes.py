@@ -92,6 +92,7 @@ def test_crash_loops_use_exactly_their_tries_and_cost_the_others_nothing(daemon:
     assert worst < prompt_s()
 
 
+@pytest.mark.sweep
 def test_starts_stops_and_restarts_of_many_clients_at_once_never_make_two_instances(daemon: Daemon) -> None:
     only_one = f"{PY} {PROGRAMS}/only_one.py"
     config = (

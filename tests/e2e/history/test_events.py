@@ -118,6 +118,7 @@ def follower(
         client.wait()
 
 
+@pytest.mark.sweep
 def test_following_begins_with_the_past_and_outlives_kills_and_an_upgrade_without_a_gap(daemon: Daemon) -> None:
     daemon.write(PROGRAMS)
     daemon.start()

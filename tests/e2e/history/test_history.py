@@ -40,6 +40,7 @@ def test_it_tells_what_happened_before_any_client_learns_of_it(daemon: Daemon) -
     assert found[5]["status"] == signal.SIGTERM
 
 
+@pytest.mark.sweep
 def test_numbers_go_on_over_a_kill_an_upgrade_an_orderly_stop_and_a_reload(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     daemon.start()

@@ -104,6 +104,7 @@ def test_without_a_name_it_tells_of_those_that_are_not_as_wanted(daemon_with_a_p
     assert daemon_with_a_past.ctl("why", "gives").returncode == 4
 
 
+@pytest.mark.sweep
 def test_the_story_goes_on_over_a_kill_an_upgrade_and_an_orderly_restart(daemon: Daemon) -> None:
     daemon.write("programs: {web: {cmd: sleep 300, starttime: 0}, db: {cmd: sleep 300, starttime: 0, numprocs: 2}}")
     daemon.start()

@@ -92,6 +92,7 @@ def test_groups_below_its_own_are_ended_and_removed_too(grouped: Daemon) -> None
 # -- the daemon's death
 
 
+@pytest.mark.sweep
 @writable
 def test_what_the_group_of_a_dead_daemon_has_is_adopted_and_ended(grouped: Daemon) -> None:
     grouped.write(f"programs: {{web: {{cmd: {HIDES}, cgroup: true, stoptime: 0.3, starttime: 0}}}}")
@@ -105,6 +106,7 @@ def test_what_the_group_of_a_dead_daemon_has_is_adopted_and_ended(grouped: Daemo
     assert not (root_of(grouped) / "web-0").exists()
 
 
+@pytest.mark.sweep
 @writable
 def test_what_a_leader_left_that_died_with_its_daemon_is_ended_before_the_next_instance(grouped: Daemon) -> None:
     grouped.write(f"programs: {{web: {{cmd: {HIDES}, cgroup: true, stoptime: 0.3, starttime: 0}}}}")

@@ -146,6 +146,7 @@ def test_show_says_what_the_kernel_has_and_marks_what_somebody_has_changed(mixed
 # -- while it runs
 
 
+@pytest.mark.sweep
 def test_a_reload_changes_all_processes_and_threads_of_what_runs(daemon: Daemon) -> None:
     own = os.getpriority(os.PRIO_PROCESS, 0)
     first = f"rlimits: {{nofile: 512}}, nice: {own + 1}, cpu_affinity: {CPUS[0]}"
@@ -185,6 +186,7 @@ def test_a_reload_changes_all_processes_and_threads_of_what_runs(daemon: Daemon)
     assert os.getpriority(os.PRIO_PROCESS, child) == own + 11
 
 
+@pytest.mark.sweep
 @pytest.mark.root
 @as_root
 def test_an_ordinary_user_lowers_what_runs_and_raises_it_at_the_next_start(daemon: Daemon) -> None:

@@ -157,6 +157,7 @@ def _commands(text: str) -> list[bytes]:
     return found
 
 
+@pytest.mark.sweep
 def test_of_one_program_only_one_at_a_time_is_down_and_none_while_what_it_needs_is_down(daemon: Daemon) -> None:
     web = {"cmd": "sleep 99", "health": WELL, "numprocs": 4, "starttime": 0, "depends_on": ["db"]}
     configure(daemon, web=web, db={"cmd": "sleep 98", "starttime": 0}).start()
@@ -185,6 +186,7 @@ def test_an_essential_program_that_is_stopped_for_its_health_ends_the_daemon(dae
     assert "other stopped" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_watchdog_is_heard_and_its_silence_restarts_the_program(daemon: Daemon) -> None:
     web = {"cmd": python(WATCHED), "health": {"watchdog": 0.4, "start_period": 0}, "starttime": 0}
     configure(daemon, web=web).start()
@@ -217,6 +219,7 @@ def test_silence_counts_only_where_a_daemon_hears_the_program(daemon: Daemon) ->
     assert daemon.status()["never"]["restarts"] == 0
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", ["kill", "upgrade", "guardian"])
 def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has_asked_again(
     daemon: Daemon, way: str

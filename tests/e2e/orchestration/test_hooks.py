@@ -147,6 +147,7 @@ def test_running_comes_after_post_start_and_its_failure_stops_the_copy(daemon: D
     in_state(daemon, "RUNNING", "good")
 
 
+@pytest.mark.sweep
 def test_a_pre_stop_that_hangs_delays_the_stop_by_its_time_and_one_whose_leader_ends_by_nothing(daemon: Daemon) -> None:
     deaf, hook = sleep(5121), sleep(5122)
     deafly = {"cmd": f"trap '' TERM; {deaf}; {deaf}", "shell": True, **QUICK, "stoptime": 1}

@@ -46,6 +46,7 @@ def test_a_job_that_fails_is_fatal_blocks_its_dependents_and_ends_a_wait_at_once
     assert "needs migrate, which is FATAL: exit 3" in daemon.ctl("status").stdout
 
 
+@pytest.mark.sweep
 def test_a_job_runs_once_over_restarts_of_what_needs_it_and_deaths_of_the_daemon(daemon: Daemon) -> None:
     daemon.write(MIGRATION.format(cmd="exit 0"))
     daemon.start()

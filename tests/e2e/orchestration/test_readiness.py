@@ -162,6 +162,7 @@ def test_a_pattern_is_matched_against_a_flood_of_lines_and_status_is_answered_me
     assert "not ready within 1s" in detail(daemon, "p")
 
 
+@pytest.mark.sweep
 def test_an_upgrade_goes_on_with_what_is_not_ready_yet(daemon: Daemon) -> None:
     fd = {"cmd": "while ! test -e go; do sleep 0.1; done; echo >&3; exec sleep 99", "shell": True, "ready": {"fd": 3}}
     words = "exec('while not os.path.exists(\"go\"): time.sleep(0.1)'); channel.send(b'READY=1')"

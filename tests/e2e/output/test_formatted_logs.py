@@ -122,6 +122,7 @@ def test_the_daemons_own_output_has_whole_lines_of_each_program(make_daemon: Cal
     wait_until(lambda: "web | bad\n" in (daemon.home / "stderr").read_text())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("kills", [2, *in_the_sweep(40)])
 @pytest.mark.parametrize("way", ["kill", "guardian", "upgrade"])
 def test_no_line_is_lost_or_doubled_when_one_daemon_follows_another(daemon: Daemon, way: str, kills: int) -> None:

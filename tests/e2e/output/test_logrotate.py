@@ -49,6 +49,7 @@ def _content(path: Path) -> bytes:
     return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("before", ["create", *in_the_sweep("nocreate")])  # Debian's own file says create
 def test_no_line_is_lost_or_doubled_when_logrotate_rotates_what_is_being_written(daemon: Daemon, before: str) -> None:
     count = "i=0; while :; do i=$((i + 1)); echo $i; [ $((i % 200)) -gt 0 ] || sleep 0.01; done"

@@ -59,6 +59,7 @@ def test_the_event_log_of_one_program_is_about_that_program_alone(running: Daemo
     assert 'no program named "nosuch"' in done.stderr
 
 
+@pytest.mark.sweep
 def test_the_events_of_one_program_are_followed_over_an_upgrade(running: Daemon) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "taskmasterctl", "logs", "--daemon", "-f", "-n", "1", "web-x"],

@@ -112,6 +112,7 @@ def test_a_message_by_udp_is_whole_and_says_whose_it_is(daemon: Daemon, receiver
     assert max(map(len, log.texts())) == 2048
 
 
+@pytest.mark.sweep
 def test_lines_arrive_after_the_log_daemon_and_ours_were_replaced(
     daemon: Daemon, receivers: Callable[..., Receiver]
 ) -> None:

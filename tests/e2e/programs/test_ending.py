@@ -391,6 +391,7 @@ def test_an_upgrade_that_was_under_way_when_the_stop_began_takes_the_first_cause
     assert last_line(daemon) == "exiting 3: worker (essential) exited 3"
 
 
+@pytest.mark.sweep
 def test_all_done_survives_an_upgrade_and_a_kill(daemon: Daemon) -> None:
     jobs = {"a": entry("exit 4"), "b": entry(ends("exit 0"))}
     write(daemon, jobs, exit_when="all-done")

@@ -376,6 +376,7 @@ def test_what_was_not_executed_yet_is_killed_at_once_when_it_has_to_go(daemon: D
     assert not (daemon.home / "ran").exists()
 
 
+@pytest.mark.sweep
 def test_a_pre_start_whose_child_waits_for_its_env_file_is_killed_and_named(daemon: Daemon) -> None:
     daemon.write(WAITING)
     os.mkfifo(daemon.home / "web.fifo")

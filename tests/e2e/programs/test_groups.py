@@ -80,6 +80,7 @@ def test_a_reload_of_groups_alone_is_applied_and_touches_no_process(daemon: Daem
     wait_until(lambda: daemon.ctl("pid", "front").stdout == f"{pid}\n")
 
 
+@pytest.mark.sweep
 def test_a_subscription_to_a_group_follows_its_programs_through_a_reload_and_an_upgrade(daemon: Daemon) -> None:
     daemon.write(f"{PROGRAMS}groups: {{front: [web]}}\n")
     daemon.start()

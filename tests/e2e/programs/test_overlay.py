@@ -134,6 +134,7 @@ def scaled(daemon: Daemon) -> list[str]:
     return list(next(each for each in ask(daemon, b"status") if each["type"] == "daemon").get("scaled", []))
 
 
+@pytest.mark.sweep
 def test_a_scale_keeps_the_lowest_slots_and_lasts_until_the_file_changes_the_number(daemon: Daemon) -> None:
     def file(number: int, more: str = "") -> str:
         return f"programs:\n  web: {{{SLEEPER}, numprocs: {number}}}\n  job: {{cmd: 'true', type: oneshot}}\n{more}"

@@ -78,6 +78,7 @@ def reloaded_with(daemon: Daemon, edits: list[tuple[str, Any]]) -> Iterator[str]
         yield key
 
 
+@pytest.mark.sweep
 def test_each_live_key_is_applied_without_a_new_pid(daemon: Daemon) -> None:
     _write(daemon, p=BASE, other=BASE)
     daemon.start()

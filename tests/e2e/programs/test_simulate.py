@@ -26,6 +26,7 @@ def delays(events: list[dict[str, Any]]) -> list[float]:
     return [then - failed for failed, then in zip(at[::2], at[1::2])]
 
 
+@pytest.mark.sweep
 def test_a_real_run_keeps_to_what_is_simulated(daemon: Daemon) -> None:
     daemon.write(CONFIG)
     daemon.start()

@@ -170,6 +170,7 @@ def test_with_stopasgroup_leader_everything_that_is_left_at_stoptime_is_killed(d
     assert "SIGKILL was needed" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_running_program_takes_stopasgroup_leader_from_a_reload_and_keeps_it_over_takeover_and_upgrade(
     daemon: Daemon,
 ) -> None:
@@ -295,6 +296,7 @@ def test_while_one_program_stops_slowly_the_starts_and_stops_of_others_answer_at
     assert max(seconds) < 0.5
 
 
+@pytest.mark.sweep
 def test_shutdown_takes_the_longest_stop_and_not_the_sum(daemon: Daemon) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, numprocs: 4, starttime: 0, stoptime: 1.5}}}}")
     daemon.start()

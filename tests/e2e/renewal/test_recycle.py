@@ -70,6 +70,7 @@ def shared(share_daemon: Callable[..., Daemon]) -> Daemon:
     return daemon
 
 
+@pytest.mark.sweep
 def test_a_program_whose_child_takes_too_much_is_stopped_in_order_and_started_again(shared: Daemon) -> None:
     assert b"TERM\n" in shared.log("leaks")
     said = shared.ctl("why", "leaks").stdout
@@ -115,6 +116,7 @@ def write(daemon: Daemon, **web: object) -> Daemon:
     return daemon
 
 
+@pytest.mark.sweep
 def test_a_reload_of_recycle_is_live(daemon: Daemon) -> None:
     write(daemon).start()
     daemon.wait_for("web", "RUNNING")

@@ -130,6 +130,7 @@ def test_a_run_that_waits_begins_at_the_end_of_the_one_before(shared: Daemon) ->
     assert (first["how"], second["how"]) == ("schedule", "late")
 
 
+@pytest.mark.sweep
 def test_a_run_that_takes_too_long_is_ended_and_the_next_one_is_tried(shared: Daemon) -> None:
     wait_until(lambda: len(past(shared, "hangs")) >= 2, within_s=20)
     assert {(run["ok"], run["result"]) for run in past(shared, "hangs")} == {(False, "not done within 1s")}
@@ -158,6 +159,7 @@ def at(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
+@pytest.mark.sweep
 def test_missed_runs_are_made_up_once_or_not_at_all(daemon: Daemon) -> None:
     often = {"cmd": "true", "schedule": {"every": 1}}
     daemon.write(configuration({"often": often}))
@@ -185,6 +187,7 @@ def test_missed_runs_are_made_up_once_or_not_at_all(daemon: Daemon) -> None:
     assert [run["how"] for run in history if run["count"]] == ["missed"], "one line for all that were missed"
 
 
+@pytest.mark.sweep
 def test_a_running_job_goes_on_over_reload_kill_and_upgrade_and_its_end_is_in_runs(daemon: Daemon) -> None:
     job = {"cmd": "sh -c 'until [ -e go ]; do sleep 0.02; done'", "type": "oneshot"}
     gone = {"cmd": "true", "schedule": {"cron": "0 0 1 1 *"}}
@@ -216,6 +219,7 @@ def _has_come(moment: float) -> bool:
     return time.time() > moment
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.sweep)])
 def test_a_kill_about_the_time_of_a_run_lets_it_run_once_and_loses_none(daemon: Daemon, times: int) -> None:
     daemon.write(configuration({"job": {"cmd": "sh -c 'echo ran >> ran'", "schedule": {"every": 1, "history": 1000}}}))
@@ -235,6 +239,7 @@ def test_a_kill_about_the_time_of_a_run_lets_it_run_once_and_loses_none(daemon: 
     assert len(ran) <= len(history), "each run is in the history"
 
 
+@pytest.mark.sweep
 def test_who_has_no_schedule_pays_nothing_and_an_armed_one_wakes_nobody(daemon: Daemon) -> None:
     daemon.write(configuration({"job": {"cmd": "true", "schedule": "0 0 1 1 *"}}))
     daemon.start()

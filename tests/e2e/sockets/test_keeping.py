@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 CRASHES = [pytest.param(3, id="a few crashes"), pytest.param(20, id="20 crashes", marks=pytest.mark.sweep)]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("crashes", CRASHES)
 def test_no_client_is_refused_or_reset_through_all_that_can_happen(daemon: Daemon, crashes: int) -> None:
     host = own_host()
@@ -95,6 +96,7 @@ def test_without_a_keeper_a_socket_comes_back_from_the_instance_that_has_it(daem
     assert (daemon.home / "web.sock").stat().st_ino == inode
 
 
+@pytest.mark.sweep
 def test_what_cannot_be_taken_back_is_bound_anew_when_its_holder_has_ended(daemon: Daemon) -> None:
     host = own_host()
     script = f"{LISTENS} & exec sleep 300 3<&-"  # the leader gives it away
@@ -115,6 +117,7 @@ def test_what_cannot_be_taken_back_is_bound_anew_when_its_holder_has_ended(daemo
     assert ask_at((host, 8000)) != server
 
 
+@pytest.mark.sweep
 def test_a_reload_to_another_address_opens_it_first_and_to_a_taken_one_changes_nothing(daemon: Daemon) -> None:
     host = own_host()
     other = {"cmd": "sleep 300", "starttime": 0}
@@ -162,6 +165,7 @@ def test_a_reload_to_another_address_opens_it_first_and_to_a_taken_one_changes_n
     assert not (daemon.home / "web.sock").exists()
 
 
+@pytest.mark.sweep
 def test_an_address_that_is_taken_stops_nothing_when_the_daemon_is_killed_or_somebody_restarts(daemon: Daemon) -> None:
     host = own_host()
     old, new = (config(web=listens(sockets={"http": f"{host}:{port}"})) for port in (8000, 8002))
@@ -199,6 +203,7 @@ def test_an_address_that_is_taken_stops_nothing_when_the_daemon_is_killed_or_som
     assert daemon.status()["web"]["outdated"] is False
 
 
+@pytest.mark.sweep
 def test_a_reload_changes_queue_and_mode_at_once(daemon: Daemon) -> None:
     http = {"listen": f"{own_host()}:8000"}
     daemon.write(config(web=listens(sockets={"http": http, "file": "./web.sock"})))

@@ -153,6 +153,7 @@ def test_a_start_that_finds_its_address_taken_quotes_nothing_that_an_earlier_ins
     ask_at((host, 8000))
     assert daemon.ctl("stop", "web").returncode == 0
     assert "up" in (daemon.home / "web.err").read_text()
+    wait_until(lambda: not is_open((host, 8000)))  # the keeper hears of it a moment later
     with occupied((host, 8000)):
         done = daemon.ctl("start", "web")
     assert done.returncode == 1

@@ -58,7 +58,7 @@ def test_an_instance_that_ended_before_anybody_had_noted_its_pid_has_its_status_
     note = dies(daemon, "echo last words; exit 5", moment, "--guard")
     with stopped(daemon.pid):
         start_p(daemon)
-        wait_until(lambda: state_of(int(note.read_text())) == "Z")
+        wait_until(lambda: note.read_text() and state_of(int(note.read_text())) == "Z")
     told = daemon.status()["p"]
     assert (told["state"], told["exit"]["code"]) == ("EXITED", 5)
     assert daemon.log("p") == b"last words\n"
@@ -72,7 +72,7 @@ def test_what_it_left_behind_is_ended_and_then_it_has_ended_as_it_did(daemon: Da
     note = dies(daemon, "sleep 300 & exit 5", BEFORE_THE_STATE_SAYS_SO, "--guard")
     with stopped(daemon.pid):
         start_p(daemon)
-        wait_until(lambda: state_of(int(note.read_text())) == "Z")
+        wait_until(lambda: note.read_text() and state_of(int(note.read_text())) == "Z")
         assert len(marked(daemon.socket)) == 2, "it, and the other program"
     daemon.wait_for("p", "EXITED")
     assert daemon.status()["p"]["exit"]["code"] == 5

@@ -77,6 +77,7 @@ def test_deadlines_keep_their_moment_and_waits_are_answered_by_the_next_life(dae
         assert any(message["type"] == "progress" for message in talks["start fails"].heard)
 
 
+@pytest.mark.sweep
 def test_who_waits_is_shown_a_sign_of_life_as_soon_as_the_next_life_begins(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 60, autostart: false}}")
     daemon.start()
@@ -171,6 +172,7 @@ def test_a_large_past_that_is_read_slowly_is_told_to_its_end(daemon: Daemon) -> 
         assert reader.until("end")[0]["verb"] == "version"
 
 
+@pytest.mark.sweep
 def test_subscribers_miss_nothing_and_hear_nothing_twice(daemon: Daemon) -> None:
     daemon.write(config(p="sleep 300", q="sleep 300"))
     daemon.start()
@@ -222,6 +224,7 @@ def test_hundreds_of_clients_idle_deaf_and_asking_are_served_on(daemon: Daemon) 
             assert deaf.until("end")[-1]["exit"] == 0
 
 
+@pytest.mark.sweep
 def test_the_reader_of_a_fifo_sees_no_end_and_a_renamed_log_is_written_on_until_it_is_reopened(daemon: Daemon) -> None:
     os.mkfifo(daemon.home / "fifo")
     count = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"
@@ -269,6 +272,7 @@ def _all_of(fd: int) -> bytes:
         got += piece
 
 
+@pytest.mark.sweep
 def test_what_a_full_device_costs_is_counted_on(daemon: Daemon) -> None:
     daemon.write(
         config(p={"cmd": "while :; do echo x; sleep 0.01; done", "shell": True, "starttime": 0, "stdout": "/dev/full"})

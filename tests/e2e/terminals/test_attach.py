@@ -285,6 +285,7 @@ def test_one_types_and_has_the_size_and_the_others_look(shared: Daemon, attach: 
             detach(each)
 
 
+@pytest.mark.sweep
 def test_what_nobody_reads_holds_nobody_up_and_arrives_in_order(daemon: Daemon, attach: Attach) -> None:
     reads_late = "stty raw -echo; echo ready; while ! test -e go; do sleep 0.02; done; exec cat > got"
     daemon.write(
@@ -304,6 +305,7 @@ def test_what_nobody_reads_holds_nobody_up_and_arrives_in_order(daemon: Daemon, 
         detach(other)
 
 
+@pytest.mark.sweep
 def test_attached_clients_go_on_at_the_same_byte_when_the_daemon_dies_or_upgrades(
     daemon: Daemon, attach: Attach
 ) -> None:

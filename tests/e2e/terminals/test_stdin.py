@@ -73,6 +73,7 @@ def test_what_a_program_does_not_read_is_counted_and_not_sent_later(daemon: Daem
         assert waiting.stderr.read() == "taskmasterctl: mute got nothing: stopped\n"
 
 
+@pytest.mark.sweep
 def test_the_input_goes_on_when_the_daemon_or_its_keeper_dies_and_after_an_upgrade(daemon: Daemon) -> None:
     daemon.write(config(copy=COPY))
     daemon.start()
@@ -124,6 +125,7 @@ def test_a_program_whose_daemon_and_keeper_die_together_sees_an_end_and_that_is_
     assert "mute got nothing: mute has no stdin any more; restart it" in daemon.ctl("send", "mute", "x").stderr
 
 
+@pytest.mark.sweep
 def test_input_waits_over_an_upgrade_and_arrives_in_order(daemon: Daemon) -> None:
     script = "while ! test -e go; do sleep 0.02; done; exec cat"
     daemon.write(config(slow={**COPY, "cmd": script, "shell": True}))

@@ -72,6 +72,7 @@ def test_what_short_programs_write_is_all_in_the_log_and_before_their_end_is_sai
         assert daemon.log("hi") == b"hi\r\n" * count
 
 
+@pytest.mark.sweep
 def test_no_byte_is_lost_and_nothing_hangs_up_when_the_daemon_dies(daemon: Daemon) -> None:
     daemon.write(config(numbers={"cmd": NUMBERS, "tty": True, "starttime": 0, "shell": True, "autorestart": "never"}))
     daemon.start()
@@ -101,6 +102,7 @@ def test_the_same_with_a_guardian(daemon: Daemon) -> None:
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+@pytest.mark.sweep
 def test_a_killed_keeper_costs_a_chunk_at_most_and_no_program(daemon: Daemon) -> None:
     daemon.write(config(numbers={"cmd": NUMBERS, "tty": True, "starttime": 0, "shell": True}))
     daemon.start()

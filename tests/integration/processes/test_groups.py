@@ -193,7 +193,7 @@ def test_what_forks_and_ends_all_the_time_is_never_missed(looks: int) -> None:
 
     def body() -> list[int]:
         groups = Groups(PROOFS)
-        group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py {min(20_000, 200 * looks)}")
+        group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py {max(4_000, min(20_000, 200 * looks))}")
         seen = []
         for _ in range(looks):
             seen.append(group in groups.survivors([group]))
