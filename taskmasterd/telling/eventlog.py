@@ -269,7 +269,7 @@ def _stopping(entry: Entry, signals: Mapping[int, str]) -> Iterator[tuple[str, s
         return
     number = signals.get(wanted.stopsignal, str(wanted.stopsignal))
     sent = "" if process.refused or process.hook_stage == RUNS else f": {number} to {WHOM[wanted.stopasgroup]}"
-    if process.pid is not None and not process.executed:
+    if not process.executed:
         sent = NOT_EXECUTED
     if process.reason:
         yield (INFO if process.cause in PLANNED else WARNING), f"{process.reason}; ending it{sent}"

@@ -75,7 +75,7 @@ class Calm:
             if kernel.still_alive(seen):
                 self.stage.found(f"calm: all is stopped, and {seen} of {slot} is alive")
         for child in kernel.children(self.stage.daemon.pid):
-            if kernel.look(child.pid) == child and child.name != KEEPER:
+            if kernel.look(child.pid) == child and child.name != KEEPER and not _watches(child.pid):
                 self.stage.found(f"calm: all is stopped, and the daemon has a child: {child}")
 
     def read_events(self) -> None:
@@ -172,3 +172,11 @@ def count_lines(lines: Iterator[str]) -> Iterator[str]:
         if int(found[2]) != number:
             yield f"{instance} {found[2]} where {number} was due"
             number = int(found[2])
+
+
+def _watches(pid: int) -> bool:
+    """Return whether a process is the one that watches files, which stays as long as somebody wants that."""
+    try:
+        return "--watch" in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:  # it has ended meanwhile
+        return False

@@ -17,7 +17,6 @@ from taskmaster_common.text.formats import with_real_time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
 
 
 class ExportHost:
@@ -93,37 +92,36 @@ def surroundings(host: ExportHost, variables: Mapping[str, str], environment: Ma
     What the decoder asks besides is about a daemon that would run here, and has no answer: nothing is doubtful.
     """
     uid = os.geteuid()
-    known: dict[str, Any] = {
-        "environment": variables,
-        "signals": signal_numbers(),
-        "uid": uid,
-        "gid": os.getegid(),
-        "cwd": os.getcwd(),
-        "places": default_places(uid, environment),
-        "read": host.read,
-        "read_variables": host.read,
-        "expand": host.expand,
-        "user": host.user,
-        "group": host.group,
-        "may_enter": _yes,
-        "find_command": _nothing,
-        "identity": host.identity,
-        "shareable": _yes,
-        "on_disk": _yes,
-        "watched_directories": lambda _, __: 0,
-        "trusted": (0, uid),
-        "lenient_users": True,
-    }
     return Surroundings(
-        **{
-            **dict.fromkeys(Surroundings.required_, _no_doubts),
-            "probe_problem": _nothing,
-            "cgroup_problem": _nothing,
-            "zone_problem": _nothing,
-            "watched_directories": _none,
-            "own_score": _none,
-            **known,
-        }
+        environment=variables,
+        signals=signal_numbers(),
+        uid=uid,
+        gid=os.getegid(),
+        cwd=os.getcwd(),
+        places=default_places(uid, environment),
+        read=host.read,
+        read_variables=host.read,
+        expand=host.expand,
+        listed=_no_doubts,
+        user=host.user,
+        group=host.group,
+        members=_no_doubts,
+        may_enter=_yes,
+        find_command=_nothing,
+        identity=host.identity,
+        shareable=_yes,
+        on_disk=_yes,
+        probe_problem=_nothing,
+        alert_doubts=_no_doubts,
+        watched_directories=_none,
+        writable_command=_no_doubts,
+        limit_refusals=_no_doubts,
+        cgroup_problem=_nothing,
+        own_score=_none,
+        zone_problem=_nothing,
+        upcoming=_no_doubts,
+        trusted=(0, uid),
+        lenient_users=True,
     )
 
 

@@ -130,7 +130,7 @@ def test_an_address_without_a_host_takes_clients_of_both_families_and_udp_is_not
 def test_parked_sockets_are_handed_over_once_and_belong_to_who_is_to_be_the_daemon(tmp_path: Path) -> None:
     host, owner = own_host(), account(pwd.getpwuid(os.geteuid()).pw_name, None)
     rows, options = socket_rows(
-        [Socket("http", f"{host}:9\0"), Socket("file", f"{tmp_path}/s"), Socket("none", "192.0.2.1:80")]
+        [Socket("http", f"{host}:109\0"), Socket("file", f"{tmp_path}/s"), Socket("none", "192.0.2.1:80")]
     )
     web = program(numprocs=70, sockets=rows, socket_options=options)
     late = program("late", autostart=False, sockets=socket_rows([Socket("a", f"{host}:9999")])[0])
@@ -140,11 +140,11 @@ def test_parked_sockets_are_handed_over_once_and_belong_to_who_is_to_be_the_daem
     found = unpark(fd)
     try:
         assert len(found) == 71
-        assert f"{host}:969" in found
+        assert f"{host}:10969" in found
         assert found[f"{tmp_path}/s"][1] == listeners.inode_at(f"{tmp_path}/s")
         assert unpark(second) == {}
     finally:
         for each, _inode in found.values():
             os.close(each)
-    assert not is_open((host, 969))
+    assert not is_open((host, 10969))
     assert park([late, program("other")], owner) is None
