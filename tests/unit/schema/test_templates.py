@@ -144,6 +144,7 @@ def test_a_chain_of_eight_templates_is_the_longest() -> None:
     assert len(refused(chain(5000))) == 1
 
 
+@pytest.mark.slow
 def test_too_many_keys_from_templates_are_one_error() -> None:
     names = [f"t{number}" for number in range(2000)]
     bases = "".join(f"  {name}: {{}}\n" for name in names) + f"  every: {{extends: [{', '.join(names)}]}}\n"
