@@ -23,11 +23,15 @@ from taskmasterd.core.words.schedules import (
 )
 from tests.support.host import program
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 NOON = 43_200.0
 NEXT = Planned(at=130.0, clock="03:00", stamp="1970-01-02T03:00:00+00:00")
 
 
-def planned_entry(planned: Planned | None, **process: object) -> Entry:
+def planned_entry(planned: Planned | None, **process: Any) -> Entry:
     entry = Entry(program("type: oneshot"), 0, Process(**process))
     entry.planned = planned
     return entry
@@ -63,7 +67,7 @@ def test_missed_runs_are_counted_with_the_first_and_the_last() -> None:
         ({"state": FATAL, "reason": "exit 3", "end": End(768, None, 1.0, 0.0, expected=False, started=True)}, ("exit 3", False)),
     ],
 )  # fmt: skip
-def test_how_a_run_has_ended(process: dict[str, object], told: tuple[str, bool | None]) -> None:
+def test_how_a_run_has_ended(process: dict[str, Any], told: tuple[str, bool | None]) -> None:
     assert result_of(Process(**process), {}) == told
 
 
@@ -81,9 +85,7 @@ def test_how_a_run_has_ended(process: dict[str, object], told: tuple[str, bool |
         (Planned(), {"state": FATAL}, "x; no more runs"),
     ],
 )  # fmt: skip
-def test_detail_says_what_runs_and_what_comes_next(
-    planned: Planned | None, process: dict[str, object], text: str
-) -> None:
+def test_detail_says_what_runs_and_what_comes_next(planned: Planned | None, process: dict[str, Any], text: str) -> None:
     assert schedule_detail(planned_entry(planned, **process), "x", 100.0) == text
 
 
@@ -104,10 +106,10 @@ def test_schedules_and_runs_are_objects_of_the_wire() -> None:
     assert run_view(Run(None, "uid 0", NOON), 0)["began"] is None
 
 
-def laid_over(**overlay: object) -> Table:
+def laid_over(**overlay: Any) -> Table:
     table = Table()
     table.add(Entry(program("numprocs: 2"), 0, Process()))
-    table.lay_over(Overlay(**overlay))  # type: ignore[arg-type]
+    table.lay_over(Overlay(**overlay))
     return table
 
 
