@@ -40,7 +40,7 @@ def _is_plain(text: str, *, flow: bool) -> bool:
         return False
     if ": " in text or " #" in text or text.endswith(":") or _OTHER_TYPE.fullmatch(text):
         return False
-    return not flow or not any(character in text for character in ",[]{}:#\"'")
+    return not flow or not any(character in text for character in ",[]{}:#?\"'")
 
 
 def _escaped(character: str) -> str:

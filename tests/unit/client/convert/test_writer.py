@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmasterctl.convert.outcome.model import Plain
@@ -39,6 +39,7 @@ def test_numbers_of_our_own_notation_are_plain() -> None:
 
 
 @given(TEXTS)
+@example("0?")
 def test_every_text_comes_back_in_block_and_in_flow(text: str) -> None:
     assert yaml.safe_load("\n".join(lines_of("key", text, ""))) == {"key": text}
     assert yaml.safe_load(in_line([text, {"a": text}])) == [text, {"a": text}]
