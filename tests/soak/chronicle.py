@@ -19,7 +19,9 @@ NAMED = re.compile(r"([\w.@+-]+)(:\d+)? (.*)")
 STARTED = re.compile(r"started \(pid (\d+)(?:, try \d+ of \d+)?\)")
 RUNNING = re.compile(r"running \(pid (\d+)\)")
 ENDED = re.compile(r"(exited|ended|failed to start): ")
-NOTHING_ALIVE = re.compile(r"(restarting(?!.*; ending it)|gave up|stopped by|not started|ending what it left behind)\b")
+NOTHING_ALIVE = re.compile(
+    r"(restarting(?!: unhealthy|.*; ending it)|gave up|stopped by|not started|ending what it left behind)\b"
+)
 STOPPING = re.compile(r"stopping: ")
 
 

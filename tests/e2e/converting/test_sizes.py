@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from tests.support.daemon import ROOT, Daemon
 
+USER = pwd.getpwuid(os.geteuid()).pw_name
 PROGRAM = """\
 [program:p{number}]
 process_name=%(program_name)s_%(process_num)02d
@@ -23,14 +25,16 @@ stdout_logfile_maxbytes=1MB
 redirect_stderr=true
 autorestart=true
 stopasgroup=true
-user=root
+user={user}
 unknown=1
 """
 
 
 def many(count: int) -> str:
     """Return a file with so many programs."""
-    return "[supervisord]\nnodaemon=true\n" + "".join(PROGRAM.format(number=number) for number in range(count))
+    return "[supervisord]\nnodaemon=true\n" + "".join(
+        PROGRAM.format(number=number, user=USER) for number in range(count)
+    )
 
 
 @pytest.mark.slow
