@@ -16,7 +16,7 @@ from tests.support.wire import resident
 
 pytestmark = pytest.mark.slow
 BEFORE_IT_IS_SPAWNED = "        self._recorder.spawning(entry, before, inodes)\n"
-BEFORE_THE_LOG_SAYS_SO = "        self._outputs.last_words.begin(entry, streams.log_start)\n"
+BEFORE_THE_LOG_SAYS_SO = "        group = _group_of(entry, pid, inodes, place)\n"
 BEFORE_THE_STATE_SAYS_SO = "            self._happen(instance, SPAWNED if executed else FORKED)\n"
 BEFORE_ANYBODY_IS_ADOPTED = (
     "        self, orphans: Mapping[Slot, Verdict], searched_at: int, tell: Callable[[], list[End]], *, kill: bool\n"
