@@ -5,17 +5,14 @@ What only this machine lacks (users, directories, commands, variables) is a doub
 
 from __future__ import annotations
 
-import grp
 import os
-import pwd
 import shutil
-import signal
 import stat
 
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.paths import default_places
 from taskmaster_common.schema import File, Surroundings, User, decode
-from taskmaster_common.text.formats import with_real_time
+from taskmasterctl.convert.machine import Machine, signal_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,16 +40,13 @@ class _Environment(dict[str, str]):
         return found
 
 
-class _Host:
-    """Answers the decoder, and collects what this machine lacks."""
+class _Host(Machine):
+    """Answers the decoder about an outcome."""
 
     def __init__(self, path: str, text: str) -> None:
-        self.doubts: dict[str, None] = {}
+        super().__init__()
         self._path = path
         self._text = text
-
-    def lacks(self, thing: str) -> None:
-        self.doubts[f"warning: {thing}: not on this machine"] = None
 
     def read(self, path: str) -> File:
         if path != self._path:
@@ -73,24 +67,6 @@ class _Host:
             return File(content=b"", uid=os.geteuid(), gid=os.getegid(), mode=0o600)
         return File(content=content, size=len(content), uid=os.geteuid(), gid=os.getegid(), mode=0o600)
 
-    def user(self, name: str) -> User | None:
-        try:
-            found = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
-        except (KeyError, OverflowError):
-            if not name.isdecimal():
-                self.lacks(f"user {name}")
-            return User(uid=os.geteuid(), gid=os.getegid(), name=name)
-        return User(uid=found.pw_uid, gid=found.pw_gid, name=found.pw_name, home=found.pw_dir, shell=found.pw_shell)
-
-    def group(self, name: str) -> int | None:
-        if name.isdecimal():
-            return int(name)
-        try:
-            return grp.getgrnam(name).gr_gid
-        except KeyError:
-            self.lacks(f"group {name}")
-            return os.getegid()
-
     def may_enter(self, directory: str, user: User | None) -> bool:
         del user
         if not os.path.isdir(directory):
@@ -103,9 +79,6 @@ class _Host:
         if not found or not os.access(found, os.X_OK):
             self.lacks(f"command {word}")
         return ""
-
-    def identity(self, path: str) -> str:
-        return os.path.realpath(path) if os.path.isfile(path) or not os.path.exists(path) else ""
 
 
 def check_outcome(text: str, path: str, environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -126,11 +99,10 @@ def check_outcome(text: str, path: str, environment: Mapping[str, str]) -> tuple
 
 
 def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
-    names = {each.name.removeprefix("SIG"): each.value for each in signal.Signals}
     uid = os.geteuid()
     return Surroundings(
         environment=variables,
-        signals=with_real_time(names),
+        signals=signal_numbers(),
         uid=uid,
         gid=os.getegid(),
         cwd=os.getcwd(),

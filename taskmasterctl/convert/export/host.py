@@ -1,34 +1,27 @@
-"""This machine, for the decoder: what it lacks is a doubt, since a conversion is often made somewhere else."""
+"""This machine, for the decoder of a configuration that is exported."""
 
 from __future__ import annotations
 
 import errno
 import glob
-import grp
 import os
-import pwd
-import signal
 import stat
 
 from taskmaster_common.paths import default_places
-from taskmaster_common.schema import MAX_FILE, File, Surroundings, User
-from taskmaster_common.text.formats import with_real_time
+from taskmaster_common.schema import MAX_FILE, File, Surroundings
+from taskmasterctl.convert.machine import Machine, signal_numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-class ExportHost:
-    """Answers the decoder, and collects what this machine lacks. `text`: what stands in the one file, None to read files."""
+class ExportHost(Machine):
+    """Answers the decoder about a configuration. `text`: what stands in the one file, None to read files."""
 
     def __init__(self, text: str | None = None) -> None:
-        self.doubts: dict[str, None] = {}
+        super().__init__()
         self._text = text
-
-    def lacks(self, thing: str) -> None:
-        """Note something that this machine has not."""
-        self.doubts[f"warning: {thing}: not on this machine"] = None
 
     def read(self, path: str) -> File:
         """Return the content of a file. Raises OSError."""
@@ -38,31 +31,6 @@ class ExportHost:
     def expand(self, pattern: str) -> Sequence[str]:
         """Return the files that match, sorted."""
         return sorted(path for path in glob.glob(pattern) if not os.path.isdir(path)) if self._text is None else ()
-
-    def user(self, name: str) -> User | None:
-        """Return the account of a name or number; one for a missing name, too."""
-        try:
-            found = pwd.getpwuid(int(name)) if name.isdecimal() else pwd.getpwnam(name)
-        except (KeyError, OverflowError):
-            if not name.isdecimal():
-                self.lacks(f"user {name}")
-            return User(uid=os.geteuid(), gid=os.getegid(), name=name)
-        return User(uid=found.pw_uid, gid=found.pw_gid, name=found.pw_name, home=found.pw_dir, shell=found.pw_shell)
-
-    def group(self, name: str) -> int | None:
-        """Return the gid of a name or number."""
-        if name.isdecimal():
-            return int(name)
-        try:
-            return grp.getgrnam(name).gr_gid
-        except KeyError:
-            self.lacks(f"group {name}")
-            return os.getegid()
-
-    @staticmethod
-    def identity(path: str) -> str:
-        """Return the resolved path of a regular or missing file, "" for anything else."""
-        return os.path.realpath(path) if os.path.isfile(path) or not os.path.exists(path) else ""
 
 
 def _content(path: str) -> bytes:
@@ -79,11 +47,6 @@ def _content(path: str) -> bytes:
     if len(content) > MAX_FILE:
         raise OSError(errno.EFBIG, f"it is larger than {MAX_FILE >> 20} MiB")
     return bytes(content)
-
-
-def signal_numbers() -> dict[str, int]:
-    """Return the signals of this machine by name."""
-    return with_real_time({each.name.removeprefix("SIG"): each.value for each in signal.Signals})
 
 
 def surroundings(host: ExportHost, variables: Mapping[str, str], environment: Mapping[str, str]) -> Surroundings:

@@ -11,10 +11,10 @@ from taskmaster_common.jsontext import json_writer
 from taskmaster_common.paths import config_candidates
 from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterctl.convert.export.configuration import found_file, read_configuration
-from taskmasterctl.convert.export.host import signal_numbers
 from taskmasterctl.convert.export.targets.draft import ExportContext
 from taskmasterctl.convert.export.targets.table import TARGETS
 from taskmasterctl.convert.files import write_outcome
+from taskmasterctl.convert.machine import signal_numbers
 from taskmasterctl.convert.report import CHANGED, DROPPED, LossReport, Problem, Where, counted
 from taskmasterctl.output import ERR, OUT, write
 from taskmasterctl.visible import clean
