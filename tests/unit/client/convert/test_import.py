@@ -15,6 +15,7 @@ from taskmaster_common.commands.flags import IMPORTED
 from taskmasterctl.cli import main
 from taskmasterctl.convert.kinds.table import KINDS
 from tests.support.converting import Importer
+from tests.support.daemon import ROOT
 
 EXACT = "[program:web]\ncommand=/bin/sleep 1\nstopasgroup=true\n"
 LOSSES = EXACT + "serverurl=http://elsewhere\n"
@@ -195,6 +196,7 @@ def test_an_import_loads_no_connection_and_runs_nothing(tmp_path: Path) -> None:
         [sys.executable, "-S", "-c", code, "import", str(tmp_path / "web.conf")],
         capture_output=True,
         text=True,
+        env={"PYTHONPATH": f"{ROOT}:{ROOT / 'common'}"},
         check=False,
     )
     loaded = set(done.stderr.splitlines())
