@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from taskmasterctl.reply.replies import Reply
+    from taskmasterctl.reply.astext import Reply
 
 BROKEN_PIPE = 141
 COMPLETE = "_complete"

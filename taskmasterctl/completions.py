@@ -12,6 +12,7 @@ import time
 
 from taskmaster_common.commands.table import Request
 from taskmaster_common.errors import RequestError, TaskmasterError, system_reason
+from taskmaster_common.paths import shipped_paths
 from taskmaster_common.text.formats import with_real_time
 from taskmasterctl.connect.client import connect, wire_line
 from taskmasterctl.connect.same_config import runs_other_config
@@ -39,10 +40,8 @@ def script_of(words: Sequence[str]) -> str:
     """Return the script of the shell that the words name. Raises RequestError."""
     if len(words) != 1 or words[0] not in SCRIPTS:
         raise RequestError("usage", f"completion needs one of {', '.join(SCRIPTS)}", 2)
-    beside = os.path.join(os.path.dirname(__file__), "..", "config", "completions", IN_THE_SOURCE[words[0]])
-    # the source first: what an editable install has put below the prefix is as old as that install
-    paths = (os.path.normpath(beside), os.path.join(sys.prefix, "share", SCRIPTS[words[0]]))
-    path = next(filter(os.path.exists, paths), "")
+    code, name = os.path.dirname(os.path.realpath(__file__)), f"completions/{IN_THE_SOURCE[words[0]]}"
+    path = next(filter(os.path.exists, shipped_paths(code, name, sys.prefix, SCRIPTS[words[0]])), "")
     if not path:
         hint = "reinstall the package with its data files"
         raise RequestError("failed", f"this installation has no completions for {words[0]}", 1, (hint,))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from taskmaster_common.commands.table import Request
     from taskmasterctl.connect.client import DaemonConnection
     from taskmasterctl.options import Options
-    from taskmasterctl.reply.replies import Reply
+    from taskmasterctl.reply.astext import Reply
 
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED = 1, 4, 6, 124, 130
 TICK_S = 0.5

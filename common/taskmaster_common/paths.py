@@ -27,6 +27,15 @@ def log_lock(logfile: str) -> str:
     return f"{directory}/.{name}.lock"
 
 
+def shipped_paths(code: str, source: str, prefix: str, installed: str) -> tuple[str, str]:
+    """Return where a file may be that comes with the packages, the better place first.
+
+    `code` is the directory of a package, `source` the path below its repository, `installed` that below PREFIX/share. The source
+    comes first: what an editable install has put below the prefix is as old as that install.
+    """
+    return f"{code.rpartition('/')[0]}/config/{source}", f"{prefix}/share/{installed}"
+
+
 class Places(Record):
     """The default places of one user; all paths are absolute. `run_dir` holds socket and, for root, the pid file."""
 

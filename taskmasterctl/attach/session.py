@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.commands.table import Request
     from taskmasterctl.options import Options
-    from taskmasterctl.reply.replies import Reply
+    from taskmasterctl.reply.astext import Reply
 
 NO_DAEMON = 4
 TRIES_FOR_S, TRY_EVERY_S = 60.0, 0.25

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from taskmasterctl.reply.replies import Chunks, Reply
+    from taskmasterctl.reply.astext import Chunks, Reply
 
     Message = dict[str, Any]
     Ask = Callable[[Reply], int]

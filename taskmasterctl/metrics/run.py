@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskmaster_common.commands.table import Request
     from taskmasterctl.metrics.collect import Ask
     from taskmasterctl.metrics.text import Seen
-    from taskmasterctl.reply.replies import Reply
+    from taskmasterctl.reply.astext import Reply
 
 FAILED = 1
 

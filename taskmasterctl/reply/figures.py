@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from taskmasterctl.reply.replies import Chunks, Reply
+    from taskmasterctl.reply.astext import Chunks, Reply
 
     Message = dict[str, Any]
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from taskmasterctl.output import OUT
+from taskmasterctl.reply.asjson import JsonReply
+from taskmasterctl.reply.astext import TextReply
 from taskmasterctl.reply.render import columns
-from taskmasterctl.reply.replies import JsonReply, TextReply
 from taskmasterctl.usernames import with_names
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.commands.table import Request
+    from taskmasterctl.reply.astext import Chunks, Message, Reply
     from taskmasterctl.reply.render import Look
-    from taskmasterctl.reply.replies import Chunks, Message, Reply
 
 VERBS = ("disable", "enable", "overrides", "scale")
 HEAD = ("PROGRAM", "WHAT", "BY", "SINCE", "REASON")

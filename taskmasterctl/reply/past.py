@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from taskmasterctl.output import ERR, OUT
+from taskmasterctl.reply.asjson import SCHEMA, JsonLines, JsonReply, json_line
+from taskmasterctl.reply.astext import TextReply
 from taskmasterctl.reply.events import event_line, missed_text
-from taskmasterctl.reply.replies import SCHEMA, JsonLines, JsonReply, TextReply, json_line
 from taskmasterctl.reply.runs import runs_table, runs_text
 from taskmasterctl.reply.why import stories_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.commands.table import Request
+    from taskmasterctl.reply.astext import Chunks, Message, Reply
     from taskmasterctl.reply.render import Look
-    from taskmasterctl.reply.replies import Chunks, Message, Reply
 
 
 def past_reply(request: Request, look: Look, *, as_json: bool) -> Reply:

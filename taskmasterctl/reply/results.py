@@ -60,7 +60,7 @@ def failed_text(result: Message, verb: str, look: Look, goal: str = "up") -> str
     name = clean(result["name"])
     reason = with_names(clean(result.get("reason") or "no reason is known"), look.user_name)
     failed = (
-        "" if result.get("outcome") == "taken-back" else f" {_failed(verb, result, goal)}"
+        "" if result.get("outcome") == "taken-back" else f" {failed_words(result, verb, goal)}"
     )  # the reason says it all
     lines = [f"taskmasterctl: {name}{failed}: {reason}"]
     if result.get("state") == "FATAL":
@@ -84,7 +84,8 @@ NOT_RESTARTED = {
 """Outcomes of restarts that say themselves what has become of the process."""
 
 
-def _failed(verb: str, result: Message, goal: str) -> str:
+def failed_words(result: Message, verb: str, goal: str) -> str:
+    """Return what has become of a process that is not as it was to be: `did not start`."""
     if verb == "signal":
         return "was not signalled"
     if verb == "send":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from taskmaster_common.text.formats import after_text
 from taskmasterctl.output import ERR, OUT
-from taskmasterctl.reply.replies import SCHEMA, TextReply, json_line
+from taskmasterctl.reply.asjson import SCHEMA, json_line
+from taskmasterctl.reply.astext import TextReply
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands.table import Request
+    from taskmasterctl.reply.astext import Chunks, Message, Reply
     from taskmasterctl.reply.render import Look
-    from taskmasterctl.reply.replies import Chunks, Message, Reply
 
 ASCII = str.maketrans({"\u2192": "->", "\u2013": "-"})
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from taskmaster_common.records import Record
 from taskmasterctl.output import ERR, OUT
+from taskmasterctl.reply.asjson import JsonLines
+from taskmasterctl.reply.astext import TextReply
 from taskmasterctl.reply.mirror import Mirror, key_of, notable
 from taskmasterctl.reply.render import Look, change_text, counts_text, refusal_text, status_table, warning_text
-from taskmasterctl.reply.replies import JsonLines, TextReply
 from taskmasterctl.reply.results import upgraded_text
 from taskmasterctl.visible import clean
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmaster_common.commands.table import Request
+    from taskmasterctl.reply.astext import Chunks, Reply
     from taskmasterctl.reply.mirror import Key
-    from taskmasterctl.reply.replies import Chunks, Reply
 
     Message = dict[str, Any]
 

@@ -12,8 +12,8 @@ from contextlib import suppress
 from taskmaster_common.records import Record
 from taskmaster_common.text.units import parse_seconds
 from taskmasterctl.output import ERR, OUT, write
+from taskmasterctl.reply.asjson import SCHEMA, json_line
 from taskmasterctl.reply.figures import Status
-from taskmasterctl.reply.replies import SCHEMA, json_line
 from taskmasterctl.top.layout import Drawing, columns, facts_of, head_line, row_line, summary
 from taskmasterctl.top.live import DEFAULT_EVERY_S, Live
 from taskmasterctl.top.rows import Listing
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from taskmaster_common.commands.table import Request
     from taskmasterctl.connect.sockets import Sockets
+    from taskmasterctl.reply.astext import Reply
     from taskmasterctl.reply.render import Look
-    from taskmasterctl.reply.replies import Reply
 
 WELL = (0, 3)
 """Exit codes of a status that was shown."""

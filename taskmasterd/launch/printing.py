@@ -11,6 +11,7 @@ import sys
 
 import taskmasterd
 from taskmaster_common.errors import system_reason
+from taskmaster_common.paths import shipped_paths
 from taskmasterd.launch.daemonize import FAILED, LaunchError, ResolvedPlaces
 from taskmasterd.launch.options import SYSTEM, USER
 
@@ -22,10 +23,8 @@ UNIT_COMMANDS = "/opt/taskmaster/bin/"
 
 def _installed(name: str) -> str:
     """Return the path of a file that is installed with the daemon or lies beside its source, or ""."""
-    beside = os.path.join(taskmasterd.__path__[0], "..", "config")
-    directories = (os.path.join(sys.prefix, "share", "taskmaster"), beside)
-    paths = (os.path.normpath(os.path.join(directory, name)) for directory in directories)
-    return next((path for path in paths if os.path.exists(path)), "")
+    paths = shipped_paths(os.path.realpath(taskmasterd.__path__[0]), name, sys.prefix, f"taskmaster/{name}")
+    return next(filter(os.path.exists, paths), "")
 
 
 def text_of(what: str) -> str:

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from taskmasterctl.reply.replies import Reply
+    from taskmasterctl.reply.astext import Reply
 
 DAEMON = {"type": "daemon", "version": "9.9", "protocol": 1, "pid": 4711, "uptime_s": 60.0}
 TICK = {"type": "tick"}
