@@ -31,7 +31,7 @@ def make_schedules(origin: Origin, reactor: Reactor, log: EventLog, supervisor: 
     programs = {program.name: program for program in origin.config.programs}
     path, stem = origin.runs_place
     kept = Runs(path, stem, log.write)
-    kept.read(lambda name: kept_of(programs, name))
+    kept.read(lambda name: kept_of(programs, name), origin.handed.life.runs if origin.handed.life else ())
     saved = origin.saved.slots if origin.saved else ()
     means = ScheduleMeans(
         reactor,

@@ -23,6 +23,7 @@ from taskmasterd.probing.run import ChildRun
 from taskmasterd.probing.text.result import CANCELLED, MOST_LINES, Result, escaped
 from taskmasterd.processes.members.proofs import HOOK
 from taskmasterd.system.loop.cmodules import partial, signal
+from taskmasterd.system.pidfds import awaits_exec
 from taskmasterd.system.procfs import started_at
 from taskmasterd.system.spawner import SetupError
 
@@ -81,7 +82,7 @@ class HookContext(Record):
 class Hook(ChildRun):
     """One hook of the slot `entry`; `done(result)` is called once, in a later turn, when nothing of the hook is left.
 
-    `began`: there was a child.
+    `began`: there was a child. `lost`: an earlier daemon's child had executed nothing when it was found, so it has to begin again.
     """
 
     def __init__(self, context: HookContext, entry: Entry, name: str, done: Done) -> None:
@@ -93,7 +94,7 @@ class Hook(ChildRun):
         self._pipes: tuple[LogPipe, ...] = ()
         self._log_start = ("", 0)
         self._started = -1
-        self.began = False
+        self.began = self.lost = False
         self._timer: Timer | None = None
 
     @property
@@ -162,6 +163,9 @@ class Hook(ChildRun):
         mark = Mark(row["pid"], row["tag"], HOOK, self._entry.program, self._entry.index)
         self._child = self._context.children.resume(mark, row["started"], self)
         self.began = self._executed = True
+        if self._child.alive and awaits_exec(mark.pid):  # nobody would learn how its set-up ends
+            self.lost, self._executed = True, False
+            self.kill()
 
     # -- news of the child
 

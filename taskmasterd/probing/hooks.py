@@ -160,6 +160,9 @@ class Hooks:
 
     def _ended(self, entry: Entry, result: Result) -> None:
         hook, name = self._running.pop(entry), entry.process.hook
+        if hook.lost:
+            self.begin(entry)
+            return
         refused = result.ok is None and not hook.began and entry.process.hook_stage == RUNS
         if refused and name == PRE_START:
             self._deliver(entry, SpawnFailed(result.text))

@@ -12,8 +12,11 @@ from taskmasterd.output.safe.journal import Journal, Place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from typing import Any
+
+    Row = tuple[str, str, Any]
+    """A line of the file: slot, kind, and what there is of it."""
 
 MOST_OLD = 1000
 """Lines beyond those that count after which the file is written again."""
@@ -88,11 +91,16 @@ class Runs:
 
     # -- the file
 
-    def read(self, wanted: Callable[[str], int | None]) -> None:
+    def read(self, wanted: Callable[[str], int | None], handed: Sequence[Row] = ()) -> None:
         """Read what an earlier daemon has left, of slots for which `wanted(name)` is a number of runs to keep, and write only that again.
 
-        What cannot be read is set aside, and schedules begin as if they were new.
+        `handed` are its rows if it could not write them. What cannot be read is set aside, and schedules begin as if they were new.
         """
+        if handed:
+            for row in handed:
+                self._take(row, wanted)
+            self._write_again()
+            return
         try:
             lines = self._journal.read()
         except (OSError, SystemFailure) as error:
@@ -124,7 +132,11 @@ class Runs:
         except (TypeError, ValueError, KeyError, AttributeError):
             return
 
-    def _rows(self) -> Iterator[tuple[str, str, Any]]:
+    def unwritten(self) -> Iterable[Row]:
+        """Return all rows if the disk lacks some of them, for the daemon after an upgrade."""
+        return self._rows() if self._place.trouble else ()
+
+    def _rows(self) -> Iterator[Row]:
         for name, slot in self._slots.items():
             yield name, MEMORY, slot.memory and slot.memory.to_data()
             for run in slot.past:

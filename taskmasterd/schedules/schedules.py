@@ -29,7 +29,7 @@ from taskmasterd.system.loop.zones import within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from taskmaster_common.config import ProgramConfig
     from taskmaster_common.text.calendar.times import Offset
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.schedule import Found, Memory
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.steps import Steps
-    from taskmasterd.schedules.runs import Runs
+    from taskmasterd.schedules.runs import Row, Runs
     from taskmasterd.system.loop.reactor import Reactor
 
 LEAST_LATE_S = 1.0
@@ -270,6 +270,10 @@ class Schedules:
         """Wake for nothing any more, and close the file: the daemon ends."""
         self._wakes.close()
         self._runs.close()
+
+    def unwritten(self) -> Iterable[Row]:
+        """Return what only this process knows of runs: all of them where they are not on the disk."""
+        return self._runs.unwritten()
 
     def slot(self, entry: Entry) -> Slot | None:
         """Return what there is of the schedule of an entry; None: it has none, and never had one."""

@@ -36,6 +36,11 @@ def _level(value: Any) -> str:
     return str(value)
 
 
+def _anything(value: Any) -> Any:
+    """Let those who read a value judge it."""
+    return value
+
+
 def _optional(shape: Any) -> Callable[[Any], Any]:
     """Return the shape of a value that may be None."""
     return lambda value: None if value is None else shaped(value, shape)
@@ -217,8 +222,9 @@ class Legacy(Record):
 class ProcessState(Record):
     """What only a process can hand over, at a live upgrade: the lines of the state file, and state that depends on descriptors.
 
-    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `sockets` (address, descriptor), `started` is in monotonic seconds. The
-    other fields belong to subscriptions, sinks, connections, readiness, health and planned restarts. The names are those of the JSON.
+    `pipes` are (inode, descriptor, path), `handles` (pid, pidfd), `sockets` (address, descriptor), `started` is in monotonic seconds. `runs`
+    are the rows of schedules that are not on the disk. The other fields belong to subscriptions, sinks, connections, readiness, health and
+    planned restarts. The names are those of the JSON.
     """
 
     lines: tuple[str, ...]
@@ -232,6 +238,7 @@ class ProcessState(Record):
     health: tuple[Mapping[str, Any], ...] = ()
     sockets: tuple[tuple[str, int], ...] = ()
     renewing: tuple[Mapping[str, Any], ...] = ()
+    runs: tuple[tuple[str, str, Any], ...] = ()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
@@ -257,6 +264,7 @@ PROCESS: Mapping[str, Any] = {
     "sequence": int,
     "sinks": dict,
     "sockets": [(str, int)],
+    "runs": [(str, str, _anything)],
     **{part: [dict] for part in ("connections", "announced", "health", "renewing")},
 }
 

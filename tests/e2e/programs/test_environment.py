@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from taskmasterd.system.pidfds import awaits_exec
 from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.wait import wait_until
 
@@ -414,6 +415,31 @@ def test_a_child_that_waits_for_its_env_file_is_not_taken_over_as_a_program_that
     (daemon.home / "web.fifo").write_text("A=b\n")
     wait_until((daemon.home / "ran").exists)
     daemon.wait_for("after", "RUNNING")
+
+
+@pytest.mark.sweep
+def test_a_hook_that_waits_for_its_env_file_when_its_daemon_dies_is_begun_again(daemon: Daemon) -> None:
+    daemon.write(WAITING.replace("timeout: 1", "timeout: 60"))
+    os.mkfifo(daemon.home / "web.fifo")
+    daemon.start()
+    daemon.ctl("stop", "web")
+    daemon.ctl("start", "--no-wait", "early")
+
+    def child() -> int | None:
+        children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
+        return next((int(pid) for pid in children if awaits_exec(int(pid))), None)
+
+    wait_until(child)
+    first = child()
+    assert first
+    daemon.kill()
+    daemon.start()
+    wait_until(lambda: child() not in (None, first))
+    assert not process_exists(first)
+    assert not (daemon.home / "ran").exists()
+    assert daemon.ctl("upgrade").returncode == 0
+    (daemon.home / "web.fifo").write_text("A=b\n")
+    wait_until((daemon.home / "ran").exists)
 
 
 @pytest.mark.sweep

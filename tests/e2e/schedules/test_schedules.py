@@ -215,6 +215,21 @@ def test_a_running_job_goes_on_over_reload_kill_and_upgrade_and_its_end_is_in_ru
     assert [runs(daemon, name)["history"] for name in ("other", "added")] == [[], []], "nothing is due from before"
 
 
+@pytest.mark.sweep
+def test_an_upgrade_forgets_no_runs_where_they_cannot_be_written(daemon: Daemon) -> None:
+    (daemon.home / "runs").write_text("no directory")
+    daemon.write(configuration({"job": {"cmd": "true", "schedule": {"every": 1, "overlap": "queue"}}}))
+    daemon.start()
+    assert "missed runs cannot be made up" in daemon.events()
+    wait_until(lambda: past(daemon, "job"))
+    daemon.ctl("stop", "job")
+    before = past(daemon, "job")
+    assert daemon.ctl("upgrade").returncode == 0
+    assert past(daemon, "job") == before
+    daemon.ctl("start", "job")
+    assert past(daemon, "job")[: len(before)] == before
+
+
 def _has_come(moment: float) -> bool:
     return time.time() > moment
 
