@@ -36,6 +36,8 @@ DRAFT, ASIDE = ".new", ".unusable"
 MOST_BYTES = 16 * 1024 * 1024
 """Largest file to read, bytes; overrides of 20 000 programs need less."""
 VERSION = 1
+MAY_START = "programs that `disable` has disabled may be started"
+AGAIN = "`disable` again what they have disabled, and remove it"
 
 
 class Overlays:
@@ -57,24 +59,14 @@ class Overlays:
 
     def read(self) -> str:
         """Take the overrides that an earlier daemon has left. Returns what is wrong with the file, "" if it could be read."""
-        try:
-            overrides = _read(self._place or "")
-        except FileNotFoundError:
-            return ""
-        except SystemFailure as failure:
-            if failure.errno == errno.ENOENT:
-                return ""
-            reason = str(failure)
-        except OSError as error:
-            reason = f"cannot read {self._place}: {system_reason(error)}"
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            reason = f"cannot read {self._place}: it makes no sense"
-        else:
-            self._table.lay_over(self.overlay.replace(overrides=overrides))
-            return ""
+        overrides, reason = _found(self._place or "", os.geteuid())
+        if not reason:
+            if overrides:
+                self._table.lay_over(self.overlay.replace(overrides=overrides))
+            return self.trouble
         self._set_aside()
         aside = f"; it is {self.aside()} now" if self.aside() else ""
-        return f"{reason}{aside}; programs that `disable` has disabled may be started"
+        return f"{reason}{aside}; {MAY_START}"
 
     def _set_aside(self) -> None:
         """Rename the file, now or where that is not possible before the next one is written."""
@@ -90,6 +82,12 @@ class Overlays:
         """Return where a file is that could not be read, until somebody removes it; "" for none."""
         path = f"{self._place}{ASIDE}"
         return path if self._place and os.path.lexists(path) else ""
+
+    @property
+    def trouble(self) -> str:
+        """Say that overrides could not be read, until somebody removes what they are in."""
+        aside = self.aside()
+        return f"the overrides in {aside} could not be read: {AGAIN}" if aside else ""
 
     def keep(self, overlay: Overlay) -> None:
         """Let another overlay hold; its overrides are written first. Raises SystemFailure, and then nothing has changed."""
@@ -161,13 +159,35 @@ def _data(overrides: Mapping[str, Override]) -> dict[str, Any]:
     return {"taskmaster_overrides": VERSION, "programs": programs}
 
 
-def _read(path: str) -> dict[str, Override]:
-    """Return the overrides in a file. Raises OSError, SystemFailure, and ValueError, TypeError or KeyError if it makes no sense."""
+def unreadable(path: str, owner: int) -> str:
+    """Return why a daemon of this user could not read a file of overrides, or what it has put aside; changes nothing."""
+    if os.path.lexists(f"{path}{ASIDE}"):
+        return f"the overrides in {path}{ASIDE} could not be read: {AGAIN}"
+    reason = _found(path, owner)[1]
+    return f"{reason}; {MAY_START}" if reason else ""
+
+
+def _found(path: str, owner: int) -> tuple[dict[str, Override], str]:
+    """Return the overrides in a file, and why they cannot be read, "" if they can or there is no file."""
+    try:
+        return _read(path, owner), ""
+    except FileNotFoundError:
+        return {}, ""
+    except SystemFailure as failure:
+        return {}, "" if failure.errno == errno.ENOENT else str(failure)
+    except OSError as error:
+        return {}, f"cannot read {path}: {system_reason(error)}"
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}, f"cannot read {path}: it makes no sense"
+
+
+def _read(path: str, owner: int) -> dict[str, Override]:
+    """Return the overrides in a file of this user. Raises OSError, SystemFailure, and ValueError, TypeError or KeyError if it makes no sense."""
     with Held(path, "read") as held:
         fd = held.open(os.O_RDONLY | os.O_NONBLOCK)
     try:
         found = os.fstat(fd)
-        if not _is_ours(found) or not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
+        if not _is_ours(found, owner) or not stat.S_ISREG(found.st_mode) or found.st_size > MOST_BYTES:
             raise SystemFailure("use", path, "it is no file that only this daemon may write")
         content = b"".join(iter(lambda: os.read(fd, MOST_BYTES), b""))
     finally:
@@ -191,12 +211,12 @@ def _make_directory(path: str) -> None:
         if held.status() is None:
             held.make_directory(DIRECTORY_MODE)
         found = held.status()
-    if found is None or not stat.S_ISDIR(found.st_mode) or not _is_ours(found):
+    if found is None or not stat.S_ISDIR(found.st_mode) or not _is_ours(found, os.geteuid()):
         raise SystemFailure("use", path, "it is no directory in which only this daemon may write", errno.EPERM)
 
 
-def _is_ours(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o022
+def _is_ours(found: os.stat_result, owner: int) -> bool:
+    return found.st_uid == owner and not stat.S_IMODE(found.st_mode) & 0o022
 
 
 def _write_all(fd: int, block: bytes) -> None:

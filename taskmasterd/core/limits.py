@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from taskmaster_common.config.limits import UNLIMITED, Rlimit, amount_text, cpus_text, exceeds, limit_text, rlimit_of
+from taskmaster_common.config.words import value_files
 from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from taskmaster_common.config import MayUse
+    from taskmaster_common.config import MayUse, ProgramConfig
 
+READY_FD = "fd"
+"""The way of `ready` that gives a program a descriptor besides its streams."""
 KEYS = ("rlimits", "nice", "cpu_affinity", "oom_score_adj")
 PUT_BACK = frozenset(("core", "fsize", "memlock", "msgqueue", "nofile", "rtprio", "sigpending"))
 """Limits that a daemon can have itself for the length of a spawn.
@@ -58,6 +61,27 @@ def nice_around(can: Can) -> bool:
 def oom_around(score: int, can: Can) -> bool:
     """Return likewise for `oom_score_adj`. Source: proc(5): below what root has once set it takes a privilege."""
     return score >= can.oom_score_adj or can.resource
+
+
+def needs_fork(program: ProgramConfig, can: Can, *, grouped: bool) -> Iterator[str]:
+    """Yield the keys for which the daemon has to fork, since only a child can do what they say; `grouped`: there are control groups."""
+    may = program.may_use
+    yield from (f"rlimits.{limit.name}" for limit in map(rlimit_of, may.rlimits) if not rlimit_around(limit, can))
+    if may.nice is not None and not nice_around(can):
+        yield "nice"
+    if may.oom_score_adj is not None and not oom_around(may.oom_score_adj, can):
+        yield "oom_score_adj"
+    if grouped and (may.limits or may.cgroup):
+        yield "limits" if may.limits else "cgroup"
+    if program.env_file:
+        yield "env_file"
+    yield from (f"env.{name}" for name in value_files(program.env))
+    if program.sockets:
+        yield "sockets"
+    if READY_FD in program.ready:
+        yield "ready"
+    if can.uid == 0:  # even for `user: root`, which sets its groups
+        yield from (key for key in ("user", "group") if getattr(program.run_as, key) is not None)
 
 
 # -- what cannot be set here

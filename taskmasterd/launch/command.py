@@ -13,7 +13,7 @@ import sys
 from taskmaster_common.config import Config, DaemonConfig
 from taskmaster_common.errors import system_reason
 from taskmaster_common.paths import config_candidates, default_places
-from taskmaster_common.schema import absolute, effective_text
+from taskmaster_common.schema import Here, absolute, effective_text
 from taskmasterd.configuration.loading import load
 from taskmasterd.launch import printing
 from taskmasterd.launch.claims import claimed_by_others
@@ -29,6 +29,7 @@ from taskmasterd.launch.daemonize import (
 from taskmasterd.launch.following import follow
 from taskmasterd.launch.neighbours import shared
 from taskmasterd.launch.options import USAGE, parse
+from taskmasterd.launch.remarks import Remarks, trouble_of_overrides
 from taskmasterd.launch.simulating import run_simulation
 from taskmasterd.launch.standard_streams import close_inherited, descriptor_of, open_standard_streams, read_descriptor
 from taskmasterd.ondemand import on_demand
@@ -120,7 +121,7 @@ def _run(options: Namespace) -> int:
     places = resolve_places(loaded.config, socket, pid1=pid1)
     if checking:
         _warn_of_neighbours(path, places)
-        return _checked(path, loaded.config, effective=options.print_config, values=options.env)
+        return _checked(path, loaded.config, places, effective=options.print_config, values=options.env)
     if options.follow:
         return follow(places.socket)
     print(f"taskmasterd: configuration {path}, socket {places.socket}", flush=True)
@@ -185,11 +186,14 @@ def _refuse(path: str, problems: Sequence[str]) -> int:
     return CONFIG
 
 
-def _checked(path: str, config: Config, *, effective: bool, values: bool) -> int:
+def _checked(path: str, config: Config, places: ResolvedPlaces, *, effective: bool, values: bool) -> int:
+    trouble = trouble_of_overrides(config, places)
+    if trouble:
+        print(f"{path}: warning: {trouble}", file=sys.stderr)
     if effective:
-        places = default_places(os.geteuid(), os.environ)
-        signals, upcoming = signal_numbers(), calendar.upcoming
-        print(effective_text(config, signals, places, values=values, upcoming=upcoming), end="")
+        usual, remarks = default_places(os.geteuid(), os.environ), Remarks(config, places)
+        here = Here(calendar.upcoming, remarks.start_of, remarks.cgroup_root)
+        print(effective_text(config, signal_numbers(), usual, values=values, here=here), end="")
         return 0
     programs, processes = len(config.programs), sum(program.numprocs for program in config.programs)
     print(f"{path}: ok ({_count(programs, 'program')}, {_count(processes, 'process', 'es')})")

@@ -14,7 +14,7 @@ from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import leads_to_a_pipe
-from taskmasterd.survival.disk.file import HISTORY, OVERRIDES, SUFFIX, file_name, read_lines, set_aside
+from taskmasterd.survival.disk.file import HISTORY, SUFFIX, file_name, overrides_place, read_lines, set_aside
 from taskmasterd.survival.state import Facts, Handed, Legacy
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.procfs import boot_id, can_adopt, ticks_now
@@ -74,9 +74,8 @@ class Origin(Record):
     @property
     def overrides_place(self) -> str | None:
         """The path of the file of overrides, None without a directory for the state."""
-        path = self.state_path
-        name = path and f"{os.path.basename(path).removesuffix(SUFFIX)}.json"
-        return path and os.path.join(os.path.dirname(path), OVERRIDES, name or "")
+        places = self.handed.places
+        return overrides_place(places["state_dir"], places["socket"])
 
     @property
     def programs(self) -> tuple[ProgramConfig, ...]:

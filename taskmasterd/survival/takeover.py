@@ -18,6 +18,7 @@ from taskmasterd.core.steps import run
 from taskmasterd.core.words.describe import NAMED_LEFT
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.targets import account_of
+from taskmasterd.survival.disk.file import ASIDE
 from taskmasterd.survival.state import Facts
 from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.loop.cmodules import partial
@@ -125,7 +126,8 @@ class Takeover:
     def _lay_over(self, origin: Origin) -> None:
         """Read what operators have laid over the file."""
         place = origin.overrides_place
-        trouble = self._context.overlays().read() if place and inode_of(place) else ""
+        there = place and (inode_of(place) or inode_of(f"{place}{ASIDE}"))
+        trouble = self._context.overlays().read() if there else ""
         if trouble:
             self._context.log.write("error", trouble)
 

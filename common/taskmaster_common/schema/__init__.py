@@ -10,7 +10,7 @@ The keys and their kinds come from the table in `config.keys`.
 
 from __future__ import annotations
 
-from taskmaster_common.schema.effective import effective_text
+from taskmaster_common.schema.effective import Here, effective_text
 from taskmaster_common.schema.programs import Program
 from taskmaster_common.schema.shape import daemon_section, decode
 from taskmaster_common.schema.surroundings import MAX_FILE, File, Loaded, Step, Surroundings, User, absolute
@@ -18,6 +18,7 @@ from taskmaster_common.schema.surroundings import MAX_FILE, File, Loaded, Step, 
 __all__ = [
     "MAX_FILE",
     "File",
+    "Here",
     "Loaded",
     "Program",
     "Step",

@@ -26,6 +26,7 @@ from taskmaster_common.config.limits import cpus_text, written_limits, written_r
 from taskmaster_common.config.sockets import descriptors, socket_on_stdin, sockets_of, written_sockets
 from taskmaster_common.config.words import is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
+from taskmaster_common.records import Record
 from taskmaster_common.schema.values.env_files import reads_files
 from taskmaster_common.schema.values.kinds import DAEMON_TABLE
 from taskmaster_common.text.formats import format_size, signal_name
@@ -65,19 +66,29 @@ OTHERWISE = {"log_levels": "true with json and syslog", "cgroup": "true with lim
 """What decides over these keys where they are not written."""
 
 
+class Here(Record):
+    """What comments say of the host.
+
+    `upcoming` says when schedules are due, see `Surroundings`; `start_of(program)` how a program is started; `cgroup_root` is where its
+    control groups are. "" for what is not said.
+    """
+
+    upcoming: Upcoming
+    start_of: Callable[[ProgramConfig], str]
+    cgroup_root: str = ""
+
+
+NOWHERE = Here(lambda _value, _most: (), lambda _program: "")
+
+
 def effective_text(
-    config: Config,
-    signals: Mapping[str, int],
-    places: Places,
-    *,
-    values: bool = True,
-    upcoming: Upcoming = lambda _value, _most: (),
+    config: Config, signals: Mapping[str, int], places: Places, *, values: bool = True, here: Here = NOWHERE
 ) -> str:
     """Return the whole configuration with its defaults filled in, as YAML that ends with a line feed.
 
-    Without `values`, a variable of env is a comment with its name only. `upcoming` says when schedules are due, see `Surroundings`.
+    Without `values`, a variable of env is a comment with its name only.
     """
-    lines = ["taskmasterd:", *_daemon_lines(config.daemon, places)]
+    lines = ["taskmasterd:", *_daemon_lines(config.daemon, places, here)]
     if config.groups:
         lines.append("groups:")
         lines.extend(f"  {_quoted(name)}: {_list(members)}" for name, members in config.groups.items())
@@ -92,18 +103,20 @@ def effective_text(
         lines.append(f"  {_quoted(program.name)}:")
         lines.extend(_program_lines(program, signals, config.daemon.log_dir or places.log_dir, values=values))
         if program.schedule:
-            lines.extend(_next_runs(upcoming(program.schedule, NEXT_RUNS)))
+            lines.extend(_next_runs(here.upcoming(program.schedule, NEXT_RUNS)))
         lines.extend(_expanded(program.policy.depends_on, graph.needs.get(program.name, ())))
+        if start := here.start_of(program):
+            lines.append(f"    # which is started by {start}".translate(_ONE_LINE))
     return "\n".join(lines) + "\n"
 
 
-def _daemon_lines(daemon: DaemonConfig, places: Places) -> Iterator[str]:
+def _daemon_lines(daemon: DaemonConfig, places: Places, here: Here) -> Iterator[str]:
     beside = f"{daemon.socket}.pid" if daemon.socket is not None else places.pidfile
     defaults = {
         "socket": places.socket,
         "socket_mode": f"0{mode_of_socket(daemon):o}",
         "roles": "nobody else",
-        "cgroup_root": "found at the first use",
+        "cgroup_root": here.cgroup_root or "found at the first use",
         "pidfile": beside,
         "logfile": places.logfile,
         "log_dir": places.log_dir,

@@ -117,11 +117,9 @@ def _at_once(call: Call, entries: Sequence[Entry], *, enabled: bool) -> Steps[No
 def overrides(call: Call) -> Steps[None]:
     """All that is laid over the file."""
     yield from call.sight.prepared()
-    aside = "" if call.sight.limited else call.context.overlays().aside()
-    if aside:
-        warn(
-            call, f"the overrides in {aside} could not be read: `disable` again what they have disabled, and remove it"
-        )
+    trouble = "" if call.sight.limited else call.context.overlays().trouble
+    if trouble:
+        warn(call, trouble)
     call.connection.pull(_overrides(call))
 
 

@@ -69,7 +69,7 @@ def daemon_object(context: Context, sight: Sight) -> dict[str, Any]:
 
 
 def warnings(context: Context, sight: Sight) -> list[str]:
-    """Return what an administrator has to know of the daemon: state or history in trouble, programs of an earlier daemon, late health checks."""
+    """Return what an administrator has to know of the daemon: state or history in trouble, programs of an earlier daemon, late health checks, lost overrides."""
     texts, checks = context.performer.occupants.warnings(), context.health.made
     troubles = [text for text in (context.state.trouble, context.log.history.trouble) if text]
     overdue = checks.overdue() if checks else ()
@@ -77,6 +77,10 @@ def warnings(context: Context, sight: Sight) -> list[str]:
         others = f" and {len(overdue) - 1} more" if len(overdue) > 1 else ""
         name = context.supervisor.table.name(overdue[0])
         texts = [*texts, f"the health check of {name}{others} waits for its turn for longer than its interval"]
-    alerts = context.alerts.made
-    texts = [*texts, *(alerts.warnings() if alerts else ())]
+    alerts, overlay = context.alerts.made, context.overlays.made
+    texts = [
+        *texts,
+        *(alerts.warnings() if alerts else ()),
+        *((overlay.trouble,) if overlay and overlay.trouble else ()),
+    ]
     return [*troubles, *(() if sight.limited else texts)]

@@ -207,6 +207,12 @@ def _lock(fd: int) -> None:
         return
 
 
+def overrides_place(directory: str | None, socket: str) -> str | None:
+    """Return the path of the file of overrides, None without a directory for the state."""
+    name = f"{file_name(socket).removesuffix(SUFFIX)}.json"
+    return directory and os.path.join(directory, OVERRIDES, name)
+
+
 def set_aside(path: str) -> str:
     """Rename an unusable file; returns its new path, "" if the rename fails."""
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
@@ -186,3 +187,29 @@ def test_a_scale_keeps_the_lowest_slots_and_lasts_until_the_file_changes_the_num
     wait_until(lambda: not daemon.pidfile.exists(), within_s=20)
     daemon.start()
     assert (len(web(daemon)), scaled(daemon)) == (3, [])
+
+
+@pytest.mark.sweep
+def test_overrides_that_cannot_be_read_are_said_by_the_check_the_event_log_and_each_status(daemon: Daemon) -> None:
+    daemon.write("programs: {web: {cmd: sleep 300, starttime: 0, stoptime: 2}}")
+    daemon.start()
+    daemon.ctl("disable", "--now", "web")
+    (path,) = (daemon.home / "overrides").glob("*.json")
+    daemon.ctl("shutdown")
+    path.write_text("{")
+    checked = daemon.launch("-t")
+    may_start = "programs that `disable` has disabled may be started"
+    assert (checked.returncode, checked.stderr) == (
+        0,
+        f"{daemon.config}: warning: cannot read {path}: it makes no sense; {may_start}\n",
+    )
+    lost = f"the overrides in {path}.unusable could not be read"
+    for times in (0, 1):  # the next daemon finds the file that this one has put aside
+        daemon.start()
+        assert lost in daemon.ctl("status").stderr
+        assert daemon.events().count(lost) == times
+        daemon.ctl("shutdown")
+    assert lost in daemon.launch("-t").stderr
+    os.unlink(f"{path}.unusable")
+    daemon.start()
+    assert "overrides" not in daemon.ctl("status").stderr + daemon.launch("-t").stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.configuration.overlays import Overlays, day_text, new_override
+from taskmasterd.configuration.overlays import Overlays, day_text, new_override, unreadable
 from taskmasterd.core.programs.overlay import Overlay, Scale
 from taskmasterd.core.programs.table import Table
 
@@ -82,9 +82,20 @@ def test_a_file_that_makes_no_sense_is_set_aside_and_reported_until_somebody_rem
     overlays.keep(Overlay({"db": OFF}))
     assert Path(f"{path}.unusable").read_text() == damage
     later = overlays_at(str(path))
-    assert (later.read(), later.aside()) == ("", f"{path}.unusable")
+    lost = f"the overrides in {path}.unusable could not be read: `disable` again what they have disabled, and remove it"
+    assert (later.read(), later.trouble, unreadable(str(path), os.geteuid())) == (lost, lost, lost)
     os.unlink(later.aside())
-    assert later.aside() == ""
+    assert (later.read(), later.trouble, unreadable(str(path), os.geteuid())) == ("", "", "")
+
+
+def test_a_check_says_what_is_wrong_with_a_file_and_leaves_it_where_it_is(tmp_path: Path) -> None:
+    path = kept(tmp_path)
+    assert unreadable(str(path), os.geteuid()) == ""
+    assert "only this daemon may write" in unreadable(str(path), os.geteuid() + 1)
+    path.write_text("{")
+    said = f"cannot read {path}: it makes no sense; programs that `disable` has disabled may be started"
+    assert unreadable(str(path), os.geteuid()) == said
+    assert path.exists()
 
 
 def test_a_file_that_others_may_write_is_not_believed(tmp_path: Path) -> None:

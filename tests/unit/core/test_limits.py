@@ -6,9 +6,19 @@ from typing import Any
 
 import pytest
 
-from taskmaster_common.config import MayUse
+from taskmaster_common.config import MayUse, ProgramConfig
 from taskmaster_common.config.limits import RLIMITS, UNLIMITED, Rlimit
-from taskmasterd.core.limits import PUT_BACK, Can, changed_rlimits, impossible, oom_around, refused, rlimit_around
+from taskmaster_common.config.program import RunAs
+from taskmasterd.core.limits import (
+    PUT_BACK,
+    Can,
+    changed_rlimits,
+    impossible,
+    needs_fork,
+    oom_around,
+    refused,
+    rlimit_around,
+)
 
 OWN = {"nofile": (1024, 4096), "core": (0, UNLIMITED), "nice": (0, 0)}
 ORDINARY = Can(1000, resource=False, nicer=False, rlimits=OWN, nice=0, cpus=(0, 1), oom_score_adj=0, files=1_048_576)
@@ -35,6 +45,28 @@ def test_only_limits_that_hinder_no_spawn_are_taken_by_the_daemon_and_only_where
 def test_a_score_below_the_daemons_own_is_set_by_a_child_of_an_ordinary_user() -> None:
     assert [oom_around(score, ORDINARY) for score in (0, 500, -1)] == [True, True, False]
     assert oom_around(-1, ROOT)
+
+
+def test_the_keys_that_force_a_fork_are_named_as_this_daemon_has_to_fork_for_them() -> None:
+    rows = ("nofile 64 64", "core 0 -", "nproc 9 -")
+    program = ProgramConfig(
+        "web",
+        ("run",),
+        env={"A": "b", "KEY": {"file": "key"}},
+        env_file=("web.env",),
+        sockets=("http 127.0.0.1:80",),
+        ready={"fd": 3},
+        may_use=MayUse(rlimits=rows, nice=5, cpu_affinity=(0,), oom_score_adj=-5, limits=("memory 100",)),
+        run_as=RunAs(user="www"),
+    )
+    ours = ["limits", "env_file", "env.KEY", "sockets", "ready"]
+    assert list(needs_fork(program, ROOT, grouped=True)) == ["rlimits.nproc", *ours, "user"]
+    ordinary = ["rlimits.nofile", "rlimits.nproc", "nice", "oom_score_adj"]
+    assert list(needs_fork(program, ORDINARY, grouped=True)) == [*ordinary, *ours], "another user is refused"
+    assert list(needs_fork(program, ORDINARY, grouped=False)) == [*ordinary, *ours[1:]], (
+        "without a group, none is joined"
+    )
+    assert list(needs_fork(ProgramConfig("web", ("run",)), ORDINARY, grouped=True)) == []
 
 
 # -- what cannot be set

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import pytest
 
-from taskmaster_common.config import INSTANCE, ProgramConfig
+from taskmaster_common.config import INSTANCE, MayUse, ProgramConfig
+from taskmasterd.core.limits import needs_fork
 from taskmasterd.output.targets import account_of, targets
+from taskmasterd.processes.limits.limits import can
 from taskmasterd.processes.members.proofs import Proofs
 from taskmasterd.processes.preparation import Inherited, child_environment, child_spec
 from taskmasterd.system.spawner import SetupError
@@ -115,3 +118,24 @@ def test_the_daemons_own_user_is_no_change() -> None:
 def test_another_user_without_root_is_refused_with_the_reason() -> None:
     with pytest.raises(SetupError, match="the daemon runs as uid"):
         account_of(BASE.with_keys(user="root"))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {},
+        {"env": {"A": "b"}, "clear_env": True, "umask": 0o27},
+        {"may_use": MayUse(rlimits=("nofile 64 -",), cpu_affinity=(0,), oom_score_adj=1000)},
+        {"may_use": MayUse(rlimits=("nofile 64 64",))},
+        {"may_use": MayUse(rlimits=("stack 1048576 -",))},
+        {"may_use": MayUse(nice=5)},
+        {"env_file": ("a.env",)},
+        {"env": {"A": {"file": "a"}}},
+    ],
+    ids=str,
+)
+def test_what_is_said_to_need_a_fork_is_what_has_a_step_that_only_a_child_can_take(keys: dict[str, Any]) -> None:
+    program = BASE.replace(**keys)
+    steps = child_spec(program, 0, INHERITED, None).steps
+    needed = list(needs_fork(program, can(None), grouped=True))
+    assert bool(needed) == any(step.around is None for step in steps)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskmaster_common.paths import default_places
-from taskmaster_common.schema import effective_text
+from taskmaster_common.schema import Here, effective_text
 from tests.support.host import NOON, SIGNALS, load, program, program_problems, upcoming_at
 
 LIMIT = "start_timeout: 60"
@@ -128,7 +128,10 @@ def test_a_run_without_a_limit_is_a_warning_unless_the_next_one_replaces_it() ->
 def test_the_effective_configuration_names_the_next_three_runs() -> None:
     loaded = load("programs:\n  web: {cmd: run, schedule: {cron: '0 3 * * *', catch_up: 12h}}\n")
 
-    text = effective_text(loaded.config, SIGNALS, default_places(0, {}), upcoming=upcoming_at(NOON))
+    text = effective_text(
+        loaded.config, SIGNALS, default_places(0, {}), here=Here(upcoming_at(NOON), lambda _program: "posix_spawn")
+    )
+    assert text.endswith("    # which is started by posix_spawn\n")
     assert '    schedule: {cron: ["0 3 * * *"], "catch_up": 43200}\n' in text
     runs = "2026-11-29 03:00:00+00:00, 2026-11-30 03:00:00+00:00, 2026-12-01 03:00:00+00:00"
     assert f"    # whose next runs are: {runs}\n" in text
