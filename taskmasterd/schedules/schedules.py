@@ -29,7 +29,7 @@ from taskmasterd.system.loop.zones import within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from taskmaster_common.config import ProgramConfig
     from taskmaster_common.text.calendar.times import Offset
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.schedule import Found, Memory
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.steps import Steps
-    from taskmasterd.schedules.runs import Row, Runs
+    from taskmasterd.schedules.runs import Runs
     from taskmasterd.system.loop.reactor import Reactor
 
 LEAST_LATE_S = 1.0
@@ -87,7 +87,7 @@ class Schedules:
 
     def __init__(self, means: ScheduleMeans, runs: Runs) -> None:
         self._means = means
-        self._runs = runs
+        self.runs = runs
         self._slots: dict[Entry, Slot] = {}
         self._news = ScheduleNews(means.say, means.note, means.table.name)
         self._wakes = Wakes(means.reactor, self._woken, self._passed)
@@ -101,13 +101,13 @@ class Schedules:
     def added(self, entry: Entry) -> None:
         """Take a slot that is new, or was taken over."""
         if entry.wanted.schedule and entry not in self._slots:
-            self._slots[entry] = Slot(entry, self._runs, self._means.host)
+            self._slots[entry] = Slot(entry, self.runs, self._means.host)
             self._look_soon()
 
     def gone(self, entry: Entry) -> None:
         """Forget a slot, and its runs."""
         if self._slots.pop(entry, None):
-            self._runs.forget(entry.canonical)
+            self.runs.forget(entry.canonical)
 
     def changed(self, entry: Entry, before: Process, event: Event, _after: Process) -> None:
         """Follow a run; look soon whether the slot is still armed, and whether something waits for this."""
@@ -269,11 +269,7 @@ class Schedules:
     def close(self) -> None:
         """Wake for nothing any more, and close the file: the daemon ends."""
         self._wakes.close()
-        self._runs.close()
-
-    def unwritten(self) -> Iterable[Row]:
-        """Return what only this process knows of runs: all of them where they are not on the disk."""
-        return self._runs.unwritten()
+        self.runs.close()
 
     def slot(self, entry: Entry) -> Slot | None:
         """Return what there is of the schedule of an entry; None: it has none, and never had one."""

@@ -94,7 +94,7 @@ class Handover:
             health=tuple(parts.health.made.to_data()) if parts.health.made else (),
             sockets=parts.sockets.made.open.handed_over() if parts.sockets.made else (),
             renewing=tuple(parts.renewing()),
-            runs=tuple(context.schedules.made.unwritten()) if context.schedules.made else (),
+            runs=tuple(context.schedules.made.runs.unwritten()) if context.schedules.made else (),
         )
         config = {
             "path": context.configuration.config.path,
