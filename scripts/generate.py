@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import completions, leaving, records, reference, schema, states
+from scripts import completions, leaving, records, reference, schema, states, verbs
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "common/taskmaster_common/config"
@@ -24,7 +24,8 @@ FILES: dict[str, Callable[[], str]] = {
 """What makes each file, by its path."""
 PAGES: dict[str, Callable[[str], str]] = {
     "man/taskmaster.yaml.5": reference.manual,
-    "README.md": reference.readme,
+    "docs/configuration.md": reference.page,
+    "docs/commands.md": verbs.page,
     "ARCHITECTURE.md": states.architecture,
     "docs/leaving.md": leaving.page,
 }

@@ -1,9 +1,10 @@
-"""Make the references of keys: config/reference.yaml, and the key tables of README.md and taskmaster.yaml(5)."""
+"""Make the references of keys: config/reference.yaml, and the key tables of docs/configuration.md and taskmaster.yaml(5)."""
 
 from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from scripts.schema import default_value
@@ -14,6 +15,8 @@ WIDTH = 100
 """Longest line of config/reference.yaml, columns."""
 MANUAL_WIDTH = 78
 """Longest line of text in a manual page's source, columns."""
+BAR = r"\|"
+"""How a | is written in a cell of a table."""
 
 # -- what all of them say
 
@@ -110,25 +113,33 @@ def _entry(key: Key, indent: str) -> str:
     return "\n".join((comment, value, *(f"{indent}  {line}" for line in lines))) + "\n"
 
 
-# -- README.md
+# -- docs/configuration.md
 
 
-def readme(present: str) -> str:
-    """Return README.md with the rows of its two tables of keys."""
-    present = _with_rows(present, "| key | value | default | reload |", (*PROGRAM, *EXTRA))
-    present = _with_rows(present, "| key of `taskmasterd:` | value | default | reload |", DAEMON)
-    return _with_rows(present, "| key of a rule in `alerts:` | value | default | reload |", ALERT)
+def page(present: str) -> str:
+    """Return the page with the rows of its three tables of keys; nothing for a tree without documents."""
+    if not present:
+        return present
+    present = _with_keys(present, "| key | value | default | reload |", (*PROGRAM, *EXTRA))
+    present = _with_keys(present, "| key of `taskmasterd:` | value | default | reload |", DAEMON)
+    return _with_keys(present, "| key of a rule in `alerts:` | value | default | reload |", ALERT)
 
 
-def _with_rows(page: str, head: str, keys: tuple[Key, ...]) -> str:
-    before, _, after = page.partition(f"{head}\n|---|---|---|---|\n")
+def _with_keys(page: str, head: str, keys: tuple[Key, ...]) -> str:
+    return with_rows(page, head, [(f"`{key.name}`", key.text(), _linked(key), key.reload) for key in keys])
+
+
+def with_rows(page: str, head: str, rows: Sequence[Sequence[str]]) -> str:
+    """Return the page whose table below the line `head` has these rows, each a sequence of cells."""
+    rule = "|" + "---|" * (head.count("|") - 1)
+    before, _, after = page.partition(f"{head}\n{rule}\n")
     rest = after[after.index("\n\n") + 1 :]
-    rows = "".join(f"| `{key.name}` | {key.text()} | {_linked(key)} | {key.reload} |\n" for key in keys)
-    return f"{before}{head}\n|---|---|---|---|\n{rows}{rest}"
+    lines = "".join(f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |\n" for row in rows)
+    return f"{before}{head}\n{rule}\n{lines}{rest}"
 
 
 def _linked(key: Key) -> str:
-    return default_text(key).replace(FILES, "[see Files](#files)")
+    return default_text(key).replace(FILES, "[see Files](operate/files.md)")
 
 
 # -- man/taskmaster.yaml.5

@@ -24,7 +24,7 @@ PLACES = {
     "man/taskmaster.yaml.5": (
         ".B patience\nSeconds of \\fBpatience\\fR it gets.\nDefault: \\fB7\\fR; reload: live.\n",
     ),
-    "README.md": ("| `patience` | Seconds of `patience` it gets. | `7` | live |\n",),
+    "docs/configuration.md": ("| `patience` | Seconds of `patience` it gets. | `7` | live |\n",),
 }
 """What each file says of the new key."""
 
@@ -33,12 +33,8 @@ PLACES = {
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the project with one more key in the table, and all files made from it."""
     copy = tmp_path_factory.mktemp("tree")
-    for name in ("common", "config", "man", "scripts", "taskmasterctl", "taskmasterd", "README.md"):
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, copy / name)
+    for name in ("common", "config", "man", "scripts", "taskmasterctl", "taskmasterd", "docs"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     table = (copy / KEYS).read_text()
     assert '    Key("stoptime",' in table
     (copy / KEYS).write_text(table.replace('    Key("stoptime",', NEW_KEY))

@@ -1,4 +1,4 @@
-"""docs/invariants.md has a row for each of the thirty invariants, and every test that it names exists."""
+"""docs/explain/invariants.md has a row for each of the thirty invariants, and every test that it names exists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COUNT = 30
 def rows() -> dict[int, list[str]]:
     """Return the tests that each row names, by its number."""
     found: dict[int, list[str]] = {}
-    for line in (ROOT / "docs" / "invariants.md").read_text().splitlines():
+    for line in (ROOT / "docs" / "explain" / "invariants.md").read_text().splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("|") and cells[0].isdigit():
             assert int(cells[0]) not in found, f"{cells[0]} is there twice"

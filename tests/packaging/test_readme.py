@@ -35,7 +35,13 @@ from tests.support.host import load
 from tests.support.wait import wait_until
 
 README = ROOT / "README.md"
-PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+DOCS = ROOT / "docs"
+TOUR = DOCS / "start.md"
+VERBS = DOCS / "commands.md"
+PAGES = [README, TOUR, *sorted(page for page in DOCS.rglob("*.md") if page != TOUR)]
+"""All pages, in the order in which their shell blocks run: the tour goes on where the README ends."""
+LONGEST_README = 180
+"""Lines."""
 TEST_COMMAND = "<!-- ci: the test command -->"
 LANGUAGES = {"sh", "text", "yaml", "ini", "dockerfile"}
 
@@ -67,7 +73,7 @@ def blocks(path: Path) -> list[Block]:
     return found
 
 
-def table(head: str, path: Path = README) -> list[list[str]]:
+def table(head: str, path: Path) -> list[list[str]]:
     """Return the rows of the table whose head line is `head`, each a list of cells."""
     lines = path.read_text().splitlines()
     assert lines.count(head) == 1, f"{path.name} has not exactly one table {head}"
@@ -84,12 +90,21 @@ def code(cell: str) -> str:
     return cell.split("`")[1]
 
 
+def name_of(page: Path) -> str:
+    """Return the path within the tree, which names a page."""
+    return str(page.relative_to(ROOT))
+
+
 # -- the blocks
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_says_what_it_is(page: Path) -> None:
     assert {block.language for block in blocks(page)} <= LANGUAGES
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text().splitlines()) <= LONGEST_README
 
 
 def test_the_first_screen_has_a_capture_and_the_two_commands() -> None:
@@ -113,7 +128,7 @@ def files_beside(page: Path) -> list[tuple[str, str]]:
     return re.findall(r"^\$ cat ([a-z.]+)\n(.*?)(?=^\$|```)", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "recipes"], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.parent.name != "recipes"], ids=name_of)
 def test_every_configuration_block_loads(page: Path, daemon: Daemon) -> None:
     for name, content in files_beside(page):
         (daemon.home / name).write_text(content)
@@ -197,7 +212,7 @@ def test_the_shell_blocks_run_one_after_the_other(reader: tuple[Path, dict[str, 
 
 
 def test_the_transcript_of_the_wire_is_of_this_protocol() -> None:
-    (transcript,) = [block for block in blocks(README) if "nc -U" in block.text]
+    (transcript,) = [block for block in blocks(DOCS / "protocol.md") if "nc -U" in block.text]
     objects = [json.loads(line) for line in transcript.text.splitlines() if line.startswith("{")]
     assert objects[0]["type"] == "hello"
     assert objects[0]["protocol"] == PROTOCOL_VERSION
@@ -209,21 +224,21 @@ def test_the_transcript_of_the_wire_is_of_this_protocol() -> None:
 
 
 def test_the_reference_has_every_verb_with_its_usage_and_summary() -> None:
-    rows = table("| verb | what it does | exit codes |")
+    rows = table("| verb | what it does | exit codes |", VERBS)
     expected = [[f"`{usage(verb)}`", HELP[verb.name].summary, HELP[verb.name].exits] for verb in COMMANDS]
     assert rows == expected
 
 
 def test_the_reference_has_every_alias_and_every_option_of_the_client() -> None:
-    text = README.read_text()
+    text = VERBS.read_text()
     for alias, words in ALIASES.items():
         assert f"`{alias}` is `{' '.join(words)}`" in text
     options = [f"`{flag.short}{', ' if flag.short else ''}{flag.name} {flag.value}".rstrip() + "`" for flag in GLOBALS]
-    assert table("| option | meaning |") == [[option, flag.help] for option, flag in zip(options, GLOBALS, strict=True)]
+    assert table("| option | meaning |", VERBS) == [[option, flag.help] for option, flag in zip(options, GLOBALS, strict=True)]
 
 
 def test_the_reference_has_every_exit_code() -> None:
-    listed = {int(code(row[0])) for row in table("| code | meaning |")}
+    listed = {int(code(row[0])) for row in table("| code | meaning |", VERBS)}
     named = {
         int(word.strip(";,"))
         for verb in COMMANDS
@@ -236,23 +251,51 @@ def test_the_reference_has_every_exit_code() -> None:
 
 
 def test_the_reference_has_every_state() -> None:
-    assert [code(row[0]) for row in table("| state | alive | what happens by itself |")] == list(STATES)
+    assert [code(row[0]) for row in table("| state | alive | what happens by itself |", DOCS / "explain" / "states.md")] == list(STATES)
 
 
 def test_the_reference_has_every_option_of_the_daemon(daemon: Daemon) -> None:
     daemon.write("programs: {}\n")
     words = {word.strip("[],") for word in daemon.launch("-h").stdout.split()}
     offered = {word for word in words if (word.startswith("-") and word[1:2].isalpha()) or word.startswith("--")}
-    told = README.read_text()
+    told = (DOCS / "operate" / "daemon.md").read_text()
     assert offered
     assert {option for option in offered if f"`{option}" not in told and f", {option}`" not in told} == set()
+
+
+# -- links
+
+
+def headings(page: Path) -> set[str]:
+    """Return the anchors of a page: its headings as forges make them, in lower case, with hyphens for blanks."""
+    outside = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", outside, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *ROOT.glob("*.md")], ids=name_of)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
+    outside = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`]*`", "", outside)):
+        if not link.startswith(("http://", "https://")):
+            path, _, anchor = link.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.exists(), link
+            assert not anchor or anchor in headings(target), link
+
+
+def test_the_table_of_contents_has_every_page() -> None:
+    contents = (DOCS / "README.md").read_text()
+    named = {(DOCS / link.partition("#")[0]).resolve() for link in re.findall(r"\]\(([^)]+)\)", contents)}
+    recipes = (DOCS / "recipes").glob("*.md")
+    assert {*PAGES, *named} == {*named, DOCS / "README.md", *recipes}
 
 
 # -- coming from supervisor
 
 
 def test_the_page_for_supervisors_users_leads_to_keys_that_exist() -> None:
-    page = ROOT / "docs" / "coming-from-supervisor.md"
+    page = ROOT / "docs" / "coming-from" / "supervisor.md"
     head = "| supervisor | Taskmaster | note |"
     text = page.read_text()
     part = text.partition("## Keys of")[2].partition("## Other")[0]
@@ -289,7 +332,7 @@ SUPERVISORS_KEYS = {
 
 
 def test_the_page_for_supervisors_users_has_every_alias_and_substitute() -> None:
-    commands = (ROOT / "docs" / "coming-from-supervisor.md").read_text().partition("## Commands")[2]
+    commands = (ROOT / "docs" / "coming-from" / "supervisor.md").read_text().partition("## Commands")[2]
     for word in (*ALIASES, "add", "remove", "avail", "clear", "fg", "open"):
         assert f"`{word}" in commands, word
         assert word in ALIASES or word in INSTEAD
@@ -299,7 +342,7 @@ def test_the_page_for_supervisors_users_has_every_alias_and_substitute() -> None
 
 
 def test_the_page_for_composes_users_leads_to_words_that_exist() -> None:
-    text = (ROOT / "docs" / "coming-from-compose.md").read_text()
+    text = (ROOT / "docs" / "coming-from" / "compose.md").read_text()
     theirs, ours = re.findall(r"```(?:text|yaml)\n(.*?)```", text, re.DOTALL)
     with pytest.raises(ConfigError, match="services"):
         load(theirs)

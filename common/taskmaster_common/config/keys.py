@@ -1,7 +1,7 @@
 """The table of all keys of the configuration: the one place that says which keys there are.
 
 The decoder, `taskmasterd -T` and the client read it. `python -m scripts.generate` makes the rest from it: the records
-of `program` and `daemon`, the JSON schema, config/reference.yaml, the key tables of README.md and taskmaster.yaml(5).
+of `program` and `daemon`, the JSON schema, config/reference.yaml, the key tables of docs/configuration.md and taskmaster.yaml(5).
 The resident daemon never loads it: the texts are documentation.
 """
 

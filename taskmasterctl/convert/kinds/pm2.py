@@ -57,7 +57,7 @@ ROWS: dict[str, str] = {
     "listen_timeout": "",
     "treekill": "stopasgroup",
 }
-"""Fields of an app, and the keys that they become. docs/coming-from-pm2.md is checked against it."""
+"""Fields of an app, and the keys that they become. docs/coming-from/pm2.md is checked against it."""
 NOT_HERE = {
     "time": ("a line is written as it comes", "log_format: prefix puts the time before it"),
     "log_date_format": ("a line is written as it comes", "log_format: prefix puts the time before it"),

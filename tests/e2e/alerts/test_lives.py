@@ -13,7 +13,7 @@ from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.receivers import HOST, free_port, server_that, web_server
 from tests.support.wait import wait_until
 
-PAGE = (ROOT / "docs" / "alerts.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "alerts.md").read_text()
 EXAMPLES = {
     section.splitlines()[0]: section.partition("```yaml\n")[2].partition("```")[0]
     for section in PAGE.split("\n## ")[1:]

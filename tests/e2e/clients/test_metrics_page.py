@@ -1,4 +1,4 @@
-"""docs/metrics.md and docs/top.md: their commands run, their programs come up, and the table has every metric."""
+"""docs/operate/metrics.md and docs/operate/top.md: their commands run, their programs come up, and the table has every metric."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from taskmasterctl.metrics.text import names
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
-PAGE = (ROOT / "docs" / "metrics.md").read_text()
-TOP = (ROOT / "docs" / "top.md").read_text()
+PAGE = (ROOT / "docs" / "operate" / "metrics.md").read_text()
+TOP = (ROOT / "docs" / "operate" / "top.md").read_text()
 COMMANDS = [
     line.partition("#")[0].strip()
     for block in re.findall(r"```text\n(.*?)```", PAGE + TOP, re.DOTALL)

@@ -20,6 +20,7 @@ from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
+PAGE = ROOT / "docs" / "operate" / "containers.md"
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
 
@@ -145,8 +146,8 @@ def test_a_signal_that_comes_while_pid_1_reads_its_file_is_kept(container: Conta
 
 
 def _entrypoint() -> list[str]:
-    """Return the words of the README's container example, with this tree's command and the directory replaced."""
-    found = re.search(r"^ENTRYPOINT (\[.*\])$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    """Return the words of the container example of the page, with this tree's command and the directory replaced."""
+    found = re.search(r"^ENTRYPOINT (\[.*\])$", PAGE.read_text(), re.MULTILINE)
     assert found
     words = json.loads(found[1])
     assert words[0] == "taskmasterd"
@@ -154,13 +155,12 @@ def _entrypoint() -> list[str]:
 
 
 def _example() -> str:
-    """Return the configuration of the README's container example."""
-    text = (ROOT / "README.md").read_text().partition("## Containers")[2]
-    return text.partition("```yaml\n")[2].partition("```")[0]
+    """Return the configuration of the container example of the page."""
+    return PAGE.read_text().partition("```yaml\n")[2].partition("```")[0]
 
 
 @needs_a_namespace
-def test_the_readmes_container_runs_its_programs_and_stops_within_the_time_that_docker_gives(
+def test_the_container_of_the_page_runs_its_programs_and_stops_within_the_time_that_docker_gives(
     container: Container,
 ) -> None:
     command = shutil.which("taskmasterd", path=os.path.dirname(sys.executable))

@@ -1,4 +1,4 @@
-"""The examples of docs/limits.md run, and show what the page says."""
+"""The examples of docs/programs/limits.md run, and show what the page says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
-PAGE = (ROOT / "docs" / "limits.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "limits.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 

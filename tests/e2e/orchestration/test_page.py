@@ -1,4 +1,4 @@
-"""Each example of docs/orchestration.md runs as it stands, and does what the page says."""
+"""Each example of docs/programs/orchestration.md runs as it stands, and does what the page says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
-PAGE = (ROOT / "docs" / "orchestration.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "orchestration.md").read_text()
 EXAMPLES = {
     section.splitlines()[0]: section.partition("```yaml\n")[2].partition("```")[0]
     for section in PAGE.split("\n## ")[1:]

@@ -1,4 +1,4 @@
-"""Formatted logs of a real daemon, which dies and is replaced; the examples of docs/logs.md."""
+"""Formatted logs of a real daemon, which dies and is replaced; the examples of docs/programs/output.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.wait import wait_until
 from tests.support.wire import resident
 
 pytestmark = pytest.mark.slow
-PAGE = (ROOT / "docs" / "logs.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "output.md").read_text()
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}[+-]\d\d:\d\d")
 COUNTER = f"""{sys.executable} -c "
 import sys, time

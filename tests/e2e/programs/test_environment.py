@@ -307,7 +307,7 @@ def test_a_reload_restarts_a_program_for_each_of_these_keys_as_its_dry_run_says(
         assert daemon.wait_for("web", "RUNNING")["pid"] != pid
 
 
-PAGE = (ROOT / "docs" / "environment.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "environment.md").read_text()
 
 
 def test_the_example_of_the_page_does_what_the_page_says(daemon: Daemon) -> None:

@@ -1,4 +1,4 @@
-"""Each example of docs/recycling.md and docs/watching.md runs as it stands."""
+"""Each example of docs/programs/recycling.md and docs/programs/watching.md runs as it stands."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
-PAGE = (ROOT / "docs" / "recycling.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "recycling.md").read_text()
 EXAMPLES = {
     section.splitlines()[0]: section.partition("```yaml\n")[2].partition("```")[0]
     for section in PAGE.split("\n## ")[1:]
@@ -29,7 +29,7 @@ def test_all_examples_come_up_together_and_the_effective_configuration_has_what_
 def test_all_examples_of_watching_come_up_together_and_one_of_their_files_restarts_what_it_is_for(
     daemon: Daemon,
 ) -> None:
-    page = (ROOT / "docs" / "watching.md").read_text()
+    page = (ROOT / "docs" / "programs" / "watching.md").read_text()
     examples = [each.partition("```")[0].removeprefix("programs:\n") for each in page.split("```yaml\n")[1:]]
     assert len(examples) == 2
     for name in ("src", "config"):

@@ -1,4 +1,4 @@
-"""The example of docs/schedules.md runs as it stands, and its table of changes of the clocks is true."""
+"""The example of docs/programs/schedules.md runs as it stands, and its table of changes of the clocks is true."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.support.clocks import runs_between
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
-PAGE = (ROOT / "docs" / "schedules.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "schedules.md").read_text()
 ROWS = re.findall(
     r"^\| `([^`@]+)` \| ([^|]+) \| ([^|]+) \|$", PAGE.partition("## Zones")[2].partition("## For")[0], re.MULTILINE
 )

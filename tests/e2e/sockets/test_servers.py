@@ -1,4 +1,4 @@
-"""Servers that people run, on passed sockets: the examples of docs/sockets.md."""
+"""Servers that people run, on passed sockets: the examples of docs/programs/sockets.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.listening import own_host
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
-PAGE = (ROOT / "docs" / "sockets.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "sockets.md").read_text()
 ASGI = """
 import os
 async def app(scope, receive, send):

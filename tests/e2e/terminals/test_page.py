@@ -1,4 +1,4 @@
-"""The examples of docs/terminals.md do what the page says."""
+"""The examples of docs/programs/terminals.md do what the page says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
-PAGE = (ROOT / "docs" / "terminals.md").read_text()
+PAGE = (ROOT / "docs" / "programs" / "terminals.md").read_text()
 
 
 @pytest.mark.slow

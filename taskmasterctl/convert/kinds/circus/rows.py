@@ -1,4 +1,4 @@
-"""The options of circus, and the keys that they become. docs/coming-from-circus.md is checked against it."""
+"""The options of circus, and the keys that they become. docs/coming-from/circus.md is checked against it."""
 
 from __future__ import annotations
 

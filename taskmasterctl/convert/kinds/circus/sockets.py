@@ -35,7 +35,7 @@ OPTIONS: dict[str, str] = {
     "interface": "",
     "proto": "",
 }
-"""Options of `[socket:x]`, and where they go within a socket of `sockets`. docs/coming-from-circus.md is checked against it."""
+"""Options of `[socket:x]`, and where they go within a socket of `sockets`. docs/coming-from/circus.md is checked against it."""
 LOST = {
     "so_reuseport": ("all instances share one queue", "numprocs: with one port each"),
     "interface": ("a socket is not bound to an interface", "the address of the interface as host"),

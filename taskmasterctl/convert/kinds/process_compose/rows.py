@@ -1,4 +1,4 @@
-"""The fields of process-compose, and the keys that they become. docs/coming-from-process-compose.md is checked against it."""
+"""The fields of process-compose, and the keys that they become. docs/coming-from/process-compose.md is checked against it."""
 
 from __future__ import annotations
 

@@ -251,7 +251,7 @@ class _Conversion:
                 inet_server(section, self._outcome)
             elif name.startswith(("rpcinterface:", "ctlplugin:")):
                 text = f"{name.partition(':')[2]} extends supervisor's own interface"
-                self._outcome.drop(section.place(), text, "the protocol of the socket is in the README")
+                self._outcome.drop(section.place(), text, "the protocol of the socket is in docs/protocol.md")
             elif name not in KNOWN and not name.startswith(PREFIXES):
                 for option in section.options.values():
                     self._outcome.ignore(section.place(option), "supervisor does not know this section either")

@@ -1,4 +1,4 @@
-"""The table of supervisor's options: which key each becomes, and in words how. docs/coming-from-supervisor.md is checked against it.
+"""The table of supervisor's options: which key each becomes, and in words how. docs/coming-from/supervisor.md is checked against it.
 
 An option of a program that is not here is unknown to supervisor, too.
 """

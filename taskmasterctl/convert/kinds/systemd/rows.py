@@ -1,4 +1,4 @@
-"""The directives of a service, and the keys that they become. docs/coming-from-systemd.md is checked against it."""
+"""The directives of a service, and the keys that they become. docs/coming-from/systemd.md is checked against it."""
 
 from __future__ import annotations
 

@@ -15,13 +15,14 @@ from taskmasterctl.convert.kinds.supervisor import rows as supervisor
 from taskmasterctl.convert.kinds.systemd import rows as systemd
 from tests.support.daemon import ROOT
 
+PAGES = ROOT / "docs" / "coming-from"
 WITHIN = {f"{name}.{part}": key for name, parts in process_compose.PARTS.items() for part, key in parts.items()}
 SECTION = re.compile(r"`\[([a-z_]+)\]`")
 
 
 def cells(page: str, heading: str) -> Iterator[tuple[str, str]]:
     """Yield the first two cells of each row of the table below a heading."""
-    text = (ROOT / "docs" / page).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    text = (PAGES / page).read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     for line in text.splitlines():
         if line.startswith("| ") and not line.startswith("|---"):
             first, second = line.strip("|").split("|")[:2]
@@ -43,20 +44,20 @@ def told(page: str, heading: str, section: str = "") -> dict[str, str]:
 @pytest.mark.parametrize(
     ("page", "heading", "section", "rows"),
     [
-        ("coming-from-supervisor.md", "Keys of `[program:x]`", "", supervisor.PROGRAM),
-        ("coming-from-supervisor.md", "Other sections", "supervisord", supervisor.SUPERVISORD),
-        ("coming-from-supervisor.md", "Other sections", "unix_http_server", supervisor.UNIX_SERVER),
-        ("coming-from-procfile.md", "What becomes of it", "", procfile.ROWS),
-        ("coming-from-systemd.md", "`[Unit]`", "", systemd.UNIT),
-        ("coming-from-systemd.md", "`[Service]`", "", systemd.SERVICE),
-        ("coming-from-systemd.md", "`[Install]`", "", systemd.INSTALL),
-        ("coming-from-circus.md", "`[watcher:x]`", "", circus.WATCHER),
-        ("coming-from-circus.md", "`[socket:x]`", "", sockets.OPTIONS),
-        ("coming-from-circus.md", "`[circus]`", "", circus.CIRCUS),
-        ("coming-from-process-compose.md", "A process", "", process_compose.PROCESS),
-        ("coming-from-process-compose.md", "Conditions", "", process_compose.CONDITIONS),
-        ("coming-from-process-compose.md", "Fields within fields", "", WITHIN),
-        ("coming-from-pm2.md", "An app", "", pm2.ROWS),
+        ("supervisor.md", "Keys of `[program:x]`", "", supervisor.PROGRAM),
+        ("supervisor.md", "Other sections", "supervisord", supervisor.SUPERVISORD),
+        ("supervisor.md", "Other sections", "unix_http_server", supervisor.UNIX_SERVER),
+        ("procfile.md", "What becomes of it", "", procfile.ROWS),
+        ("systemd.md", "`[Unit]`", "", systemd.UNIT),
+        ("systemd.md", "`[Service]`", "", systemd.SERVICE),
+        ("systemd.md", "`[Install]`", "", systemd.INSTALL),
+        ("circus.md", "`[watcher:x]`", "", circus.WATCHER),
+        ("circus.md", "`[socket:x]`", "", sockets.OPTIONS),
+        ("circus.md", "`[circus]`", "", circus.CIRCUS),
+        ("process-compose.md", "A process", "", process_compose.PROCESS),
+        ("process-compose.md", "Conditions", "", process_compose.CONDITIONS),
+        ("process-compose.md", "Fields within fields", "", WITHIN),
+        ("pm2.md", "An app", "", pm2.ROWS),
     ],
 )
 def test_a_page_has_the_options_of_the_table(page: str, heading: str, section: str, rows: Mapping[str, str]) -> None:
@@ -69,10 +70,10 @@ def test_a_page_has_the_options_of_the_table(page: str, heading: str, section: s
     assert not wrong
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("coming-from-*.md")))
+@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
 def test_a_page_begins_with_the_one_command(page: str) -> None:
-    if page == "coming-from-compose.md":
+    if page == "compose.md":
         pytest.skip("Compose is refused")
-    lines = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line]
+    lines = [line for line in (PAGES / page).read_text().splitlines() if line]
     assert lines[1] == "```text"
     assert lines[2].startswith("taskmasterctl import ")
