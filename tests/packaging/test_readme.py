@@ -234,7 +234,9 @@ def test_the_reference_has_every_alias_and_every_option_of_the_client() -> None:
     for alias, words in ALIASES.items():
         assert f"`{alias}` is `{' '.join(words)}`" in text
     options = [f"`{flag.short}{', ' if flag.short else ''}{flag.name} {flag.value}".rstrip() + "`" for flag in GLOBALS]
-    assert table("| option | meaning |", VERBS) == [[option, flag.help] for option, flag in zip(options, GLOBALS, strict=True)]
+    assert table("| option | meaning |", VERBS) == [
+        [option, flag.help] for option, flag in zip(options, GLOBALS, strict=True)
+    ]
 
 
 def test_the_reference_has_every_exit_code() -> None:
@@ -251,7 +253,9 @@ def test_the_reference_has_every_exit_code() -> None:
 
 
 def test_the_reference_has_every_state() -> None:
-    assert [code(row[0]) for row in table("| state | alive | what happens by itself |", DOCS / "explain" / "states.md")] == list(STATES)
+    assert [
+        code(row[0]) for row in table("| state | alive | what happens by itself |", DOCS / "explain" / "states.md")
+    ] == list(STATES)
 
 
 def test_the_reference_has_every_option_of_the_daemon(daemon: Daemon) -> None:

@@ -70,7 +70,7 @@ def test_a_page_has_the_options_of_the_table(page: str, heading: str, section: s
     assert not wrong
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in (ROOT / "docs").glob("*.md")))
+@pytest.mark.parametrize("page", sorted(path.name for path in PAGES.glob("*.md")))
 def test_a_page_begins_with_the_one_command(page: str) -> None:
     if page == "compose.md":
         pytest.skip("Compose is refused")
