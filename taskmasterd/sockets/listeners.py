@@ -179,6 +179,17 @@ def remove(path: str, inode: Inode) -> None:
         return
 
 
+def refuse_clients(fd: int) -> None:
+    """Listen no more, whatever other descriptors the socket has. One of datagrams has no clients to refuse."""
+    held = socket.socket(fileno=os.dup(fd))
+    try:
+        held.shutdown(socket.SHUT_RDWR)
+    except OSError:  # ENOTCONN, of datagrams
+        return
+    finally:
+        held.close()
+
+
 def change(fd: int, address: str, inode: Inode | None, backlog: int, rights: FileRights) -> None:
     """Give an open socket another queue, mode and owner. Raises OSError, SystemFailure if its file is another one by now."""
     held = socket.socket(fileno=os.dup(fd))

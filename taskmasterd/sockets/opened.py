@@ -182,16 +182,21 @@ class OpenSockets:
     def open_again(self, gone: OpenSocket, claim: SocketUse) -> None:
         """Open a socket whose file somebody has removed: nobody finds the old one. Raises SetupError, OSError."""
         made = open_for(claim)
-        self.close(gone)
+        self._forget(gone)  # who has it still may go on with it
+        gone.close()
         self.add(made)
         self._say("warning", f"{claim.shown} was removed by somebody; bound anew")
 
     def close(self, one: OpenSocket) -> None:
-        """Close a socket for good."""
+        """Close a socket for good, at once: the keeper lets go of it a moment later."""
+        listeners.refuse_clients(one.fd)
+        self._forget(one)
+        one.close()
+
+    def _forget(self, one: OpenSocket) -> None:
         self.by_address.pop(one.claim.address, None)
         if one.key:
             self._keeping().drop(one.key)
-        one.close()
 
     def close_all(self) -> None:
         """Close all: the daemon ends on purpose."""

@@ -70,3 +70,17 @@ def test_rows_that_make_no_sense_and_what_nobody_needs_any_more_are_let_go() -> 
     assert sockets.open.handed_over() == ()
     assert not is_open((own_host(), 8000))
     assert isinstance(before, OpenSocket)
+
+
+def test_a_socket_that_is_closed_takes_no_clients_though_others_hold_it_for_a_moment_longer() -> None:
+    address = f"{own_host()}:8000"
+    table, _entry = table_with(address)
+    keeper: Any = NoKeeper()
+    sockets = ProgramSockets(table, lambda: keeper, lambda _level, _text: None, {})
+    sockets.begin()
+    second = os.dup(sockets.open.by_address[address].fd)  # as the keeper has it
+    try:
+        sockets.open.close_all()
+        assert not is_open((own_host(), 8000))
+    finally:
+        os.close(second)
