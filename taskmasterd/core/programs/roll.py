@@ -23,11 +23,11 @@ UP: Final = "up"
 COMING: Final = "coming"
 """Level of one that is not up, but on its way there by itself."""
 SICK: Final = "unhealthy"
-"""Level of one that is RUNNING but was found unhealthy: an update does not wait for it, others do."""
+"""Level of one that is RUNNING but unhealthy and about to be restarted for that: others wait for it."""
 DOWN: Final = "down"
 """Level of one of which nothing is alive, because somebody has stopped it or it has ended as expected."""
 FAILED: Final = "failed"
-"""Level of one that is FATAL or blocked."""
+"""Level of one that is FATAL, blocked, or unhealthy while nobody restarts it."""
 
 
 class RollPolicy(Record):

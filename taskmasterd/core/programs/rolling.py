@@ -7,6 +7,7 @@ operation that depend on each other are rolled one after the other, what others 
 from __future__ import annotations
 
 from taskmaster_common.config import ProgramConfig
+from taskmaster_common.config.health import RESTART, rules_of
 from taskmaster_common.records import Record
 from taskmaster_common.states import EXITED, FATAL, RUNNING, STOPPED, STOPPING
 from taskmasterd.core.process.state import BLOCKED, STOP, UNHEALTHY
@@ -360,9 +361,14 @@ def level_of(entry: Entry) -> str:
     """Return how a roll sees a process."""
     process = entry.process
     if process.state == RUNNING and not process.leaving:
-        return UP if entry.well else SICK if process.health == UNHEALTHY else COMING
+        return UP if entry.well else COMING if process.health != UNHEALTHY else SICK if _is_restarted(entry) else FAILED
     if process.state == FATAL or process.phase == BLOCKED or process.stuck:
         return FAILED
     if process.state in (STOPPED, EXITED) or process.leaving == STOP:
         return DOWN
     return DOWN if process.state == STOPPING and process.then == STOPPED else COMING
+
+
+def _is_restarted(entry: Entry) -> bool:
+    """Return whether health is about to restart an unhealthy process; otherwise it may stay so for good."""
+    return rules_of(entry.health).action == RESTART and not (entry.checked and entry.checked.held_back)

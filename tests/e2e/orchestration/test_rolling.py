@@ -230,3 +230,39 @@ def test_a_newer_reload_ends_one_on_trial(daemon: Daemon) -> None:
         assert daemon.ctl("reload").returncode == 0
         assert waiting.until("end")[-1]["exit"] == 1
     assert commands(daemon) == ["sleep 95"]
+
+
+@pytest.mark.sweep
+def test_pre_restart_that_refuses_an_instance_stops_the_update_before_it(daemon: Daemon) -> None:
+    check = {"cmd": 'test "$TASKMASTER_INSTANCE" != 2 || { echo bad line; exit 1; }', "shell": True}
+    web = {**WEB, "pre_restart": check}
+    before = pids(running(daemon, **web))
+    configure(daemon, web={**web, "cmd": "sleep 99"})
+    done = daemon.ctl("reload")
+    assert done.returncode == 1
+    assert (
+        "update of web stopped at web:2: pre_restart: exit 1: bad line; updated web:0 web:1; not touched web:2 web:3\n"
+        in done.stderr
+    )
+    assert pids(daemon)[2:] == before[2:], "what runs is left as it is"
+    assert commands(daemon) == ["sleep 99", "sleep 99", "sleep 98", "sleep 98"]
+
+
+@pytest.mark.sweep
+def test_an_instance_that_stays_unhealthy_ends_the_update_instead_of_holding_it_up(daemon: Daemon) -> None:
+    check = {
+        "exec": {"cmd": 'test ! -e ill."$TASKMASTER_INSTANCE"', "shell": True},
+        "interval": 0.1,
+        "retries": 1,
+        "successes": 1,
+        "action": "none",
+    }
+    web = {**WEB, "health": check}
+    before = pids(running(daemon, **web))
+    wait_until(lambda: all(each["health"]["verdict"] == "healthy" for each in daemon.status().values()))
+    (daemon.home / "ill.0").touch()
+    with Talk(daemon, "restart --rolling web:1 web:2 web:3") as waiting:
+        said = waiting.until("end")
+    assert said[-1]["exit"] == 1
+    assert pids(daemon)[0] == before[0]
+    assert "update of web stopped at web:0: unhealthy: exec: exit 1" in daemon.events()

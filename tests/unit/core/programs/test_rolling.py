@@ -121,6 +121,21 @@ def test_with_health_the_next_one_follows_when_the_one_before_is_healthy() -> No
     assert world.said[-1].startswith("update of web stopped at web:1: unhealthy: http 503 (3 of 3); updated web:0")
 
 
+@pytest.mark.parametrize(("action", "stays"), [("none", True), ("signal HUP", True), ("restart", False)])
+def test_an_instance_that_nobody_restarts_though_it_is_unhealthy_ends_the_update(action: str, stays: bool) -> None:
+    checked = {"health": {"tcp": "80", "action": action}}
+    world = World().load(web(**checked)).cooperate()
+    for name in ("web:0", "web:1", "web:2"):
+        judge(world, name, HEALTHY)
+    world.reload(new(**checked))
+    world.cooperate()
+    judge(world, "web:0", HEALTHY)
+    world.wake()
+    judge(world, "web:0", UNHEALTHY)
+    assert world.said[-1].startswith("update of web stopped at web:0: unhealthy") is stays
+    assert bool(world.done) is stays
+
+
 def test_a_rollback_takes_back_what_was_restarted() -> None:
     world = World().load(web(update=BACK)).cooperate()
     world.reload(new(update=BACK))
