@@ -124,10 +124,10 @@ def test_with_health_the_next_one_follows_when_the_one_before_is_healthy() -> No
 @pytest.mark.parametrize(("action", "stays"), [("none", True), ("signal HUP", True), ("restart", False)])
 def test_an_instance_that_nobody_restarts_though_it_is_unhealthy_ends_the_update(action: str, stays: bool) -> None:
     checked = {"health": {"tcp": "80", "action": action}}
-    world = World().load(web(**checked)).cooperate()
+    world = World().load(web(3, **checked)).cooperate()
     for name in ("web:0", "web:1", "web:2"):
         judge(world, name, HEALTHY)
-    world.reload(new(**checked))
+    world.reload(new(3, **checked))
     world.cooperate()
     judge(world, "web:0", HEALTHY)
     world.wake()
