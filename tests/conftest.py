@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import compileall
+import gc
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.runner import runtestprotocol
 from _pytest.terminal import TerminalReporter
 
 from tests.support.daemon import ROOT, Daemon, command_environment
@@ -35,6 +37,8 @@ examples is left out: what it draws decides how long it takes.
 """
 DAEMONS = {"make_daemon", "share_daemon"}
 """Fixtures that make a real daemon."""
+COLLECT_AT = 50_000
+"""New objects after which garbage is collected."""
 BEGAN_AT = pytest.StashKey[float]()
 
 
@@ -54,6 +58,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: (item.path.name != "test_readme.py", item.path))
 
 
+def pytest_collection_finish() -> None:
+    """Let no garbage collection look at what lives to the end, all modules and seven thousand tests: it was a tenth of a run."""
+    gc.freeze()
+    gc.enable()
+
+
 def _processor_time_s() -> float:
     return sum(os.times()[:4])
 
@@ -62,6 +72,24 @@ def _processor_time_s() -> float:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note when a test begins."""
     item.stash[BEGAN_AT] = _processor_time_s()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Let a worker send one report of a test that passes, where nobody asks for more: to tell all six took a tenth of a run."""
+    options = item.config.option
+    if (
+        not hasattr(item.config, "workerinput")
+        or options.marks
+        or options.verbose > 0
+        or options.durations
+        or options.xmlpath
+    ):
+        return None
+    for report in runtestprotocol(item, nextitem=nextitem, log=False):
+        if report.when == "call" or not report.passed:
+            item.ihook.pytest_runtest_logreport(report=report)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)
@@ -99,8 +127,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
     Keep the bytecode of the tests too, whatever PYTHONDONTWRITEBYTECODE says: rewriting their asserts takes 6 s of each worker,
     and those of pytest's plugins, which a worker reads before this file, another one.
+    Collect garbage seldom: what a test leaves is little, and what it walks through is much.
     Obey Ctrl-C, and have what the tests start obey it: a job in the background of a script ignores it (POSIX, sh, 2.11).
     """
+    gc.set_threshold(COLLECT_AT)
+    gc.disable()  # until all tests are collected
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
