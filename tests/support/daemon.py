@@ -24,6 +24,7 @@ listing("/proc/self")  # opens the reserve descriptor of all later looks
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = ROOT / "tests" / "integration" / "programs"
 OF_A_PROGRAM = b"\0TASKMASTER_PROGRAM="
+PIECE = 32_768
 
 
 def command_environment(home: Path) -> dict[str, str]:
@@ -229,18 +230,45 @@ class Daemon:
 def _variables_of_all() -> Iterator[tuple[int, bytes]]:
     """Yield pid and variables of every process but this one, with a NUL before and after each variable.
 
-    In the midst of an exec the kernel shows none (fs/proc/base.c, environ_read), so what shows none is read again.
+    In the midst of an exec the kernel shows none (fs/proc/base.c, environ_read), so what shows none is read again, as the daemon
+    reads it. Each test looks at all of them twice: kernel threads, which have none either, are left out.
     """
     empty: list[int] = []
+    others = {str(os.getpid()), *_kernel_threads()}
     for entry in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if entry.isdecimal() and int(entry) != os.getpid():
-            if variables := variables_of(int(entry)):
+        if entry.isdecimal() and entry not in others:
+            if variables := _content(f"/proc/{entry}/environ"):
                 yield int(entry), b"\0" + variables + b"\0"
             else:
                 empty.append(int(entry))
     for pid in empty:
         if variables := variables_of(pid):
             yield pid, b"\0" + variables + b"\0"
+
+
+def _kernel_threads() -> list[str]:
+    """Return the pids of the kernel's threads; [] in a container, which sees none."""
+    if _content("/proc/2/comm") != b"kthreadd\n":
+        return []
+    return ["2", *_content("/proc/2/task/2/children").decode().split()]
+
+
+def _content(path: str) -> bytes:
+    """Return the content of a file of /proc, b"" if it is gone or refused."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    try:
+        content = piece = os.read(fd, PIECE)
+        while piece:
+            piece = os.read(fd, PIECE)
+            content += piece
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+    return content
 
 
 def lives(socket: Path, name: str = "") -> list[int]:
