@@ -13,6 +13,7 @@ from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source
 from taskmaster_common.jsontext import write_json
 from taskmasterd.codecopy import CodeCopy
 from taskmasterd.fallbacks import unlinked_file, unnamed_file
+from taskmasterd.installed import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ OF_OTHERS = (
 """What only the launcher, the guardian, the keeper, and the reader of the configuration import."""
 DISK = "/var/tmp"
 """Where the copy lies: a directory like /tmp, but one that outlives a boot, and so is on a disk. Source: hier(7)."""
+BUFFER_BYTES = 1 << 16
+"""What is written at once: a write for each module would cost as much as to read them all."""
 HEAD_BYTES = 16
 """Length of what precedes the code in a compiled file: magic number, flags, time and size of the source. Source: PEP 552."""
 
@@ -55,7 +58,7 @@ def _written(fd: int, modules: list[Module]) -> tuple[int, tuple[int, int]]:
     index: dict[str, tuple[str, int, int, bool]] = {}
     offset = 0
     try:
-        with open(fd, "wb", closefd=False) as file:
+        with open(fd, "wb", buffering=BUFFER_BYTES, closefd=False) as file:
             for name, path in modules:
                 content, compiled = _content(path)
                 index[name] = (path, offset, len(content), compiled)
@@ -72,11 +75,9 @@ def _content(path: str) -> tuple[bytes, bool]:
     numbers = (0, int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
     head = MAGIC_NUMBER + b"".join(each.to_bytes(4, "little") for each in numbers)
     try:
-        with open(cache_from_source(path), "rb", buffering=0) as file:
-            compiled = file.read()
+        compiled = whole(cache_from_source(path))
     except (OSError, NotImplementedError):
         compiled = b""
     if compiled.startswith(head):
         return compiled[HEAD_BYTES:], True
-    with open(path, "rb", buffering=0) as file:
-        return file.read(), False
+    return whole(path), False
