@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import completions, leaving, records, reference, schema, states, verbs
+from scripts import completions, records, reference, schema, states
+from scripts.pages import leaving, verbs, wire
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "common/taskmaster_common/config"
@@ -26,6 +27,7 @@ PAGES: dict[str, Callable[[str], str]] = {
     "man/taskmaster.yaml.5": reference.manual,
     "docs/configuration.md": reference.page,
     "docs/commands.md": verbs.page,
+    "docs/protocol.md": wire.page,
     "ARCHITECTURE.md": states.architecture,
     "docs/leaving.md": leaving.page,
 }

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from scripts.pages import pictures
 from taskmaster_common import protocol
 from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands.help import HELP
@@ -41,9 +42,10 @@ VERBS = DOCS / "commands.md"
 PAGES = [README, TOUR, *sorted(page for page in DOCS.rglob("*.md") if page != TOUR)]
 """All pages, in the order in which their shell blocks run: the tour goes on where the README ends."""
 LONGEST_README = 180
-"""Lines."""
+LEAST_PICTURE = 8
+"""Lines, both."""
 TEST_COMMAND = "<!-- ci: the test command -->"
-LANGUAGES = {"sh", "text", "yaml", "ini", "dockerfile"}
+LANGUAGES = {"sh", "text", "yaml", "ini", "dockerfile", "python"}
 
 
 class Block(Record):
@@ -101,6 +103,13 @@ def name_of(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_block_says_what_it_is(page: Path) -> None:
     assert {block.language for block in blocks(page)} <= LANGUAGES
+
+
+def test_the_pictures_are_in_their_places() -> None:
+    text = README.read_text()
+    for name in pictures.PICTURES:
+        picture = text.partition(pictures.MARKS.format(name=name))[2].partition(pictures.END)[0]
+        assert picture.count("\n") > LEAST_PICTURE, "run: python -m scripts.pages.pictures"
 
 
 def test_the_readme_is_short() -> None:

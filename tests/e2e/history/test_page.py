@@ -1,4 +1,4 @@
-"""docs/why.md: its example comes out as it says, and its commands run."""
+"""docs/why/README.md: its example comes out as it says, and its commands run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.support.daemon import ROOT, Daemon
 
 pytestmark = pytest.mark.slow
-PAGE = (ROOT / "docs" / "why.md").read_text()
+PAGE = (ROOT / "docs" / "why" / "README.md").read_text()
 (EXAMPLE,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 CONSOLE, SHORT = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = SHORT.splitlines()

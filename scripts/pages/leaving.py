@@ -8,7 +8,7 @@ from taskmasterctl.convert.export.targets.draft import row_of
 from taskmasterctl.convert.export.targets.source import KEYS
 from taskmasterctl.convert.export.targets.table import TARGETS
 
-BEGIN = "<!-- the keys: made by scripts/leaving.py -->"
+BEGIN = "<!-- the keys: made by scripts/pages/leaving.py -->"
 END = "<!-- end of the keys -->"
 TITLES = {"systemd": "systemd", "compose": "Compose", "kubernetes": "Kubernetes", "procfile": "Procfile"}
 
