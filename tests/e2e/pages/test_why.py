@@ -27,8 +27,8 @@ ONCE = {"startretries": 0, "autorestart": "never"}
 
 def programs(home: str, port: int) -> dict[str, object]:
     """Return programs of which none comes up, by name."""
-    commands = {name: {"cmd": f"{home}/{name}"} for name in FILES}
-    others = {
+    commands: dict[str, dict[str, object]] = {name: {"cmd": f"{home}/{name}"} for name in FILES}
+    others: dict[str, dict[str, object]] = {
         "nowhere": {"cmd": "no-such-command-here"},
         "gone": {"cmd": "/nowhere/at/all"},
         "directory": {"cmd": home},
