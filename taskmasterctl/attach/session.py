@@ -182,6 +182,7 @@ class AttachConversation(Conversation):
             data = os.read(IN, PIECE)
         except OSError:  # it has hung up
             data = b""
+        self._handle_signals()  # what came meanwhile came before what was typed: another size counts for it already
         if not data:
             self._detach()
             return

@@ -230,11 +230,12 @@ def test_an_ordinary_user_lowers_what_runs_and_raises_it_at_the_next_start(daemo
 @pytest.mark.parametrize("count", [5, *in_the_sweep(30)])
 @pytest.mark.skipif(not os.path.exists("/proc/self/autogroup"), reason="this kernel has no autogroups")
 def test_autogroups_get_the_nice_of_their_programs_as_fast_as_the_kernel_takes_it(daemon: Daemon, count: int) -> None:
-    ordinary(daemon, f"programs: {{busy: {{cmd: sleep 300, nice: 7, numprocs: {count}}}}}")
+    nice = os.getpriority(os.PRIO_PROCESS, 0) + 7
+    ordinary(daemon, f"programs: {{busy: {{cmd: sleep 300, nice: {nice}, numprocs: {count}}}}}")
     start_as_ordinary(daemon)
     wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
     pids = [process["pid"] for process in daemon.status().values()]
-    wait_until(lambda: all(read(pid, "autogroup").endswith("nice 7\n") for pid in pids), within_s=10)
+    wait_until(lambda: all(read(pid, "autogroup").endswith(f"nice {nice}\n") for pid in pids), within_s=10)
 
 
 @pytest.mark.sweep
