@@ -16,6 +16,10 @@ import errno
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from taskmasterd.installed import Installed
+
 PATHS_AT = {"--resident": 4, "--check": 4, "--guardian": 5, "--keeper": 4, "--alert": 3, "--watch": 3}
 """Where in the words of each life the paths begin."""
 
@@ -48,8 +52,11 @@ def _run() -> int:
         from taskmasterd.installed import Installed  # noqa: PLC0415 - before what it is to know
 
         installed = Installed()
+        copied = _copy_code(installed)
         from taskmasterd.resident import resident  # noqa: PLC0415 - see above
 
+        if not copied:
+            _load_all()
         # nothing is left to be done: to take the interpreter apart would be a tenth of the stop of a thousand programs
         os._exit(resident(int(sys.argv[2]), sys.argv[3], installed))
     if life == "--check":
@@ -81,6 +88,33 @@ def _run() -> int:
     from taskmasterd.launch.command import main as launch  # noqa: PLC0415 - see above
 
     return launch(sys.argv[1:])
+
+
+def _copy_code(installed: Installed) -> bool:
+    """Make sure that the daemon runs code of one version, now and later; returns whether it has a copy of it.
+
+    It begins again if other code was installed meanwhile. All other imports come after the copy: they take the memory that
+    making it needed.
+    """
+    from taskmasterd.copying import copy_code  # noqa: PLC0415 - see _run
+    from taskmasterd.ondemand import unload  # noqa: PLC0415 - see _run
+
+    try:
+        copy_code(installed)
+        copied = True
+    except OSError:
+        copied = False
+    unload("taskmasterd.copying")
+    if installed.changed():
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
+    return copied
+
+
+def _load_all() -> None:
+    """Load at once what would be loaded later: where no file can be had for the copy, this costs memory only."""
+    from taskmasterd.ondemand import load_all  # noqa: PLC0415 - see _run
+
+    load_all()
 
 
 def _life(words: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Makes the copy of the code that comes later (`codecopy`). Loaded once, at the start of a daemon, and forgotten.
+"""Makes the copy of the daemon's code (`codecopy`). Loaded once, before all that is copied, and forgotten.
 
 The copy is a file without a name. It lies on a disk, where it takes no memory; without a directory for it, in memory. What only
 other processes import is not copied, such as the decoder of the configuration: `installed` says whether that is still our code.
@@ -11,7 +11,7 @@ import sys
 from _frozen_importlib_external import MAGIC_NUMBER, cache_from_source
 
 from taskmaster_common.jsontext import write_json
-from taskmasterd.codecopy import CodeCopy
+from taskmasterd.codecopy import ROW, CodeCopy
 from taskmasterd.fallbacks import unlinked_file, unnamed_file
 from taskmasterd.installed import whole
 
@@ -55,15 +55,15 @@ def copy_code(installed: Installed) -> None:
 
 def _written(fd: int, modules: list[Module]) -> tuple[int, tuple[int, int]]:
     """Write all modules and their index; return the descriptor, and the place of the index. Raises OSError."""
-    index: dict[str, tuple[str, int, int, bool]] = {}
+    index = bytearray()
     offset = 0
     try:
         with open(fd, "wb", buffering=BUFFER_BYTES, closefd=False) as file:
             for name, path in modules:
                 content, compiled = _content(path)
-                index[name] = (path, offset, len(content), compiled)
+                index += ROW + write_json([name, path, offset, len(content), compiled])
                 offset += file.write(content)
-            return fd, (offset, file.write(write_json(index)))
+            return fd, (offset, file.write(index))
     except BaseException:
         os.close(fd)
         raise

@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from taskmasterd import copying
     from taskmasterd.survival import start_state
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.system.paths import locks
 else:
-    copying = on_demand("taskmasterd.copying")
     start_state = on_demand("taskmasterd.survival.start_state")
     locks = on_demand("taskmasterd.system.paths.locks")
 
@@ -63,8 +61,6 @@ def resident(
     `state_fd` holds the state as JSON, `kept` is the number of the descriptor with what the guardian has kept, or "-".
     With `trial`, which puts stand-ins into the state, it runs one turn of the loop only.
     """
-    if not trial:
-        _copy_code(installed)
     state = start_state.read_state(state_fd)
     if trial:
         trial(state)
@@ -106,20 +102,6 @@ def check(state_fd: int) -> int:
     if code == 0:
         print(f"ok {__version__}")
     return code
-
-
-def _copy_code(installed: Installed) -> None:
-    """Make sure that what comes later is code of the same version; begin again if other code was installed meanwhile.
-
-    Where no file can be had for the copy, all is loaded now: this costs memory only.
-    """
-    try:
-        copying.copy_code(installed)
-    except OSError:
-        load_all()
-    unload("taskmasterd.copying")
-    if installed.changed():
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
 def _load_what_comes_later() -> None:

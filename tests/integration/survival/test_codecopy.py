@@ -1,4 +1,4 @@
-"""The copy of the code that comes later: an interpreter that has made one imports from it, whatever becomes of the files."""
+"""The copy of the daemon's code: an interpreter that has made one imports from it, whatever becomes of the files."""
 
 from __future__ import annotations
 
@@ -93,3 +93,16 @@ def test_what_only_other_processes_import_is_not_copied_and_is_refused_once_it_h
 def test_the_copy_has_no_name_and_goes_with_its_process(site: Path) -> None:
     listing = "print([name for name in os.listdir(copying.DISK) if '.taskmasterd.' + str(os.getpid()) in name])"
     assert said(site, listing) == "[]"
+
+
+def test_the_whole_daemon_can_come_from_the_copy(site: Path) -> None:
+    assert said(site, "shutil.rmtree(site); import taskmasterd.resident; print('all of it')") == "all of it"
+
+
+def test_what_only_people_read_does_not_stay_in_memory(site: Path) -> None:
+    module = "taskmasterd.core.programs.roll"
+    use = (
+        f"import {module} as late; of = late.Roll.from_data.__func__; "
+        "print(late.__doc__, late.Roll.__doc__, of.__doc__, of.__annotations__, of.__code__.co_consts[0])"
+    )
+    assert said(site, use) == "None None None {} None"
