@@ -110,13 +110,18 @@ def _forget_texts(holder: ModuleType | type, name: str) -> None:
     if isinstance(holder, type) and "__annotations__" in vars(holder):
         del holder.__annotations__
     for member in list(vars(holder).values()):
-        function: Any = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
-        if getattr(function, "__module__", None) != name:
-            continue
-        if isinstance(function, type):
-            _forget_texts(function, name)
-        elif isinstance(function, FunctionType):
-            _forget_texts_of(function)
+        own = _unwrapped(member)
+        if isinstance(own, type) and own.__module__ == name:
+            _forget_texts(own, name)
+        elif isinstance(own, FunctionType) and own.__module__ == name:
+            _forget_texts_of(own)
+
+
+def _unwrapped(member: object) -> object:
+    """Return the function of a method or a property. It asks no other object anything: that would load modules on demand."""
+    if isinstance(member, (classmethod, staticmethod)):
+        return member.__func__
+    return member.fget if isinstance(member, property) else member
 
 
 def _forget_texts_of(function: FunctionType) -> None:

@@ -102,7 +102,7 @@ def test_the_whole_daemon_can_come_from_the_copy(site: Path) -> None:
 def test_what_only_people_read_does_not_stay_in_memory(site: Path) -> None:
     module = "taskmasterd.core.programs.roll"
     use = (
-        f"import {module} as late; of = late.Roll.from_data.__func__; "
+        f"import {module} as late; of = late.Roll.count.fget; "
         "print(late.__doc__, late.Roll.__doc__, of.__doc__, of.__annotations__, of.__code__.co_consts[0])"
     )
     assert said(site, use) == "None None None {} None"
