@@ -20,7 +20,7 @@ SOURCES = (
     "configuration/host.py configuration/loading.py configuration/overlays.py configuration/reload.py configuration/trying.py",
     "control/socket_file.py control/verbs/configure.py",
     "core/process/hooks.py core/process/machine.py core/programs/rolling.py core/programs/sockets.py core/programs/spares.py",
-    "core/words/describe.py core/words/gates.py core/words/hooks.py core/words/overlays.py core/words/rolls.py",
+    "core/cgroups.py core/limits.py core/words/describe.py core/words/gates.py core/words/hooks.py core/words/overlays.py core/words/rolls.py",
     "launch/command.py launch/daemonize.py launch/neighbours.py resident.py",
     "output/elsewhere/journal.py output/formatted/spool.py output/log/opening.py output/safe/open.py output/targets.py",
     "probing/announced/line.py probing/announced/notify.py probing/children.py probing/hook.py",
@@ -43,6 +43,9 @@ NO_TROUBLE = {
     "the daemon's start",
     "adopted …, which an earlier daemon had started",
     "since the earlier daemon",
+    "delegated by systemd",
+    "the container's own",
+    "made by this daemon",
 }
 """What goes well."""
 PARTS = {

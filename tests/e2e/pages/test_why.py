@@ -47,6 +47,9 @@ def programs(home: str, port: int) -> dict[str, object]:
         "taken": {"cmd": "sleep 300", "sockets": {"http": f"127.0.0.1:{port}"}},
         "waiting": {"cmd": "sleep 300", "depends_on": ["brief"]},
         "off": {"cmd": "sleep 300", "enabled": False},
+        "unowned": {"cmd": "sleep 300", "user": "nobody-has-this-name"},
+        "unbound": {"cmd": "sleep 300", "cpu_affinity": "8191"},
+        "unlimited": {"cmd": "sleep 300", "rlimits": {"nofile": 10_000_000_000}},
     }
     return {name: {**ONCE, **keys} for name, keys in (commands | others).items()}
 
