@@ -35,6 +35,8 @@ DISK = "/var/tmp"
 """Where the copy lies: a directory like /tmp, but one that outlives a boot, and so is on a disk. Source: hier(7)."""
 BUFFER_BYTES = 1 << 16
 """What is written at once: a write for each module would cost as much as to read them all."""
+FLAGS = bytes(4)
+"""Of a compiled file that is of its source if time and size are."""
 HEAD_BYTES = 16
 """Length of what precedes the code in a compiled file: magic number, flags, time and size of the source. Source: PEP 552."""
 
@@ -56,11 +58,11 @@ def copy_code(installed: Installed) -> None:
 def _written(fd: int, modules: list[Module]) -> tuple[int, tuple[int, int]]:
     """Write all modules and their index; return the descriptor, and the place of the index. Raises OSError."""
     index = bytearray()
-    offset = 0
+    offset, ending = 0, _ending()
     try:
         with open(fd, "wb", buffering=BUFFER_BYTES, closefd=False) as file:
             for name, path in modules:
-                content, compiled = _content(path)
+                content, compiled = _content(path, ending)
                 index += ROW + write_json([name, path, offset, len(content), compiled])
                 offset += file.write(content)
             return fd, (offset, file.write(index))
@@ -69,15 +71,24 @@ def _written(fd: int, modules: list[Module]) -> tuple[int, tuple[int, int]]:
         raise
 
 
-def _content(path: str) -> tuple[bytes, bool]:
+def _content(path: str, ending: str) -> tuple[bytes, bool]:
     """Return the compiled code of a source file and True, or its text and False where no compiled file is of this source."""
     found = os.stat(path)
-    numbers = (0, int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
-    head = MAGIC_NUMBER + b"".join(each.to_bytes(4, "little") for each in numbers)
+    time, size = int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF
+    head = MAGIC_NUMBER + FLAGS + time.to_bytes(4, "little") + size.to_bytes(4, "little")
+    directory, _slash, name = path.removesuffix(".py").rpartition("/")
     try:
-        compiled = whole(cache_from_source(path))
-    except (OSError, NotImplementedError):
+        compiled = whole(f"{directory}/__pycache__/{name}{ending}")
+    except OSError:
         compiled = b""
     if compiled.startswith(head):
         return compiled[HEAD_BYTES:], True
     return whole(path), False
+
+
+def _ending() -> str:
+    """Return how the names of compiled files end; where they lie elsewhere, or nowhere, that of none."""
+    try:
+        return cache_from_source("/x.py").removeprefix("/__pycache__/x")
+    except NotImplementedError:
+        return ""

@@ -96,10 +96,10 @@ class Installed:
 
     def modules(self) -> Iterator[tuple[str, str]]:
         """Yield the name and the source file of each module of our two packages. Raises OSError."""
-        for path in self._files():
-            directory = next(each for each in self._directories if path.startswith(f"{each}/"))
-            words = path.removeprefix(f"{os.path.dirname(directory)}/").removesuffix(".py").split("/")
-            yield ".".join(words[:-1] if words[-1] == "__init__" else words), path
+        for directory in self._directories:
+            before = len(directory) - len(os.path.basename(directory))
+            for path in self._files(directory):
+                yield path[before:-3].replace("/", ".").removesuffix(".__init__"), path
 
     def _stamp(self) -> int:
         """Return a hash of each file's inode, time and size. Raises OSError."""
@@ -110,8 +110,8 @@ class Installed:
         """Return a hash of the files' contents. Raises OSError."""
         return hash(tuple((path, source_hash(0, whole(path))) for path in self._files()))
 
-    def _files(self) -> Iterator[str]:
-        waiting, found = [*self._directories], 0
+    def _files(self, *directories: str) -> Iterator[str]:
+        waiting, found = [*(directories or self._directories)], 0
         while waiting and found < MOST_FILES:
             directory = waiting.pop()
             for name in sorted(os.listdir(directory)):
