@@ -8,9 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SHORTEST_S, LONGEST_S = 0.005, 0.05
+SHORTEST_S, LONGEST_S = 0.005, 0.1
 """The pause between two looks, seconds: the longer a test has waited, the longer it is."""
-SHARE = 0.1
+SHARE = 0.2
 """The pause as a share of the time already waited: looks cost the tests and their daemons most of a wait's processor time."""
 
 
