@@ -32,6 +32,12 @@ OF_THE_START = (
     "taskmasterd.survival.start_state",
     "taskmasterd.survival.disk.reader",
     "taskmasterd.telling.segments",
+    "taskmasterd.system.child_reads",
+    "taskmasterd.core.programs.applying",
+    "taskmasterd.core.programs.restarting",
+    "taskmasterd.core.programs.checks",
+    "taskmasterd.core.programs.order",
+    "taskmasterd.core.programs.plan",
 )
 """Modules that only a daemon's first moments need."""
 

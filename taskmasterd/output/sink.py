@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.errors import SystemFailure
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.log.file import GoneError
-from taskmasterd.output.log.stream import NOBODY_READS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.output.ledger import Ledger
+    from taskmasterd.output.log import stream
     from taskmasterd.output.log.opening import OpenLog
+else:
+    stream = on_demand("taskmasterd.output.log.stream")
 
 
 class LogSink:
@@ -71,7 +74,7 @@ class LogSink:
         dropped = self.ledger.trouble.dropped
         try:
             if self.busy(hurry=True):
-                self.log.lost(NOBODY_READS, len(block))
+                self.log.lost(stream.NOBODY_READS, len(block))
             else:
                 self.log.target().append(block, turn=turn)
         except GoneError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmasterd.core.words.describe import NAMED_LEFT
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.procfs import look
 
 TYPE_CHECKING = False
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from taskmasterd.core.programs.orphans import Orphan
+    from taskmasterd.core.words import describe
     from taskmasterd.system.lineage import Slot
+else:
+    describe = on_demand("taskmasterd.core.words.describe")
 
 
 class Occupants:
@@ -40,6 +43,6 @@ class Occupants:
         if not alive:
             self.by_slot.pop(slot, None)
             return ""
-        named = ", ".join(map(str, alive[:NAMED_LEFT]))
+        named = ", ".join(map(str, alive[: describe.NAMED_LEFT]))
         kill = " ".join(str(one.pid) for one in alive)
         return f"an earlier daemon's {named} may be a copy of it; end that (kill {kill}), then start it"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import system_reason
 from taskmasterd.core.process.marks import BLIND, found
-from taskmasterd.core.words.describe import left_text
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.slices import Looks
 from taskmasterd.system.procfs import TICKS_PER_S
 
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.process.marks import News
     from taskmasterd.core.programs.table import Entry
+    from taskmasterd.core.words import describe
     from taskmasterd.processes.instance import Instance, Recorder
     from taskmasterd.processes.members.group import Group
     from taskmasterd.processes.members.groups import Groups
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.system.procfs import Survivor
+else:
+    describe = on_demand("taskmasterd.core.words.describe")
 
 PROBE_FIRST_S = 0.01
 PROBE_MOST_S = 0.5
@@ -153,7 +156,7 @@ class Survivors:
         before = self.hidden.pop(instance.entry, "")
         if hidden:
             pids = " ".join(str(one.pid) for one in hidden)
-            named = left_text(tuple(map(str, hidden)))
+            named = describe.left_text(tuple(map(str, hidden)))
             text = f"{named} may be left of it, and hides whose it is; end that: kill {pids}"
             self.hidden[instance.entry] = text
             if text != before:

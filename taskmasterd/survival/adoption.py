@@ -30,7 +30,7 @@ from taskmasterd.core.process.events import (
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.orphans import Orphan
 from taskmasterd.core.programs.table import Entry
-from taskmasterd.core.words.describe import NAMED_LEFT
+from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import leads_to_a_pipe
 from taskmasterd.processes.instance import Instance
 from taskmasterd.processes.members.group import Group, Heritage
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.programs.orphans import Slot, Verdict
     from taskmasterd.core.programs.supervisor import Supervisor
+    from taskmasterd.core.words import describe
     from taskmasterd.ondemand import Made
     from taskmasterd.output.pipe import LogPipe
     from taskmasterd.processes.performer import Performer
@@ -63,6 +64,8 @@ if TYPE_CHECKING:
     from taskmasterd.survival.state import Legacy, Saved, SavedInstance
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.terminals.inputs import Inputs
+else:
+    describe = on_demand("taskmasterd.core.words.describe")
 
 STREAMS = ((1, "stdout"), (2, "stderr"))
 LOST = "nobody knows whether it has run: the daemon died while it was starting it"
@@ -245,7 +248,7 @@ class Adoption:
                 if is_shortage(error):
                     raise
                 self._performer.occupants.by_slot[slot] = list(verdict.all)
-                named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
+                named = ", ".join(map(str, verdict.all[: describe.NAMED_LEFT]))
                 reason = f"the system refuses to watch {named} of an earlier daemon ({system_reason(error)})"
                 self._say("error", f"{slot[0]}:{slot[1]} is not started: {reason}; end it, then start the program")
         for slot in self._spawning.keys() - orphans.keys():
@@ -265,7 +268,7 @@ class Adoption:
     def _settle(self, slot: Slot, verdict: Verdict, tell: Callable[[], list[End]], *, kill: bool) -> None:
         """Do `settle` for one slot. Raises OSError if the system refuses to watch a process."""
         entry = self._entry(slot)
-        named = ", ".join(map(str, verdict.all[:NAMED_LEFT]))
+        named = ", ".join(map(str, verdict.all[: describe.NAMED_LEFT]))
         if kill:
             self._say("warning", f"{slot[0]}:{slot[1]}: ending what an earlier daemon left: {named}")
             self._kill(entry, slot, verdict)

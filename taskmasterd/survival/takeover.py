@@ -15,7 +15,6 @@ from taskmasterd.core.programs.orphans import KILL, REFUSE, UNKNOWN, Orphan, jud
 from taskmasterd.core.programs.plan import KEPT, diff
 from taskmasterd.core.programs.ticket import Ticket
 from taskmasterd.core.steps import run
-from taskmasterd.core.words.describe import NAMED_LEFT
 from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.targets import account_of
 from taskmasterd.survival.disk.file import ASIDE
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.supervisor import Supervisor
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.steps import Steps
-    from taskmasterd.core.words import plans
+    from taskmasterd.core.words import describe, plans
     from taskmasterd.processes.instance import Instances
     from taskmasterd.processes.members.proofs import Proofs
     from taskmasterd.survival import adoption
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     from taskmasterd.system.procfs import Survivor
     from taskmasterd.telling.bus import Bus
 else:
+    describe = on_demand("taskmasterd.core.words.describe")
     operations = on_demand("taskmasterd.core.programs.operations")
     overlay = on_demand("taskmasterd.core.programs.overlay")
     plans = on_demand("taskmasterd.core.words.plans")
@@ -250,9 +250,11 @@ class OrphanSearch:
             if not proofs.slot_in(text) and (slot := proofs.slot_in(text, older=True))
         ]
         claims = [(pid, slot) for pid, slot in claims if slot[0] in users and owner_of(pid) == users[slot[0]]]
-        named = [f"{one} of {slot[0]}:{slot[1]}" for pid, slot in claims[:NAMED_LEFT] if (one := look(pid))]
+        if not claims:
+            return
+        named = [f"{one} of {slot[0]}:{slot[1]}" for pid, slot in claims[: describe.NAMED_LEFT] if (one := look(pid))]
         if named:
-            more = f" and {len(claims) - NAMED_LEFT} more" if len(claims) > NAMED_LEFT else ""
+            more = f" and {len(claims) - describe.NAMED_LEFT} more" if len(claims) > describe.NAMED_LEFT else ""
             self._warn(f"left alone, since nothing proves what they say: {', '.join(named)}{more}")
 
 

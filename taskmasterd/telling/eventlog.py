@@ -12,14 +12,6 @@ from taskmaster_common.config import LEADER, LOG_LEVELS
 from taskmaster_common.states import BACKOFF, DOWN_STATES, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.events import Kill, Ready, Spawned
 from taskmasterd.core.process.state import ENDS, PLANNED, RUNS
-from taskmasterd.core.words.describe import (
-    cause_text,
-    end_text,
-    failed_start_text,
-    left_text,
-    not_allowed,
-    seconds_text,
-)
 from taskmasterd.core.words.history import happened
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.log.stamp import Stamp
@@ -34,7 +26,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.events import Event
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
-    from taskmasterd.core.words import gates, health, hooks
+    from taskmasterd.core.words import describe, gates, health, hooks
     from taskmasterd.output.streams import Outputs
     from taskmasterd.telling import eventlines
 
@@ -45,6 +37,7 @@ if TYPE_CHECKING:
             """Write, and never raise."""
 
 else:
+    describe = on_demand("taskmasterd.core.words.describe")
     gates = on_demand("taskmasterd.core.words.gates")
     health = on_demand("taskmasterd.core.words.health")
     hooks = on_demand("taskmasterd.core.words.hooks")
@@ -212,26 +205,29 @@ def lines(
         tries = f", try {after.tries + 1} of {entry.policy.startretries + 1}" if after.tries else ""
         yield INFO, f"started (pid {after.pid}{tries})"
     if isinstance(event, Ready) and after is not before:
-        yield INFO, f"ready after {seconds_text(now - after.spawned_at)}{f' ({event.text})' if event.text else ''}"
+        yield (
+            INFO,
+            f"ready after {describe.seconds_text(now - after.spawned_at)}{f' ({event.text})' if event.text else ''}",
+        )
     if after.end is not before.end:
         yield from _ended(before, after, signals)
     if after.killing > before.killing:
         whom = " to what may be signalled" if after.refused else ""
-        late = f", {seconds_text(now - after.since)} after it was told to stop"
+        late = f", {describe.seconds_text(now - after.since)} after it was told to stop"
         yield WARNING, f"SIGKILL sent{whom}{late if after.executed or after.pid is None else NOT_EXECUTED}"
     if after.state is not before.state:
         yield from _entered(entry, before, signals)
     elif after.shortages > before.shortages:
         yield WARNING, f"not started: {after.reason}"
     if after.refused and (after.refused, after.unkillable) != (before.refused, before.unkillable):
-        yield WARNING, not_allowed(after.refused)
+        yield WARNING, describe.not_allowed(after.refused)
 
 
 def _ended(before: Process, after: Process, signals: Mapping[int, str]) -> Iterator[tuple[str, str]]:
     end = after.end
     if end is None:
         return
-    text = end_text(end, signals)
+    text = describe.end_text(end, signals)
     if before.state == STOPPING:
         yield INFO, f"ended: {text}"
     elif before.state == RUNNING:
@@ -245,7 +241,7 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
     if after.state == RUNNING:
         yield INFO, f"running (pid {after.pid})"
     elif after.state == FATAL:
-        yield ERROR, f"gave up: {failed_start_text(after, policy, signals)}"
+        yield ERROR, f"gave up: {describe.failed_start_text(after, policy, signals)}"
     elif after.state == BACKOFF and not after.phase:
         yield (WARNING if after.shortages else INFO), _waiting(entry)
     elif after.state == STARTING and before.state in (RUNNING, STOPPING) and not after.phase:
@@ -254,7 +250,7 @@ def _entered(entry: Entry, before: Process, signals: Mapping[int, str]) -> Itera
         yield from _stopping(entry, signals)
     elif after.state == STOPPED and before.state == STOPPING:
         killed = ", SIGKILL was needed" if before.killing else ""
-        yield INFO, f"stopped by {after.by} after {seconds_text(after.since - before.since)}{killed}"
+        yield INFO, f"stopped by {after.by} after {describe.seconds_text(after.since - before.since)}{killed}"
     elif after.state == STOPPED and before.state in DOWN_STATES:
         yield INFO, f"stopped by {after.by}; it was not running ({before.state})"
     elif after.state == STOPPED:
@@ -265,7 +261,7 @@ def _stopping(entry: Entry, signals: Mapping[int, str]) -> Iterator[tuple[str, s
     process, wanted = entry.process, entry.wanted
     if process.pid is None:
         if process.end and process.hook_stage in ("", ENDS):  # else only a hook is left, see `core.words.hooks`
-            yield WARNING, f"ending what it left behind: {left_text(process.end.left)}"
+            yield WARNING, f"ending what it left behind: {describe.left_text(process.end.left)}"
         return
     number = signals.get(wanted.stopsignal, str(wanted.stopsignal))
     sent = "" if process.refused or process.hook_stage == RUNS else f": {number} to {WHOM[wanted.stopasgroup]}"
@@ -274,14 +270,16 @@ def _stopping(entry: Entry, signals: Mapping[int, str]) -> Iterator[tuple[str, s
     if process.reason:
         yield (INFO if process.cause in PLANNED else WARNING), f"{process.reason}; ending it{sent}"
     else:
-        yield INFO, f"stopping{sent}, {cause_text('asked by', process.by)}"
+        yield INFO, f"stopping{sent}, {describe.cause_text('asked by', process.by)}"
 
 
 def _waiting(entry: Entry) -> str:
     process, policy = entry.process, entry.policy
-    pause = seconds_text((process.deadline or process.since) - process.since)
+    pause = describe.seconds_text((process.deadline or process.since) - process.since)
     if process.shortages:
         return f"not started: {process.reason}; again in {pause}"
     if process.tries:
         return f"restarting in {pause} (retry {process.tries} of {policy.startretries})"
-    return f"restarting in {pause} ({policy.restart_burst} restarts within {seconds_text(policy.restart_window)})"
+    return (
+        f"restarting in {pause} ({policy.restart_burst} restarts within {describe.seconds_text(policy.restart_window)})"
+    )

@@ -108,25 +108,16 @@ from taskmasterd.core.process.state import (
     UNSURE,
     Process,
 )
-from taskmasterd.core.process.stopping import (
-    asked_meanwhile,
-    end_it,
-    give_up,
-    kill,
-    left,
-    signalled,
-    stop_signal,
-    take_down,
-)
-from taskmasterd.core.process.verdict import after_running, failed_start, renewed, unfit, unfit_in_a_row, without_leader
 from taskmasterd.core.process.waiting import blocked, held, queued
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.config import Policy
-    from taskmasterd.core.process import hooks
+    from taskmasterd.core.process import hooks, stopping, verdict
 else:
+    verdict = on_demand("taskmasterd.core.process.verdict")
+    stopping = on_demand("taskmasterd.core.process.stopping")
     hooks = on_demand("taskmasterd.core.process.hooks")
 
 
@@ -209,19 +200,21 @@ def _starting(policy: Policy, process: Process, event: Event, now: float) -> Ste
         case Start():
             return _stay(process, event)
         case Stop() | Restart() | Bounce() | Kill():
-            return take_down(policy, process, event, now)
+            return stopping.take_down(policy, process, event, now)
         case Executed() if not process.executed:
             return _on_trial(policy, process.replace(executed=True), now)
         case DeadlineReached() if process.hook:
             return hooks.late(policy, process, now)
         case DeadlineReached() if process.executed and process.readiness == AWAITED:
             said = f": {event.said}" if event.said else ""
-            return give_up(policy, process, f"not ready within {policy.start_timeout:g}s{said}", now)
+            return stopping.give_up(policy, process, f"not ready within {policy.start_timeout:g}s{said}", now)
         case DeadlineReached() if process.executed:
             return running(policy, process, now)
         case Exited():
-            ended = without_leader(policy, process, event, now)
-            return _leader_ended(policy, left(process, ended) or failed_start(policy, ended, now), event, now)
+            ended = verdict.without_leader(policy, process, event, now)
+            return _leader_ended(
+                policy, stopping.left(process, ended) or verdict.failed_start(policy, ended, now), event, now
+            )
         case _:
             raise impossible(process, event)
 
@@ -231,12 +224,14 @@ def _running(policy: Policy, process: Process, event: Event, now: float) -> Step
         case Start():
             return _stay(process, event)
         case Stop() | Restart() | Bounce() | Kill():
-            return take_down(policy, process, event, now)
+            return stopping.take_down(policy, process, event, now)
         case Exited():
-            ended = without_leader(policy, process, event, now)
-            return _leader_ended(policy, left(process, ended) or after_running(policy, ended, now), event, now)
+            ended = verdict.without_leader(policy, process, event, now)
+            return _leader_ended(
+                policy, stopping.left(process, ended) or verdict.after_running(policy, ended, now), event, now
+            )
         case DeadlineReached() if process.deadline is not None:
-            return give_up(policy, process, f"not done within {policy.start_timeout:g}s", now)
+            return stopping.give_up(policy, process, f"not done within {policy.start_timeout:g}s", now)
         case _:
             raise impossible(process, event)
 
@@ -244,25 +239,27 @@ def _running(policy: Policy, process: Process, event: Event, now: float) -> Step
 def _stopping(policy: Policy, process: Process, event: Event, now: float) -> Step:
     match event:
         case Start() | Restart() | Stop() | Kill():
-            return asked_meanwhile(process, event, now)
+            return stopping.asked_meanwhile(process, event, now)
         case Bounce():
             return process, NONE
         case Executed() if process.pid is not None and not process.executed:
             told = process.replace(executed=True)
             if process.past_asking:
                 return told, NONE
-            return stop_signal(policy, told, now)
+            return stopping.stop_signal(policy, told, now)
         case DeadlineReached():
-            return kill(process, now)
+            return stopping.kill(process, now)
         case Exited() if process.pid is not None:
-            ended = without_leader(policy, process, event, now)
+            ended = verdict.without_leader(policy, process, event, now)
             if event.left:
-                return kill(ended, now) if process.unkillable else (ended, KILL if process.killing else TERMINATE)
+                return (
+                    stopping.kill(ended, now) if process.unkillable else (ended, KILL if process.killing else TERMINATE)
+                )
             return gone(policy, ended, now)
         case GroupEmpty() if process.pid is None:
             return gone(policy, process, now)
         case Signalled():
-            return signalled(process, event, now), NONE
+            return stopping.signalled(process, event, now), NONE
         case _:
             raise impossible(process, event)
 
@@ -288,7 +285,7 @@ def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float
             ready = process.replace(readiness=UNSURE if event.unsure else TOLD, ready_at=now)
             return _on_trial(policy, ready, now) if process.executed else (ready, NONE)
         case Condemned() if awaited:
-            return give_up(policy, process, event.reason, now)
+            return stopping.give_up(policy, process, event.reason, now)
         case Extend() if (
             process.deadline is not None
             and (awaited or process.state == STOPPING)
@@ -297,16 +294,16 @@ def _of_instance(policy: Policy, process: Process, event: OfInstance, now: float
         ):
             return process.replace(deadline=max(process.deadline, event.until)), NONE
         case Judged() if process.state == RUNNING:
-            in_a_row = unfit_in_a_row(policy, process, now)
+            in_a_row = verdict.unfit_in_a_row(policy, process, now)
             reason = f"unhealthy: {event.text}" if event.verdict == UNHEALTHY else ""
             return process.replace(health=event.verdict, judged_at=now, sick=in_a_row, reason=reason), NONE
         case Unfit() if process.state == RUNNING and not process.leaving:
-            judged = unfit(policy, process.replace(by=""), now, stop=event.stop)
-            return end_it(policy, process.state, judged, process.reason, now)
+            judged = verdict.unfit(policy, process.replace(by=""), now, stop=event.stop)
+            return stopping.end_it(policy, process.state, judged, process.reason, now)
         case Renew() if process.state == RUNNING and not process.leaving:
             doing, done = PLANNED[event.cause]
-            judged = renewed(policy, process.replace(by=f"{done}: {event.what}", cause=event.cause), now)
-            return end_it(policy, process.state, judged, f"{doing}: {event.what}", now)
+            judged = verdict.renewed(policy, process.replace(by=f"{done}: {event.what}", cause=event.cause), now)
+            return stopping.end_it(policy, process.state, judged, f"{doing}: {event.what}", now)
         case _:
             return process, NONE
 

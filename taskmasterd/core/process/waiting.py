@@ -39,13 +39,16 @@ from taskmasterd.core.process.moves import (
     with_new_budget,
 )
 from taskmasterd.core.process.state import AWAITED, BLOCKED, HELD
-from taskmasterd.core.process.verdict import failed_start, pause_before_try, without_leader
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from taskmaster_common.config import Policy
+    from taskmasterd.core.process import verdict
     from taskmasterd.core.process.moves import Step
     from taskmasterd.core.process.state import Process
+else:
+    verdict = on_demand("taskmasterd.core.process.verdict")
 
 SHORTAGE_DELAY_S = 0.1
 """The least first pause after a refused fork: with `restart_delay` 0 the daemon would spin for as long as it lasts."""
@@ -110,8 +113,8 @@ def queued(policy: Policy, process: Process, event: Event, now: float) -> Step:
         case SpawnFailed():
             return refused(policy, process, event, now)
         case Exited() if event.failure is not None and not event.left:
-            tried = without_leader(policy, started(process, now), event, now)
-            return gone(policy, failed_start(policy, tried, now), now)
+            tried = verdict.without_leader(policy, started(process, now), event, now)
+            return gone(policy, verdict.failed_start(policy, tried, now), now)
         case _:
             raise impossible(process, event)
 
@@ -120,5 +123,7 @@ def refused(policy: Policy, process: Process, event: SpawnFailed, now: float) ->
     """Wait a moment after the system has refused a process: that is no failed start."""
     shortages = process.shortages + 1
     first_s = max(policy.restart_delay, SHORTAGE_DELAY_S)
-    pause_s = pause_before_try(first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now)
+    pause_s = verdict.pause_before_try(
+        first_s, max(policy.restart_max_delay, SHORTAGE_MAX_DELAY_S), shortages, process, now
+    )
     return back_off(process.replace(shortages=shortages, reason=event.reason), now + pause_s, now)

@@ -62,6 +62,11 @@ class ProgramPlan(Record):
     put_off: ProgramConfig | None = None
 
     @property
+    def changes(self) -> bool:
+        """Whether anything of it changes, now or when it is next started."""
+        return self.change != KEPT or self.put_off is not None
+
+    @property
     def rolls(self) -> bool:
         """Whether these starts and restarts happen one after the other, because `update` says so and some replace others."""
         return bool(self.wanted and self.wanted.update and {*self.restart, *self.start}.difference(self.create))

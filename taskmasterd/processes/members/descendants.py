@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.records import Record
-from taskmasterd.system.child_reads import ask_in_child
+from taskmasterd.ondemand import on_demand
 from taskmasterd.system.lineage import BROKEN
 from taskmasterd.system.procfs import Survivor, children, look, ticks_now
 
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from taskmasterd.processes.members.proofs import Proofs
+    from taskmasterd.system import child_reads
     from taskmasterd.system.lineage import Slot
+else:
+    child_reads = on_demand("taskmasterd.system.child_reads")
 
 MOST_LOOKS = 10
 BATCH = 50
@@ -125,7 +128,7 @@ class Descendants:
     def slots_of(self, processes: Sequence[tuple[int, int]]) -> Mapping[int, Slot]:
         """Return the slots of processes (pid, start time) by pid: as they prove, or as they claim if they are old enough."""
         since = dict(processes)
-        said = ask_in_child([*since], self._proofs.judged, self.ignore)
+        said = child_reads.ask_in_child([*since], self._proofs.judged, self.ignore)
         found = ((pid, self._proofs.slot_in(text, older=since[pid] < self.proven_since)) for pid, text in said.items())
         return {pid: slot for pid, slot in found if slot}
 

@@ -12,15 +12,15 @@ from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.procfs import Survivor, finished, ticks_now
-from taskmasterd.system.signalling import forbids, has_ended, send, send_by_handle, signal_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
     from collections.abc import Set as AbstractSet
 
-    from taskmasterd.system import cgroups
+    from taskmasterd.system import cgroups, signalling
 else:
+    signalling = on_demand("taskmasterd.system.signalling")
     cgroups = on_demand("taskmasterd.system.cgroups")
 
 NOBODY: frozenset[tuple[int, int]] = frozenset()
@@ -100,8 +100,8 @@ class Group:
     def signal_leader(self, number: int) -> bool:
         """Signal only the leader, which must be alive or unreaped; return whether that is allowed."""
         if self.handle is not None:
-            return not forbids(send_by_handle(self.handle, self.pid, number))
-        return not (self.leader_alive and forbids(send(os.kill, self.pid, number)))
+            return not signalling.forbids(signalling.send_by_handle(self.handle, self.pid, number))
+        return not (self.leader_alive and signalling.forbids(signalling.send(os.kill, self.pid, number)))
 
     def signal_group(self, number: int) -> tuple[bool, bool]:
         """Signal the leader's group, then send CONT so that stopped processes handle the signal. The leader must be unreaped.
@@ -113,7 +113,7 @@ class Group:
         others = self._kill_cgroup(number)
         by_group = self.stop_group and (number == signal.SIGKILL or not self.leader_first)
         for each in (number, signal.SIGCONT):
-            reached = by_group and send(os.killpg, self.pid, each) == 0
+            reached = by_group and signalling.send(os.killpg, self.pid, each) == 0
             others = others or (reached and each == number)
             if not reached:
                 self.signal_leader(each)
@@ -134,7 +134,7 @@ class Group:
             if (survivor.pid, number) in self.signalled:
                 continue
             by_group = (0, number) in self.signalled and survivor.group == self.pid and number != signal.SIGKILL
-            if signal_one(survivor, 0 if by_group else number):
+            if signalling.signal_one(survivor, 0 if by_group else number):
                 self._note((survivor.pid, number))
             else:
                 refused.append(survivor)
@@ -192,7 +192,7 @@ class Group:
             except PermissionError:  # the process exists
                 pass
             except OSError:  # the system refuses this call
-                if has_ended(self.handle):
+                if signalling.has_ended(self.handle):
                     return False
         self.ours_until = now
         return True

@@ -27,7 +27,6 @@ from taskmasterd.system.procfs import (
     tree,
 )
 from taskmasterd.system.procfs import each as each_process
-from taskmasterd.system.signalling import signal_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,8 +35,9 @@ if TYPE_CHECKING:
     from taskmasterd.processes.members import attribution
     from taskmasterd.processes.members.group import Group
     from taskmasterd.processes.members.proofs import Proofs
-    from taskmasterd.system import cgroups
+    from taskmasterd.system import cgroups, signalling
 else:
+    signalling = on_demand("taskmasterd.system.signalling")
     cgroups = on_demand("taskmasterd.system.cgroups")
     attribution = on_demand("taskmasterd.processes.members.attribution")
 
@@ -214,7 +214,7 @@ class Groups:
         """Do `signal_all` in steps."""
         refused: list[Survivor] = []
         for survivor in survivors:
-            if not signal_one(survivor, number):
+            if not signalling.signal_one(survivor, number):
                 refused.append(survivor)
             yield
         return refused

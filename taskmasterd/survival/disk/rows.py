@@ -18,7 +18,6 @@ from __future__ import annotations
 from taskmaster_common import __version__
 from taskmaster_common.config import alerts_data, groups_data
 from taskmaster_common.jsontext import write_json
-from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.core.words.snapshot import entry_to_data
 from taskmasterd.survival.state import STATE_VERSION
 
@@ -96,7 +95,7 @@ class Rows:
         self._config = plan.config
         self._wanted = {program.name: program for program in plan.config.programs}
         for each in plan.programs:
-            if each.wanted is not None and (each.change != KEPT or each.put_off or self._laid_over(each.name)):
+            if each.wanted is not None and (each.changes or self._laid_over(each.name)):
                 blocks.append(line("program", self._wanted.get(each.name, each.wanted).to_data()))
                 yield
         blocks.append(line("config", _config_data(plan.config)))

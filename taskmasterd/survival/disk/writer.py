@@ -6,7 +6,6 @@ of a change that a daemon which dies now would forget. The event log's lines abo
 
 from __future__ import annotations
 
-from taskmasterd.core.programs.plan import KEPT
 from taskmasterd.processes.members.proofs import KEY_SUFFIX
 from taskmasterd.survival.disk.replacement import NOT_ADOPTED, Replacement
 from taskmasterd.survival.disk.rows import line
@@ -99,7 +98,7 @@ class StateWriter:
     def applied(self, plan: ReloadPlan) -> Steps[None]:
         """Write all slots of an applied plan: keys that affect no process may have changed, too."""
         for program in plan.programs:
-            if program.change != KEPT or program.put_off:
+            if program.changes:
                 for entry in self._table.slots(program.name):
                     self.changed(entry)
                     yield

@@ -10,7 +10,6 @@ from taskmasterd.ondemand import on_demand
 from taskmasterd.system.lineage import put_tag
 from taskmasterd.system.loop.cmodules import partial, signal
 from taskmasterd.system.loop.reactor import READ, Reactor
-from taskmasterd.system.signalling import send
 from taskmasterd.system.spawner.spec import OPEN_CONTROLS, ChildSpec, SetupError, SetupStep, find, is_shortage
 
 TYPE_CHECKING = False
@@ -18,10 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from taskmasterd.system import signalling
     from taskmasterd.system.loop.reactor import Timer
     from taskmasterd.system.paths import executable
     from taskmasterd.system.spawner import child, texts
 else:
+    signalling = on_demand("taskmasterd.system.signalling")
     executable = on_demand("taskmasterd.system.paths.executable")
     child = on_demand("taskmasterd.system.spawner.child")
     texts = on_demand("taskmasterd.system.spawner.texts")
@@ -128,7 +129,7 @@ class Spawner:
         self.settle(pid)
         if pid in self._reports:
             report = self._forget(pid)[0]
-            send(os.kill, pid, signal.SIGKILL)
+            signalling.send(os.kill, pid, signal.SIGKILL)
             os.close(report)
             self._on_report(pid, (step.name, step.late))
 

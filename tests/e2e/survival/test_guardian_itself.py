@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists, resident_kb
+from tests.support.daemon import PROGRAMS, Daemon, marked, own_kb, process_exists
 from tests.support.guarded import (
     COUNTER,
     SLEEPER,
@@ -48,15 +48,6 @@ def _sleeps(pid: int) -> int:
 # -- what it costs
 
 
-def _own_kb(pid: int) -> int:
-    """Return the memory that a process shares with no file. Source: proc_pid_smaps(5); of another kernel all of it."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return resident_kb(pid)
-    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
-
-
 def test_it_is_little_more_than_a_bare_interpreter(daemon: Daemon) -> None:
     # compiled before, as an installed one is: compiling costs more than all that it holds
     for file in copy_code(daemon).glob("*.py"):
@@ -69,11 +60,11 @@ def test_it_is_little_more_than_a_bare_interpreter(daemon: Daemon) -> None:
     for extra in ("", "import re, socket; "):
         with subprocess.Popen([*bare[:-1], bare[-1].format(extra)], stdin=subprocess.PIPE) as other:
             wait_until(lambda pid=other.pid: state_of(pid) == "S")  # type: ignore[misc]
-            figures.append(_own_kb(other.pid))
+            figures.append(own_kb(other.pid))
             assert other.stdin
             other.stdin.close()
     least, with_modules = figures
-    assert _own_kb(daemon.pid) < least + 0.7 * (with_modules - least), "it imports as little as it says"
+    assert own_kb(daemon.pid) < least + 0.7 * (with_modules - least), "it imports as little as it says"
 
 
 @pytest.mark.sweep
