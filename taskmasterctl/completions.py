@@ -41,7 +41,7 @@ def script_of(words: Sequence[str]) -> str:
     if len(words) != 1 or words[0] not in SCRIPTS:
         raise RequestError("usage", f"completion needs one of {', '.join(SCRIPTS)}", 2)
     code, name = os.path.dirname(os.path.realpath(__file__)), f"completions/{IN_THE_SOURCE[words[0]]}"
-    path = next(filter(os.path.exists, shipped_paths(code, name, sys.prefix, SCRIPTS[words[0]])), "")
+    path = next(filter(os.path.exists, shipped_paths(code, name, SCRIPTS[words[0]])), "")
     if not path:
         hint = "reinstall the package with its data files"
         raise RequestError("failed", f"this installation has no completions for {words[0]}", 1, (hint,))

@@ -27,13 +27,29 @@ def log_lock(logfile: str) -> str:
     return f"{directory}/.{name}.lock"
 
 
-def shipped_paths(code: str, source: str, prefix: str, installed: str) -> tuple[str, str]:
+PACKAGES = ("site-packages", "dist-packages")
+"""Names of the directories of installed packages, which are PREFIX/lib/pythonX.Y/NAME."""
+
+
+def prefix_of(code: str) -> str:
+    """Return below which prefix the package at `code` is installed, "" for code that runs from elsewhere, such as its source.
+
+    It is not always `sys.prefix`: pip installs for one user, and beside the distribution's packages, below another one.
+    """
+    parts = code.rsplit("/", 4)
+    return parts[0] if len(parts) == 5 and parts[3] in PACKAGES else ""
+
+
+def shipped_paths(code: str, source: str, installed: str) -> tuple[str, ...]:
     """Return where a file may be that comes with the packages, the better place first.
 
-    `code` is the directory of a package, `source` the path below its repository, `installed` that below PREFIX/share. The source
-    comes first: what an editable install has put below the prefix is as old as that install.
+    `code` is the directory of a package, `source` the path below `config` in its repository, `installed` that below PREFIX/share.
+    What is not installed below a prefix is source, or what `pip install --target` has put into a directory.
     """
-    return f"{code.rpartition('/')[0]}/config/{source}", f"{prefix}/share/{installed}"
+    prefix, directory = prefix_of(code), code.rpartition("/")[0]
+    if prefix:
+        return (f"{prefix}/share/{installed}",)
+    return f"{directory}/config/{source}", f"{directory}/share/{installed}"
 
 
 class Places(Record):

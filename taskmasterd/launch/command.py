@@ -88,7 +88,7 @@ def _printed(options: Namespace) -> str:
     if loaded.config is None:
         why = loaded.shortage or loaded.failure or loaded.problems[0]
         raise LaunchError(CONFIG, f"cannot tell the files of a daemon whose configuration has problems: {why}")
-    return printing.files(path, resolve_places(loaded.config, options.socket, pid1=False))
+    return printing.files(path, resolve_places(loaded.config, options.socket, pid1=False), loaded.config.programs)
 
 
 def _run(options: Namespace) -> int:

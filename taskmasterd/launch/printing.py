@@ -6,14 +6,20 @@ All of them are installed with it; here nobody has to know where. Imported only 
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 
 import taskmasterd
 from taskmaster_common.errors import system_reason
-from taskmaster_common.paths import shipped_paths
+from taskmaster_common.paths import prefix_of, shipped_paths
 from taskmasterd.launch.daemonize import FAILED, LaunchError, ResolvedPlaces
 from taskmasterd.launch.options import SYSTEM, USER
+from taskmasterd.output.targets import targets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from taskmaster_common.config import ProgramConfig
 
 UNITS = {SYSTEM: "systemd/taskmasterd.service", USER: "systemd/user/taskmasterd.service"}
 """The installed unit of each manager."""
@@ -21,10 +27,22 @@ UNIT_COMMANDS = "/opt/taskmaster/bin/"
 """Where the units that are installed with it have the commands."""
 
 
-def _installed(name: str) -> str:
-    """Return the path of a file that is installed with the daemon or lies beside its source, or ""."""
-    paths = shipped_paths(os.path.realpath(taskmasterd.__path__[0]), name, sys.prefix, f"taskmaster/{name}")
-    return next(filter(os.path.exists, paths), "")
+def _examples() -> str:
+    """Return the directory of what is installed besides the code, "" without one."""
+    return _first_directory(shipped_paths(_code(), ".", "taskmaster"))
+
+
+def _documentation() -> str:
+    """Return the directory of the pages, "" without one."""
+    return _first_directory(shipped_paths(_code(), "../docs", "doc/taskmasterd"))
+
+
+def _code() -> str:
+    return os.path.realpath(taskmasterd.__path__[0])
+
+
+def _first_directory(paths: Iterable[str]) -> str:
+    return next((os.path.normpath(path) for path in paths if os.path.isdir(path)), "")
 
 
 def text_of(what: str) -> str:
@@ -33,8 +51,8 @@ def text_of(what: str) -> str:
 
 
 def _text(name: str) -> str:
-    path = _installed(name)
-    if not path:
+    path = os.path.join(_examples(), name)
+    if not os.path.exists(path):
         reason = "this installation has none: reinstall the package with its data files"
         raise LaunchError(FAILED, f"cannot print {name}: {reason}")
     try:
@@ -62,22 +80,45 @@ def _unit(manager: str) -> str:
 
 
 def _own(command: str) -> str:
-    """Return the words that start a command of this installation, whatever PATH is."""
-    script = os.path.join(sys.prefix, "bin", command)
+    """Return the words of a unit that start a command of this installation, whatever PATH is."""
+    script = os.path.join(prefix_of(_code()) or sys.prefix, "bin", command)
     if os.access(script, os.X_OK):
-        return script
-    return f"{shlex.quote(sys.executable)} -m {command}"
+        return _quoted(script)
+    return f"{_quoted(sys.executable)} -m {command}"
 
 
-def files(config: str | None, places: ResolvedPlaces) -> str:
-    """Return a line for each place of a daemon; those that nobody has made are said to be missing."""
+def _quoted(word: str) -> str:
+    """Return a path as a word of a unit. Source: systemd.service(5), "Command lines", and systemd.unit(5), "Specifiers"."""
+    word = word.replace("%", "%%")
+    if not any(each.isspace() or each in "\"'\\" for each in word):
+        return word
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def files(config: str | None, places: ResolvedPlaces, programs: Sequence[ProgramConfig] = ()) -> str:
+    """Return a line for each place of a daemon and of its installation; those that nobody has made are said to be missing."""
     rows = [
         ("configuration", config),
         ("socket", places.socket),
         ("pid file", places.pidfile),
         ("event log", places.logfile),
         ("logs of programs", places.log_dir),
+        *(("log of a program", path) for path in _other_logs(programs, places.log_dir)),
         ("state, history", places.state_dir),
     ]
     found = [(label, path, "" if os.path.lexists(path) else "  (not there)") for label, path in rows if path]
+    found += [("examples", path, "  (installed)") for path in (_examples(),) if path]
+    found += [("documentation", path, "  (installed)") for path in (_documentation(),) if path]
     return "".join(f"{label:<17} {path}{note}\n" for label, path, note in found)
+
+
+def _other_logs(programs: Sequence[ProgramConfig], log_dir: str | None) -> Iterator[str]:
+    """Yield the logs that the configuration has elsewhere than in `log_dir`, each once, of every instance."""
+    seen: set[str] = set()
+    for program in programs:
+        for path in (path for index in range(program.numprocs) for path in targets(program, index, log_dir)):
+            is_file = path.startswith("/") and not path.startswith("/dev/")
+            if is_file and path not in seen and os.path.dirname(path) != log_dir:
+                seen.add(path)
+                yield path

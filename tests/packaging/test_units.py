@@ -1,10 +1,14 @@
-"""What other programs read of ours: the systemd unit and the logrotate snippet."""
+"""What other programs read of ours: the systemd units, sysusers.d and tmpfiles.d, and the logrotate snippet."""
 
 from __future__ import annotations
 
+import fnmatch
+import grp
 import os
+import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +16,17 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common.commands.table import parse
-from taskmaster_common.config import DaemonConfig
+from taskmaster_common.config import DaemonConfig, mode_of_socket
 from taskmaster_common.paths import SYSTEM_CONFIG, default_places
 from taskmasterctl.options import Options, split_options
+from taskmasterd.launch import printing
 from taskmasterd.launch.printing import UNITS, text_of
 from tests.support.daemon import ROOT
+from tests.support.host import load
 
 UNIT = ROOT / "config" / "systemd" / "taskmasterd.service"
+SYSUSERS = ROOT / "config" / "sysusers.d" / "taskmaster.conf"
+TMPFILES = ROOT / "config" / "tmpfiles.d" / "taskmaster.conf"
 LOGROTATE = ROOT / "config" / "logrotate" / "taskmaster"
 INSTALLED = "/opt/taskmaster/bin/"
 
@@ -84,6 +92,67 @@ def test_the_unit_names_the_default_configuration_and_directories() -> None:
     assert places.run_dir == f"/run/{setting('RuntimeDirectory')}"
     assert places.log_dir == f"/var/log/{setting('LogsDirectory')}"
     assert places.state_dir == f"/var/lib/{setting('StateDirectory')}"
+
+
+@pytest.mark.parametrize("manager", UNITS)
+def test_a_unit_names_the_man_pages_that_are_installed(manager: str) -> None:
+    (line,) = re.findall(r"(?m)^Documentation=(.*)$", (ROOT / "config" / UNITS[manager]).read_text())
+    for address in line.split():
+        name, section = address.removeprefix("man:").rstrip(")").split("(")
+        assert (ROOT / "man" / f"{name}.{section}").is_file()
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/opt/my tools/bin/taskmasterd", '"/opt/my tools/bin/taskmasterd"'),
+        ("/opt/100%/taskmasterd", "/opt/100%%/taskmasterd"),
+        ('/opt/"a\\b"', '"/opt/\\"a\\\\b\\""'),
+    ],
+)
+def test_the_path_of_an_installation_is_one_word_of_its_unit(path: str, word: str) -> None:
+    assert printing._quoted(path) == word
+
+
+@pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="no systemd here")
+def test_systemd_makes_the_group_of_the_socket(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "passwd").touch()
+    (tmp_path / "etc" / "group").touch()
+    done = run("systemd-sysusers", f"--root={tmp_path}", SYSUSERS)
+    assert (done.returncode, done.stderr.replace("Creating group 'taskmaster' with GID 999.", "").strip()) == (0, "")
+    assert (tmp_path / "etc" / "group").read_text().startswith("taskmaster:x:")
+    assert (tmp_path / "etc" / "passwd").read_text() == ""
+
+
+@pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="no systemd here")
+def test_systemd_makes_the_directories_as_the_daemon_of_root_would(tmp_path: Path) -> None:
+    copy = tmp_path / "mine.conf"
+    copy.write_text(TMPFILES.read_text().replace(" root root ", f" {os.geteuid()} {os.getegid()} "))
+    done = run("systemd-tmpfiles", "--create", f"--root={tmp_path}", copy)
+    assert (done.returncode, done.stderr) == (0, "")
+    places = default_places(0, {})
+    made = ((places.run_dir, 0o755), (places.log_dir, 0o750), (places.state_dir, 0o700))
+    for path, mode in made:
+        assert stat.S_IMODE(Path(f"{tmp_path}{path}").stat().st_mode) == mode, path
+    listed = [line.split()[1] for line in TMPFILES.read_text().splitlines() if line.startswith("d ")]
+    assert listed == [path for path, _ in made]
+
+
+def run(*words: object) -> subprocess.CompletedProcess[str]:
+    """Run a tool of systemd on files of ours."""
+    return subprocess.run([str(word) for word in words], capture_output=True, text=True, check=False)
+
+
+def test_the_snippets_name_the_keys_and_the_places_of_the_daemon() -> None:
+    (keys,) = re.findall(r"(?m)^#   (taskmasterd: \{.*\})$", SYSUSERS.read_text())
+    (group,) = [line.split()[1] for line in SYSUSERS.read_text().splitlines() if line.startswith("g ")]
+    present = grp.getgrgid(0).gr_name
+    daemon = load(f"{keys.replace(f'_group: {group}', f'_group: {present}')}\nprograms: {{}}").config.daemon
+    assert group in keys
+    assert (daemon.socket_group, mode_of_socket(daemon)) == (present, 0o660)
+    (kept,) = [line.split()[1] for line in TMPFILES.read_text().splitlines() if line.startswith("x ")]
+    assert fnmatch.fnmatch(default_places(1000, {}).run_dir, kept)
 
 
 @pytest.mark.parametrize(

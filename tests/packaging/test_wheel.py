@@ -19,6 +19,7 @@ PACKAGES = {
     "taskmasterctl": ROOT / "taskmasterctl",
     "taskmaster_common": ROOT / "common" / "taskmaster_common",
 }
+PAGES = ("README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE", "AUTHORS")
 SHARED = {
     "share/man/man1/taskmasterctl.1": "man/taskmasterctl.1",
     "share/man/man5/taskmaster.yaml.5": "man/taskmaster.yaml.5",
@@ -27,12 +28,21 @@ SHARED = {
     "share/zsh/site-functions/_taskmasterctl": "config/completions/_taskmasterctl",
     "share/fish/vendor_completions.d/taskmasterctl.fish": "config/completions/taskmasterctl.fish",
     "share/taskmaster/42.yaml": "config/42.yaml",
+    "share/taskmaster/image/Dockerfile": "config/image/Dockerfile",
     "share/taskmaster/logrotate/taskmaster": "config/logrotate/taskmaster",
     "share/taskmaster/reference.yaml": "config/reference.yaml",
     "share/taskmaster/systemd/taskmasterd.service": "config/systemd/taskmasterd.service",
     "share/taskmaster/systemd/user/taskmasterd.service": "config/systemd/user/taskmasterd.service",
+    "share/taskmaster/sysusers.d/taskmaster.conf": "config/sysusers.d/taskmaster.conf",
     "share/taskmaster/taskmaster.schema.json": "config/taskmaster.schema.json",
     "share/taskmaster/taskmaster.yaml": "config/taskmaster.yaml",
+    "share/taskmaster/tmpfiles.d/taskmaster.conf": "config/tmpfiles.d/taskmaster.conf",
+    **{f"share/doc/taskmasterd/{page}": page for page in PAGES},
+    **{
+        f"share/doc/taskmasterd/{page.relative_to(ROOT)}": str(page.relative_to(ROOT))
+        for page in sorted((ROOT / "docs").rglob("*"))
+        if page.is_file()
+    },
 }
 """What the wheel installs besides the packages, each where others look for it."""
 CONFIG = "programs:\n  web:\n    cmd: sleep 86400\n    starttime: 0\n"
@@ -105,6 +115,25 @@ def test_what_the_wheel_installs_runs_from_another_directory(wheel: Path, short_
     del environment["PYTHONPATH"]
     daemon, client = venv / "bin" / "taskmasterd", venv / "bin" / "taskmasterctl"
 
+    share = venv / "share"
+    assert (
+        run(daemon, "--example", cwd="/", env=environment).stdout == (share / "taskmaster/taskmaster.yaml").read_text()
+    )
+    assert (
+        run(daemon, "--schema", cwd="/", env=environment).stdout
+        == (share / "taskmaster/taskmaster.schema.json").read_text()
+    )
+    for manager in ("system", "user"):
+        unit = run(daemon, "--unit", manager, cwd="/", env=environment).stdout
+        assert f"\nExecStart={daemon} -c " in unit
+        assert f"\nExecReload={client} -c " in unit
+    places = run(daemon, "--files", "-c", home / "taskmaster.yaml", cwd="/", env=environment).stdout
+    assert f"examples          {share}/taskmaster  (installed)\n" in places
+    assert f"documentation     {share}/doc/taskmasterd  (installed)\n" in places
+    for shell in ("bash", "zsh", "fish"):
+        assert (
+            f"{shell} completion for taskmasterctl" in run(client, "completion", shell, cwd="/", env=environment).stdout
+        )
     version = run(daemon, "-V", cwd="/", env=environment).stdout
     assert version.split() == ["taskmasterd", _version()]
     assert run(client, "-V", cwd="/", env=environment).stdout.split() == ["taskmasterctl", _version()]
@@ -128,11 +157,11 @@ def _version() -> str:
 def test_nothing_under_man_or_config_is_left_out() -> None:
     kept = {
         str(path.relative_to(ROOT))
-        for directory in ("man", "config")
+        for directory in ("man", "config", "docs")
         for path in (ROOT / directory).rglob("*")
         if path.is_file()
     }
-    assert kept == set(SHARED.values())
+    assert kept | set(PAGES) == set(SHARED.values())
 
 
 def test_the_wheel_holds_the_shared_files_and_no_others(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import PROGRAMS, Daemon, command_environment, marked, process_exists
+from tests.support.daemon import PROGRAMS, ROOT, Daemon, command_environment, marked, process_exists
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -267,7 +267,11 @@ def test_without_a_configuration_the_example_is_offered_and_it_is_one(daemon: Da
 
 
 def test_files_names_every_place_of_the_configuration_and_says_what_nobody_has_made(daemon: Daemon) -> None:
-    daemon.write(f"taskmasterd: {{logfile: {daemon.home}/my.log}}\nprograms: {{}}")
+    daemon.write(
+        f"taskmasterd: {{logfile: {daemon.home}/my.log}}\n"
+        f"programs: {{web: {{cmd: sleep 1, numprocs: 2, stdout: '{daemon.home}/o-${{TASKMASTER_INSTANCE}}.log'}},\n"
+        "  own: {cmd: sleep 1, stderr: stdout}, quiet: {cmd: sleep 1, stdout: /dev/null, stderr: inherit}}"
+    )
     log = daemon.home / "log"
     log.mkdir()
     assert daemon.launch("--files").stdout == (
@@ -276,7 +280,11 @@ def test_files_names_every_place_of_the_configuration_and_says_what_nobody_has_m
         f"pid file          {daemon.home}/taskmasterd.pid  (not there)\n"
         f"event log         {daemon.home}/my.log  (not there)\n"
         f"logs of programs  {log}\n"
+        f"log of a program  {daemon.home}/o-0.log  (not there)\n"
+        f"log of a program  {daemon.home}/o-1.log  (not there)\n"
         f"state, history    {daemon.home}\n"
+        f"examples          {ROOT}/config  (installed)\n"
+        f"documentation     {ROOT}/docs  (installed)\n"
     )
     daemon.write("programs: 5")
     refused = daemon.launch("--files")
