@@ -7,7 +7,6 @@ error, if the daemon is down, frozen, a stranger's or not that of -c. It takes a
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from taskmaster_common.commands.table import Request

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from taskmaster_common.paths import MAX_SOCKET_PATH, config_candidates, default_places, socket_candidates
+from taskmaster_common.paths import MAX_SOCKET_PATH, config_candidates, default_places, shipped_paths, socket_candidates
 
 HOME = {"HOME": "/home/ann"}
 SYSTEM_SOCKET = "/run/taskmaster/taskmaster.sock"
@@ -76,3 +76,18 @@ def test_the_limit_of_a_socket_s_path_is_that_of_the_kernel(short_dir: object) -
     bind(MAX_SOCKET_PATH)
     with pytest.raises(OSError, match="too long"):
         bind(MAX_SOCKET_PATH + 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "places"),
+    [
+        ("/opt/tm/lib/python3.11/site-packages/taskmasterd", ["/opt/tm/share/taskmaster/a"]),
+        ("/home/ada/.local/lib/python3.11/site-packages/taskmasterd", ["/home/ada/.local/share/taskmaster/a"]),
+        ("/usr/local/lib/python3.11/dist-packages/taskmasterctl", ["/usr/local/share/taskmaster/a"]),
+        ("/usr/lib/python3/dist-packages/taskmasterd", ["/usr/share/taskmaster/a"]),
+        ("/src/clone/taskmasterd", ["/src/clone/config/a", "/src/clone/share/taskmaster/a"]),
+        ("/taskmasterd", ["/config/a", "/share/taskmaster/a"]),
+    ],
+)
+def test_what_comes_with_the_packages_is_looked_for_below_their_own_prefix(code: str, places: list[str]) -> None:
+    assert list(shipped_paths(code, "a", "taskmaster/a")) == places
