@@ -266,7 +266,9 @@ def _take_over_state(places: ResolvedPlaces, before: Inode | None) -> str:
     try:
         with StateDirectory(places.state_dir) as directory:
             directory.remove_useless(mine.boot)
-            return directory.take_over_name(mine)
+            formerly = directory.take_over_name(mine)
+            directory.remove_forgotten(mine)
+            return formerly
     except (OSError, PlantedError):  # the daemon reports the problem in its event log
         return ""
 

@@ -14,7 +14,15 @@ from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
 from taskmasterd.output.targets import leads_to_a_pipe
-from taskmasterd.survival.disk.file import HISTORY, SUFFIX, file_name, overrides_place, read_lines, set_aside
+from taskmasterd.survival.disk.file import (
+    HISTORY,
+    SUFFIX,
+    file_name,
+    overrides_place,
+    pid_namespace,
+    read_lines,
+    set_aside,
+)
 from taskmasterd.survival.state import Facts, Handed, Legacy
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.procfs import boot_id, can_adopt, ticks_now
@@ -226,6 +234,7 @@ def _identity(handed: Handed) -> dict[str, Any]:
         "pidfile": places["pidfile"] and os.path.realpath(places["pidfile"]),
         "door": handed.door,
         "pid": os.getpid(),
+        "pids": pid_namespace(),
         "config": handed.config["path"],
     }
 

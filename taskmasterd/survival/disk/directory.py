@@ -7,6 +7,7 @@ the user that the daemon will run as, while it holds the pid file.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -15,7 +16,8 @@ import time
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmasterd.processes.members.proofs import KEY_SUFFIX
-from taskmasterd.survival.disk.file import DRAFT, HISTORY, KEEPER_SUFFIX, OVERRIDES, SUFFIX, file_name
+from taskmasterd.survival.disk import forgotten
+from taskmasterd.survival.disk.file import DRAFT, HISTORY, KEEPER_SUFFIX, OVERRIDES, SUFFIX, file_name, pid_namespace
 from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import inode_of
 from taskmasterd.system.paths.locks import AlreadyRunningError
@@ -35,6 +37,11 @@ LONGEST_HEAD = 64 * 1024
 """Most bytes to read of a file for its first line, which is far shorter."""
 PROBE_WITHIN_S = 0.5
 DAY_S = 86_400.0
+FORGOTTEN_AFTER_S = DAY_S
+"""How long a state has to be as it is before it may be removed though its boot is the present one, seconds."""
+MOST_TO_READ = 16 * 1024 * 1024
+"""Largest state file, bytes, that is read for the processes in it; a larger one stays until the next boot."""
+NOT_THERE = frozenset({errno.ENOENT, errno.ENOTDIR})
 
 
 class Known(Record):
@@ -67,13 +74,17 @@ class Known(Record):
 
 
 class Left(Record):
-    """A state file that was found; `pid` and `config`, the configuration's path, are those of its daemon."""
+    """A state file that was found; `pid` and `config`, the configuration's path, are those of its daemon.
+
+    `pids` is the number of its pid namespace, 0 if an older version has not noted it.
+    """
 
     name: str
     known: Known
     pid: int
     config: str
     changed: float
+    pids: int = 0
 
     def is_alive_beside(self, socket_path: str) -> bool:
         """Return whether its daemon lives: a process has its pid and name, or one answers at its socket, not `socket_path`."""
@@ -171,6 +182,61 @@ class StateDirectory:
                 if found and found.st_uid == os.geteuid() and found.st_mtime < booted - DAY_S:
                     self._remove(name)
 
+    def remove_forgotten(self, mine: Known) -> None:
+        """Remove state files of this boot that no daemon will ask for: their socket is gone for a day, and nothing of them lives.
+
+        A file goes only if all that is certain. Without the kernel's word on boots and processes (no Linux) nothing is.
+        """
+        namespace = pid_namespace()
+        if not mine.boot or not namespace:
+            return
+        own = file_name(mine.socket)
+        for left in self.found():
+            if left.name != own and left.pids == namespace and self._is_forgotten(left, mine):
+                for suffix in (DRAFT, KEY_SUFFIX, KEEPER_SUFFIX, ""):
+                    self._remove(left.name + suffix)
+
+    def _is_forgotten(self, left: Left, mine: Known) -> bool:
+        known = left.known
+        if (known.boot, known.uid) != (mine.boot, mine.uid) or mine.follows(known):
+            return False
+        if left.changed > time.time() - FORGOTTEN_AFTER_S or not (
+            _is_missing(known.socket) and _is_missing(known.named)
+        ):
+            return False
+        if self._is_locked(left.name) or self._has_keeper(left.name):
+            return False
+        try:
+            content, key = self._read(left.name), self._read(left.name + KEY_SUFFIX)
+        except (OSError, ValueError):
+            return False
+        return not forgotten.may_live(content, key, known.named)
+
+    def _has_keeper(self, name: str) -> bool:
+        """Return whether a process may listen at the keeper's socket, which keeps descriptors for a later daemon."""
+        if self._status(name + KEEPER_SUFFIX) is None:
+            return False
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            probe.settimeout(PROBE_WITHIN_S)
+            probe.connect(f"/proc/self/fd/{self._fd}/{name}{KEEPER_SUFFIX}")
+        except OSError as error:
+            return error.errno != errno.ECONNREFUSED
+        finally:
+            probe.close()
+        return True
+
+    def _read(self, name: str) -> bytes:
+        """Return the content of a file of ours. Raises OSError, ValueError if it is not, or too large."""
+        fd = self._open(name)
+        try:
+            found = os.fstat(fd)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_size > MOST_TO_READ:
+                raise ValueError(f"{name} is no file to read")
+            return b"".join(iter(lambda: os.read(fd, LONGEST_HEAD), b""))
+        finally:
+            os.close(fd)
+
     def _look(self, name: str) -> Left | None:
         """Return the first line of a state file as a record; None if we cannot trust it, or it makes no sense."""
         try:
@@ -229,7 +295,16 @@ def _left_of(name: str, head: dict[str, object], changed: float) -> Left:
         pidfile=str(pidfile) if pidfile else None,
         door=(_integer(door[0]), _integer(door[1])) if isinstance(door, list) else None,
     )
-    return Left(name, known, _integer(pid), str(head.get("config", "")), changed)
+    return Left(name, known, _integer(pid), str(head.get("config", "")), changed, _integer(head.get("pids", 0)))
+
+
+def _is_missing(path: str) -> bool:
+    """Return whether it is certain that nothing is at a path."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        return error.errno in NOT_THERE
+    return False
 
 
 def _is_same_directory(one: str, other: str) -> bool:

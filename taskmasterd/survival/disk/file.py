@@ -42,6 +42,17 @@ def file_name(socket: str) -> str:
     return text + SUFFIX
 
 
+def pid_namespace() -> int:
+    """Return the number of the namespace in which the pids of a state mean something, 0 if it is unknown.
+
+    Source: pid_namespaces(7), namespaces(7).
+    """
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
 class StateFile:
     """A file of lines. `size` is its length in bytes, `base` its length after the last replacement.
 

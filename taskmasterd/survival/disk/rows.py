@@ -3,7 +3,7 @@
 A slot takes the parts of its configuration that it does not state from the `program` lines before it:
 
     {"taskmaster_state": 1, "boot": ..., "socket": ..., "uid": ..., "named": ..., "pidfile": ..., "door": ..., "pid": ...,
-     "config": ..., "version": ...}            the first line: the identity of the daemon (`directory.Known`)
+     "pids": ..., "config": ..., "version": ...}      the first line: the identity of the daemon (`directory.Known`, `Left`)
     {"facts": {...}}                           of the daemon; each line replaces the facts that it names
     {"config": {path, daemon, files, order, groups, alerts}}    `order`: the names of the programs in earlier lines
     {"program": {...}}                         an entry of the configuration, as read or as changed by a reload
