@@ -227,12 +227,12 @@ class StateDirectory:
         return True
 
     def _read(self, name: str) -> bytes:
-        """Return the content of a file of ours. Raises OSError, ValueError if it is not, or too large."""
+        """Return the content of a file of ours. Raises OSError, ValueError with its name if it is not, or too large."""
         fd = self._open(name)
         try:
             found = os.fstat(fd)
             if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_size > MOST_TO_READ:
-                raise ValueError(f"{name} is no file to read")
+                raise ValueError(name)
             return b"".join(iter(lambda: os.read(fd, LONGEST_HEAD), b""))
         finally:
             os.close(fd)
