@@ -16,7 +16,7 @@ from taskmaster_common.config.elsewhere import NAMES
 from taskmaster_common.config.graph import CONDITIONS
 from taskmaster_common.config.keys import Key
 from taskmaster_common.config.limits import OOM_WORDS, RLIMITS
-from taskmaster_common.config.words import FILE, SAME_AS_STDOUT
+from taskmaster_common.config.words import DISCARD, FILE, SAME_AS_STDOUT
 from taskmaster_common.schema.advice.foreign import STREAM_PREFIXES, STREAM_WORDS
 from taskmaster_common.schema.values.alerts.destinations import FORMATS, LOG_FACILITIES, METHODS, TLS
 from taskmaster_common.schema.values.health import ACTIONS, MOST_COUNT
@@ -78,7 +78,13 @@ def _stream(key: Key) -> list[Schema]:
     refused = "|".join(sorted({SAME_AS_STDOUT, "stderr"} - set(key.words)))
     foreign = f"{words_pattern(tuple(STREAM_WORDS))}(?:[+][^/]*)?|(?:{'|'.join(STREAM_PREFIXES)}).*"
     names = {name for each in NAMES.values() for name in each}
-    inner = {"type": "object", "properties": dict.fromkeys(sorted(names), SCALAR), "additionalProperties": False}
+    by_stream = {
+        "type": "object",
+        "properties": dict.fromkeys(("stdout", "stderr"), SCALAR),
+        "additionalProperties": False,
+    }
+    parts = {**dict.fromkeys(sorted(names), SCALAR), "severity": {"anyOf": [SCALAR, by_stream]}}
+    inner = {"type": "object", "properties": parts, "additionalProperties": False}
     maps = {
         "type": "object",
         "properties": dict.fromkeys(NAMES, inner),
@@ -86,10 +92,13 @@ def _stream(key: Key) -> list[Schema]:
         "minProperties": 1,
         "maxProperties": 1,
     }
+    words = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
+    command = whole_map({"pipe": words, "shell": {"anyOf": [*BOOLEAN, VARIABLE]}}, required=["pipe"])
     return [
         {"type": "null"},
         {"enum": list(key.words)},
         maps,
+        *([command] if DISCARD in key.words else []),
         {**TEXT, "not": {"pattern": f"^(?:{refused}|{foreign})$"}},
     ]
 

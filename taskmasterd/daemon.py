@@ -98,6 +98,8 @@ class Daemon:
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus).begin(origin)
         self._programs.reading.begin()
+        if self._programs.loggers.made:
+            self._programs.loggers.made.begin(self._context.supervisor.table)
         self._programs.probes.resume_hooks(origin.saved)
         self._programs.write_left()
         self._programs.writer.begin(origin.identity, origin.config)

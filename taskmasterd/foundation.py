@@ -19,6 +19,7 @@ from taskmasterd.output.ledger.trouble import Over
 from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs
+from taskmasterd.piping import PipingParts, build_loggers
 from taskmasterd.processes.deadlines import Deadlines
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.rollnews import RollNews
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import rolls
+    from taskmasterd.loggers.loggers import Loggers
     from taskmasterd.output.elsewhere import events
     from taskmasterd.output.formatted import spools
     from taskmasterd.output.formatted.spools import Spools
@@ -206,6 +208,7 @@ class Programs(Record):
     writer: StateWriter
     rows: Rows
     spools: Made[Spools]
+    loggers: Made[Loggers]
 
     def write_left(self) -> None:
         """Write what an earlier daemon has left in spools of pipes that are gone."""
@@ -277,7 +280,11 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     probes = _probes(base, bus, supervisor, performer, born, writer)
     probes.load_for(origin)
-    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting)
+    loggers = build_loggers(
+        PipingParts(reactor, born, reading.keeping, base.log, bus, supervisor.table, writer, base.registry)
+    )
+    outputs.commands = loggers
+    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting, loggers)
 
 
 def _probes(

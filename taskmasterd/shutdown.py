@@ -104,8 +104,16 @@ class Stopping:
         self._notifier.stopping(timeout_s + LAST_WAIT_S)
         reactor.call_later(timeout_s, lambda: self.kill("shutdown_timeout"))
         reactor.call_later(PROGRESS_EVERY_S, self._progress)
-        ticket = Ticket(self._stopped, self._strays.sweep, lambda _entry: None)
+        ticket = Ticket(self._stopped, self._end_loggers, lambda _entry: None)
         reactor.rounds.begin(shutdown(self._context.supervisor, by, ticket))
+
+    def _end_loggers(self) -> None:
+        """Let what reads output have all of it, then look for strays."""
+        loggers = self._context.performer.outputs.commands
+        if loggers and loggers.made:
+            loggers.made.end_all(self._strays.sweep)
+        else:
+            self._strays.sweep()
 
     def urge(self, by: str) -> None:
         """Begin the orderly stop; if it has begun already, end everything at once."""

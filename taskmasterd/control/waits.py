@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from taskmasterd.system.loop.reactor import Timer
 
 
+STOP = "stop"
+
+
 class Heartbeat:
     """Sends `progress` while a connection waits, so that a slow operation is not taken for a frozen daemon."""
 
@@ -198,6 +201,7 @@ class ProgramWait(Wait):
 
     def __init__(self, context: Context, connection: Connection, request: Request) -> None:
         super().__init__(context, connection, request)
+        self._down: list[Entry] = []
         self.ticket = self._ticket = Ticket(self.result, self._done, self.tried, self.said)
 
     def begin(self) -> Steps[None]:
@@ -223,4 +227,17 @@ class ProgramWait(Wait):
         self._stop()
 
     def _done(self) -> None:
+        loggers = self._context.performer.outputs.commands
+        if loggers and loggers.made and self.request.verb == STOP:
+            loggers.made.when_read(self._down, self._read)
+        else:
+            self._read()
+
+    def _read(self) -> None:
+        """Answer: what was stopped is down, and what reads its output has all of it."""
         self._end(1 if self.ticket.failed else 0)
+
+    def result(self, entry: Entry, outcome: Outcome) -> None:
+        """Send the result for one process."""
+        self._down.append(entry)
+        super().result(entry, outcome)

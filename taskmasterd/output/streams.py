@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.config import DISCARD, INHERIT, RAW, Output, is_elsewhere
+from taskmaster_common.config.words import is_logger
 from taskmaster_common.errors import SystemFailure
 from taskmaster_common.records import Record
 from taskmasterd.ondemand import on_demand
@@ -18,7 +19,7 @@ from taskmasterd.system.spawner import SetupError, child_pipe, is_shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from typing import Any, Protocol
 
     from taskmaster_common.config import ProgramConfig, elsewhere
@@ -41,6 +42,31 @@ if TYPE_CHECKING:
 
         def drop(self, inode: int, /) -> None:
             """Let go of it."""
+
+    class Commands(Protocol):
+        """The commands that read what slots write."""
+
+        def open(self, entry: Entry, program: ProgramConfig, target: str, who: Account | None, /) -> int:
+            """Return the write end of the pipe to the command of a target. Raises SetupError or, for a shortage, OSError."""
+
+        def keep_only(self, entry: Entry, targets: Collection[str], /) -> None:
+            """End those of a slot to which its next instance does not write."""
+
+        def when_read(self, entries: Iterable[Entry], done: Callable[[], None], /) -> None:
+            """Call `done` once those of slots that are down have read everything."""
+
+        def end_all(self, done: Callable[[], None], /) -> None:
+            """End all, and call `done` then."""
+
+    class MadeCommands(Protocol):
+        """These commands, made when the first slot has one (`ondemand.Made`)."""
+
+        @property
+        def made(self) -> Commands | None:
+            """They, None before."""
+
+        def __call__(self) -> Commands:
+            """Return them."""
 else:
     elsewhere = on_demand("taskmaster_common.config.elsewhere")
     journal = on_demand("taskmasterd.output.elsewhere.journal")
@@ -65,7 +91,8 @@ class Streams(Record):
 class Outputs:
     """The output of all programs. `log_dir` None: an omitted stream is the daemon's own; `null` is an open /dev/null.
 
-    `left` maps the inodes of pipes to their paths: pipes that are still open, of instances of which nothing is alive.
+    `left` maps the inodes of pipes to their paths: pipes that are still open, of instances of which nothing is alive. `commands`,
+    set once, are what reads the output of slots.
     """
 
     def __init__(
@@ -84,6 +111,7 @@ class Outputs:
         self._null = null
         self.keeper = keeper
         self._spools = spools
+        self.commands: MadeCommands | None = None
         self.pipes: set[LogPipe] = set()
         self.left: dict[int, str] = {}
         self.last_words = LastWords()
@@ -92,7 +120,10 @@ class Outputs:
 
     def open(self, entry: Entry, who: Account | None) -> Streams:
         """Return what a new instance writes to. Raises SetupError or, for a shortage, OSError."""
-        return self._open(entry, who, *targets(entry.wanted, entry.index, self._log_dir))
+        stdout, stderr = targets(entry.wanted, entry.index, self._log_dir)
+        if self.commands and self.commands.made:
+            self.commands.made.keep_only(entry, (stdout, stderr))
+        return self._open(entry, who, stdout, stderr)
 
     def open_errors(self, entry: Entry, program: ProgramConfig, who: Account | None) -> Streams:
         """Return what a hook of the slot writes to: both streams lead where the stderr of `program` does. Raises as `open`."""
@@ -111,6 +142,12 @@ class Outputs:
                 keys.append(key)
                 if target in (INHERIT, DISCARD):
                     opened[key] = (own if target == INHERIT else self._null, None)
+                elif is_logger(target) and self.commands and target not in opened:
+                    key = keys[-1] = target  # one for both streams, also beside a formatted log
+                    opened[key] = (self.commands().open(entry, entry.wanted, target, who), None)
+                    ends.append(opened[key][0])
+                elif is_logger(target):
+                    keys[-1] = target
                 elif key not in opened:
                     opened[key] = self.pipe_to(entry, target, owner, name if formatted else "")
                     ends.append(opened[key][0])

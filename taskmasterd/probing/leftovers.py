@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.records import Record
-from taskmasterd.processes.members.proofs import ROLES
+from taskmasterd.processes.members.proofs import LOGGER, ROLES
 from taskmasterd.system.child_reads import ask_in_child
 from taskmasterd.system.loop.cmodules import signal
 from taskmasterd.system.procfs import each, tree
@@ -89,7 +89,9 @@ def end_orphans(proofs: Proofs, keep: Sequence[Mark] = ()) -> list[str]:
     said = ask_in_child([*there], proofs.judged)
     ended = []
     for pid, text in said.items():
-        if text.partition(" ")[0] in ROLES and not (tags and proofs.lineage.of(pid) in tags):
+        role = text.partition(" ")[0]
+        # a logger ends with its input: what it has read is not lost
+        if role in ROLES and role != LOGGER and not (tags and proofs.lineage.of(pid) in tags):
             signal_one(there[pid], signal.SIGKILL)
             ended.append(str(there[pid]))
     return ended

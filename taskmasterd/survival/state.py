@@ -73,7 +73,7 @@ class Facts(Record):
     `reloaded_at` the moment of the last reload, `left` (pid, start time) of processes that an orderly stop left alone, `pipes`
     (inode, path) of pipes that outlived their instance, `rolls` rolling restarts, `trial` a reload on trial, `alerts` (rule, what
     delivers its messages), `sockets` those on which we listen for programs (`OpenSocket.to_data`), `occupied` slots that an earlier daemon's processes may occupy, `door` (device, inode) of our socket.
-    `scales` (program, number of instances, the file's, who asked, when).
+    `scales` (program, number of instances, the file's, who asked, when), `loggers` what reads the output of slots (`Logger.to_data`).
     Processes from before `proven_since`, in clock ticks since boot, may have no proof. `cause` is that of a stop for which no
     operator has asked. `ended`: the daemon has stopped in order.
     """
@@ -95,6 +95,7 @@ class Facts(Record):
     alerts: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     sockets: tuple[Mapping[str, Any], ...] = ()
     scales: tuple[tuple[str, int, int, str, float], ...] = ()
+    loggers: tuple[Mapping[str, Any], ...] = ()
     ended: bool = False
 
     @classmethod
@@ -108,6 +109,16 @@ def _roll(value: Any) -> Mapping[str, Any]:
     shaped(row["program"], str)
     return row
 
+
+LOGGER: Mapping[str, Any] = {
+    "program": str,
+    "index": int,
+    "target": str,
+    "key": str,
+    "pid": int,
+    "tag": _optional(int),
+    "started": int,
+}
 
 FACTS: Mapping[str, Any] = {
     "ignored": [int],
@@ -127,6 +138,7 @@ FACTS: Mapping[str, Any] = {
     "alerts": [(str, dict)],
     "sockets": [dict],
     "scales": [(str, int, int, str, number)],
+    "loggers": [lambda value: {name: shaped(value[name], shape) for name, shape in LOGGER.items()}],
     "ended": bool,
 }
 

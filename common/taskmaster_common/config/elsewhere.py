@@ -1,4 +1,4 @@
-"""Targets of output that are no files: the journal and syslog, as one text each.
+"""Targets of output that are no files: the journal, syslog and commands, as one text each.
 
 A text is a word and `name=value` pairs, `to=` last, since a path may have blanks. The decoder writes what the file says, and
 `addressed` adds whose stream it is: by such a text a later daemon goes on with a pipe that leads there.
@@ -6,7 +6,8 @@ A text is a word and `name=value` pairs, `to=` last, since a path may have blank
 
 from __future__ import annotations
 
-from taskmaster_common.config.words import JOURNAL, SYSLOG
+from taskmaster_common.config.words import INSTANCE, JOURNAL, LOGGER, SYSLOG, for_instance
+from taskmaster_common.errors import shortened
 from taskmaster_common.records import Record
 from taskmaster_common.text.syslog import MOST_TAG
 
@@ -15,16 +16,27 @@ NAMES = {SYSLOG: ("to", "facility", "tag", "severity"), JOURNAL: ("to", "tag", "
 """What each of them may say."""
 USUAL = {SYSLOG: "unix:/dev/log", JOURNAL: "unix:/run/systemd/journal/stdout"}
 MOST_PATH = 107
+BETWEEN_WORDS = "\x1f"
+"""Between the words of a command."""
+AS_STDOUT = -1
+MOST_COMMAND = 200
+"""Characters of a command that people see."""
 
 
 class Elsewhere(Record):
-    """A target: `kind` is SYSLOG or JOURNAL. `program`, `instance` and `stream` say whose output it is, once it is `addressed`."""
+    """A target: `kind` is SYSLOG, JOURNAL or LOGGER. `program`, `instance` and `stream` say whose output it is, once it is `addressed`.
+
+    `severity` is that of lines that name none, `errors` that of those on stderr, AS_STDOUT where it is the same. Of a LOGGER, `to` is the
+    command: its words, or with `shell` (1) one text.
+    """
 
     kind: str
     to: str = ""
     facility: str = "daemon"
     tag: str = ""
     severity: int = 6
+    errors: int = AS_STDOUT
+    shell: int = 0
     program: str = ""
     instance: int = 0
     stream: str = ""
@@ -38,8 +50,24 @@ class Elsewhere(Record):
 
     @property
     def address(self) -> str:
-        """Where it leads: `unix:PATH`, or `udp:ADDRESS:PORT`."""
+        """Where it leads: `unix:PATH`, or `udp:ADDRESS:PORT`, `tcp:ADDRESS:PORT`."""
         return self.to or USUAL[self.kind]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words of a LOGGER's command; with `shell` one text."""
+        return (self.to,) if self.shell else tuple(self.to.split(BETWEEN_WORDS))
+
+    @property
+    def command_text(self) -> str:
+        """The command of a LOGGER for people: one line of bounded length."""
+        words = (self.to,) if self.shell else map(_quoted, self.words)
+        return shortened(" ".join(" ".join(words).replace(INSTANCE, "%i").split()), MOST_COMMAND)
+
+
+def _quoted(word: str) -> str:
+    """Return a word as it is written, in quotes where it needs them."""
+    return word if word and not any(each.isspace() or each in "'\"" for each in word) else f"'{word}'"
 
 
 def elsewhere_of(text: str) -> Elsewhere:
@@ -47,14 +75,19 @@ def elsewhere_of(text: str) -> Elsewhere:
     words, _, to = text.partition(" to=") if " to=" in text else (text, "", "")
     kind, *pairs = words.split(" ")
     values: dict[str, object] = {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
-    values.update({name: int(str(values[name])) for name in ("severity", "instance") if name in values})
+    values.update(
+        {name: int(str(values[name])) for name in ("severity", "errors", "shell", "instance") if name in values}
+    )
     return Elsewhere(kind, to).replace(**values)
 
 
 def addressed(text: str, program: str, index: int, stream: str) -> str:
-    """Return the target of one stream of a slot; the journal's is one for both streams."""
+    """Return the target of one stream of a slot; the journal's is one for both streams of one severity, a command for both."""
     target = elsewhere_of(text)
-    target = target.replace(tag=target.tag or program[:MOST_TAG])
+    if target.kind == LOGGER:
+        return for_instance(text, index)
+    severity = target.severity if stream != "stderr" or target.errors == AS_STDOUT else target.errors
+    target = target.replace(tag=target.tag or program[:MOST_TAG], severity=severity, errors=AS_STDOUT)
     if target.kind == SYSLOG:
         target = target.replace(program=program, instance=index, stream=stream)
     return target.text()
@@ -68,11 +101,9 @@ def address_problem(kind: str, to: str) -> str:
         return f"the path of a socket has at most {MOST_PATH} bytes" if long else ""
     if kind == JOURNAL:
         return "write unix: and the path of the journal's stream socket"
-    if scheme == "udp" and udp_address(rest):
+    if scheme in ("udp", "tcp") and udp_address(rest):
         return ""
-    if scheme == "tcp":
-        return "programs are logged by UNIX socket or UDP; for TCP let the log daemon forward"
-    return "write unix:/PATH, or udp:ADDRESS:PORT with a numeric address"
+    return "write unix:/PATH, or udp:ADDRESS:PORT or tcp:ADDRESS:PORT with a numeric address"
 
 
 def udp_address(text: str) -> tuple[str, int] | None:
@@ -95,6 +126,8 @@ def udp_address(text: str) -> tuple[str, int] | None:
 def where(text: str) -> str:
     """Return where a target is read: "the journal: journalctl -t web"."""
     target = elsewhere_of(text)
+    if target.kind == LOGGER:
+        return f"its logger: {target.command_text}"
     return (
         f"the journal: journalctl -t {target.tag}"
         if target.kind == JOURNAL

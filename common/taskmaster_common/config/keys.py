@@ -142,13 +142,14 @@ PROGRAM = (
         "stdout", "stream", DEFAULT_LOG, RESTART,
         "Path of its log; missing directories are created. `null` discards the output, `inherit` sends it to the "
         "daemon's own stream. `syslog` sends each line as a message, `journal` gives it a stream to journald; or a map with one of them, "
-        "with `to`, `tag` and `severity`, and for syslog `facility`.",
+        "with `to`, `tag` and `severity`, one or `{stderr: 4}`, and for syslog `facility`. `'| command words'`, or a map with `pipe` and "
+        "`shell`: a command that reads it, restarted until it has read all.",
         part="output", otherwise="the default log", words=(DISCARD, INHERIT, SYSLOG, JOURNAL), varies=True,
         example="/tmp/taskmaster-reference/example.log",
     ),
     Key(
         "stderr", "stream", DEFAULT_LOG, RESTART,
-        "As `stdout`: a path, `null`, `inherit`, `syslog` or `journal`; or `stdout`, which sends both to the same place.",
+        "As `stdout`: a path, `null`, `inherit`, `syslog`, `journal` or a command; or `stdout`, which sends both to the same place.",
         part="output", otherwise="the default log", words=(DISCARD, INHERIT, SYSLOG, JOURNAL, SAME_AS_STDOUT), varies=True,
         example="stdout",
     ),

@@ -16,6 +16,7 @@ INHERIT = "inherit"  # the daemon's own stream
 SAME_AS_STDOUT = "stdout"  # for stderr only
 
 SYSLOG, JOURNAL = "syslog", "journal"  # alone, or the first word of a target's text (`elsewhere`)
+LOGGER = "|"  # the first word of the text of a command that reads the output
 
 RAW = "raw"
 PREFIX = "prefix"
@@ -73,8 +74,13 @@ def value_files(env: Mapping[str, object]) -> dict[str, str]:
 
 
 def is_elsewhere(target: str) -> bool:
-    """Return whether a target of output is the journal or syslog."""
-    return target.partition(" ")[0] in (SYSLOG, JOURNAL)
+    """Return whether a target of output is the journal, syslog or a command."""
+    return target.partition(" ")[0] in (SYSLOG, JOURNAL, LOGGER)
+
+
+def is_logger(target: str) -> bool:
+    """Return whether a target of output is a command."""
+    return target.startswith(LOGGER)
 
 
 def for_instance(text: str, index: int) -> str:

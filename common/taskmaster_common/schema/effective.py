@@ -19,12 +19,12 @@ from taskmaster_common.config import (
 )
 from taskmaster_common.config.alerts.rule import AlertRule
 from taskmaster_common.config.alerts.written import written_rule
-from taskmaster_common.config.elsewhere import Elsewhere, elsewhere_of
+from taskmaster_common.config.elsewhere import AS_STDOUT, Elsewhere, elsewhere_of
 from taskmaster_common.config.graph import Graph, edge_of
 from taskmaster_common.config.hooks import hook_of, written_hook
 from taskmaster_common.config.limits import cpus_text, written_limits, written_rlimits
 from taskmaster_common.config.sockets import descriptors, socket_on_stdin, sockets_of, written_sockets
-from taskmaster_common.config.words import is_elsewhere
+from taskmaster_common.config.words import LOGGER, PIPE, is_elsewhere
 from taskmaster_common.config.written import in_one_line, written_edges, written_probe
 from taskmaster_common.records import Record
 from taskmaster_common.schema.values.env_files import reads_files
@@ -231,7 +231,12 @@ def _value(kind: str, value: Any, signals: Mapping[str, int]) -> str:
 
 def _elsewhere(value: str) -> str:
     target = elsewhere_of(value)
+    if target.kind == LOGGER:
+        words = target.to if target.shell else list(target.words)
+        return _flow({PIPE: words, **({"shell": True} if target.shell else {})}, expanded=not target.shell)
     given = {name: each for name, each in target.to_data().items() if each != Elsewhere(target.kind).to_data()[name]}
+    if given.pop("errors", AS_STDOUT) != AS_STDOUT:
+        given["severity"] = {"stdout": target.severity, "stderr": target.errors}
     return _flow({target.kind: given}, expanded=True) if given else target.kind
 
 

@@ -53,6 +53,7 @@ class Entry:
         "dropped",
         "index",
         "lacks",
+        "logging",
         "pending",
         "planned",
         "process",
@@ -78,6 +79,7 @@ class Entry:
         self.asking = ""
         self.lacks = ""
         self.watching = ""
+        self.logging = ""
         self.planned: Planned | None = None
         self.counts: Counts = NOTHING
         self.dropped = 0
@@ -90,10 +92,15 @@ class Entry:
         """Take the name of the hook that is asked before something is done about the instance, "" once it has answered; for people."""
         self.asking = hook
 
-    def lack(self, text: str, *, watch: bool = False) -> None:
-        """Take what of its limits is not in force, and why, or why its files are not watched (`watch`), "" for nothing; for people."""
+    def lack(self, text: str, *, watch: bool = False, logger: bool = False) -> None:
+        """Take what of its limits is not in force, and why, "" for nothing; for people.
+
+        Or why its files are not watched (`watch`), or what is wrong with what reads its output (`logger`).
+        """
         if watch:
             self.watching = text
+        elif logger:
+            self.logging = text
         else:
             self.lacks = text
 

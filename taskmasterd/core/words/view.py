@@ -80,7 +80,8 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
     if process.state == RUNNING:
         asking = f"{entry.asking}: running" if entry.asking else ""
         watching = f"watch {entry.watching}" if entry.watching else ""
-        said = (_outdated_text(entry), asking, _running_text(entry), entry.lacks, watching)
+        reading = f"logger: {entry.logging}" if entry.logging else ""
+        said = (_outdated_text(entry), asking, _running_text(entry), reading, entry.lacks, watching)
         return "; ".join(filter(None, said))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""

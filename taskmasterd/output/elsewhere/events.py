@@ -64,6 +64,7 @@ class EventMessages:
                     self._tries += 1
                     self._later(AGAIN_S, self._send)
                     return
+                self._channel.close()
                 self.dropped += 1
             self._tries = 0
             self._waiting.popleft()

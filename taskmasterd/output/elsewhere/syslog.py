@@ -1,6 +1,6 @@
 """Syslog: each line of a program is a message, sent without blocking.
 
-To a UNIX socket in the old local form, since log daemons misread RFC 5424 there; by UDP as RFC 5424 has it. What is in the
+To a UNIX socket in the old local form, since log daemons misread RFC 5424 there; by UDP and TCP as RFC 5424 has it. What is in the
 daemon, a line that has begun and messages that were not taken yet, is lost if the daemon is killed.
 """
 
@@ -29,6 +29,7 @@ CHUNK = 65_536
 PATIENCE_S = 0.5
 """Longest time that a log daemon which does not read holds up a program, seconds."""
 FULL = (errno.EAGAIN, errno.ENOBUFS)
+TCP = "tcp:"
 GONE = (errno.ECONNREFUSED, errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET)
 """Errors after which a connection is made anew: the log daemon was restarted."""
 
@@ -48,36 +49,51 @@ class Sender(Record):
             head, most = local_head(number, time.localtime(now)[1:6], target.tag, pid), MOST_LOCAL
         else:
             whose = f'program="{target.program}" instance="{target.instance}" stream="{target.stream}"'
-            head, most = (
-                f"<{number}>1 {stamp} {self.host} {target.tag} {pid or '-'} - [{ENTERPRISE} {whose}] ",
-                MOST_UDP,
-            )
+            head = f"<{number}>1 {stamp} {self.host} {target.tag} {pid or '-'} - [{ENTERPRISE} {whose}] "
+            most = MOST_LOCAL if target.address.startswith(TCP) else MOST_UDP
         begin = head.encode("utf-8", "surrogateescape")
         room = most - len(begin)
         return begin + (line if len(line) <= room else line[: room - len(CUT)] + CUT)
 
 
 class Channel:
-    """Sends datagrams to one address; `lost(reason, amount)` hears what was dropped, `sent()` that one was taken."""
+    """Sends messages to one address: each a datagram, or by TCP one behind the other, each with its length (RFC 6587, 3.4.1).
+
+    What of a message a TCP connection has taken is not sent again, but by a new connection, where it begins again.
+    """
 
     def __init__(self, address: str) -> None:
         self._address = address
         self._socket: socket.socket | None = None
+        self._stream = address.startswith(TCP)
+        self._sent = 0
 
-    def send(self, datagram: bytes) -> None:
-        """Send one datagram, by a new connection where the old one is gone. Raises OSError."""
+    def send(self, message: bytes) -> None:
+        """Send one message, by a new connection where the old one is gone. Raises OSError; FULL means that it may be sent again later."""
+        if self._stream:
+            message = b"%d %s" % (len(message), message)
         try:
-            self._connected().send(datagram)
+            self._send(message)
         except OSError as error:
             if error.errno in FULL:
                 raise
             self.close()
             if error.errno not in GONE:
                 raise
-            self._connected().send(datagram)
+            self._send(message)
+
+    def _send(self, message: bytes) -> None:
+        channel = self._connected()
+        if not self._stream:
+            channel.send(message)
+            return
+        while self._sent < len(message):
+            self._sent += channel.send(message[self._sent :])
+        self._sent = 0
 
     def close(self) -> None:
         """Close the connection."""
+        self._sent = 0
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -87,10 +103,12 @@ class Channel:
             scheme, _, rest = self._address.partition(":")
             to = udp_address(rest) or rest
             family = socket.AF_UNIX if scheme == "unix" else socket.AF_INET6 if rest.startswith("[") else socket.AF_INET
-            made = socket.socket(family, socket.SOCK_DGRAM)
+            made = socket.socket(family, socket.SOCK_STREAM if self._stream else socket.SOCK_DGRAM)
             try:
                 made.setblocking(False)
                 made.connect(to)
+            except BlockingIOError:  # by TCP: what is sent before the connection is there has to wait
+                pass
             except OSError:
                 made.close()
                 raise
@@ -205,4 +223,5 @@ class SyslogSink(LogSink):
         amount = sum(map(len, self._waiting))
         self._waiting.clear()
         if amount:
+            self._channel.close()  # of a message that has begun the rest would be missing
             self.ledger.trouble.lost(f"cannot send to {self._target.address}: {reason}", amount)

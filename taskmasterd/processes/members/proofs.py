@@ -4,7 +4,7 @@ Any process can set the first three. The proof is a keyed hash of program and in
 daemon, or that may read the variables of such a process, can show it: the user of a program knows the proofs of that user's
 programs only. The key lies beside the state file, only the daemon's user may read it, and it outlives the daemon.
 
-Children that are no program's instance, probes and hooks, get a fifth variable with their role, and a proof of that role: it proves
+Children that are no program's instance, such as probes, hooks and loggers, get a fifth variable with their role, and a proof of that role: it proves
 nothing about an instance, so nobody takes such a child, or what it left, for one.
 """
 
@@ -29,7 +29,7 @@ KEY_SUFFIX = ".key"
 PROGRAM, INSTANCE, SOCKET, PROOF = "TASKMASTER_PROGRAM", "TASKMASTER_INSTANCE", "TASKMASTER_SOCKET", "TASKMASTER_MARK"
 ROLE = "TASKMASTER_ROLE"
 PROVEN, CLAIMED = "proven", "claimed"
-ROLES = PROBE, HOOK, ALERT = "probe", "hook", "alert"
+ROLES = PROBE, HOOK, ALERT, LOGGER = "probe", "hook", "alert", "logger"
 KEEPER = "keeper"
 """The role of the keeper, which belongs to no slot and needs no proof."""
 WATCHER = "watcher"

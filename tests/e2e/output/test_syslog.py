@@ -112,6 +112,30 @@ def test_a_message_by_udp_is_whole_and_says_whose_it_is(daemon: Daemon, receiver
     assert max(map(len, log.texts())) == 2048
 
 
+def test_messages_by_tcp_have_their_length_before_them_and_stderr_a_severity_of_its_own(daemon: Daemon) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(20)
+        target = {"to": f"tcp:127.0.0.1:{server.getsockname()[1]}", "severity": {"stderr": 4}}
+        cmd = f"echo up; echo bad >&2; echo {'y' * 10_000}; sleep 300"
+        program = {"cmd": cmd, "shell": True, "starttime": 0, "stdout": {"syslog": target}, "stderr": "stdout"}
+        daemon.write(json.dumps({"programs": {"web": program}}))
+        daemon.start()
+        found: list[bytes] = []
+        for _ in range(2):  # one connection for each stream
+            channel, _address = server.accept()
+            channel.settimeout(20)
+            with channel, channel.makefile("rb") as said:
+                for _line in range(2 if not found or found[0].startswith(b"<28>") else 1):
+                    length = b"".join(iter(lambda said=said: said.read(1), b" "))  # type: ignore[misc]
+                    found.append(said.read(int(length)))
+                    if found[-1].startswith(b"<28>"):
+                        break
+    texts = {each.split(b"] ", 1)[1]: each[: each.index(b">") + 1] for each in found}
+    assert texts[b"up"] == b"<30>"
+    assert texts[b"bad"] == b"<28>"
+    assert max(map(len, found)) == 8192
+
+
 @pytest.mark.sweep
 def test_lines_arrive_after_the_log_daemon_and_ours_were_replaced(
     daemon: Daemon, receivers: Callable[..., Receiver]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from taskmaster_common.config.elsewhere import address_problem, addressed, elsewhere_of
+from taskmaster_common.config.elsewhere import address_problem, addressed, elsewhere_of, where
+from taskmaster_common.errors import ConfigError
 from tests.support.host import load, program, program_problems
 
 
@@ -62,9 +63,14 @@ def test_a_format_without_a_log_is_doubtful() -> None:
             "syslog facility=local7 tag=a/b to=unix:/dev/my log",
         ),
         ("{journal: {severity: 3}}", "journal severity=3"),
+        ("{syslog: {severity: {stderr: 4}, to: 'tcp:[::1]:514'}}", "syslog errors=4 to=tcp:[::1]:514"),
+        ("{syslog: {severity: {stdout: notice, stderr: notice}}}", "syslog severity=5"),
+        ("'| s6-log \"a b\" ${TASKMASTER_INSTANCE}'", "| to=s6-log\x1fa b\x1f\0"),
+        ("{pipe: [cat, '>f']}", "| to=cat\x1f>f"),
+        ("{pipe: 'cat >> f', shell: true}", "| shell=1 to=cat >> f"),
     ],
 )
-def test_a_stream_goes_to_syslog_or_the_journal(written: str, text: str) -> None:
+def test_a_stream_goes_to_syslog_the_journal_or_a_command(written: str, text: str) -> None:
     assert program(f"stdout: {written}").output.stdout == text
     assert elsewhere_of(text).text() == text
 
@@ -73,11 +79,17 @@ def test_a_stream_goes_to_syslog_or_the_journal(written: str, text: str) -> None
     ("written", "problem"),
     [
         ("{sylog: {}}", "did you mean syslog?"),
-        ("{syslog: {}, journal: {}}", "is a map with one of syslog and journal"),
+        ("{syslog: {}, journal: {}}", "is a map with one of syslog, journal, pipe"),
         ("{syslog: {port: 514}}", "unknown key; syslog has to, facility, tag, severity"),
         ("{syslog: {to: 'udp:loghost:514'}}", "numeric address"),
         ("{syslog: {to: 'udp:127.0.0.1:0'}}", "numeric address"),
-        ("{syslog: {to: 'tcp:127.0.0.1:514'}}", "let the log daemon forward"),
+        ("{syslog: {to: 'tcp:loghost:514'}}", "numeric address"),
+        ("{syslog: {severity: {stdin: 4}}}", "severity has stdout and stderr"),
+        ("'| '", "has no command behind the |"),
+        ("{pipe: }", "has no command behind the |"),
+        ("{pipe: cat, sell: true}", "a command has pipe and shell"),
+        ("{pipe: cat, shell: maybe}", "neither true nor false"),
+        ("'| cat', stderr: stdout, log_maxbytes: 1MB", "a command reads the output"),
         ("{syslog: {to: /dev/log}}", "write unix:/PATH"),
         ("{syslog: {facility: local8}}", "is unknown; write one of kern"),
         ("{syslog: {tag: 'a b'}}", "tag: "),
@@ -99,7 +111,7 @@ def test_what_cannot_be_a_target_is_refused(written: str, problem: str) -> None:
     )
 
 
-@pytest.mark.parametrize("to", ["udp:127.0.0.1:514", "udp:[::1]:65535", "unix:/dev/log"])
+@pytest.mark.parametrize("to", ["udp:127.0.0.1:514", "udp:[::1]:65535", "tcp:127.0.0.1:514", "unix:/dev/log"])
 def test_addresses_are_numeric_or_paths(to: str) -> None:
     assert address_problem("syslog", to) == ""
 
@@ -110,6 +122,21 @@ def test_a_target_says_whose_stream_it_is() -> None:
         == "syslog tag=web program=web instance=2 stream=stderr to=unix:/a b"
     )
     assert addressed("journal tag=x", "web", 2, "stderr") == "journal tag=x"
+    assert addressed("journal tag=x errors=3", "web", 2, "stderr") == "journal tag=x severity=3"
+    assert addressed("journal tag=x errors=3", "web", 2, "stdout") == "journal tag=x"
+    assert addressed("| to=cat\x1f\0", "web", 2, "stderr") == "| to=cat\x1f2"
+
+
+def test_a_command_is_shown_in_one_line() -> None:
+    assert elsewhere_of("| to=sh\x1f-c\x1fcat >> f\x1f\0").command_text == "sh -c 'cat >> f' %i"
+    assert elsewhere_of("| shell=1 to=cat\n >> f").command_text == "cat >> f"
+    assert len(elsewhere_of("| to=" + "x" * 999).command_text) == 200
+    assert where("| to=s6-log\x1f/l") == "its logger: s6-log /l"
+
+
+def test_the_event_log_is_read_by_no_command() -> None:
+    with pytest.raises(ConfigError, match="no command reads the event log"):
+        load("taskmasterd: {logfile: '| cat'}\nprograms: {}\n")
 
 
 def test_severities_in_lines_are_for_syslog_too() -> None:
@@ -128,7 +155,3 @@ def test_spools_on_a_disk_are_worth_a_warning_and_only_one() -> None:
     environment = {"RUNTIME_DIRECTORY": "/run/here"}
     assert not load(text, on_disk=lambda path: path != "/run/here", environment=environment).warnings
     assert not load("programs: {a: {cmd: run}}\n", on_disk=lambda _path: True).warnings
-
-
-def test_a_pipe_to_a_command_is_no_path() -> None:
-    assert "no pipe to a command" in program_problems("stdout: '| s6-log /var/log/web'")[0]

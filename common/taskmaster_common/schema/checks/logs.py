@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import DISCARD, JSON, PREFIX, RAW, SAME_AS_STDOUT
 from taskmaster_common.config.elsewhere import elsewhere_of
-from taskmaster_common.config.words import SYSLOG, is_elsewhere
+from taskmaster_common.config.words import SYSLOG, is_elsewhere, is_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ OF_FORMATS = {
     "log_events": ((PREFIX, JSON), "log_format: prefix or json"),
 }
 """Keys that a log has only in some formats."""
+OF_LOGS = ("log_maxbytes", "log_backups", "log_format", *OF_FORMATS)
+"""Keys of a log."""
 
 
 def check_spools(programs: Sequence[Program], daemon: DaemonConfig, surroundings: Surroundings, report: Report) -> None:
@@ -46,7 +48,12 @@ def check_logs(program: Program, report: Report) -> None:
         if key in program.nodes and program.config.value(key) is not False and not useful:
             report.warn(program.at(key), program.place(key), f"has no effect without {needed}")
     discarded = output.stdout == DISCARD and output.stderr in (DISCARD, SAME_AS_STDOUT)
-    if output.log_format != RAW and kinds and len(kinds) == len(targets):
+    read = [each for each in targets if is_logger(each)]
+    if read and len(read) == len(targets):
+        for key in (each for each in OF_LOGS if each in program.nodes):
+            reason = f"a command reads the output, so there is no log; remove {key}"
+            report.error(program.at(key), program.place(key), reason)
+    elif output.log_format != RAW and kinds and len(kinds) == len(targets):
         reason = f"lines to the {' and '.join(sorted(set(kinds)))} have a form of their own; remove log_format"
         report.error(program.at("log_format"), program.place("log_format"), reason)
     elif output.log_format != RAW and discarded:

@@ -1,24 +1,37 @@
-"""Where a stream leads: a path, a word, or a map with one of `syslog` and `journal`."""
+"""Where a stream leads: a path, a word, a command that reads it, or a map with one of `syslog`, `journal` and `pipe`."""
 
 from __future__ import annotations
 
 from taskmaster_common.config import DISCARD
-from taskmaster_common.config.elsewhere import NAMES, WORDS, Elsewhere, address_problem
+from taskmaster_common.config.elsewhere import AS_STDOUT, BETWEEN_WORDS, NAMES, WORDS, Elsewhere, address_problem
+from taskmaster_common.config.words import LOGGER, PIPE, SYSLOG, is_logger
 from taskmaster_common.schema.advice.foreign import foreign_stream
 from taskmaster_common.schema.nodes import MAPPING, SCALAR
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.surroundings import absolute
-from taskmaster_common.schema.values.scalars import WrongElementError, WrongElementsError, expect, text_of
+from taskmaster_common.schema.values.scalars import (
+    FALSE_WORDS,
+    TRUE_WORDS,
+    WrongElementError,
+    WrongElementsError,
+    expect,
+    text_of,
+)
+from taskmaster_common.schema.values.split import split, words_of
 from taskmaster_common.text.lineformat import LEVELS
 from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.syslog import FACILITIES, MOST_TAG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskmaster_common.config.keys import Key
     from taskmaster_common.schema.nodes import Node
     from taskmaster_common.schema.values.scalars import Decoding
 
+STREAMS = ("stdout", "stderr")
+NO_COMMAND = "has no command behind the |; write '| command word', quoted"
 OTHER_LEVELS = {"emergency": 0, "critical": 2, "error": 3, "warn": 4, "informational": 6}
 
 
@@ -38,10 +51,8 @@ def stream_of(node: Node, context: Decoding, key: Key) -> str:
         raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
     if text.lower() in key.words:
         raise ValueError(f"did you mean {text.lower()}? A file of that name is written ./{text}")
-    if text.startswith("|"):
-        raise ValueError(
-            "there is no pipe to a command here; write cmd: ... | command with shell: true, or log to syslog"
-        )
+    if text.startswith(LOGGER):
+        return _logger_of_text(node, context)
     if foreign := foreign_stream(text):
         raise ValueError(f"{quoted(text)} is another tool's word; {foreign}; a file of that name is written ./{text}")
     if not text:
@@ -54,16 +65,58 @@ def event_log_of(node: Node, context: Decoding, key: Key) -> str:
     found = stream_of(node, context, key)
     if found == DISCARD:
         raise ValueError("an event log cannot be discarded; remove the line for the default")
+    if is_logger(found):
+        raise ValueError("no command reads the event log; write a path, syslog or journal")
     return found
 
 
+def _logger_of_text(node: Node, context: Decoding) -> str:
+    """Return the target of `| word word`."""
+    command = node.text.lstrip()[len(LOGGER) :]
+    if not command.strip():
+        raise ValueError(NO_COMMAND)
+    words = [context.variables.expand(word) for word in split(command, node)]
+    return _logger(words, shell=False)
+
+
+def _logger_of_map(node: Node, context: Decoding, key: Key) -> str:
+    """Return the target of {pipe: words, shell: false}."""
+    wrong = [
+        WrongElementError(at, f"unknown key; a command has {PIPE} and shell")
+        for each, (at, _) in node.entries.items()
+        if each not in (PIPE, "shell")
+    ]
+    if wrong:
+        raise WrongElementsError(wrong)
+    value = node.entries[PIPE][1]
+    shell = "shell" in node.entries and _true(node.entries["shell"][1], context, key)
+    if value.is_empty() or value.is_null():
+        raise ValueError(NO_COMMAND)
+    return _logger(words_of(value, context, key, shell=shell), shell=shell)
+
+
+def _true(node: Node, context: Decoding, key: Key) -> bool:
+    text = text_of(node, context, key).lower()
+    if text not in TRUE_WORDS + FALSE_WORDS:
+        raise ValueError(f"shell: {quoted(text)} is neither true nor false")
+    return text in TRUE_WORDS
+
+
+def _logger(words: Sequence[str], *, shell: bool) -> str:
+    if not words or not words[0]:
+        raise ValueError(NO_COMMAND)
+    return Elsewhere(LOGGER, BETWEEN_WORDS.join(words), shell=int(shell)).text()
+
+
 def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
+    if PIPE in node.entries:
+        return _logger_of_map(node, context, key)
     if len(node.entries) != 1:
-        raise ValueError(f"is a map with one of {' and '.join(WORDS)}")
+        raise ValueError(f"is a map with one of {', '.join((*WORDS, PIPE))}")
     ((kind, (name, value)),) = node.entries.items()
     if kind not in WORDS:
-        near = nearest(kind, WORDS)
-        meant = f"did you mean {near}?" if near else f"write one of {', '.join(WORDS)}"
+        near = nearest(kind, (*WORDS, PIPE))
+        meant = f"did you mean {near}?" if near else f"write one of {', '.join((*WORDS, PIPE))}"
         raise WrongElementError(name, f"unknown target; {meant}")
     if value.is_empty() or value.is_null():
         return Elsewhere(kind).text()
@@ -75,7 +128,12 @@ def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
     ]
     if wrong:
         raise WrongElementsError(wrong)
-    parts = {each: text_of(found, context, key) for each, (_, found) in value.entries.items()}
+    by_stream = value.entries.get("severity", (None, None))[1]
+    parts = {
+        each: text_of(found, context, key)
+        for each, (_, found) in value.entries.items()
+        if found.kind == SCALAR or each != "severity"
+    }
     target = Elsewhere(kind)
     if problem := address_problem(kind, parts["to"]) if "to" in parts else "":
         raise ValueError(f"to: {quoted(parts['to'])} cannot be used; {problem}")
@@ -86,8 +144,27 @@ def _elsewhere(node: Node, context: Decoding, key: Key) -> str:
             f"tag: {quoted(parts['tag'])} cannot be used; write at most {MOST_TAG} letters, digits and ._-/"
         )
     severity = _severity(parts["severity"]) if "severity" in parts else target.severity
+    errors = AS_STDOUT
+    if by_stream is not None and by_stream.kind == MAPPING:
+        severity, errors = _severities(by_stream, context, key)
     texts = {each: parts[each] for each in ("to", "facility", "tag") if each in parts}
-    return target.replace(**texts, severity=severity).text()
+    return target.replace(**texts, severity=severity, errors=errors).text()
+
+
+def _severities(node: Node, context: Decoding, key: Key) -> tuple[int, int]:
+    """Return the severities of {stdout: ..., stderr: ...}; what is not written is as usual."""
+    wrong = [
+        WrongElementError(at, "unknown stream; severity has stdout and stderr")
+        for each, (at, _) in node.entries.items()
+        if each not in STREAMS
+    ]
+    if wrong:
+        raise WrongElementsError(wrong)
+    given = {each: _severity(text_of(found, context, key)) for each, (_, found) in node.entries.items()}
+    usual = Elsewhere(SYSLOG).severity
+    stdout = given.get("stdout", usual)
+    errors = given.get("stderr", usual)
+    return stdout, AS_STDOUT if errors == stdout else errors
 
 
 def _severity(text: str) -> int:

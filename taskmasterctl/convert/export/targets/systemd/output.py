@@ -8,6 +8,7 @@ from taskmaster_common.config.words import (
     DISCARD,
     INHERIT,
     JOURNAL,
+    LOGGER,
     SAME_AS_STDOUT,
     is_elsewhere,
 )
@@ -54,6 +55,9 @@ def _journal(unit: UnitDraft, key: str, target: str) -> None:
 def _elsewhere(unit: UnitDraft, key: str, text: str) -> None:
     target = elsewhere_of(text)
     unit.set(SETTINGS[key], "journal")
+    if target.kind == LOGGER:
+        unit.changed(key, f"goes to the journal: a unit has no command that reads it ({target.command_text})")
+        return
     if target.tag:
         unit.set("SyslogIdentifier", whole(target.tag))
     if target.severity != 6:

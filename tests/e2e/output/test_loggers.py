@@ -1,0 +1,150 @@
+"""Commands that read what programs write: what they get when they, the daemon or the keeper die, and when programs end."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemon import Daemon, marked
+from tests.support.guarded import kill_daemon
+from tests.support.keeper import keeper_of, kill_keeper
+from tests.support.talk import upgrade
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.slow
+COUNT = """
+import sys
+number = 0
+while True:
+    sys.stdout.write("".join(f"{each}\\n" for each in range(number, number + 500)))
+    number += 500
+"""
+
+
+def written(daemon: Daemon, **programs: dict[str, object]) -> None:
+    """Write a configuration of programs that are up once they are executed, with the daemon's home as their directory."""
+    usual = {"starttime": 0, "stoptime": 2, "workingdir": str(daemon.home)}
+    daemon.write(json.dumps({"programs": {name: {**usual, **keys} for name, keys in programs.items()}}))
+
+
+def shell(cmd: str, logger: object, **keys: object) -> dict[str, object]:
+    return {"cmd": cmd, "shell": True, "stdout": logger, **keys}
+
+
+def loggers(daemon: Daemon, word: str) -> list[int]:
+    """Return the processes in the role of a logger whose command line begins with `word`."""
+    found = [pid for pid in marked(daemon.socket) if b"TASKMASTER_ROLE=logger" in _read(pid, "environ").split(b"\0")]
+    return [pid for pid in found if _read(pid, "cmdline").startswith(word.encode())]
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_stop_returns_when_the_logger_has_everything_and_a_restart_keeps_it(daemon: Daemon) -> None:
+    slow = {"pipe": "while read -r line; do sleep 0.2; echo $line >> out; done", "shell": True}
+    written(daemon, web=shell("echo one; echo two >&2; exec sleep 300", slow, stderr="stdout"))
+    daemon.start()
+    wait_until(lambda: len(loggers(daemon, "/bin/sh")) == 1)
+    first = loggers(daemon, "/bin/sh")
+    assert daemon.ctl("restart", "web").returncode == 0
+    assert loggers(daemon, "/bin/sh") == first
+    assert daemon.ctl("stop", "web").returncode == 0
+    assert (daemon.home / "out").read_text().split() == ["one", "two"] * 2
+    assert loggers(daemon, "/bin/sh") == []
+    assert "web: stdout goes to its logger: while read" in daemon.ctl("logs", "web").stderr
+
+
+def test_a_logger_that_cannot_be_executed_shows_and_the_next_reload_has_another_one(daemon: Daemon) -> None:
+    written(daemon, web=shell("echo kept; exec sleep 300", "| ./no-such-logger"))
+    daemon.start()
+    wait_until(lambda: "logger: cannot execute ./no-such-logger" in str(daemon.status()["web"]["detail"]))
+    assert daemon.state("web") == "RUNNING"
+    (daemon.home / "no-such-logger").write_text("#!/bin/sh\nexec cat >> out\n")
+    (daemon.home / "no-such-logger").chmod(0o700)
+    wait_until(lambda: (daemon.home / "out").exists() and (daemon.home / "out").read_text() == "kept\n", within_s=30)
+    wait_until(lambda: daemon.status()["web"]["detail"] == "")
+    written(daemon, web=shell("echo more; exec sleep 300", "| sh -c 'exec cat >> other'"))
+    assert daemon.ctl("reload").returncode == 0
+    wait_until(lambda: (daemon.home / "other").exists() and (daemon.home / "other").read_text() == "more\n")
+    wait_until(lambda: len(loggers(daemon, "")) == 1)
+    assert daemon.ctl("shutdown").returncode == 0
+
+
+def test_a_logger_that_does_not_end_is_ended_and_said(daemon: Daemon) -> None:
+    written(daemon, web=shell("exec sleep 300", "| sh -c 'trap \"\" TERM; while :; do sleep 1; done'"))
+    daemon.start()
+    wait_until(lambda: len(loggers(daemon, "sh")) >= 1)
+    assert daemon.ctl("stop", "web").returncode == 0
+    assert "has not ended 5s after its program; SIGTERM" in daemon.events()
+    assert "has not ended 7s after its program; SIGKILL" in daemon.events()
+    assert loggers(daemon, "sh") == []
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("guardian", [False, True])
+def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(daemon: Daemon, guardian: bool) -> None:
+    (daemon.home / "cat.sh").write_text("#!/bin/sh\nexec dd bs=4096 of=out oflag=append conv=notrunc status=none\n")
+    (daemon.home / "cat.sh").chmod(0o700)
+    written(daemon, web={"cmd": ["python3", "-c", COUNT], "stdout": "| ./cat.sh"})
+    daemon.start(*(["--guard"] if guardian else []))
+    out = daemon.home / "out"
+    pid = daemon.status()["web"]["pid"]
+    for way in ("daemon", "logger", "daemon", "upgrade", "keeper", "daemon"):
+        size = out.stat().st_size if out.exists() else 0
+        wait_until(lambda size=size: out.exists() and out.stat().st_size > size)  # type: ignore[misc]
+        if way == "daemon" and guardian:
+            kill_daemon(daemon)
+            wait_until(lambda: daemon.ctl("pid").returncode == 0)
+        elif way == "daemon":
+            daemon.kill()
+            daemon.start()
+        elif way == "upgrade":
+            upgrade(daemon)
+        elif way == "keeper":
+            kill_keeper(daemon)
+            keeper_of(daemon)
+        else:
+            # stopped first, while it waits for input: what it has read it has written then
+            logger = loggers(daemon, "dd")[0]
+            os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda: _blocks_in_read(logger))  # noqa: B023
+            os.kill(logger, signal.SIGKILL)
+            os.kill(pid, signal.SIGCONT)
+            wait_until(lambda: loggers(daemon, "dd") not in ([], [logger]))  # noqa: B023
+    assert daemon.status()["web"]["pid"] == pid
+    assert daemon.ctl("stop", "web").returncode == 0
+    lines = out.read_text().split("\n")
+    whole = lines if lines[-1] else lines[:-1]
+    assert [*map(int, whole[:-1])] == [*range(len(whole) - 1)], "the last line may be cut: its program was killed"
+
+
+def _blocks_in_read(pid: int) -> bool:
+    """Whether a process waits in read(2) on its standard input. Source: proc(5), syscall."""
+    return _read(pid, "syscall").startswith(b"0 0x0 ")
+
+
+@pytest.mark.sweep
+@pytest.mark.skipif(not shutil.which("s6-log"), reason="s6-log is not installed")
+def test_s6_log_and_multilog_keep_their_directories(daemon: Daemon) -> None:
+    programs = {"six": shell("seq 1 5000; exec sleep 300", "| s6-log n20 s100000 ./six")}
+    if shutil.which("multilog"):
+        programs["multi"] = shell("seq 1 5000; exec sleep 300", "| multilog n20 s100000 ./multi")
+    written(daemon, **programs)
+    daemon.start()
+    wait_until(lambda: len(loggers(daemon, "")) == len(programs))
+    daemon.kill()
+    daemon.start()
+    assert daemon.ctl("stop", "all").returncode == 0
+    for name in programs:
+        files = sorted(each for each in (daemon.home / name).iterdir() if each.name.startswith("@"))
+        text = "".join(each.read_text() for each in (*files, daemon.home / name / "current"))
+        assert [*map(int, text.split())] == [*range(1, 5001)]
