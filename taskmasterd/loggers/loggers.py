@@ -50,12 +50,13 @@ class Loggers:
             key = f"logger/{entry.canonical}/{os.getpid()}.{self._means.reactor.now():.6f}.{self._number}"
             logger = self._made(made(self._means, entry, target, key, ids_of(who)))
             logger.program = program
+            self._loggers[entry, target] = logger  # first: its row is written as soon as it has a child
             try:
                 logger.begin()
             except BaseException:
+                del self._loggers[entry, target]
                 logger.abandon()
                 raise
-            self._loggers[entry, target] = logger
         logger.program = program
         return logger.open()
 

@@ -129,6 +129,7 @@ class Origin(Record):
             pipes=facts.pipes,
             occupied=facts.occupied,
             sockets=facts.sockets,
+            loggers=facts.loggers,
         )
         return known if facts.stopping else known.replace(scales=facts.scales)
 
