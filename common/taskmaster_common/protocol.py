@@ -76,7 +76,7 @@ that it does not know.
                groups_changed, changes, dry_run
     problem    text                                                         reload
     warning    text                                                         stop, restart, wait, reload, shutdown, logs
-    output     name stream text                                             logs, attach
+    output     name stream text; at (logs --timestamps: seconds since 1970)  logs, attach
                at (the place of the log behind it)                          attach
     events     events: list of EVENT, at most 100 per object; seq (of the   events
                last one that was looked at)

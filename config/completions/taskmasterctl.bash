@@ -62,7 +62,7 @@ _taskmasterctl() {
         case $verb in
         status) found=(--wide --failed --watch --usage) ;;
         show) found=(--env --daemon) ;;
-        logs | tail | maintail) found=(-f --follow -n --lines --since --until --merge --stderr --daemon --raw --reopen) ;;
+        logs | tail | maintail) found=(-f --follow -n --lines --since --until --timestamps --merge --stderr --daemon --raw --reopen) ;;
         wait) found=(--for) ;;
         why) found=(-n --lines) ;;
         events | history) found=(-f --follow -n --lines --since --until --event --by --after) ;;

@@ -121,6 +121,7 @@ complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s f -l f
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -s n -l lines -x -d 'how many lines (default 20)'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l since -x -d 'only what was written since: 10m (ago), 10:00, 2026-11-28T10:00, boot, start'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l until -x -d 'only what was written before; as --since; not with -f or -n'
+complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l timestamps -d 'about when each line of a log without times was written: ~10:02:31, or ~? from before the daemon\'s start'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l merge -d 'the lines of several programs in the order of their times; not with -f'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l stderr -d 'the standard error stream'
 complete -c taskmasterctl -n '__taskmasterctl_verb logs tail maintail' -l daemon -d 'the daemon\'s own event log; with a TARGET only what happened to it'

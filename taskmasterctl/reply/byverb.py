@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from taskmasterctl.reply.render import Look
 
 
+SECONDS = len("10:02:31")
+
+
 class AlertReply(TextReply):
     """The rules of alerts, and what one of them has said to a server."""
 
@@ -47,12 +50,21 @@ class LogReply(TextReply):
             whole = "".join(self._log.take(name, line) for name, line in self._merged.lines())
             return [*_out(whole + self._log.flush()), *super().take(message)]
         if kind == "output":
-            return _out(self._log.take(message["name"], message["text"]))
+            stamp = self._about(message["at"]) if "at" in message else ""
+            return _out(self._log.take(message["name"], message["text"], stamp))
         if kind == "missed":
             name = clean(message["name"])
             text = f"{clean(message.get('bytes', 0))} bytes were not shown: they came faster than they were read"
             return [*_out(self._log.flush()), (ERR, f"taskmasterctl: {name}: {text}\n")]
         return (_out(self._log.flush()) if kind == "end" else []) + super().take(message)
+
+    def _about(self, at: float | None) -> str:
+        """Return about when lines were written, which ~ says: the time, with the date if that is not today's."""
+        if at is None or self._look.at is None or self._look.wall is None:
+            return "~? "
+        date, _, clock = self._look.at(at).partition(" ")
+        today = self._look.wall(0.0).partition(" ")[0]
+        return f"~{clock[:SECONDS]} " if date == today else f"~{date} {clock[:SECONDS]} "
 
     def _named(self, name: str) -> bool:
         """Return whether lines begin with the name: not if the request can mean one process only."""

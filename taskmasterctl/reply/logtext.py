@@ -29,34 +29,40 @@ class LogText:
         self._named = named
         self._harmless = harmless
         self._visible: dict[str, Visible] = {}
-        self._held: dict[str, str] = {}
+        self._held: dict[str, tuple[str, str]] = {}
 
-    def take(self, name: str, text: str) -> str:
-        """Return the text to show after a process wrote this piece."""
+    def take(self, name: str, text: str, stamp: str = "") -> str:
+        """Return the text to show after a process wrote this piece; each line that begins in it begins with `stamp`."""
         if self._harmless:
             text = self._visible.setdefault(name, Visible()).take(text)
-        return self._lines(name, text) if self._named(name) else text
+        return self._lines(name, text, stamp) if stamp or self._named(name) else text
 
     def flush(self) -> str:
         """Return the text that was held back, with an end for each unfinished line."""
         rest = {name: visible.flush() for name, visible in self._visible.items()}
-        shown = "".join(text for name, text in rest.items() if not self._named(name))
-        held = {name: self._held.get(name, "") + rest.get(name, "") for name in (*self._held, *rest)}
+        alone = [name for name in rest if name not in self._held and not self._named(name)]
+        shown = "".join(rest.pop(name) for name in alone)
+        held = {name: self._held.get(name, ("", "")) for name in (*self._held, *rest)}
+        lines = [(self._label(name) + stamp, begun + rest.get(name, "")) for name, (stamp, begun) in held.items()]
         self._held, self._visible = {}, {}
-        return shown + "".join(
-            f"{self._label(name)}{line}\n" for name, line in held.items() if line and self._named(name)
-        )
+        return shown + "".join(f"{label}{line}\n" for label, line in lines if line)
 
-    def _lines(self, name: str, text: str) -> str:
-        *lines, rest = (self._held.pop(name, "") + text).split("\n")
-        if len(rest) > HELD_LINE:
-            lines.append(rest)
-        elif rest:
-            self._held[name] = rest
-        label = self._label(name)
-        return "".join(f"{label}{line}\n" for line in lines)
+    def _lines(self, name: str, text: str, stamp: str) -> str:
+        before, begun = self._held.pop(name, (stamp, ""))
+        *lines, rest = text.split("\n")
+        found = []
+        for line in lines:
+            found.append(f"{self._label(name)}{before}{begun}{line}\n")
+            before, begun = stamp, ""
+        if len(begun) + len(rest) > HELD_LINE:
+            found.append(f"{self._label(name)}{before}{begun}{rest}\n")
+        elif begun or rest:
+            self._held[name] = before, begun + rest
+        return "".join(found)
 
     def _label(self, name: str) -> str:
+        if not self._named(name):
+            return ""
         label = f"{clean(name)} | "
         if self._colours is None:
             return label

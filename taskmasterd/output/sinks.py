@@ -129,6 +129,11 @@ class Sinks:
         ledger = self._ledgers.get(path)
         return ledger.marks.since(moment) if ledger else 0
 
+    def stretches(self, path: str, length: int, after: int) -> list[tuple[int, float | None]]:
+        """Return when which of the last bytes of `path` were written (`LogMarks.stretches`)."""
+        ledger = self._ledgers.get(path)
+        return ledger.marks.stretches(length, after) if ledger else [(length, None)]
+
     def reopen_all(self) -> None:
         """Open all paths again: somebody has renamed the files."""
         for sink in self._all():

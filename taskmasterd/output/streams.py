@@ -290,6 +290,10 @@ class Outputs:
         """Return how many of the last bytes of a log were written since `moment` (monotonic seconds)."""
         return self._sinks.written_since(path, moment)
 
+    def stretches(self, path: str, length: int, after: int) -> list[tuple[int, float | None]]:
+        """Return when which of the `length` bytes before the last `after` of a log were written: (bytes, monotonic seconds), oldest first."""
+        return self._sinks.stretches(path, length, after)
+
     def unfollow(self, path: str, changed: Callable[[], None], follower: read.Follower) -> None:
         """Undo `follow`."""
         self._sinks.unwatch(path, changed)

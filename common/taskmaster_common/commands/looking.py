@@ -51,6 +51,7 @@ LOOKING = {
             "--lines": "how many lines (default 20)",
             "--since": "only what was written since: 10m (ago), 10:00, 2026-11-28T10:00, boot, start",
             "--until": "only what was written before; as --since; not with -f or -n",
+            "--timestamps": "about when each line of a log without times was written: ~10:02:31, or ~? from before the daemon's start",
             "--merge": "the lines of several programs in the order of their times; not with -f",
             "--stderr": "the standard error stream",
             "--daemon": "the daemon's own event log; with a TARGET only what happened to it",

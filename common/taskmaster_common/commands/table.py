@@ -101,6 +101,7 @@ COMMANDS = (
             LINES,
             Flag("--since", value="TIME"),
             Flag("--until", value="TIME"),
+            Flag("--timestamps"),
             Flag("--merge", side=CLIENT_SIDE),
             Flag("--stderr"),
             Flag("--daemon", access=ADMIN),
@@ -317,6 +318,19 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
     return flag, value
 
 
+CLASHES = (
+    ("merge", "follow", "--merge sorts what is there already; with --follow lines come as they are written"),
+    ("merge", "timestamps", "--merge goes by the times in the lines; --timestamps is for logs without"),
+    (
+        "usage",
+        "watch",
+        "--usage shows one sample, and --watch does not wait for samples",
+        "figures that go on: top",
+    ),
+)
+"""Flags that do not go together, why not, and what does."""
+
+
 def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Sequence[str]) -> None:
     least = {"": 0, "SIGNAL TARGET...": 2, "ACTION [RULE]": 0, "ACTION [TARGET...]": 0}.get(
         verb.arguments, 0 if verb.arguments.startswith("[") else 1
@@ -326,10 +340,9 @@ def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Se
         raise _usage(verb, *wrong)
     if verb.name == "signal" and "list" in flags:
         least = 0
-    if "merge" in flags and "follow" in flags:
-        raise _usage(verb, "--merge sorts what is there already; with --follow lines come as they are written")
-    if "usage" in flags and "watch" in flags:
-        raise _usage(verb, "--usage shows one sample, and --watch does not wait for samples", "figures that go on: top")
+    for one, other, *reason in CLASHES:
+        if one in flags and other in flags:
+            raise _usage(verb, *reason)
     if verb.name == "reload" and targets:
         raise _usage(
             verb,

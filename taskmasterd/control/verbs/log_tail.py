@@ -103,6 +103,8 @@ class LogTail:
         self._found: list[bytes] = []  # lines of the event log's past that have yet to be sent
         self._only = _filter(request) if request.has("daemon") and request.targets else None
         self._wanted = MOST_LINES
+        self._after = 0  # bytes behind the past that is shown of the log that was opened last
+        self._stretches: list[tuple[int, float | None]] = []  # when it was written, of which nothing is sent yet
         self._cut = False  # the past of the log that was opened last is longer than what is shown
         self._connection = connection
         self._poke = connection.poke
@@ -150,6 +152,7 @@ class LogTail:
             "refused": self.refused,
             "sources": self.sources,
             "left": self._left,
+            "stretches": self._stretches,
             "found": [line.decode("latin-1") for line in self._found],
             "rest": self._only.rest.decode("latin-1") if self._only else "",
             "open_logs": [(source, reader.to_data()) for source, reader in self._open],
@@ -160,6 +163,7 @@ class LogTail:
         self.sources = [(name, stream, path) for name, stream, path in data["sources"]]
         self.refused = data["refused"]
         self._left = data["left"]
+        self._stretches = [(amount, at) for amount, at in data.get("stretches", ())]
         self._found = [line.encode("latin-1") for line in data.get("found", ())]
         if self._only is not None:
             self._only.resume(data.get("rest", "").encode("latin-1"))
@@ -193,8 +197,14 @@ class LogTail:
         self.sources.remove(source)
         self._open.append((source, reader))
         self._left = past.length
+        if self._has_marks(path):
+            self._stretches = self._outputs.stretches(path, past.length, self._after)
         if self._cut:
             yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
+
+    def _has_marks(self, path: str) -> bool:
+        """Return whether it is to be said when a log was written: one whose lines have times says so itself."""
+        return self._request.has("timestamps") and path not in self._period.stamped
 
     def _past(self, path: str) -> Steps[Past]:
         """Find the lines of a log that are wanted of its past."""
@@ -208,6 +218,7 @@ class LogTail:
             begin = min(begin, end + MOST_BYTES)
         if self._only is not None and count:
             count, self._wanted = MOST_LINES, count
+        self._after = end
         if end and count:
             return search.stretch(path, begin, end)
         past: Past = yield from search_lines(path, count, begin)
@@ -230,13 +241,30 @@ class LogTail:
             yield from self._past_events(self._only)
         while self._left > 0:
             source, reader = self._open[-1]
-            block, missed = reader.read(min(PIECE, self._left))
+            most, at = self._stretches[0] if self._stretches else (PIECE, None)
+            block, missed = reader.read(min(PIECE, self._left, most))
             self._left -= len(block) + missed
+            self._pass(len(block) + missed)
             if not block and not missed:
                 self._left = 0  # somebody has truncated it
-            yield from _objects(source, block, missed)
+            yield from self._timed(source, _objects(source, block, missed), at)
         if not self._request.has("follow"):
             self.close()
+
+    def _pass(self, amount: int) -> None:
+        """Forget when these bytes were written: they are sent."""
+        while amount and self._stretches:
+            length, at = self._stretches.pop(0)
+            if length > amount:
+                self._stretches.insert(0, (length - amount, at))
+            amount = max(0, amount - length)
+
+    def _timed(self, source: Source, objects: Iterator[dict[str, Any]], at: float | None) -> Iterator[dict[str, Any]]:
+        """Yield objects with the moment `at` (monotonic seconds) in seconds since 1970, None where it is not known, if that is asked for."""
+        for each in objects:
+            if self._has_marks(source[2]) and each["type"] == "output":
+                each["at"] = None if at is None else round(at + time.time() - time.monotonic(), 3)
+            yield each
 
     def _past_events(self, only: EventFilter) -> Iterator[dict[str, Any]]:
         """Yield the last lines in the past of the event log that are about the programs."""
@@ -259,7 +287,8 @@ class LogTail:
             for source, reader in self._open:
                 block, missed = reader.read(PIECE)
                 quiet = quiet and not block and not missed
-                yield from _objects(source, b"".join(self._only.take(block)) if self._only else block, missed)
+                objects = _objects(source, b"".join(self._only.take(block)) if self._only else block, missed)
+                yield from self._timed(source, objects, time.monotonic())
             if quiet:
                 yield None
 

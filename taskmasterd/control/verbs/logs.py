@@ -96,13 +96,15 @@ def _period(call: Call, entries: Sequence[Entry], request: Request) -> Period:
         raise RequestError("usage", "--until goes neither with --follow nor with --lines", 2)
     now = context.reactor.now()
     since, until = (_moment(call, key, now) if request.has(key) else None for key in ("since", "until"))
-    if since is None and until is None:
+    if since is None and until is None and not request.has("timestamps"):
         return Period()
     if request.has("daemon"):
         return Period(since, until, (context.identity.logfile or "",))
     stream = "stderr" if request.has("stderr") else "stdout"
     paths = {outputs.log_path(entry, stream): _has_times(entry) for entry in entries}
     up = now - context.identity.started
+    if since is None and until is None:
+        return Period(None, None, tuple(path for path, timed in paths.items() if timed))
     if (since is None or now - since > up) and not all(paths.values()):
         text = f"the daemon was started {format_seconds(up)} ago; when older lines were written is not known"
         call.connection.send({"type": "warning", "text": text})

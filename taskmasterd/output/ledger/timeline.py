@@ -53,6 +53,22 @@ class LogMarks:
         for at, number in enumerate(numbers):
             view[at] = number
 
+    def stretches(self, length: int, after: int) -> list[tuple[int, float | None]]:
+        """Return when which of the last bytes were written: (number of bytes, end of their period), oldest first.
+
+        They are the `length` bytes before the last `after` bytes. The moment is None for bytes from before the first period.
+        """
+        found: list[tuple[int, float | None]] = []
+        skip, left = after, length
+        for _began, ended, amount in reversed(self.to_data()):
+            taken = min(max(0, amount - skip), left)
+            skip, left = max(0, skip - amount), left - taken
+            if taken:
+                found.append((taken, ended))
+        if left:
+            found.append((left, None))
+        return found[::-1]
+
     def since(self, moment: float) -> int:
         """Return how many of the last bytes were written since `moment`, and a few more: periods count as a whole."""
         return sum(amount for _began, ended, amount in self.to_data() if ended >= moment)

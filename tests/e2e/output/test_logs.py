@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import pytest
@@ -97,3 +100,26 @@ def test_stderr_says_where_both_streams_share_a_file(running: Daemon) -> None:
     done = running.ctl("logs", "--stderr", "web-x")
     assert (done.stdout, done.stderr) == ("x-err\n", "")
     assert running.ctl("logs", "web").stderr == ""
+
+
+def test_timestamps_say_about_when_lines_of_a_raw_log_were_written(running: Daemon) -> None:
+    (running.home / "log" / "old.log").write_bytes(b"before\n")
+    program = "cmd: sh -c 'echo one; printf t; sleep 1.2; echo wo; exec sleep 300', starttime: 0"
+    stamped = "cmd: echo mine, type: oneshot, log_format: prefix"
+    running.write(f"programs: {{old: {{{program}}}, own: {{{stamped}}}}}")
+    assert running.ctl("reload").returncode == 0
+    wait_until(lambda: running.log("old").endswith(b"two\n") and running.log("own"))
+    now = time.time()
+    lines = running.ctl("logs", "--timestamps", "old").stdout.splitlines()
+    assert lines[0] == "~? before"
+    times = [re.fullmatch(r"~(?:\d{4}-\d\d-\d\d )?(\d\d:\d\d:\d\d) (one|two)", line) for line in lines[1:]]
+    assert [each[2] for each in times if each] == ["one", "two"]
+    about = [time.strftime("%H:%M:%S", time.localtime(now - ago)) for ago in range(25)]
+    assert all(each[1] in about for each in times if each)
+    assert running.ctl("logs", "--timestamps", "own").stdout == running.log("own").decode()
+    texts = [json.loads(line) for line in running.ctl("--json", "logs", "--timestamps", "old").stdout.splitlines()]
+    found = [(each["text"], each["at"]) for each in texts if each["type"] == "output"]
+    assert "".join(text for text, _at in found) == "before\none\ntwo\n"
+    assert found[0][1] is None
+    assert found[1][1] <= found[-1][1] <= now
+    assert running.ctl("logs", "--timestamps", "--merge").returncode == 2

@@ -62,3 +62,15 @@ def test_it_stays_small() -> None:
     for tick in range(10_000):
         marks.add(1, tick * 2 * PERIOD_S)
     assert len(marks.to_data()) == MOST_PERIODS
+
+
+def test_stretches_say_when_which_bytes_were_written_and_where_nobody_knows() -> None:
+    marks = LogMarks()
+    for at, amount in ((10.0, 3), (20.0, 4), (30.0, 5)):
+        marks.add(amount, at)
+    assert marks.stretches(12, 0) == [(3, 10.0), (4, 20.0), (5, 30.0)]
+    assert marks.stretches(20, 0) == [(8, None), (3, 10.0), (4, 20.0), (5, 30.0)]
+    assert marks.stretches(2, 7) == [(2, 20.0)]
+    assert marks.stretches(6, 0) == [(1, 20.0), (5, 30.0)]
+    assert LogMarks().stretches(6, 0) == [(6, None)]
+    assert marks.stretches(0, 0) == []
