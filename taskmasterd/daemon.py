@@ -166,6 +166,7 @@ class Daemon:
             self._upgrade.made.give_up()
         stopping.answer()
         self._access.dismiss(stopping.farewell())
+        base.log.finish()
         base.log.history.close()
         base.sinks.close()
         base.notifier.close()

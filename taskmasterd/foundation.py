@@ -128,7 +128,9 @@ def lay_foundation(
     elsewhere = handed.places.get("events")
     messages = events.EventMessages(elsewhere, later) if elsewhere else None
     history = History(origin.history_place, origin.configured.history, boot_id(), later)
-    log = EventLog(handed.loglevel, messages or target, stderr, journal=stderr_is_journal(), history=history)
+    log = EventLog(handed.loglevel, target, stderr, journal=stderr_is_journal(), history=history, messages=messages)
+    if messages and messages.native:
+        history.listen(messages.noted)
     for text in unsaid:
         log_trouble(log, text)
     reactor = Reactor(on_error or log.bug)

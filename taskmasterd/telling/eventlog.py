@@ -36,6 +36,15 @@ if TYPE_CHECKING:
         def append(self, block: bytes, /) -> None:
             """Write, and never raise."""
 
+    class Messages(Protocol):
+        """A destination of lines that is no file."""
+
+        def take(self, lines: Iterable[tuple[bytes, str]], /) -> None:
+            """Send lines, each with the name of the process that it is about, "" without one; never raise."""
+
+        def finish(self) -> None:
+            """Send what waits, for a bounded time."""
+
 else:
     describe = on_demand("taskmasterd.core.words.describe")
     gates = on_demand("taskmasterd.core.words.gates")
@@ -78,14 +87,16 @@ class EventLog:
         *,
         journal: bool = False,
         history: History | None = None,
+        messages: Messages | None = None,
     ) -> None:
-        """`journal`: stderr is systemd's journal, where each line begins with its priority."""
+        """`journal`: stderr is systemd's journal, where each line begins with its priority. `messages` stand in for a target."""
         self.level = level
         self.history = history or History()
         self._target = target
+        self._messages = messages
         self._stderr = stderr
         self._journal = journal
-        self._waiting: list[tuple[str, bytes]] = []
+        self._waiting: list[tuple[str, bytes, str]] = []
         self._stamp = Stamp()
 
     def set_level(self, level: str) -> None:
@@ -106,19 +117,27 @@ class EventLog:
         if not waiting:
             return
         if self._target:
-            self._target.append(b"".join([line for _, line in waiting]))
+            self._target.append(b"".join([line for _, line, _name in waiting]))
+        if self._messages:
+            self._messages.take([(line, name) for _, line, name in waiting])
         if self._stderr:
-            marked = [b"<%d>%s" % (PRIORITY[level], line) if self._journal else line for level, line in waiting]
+            marked = [b"<%d>%s" % (PRIORITY[level], line) if self._journal else line for level, line, _ in waiting]
             self._stderr.append(b"".join(marked))
 
     def note(self, name: str, event: str, **fields: Any) -> None:
         """Queue a record of the history for the next `flush`, see `History.note`."""
         self.history.note(name, event, **fields)
 
-    def _add(self, level: str, text: str) -> None:
+    def finish(self) -> None:
+        """Send the last lines where they go to no file."""
+        self.flush()
+        if self._messages:
+            self._messages.finish()
+
+    def _add(self, level: str, text: str, name: str = "") -> None:
         if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):
             line = f"{self._stamp.of(time.time())} {level} {printable(text)}\n"
-            self._waiting.append((level, line.encode("utf-8", "backslashreplace")))
+            self._waiting.append((level, line.encode("utf-8", "backslashreplace"), name))
 
     def block(self, level: str, text: str) -> None:
         """Write a text of several lines, such as a traceback, each with its own time."""
@@ -138,7 +157,7 @@ class EventLog:
     def announce(self, name: str, texts: Iterable[tuple[str, str]]) -> None:
         """Queue the `lines` of an event for the next `flush`; `name` is that of the process."""
         for level, text in texts:
-            self._add(level, f"{name} {text}")
+            self._add(level, f"{name} {text}", name)
         if len(self._waiting) >= MOST_WAITING:
             self.flush()
 

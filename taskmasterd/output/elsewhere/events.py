@@ -13,7 +13,8 @@ from taskmasterd.system.loop.cmodules import deque
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
 TAG = "taskmasterd"
 SEVERITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3}
@@ -25,35 +26,69 @@ MOST_WAITING = 1000
 
 
 class EventMessages:
-    """Takes the lines of the event log. `later(seconds, callback)` calls back; what cannot be sent for long is dropped."""
+    """Takes the lines of the event log. `later(seconds, callback)` calls back; what cannot be sent for long is dropped.
+
+    `native`: to the journal, with fields of its own, for which it wants to know of each record of the history (`noted`).
+    """
 
     def __init__(self, text: str, later: Callable[[float, Callable[[], None]], object]) -> None:
         target = elsewhere_of(text)
-        self._native = target.kind == JOURNAL
-        address = NATIVE if self._native and target.address == USUAL[JOURNAL] else target.address
+        self.native = target.kind == JOURNAL
+        address = NATIVE if self.native and target.address == USUAL[JOURNAL] else target.address
         self._target = target.replace(tag=target.tag or TAG, program=TAG, stream="events")
         self._channel = Channel(address)
         self._later = later
         self._stamp = Stamp()
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._tries = 0
+        self._records: dict[str, list[Mapping[str, Any]]] = {}
         self.dropped = 0
 
-    def append(self, block: bytes) -> None:
-        """Send lines, and never raise."""
-        for line in block.splitlines():
-            _time, level, text = (*line.split(b" ", 2), b"", b"")[:3]
-            self._waiting.append(self._message(SEVERITIES.get(level.decode("ascii", "replace"), 6), text))
+    def take(self, lines: Iterable[tuple[bytes, str]]) -> None:
+        """Send lines, each with the name of the process that it is about, and never raise."""
+        for line, name in lines:
+            _time, level, text = (*line.rstrip(b"\n").split(b" ", 2), b"", b"")[:3]
+            severity = SEVERITIES.get(level.decode("ascii", "replace"), 6)
+            self._waiting.append(self._message(severity, text, self._about(name)))
+        self._records.clear()
         if not self._tries:
             self._send()
 
-    def _message(self, severity: int, text: bytes) -> bytes:
+    def noted(self, record: Mapping[str, Any]) -> None:
+        """Know a record of the history: the next lines about its process say which event they are about."""
+        self._records.setdefault(record["name"], []).append(record)
+
+    def _about(self, name: str) -> list[bytes]:
+        """Return the fields of a line about a process: its first line is about its first event, and so on."""
+        if not self.native:
+            return []
+        program, _, index = name.partition(":")
+        fields = {"PROGRAM": program, "INSTANCE": index or "0"} if name else {}
+        records = self._records.get(name, [])
+        if records:
+            record = records[0] if name and len(records) == 1 else records.pop(0)
+            by = record.get("by")
+            uid = by.get("uid") if isinstance(by, dict) else None
+            fields |= {"EVENT": record["event"], **({} if uid is None else {"UID": str(uid)})}
+        return [f"TASKMASTER_{key}={value}".encode("utf-8", "replace") for key, value in fields.items()]
+
+    def _message(self, severity: int, text: bytes, about: list[bytes]) -> bytes:
         now = time.time()
-        if not self._native:
+        if not self.native:
             host = os.uname().nodename or "-"
             return Sender(self._target, os.getpid(), host).message(severity, text, now, self._stamp.of(now))
         fields = (b"MESSAGE=" + text, b"PRIORITY=%d" % severity, b"SYSLOG_IDENTIFIER=" + self._target.tag.encode())
-        return b"\n".join((*fields, b""))
+        return b"\n".join((*fields, *about, b""))
+
+    def finish(self) -> None:
+        """Send what waits, for as long as it is tried otherwise: nobody calls back any more."""
+        until = time.monotonic() + AGAIN_S * MOST_TRIES
+        while self._waiting and time.monotonic() < until:
+            self._tries = 0
+            self._send()
+            if self._waiting:
+                self._channel.await_room(AGAIN_S)
+        self._channel.close()
 
     def _send(self) -> None:
         while self._waiting:

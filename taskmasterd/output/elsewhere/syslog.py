@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import time
 
 from taskmaster_common.config.elsewhere import elsewhere_of, udp_address
@@ -90,6 +91,13 @@ class Channel:
         while self._sent < len(message):
             self._sent += channel.send(message[self._sent :])
         self._sent = 0
+
+    def await_room(self, within_s: float) -> None:
+        """Wait until a message may be taken. For the end of the daemon only: it blocks."""
+        poll = select.poll()
+        if self._socket is not None:
+            poll.register(self._socket.fileno(), select.POLLOUT)
+        poll.poll(within_s * 1000)
 
     def close(self) -> None:
         """Close the connection."""

@@ -270,9 +270,24 @@ def test_the_event_log_goes_to_syslog(daemon: Daemon, receivers: Callable[..., R
 
 def test_the_event_log_goes_to_the_journal_with_its_fields(daemon: Daemon, receivers: Callable[..., Receiver]) -> None:
     log = receivers(daemon.home / "native.sock")
-    daemon.write(json.dumps({"taskmasterd": {"logfile": {"journal": {"to": f"unix:{log.path}"}}}, "programs": {}}))
+    web = {"cmd": "exit 3", "shell": True, "startretries": 0, "autorestart": "never", "numprocs": 2}
+    target = {"journal": {"to": f"unix:{log.path}"}}
+    daemon.write(json.dumps({"taskmasterd": {"logfile": target}, "programs": {"web": web}}))
     daemon.start()
-    wait_until(lambda: bool(log.texts()))
-    first = dict(each.split(b"=", 1) for each in log.texts()[0].splitlines())
+    wait_until(lambda: sum(b"gave up" in each for each in log.texts()) == 2)
+    daemon.ctl("stop", "web")
+    wait_until(lambda: sum(b"stopped by uid" in each for each in log.texts()) == 2)
+    found = [dict(line.split(b"=", 1) for line in each.splitlines()) for each in log.texts()]
+    first = found[0]
     assert first[b"MESSAGE"].startswith(b"taskmasterd ")
     assert (first[b"PRIORITY"], first[b"SYSLOG_IDENTIFIER"]) == (b"6", b"taskmasterd")
+    assert b"TASKMASTER_PROGRAM" not in first
+    said = {
+        (each[b"MESSAGE"].split(b"(")[0].split(b":", 2)[1][2:9], each.get(b"TASKMASTER_EVENT")): each
+        for each in found
+        if each.get(b"TASKMASTER_INSTANCE") == b"1"
+    }
+    assert {b"started", b"failed", b"fatal", b"stopped"} >= {event for _text, event in said}
+    assert said[b"started", b"started"][b"TASKMASTER_PROGRAM"] == b"web"
+    assert said[b"gave up", b"fatal"][b"PRIORITY"] == b"3"
+    assert said[b"stopped", b"stopped"][b"TASKMASTER_UID"] == str(os.getuid()).encode()
