@@ -142,8 +142,8 @@ PROGRAM = (
         "stdout", "stream", DEFAULT_LOG, RESTART,
         "Path of its log; missing directories are created. `null` discards the output, `inherit` sends it to the "
         "daemon's own stream. `syslog` sends each line as a message, `journal` gives it a stream to journald; or a map with one of them, "
-        "with `to`, `tag` and `severity`, one or `{stderr: 4}`, and for syslog `facility`. `'| command words'`, or a map with `pipe` and "
-        "`shell`: a command that reads it, restarted until it has read all.",
+        "with `to`, `tag` and `severity`, one or a map of `stdout` and `stderr`, and for syslog `facility`. A command reads it, and is restarted until it has "
+        "read all, with `'| command words'`, or a map with `pipe` and `shell`.",
         part="output", otherwise="the default log", words=(DISCARD, INHERIT, SYSLOG, JOURNAL), varies=True,
         example="/tmp/taskmaster-reference/example.log",
     ),

@@ -58,7 +58,13 @@ def _body(message: Notice, order: Envelope) -> tuple[bytes, str]:
     form = place.get("format", "json")
     if form == "text":
         return f"{text}\n".encode("utf-8", "backslashreplace"), TYPES["text"]
-    return json.dumps({"text": f"[{order.host}] {text}"} if form == "slack" else whole).encode(), TYPES[form]
+    said = {"text": escaped(f"[{order.host}] {text}")} if form == "slack" else whole
+    return json.dumps(said).encode(), TYPES[form]
+
+
+def escaped(text: str) -> str:
+    """Return a text in which nothing is a link or a mention. Source: Slack, formatting text for app surfaces, escaping."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _type_of(template: str) -> str:

@@ -237,6 +237,13 @@ def test_the_forms_for_a_chat_and_as_text(web: Web) -> None:
     assert text.headers["content-type"] == "text/plain; charset=utf-8"
 
 
+def test_what_a_program_says_is_neither_a_link_nor_a_mention_in_a_chat(web: Web) -> None:
+    what = message({"name": "web:1", "event": "fatal", "reason": "<!channel> a & b <https://evil|ok>"})
+    assert deliver(by_http.deliver, {"url": web.url, "format": "slack"}, what) == ""
+    said = json.loads(web.requests[0].body)["text"]
+    assert said.endswith("web:1 FATAL: &lt;!channel&gt; a &amp; b &lt;https://evil|ok&gt;")
+
+
 def test_a_body_of_ones_own_is_filled_in_once_and_stays_json(web: Web) -> None:
     body = '{"content": "{name} {event} on {host}: {text}", "all": "{json}", "other": {"a": 1}}'
     event = {**FATAL, "name": 'w"{text}\r\n'}

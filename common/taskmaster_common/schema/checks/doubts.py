@@ -6,6 +6,7 @@ A path that would create a directory by mistake is an error.
 from __future__ import annotations
 
 from taskmaster_common.config import DEFAULT_PATH, DISCARD, INHERIT, for_instance
+from taskmaster_common.config.words import is_logger
 from taskmaster_common.schema.advice.shelltext import (
     bash_doubt,
     builtin_doubt,
@@ -92,7 +93,7 @@ def _check_streams(program: Program, surroundings: Surroundings, report: Report)
         if target == INHERIT and surroundings.daemonized:
             reason = "inherit is /dev/null once the daemon is in the background; use taskmasterd -n, or a path"
             report.warn(program.at(key), place, reason)
-        elif node is not None and target != DISCARD and node.kind == SCALAR:
+        elif node is not None and target != DISCARD and node.kind == SCALAR and not is_logger(target):
             directory = "/".join(node.text.split("/")[:-1])
             doubt = unexpanded(f"{directory}/") if directory else ""
             if doubt:
