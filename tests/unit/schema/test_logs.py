@@ -155,3 +155,18 @@ def test_spools_on_a_disk_are_worth_a_warning_and_only_one() -> None:
     environment = {"RUNTIME_DIRECTORY": "/run/here"}
     assert not load(text, on_disk=lambda path: path != "/run/here", environment=environment).warnings
     assert not load("programs: {a: {cmd: run}}\n", on_disk=lambda _path: True).warnings
+
+
+def test_programs_with_one_tag_are_worth_a_warning_and_only_one() -> None:
+    text = "programs:\n  a: {cmd: run, stdout: {syslog: {tag: x}}}\n  b: {cmd: run, stdout: journal, stderr: {journal: {tag: x}}}\n"
+    found = [str(each) for each in load(text).warnings if "tag" in str(each)]
+    assert len(found) == 1
+    assert "programs.a.stdout: the tag x is also that of b" in found[0]
+    assert not load("programs: {a: {cmd: run, stdout: syslog}, b: {cmd: run, stdout: '| cat'}}\n").warnings
+
+
+def test_a_small_log_of_a_terminal_is_doubtful() -> None:
+    assert "holds each repaint of its screen; 64KB" in warnings("tty: true, log_maxbytes: 64KB")[0]
+    assert not warnings("tty: true, log_maxbytes: 1MB")
+    assert not warnings("tty: true, log_maxbytes: 64KB, stdout: null")
+    assert not warnings("log_maxbytes: 64KB")

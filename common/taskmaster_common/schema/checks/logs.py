@@ -24,6 +24,7 @@ OF_FORMATS = {
 """Keys that a log has only in some formats."""
 OF_LOGS = ("log_maxbytes", "log_backups", "log_format", *OF_FORMATS)
 """Keys of a log."""
+MOST_NAMED = 5
 
 
 def check_spools(programs: Sequence[Program], daemon: DaemonConfig, surroundings: Surroundings, report: Report) -> None:
@@ -36,6 +37,19 @@ def check_spools(programs: Sequence[Program], daemon: DaemonConfig, surroundings
     if surroundings.on_disk(directory):
         reason = f"its lines pass {directory}, which is on a disk; a socket, or RUNTIME_DIRECTORY, below /run keeps them in memory"
         report.warn(first.at("log_format"), first.place("log_format"), reason)
+
+
+def check_tags(programs: Sequence[Program], report: Report) -> None:
+    """Warn of programs that nobody can tell apart in syslog, once for each tag."""
+    by_tag: dict[str, list[Program]] = {}
+    for program in programs:
+        targets = {each for each in (program.config.output.stdout, program.config.output.stderr) if is_elsewhere(each)}
+        for tag in {elsewhere_of(each).tag or program.config.name for each in targets if not is_logger(each)}:
+            by_tag.setdefault(tag, []).append(program)
+    for tag, (first, *others) in by_tag.items():
+        if others:
+            named = ", ".join(each.config.name for each in others[:MOST_NAMED])
+            report.warn(first.at("stdout"), first.place("stdout"), f"the tag {tag} is also that of {named}")
 
 
 def check_logs(program: Program, report: Report) -> None:

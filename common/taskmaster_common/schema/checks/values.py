@@ -9,13 +9,14 @@ from taskmaster_common.schema.checks.environment import EnvironmentCheck
 from taskmaster_common.schema.checks.health import check_all, check_health
 from taskmaster_common.schema.checks.hooks import check_hooks
 from taskmaster_common.schema.checks.limits import check_inherited_score, check_limits, check_root, daemons_uid
-from taskmaster_common.schema.checks.logs import check_logs, check_spools
+from taskmaster_common.schema.checks.logs import check_logs, check_spools, check_tags
 from taskmaster_common.schema.checks.ready import check_ready
 from taskmaster_common.schema.checks.recycle import check_recycle
 from taskmaster_common.schema.checks.schedule import check_schedule
 from taskmaster_common.schema.checks.sockets import check_sockets
 from taskmaster_common.schema.checks.updating import check_update
 from taskmaster_common.schema.checks.watch import check_watch
+from taskmaster_common.text.formats import format_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.programs import Program
     from taskmaster_common.schema.report import Report
     from taskmaster_common.schema.surroundings import Surroundings
+SMALL_LOG = 1_000_000
+"""Below this many bytes the log of a terminal is full soon, and `attach --lines` has little to show."""
 MAX_PROCESSES = 20_000
 """Most instances of all programs together.
 
@@ -64,6 +67,7 @@ def check_configuration(
     check_sockets(programs, daemon, surroundings, report)
     check_inherited_score(programs, surroundings, report)
     check_spools(programs, daemon, surroundings, report)
+    check_tags(programs, report)
     check_ending(programs, daemon, daemon_nodes, report)
 
 
@@ -89,3 +93,7 @@ def check_terminal(program: Program, report: Report) -> None:
     if program.config.tty and not (stdout in (DEFAULT_LOG, DISCARD) or stdout.startswith("/")):
         reason = "the output of a terminal needs a log; set stdout to a path or to null, or set log_dir"
         report.error(program.at("tty"), program.place("tty"), reason)
+    most = program.config.output.log_maxbytes
+    if program.config.tty and stdout != DISCARD and 0 < most < SMALL_LOG:
+        reason = f"a terminal's log holds each repaint of its screen; {format_size(most)} may be full within a second"
+        report.warn(program.at("log_maxbytes"), program.place("log_maxbytes"), reason)
