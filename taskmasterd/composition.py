@@ -119,6 +119,7 @@ def _alerts(
             wall=time.time,
             name=programs.supervisor.table.name,
             read=read_again,
+            socket=origin.handed.places["socket"],
             log=lambda entry: programs.performer.outputs.log_path(entry, "stderr"),
         )
         made: Alerts = rules.Alerts(context, origin.alerts_place)

@@ -22,7 +22,7 @@ class AlertContext(Record):
 
     `say(level, text)` writes to the event log; `failed(rule, text)` notes an `alert-failed`.
     `outdated()` returns why no helper can be started, or "". `name(entry)` is the shown name of a slot, `log(entry)` where
-    its stderr goes. `read(done)` reads the configuration again, for `done(config)`; None: that was impossible.
+    its stderr goes. `socket` is the path of the daemon's socket. `read(done)` reads the configuration again, for `done(config)`; None: that was impossible.
     """
 
     reactor: Reactor
@@ -40,6 +40,7 @@ class AlertContext(Record):
     name: Callable[[Entry], str]
     log: Callable[[Entry], str]
     read: Callable[[Callable[[Config | None], None]], object]
+    socket: str = ""
 
 
 class DeliveryResult(Record):

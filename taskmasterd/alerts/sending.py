@@ -129,6 +129,7 @@ class HelperRun:
             "timeout": rule.timeout,
             "pid": self._context.pid,
             "dialogue": delivery.said is not None,
+            "socket": self._context.socket,
         }
         rows: list[object] = [order]
         rows += [each.line(rule.name, 0 if number else delivery.lost) for number, each in enumerate(messages)]

@@ -13,10 +13,13 @@ from taskmasterd.alerts.helper.secret import SecretError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     Deliver = Callable[[Notice, Envelope, Secrets], None]
+
+
+MAIL = "mail"
 
 
 class TimeIsUp(BaseException):
@@ -38,11 +41,21 @@ def main() -> int:
 
     order = Envelope(head["rule"], head["kind"], head["destination"], head["host"], head["timeout"], head["pid"], say)
     deliver = _way(order.kind)
+    messages = [_message(read_json(line.decode("ascii"))) for line in rest if line]
+    if order.kind == MAIL:
+        order = order.replace(stories=_stories(head.get("socket", ""), messages))
     signal.signal(signal.SIGALRM, _time_is_up)
-    for line in rest:
-        if line and not _deliver(deliver, _message(read_json(line.decode("ascii"))), order, secrets):
+    for message in messages:
+        if not _deliver(deliver, message, order, secrets):
             break
     return 0
+
+
+def _stories(path: str, messages: Sequence[Notice]) -> Mapping[str, Any]:
+    """Return what `why` says of the processes whose trouble is told."""
+    from taskmasterd.alerts.helper.story import stories_of  # noqa: PLC0415 - only mails have them
+
+    return stories_of(path, [name for message in messages for name in message.troubled])
 
 
 def _message(data: dict[str, Any]) -> Notice:
@@ -50,7 +63,7 @@ def _message(data: dict[str, Any]) -> Notice:
 
 
 def _way(kind: str) -> Deliver:
-    if kind == "mail":
+    if kind == MAIL:
         from taskmasterd.alerts.helper.by_mail import deliver  # noqa: PLC0415 - one of the three is used
     elif kind == "http":
         from taskmasterd.alerts.helper.by_http import deliver  # noqa: PLC0415 - see above

@@ -32,7 +32,10 @@ class Undelivered(Exception):
 
 
 class Envelope(Record):
-    """What all messages of a run have in common; `say(line)` adds to the dialogue, where somebody reads it."""
+    """What all messages of a run have in common; `say(line)` adds to the dialogue, where somebody reads it.
+
+    `stories` are those of `why`, by name.
+    """
 
     rule: str
     kind: str
@@ -41,6 +44,7 @@ class Envelope(Record):
     timeout: float
     pid: int
     say: Callable[[str], None]
+    stories: Mapping[str, Any] = {}
 
     @property
     def domain(self) -> str:
@@ -68,7 +72,12 @@ class Notice(Record):
 
     def text(self, order: Envelope) -> str:
         """Return its text."""
-        return alerts.text(order.rule, self.events, self.left_out, self.lost, SIGNALS, COMMAND)
+        return alerts.text(order.rule, self.events, self.left_out, self.lost, SIGNALS, COMMAND, order.stories)
+
+    @property
+    def troubled(self) -> list[str]:
+        """The processes whose trouble it tells."""
+        return [str(event["name"]) for event in self.events if event["name"] and alerts.is_trouble(event)]
 
     def in_short(self) -> str:
         """Return its events as lines."""

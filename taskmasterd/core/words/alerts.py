@@ -26,6 +26,8 @@ IN_CAPITALS = ("fatal", "backoff", "stopped", "running", "exited")
 MOST_SUBJECT = 200
 MOST_LINE = 900
 """Most characters of a line of a mail. Source: RFC 5322, 2.1.1 (998)."""
+CLOCK = slice(len("2026-11-28T"), len("2026-11-28T10:02:31"))
+"""The time of day in a time of the history."""
 OPEN_WORDS = {"crash": "down", "oom": "down", "fatal": "FATAL", "log-trouble": "without its log"}
 """How a slot was while a trouble was open."""
 CRITICAL, ERROR, NOTICE, INFO = 2, 3, 5, 6
@@ -113,14 +115,19 @@ def subject(host: str, events: Sequence[Event], left_out: int, lost: int, signal
     return whole if len(whole) <= MOST_SUBJECT else f"{whole[: MOST_SUBJECT - 1]}…"
 
 
-def paragraph(event: Event, signals: Mapping[int, str], command: str) -> list[str]:
-    """Return the lines about one event of a message: when, what, its last words, how to see more."""
+def paragraph(event: Event, signals: Mapping[int, str], command: str, story: Event | None = None) -> list[str]:
+    """Return the lines about one event of a message: when, what, the story of `why`, its last words, how to see more."""
     lines = [headline(event, signals)]
     when = str(event.get("time", ""))
     if when:
         lines.append(f"  at        {printable(when)}")
-    for number, word in enumerate(event.get("words") or ()):
+    lines += _told(story) if story else []
+    for number, word in enumerate(event.get("words") or (story or {}).get("said") or ()):
         lines.append(f"  {'said' if not number else '    '}      {printable(str(word))}")
+    if story and story.get("next"):
+        lines.append(f"  next      {printable(str(story['next']))}")
+    if story and story.get("do"):
+        lines.append(f"  do        {printable('   then   '.join(map(str, story['do'])))}")
     name, log = str(event["name"]), str(event.get("log", ""))
     if log.startswith("/") and is_trouble(event):
         lines.append(f"  log       {printable(log)}")
@@ -129,9 +136,34 @@ def paragraph(event: Event, signals: Mapping[int, str], command: str) -> list[st
     return [line[:MOST_LINE] for line in lines]
 
 
-def text(rule: str, events: Sequence[Event], left_out: int, lost: int, signals: Mapping[int, str], command: str) -> str:
-    """Return the text of a message: a paragraph for each event, what it has not, and which rule sends it."""
-    parts = ["\n".join(paragraph(event, signals, command)) for event in events]
+def _told(story: Event) -> list[str]:
+    """Return a story of `why`: how the process is now and why, and what led there, the times in UTC."""
+    sentence = f"{story.get('name')} is {story.get('state')}: {story.get('sentence')}"
+    lines = [f"  why       {printable(sentence)}"]
+    for each in story.get("events") or ():
+        more = f"      ({each['more']} more like this)" if each.get("more") else ""
+        lines.append(f"            {printable(str(each['time']))[CLOCK]}Z  {printable(str(each['text']))}{more}")
+    return lines
+
+
+def text(  # noqa: PLR0913, PLR0917 - each is one part of the text
+    rule: str,
+    events: Sequence[Event],
+    left_out: int,
+    lost: int,
+    signals: Mapping[int, str],
+    command: str,
+    stories: Mapping[str, Event] = {},
+) -> str:
+    """Return the text of a message: a paragraph for each event, what it has not, and which rule sends it.
+
+    `stories` are those of `why`, by name; each is told once, with the last event about its process.
+    """
+    parts: list[str] = []
+    last = {str(event["name"]): number for number, event in enumerate(events) if is_trouble(event)}
+    for number, event in enumerate(events):
+        story = stories.get(str(event["name"])) if last.get(str(event["name"])) == number else None
+        parts.append("\n".join(paragraph(event, signals, command, story)))
     parts += ["\n".join(missing(left_out, lost))] if left_out or lost else []
     return "\n\n".join([*parts, f"rule {printable(rule)}"]) + "\n"
 

@@ -181,6 +181,10 @@ def test_trouble_goes_by_mail_and_a_wrong_password_stops_nobody_else_and_is_nowh
     wait_until(lambda: error(daemon, "refused").startswith("535 "))
     assert "mailed EXITED: killed by SIGKILL" in stage.mails.mails[0]["Subject"]
     assert stage.mails.secure == [True]
+    body = stage.mails.mails[0].get_content()
+    assert "  why       mailed is " in body
+    assert "killed by SIGKILL" in body.split("  why ")[1]
+    assert "  do        taskmasterctl " in body
     tried = daemon.ctl("alert", "test", "refused")
     assert (tried.returncode, "C: ***" in tried.stdout, "535 " in tried.stderr) == (1, True, True)
     seen = tried.stdout + tried.stderr + daemon.ctl("alert").stdout + warnings(daemon) + daemon.launch("-T").stdout

@@ -52,6 +52,23 @@ def test_the_text_has_last_words_and_where_to_see_more() -> None:
     assert text.endswith("\n\nrule page\n")
 
 
+def test_the_text_tells_the_story_of_why_once_and_nothing_in_it_ends_a_line() -> None:
+    story = {
+        "name": "web:1", "state": "FATAL", "sentence": "gave up\r\nBcc: x", "said": ["bye\x1b"],
+        "events": [{"time": "2026-11-28T10:02:11.5Z", "text": "exit 1", "more": 2}],
+        "next": "nothing starts it by itself", "do": ["taskmasterctl logs web:1", "taskmasterctl start web:1"],
+    }  # fmt: skip
+    text = alerts.text("page", [FATAL, FATAL], 0, 0, SIGNALS, "ctl", {"web:1": story})
+    first, second = text.split("\n\n")[:2]
+    assert "why" not in first.split("see")[0]
+    assert (
+        "  why       web:1 is FATAL: gave up\\r\\nBcc: x\n            10:02:11Z  exit 1      (2 more like this)\n"
+        in second
+    )
+    assert "  said      bye\\x1b\n  next      nothing starts" in second
+    assert "  do        taskmasterctl logs web:1   then   taskmasterctl start web:1\n" in second
+
+
 @given(st.text())
 def test_foreign_text_stays_one_printable_line(foreign: str) -> None:
     event = {**FATAL, "reason": foreign, "name": foreign, "words": [foreign], "state": foreign, "was": "fatal"}
