@@ -78,20 +78,9 @@ def _stream(key: Key) -> list[Schema]:
     refused = "|".join(sorted({SAME_AS_STDOUT, "stderr"} - set(key.words)))
     foreign = f"{words_pattern(tuple(STREAM_WORDS))}(?:[+][^/]*)?|(?:{'|'.join(STREAM_PREFIXES)}).*"
     names = {name for each in NAMES.values() for name in each}
-    by_stream = {
-        "type": "object",
-        "properties": dict.fromkeys(("stdout", "stderr"), SCALAR),
-        "additionalProperties": False,
-    }
-    parts = {**dict.fromkeys(sorted(names), SCALAR), "severity": {"anyOf": [SCALAR, by_stream]}}
-    inner = {"type": "object", "properties": parts, "additionalProperties": False}
-    maps = {
-        "type": "object",
-        "properties": dict.fromkeys(NAMES, inner),
-        "additionalProperties": False,
-        "minProperties": 1,
-        "maxProperties": 1,
-    }
+    by_stream = whole_map(dict.fromkeys(("stdout", "stderr"), SCALAR))
+    inner = whole_map({**dict.fromkeys(sorted(names), SCALAR), "severity": {"anyOf": [SCALAR, by_stream]}})
+    maps = whole_map(dict.fromkeys(NAMES, inner), minProperties=1, maxProperties=1)
     words = {"anyOf": [TEXT, {"type": "array", "items": TEXT, "minItems": 1}]}
     command = whole_map({"pipe": words, "shell": {"anyOf": [*BOOLEAN, VARIABLE]}}, required=["pipe"])
     return [

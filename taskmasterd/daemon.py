@@ -97,9 +97,7 @@ class Daemon:
         how = "goes on after an upgrade" if origin.legacy.same else "started"
         self._context.log.write("info", f"taskmasterd {__version__} {how} (pid {os.getpid()}, {origin.config.path})")
         takeover.Takeover(self._context, self._base.proofs, self._base.guard, self._bus).begin(origin)
-        self._programs.reading.begin()
-        if self._programs.loggers.made:
-            self._programs.loggers.made.begin(self._context.supervisor.table)
+        self._programs.begin()
         self._programs.probes.resume_hooks(origin.saved)
         self._programs.write_left()
         self._programs.writer.begin(origin.identity, origin.config)
@@ -166,8 +164,7 @@ class Daemon:
             self._upgrade.made.give_up()
         stopping.answer()
         self._access.dismiss(stopping.farewell())
-        base.log.finish()
-        base.log.history.close()
+        base.log.close()
         base.sinks.close()
         base.notifier.close()
         return stopping.exit_code

@@ -18,8 +18,8 @@ from taskmasterd.ondemand import Made, on_demand
 from taskmasterd.output.ledger.trouble import Over
 from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
-from taskmasterd.output.streams import Outputs
-from taskmasterd.piping import PipingParts, build_loggers
+from taskmasterd.output.streams import Outputs, Ways
+from taskmasterd.piping import Piping, PipingParts, build_piping
 from taskmasterd.processes.deadlines import Deadlines
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from taskmasterd.core.programs.rollnews import RollNews
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.core.words import rolls
-    from taskmasterd.loggers.loggers import Loggers
     from taskmasterd.output.elsewhere import events
     from taskmasterd.output.formatted import spools
     from taskmasterd.output.formatted.spools import Spools
@@ -210,7 +209,12 @@ class Programs(Record):
     writer: StateWriter
     rows: Rows
     spools: Made[Spools]
-    loggers: Made[Loggers]
+    piping: Piping
+
+    def begin(self) -> None:
+        """Open what programs that are to run need, once the table is complete."""
+        self.reading.begin()
+        self.piping.begin()
 
     def write_left(self) -> None:
         """Write what an earlier daemon has left in spools of pipes that are gone."""
@@ -250,21 +254,23 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     supervisor = Supervisor(effects, bus, reactor.now, Made(lambda: _rolls(supervisor, base)))
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
     inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
-    formatting = _spools(origin, base)
-    outputs = Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard, formatting)
+    formatting, log = _spools(origin, base), base.log
+    piping = build_piping(
+        base.registry, lambda: PipingParts(reactor, born, reading.keeping, log, bus, supervisor.table, writer)
+    )
+    ways = Ways(formatting, piping.loggers)
+    outputs = Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard, ways)
     instances = Instances(groups, outputs)
     rows = Rows(
         supervisor.table,
         base.registry,
         lambda entry: {**instances.row(entry), **(probes.hooks.made.row(entry) if probes.hooks.made else {})},
     )
-    writer = StateWriter(reactor, supervisor.table, rows, base.state_file, base.log)
+    writer = StateWriter(reactor, supervisor.table, rows, base.state_file, log)
     errands = Made(lambda: errand.Errands(reactor, groups.below.ignored))
-    parts = ReadingParts(
-        reactor, errands, instances, writer.changed, base.log.write, bus, supervisor.table, base.registry
-    )
+    parts = ReadingParts(reactor, errands, instances, writer.changed, log.write, bus, supervisor.table, base.registry)
     reading = build_reading(origin, parts)
-    cgroups = build_cgroups(origin, reactor, base.log.write)
+    cgroups = build_cgroups(origin, reactor, log.write)
     performer: Performer = Performer(
         reactor,
         instances,
@@ -272,21 +278,16 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         writer,
         Outlets(
             lambda entry, event: supervisor.handle(entry, event, reactor.now()),
-            lambda text: base.log.write("warning", text),
+            lambda text: log.write("warning", text),
             reading.extras(lambda entry, account: probes.readiness().announce(entry, account), cgroups),
         ),
     )
     parts_of_limits = (reactor, instances, inherited.limits, writer.changed, cgroups, supervisor.table)
-    live = build_limits(origin, bus, base.log.write, parts_of_limits)
-
+    live = build_limits(origin, bus, log.write, parts_of_limits)
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     probes = _probes(base, bus, supervisor, performer, born, writer)
     probes.load_for(origin)
-    loggers = build_loggers(
-        PipingParts(reactor, born, reading.keeping, base.log, bus, supervisor.table, writer, base.registry)
-    )
-    outputs.commands = loggers
-    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting, loggers)
+    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting, piping)
 
 
 def _probes(

@@ -9,7 +9,7 @@ from taskmasterd.telling.bus import REACT, BusMember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from taskmasterd.core.programs.table import Entry, Table
@@ -37,12 +37,29 @@ class PipingParts(Record):
     bus: Bus
     table: Table
     writer: StateWriter
-    registry: Registry
 
 
-def build_loggers(parts: PipingParts) -> Made[Loggers]:
-    """Return what has commands read the output of slots; it exists at once where an earlier daemon had one."""
+class Piping(Record):
+    """The loggers; `begin()` goes on with those of an earlier daemon, now that the table has its slots."""
 
+    loggers: Made[Loggers]
+    begin: Callable[[], None]
+
+
+def build_piping(registry: Registry, parts: Callable[[], PipingParts]) -> Piping:
+    """Return what has commands read the output of slots. `parts()` is called once all of them are there."""
+    left: list[Mapping[str, Any]] = []
+    made = Made(lambda: _loggers(parts(), made))
+    registry.register("loggers", lambda: made.made.to_data() if made.made else left, left.extend)
+
+    def begin() -> None:
+        if left:
+            made().begin(parts().table, left)
+
+    return Piping(made, begin)
+
+
+def _loggers(parts: PipingParts, made: Made[Loggers]) -> Loggers:
     def say(entry: Entry, level: str, text: str) -> None:
         parts.log.write(level, f"{parts.table.name(entry)}: {text}")
 
@@ -51,17 +68,8 @@ def build_loggers(parts: PipingParts) -> Made[Loggers]:
         entry.lack("; ".join(texts), logger=True)
         parts.writer.flush_soon()
 
-    def make() -> Loggers:
-        signals = {number: name for name, number in signal_numbers().items()}
-        means = logger.LoggerMeans(parts.reactor, parts.children, parts.keeping, signals, say, parts.writer.flush, told)
-        found: Loggers = loggers.Loggers(means)
-        parts.bus.join(BusMember(REACT, changed=found.changed, gone=found.gone))
-        return found
-
-    def resume(rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            made().resume(rows)
-
-    made = Made(make)
-    parts.registry.register("loggers", lambda: made.made.to_data() if made.made else (), resume)
-    return made
+    signals = {number: name for name, number in signal_numbers().items()}
+    means = logger.LoggerMeans(parts.reactor, parts.children, parts.keeping, signals, say, parts.writer.flush, told)
+    found: Loggers = loggers.Loggers(means)
+    parts.bus.join(BusMember(REACT, changed=found.changed, gone=found.gone))
+    return found

@@ -31,6 +31,7 @@ that it does not know.
     daemon     version protocol pid uptime_s config socket stopping         status, version, pid, subscribe
                installed_changed (true: the code on the disk is no longer
                the daemon's), installed_version ("": unknown)
+               alerts ({rule: number of events that wait}, with rules)
                reloaded_s (since the last reload that was applied, or
                null)
                reload_problems (lines; why the last reload was refused, or

@@ -110,6 +110,12 @@ def families_of(seen: Seen) -> list[Family]:
             (((), seen.reloaded_at),),
         ),
         Family("taskmaster_build_info", INFO, "The version of taskmasterd; the value is always 1.", ((build, 1),)),
+        Family(
+            "taskmaster_alerts_waiting",
+            GAUGE,
+            "Events that wait for the delivery of an alert rule.",
+            [((("rule", str(rule)),), count) for rule, count in (daemon.get("alerts") or {}).items()],
+        ),
         *_of_processes(seen.processes),
     ]
 

@@ -60,8 +60,46 @@ class LoggerMeans(Record):
     told: Callable[[Entry], None]
 
 
+class LoggerPipe:
+    """The pipe between a slot and its logger; `written` is whether we hold its write end."""
+
+    def __init__(self, read: int, write: int) -> None:
+        self.read = read
+        self._write = write
+
+    @property
+    def written(self) -> bool:
+        """Whether we hold the write end."""
+        return self._write >= 0
+
+    def open(self) -> int:
+        """Return another write end, for an instance. Raises OSError."""
+        return os.dup(self._write)
+
+    def unread(self) -> int:
+        """Return how many bytes are in it. Source: FIONREAD, pipe(7)."""
+        return int.from_bytes(fcntl.ioctl(self.read, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+    def has_writers(self) -> bool:
+        """Return whether anybody has a write end. Source: poll(2), POLLHUP."""
+        poll = select.poll()
+        poll.register(self.read, 0)
+        return not any(events & select.POLLHUP for _fd, events in poll.poll(0))
+
+    def end(self) -> None:
+        """Let go of the write end."""
+        os.close(self._write)
+        self._write = -1
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self.written:
+            self.end()
+        os.close(self.read)
+
+
 class Logger:
-    """The logger of one slot and target. `ends` are read and write end of the pipe; `over()`, set once, is called when it is over.
+    """The logger of one slot and target. `ends` are read and write end of the pipe; `over(logger)` is called when it is over.
 
     `program` is whose process its child is; `text` is what people should know of it ("exit 1, again in 2s"), "" where all is well.
     """
@@ -73,16 +111,17 @@ class Logger:
         target: str,
         key: str,
         ends: tuple[int, int],
+        over: Callable[[Logger], None],
     ) -> None:
         self.entry = entry
         self.program: ProgramConfig = entry.present
         self.target = target
         self.text = ""
-        self.over: Callable[[], None] = lambda: None
         self.waiters: list[Callable[[], None]] = []
         self._means = means
         self._key = key
-        self._read, self._write = ends
+        self.pipe = LoggerPipe(*ends)
+        self._when_over = over
         self._child: Child | None = None
         self._started = -1
         self._began = 0.0
@@ -98,11 +137,6 @@ class Logger:
         return elsewhere_of(self.target).command_text
 
     @property
-    def pid(self) -> int | None:
-        """The process that reads, None where there is none at the moment."""
-        return self._child.pid if self._child else None
-
-    @property
     def mark(self) -> Mark | None:
         """What identifies its child, None where there is none."""
         return self._child.mark if self._child else None
@@ -110,11 +144,11 @@ class Logger:
     @property
     def ending(self) -> bool:
         """Whether it only reads what is left."""
-        return self._write < 0
+        return not self.pipe.written
 
-    def open(self) -> int:
-        """Return another write end, for an instance. Raises OSError."""
-        return os.dup(self._write)
+    def serve(self, program: ProgramConfig) -> None:
+        """Let the next child be a process of this program."""
+        self.program = program
 
     # -- its life
 
@@ -124,7 +158,7 @@ class Logger:
         order = Order(LOGGER, program, self.entry.index, ChildCommand(target.words, bool(target.shell)))
         self._failure, self._began = "", self._means.reactor.now()
         try:
-            self._child = self._means.children().spawn(order, order.account(), 1, 2, self, stdin=self._read)
+            self._child = self._means.children().spawn(order, order.account(), 1, 2, self, stdin=self.pipe.read)
         except ValueError as error:  # a word that no exec can take
             raise SetupError("logger", f"cannot execute {target.words[0]}: {error}") from None
         self._started = started_at(self._child.pid) or -1
@@ -134,8 +168,7 @@ class Logger:
         """Let it read what is left, and end: nothing of the slot is alive. A second call does nothing."""
         if self.ending:
             return
-        os.close(self._write)
-        self._write = -1
+        self.pipe.end()
         self._means.keeping().drop(self._key)
         self._late = self._means.reactor.call_later(END_WITHIN_S, self._is_late)
         if self._child is None:
@@ -146,11 +179,11 @@ class Logger:
     def abandon(self) -> None:
         """Let go of the pipe of a logger whose first child could not be started."""
         self._means.keeping().drop(self._key)
-        _close((self._read, self._write))
+        self.pipe.close()
 
     def _start_again(self) -> None:
         self._again = None
-        if self.ending and not self._unread():
+        if self.ending and not self.pipe.unread():
             self._over()
             return
         try:
@@ -169,7 +202,7 @@ class Logger:
 
     def _is_late(self) -> None:
         """End it by force, unless somebody can still write: what an instance has left on purpose, for which nobody waits."""
-        if self._written_to():
+        if self.pipe.has_writers():
             self._answer()
             self._late = self._means.reactor.call_later(END_WITHIN_S, self._is_late)
             return
@@ -187,27 +220,17 @@ class Logger:
 
     def _over(self) -> None:
         self._means.reactor.cancel(self._late)
-        if self._unread():
-            text = f"logger {self.command} has left {self._unread()} bytes unread; they are lost"
+        if self.pipe.unread():
+            text = f"logger {self.command} has left {self.pipe.unread()} bytes unread; they are lost"
             self._means.say(self.entry, "error", text)
-        os.close(self._read)
+        self.pipe.close()
         self._answer()
-        self.over()
+        self._when_over(self)
 
     def _answer(self) -> None:
         waiters, self.waiters = self.waiters, []
         for waiter in waiters:
             waiter()
-
-    def _unread(self) -> int:
-        """Return how many bytes are in the pipe. Source: FIONREAD, pipe(7)."""
-        return int.from_bytes(fcntl.ioctl(self._read, termios.FIONREAD, bytes(4)), sys.byteorder)
-
-    def _written_to(self) -> bool:
-        """Return whether anybody has a write end. Source: poll(2), POLLHUP."""
-        poll = select.poll()
-        poll.register(self._read, 0)
-        return not any(events & select.POLLHUP for _fd, events in poll.poll(0))
 
     def _tell(self, text: str) -> None:
         if text != self.text:
@@ -228,7 +251,7 @@ class Logger:
     def gone(self, status: int | None) -> None:
         """Start another one, unless nothing is left to read."""
         self._child = None
-        if self.ending and (self._killed or not (self._unread() or self._written_to())):
+        if self.ending and (self._killed or not (self.pipe.unread() or self.pipe.has_writers())):
             self._over()
             return
         if self._means.reactor.now() - self._began >= SOUND_S:
@@ -260,8 +283,8 @@ class Logger:
         self._child = self._means.children().resume(mark, row["started"], self)
 
 
-def made(means: LoggerMeans, entry: Entry, target: str, key: str, owner: tuple[int, int] | None) -> Logger:
-    """Return a new logger, whose child has yet to be started. Raises SetupError or, for a shortage, OSError."""
+def kept_pipe(means: LoggerMeans, key: str, owner: tuple[int, int] | None) -> tuple[int, int]:
+    """Return a new pipe that the keeper holds, too. Raises SetupError or, for a shortage, OSError."""
     ends = os.pipe()
     try:
         for end in ends if owner else ():
@@ -273,7 +296,7 @@ def made(means: LoggerMeans, entry: Entry, target: str, key: str, owner: tuple[i
     except BaseException:
         _close(ends)
         raise
-    return Logger(means, entry, target, key, ends)
+    return ends
 
 
 def _close(ends: tuple[int, int]) -> None:

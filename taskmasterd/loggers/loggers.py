@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from taskmaster_common.states import EXITED, FATAL, STOPPED
-from taskmasterd.loggers.logger import Logger, made
+from taskmasterd.loggers.logger import Logger, kept_pipe
 from taskmasterd.output.targets import ids_of
 from taskmasterd.system.loop.cmodules import partial
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.state import Process
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.loggers.logger import LoggerMeans
-    from taskmasterd.probing.leftovers import Mark
     from taskmasterd.system.users import Account
 
 DOWN = (STOPPED, EXITED, FATAL)
@@ -27,13 +26,12 @@ LOST = "the keeper has died with the daemon; it ends with what it reads now"
 
 
 class Loggers:
-    """Makes loggers and ends them. `rows` are those of an earlier daemon, which `begin` goes on with."""
+    """Makes loggers and ends them."""
 
     def __init__(self, means: LoggerMeans) -> None:
         self._means = means
         self._loggers: dict[tuple[Entry, str], Logger] = {}
         self._ending: list[Logger] = []
-        self._rows: Sequence[Mapping[str, Any]] = ()
         self._number = 0
 
     def open(self, entry: Entry, program: ProgramConfig, target: str, who: Account | None) -> int:
@@ -48,8 +46,8 @@ class Loggers:
         if logger is None:
             self._number += 1
             key = f"logger/{entry.canonical}/{os.getpid()}.{self._means.reactor.now():.6f}.{self._number}"
-            logger = self._made(made(self._means, entry, target, key, ids_of(who)))
-            logger.program = program
+            logger = Logger(self._means, entry, target, key, kept_pipe(self._means, key, ids_of(who)), self._over)
+            logger.serve(program)
             self._loggers[entry, target] = logger  # first: its row is written as soon as it has a child
             try:
                 logger.begin()
@@ -57,12 +55,8 @@ class Loggers:
                 del self._loggers[entry, target]
                 logger.abandon()
                 raise
-        logger.program = program
-        return logger.open()
-
-    def _made(self, logger: Logger) -> Logger:
-        logger.over = partial(self._over, logger)
-        return logger
+        logger.serve(program)
+        return logger.pipe.open()
 
     def keep_only(self, entry: Entry, targets: Collection[str]) -> None:
         """End the loggers of a slot to which its next instance does not write."""
@@ -122,22 +116,12 @@ class Loggers:
 
     # -- a later daemon
 
-    @property
-    def marks(self) -> Sequence[Mark]:
-        """What identifies the children that go on."""
-        return [mark for logger in (*self._loggers.values(), *self._ending) if (mark := logger.mark)]
-
     def to_data(self) -> list[dict[str, Any]]:
         """Return what a later daemon needs to go on; what only reads what is left ends by itself."""
         return [logger.to_data() for logger in self._loggers.values()]
 
-    def resume(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Take what an earlier daemon has written."""
-        self._rows = rows
-
-    def begin(self, table: Table) -> None:
-        """Go on with the loggers of an earlier daemon, now that the table has its slots."""
-        rows, self._rows = self._rows, ()
+    def begin(self, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Go on with the loggers of an earlier daemon, from the data of `to_data`, now that the table has its slots."""
         for row in rows:
             entry = table.slot(row["program"], row["index"])
             if entry is None:
@@ -146,7 +130,7 @@ class Loggers:
             if not ends:
                 self._means.say(entry, "error", f"a logger cannot be reached any more: {LOST}")
                 continue
-            logger = self._made(Logger(self._means, entry, row["target"], row["key"], (ends[0], ends[1])))
+            logger = Logger(self._means, entry, row["target"], row["key"], (ends[0], ends[1]), self._over)
             self._loggers[entry, logger.target] = logger
             logger.resume(row)
             if entry.process.state in DOWN or entry.removed:

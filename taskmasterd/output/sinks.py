@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from taskmasterd.output.ledger.timeline import LogMarks
     from taskmasterd.output.log.rotation import Allowance
     from taskmasterd.output.safe.open import Owner
 
@@ -124,15 +125,10 @@ class Sinks:
         ledger = self._ledgers.get(path)
         return ledger.retired if ledger else 0
 
-    def written_since(self, path: str, moment: float) -> int:
-        """Return how many of the last bytes of `path` were written since `moment` (monotonic seconds), and a few more."""
+    def marks(self, path: str) -> LogMarks | None:
+        """Return when how much was written to `path`, None where nothing is known of it."""
         ledger = self._ledgers.get(path)
-        return ledger.marks.since(moment) if ledger else 0
-
-    def stretches(self, path: str, length: int, after: int) -> list[tuple[int, float | None]]:
-        """Return when which of the last bytes of `path` were written (`LogMarks.stretches`)."""
-        ledger = self._ledgers.get(path)
-        return ledger.marks.stretches(length, after) if ledger else [(length, None)]
+        return ledger.marks if ledger else None
 
     def reopen_all(self) -> None:
         """Open all paths again: somebody has renamed the files."""

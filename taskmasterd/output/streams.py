@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from taskmasterd.output.elsewhere import journal, syslog
     from taskmasterd.output.formatted import spools
     from taskmasterd.output.formatted.spools import Spools
+    from taskmasterd.output.ledger.timeline import LogMarks
     from taskmasterd.output.sink import LogSink
     from taskmasterd.output.sinks import Sinks
     from taskmasterd.system.loop.reactor import Reactor
@@ -88,11 +89,17 @@ class Streams(Record):
     log_start: tuple[str, int]
 
 
+class Ways(Record):
+    """How output gets where it leads, besides by the sinks of logs: through spools that format it, by commands that read it."""
+
+    spools: Made[Spools]
+    commands: MadeCommands
+
+
 class Outputs:
     """The output of all programs. `log_dir` None: an omitted stream is the daemon's own; `null` is an open /dev/null.
 
-    `left` maps the inodes of pipes to their paths: pipes that are still open, of instances of which nothing is alive. `commands`,
-    set once, are what reads the output of slots.
+    `left` maps the inodes of pipes to their paths: pipes that are still open, of instances of which nothing is alive.
     """
 
     def __init__(
@@ -102,7 +109,7 @@ class Outputs:
         log_dir: str | None,
         null: int,
         keeper: DescriptorKeeper | None = None,
-        spools: Made[Spools] | None = None,
+        ways: Ways | None = None,
     ) -> None:
         self._reactor = reactor
         self._on_end = self._ended  # one for all pipes
@@ -110,8 +117,8 @@ class Outputs:
         self._log_dir = log_dir
         self._null = null
         self.keeper = keeper
-        self._spools = spools
-        self.commands: MadeCommands | None = None
+        self._spools = ways.spools if ways else None
+        self.commands = ways.commands if ways else None
         self.pipes: set[LogPipe] = set()
         self.left: dict[int, str] = {}
         self.last_words = LastWords()
@@ -286,13 +293,9 @@ class Outputs:
         self._sinks.watch(path, changed)
         return follower
 
-    def written_since(self, path: str, moment: float) -> int:
-        """Return how many of the last bytes of a log were written since `moment` (monotonic seconds)."""
-        return self._sinks.written_since(path, moment)
-
-    def stretches(self, path: str, length: int, after: int) -> list[tuple[int, float | None]]:
-        """Return when which of the `length` bytes before the last `after` of a log were written: (bytes, monotonic seconds), oldest first."""
-        return self._sinks.stretches(path, length, after)
+    def marks(self, path: str) -> LogMarks | None:
+        """Return when how much was written to a log, None where nothing is known."""
+        return self._sinks.marks(path)
 
     def unfollow(self, path: str, changed: Callable[[], None], follower: read.Follower) -> None:
         """Undo `follow`."""

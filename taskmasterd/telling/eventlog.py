@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         def append(self, block: bytes, /) -> None:
             """Write, and never raise."""
 
-    class Messages(Protocol):
+    class MessageTarget(Protocol):
         """A destination of lines that is no file."""
 
         def take(self, lines: Iterable[tuple[bytes, str]], /) -> None:
@@ -87,7 +87,7 @@ class EventLog:
         *,
         journal: bool = False,
         history: History | None = None,
-        messages: Messages | None = None,
+        messages: MessageTarget | None = None,
     ) -> None:
         """`journal`: stderr is systemd's journal, where each line begins with its priority. `messages` stand in for a target."""
         self.level = level
@@ -128,11 +128,12 @@ class EventLog:
         """Queue a record of the history for the next `flush`, see `History.note`."""
         self.history.note(name, event, **fields)
 
-    def finish(self) -> None:
-        """Send the last lines where they go to no file."""
+    def close(self) -> None:
+        """Send the last lines where they go to no file, and close the history."""
         self.flush()
         if self._messages:
             self._messages.finish()
+        self.history.close()
 
     def _add(self, level: str, text: str, name: str = "") -> None:
         if LOG_LEVELS.index(level) >= LOG_LEVELS.index(self.level):

@@ -117,3 +117,16 @@ def _unescaped(piece: bytes) -> bytes:
     if len(digits) == 2 and all(each in b"0123456789abcdefABCDEF" for each in digits):
         return bytes((int(digits, 16),)) + piece[2:]
     return b"%" + piece
+
+
+CLASHES = (
+    ("merge", "follow", "--merge sorts what is there already; with --follow lines come as they are written"),
+    ("merge", "timestamps", "--merge goes by the times in the lines; --timestamps is for logs without"),
+    (
+        "usage",
+        "watch",
+        "--usage shows one sample, and --watch does not wait for samples",
+        "figures that go on: top",
+    ),
+)
+"""Flags that do not go together, why not, and what does."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands.actions import (
+    CLASHES,
     EXPORTED,
     OF_ALERTS,
     action_problem,
@@ -316,19 +317,6 @@ def _flag(verb: Command, word: str, rest: Iterator[str]) -> tuple[Flag, str | bo
     if flag.choices and value not in flag.choices:
         raise _usage(verb, f'{flag.name}: "{value}" is not one of {", ".join(flag.choices)}')
     return flag, value
-
-
-CLASHES = (
-    ("merge", "follow", "--merge sorts what is there already; with --follow lines come as they are written"),
-    ("merge", "timestamps", "--merge goes by the times in the lines; --timestamps is for logs without"),
-    (
-        "usage",
-        "watch",
-        "--usage shows one sample, and --watch does not wait for samples",
-        "figures that go on: top",
-    ),
-)
-"""Flags that do not go together, why not, and what does."""
 
 
 def _check_arguments(verb: Command, flags: Mapping[str, str | bool], targets: Sequence[str]) -> None:

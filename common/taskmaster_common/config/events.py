@@ -30,15 +30,15 @@ OF_DAEMON = (
 )
 """What happens to the daemon itself. `reload` is also about a program, `operator` and `denied` may be about some."""
 EVENTS = (*OF_PROCESSES, *OF_DAEMON)
-CRASH, TROUBLE = "crash", "trouble"
-GROUPS = (CRASH, TROUBLE)
-"""Words for several events: `crash` is an unexpected `exited`."""
+CRASH, TROUBLE, RECOVERED = "crash", "trouble", "recovered"
+GROUPS = (CRASH, TROUBLE, RECOVERED)
+"""Words for several events: `crash` is an unexpected `exited`, `recovered` what ends the last trouble of a process."""
 TROUBLES = frozenset({"fatal", "unhealthy", "stuck", "blocked", "log-trouble", "reload-failed", "crashed"})
 """Events that are trouble, unless they say that one is `over`."""
 
 
 def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the words for several events that a record of the history belongs to."""
+    """Return the words for several events that a record of the history belongs to by itself."""
     if record["event"] == "exited":
-        return () if record.get("expected") else GROUPS
+        return () if record.get("expected") else (CRASH, TROUBLE)
     return (TROUBLE,) if record["event"] in TROUBLES and not record.get("over") else ()

@@ -14,6 +14,7 @@ from taskmasterd.control.replies import MORE
 from taskmasterd.control.verbs.recordfilter import RecordFilter, Wanted, events_meant
 from taskmasterd.core.programs.selection import selecting
 from taskmasterd.core.words.told import record_text
+from taskmasterd.system.loop.cmodules import deque
 from taskmasterd.system.procfs import boot_seconds
 from taskmasterd.telling.history import stamp
 from taskmasterd.telling.reading import Forwards, backwards, seq_of, time_of
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 DEFAULT_COUNT = 50
 EVERYTHING = 10**9
+MOST_FOUND = 200_000
+"""Most records whose numbers a search in order holds."""
 EVENTS_PER_OBJECT = 100
 MOST_BEHIND = 1000
 """Events that a follower which has read nothing for IDLE_S may be behind; then it misses them."""
@@ -141,6 +144,16 @@ def pieces(place: str | None) -> Iterator[list[bytes]]:
         raise _cannot_read(error) from None
 
 
+def _from_the_beginning(place: str | None, last: int) -> Iterator[list[bytes]]:
+    """Yield the lines of the history in pieces, up to the number `last`. Raises OSError, SystemFailure."""
+    reader = Forwards(place or "", 0)
+    try:
+        while place and reader.seq <= last and (lines := reader.read()):
+            yield [line for line in lines if seq_of(line) <= last]
+    finally:
+        reader.close()
+
+
 def _cannot_read(error: OSError | SystemFailure) -> RequestError:
     reason = system_reason(error) if isinstance(error, OSError) else str(error)
     return RequestError("failed", f"cannot read the history: {reason}", 1)
@@ -167,6 +180,9 @@ class EventStream:
     def find(self, count: int) -> Steps[None]:
         """Find the first of so many records before the end. Raises RequestError where the history cannot be read."""
         sight = self._call.sight
+        if self._filter.in_order:
+            yield from self._find_in_order(count)
+            return
         since = self._wanted.since and stamp(max(0.0, seconds_of(self._wanted.since) - SLACK_S))
         for lines in pieces(self._history.place) if count else ():
             for line in reversed(lines):
@@ -175,6 +191,24 @@ class EventStream:
             if not count or (since and lines and time_of(lines[0]) < since):
                 return
             yield
+
+    def _find_in_order(self, count: int) -> Steps[None]:
+        """Do `find` from the beginning on. Raises RequestError."""
+        own, found = RecordFilter(self._wanted), deque[int](maxlen=min(count, MOST_FOUND))
+        try:
+            for lines in _from_the_beginning(self._history.place, self.until):
+                found += [seq_of(line) for line in lines if (it := own.take(line)) and is_for(it, self._call.sight)]
+                yield
+        except (OSError, SystemFailure) as error:
+            raise _cannot_read(error) from None
+        self.seq = found[0] if found else self.seq
+
+    def _catch_up(self) -> Iterator[dict[str, Any]]:
+        """Let the filter know what was before the first record that is sent, if it has to."""
+        for lines in _from_the_beginning(self._history.place, self.seq - 1) if self._filter.in_order else ():
+            for line in lines:
+                self._filter.take(line)
+            yield MORE
 
     def begin(self) -> None:
         """Begin to answer."""
@@ -202,6 +236,7 @@ class EventStream:
         self._connection.poke()
 
     def _messages(self) -> Iterator[dict[str, Any] | None]:
+        yield from self._catch_up()
         self._reader = Forwards(self._history.place or "", self.seq)
         while self._follows or self.seq <= self.until:
             yield from self._late()

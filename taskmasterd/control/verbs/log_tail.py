@@ -84,7 +84,8 @@ class Period(Record):
         since = -math.inf if self.since is None else self.since
         until = math.inf if self.until is None else self.until
         if path not in self.stamped:
-            return outputs.written_since(path, since), 0 if self.until is None else outputs.written_since(path, until)
+            marks = outputs.marks(path)
+            return (marks.since(since), 0 if self.until is None else marks.since(until)) if marks else (0, 0)
         past = time.time() - time.monotonic()
         begin, end = yield from search.search_times(path, (since + past, until + past))
         return begin, end
@@ -198,7 +199,8 @@ class LogTail:
         self._open.append((source, reader))
         self._left = past.length
         if self._has_marks(path):
-            self._stretches = self._outputs.stretches(path, past.length, self._after)
+            marks = self._outputs.marks(path)
+            self._stretches = marks.stretches(past.length, self._after) if marks else [(past.length, None)]
         if self._cut:
             yield {"type": "warning", "text": f"{name}: only the last {format_size(MOST_BYTES)} are shown"}
 

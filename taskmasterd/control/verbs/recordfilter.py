@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config.events import EVENTS, GROUPS, groups_of
+from taskmaster_common.config.events import EVENTS, GROUPS, RECOVERED, groups_of
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.patterns import Pattern, Targets, is_pattern
+from taskmasterd.core.alerting import CRASHED, ENDED_BY, troubles_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,13 +26,38 @@ class Wanted(Record):
     until: str = ""
 
 
+class Recoveries:
+    """Which records end the last trouble that was open of a process. It has to see all records, in their order."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, set[str]] = {}
+
+    def take(self, record: dict[str, Any]) -> bool:
+        """Return whether nothing is wrong any more with what the record is about, after something was."""
+        name, event = record["name"], record["event"]
+        troubled = self._open.get(name, set())
+        ended = {each for each in troubled if event in ENDED_BY[each] or (record.get("over") and each == event)}
+        begun = {each for each in troubles_in(record) if each != CRASHED}
+        left = (troubled - ended) | begun
+        if left:
+            self._open[name] = left
+        else:
+            self._open.pop(name, None)
+        return bool(ended and not left)
+
+
 class RecordFilter:
-    """Turns lines into records, and keeps those that are wanted."""
+    """Turns lines into records, and keeps those that are wanted.
+
+    `in_order`: it has to see all records in their order, since a recovery is known by what was before.
+    """
 
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._targets = Targets(wanted.targets)
         self._needles = _needles(wanted)
+        self.in_order = RECOVERED in wanted.events
+        self._recoveries = Recoveries()
 
     def take(self, line: bytes) -> dict[str, Any] | None:
         """Return the record of a line, None where it is not wanted, or no record."""
@@ -42,9 +68,12 @@ class RecordFilter:
 
     def _is_wanted(self, record: dict[str, Any]) -> bool:
         wanted = self._wanted
+        recovered = (RECOVERED,) if self.in_order and self._recoveries.take(record) else ()
         if (wanted.since and record["time"] < wanted.since) or (wanted.until and record["time"] > wanted.until):
             return False
-        if wanted.events and not any(word in wanted.events for word in (record["event"], *groups_of(record))):
+        if wanted.events and not any(
+            word in wanted.events for word in (record["event"], *groups_of(record), *recovered)
+        ):
             return False
         if wanted.uid is not None and (record.get("by") or {}).get("uid") != wanted.uid:
             return False

@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from taskmasterd.alerts.rules import Alerts
     from taskmasterd.control.context import Context
     from taskmasterd.control.rights import Sight
     from taskmasterd.core.programs.table import Entry
@@ -65,7 +66,13 @@ def daemon_object(context: Context, sight: Sight) -> dict[str, Any]:
         "reload_problems": [REFUSED] if sight.limited and current.problems else list(current.problems),
         "config_changed": current.changed_since_refused(),
         "warnings": warnings(context, sight),
+        **({"alerts": waiting_alerts(made)} if (made := context.alerts.made) and not sight.limited else {}),
     }
+
+
+def waiting_alerts(alerts: Alerts) -> dict[str, int]:
+    """Return how many events wait, by rule."""
+    return {row["rule"]: row["waiting"] for row in alerts.views()}
 
 
 def warnings(context: Context, sight: Sight) -> list[str]:

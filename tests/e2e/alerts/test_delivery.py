@@ -242,6 +242,7 @@ def test_alert_test_and_list_say_what_they_do(stage: Stage) -> None:
     listed = daemon.ctl("alert")
     assert [line.split()[0] for line in listed.stdout.splitlines()[:3]] == ["RULE", "plain", "slow"]
     assert "mail ops@example.org by 127.0.0.1:" in listed.stdout
+    assert 'taskmaster_alerts_waiting{rule="plain"} 0\n' in daemon.ctl("metrics").stdout
     tried = daemon.ctl("alert", "test", "everything", "--event", "recovered")
     assert (tried.returncode, tried.stdout) == (0, "alert everything: delivered\n")
     assert daemon.ctl("alert", "test", "pgae").returncode == 5

@@ -51,6 +51,21 @@ def test_a_line_has_local_time_name_word_and_text(shared: Daemon) -> None:
     assert (len(date), len(clock), rest) == (10, 12, f"bad fatal  exit 3 after {took} (try 1 of 1)")
 
 
+def test_recoveries_are_found_in_the_past_and_followed(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon("programs: {web: {cmd: sleep 300, starttime: 0}}").start()
+    for _ in range(2):
+        pid = daemon.wait_for("web", "RUNNING")["pid"]
+        os.kill(pid, 9)
+        wait_until(lambda pid=pid: daemon.status()["web"]["pid"] not in (None, pid))  # type: ignore[misc]
+    assert [each.split()[1] for each in lines(daemon, "--event", "recovered")] == ["running"] * 2
+    assert len(lines(daemon, "--event", "recovered", "-n", "1")) == 1
+    assert lines(daemon, "--event", "trouble,recovered", "web")[0].split()[1] == "exited"
+    said = [json.loads(line) for line in daemon.ctl("--json", "events").stdout.splitlines()]
+    last = max(each["seq"] for each in said if "seq" in each)
+    os.kill(daemon.wait_for("web", "RUNNING")["pid"], 9)
+    wait_until(lambda: len(lines(daemon, "--event", "recovered", "--after", str(last))) == 1)
+
+
 def test_names_kinds_times_users_and_numbers_choose(shared: Daemon) -> None:
     me = str(os.getuid())
     login = pwd.getpwuid(os.getuid()).pw_name

@@ -116,6 +116,7 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
             # stopped first, while it waits for input: what it has read it has written then
             logger = loggers(daemon, "dd")[0]
             os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda: b") T " in _read(pid, "stat"))
             wait_until(lambda: _blocks_in_read(logger))  # noqa: B023
             os.kill(logger, signal.SIGKILL)
             os.kill(pid, signal.SIGCONT)

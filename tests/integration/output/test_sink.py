@@ -677,7 +677,7 @@ def test_of_paths_that_reloads_leave_behind_only_the_latest_are_remembered(tmp_p
         sink = sinks.acquire(str(tmp_path / str(number)), 0, 0, None)
         sink.append(b"line\n")
         sinks.release(sink)
-    known = [number for number in range(PAST_PATHS + 3) if sinks.written_since(str(tmp_path / str(number)), 0.0)]
+    known = [number for number in range(PAST_PATHS + 3) if sinks.marks(str(tmp_path / str(number)))]
     assert known == list(range(2, PAST_PATHS + 3))
 
 

@@ -43,6 +43,22 @@ def test_targets_are_programs_instances_and_patterns(targets: tuple[str, ...], n
     assert bool(RecordFilter(Wanted(targets)).take(line(name, "started"))) == wanted
 
 
+def test_a_recovery_is_what_ends_the_last_trouble_of_a_process() -> None:
+    happened = [
+        ("web", "running", {}, False), ("web", "exited", {"expected": False}, False), ("web", "started", {}, False),
+        ("db", "running", {}, False), ("web", "running", {}, True), ("web", "running", {}, False),
+        ("web", "fatal", {}, False), ("web", "unhealthy", {}, False), ("web", "healthy", {}, False),
+        ("web", "stopped", {}, True), ("", "crashed", {}, False), ("", "daemon-start", {}, False),
+        ("", "reload-failed", {}, False), ("", "reload", {}, True),
+        ("", "log-trouble", {}, False), ("", "log-trouble", {"over": True}, True),
+    ]  # fmt: skip
+    chosen = RecordFilter(Wanted(events=("recovered",)))
+    assert chosen.in_order
+    found = [bool(chosen.take(line(name, event, **fields))) for name, event, fields, _wanted in happened]
+    assert found == [wanted for *_rest, wanted in happened]
+    assert not RecordFilter(Wanted(events=("trouble",))).in_order
+
+
 @pytest.mark.parametrize(
     ("asked", "wanted"),
     [

@@ -98,3 +98,11 @@ def test_a_process_has_21_series_at_most_and_a_job_two_more() -> None:
     full = process(cpu_s=1, memory_bytes=1, members=1, descriptors=1, started_at=1.0, health={"verdict": "healthy"})
     assert sum(key[1:3] == ("web", "0") for key in read(PROMETHEUS, full)) == 21
     assert len(set(names())) == len(list(names()))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_waits_for_an_alert_is_told_by_rule(form: str) -> None:
+    text = render(seen(process(), alerts={"page": 3, "chat": 0}), form)
+    assert 'taskmaster_alerts_waiting{rule="page"} 3\n' in text
+    assert 'taskmaster_alerts_waiting{rule="chat"} 0\n' in text
+    assert "alerts_waiting{" not in render(seen(process()), form)
