@@ -129,8 +129,8 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
 
 
 def _blocks_in_read(pid: int) -> bool:
-    """Whether a process waits in read(2) on its standard input. Source: proc(5), syscall."""
-    return _read(pid, "syscall").startswith(b"0 0x0 ")
+    """Whether a process sleeps in read(2) on its standard input, and is not only between two turns in it. Source: proc(5), syscall."""
+    return _read(pid, "syscall").startswith(b"0 0x0 ") and b") S " in _read(pid, "stat")
 
 
 @pytest.mark.sweep
