@@ -151,7 +151,20 @@ class History:
         elif self._more:
             self._later(self._minute + MINUTE_S - self._mono(), self._minute_over)
 
+    def _number_apart(self) -> None:
+        """Give numbers above all that were ever given: somebody learns them now, and the last one cannot be read.
+
+        They are those of the clock in ms, since no history has had a thousand records in each second. The numbers between are never used.
+        """
+        above = int(self._wall() * 1000)
+        self.seq += above
+        for record in self._waiting:
+            record["seq"] += above
+        self._numbered = True
+
     def _queue(self, record: dict[str, Any]) -> dict[str, Any]:
+        if not self._numbered and self.on and (self._watchers or self._listeners):
+            self._number_apart()
         self.seq += 1
         made = {"seq": self.seq, **_made(record)}
         for watcher in self._watchers:

@@ -268,6 +268,27 @@ def test_a_directory_that_cannot_be_made_is_a_trouble_and_numbers_go_on_once_it_
     assert [record["seq"] for record in writer.records] == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_number_that_somebody_has_heard_of_is_never_used_again(writer: Writer) -> None:
+    noted(writer.history(), 3)
+    kept = (writer.place / "history").rename(writer.place / "kept")
+    (writer.place / "history").write_text("in the way")
+    history = writer.history()
+    noted(history, 1)
+    heard: list[int] = []
+    history.listen(lambda record: heard.append(record["seq"]))
+    noted(history, 2)
+    assert heard[0] > 3, "nobody knows how many there were"
+    assert heard[1] == heard[0] + 1
+    (writer.place / "history").unlink()
+    kept.rename(writer.place / "history")
+    noted(history, 1)
+    assert [record["seq"] for record in writer.records] == [1, 2, 3, *range(heard[0] - 1, heard[0] + 3)]
+    assert heard == [*range(heard[0], heard[0] + 3)]
+    later = writer.history()
+    noted(later, 1)
+    assert later.seq == heard[-1] + 1
+
+
 def test_others_may_not_lend_it_a_file_or_a_directory(writer: Writer) -> None:
     noted(writer.history(), 1)
     directory = writer.files[0].parent
