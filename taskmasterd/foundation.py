@@ -387,7 +387,9 @@ def _health(base: Foundation, bus: Bus, supervisor: Supervisor, performer: Perfo
     def ask(entry: Entry, then: Callable[[Refusal | None], None]) -> None:
         supervisor.ask_first([entry], "unhealthy", lambda refused: then(refused.get(entry)))
 
-    means = health.Means(asking, supervisor.table, performer.deliver, performer.signal_leader, base.log.write, ask)
+    means = health.Means(
+        asking, supervisor.table, performer.deliver, performer.signal_leader, base.log.write, ask, base.log.note
+    )
     made = health.HealthChecks(means)
     bus.join(BusMember(REACT, made.changed, made.added, made.gone, applied=made.applied))
     return made

@@ -51,7 +51,7 @@ class Means(Record):
     """What checks work with.
 
     `deliver(entry, event)` hands an event to the supervisor, `signal(entry, number)` signals a leader and returns whether that
-    is allowed, `say(level, text)` writes to the event log. `ask(entry, then)` asks pre_restart; `then(refusal)` gets None where
+    is allowed, `say(level, text)` writes to the event log, `note(name, event, fields...)` to the history. `ask(entry, then)` asks pre_restart; `then(refusal)` gets None where
     it allows the restart.
     """
 
@@ -61,6 +61,7 @@ class Means(Record):
     signal: Callable[[Entry, int], bool]
     say: Callable[[str, str], None]
     ask: Callable[[Entry, Callable[[Refusal | None], None]], None]
+    note: Callable[..., None]
 
 
 class HealthChecks:
@@ -211,7 +212,10 @@ class HealthChecks:
             entry, parse_signal(name, {name: number for number, name in means.asking.signals.items()})
         )
         said = f"{name} to its leader" if allowed else f"its leader may not be signalled with {name}"
-        means.say("info" if allowed else "warning", f"{means.table.name(entry)} is unhealthy: {said}")
+        shown = means.table.name(entry)
+        if allowed:
+            means.note(shown, "signalled", pid=entry.process.pid, signal=name, reason=UNHEALTHY)
+        means.say("info" if allowed else "warning", f"{shown} is unhealthy: {said}")
 
     @staticmethod
     def _know(check: _Check, health: Health) -> None:

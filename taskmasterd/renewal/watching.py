@@ -220,7 +220,10 @@ class Watching:
             said = (
                 f"{rules.signal} to its leader" if allowed else f"its leader may not be signalled with {rules.signal}"
             )
-            self._means.say("info" if allowed else "warning", f"{self._means.table.name(entry)} {what}: {said}")
+            name = self._means.table.name(entry)
+            if allowed:
+                self._means.note(name, "signalled", pid=entry.process.pid, signal=rules.signal, reason=what)
+            self._means.say("info" if allowed else "warning", f"{name} {what}: {said}")
             return
         pid = entry.process.pid or 0
         self._renewals.want(entry, Renewal(pid, WATCH, what, ALL, lambda _entry, _because: None))

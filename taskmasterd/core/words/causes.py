@@ -105,6 +105,9 @@ def _whose(name: str, end: Fields, before: Sequence[Fields]) -> str:
     asked = next((each for each in reversed(before) if _sends(each, name, end)), None)
     if asked:
         return f", sent by Taskmaster: {by_text(asked.get('by'))} asked for it (signal {name})"
+    ours = next((each for each in reversed(mine) if each["event"] == "signalled" and each.get("signal") == name), None)
+    if ours:
+        return f", sent by Taskmaster: {ours.get('reason')}"
     fault = f": {FAULTS[name]}" if name in FAULTS else ""
     return f"{fault}, not sent by Taskmaster"
 

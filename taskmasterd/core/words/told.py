@@ -115,6 +115,10 @@ def _stopped(record: Fields, _signals: Signals) -> str:
     return f"by {by_text(record.get('by'))}{took}{killed}"
 
 
+def _signalled(record: Fields, _signals: Signals) -> str:
+    return f"{record.get('signal')} to its leader: {record.get('reason')}"
+
+
 def _healthy(record: Fields, _signals: Signals) -> str:
     return f"after {seconds_text(record['after'])}" if "after" in record else ""
 
@@ -179,6 +183,7 @@ TEXTS: Mapping[str, Callable[[Fields, Signals], str]] = {
     "backoff": _backoff,
     "fatal": _fatal,
     "done": _done,
+    "signalled": _signalled,
     "stopping": _stopping,
     "killed": _killed,
     "stuck": _stuck,

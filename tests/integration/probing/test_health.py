@@ -45,6 +45,7 @@ class Checked:
         reactor = stage.reactor
         queue = queue or Queue(reactor, 256)
         asking = Asking(reactor, stage.outputs, stage.children, SIGNALS, queue, queue)
+        self.noted: list[tuple[str, str, dict[str, Any]]] = []
         self.means = Means(
             asking,
             self.world.table,
@@ -52,6 +53,7 @@ class Checked:
             self._signal,
             lambda _level, text: self.said.append(text),
             lambda entry, then: self.asked.append((entry, then)),
+            lambda name, event, **fields: self.noted.append((name, event, fields)),
         )
         self.world.load(program("web", **self.keys))
         self.join()

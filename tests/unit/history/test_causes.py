@@ -53,6 +53,8 @@ STOP = record("stopping", signal="TERM", cause="stop", by={"uid": 0})
         (15, [{**STOP, "pid": 6}], "killed by SIGTERM after 3.0s, not sent by Taskmaster"),
         (0, [STOP], "exit 0 after 3.0s, stopped by uid 0"),
         (143 << 8, [STOP], "exit 143 after 3.0s, stopped by uid 0"),
+        (1, [record("signalled", signal="HUP", reason="unhealthy")], "killed by SIGHUP after 3.0s, sent by Taskmaster: unhealthy"),
+        (9, [record("signalled", signal="HUP", reason="unhealthy")], "killed by SIGKILL after 3.0s, not sent by Taskmaster"),
         (
             9,
             [STOP, record("killed")],

@@ -163,6 +163,7 @@ SAID = [
     (("denied", {"reason": "refused 9 more requests of uid 7 within a minute", "by": {"uid": 7}}), "refused 9 more requests of uid 7 within a minute"),
     (("watch", {"reason": "paused: x changes whenever web starts; ignore it"}), "paused: x changes whenever web starts; ignore it"),
     (("recycled", {"pid": 7, "reason": "age 12h"}), "age 12h"),
+    (("signalled", {"pid": 7, "signal": "HUP", "reason": "unhealthy"}), "HUP to its leader: unhealthy"),
     (("alert-failed", {"rule": "page", "reason": "exit 1"}), "page: exit 1"),
     (("log-trouble", {"reason": "cannot write /x: no space left"}), "cannot write /x: no space left"),
 ]  # fmt: skip
