@@ -6,7 +6,7 @@ Transport. A UNIX stream socket. Both sides send lines of UTF-8 that end with LF
 
 Greeting. The daemon speaks first, and sends one object:
 
-    {"type": "hello", "name": "taskmasterd", "version": "0.1.0", "protocol": 2, "pid": 4711,
+    {"type": "hello", "name": "taskmasterd", "version": "1.0.0", "protocol": 2, "pid": 4711,
      "config": "/etc/taskmaster/taskmaster.yaml"}
 
 `config` is the absolute path of the daemon's configuration, as it was given at the start.

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     Message = Mapping[str, Any]
 
+STAGES = ("a", "b", "rc", "")
+"""What may follow the numbers of a version, in its order."""
+
 
 def client_text(message: Message) -> str:
     """Return the line that names this client."""
@@ -38,16 +41,20 @@ def age_text(daemon: Message, client: str, command: str) -> str:
             f"taskmasterd {installed} is installed" if installed and installed != version else "other code is installed"
         )
         return f"{what}, and the daemon still runs {version} as it was at its start; {how}"
-    ours, theirs = _numbers(client), _numbers(version)
+    ours, theirs = _place_of(client), _place_of(version)
     if ours and theirs and theirs < ours:
         return f"the daemon ({version}) is older than this client ({client}); {how}"
     return ""
 
 
-def _numbers(version: str) -> tuple[int, ...]:
-    """Return the numbers of a version such as 0.1.0, () for other text."""
-    parts = version.split(".")
-    return tuple(map(int, parts)) if all(part.isascii() and part.isdecimal() for part in parts) else ()
+def _place_of(version: str) -> tuple[tuple[int, ...], int, int] | None:
+    """Return what puts versions into their order, such as 0.1.0, 1.0.0rc1, 1.0.0rc2, 1.0.0; None for other text. Source: PEP 440."""
+    stage = next((each for each in STAGES if each and each in version), "")
+    release, _, count = version.partition(stage) if stage else (version, "", "0")
+    numbers = release.split(".")
+    if not all(part.isascii() and part.isdecimal() for part in (*numbers, count)):
+        return None
+    return tuple(map(int, numbers)), STAGES.index(stage), int(count)
 
 
 def about_text(daemon: Message) -> str:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from taskmaster_common import __version__
+from taskmaster_common.commands.table import LEVELS
+from taskmaster_common.protocol import PROTOCOL_VERSION
 from tests.support.daemon import ROOT
 
 PROJECT = (ROOT / "pyproject.toml").read_text()
@@ -99,3 +102,24 @@ def test_each_link_of_a_page_leads_to_a_file_and_one_to_another_page_does_so_bel
         if leads.suffix == ".md":
             first = leads.relative_to(ROOT).parts[0]
             assert f'"{first}" = "share/doc/taskmasterd/{first}"' in PROJECT, f"{page.name}: {target}"
+
+
+def test_the_page_on_security_has_every_level_and_invents_no_address() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    for level in LEVELS:
+        assert f"`{level}`" in text
+    assert re.findall(r"\S+@\S+|\w+://", text) == []
+    targets = re.findall(r"\]\(([^)#]+)", text)
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_the_changelog_begins_with_this_version_and_says_what_it_promises() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    first, *_ = re.findall(r"(?m)^## \[([^]]+)\]", text)
+    assert first == __version__
+    assert "### What 1.0 promises" in text
+    assert f"| protocol | Version {PROTOCOL_VERSION}:" in text
+    linked = re.findall(r"\[(docs/[^]]+)\]\(\1\)", text)
+    assert linked
+    assert all((ROOT / page).is_file() for page in linked)

@@ -19,7 +19,7 @@ PACKAGES = {
     "taskmasterctl": ROOT / "taskmasterctl",
     "taskmaster_common": ROOT / "common" / "taskmaster_common",
 }
-PAGES = ("README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "LICENSE", "AUTHORS")
+PAGES = ("README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE", "AUTHORS")
 SHARED = {
     "share/man/man1/taskmasterctl.1": "man/taskmasterctl.1",
     "share/man/man5/taskmaster.yaml.5": "man/taskmaster.yaml.5",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from taskmaster_common import __version__
 from tests.support.daemon import PROGRAMS, Daemon, command_environment
 from tests.support.forkserver import ForkServer
 from tests.support.terminal import SHELL, Terminal
@@ -86,7 +87,7 @@ def shared(standing: Daemon) -> Daemon:
 def test_it_opens_with_who_is_there_and_how_everything_is(shared: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(shared)
     rows = shell.rows()
-    assert rows[0] == f"taskmasterd 0.1.0 (pid {shared.pid}) at {shared.socket}; type help"[:80]
+    assert rows[0] == f"taskmasterd {__version__} (pid {shared.pid}) at {shared.socket}; type help"[:80]
     assert [row.split()[:2] for row in rows[1:6]] == [
         ["NAME", "STATE"],
         ["web:0", "RUNNING"],
@@ -94,7 +95,7 @@ def test_it_opens_with_who_is_there_and_how_everything_is(shared: Daemon, open_s
         ["cron", "STOPPED"],
         ["a@b+c.d-1", "STOPPED"],
     ]
-    shell.see("2/4 running | taskmasterd 0.1.0 up")
+    shell.see(f"2/4 running | taskmasterd {__version__} up")
 
 
 def test_quiet_opens_with_the_prompt_alone(shared: Daemon, open_shell: OpenShell) -> None:
@@ -305,9 +306,9 @@ def test_a_daemon_that_dies_and_comes_back_is_told_once_each_and_nothing_is_repe
     text = shell.text()
     assert text.count("taskmasterd was shut down by ") == 1
     assert "is lost" not in text
-    assert text.count(f"connected to taskmasterd again (0.1.0, pid {running.pid})") == 1
+    assert text.count(f"connected to taskmasterd again ({__version__}, pid {running.pid})") == 1
     assert running.state("web:1") == "RUNNING"
-    assert "cron" not in running.events().rpartition("taskmasterd 0.1.0 started")[2]
+    assert "cron" not in running.events().rpartition(f"taskmasterd {__version__} started")[2]
     shell.type("on\r")
     shell.see("cron started (pid ")
 
@@ -363,7 +364,7 @@ def test_forty_columns_and_ten_lines_are_enough(shared: Daemon, open_shell: Open
 def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(shared, "-q")
     shell.type("pid web:1\rversion\r")
-    shell.see("taskmasterd 0.1.0 (protocol 2)")
+    shell.see(f"taskmasterd {__version__} (protocol 2)")
     shell.prompt()
     shell.type(CTRL_D)
     shell.ended()
@@ -379,7 +380,7 @@ def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_she
     again.type(CTRL_R + "vers")
     again.see("version")
     again.type("\r\r")
-    again.see("taskmasterd 0.1.0 (protocol 2)")
+    again.see(f"taskmasterd {__version__} (protocol 2)")
 
 
 def test_a_history_that_cannot_be_kept_is_one_warning(running: Daemon, open_shell: OpenShell) -> None:

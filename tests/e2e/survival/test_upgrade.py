@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from taskmaster_common import __version__
 from taskmaster_common.protocol import PROGRESS_EVERY_S
 from tests.support.daemon import PROGRAMS, Daemon, resident_kb
 from tests.support.guarded import COUNTER, SLEEPER, ageless, config, is_counted
@@ -35,7 +36,7 @@ def test_programs_keep_pids_uptimes_counters_and_what_they_write(daemon: Daemon)
     with Talk(daemon) as talk:
         up = talk.ask("version")[1]["uptime_s"]
         told = upgrade(daemon)
-        assert (told["pid"], told["before"], told["version"]) == (pid, "0.1.0", "0.1.0")
+        assert (told["pid"], told["before"], told["version"]) == (pid, __version__, __version__)
         assert 0 < told["seconds"] < 4 * prompt_s()
         assert talk.ask("version")[1]["uptime_s"] > up, "the daemon is as old as before"
     after = daemon.status()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from taskmaster_common import __version__
 from tests.support.daemon import PROGRAMS, Daemon, marked, process_exists
 from tests.support.guarded import COUNTER, SLEEPER, ageless, config, copy_code, is_counted
 from tests.support.talk import Talk, upgrade
@@ -309,8 +310,8 @@ def test_code_that_cannot_go_on_is_refused_with_the_reason_and_nothing_is_differ
     assert EXECUTING not in daemon.events()
     replaced(copied / "taskmaster_common" / "__init__.py", '__version__ = "', '__version__ = "9.')
     told = upgrade(daemon)
-    assert (told["before"], told["version"]) == ("0.1.0", "9.0.1.0")
-    assert ask(daemon, b"version")[0]["version"] == "9.0.1.0"
+    assert (told["before"], told["version"]) == (__version__, f"9.{__version__}")
+    assert ask(daemon, b"version")[0]["version"] == f"9.{__version__}"
     assert ageless(before["p"]) == ageless(daemon.status()["p"])
 
 
@@ -319,7 +320,7 @@ def test_the_client_says_what_came_of_it(daemon: Daemon, copied: Path) -> None:
     daemon.start()
     done = daemon.ctl("upgrade")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(f"taskmasterd 0.1.0 is now 0.1.0 (pid {daemon.pid}, away for ")
+    assert done.stdout.startswith(f"taskmasterd {__version__} is now {__version__} (pid {daemon.pid}, away for ")
     (copied / "taskmasterd" / "control" / "access.py").write_text("{")
     done = daemon.ctl("upgrade")
     assert done.returncode == 1
