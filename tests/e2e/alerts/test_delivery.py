@@ -132,6 +132,7 @@ def test_for_spares_what_is_over_soon_and_tells_the_rest_once(stage: Stage) -> N
     assert got(daemon, "slow")[1]["lasted"] >= 1.5
 
 
+@pytest.mark.sweep
 def test_a_hundred_ends_are_told_in_their_order_or_counted(stage: Stage) -> None:
     daemon = stage.daemon
     daemon.ctl("start", "many")

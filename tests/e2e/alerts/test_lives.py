@@ -48,6 +48,7 @@ def test_what_waits_outlives_daemons_and_arrives_in_order_with_the_same_ids(daem
     assert not list((daemon.home / "alerts").rglob("page"))
 
 
+@pytest.mark.sweep
 def test_a_recovery_is_sent_once_by_a_later_daemon(daemon: Daemon) -> None:
     rules = {"page": telling(events=["fatal", "recovered"], targets=["web"])}
     daemon.write(configured(rules, web={"cmd": "false", "startretries": 0}))

@@ -15,6 +15,7 @@ import pytest
 
 from taskmaster_common.commands.table import COMMANDS
 from tests.support.daemon import Daemon
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 CONFIG = """
@@ -386,7 +387,7 @@ def test_a_terminal_of_80_columns_is_never_wrapped_and_a_pipe_never_cut(shared: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{"TERM": "dumb"}, {"NO_COLOR": "1"}], ids=["TERM=dumb", "NO_COLOR"])
+@pytest.mark.parametrize("changes", [{"TERM": "dumb"}, *in_the_sweep({"NO_COLOR": "1"})], ids=["TERM=dumb", "NO_COLOR"])
 def test_a_terminal_that_wants_no_escapes_gets_none(running: Daemon, changes: dict[str, str]) -> None:
     assert "\x1b" not in on_terminal(running, 80, "status", **changes)
     assert "\x1b" not in on_terminal(running, 80, "start", "bad", **changes)

@@ -17,6 +17,7 @@ import pytest
 from taskmaster_common.commands.table import COMMANDS, LEVELS, Command, access_of, at_least, parse
 from tests.support.daemon import Daemon
 from tests.support.users import answers_on, ask_as, connected_as, connections_as, errors_of
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 pytestmark = [
@@ -276,7 +277,7 @@ def roles(*written: str) -> str:
     return f"taskmasterd: {{roles: {{{', '.join(written)}}}}}\nprograms: {{web: {{{SLEEPER}}}, db: {{{SLEEPER}}}}}\n"
 
 
-@pytest.mark.parametrize("upgraded", [False, True])
+@pytest.mark.parametrize("upgraded", [False, *in_the_sweep(True)])
 def test_a_reload_that_takes_a_role_away_ends_streams_and_the_next_request_is_judged_by_it(
     daemon: Daemon, upgraded: bool
 ) -> None:

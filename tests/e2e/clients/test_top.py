@@ -16,6 +16,7 @@ import pytest
 from tests.support.daemon import ROOT, Daemon, process_exists
 from tests.support.forkserver import ForkServer
 from tests.support.terminal import Terminal
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 CONFIG = """
@@ -83,11 +84,13 @@ def left(terminal: Terminal, key: str = "q") -> int | None:
 @pytest.mark.parametrize(
     ("size", "variables"),
     [
-        ((80, 24), {}),
         ((40, 8), {"LANG": "C"}),
-        ((30, 5), {}),
-        ((200, 60), {"NO_COLOR": "1"}),
         ((200, 60), {"TERM": "linux"}),
+        *in_the_sweep(
+            ((80, 24), {}),
+            ((30, 5), {}),
+            ((200, 60), {"NO_COLOR": "1"}),
+        ),
     ],
 )
 def test_on_any_screen_no_line_is_too_wide_and_nothing_fails(

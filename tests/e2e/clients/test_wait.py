@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Daemon
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import ask
 
@@ -107,7 +108,7 @@ def test_wait_for_a_stop_ends_with_it_and_its_json_has_the_results(daemon: Daemo
     assert (code, [(each["name"], each["outcome"]) for each in document["results"]]) == (0, [("db", "stopped")])
 
 
-@pytest.mark.parametrize("how", ["removed", "shutdown"])
+@pytest.mark.parametrize("how", ["shutdown", *in_the_sweep("removed")])
 def test_a_wait_ends_with_1_when_its_target_or_the_daemon_goes(daemon: Daemon, how: str) -> None:
     _load(daemon, web={**WEB, "starttime": 60}, db=DB).start()
     client = _waiting(daemon, "wait", "web")

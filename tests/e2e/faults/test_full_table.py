@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.daemon import Daemon, process_exists
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import connect, descriptors
 
@@ -36,7 +37,8 @@ def full(daemon: Daemon) -> Iterator[tuple[Daemon, list[socket.socket]]]:
 
 
 @pytest.mark.parametrize(
-    ("line", "exit_code"), [("status", 0), ("stop p", 0), ("show p", 0), ("reload", 1), ("upgrade", 1), ("shutdown", 0)]
+    ("line", "exit_code"),
+    [("status", 0), ("stop p", 0), ("upgrade", 1), *in_the_sweep(("show p", 0), ("reload", 1), ("shutdown", 0))],
 )
 def test_the_first_request_is_answered_and_says_what_is_missing(
     full: tuple[Daemon, list[socket.socket]], line: str, exit_code: int

@@ -190,6 +190,7 @@ def test_a_refused_fork_uses_up_no_try_and_the_program_starts_when_there_is_room
     assert ask(daemon, b"reload")[-1]["exit"] == 0
 
 
+@pytest.mark.sweep
 def test_with_64_descriptors_and_100_programs_clients_are_answered_and_nothing_is_given_up(daemon: Daemon) -> None:
     daemon.write(
         "programs: {p: {cmd: sleep 300, numprocs: 100, starttime: 0, startretries: 0, restart_max_delay: 0.3}}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import ask
 
@@ -64,7 +65,7 @@ def test_under_umask_0_nothing_is_ever_writable_by_others_not_even_for_a_moment(
 
 @pytest.mark.root
 @as_root
-@pytest.mark.parametrize("place", ["main", "included"])
+@pytest.mark.parametrize("place", ["included", *in_the_sweep("main")])
 def test_root_takes_no_configuration_that_everybody_may_write(daemon: Daemon, place: str) -> None:
     other = daemon.home / "more.yaml"
     other.write_text("programs: {q: {cmd: sleep 300}}")

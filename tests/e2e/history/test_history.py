@@ -67,6 +67,7 @@ def test_numbers_go_on_over_a_kill_an_upgrade_an_orderly_stop_and_a_reload(daemo
     assert (program["change"], program["keys"], program["by"]) == ("restarted", ["cmd"], {"uid": os.getuid()})
 
 
+@pytest.mark.sweep
 def test_a_guardian_starts_a_daemon_that_goes_on_with_the_numbers(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     daemon.start("--guard")

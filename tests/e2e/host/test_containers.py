@@ -78,7 +78,7 @@ def container(daemon: Daemon) -> Container:
 
 
 @needs_a_namespace
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *in_the_sweep(signal.SIGINT)])
 def test_as_pid_1_it_stays_in_the_foreground_logs_to_stderr_and_stops_in_order(
     container: Container, number: signal.Signals
 ) -> None:
@@ -205,7 +205,7 @@ def sinks() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.mark.parametrize("kind", ["pipe", "file", "socket"])
+@pytest.mark.parametrize("kind", ["pipe", *in_the_sweep("file", "socket")])
 @pytest.mark.parametrize("identity", ["program", *in_the_sweep("same", "daemon")])
 def test_inherit_reaches_the_daemons_streams_whatever_they_are_and_whoever_writes(
     daemon: Daemon, sinks: ExitStack, kind: str, identity: str
@@ -304,8 +304,7 @@ def _without_places(daemon: Daemon, home: str | None) -> None:
     "number",
     [
         signal.SIGTERM,
-        signal.SIGRTMIN + 3,
-        *in_the_sweep(signal.SIGQUIT, signal.SIGPWR, signal.SIGINT),
+        *in_the_sweep(signal.SIGRTMIN + 3, signal.SIGQUIT, signal.SIGPWR, signal.SIGINT),
     ],
 )
 def test_what_stops_a_container_is_the_orderly_stop(container: Container, number: int) -> None:

@@ -40,7 +40,7 @@ def _start_by(daemon: Daemon, config: Path | str) -> int:
 
 @pytest.mark.parametrize(
     "path",
-    ["releases//8/../7/./tm.yaml", "current/tm.yaml", *in_the_sweep("releases/7/tm.yaml", "/releases/7/tm.yaml")],
+    ["current/tm.yaml", *in_the_sweep("releases//8/../7/./tm.yaml", "releases/7/tm.yaml", "/releases/7/tm.yaml")],
 )
 def test_a_daemon_that_is_started_by_another_path_of_its_file_takes_over(deployed: Daemon, path: str) -> None:
     (deployed.home / "releases/8").mkdir()
@@ -51,6 +51,7 @@ def test_a_daemon_that_is_started_by_another_path_of_its_file_takes_over(deploye
     assert list(deployed.home.glob("*.state")) == []
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_is_started_by_a_link_that_leads_to_another_release_by_now_takes_over(deployed: Daemon) -> None:
     before = deployed.status()["web"]["pid"]
     shutil.copytree(
@@ -71,6 +72,7 @@ def test_a_daemon_that_is_started_by_a_link_that_leads_to_another_release_by_now
     assert deployed.ctl("-s", str(deployed.socket), "shutdown").returncode == 0
 
 
+@pytest.mark.sweep
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts")
 def test_a_daemon_that_is_started_by_a_bind_mount_of_its_directory_takes_over(deployed: Daemon) -> None:

@@ -18,6 +18,7 @@ import pytest
 from tests.support.daemon import PROGRAMS, Daemon
 from tests.support.forkserver import Forked
 from tests.support.guarded import state_of
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -175,7 +176,7 @@ def test_a_long_stop_asks_for_more_time_again_and_again(daemon: Daemon, systemd:
         assert running.wait(timeout=10) == 0
 
 
-@pytest.mark.parametrize("matching", [True, False])
+@pytest.mark.parametrize("matching", [True, *in_the_sweep(False)])
 def test_lines_have_priorities_where_stderr_is_the_journal(make_daemon: Callable[..., Daemon], matching: bool) -> None:
     daemon = make_daemon("programs: {p: {cmd: /nonexistent, startretries: 0}}")
     ours, journal = socket.socketpair()  # the journal's end is a stream socket

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -50,9 +51,11 @@ def test_a_second_daemon_at_the_same_socket_is_told_whose_it_is_and_how_to_run_b
     ("section", "shared", "keys"),
     [
         ("", "the log directory {log} and the event log {log}/taskmasterd.log", "a `log_dir` and a `logfile`"),
-        ("logfile: own.log", "the log directory {log}", "a `log_dir`"),
-        ("log_dir: own", "the event log {log}/taskmasterd.log", "a `logfile`"),
-        ("log_dir: link, logfile: own.log", "the log directory {home}/link", "a `log_dir`"),
+        *in_the_sweep(
+            ("logfile: own.log", "the log directory {log}", "a `log_dir`"),
+            ("log_dir: own", "the event log {log}/taskmasterd.log", "a `logfile`"),
+            ("log_dir: link, logfile: own.log", "the log directory {home}/link", "a `log_dir`"),
+        ),
     ],
 )
 def test_a_second_daemon_that_would_mix_its_logs_with_another_one_s_is_refused_and_t_warns(
@@ -99,6 +102,7 @@ def test_a_daemon_that_was_upgraded_or_died_still_has_its_logs_or_gives_them_bac
     assert [each.name for each in (first.home / "log").iterdir() if each.name.startswith(".")] == []
 
 
+@pytest.mark.sweep
 def test_a_guardian_keeps_the_logs_for_the_next_daemon(daemon: Daemon) -> None:
     daemon.write(WEB % "first")
     daemon.start("--guard")

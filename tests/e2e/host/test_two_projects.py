@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon
+from tests.support.variants import in_the_sweep
 
 CONFIG = "programs:\n  web: {cmd: sleep 86400, starttime: 0}\n"
 
@@ -85,7 +86,7 @@ def test_the_same_file_by_another_spelling_is_the_same_project(first: Daemon, se
 
 @pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/net/unix"), reason="needs /proc")
-@pytest.mark.parametrize("guarded", [False, True])
+@pytest.mark.parametrize("guarded", [True, *in_the_sweep(False)])
 def test_a_daemon_that_listens_elsewhere_is_named_with_its_socket(
     make_daemon: Callable[..., Daemon], guarded: bool
 ) -> None:

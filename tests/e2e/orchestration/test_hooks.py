@@ -261,6 +261,7 @@ def test_an_unhealthy_program_is_not_restarted_while_pre_restart_refuses(daemon:
     wait_until(lambda: of(daemon)["pid"] not in (None, first))
 
 
+@pytest.mark.sweep
 def test_an_upgrade_waits_for_a_pre_restart_and_what_it_has_allowed(daemon: Daemon) -> None:
     configure(daemon, web={"cmd": "sleep 80", **QUICK, "pre_restart": script(f"touch asked; {UNTIL_GO}")}).start()
     in_state(daemon, "RUNNING")
@@ -303,6 +304,7 @@ def test_an_upgrade_goes_on_with_hooks_and_knows_how_they_end(daemon: Daemon) ->
     assert "took over" not in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_hook_of_a_daemon_that_died_goes_on_and_where_its_end_is_unknown_that_is_no_failure(daemon: Daemon) -> None:
     once = f"echo $TASKMASTER_HOOK >> trace; {UNTIL_GO}"
     hooked = {"cmd": "sleep 88", **QUICK}
@@ -362,6 +364,7 @@ def test_a_hook_that_floods_its_log_and_forks_holds_up_nobody_and_leaves_nothing
     assert sum(file.stat().st_size for file in (daemon.home / "log").glob("web*")) < 4_000_000
 
 
+@pytest.mark.sweep
 def test_a_pre_restart_of_a_daemon_that_died_is_ended_and_nothing_is_restarted(daemon: Daemon) -> None:
     configure(daemon, web={"cmd": "sleep 87", **QUICK, "pre_restart": "sleep 5153"}).start()
     in_state(daemon, "RUNNING")

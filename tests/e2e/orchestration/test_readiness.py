@@ -82,6 +82,7 @@ def test_a_command_that_succeeds_makes_it_ready_and_what_depends_on_it_starts_th
     assert order == sorted(order)
 
 
+@pytest.mark.sweep
 def test_a_word_of_a_child_that_has_ended_counts_each_time(daemon: Daemon) -> None:
     web = {"cmd": python(ANNOUNCE.format(words=BY_A_CHILD)), "ready": "notify", "numprocs": 10}
     configure(daemon, web=web).start()
@@ -229,6 +230,7 @@ def test_after_a_death_of_the_daemon_a_probe_is_asked_again_and_what_may_have_be
     assert {name: each["pid"] for name, each in daemon.status().items()} == pids
 
 
+@pytest.mark.sweep
 def test_with_a_guardian_what_was_announced_while_there_was_no_daemon_counts(daemon: Daemon) -> None:
     fd = {"cmd": f"{UNTIL_GO}; echo >&3; exec 3>&-; touch told; exec sleep 99", "shell": True, "ready": {"fd": 3}}
     notify = {"cmd": python(NOTIFIES), "ready": "notify"}

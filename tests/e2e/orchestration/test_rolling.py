@@ -208,6 +208,7 @@ def test_a_reload_on_trial_whose_programs_stay_up_removes_others_at_its_end(daem
     wait_until(lambda: [*daemon.status()] == ["web", "added"])
 
 
+@pytest.mark.sweep
 def test_a_death_of_the_daemon_ends_a_trial_and_the_new_file_holds(daemon: Daemon) -> None:
     configure(daemon, web=OLD, gone=GONE).start("--guard")
     wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -100,7 +101,7 @@ def test_inherit_is_the_daemons_own_stream_in_the_foreground(daemon: Daemon) -> 
     assert "hello from p\n" in (daemon.home / "stdout").read_text()
 
 
-@pytest.mark.parametrize("kind", ["full", "fifo"])
+@pytest.mark.parametrize("kind", ["full", *in_the_sweep("fifo")])
 def test_a_log_that_cannot_take_anything_now_neither_blocks_nor_kills_the_program(daemon: Daemon, kind: str) -> None:
     target = Path("/dev/full") if kind == "full" else daemon.home / "fifo"
     if kind == "fifo":

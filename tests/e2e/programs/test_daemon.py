@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import PROGRAMS, ROOT, Daemon, command_environment, marked, process_exists
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -81,7 +82,7 @@ def test_a_child_inherits_three_descriptors_and_nothing_else(daemon: Daemon) -> 
     assert p["env"]["TASKMASTER_SOCKET"] == str(daemon.socket)
 
 
-@pytest.mark.parametrize("option", ["-n", "--loglevel=info"])
+@pytest.mark.parametrize("option", ["--loglevel=info", *in_the_sweep("-n")])
 def test_what_the_caller_left_open_reaches_neither_daemon_nor_children(daemon: Daemon, option: str) -> None:
     daemon.write(SLEEPER)
     reader, left_open = os.pipe()
@@ -152,6 +153,7 @@ def test_a_second_daemon_is_refused_by_name_and_touches_nothing(daemon: Daemon) 
     assert daemon.status()["p"]["pid"] == before
 
 
+@pytest.mark.sweep
 def test_of_several_daemons_started_at_once_exactly_one_wins(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     racers = [
@@ -435,7 +437,7 @@ def _as_nobody(groups: list[int], path: str) -> bool:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-@pytest.mark.parametrize("ends", ["by itself", "by a signal"])
+@pytest.mark.parametrize("ends", ["by a signal", *in_the_sweep("by itself")])
 def test_follow_shows_what_programs_write_and_ends_with_the_daemons_code(ends: str, daemon: Daemon) -> None:
     tail = "sleep 0.3; exit 5" if ends == "by itself" else "trap 'echo bye; exit 0' TERM; sleep 300 & wait"
     essential = {"cmd": f"echo hello; {tail}", "shell": True, "autorestart": "never", "essential": True}

@@ -399,6 +399,7 @@ def test_a_pre_start_whose_child_waits_for_its_env_file_is_killed_and_named(daem
     assert not (daemon.home / "ran").exists()
 
 
+@pytest.mark.sweep
 def test_a_child_that_waits_for_its_env_file_is_not_taken_over_as_a_program_that_runs(daemon: Daemon) -> None:
     daemon.write(WAITING)
     os.mkfifo(daemon.home / "web.fifo")

@@ -17,6 +17,7 @@ import pytest
 from taskmasterd.system.procfs import look
 from tests.support.daemon import PROGRAMS, Daemon, marked, names_of_marked, process_exists
 from tests.support.talk import Talk
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -111,6 +112,7 @@ def test_without_stopasgroup_only_the_leader_is_ended_and_the_rest_lives_on_over
     assert process_exists(child)
 
 
+@pytest.mark.sweep
 def test_a_leader_that_dies_after_a_reload_took_stopasgroup_away_leaves_behind_what_lives_on(daemon: Daemon) -> None:
     config = f"programs: {{p: {{cmd: {PY} {PROGRAMS}/leaves_children.py 7 300, starttime: 0, autorestart: never, %s}}}}"
     daemon.write(config % "stopasgroup: true")
@@ -344,6 +346,7 @@ def test_what_hides_its_variables_session_and_memory_is_ended_with_its_program_a
     assert not process_exists(_hidden(daemon, "of-q"))
 
 
+@pytest.mark.sweep
 def test_of_what_hides_so_well_that_nobody_knows_whose_it_is_no_stop_says_that_it_is_gone(daemon: Daemon) -> None:
     hides = f"{PY} {PROGRAMS}/hides_itself.py {daemon.home}"
     q = "q: {cmd: sleep 300, starttime: 0}"
@@ -364,7 +367,7 @@ def test_of_what_hides_so_well_that_nobody_knows_whose_it_is_no_stop_says_that_i
     assert daemon.ctl("shutdown").returncode == 0
 
 
-@pytest.mark.parametrize("words", [("stop", "p"), ("shutdown",)])
+@pytest.mark.parametrize("words", [("stop", "p"), *in_the_sweep((("shutdown",),))])
 def test_who_shows_the_mark_of_a_program_whose_leftovers_are_left_alone_is_not_left_alone(
     daemon: Daemon, words: tuple[str, ...]
 ) -> None:
@@ -388,6 +391,7 @@ def test_who_shows_the_mark_of_a_program_whose_leftovers_are_left_alone_is_not_l
         os.kill(alone, signal.SIGKILL)
 
 
+@pytest.mark.sweep
 def test_what_forks_and_ends_all_the_time_is_never_taken_for_gone(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: {PY} {PROGRAMS}/hops.py 20000, starttime: 0, stoptime: 0.5, autorestart: never}}}}"
@@ -398,7 +402,7 @@ def test_what_forks_and_ends_all_the_time_is_never_taken_for_gone(daemon: Daemon
     assert marked(daemon.socket) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, *in_the_sweep(signal.SIGINT)])
 def test_a_signal_stops_the_daemon_orderly_and_a_second_one_is_harmless(daemon: Daemon, number: int) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1}}}}")
     daemon.start_foreground()
@@ -411,7 +415,7 @@ def test_a_signal_stops_the_daemon_orderly_and_a_second_one_is_harmless(daemon: 
     assert not daemon.pidfile.exists()
 
 
-@pytest.mark.parametrize("first", [signal.SIGQUIT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [signal.SIGTERM, *in_the_sweep(signal.SIGQUIT)])
 def test_quit_while_it_stops_ends_everything_at_once(daemon: Daemon, first: signal.Signals) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 60}}}}")
     daemon.start_foreground()
@@ -427,7 +431,7 @@ def test_quit_while_it_stops_ends_everything_at_once(daemon: Daemon, first: sign
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs /proc")
-@pytest.mark.parametrize("words", [("stop", "p"), ("shutdown",)])
+@pytest.mark.parametrize("words", [("stop", "p"), *in_the_sweep((("shutdown",),))])
 def test_a_descendant_whose_main_thread_has_ended_is_not_left_behind(daemon: Daemon, words: tuple[str, ...]) -> None:
     worker = f"{PY} {PROGRAMS}/ends_its_main_thread.py"
     daemon.write(f"programs: {{p: {{cmd: '{worker} & exec sleep 300', shell: true, starttime: 0, stoptime: 1}}}}")

@@ -74,6 +74,7 @@ def test_a_daemon_that_an_operator_starts_goes_on_with_the_sockets_of_a_killed_o
     wait_until(lambda: not is_open((host, 8001)))  # of a program that the file has no more
 
 
+@pytest.mark.sweep
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes a descriptor out of another process")
 def test_without_a_keeper_a_socket_comes_back_from_the_instance_that_has_it(daemon: Daemon) -> None:

@@ -28,6 +28,7 @@ from tests.support.guarded import (
     stopped,
 )
 from tests.support.talk import Talk
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import resident
 
@@ -90,6 +91,7 @@ def test_what_ends_while_no_daemon_is_there_has_its_status_and_its_last_words(da
     assert daemon.log("quits") == b"ready\nlast words\nwhy\n"
 
 
+@pytest.mark.sweep
 def test_what_was_kept_for_a_daemon_is_handed_over_once(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": TALKS, "shell": True, "starttime": 0}))
     daemon.start("--guard")
@@ -119,6 +121,7 @@ def _pipes(pid: int) -> list[str]:
     return [name for name in found if name.startswith("pipe:")]
 
 
+@pytest.mark.sweep
 def test_a_hundred_crashes_of_programs_leave_the_guardian_no_descriptor_more(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": "sleep 300", "starttime": 0, "stderr": "e.log", "numprocs": 4, "restart_burst": 0}))
     daemon.start("--guard")
@@ -164,6 +167,7 @@ def test_a_signal_to_stop_is_carried_out_by_the_next_daemon_where_the_first_died
     assert not process_exists(child)
 
 
+@pytest.mark.sweep
 def test_a_signal_that_the_daemon_has_died_before_hearing_is_told_to_the_next(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     daemon.start_foreground("--guard")
@@ -307,7 +311,7 @@ def test_signals_to_the_guardian_reach_the_daemon_and_a_second_stop_does_no_harm
     assert daemon.events().count("stopping all programs, asked by SIGTERM") == 1
 
 
-@pytest.mark.parametrize("options", [(), ("--guard",)])
+@pytest.mark.parametrize("options", [("--guard",), *in_the_sweep(((),))])
 def test_signals_to_stop_until_the_very_end_change_nothing_about_the_exit_code(
     daemon: Daemon, options: tuple[str, ...]
 ) -> None:
@@ -345,6 +349,7 @@ def test_quit_while_it_stops_ends_everything_at_once(daemon: Daemon) -> None:
     assert not marked(daemon.socket)
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_dies_during_the_stop_that_quit_has_asked_for_is_followed_by_one_that_stops_orderly(
     daemon: Daemon,
 ) -> None:

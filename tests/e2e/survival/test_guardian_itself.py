@@ -113,6 +113,7 @@ def test_a_guardian_that_is_stopped_holds_nobody_up_and_knows_all_in_the_end(dae
     assert daemon.foreground.wait(10) == 0, "it does not start again what has ended as it was told to"
 
 
+@pytest.mark.sweep
 def test_a_guardian_whose_last_words_nobody_reads_starts_the_next_daemon_all_the_same(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     read, write = os.pipe()
@@ -202,6 +203,7 @@ def _until(channel: socket.socket, wanted: str) -> None:
         pass
 
 
+@pytest.mark.sweep
 def test_the_daemon_feeds_the_watchdog_that_is_meant_for_the_guardian_and_so_does_the_next_one(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     with _notified(daemon, WATCHDOG_USEC="200000") as (guardian, channel):

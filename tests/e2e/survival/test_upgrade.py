@@ -159,6 +159,7 @@ def test_followers_read_on_exactly_where_they_were(daemon: Daemon) -> None:
         assert is_counted(slow.output(600_000)), "who reads late has missed nothing as long as the files are there"
 
 
+@pytest.mark.sweep
 def test_a_large_past_that_is_read_slowly_is_told_to_its_end(daemon: Daemon) -> None:
     count = 40_000
     daemon.write(config(p={"cmd": f"{PY} {PROGRAMS}/writes_lines.py {count} linger", "starttime": 0}))
@@ -201,6 +202,7 @@ def test_subscribers_miss_nothing_and_hear_nothing_twice(daemon: Daemon) -> None
         assert {each["name"] for each in said[3:]} == {"q"}
 
 
+@pytest.mark.sweep
 def test_hundreds_of_clients_idle_deaf_and_asking_are_served_on(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     daemon.start()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.users import connections_as
+from tests.support.variants import in_the_sweep
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,7 +30,7 @@ def until(said: IO[bytes], kind: str) -> dict[str, Any]:
             return message
 
 
-@pytest.mark.parametrize("upgraded", [False, True])
+@pytest.mark.parametrize("upgraded", [False, *in_the_sweep(True)])
 def test_levels_decide_who_reads_and_who_types_and_a_reload_ends_what_is_no_longer_allowed(
     daemon: Daemon, upgraded: bool
 ) -> None:

@@ -100,6 +100,7 @@ def test_the_input_goes_on_when_the_daemon_or_its_keeper_dies_and_after_an_upgra
     assert [path.name for path in daemon.home.iterdir() if "keeper" in path.name] == []
 
 
+@pytest.mark.sweep
 def test_a_guardian_s_next_daemon_writes_on_and_the_keeper_stays(daemon: Daemon) -> None:
     daemon.write(config(copy=COPY))
     daemon.start("--guard")
@@ -111,6 +112,7 @@ def test_a_guardian_s_next_daemon_writes_on_and_the_keeper_stays(daemon: Daemon)
     assert daemon.ctl("shutdown").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_program_whose_daemon_and_keeper_die_together_sees_an_end_and_that_is_said(daemon: Daemon) -> None:
     daemon.write(config(copy={**COPY, "autorestart": "never"}, mute=MUTE))
     daemon.start()

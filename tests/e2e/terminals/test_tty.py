@@ -90,6 +90,7 @@ def test_no_byte_is_lost_and_nothing_hangs_up_when_the_daemon_dies(daemon: Daemo
     assert numbers == list(range(1, len(numbers) + 1))
 
 
+@pytest.mark.sweep
 def test_the_same_with_a_guardian(daemon: Daemon) -> None:
     daemon.write(config(numbers={"cmd": NUMBERS, "tty": True, "starttime": 0, "shell": True}))
     daemon.start("--guard")
@@ -123,6 +124,7 @@ def test_a_killed_keeper_costs_a_chunk_at_most_and_no_program(daemon: Daemon) ->
     assert log[same:] in expected[same : len(log) + 4096], "something else than a chunk is missing"
 
 
+@pytest.mark.sweep
 def test_a_program_whose_daemon_and_keeper_die_together_gets_a_hang_up_and_is_started_again(daemon: Daemon) -> None:
     daemon.write(config(sh={"cmd": "bash --norc -i", "tty": True, "starttime": 0, "autorestart": "always"}))
     daemon.start()
