@@ -48,9 +48,10 @@ MAY_BE_SET = {
 
 @pytest.fixture(autouse=True)
 def no_collector() -> Iterator[None]:
-    """Keep Python's garbage collector from looking at half a million nodes again and again while they are made."""
+    """Keep Python's garbage collector from looking at half a million nodes again and again, while they are made and later."""
     gc.disable()
     yield
+    gc.freeze()
     gc.enable()
 
 
@@ -81,6 +82,12 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def nodes(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """Return all nodes of a file, which several tests look at: to walk it costs as much as to parse it."""
+    return tuple(ast.walk(tree))
+
+
 def test_no_source_file_is_longer_than_400_lines() -> None:
     long = {str(path) for path in files(*SOURCES, "scripts") if _lines(path) > MOST_LINES_OF_A_FILE}
     assert long == set()
@@ -105,7 +112,7 @@ def test_no_class_has_more_than_20_methods() -> None:
     large = {
         f"{name}: {node.name}"
         for name, tree in sources(*SOURCES, "scripts")
-        for node in ast.walk(tree)
+        for node in nodes(tree)
         if isinstance(node, ast.ClassDef)
         if sum(isinstance(each, ast.FunctionDef) for each in node.body) > MOST_METHODS
     }
@@ -115,7 +122,7 @@ def test_no_class_has_more_than_20_methods() -> None:
 def test_a_class_name_means_one_thing() -> None:
     places = defaultdict(set)
     for name, tree in sources(*SOURCES):
-        for node in ast.walk(tree):
+        for node in nodes(tree):
             if isinstance(node, ast.ClassDef):
                 places[node.name].add(name)
     assert {name for name, files in places.items() if len(files) > 1} == set()
@@ -145,7 +152,7 @@ def test_the_composition_root_is_small() -> None:
 def _own_attributes(tree: ast.AST) -> set[str]:
     """Return the names that are assigned to `self`, and the fields that are declared in a class."""
     names = {node.attr for node in _stores(tree) if ast.unparse(node.value) == "self"}
-    fields = (each for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for each in node.body)
+    fields = (each for node in nodes(tree) if isinstance(node, ast.ClassDef) for each in node.body)
     return names | {
         each.target.id for each in fields if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
     }
@@ -153,7 +160,7 @@ def _own_attributes(tree: ast.AST) -> set[str]:
 
 def _stores(tree: ast.AST) -> Iterator[ast.Attribute]:
     """Yield each attribute that is assigned to."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
             yield node
 
@@ -161,7 +168,7 @@ def _stores(tree: ast.AST) -> Iterator[ast.Attribute]:
 def set_from_outside(name: str, tree: ast.Module) -> Iterator[str]:
     """Yield `variable.attribute` for what is set in objects of classes that other files define."""
     modules = {
-        alias.asname or alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names
+        alias.asname or alias.name for node in nodes(tree) if isinstance(node, ast.Import) for alias in node.names
     }
     own = _own_attributes(tree)
     for node in _stores(tree):
