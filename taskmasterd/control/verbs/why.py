@@ -8,8 +8,7 @@ from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.verbs.events import is_for, pieces
 from taskmasterd.control.verbs.recordfilter import RecordFilter, Wanted
-from taskmasterd.core.programs.table import is_as_wanted
-from taskmasterd.core.words.story import Moment, Story, tell, together
+from taskmasterd.core.words.story import Moment, Story, is_well, tell, together
 from taskmasterd.ondemand import on_demand
 from taskmasterd.telling.history import stamp
 
@@ -44,21 +43,21 @@ def why(call: Call) -> Steps[None]:
     """Tell of the named processes, or of all that are not as wanted. Raises RequestError "unknown-name" or "permission"."""
     entries = yield from call.looked_at("all")
     named = bool(call.request.targets)
-    told, others = _chosen(entries, named=named)
+    context, sight = call.context, call.sight
+    moment = Moment(context.reactor.now(), context.identity.signals)
+    told, others = _chosen(entries, moment.now, named=named)
     try:
         records = yield from _records(call, told)
     except RequestError as error:
         call.connection.send({"type": "warning", "text": error.message})
         records = {}
-    context, sight = call.context, call.sight
-    moment = Moment(context.reactor.now(), context.identity.signals)
     most = min(int(call.request.text("lines", DEFAULT_EVENTS)), MOST_EVENTS) if named else 0
     stories: list[dict[str, Any]] = []
     for entry in told:
         story = tell(context.supervisor.table, entry, records.get(entry.canonical, ()), moment, most)
         if entry.planned:
             story = story.replace(following=schedules.following_text(entry, story.following, moment.now))
-        if named and not story.said and not entry.process.as_wanted and len(stories) < MOST_QUOTED:
+        if named and not story.said and not is_well(entry, moment.now) and len(stories) < MOST_QUOTED:
             story = story.replace(said=tuple(context.performer.outputs.last_words.lines(entry)))
         stories.append(_view(story, entry, sight, brief=not named))
         yield
@@ -69,7 +68,7 @@ def why(call: Call) -> Steps[None]:
     call.connection.end(end(0))
 
 
-def _chosen(entries: Sequence[Entry], *, named: bool) -> tuple[list[Entry], list[list[Entry]]]:
+def _chosen(entries: Sequence[Entry], now: float, *, named: bool) -> tuple[list[Entry], list[list[Entry]]]:
     """Return the processes of which each has a story, and groups of instances that are all as wanted, with one sentence each."""
     programs: dict[str, list[Entry]] = {}
     for entry in entries:
@@ -77,7 +76,7 @@ def _chosen(entries: Sequence[Entry], *, named: bool) -> tuple[list[Entry], list
     told: list[Entry] = []
     well: list[list[Entry]] = []
     for some in programs.values():
-        bad = [entry for entry in some if not (is_as_wanted(entry) and not entry.process.phase)]
+        bad = [entry for entry in some if not is_well(entry, now)]
         told += bad if bad or not named else some if len(some) == 1 else []
         if named and not bad and len(some) > 1:
             well.append(some)

@@ -67,6 +67,9 @@ BY_ITSELF = ("exit", "crash", "failed", "unhealthy", *PLANNED)
 """Causes of restarts for which nobody has asked."""
 CAUSES = ("", "start", STOP, AGAIN, "dependency", KILL_ORDER, *BY_ITSELF, SCHEDULE)
 """Why a process starts or goes down: what somebody, an edge or a key wants, or how its last instance has ended. After KILL_ORDER no hook runs."""
+OFTEN: Final = 3
+LATELY_S: Final = 300.0
+"""What was restarted by itself so many times within so many seconds is up, but not well."""
 LEAVING = ("", STOP, AGAIN, BOUNCE)
 """What a live process does once nothing that depends on it is going down any more: see Stop, Restart and Bounce."""
 
@@ -149,6 +152,12 @@ class Process(Record):
         if self.state == EXITED:
             return self.end is None or self.end.expected
         return self.state not in (BACKOFF, FATAL) and not self.unhealthy
+
+    def often(self, now: float) -> float | None:
+        """For how long it has been ending unexpectedly and been started again, at least OFTEN times within LATELY_S; else None."""
+        lately = [at for at in self.recent if at > now - LATELY_S]
+        up = self.state in (STARTING, RUNNING) and self.end is not None and not self.end.expected
+        return now - lately[0] if up and len(lately) >= OFTEN else None
 
     @property
     def unhealthy(self) -> bool:

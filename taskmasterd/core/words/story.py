@@ -11,6 +11,7 @@ from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.state import AWAITED, BECAUSE, BLOCKED, HELD
 from taskmasterd.core.programs.gate import chain, unmet
+from taskmasterd.core.programs.table import is_as_wanted
 from taskmasterd.core.words.causes import ENDS, cause_of, restarts_text, stop_text, tells_of
 from taskmasterd.core.words.describe import cause_text, detail, end_text, seconds_text
 from taskmasterd.core.words.gates import needs_text, waiting_text
@@ -68,15 +69,16 @@ def tell(table: Table, entry: Entry, records: Sequence[Fields], moment: Moment, 
         round(max(0.0, moment.now - process.since), 3) if process.since else 0.0,
         sentence(table, entry, records, moment),
         tuple(lines(records, moment)[-most:] if most else ()),
-        tuple(ended.get("words") or ()) if ended and not _is_well(entry) else (),
+        tuple(ended.get("words") or ()) if ended and not is_well(entry, moment.now) else (),
         following(table, entry, moment),
         tuple(f"taskmasterctl {words}" for words in commands(table, entry, moment)),
         tuple(each["pid"] for each in records[-20:] if each["event"] in ENDS and each.get("pid"))[-1:],
     )
 
 
-def _is_well(entry: Entry) -> bool:
-    return entry.process.as_wanted and not entry.process.phase
+def is_well(entry: Entry, now: float) -> bool:
+    """Return whether there is nothing to tell of a process for who asks what is wrong."""
+    return is_as_wanted(entry) and not entry.process.phase and entry.process.often(now) is None
 
 
 def _last_end(process: Process, records: Sequence[Fields]) -> Fields | None:
@@ -364,6 +366,8 @@ def commands(table: Table, entry: Entry, moment: Moment) -> list[str]:
         return [f"enable --now {entry.program}", f"start {name}"]
     if process.state == EXITED:
         return [f"start {name}"] if process.as_wanted else [f"logs --stderr {name}", f"start {name}"]
+    if process.often(moment.now) is not None:
+        return [f"logs --stderr {name}"]
     return [f"start {name}"] if process.state == STOPPED else []
 
 

@@ -7,7 +7,7 @@ from taskmaster_common.states import RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.ends import dumped_core, exit_code, exit_signal
 from taskmasterd.core.process.state import AWAITED, RUNS, UNSURE
 from taskmasterd.core.programs.table import is_as_wanted
-from taskmasterd.core.words.describe import detail, seconds_text
+from taskmasterd.core.words.describe import detail, often_text, seconds_text
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -81,7 +81,8 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
         asking = f"{entry.asking}: running" if entry.asking else ""
         watching = f"watch {entry.watching}" if entry.watching else ""
         reading = f"logger: {entry.logging}" if entry.logging else ""
-        said = (_outdated_text(entry), asking, _running_text(entry), reading, entry.lacks, watching)
+        often = often_text(process, now, signals)
+        said = (_outdated_text(entry), asking, _running_text(entry), often, reading, entry.lacks, watching)
         return "; ".join(filter(None, said))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""

@@ -114,6 +114,22 @@ def test_what_is_well_needs_no_words() -> None:
     assert said(Life().running()) == ""
 
 
+def ends_often(number: int, *, times: int = 3) -> Life:
+    """Return the life of a process that was up for eight seconds so many times, and ended with a code each time."""
+    life = Life(autorestart=ALWAYS).running()
+    for pid in range(8, 8 + times):
+        life.wait(7).exit(number)(Spawned(pid), Executed()).deadline()
+    return life
+
+
+def test_what_is_up_but_keeps_ending_says_how_often_and_how() -> None:
+    life = ends_often(3)
+    assert said(life) == "3 restarts in 17s; exit 3 after 8.0s"
+    assert said(ends_often(3, times=2)) == ""
+    assert said(ends_often(0)) == "", "as expected"
+    assert said(life.wait(290)) == ""
+
+
 def test_a_backoff_says_why_and_which_retry_comes_when() -> None:
     life = Life(restart_delay=4).executed().wait(0.2).exit(1)
     assert life.state == BACKOFF

@@ -20,7 +20,7 @@ from taskmasterd.core.process.events import (
     Unfit,
 )
 from taskmasterd.core.programs.table import Table
-from taskmasterd.core.words.story import Moment, Story, tell, together
+from taskmasterd.core.words.story import Moment, Story, is_well, tell, together
 from tests.unit.history.test_words import Life
 
 SIGNALS = {9: "KILL", 15: "TERM"}
@@ -128,7 +128,10 @@ def test_a_running_one_says_who_started_it_and_its_restarts_of_the_last_day() ->
     assert tale.told().sentence == (
         "runs, pid 10, started by itself; 3 restarts in the last day: killed by SIGKILL, not sent by Taskmaster (2 times); exit 1"
     )
+    assert tale.told().do == ("taskmasterctl logs --stderr web",)
+    assert not is_well(tale.entry, tale.now)
     tale.now += 100_000
+    assert is_well(tale.entry, tale.now)
     assert tale.told().sentence == "runs, pid 10, started by itself"
     assert (tale.told().do, tale.told().said) == ((), ())
 
