@@ -82,7 +82,8 @@ class Conversation:
         except ConfigError as error:
             for problem in error.problems:
                 self._show({"type": "problem", "text": problem})
-            return self._end("config", f"cannot find the socket: {self._options.config} has a problem", (), CONFIG)
+            named = self._options.config or "the file that TASKMASTER_CONFIG names"
+            return self._end("config", f"cannot find the socket: {named} has a problem", (), CONFIG)
         finally:
             if self._connection is not None:
                 self._connection.close()

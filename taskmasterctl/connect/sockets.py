@@ -1,6 +1,6 @@
-"""Where the daemon may listen: the sockets to try, who named them, and the configuration of -c.
+"""Where the daemon may listen: the sockets to try, who named them, and the configuration that was named.
 
-Reads the configuration file that -c names, and nothing else; the environment is an argument.
+Reads the configuration file that -c or TASKMASTER_CONFIG names, and nothing else; the environment is an argument.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Sockets(Record):
     """The sockets to try, best first.
 
     `origin` says who named them, "" if the user did on this command line. `named`: the user chose this very socket, so its
-    daemon is trusted. `config` is the file of -c, "" without it.
+    daemon is trusted. `config` is the file that was named, "" without one.
     """
 
     paths: tuple[str, ...]
@@ -39,20 +39,22 @@ def find_sockets(options: Options, environment: Mapping[str, str]) -> Sockets:
     """Return where the daemon that these options mean may listen. Raises ConfigError."""
     if options.socket:
         return Sockets((options.socket,), named=True)
-    if options.config:
-        named = _socket_of(options.config, environment)
-        if named:
-            return Sockets((named,), options.config, named=True, config=options.config)
-        others = {name: value for name, value in environment.items() if name != "TASKMASTER_SOCKET"}
-        return Sockets(socket_candidates(os.geteuid(), others), options.config, config=options.config)
     by_variable = bool(environment.get("TASKMASTER_SOCKET"))
+    config = options.config or ("" if by_variable else environment.get("TASKMASTER_CONFIG", ""))
+    if config:
+        origin = config if options.config else f"$TASKMASTER_CONFIG, {config}"
+        named = _socket_of(config, environment)
+        if named:
+            return Sockets((named,), origin, named=True, config=config)
+        others = {name: value for name, value in environment.items() if name != "TASKMASTER_SOCKET"}
+        return Sockets(socket_candidates(os.geteuid(), others), origin, config=config)
     origin = "$TASKMASTER_SOCKET" if by_variable else ""
     return Sockets(socket_candidates(os.geteuid(), environment), origin, named=by_variable)
 
 
 def _socket_of(path: str, environment: Mapping[str, str]) -> str | None:
     """Return the socket that a configuration names, None if it names none. Only this function of the client loads YAML."""
-    from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - costs 20 ms, with -c only
+    from taskmaster_common.schema import daemon_section  # noqa: PLC0415 - costs 20 ms, with a file only
 
     return daemon_section(path, _read(path), environment, "/" if os.path.isabs(path) else os.getcwd()).socket
 

@@ -49,6 +49,7 @@ else:
     calendar = on_demand("taskmasterd.configuration.calendar")
 
 CONFIG = 6
+HERE = "./taskmaster.yaml"
 FDS_OF_DAEMON = 64
 """Number of descriptors for the daemon itself: log, socket, a reserve for clients."""
 FDS_PER_STREAM = 2
@@ -144,7 +145,9 @@ def _config_path(named: str | None) -> str:
     for path in candidates:
         _absolute(path)  # if the current directory is unknown, that is the reason, and this raises it
     text = f"no configuration: {', '.join(candidates)}: no such file"
-    if named is None:
+    if named is None and os.path.exists(HERE):  # candidates of root leave it out, see config_candidates
+        text += f"\n  {HERE} is here, but a daemon of root never reads the current directory:  taskmasterd -c {HERE}"
+    elif named is None:
         text += (
             "\n  Name it:  taskmasterd -c FILE\n  Or begin with the example:  taskmasterd --example >taskmaster.yaml"
         )

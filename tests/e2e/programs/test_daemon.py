@@ -254,11 +254,15 @@ def test_the_effective_file_has_values_of_env_for_those_who_ask_only(daemon: Dae
     assert "hunter2" in daemon.launch("-T", "--env").stdout
 
 
+def without_naming_it(daemon: Daemon) -> subprocess.CompletedProcess[str]:
+    """Check the configuration that is found from the directory of this daemon."""
+    variables = {**daemon.environment, "TASKMASTER_CONFIG": ""}
+    words = [PY, "-m", "taskmasterd", "-t"]
+    return subprocess.run(words, env=variables, cwd=daemon.home, capture_output=True, text=True, check=False)
+
+
 def test_without_a_configuration_the_example_is_offered_and_it_is_one(daemon: Daemon) -> None:
-    done = subprocess.run(
-        [PY, "-m", "taskmasterd", "-t"], env={**daemon.environment, "TASKMASTER_CONFIG": ""},
-        cwd=daemon.home, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = without_naming_it(daemon)
     assert done.returncode == 6
     assert "no configuration: " in done.stderr
     assert done.stderr.endswith("  Or begin with the example:  taskmasterd --example >taskmaster.yaml\n")
@@ -266,6 +270,10 @@ def test_without_a_configuration_the_example_is_offered_and_it_is_one(daemon: Da
     assert (example.returncode, example.stderr) == (0, "")
     daemon.write(example.stdout)
     assert daemon.launch("-t").returncode == 0
+    if os.geteuid() == 0:
+        refused = without_naming_it(daemon)
+        assert refused.returncode == 6
+        assert "./taskmaster.yaml is here, but a daemon of root never reads the current directory" in refused.stderr
 
 
 def test_files_names_every_place_of_the_configuration_and_says_what_nobody_has_made(daemon: Daemon) -> None:

@@ -318,6 +318,23 @@ def test_a_configuration_names_the_socket_though_it_is_wrong_further_down(
         assert main(["-c", str(config), "status"]) == 0
 
 
+def test_the_environment_names_the_configuration_that_names_the_socket(
+    path: str, short_dir: Path, capfd: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = short_dir / "t.yaml"
+    config.write_text("taskmasterd: {socket: s}\nprograms: {}\n")
+    monkeypatch.setenv("TASKMASTER_CONFIG", str(config))
+    assert main(["status"]) == 4
+    assert f"The path comes from $TASKMASTER_CONFIG, {config}." in capfd.readouterr().err
+    with FakeDaemon(path, {"status": [PROCESSES, end()]}):
+        assert main(["status"]) == 0
+        monkeypatch.setenv("TASKMASTER_CONFIG", "/nowhere")
+        assert main(["status"]) == 6
+        assert "cannot find the socket: the file that TASKMASTER_CONFIG names has a problem" in capfd.readouterr().err
+        monkeypatch.setenv("TASKMASTER_SOCKET", path)
+        assert main(["status"]) == 0, "the socket is nearer"
+
+
 def test_a_configuration_that_cannot_be_read_is_exit_6(short_dir: Path, capfd: Capture) -> None:
     os.mkfifo(short_dir / "fifo")
     for name in ("missing.yaml", "fifo", ""):
