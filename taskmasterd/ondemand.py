@@ -50,7 +50,7 @@ class _Module:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        return getattr(load(self._name), attribute)
+        return getattr(sys.modules.get(self._name) or load(self._name), attribute)
 
 
 def on_demand(name: str) -> Any:

@@ -24,7 +24,7 @@ else:
 
 NO_DEFAULT = object()
 _readers: dict[type, Callable[[object], object]] = {}
-"""What reads all fields of a record, in C; only of the classes whose records were hashed."""
+"""What reads all fields of a record, in C; only of the classes whose records were hashed or written."""
 _store = object.__setattr__
 """Field by field: an instance whose `__dict__` is filled at once has a table of its own, three times the memory."""
 
@@ -34,6 +34,12 @@ def _share_keys(cls: type) -> None:
     first: object = object.__new__(cls)
     for name in cls.fields_:  # type: ignore[attr-defined]
         _store(first, name, None)
+
+
+def _reader(kind: type[Record]) -> Callable[[object], object]:
+    """Return what reads all fields of these records, and keep it."""
+    read = _readers[kind] = attrgetter(*kind.fields_) if kind.fields_ else type
+    return read
 
 
 @dataclass_transform(frozen_default=True)
@@ -58,13 +64,14 @@ class Record:
         fields = self.fields_
         if len(args) > len(fields):
             raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, not {len(args)}")
-        by_position = fields[: len(args)]
-        for name, value in zip(by_position, args):
+        for name, value in zip(fields, args):
             _store(self, name, value)
-        for name, value in kwargs.items():
-            if name not in fields or name in by_position:
-                raise TypeError(f"{type(self).__name__} has no field {name!r}, or it is given twice")
-            _store(self, name, value)
+        if kwargs:
+            by_name = fields[len(args) :]
+            for name, value in kwargs.items():
+                if name not in by_name:
+                    raise TypeError(f"{type(self).__name__} has no field {name!r}, or it is given twice")
+                _store(self, name, value)
         for name in self.required_:
             if not hasattr(self, name):
                 raise TypeError(f"{type(self).__name__} lacks its field {name!r}")
@@ -100,9 +107,7 @@ class Record:
 
     def __hash__(self) -> int:
         kind = type(self)
-        read = _readers.get(kind)
-        if read is None:
-            read = _readers[kind] = attrgetter(*self.fields_) if self.fields_ else type
+        read = _readers.get(kind) or _reader(kind)
         return hash((kind, read(self)))
 
     def __repr__(self) -> str:
@@ -111,8 +116,18 @@ class Record:
 
     def to_data(self) -> dict[str, Any]:
         """Return the fields that are not at their default, as values that JSON can carry (tuples become lists there)."""
-        values = [(name, getattr(self, name), default) for name, default in self.defaults_]
-        return {name: value for name, value, default in values if value is not default and value != default}
+        return {
+            name: value
+            for (name, default), value in zip(self.defaults_, self.field_values())
+            if value is not default and value != default
+        }
+
+    def field_values(self) -> tuple[Any, ...]:
+        """Return the values of all fields, in the order of declaration."""
+        kind = type(self)
+        read = _readers.get(kind) or _reader(kind)
+        found: Any = read(self)
+        return found if len(self.fields_) > 1 else (found,) if self.fields_ else ()
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:

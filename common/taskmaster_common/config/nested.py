@@ -71,8 +71,7 @@ class Nested(Record):
     def to_data(self) -> dict[str, Any]:
         """Return the keys that are not at their default, all on one level."""
         data: dict[str, Any] = {}
-        for name, default in self.defaults_:
-            value = getattr(self, name)
+        for (name, default), value in zip(self.defaults_, self.field_values()):
             if value is default:
                 continue
             if name in self.parts_:
