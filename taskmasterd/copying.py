@@ -89,6 +89,6 @@ def _content(path: str, ending: str) -> tuple[bytes, bool]:
 def _ending() -> str:
     """Return how the names of compiled files end; where they lie elsewhere, or nowhere, that of none."""
     try:
-        return cache_from_source("/x.py").removeprefix("/__pycache__/x")
+        return cache_from_source("x.py").removeprefix("__pycache__/x")
     except NotImplementedError:
         return ""

@@ -64,6 +64,16 @@ def test_a_compiled_file_is_used_only_if_it_is_of_this_source(site: Path) -> Non
     assert said(site, use) == "no mark"
 
 
+def test_a_compiled_file_of_this_source_is_not_compiled_again(site: Path) -> None:
+    late = site / "taskmasterd" / "core" / "words" / "plans.py"
+    taken = (
+        f"import {LATE}; from taskmasterd import copying; print(copying._content({str(late)!r}, copying._ending())[1])"
+    )
+    assert said(site, taken) == "False"
+    py_compile.compile(str(late), doraise=True)
+    assert said(site, taken) == "True"
+
+
 def test_a_module_is_loaded_though_no_descriptor_is_left(site: Path) -> None:
     full = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0)); "
     assert said(site, full + USE).startswith("plan_lines ")
