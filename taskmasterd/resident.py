@@ -66,6 +66,7 @@ def resident(
     `state_fd` holds the state as JSON, `kept` is the number of the descriptor with what the guardian has kept, or "-".
     With `trial`, which puts stand-ins into the state, it runs one turn of the loop only.
     """
+    sys.path_importer_cache.clear()  # listings of directories: what comes later comes from the copy of our code
     state = start_state.read_state(state_fd)
     if trial:
         trial(state)
