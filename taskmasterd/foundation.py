@@ -283,7 +283,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
         ),
     )
     parts_of_limits = (reactor, instances, inherited.limits, writer.changed, cgroups, supervisor.table)
-    live = build_limits(origin, bus, log.write, parts_of_limits)
+    live = build_limits(origin, bus, log, parts_of_limits)
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     probes = _probes(base, bus, supervisor, performer, born, writer)
     probes.load_for(origin)

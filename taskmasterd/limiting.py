@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskmasterd.survival.start_state import Origin
     from taskmasterd.system.loop.reactor import Reactor
     from taskmasterd.telling.bus import Bus
+    from taskmasterd.telling.eventlog import EventLog
 else:
     cgroups = on_demand("taskmasterd.processes.limits.cgroups")
     living = on_demand("taskmasterd.processes.limits.living")
@@ -28,13 +29,15 @@ def build_cgroups(origin: Origin, reactor: Reactor, write: Callable[[str, str], 
     return Made(lambda: cgroups.ControlGroups(reactor, configured, socket, write))
 
 
-def build_limits(origin: Origin, bus: Bus, write: Callable[[str, str], None], parts: LiveParts) -> Made[LiveLimits]:
+def build_limits(origin: Origin, bus: Bus, log: EventLog, parts: LiveParts) -> Made[LiveLimits]:
     """Return what has running instances follow the keys of what they may use; it is made with the first program that has one."""
     table = parts[-1]
 
     def make() -> LiveLimits:
         made: LiveLimits = living.LiveLimits(
-            parts, lambda entry, text: write("warning", f"{table.name(entry)}: {text}")
+            parts,
+            lambda entry, text: log.write("warning", f"{table.name(entry)}: {text}"),
+            lambda entry, event, reason: log.note(table.name(entry), event, reason=reason),
         )
         bus.join(BusMember(REACT, changed=made.happened, added=made.added))
         return made

@@ -103,9 +103,15 @@ class Renewing:
         return made
 
     def _recycle(self) -> Recycling:
-        made: Recycling = recycling.Recycling(self._means(), self._waiting(), self._parts.instances.groups.below)
+        made: Recycling = recycling.Recycling(
+            self._means(), self._waiting(), self._parts.instances.groups.below, self._group_of
+        )
         self._parts.bus.join(BusMember(REACT, made.changed, made.added, made.gone, applied=made.applied))
         return made
+
+    def _group_of(self, entry: Entry) -> str:
+        instance = self._parts.instances.of(entry)
+        return instance.group.cgroup if instance else ""
 
     def _watch(self) -> Watching:
         made: Watching = watching.Watching(self._means(), self._waiting(), self._watch_means())

@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
     from taskmasterd.core.process.marks import News
     from taskmasterd.processes.instance import Instance, Instances
-    from taskmasterd.processes.limits import cgroups
+    from taskmasterd.processes.limits.cgroups import ControlGroups
     from taskmasterd.processes.survivors import Survivors
     from taskmasterd.system import pidfds
     from taskmasterd.system.loop.reactor import Reactor
 else:
-    cgroups = on_demand("taskmasterd.processes.limits.cgroups")
     pidfds = on_demand("taskmasterd.system.pidfds")
 
 
@@ -35,11 +34,13 @@ class Ends:
         reactor: Reactor,
         instances: Instances,
         survivors: Survivors,
+        cgroups: Made[ControlGroups],
         happen: Callable[[Instance, News], object],
     ) -> None:
         self._reactor = reactor
         self._instances = instances
         self._survivors = survivors
+        self._cgroups = cgroups
         self._happen = happen
         self._look_due = False
         self.adopted = Made(lambda: pidfds.Adopted(reactor, self._adopted_ended))
@@ -97,7 +98,7 @@ class Ends:
         if exit_signal(status) != signal.SIGKILL or instance.group.killed:
             return ""
         if instance.group.cgroup and (
-            starved := cgroups.starved(instance.group.cgroup, instance.entry.present.may_use)
+            starved := self._cgroups().starved(instance.group.cgroup, instance.entry.present.may_use)
         ):
             return starved
         before, self._oom_kills = self._oom_kills, oom_kills()

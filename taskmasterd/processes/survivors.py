@@ -36,7 +36,8 @@ class Survivors:
     """The instances without a leader, and the looks at what is alive of them.
 
     `happen(instance, news)` is called with what a look found, `on_blind(text)` where /proc shows nothing for lack of
-    descriptors, or a process hides whose it is. `hidden` says of a slot which processes may be left of its last instance.
+    descriptors, or a process hides whose it is. `hidden` says of a slot which processes may be left of its last instance, `noticed` are
+    groups of which the kernel says when nothing is in their control group any more (`emptied`).
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Survivors:
         self._probing = False
         self._probe_s = PROBE_FIRST_S
         self.hidden: dict[Entry, str] = {}
+        self.noticed: set[Group] = set()
 
     @property
     def settled(self) -> bool:
@@ -105,6 +107,7 @@ class Survivors:
                     self._recorder.changed(instance.entry)
                 elif not survivors:
                     del self._watched[instance.group]
+                    self.noticed.discard(instance.group)
             self._happen(instance, found(len(survivors), past_asking=instance.entry.process.past_asking))
 
     def _blind(self, error: OSError) -> None:
@@ -129,14 +132,25 @@ class Survivors:
     def _see_ends_of(self, instance: Instance) -> None:
         """Keep an instance, and look at it again and again where the end of a survivor does not wake us."""
         self._watched[instance.group] = instance
-        if not self._groups.wakes(instance.group) and not self._probing:
+        if not self._wakes(instance.group) and not self._probing:
             self._probing = True
             self._reactor.call_later(self._probe_s, self._probe_again)
+
+    def _wakes(self, group: Group) -> bool:
+        return group in self.noticed or self._groups.wakes(group)
+
+    def emptied(self, group: Group) -> None:
+        """Look at an instance of which nothing is in its control group any more; what has left that is looked for as everywhere."""
+        self.noticed.discard(group)
+        instance = self._watched.get(group)
+        if instance:
+            self._see_ends_of(instance)
+            self.look(strangers=True)
 
     def _probe_again(self) -> None:
         self._probing = False
         self.look(strangers=True)
-        asleep = [instance for group, instance in self._watched.items() if not self._groups.wakes(group)]
+        asleep = [instance for group, instance in self._watched.items() if not self._wakes(group)]
         self._probe_s = min(self._probe_s * 2, PROBE_MOST_S) if asleep else PROBE_FIRST_S
         if asleep:
             self._see_ends_of(asleep[0])

@@ -2,6 +2,7 @@
 
 Page cache does not count, because no program leaks it. Pages that a prefork server shares with its workers count in each of them.
 Pss would not, but it takes the kernel 12 ms for 300 MB (measured), 600 times as long. Source: proc(5), /proc/pid/status.
+The kernel's own count of a control group is exact: it counts each page once, and whatever has left its parents. Source: cgroup-v2.
 """
 
 from __future__ import annotations
@@ -29,6 +30,13 @@ def measuring(pid: int, orphans: Iterable[int] = ()) -> Generator[None, None, in
         yield
         waiting += yield from children_of_threads(one)
     return total
+
+
+def of_group(path: str) -> int | None:
+    """Return the bytes of all that is in a control group, None where the kernel does not count the memory of groups."""
+    found = (b"\n" + read(f"{path}/memory.stat")).partition(b"\nanon ")[2].split(None, 1)[:1] if path else []
+    swapped = read(f"{path}/memory.swap.current").split() if found else []
+    return int(found[0]) + sum(map(int, swapped)) if found else None
 
 
 def _used(pid: int) -> int | None:

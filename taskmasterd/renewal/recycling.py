@@ -24,12 +24,12 @@ from taskmasterd.core.process.recycling import (
 )
 from taskmasterd.core.process.state import RECYCLE
 from taskmasterd.ondemand import on_demand
-from taskmasterd.renewal.memory import measuring
+from taskmasterd.renewal.memory import measuring, of_group
 from taskmasterd.renewal.renewals import Renewal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from typing import Any
 
     from taskmaster_common.text.calendar import zone
@@ -81,13 +81,20 @@ class _Slot:
 
 
 class Recycling:
-    """All slots whose program has `recycle`. `below` finds what leaders left behind and what belongs to their sessions all the same."""
+    """All slots whose program has `recycle`.
 
-    def __init__(self, means: RenewalMeans, renewals: Renewals, below: Descendants) -> None:
+    `below` finds what leaders left behind and what belongs to their sessions all the same, `group_of(entry)` is the control group of an
+    instance, "" for none.
+    """
+
+    def __init__(
+        self, means: RenewalMeans, renewals: Renewals, below: Descendants, group_of: Callable[[Entry], str]
+    ) -> None:
         self._means = means
         self._reactor = means.reactor
         self._renewals = renewals
         self._below = below
+        self._group_of = group_of
         self._slots: dict[Entry, _Slot] = {}
         self._timer: Timer | None = None
         self._at = NEVER
@@ -234,7 +241,9 @@ class Recycling:
     def _measure(self, entry: Entry, slot: _Slot, orphans: Mapping[int, list[int]]) -> Generator[None, None, None]:
         pid = entry.process.pid or 0
         try:
-            used = yield from measuring(pid, orphans.get(pid, ()))
+            used = of_group(self._group_of(entry))
+            if used is None:
+                used = yield from measuring(pid, orphans.get(pid, ()))
         except OSError:  # as above: nothing is known
             return
         if used is None or entry.process.pid != pid or self._slots.get(entry) is not slot or slot.look_at == NEVER:

@@ -14,11 +14,15 @@ from taskmasterd.system.signalling import send
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from taskmasterd.system.loop.reactor import Reactor
 
 DELEGATED = ("user.delegate", "trusted.delegate")
 BOOTED = "/run/systemd/system"
 """There where systemd is the init. Source: sd_booted(3)."""
+MOST_EVENTS = 4096
+"""Most bytes of a file of events."""
 DEEPEST = 16
 """Most levels of groups that a program has made below its own to look at."""
 
@@ -93,6 +97,38 @@ def events(path: str, file: str) -> dict[str, int]:
     """Return a file of names and numbers: cgroup.events, memory.events."""
     found = words(path, file)
     return {name: int(value) for name, value in zip(found[::2], found[1::2]) if value.isdigit()}
+
+
+class Notice:
+    """Calls `changed()` after each change of a file of events of a group, until `close`.
+
+    Source: cgroup-v2, "file modified event": poll(2) reports POLLPRI and POLLERR until the file is read again; epoll_ctl(2) has the
+    latter reported in any case, so nothing else is asked for.
+    """
+
+    def __init__(self, reactor: Reactor, path: str, file: str, changed: Callable[[], None]) -> None:
+        """Raise OSError where there is no such file, ValueError for a loop that cannot wait for it."""
+        self._reactor = reactor
+        self._changed = changed
+        self._fd = os.open(f"{path}/{file}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._read()
+            reactor.watch(self._fd, 0, self._woken)
+        except (OSError, ValueError):
+            os.close(self._fd)
+            raise
+
+    def close(self) -> None:
+        """Take no more notice."""
+        self._reactor.remove(self._fd)
+        os.close(self._fd)
+
+    def _woken(self, _events: int) -> None:
+        self._read()
+        self._changed()
+
+    def _read(self) -> None:
+        os.pread(self._fd, MOST_EVENTS, 0)
 
 
 def populated(path: str) -> bool:

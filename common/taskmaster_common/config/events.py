@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 OF_PROCESSES = (
     *("started", "ready", "running", "exited", "failed", "backoff", "fatal", "done"),
-    *("signalled", "stopping", "killed", "stuck", "stopped", "adopted"),
+    *("signalled", "stopping", "killed", "lost", "stuck", "stopped", "adopted"),
     *("unhealthy", "healthy", "waiting", "blocked", "missed", "skipped", "recycled", "rolled"),
     *("disabled", "enabled", "scaled", "watch"),
 )

@@ -10,6 +10,7 @@ from taskmaster_common.errors import system_reason
 from taskmaster_common.records import Record
 from taskmaster_common.text.formats import format_size
 from taskmasterd.core import cgroups as core
+from taskmasterd.processes.limits.losses import Losses
 from taskmasterd.system import cgroups
 from taskmasterd.system.loop.cmodules import keyed_hash
 from taskmasterd.system.spawner import SetupError, SetupStep
@@ -85,6 +86,8 @@ class ControlGroups:
         self._enabled: set[str] = set()
         self._said: set[str] = set()
         self._removing: dict[str, int] = {}
+        self._emptied: dict[str, cgroups.Notice] = {}
+        self.losses = Losses(reactor)
         self.root = self._prepared(find_root(configured, socket))
         self._refused = not_usable(self.root)
 
@@ -172,8 +175,36 @@ class ControlGroups:
 
     # -- the end
 
+    def starved(self, path: str, may_use: MayUse) -> str:
+        """Return that the kernel has just killed in a group whose memory was used up, or ""."""
+        return f"out of memory ({memory_text(may_use.limits)})" if self.losses.grown(path) else ""
+
+    def await_empty(self, path: str, emptied: Callable[[], None]) -> bool:
+        """Call `emptied()` once nothing is in a group any more; return whether the kernel will say so."""
+
+        def changed() -> None:
+            if not cgroups.populated(path):
+                self._forget_notice(path)
+                emptied()
+
+        if path in self._emptied or not cgroups.populated(path):
+            return path in self._emptied
+        try:
+            self._emptied[path] = cgroups.Notice(self._reactor, path, "cgroup.events", changed)
+        except (OSError, ValueError):  # no descriptor, or a loop that cannot wait for it
+            return False
+        changed()
+        return path in self._emptied
+
+    def _forget_notice(self, path: str) -> None:
+        notice = self._emptied.pop(path, None)
+        if notice:
+            notice.close()
+
     def release(self, path: str) -> None:
         """Remove a group of which nothing is left, again and again while the kernel still has it in use."""
+        self.losses.end(path)
+        self._forget_notice(path)
         self._removing[path] = 0
         self._remove(path)
 
@@ -205,13 +236,6 @@ class ControlGroups:
         """Remove the root that this daemon has made, at its orderly end; what is still in use stays."""
         if self.root.ours:
             cgroups.remove(self.root.path)
-
-
-def starved(path: str, may_use: MayUse) -> str:
-    """Return that the kernel has killed in a group whose memory was used up, or ""."""
-    if not cgroups.events(path, "memory.events").get("oom_kill"):
-        return ""
-    return f"out of memory ({memory_text(may_use.limits)})"
 
 
 def _join(fd: int) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from taskmaster_common.config import LIVE_OR_NEXT, NEXT, RESTART
 from taskmaster_common.errors import system_reason
 from taskmaster_common.states import RUNNING, STARTING
+from taskmaster_common.text.formats import format_size
 from taskmasterd.core import limits as core
-from taskmasterd.core.cgroups import wants_group
+from taskmasterd.core.cgroups import limits_of, wants_group
 from taskmasterd.core.process.events import Executed
 from taskmasterd.core.programs.table import of_class
 from taskmasterd.processes.limits.autogroups import Autogroups
@@ -36,16 +37,22 @@ if TYPE_CHECKING:
     LiveParts = tuple[Reactor, Instances, Made[Grants], Callable[[Entry], None], Made[ControlGroups], Table]
     """The loop, what lives, what may be set, who writes down what an instance has, where groups are, all slots."""
 
+MEMORY = "memory"
+LOST = "lost"
+"""The event of the history."""
 MOST_LOOKS = 20
 """Most looks for newcomers at one instance: one that forks on and on must not keep a reload busy for ever."""
 
 
 class LiveLimits:
-    """What has running instances follow; a member of the change bus. `say(entry, text)` is for people."""
+    """What has running instances follow; a member of the change bus. `say(entry, text)` is for people, `note(entry, event, reason)` for the history."""
 
-    def __init__(self, parts: LiveParts, say: Callable[[Entry, str], None]) -> None:
+    def __init__(
+        self, parts: LiveParts, say: Callable[[Entry, str], None], note: Callable[[Entry, str, str], None]
+    ) -> None:
         self._reactor, self._instances, self._limits, self._changed, self._cgroups, self._table = parts
         self._say = say
+        self._note = note
         self._reactor.call_soon(self._sweep)
         self._autogroups = Autogroups(self._reactor)
 
@@ -61,9 +68,22 @@ class LiveLimits:
         may_use, pid = entry.present.may_use, entry.process.pid
         if pid is not None and wants_group(may_use):
             entry.lack(self._cgroups().lacking(may_use))
+            instance = self._instances.of(entry)
+            if instance and instance.group.cgroup and MEMORY in limits_of(may_use):
+                self._cgroups().losses.begin(instance.group.cgroup, partial(self._lost, entry, instance))
         nice = may_use.nice
         if nice is not None and pid is not None and entry.process.state in (STARTING, RUNNING):
             self._set_autogroup(entry, pid, nice)
+
+    def _lost(self, entry: Entry, instance: Instance, count: int) -> None:
+        """Say that the kernel has killed processes of a running instance, which goes on."""
+        if instance.group.leader_alive and self._instances.of(entry) is instance:
+            may_use = entry.present.may_use
+            text = f"{count} process{'' if count == 1 else 'es'} to limits.memory"
+            entry.lack("; ".join(filter(None, (self._cgroups().lacking(may_use), f"lost {text}"))))
+            reason = f"{text} ({format_size(int(limits_of(may_use)[MEMORY]))})"
+            self._say(entry, f"lost {reason}")
+            self._note(entry, LOST, reason)
 
     def _sweep(self) -> None:
         """End what an earlier daemon has left in groups that are no instance's; before anything is started."""

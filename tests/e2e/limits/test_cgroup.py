@@ -197,3 +197,66 @@ def test_a_program_that_uses_up_its_memory_is_said_to_have_done_so(grouped: Daem
     web = grouped.wait_for("web", "EXITED")
     assert "killed: out of memory (limits.memory 30MB)" in web["detail"]
     assert "out of memory (limits.memory 30MB)" in grouped.ctl("why", "web").stdout
+
+
+# -- a tree whose kernel would have all controllers: files that say what the kernel's would
+
+
+@pytest.fixture
+def fake(daemon: Daemon) -> Path:
+    """Return a directory that looks like a control group with the controller memory, and one of a slot in it."""
+    root = daemon.home / "tree"
+    (root / "web-0").mkdir(parents=True)
+    for name, content in (
+        ("controllers", "memory"),
+        ("subtree_control", ""),
+        ("procs", ""),
+        ("events", "populated 0\n"),
+    ):
+        (root / f"cgroup.{name}").write_text(content)
+        (root / "web-0" / f"cgroup.{name}").write_text(content)
+    for name in ("max", "high", "swap.max", "current", "oom.group"):
+        (root / "web-0" / f"memory.{name}").write_text("0")
+    (root / "web-0" / "cgroup.kill").write_text("")
+    return root / "web-0"
+
+
+def in_tree(fake: Path, keys: str) -> str:
+    return f"""
+taskmasterd: {{cgroup_root: {fake.parent}}}
+programs: {{web: {{cmd: sleep 300, limits: {{memory: 512MB}}, starttime: 0, stoptime: 2{keys}}}}}
+"""
+
+
+@pytest.mark.sweep
+def test_what_an_instance_has_lost_to_its_limit_is_said_while_it_runs(daemon: Daemon, fake: Path) -> None:
+    (fake / "memory.events").write_text("oom 1\noom_kill 1\n")
+    daemon.write(in_tree(fake, ""))
+    daemon.start()
+    wait_until(lambda: daemon.status()["web"]["detail"] == "lost 1 process to limits.memory")
+    assert (fake / "memory.max").read_text() == "512000000"
+    assert "web: lost 1 process to limits.memory (512MB)" in daemon.events()
+    assert "1 process to limits.memory (512MB)" in daemon.ctl("events", "--event", "lost").stdout
+    assert "1 process to limits.memory (512MB)" in daemon.ctl("why", "web").stdout
+    pid = daemon.status()["web"]["pid"]
+    for again in (daemon.kill, lambda: daemon.ctl("upgrade")):
+        again()
+        if not daemon.alive:
+            daemon.start()
+        assert daemon.status()["web"]["detail"] == "lost 1 process to limits.memory"
+    assert daemon.status()["web"]["pid"] == pid
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: daemon.status()["web"]["pid"] not in (None, pid))
+    assert "out of memory" not in daemon.events(), "the count has not grown since"
+
+
+@pytest.mark.sweep
+def test_recycle_goes_by_the_count_of_the_control_group(daemon: Daemon, fake: Path) -> None:
+    (fake / "memory.stat").write_text("anon 10000000\nfile 900000000\n")
+    daemon.write(in_tree(fake, ", recycle: {memory: 60MB, interval: 1, samples: 1}"))
+    daemon.start()
+    pid = daemon.wait_for("web", "RUNNING")["pid"]
+    (fake / "memory.swap.current").write_text("90000000")
+    wait_until(lambda: daemon.status()["web"]["pid"] not in (None, pid), within_s=20)
+    assert "recycled: memory 100MB over 60MB" in daemon.ctl("why", "web").stdout
+    assert daemon.status()["web"]["restarts"] == 1

@@ -112,7 +112,7 @@ class Stage:
         recorder: Any = self
         self.instances = Instances(self.kernel, self.kernel)
         self.survivors = Survivors(self.loop, self.kernel, recorder, self._happen, self.blind.append)
-        self.ends = Ends(self.loop, self.instances, self.survivors, self._happen)
+        self.ends = Ends(self.loop, self.instances, self.survivors, kernel, self._happen)
         self.all = [self._instance(pid) for pid in (1, 2, 3)]
 
     def _instance(self, pid: int) -> Instance:
@@ -230,6 +230,26 @@ def test_where_an_end_does_not_wake_us_looks_come_again_after_pauses_that_grow_t
     stage.loop.pass_time()
     assert stage.loop.pass_time() == []
     assert stage.survivors._probe_s == PROBE_FIRST_S
+
+
+def test_where_the_kernel_says_when_a_control_group_is_empty_nobody_looks_before_and_after_it_for_what_has_left_it(
+    stage: Stage,
+) -> None:
+    instance, grouped = stage.all[0], stage.all[0].group
+    stage.kernel.sleeping.add(grouped)
+    stage.leave(instance, 7)
+    stage.survivors.noticed.add(grouped)
+    stage.survivors.watch(instance)
+    stage.loop.turn()
+    looks = len(stage.kernel.looks)
+    assert (looks, stage.loop.pass_time()) == (1, []), "no pauses"
+    stage.survivors.emptied(grouped)
+    assert len(stage.kernel.looks) == looks + 1
+    assert stage.loop.pass_time() == [PROBE_FIRST_S], "what has left the group may still be there"
+    stage.leave(instance)
+    stage.survivors.look(strangers=True)
+    stage.loop.pass_time()
+    assert stage.loop.pass_time() == []
 
 
 def test_when_the_guardian_dies_what_leaders_left_is_looked_at_again_and_again(stage: Stage) -> None:

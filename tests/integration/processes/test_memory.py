@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from taskmasterd.renewal.memory import measuring
+from taskmasterd.renewal.memory import measuring, of_group
 from taskmasterd.system.procfs import can_see, children, finished
 from tests.support.wait import wait_until
 
@@ -25,6 +26,15 @@ print("taken", flush=True)
 sys.stdin.read()
 """
 MB = 1_000_000
+
+
+def test_a_control_group_has_the_kernels_own_count_without_its_page_cache(tmp_path: Path) -> None:
+    assert of_group("") is None
+    assert of_group(str(tmp_path)) is None, "the kernel does not count it"
+    (tmp_path / "memory.stat").write_text("anon 73400320\nfile 900000000\nkernel 5\ninactive_anon 1\n")
+    assert of_group(str(tmp_path)) == 73_400_320
+    (tmp_path / "memory.swap.current").write_text("1000\n")
+    assert of_group(str(tmp_path)) == 73_401_320
 
 
 def test_pages_of_all_descendants_count_and_those_of_others_do_not() -> None:

@@ -131,6 +131,7 @@ SAID = [
     (("stopping", {"reason": "unhealthy: http 503", "signal": "TERM"}), "unhealthy: http 503"),
     (("stopping", {"left": ["a (1)"]}), "ends what it left behind: a (1)"),
     (("killed", {"after": 10}), "SIGKILL 10s after it was to stop"),
+    (("lost", {"reason": "1 process to limits.memory (512MB)"}), "1 process to limits.memory (512MB)"),
     (("stuck", {"after": 12, "pid": 7}), "still there 12s after it was to stop, in spite of SIGKILL"),
     (("stuck", {"refused": ["a (1)"], "after": 1}), "a (1) may not be signalled: operation not permitted"),
     (("stopped", {"by": {"uid": 0}, "after": 0.1, "was": "STOPPING", "killed": True}), "by uid 0 in 0.1s, SIGKILL was needed"),
