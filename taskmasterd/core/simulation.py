@@ -1,7 +1,7 @@
 """What a program would do that ends as one says: the real `step` on a clock of its own. Pure; loaded with the first `simulate`.
 
 Of the world outside only this is assumed: a start succeeds at once, a hook does, what has to become ready does, nothing that it
-depends on is in the way, and a stop signal ends the program at once.
+depends on is in the way, and a stop signal ends the program at once. A program with `schedule` is armed at first.
 """
 
 from __future__ import annotations
@@ -17,25 +17,31 @@ from taskmasterd.core.process.events import (
     NONE,
     SPAWN,
     TERMINATE,
+    Arm,
     DeadlineReached,
+    Due,
     Executed,
     Exited,
     HookEnded,
     Ready,
+    Renew,
+    Restart,
     Spawned,
     Start,
 )
 from taskmasterd.core.process.machine import step
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.process.verdict import JITTER
+from taskmasterd.core.timed import BY, LeftOut, Timed
 from taskmasterd.core.words.describe import failed_start_text, status_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.core.process.events import Action, Event
+    from taskmasterd.core.timed import WallClock
 
 MOST_EVENTS = 10_000
 USUAL_FOR_S = 3600.0
@@ -43,7 +49,6 @@ USUAL_FOR_S = 3600.0
 LONGEST_S = 10 * 366 * 86_400.0
 ZERO = 1000.0
 SIGKILL = 9
-BY = "simulate"
 ENDS_NOTHING = ("STOP", "TSTP", "TTIN", "TTOU", "CONT", "CHLD", "URG", "WINCH")
 """Signals that by themselves stop or continue a process, or do nothing. Source: signal(7)."""
 MOST_CODE = 255
@@ -94,26 +99,32 @@ def asked_for(ends: str, lasts: str, seed: str, numbers: Mapping[str, int]) -> t
 
 
 def simulate(
-    program: ProgramConfig, endings: Sequence[SaidEnd], for_s: float, seed: int, signals: Mapping[int, str]
+    program: ProgramConfig,
+    endings: Sequence[SaidEnd],
+    for_s: float,
+    seed: int,
+    signals: Mapping[int, str],
+    clock: WallClock,
 ) -> Iterator[Happening | None]:
     """Yield what happens, and None for an event that nobody has to read about, for `for_s` seconds; MOST_EVENTS events at most.
 
     The instances end as `endings` say, one after the other, and the last one again and again; without any they run on. `seed`
     chooses the delays.
     """
-    return _Simulation(program, endings, ZERO + seed, signals).run(for_s)
+    return _Simulation(program, endings, ZERO + seed, signals, Timed(program, clock)).run(for_s)
 
 
 class _Simulation:
     """One process and its clock."""
 
     def __init__(
-        self, program: ProgramConfig, endings: Sequence[SaidEnd], zero: float, signals: Mapping[int, str]
+        self, program: ProgramConfig, endings: Sequence[SaidEnd], zero: float, signals: Mapping[int, str], timed: Timed
     ) -> None:
         self._program = program
         self._policy = program.policy.replace(depends_on=())
         self._endings = endings
         self._signals = signals
+        self._timed = timed
         self._zero = self._now = zero
         self._process = Process()
         self._instances = 0
@@ -122,7 +133,7 @@ class _Simulation:
 
     def run(self, for_s: float) -> Iterator[Happening | None]:
         until = self._zero + for_s
-        self._due.append(Start(BY, free=True))
+        self._due.append(Arm(BY) if self._timed.arms else Start(BY, free=True))
         for _ in range(MOST_EVENTS):
             event = self._next(until)
             if event is None:
@@ -136,18 +147,28 @@ class _Simulation:
         if self._due:
             return self._due.pop(0)
         ended, deadline = self._end, self._process.deadline
-        moments: list[tuple[float, Event]] = [(ended[0], Exited(ended[1]))] if ended else []
-        moments += [(deadline, DeadlineReached())] if deadline is not None else []
+        moments: list[tuple[float, Callable[[], list[Event]]]] = []
+        moments += [(ended[0], lambda: [Exited(ended[1])])] if ended else []
+        moments += [(deadline, lambda: [DeadlineReached()])] if deadline is not None else []
+        moments += self._by_clock()
         if not moments:
             return None
-        at, event = min(moments, key=lambda each: each[0])  # an end comes before a deadline of that moment
+        at, happens = min(moments, key=lambda each: each[0])  # an end comes before a deadline of that moment
         if at > until:
             return None
         self._now = max(self._now, at)
-        return event
+        self._due += happens()
+        return self._due.pop(0) if self._due else self._next(until)
+
+    def _by_clock(self) -> list[tuple[float, Callable[[], list[Event]]]]:
+        process, zero = self._process, self._zero
+        then = self._timed.next(process, process.since - zero, self._now - zero)
+        return [(zero + then[0], lambda: then[1](self._now - zero))] if then else []
 
     def _deliver(self, event: Event) -> Happening | None:
         before = self._process
+        if isinstance(event, LeftOut):
+            return self._line(event.text)
         if isinstance(event, Exited):
             self._end = None
         self._process, action = step(self._policy, before, event, self._now)
@@ -178,7 +199,7 @@ class _Simulation:
 
     def _last_line(self, until: float) -> Happening:
         process = self._process
-        if process.state in DOWN_STATES:
+        if process.state in DOWN_STATES and not self._timed.arms:
             return self._line("nothing starts it by itself")
         self._now = until
         return self._line(f"still {process.state}")
@@ -197,6 +218,12 @@ class _Simulation:
             return status_text(event.status, self._signals)
         if isinstance(event, Start):
             return "start"
+        if isinstance(event, Due | Restart):
+            return event.why if isinstance(event, Due) else event.by
+        if isinstance(event, Renew):
+            return f"recycled: {event.what}"
+        if isinstance(event, Arm):
+            return "armed"
         if before.state == BACKOFF:
             return f"try {before.tries + 1}" if before.tries else "again"
         if before.hook:
@@ -216,10 +243,15 @@ class _Simulation:
             window = format_seconds(policy.restart_window)
             left = format_seconds((process.deadline or self._now) - self._now)
             return f"again in {left}: {policy.restart_burst} restarts within {window}"
+        following = self._timed.following(self._now - self._zero)
         if process.state == FATAL:
-            return failed_start_text(process, policy, self._signals).rpartition(" (")[2].removesuffix(")")
+            tries = failed_start_text(process, policy, self._signals).rpartition(" (")[2].removesuffix(")")
+            return "; ".join(filter(None, (tries, following)))
+        if process.state == EXITED and process.end is None:
+            return following
         if process.state == EXITED:
-            return "done" if policy.type == ONESHOT else f"autorestart: {policy.autorestart}"
+            ended = "done" if policy.type == ONESHOT else f"autorestart: {policy.autorestart}"
+            return "; ".join(filter(None, (ended, following)))
         if process.state == STARTING and process.starts and not before.tries:
             return f"restart {process.starts}"
         return ""

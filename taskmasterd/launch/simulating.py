@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 
 from taskmaster_common.text.formats import after_text
 from taskmaster_common.text.nearest import nearest
 from taskmasterd.core.simulation import asked_for, simulate
+from taskmasterd.core.timed import WallClock
 from taskmasterd.launch.options import USAGE
 from taskmasterd.system.loop.signals import signal_numbers
+from taskmasterd.system.loop.zones import within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +37,8 @@ def run_simulation(config: Config, options: Namespace) -> int:
     except ValueError as error:
         return _failed(USAGE, str(error))
     signals = {number: each for each, number in numbers.items()}
-    lines = [line for line in simulate(program, endings, for_s, seed, signals) if line]
+    clock = WallClock(time.time(), within, os.uname().nodename)
+    lines = [line for line in simulate(program, endings, for_s, seed, signals, clock) if line]
     if options.json:
         print(json.dumps({"schema": 1, "verb": "simulate", "events": [line.to_data() for line in lines], "exit": 0}))
         return 0

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.call import UNKNOWN_WHEN_LOOKING
 from taskmasterd.core.simulation import asked_for
 from taskmasterd.core.simulation import simulate as simulated
+from taskmasterd.core.timed import WallClock
+from taskmasterd.system.loop import zones
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +39,8 @@ def simulate(call: Call) -> Steps[None]:
         text = f"{program.name} is disabled: only `start {program.name}` starts it"
         call.connection.send({"type": "warning", "text": text})
     lines: list[dict[str, Any]] = []
-    for line in simulated(program, endings, for_s, seed, about.signals):
+    clock = WallClock(time.time(), zones.within, os.uname().nodename)
+    for line in simulated(program, endings, for_s, seed, about.signals, clock):
         if line:
             lines.append(line.to_data())
         if len(lines) == LINES_AT_ONCE:

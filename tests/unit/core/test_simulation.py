@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 
 from taskmaster_common.config import ProgramConfig
 from taskmasterd.core.simulation import MOST_EVENTS, Happening, asked_for, simulate
+from taskmasterd.core.timed import WallClock
 from tests.support.model import program
 
 NUMBERS = {"TERM": 15, "KILL": 9, "SEGV": 11}
 NAMES = {number: name for name, number in NUMBERS.items()}
 HOOK = ("30", "", "", "./hook")
+NOON = WallClock(1_795_867_200.0, lambda _zone, do: do(lambda _moment: 0), "host")
+"""2026-11-28 12:00 UTC, and no other zone."""
 
 
 def told(wanted: ProgramConfig, ends: str = "", lasts: str = "", seed: str = "") -> list[Happening]:
     endings, for_s, number = asked_for(ends, lasts, seed, NUMBERS)
-    return [line for line in simulate(wanted, endings, for_s, number, NAMES) if line]
+    return [line for line in simulate(wanted, endings, for_s, number, NAMES, NOON) if line]
 
 
 def texts(lines: list[Happening]) -> list[str]:
@@ -82,7 +86,7 @@ def test_hooks_probes_and_dependencies_are_in_nobodys_way() -> None:
 
 def test_what_goes_on_for_ever_ends_after_so_many_events() -> None:
     endings, _, _ = asked_for("1@2", "", "", NUMBERS)
-    every = list(simulate(program(autorestart="always", restart_burst=0), endings, 1e9, 0, NAMES))
+    every = list(simulate(program(autorestart="always", restart_burst=0), endings, 1e9, 0, NAMES, NOON))
     assert len(every) == MOST_EVENTS + 1
     assert every[-1] == Happening(4999.0, f"{MOST_EVENTS} events, and no end", "RUNNING")
 
@@ -103,3 +107,57 @@ def test_a_signal_that_ends_no_process_is_no_ending(word: str) -> None:
     numbers = {**NUMBERS, "STOP": 19, "CONT": 18, "CHLD": 17}
     with pytest.raises(ValueError, match="ends no process: write a signal that does, such as KILL@"):
         asked_for(word, "", "", numbers)
+
+
+# -- by the clock
+
+
+def job(schedule: dict[str, Any], **more: Any) -> ProgramConfig:
+    return program(type="oneshot", starttime=0.0, startretries=0, start_timeout=0.0, **more).replace(
+        schedule={"jitter": 0.0, "timezone": "", **schedule}
+    )
+
+
+def happened(wanted: ProgramConfig, ends: str, lasts: str) -> list[tuple[int, str]]:
+    """Return (minutes, text), without what follows each start at once."""
+    lines = told(wanted, ends, lasts)
+    return [(round(line.at / 60), line.text) for line in lines if not line.text.startswith("executed")]
+
+
+def test_a_schedule_starts_it_at_its_times_and_a_failed_run_waits_for_the_next_one() -> None:
+    nightly = job({"cron": ["0 3 * * *"]})
+    assert happened(nightly, "0@2m,3@1m", "2d") == [
+        (0, "armed \u2192 EXITED, next 03:00"),
+        (900, "its schedule (nominal 03:00) \u2192 STARTING"),
+        (902, "exit 0 \u2192 EXITED, done; next 03:00"),
+        (2340, "its schedule (nominal 03:00) \u2192 STARTING"),
+        (2341, "exit 3 \u2192 FATAL, try 1 of 1; next 03:00"),
+        (2880, "still FATAL"),
+    ]
+    assert happened(job({"every": 3600.0, "at_start": True}), "0@1m", "30m")[1] == (
+        0,
+        "its schedule (nominal 12:00) \u2192 STARTING",
+    )
+
+
+@pytest.mark.parametrize(
+    ("overlap", "then"),
+    [
+        ("skip", ["the run of 12:20 is skipped: the run before is not over (1 in a row)", "exit 0 \u2192 EXITED, done; next 12:30"]),
+        ("queue", ["the run of 12:20 waits: the run before is not over", "exit 0 \u2192 EXITED, done; next 12:30", "its schedule (nominal 12:20) \u2192 STARTING"]),
+        ("replace", ["its schedule (nominal 12:20) \u2192 STOPPING", "killed by SIGTERM \u2192 STARTING"]),
+    ],
+)  # fmt: skip
+def test_a_run_that_is_due_before_the_last_one_is_over_does_what_overlap_says(overlap: str, then: list[str]) -> None:
+    lines = [text for _at, text in happened(job({"every": 600.0, "overlap": overlap}), "0@15m", "29m")]
+    assert lines[2 : 2 + len(then)] == then
+
+
+def test_an_instance_is_recycled_by_age_and_by_the_clock() -> None:
+    old = program(starttime=1.0).replace(recycle={"age": 3600.0, "cron": ["30 14 * * *"]})
+    lines = [(at, text.partition(" \u2192")[0]) for at, text in happened(old, "", "3h") if "recycled" in text]
+    assert lines == [
+        (60, "recycled: age 1h"),
+        (120, "recycled: age 1h"),
+        (150, "recycled: cron 30 14 * * *"),
+    ]
