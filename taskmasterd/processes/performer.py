@@ -81,7 +81,7 @@ class Performer:
         self.outputs = outputs = instances.outputs
         self.occupants = Occupants()
         self.cgroups = outlets.extras.cgroups
-        self.survivors = Survivors(reactor, instances.groups, recorder, self.happen, on_blind)
+        self.survivors = Survivors(reactor, instances.groups, recorder, self.cgroups, self.happen, on_blind)
         self.ends = Ends(reactor, instances, self.survivors, self.cgroups, self.happen)
         spawner = Spawner(reactor, inherited.null, self.ends.reported)
         starter = Starter(spawner, outputs, inherited, recorder, self.occupants, outlets.extras)
@@ -104,7 +104,7 @@ class Performer:
             marks.WAIT_A_TURN: lambda instance: reactor.call_soon(lambda: self._turn(instance)),
             marks.WATCH_LEADER: self._watch_leader,
             marks.AWAIT_WORD: lambda instance: self.ends.adopted().expect(instance.group.pid),
-            marks.WATCH_SURVIVORS: self._watch_survivors,
+            marks.WATCH_SURVIVORS: self.survivors.watch,
             marks.RELEASE: self._release,
             marks.FORGET_SIGNALLED: lambda instance: instance.group.forget_signalled(),
             marks.STOP_ALL: lambda instance: self._signals().ask(instance),
@@ -165,12 +165,6 @@ class Performer:
         if instance.group.cgroup:
             self.cgroups().release(instance.group.cgroup)
         self.survivors.note_hidden(instance)
-
-    def _watch_survivors(self, instance: Instance) -> None:
-        path, group = instance.group.cgroup, instance.group
-        if path and group.stop_group and self.cgroups().await_empty(path, partial(self.survivors.emptied, group)):
-            self.survivors.noticed.add(group)
-        self.survivors.watch(instance)
 
     def _kill_survivors(self, instance: Instance) -> Signalled:
         return self._signals().signal(instance, instance.survivors, signal.SIGKILL)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from taskmasterd.core.process.marks import News
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.words import describe
+    from taskmasterd.ondemand import Made
     from taskmasterd.processes.instance import Instance, Recorder
+    from taskmasterd.processes.limits.cgroups import ControlGroups
     from taskmasterd.processes.members.group import Group
     from taskmasterd.processes.members.groups import Groups
     from taskmasterd.system.loop.reactor import Reactor
@@ -36,8 +38,7 @@ class Survivors:
     """The instances without a leader, and the looks at what is alive of them.
 
     `happen(instance, news)` is called with what a look found, `on_blind(text)` where /proc shows nothing for lack of
-    descriptors, or a process hides whose it is. `hidden` says of a slot which processes may be left of its last instance, `noticed` are
-    groups of which the kernel says when nothing is in their control group any more (`emptied`).
+    descriptors, or a process hides whose it is. `hidden` says of a slot which processes may be left of its last instance.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Survivors:
         reactor: Reactor,
         groups: Groups,
         recorder: Recorder,
+        cgroups: Made[ControlGroups],
         happen: Callable[[Instance, News], object],
         on_blind: Callable[[str], None],
     ) -> None:
         self._reactor = reactor
         self._groups = groups
         self._recorder = recorder
+        self._cgroups = cgroups
         self._happen = happen
         self._on_blind = on_blind
         self._watched: dict[Group, Instance] = {}
@@ -61,7 +64,7 @@ class Survivors:
         self._probing = False
         self._probe_s = PROBE_FIRST_S
         self.hidden: dict[Entry, str] = {}
-        self.noticed: set[Group] = set()
+        self._noticed: set[Group] = set()
 
     @property
     def settled(self) -> bool:
@@ -107,7 +110,7 @@ class Survivors:
                     self._recorder.changed(instance.entry)
                 elif not survivors:
                     del self._watched[instance.group]
-                    self.noticed.discard(instance.group)
+                    self._noticed.discard(instance.group)
             self._happen(instance, found(len(survivors), past_asking=instance.entry.process.past_asking))
 
     def _blind(self, error: OSError) -> None:
@@ -120,6 +123,13 @@ class Survivors:
 
     def watch(self, instance: Instance) -> None:
         """Take in an instance whose Exited is delivered; a look in the next turn finds what has ended since the last one."""
+        group = instance.group
+        if (
+            group.cgroup
+            and group.stop_group
+            and self._cgroups().await_empty(group.cgroup, lambda: self._emptied(group))
+        ):
+            self._noticed.add(group)
         self._see_ends_of(instance)
         if not self._look_due:
             self._look_due = True
@@ -137,11 +147,11 @@ class Survivors:
             self._reactor.call_later(self._probe_s, self._probe_again)
 
     def _wakes(self, group: Group) -> bool:
-        return group in self.noticed or self._groups.wakes(group)
+        return group in self._noticed or self._groups.wakes(group)
 
-    def emptied(self, group: Group) -> None:
+    def _emptied(self, group: Group) -> None:
         """Look at an instance of which nothing is in its control group any more; what has left that is looked for as everywhere."""
-        self.noticed.discard(group)
+        self._noticed.discard(group)
         instance = self._watched.get(group)
         if instance:
             self._see_ends_of(instance)

@@ -99,7 +99,7 @@ def events(path: str, file: str) -> dict[str, int]:
     return {name: int(value) for name, value in zip(found[::2], found[1::2]) if value.isdigit()}
 
 
-class Notice:
+class FileNotice:
     """Calls `changed()` after each change of a file of events of a group, until `close`.
 
     Source: cgroup-v2, "file modified event": poll(2) reports POLLPRI and POLLERR until the file is read again; epoll_ctl(2) has the

@@ -86,7 +86,7 @@ class ControlGroups:
         self._enabled: set[str] = set()
         self._said: set[str] = set()
         self._removing: dict[str, int] = {}
-        self._emptied: dict[str, cgroups.Notice] = {}
+        self._emptied: dict[str, cgroups.FileNotice] = {}
         self.losses = Losses(reactor)
         self.root = self._prepared(find_root(configured, socket))
         self._refused = not_usable(self.root)
@@ -190,7 +190,7 @@ class ControlGroups:
         if path in self._emptied or not cgroups.populated(path):
             return path in self._emptied
         try:
-            self._emptied[path] = cgroups.Notice(self._reactor, path, "cgroup.events", changed)
+            self._emptied[path] = cgroups.FileNotice(self._reactor, path, "cgroup.events", changed)
         except (OSError, ValueError):  # no descriptor, or a loop that cannot wait for it
             return False
         changed()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from taskmasterd.system.loop.reactor import Reactor
 
-    Notice = Callable[[Reactor, str, str, Callable[[], None]], cgroups.Notice]
+    Notice = Callable[[Reactor, str, str, Callable[[], None]], cgroups.FileNotice]
 
 FILE, KILLS = "memory.events", "oom_kill"
 SETTLE_S = 0.1
@@ -24,11 +24,11 @@ SETTLE_S = 0.1
 class Losses:
     """The groups of instances whose memory is limited, by path. Each has a descriptor, and the loop wakes for it only."""
 
-    def __init__(self, reactor: Reactor, notice: Notice = cgroups.Notice) -> None:
+    def __init__(self, reactor: Reactor, notice: Notice = cgroups.FileNotice) -> None:
         self._reactor = reactor
         self._make_notice = notice
         self._told: dict[str, Callable[[int], None]] = {}
-        self._notices: dict[str, cgroups.Notice] = {}
+        self._notices: dict[str, cgroups.FileNotice] = {}
         self._known: dict[str, int] = {}
 
     def begin(self, path: str, told: Callable[[int], None]) -> None:

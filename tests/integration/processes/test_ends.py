@@ -21,6 +21,7 @@ from taskmasterd.core.process.marks import (
 )
 from taskmasterd.core.process.state import Process
 from taskmasterd.core.programs.table import Entry
+from taskmasterd.ondemand import Made
 from taskmasterd.processes.ends import Ends
 from taskmasterd.processes.instance import Instance, Instances
 from taskmasterd.processes.members.group import Group
@@ -76,6 +77,7 @@ class Kernel:
         self.sleeping: set[Group] = set()
         self.hidden: list[Survivor] = []
         self.error: OSError | None = None
+        self.emptied: dict[str, Callable[[], None]] = {}
         self.outputs = self
 
     def add(self, group: Group) -> None:
@@ -86,6 +88,10 @@ class Kernel:
 
     def wakes(self, group: Group) -> bool:
         return group not in self.sleeping
+
+    def await_empty(self, path: str, emptied: Callable[[], None]) -> bool:
+        self.emptied[path] = emptied
+        return True
 
     def guardian_died(self, groups: Iterable[Group]) -> None:
         self.sleeping |= set(groups)
@@ -111,7 +117,9 @@ class Stage:
         self.blind: list[str] = []
         recorder: Any = self
         self.instances = Instances(self.kernel, self.kernel)
-        self.survivors = Survivors(self.loop, self.kernel, recorder, self._happen, self.blind.append)
+        self.survivors = Survivors(
+            self.loop, self.kernel, recorder, Made(lambda: kernel), self._happen, self.blind.append
+        )
         self.ends = Ends(self.loop, self.instances, self.survivors, kernel, self._happen)
         self.all = [self._instance(pid) for pid in (1, 2, 3)]
 
@@ -238,12 +246,12 @@ def test_where_the_kernel_says_when_a_control_group_is_empty_nobody_looks_before
     instance, grouped = stage.all[0], stage.all[0].group
     stage.kernel.sleeping.add(grouped)
     stage.leave(instance, 7)
-    stage.survivors.noticed.add(grouped)
+    grouped.cgroup = "/sys/fs/cgroup/web-0"
     stage.survivors.watch(instance)
     stage.loop.turn()
     looks = len(stage.kernel.looks)
     assert (looks, stage.loop.pass_time()) == (1, []), "no pauses"
-    stage.survivors.emptied(grouped)
+    stage.kernel.emptied["/sys/fs/cgroup/web-0"]()
     assert len(stage.kernel.looks) == looks + 1
     assert stage.loop.pass_time() == [PROBE_FIRST_S], "what has left the group may still be there"
     stage.leave(instance)

@@ -11,7 +11,7 @@ import pytest
 
 from taskmasterd.processes.limits.cgroups import find_root
 from taskmasterd.processes.limits.losses import FILE, SETTLE_S, Losses
-from taskmasterd.system.cgroups import Notice, make, populated, remove, write
+from taskmasterd.system.cgroups import FileNotice, make, populated, remove, write
 from taskmasterd.system.loop.reactor import Reactor
 from tests.support.wait import wait_until
 
@@ -107,7 +107,7 @@ def test_an_empty_group_wakes_the_loop_and_nothing_else_does(group: str) -> None
     reactor = Reactor(lambda error: pytest.fail(repr(error)))
     with subprocess.Popen(["sleep", "300"]) as process:
         write(group, "cgroup.procs", str(process.pid))
-        notice = Notice(reactor, group, "cgroup.events", lambda: told.append(populated(group)))
+        notice = FileNotice(reactor, group, "cgroup.events", lambda: told.append(populated(group)))
         reactor.turn(0)
         assert told == []
         process.kill()
