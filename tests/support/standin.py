@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,7 +27,7 @@ def note(kind, data):
         json.dump(data, file)
     os.rename(path + ".new", path)
 def stopped(number, _frame):
-    note("stop", {{"argv": sys.argv[1:], "signal": number, "time": time.monotonic()}})
+    note("stop", {{"argv": sys.argv[1:], "pid": os.getpid(), "signal": number, "time": time.monotonic()}})
     if "--stubborn" not in sys.argv:
         os._exit(0)
 for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
@@ -33,7 +36,7 @@ mask = os.umask(0)
 os.umask(mask)
 with open("/proc/self/environ", "rb") as file:
     environ = dict(each.split("=", 1) for each in file.read().decode("utf-8", "surrogateescape").split("\\0") if "=" in each)
-about = dict(argv=sys.argv[1:], env=environ, cwd=os.getcwd(), umask=mask, uid=os.getuid(), gid=os.getgid(),
+about = dict(argv=sys.argv[1:], pid=os.getpid(), env=environ, cwd=os.getcwd(), umask=mask, uid=os.getuid(), gid=os.getgid(),
              leads=os.getpgid(0) == os.getpid())
 if "--child" in sys.argv and os.fork() == 0:
     role = "child"
@@ -125,3 +128,33 @@ def started(note: Mapping[str, Any], *, without: tuple[str, ...] = ()) -> Starte
 def stops(notes: list[dict[str, Any]]) -> list[tuple[tuple[str, ...], str, str]]:
     """Return who got which signal: (argv, role, name)."""
     return sorted({(tuple(note["argv"]), note["role"], signal.Signals(note["signal"]).name) for note in notes})
+
+
+class Endings:
+    """Sees when processes end, whoever started them: how long each has outlived its first stop signal."""
+
+    def __init__(self, starts: list[dict[str, Any]]) -> None:
+        self._ended: dict[int, float] = {}
+        handles = {os.pidfd_open(note["pid"]): note["pid"] for note in starts}
+        self._thread = threading.Thread(target=self._watch, args=(handles,), daemon=True)
+        self._thread.start()
+
+    def _watch(self, handles: dict[int, int]) -> None:
+        poll = select.poll()
+        for handle in handles:
+            poll.register(handle, select.POLLIN)
+        while handles:
+            for handle, _event in poll.poll():
+                self._ended[handles.pop(handle)] = time.monotonic()
+                poll.unregister(handle)
+                os.close(handle)
+
+    def outlived_s(self, stops: list[dict[str, Any]]) -> dict[tuple[str, ...], float]:
+        """Wait until all have ended; return the seconds from the first stop signal to the end of each, by its words."""
+        self._thread.join(60)
+        assert not self._thread.is_alive(), "some have not ended"
+        first: dict[int, float] = {}
+        for note in stops:
+            first[note["pid"]] = min(note["time"], first.get(note["pid"], note["time"]))
+        words = {note["pid"]: tuple(note["argv"]) for note in stops}
+        return {words[pid]: self._ended[pid] - at for pid, at in first.items() if pid in self._ended}

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon
-from tests.support.standin import StandIn, Started, started, stops
+from tests.support.standin import Endings, StandIn, Started, started, stops
 from tests.support.wait import wait_until
 
 HEAD = "[supervisord]\nnodaemon=true\n"
@@ -78,6 +78,10 @@ stopsignal=QUIT
 [program:stubborn]
 command={note} stubborn --stubborn
 stopwaitsecs=2
+[program:patient]
+command={note} patient --stubborn
+stopwaitsecs=4
+stopasgroup=true
 """
 LOGS = """\
 [program:two]
@@ -104,6 +108,10 @@ stdout_logfile={logs}/number-%(process_num)d.log
 redirect_stderr=true
 """
 USER = '[program:nobody]\ncommand={note} nobody\nuser=nobody\nenvironment=HOME="/srv"\n[program:root]\ncommand={note} root\n'
+SLACK_S = 0.5
+"""How much two supervisors may differ in the moment of KILL, seconds."""
+LOOKS_S = 1.0
+"""How long supervisord sleeps until it looks whose time has passed, seconds."""
 ENVIRONMENT = {"QUEUES": "high low", "WORD": "w"}
 
 
@@ -242,11 +250,16 @@ def test_users_are_the_same_under_both(site: Site) -> None:
 def test_a_stop_sends_the_same_signals_under_both(site: Site) -> None:
     path = site.write("web.conf", HEAD + STOPS)
     with site.supervisord(path):
-        site.starts(3)
+        site.starts(4)
+        ends = Endings(site.standin.read("start"))
     theirs = site.standin.read("stop")
+    waited = ends.outlived_s(theirs)
     site.imported(path)
     with site.taskmasterd():
-        site.starts(3)
+        site.starts(4)
+        ends = Endings(site.standin.read("start"))
+    assert_alike(ends.outlived_s(site.standin.read("stop")), waited, late_s=LOOKS_S)
+    assert len(waited) == 4
     wait_until(lambda: len(stops(site.standin.read("stop"))) >= len(stops(theirs)))
     ours = [each for each in stops(site.standin.read("stop")) if each[:2] != (("alone", "--child"), "child")]
     assert ours == stops(theirs), "what the leader `alone` left is ended here, as the report says"
@@ -281,6 +294,7 @@ def test_logs_have_the_same_bytes_at_the_same_paths_under_both(site: Site) -> No
 PROCFILE = """\
 web: {note} web "two words" --x=1
 shell: VAR=1 exec {note} shell $VALUE ${{NAME:-none}} "$RAW"
+slow: exec {note} slow --stubborn
 port: {note} port $PORT
 """
 DOTENV = "export MODE=production\nVALUE=a\nNAME=\"with spaces\"\nRAW='single $HOME'\n"
@@ -300,12 +314,18 @@ def test_a_procfile_gives_the_same_processes_under_honcho(site: Site) -> None:
             stdout=out,
             stderr=out,
         )
-        theirs = site.starts(3)
+        theirs = site.starts(4)
+        ends = Endings(site.standin.read("start"))
         running.send_signal(signal.SIGTERM)
         running.wait(30)
-    site.imported(path)
+        waited = ends.outlived_s(site.standin.read("stop"))
+    report = site.imported(path)
     with site.taskmasterd():
-        ours = site.starts(3)
+        ours = site.starts(4)
+        ends = Endings(site.standin.read("start"))
+    (named,) = [line for line in report if "a stop waits" in line]
+    assert_alike(ends.outlived_s(site.standin.read("stop")), waited, more_s=5.0)
+    assert "a stop waits 10 s before it kills (there 5)" in named
     own = ("VAR", "PORT")
     assert [each.replace(env=tuple(pair for pair in each.env if pair[0] not in own), leads=True) for each in ours] == [
         each.replace(env=tuple(pair for pair in each.env if pair[0] not in own), leads=True) for each in theirs
@@ -331,6 +351,11 @@ stop_children = True
 [watcher:bare]
 cmd = {note} bare $(circus.env.PORT)
 
+[watcher:slow]
+cmd = {note} slow --stubborn
+graceful_timeout = 3
+stop_signal = INT
+
 [env:web*, bare]
 PORT = 80
 URL = http://h/?a=1&b=%20
@@ -346,15 +371,34 @@ def test_a_file_of_circus_gives_the_same_processes_under_circusd(site: Site) -> 
             [sys.executable, "-m", "circus.circusd", str(path)],
             cwd=site.home, env=site.daemon.environment, stdout=out, stderr=out,
         )  # fmt: skip
-        theirs = site.starts(2)
+        theirs = site.starts(3)
+        ends = Endings(site.standin.read("start"))
         running.send_signal(signal.SIGTERM)
         running.wait(60)
+        sent, waited = stops(site.standin.read("stop")), ends.outlived_s(site.standin.read("stop"))
     report = site.imported(path)
     with site.taskmasterd():
-        ours = site.starts(2)
+        ours = site.starts(3)
+        ends = Endings(site.standin.read("start"))
+    assert_alike(ends.outlived_s(site.standin.read("stop")), waited)
+    assert stops(site.standin.read("stop")) == sent
     named = next(line for line in report if "nothing of the daemon's environment but" in line)
     left = [each.replace(env=tuple(pair for pair in each.env if pair[0] not in named)) for each in ours]
     assert left == [each.replace(env=tuple(pair for pair in each.env if pair[0] not in named)) for each in theirs]
+
+
+def assert_alike(
+    ours: dict[tuple[str, ...], float],
+    theirs: dict[tuple[str, ...], float],
+    *,
+    more_s: float = 0.0,
+    late_s: float = 0.0,
+) -> None:
+    """Assert that each process has outlived its stop signal as long under both, or `more_s` longer here; they may be `late_s` late."""
+    assert ours.keys() == theirs.keys()
+    for words, waited_s in theirs.items():
+        longer = more_s if waited_s > SLACK_S else 0.0
+        assert -SLACK_S - late_s <= ours[words] - waited_s - longer <= SLACK_S, words
 
 
 def alike(process: Started) -> Started:

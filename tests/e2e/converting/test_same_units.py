@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.daemon import Daemon
-from tests.support.standin import StandIn, Started, started
+from tests.support.standin import StandIn, Started, started, stops
 from tests.support.systemd_host import SYSTEMD, Host
 from tests.support.wait import wait_until
 
@@ -36,6 +37,14 @@ WorkingDirectory=/tmp
 WantedBy=multi-user.target
 """,
 }
+SLOW = """\
+[Service]
+ExecStart={note} slow --stubborn
+KillSignal=SIGINT
+TimeoutStopSec=2
+[Install]
+WantedBy=multi-user.target
+"""
 COUNT = 4
 NAMES = ("LIST", "PAIR", "PERCENT", "SINGLE", "X", "A")
 pytestmark = [
@@ -90,3 +99,32 @@ def test_units_give_the_same_processes_under_both(host: Host, make_daemon: Calla
     wait_until(lambda: len(standin.read("start")) == COUNT, within_s=30)
     ours = of_units([started(note) for note in standin.read("start")])
     assert ours == theirs
+
+
+def test_a_unit_that_ignores_its_stop_signal_is_killed_after_the_same_time(
+    host: Host, make_daemon: Callable[..., Daemon]
+) -> None:
+    daemon = make_daemon()
+    standin = StandIn(daemon.home)
+    notes = Path(f"/proc/{host.init}/root{standin.notes}")
+    host.write(str(standin.path), standin.path.read_text(), 0o755)
+    host.run("mkdir", "-p", str(standin.notes))
+    host.write("/etc/systemd/system/slow.service", SLOW.format(note=standin.path))
+    (daemon.home / "slow.service").write_text(SLOW.format(note=standin.path))
+    host.run("systemctl", "daemon-reload")
+    host.run("systemctl", "start", "slow")
+    wait_until(lambda: [*notes.glob("start-*-*[0-9]")], within_s=30)
+    begun = time.monotonic()
+    host.run("systemctl", "stop", "slow")
+    theirs = time.monotonic() - begun
+
+    done = daemon.run("taskmasterctl", "import", str(daemon.home / "slow.service"), "-o", str(daemon.config))
+    assert done.returncode in (0, 3), done.stderr
+    daemon.start_foreground()
+    wait_until(lambda: standin.read("start"), within_s=30)
+    begun = time.monotonic()
+    daemon.ctl("stop", "slow")
+    ours = time.monotonic() - begun
+    assert [name for _words, _role, name in stops(standin.read("stop"))] == ["SIGINT"]
+    assert [name for _words, _role, name in stops(standin.read("stop", notes))] == ["SIGINT"]
+    assert ours == pytest.approx(theirs, abs=1.0), "TimeoutStopSec, and what two commands take"
