@@ -35,13 +35,17 @@ def make(context: ExportContext, head: Sequence[str]) -> ExportFiles:
     documents: list[str] = []
     drafts: list[PodDraft] = []
     carried = 0
-    for entry in entries(context.sources, object_name):
+    found = entries(context.sources, object_name)
+    taken = {entry.name for entry in found}
+    for entry in found:
         draft = PodDraft(entry.source, context, entry.name)
         drafts.append(draft)
         say_names(draft, entry, "object")
         carried += carry(draft, ROWS)
-        lines = [*(f"# {line}" for line in draft.comments()), *yamltext.lines(draft.document())]
-        documents.append("\n".join(lines) + "\n")
+        said = [f"# {line}" for line in draft.comments()]
+        for document in draft.documents(taken):
+            documents.append("\n".join([*said, *yamltext.lines(document)]) + "\n")
+            said = []
     secret = frozenset(("kubernetes.yaml",) if any(draft.secret for draft in drafts) else ())
     text = "".join(f"# {line}\n" for line in head) + "---\n" + "---\n".join(documents)
     return ExportFiles({"kubernetes.yaml": text}, tuple(drafts), carried, secret)

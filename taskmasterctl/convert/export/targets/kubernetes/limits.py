@@ -7,6 +7,7 @@ from taskmasterctl.convert.export.targets.containers import (
     whole,
 )
 from taskmasterctl.convert.export.targets.draft import KeyRow, KeyRows, lost, silent
+from taskmasterctl.convert.export.targets.kubernetes.times import Lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,18 +21,21 @@ def _schedule(draft: PodDraft) -> None:
     value = draft.source.value("schedule")
     if not value:
         return
-    lines = value.get("cron", ())
-    if len(lines) != 1:
+    lines = Lines(value)
+    if lines.missing:
         draft.dropped(
-            "schedule", "a CronJob has one line of cron", "write one for each, with every and at as lines of cron"
+            "schedule", lines.missing, "write cron: in the file, or loop in the program; the Job is suspended"
         )
         draft.spec["suspend"] = True
         return
+    draft.times = lines.found
+    if any(zone is None for _line, zone in lines.found):
+        draft.note("has no timezone: its times are those of the cluster's clock there, mostly UTC")
+    for text in lines.changed:
+        draft.changed("schedule", text)
     overlap = value.get("overlap", "skip")
     draft.cron.update(
         {
-            "schedule": lines[0],
-            "timeZone": value.get("timezone"),
             "concurrencyPolicy": POLICIES.get(overlap, "Forbid"),
             "startingDeadlineSeconds": max(1, whole(value.get("catch_up", 3600.0))),
             "successfulJobsHistoryLimit": min(value.get("history", 20), 20),
@@ -65,7 +69,9 @@ LIMITS: KeyRows = {
     "clear_env": clear_env(),
     "env_file": lost("env_file", "a pod sees no file of this host", "make a Secret of it, and write envFrom:"),
     "enabled": silent("false: as `autostart: false`"),
-    "schedule": KeyRow("`cron`: a CronJob; else dropped", _schedule),
+    "schedule": KeyRow(
+        "a CronJob for each time; `every` and `at` changed, a period that no line of cron means dropped", _schedule
+    ),
     "watch": lost("watch", "nothing watches files there"),
     "sockets": lost("sockets", "no socket is passed into a container", "let the program listen, and write a Service"),
 }
