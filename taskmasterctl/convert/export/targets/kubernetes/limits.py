@@ -7,7 +7,7 @@ from taskmasterctl.convert.export.targets.containers import (
     whole,
 )
 from taskmasterctl.convert.export.targets.draft import KeyRow, KeyRows, lost, silent
-from taskmasterctl.convert.export.targets.kubernetes.times import Lines
+from taskmasterctl.convert.export.targets.kubernetes.times import CronLines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _schedule(draft: PodDraft) -> None:
     value = draft.source.value("schedule")
     if not value:
         return
-    lines = Lines(value)
+    lines = CronLines(value)
     if lines.missing:
         draft.dropped(
             "schedule", lines.missing, "write cron: in the file, or loop in the program; the Job is suspended"

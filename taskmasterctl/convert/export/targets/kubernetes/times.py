@@ -19,7 +19,7 @@ UTC = "Etc/UTC"
 SUNDAY = "7"
 
 
-class Lines:
+class CronLines:
     """The lines of a schedule, each with its zone, None for that of the cluster; what is `changed`, and why there are none (`missing`)."""
 
     def __init__(self, value: Mapping[str, Any]) -> None:
