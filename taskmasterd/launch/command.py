@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
 def _printed(options: Namespace) -> str:
     """Return what is to be printed, without a look at the configuration where that is not asked for. Raises LaunchError."""
     if options.printed:
-        return printing.text_of(options.printed)
+        return printing.text_of(options.printed, _absolute(options.config) if options.config else None)
     if options.config is None and not any(map(os.path.lexists, config_candidates(os.geteuid(), os.environ))):
         return printing.files(None, resolve_places(Config("", DaemonConfig(), ()), options.socket, pid1=False))
     path = _absolute(_config_path(options.config))

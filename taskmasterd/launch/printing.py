@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+from shlex import quote
 
 import taskmasterd
 from taskmaster_common.errors import system_reason
-from taskmaster_common.paths import prefix_of, shipped_paths
+from taskmaster_common.paths import default_places, prefix_of, shipped_paths
 from taskmasterd.launch.daemonize import FAILED, LaunchError, ResolvedPlaces
 from taskmasterd.launch.options import SYSTEM, USER
 from taskmasterd.output.targets import targets
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 UNITS = {SYSTEM: "systemd/taskmasterd.service", USER: "systemd/user/taskmasterd.service"}
 """The installed unit of each manager."""
+UNIT_CONFIG = {SYSTEM: "/etc/taskmaster/taskmaster.yaml", USER: "%E/taskmaster/taskmaster.yaml"}
+"""The configuration that the installed units run."""
 UNIT_COMMANDS = "/opt/taskmaster/bin/"
 """Where the units that are installed with it have the commands."""
 
@@ -45,9 +48,12 @@ def _first_directory(paths: Iterable[str]) -> str:
     return next((os.path.normpath(path) for path in paths if os.path.isdir(path)), "")
 
 
-def text_of(what: str) -> str:
-    """Return the text of EXAMPLE or SCHEMA, or the unit of a manager of UNITS. Raises LaunchError where it is not installed."""
-    return _unit(what) if what in UNITS else _text(what)
+def text_of(what: str, config: str | None = None) -> str:
+    """Return the text of EXAMPLE or SCHEMA, or the unit of a manager of UNITS. Raises LaunchError where it is not installed.
+
+    The unit runs the configuration at the absolute path `config`; without one, that of the place where each manager has it.
+    """
+    return _unit(what, config) if what in UNITS else _text(what)
 
 
 def _text(name: str) -> str:
@@ -62,13 +68,13 @@ def _text(name: str) -> str:
         raise LaunchError(FAILED, f"cannot print {path}: {system_reason(error)}") from None
 
 
-def _unit(manager: str) -> str:
+def _unit(manager: str, config: str | None) -> str:
     """Return the unit with the commands of this installation, and how to install this one."""
     _, found, rest = _text(UNITS[manager]).partition("\n[Unit]\n")
     where = {SYSTEM: "/etc/systemd/system", USER: "~/.config/systemd/user"}[manager]
     control = {SYSTEM: "systemctl", USER: "systemctl --user"}[manager]
     make = "" if manager == SYSTEM else f"mkdir -p {where} && "
-    option = "" if manager == SYSTEM else " user"
+    option = ("" if manager == SYSTEM else " user") + (f" -c {quote(config)}" if config else "")
     head = f"""# Taskmaster under systemd, printed by `taskmasterd --unit{option}`. To install:
 #
 #   {make}taskmasterd --unit{option} >{where}/taskmasterd.service
@@ -76,7 +82,7 @@ def _unit(manager: str) -> str:
 """
     for command in ("taskmasterd", "taskmasterctl"):
         rest = rest.replace(f"{UNIT_COMMANDS}{command}", _own(command))
-    return head + found + rest
+    return head + found + (rest.replace(UNIT_CONFIG[manager], _quoted(config)) if config else rest)
 
 
 def _own(command: str) -> str:
@@ -106,6 +112,7 @@ def files(config: str | None, places: ResolvedPlaces, programs: Sequence[Program
         ("logs of programs", places.log_dir),
         *(("log of a program", path) for path in _other_logs(programs, places.log_dir)),
         ("state, history", places.state_dir),
+        ("lines of a shell", f"{default_places(os.geteuid(), os.environ).state_dir}/shell-history"),
     ]
     found = [(label, path, "" if os.path.lexists(path) else "  (not there)") for label, path in rows if path]
     found += [("examples", path, "  (installed)") for path in (_examples(),) if path]

@@ -75,6 +75,14 @@ def test_a_printed_unit_starts_the_commands_of_this_installation(manager: str) -
     ]
 
 
+@pytest.mark.parametrize("manager", UNITS)
+def test_a_printed_unit_runs_the_configuration_that_was_named(manager: str) -> None:
+    lines = text_of(manager, "/srv/a shop/100%.yaml").splitlines()
+    started = [line for line in lines if line.startswith("Exec")]
+    assert ['-c "/srv/a shop/100%%.yaml"' in line for line in started] == [True, True]
+    assert not [line for line in started if "/taskmaster.yaml" in line]
+
+
 def test_the_waits_and_limits_of_a_users_unit_are_those_of_the_system() -> None:
     mine = (ROOT / "config" / UNITS["user"]).read_text().splitlines()
     for name in ("TimeoutStopSec", "KillMode", "WatchdogSec", "RestartPreventExitStatus", "RuntimeDirectory", "Type"):

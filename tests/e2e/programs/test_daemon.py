@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from taskmaster_common.paths import default_places
 from tests.support.daemon import PROGRAMS, ROOT, Daemon, command_environment, marked, process_exists
 from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
@@ -284,6 +285,7 @@ def test_files_names_every_place_of_the_configuration_and_says_what_nobody_has_m
     )
     log = daemon.home / "log"
     log.mkdir()
+    lines = f"{default_places(os.geteuid(), daemon.environment).state_dir}/shell-history"
     assert daemon.launch("--files").stdout == (
         f"configuration     {daemon.config}\n"
         f"socket            {daemon.socket}  (not there)\n"
@@ -293,6 +295,7 @@ def test_files_names_every_place_of_the_configuration_and_says_what_nobody_has_m
         f"log of a program  {daemon.home}/o-0.log  (not there)\n"
         f"log of a program  {daemon.home}/o-1.log  (not there)\n"
         f"state, history    {daemon.home}\n"
+        f"lines of a shell  {lines}  (not there)\n"
         f"examples          {ROOT}/config  (installed)\n"
         f"documentation     {ROOT}/docs  (installed)\n"
     )
