@@ -115,7 +115,7 @@ def test_a_state_of_which_nothing_lives_goes_with_all_that_belongs_to_it(files: 
         {"named": MINE.named},
         {"pid": "unknown"},
     ],
-    ids=str,
+    ids=("no namespace", "another namespace", "boot", "user", "alive", "another place", "named here", "no pid"),
 )
 def test_what_its_daemon_says_of_itself_keeps_it(files: Files, head: dict[str, Any]) -> None:
     files.write(**head)
