@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scripts import completions, records, reference, schema, states
-from scripts.pages import leaving, verbs, wire
+from scripts.pages import configuration, leaving, verbs, wire
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = "common/taskmaster_common/config"
@@ -25,7 +25,7 @@ FILES: dict[str, Callable[[], str]] = {
 """What makes each file, by its path."""
 PAGES: dict[str, Callable[[str], str]] = {
     "man/taskmaster.yaml.5": reference.manual,
-    "docs/configuration.md": reference.page,
+    "docs/configuration.md": configuration.page,
     "docs/commands.md": verbs.page,
     "docs/protocol.md": wire.page,
     "ARCHITECTURE.md": states.architecture,

@@ -1,4 +1,4 @@
-"""Make the references of keys: config/reference.yaml, and the key tables of docs/configuration.md and taskmaster.yaml(5)."""
+"""Make the references of keys: config/reference.yaml, and the list of keys of taskmaster.yaml(5); rows of tables in pages."""
 
 from __future__ import annotations
 
@@ -113,20 +113,7 @@ def _entry(key: Key, indent: str) -> str:
     return "\n".join((comment, value, *(f"{indent}  {line}" for line in lines))) + "\n"
 
 
-# -- docs/configuration.md
-
-
-def page(present: str) -> str:
-    """Return the page with the rows of its three tables of keys; nothing for a tree without documents."""
-    if not present:
-        return present
-    present = _with_keys(present, "| key | value | default | reload |", (*PROGRAM, *EXTRA))
-    present = _with_keys(present, "| key of `taskmasterd:` | value | default | reload |", DAEMON)
-    return _with_keys(present, "| key of a rule in `alerts:` | value | default | reload |", ALERT)
-
-
-def _with_keys(page: str, head: str, keys: tuple[Key, ...]) -> str:
-    return with_rows(page, head, [(f"`{key.name}`", key.text(), _linked(key), key.reload) for key in keys])
+# -- tables of pages
 
 
 def with_rows(page: str, head: str, rows: Sequence[Sequence[str]]) -> str:
@@ -136,10 +123,6 @@ def with_rows(page: str, head: str, rows: Sequence[Sequence[str]]) -> str:
     rest = after[after.index("\n\n") + 1 :]
     lines = "".join(f"| {' | '.join(cell.replace('|', BAR) for cell in row)} |\n" for row in rows)
     return f"{before}{head}\n{rule}\n{lines}{rest}"
-
-
-def _linked(key: Key) -> str:
-    return default_text(key).replace(FILES, "[see Files](operate/files.md)")
 
 
 # -- man/taskmaster.yaml.5

@@ -24,7 +24,10 @@ PLACES = {
     "man/taskmaster.yaml.5": (
         ".B patience\nSeconds of \\fBpatience\\fR it gets.\nDefault: \\fB7\\fR; reload: live.\n",
     ),
-    "docs/configuration.md": ("| `patience` | Seconds of `patience` it gets. | `7` | live |\n",),
+    "docs/configuration.md": (
+        "| [`patience`](#patience) | `7` | live |\n",
+        "### `patience`\n\nSeconds of `patience` it gets.\n\nDefault: `7`; reload: live.\n",
+    ),
 }
 """What each file says of the new key."""
 
