@@ -1,24 +1,48 @@
-"""Make the tables of docs/commands.md: the verbs, and the options of the client."""
+"""Make the tables and the list of verbs of docs/commands.md."""
 
 from __future__ import annotations
 
-from scripts.reference import with_rows
+from collections.abc import Iterator
+
+from scripts.reference import BAR, with_rows
 from taskmaster_common.commands.help import HELP
-from taskmaster_common.commands.table import COMMANDS, usage
-from taskmasterctl.options import GLOBALS, Option
+from taskmaster_common.commands.table import COMMANDS, Command, Flag, usage
+from taskmasterctl.options import GLOBALS
 
 VERBS = "| verb | what it does | exit codes |"
 OPTIONS = "| option | meaning |"
+BEGIN = "<!-- each verb: made by scripts/pages/verbs.py -->"
+END = "<!-- end of the verbs -->"
 
 
 def page(present: str) -> str:
-    """Return the page with both tables in place; nothing for a tree without documents."""
+    """Return the page with tables and verbs in place; nothing for a tree without documents. Raises ValueError for lost marks."""
     if not present:
         return present
     verbs = [(f"`{usage(verb)}`", HELP[verb.name].summary, HELP[verb.name].exits) for verb in COMMANDS]
     present = with_rows(present, VERBS, verbs)
-    return with_rows(present, OPTIONS, [(f"`{_spelling(flag)}`", flag.help) for flag in GLOBALS])
+    present = with_rows(present, OPTIONS, [(f"`{_spelling(flag)}`", flag.help) for flag in GLOBALS])
+    before, found, rest = present.partition(BEGIN)
+    if not found or END not in rest:
+        raise ValueError(f"docs/commands.md has no {BEGIN} and {END}")
+    sections = "\n\n".join("\n\n".join(_section(verb)) for verb in COMMANDS)
+    return f"{before}{BEGIN}\n\n{sections}\n\n{END}{rest.partition(END)[2]}"
 
 
-def _spelling(flag: Option) -> str:
+def _section(verb: Command) -> Iterator[str]:
+    """Yield the parts of what there is to say about a verb."""
+    said = HELP[verb.name]
+    yield f"### `{verb.name}`"
+    yield f"`{usage(verb)}`: {said.summary}."
+    if said.details:
+        yield said.details.replace("*", r"\*").replace("<", "&lt;")
+    if verb.flags:
+        rows = (f"| `{_spelling(flag)}` | {said.flags[flag.name].replace('|', BAR)} |" for flag in verb.flags)
+        yield "\n".join(("| flag | meaning |", "|---|---|", *rows))
+    if said.examples:
+        yield "\n".join(("```text", *(f"taskmasterctl {example}" for example in said.examples), "```"))
+    yield f"Exit codes: {said.exits}."
+
+
+def _spelling(flag: Flag) -> str:
     return f"{flag.short}{', ' if flag.short else ''}{flag.name} {flag.value}".rstrip()
