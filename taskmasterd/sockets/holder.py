@@ -222,7 +222,7 @@ class ProgramSockets:
         except (SetupError, OSError):
             if pid and any(address == each.address for each in claims_of(entry.present, entry.index)):
                 self._alone.add(address)
-                alone = f"socket {claim.socket.name} is held by pid {pid} alone; bound anew when that has ended"
+                alone = f"socket {claim.socket.name} is held by pid {pid} alone; bound again when that has ended"
                 self._say("warning", f"{self._table.name(entry)}: {alone}")
 
     def resume(self, rows: Iterable[Mapping[str, Any]]) -> None:

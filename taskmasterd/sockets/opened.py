@@ -185,7 +185,7 @@ class OpenSockets:
         self._forget(gone)  # who has it still may go on with it
         gone.close()
         self.add(made)
-        self._say("warning", f"{claim.shown} was removed by somebody; bound anew")
+        self._say("warning", f"{claim.shown} was removed by somebody; bound again")
 
     def close(self, one: OpenSocket) -> None:
         """Close a socket for good, at once: the keeper lets go of it a moment later."""

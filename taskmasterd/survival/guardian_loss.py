@@ -40,7 +40,7 @@ class GuardianLoss:
         """Go on without a guardian. Under systemd, which starts a new one, end: the next daemon takes everything over."""
         context, log = self._context, self._context.log
         if self._notifier.wanted and not context.supervisor.stopping:
-            log.write("error", "the guardian has died; ending, to be started anew with another one")
+            log.write("error", "the guardian has died; ending, to be started again with another one")
             context.state.flush()
             self._leave(1)
             return

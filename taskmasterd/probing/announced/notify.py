@@ -1,6 +1,6 @@
 """A slot's NOTIFY_SOCKET. Source: sd_notify(3), unix(7).
 
-Each slot has a socket of its own, bound anew for each instance, that only the program's user and root may write to. So the word of
+Each slot has a socket of its own, bound again for each instance, that only the program's user and root may write to. So the word of
 a sender that has ended counts: nobody asks for its pid. The socket outlives the daemon if the guardian or an upgrade keeps it.
 
 It takes no descriptors: recv(2) without room for them has the kernel close all that come, which is all that BARRIER=1 wants.

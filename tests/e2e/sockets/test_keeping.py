@@ -111,7 +111,7 @@ def test_what_cannot_be_taken_back_is_bound_anew_when_its_holder_has_ended(daemo
     daemon.kill()
     daemon.start()
     assert daemon.status()["web"]["sockets"][0]["state"] == f"held by pid {pid} alone"
-    assert f"socket http is held by pid {pid} alone; bound anew when that has ended" in daemon.events()
+    assert f"socket http is held by pid {pid} alone; bound again when that has ended" in daemon.events()
     assert ask_at((host, 8000)) == server
     assert daemon.ctl("restart", "web").returncode == 0
     assert daemon.status()["web"]["sockets"][0]["state"] == "listening"

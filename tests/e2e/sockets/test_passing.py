@@ -181,7 +181,7 @@ def test_a_file_of_a_socket_that_somebody_removes_is_there_again_before_the_next
     web = listens("unlink", sockets={"file": "./web.sock"}, starttime=60, restart_max_delay=60)
     daemon.write(config(web={**web, "restart_delay": 60}))
     daemon.start()
-    path, said_so = daemon.home / "web.sock", "web.sock was removed by somebody; bound anew"
+    path, said_so = daemon.home / "web.sock", "web.sock was removed by somebody; bound again"
     wait_until(lambda: b"LISTEN" in daemon.log("web") and not path.exists())
     os.kill(daemon.status()["web"]["pid"], signal.SIGKILL)
     daemon.wait_for("web", "BACKOFF")

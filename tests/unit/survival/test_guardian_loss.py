@@ -52,7 +52,7 @@ def test_without_systemd_the_daemon_goes_on_and_the_pid_file_names_it() -> None:
 
 
 def test_under_systemd_the_daemon_ends_at_once_with_everything_written_for_the_next_one() -> None:
-    said = "error: the guardian has died; ending, to be started anew with another one"
+    said = "error: the guardian has died; ending, to be started again with another one"
     assert House(wanted=True).lose_the_guardian() == [said, "state written", "left with 1"]
 
 
