@@ -74,6 +74,7 @@ that it does not know.
     deps       edges: list of EDGE, at most 100 per object; in the first    deps
                object roots (list of programs), reverse
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
+               daemon_values: {key: {old, new}} of those with plain values
                groups_changed, changes, dry_run
     problem    text                                                         reload
     warning    text                                                         stop, restart, wait, reload, shutdown, logs
@@ -129,6 +130,7 @@ that it does not know.
                required restart status (ok waiting blocked) because (why it is not ok, or "")
     PLAN       name change (kept updated scaled restarted added removed) keys why
                next: those of the keys that are used at the next start
+               values: {key: {old, new}}, typed as `settings` are; of env the names of the variables that differ
                create start stop restart: lists of process names
                rolls (true: starts and restarts happen one after the other, as `update` says)
 

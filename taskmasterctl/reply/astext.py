@@ -158,11 +158,7 @@ class TextReply:
             return []
         from taskmasterctl.reply.plans import plan_text  # noqa: PLC0415 - only a reload needs it
 
-        programs = [program for plan in plans for program in plan["programs"]]
-        keys, live = [[key for plan in plans for key in plan.get(kind) or ()] for kind in ("daemon_keys", "live_keys")]
-        groups_changed = any(plan.get("groups_changed") for plan in plans)
-        alerts = [change for plan in plans for change in plan.get("alerts") or ()]
-        return [(OUT, plan_text(programs, keys, live, groups_changed=groups_changed, alerts=alerts))]
+        return [(OUT, plan_text(plans, self._look, wide=self._request.has("wide")))]
 
     def _pids_shown(self) -> Chunks:
         """Return the pids; a single one without its name, for use in command lines."""

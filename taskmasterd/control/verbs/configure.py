@@ -80,7 +80,8 @@ class ReloadWait(Wait, Requester):
             return
         for warning in warnings:
             self._connection.send({"type": "warning", "text": warning})
-        view = yield from plan_view(self._context.supervisor.table, plan)
+        running, signals = self._context.configuration.running, self._context.identity.signals
+        view = yield from plan_view(self._context.supervisor.table, plan, running, signals)
         view["dry_run"] = self.dry_run
         self._connection.send(view)  # nothing is sent if the client has gone meanwhile
         if self.dry_run:

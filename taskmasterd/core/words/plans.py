@@ -10,28 +10,40 @@ from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from taskmaster_common.config import DaemonConfig
     from taskmasterd.core.programs.plan import ProgramPlan, ReloadPlan
     from taskmasterd.core.programs.table import Table
     from taskmasterd.core.steps import Steps
-    from taskmasterd.core.words import overlays
+    from taskmasterd.core.words import changes, overlays
 else:
+    changes = on_demand("taskmasterd.core.words.changes")
     overlays = on_demand("taskmasterd.core.words.overlays")
 
 
-def plan_view(table: Table, plan: ReloadPlan) -> Steps[dict[str, Any]]:
-    """Return the `plan` object of the wire, after one step for each program."""
+def plan_view(
+    table: Table, plan: ReloadPlan, running: DaemonConfig, signals: Mapping[int, str], *, values: bool = False
+) -> Steps[dict[str, Any]]:
+    """Return the `plan` object of the wire, after one step for each program; `running` is what the daemon has now.
+
+    `values`: those of env may be seen.
+    """
     programs: list[dict[str, Any]] = []
+    differences = changes.Changes(signals, values=values)
     for program in plan.programs:
-        programs.append(_program_plan_view(table, program))
+        view = _program_plan_view(table, program)
+        if program.wanted and program.keys:
+            view["values"] = differences.of_program(table.slots(program.name), program.wanted, program.keys)
+        programs.append(view)
         yield
     return {
         "type": "plan",
         "programs": programs,
         "daemon_keys": list(plan.daemon_keys),
         "live_keys": list(plan.live_keys),
+        "daemon_values": changes.of_daemon(running, plan.config.daemon, (*plan.live_keys, *plan.daemon_keys)),
         "groups_changed": plan.groups_changed,
         "alerts": list(plan.alerts),
         "changes": plan.changes,
@@ -55,6 +67,7 @@ def _program_plan_view(table: Table, plan: ProgramPlan) -> dict[str, Any]:
         "stop": named(plan.stop),
         "restart": named(plan.restart),
         "rolls": plan.rolls,
+        "values": {},
     }
 
 

@@ -24,11 +24,11 @@ def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values:
 
     `env` is a list of names; with `values` an object. null means that the value is the daemon's own.
     """
-    return {key: _setting(program, key, signals, values=values) for key in KIND}
+    return {key: setting(program, key, signals, values=values) for key in KIND}
 
 
-def _setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> Any:
-    """Return seconds and sizes as numbers, a umask as octal text, and None for what is the daemon's own."""
+def setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> Any:
+    """Return one key: seconds and sizes as numbers, a umask as octal text, and None for what is the daemon's own."""
     value = program.value(key)
     kind = KIND[key]
     if kind == "environment":

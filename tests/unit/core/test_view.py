@@ -21,6 +21,10 @@ from taskmasterd.core.words.view import end_view, process_view, reason_text
 from tests.support.host import program
 from tests.support.model import config
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 SIGNALS = {15: "TERM"}
 
 
@@ -114,7 +118,7 @@ def test_a_plan_names_each_instance_as_its_user_does() -> None:
     for index in range(2):
         table.add(Entry(ProgramConfig("two", ("x",), numprocs=2), index, Process(state=RUNNING)))
     wanted = config(ProgramConfig("two", ("y",), numprocs=2, ready={"fd": 3}), ProgramConfig("new", ("x",)))
-    view = run(plan_view(table, diff(table, DaemonConfig(), wanted)))
+    view = run(plan_view(table, diff(table, DaemonConfig(), wanted), DaemonConfig(), SIGNALS))
     assert [(each["name"], each["change"], each["restart"], each["stop"]) for each in view["programs"]] == [
         ("two", "restarted", ["two:0", "two:1"], []),
         ("new", "added", [], []),
@@ -123,3 +127,43 @@ def test_a_plan_names_each_instance_as_its_user_does() -> None:
     assert (sorted(view["programs"][0]["keys"]), view["programs"][0]["next"]) == (["cmd", "ready"], ["ready"])
     assert view["changes"]
     assert view["daemon_keys"] == view["live_keys"] == []
+    values = view["programs"][0]["values"]
+    assert values["cmd"] == {"old": ["x"], "new": ["y"]}
+    assert values["ready"] == {"old": None, "new": {"fd": 3}}
+
+
+def plan_values(before: str, after: str, *, values: bool = False) -> dict[str, Any]:
+    table = Table()
+    table.add(Entry(program(before), 0, Process(state=RUNNING)))
+    plan = diff(table, DaemonConfig(), config(program(after)))
+    found = run(plan_view(table, plan, DaemonConfig(), SIGNALS, values=values))["programs"][0]["values"]
+    assert json.loads(json.dumps(found)) == found
+    return found
+
+
+def test_a_plan_names_the_variables_that_differ_and_keeps_their_values() -> None:
+    before, after = "env: {SAME: s, TOKEN: secret, GONE: g}", "env: {SAME: s, TOKEN: other, NEW: n}"
+    assert plan_values(before, after) == {"env": {"old": ["GONE", "TOKEN"], "new": ["NEW", "TOKEN"]}}
+    assert plan_values(before, after, values=True)["env"]["new"] == {"TOKEN": "other", "NEW": "n"}
+
+
+def test_the_values_of_a_plan_end_where_they_would_be_too_many() -> None:
+    table, programs = Table(), []
+    for number in range(20):
+        table.add(Entry(ProgramConfig(f"p{number}", ("x" * 100_000,)), 0, Process(state=RUNNING)))
+        programs.append(ProgramConfig(f"p{number}", ("y" * 100_000,)))
+    plan = diff(table, DaemonConfig(), config(*programs))
+    view = run(plan_view(table, plan, DaemonConfig(), SIGNALS))
+    assert [bool(each["values"]) for each in view["programs"]] == [True] * 3 + [False] * 17
+
+
+def test_a_plan_has_the_plain_values_of_the_daemon_s_own_keys() -> None:
+    running = DaemonConfig(umask=0o077, socket="/run/a", shutdown_timeout=10.0, history={"size": 1, "age": 1})
+    table = Table()
+    view = run(plan_view(table, diff(table, running, config()), running, SIGNALS))
+    assert view["daemon_values"] == {
+        "umask": {"old": "077", "new": "022"},
+        "socket": {"old": "/run/a", "new": None},
+        "shutdown_timeout": {"old": 10.0, "new": 60.0},
+    }
+    assert "history" in (*view["live_keys"], *view["daemon_keys"])

@@ -230,7 +230,7 @@ PLAN = [
 
 
 def test_a_plan_shows_every_program_that_changes_its_keys_and_why_and_the_sum() -> None:
-    assert plan_text(PLAN, ["socket"]) == (
+    assert plan_text([{"programs": PLAN, "daemon_keys": ["socket"]}], Look()) == (
         "PROGRAM  CHANGE     KEYS      WHY\n"
         "web      restarted  cmd,env   cmd, env cannot change; restarts web\n"
         "api      scaled     numprocs  numprocs changed; stops 9 processes\n"
@@ -239,8 +239,48 @@ def test_a_plan_shows_every_program_that_changes_its_keys_and_why_and_the_sum() 
         "taskmasterd.socket waits for the next start of the daemon\n"
         "1 unchanged; 1 restart, 1 scaled, 1 new, 1 removed\n"
     )
-    assert plan_text(PLAN[:1], [], groups_changed=True).splitlines()[-2] == "groups changed"
-    assert "taskmasterd.roles applied without a restart\n" in plan_text(PLAN[:1], [], ["roles"])
+    more = {"programs": PLAN[:1], "groups_changed": True, "live_keys": ["roles"]}
+    assert plan_text([more], Look()).splitlines()[-3:-1] == [
+        "groups changed", "taskmasterd.roles applied without a restart"
+    ]  # fmt: skip
+
+
+VALUES = {
+    "name": "web",
+    "change": "restarted",
+    "keys": ["cmd", "stoptime", "env"],
+    "why": "cmd cannot change",
+    "restart": ["web"],
+    "values": {
+        "cmd": {"old": ["app", "-w", "2"], "new": ["app", "-w", "4"]},
+        "stoptime": {"old": 2, "new": 90},
+        "env": {"old": ["GONE", "TOKEN"], "new": ["NEW", "TOKEN"]},
+    },
+}
+
+
+def test_a_plan_shows_the_old_and_the_new_value_of_each_key() -> None:
+    daemon = {"daemon_keys": ["umask"], "daemon_values": {"umask": {"old": "022", "new": "\x1b[2J"}}}
+    lines = plan_text([{"programs": [VALUES], **daemon}], Look()).splitlines()
+    assert lines[2:-1] == [
+        "    cmd       app -w 2 -> app -w 4",
+        "    stoptime  2s -> 1m30s",
+        "    env       +NEW, -GONE, TOKEN has another value",
+        "taskmasterd.umask waits for the next start of the daemon",
+        "    umask  022 -> \\x1b[2J",
+    ]
+
+
+def test_values_that_do_not_fit_into_a_line_have_two() -> None:
+    lines = plan_text([{"programs": [VALUES]}], Look(width=25)).splitlines()
+    assert lines[2:4] == ["    cmd       app -w 2", "           -> app -w 4"]
+    assert lines[4] == "    stoptime  2s -> 1m30s"
+
+
+def test_values_of_variables_are_shown_where_the_daemon_sends_them() -> None:
+    env = {"old": {"TOKEN": "a"}, "new": {"TOKEN": "b", "NEW": "c"}}
+    lines = plan_text([{"programs": [{**VALUES, "values": {"env": env}}]}], Look()).splitlines()
+    assert lines[2] == "    env  TOKEN=a -> TOKEN=b NEW=c"
 
 
 @pytest.mark.parametrize("line", ["reload", "reload --dry-run"])
@@ -253,7 +293,7 @@ def test_a_plan_leaves_out_what_is_kept(line: str) -> None:
 def test_a_plan_in_several_objects_is_one_table() -> None:
     parts = [{"type": "plan", "programs": [each], "daemon_keys": []} for each in PLAN]
     out, _ = shown("reload --dry-run", *parts, end())
-    assert out == plan_text(PLAN, [])
+    assert out == plan_text([{"programs": PLAN}], Look())
 
 
 def test_a_plan_comes_before_the_results_that_follow_from_it() -> None:

@@ -129,7 +129,7 @@ def test_what_the_kernel_refuses_for_a_running_process_waits_for_the_next_start_
 
 
 def plan_view_next(world: World, wanted: Config, refused: Refused) -> list[str]:
-    view = run(plan_view(world.table, diff(world.table, DaemonConfig(), wanted, refused)))
+    view = run(plan_view(world.table, diff(world.table, DaemonConfig(), wanted, refused), DaemonConfig(), {}))
     found: list[str] = view["programs"][0]["next"]
     return found
 
