@@ -94,6 +94,7 @@ that it does not know.
                of "permission" about a role also needs, has (levels; "")
 
     PROCESS    name program instance state pid uptime_s since_s restarts tries detail wanted description
+               restarted_s (since the last of `restarts`, or null)
                phase ("held": STARTING, but not before what it depends on is as it has to be; "blocked": BACKOFF without an
                end, because nothing leads there by itself; the name of the hook that runs: "pre_start", "post_start", "pre_stop",
                "stop_cmd", "post_stop"; else "")

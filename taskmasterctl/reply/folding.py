@@ -48,13 +48,16 @@ def _summary(well: Sequence[Message], total: int) -> Message:
         for name in ("restarts", "cpu_percent", "memory_bytes")
         if any(each.get(name) is not None for each in well)
     }
-    uptimes = [each["uptime_s"] for each in well if each.get("uptime_s") is not None]
+    uptimes, restarted = (
+        [each[name] for each in well if each.get(name) is not None] for name in ("uptime_s", "restarted_s")
+    )
     return {
         **first,
         **sums,
         "name": f"{first['program']} {len(well)}/{total}",
         "pid": None,
         "uptime_s": min(uptimes, default=None),
+        "restarted_s": min(restarted, default=None),
         "detail": "",
         "stderr": "",
     }

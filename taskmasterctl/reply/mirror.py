@@ -73,12 +73,13 @@ class Mirror:
             self._seen_at[key] = now
 
     def table(self, now: float) -> list[dict[str, Any]]:
-        """Return every process, its uptime as of `now`."""
+        """Return every process, its uptime and the time since its last restart as of `now`."""
         rows: list[dict[str, Any]] = []
         for key, process in self._processes.items():
             row = dict(process)
-            if row.get("uptime_s") is not None:
-                row["uptime_s"] += now - self._seen_at[key]
+            for name in ("uptime_s", "restarted_s"):
+                if row.get(name) is not None:
+                    row[name] += now - self._seen_at[key]
             rows.append(row)
         return rows
 

@@ -103,15 +103,10 @@ def status_table(processes: Sequence[Message], look: Look) -> str:
         from taskmasterctl.reply.folding import folded  # noqa: PLC0415 - only for tables that do not fit
 
         processes = folded(processes)
-    usage = any("cpu_percent" in process for process in processes)
-    head = (*STATUS_COLUMNS[:-1], *USAGE_COLUMNS, STATUS_COLUMNS[-1]) if usage else STATUS_COLUMNS
-    rows = [head, *[_status_row(process, look, usage=usage) for process in processes]]
-    if 0 < look.width < NARROW:
-        rows = [tuple(cell for name, cell in zip(head, row) if name not in SPARED) for row in rows]
-    numbers = frozenset(at for at, name in enumerate(rows[0]) if name in (*SPARED, *USAGE_COLUMNS))
-    lines = columns(rows, numbers, (0, STATE_WIDTH))
-    if look.width:
-        lines = [_cut(line, row[-1], look.width) for line, row in zip(lines, rows)]
+    rows = _rows(processes, look, ago=look.terminal)
+    lines = _lines(rows)
+    if 0 < look.width < max(NARROW, *map(cells_of, lines), 0):
+        rows, lines = _fitted(processes, look)
     if look.colour:
         name_width = max(len(row[0]) for row in rows) + 2
         for at, process in enumerate(processes, 1):
@@ -119,14 +114,56 @@ def status_table(processes: Sequence[Message], look: Look) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _status_row(process: Message, look: Look, *, usage: bool) -> tuple[str, ...]:
+def _rows(processes: Sequence[Message], look: Look, *, ago: bool) -> list[tuple[str, ...]]:
+    """Return the cells; `ago`: RESTARTS says when the last one was."""
+    usage = any("cpu_percent" in process for process in processes)
+    head = (*STATUS_COLUMNS[:-1], *USAGE_COLUMNS, STATUS_COLUMNS[-1]) if usage else STATUS_COLUMNS
+    digits = max((len(str(process.get("restarts", 0))) for process in processes), default=1)
+    counts = [_restarts(process, digits) if ago else clean(process.get("restarts", 0)) for process in processes]
+    if not any(" ago" in count for count in counts):
+        counts = [count.strip() for count in counts]
+    return [head, *[_status_row(each, count, look, usage=usage) for each, count in zip(processes, counts)]]
+
+
+def _restarts(process: Message, digits: int) -> str:
+    """Return the number of restarts with the time of the last one: `17 (2s ago)`."""
+    seconds = process.get("restarted_s")
+    return f"{clean(process.get('restarts', 0)):>{digits}}" + (
+        f" ({format_seconds(seconds)} ago)" if seconds is not None else ""
+    )
+
+
+def _lines(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    left = ("RESTARTS",) if any(" ago" in cell for row in rows for cell in row[:-1]) else ()
+    numbers = frozenset(at for at, name in enumerate(rows[0]) if name in (*SPARED, *USAGE_COLUMNS) and name not in left)
+    return columns(rows, numbers, (0, STATE_WIDTH))
+
+
+def _fitted(processes: Sequence[Message], look: Look) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Return rows and lines for a terminal that is too narrow: with shorter details, fewer columns, cut at last."""
+    from taskmasterctl.reply.short import shortened  # noqa: PLC0415 - only where something does not fit
+
+    for ago in (look.terminal and look.width >= NARROW, False):
+        rows = _rows(processes, look, ago=ago)
+        if look.width < NARROW:
+            rows = [tuple(cell for name, cell in zip(rows[0], row) if name not in SPARED) for row in rows]
+        for at, line in enumerate(_lines(rows)):
+            if cells_of(line) > look.width:
+                rows[at] = (*rows[at][:-1], shortened(rows[at][-1]))
+        lines = _lines(rows)
+        if max(map(cells_of, lines)) <= look.width:
+            break
+    return rows, [_cut(line, row[-1], look.width) for line, row in zip(lines, rows)]
+
+
+def _status_row(process: Message, restarts: str, look: Look, *, usage: bool) -> tuple[str, ...]:
     pid, uptime = process.get("pid"), process.get("uptime_s")
     return (
         clean(process["name"]),
         clean(process["state"]),
         "-" if pid is None else clean(pid),
         "-" if uptime is None else format_seconds(uptime),
-        clean(process.get("restarts", 0)),
+        restarts,
         *((percent_text(process.get("cpu_percent")), size_text(process.get("memory_bytes"))) if usage else ()),
         with_names(detail_text(process), look.user_name, short=True),
     )

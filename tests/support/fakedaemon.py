@@ -111,6 +111,7 @@ def process(name: str, state: str = "RUNNING", **fields: Any) -> dict[str, Any]:
         "uptime_s": 720.5 if state == "RUNNING" else None,
         "since_s": 720.5,
         "restarts": 0,
+        "restarted_s": None,
         "tries": 0,
         "detail": "",
         "wanted": state not in ("BACKOFF", "FATAL"),

@@ -54,7 +54,7 @@ def is_counted(log: bytes) -> bool:
 
 def ageless(process: dict[str, object]) -> dict[str, object]:
     """Return the `status` of a process without the fields that change all the time."""
-    return {**process, "uptime_s": 0, "since_s": 0}
+    return {**process, "uptime_s": 0, "since_s": 0, "restarted_s": None}
 
 
 def kill_daemon(daemon: Daemon) -> int:

@@ -39,6 +39,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "uptime_s": round(now - process.spawned_at, 3) if alive else None,
         "since_s": round(now - process.since, 3),
         "restarts": process.restarts,
+        "restarted_s": round(now - process.spawned_at, 3) if process.restarts else None,
         "tries": process.tries,
         "detail": slot_detail(table, entry, now, signals),
         "type": entry.policy.type,

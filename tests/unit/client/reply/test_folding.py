@@ -6,6 +6,7 @@ import pytest
 
 from taskmasterctl.reply.folding import folded
 from taskmasterctl.reply.render import Look, status_table
+from taskmasterctl.reply.short import shortened
 from tests.support.fakedaemon import process
 
 TYPE_CHECKING = False
@@ -68,3 +69,53 @@ def test_a_narrow_terminal_does_without_pids_and_restarts() -> None:
         ["NAME", "STATE", "UPTIME", "DETAIL"],
         ["web", "RUNNING", "12m", "healthy"],
     ]
+
+
+def test_on_a_terminal_restarts_have_the_time_of_the_last_one_where_there_is_room() -> None:
+    flap = process("flap", "BACKOFF", restarts=17, restarted_s=2.0, detail="in 15s")
+    processes = [flap, process("web", restarts=1, restarted_s=540.0), process("db")]
+    assert status_table(processes, Look(terminal=True, width=80)).splitlines() == [
+        "NAME  STATE      PID  UPTIME  RESTARTS     DETAIL",
+        "flap  BACKOFF      -  -       17 (2s ago)  in 15s",
+        "web   RUNNING   2001  12m      1 (9m ago)  -",
+        "db    RUNNING   2001  12m      0           -",
+    ]
+    long = [process("flap", "BACKOFF", restarts=17, restarted_s=2.0, detail="x" * 60), *processes[1:]]
+    assert "ago" not in status_table(long, Look(terminal=True, width=80))
+    assert "ago" not in status_table(processes, Look())
+
+
+def test_the_sum_of_a_program_has_the_time_of_its_last_restart() -> None:
+    web = [process(f"web:{index}", restarts=1, restarted_s=100.0 * index + 9) for index in range(3)]
+    assert folded(web)[0]["restarted_s"] == 9
+    assert folded([process("web:0"), process("web:1")])[0]["restarted_s"] is None
+
+
+@pytest.mark.parametrize(
+    ("detail", "short"),
+    [
+        ('retry 2 of 3 in 0.5s; exit 3 after 0.0s: "bind: in use"', 'in 0.5s; exit 3: "bind: in use"'),
+        ("again in 15s; 3 restarts within 60s; exit 3 after 1.5s", "in 15s; exit 3; 3 restarts within 60s"),
+        ('again in 9s; 3 restarts within 60s; exit 3 after 1s: "a; b"', 'in 9s; exit 3: "a; b"; 3 restarts within 60s'),
+        ("exit 1 after 0.2s (try 4 of 4)", "exit 1"),
+        ("exit 1 after 0.2s, before starttime", "exit 1, before starttime"),
+        ("cannot execute /opt/m: no such file or directory (try 4 of 4)", "no such file or directory: /opt/m"),
+        ("retry 2 of 3 in 2s; cannot execute /opt/m: not permitted", "in 2s; not permitted: /opt/m"),
+        ("killed by SIGKILL after 1h2m", "killed by SIGKILL"),
+        ("needs db, which is FATAL", "needs db, which is FATAL"),
+        ("outdated (cmd); it came after 3", "outdated (cmd); it came after 3"),
+        ("", ""),
+    ],
+)
+def test_a_detail_without_room_says_the_most_useful_words_first(detail: str, short: str) -> None:
+    assert shortened(detail) == short
+
+
+def test_only_the_details_without_room_are_shortened() -> None:
+    processes = [
+        process("a", detail="exit 1 after 0.2s (try 4 of 4)" + "y" * 40),
+        process("b", detail="exit 1 after 0.2s"),
+    ]
+    first, second = status_table(processes, Look(width=80)).splitlines()[1:]
+    assert first.endswith("exit 1")
+    assert second.endswith("exit 1 after 0.2s")
