@@ -37,9 +37,9 @@ GLOBALS = (
     Option("--version", short="-V", help="print the version of this client"),
     Option("--help", short="-h", help="print this, or the help of a verb"),
 )
-USAGE_LINE = (
-    "usage: taskmasterctl [-s SOCKET | -c FILE] [--json] [-q] [--timeout DUR] [--color auto|always|never] "
-    "VERB [FLAGS] [TARGET...]"
+USAGE_LINES = (
+    "usage: taskmasterctl [-s SOCKET | -c FILE] [--json] [-q] [--timeout DUR]",
+    "                     [--color auto|always|never] VERB [FLAGS] [TARGET...]",
 )
 
 
@@ -150,14 +150,15 @@ def usage_error(message: str) -> RequestError:
 def client_help(verb: str = "") -> str:
     """Return the help of a verb, or of the whole command line. Raises RequestError for an unknown verb."""
     from taskmaster_common.commands.help import help_text  # noqa: PLC0415 - texts that other requests do not need
+    from taskmaster_common.commands.text import wrapped  # noqa: PLC0415 - as above
 
-    if verb:
+    if verb and verb != "all":
         return help_text(verb) + "\n"
-    lines = [USAGE_LINE, "", help_text(), "", "Options, before or after the verb:"]
+    lines = [*USAGE_LINES, "", help_text(), "", "Options, before or after the verb:"]
     for flag in GLOBALS:
         left = f"{flag.short + ', ' if flag.short else ''}{flag.name}{' ' + flag.value if flag.value else ''}"
-        lines.append(f"  {left:<22} {flag.help}")
-    lines.append("Commands may come on a pipe, one a line; the exit code is that of the first that failed.")
+        lines += wrapped(f"  {left:<22} {flag.help}", " " * 25)
+    lines += wrapped("Commands may come on a pipe, one a line; the exit code is that of the first that failed.")
     return "\n".join(lines) + "\n"
 
 

@@ -13,7 +13,7 @@ import termios
 from contextlib import suppress
 
 from taskmaster_common import __version__
-from taskmaster_common.commands.help import SHELL_COMMANDS, help_text
+from taskmaster_common.commands.help import SHELL_COMMANDS, help_text, short_help
 from taskmaster_common.commands.table import USAGE, parse
 from taskmaster_common.errors import RequestError, SystemFailure
 from taskmaster_common.records import Record
@@ -22,6 +22,7 @@ from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.mirror import Mirror
 from taskmasterctl.reply.render import error_text
 from taskmasterctl.shell.feed import Feed
+from taskmasterctl.shell.foreign import refuse_foreign
 from taskmasterctl.shell.history import EARLIER_FILE, FILE, HistoryFile
 from taskmasterctl.shell.news import News
 from taskmasterctl.visible import clean
@@ -193,6 +194,7 @@ class Shell:
         """Run one command and return its exit code."""
         words = words[words[0] == "taskmasterctl" :]
         try:
+            refuse_foreign(words)
             options, rest = split_options(words, self._options)
             own = self._own(rest)
         except RequestError as error:
@@ -212,8 +214,8 @@ class Shell:
     def _own(self, words: Sequence[str]) -> int | None:
         """Run a command that only the shell has and return its exit code, None for any other. Raises RequestError."""
         verb, rest = (words[0], words[1:]) if words else ("", ())
-        if verb == "help" and len(rest) <= 1:
-            self._say(help_text("exit" if rest == ["quit"] else "".join(rest), SHELL_COMMANDS))
+        if verb in ("help", "?") and len(rest) <= 1:
+            self._say(_help_of("".join(rest)))
         elif verb in ("exit", "quit"):
             if rest:
                 raise RequestError("usage", f'{verb} does not take "{rest[0]}"', USAGE)
@@ -242,6 +244,13 @@ class Shell:
     def _refuse(self, error: RequestError) -> int:
         self._command_line.write(((ERR, error_text(error.message, error.hints)),))
         return error.exit_code
+
+
+def _help_of(name: str) -> str:
+    """Return the help of a verb, of all of them, or for "" a screen of it. Raises RequestError."""
+    if not name:
+        return short_help(SHELL_COMMANDS)
+    return help_text({"quit": "exit", "all": ""}.get(name, name), SHELL_COMMANDS)
 
 
 def _touched(words: Sequence[str]) -> tuple[str, ...]:

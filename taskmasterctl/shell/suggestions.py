@@ -36,6 +36,8 @@ SIGNALS = {
 }
 """The common signals with their meaning; the others follow without one."""
 
+MEANINGLESS = ("--socket", "--config", "--exit-on-error", "--version")
+"""Options of the client that nobody means in a shell, which has its daemon already."""
 TROUBLE_FIRST = ("FATAL", "BACKOFF", "EXITED", "STARTING", "STOPPING", "RUNNING", "STOPPED")
 RELEVANT = {
     "start": ("STOPPED", "EXITED", "FATAL", "BACKOFF", "STOPPING", "STARTING", "RUNNING"),
@@ -124,7 +126,10 @@ def _verbs(word: str) -> list[Suggestion]:
 def _flags(verb: Command | None, rest: Sequence[str]) -> list[Suggestion]:
     return [
         Suggestion(flag.name, text)
-        for flag, text in (*_own_flags(verb), *((option, option.help) for option in GLOBALS))
+        for flag, text in (
+            *_own_flags(verb),
+            *((option, option.help) for option in GLOBALS if option.name not in MEANINGLESS),
+        )
         if flag.name not in rest and (not flag.short or flag.short not in rest)
     ]
 

@@ -6,7 +6,7 @@ from taskmaster_common.commands.acting import ACTING
 from taskmaster_common.commands.converting import CONVERTING
 from taskmaster_common.commands.looking import LOOKING
 from taskmaster_common.commands.table import COMMANDS, LOOK, Command, command, usage
-from taskmaster_common.commands.text import NO_WAIT, Help
+from taskmaster_common.commands.text import NO_WAIT, Help, wrapped
 
 HELP = {
     **LOOKING,
@@ -66,6 +66,10 @@ SHELL_COMMANDS = (
 """The words that only the interactive shell understands; `quit` is another word for `exit`."""
 
 
+EVERY_DAY = ("status", "show", "logs", "why", "top", "start", "stop", "restart", "reload", "shutdown", "exit")
+"""The verbs that the shell's `help` explains; it names the others."""
+
+
 def help_text(name: str = "", more: tuple[Command, ...] = ()) -> str:
     """Return the help of one verb, or the list of all verbs. Raises RequestError "unknown-verb".
 
@@ -74,23 +78,40 @@ def help_text(name: str = "", more: tuple[Command, ...] = ()) -> str:
     if name:
         return _help_of(next((entry for entry in more if entry.name == name), None) or command(name))
     lines: list[str] = []
-    summaries = [(HELP[entry.name].group, entry.name, HELP[entry.name].summary) for entry in (*COMMANDS, *more)]
-    for group in dict.fromkeys(group for group, _, _ in summaries):
+    names = [entry.name for entry in (*COMMANDS, *more)]
+    for group in dict.fromkeys(HELP[verb].group for verb in names):
         lines.append(f"{group}:")
-        lines.extend(f"  {verb:<10} {summary}" for other, verb, summary in summaries if other == group)
-    lines.append("TARGET is a program (all its instances), web:1, a group, a pattern like 'web:*' or 'w*', or all.")
-    lines.append("`help VERB` shows the flags, examples and exit codes of one verb.")
-    return "\n".join(lines)
+        for verb in names:
+            lines += _in_list(verb) if HELP[verb].group == group else ()
+    return "\n".join((*lines, *TARGETS, "`help VERB` shows the flags, examples and exit codes of one verb."))
+
+
+TARGETS = (
+    "TARGET is a program (all its instances), web:1, a group, a pattern like 'web:*'",
+    "or 'w*', or all.",
+)
+"""What a TARGET is, in lines."""
+
+
+def short_help(more: tuple[Command, ...] = ()) -> str:
+    """Return the verbs of every day and the names of the others: a screen of a small terminal with the line that asked for it."""
+    lines = [line for verb in EVERY_DAY for line in _in_list(verb)]
+    others = [entry.name for entry in (*COMMANDS, *more) if entry.name not in EVERY_DAY]
+    lines += wrapped(f"  and also:  {', '.join(others)}", " " * 13)
+    return "\n".join((*lines, *TARGETS, "`help VERB`: one verb with its flags and examples; `help all`: all verbs."))
+
+
+def _in_list(verb: str) -> list[str]:
+    return wrapped(f"  {verb:<10} {HELP[verb].summary}", " " * 13)
 
 
 def _help_of(verb: Command) -> str:
     text = HELP[verb.name]
-    lines = [f"{verb.name}: {text.summary}", f"usage: {usage(verb)}"]
-    if text.details:
-        lines.append(text.details)
+    lines = wrapped(f"{verb.name}: {text.summary}", "  ") + wrapped(f"usage: {usage(verb)}", "  ")
+    lines += wrapped(text.details) if text.details else ()
     for flag in verb.flags:
         left = f"{flag.short + ', ' if flag.short else ''}{flag.name}{' ' + flag.value if flag.value else ''}"
-        lines.append(f"  {left:<18} {text.flags[flag.name]}")
-    lines.extend(f"example: taskmasterctl {example}" for example in text.examples)
-    lines.append(f"exit codes: {text.exits}")
-    return "\n".join(lines)
+        lines += wrapped(f"  {left:<18} {text.flags[flag.name]}", " " * 21)
+    for example in text.examples:
+        lines += wrapped(f"example: taskmasterctl {example}", " " * 4, " \\")
+    return "\n".join(lines + wrapped(f"exit codes: {text.exits}", "  "))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from taskmaster_common.aliases import ALIASES, INSTEAD
 from taskmaster_common.commands.actions import reason_in, with_reason
-from taskmaster_common.commands.help import HELP, SHELL_COMMANDS, help_text
+from taskmaster_common.commands.help import HELP, SHELL_COMMANDS, help_text, short_help
 from taskmaster_common.commands.table import (
     COMMANDS,
     Command,
@@ -19,6 +19,7 @@ from taskmaster_common.commands.table import (
     refuse_client_flags,
     usage,
 )
+from taskmaster_common.commands.text import wrapped
 from taskmaster_common.errors import RequestError
 
 
@@ -117,11 +118,32 @@ def test_the_list_of_verbs_names_every_verb_once() -> None:
 
 @pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])
 def test_the_help_of_a_verb_tells_usage_flags_and_exit_codes(name: str) -> None:
-    text = help_text(name)
+    text = " ".join(help_text(name).split())
     assert f"usage: {usage(command(name))}" in text
     assert f"exit codes: {HELP[name].exits}" in text
     assert HELP[name].exits
     assert all(flag.name in text for flag in command(name).flags)
+
+
+@pytest.mark.parametrize("name", ["", *(entry.name for entry in (*COMMANDS, *SHELL_COMMANDS))])
+def test_no_line_of_the_help_is_longer_than_80_columns(name: str) -> None:
+    assert [line for line in help_text(name, SHELL_COMMANDS).splitlines() if len(line) > 80] == []
+
+
+def test_the_short_help_fits_into_22_lines_of_80_columns_and_names_every_verb() -> None:
+    text = short_help(SHELL_COMMANDS)
+    assert len(text.splitlines()) <= 22
+    assert max(map(len, text.splitlines())) <= 80
+    words = text.replace(",", " ").split()
+    assert [entry.name for entry in (*COMMANDS, *SHELL_COMMANDS) if entry.name not in words] == []
+
+
+def test_a_long_line_is_broken_between_words_and_keeps_its_indent() -> None:
+    assert wrapped("  --flag             what it does", "    ") == ["  --flag             what it does"]
+    long = " ".join(["word"] * 20)
+    assert wrapped(f"  {long}", "    ") == ["  " + " ".join(["word"] * 15), "    " + " ".join(["word"] * 5)]
+    assert wrapped("x" * 100) == ["x" * 100]
+    assert wrapped(f"do {long}", "  ", " \\") == [f"do {' '.join(['word'] * 15)} \\", f"  {' '.join(['word'] * 5)}"]
 
 
 @pytest.mark.parametrize("alias", sorted(ALIASES))

@@ -173,13 +173,40 @@ def test_help_knows_the_words_of_the_shell_too(news: News) -> None:
     ran = served(news, Keyboard("help", "help notify", "help quit", "help stop", "help frobnicate"))
     assert ran.commands == []
     for text in (
-        "  notify  ",
+        "notify\nTARGET is",
         "usage: notify [on|off]",
         "exit: leave the shell",
         "usage: stop [--no-wait] [--dependents] [--run] TARGET...",
     ):
         assert text in ran.written
     assert 'unknown verb "frobnicate"' in ran.written
+
+
+def test_a_question_mark_is_help_and_help_all_lists_every_verb(news: News) -> None:
+    assert served(news, Keyboard("?")).written == served(news, Keyboard("help")).written
+    assert served(news, Keyboard("? stop")).written == served(news, Keyboard("help stop")).written
+    assert "\nShell:\n  notify " in served(news, Keyboard("help all")).written
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("logs web | grep y", "there are no pipes here\n  in a shell of the system:  taskmasterctl logs web | grep y"),
+        ("status > file", "no output goes into a file from here"),
+        ("start a && start b", "`;` separates commands here"),
+        ("stop a &", "`--no-wait` returns at once"),
+        ("!ls -l", "no commands of the system here: ls -l\n  leave with Ctrl-D"),
+        ("!", "no commands of the system here: !"),
+    ],
+)
+def test_what_another_shell_would_understand_is_answered_with_what_to_do(news: News, line: str, said: str) -> None:
+    ran = served(news, Keyboard(line, "pid"))
+    assert ran.commands == ["pid"]
+    assert said in ran.written
+
+
+def test_a_text_to_send_may_be_anything(news: News) -> None:
+    assert served(news, Keyboard("send web a '|' b", "stop -- '&'")).commands == ["send web a | b", "stop -- &"]
 
 
 def test_what_cannot_be_read_is_an_error_of_one_line_and_the_shell_goes_on(news: News) -> None:

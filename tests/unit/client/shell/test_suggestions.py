@@ -114,6 +114,12 @@ def test_flags_are_offered_after_a_dash_and_each_once() -> None:
     assert offered("reload ")[:2] == ["--no-wait", "--dry-run"]
 
 
+def test_options_that_mean_nothing_in_a_shell_are_not_offered() -> None:
+    found = {*offered("reload --"), *offered("--")}
+    assert {"--json", "--timeout", "--dry-run"} <= found
+    assert not found & {"--socket", "--config", "--exit-on-error", "--version"}
+
+
 def test_where_a_flag_wants_its_value_no_name_is_offered() -> None:
     assert offered("logs -n ") == []
     assert offered("logs --lines ") == []
