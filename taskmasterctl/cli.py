@@ -23,7 +23,16 @@ from taskmasterctl.options import Options, client_help, split_line, split_option
 from taskmasterctl.output import ERR, OUT, write
 from taskmasterctl.reply.render import Look
 from taskmasterctl.reply.replies import reply_for
-from taskmasterctl.terminal import can_move_cursor, look_of, terminal_size, timestamp, until_q, user_name
+from taskmasterctl.terminal import (
+    can_move_cursor,
+    is_ours,
+    look_of,
+    may_page,
+    terminal_size,
+    timestamp,
+    until_q,
+    user_name,
+)
 from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from taskmasterctl.conversation import Write
     from taskmasterctl.reply.astext import Reply
 
 BROKEN_PIPE = 141
@@ -133,10 +143,10 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             write(((OUT, f"taskmasterctl {__version__}\n"),))
             return 0
         if options.help:
-            return _say(options, "help", {"type": "help", "text": client_help(*words[:1])})
+            return _paged_help(options, *words[:1])
         request = parse(words)
         if request.verb == "help":
-            return _say(options, "help", {"type": "help", "text": client_help(*request.targets)})
+            return _paged_help(options, *request.targets)
         if request.has("list"):
             return _say(options, "signal", *_signals())
         if request.verb in OWN_WAYS:
@@ -148,9 +158,26 @@ def run_command(options: Options, words: Sequence[str]) -> int:
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
         return _refuse(error, options)
-    reply = _reply_for(options, request)
-    run = _conversation_of(request)(options, request, line, reply, os.environ).run
-    return until_q(run) if request.has("watch") else run()
+    reply, conversation = _reply_for(options, request), _conversation_of(request)
+    if request.has("watch"):
+        return until_q(conversation(options, request, line, reply, os.environ).run)
+    return _paged(options, request, lambda show: conversation(options, request, line, reply, os.environ, show).run())
+
+
+def _paged(options: Options, request: Request, run: Callable[[Write], int]) -> int:
+    """Return what `run` returns, which gets what writes: through a pager if the answer may be long."""
+    if not may_page(options, request, os.environ):
+        return run(write)
+    from taskmasterctl.pager import paged, pager_command  # noqa: PLC0415 - imports subprocess
+
+    command = pager_command(os.environ, own=is_ours())
+    return paged(run, command, terminal_size(), os.environ) if command else run(write)
+
+
+def _paged_help(options: Options, verb: str = "") -> int:
+    """Raises RequestError for an unknown verb."""
+    said = {"type": "help", "text": client_help(verb)}
+    return _paged(options, Request("help"), lambda show: _say(options, "help", said, show=show))
 
 
 def _conversation_of(request: Request) -> type[Conversation]:
@@ -206,7 +233,7 @@ def _run_top(options: Options, request: Request) -> int:
     means = TopNeeds(
         ask=lambda reply: Conversation(options, request, line, reply, os.environ).run(),
         errors=lambda: reply_for(request, look, as_json=options.json),
-        run=lambda words: _guarded(lambda: run_command(options, words)),
+        run=lambda words: _guarded(lambda: run_command(options.replace(no_pager=True), words)),
         sockets=lambda: find_sockets(options, os.environ),
         look=look,
         stamp=timestamp,
@@ -350,11 +377,11 @@ def _complete(options: Options, kind: str = "") -> int:
     return 0
 
 
-def _say(options: Options, verb: str, *messages: dict[str, Any]) -> int:
+def _say(options: Options, verb: str, *messages: dict[str, Any], show: Write = write) -> int:
     """Show messages that the client can answer without a daemon."""
     reply = reply_for(Request(verb), Look(), as_json=options.json)
     for message in (*messages, {"type": "end", "exit": 0}):
-        write(reply.take(message))
+        show(reply.take(message))
     return 0
 
 

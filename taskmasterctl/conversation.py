@@ -27,13 +27,15 @@ from taskmasterctl.visible import shell_quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Any
 
     from taskmaster_common.commands.table import Request
     from taskmasterctl.connect.client import DaemonConnection
     from taskmasterctl.options import Options
     from taskmasterctl.reply.astext import Reply
+
+    Write = Callable[[Iterable[tuple[int, str]]], None]
 
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED = 1, 4, 6, 124, 130
 TICK_S = 0.5
@@ -45,16 +47,24 @@ OPERATIONS = ("start", "stop", "restart", "disable", "enable", "scale", "reload"
 class Conversation:
     """One request to the daemon and its answer.
 
-    `line` is the request as it travels, `reply` turns the answer into text. `environment` may name the socket.
+    `line` is the request as it travels, `reply` turns the answer into text. `environment` may name the socket. `show` writes chunks
+    to their streams.
     """
 
     def __init__(
-        self, options: Options, request: Request, line: bytes, reply: Reply, environment: Mapping[str, str]
+        self,
+        options: Options,
+        request: Request,
+        line: bytes,
+        reply: Reply,
+        environment: Mapping[str, str],
+        show: Write = write,
     ) -> None:
         self._options = options
         self._request = request
         self._line = line
         self._reply = reply
+        self._write = show
         self._environment = environment
         self._connection: DaemonConnection | None = None
         self._sockets = Sockets(())
@@ -146,7 +156,7 @@ class Conversation:
         return None
 
     def _show(self, message: dict[str, Any]) -> None:
-        write(self._reply.take(message))
+        self._write(self._reply.take(message))
 
     def _end(self, code: str, message: str, hints: Iterable[str], exit_code: int) -> int:
         self._show(local_end(code, message, hints, exit_code))

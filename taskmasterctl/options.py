@@ -33,6 +33,7 @@ GLOBALS = (
     Option("--quiet", short="-q", help="say nothing about what succeeded"),
     Option("--timeout", value="DUR", help="wait at most so long (5, 1m30s), then exit 124"),
     Option("--color", value="WHEN", choices=COLOUR_WORDS, help="auto, always or never"),
+    Option("--no-pager", help="long answers without a pager, as with PAGER=cat"),
     Option("--exit-on-error", short="-e", help="commands from a pipe: stop at the first that fails"),
     Option("--version", short="-V", help="print the version of this client"),
     Option("--help", short="-h", help="print this, or the help of a verb"),
@@ -52,6 +53,7 @@ class Options(Record):
     quiet: bool = False
     timeout: float | None = None
     color: str = "auto"
+    no_pager: bool = False
     exit_on_error: bool = False
     version: bool = False
     help: bool = False

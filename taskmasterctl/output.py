@@ -19,20 +19,21 @@ NON_BLOCKING_PAUSE_S = 0.01
 def write(chunks: Iterable[tuple[int, str]]) -> None:
     """Write each text to its stream (OUT or ERR). Raises BrokenPipeError, SystemFailure; errors of stderr are ignored."""
     for stream, text in chunks:
-        _write(stream, text)
+        try:
+            write_all(stream, text)
+        except OSError as error:
+            if stream == OUT:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                reason = system_reason(error)
+                raise SystemFailure("write", "standard output", reason, error.errno or 0) from None
 
 
-def _write(stream: int, text: str) -> None:
+def write_all(descriptor: int, text: str) -> None:
+    """Write a text to a descriptor. Raises OSError."""
     rest = memoryview(_encoded(text))
-    try:
-        while rest:
-            rest = rest[_write_some(stream, rest) :]
-    except OSError as error:
-        if stream == OUT:
-            if isinstance(error, BrokenPipeError):
-                raise
-            reason = system_reason(error)
-            raise SystemFailure("write", "standard output", reason, error.errno or 0) from None
+    while rest:
+        rest = rest[_write_some(descriptor, rest) :]
 
 
 def _write_some(stream: int, text: memoryview) -> int:

@@ -7,6 +7,7 @@ import time
 
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.render import Look
+from taskmasterctl.reply.replies import is_endless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_SIZE = (80, 24)
 ROUND_A_TABLE = 2
 """Lines of a terminal that a table leaves free: what was typed, and the next prompt."""
+LONG = ("show", "logs", "help", "events", "why", "deps", "simulate")
+"""The verbs whose answers may be longer than a terminal, for a pager."""
 LOCAL_MODES, CHARACTERS = 3, 6
 """Places in a list of terminal attributes. Source: the documentation of termios.tcgetattr."""
 COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
@@ -73,6 +76,22 @@ def _made_by_python(environment: Mapping[str, str]) -> bool:
             return b"\0LC_CTYPE=" not in b"\0" + file.read()
     except OSError:
         return True
+
+
+def may_page(options: Options, request: Request, environment: Mapping[str, str]) -> bool:
+    """Return whether the answer to a request may go through a pager: a long one for people, who sit at this terminal."""
+    switched_off = options.no_pager or options.json or environment.get("PAGER") in ("", "cat")
+    if switched_off or request.verb not in LONG or is_endless(request) or request.has("raw") or request.has("reopen"):
+        return False
+    return os.isatty(0) and os.isatty(OUT) and can_move_cursor(environment)
+
+
+def is_ours() -> bool:
+    """Return whether the terminal is that of the user as whom this process runs; behind sudo and su it is not."""
+    try:
+        return os.fstat(0).st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def terminal_size() -> tuple[int, int]:

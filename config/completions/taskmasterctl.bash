@@ -83,10 +83,10 @@ _taskmasterctl() {
         signal) found=(--list) ;;
         attach | fg) found=(--read-only -n --lines --take --detach-keys --from) ;;
         send) found=(--no-newline --eof --file) ;;
-        reload | update | reread) found=(--no-wait --dry-run --exit-code --no-restart --rollback) ;;
+        reload | update | reread) found=(--no-wait --dry-run --exit-code --env --wide --no-restart --rollback) ;;
         shutdown) found=(--no-wait) ;;
         esac
-        found+=(-s --socket -c --config --json -q --quiet --timeout --color -e --exit-on-error -V --version -h --help)
+        found+=(-s --socket -c --config --json -q --quiet --timeout --color --no-pager -e --exit-on-error -V --version -h --help)
     else
         case $verb in
         '') found=(status show logs pid subscribe wait why events health deps version top metrics runs completion import export alert overrides simulate check start stop restart disable enable scale signal attach send reload upgrade shutdown help) ;;

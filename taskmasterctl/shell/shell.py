@@ -196,6 +196,7 @@ class Shell:
         try:
             refuse_foreign(words)
             options, rest = split_options(words, self._options)
+            rest = ["help", *rest[1:]] if rest[:1] == ["?"] else rest
             own = self._own(rest)
         except RequestError as error:
             return self._refuse(error)
@@ -214,7 +215,7 @@ class Shell:
     def _own(self, words: Sequence[str]) -> int | None:
         """Run a command that only the shell has and return its exit code, None for any other. Raises RequestError."""
         verb, rest = (words[0], words[1:]) if words else ("", ())
-        if verb in ("help", "?") and len(rest) <= 1:
+        if verb == "help" and len(rest) <= 1 and rest != ["all"]:
             self._say(_help_of("".join(rest)))
         elif verb in ("exit", "quit"):
             if rest:
@@ -247,10 +248,8 @@ class Shell:
 
 
 def _help_of(name: str) -> str:
-    """Return the help of a verb, of all of them, or for "" a screen of it. Raises RequestError."""
-    if not name:
-        return short_help(SHELL_COMMANDS)
-    return help_text({"quit": "exit", "all": ""}.get(name, name), SHELL_COMMANDS)
+    """Return the help of a verb, or for "" a screen of it. Raises RequestError."""
+    return help_text("exit" if name == "quit" else name, SHELL_COMMANDS) if name else short_help(SHELL_COMMANDS)
 
 
 def _touched(words: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
 from taskmaster_common.commands.table import COMMANDS, LOOK, Command, Flag
 from taskmaster_common.records import Record
-from taskmasterctl.options import GLOBALS
+from taskmasterctl.options import GLOBALS, Option
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -128,10 +128,15 @@ def _flags(verb: Command | None, rest: Sequence[str]) -> list[Suggestion]:
         Suggestion(flag.name, text)
         for flag, text in (
             *_own_flags(verb),
-            *((option, option.help) for option in GLOBALS if option.name not in MEANINGLESS),
+            *((option, option.help) for option in GLOBALS if _means_something(option, verb)),
         )
         if flag.name not in rest and (not flag.short or flag.short not in rest)
     ]
+
+
+def _means_something(option: Option, verb: Command | None) -> bool:
+    """Return whether an option of the client says anything in a shell: what acts has no long answer for a pager."""
+    return option.name not in MEANINGLESS and not (option.name == "--no-pager" and verb is not None and verb.acts)
 
 
 def _own_flags(verb: Command | None) -> list[tuple[Flag, str]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from taskmaster_common.commands.table import ADMIN, LOOK, OPERATE, access_of, at_least, command
+from taskmaster_common.errors import RequestError
 from taskmaster_common.records import Record
+from taskmasterd.control.rights import NO_PERMISSION
 from taskmasterd.core.programs.selection import selecting
 
 TYPE_CHECKING = False
@@ -73,6 +75,13 @@ class Call(Record):
         """Whether values of env may be shown to the client: to root, the daemon's user, and who is admin by a role."""
         uid, sight = self.connection.peer.uid, self.sight
         return uid in (0, self.context.identity.owner) or (sight.rights is not None and sight.may(ADMIN))
+
+    def require_values(self) -> None:
+        """Raise RequestError "permission" unless values of env may be shown to the client."""
+        if not self.sees_values:
+            raise RequestError(
+                "permission", "values of env are shown to root and the daemon's user only", NO_PERMISSION
+            )
 
     def looked_at(self, *default: str) -> Steps[tuple[Entry, ...]]:
         """Return the entries of the targets, or of `default` where there are none. Raises RequestError, as `chosen` does."""

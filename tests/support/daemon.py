@@ -38,6 +38,7 @@ def command_environment(home: Path) -> dict[str, str]:
         LOGS_DIRECTORY=str(home / "log"),
         TASKMASTER_SOCKET=str(home / "taskmaster.sock"),
         PYTHONDONTWRITEBYTECODE="1",
+        PAGER="",
     )
     return environment
 

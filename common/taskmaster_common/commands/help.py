@@ -18,13 +18,15 @@ HELP = {
         exits="0 applied; 1 something that it started is FATAL, or it was rolled back; 6 the configuration is wrong; 7 no daemon",
         details=(
             "The same as SIGHUP to the daemon. The whole file is checked first; with a mistake in it nothing "
-            "changes. `update` is the same verb, `reread` is `reload --dry-run`."
+            "changes. The plan shows the old and the new value of each key that changes. `update` is the same verb, `reread` is `reload --dry-run`."
         ),
         examples=("reload --dry-run", "reload", "reload --no-restart"),
         flags={
             "--no-wait": NO_WAIT,
             "--dry-run": "print the plan and change nothing",
             "--exit-code": "with --dry-run: exit 1 where the plan changes something",
+            "--env": "in the plan also the values of env (only root and the daemon's user may see them)",
+            "--wide": "in the plan also what stays as it is, and no line broken for the terminal",
             "--no-restart": "let instances run on whose program has changed: they are outdated then",
             "--rollback": "take it back, unless all that it starts comes up and stays up for 5 s",
         },

@@ -218,6 +218,8 @@ COMMANDS = (
             NO_WAIT,
             Flag("--dry-run"),
             Flag("--exit-code"),
+            Flag("--env"),
+            Flag("--wide", side=CLIENT_SIDE),
             Flag("--no-restart"),
             Flag("--rollback"),
         ),

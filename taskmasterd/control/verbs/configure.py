@@ -28,6 +28,8 @@ def reload(call: Call) -> None:
     """Ask for a reload; it answers as it goes on. Raises RequestError."""
     if call.request.has("exit_code") and not call.request.has("dry_run"):
         raise RequestError("usage", "--exit-code belongs to --dry-run", 2)
+    if call.request.has("env"):
+        call.require_values()
     if call.context.supervisor.stopping:
         raise RequestError("stopping", "the daemon is being shut down", 1)
     wait = ReloadWait(call.context, call.connection, call.request, sees_values=call.sees_values)
@@ -81,7 +83,9 @@ class ReloadWait(Wait, Requester):
         for warning in warnings:
             self._connection.send({"type": "warning", "text": warning})
         running, signals = self._context.configuration.running, self._context.identity.signals
-        view = yield from plan_view(self._context.supervisor.table, plan, running, signals)
+        view = yield from plan_view(
+            self._context.supervisor.table, plan, running, signals, values=self.request.has("env")
+        )
         view["dry_run"] = self.dry_run
         self._connection.send(view)  # nothing is sent if the client has gone meanwhile
         if self.dry_run:

@@ -165,6 +165,13 @@ def test_a_dry_run_tells_program_by_program_and_changes_nothing(daemon: Daemon) 
     shown = daemon.ctl("reload", "--dry-run")
     assert shown.returncode == 0
     assert "env cannot change while it runs" in shown.stdout
+    assert "    stoptime  10s -> 3s\n" in shown.stdout
+    assert "    numprocs  1 -> 2\n" in shown.stdout
+    assert "    env  +A\n" in shown.stdout
+    assert "a        kept" not in shown.stdout
+    everything = daemon.ctl("reload", "--dry-run", "--env", "--wide").stdout
+    assert "    env  - -> A=1\n" in everything
+    assert "a        kept" in everything
 
 
 BAD = {

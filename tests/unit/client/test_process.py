@@ -163,6 +163,34 @@ def on_terminal(path: str, *words: str, **more: str) -> bytes:
     return written
 
 
+@pytest.mark.parametrize(
+    ("words", "more", "paged"),
+    [
+        (["show", "web"], {}, True),
+        (["help"], {}, True),
+        (["--no-pager", "show", "web"], {}, False),
+        (["--json", "show", "web"], {}, False),
+        (["show", "web"], {"TERM": "dumb"}, False),
+        (["show", "web"], {"PAGER": ""}, False),
+        (["show", "web"], {"PAGER": "cat"}, False),
+        (["logs", "--raw", "web"], {}, False),
+        (["stop", "web"], {}, False),
+    ],
+)
+def test_a_long_answer_on_a_terminal_goes_through_the_pager(
+    path: str, short_dir: Path, words: list[str], more: dict[str, str], *, paged: bool
+) -> None:
+    pager = short_dir / "pager"
+    pager.write_text("#!/bin/sh\necho PAGED\nexec cat\n")
+    pager.chmod(0o755)
+    answer = [{"type": "text", "text": "line\n" * 50}, end()]
+    verbs = dict.fromkeys(("show web", "stop web", "logs web"), answer)
+    with FakeDaemon(path, verbs):
+        shown = on_terminal(path, *words, **{"TERM": "xterm", "PAGER": str(pager), **more})
+    assert (b"PAGED" in shown) is paged
+    assert shown
+
+
 def test_a_terminal_gets_colour_unless_somebody_objects(path: str) -> None:
     with FakeDaemon(path, {"status": [PROCESSES, end()]}):
         assert b"\x1b[32mRUNNING\x1b[0m" in on_terminal(path, "status", TERM="xterm")

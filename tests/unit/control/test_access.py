@@ -23,8 +23,12 @@ from taskmaster_common.commands.table import (
     parse,
 )
 from taskmaster_common.config import Config, DaemonConfig
+from taskmaster_common.errors import RequestError
 from taskmasterd.configuration.current import Current
+from taskmasterd.control.call import Call
 from taskmasterd.control.rights import BY_ROLE, EVERYTHING, Judge, Sight
+from taskmasterd.control.verbs.configure import reload
+from taskmasterd.control.verbs.show import show
 from taskmasterd.core.access import Roles, allowed
 from taskmasterd.core.programs.table import Table
 from taskmasterd.system.peers import Peer
@@ -146,6 +150,15 @@ def test_an_unmapped_user_or_group_never_has_a_role() -> None:
 )
 def test_what_changes_something_is_known_of_each_request(line: str, changes: bool) -> None:
     assert acts(parse(line.split())) is changes
+
+
+@pytest.mark.parametrize(("verb", "line"), [(reload, "reload --dry-run --env"), (show, "show --env web")])
+def test_values_of_env_are_for_those_who_may_see_them(verb: Any, line: str) -> None:
+    stranger: Any = type("Stranger", (Call,), {"sees_values": False, "looked_at": lambda _self: iter(())})
+    call = stranger(context=None, daemon=None, connection=None, request=parse(line.split()))
+    with pytest.raises(RequestError) as caught:
+        list(verb(call) or ())
+    assert (caught.value.code, caught.value.exit_code) == ("permission", 4)
 
 
 def test_words_of_a_request_have_its_level_again() -> None:

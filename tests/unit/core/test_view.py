@@ -136,7 +136,8 @@ def plan_values(before: str, after: str, *, values: bool = False) -> dict[str, A
     table = Table()
     table.add(Entry(program(before), 0, Process(state=RUNNING)))
     plan = diff(table, DaemonConfig(), config(program(after)))
-    found = run(plan_view(table, plan, DaemonConfig(), SIGNALS, values=values))["programs"][0]["values"]
+    view = run(plan_view(table, plan, DaemonConfig(), SIGNALS, values=values))
+    found: dict[str, Any] = view["programs"][0]["values"]
     assert json.loads(json.dumps(found)) == found
     return found
 
