@@ -112,6 +112,7 @@ that it does not know.
                exit: {code or signal or failure, core, after_s, expected, why (the daemon had given it up, if it had),
                memory (was short when somebody killed it, if that is known)} or null
                sockets: list of {name, address, state (listening closed; "held by pid N alone")}, one for each descriptor
+               may (the level on the program of a client of whom roles decide; not there for others)
                schedule: {next (text, or null), last: {time result ok} (or null), skipped (in a row), off}, or null
                stderr (status and show, for a process that is not as wanted: its last line)
                counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts

@@ -52,6 +52,10 @@ class Beside:
         if self._action and self._action[0].over:
             self._action = None
 
+    def say(self, text: str) -> None:
+        """Show a text in the bottom line until a key."""
+        self._message = text
+
     def close(self) -> None:
         """Close the connections; an action goes on in the daemon."""
         for work in (self._action, self._shown):

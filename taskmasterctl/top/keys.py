@@ -6,6 +6,7 @@ is what is done: the names do not change between the question and the answer.
 
 from __future__ import annotations
 
+from taskmaster_common.commands.table import OPERATE, READ, TYPE
 from taskmaster_common.records import Record
 
 TYPE_CHECKING = False
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 5
 """Most names of a question that is answered with y; for more the number has to be typed."""
-LEAVE, ACT, LOGS, OUTSIDE, SUSPEND, REDRAW, PAUSE, COLUMNS, QUIET = (
-    "leave", "act", "logs", "outside", "suspend", "redraw", "pause", "columns", "quiet"
+LEAVE, ACT, LOGS, OUTSIDE, SUSPEND, REDRAW, PAUSE, COLUMNS, SAY, QUIET = (
+    "leave", "act", "logs", "outside", "suspend", "redraw", "pause", "columns", "say", "quiet"
 )  # fmt: skip
+NEEDS = {**dict.fromkeys("sxrg", OPERATE), **dict.fromkeys("lL", READ), "a": TYPE}
+"""The level that a key needs on what it is for."""
 VERBS = {"x": "stop", "r": "restart"}
 WHOLE = {"L": ("logs", "-f"), "w": ("why",), "e": ("events", "-f"), "a": ("attach",)}
 """What takes the whole screen until it ends."""
@@ -94,6 +97,9 @@ class Keys:
         names = [self._rows.text_of(name) for name in self._rows.targets()]
         if not names:
             return []
+        lacks = self._rows.lacks(NEEDS[key]) if key in NEEDS else ""
+        if lacks:
+            return [(SAY, lacks)]
         if key == "s":
             return [(ACT, "start", *names)]
         if key in VERBS:

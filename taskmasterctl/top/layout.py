@@ -9,6 +9,7 @@ from __future__ import annotations
 from taskmaster_common.records import Record
 from taskmaster_common.text.formats import format_seconds
 from taskmasterctl.reply.render import cells_of, detail_text, percent_text, size_text
+from taskmasterctl.top.keys import NEEDS
 from taskmasterctl.top.rows import badness
 from taskmasterctl.top.samples import ONE_CORE, sparkline
 from taskmasterctl.usernames import with_names
@@ -236,6 +237,8 @@ def facts_of(rows: Listing, up_s: float | None, note: str) -> list[str]:
     return [*facts, *((note,) if note else ())]
 
 
+KEYS_WIDTH = 10
+"""Columns of the keys in HELP."""
 HELP = (
     "up down PgUp PgDn Home End   select a row",
     "Enter      open or close it: instances, then all that belongs to a process",
@@ -251,3 +254,12 @@ HELP = (
     "h ?        this list",
     "q          leave; the programs run on",
 )
+
+
+def help_line(text: str, rows: Listing, width: int) -> Line:
+    """Return a line of HELP; one whose keys need a level that we lack on what is selected is dimmed, and names it."""
+    keys = text[:KEYS_WIDTH].split()
+    level = next((NEEDS[key] for key in keys if key in NEEDS and rows.lacks(NEEDS[key])), "")
+    if not level:
+        return [(PLAIN, fitted(text, width))]
+    return [("class:off", fitted(f"{text} (needs {level})", width))]

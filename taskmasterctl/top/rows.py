@@ -6,8 +6,10 @@ instance, pid) for what belongs to one. The selection is such a name, so no sort
 
 from __future__ import annotations
 
+from taskmaster_common.commands.table import LOOK, at_least
 from taskmaster_common.text.patterns import Pattern, Targets, is_pattern, ungrouped
 from taskmasterctl.top.samples import Samples
+from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,6 +129,15 @@ class Listing:
         if self.marked:
             return [name for name in self.names if name in self.marked] + sorted(self.marked - {*self.names}, key=str)
         return [self.selected[:A_PROCESS]] if self.selected else []
+
+    def lacks(self, level: str) -> str:
+        """Return the first process that an action is for and on which we lack a level, with what we have: `web:0: you have look`."""
+        for name in self.targets():
+            for key in self.keys_of(name):
+                has = self.processes[key].get("may")
+                if has is not None and not at_least(has or LOOK, level):
+                    return f"{clean(self.processes[key]['name'])}: needs {level}; you have {clean(has)}"
+        return ""
 
     def move(self, by: int) -> None:
         """Select the row that is so many below, or above if negative."""

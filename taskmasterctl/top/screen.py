@@ -44,7 +44,15 @@ ESCAPE_S = 0.05
 FROZEN_S = 0.02
 """Shortest pause between two frames of keys that repeat, seconds."""
 INTERRUPTED, GONE = 130, 4
-STYLE = {"good": "ansigreen", "changing": "ansiyellow", "bad": "ansired", "down": "", "dim": "", "head": "bold"}
+STYLE = {
+    "good": "ansigreen",
+    "changing": "ansiyellow",
+    "bad": "ansired",
+    "down": "",
+    "dim": "",
+    "head": "bold",
+    "off": "ansibrightblack",
+}
 NAMED_KEYS = (
     "up", "down", "pageup", "pagedown", "home", "end", "enter", "backspace", "escape", "c-c", "c-l", "c-z", "space"
 )  # fmt: skip
@@ -207,7 +215,7 @@ class TopScreen:
         up_s = live.mirror.daemon_uptime_s(time.monotonic()) if live.mirror.daemon else None
         facts = layout.facts_of(rows, None if live.stale else up_s, self._note())
         if self._keys.help:
-            middle: list[Line] = [[("", layout.fitted(line, width))] for line in layout.HELP[:room]]
+            middle = [layout.help_line(line, rows, width) for line in layout.HELP[:room]]
         else:
             middle = [layout.row_line(rows, name, shown, screen) for name in rows.visible(room)]
         middle += [[("", "")]] * (room - len(middle))
@@ -282,6 +290,8 @@ class TopScreen:
             self._beside.logs(rest[0])
         elif word == orders.OUTSIDE:
             self._run_outside(rest)
+        elif word == orders.SAY:
+            self._beside.say(rest[0])
         elif word == orders.SUSPEND:
             run_in_terminal(self._outside.suspend)
         elif word == orders.REDRAW:

@@ -93,8 +93,12 @@ class Sight:
         return self.rights is None or self.rights.may(level, program)
 
     def process(self, view: dict[str, Any]) -> dict[str, Any]:
-        """Return a PROCESS object for the client."""
-        return veil.process(view, self._whole, self.sees) if self.limited else view
+        """Return a PROCESS object for the client; one of whom roles decide learns what he may do with it."""
+        if self.rights is None:
+            return view
+        role = self.rights.role(view["program"])
+        shown = veil.process(view, self._whole, self.sees) if self.limited else view
+        return {**shown, "may": role.level if role else ""}
 
     def settings(self, view: dict[str, Any]) -> dict[str, Any]:
         """Return the settings of a program for the client."""

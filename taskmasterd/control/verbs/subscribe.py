@@ -157,7 +157,7 @@ class Subscriber:
     def add(self, change: dict[str, Any]) -> None:
         """Send a change as soon as the client reads."""
         sight = self._sight()
-        if sight.limited:
+        if sight.rights is not None:
             reason = sight.text(change["reason"])
             change = {**change, "process": sight.process(change["process"]), "reason": reason}
         if len(self._pending) >= MOST_PENDING:

@@ -177,6 +177,19 @@ def test_texts_that_name_what_does_not_exist_for_a_client_are_left_out_as_a_whol
         assert sight.text(text) == text
 
 
+def test_a_client_of_roles_learns_what_he_may_do_with_each_process_and_nobody_else_does() -> None:
+    roles = Roles(
+        {
+            "eye": {"level": LOOK, "users": {"www": 33}},
+            "ci": {"level": OPERATE, "users": {"www": 33}, "programs": ["web"]},
+        },
+        {},
+    )
+    sight = Sight(Peer(33, 1, 1), roles.of(Peer(33, 1, 1)), Table())
+    assert [sight.process({"program": name})["may"] for name in ("web", "db")] == [OPERATE, LOOK]
+    assert "may" not in Sight(Peer(0, 0, 1), None, Table()).process({"program": "web"})
+
+
 def test_without_roles_none_of_their_code_is_loaded() -> None:
     code = (
         "import sys, taskmasterd.control.handlers, taskmasterd.control.access, taskmasterd.control.verbs.act\n"

@@ -30,6 +30,21 @@ def test_start_acts_at_once_and_stop_and_restart_ask() -> None:
     assert press(keys, "down", "r", "y") == [("act", "restart", "b")]
 
 
+def test_what_one_may_not_do_is_said_at_once_and_not_asked() -> None:
+    keys = Keys(rows_of(process("a", may="look"), process("b", may="operate"), process("c")))
+    for key in "sxrg":
+        assert press(keys, key) == [("say", "a: needs operate; you have look")]
+    assert press(keys, "l") == press(keys, "L") == [("say", "a: needs read; you have look")]
+    assert press(keys, "w") == [("outside", "why", "--", "a")]
+    assert keys.line == ""
+    press(keys, "down", "x")
+    assert keys.line == "stop b? y/n "
+    assert press(keys, "n", "a") == [("say", "b: needs type; you have operate")]
+    assert press(keys, "down", "s") == [("act", "start", "c")]
+    press(keys, "space", "up", "up", "space")
+    assert press(keys, "s") == [("say", "a: needs operate; you have look")]
+
+
 def test_any_key_but_y_is_no() -> None:
     for key in ("n", "escape", "enter", "x", "down"):
         keys = keys_over("a")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taskmasterctl.reply.render import cells_of, size_text
 from taskmasterctl.top import layout
-from taskmasterctl.top.layout import Drawing
+from taskmasterctl.top.layout import HELP, Drawing, help_line
 from taskmasterctl.top.rows import Listing
 from taskmasterctl.top.samples import Samples, sparkline
 from taskmasterctl.usage.sampler import Figures
@@ -160,3 +160,18 @@ def test_only_the_newest_samples_are_kept() -> None:
 )  # fmt: skip
 def test_sizes_have_at_most_four_characters(size: float | None, shown: str) -> None:
     assert size_text(size) == shown
+
+
+def test_keys_that_one_may_not_use_are_dimmed_in_the_list_and_say_why() -> None:
+    def listed(rows: Listing) -> list[tuple[str, str]]:
+        lines = [help_line(line, rows, 80) for line in HELP]
+        assert all(len(line) == 1 for line in lines)
+        return [(style, text.rstrip()) for ((style, text),) in lines if style]
+
+    assert listed(rows_of(process("a", may="look"))) == [
+        ("class:off", "s x r g    start, stop, restart, send a signal (needs operate)"),
+        ("class:off", "l L        its output: below, or on the whole screen (needs read)"),
+        ("class:off", "w e a      why it is in its state, what happens to it, its terminal (needs type)"),
+    ]
+    assert [text.split()[0] for _, text in listed(rows_of(process("a", may="operate")))] == ["w"]
+    assert listed(rows_of(process("a"))) == listed(rows_of(process("a", may="admin"))) == listed(rows_of()) == []
