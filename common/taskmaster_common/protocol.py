@@ -114,7 +114,7 @@ that it does not know.
                sockets: list of {name, address, state (listening closed; "held by pid N alone")}, one for each descriptor
                may (the level on the program of a client of whom roles decide; not there for others)
                schedule: {next (text, or null), last: {time result ok} (or null), skipped (in a row), off}, or null
-               stderr (status and show, for a process that is not as wanted: its last line)
+               stderr (status, show and subscribe, for a process that is not as wanted: its last line, of some of them)
                counters (status): {starts, restarts (starts by itself), exits: {expected, unexpected, signal, failed (starts
                that did not succeed)}, dropped_bytes (of its output), success: {ago_s, took_s} (of a oneshot that has ever
                succeeded)}: they only grow, until an orderly stop of the daemon

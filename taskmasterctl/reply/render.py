@@ -242,6 +242,8 @@ def change_text(change: Message, wall: str, user_name: UserName | None = None) -
     """
     state = "removed" if change.get("removed") else clean(change["state"])
     reason = with_names(clean(change.get("reason") or ""), user_name)
+    if reason and change["before"] != state:
+        reason = detail_text({**change["process"], "detail": reason})
     if change["before"] == state:
         phase, health = change["process"].get("phase", ""), change["process"].get("health") or {}
         waits = change.get("before_phase", phase) != phase or not health

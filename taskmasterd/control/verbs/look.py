@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import ONESHOT
 from taskmaster_common.protocol import PROCESSES_PER_OBJECT, end
 from taskmaster_common.states import RUNNING
-from taskmasterd.control.verbs.views import daemon_object, explained, process_object
+from taskmasterd.control.verbs.views import MOST_EXPLAINED, daemon_object, explained, process_object
 from taskmasterd.core.process.counts import counts_view
 from taskmasterd.core.programs.table import is_as_wanted
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from taskmasterd.control.call import Call
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
-
-MOST_EXPLAINED = 20
-"""Processes of one reply whose last words are read."""
 
 
 def status(call: Call) -> Steps[None]:

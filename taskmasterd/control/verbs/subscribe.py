@@ -14,7 +14,14 @@ from taskmaster_common.states import DOWN_STATES
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterd.control.replies import MORE
-from taskmasterd.control.verbs.views import daemon_object, process_object, whole_object
+from taskmasterd.control.verbs.views import (
+    MOST_EXPLAINED,
+    daemon_object,
+    explained,
+    last_word,
+    process_object,
+    whole_object,
+)
 from taskmasterd.core.words.describe import UNKNOWN, end_text
 from taskmasterd.core.words.view import phase_of
 from taskmasterd.system.loop.cmodules import deque
@@ -113,6 +120,8 @@ class Subscriptions:
 
     def _send(self, entry: Entry, before: Process, end: str, *, removed: bool) -> None:
         process = whole_object(self._context, entry)
+        if not process["wanted"] and not removed:
+            process["stderr"] = last_word(self._context, entry)
         change = {
             "type": "change",
             "sequence": self._audience.count(),
@@ -158,8 +167,10 @@ class Subscriber:
         """Send a change as soon as the client reads."""
         sight = self._sight()
         if sight.rights is not None:
-            reason = sight.text(change["reason"])
-            change = {**change, "process": sight.process(change["process"]), "reason": reason}
+            shown = sight.process(change["process"])
+            if not sight.reads(shown["program"]):
+                shown.pop("stderr", None)
+            change = {**change, "process": shown, "reason": sight.text(change["reason"])}
         if len(self._pending) >= MOST_PENDING:
             self._missed += len(self._pending)
             self._pending.clear()
@@ -234,9 +245,14 @@ class Subscriber:
             yield MORE
         yield daemon_object(self._context, sight)
         yield {"type": "snapshot", "sequence": sequence, "count": len(entries)}
+        explanations = 0
         for first in range(0, len(entries), PROCESSES_PER_OBJECT):
-            some = entries[first : first + PROCESSES_PER_OBJECT]
-            yield {"type": "processes", "processes": [process_object(self._context, entry, sight) for entry in some]}
+            views: list[dict[str, Any]] = []
+            for entry in entries[first : first + PROCESSES_PER_OBJECT]:
+                view = explained if explanations < MOST_EXPLAINED else process_object
+                views.append(view(self._context, entry, sight))
+                explanations += "stderr" in views[-1]
+            yield {"type": "processes", "processes": views}
 
 
 VERBS = {"subscribe": subscribe}

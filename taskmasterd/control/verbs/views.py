@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 else:
     overlays = on_demand("taskmasterd.core.words.overlays")
 
+MOST_EXPLAINED = 20
+"""Processes of one reply whose last words are read."""
 REFUSED = "the last reload was refused; whoever may reload sees why"
 """What stands for problems of a configuration: they can name any program."""
 
@@ -40,9 +42,14 @@ def explained(context: Context, entry: Entry, sight: Sight) -> dict[str, Any]:
     """Return the PROCESS object of an entry; one that is not as wanted has the last line of its stderr, read from a file."""
     view = process_object(context, entry, sight)
     if not view["wanted"] and sight.reads(entry.program):
-        words = context.performer.outputs.last_words.lines(entry)
-        view["stderr"] = words[-1][:MOST_WORD] if words else ""
+        view["stderr"] = last_word(context, entry)
     return view
+
+
+def last_word(context: Context, entry: Entry) -> str:
+    """Return the last line that the last instance of an entry wrote to stderr, read from a file; "" for none."""
+    words = context.performer.outputs.last_words.lines(entry)
+    return words[-1][:MOST_WORD] if words else ""
 
 
 def daemon_object(context: Context, sight: Sight) -> dict[str, Any]:

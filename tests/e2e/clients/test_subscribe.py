@@ -108,6 +108,18 @@ def test_a_change_tells_why(running: Daemon) -> None:
         assert subscriber.until_state("web:0", "STOPPED")[-1]["reason"].startswith("stopped by uid ")
 
 
+def test_what_is_not_as_wanted_comes_with_the_last_line_of_its_stderr(daemon: Daemon) -> None:
+    bad = "{cmd: sh -c 'echo one >&2; echo two >&2; exit 3', starttime: 0, autorestart: never}"
+    daemon.write(f"programs: {{bad: {bad}, late: {bad.replace('never', 'never, autostart: false')}}}")
+    daemon.start()
+    wait_until(lambda: daemon.status()["bad"]["state"] == "EXITED")
+    with subscribed(daemon) as subscriber:
+        before = {each["name"]: each.get("stderr") for each in subscriber.until("processes")["processes"]}
+        assert before == {"bad": "two", "late": None}
+        daemon.ctl("start", "late")
+        assert subscriber.until_state("late", "EXITED")[-1]["process"]["stderr"] == "two"
+
+
 def test_targets_leave_out_the_others_and_an_unknown_one_is_an_error(running: Daemon) -> None:
     with subscribed(running, "subscribe web:1 o*") as subscriber:
         subscriber.until("processes")

@@ -114,6 +114,16 @@ def test_failed_shows_only_what_is_not_as_wanted() -> None:
     assert said(lines, change("web", "STARTING", "FATAL")) == "10:02:03 web STARTING -> FATAL\n"
 
 
+def test_a_failure_is_shown_with_the_last_line_of_its_stderr() -> None:
+    reply = watching(Clock(), in_place=False)
+    said(reply, *snapshot(process("web")))
+    failed = change("web", "RUNNING", "FATAL", reason="exit 3 after 2s (try 4 of 4)")
+    failed["process"]["stderr"] = "bind: in use\x1b[2J"
+    assert said(reply, failed) == (
+        '10:02:03 web RUNNING -> FATAL (exit 3 after 2s: "bind: in use\\x1b[2J" (try 4 of 4))\n'
+    )
+
+
 def test_lines_are_the_table_and_then_each_change_of_state() -> None:
     reply = watching(Clock(), in_place=False)
     assert said(reply, *snapshot(process("web"))).startswith("NAME  STATE")
