@@ -74,7 +74,7 @@ that it does not know.
     deps       edges: list of EDGE, at most 100 per object; in the first    deps
                object roots (list of programs), reverse
     plan       programs: list of PLAN, daemon_keys, live_keys: lists,       reload
-               daemon_values: {key: {old, new}} of those with plain values
+               daemon_values: {key: {old, new}} of those with plain values,
                groups_changed, changes, dry_run
     problem    text                                                         reload
     warning    text                                                         stop, restart, wait, reload, shutdown, logs
