@@ -28,6 +28,8 @@ NARROW = 60
 USAGE_COLUMNS = ("%CPU", "MEM")
 """What --usage adds before the last column."""
 STATE_WIDTH = 8
+RECENT_S = 600
+"""Longest time for which the DETAIL of a process that was restarted says why, seconds."""
 LEAST_DETAIL = 8
 """Smallest width of the last column, columns."""
 
@@ -174,12 +176,22 @@ def detail_text(process: Message) -> str:
 
     What waits does so for a reason of another process, which its own stderr does not explain.
     """
-    text = clean(process.get("detail") or process.get("description") or "-")
+    text = clean(process.get("detail") or process.get("description") or _recent_end(process) or "-")
     if not process.get("stderr") or process.get("phase"):
         return text
     words = f': "{clean(process["stderr"])}"'
     end, mark, tries = text.rpartition(" (try ")
     return f"{end}{words}{mark}{tries}" if mark else text + words
+
+
+def _recent_end(process: Message) -> str:
+    """Return why a process that is up was started again, if that was not long ago: else it looks well between two failures."""
+    end: Message = process.get("exit") or {}
+    seconds = process.get("restarted_s")
+    if seconds is None or seconds > RECENT_S or end.get("expected", True):
+        return ""
+    how = end.get("failure") or end.get("signal") or (f"exit {end['code']}" if "code" in end else "")
+    return f"up again after {how}" if how and process.get("pid") is not None else ""
 
 
 def cells_of(text: str) -> int:

@@ -119,3 +119,22 @@ def test_only_the_details_without_room_are_shortened() -> None:
     first, second = status_table(processes, Look(width=80)).splitlines()[1:]
     assert first.endswith("exit 1")
     assert second.endswith("exit 1 after 0.2s")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "up again after exit 3"),
+        ({"exit": {"signal": "SEGV", "expected": False}}, "up again after SEGV"),
+        ({"exit": {"code": 0, "expected": True}}, "-"),
+        ({"exit": {"unknown": True, "expected": False}}, "-"),
+        ({"exit": None}, "-"),
+        ({"restarted_s": 601.0}, "-"),
+        ({"restarted_s": None}, "-"),
+        ({"detail": "outdated (cmd)"}, "outdated (cmd)"),
+        ({"description": "the web"}, "the web"),
+    ],
+)
+def test_what_was_restarted_lately_says_why(fields: dict[str, Any], said: str) -> None:
+    flap = process("flap", restarts=2, **{"restarted_s": 5.0, "exit": {"code": 3, "expected": False}, **fields})
+    assert status_table([flap], Look()).splitlines()[1].split("  ")[-1].strip() == said
