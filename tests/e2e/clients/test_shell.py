@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -462,6 +463,24 @@ def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(shared: Daemon)
         shell.type("eb" + CTRL_C + CTRL_D)
         shell.ended()
         assert shell.modes_now() == shell.modes
+
+
+@pytest.mark.skipif(not shutil.which("less"), reason="no less")
+def test_a_long_answer_goes_through_less_and_the_shell_goes_on_after_it(shared: Daemon, open_shell: OpenShell) -> None:
+    shell = open_shell(shared, "-q", PAGER="less")
+    shell.type("show web; pid web:0\r")
+    wait_until(lambda: shell.rows()[-1] == ":", within_s=10)
+    assert "log files:" not in shell.text()
+    shell.type("G")
+    shell.see("log files:")
+    shell.type("!")
+    shell.see("not available")  # it would be root's shell behind sudo
+    shell.type("\rq")
+    shell.prompt()
+    assert str(shared.status()["web:0"]["pid"]) in [row.strip() for row in shell.rows()]
+    shell.type("--no-pager show web\r")
+    shell.see("log files:")
+    shell.prompt()
 
 
 def test_a_dumb_terminal_gets_no_escape_sequence(shared: Daemon, open_shell: OpenShell) -> None:
