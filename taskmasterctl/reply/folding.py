@@ -1,4 +1,4 @@
-"""A table of processes that has to fit into a terminal: the worst first, and those that are well in one row for each program. Pure.
+"""A table of processes that has to fit into a terminal: the worst first, and those that are alike in one row for each program. Pure.
 
 Loaded when a table has more rows than there is room. `--wide`, and names on the command line, show every row.
 """
@@ -17,16 +17,27 @@ if TYPE_CHECKING:
 
 def folded(processes: Sequence[Message]) -> list[Message]:
     """Return the rows: what needs a look, what is on its way, what is well, what is down because it should be."""
-    members: dict[str, list[Message]] = {}
+    programs: dict[str, list[Message]] = {}
     for process in processes:
-        members.setdefault(process["program"], []).append(process)
+        programs.setdefault(process["program"], []).append(process)
     rows: list[Message] = []
-    for instances in members.values():
-        well = [each for each in instances if _well(each)]
-        if len(well) > 1:
-            rows.append(_summary(well, len(instances)))
-        rows += [each for each in instances if each not in well] if len(well) > 1 else instances
+    for instances in programs.values():
+        alike: dict[object, list[Message]] = {}
+        for at, each in enumerate(instances):
+            alike.setdefault(_kind(each) or at, []).append(each)
+        rows += [_summary(some, len(instances)) if len(some) > 1 else some[0] for some in alike.values()]
     return sorted(rows, key=_place)
+
+
+def _kind(process: Message) -> object:
+    """Return what instances of one row have in common; None for one that needs a row of its own."""
+    if _well(process):
+        return RUNNING
+    if process.get("phase") or process.get("outdated"):
+        return None
+    if process.get("wanted", True):
+        return process["state"] if process["state"] in (STOPPED, EXITED) else None
+    return (FATAL, process.get("detail"), process.get("stderr")) if process["state"] == FATAL else None
 
 
 def _well(process: Message) -> bool:
@@ -40,26 +51,27 @@ def _well(process: Message) -> bool:
     )
 
 
-def _summary(well: Sequence[Message], total: int) -> Message:
-    """Return the row that stands for instances that are well: the youngest one's uptime, and the sum of the rest."""
-    first = well[0]
+def _summary(alike: Sequence[Message], total: int) -> Message:
+    """Return the row that stands for several instances: the youngest one's uptime, the sum of the rest, a detail that all share."""
+    first = alike[0]
     sums = {
-        name: sum(each.get(name) or 0 for each in well)
+        name: sum(each.get(name) or 0 for each in alike)
         for name in ("restarts", "cpu_percent", "memory_bytes")
-        if any(each.get(name) is not None for each in well)
+        if any(each.get(name) is not None for each in alike)
     }
     uptimes, restarted = (
-        [each[name] for each in well if each.get(name) is not None] for name in ("uptime_s", "restarted_s")
+        [each[name] for each in alike if each.get(name) is not None] for name in ("uptime_s", "restarted_s")
     )
+    same = all(each.get("detail") == first.get("detail") for each in alike)
     return {
         **first,
         **sums,
-        "name": f"{first['program']} {len(well)}/{total}",
+        "name": f"{first['program']} {len(alike)}/{total}",
         "pid": None,
         "uptime_s": min(uptimes, default=None),
         "restarted_s": min(restarted, default=None),
-        "detail": "",
-        "stderr": "",
+        "detail": (first.get("detail") or "") if same else "",
+        "stderr": (first.get("stderr") or "") if same else "",
     }
 
 

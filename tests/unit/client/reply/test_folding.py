@@ -52,6 +52,19 @@ def test_what_needs_a_look_is_never_folded_away(of: dict[str, Any]) -> None:
     assert "web:1" in names(process("web:0"), odd, process("web:2"))
 
 
+def test_instances_that_are_down_as_they_should_be_are_one_row_and_so_are_failures_of_one_kind() -> None:
+    stopped = [process(f"w:{at}", "STOPPED", detail="stopped by deploy") for at in range(3)]
+    exited = [process(f"w:{at}", "EXITED", detail=f"exit 0 after {at}s") for at in range(3, 6)]
+    failed = [process(f"w:{at}", "FATAL", detail="exit 1", stderr="no") for at in range(6, 8)]
+    other = process("w:8", "FATAL", detail="exit 2")
+    rows = folded([*stopped, *exited, *failed, other])
+    assert [(row["name"], row["detail"], row.get("stderr", "")) for row in rows] == [
+        ("w 2/9", "exit 1", "no"), ("w:8", "exit 2", ""), ("w 3/9", "stopped by deploy", ""), ("w 3/9", "", "")
+    ]  # fmt: skip
+    unwanted = [process(f"w:{at}", "EXITED", wanted=False) for at in range(2)]
+    assert names(*unwanted, process("w:2", "STOPPED", outdated=True)) == ["w:0", "w:1", "w:2"]
+
+
 def test_one_that_is_well_keeps_its_own_row() -> None:
     assert names(process("web:0"), process("web:1", "STOPPED")) == ["web:0", "web:1"]
 
