@@ -148,8 +148,7 @@ def test_the_client_shows_what_the_transcript_says() -> None:
         (
             (
                 "PROGRAM  CHANGE     KEYS  WHY\n"
-                "web      restarted  cmd   cmd cannot change while it runs; restarts web:0\n"
-                "    cmd  /usr/bin/web -w 2 -> /usr/bin/web -w 4\n"
+                "web      restarted  cmd   cmd cannot change while it runs; restarts web:0\n    cmd  web -w 2 -> web -w 4\n"
                 "1 unchanged; 1 restart, 0 new, 0 removed\n"
             ),
             "",
