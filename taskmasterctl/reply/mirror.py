@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     Message = Mapping[str, Any]
     Key = tuple[str, int]
 
-NOTABLE_STATES = ("STARTING", "BACKOFF", "STOPPING", "FATAL")
-"""The states that the summary counts."""
+NOTABLE_STATES = ("STARTING", "BACKOFF", "STOPPING", "FATAL", "EXITED", "STOPPED")
+"""The states that the summary counts besides RUNNING, in its order."""
 
 
 class Mirror:
@@ -88,7 +88,7 @@ class Mirror:
         return float(self.daemon.get("uptime_s") or 0) + now - self._daemon_seen_at
 
     def counts(self) -> tuple[int, list[tuple[str, int]]]:
-        """Return the number of RUNNING processes, and (state, number) for each of NOTABLE_STATES that occurs."""
+        """Return the number of RUNNING processes, and (state, number) for each other state that occurs."""
         states = [process["state"] for process in self._processes.values()]
         return states.count("RUNNING"), [(each, states.count(each)) for each in NOTABLE_STATES if each in states]
 

@@ -97,7 +97,7 @@ def test_it_opens_with_who_is_there_and_how_everything_is(shared: Daemon, open_s
         ["cron", "STOPPED"],
         ["a@b+c.d-1", "STOPPED"],
     ]
-    shell.see(f"2/4 running | taskmasterd {__version__} up")
+    shell.see(f"2/4 running  2 stopped | taskmasterd {__version__} up")
 
 
 def test_quiet_opens_with_the_prompt_alone(shared: Daemon, open_shell: OpenShell) -> None:
@@ -347,7 +347,7 @@ def test_it_fits_another_size_and_a_narrow_one_has_no_toolbar(shared: Daemon, op
     wait_until(lambda: "running |" not in shell.text())
     shell.prompt("taskmaster> restart web")
     shell.resize(80, 24)
-    shell.see("2/4 running | taskmasterd")
+    shell.see("2/4 running  2 stopped | taskmasterd")
     shell.prompt("taskmaster> restart web")
 
 

@@ -98,12 +98,12 @@ def test_uptimes_grow_with_the_clock() -> None:
     assert mirror.table(180.0)[1]["uptime_s"] is None
 
 
-def test_counts_are_of_running_ones_and_of_those_that_need_a_look() -> None:
+def test_counts_are_of_running_ones_and_of_each_other_state() -> None:
     mirror = filled("a", "b", "c", "d")
     mirror.take(change("b", "RUNNING", "FATAL"), 0.0)
     mirror.take(change("c", "RUNNING", "BACKOFF"), 0.0)
     mirror.take(change("d", "RUNNING", "STOPPED"), 0.0)
-    assert mirror.counts() == (1, [("BACKOFF", 1), ("FATAL", 1)])
+    assert mirror.counts() == (1, [("BACKOFF", 1), ("FATAL", 1), ("STOPPED", 1)])
 
 
 def test_objects_that_it_does_not_know_change_nothing() -> None:

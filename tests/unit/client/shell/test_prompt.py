@@ -92,7 +92,7 @@ def test_the_toolbar_counts_and_says_when_there_is_no_connection(news: News) -> 
     assert "no connection to taskmasterd at " in str(toolbar(news))
     news.feed.connected = True
     text = "".join(str(fragment[1]) for fragment in toolbar(news))
-    assert text.startswith(" 1/3 running   1 fatal  | taskmasterd 9.9 up ")
+    assert text.startswith(" 1/3 running  1 stopped   1 fatal  | taskmasterd 9.9 up ")
 
 
 class Keyboard:
