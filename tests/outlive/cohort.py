@@ -42,6 +42,14 @@ KINDS = {
     "checked": Kind(
         2, 0, CODES, 200_000, 1000, {"health": "{exec: 'true', interval: 0.3, retries: 1, start_period: 0}"}
     ),
+    "piped": Kind(
+        2,
+        0,
+        CODES,
+        200_000,
+        1000,
+        {"stdout": "{pipe: 'exec cat >> log/$TASKMASTER_PROGRAM.log', shell: true}", "stderr": "stdout"},
+    ),
     "ticks": Kind(3, 0, CODES, 50_000, 5, {"log_maxbytes": "20kB", "log_backups": "5000"}),
     "ends": Kind(15, 3000, MIXED, 200_000, 1000, ALWAYS),
     "loops": Kind(
@@ -63,7 +71,7 @@ KINDS = {
     "served": Kind(2, 0, CODES, 0, 0, {**ALWAYS, "sockets": "{http: './${TASKMASTER_PROGRAM}.sock'}"}),
     "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
 }
-STEADY = ("gushes", "flows", "rotates", "pair", "checked", "ticks")
+STEADY = ("gushes", "flows", "rotates", "pair", "checked", "piped", "ticks")
 """Nobody touches them, and they never end."""
 ALONE = (*STEADY, "ends", "loops", "turns", "once")
 """Nobody touches them, so each end is their own."""

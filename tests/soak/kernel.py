@@ -42,13 +42,18 @@ def still_alive(seen: Seen) -> bool:
 
 
 def slot_of(pid: int, socket: Path) -> Slot | None:
-    """Return whose the process is by the variables it carries; None where they name another daemon or nothing."""
+    """Return whose the process is by the variables it carries; None where they name another daemon or nothing.
+
+    A logger is beside the copies: it outlives them.
+    """
     try:
         words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return None
     variables = dict(word.partition(b"=")[::2] for word in words)
     program, index = variables.get(b"TASKMASTER_PROGRAM"), variables.get(b"TASKMASTER_INSTANCE", b"")
+    if variables.get(b"TASKMASTER_ROLE") == b"logger":
+        return None
     if variables.get(b"TASKMASTER_SOCKET") != os.fsencode(str(socket)) or program is None or not index.isdigit():
         return None
     return os.fsdecode(program), int(index)

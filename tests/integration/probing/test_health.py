@@ -138,6 +138,8 @@ def test_a_signal_goes_out_once_and_says_so(stage: ProbingStage) -> None:
     checked.until_verdict(UNHEALTHY)
     stage.turn_until(lambda: checked.world.entry("web").checked.failures > 4)  # type: ignore[union-attr]
     assert (checked.signals, checked.said) == ([9], ["web is unhealthy: KILL to its leader"])
+    pid = checked.world.entry("web").process.pid
+    assert checked.noted == [("web", "signalled", {"pid": pid, "signal": "KILL", "reason": "unhealthy"})]
 
 
 def test_while_pre_restart_is_asked_another_one_may_go_down_and_the_instance_may_recover(stage: ProbingStage) -> None:
