@@ -95,32 +95,11 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
         },
     ),
     "replaced": (1, {"cmd": "sleep 9", "schedule": "{every: 2, overlap: replace}", "start_timeout": "1"}),
-    "typed": (2, {"tty": "true", "starttime": "0.1"}),
-    "formed": (2, {"log_format": "json", "log_events": "true"}),
-    "piped": (
-        2,
-        {"stdout": "{pipe: 'exec cat > /dev/null', shell: true}", "stderr": "stdout", "autorestart": "always"},
-    ),
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
 }
 """kind: how many of each fifty or so, and its keys. `cmd` is adversary.sh with the kind where it is none of them."""
 
-STEADY = (
-    "sickly",
-    "alone",
-    "nowhere",
-    "rolled",
-    "taken",
-    "hooked",
-    "unready",
-    "hung",
-    "forking",
-    "aging",
-    "watched",
-    "typed",
-    "formed",
-    "piped",
-)
+STEADY = ("sickly", "alone", "nowhere", "rolled", "taken", "hooked", "unready", "hung", "forking", "aging", "watched")
 """Kinds that are only their keys: the program itself behaves well."""
 
 BROKEN = (

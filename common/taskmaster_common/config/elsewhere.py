@@ -123,6 +123,11 @@ def udp_address(text: str) -> tuple[str, int] | None:
     return (host, int(port)) if numeric else None
 
 
+def shown(text: str) -> str:
+    """Return a target of output for people: a command as it is written."""
+    return f"{LOGGER} {elsewhere_of(text).command_text}" if text.startswith(f"{LOGGER} ") else text
+
+
 def where(text: str) -> str:
     """Return where a target is read: "the journal: journalctl -t web"."""
     target = elsewhere_of(text)

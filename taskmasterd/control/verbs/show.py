@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import LIKE_THE_DAEMON
-from taskmaster_common.config.words import value_files
+from taskmaster_common.config.words import is_elsewhere, value_files
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.replies import MORE
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any
 
+    from taskmaster_common.config import elsewhere
     from taskmasterd.control.call import Call
     from taskmasterd.control.context import Context
     from taskmasterd.control.rights import Sight
@@ -27,12 +28,17 @@ if TYPE_CHECKING:
 
     Newer = Mapping[Entry, tuple[str, ...]]
 else:
+    elsewhere = on_demand("taskmaster_common.config.elsewhere")
     files = on_demand("taskmasterd.control.verbs.newer")
     in_force = on_demand("taskmasterd.processes.limits.in_force")
     health = on_demand("taskmasterd.core.words.health")
 
 
 USAGE = 2
+
+
+def _shown(target: str) -> str:
+    return elsewhere.shown(target) if is_elsewhere(target) else target
 
 
 def show(call: Call) -> Steps[None]:
@@ -70,7 +76,7 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
     ended: dict[str, float] = {}
     for entry in entries:
         logs[table.name(entry)] = {
-            stream: context.performer.outputs.log_path(entry, stream) for stream in ("stdout", "stderr")
+            stream: _shown(context.performer.outputs.log_path(entry, stream)) for stream in ("stdout", "stderr")
         }
         processes.append({**explained(context, entry, sight), **_limits(context, entry)})
         if entry.process.end is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import INSTANCE, KIND
 from taskmaster_common.config.hooks import written_hook
 from taskmaster_common.config.limits import cpus_text, written_limits, written_rlimits
-from taskmaster_common.config.words import FROM_SOCKET
+from taskmaster_common.config.words import FROM_SOCKET, is_elsewhere
 from taskmaster_common.config.written import written_edges, written_probe
 from taskmasterd.ondemand import on_demand
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmaster_common.config import ProgramConfig, sockets
+    from taskmaster_common.config import ProgramConfig, elsewhere, sockets
 else:
+    elsewhere = on_demand("taskmaster_common.config.elsewhere")
     sockets = on_demand("taskmaster_common.config.sockets")
 
 
@@ -57,6 +58,7 @@ WRITTEN: Mapping[str, Callable[[ProgramConfig, Any], Any]] = {
     "health": lambda _program, value: written_probe(value),
     "update": lambda _program, value: value,
     "hook": lambda _program, value: written_hook(value),
+    "stream": lambda _program, value: elsewhere.shown(value) if is_elsewhere(value) else value,
     "sockets": lambda program, value: sockets.written_sockets(value, program.socket_options),
     "input": _input,
     "rlimits": lambda _program, value: written_rlimits(value),

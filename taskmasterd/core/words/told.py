@@ -119,6 +119,13 @@ def _signalled(record: Fields, _signals: Signals) -> str:
     return f"{record.get('signal')} to its leader: {record.get('reason')}"
 
 
+def _attach(record: Fields, _signals: Signals) -> str:
+    who = f"by {by_text(record.get('by'))}{', read-only' if record.get('read_only') else ''}"
+    if "after" not in record:
+        return who
+    return f"ended {who}, after {seconds_text(record['after'])}, {record.get('typed', 0)} bytes typed"
+
+
 def _healthy(record: Fields, _signals: Signals) -> str:
     return f"after {seconds_text(record['after'])}" if "after" in record else ""
 
@@ -184,6 +191,7 @@ TEXTS: Mapping[str, Callable[[Fields, Signals], str]] = {
     "fatal": _fatal,
     "done": _done,
     "signalled": _signalled,
+    "attach": _attach,
     "stopping": _stopping,
     "killed": _killed,
     "stuck": _stuck,

@@ -61,6 +61,7 @@ def test_a_stop_returns_when_the_logger_has_everything_and_a_restart_keeps_it(da
     assert (daemon.home / "out").read_text().split() == ["one", "two"] * 2
     assert loggers(daemon, "/bin/sh") == []
     assert "web: stdout goes to its logger: while read" in daemon.ctl("logs", "web").stderr
+    assert "| while read -r line; do sleep" in daemon.ctl("show", "web").stdout
 
 
 def test_a_logger_that_cannot_be_executed_shows_and_the_next_reload_has_another_one(daemon: Daemon) -> None:
