@@ -19,14 +19,13 @@ from taskmasterd.output.ledger.trouble import Over
 from taskmasterd.output.log.rotation import Allowance
 from taskmasterd.output.sinks import Sinks
 from taskmasterd.output.streams import Outputs, Ways
-from taskmasterd.piping import Piping, PipingParts, build_piping
 from taskmasterd.processes.deadlines import Deadlines
 from taskmasterd.processes.instance import Instances
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs, key_at, spare_key
 from taskmasterd.processes.performer import Outlets, Performer
 from taskmasterd.processes.preparation import inherited_by_children
-from taskmasterd.reading import Reading, ReadingParts, build_reading
+from taskmasterd.reading import Piping, Reading, ReadingParts, build_piping, build_reading
 from taskmasterd.survival.disk.file import StateFile
 from taskmasterd.survival.disk.rows import Rows
 from taskmasterd.survival.disk.writer import StateWriter
@@ -45,6 +44,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from taskmasterd import piping
     from taskmasterd.core.process.events import Action, Signalled
     from taskmasterd.core.programs import restarting, rolling
     from taskmasterd.core.programs.checks import Refusal
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from taskmasterd.survival.state import Saved
     from taskmasterd.telling.bus import Bus
 else:
+    piping = on_demand("taskmasterd.piping")
     restarting = on_demand("taskmasterd.core.programs.restarting")
     rolling = on_demand("taskmasterd.core.programs.rolling")
     rolls = on_demand("taskmasterd.core.words.rolls")
@@ -255,10 +256,10 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     log_dir, nofile = origin.handed.places.get("log_dir"), origin.handed.nofile
     inherited = inherited_by_children(os.environ, base.proofs, origin.configured.umask, log_dir, nofile)
     formatting, log = _spools(origin, base), base.log
-    piping = build_piping(
-        base.registry, lambda: PipingParts(reactor, born, reading.keeping, log, bus, supervisor.table, writer)
+    reads = build_piping(
+        base.registry, lambda: piping.PipingParts(reactor, born, reading.keeping, log, bus, supervisor.table, writer)
     )
-    ways = Ways(formatting, piping.loggers)
+    ways = Ways(formatting, reads.loggers)
     outputs = Outputs(reactor, base.sinks, inherited.log_dir, inherited.null, guard, ways)
     instances = Instances(groups, outputs)
     rows = Rows(
@@ -287,7 +288,7 @@ def build_programs(origin: Origin, base: Foundation, bus: Bus) -> Programs:
     born = Made(lambda: children.Children(reactor, errands(), groups, inherited))
     probes = _probes(base, bus, supervisor, performer, born, writer)
     probes.load_for(origin)
-    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting, piping)
+    return Programs(supervisor, performer, errands, reading, probes, writer, rows, formatting, reads)
 
 
 def _probes(

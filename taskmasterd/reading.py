@@ -1,4 +1,4 @@
-"""The part of the composition root for what a keeper holds: what programs read, and the sockets on which the daemon listens for them.
+"""The part of the composition root for what a keeper holds: what programs read, what reads their output, and the sockets on which the daemon listens for them.
 
 Each is made with the first program that has it, or where an earlier life has left some of it.
 """
@@ -17,11 +17,15 @@ from taskmasterd.telling.bus import REACT, BusMember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
+    from taskmasterd import piping
     from taskmasterd.core.programs.table import Entry, Table
     from taskmasterd.keeping import keeping, link
     from taskmasterd.keeping.keeping import Keeping
+    from taskmasterd.loggers.loggers import Loggers
+    from taskmasterd.piping import PipingParts
     from taskmasterd.processes.errand import Errands
     from taskmasterd.processes.instance import Instances
     from taskmasterd.processes.limits.cgroups import ControlGroups
@@ -42,6 +46,7 @@ else:
     parked = on_demand("taskmasterd.sockets.parked")
     keeping = on_demand("taskmasterd.keeping.keeping")
     link = on_demand("taskmasterd.keeping.link")
+    piping = on_demand("taskmasterd.piping")
 
 
 class ReadingParts(Record):
@@ -131,3 +136,23 @@ def _listening(origin: Origin, parts: ReadingParts, keeper: Made[Keeping]) -> Ma
     if any(program.sockets for program in programs):
         made()
     return made
+
+
+class Piping(Record):
+    """The commands that read what slots write; `begin()` goes on with those of an earlier daemon, now that the table has its slots."""
+
+    loggers: Made[Loggers]
+    begin: Callable[[], None]
+
+
+def build_piping(registry: Registry, parts: Callable[[], PipingParts]) -> Piping:
+    """Return what has commands read the output of slots: made with the first one. `parts()` is called once all of them are there."""
+    left: list[Mapping[str, Any]] = []
+    made: Made[Loggers] = Made(lambda: piping.make_loggers(parts(), made))
+    registry.register("loggers", lambda: made.made.to_data() if made.made else left, left.extend)
+
+    def begin() -> None:
+        if left:
+            made().begin(parts().table, left)
+
+    return Piping(made, begin)
