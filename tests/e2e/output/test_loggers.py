@@ -100,7 +100,7 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
     (daemon.home / "cat.sh").chmod(0o700)
     written(daemon, web={"cmd": ["python3", "-c", COUNT], "stdout": "| ./cat.sh"})
     daemon.start(*(["--guard"] if guardian else []))
-    out = daemon.home / "out"
+    out, killed_at = daemon.home / "out", 0
     pid = daemon.status()["web"]["pid"]
     for way in ("daemon", "logger", "daemon", "upgrade", "keeper", "daemon"):
         size = out.stat().st_size if out.exists() else 0
@@ -122,6 +122,7 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
             os.kill(pid, signal.SIGSTOP)
             wait_until(lambda: b") T " in _read(pid, "stat"))
             wait_until(lambda: _blocks_in_read(logger))  # noqa: B023
+            killed_at = out.stat().st_size
             os.kill(logger, signal.SIGKILL)
             os.kill(pid, signal.SIGCONT)
             wait_until(lambda: loggers(daemon, "dd") not in ([], [logger]))  # noqa: B023
@@ -130,7 +131,8 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
     lines = out.read_text().split("\n")
     whole = lines if lines[-1] else lines[:-1]
     wrong = next((at for at, line in enumerate(whole[:-1]) if line != str(at)), None)  # the last one may be cut
-    assert wrong is None, (whole[wrong - 2 : wrong + 3], daemon.events())
+    said = "\n".join(line for line in daemon.events().splitlines() if "logger" in line)
+    assert wrong is None, f"{whole[wrong - 2 : wrong + 3]} {killed_at}\n{said}"
 
 
 def _blocks_in_read(pid: int) -> bool:
