@@ -124,6 +124,7 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
             wait_until(lambda: _blocks_in_read(logger))  # noqa: B023
             killed_at = out.stat().st_size
             os.kill(logger, signal.SIGKILL)
+            wait_until(lambda: not os.path.exists(f"/proc/{logger}"))  # noqa: B023 - what it reads as it dies is lost
             os.kill(pid, signal.SIGCONT)
             wait_until(lambda: loggers(daemon, "dd") not in ([], [logger]))  # noqa: B023
             daemon.status()  # by now the daemon has noted the new one, and the next daemon adopts it
