@@ -15,8 +15,8 @@ import time
 
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
+from taskmasterd.ondemand import on_demand
 from taskmasterd.processes.members.proofs import KEY_SUFFIX
-from taskmasterd.survival.disk import forgotten
 from taskmasterd.survival.disk.file import DRAFT, HISTORY, KEEPER_SUFFIX, OVERRIDES, SUFFIX, file_name, pid_namespace
 from taskmasterd.system.loop.sockets import socket
 from taskmasterd.system.paths.held import inode_of
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from taskmasterd.survival.disk import forgotten
     from taskmasterd.system.paths.held import Inode
+else:
+    forgotten = on_demand("taskmasterd.survival.disk.forgotten")
 
 LONGEST_HEAD = 64 * 1024
 """Most bytes to read of a file for its first line, which is far shorter."""
