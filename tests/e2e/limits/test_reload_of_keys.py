@@ -22,6 +22,7 @@ JSON = {"log_format": "log_format: json"}
 NEEDS = {
     "log_prefix": {"log_format": "log_format: prefix"},
     **dict.fromkeys(("log_time", "log_levels", "log_events"), JSON),
+    "schedule": {"type": "type: oneshot"},
 }
 """What a program has from the beginning, so that another key of it can change alone."""
 MORE = {
@@ -46,7 +47,7 @@ MORE = {
     **{key: f"{key}: /bin/true" for key in ("pre_start", "post_start", "pre_restart", "pre_stop", "stop_cmd", "post_stop")},
 }  # fmt: skip
 OF_A_JOB = ("type", "start_timeout", "startretries", "starttime")
-ALSO = {"type": OF_A_JOB, "schedule": OF_A_JOB, "tty": ("stderr",), "shell": ("cmd",)}
+ALSO = {"type": OF_A_JOB, "tty": ("stderr",), "shell": ("cmd",)}
 """Keys that a key gives another value, too."""
 KEYS = [key for key in RELOAD_CLASS if key not in NO_KEYS]
 

@@ -97,8 +97,9 @@ def restarts(daemon: Daemon, name: str) -> int:
 
 
 def test_a_saved_file_restarts_all_instances_and_why_names_it(shared: Daemon) -> None:
+    before = [restarts(shared, f"web:{index}") for index in (0, 1)]
     save(shared, "web")
-    wait_until(lambda: [restarts(shared, f"web:{index}") for index in (0, 1)] == [1, 1])
+    wait_until(lambda: [restarts(shared, f"web:{index}") for index in (0, 1)] == [count + 1 for count in before])
     shared.wait_for("web:0", "RUNNING")
     assert "restarted: web/app.py changed" in shared.ctl("why", "web:0").stdout
     assert "restarting: web/app.py changed" in shared.events()
