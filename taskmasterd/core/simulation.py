@@ -148,8 +148,10 @@ class _Simulation:
             return self._due.pop(0)
         ended, deadline = self._end, self._process.deadline
         moments: list[tuple[float, Callable[[], list[Event]]]] = []
-        moments += [(ended[0], lambda: [Exited(ended[1])])] if ended else []
-        moments += [(deadline, lambda: [DeadlineReached()])] if deadline is not None else []
+        if ended:
+            moments.append((ended[0], lambda: [Exited(ended[1])]))
+        if deadline is not None:
+            moments.append((deadline, lambda: [DeadlineReached()]))
         moments += self._by_clock()
         if not moments:
             return None

@@ -149,7 +149,9 @@ class Timed:
             text = age_text(rules)
             yield age_due(rules, self._program.name, 0, since, at), lambda _at: [Renew(pid, RECYCLE, text)]
         wall = self._clock.wall
-        found = rules.cron and self._clock.within(
+        if not rules.cron:
+            return
+        found = self._clock.within(
             rules.timezone, lambda offset: cron_due(rules, self._program.name, 0, wall + at, offset)
         )
         if found:

@@ -110,6 +110,10 @@ def _roll(value: Any) -> Mapping[str, Any]:
     return row
 
 
+def _logger(value: Any) -> Mapping[str, Any]:
+    return {name: shaped(value[name], shape) for name, shape in LOGGER.items()}
+
+
 LOGGER: Mapping[str, Any] = {
     "program": str,
     "index": int,
@@ -138,7 +142,7 @@ FACTS: Mapping[str, Any] = {
     "alerts": [(str, dict)],
     "sockets": [dict],
     "scales": [(str, int, int, str, number)],
-    "loggers": [lambda value: {name: shaped(value[name], shape) for name, shape in LOGGER.items()}],
+    "loggers": [_logger],
     "ended": bool,
 }
 
