@@ -104,6 +104,7 @@ that it does not know.
                ready: {way, ready, unsure, text, after_s (from its start, or null), tries (or null)}: what is known of the readiness
                of the instance, or null
                override: OVERRIDE, or null where the file alone holds
+               limits: {not_in_force: list of texts, what of them does not hold and why}, or null where all hold
                watch ("on", or why its files are not watched: "off: ...", "paused: ..."; null without the key)
                status_text (the last STATUS= of a program with ready: notify, or "")
                outdated (true: its instance was started with other values of keys than are wanted now)

@@ -49,6 +49,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "outdated": bool(entry.outdated_keys()),
         "watch": (entry.watching or "on") if entry.wanted.watch else None,
         "health": health.health_view(entry, now) if entry.health else None,
+        "limits": {"not_in_force": entry.lacks.split("; ")} if entry.lacks else None,
         **(gates.waiting_view(table, entry, now, signals) if process.phase else {"waiting": [], "waiting_more": 0}),
         "schedule": schedules.schedule_view(entry.planned) if entry.planned else None,
         "wanted": is_as_wanted(entry),

@@ -156,6 +156,7 @@ def test_limits_that_are_not_in_force_are_said_everywhere_and_keep_nobody_from_r
     strict = grouped.wait_for("strict", "FATAL")
     web = grouped.wait_for("web", "RUNNING")
     assert web["detail"].startswith("limits.cpu not in force: ")
+    assert web["limits"] == {"not_in_force": [web["detail"]]}
     assert strict["detail"].startswith(web["detail"])
     assert grouped.events().count("web:0: limits.cpu not in force: ") == 1
     assert grouped.status()["other"]["detail"] == ""
