@@ -83,8 +83,8 @@ LOOKING = {
             "4 unknown name or no daemon; 124 --timeout passed"
         ),
         details=(
-            "up: RUNNING, and healthy where it has health; one with autostart: false that nobody has started, or "
-            "that is disabled, is skipped. healthy: the same, but what has no health cannot be. stopped: nothing of it is alive. settled: "
+            "up: RUNNING, and healthy where it has health; one with autostart: false that nobody has started, "
+            "that is disabled, or that waits for its schedule is skipped. healthy: the same, but what has no health cannot be. stopped: nothing of it is alive. settled: "
             "nothing is on its way any more; what is blocked counts as settled. It ends as soon as one "
             "cannot get there by itself, and says why."
         ),

@@ -34,8 +34,8 @@ MOST_QUOTED = 20
 """Processes of one reply whose last words are read."""
 DEFAULT_EVENTS = "10"
 MOST_EVENTS = 1000
-OF_DAEMON = ("crashed", "daemon-stop")
-"""What happened to the daemon and belongs to the story of each process that ran then."""
+OF_DAEMON = ("crashed",)
+"""What happened to the daemon and belongs to the story of each process that ran then; an orderly stop ends them all before."""
 ACTS = ("start", "stop", "restart", "signal", "disable", "enable", "scale")
 
 

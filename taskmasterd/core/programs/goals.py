@@ -6,7 +6,7 @@ A goal is judged by the present state, so it does not matter how a process got t
 from __future__ import annotations
 
 from taskmaster_common.config import ONESHOT
-from taskmaster_common.states import BACKOFF, DOWN_STATES, RUNNING, STOPPED
+from taskmaster_common.states import BACKOFF, DOWN_STATES, EXITED, RUNNING, STOPPED
 from taskmasterd.core.process.state import BLOCKED
 from taskmasterd.core.programs.gate import blocking
 from taskmasterd.core.programs.ticket import UP, Outcome, reached
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
 
 
 def up(table: Table, entry: Entry, now: float) -> Outcome | None:
-    """Judge whether a process runs, and is healthy where somebody checks that. One that is down because it is disabled, or because `autostart` does not want it and nobody has started or stopped it, is skipped."""
+    """Judge whether a process runs, and is healthy where somebody checks that. One that nothing keeps up is skipped, see `_rests`."""
     process = entry.process
     if entry.removed:
         return Outcome(ok=False, outcome="removed")
-    wanted = entry.wanted
-    if process.state == STOPPED and not (wanted.enabled and (wanted.autostart or process.by)):
+    if _rests(entry):
         return Outcome(ok=True, outcome="skipped")
     if process.phase == BLOCKED:
         return _blocked(table, entry, now)
@@ -36,6 +35,14 @@ def up(table: Table, entry: Entry, now: float) -> Outcome | None:
     if outcome and outcome.ok and process.state == RUNNING and not entry.well:
         return None  # it may yet become healthy
     return Outcome(ok=False, outcome="failed") if outcome and outcome.outcome == "overtaken" else outcome
+
+
+def _rests(entry: Entry) -> bool:
+    """Return whether it is down as it should be: disabled, without `autostart` and touched by nobody, or before its next run."""
+    process, wanted, planned = entry.process, entry.wanted, entry.planned
+    if planned and planned.at is not None and not planned.off and process.state in (STOPPED, EXITED):
+        return process.as_wanted
+    return process.state == STOPPED and not (wanted.enabled and (wanted.autostart or process.by))
 
 
 def healthy(table: Table, entry: Entry, now: float) -> Outcome | None:

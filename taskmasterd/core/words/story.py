@@ -247,8 +247,10 @@ def lines(records: Sequence[Fields], moment: Moment) -> list[tuple[str, str, int
     told: list[tuple[str, str, int]] = []
     kinds: list[object] = []
     skip: set[int] = set()
+    alive = False
     for at, record in enumerate(records):
-        if at in skip:
+        alive = record["event"] not in ENDS and (alive or record["event"] == "started")
+        if at in skip or (record["event"] == "crashed" and not alive):
             continue
         text, kind, with_it = _line(records, at, moment)
         skip.update(with_it)

@@ -7,6 +7,7 @@ import pytest
 from taskmaster_common.commands.table import COMMANDS
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING
 from taskmasterd.core.programs.goals import GOALS, Watch
+from taskmasterd.core.programs.schedule import Planned
 from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.table import Entry
 from taskmasterd.core.programs.ticket import Outcome
@@ -86,6 +87,18 @@ def test_what_autostart_does_not_want_is_skipped_unless_somebody_has_stopped_it(
         world.cooperate()
     waiting = Waiting(world, "up", "job")
     assert (waiting.outcomes, waiting.ok) == ({"job:0": outcome}, not by)
+
+
+@pytest.mark.parametrize(
+    ("planned", "outcome"), [(Planned(at=3600.0), "skipped"), (Planned(off=True), "failed"), (None, "failed")]
+)
+def test_what_waits_for_its_next_run_is_skipped(planned: Planned | None, outcome: str) -> None:
+    world = World().load(program("nightly", autorestart="never")).cooperate()
+    entry = world.entry("nightly")
+    world.end(entry, code(0))
+    world.settle()
+    entry.plan(planned)
+    assert Waiting(world, "up", "nightly").outcomes == {"nightly:0": outcome}
 
 
 def test_a_failed_try_is_told_and_the_last_one_ends_the_wait_at_once() -> None:

@@ -223,3 +223,11 @@ def test_nobody_is_made_up_who_started_what_runs() -> None:
     assert "started by uid 0" in tale.told().sentence
     tale.records = []
     assert "started" not in tale.told().sentence
+
+
+def test_a_death_of_the_daemon_is_told_where_the_process_was_alive() -> None:
+    tale = Tale()
+    tale.add("", "crashed")
+    tale.runs()
+    tale.add("", "crashed")
+    assert [text for text in texts(tale.told()) if "daemon" in text] == ["crashed: the daemon before this one died"]
