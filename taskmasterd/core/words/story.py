@@ -6,7 +6,7 @@ with its cause. Records may be missing (`history: 0`, a new state directory): th
 
 from __future__ import annotations
 
-from taskmaster_common.config import NEVER, ONESHOT
+from taskmaster_common.config import NEVER, ONESHOT, SAME_AS_STDOUT
 from taskmaster_common.records import Record
 from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
 from taskmasterd.core.process.state import AWAITED, BECAUSE, BLOCKED, HELD
@@ -348,6 +348,12 @@ def following(table: Table, entry: Entry, moment: Moment) -> str:
     return "nothing starts it by itself" if process.state in (FATAL, EXITED, STOPPED) else ""
 
 
+def _log_words(entry: Entry, name: str) -> str:
+    """Return the command that shows what it wrote to stderr, without a word of the daemon where stdout is in the same log."""
+    output = entry.present.output
+    return f"logs {name}" if output.stderr in (SAME_AS_STDOUT, output.stdout) else f"logs --stderr {name}"
+
+
 def commands(table: Table, entry: Entry, moment: Moment) -> list[str]:
     """Return at most two command lines that help, without the name of the program."""
     process, name = entry.process, table.name(entry)
@@ -357,9 +363,9 @@ def commands(table: Table, entry: Entry, moment: Moment) -> list[str]:
         return [f"why {root}", f"start {root}"] if process.phase == BLOCKED else [f"deps {name}", f"why {root}"]
     failure = process.end.failure if process.end else None
     if process.state == FATAL:
-        return [f"show {name}" if failure else f"logs --stderr {name}", f"start {name}"]
+        return [f"show {name}" if failure else _log_words(entry, name), f"start {name}"]
     if process.state == BACKOFF:
-        return [f"show {name}" if failure else f"logs --stderr {name}"]
+        return [f"show {name}" if failure else _log_words(entry, name)]
     if process.state == STOPPING:
         return [f"signal KILL {name}"] if process.stuck or process.killing else []
     if process.unhealthy:
@@ -367,9 +373,9 @@ def commands(table: Table, entry: Entry, moment: Moment) -> list[str]:
     if process.state == STOPPED and not entry.newest.enabled:
         return [f"enable --now {entry.program}", f"start {name}"]
     if process.state == EXITED:
-        return [f"start {name}"] if process.as_wanted else [f"logs --stderr {name}", f"start {name}"]
+        return [f"start {name}"] if process.as_wanted else [_log_words(entry, name), f"start {name}"]
     if process.often(moment.now) is not None:
-        return [f"logs --stderr {name}"]
+        return [_log_words(entry, name)]
     return [f"start {name}"] if process.state == STOPPED else []
 
 

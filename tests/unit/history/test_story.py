@@ -81,7 +81,7 @@ def test_a_program_that_gave_up_says_after_what_and_its_failures_are_one_line() 
     assert texts(story)[1].endswith("+2")
     assert texts(story)[2] == "exit 1 after 0.2s; gave up"
     assert (story.said, story.following) == (("bind: in use",), "nothing starts it by itself")
-    assert story.do == ("taskmasterctl logs --stderr web", "taskmasterctl start web")
+    assert story.do == ("taskmasterctl logs web", "taskmasterctl start web")
     assert (story.since_s, story.pids) == (2.0, (10,))
     assert len(tale.told(2).events) == 2
 
@@ -128,7 +128,7 @@ def test_a_running_one_says_who_started_it_and_its_restarts_of_the_last_day() ->
     assert tale.told().sentence == (
         "runs, pid 10, started by itself; 3 restarts in the last day: killed by SIGKILL, not sent by Taskmaster (2 times); exit 1"
     )
-    assert tale.told().do == ("taskmasterctl logs --stderr web",)
+    assert tale.told().do == ("taskmasterctl logs web",)
     assert not is_well(tale.entry, tale.now)
     tale.now += 100_000
     assert is_well(tale.entry, tale.now)
@@ -231,3 +231,9 @@ def test_a_death_of_the_daemon_is_told_where_the_process_was_alive() -> None:
     tale.runs()
     tale.add("", "crashed")
     assert [text for text in texts(tale.told()) if "daemon" in text] == ["crashed: the daemon before this one died"]
+
+
+def test_where_stderr_has_a_log_of_its_own_that_is_the_one_to_read() -> None:
+    tale = Tale(startretries=0, stderr="/own.log").started()
+    tale.meets(Exited(EXIT_1), 0.2)
+    assert tale.told().do[0] == "taskmasterctl logs --stderr web"
