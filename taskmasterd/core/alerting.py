@@ -67,7 +67,7 @@ def troubles_in(event: Event) -> tuple[str, ...]:
     """Return the troubles that a record begins, the one that says most first."""
     word = event["event"]
     if word == "exited" and event.get("expected") is False:
-        return (OOM, CRASH) if event.get("cause") == OOM else (CRASH,)
+        return (OOM, CRASH) if event.get("memory") else (CRASH,)
     return (word,) if (word in ENDED_BY and not event.get("over")) or word == CRASHED else ()
 
 

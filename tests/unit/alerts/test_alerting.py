@@ -115,6 +115,12 @@ def test_no_pattern_and_no_word_matches_a_failed_alert() -> None:
     assert Bench(events=("*", "alert-failed", "alert*")).hear("alert-failed", name="").told == []
 
 
+def test_oom_is_a_crash_while_memory_was_short() -> None:
+    starved = {"expected": False, "memory": "limits.memory 64M"}
+    assert Bench(events=("oom",)).crash().hear("exited", **starved).told == ["exited"]
+    assert Bench(events=("crash",)).hear("exited", **starved).told == ["exited"]
+
+
 def test_crash_is_an_end_that_nobody_expected() -> None:
     assert Bench(events=("crash",)).hear("exited", expected=True).hear("fatal").crash().told == ["exited"]
 

@@ -8,6 +8,7 @@ import pytest
 
 from taskmaster_common.config import ProgramConfig
 from taskmaster_common.config.events import EVENTS
+from taskmasterd.core.alerting import troubles_in
 from taskmasterd.core.process.events import (
     KILL,
     TERMINATE,
@@ -134,6 +135,11 @@ def test_a_crash_is_an_unexpected_exit_and_the_next_start_says_so() -> None:
     life = Life().runs()
     assert life.meets(Exited(EXIT_1), 5) == [("exited", {"pid": 7, "status": EXIT_1, "after": 6.0, "expected": False})]
     assert life.meets(Spawned(8)) == [("started", {"pid": 8, "cause": "crash"})]
+
+
+def test_an_end_for_want_of_memory_is_what_alerts_call_oom() -> None:
+    ((word, fields),) = Life().runs().meets(Exited(9, memory="limits.memory"), 5)
+    assert troubles_in({"event": word, **fields}) == ("oom", "crash")
 
 
 def test_what_a_leader_left_behind_is_named() -> None:
