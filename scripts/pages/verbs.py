@@ -13,6 +13,8 @@ VERBS = "| verb | what it does | exit codes |"
 OPTIONS = "| option | meaning |"
 BEGIN = "<!-- each verb: made by scripts/pages/verbs.py -->"
 END = "<!-- end of the verbs -->"
+MORE = {"events": "[All words](programs/alerts.md#all-words) for EVENT, and what each means."}
+"""What the page says more of a verb than its help, where a page has it."""
 
 
 def page(present: str) -> str:
@@ -36,6 +38,8 @@ def _section(verb: Command) -> Iterator[str]:
     yield f"`{usage(verb)}`: {said.summary}."
     if said.details:
         yield said.details.replace("*", r"\*").replace("<", "&lt;")
+    if verb.name in MORE:
+        yield MORE[verb.name]
     if verb.flags:
         rows = (f"| `{_spelling(flag)}` | {said.flags[flag.name].replace('|', BAR)} |" for flag in verb.flags)
         yield "\n".join(("| flag | meaning |", "|---|---|", *rows))

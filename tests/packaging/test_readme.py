@@ -45,7 +45,7 @@ LONGEST_README = 180
 LEAST_PICTURE = 8
 """Lines, both."""
 TEST_COMMAND = "<!-- ci: the test command -->"
-LANGUAGES = {"sh", "text", "yaml", "ini", "dockerfile", "python"}
+LANGUAGES = {"sh", "text", "yaml", "ini", "dockerfile", "python", "json"}
 
 
 class Block(Record):
@@ -199,6 +199,7 @@ def test_the_shell_blocks_run_one_after_the_other(reader: tuple[Path, dict[str, 
     for number, block in enumerate(shown):
         if block.above != TEST_COMMAND:
             script += [f"echo '--- block {number}'", block.text]
+    before = {path.name for path in tree.iterdir()}
     (tree / "blocks").write_text("\n".join(script))
     done = subprocess.run(
         ["bash", "blocks"],
@@ -217,6 +218,7 @@ def test_the_shell_blocks_run_one_after_the_other(reader: tuple[Path, dict[str, 
     assert not (home / "taskmaster.sock").exists()
     assert not marked(home / "taskmaster.sock")
     assert (tree / "config" / "taskmaster.yaml").read_text() == (ROOT / "config" / "taskmaster.yaml").read_text()
+    assert {path.name for path in tree.iterdir()} - before <= {"blocks", ".venv", "build", "taskmasterd.egg-info"}
     assert "web:2" in done.stdout
 
 

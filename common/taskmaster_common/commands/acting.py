@@ -7,7 +7,7 @@ from taskmaster_common.commands.text import NO_DEPS, NO_WAIT, Help
 ACTING = {
     "check": Help(
         "Act",
-        "ask programs now whether they are well, by the probe of their health",
+        "run the health check of programs now",
         exits="0 all are well; 1 one is not, does not run or has no health; 5 unknown name; 7 no daemon",
         details="Prints what came of it, the last lines of its output and the time that it took. No counter changes.",
         examples=("check web", "check all"),

@@ -133,13 +133,13 @@ LOOKING = {
     ),
     "overrides": Help(
         "Look",
-        "what disable, enable and scale have laid over the configuration",
+        "what somebody has changed with disable, enable or scale, without an edit of the file",
         exits="0; 4 no daemon",
         examples=("overrides",),
     ),
     "simulate": Help(
         "Look",
-        "what a program would do that ends as you say, on a clock of its own",
+        "what Taskmaster would do if a program ended as you say; nothing is started",
         exits="0; 2 an end or a time that is none; 4 unknown name or no daemon",
         details=(
             "HOW is CODE@SECONDS or SIGNAL@SECONDS after a start; of several the first start gets the first one, and the last one "

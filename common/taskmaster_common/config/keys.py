@@ -168,7 +168,7 @@ PROGRAM = (
     ),
     Key(
         "clear_env", "cleared", False, RESTART,
-        "What of the daemon's variables it gets: `false`, all; `true`, none; or a list of names. Where the list has them not, PATH is then "
+        "What of the daemon's variables it gets: `false`, all; `true`, none; or a list of names. If the list lacks them, PATH is "
         "`/usr/local/bin:/usr/bin:/bin`, and HOME, USER, LOGNAME and SHELL are its user's.",
         example="[LANG, TZ]",
     ),
