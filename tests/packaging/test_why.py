@@ -68,6 +68,8 @@ PARTS = {
     "no directory of PATH has it",
 }
 """Parts of messages whose headings have them in other words or whole."""
+WARNED = {"common/taskmaster_common/schema/checks/logs.py": "its lines pass …, which is on a disk"}
+"""How a warning of `-t` begins that does not explain itself, by its file."""
 UNSEEN = {"not a state file", "is no integer"}
 """What is caught where it is raised."""
 
@@ -102,6 +104,12 @@ def test_each_message_of_a_source_file_has_its_heading(source: str) -> None:
     known = headings()
     unsaid = set(messages(ROOT / "taskmasterd" / source)) - NO_TROUBLE - PARTS - UNSEEN
     assert [text for text in sorted(unsaid) if not any(text in each for each in known)] == []
+
+
+@pytest.mark.parametrize("source", WARNED)
+def test_a_warning_of_the_check_that_does_not_explain_itself_has_its_heading(source: str) -> None:
+    assert any(text.startswith(WARNED[source]) for text in messages(ROOT / source))
+    assert WARNED[source] in headings()
 
 
 def test_what_needs_no_heading_is_still_said_somewhere() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -19,11 +20,11 @@ RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
 PAGES = [page for page in RECIPES if any(block.language == "sh" for block in blocks(page))]
 
 
-def free_prefix() -> str:
-    """Return a prefix of three digits so that all ports that begin with it and have four are free now."""
+def free_prefix(tens: int = 1) -> str:
+    """Return a prefix of three digits so that the ports from it on, ten or several times ten, are free now."""
     for prefix in range(801, 1000):
         try:
-            for last in range(10):
+            for last in range(10 * tens):
                 with socket.socket() as one:
                     one.bind(("127.0.0.1", prefix * 10 + last))
         except OSError:
@@ -70,11 +71,12 @@ def test_what_a_recipe_starts_comes_up_and_what_it_says_to_type_works(page: Path
     daemon.start()
     wait_until(lambda: all(row["state"] not in ("STARTING", "BACKOFF") for row in daemon.status().values()))
     assert {name: row["detail"] for name, row in daemon.status().items() if not row["wanted"]} == {}
+    reader = {name: value for name, value in daemon.environment.items() if name != "TASKMASTER_SOCKET"}
     for kind, text in zip(kinds, local):
         if kind == "sh":
             done = subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", text],
-                env=daemon.environment,
+                env=reader,
                 cwd=daemon.home,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
@@ -85,7 +87,17 @@ def test_what_a_recipe_starts_comes_up_and_what_it_says_to_type_works(page: Path
             assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="the page asks with curl")
+def test_more_than_ten_web_servers_have_a_port_each(daemon: Daemon) -> None:
+    set_up(daemon)
+    _, many = (block.text for block in blocks(ROOT / "docs" / "recipes" / "web-servers.md") if block.language == "yaml")
+    daemon.write(many.replace("8080", free_prefix(2) + "0"))
+    daemon.start()
+    assert daemon.ctl("wait", "web").stdout == "12 up\n"
+    assert daemon.ctl("check", "web").returncode == 0
+
+
 def test_the_table_of_contents_has_every_recipe() -> None:
     contents = (ROOT / "docs" / "recipes" / "README.md").read_text()
-    named = re.findall(r"\]\(([a-z-]+\.md)\)", contents)
+    named = re.findall(r"(?m)^\|.*\]\(([a-z-]+\.md)\)", contents)
     assert sorted(named) == [page.name for page in RECIPES if page.name != "README.md"]
