@@ -116,7 +116,7 @@ def test_no_pattern_and_no_word_matches_a_failed_alert() -> None:
 
 
 def test_oom_is_a_crash_while_memory_was_short() -> None:
-    starved = {"expected": False, "memory": "limits.memory 64M"}
+    starved: dict[str, Any] = {"expected": False, "memory": "limits.memory 64M"}
     assert Bench(events=("oom",)).crash().hear("exited", **starved).told == ["exited"]
     assert Bench(events=("crash",)).hear("exited", **starved).told == ["exited"]
 
