@@ -7,7 +7,7 @@ from taskmasterctl.visible import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from taskmaster_common.commands.table import Request
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
     Message = Mapping[str, Any]
 
-LEAST = (16, 40, 7, 19)
-"""Widths of the columns but the last one: the rules come one by one."""
 HEAD = ("RULE", "DESTINATION", "WAITING", "LAST", "ERROR")
 
 
-def alert_text(message: Message, request: Request, look: Look) -> str:
-    """Return a line about a rule, what a test or flush has led to, or what was said during a test."""
+def alert_text(message: Message, request: Request) -> str:
+    """Return what a test or flush has led to, or what was said during a test."""
     if message["type"] == "said":
         return f"{clean(message['text'])}\n"
-    action, name = request.targets[0] if request.targets else "list", clean(message["rule"])
-    if action == "test":
+    name = clean(message["rule"])
+    if request.targets[0] == "test":
         return f"alert {name}: delivered\n"
-    if action == "flush":
-        return f"alert {name}: {clean(message['waiting'])} wait\n"
-    rows = [HEAD] if message.get("first") else []
-    return "".join(f"{line}\n" for line in columns([*rows, _row(message, look)], frozenset({2}), LEAST))
+    return f"alert {name}: {clean(message['waiting'])} wait\n"
+
+
+def rules_table(rules: Sequence[Message], look: Look) -> str:
+    """Return a line for each rule, below a head."""
+    return "".join(f"{line}\n" for line in columns([HEAD, *(_row(rule, look) for rule in rules)], frozenset({2})))
 
 
 def _row(rule: Message, look: Look) -> tuple[str, ...]:

@@ -21,15 +21,25 @@ SECONDS = len("10:02:31")
 
 
 class AlertReply(TextReply):
-    """The rules of alerts, and what one of them has said to a server."""
+    """The rules of alerts, shown when all are there, or what one of them has said to a server."""
+
+    def __init__(self, request: Request, look: Look) -> None:
+        super().__init__(request, look)
+        self._lists = not request.targets or request.targets[0] == "list"
+        self._rules: list[Message] = []
 
     def take(self, message: Message) -> Chunks:
         """Return the text to show after this message."""
-        if message["type"] not in ("alert", "said"):
-            return super().take(message)
-        from taskmasterctl.reply.alerts import alert_text  # noqa: PLC0415 - only `alert` needs it
+        from taskmasterctl.reply.alerts import alert_text, rules_table  # noqa: PLC0415 - only `alert` needs it
 
-        return [] if self._look.quiet else [(OUT, alert_text(message, self._request, self._look))]
+        if message["type"] == "alert" and self._lists:
+            self._rules.append(message)
+            return []
+        if message["type"] in ("alert", "said"):
+            return [] if self._look.quiet else [(OUT, alert_text(message, self._request))]
+        if message["type"] == "end" and self._rules and not self._look.quiet:
+            return [(OUT, rules_table(self._rules, self._look)), *super().take(message)]
+        return super().take(message)
 
 
 class LogReply(TextReply):

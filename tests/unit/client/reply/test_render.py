@@ -613,3 +613,14 @@ def test_a_wait_that_was_reached_names_the_goal() -> None:
     messages = [result("web", "up", pid=2001, seconds=0.2), result("off", "skipped"), result("db", "settled"), end()]
     assert shown("wait all", *messages) == ("web up (pid 2001)\noff skipped\ndb settled\n", "")
     assert shown("wait all", *messages, look=Look(quiet=True)) == ("", "")
+
+
+def test_the_table_of_alerts_is_in_line_with_each_destination() -> None:
+    place = "mail a.rather.long.name@example.org, another@example.org by mail.example.org:587"
+    rule = {"type": "alert", "waiting": 0, "last": None, "last_ago_s": None, "error": None}
+    page, ops = (
+        {**rule, "rule": name, "destination": each} for name, each in (("page", "http https://x"), ("ops", place))
+    )
+    head, *lines = shown("alert list", page, ops, end(0))[0].splitlines()
+    assert [head.index("WAITING") + len("WAITING") - 1] * 2 == [line.rindex("0") for line in lines]
+    assert [each.split()[0] for each in lines] == ["page", "ops"]
