@@ -8,7 +8,15 @@ import time
 from taskmaster_common.records import Record
 from taskmaster_common.states import RUNNING, STOPPED
 from taskmasterd.configuration.current import Current
-from taskmasterd.configuration.effects import AlertRules, EndingKeys, HealthKey, LiveKeys, ScheduleKey, SocketKey
+from taskmasterd.configuration.effects import (
+    AddressKey,
+    AlertRules,
+    EndingKeys,
+    HealthKey,
+    LiveKeys,
+    ScheduleKey,
+    SocketKey,
+)
 from taskmasterd.control.context import Context, identity_of
 from taskmasterd.installed import CHANGED
 from taskmasterd.ondemand import Made, on_demand
@@ -181,6 +189,7 @@ def join_bus(
     bus.join(BusMember(TELL, audience.changed, applied=audience.applied))
     bus.join(BusMember(REACT, gone=outputs.last_words.forget, applied=LiveKeys(log, table, outputs).applied))
     bus.join(BusMember(REACT, applied=HealthKey(programs.probes.health).applied))
+    bus.join(BusMember(REACT, preparing=AddressKey(table).preparing))
     bus.join(BusMember(REACT, preparing=SocketKey(context.sockets).preparing))
     bus.join(BusMember(REACT, applied=ScheduleKey(context.schedules).applied))
     bus.join(BusMember(REACT, applied=AlertRules(context.alerts).applied))

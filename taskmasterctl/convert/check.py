@@ -119,7 +119,7 @@ def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
         identity=host.identity,
         shareable=lambda _: True,
         on_disk=lambda _: True,
-        probe_problem=lambda _: "",
+        probe_problem=lambda _value, _count: "",
         alert_doubts=lambda _, __: (),
         watched_directories=lambda _, __: 0,
         writable_command=lambda _, __, ___: (),

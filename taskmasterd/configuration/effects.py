@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from taskmaster_common.config import LIKE_THE_DAEMON, LOG_LEVELS, NEVER
+from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from taskmaster_common.config import Config
+    from taskmaster_common.config import Config, ProgramConfig, sockets
     from taskmasterd.alerts.rules import Alerts
+    from taskmasterd.core.programs import sockets as uses
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Table
     from taskmasterd.core.steps import Steps
     from taskmasterd.ondemand import Made
     from taskmasterd.output.streams import Outputs
+    from taskmasterd.probing import ways
     from taskmasterd.sockets.holder import ProgramSockets
     from taskmasterd.telling.bus import Bus, BusMember
     from taskmasterd.telling.eventlog import EventLog
+else:
+    sockets = on_demand("taskmaster_common.config.sockets")
+    uses = on_demand("taskmasterd.core.programs.sockets")
+    ways = on_demand("taskmasterd.probing.ways")
 
 
 class LiveKeys:
@@ -53,6 +60,49 @@ class HealthKey:
         if any(program.health for program in plan.config.programs):
             self._make()
         yield from ()
+
+
+class AddressKey:
+    """Leaves programs as they are that are scaled to instances for which their addresses have no port; the decoder judges the file's number."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    def preparing(self, plan: ReloadPlan) -> Steps[tuple[ReloadPlan, Mapping[str, str]]]:
+        """Return the plan without these programs, and why."""
+        refused: dict[str, str] = {}
+        written: dict[str, int] = {}
+        for program in plan.programs:
+            wanted = program.wanted
+            if not (wanted and program.changes and (wanted.ready or wanted.health or wanted.sockets)):
+                continue
+            written = written or {each.name: each.numprocs for each in plan.config.programs}
+            if wanted.numprocs > written.get(program.name, 0) and (problem := _address_problem(wanted)):
+                refused[program.name] = problem
+            yield
+        if not refused:
+            return plan, refused
+        slots = {name: self._table.slots(name) for name in refused}
+        present = {each.name: each.wanted for each in plan.programs if each.name in refused and each.wanted}
+        return uses.without(
+            plan, refused, present | {name: some[0].wanted for name, some in slots.items() if some}
+        ), refused
+
+
+def _address_problem(program: ProgramConfig) -> str:
+    """Return which address of a program its last instance cannot have, or ""."""
+    asked = {"ready": program.ready, "health": program.health}
+    listening = sockets.sockets_of(program.sockets) if program.sockets else ()
+    asked |= {
+        f"sockets.{each.name}": {ways.TCP: each.listen.removeprefix(sockets.UDP)}
+        for each in listening
+        if not each.listen.startswith(("/", "@"))
+    }
+    for place, value in asked.items():
+        # the addresses of the file are possible, so an impossible one is that of the last instance
+        if reason := ways.problem({**value}, program.numprocs):
+            return f"{place}: {reason.partition('; ')[0]}"
+    return ""
 
 
 class SocketKey:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import for_instance
+from taskmaster_common.config import for_instance, said_of_instance
 from taskmaster_common.records import Record
 from taskmasterd.output.targets import account_of, is_another
 from taskmasterd.probing.children import ChildCommand, Order
 from taskmasterd.probing.text.address import tcp_addresses, unix_address
 from taskmasterd.probing.text.http import http_request
 from taskmasterd.probing.text.pattern import LinePattern
-from taskmasterd.probing.tries.connect import ConnectTry
+from taskmasterd.probing.tries.connect import ConnectTry, ImpossibleTry
 from taskmasterd.probing.tries.execute import ExecTry
 from taskmasterd.probing.tries.log import LogTry
 
@@ -69,9 +69,17 @@ def for_slot(value: Any, index: int) -> Any:
     return {name: for_slot(each, index) for name, each in value.items()} if isinstance(value, dict) else value
 
 
-def problem(probe: Mapping[str, Any]) -> str:
-    """Return why an address of this way is none, or ""."""
-    probe, way = for_slot(probe, 0), way_of(probe)
+def problem(probe: Mapping[str, Any], count: int = 1) -> str:
+    """Return why an address of this way is none for the first or the last of so many instances, or ""."""
+    for index in sorted({0, max(0, count - 1)}):
+        found = for_slot(probe, index)
+        if reason := _problem(found):
+            return reason if found == probe else said_of_instance(reason, index)
+    return ""
+
+
+def _problem(probe: Mapping[str, Any]) -> str:
+    way = way_of(probe)
     try:
         if way == HTTP:
             http_request(probe[HTTP], probe.get("status", ()), probe.get("headers"))
@@ -98,11 +106,14 @@ def try_of(asking: Asking, entry: Entry, probe: Mapping[str, Any], starts: Seque
         command = ChildCommand(tuple(probe[EXEC]), shell=probe.get("shell", False))
         order = Order(PROBE, program, entry.index, command, {"TASKMASTER_PID": str(pid)})
         return ExecTry(asking.reactor, asking.children, order, timeout_s, asking.signals)
-    if way == HTTP:
-        request = http_request(probe[HTTP], probe.get("status", ()), probe.get("headers"))
-        return ConnectTry(asking.reactor, request.addresses, timeout_s, request, _who(program))
-    addresses = tcp_addresses(probe[TCP]) if way == TCP else unix_address(probe[UNIX])
-    return ConnectTry(asking.reactor, addresses, timeout_s, None, _who(program))
+    try:
+        request = http_request(probe[HTTP], probe.get("status", ()), probe.get("headers")) if way == HTTP else None
+        addresses = (
+            request.addresses if request else tcp_addresses(probe[TCP]) if way == TCP else unix_address(probe[UNIX])
+        )
+    except ValueError as error:  # of this instance alone: a daemon before did not look at each
+        return ImpossibleTry(asking.reactor, str(error))
+    return ConnectTry(asking.reactor, addresses, timeout_s, request, _who(program))
 
 
 def _who(program: ProgramConfig) -> Account | None:

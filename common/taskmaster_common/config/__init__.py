@@ -51,6 +51,7 @@ from taskmaster_common.config.words import (
     UTC,
     for_instance,
     is_elsewhere,
+    said_of_instance,
 )
 from taskmaster_common.records import Record
 
@@ -109,6 +110,7 @@ __all__ = [
     "groups_of",
     "is_elsewhere",
     "mode_of_socket",
+    "said_of_instance",
 ]
 
 

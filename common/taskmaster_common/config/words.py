@@ -86,3 +86,9 @@ def is_logger(target: str) -> bool:
 def for_instance(text: str, index: int) -> str:
     """Return `text` with the number of the instance in place."""
     return text.replace(INSTANCE, str(index))
+
+
+def said_of_instance(problem: str, index: int) -> str:
+    """Return what is wrong with a value for one instance; what to write instead stays at the end."""
+    said, separator, hint = problem.partition("; ")
+    return f"{said} for instance {index}{separator}{hint}"

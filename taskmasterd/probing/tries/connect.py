@@ -102,6 +102,21 @@ class ConnectTry:
         self._reactor.call_soon(partial(done, result))
 
 
+class ImpossibleTry:
+    """A probe of what is no address: it fails at once, and says why."""
+
+    def __init__(self, reactor: Reactor, reason: str) -> None:
+        self._reactor = reactor
+        self._reason = reason
+
+    def begin(self, done: Done) -> None:
+        """Fail; see the package for `done`."""
+        self._reactor.call_soon(partial(done, Result(False, self._reason)))
+
+    def cancel(self) -> None:
+        """Do nothing: the result is on its way."""
+
+
 def _most_telling(failures: Sequence[tuple[int, Result]]) -> Result:
     """Return the failure that stands for all: one of which nobody knows, or one of a server that is there."""
     unknown = [result for _number, result in failures if result.ok is None]

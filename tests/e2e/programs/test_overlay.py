@@ -213,3 +213,33 @@ def test_overrides_that_cannot_be_read_are_said_by_the_check_the_event_log_and_e
     os.unlink(f"{path}.unusable")
     daemon.start()
     assert "overrides" not in daemon.ctl("status").stderr + daemon.launch("-t").stderr
+
+
+@pytest.mark.sweep
+def test_no_scale_and_no_reload_gives_an_instance_an_address_without_a_port(daemon: Daemon) -> None:
+    def file(probe: str) -> str:
+        return f"programs:\n  web: {{{SLEEPER}, numprocs: 2, autostart: false, {probe}}}\n"
+
+    number = "${TASKMASTER_INSTANCE}"
+    for probe, place in (
+        (f"ready: {{tcp: '808{number}'}}", 'ready: "80810" is no port'),
+        (f"health: {{http: 'http://127.0.0.1:808{number}/'}}", 'health: "80810" is no port'),
+        (f"sockets: {{a: '127.0.0.1:4408{number}'}}", 'sockets.a: "440810" is no port'),
+    ):
+        daemon.write(file(probe))
+        if not daemon.pidfile.exists():
+            daemon.start()
+        assert said(daemon, "reload")[-1]["exit"] == 0
+        done = daemon.ctl("scale", "--no-wait", "web", "11")
+        assert (done.returncode, len(daemon.status())) == (1, 2)
+        assert f"web: {place} for instance 10; it stays as it is" in done.stderr
+        assert daemon.ctl("scale", "--no-wait", "web", "10").returncode == 0
+        assert said(daemon, "scale web file")[-1]["exit"] == 0
+
+    daemon.write(file("startretries: 1"))
+    assert said(daemon, "reload")[-1]["exit"] == 0
+    assert said(daemon, "scale web 11")[-1]["exit"] == 0
+    daemon.write(file(f"ready: {{tcp: '808{number}'}}"))
+    done = daemon.ctl("reload")
+    assert (done.returncode, len(daemon.status())) == (1, 11)
+    assert 'web: ready: "80810" is no port for instance 10; it stays as it is' in done.stdout + done.stderr

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from taskmaster_common.config import INSTANCE
 from taskmaster_common.config.hooks import HookCommand
 from taskmaster_common.states import RUNNING
 from taskmasterd.core.process.events import Event
@@ -253,3 +254,9 @@ def test_what_the_system_has_no_room_for_is_no_answer(stage: ProbingStage) -> No
     stage.turn_until(lambda: web.checked and web.checked.last)
     assert web.checked
     assert (web.checked.failures, web.process.health) == (0, "")
+
+
+def test_a_probe_of_what_is_no_address_says_so_each_time(stage: ProbingStage) -> None:
+    checked = Checked(stage, health={"tcp": INSTANCE, **QUICK}).up()
+    checked.until_verdict(UNHEALTHY)
+    assert checked.world.entry("web").process.reason == 'unhealthy: tcp: "0" is no port (2 of 2)'

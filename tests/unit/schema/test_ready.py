@@ -80,6 +80,27 @@ def test_what_cannot_be_meant_is_refused_with_the_reason(written: str, said: str
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
+        ("ready: {tcp: '127.0.0.1:808${TASKMASTER_INSTANCE}'}", '"80810" is no port for instance 10'),
+        ("ready: {http: 'http://127.0.0.1:808${TASKMASTER_INSTANCE}/'}", '"80810" is no port for instance 10'),
+        ("health: {tcp: '127.0.0.1:808${TASKMASTER_INSTANCE}'}", '"80810" is no port for instance 10'),
+        ("ready: {tcp: '${TASKMASTER_INSTANCE}'}", '"0" is no port for instance 0'),
+        (
+            "ready: {tcp: 'x${TASKMASTER_INSTANCE}:80'}",
+            '"x0" is neither a numeric address nor localhost for instance 0; for a name use exec: curl ...',
+        ),
+        ("ready: {tcp: 80810}", '"80810" is no port'),
+    ],
+)
+def test_the_address_of_the_lowest_and_of_the_highest_instance_has_to_be_one(keys: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load(f"programs: {{web: {{cmd: run, numprocs: 11, {keys}}}}}")
+    found = [each.splitlines()[0] for each in error.value.problems]
+    assert [each.partition(": error: programs.web.")[2].partition(": ")[2] for each in found] == [said]
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
         ("ready: {log: up}, stdout: null, stderr: stdout", "no log is written"),
         ("ready: {tcp: 80}, type: oneshot", "a oneshot is never ready but done"),
         ("ready: {tcp: 80}, start_timeout: 0.05", "is less than 0.1 s; write that or more, or 0"),

@@ -96,7 +96,23 @@ def test_what_is_no_address_is_refused_with_a_hint(written: str, said: str) -> N
         ("sockets: {a: {listen: /s, group: nosuch}}", 'there is no group "nosuch"'),
         ("sockets: {a: ':80', b: ':80'}", "programs.web.sockets.b: :80 is written twice"),
         ("numprocs: 3\nsockets: {a: ':6553${TASKMASTER_INSTANCE}', b: ':65532'}", ":65532 is written twice"),
-        ("numprocs: 9\nsockets: {a: ':6553${TASKMASTER_INSTANCE}'}", ":65536: the port is not between 1 and 65535"),
+        (
+            "numprocs: 9\nsockets: {a: ':6553${TASKMASTER_INSTANCE}'}",
+            "the port is not between 1 and 65535 for instance 6",
+        ),
+        (
+            "numprocs: 11\nsockets: {a: '127.0.0.1:808${TASKMASTER_INSTANCE}'}",
+            'sockets.a: "127.0.0.1:80810": the port is not between 1 and 65535 for instance 10',
+        ),
+        (
+            "numprocs: 300\nsockets: {a: '127.0.0.${TASKMASTER_INSTANCE}:80'}",
+            '"127.0.0.256" is neither a numeric address nor localhost for instance 256; names are not looked up',
+        ),
+        ("sockets: {a: ':${TASKMASTER_INSTANCE}'}", '":0": the port is not between 1 and 65535 for instance 0'),
+        (
+            "numprocs: 11\nsockets: {a: '@" + "x" * 105 + "${TASKMASTER_INSTANCE}'}",
+            "has 108 bytes for instance 10; at most 107 are allowed",
+        ),
         ("stdin: {socket: a}", 'programs.web.stdin: there is no socket "a"; write its address below sockets'),
         ("stdin: {pipe: a}", "expected null, pipe, a path or {socket: NAME}"),
         ("tty: true\nstdin: {socket: a}\nsockets: {a: ':80'}", "its terminal is what it reads"),

@@ -30,7 +30,7 @@ def check_health(program: Program, surroundings: Surroundings, report: Report) -
     if not health:
         return
     node, place = program.at(KEY), program.place(KEY)
-    if problem := surroundings.probe_problem(health):
+    if problem := surroundings.probe_problem(health, program.config.numprocs):
         report.error(node, place, problem)
         return
     for doubt in _doubts(program, surroundings):

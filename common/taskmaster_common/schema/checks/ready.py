@@ -23,7 +23,7 @@ def check_ready(program: Program, surroundings: Surroundings, report: Report) ->
     if not config.ready:
         return
     node, place = program.at(KEY), program.place(KEY)
-    if problem := surroundings.probe_problem(config.ready):
+    if problem := surroundings.probe_problem(config.ready, config.numprocs):
         report.error(node, place, problem)
     if "health" in config.ready and not config.health:
         report.error(node, place, "there is no health to be ready by; write how it is asked below health")

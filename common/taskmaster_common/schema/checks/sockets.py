@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from taskmaster_common.config import said_of_instance
 from taskmaster_common.config.sockets import FIRST_FD, UDP, Socket, socket_on_stdin, sockets_of
 from taskmaster_common.paths import MAX_SOCKET_PATH
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.values.sockets import MOST_PORT
+from taskmaster_common.schema.values.sockets import inet_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def _address_problem(program: Program, socket: Socket, taken: dict[str, tuple[Pr
     for index in range(program.config.numprocs if socket.varies else 1):
         for address in socket.addresses(index):
             if problem := _impossible(address):
-                return problem
+                return said_of_instance(problem, index) if socket.varies else problem
             if address not in taken:
                 taken[address] = program, socket
                 continue
@@ -91,8 +92,11 @@ def _impossible(address: str) -> str:
             if length > MAX_SOCKET_PATH
             else ""
         )
-    port = int(address.rpartition(":")[2][:9])
-    return "" if 1 <= port <= MOST_PORT else f"{address}: the port is not between 1 and {MOST_PORT}"
+    try:
+        inet_of(address.removeprefix(UDP), address)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _directory_of(socket: Socket) -> str:

@@ -104,13 +104,13 @@ def listen_of(node: Node, context: Decoding, key: Key) -> str:
             raise ValueError("an abstract address has a name after the @")
         return text
     if text.startswith(UDP):
-        return UDP + _inet(text[len(UDP) :], text)
+        return UDP + inet_of(text[len(UDP) :], text)
     if "://" in text or text.startswith("tcp:"):
         bare = text.rpartition("/")[2] if "://" in text else text[len("tcp:") :]
         raise ValueError(f"{quoted(text)} is not an address; write it without what it begins with: {bare}")
     if "/" in text:
         return _path(text, context)
-    return _inet(text, text)
+    return inet_of(text, text)
 
 
 def _path(text: str, context: Decoding) -> str:
@@ -119,8 +119,8 @@ def _path(text: str, context: Decoding) -> str:
     return absolute(context.directory, text)
 
 
-def _inet(text: str, whole: str) -> str:
-    """Return HOST:PORT with both in their usual form."""
+def inet_of(text: str, whole: str) -> str:
+    """Return HOST:PORT with both in their usual form; messages quote the `whole` address. Raises ValueError with the reason."""
     host, colon, port = text.rpartition(":")
     if not colon:
         known = f"write 127.0.0.1:{text} or :{text}" if text.isdecimal() else f"write HOST:PORT, or ./{text} for a path"
