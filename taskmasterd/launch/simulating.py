@@ -8,7 +8,7 @@ import sys
 import time
 
 from taskmaster_common.text.formats import after_text
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.nearest import hint
 from taskmasterd.core.simulation import asked_for, simulate
 from taskmasterd.core.timed import WallClock
 from taskmasterd.launch.options import USAGE
@@ -30,8 +30,7 @@ def run_simulation(config: Config, options: Namespace) -> int:
     name, numbers = options.simulate, signal_numbers()
     program = config.program(name)
     if program is None:
-        near = nearest(name, [each.name for each in config.programs])
-        return _failed(UNKNOWN, f'no program named "{name}"' + (f"; did you mean {near}?" if near else ""))
+        return _failed(UNKNOWN, f'no program named "{name}"{hint(name, [each.name for each in config.programs])}')
     try:
         endings, for_s, seed = asked_for(",".join(options.end), options.lasts, options.seed, numbers)
     except ValueError as error:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 MOST_CELLS = 100_000
 """Most table cells that one suggestion computes: 1/60 s, so that a typo among 10 000 names delays no other client."""
 
+FEW = 8
+"""Most names that are listed where none is near."""
+
 
 def nearest(word: str, candidates: Iterable[str]) -> str:
     """Return the candidate that `word` was probably meant to be, or "" when none is near.
@@ -33,6 +36,17 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
             if slips < best_slips and slips < max(len(word), len(candidate)):
                 best, best_slips = candidate, slips
     return best
+
+
+def hint(word: str, candidates: Iterable[str], most: int = FEW) -> str:
+    """Return what follows a word that is none of these: `; did you mean NAME?`, all of them where there are few, or ""."""
+    known = tuple(candidates)
+    if near := nearest(word, known):
+        return f"; did you mean {near}?"
+    if not 0 < len(known) <= most:
+        return ""
+    *others, last = known
+    return f"; there {'are' if others else 'is'} {', '.join(others)}{' and ' if others else 'only '}{last}"
 
 
 def _slips(left: str, right: str) -> int:

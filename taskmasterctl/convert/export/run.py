@@ -9,6 +9,7 @@ from taskmaster_common.config import DaemonConfig
 from taskmaster_common.errors import ConfigError, RequestError, system_reason
 from taskmaster_common.jsontext import json_writer
 from taskmaster_common.paths import config_candidates
+from taskmaster_common.text.nearest import hint
 from taskmaster_common.text.patterns import Targets, ungrouped
 from taskmasterctl.convert.export.configuration import found_file, read_configuration
 from taskmasterctl.convert.export.targets.draft import ExportContext
@@ -96,10 +97,11 @@ def _chosen(targets: Iterable[str], read: Read) -> dict[str, ExportSource]:
     if not wanted:
         return dict(read.sources)
     names = ungrouped(wanted, read.config.groups)
+    known = (*read.sources, *read.config.groups)
     for name in names:
         one = Targets((name,))
         if not any(one.select(program, 0) for program in read.sources):
-            raise RequestError("unknown-name", f"no program is called {clean(name)}", USAGE)
+            raise RequestError("unknown-name", f'no program named "{clean(name)}"{hint(name, known)}', USAGE)
     chosen = Targets(names)
     return {name: source for name, source in read.sources.items() if chosen.select(name, 0)}
 

@@ -7,7 +7,7 @@ import time
 from taskmaster_common.config.alerts.words import RECOVERED, WORDS
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end, refusal
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.nearest import hint
 from taskmasterd.control.call import UNKNOWN_WHEN_ACTING
 from taskmasterd.control.waits import Wait
 
@@ -51,9 +51,8 @@ def resume(call: Call, _data: Mapping[str, Any]) -> None:
 
 def _unknown(rules: Alerts | None, name: str) -> RequestError:
     names = rules.names() if rules else []
-    near = nearest(name, names)
-    hint = f"; did you mean {near}?" if near else "" if names else "; the configuration has no alerts"
-    return RequestError("unknown-name", f'no alert rule named "{name}"{hint}', UNKNOWN_WHEN_ACTING)
+    there = hint(name, names) if names else "; the configuration has no alerts"
+    return RequestError("unknown-name", f'no alert rule named "{name}"{there}', UNKNOWN_WHEN_ACTING)
 
 
 def _message(context: Context, view: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,8 +92,7 @@ class AlertWait(Wait):
         """Return the event that a test pretends. Raises RequestError "usage"."""
         word = self.request.text("event", USUAL_EVENT)
         if word not in WORDS:
-            near = nearest(word, WORDS)
-            raise RequestError("usage", f'there is no event "{word}"{f"; did you mean {near}?" if near else ""}', 2)
+            raise RequestError("usage", f'there is no event "{word}"{hint(word, WORDS, most=len(WORDS))}', 2)
         table = self._context.supervisor.table
         name = next((table.name(entry) for entry in table if self._rule.selects(table.name(entry))), "")
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(self._context.wall()))

@@ -6,7 +6,7 @@ from taskmaster_common.config.events import EVENTS, GROUPS, RECOVERED, groups_of
 from taskmaster_common.jsontext import read_json
 from taskmaster_common.records import Record
 from taskmaster_common.text.names import ALL
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.nearest import hint
 from taskmaster_common.text.patterns import Pattern, Targets, is_pattern
 from taskmasterd.core.alerting import CRASHED, ENDED_BY, troubles_in
 
@@ -131,7 +131,6 @@ def events_meant(words: Sequence[str]) -> tuple[str, ...]:
         if not pattern and word in known:
             matched = [word]
         if not matched:
-            near = nearest(word, known)
-            raise ValueError(f'no event is called "{word}"' + (f"; did you mean {near}?" if near else ""))
+            raise ValueError(f'no event is called "{word}"{hint(word, known, most=len(known))}')
         found.update(dict.fromkeys(matched))
     return tuple(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.errors import RequestError
 from taskmaster_common.text.names import ALL
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.nearest import hint
 from taskmaster_common.text.patterns import Pattern, instance_meant, is_pattern, ranges
 from taskmasterd.core.steps import run
 
@@ -90,10 +90,10 @@ def _unknown(table: Table, target: str, exit_code: int) -> RequestError:
     if table.slots(named):
         there = ranges(named, [entry.index for entry in table.slots(named)])
         return RequestError("unknown-name", f"{message}; {named} has {there}", exit_code)
-    near = nearest(program, (*table.names(), *table.groups))
+    there = hint(program, (*table.names(), *table.groups))
     return RequestError(
         "unknown-name",
-        f'no program named "{target}"' + (f"; did you mean {near}?" if near else ""),
+        f'no program named "{target}"{there}',
         exit_code,
-        () if near else ("if it is new in the configuration: run `reload` first",),
+        () if there.endswith("?") else ("if it is new in the configuration: run `reload` first",),
     )

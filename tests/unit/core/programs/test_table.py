@@ -63,8 +63,8 @@ def test_all_names_everything_in_the_order_of_the_file_and_nothing_where_there_i
     ("target", "message", "hint"),
     [
         ("wbe", 'no program named "wbe"; did you mean web?', False),
-        ("nginx", 'no program named "nginx"', True),
-        ("nginx:0", 'no program named "nginx:0"', True),
+        ("nginx", 'no program named "nginx"; there are web, db, worker-a and worker-b', True),
+        ("nginx:0", 'no program named "nginx:0"; there are web, db, worker-a and worker-b', True),
         ("web:3", 'no process named "web:3"; web has web:0, web:1, web:2', False),
         ("web:01", 'no process named "web:01"; web has web:0, web:1, web:2', False),
         ("web:", 'no process named "web:"; web has web:0, web:1, web:2', False),

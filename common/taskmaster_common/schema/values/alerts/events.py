@@ -7,7 +7,7 @@ from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.alerts.parts import several_of
 from taskmaster_common.schema.values.scalars import text_of
 from taskmaster_common.text.names import ALL
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.nearest import hint
 from taskmaster_common.text.patterns import Pattern, is_pattern
 from taskmaster_common.text.units import parse_seconds
 
@@ -40,8 +40,7 @@ def _event(node: Node, context: Decoding, key: Key) -> str:
         if not any(pattern.matches(word) for word in WORDS):
             raise ValueError(f"{quoted(text)} matches no event")
     elif text not in WORDS:
-        near = nearest(text, WORDS)
-        raise ValueError(f"there is no event {quoted(text)}" + (f"; did you mean {near}?" if near else ""))
+        raise ValueError(f"there is no event {quoted(text)}{hint(text, WORDS, most=len(WORDS))}")
     return text
 
 
