@@ -24,6 +24,7 @@ from taskmaster_common.config.sockets import descriptors, socket_rows, variable
 from taskmaster_common.records import Record
 from taskmaster_common.schema.advice.foreign import PROGRAM_WORDS, key_list, squash
 from taskmaster_common.schema.advice.meant import called, invented, misspelt, unknown_key
+from taskmaster_common.schema.nodes import SCALAR
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.env_files import EnvFiles, reads_files
 from taskmaster_common.schema.values.environment import decoded_variables, defined_in, merged_variables
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from taskmaster_common.schema.surroundings import Surroundings, User
 
 
+MAPS = ("health", "recycle", "update")
+"""Kinds of values that are always maps."""
 SHOWN_NAMES = 5
 """Most names that a message lists."""
 DEFAULTS = "defaults"
@@ -238,6 +241,8 @@ def _values(name: str, layers: Sequence[Layer], scope: Scope) -> tuple[dict[str,
         if key == "rlimits":
             values[key] = _rlimits(layers, context, scope.report)
             continue
+        if node.kind == SCALAR and PROGRAM_TABLE[key].kind in MAPS and not place.endswith(f".{key}"):
+            continue  # another tool's key: one mistake, and that is reported
         value = decode_value(PROGRAM_TABLE[key], node, context, place, scope.report)
         if value is not None:
             values[key] = value

@@ -6,7 +6,7 @@ import pytest
 
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.schema.effective import effective_text
-from tests.support.host import SIGNALS, host, load, program
+from tests.support.host import SIGNALS, host, load, program, program_problems
 
 
 @pytest.mark.parametrize(
@@ -107,3 +107,16 @@ def test_ready_may_be_what_health_says() -> None:
     loaded = load(text)
     assert loaded.config.programs[0].ready == {"health": True}
     assert 'ready: "health"\n' in effective_text(loaded.config, SIGNALS, host({}).places)
+
+
+@pytest.mark.parametrize(
+    ("written", "way"), [("'http://127.0.0.1/'", "http"), ("'127.0.0.1:80'", "tcp"), ("80", "tcp"), ("curl x", "exec")]
+)
+def test_a_way_alone_is_led_to_the_map(written: str, way: str) -> None:
+    (found,) = program_problems(f"health: {written}")
+    assert found.endswith(f"health: expected a mapping, not a value; write health: {{{way}: …}}")
+
+
+def test_the_word_of_another_tool_with_a_value_that_is_no_map_is_one_mistake() -> None:
+    (found,) = program_problems("healthcheck: 3")
+    assert found.endswith("web.healthcheck: unknown key; healthcheck is called health here")

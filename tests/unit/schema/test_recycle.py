@@ -6,7 +6,7 @@ import pytest
 
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.schema.effective import effective_text
-from tests.support.host import SIGNALS, host, load, problems, program
+from tests.support.host import SIGNALS, host, load, problems, program, program_problems
 
 DEFAULTS = {"interval": 15.0, "samples": 2, "jitter": 0.0}
 
@@ -87,3 +87,17 @@ def test_a_zone_that_this_host_does_not_know_is_an_error() -> None:
     found = problems(text, {"/usr/share/zoneinfo/Europe/London": b"TZif2"})
     assert 'timezone "Nowhere/Land" is no such time zone' in "\n".join(found)
     assert load(text, {"/usr/share/zoneinfo/Nowhere/Land": b"TZif2"}).config
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("200MB", "{memory: 200MB}"),
+        ("1d", "{age: 1d}"),
+        ("'0 3 * * *'", "{cron: '0 3 * * *'}"),
+        ("5", "{memory: 400MB}"),
+    ],
+)
+def test_a_limit_alone_is_led_to_the_map(written: str, meant: str) -> None:
+    (found,) = program_problems(f"recycle: {written}")
+    assert found.endswith(f"recycle: expected a mapping, not a value; write recycle: {meant}")

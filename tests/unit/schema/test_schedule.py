@@ -65,6 +65,8 @@ def test_what_has_a_schedule_is_a_oneshot_with_the_defaults_of_one() -> None:
         ("schedule: {every: 32d}", "is not between 1s and 31d"),
         ("schedule: {every: 5, overlap: wait}", '"wait" is not one of skip, queue, replace'),
         ("schedule: {every: 5, history: 1001}", "is not a number of runs"),
+        ("schedule: daily", '"daily" has 1 field; did you mean @daily?'),
+        ("schedule: soon", '"soon" has 1 field; cron has five: minute'),
         ("schedule: {interval: 5}", "did you mean every?"),
         ("schedule: {cron: []}", "expected 1 to 100"),
         ("schedule: {at: tomorrow}", "is not a moment"),

@@ -255,6 +255,24 @@ DAEMON_WORDS = {
 }
 """Words of the daemon's sections."""
 
+ALERT_WORDS = {
+    **dict.fromkeys(("command", "exec", "run", "script", "program"), "=cmd"),
+    **dict.fromkeys(("email", "emails", "emailconfigs", "smtp"), "=mail"),
+    **dict.fromkeys(("webhook", "webhooks", "webhookconfigs", "https", "post", "callback", "hook"), "=http"),
+    **dict.fromkeys(("url", "urlfile"), "it is written http: {url: …} here"),
+    **dict.fromkeys(("slack", "slackconfigs", "mattermost"), "it is written http: {url: …, format: slack} here"),
+    "to": "it is written mail: {to: …} here",
+    **dict.fromkeys(("after", "since", "lasting", "pendingperiod"), "did you mean for? It is how long trouble has to last"),
+    **dict.fromkeys(("on", "when", "states", "triggers", "conditions"), "=events"),
+    **dict.fromkeys(("programs", "processes", "services", "groups", "matchers", "only"), "=targets"),
+    **dict.fromkeys(("groupwait", "groupinterval", "digest", "gather"), "=batch"),
+    **dict.fromkeys(("ratelimit", "throttle", "limit", "max"), "=at_most"),
+    **dict.fromkeys(("environment", "variables"), "=env"),
+    **dict.fromkeys(("cwd", "directory"), "=workingdir"),
+    **dict.fromkeys(("retryfor", "expire"), "=give_up"),
+}  # fmt: skip
+"""Words of alert rules, of Alertmanager, Grafana, monit and the like."""
+
 STREAM_WORDS = {
     **dict.fromkeys(("none", "off", "false", "no", "discard", "devnull"), "write null to discard the output"),
     "auto": "leave the key out: the log is then a file in log_dir",

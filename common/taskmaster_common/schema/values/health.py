@@ -8,7 +8,7 @@ from __future__ import annotations
 from taskmaster_common.config.health import NOTHING, RESTART, SIGNAL, STOP, WATCHDOG
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.ready import ASKED, LIMITS, probe_of, seconds_of
-from taskmaster_common.schema.values.scalars import not_one_of, text_of
+from taskmaster_common.schema.values.scalars import expect_map, not_one_of, text_of
 from taskmaster_common.text.formats import signal_name
 from taskmaster_common.text.units import parse_seconds, parse_signal
 
@@ -31,6 +31,7 @@ NOT_OF_A_WATCHDOG = ("interval", "timeout", "retries")
 
 def health_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return the way with its limits. Raises ValueError, or WrongElementsError with each wrong element."""
+    expect_map(node, f"{key.name}: {{{_way_of(node.text)}: …}}")
     found = probe_of(node, context, key, HEALTH_WAYS, HEALTH_LIMITS)
     vain = [name for name in NOT_OF_A_WATCHDOG if name in found and WATCHDOG in found]
     if vain:
@@ -38,6 +39,14 @@ def health_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
             f"nobody asks a program with a watchdog: {WATCHDOG} says how long it may be silent; remove {vain[0]}"
         )
     return found
+
+
+def _way_of(text: str) -> str:
+    """Return the way that a value alone probably means."""
+    if text.startswith(("http:", "https:", "unix:")):
+        return "http"
+    host, _, port = text.rpartition(":")
+    return "tcp" if port.isdecimal() and " " not in host else "exec"
 
 
 def _count(node: Node, context: Decoding, key: Key) -> dict[str, Any]:

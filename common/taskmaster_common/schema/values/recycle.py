@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config.recycle import RecycleRules
 from taskmaster_common.schema.nodes import SEQUENCE
 from taskmaster_common.schema.report import quoted
-from taskmaster_common.schema.values.scalars import count_of, elements_of, limits_of, text_of
+from taskmaster_common.schema.values.scalars import count_of, elements_of, expect_map, limits_of, text_of
 from taskmaster_common.text.calendar.cron import parse_cron
 from taskmaster_common.text.formats import format_seconds
 from taskmaster_common.text.units import parse_seconds, parse_size
@@ -39,6 +39,7 @@ MEANT = {
 
 def recycle_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return every limit. Raises WrongElementsError with each wrong element, ValueError where nothing is to be done."""
+    expect_map(node, f"{key.name}: {_as_map(node)}")
     found = limits_of(node, context, key, DECODERS, MEANT)
     if not any(name in found for name in REASONS):
         raise ValueError(f"says not when; write {', '.join(REASONS[:-1])} or {REASONS[-1]}")
@@ -50,6 +51,18 @@ def recycle_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     if whole["jitter"] and "age" in whole and whole["jitter"] >= whole["age"]:
         raise ValueError(f"jitter is not less than age ({format_seconds(whole['age'])})")
     return whole
+
+
+def _as_map(node: Node) -> str:
+    """Return the map that a value alone probably means."""
+    for name, parse in (("age", parse_seconds), ("memory", parse_size), ("cron", parse_cron)):
+        try:
+            parse(node.text)
+        except ValueError:
+            continue
+        if not node.text.isdecimal():
+            return f"{{{name}: '{node.text}'}}" if name == "cron" else f"{{{name}: {node.text}}}"
+    return "{memory: 400MB}"
 
 
 def _memory(node: Node, context: Decoding, key: Key) -> int:

@@ -64,6 +64,13 @@ def expect(node: Node, shape: str) -> None:
         raise WrongElementError(node, f"expected {shape}, not {node.kind}")
 
 
+def expect_map(node: Node, instead: str) -> None:
+    """Raise WrongElementError if the node is no map; `instead` is how a value is written as one."""
+    if node.kind == SCALAR and not node.is_null():
+        raise WrongElementError(node, f"expected {MAPPING}, not {SCALAR}; write {instead}")
+    expect(node, MAPPING)
+
+
 def text_of(node: Node, context: Decoding, key: Key) -> str:
     """Return the expanded text of a scalar. Raises ValueError for a missing value or null."""
     expect(node, SCALAR)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.schema.values.scalars import count_of, limits_of, not_one_of, text_of
+from taskmaster_common.schema.values.scalars import count_of, expect_map, limits_of, not_one_of, text_of
 from taskmaster_common.text.units import parse_seconds
 
 TYPE_CHECKING = False
@@ -21,6 +21,7 @@ DEFAULTS: Mapping[str, Any] = {"max_unavailable": 1, "pause": 0.0, "monitor": 5.
 
 def update_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return every limit. Raises WrongElementsError with each wrong element."""
+    expect_map(node, f"{key.name}: {{max_unavailable: 1}}")
     return {**DEFAULTS, **limits_of(node, context, key, DECODERS)}
 
 

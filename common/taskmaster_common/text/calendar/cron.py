@@ -6,6 +6,7 @@ Source: POSIX, crontab; names, steps and `@daily` are those of Vixie cron.
 from __future__ import annotations
 
 from taskmaster_common.records import Record
+from taskmaster_common.text.nearest import nearest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def _no_fields(given: list[str], written: list[str]) -> str:
     first = given[0] if given else ""
     if first.lower() == "@reboot":
         return "is not a time; write at_start: true, with a cron, every or at"
+    if len(given) == 1 and written is given and (near := nearest(f"@{first.lower()}", MACROS)):
+        return f"has 1 field; did you mean {near}?"
     if first.startswith("@") and written is given:
         return f"is none of {', '.join(MACROS)}"
     if first.partition("=")[0] in ("CRON_TZ", "TZ"):
@@ -107,7 +110,7 @@ def _no_fields(given: list[str], written: list[str]) -> str:
     if len(given) in (6, 7) and written is given:
         return f"has {len(given)} fields; cron has five, minute hour day month weekday, and no seconds: use every: 10s"
     if len(written) != len(FIELDS):
-        return f"has {len(given)} fields; cron has five: minute hour day month weekday, such as 0 3 * * *"
+        return f"has {len(given)} field{'' if len(given) == 1 else 's'}; cron has five: minute hour day month weekday, such as 0 3 * * *"
     return ""
 
 

@@ -19,6 +19,7 @@ from taskmaster_common.schema.values.scalars import (
     boolean_of,
     elements_of,
     expect,
+    expect_map,
     not_one_of,
     text_of,
 )
@@ -73,6 +74,7 @@ def alert_command_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
 
 def mail_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return where a mail goes, and by which server."""
+    expect_map(node, "mail: {to: …}")
     found = parts_of(node, context, key, MAIL)
     if "to" not in found:
         raise ValueError("to is missing: who gets the mail")
@@ -161,6 +163,7 @@ MAIL = {
 
 def http_of(node: Node, context: Decoding, key: Key) -> dict[str, Any]:
     """Return what an HTTP request is made of."""
+    expect_map(node, "http: {url: …}")
     found = parts_of(node, context, key, HTTP)
     if ("url" in found) == ("url_file" in found):
         raise ValueError("write one of url and url_file, the file that holds the URL")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from taskmaster_common.config.alerts.keys import ALERT
 from taskmaster_common.config.alerts.rule import AlertRule
 from taskmaster_common.config.alerts.words import DESTINATIONS
+from taskmaster_common.schema.advice.foreign import ALERT_WORDS
+from taskmaster_common.schema.advice.meant import unknown_key
 from taskmaster_common.schema.nodes import BROKEN, MAPPING
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.alerts.destinations import alert_command_of, http_of, mail_of, syslog_of
@@ -12,7 +14,6 @@ from taskmaster_common.schema.values.alerts.events import events_of, rate_of, ta
 from taskmaster_common.schema.values.groups import Guesses
 from taskmaster_common.schema.values.kinds import DECODERS, VARIABLE, decode_value, variable_name_problem
 from taskmaster_common.text.names import name_problem
-from taskmaster_common.text.nearest import nearest
 from taskmaster_common.text.patterns import Pattern, is_pattern
 
 TYPE_CHECKING = False
@@ -104,14 +105,16 @@ class AlertSection:
         values: dict[str, Any] = {}
         for word, (written, value) in node.entries.items():
             if word not in ALERT_TABLE:
-                near = nearest(word, ALERT_TABLE)
-                hint = f"did you mean {near}?" if near else f"the keys of a rule are {', '.join(ALERT_TABLE)}"
+                hint = unknown_key(word, ALERT_TABLE, ALERT_WORDS)
+                hint = hint or f"the keys of a rule are {', '.join(ALERT_TABLE)}"
                 report.error(written, f"{place}.{word}", f"unknown key; {hint}")
                 continue
             decoded = self._decoded(word, value, f"{place}.{word}")
             if decoded is not None and decoded != ALERT_TABLE[word].default:
                 values[f"{word}_" if word == "for" else word] = decoded
         named = [word for word in DESTINATIONS if word in node.entries]
+        if not named and any(_is_destination(word) for word in node.entries):
+            return  # which is reported
         if len(named) != 1:
             said = f"names {' and '.join(named)}" if named else "has no destination"
             report.error(key, place, f"{said}; write exactly one of {_listed()}")
@@ -151,6 +154,12 @@ class AlertSection:
                     tell = self._report.warn if is_pattern(target) else self._report.error
                     tell(rule.at("targets"), rule.place("targets"), problem)
         return tuple(self._rules.values())
+
+
+def _is_destination(word: str) -> bool:
+    """Return whether a wrong key stands for a destination."""
+    hint = "" if word in ALERT_TABLE else unknown_key(word, ALERT_TABLE, ALERT_WORDS)
+    return any(f"{kind} here" in hint or f"mean {kind}?" in hint or f"{kind}: {{" in hint for kind in DESTINATIONS)
 
 
 def _listed() -> str:
