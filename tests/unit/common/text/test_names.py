@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.text.names import MAX_NAME, name_problem
-from taskmaster_common.text.nearest import nearest
+from taskmaster_common.text.nearest import hint, nearest
 from taskmaster_common.text.patterns import Pattern, is_pattern
 from taskmasterd.core.programs.table import process_name
 
@@ -134,6 +134,20 @@ def test_a_typo_among_ten_thousand_long_names_takes_no_time() -> None:
 )
 def test_the_nearest_word_is_suggested_and_nothing_far(word: str, meant: str) -> None:
     assert nearest(word, ("status", "stop", "start", "restart")) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "said"),
+    [
+        ("wbe", ("web", "db"), "; did you mean web?"),
+        ("xyzzy", ("web", "db", "api"), "; there are web, db and api"),
+        ("xyzzy", ("web",), "; there is only web"),
+        ("xyzzy", (), ""),
+        ("xyzzy", tuple("abcdefghi"), ""),
+    ],
+)
+def test_all_names_are_said_where_none_is_near_and_they_are_few(word: str, names: tuple[str, ...], said: str) -> None:
+    assert hint(word, names) == said
 
 
 @given(st.text(max_size=30))
