@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 DEADLINE_S = 5.0
 """Longest time for reading a configuration, seconds."""
 MAX_DATA = 512 * 1024 * 1024
-"""RLIMIT_DATA of the child, bytes; 10 000 programs need a fifth of it."""
+"""Most memory that the child may take for itself, bytes; 10 000 programs need a fifth of it."""
 MAX_RESULT = 32 * 1024 * 1024
 """Largest decoded configuration, bytes of JSON; anchors can make much of little."""
 MARGIN = 64 * 1024
@@ -102,7 +102,7 @@ class Loading:
             lambda fd: _read_and_send(fd, path, environment, options, given, installed),
             self._ended,
             timeout_s=deadline_s,
-            limits={resource.RLIMIT_DATA: MAX_DATA},
+            limits={resource.RLIMIT_DATA: _own_data() + MAX_DATA},
             on_output=self._take,
         )
 
@@ -305,6 +305,15 @@ def _death(error: BaseException, path: str, installed: Installed | None) -> byte
     if isinstance(error, OSError) and error.errno in SHORTAGES:
         return _end(shortage=system_reason(error) + limit(error.errno))
     return _end(failure=f"the process that read it failed with {_named(error)}")
+
+
+def _own_data() -> int:
+    """Return the bytes of data that this process has, which its child begins with; 0 where nobody tells. Source: proc(5), statm."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[5]) * os.sysconf("SC_PAGESIZE")
+    except OSError:
+        return 0
 
 
 def _named(error: BaseException) -> str:
