@@ -140,7 +140,7 @@ that it does not know.
 `settings` are typed: numbers (seconds, bytes), booleans, text; cmd a list of words, with `shell` a text; exitcodes a list;
 depends_on a list of names, or an object as it is written in the file;
 env a list of names, with --env an object; null means the daemon's own value. Times are in seconds. In a result, `seconds` is the
-duration of the operation, where an instance was started that of its start alone; `killed`: SIGKILL was needed; `reason` says why it was not `ok`, or why it was skipped; `stderr` is the list of the last
+duration of the operation; `killed`: SIGKILL was needed; `reason` says why it was not `ok`, or why it was skipped; `stderr` is the list of the last
 lines of a failed start; `outcome` is one of started already-started stopped already-stopped restarted skipped signalled failed
 overtaken refused stuck removed requested blocked taken-back untouched rolled-back up settled unchecked no-job sent armed. `wanted` is false
 in BACKOFF, FATAL, after an unexpected exit, while it is unhealthy, and from the third skipped run in a row on. While a client waits, the daemon sends something at least

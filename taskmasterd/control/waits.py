@@ -160,9 +160,7 @@ class Wait:
         self._connection.send(message)
 
     def _result_view(self, entry: Entry, outcome: str, *, ok: bool) -> dict[str, Any]:
-        context, began = self._context, self._asked_at
-        if ok and outcome in ("started", "restarted"):  # others may have had their turn before it
-            began = max(began, entry.process.spawned_at)
+        context = self._context
         return {
             "type": "result",
             "name": context.supervisor.table.name(entry),
@@ -170,7 +168,7 @@ class Wait:
             "outcome": outcome,
             "state": entry.process.state,
             "pid": entry.process.pid,
-            "seconds": round(context.reactor.now() - began, 3),
+            "seconds": round(context.reactor.now() - self._asked_at, 3),
             "killed": entry.process.killing > 0,
         }
 

@@ -267,13 +267,3 @@ def test_an_instance_that_stays_unhealthy_ends_the_update_instead_of_holding_it_
     assert said[-1]["exit"] == 1
     assert pids(daemon)[0] == before[0]
     assert "update of web stopped at web:0: unhealthy: exec: exit 1" in daemon.events()
-
-
-@pytest.mark.sweep
-def test_each_instance_of_a_roll_was_ready_in_the_time_of_its_own_start(daemon: Daemon) -> None:
-    running(daemon, **WEB)
-    configure(daemon, web={**NEW, "starttime": 0.3})
-    took = [each["seconds"] for each in ask(daemon, b"reload") if each["type"] == "result" and each["ok"]]
-    assert len(took) == WEB["numprocs"]
-    assert min(took) >= 0.3
-    assert max(took) < 1.0, "all together take 1.6 s"
