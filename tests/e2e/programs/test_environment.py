@@ -433,6 +433,7 @@ def test_a_hook_that_waits_for_its_env_file_when_its_daemon_dies_is_begun_again(
     wait_until(child)
     first = child()
     assert first
+    daemon.status()  # by now the daemon has noted it
     daemon.kill()
     daemon.start()
     wait_until(lambda: child() not in (None, first))
