@@ -153,11 +153,11 @@ class Process(Record):
             return self.end is None or self.end.expected
         return self.state not in (BACKOFF, FATAL) and not self.unhealthy
 
-    def often(self, now: float) -> float | None:
-        """For how long it has been ending unexpectedly and been started again, at least OFTEN times within LATELY_S; else None."""
+    def comebacks(self, now: float) -> list[float]:
+        """When it was started again within LATELY_S, if it is up but keeps ending unexpectedly, OFTEN at least; else none."""
         lately = [at for at in self.recent if at > now - LATELY_S]
         up = self.state in (STARTING, RUNNING) and self.end is not None and not self.end.expected
-        return now - lately[0] if up and len(lately) >= OFTEN else None
+        return lately if up and len(lately) >= OFTEN else []
 
     @property
     def unhealthy(self) -> bool:

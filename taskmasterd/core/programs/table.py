@@ -54,6 +54,7 @@ class Entry:
         "index",
         "lacks",
         "logging",
+        "losses",
         "pending",
         "planned",
         "process",
@@ -78,6 +79,7 @@ class Entry:
         self.checked: Health | None = None
         self.asking = ""
         self.lacks = ""
+        self.losses = ""
         self.watching = ""
         self.logging = ""
         self.planned: Planned | None = None
@@ -92,8 +94,8 @@ class Entry:
         """Take the name of the hook that is asked before something is done about the instance, "" once it has answered; for people."""
         self.asking = hook
 
-    def lack(self, text: str, *, watch: bool = False, logger: bool = False) -> None:
-        """Take what of its limits is not in force, and why, "" for nothing; for people.
+    def lack(self, text: str, *, losses: str = "", watch: bool = False, logger: bool = False) -> None:
+        """Take what of its limits is not in force, and why, "" for nothing, and what it has lost to the others; for people.
 
         Or why its files are not watched (`watch`), or what is wrong with what reads its output (`logger`).
         """
@@ -102,7 +104,7 @@ class Entry:
         elif logger:
             self.logging = text
         else:
-            self.lacks = text
+            self.lacks, self.losses = text, losses
 
     def check(self, health: Health | None) -> None:
         """Take what is known of the health of the present instance, for people."""

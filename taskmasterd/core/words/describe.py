@@ -110,11 +110,10 @@ def detail(process: Process, policy: Policy, now: float, signals: Mapping[int, s
 
 def often_text(process: Process, now: float, signals: Mapping[int, str]) -> str:
     """Return "5 restarts in 41s; exit 3 after 8.0s" for a process that is up but keeps ending, otherwise ""."""
-    span_s = process.often(now)
-    if span_s is None or process.end is None:
+    times = process.comebacks(now)
+    if not times or process.end is None:
         return ""
-    count = sum(at >= now - span_s for at in process.recent)
-    return f"{count} restarts in {seconds_text(span_s)}; {end_text(process.end, signals)}"
+    return f"{len(times)} restarts in {seconds_text(now - times[0])}; {end_text(process.end, signals)}"
 
 
 def _hook(process: Process, now: float) -> str:

@@ -78,7 +78,7 @@ def tell(table: Table, entry: Entry, records: Sequence[Fields], moment: Moment, 
 
 def is_well(entry: Entry, now: float) -> bool:
     """Return whether there is nothing to tell of a process for who asks what is wrong."""
-    return is_as_wanted(entry) and not entry.process.phase and entry.process.often(now) is None
+    return is_as_wanted(entry) and not entry.process.phase and not entry.process.comebacks(now)
 
 
 def _last_end(process: Process, records: Sequence[Fields]) -> Fields | None:
@@ -374,7 +374,7 @@ def commands(table: Table, entry: Entry, moment: Moment) -> list[str]:
         return [f"enable --now {entry.program}", f"start {name}"]
     if process.state == EXITED:
         return [f"start {name}"] if process.as_wanted else [_log_words(entry, name), f"start {name}"]
-    if process.often(moment.now) is not None:
+    if process.comebacks(moment.now):
         return [_log_words(entry, name)]
     return [f"start {name}"] if process.state == STOPPED else []
 

@@ -84,7 +84,8 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
         watching = f"watch {entry.watching}" if entry.watching else ""
         reading = f"logger: {entry.logging}" if entry.logging else ""
         often = often_text(process, now, signals)
-        said = (_outdated_text(entry), asking, _running_text(entry), often, reading, entry.lacks, watching)
+        limits = (entry.lacks, entry.losses)
+        said = (_outdated_text(entry), asking, _running_text(entry), often, reading, *limits, watching)
         return "; ".join(filter(None, said))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""

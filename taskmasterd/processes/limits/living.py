@@ -80,7 +80,7 @@ class LiveLimits:
         if instance.group.leader_alive and self._instances.of(entry) is instance:
             may_use = entry.present.may_use
             text = f"{count} process{'' if count == 1 else 'es'} to limits.memory"
-            entry.lack("; ".join(filter(None, (self._cgroups().lacking(may_use), f"lost {text}"))))
+            entry.lack(self._cgroups().lacking(may_use), losses=f"lost {text}")
             reason = f"{text} ({format_size(int(limits_of(may_use)[MEMORY]))})"
             self._say(entry, f"lost {reason}")
             self._note(entry, LOST, reason)

@@ -235,6 +235,7 @@ def test_what_an_instance_has_lost_to_its_limit_is_said_while_it_runs(daemon: Da
     daemon.write(in_tree(fake, ""))
     daemon.start()
     wait_until(lambda: daemon.status()["web"]["detail"] == "lost 1 process to limits.memory")
+    assert daemon.status()["web"]["limits"] is None, "it is in force"
     assert (fake / "memory.max").read_text() == "512000000"
     assert "web: lost 1 process to limits.memory (512MB)" in daemon.events()
     assert "1 process to limits.memory (512MB)" in daemon.ctl("events", "--event", "lost").stdout
