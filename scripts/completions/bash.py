@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, actions, forms, spellings, takes_path, verbs_taking
+from scripts.completions.words import MADE, actions, forms, offered, spellings, takes_path, verbs_taking
 from taskmaster_common.commands.table import COMMANDS, Flag
 from taskmasterctl.options import GLOBALS
 
@@ -115,12 +115,12 @@ def bash() -> str:
         for command in COMMANDS
         if command.flags
     ]
-    choices = [
-        f"        {' | '.join(forms(flag))}) found=({' '.join(flag.choices)}) ;;"
+    choices = {
+        f"        {' | '.join(forms(flag))}) found=({' '.join(offered(flag))}) ;;": None
         for flags in (GLOBALS, *(command.flags for command in COMMANDS))
         for flag in flags
-        if flag.choices
-    ]
+        if offered(flag)
+    }
     return BASH.format(
         made=MADE,
         choices="\n".join(choices),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, actions, forms, spellings, takes_path, verbs_taking
+from scripts.completions.words import MADE, actions, forms, offered, spellings, takes_path, verbs_taking
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, Flag
 from taskmasterctl.options import GLOBALS
@@ -137,8 +137,8 @@ def _fish_flag(flag: Flag, text: str) -> str:
         words.append("-r -F")
     elif flag.value:
         words.append("-x")
-    if flag.choices:
-        words.append(f"-a '{' '.join(flag.choices)}'")
+    if offered(flag):
+        words.append(f"-a '{' '.join(offered(flag))}'")
     return " ".join((*words, f"-d {_fish(text)}"))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES
-from taskmaster_common.commands.table import COMMANDS, Command, Flag
+from taskmaster_common.commands.table import COMMANDS, EVENT, Command, Flag
+from taskmaster_common.config.events import EVENTS, GROUPS
 
 MADE = "Made by `python -m scripts.generate` from the command table; not edited by hand."
 PATH_VALUES = ("SOCKET", "FILE", "DIR")
@@ -23,6 +24,11 @@ def forms(flag: Flag) -> list[str]:
 def takes_path(flag: Flag) -> bool:
     """Return whether the value of the flag is a path."""
     return flag.value in PATH_VALUES
+
+
+def offered(flag: Flag) -> tuple[str, ...]:
+    """Return the words that a value of the flag may be, and the likely ones where any text may be one."""
+    return flag.choices or ((*EVENTS, *GROUPS) if flag.value == EVENT else ())
 
 
 def actions(command: Command) -> list[str]:

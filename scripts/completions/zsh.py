@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scripts.completions.words import MADE, actions, forms, spellings, takes_path
+from scripts.completions.words import MADE, actions, forms, offered, spellings, takes_path
 from taskmaster_common.commands.help import HELP
 from taskmaster_common.commands.table import COMMANDS, Command, Flag
 from taskmasterctl.options import GLOBALS
@@ -105,7 +105,7 @@ def _zsh_specs(flag: Flag, text: str) -> list[str]:
 def _zsh_value(flag: Flag) -> str:
     if takes_path(flag):
         return "_files"
-    return f"({' '.join(flag.choices)})" if flag.choices else " "
+    return f"({' '.join(offered(flag))})" if offered(flag) else " "
 
 
 def _escaped(text: str) -> str:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from taskmaster_common.aliases import ALIASES
 from taskmaster_common.commands.help import HELP, SHELL_COMMANDS
-from taskmaster_common.commands.table import COMMANDS, LOOK, Command, Flag
+from taskmaster_common.commands.table import COMMANDS, EVENT, LOOK, Command, Flag
+from taskmaster_common.config.events import EVENTS, GROUPS
 from taskmaster_common.records import Record
 from taskmasterctl.options import GLOBALS, Option
 
@@ -65,7 +66,8 @@ def suggestions(before: str, mirror: Mirror, signals: Sequence[str]) -> tuple[st
     word = "" if not words or before[-1:].isspace() or before.endswith(";") else words.pop()
     verb, rest, pending = _parsed(words)
     if pending is not None:
-        found = [Suggestion(each) for each in pending.choices]
+        found = [Suggestion(each) for each in (*EVENTS, *GROUPS) if pending.value == EVENT]
+        found += map(Suggestion, pending.choices)
     elif word.startswith("-"):
         found = _flags(verb, rest)
     elif verb is None:

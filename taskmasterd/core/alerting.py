@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections import deque
 
-from taskmaster_common.config.alerts.words import CRASH, FAILED_ALERT, OOM, RECOVERED, TROUBLE
+from taskmaster_common.config.alerts.words import FAILED_ALERT
+from taskmaster_common.config.events import CRASH, LOST, OOM, RECOVERED, TROUBLE, is_oom
 from taskmaster_common.records import Record
 from taskmaster_common.text.patterns import Pattern, Targets, is_pattern
 
@@ -36,6 +37,8 @@ ENDED_BY: Mapping[str, frozenset[str]] = {
 """Which events end each trouble. A record with `over` ends the trouble that is called like its event."""
 CRASHED = "crashed"
 """Trouble of the daemon that is over when it is told."""
+AT_ONCE = (CRASHED, LOST)
+"""Events that are trouble, and over when they are told: no `for` holds them up, and no recovery follows."""
 STATES = {"healthy": "RUNNING", "started": "STARTING", "reload": "reloaded", "log-trouble": "can write its log again"}
 """The state to which an event leads, where it is not called like it."""
 
@@ -67,7 +70,9 @@ def troubles_in(event: Event) -> tuple[str, ...]:
     """Return the troubles that a record begins, the one that says most first."""
     word = event["event"]
     if word == "exited" and event.get("expected") is False:
-        return (OOM, CRASH) if event.get("memory") else (CRASH,)
+        return (OOM, CRASH) if is_oom(event) else (CRASH,)
+    if is_oom(event):
+        return (OOM,)
     return (word,) if (word in ENDED_BY and not event.get("over")) or word == CRASHED else ()
 
 
@@ -282,7 +287,7 @@ class Alerting:
         self, acts: list[Tell | Deliver], name: str, troubles: Sequence[str], event: Event, now: float, wall: float
     ) -> None:
         word, for_s = troubles[0], self.settings.for_s
-        if word == CRASHED:
+        if event["event"] in AT_ONCE:
             self._messages.tell(acts, event, self.settings, now, wall)
             return
         known = self._open.get(name, {}).get(word)

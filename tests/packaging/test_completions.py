@@ -210,6 +210,7 @@ def test_the_hidden_verb_loads_nothing_heavy(shared: Daemon) -> None:
         ("taskmasterctl --color ", {"auto", "always", "never"}),
         ("taskmasterctl --color=a", {"auto", "always"}),
         ("taskmasterctl wait --for s", {"stopped", "settled"}),
+        ("taskmasterctl events --event o", {"operator", "oom"}),
         ("taskmasterctl reload --d", {"--dry-run"}),
         ("taskmasterctl reload --d -q", {"-q"}),
         ("taskmasterctl tail --f", {"--follow"}),
@@ -359,6 +360,7 @@ def test_fish_completes_verbs_flags_and_live_names(shared: Daemon) -> None:
     assert set(by_fish(shared, "taskmasterctl help sto")) == {"stop"}
     assert set(by_fish(shared, "taskmasterctl --color a")) == {"auto", "always"}
     assert set(by_fish(shared, "taskmasterctl wait --for s")) == {"stopped", "settled"}
+    assert set(by_fish(shared, "taskmasterctl events --event o")) == {"operator", "oom"}
     assert set(by_fish(shared, "taskmasterctl logs -n 5 n")) == {"nginx"}
     assert by_fish(shared, "taskmasterctl version n") == {}
 

@@ -110,8 +110,8 @@ LOOKING = {
         details=(
             "The history goes back over restarts of the daemon and of the host, as far as `history` of taskmasterd: keeps it. A "
             "TIME is 2026-11-28T10:00, 10:00 (the last one), 2h (ago), boot or start (of the daemon). EVENT is a word as it is "
-            "shown, a pattern, several with commas between them, or crash (an unexpected end), trouble, or recovered (what ended the trouble of a "
-            "process). With -f it also goes on "
+            "shown, a pattern, several with commas between them, or crash (an unexpected end), oom (a kill for want of memory), trouble, or "
+            "recovered (what ended the trouble of a process). With -f it also goes on "
             "after the death of the daemon, once another one is there within a minute. Names that only the history knows are known. "
             "`history` is the same verb."
         ),

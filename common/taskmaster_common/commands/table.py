@@ -73,9 +73,11 @@ NO_DEPS = Flag("--no-deps")
 NOW = Flag("--now")
 DEPENDENTS = Flag("--dependents")
 FOLLOW = Flag("--follow", short="-f")
+EVENT = "EVENT"
+"""The placeholder of a word for what happens."""
 OF_EVENTS = tuple(
     Flag(f"--{name}", value=value)
-    for name, value in {"since": "TIME", "until": "TIME", "event": "EVENT", "by": "UID", "after": "SEQ"}.items()
+    for name, value in {"since": "TIME", "until": "TIME", "event": EVENT, "by": "UID", "after": "SEQ"}.items()
 )
 
 COMMANDS = (
@@ -164,7 +166,7 @@ COMMANDS = (
     Command("completion", "", LOOK, "[SHELL]"),
     Command("import", "", LOOK, "FILE...", flags=OF_IMPORT),
     Command("export", "", LOOK, "ACTION [TARGET...]", OF_EXPORT, EXPORTED),
-    Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value="EVENT"),), OF_ALERTS),
+    Command("alert", "alert", LOOK, "ACTION [RULE]", (Flag("--event", value=EVENT),), OF_ALERTS),
     Command("overrides", "overlay", LOOK),
     Command(
         "simulate",

@@ -30,15 +30,27 @@ OF_DAEMON = (
 )
 """What happens to the daemon itself. `reload` is also about a program, `operator` and `denied` may be about some."""
 EVENTS = (*OF_PROCESSES, *OF_DAEMON)
-CRASH, TROUBLE, RECOVERED = "crash", "trouble", "recovered"
-GROUPS = (CRASH, TROUBLE, RECOVERED)
-"""Words for several events: `crash` is an unexpected `exited`, `recovered` what ends the last trouble of a process."""
+LOST = "lost"
+"""The kernel has killed some processes of an instance at `limits.memory`; the instance goes on."""
+CRASH, OOM, TROUBLE, RECOVERED = "crash", "oom", "trouble", "recovered"
+GROUPS = (CRASH, OOM, TROUBLE, RECOVERED)
+"""Words for several events: `crash` is an unexpected `exited`, `oom` what the kernel has killed for want of memory, `recovered` what
+ends the last trouble of a process."""
 TROUBLES = frozenset({"fatal", "unhealthy", "stuck", "blocked", "log-trouble", "reload-failed", "crashed"})
 """Events that are trouble, unless they say that one is `over`."""
 
 
 def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the words for several events that a record of the history belongs to by itself."""
-    if record["event"] == "exited":
+    word = record["event"]
+    if is_oom(record):
+        return (OOM, CRASH, TROUBLE) if word == "exited" else (OOM, TROUBLE)
+    if word == "exited":
         return () if record.get("expected") else (CRASH, TROUBLE)
-    return (TROUBLE,) if record["event"] in TROUBLES and not record.get("over") else ()
+    return (TROUBLE,) if word in TROUBLES and not record.get("over") else ()
+
+
+def is_oom(record: Mapping[str, Any]) -> bool:
+    """Return whether a record says that the kernel has killed for want of memory: a leader, or others of an instance."""
+    word = record["event"]
+    return word == LOST or (word in ("exited", "failed") and bool(record.get("memory")) and not record.get("expected"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 
-from taskmaster_common.config.alerts.words import RECOVERED, WORDS
+from taskmaster_common.config.alerts.words import WORDS
+from taskmaster_common.config.events import RECOVERED
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end, refusal
 from taskmaster_common.text.nearest import hint

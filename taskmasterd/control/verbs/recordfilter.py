@@ -8,7 +8,7 @@ from taskmaster_common.records import Record
 from taskmaster_common.text.names import ALL
 from taskmaster_common.text.nearest import hint
 from taskmaster_common.text.patterns import Pattern, Targets, is_pattern
-from taskmasterd.core.alerting import CRASHED, ENDED_BY, troubles_in
+from taskmasterd.core.alerting import AT_ONCE, ENDED_BY, troubles_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Recoveries:
         name, event = record["name"], record["event"]
         troubled = self._open.get(name, set())
         ended = {each for each in troubled if event in ENDED_BY[each] or (record.get("over") and each == event)}
-        begun = {each for each in troubles_in(record) if each != CRASHED}
+        begun = set(() if event in AT_ONCE else troubles_in(record))
         left = (troubled - ended) | begun
         if left:
             self._open[name] = left

@@ -291,3 +291,17 @@ def test_who_is_told_of_trouble_is_told_of_its_end(
 
 def test_every_trouble_is_a_word_of_rules() -> None:
     assert set(ENDED_BY) <= set(WORDS)
+
+
+def test_processes_lost_to_limits_memory_are_oom_which_is_over_when_it_is_told() -> None:
+    for settings in ({"events": ("oom", "recovered")}, {}, {"for_s": 30.0}):
+        bench = Bench(**settings).hear("running").hear("lost", reason="1 process to limits.memory (30MB)").wait(60)
+        assert (bench.told, list(bench.rule.open)) == (["lost"], []), settings
+        assert bench.hear("stopped", "running").told == ["lost"]
+    assert Bench(events=("crash", "fatal")).hear("lost").told == []
+
+
+def test_a_start_that_ends_for_want_of_memory_is_oom() -> None:
+    bench = Bench(events=("oom", "recovered")).hear("failed", memory="out of memory", expected=False)
+    assert bench.hear("backoff", "started", "running").told == ["failed", "recovered"]
+    assert Bench(events=("oom",)).hear("failed", expected=False).told == []

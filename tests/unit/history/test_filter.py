@@ -51,6 +51,7 @@ def test_a_recovery_is_what_ends_the_last_trouble_of_a_process() -> None:
         ("web", "stopped", {}, True), ("", "crashed", {}, False), ("", "daemon-start", {}, False),
         ("", "reload-failed", {}, False), ("", "reload", {}, True),
         ("", "log-trouble", {}, False), ("", "log-trouble", {"over": True}, True),
+        ("web", "lost", {}, False), ("web", "stopped", {}, False),
     ]  # fmt: skip
     chosen = RecordFilter(Wanted(events=("recovered",)))
     assert chosen.in_order
@@ -95,6 +96,21 @@ def test_time_kind_and_user_are_looked_at() -> None:
     assert not RecordFilter(Wanted(events=("trouble",))).take(line("", "log-trouble", over=True))
 
 
+def test_oom_is_each_kill_for_want_of_memory_of_a_leader_or_of_others() -> None:
+    memory = {"memory": "out of memory (limits.memory 30MB)", "expected": False}
+    for event, fields, words in (
+        ("exited", memory, {"oom", "crash", "trouble"}),
+        ("failed", memory, {"oom", "trouble"}),
+        ("lost", {"reason": "1 process to limits.memory (30MB)"}, {"oom", "trouble"}),
+        ("exited", {"expected": False}, {"crash", "trouble"}),
+        ("failed", {"expected": False}, set()),
+        ("exited", {"expected": True}, set()),
+    ):
+        record = line("web", event, **fields)
+        found = {word for word in ("oom", "crash", "trouble") if RecordFilter(Wanted(events=(word,))).take(record)}
+        assert found == words, (event, fields)
+
+
 @pytest.mark.parametrize(
     "text", [b"", b"{", b"[]", b"{}", b'{"seq":1}', b"\xff", b'{"seq":"1","name":"","event":"","time":""}']
 )
@@ -104,6 +120,7 @@ def test_a_line_that_is_no_record_is_none(text: bytes) -> None:
 
 def test_words_for_events_are_words_patterns_and_groups() -> None:
     assert events_meant(["fatal", "crash"]) == ("fatal", "crash")
+    assert events_meant(["oom"]) == ("oom",)
     assert events_meant(["reload*"]) == ("reload", "reload-failed")
     assert events_meant(["*"]) == EVENTS
     for wrong, said in (("fatl", "did you mean fatal?"), ("x*", 'no event is called "x*"'), ("", "no event")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config.alerts.words import RECOVERED, TROUBLE
+from taskmaster_common.config.events import RECOVERED, TROUBLE
 from taskmaster_common.config.key import Key
 from taskmaster_common.config.words import LIVE
 

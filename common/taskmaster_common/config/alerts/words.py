@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config.alerts.places import shown_url
-from taskmaster_common.config.events import EVENTS
+from taskmaster_common.config.events import CRASH, EVENTS, OOM, RECOVERED, TROUBLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,13 +11,11 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config.alerts.rule import AlertRule
 
-TROUBLE, RECOVERED = "trouble", "recovered"
-CRASH, OOM = "crash", "oom"
 FAILED_ALERT = "alert-failed"
 """The event that no rule can match: an alert about it could fail, too."""
 
 WORDS = (TROUBLE, RECOVERED, CRASH, OOM, *(event for event in EVENTS if event != FAILED_ALERT))
-"""All words that a rule may name: `crash` is an unexpected end, `oom` one for want of memory."""
+"""All words that a rule may name: `crash` is an unexpected end, `oom` a kill for want of memory."""
 
 CMD, MAIL, HTTP, SYSLOG = DESTINATIONS = ("cmd", "mail", "http", "syslog")
 """The keys of which a rule has exactly one."""

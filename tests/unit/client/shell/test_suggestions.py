@@ -125,6 +125,8 @@ def test_where_a_flag_wants_its_value_no_name_is_offered() -> None:
     assert offered("logs --lines ") == []
     assert offered("logs -n 5 ng") == ["nginx"]
     assert offered("--color ") == ["auto", "always", "never"]
+    assert offered("events --event o") == ["operator", "oom"]
+    assert offered("alert --event o") == ["operator", "oom"]
     assert offered("wait --for ") == ["up", "healthy", "done", "stopped", "settled"]
     assert offered("--timeout 5 stop ng") == ["nginx"]
 
