@@ -15,6 +15,8 @@ WORDS = (SYSLOG, JOURNAL)
 NAMES = {SYSLOG: ("to", "facility", "tag", "severity"), JOURNAL: ("to", "tag", "severity")}
 """What each of them may say."""
 USUAL = {SYSLOG: "unix:/dev/log", JOURNAL: "unix:/run/systemd/journal/stdout"}
+SCHEMES = ("unix", "udp", "tcp")
+"""How the address of a log daemon may begin."""
 MOST_PATH = 107
 BETWEEN_WORDS = "\x1f"
 """Between the words of a command."""
@@ -103,7 +105,25 @@ def address_problem(kind: str, to: str) -> str:
         return "write unix: and the path of the journal's stream socket"
     if scheme in ("udp", "tcp") and udp_address(rest):
         return ""
+    if scheme in ("udp", "tcp") and (instead := _instead_of_name(rest)):
+        return f"no name is looked up, since that could hold up the daemon; write {scheme}:{instead}"
     return "write unix:/PATH, or udp:ADDRESS:PORT or tcp:ADDRESS:PORT with a numeric address"
+
+
+def _instead_of_name(text: str) -> str:
+    """Return what to write instead of `loghost:514`, "" for what is no name with a port."""
+    host, _, port = text.rpartition(":")
+    if (
+        not udp_address(f"127.0.0.1:{port}")
+        or not host.isascii()
+        or not host.replace("-", "").replace(".", "").isalnum()
+    ):
+        return ""
+    if host.replace(".", "").isdecimal():
+        return ""
+    if host.lower() == "localhost":
+        return f"127.0.0.1:{port}"
+    return f" and the address that `getent hosts {host}` shows, with :{port} behind it"
 
 
 def udp_address(text: str) -> tuple[str, int] | None:

@@ -239,6 +239,7 @@ def test_what_an_instance_has_lost_to_its_limit_is_said_while_it_runs(daemon: Da
     assert (fake / "memory.max").read_text() == "512000000"
     assert "web: lost 1 process to limits.memory (512MB)" in daemon.events()
     assert "1 process to limits.memory (512MB)" in daemon.ctl("events", "--event", "lost").stdout
+    assert "1 process to limits.memory (512MB)" in daemon.ctl("events", "--event", "oom").stdout
     assert "1 process to limits.memory (512MB)" in daemon.ctl("why", "web").stdout
     pid = daemon.status()["web"]["pid"]
     for again in (daemon.kill, lambda: daemon.ctl("upgrade")):

@@ -81,9 +81,23 @@ def test_a_stream_goes_to_syslog_the_journal_or_a_command(written: str, text: st
         ("{sylog: {}}", "did you mean syslog?"),
         ("{syslog: {}, journal: {}}", "is a map with one of syslog, journal, pipe"),
         ("{syslog: {port: 514}}", "unknown key; syslog has to, facility, tag, severity"),
-        ("{syslog: {to: 'udp:loghost:514'}}", "numeric address"),
+        (
+            "{syslog: {to: 'udp:loghost.example.org:514'}}",
+            "no name is looked up, since that could hold up the daemon; write udp: and the address that `getent hosts loghost.example.org` shows",
+        ),
         ("{syslog: {to: 'udp:127.0.0.1:0'}}", "numeric address"),
-        ("{syslog: {to: 'tcp:loghost:514'}}", "numeric address"),
+        ("{syslog: {to: 'udp:loghost'}}", "numeric address"),
+        (
+            "{syslog: {to: 'tcp:localhost:514'}}",
+            "no name is looked up, since that could hold up the daemon; write tcp:127.0.0.1:514",
+        ),
+        ("syslog://loghost:514", "is no path; write {syslog: {to: 'udp:ADDRESS:PORT'}}, with a numeric address"),
+        (
+            "udp://127.0.0.1:514",
+            "is no path; write {syslog: {to: 'udp:127.0.0.1:514'}}; a file of that name is written ./udp:",
+        ),
+        ("unix:/dev/log", "is no path; write {syslog: {to: 'unix:/dev/log'}}"),
+        ("TCP:loghost:514", "is no path; write {syslog: {to: 'tcp:ADDRESS:PORT'}}, with a numeric address"),
         ("{syslog: {severity: {stdin: 4}}}", "severity has stdout and stderr"),
         ("'| '", "has no command behind the |"),
         ("{pipe: }", "has no command behind the |"),
@@ -170,3 +184,30 @@ def test_a_small_log_of_a_terminal_is_doubtful() -> None:
     assert not warnings("tty: true, log_maxbytes: 1MB")
     assert not warnings("tty: true, log_maxbytes: 64KB, stdout: null")
     assert not warnings("log_maxbytes: 64KB")
+
+
+def test_a_logger_that_cannot_be_executed_is_worth_a_warning_as_the_program_itself_is() -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def find(word: str, path: str, workingdir: str, _user: object) -> str:
+        asked.append((word, path, workingdir))
+        return f"{word} is not found in PATH" if word == "loger" else ""
+
+    def found(keys: str) -> list[str]:
+        asked.clear()
+        text = f"programs: {{web: {{cmd: run, workingdir: /w, env: {{PATH: /opt}}, {keys}}}}}\n"
+        return [str(each).splitlines()[0] for each in load(text, find_command=find).warnings]
+
+    for keys, key in (
+        ("stdout: '| loger -t x'", "stdout"),
+        ("stderr: '| loger'", "stderr"),
+        ("stdout: {pipe: loger}", "stdout"),
+    ):
+        (line,) = found(keys)
+        assert line.endswith(f": warning: programs.web.{key}: loger is not found in PATH"), line
+        assert ("loger", "/opt", "/w") in asked
+    assert found("stdout: '| ./log-%i'".replace("%i", "${TASKMASTER_INSTANCE}")) == []
+    assert ("./log-0", "/opt", "/w") in asked
+    assert len(found("stdout: '| loger', stderr: stdout")) == 1
+    assert found("stdout: '| logger'") == []
+    assert found("stdout: {pipe: loger -t x, shell: true}") == []

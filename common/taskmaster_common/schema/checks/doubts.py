@@ -6,6 +6,7 @@ A path that would create a directory by mistake is an error.
 from __future__ import annotations
 
 from taskmaster_common.config import DEFAULT_PATH, DISCARD, INHERIT, for_instance
+from taskmaster_common.config.elsewhere import elsewhere_of
 from taskmaster_common.config.words import is_logger
 from taskmaster_common.schema.advice.shelltext import (
     bash_doubt,
@@ -90,16 +91,26 @@ def _check_stop(
 def _check_streams(program: Program, surroundings: Surroundings, report: Report) -> None:
     for key in ("stdout", "stderr"):
         target, node, place = program.config.value(key), program.nodes.get(key), program.place(key)
-        if target == INHERIT and surroundings.daemonized:
+        if is_logger(target):
+            _check_logger(program, key, surroundings, report)
+        elif target == INHERIT and surroundings.daemonized:
             reason = "inherit is /dev/null once the daemon is in the background; use taskmasterd -n, or a path"
             report.warn(program.at(key), place, reason)
-        elif node is not None and target != DISCARD and node.kind == SCALAR and not is_logger(target):
+        elif node is not None and target != DISCARD and node.kind == SCALAR:
             directory = "/".join(node.text.split("/")[:-1])
             doubt = unexpanded(f"{directory}/") if directory else ""
             if doubt:
                 report.error(node, place, f"{doubt}, since a directory of that name would be made")
             elif doubt := _path_doubt(node):
                 report.warn(node, place, doubt)
+
+
+def _check_logger(program: Program, key: str, surroundings: Surroundings, report: Report) -> None:
+    """Warn of a command that would read a stream and cannot be executed, as `cmd` is warned of."""
+    logger = elsewhere_of(program.config.value(key))
+    missing = "" if logger.shell or program.config.refusal else not_executable(program, logger.words[0], surroundings)
+    if missing:
+        report.warn(program.at(key), program.place(key), missing)
 
 
 def _check_workingdir(program: Program, surroundings: Surroundings, report: Report) -> None:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from taskmaster_common.config import DISCARD
-from taskmaster_common.config.elsewhere import AS_STDOUT, BETWEEN_WORDS, NAMES, WORDS, Elsewhere, address_problem
+from taskmaster_common.config.elsewhere import (
+    AS_STDOUT,
+    BETWEEN_WORDS,
+    NAMES,
+    SCHEMES,
+    WORDS,
+    Elsewhere,
+    address_problem,
+)
 from taskmaster_common.config.words import LOGGER, PIPE, SYSLOG, is_logger
 from taskmaster_common.schema.advice.foreign import foreign_stream
 from taskmaster_common.schema.nodes import MAPPING, SCALAR
@@ -53,11 +61,24 @@ def stream_of(node: Node, context: Decoding, key: Key) -> str:
         raise ValueError(f"did you mean {text.lower()}? A file of that name is written ./{text}")
     if text.startswith(LOGGER):
         return _logger_of_text(node, context)
-    if foreign := foreign_stream(text):
-        raise ValueError(f"{quoted(text)} is another tool's word; {foreign}; a file of that name is written ./{text}")
+    if instead := _instead_of(text):
+        raise ValueError(f"{quoted(text)} is {instead}; a file of that name is written ./{text}")
     if not text:
         raise ValueError("a path has at least one character")
     return absolute(context.directory, text)
+
+
+def _instead_of(text: str) -> str:
+    """Return what a text is that looks like a path and is the address of a log daemon or a foreign word, and what to write, or ""."""
+    scheme, colon, rest = text.partition(":")
+    scheme = {SYSLOG: "udp"}.get(scheme.lower(), scheme.lower())
+    if not colon or scheme not in SCHEMES:
+        foreign = foreign_stream(text)
+        return f"another tool's word; {foreign}" if foreign else ""
+    to = f"{scheme}:{rest.removeprefix('//')}"
+    if not address_problem(SYSLOG, to):
+        return f"no path; write {{syslog: {{to: '{to}'}}}}"
+    return f"no path; write {{syslog: {{to: '{scheme}:ADDRESS:PORT'}}}}, with a numeric address"
 
 
 def event_log_of(node: Node, context: Decoding, key: Key) -> str:
