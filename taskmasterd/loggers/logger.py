@@ -220,6 +220,7 @@ class Logger:
 
     def _over(self) -> None:
         self._means.reactor.cancel(self._late)
+        self._tell("")
         if self.pipe.unread():
             text = f"logger {self.command} has left {self.pipe.unread()} bytes unread; they are lost"
             self._means.say(self.entry, "error", text)

@@ -111,8 +111,8 @@ class Loggers:
     # -- for people
 
     def of(self, entry: Entry) -> list[Logger]:
-        """Return the loggers of a slot."""
-        return [logger for (whose, _target), logger in self._loggers.items() if whose is entry]
+        """Return the loggers of a slot, also those that only read what is left of it."""
+        return [logger for logger in (*self._loggers.values(), *self._ending) if logger.entry is entry]
 
     # -- a later daemon
 

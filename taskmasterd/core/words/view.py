@@ -69,6 +69,8 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
     """Return the DETAIL column of a slot: what its process is about, what its schedule says, and that it is disabled."""
     text = _process_detail(table, entry, now, signals)
     text = schedules.schedule_detail(entry, text, now) if entry.planned else text
+    if entry.logging and entry.process.state != RUNNING:  # there it stands before what may last for ever
+        text = f"{text}; {_reading(entry)}" if text else _reading(entry)
     return text if entry.newest.enabled else overlays.disabled_detail(table, entry, text)
 
 
@@ -82,15 +84,19 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
     if process.state == RUNNING:
         asking = f"{entry.asking}: running" if entry.asking else ""
         watching = f"watch {entry.watching}" if entry.watching else ""
-        reading = f"logger: {entry.logging}" if entry.logging else ""
         often = often_text(process, now, signals)
         limits = (entry.lacks, entry.losses)
-        said = (_outdated_text(entry), asking, _running_text(entry), often, reading, *limits, watching)
+        said = (_outdated_text(entry), asking, _running_text(entry), often, _reading(entry), *limits, watching)
         return "; ".join(filter(None, said))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
         return f"not ready: {entry.said}{left}"
     return detail(process, entry.policy, now, signals)
+
+
+def _reading(entry: Entry) -> str:
+    """Return what is wrong with what reads its output, or ""."""
+    return f"logger: {entry.logging}" if entry.logging else ""
 
 
 def _running_text(entry: Entry) -> str:

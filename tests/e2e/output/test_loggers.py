@@ -83,6 +83,37 @@ def test_a_logger_that_cannot_be_executed_shows_and_the_next_reload_has_another_
     assert daemon.ctl("shutdown").returncode == 0
 
 
+def test_a_logger_that_keeps_ending_shows_while_its_program_fails_and_until_it_has_read_what_was_left(
+    daemon: Daemon,
+) -> None:
+    logger = "| ./no-such-logger"
+    written(
+        daemon,
+        fails={
+            "cmd": "/bin/false",
+            "stdout": logger,
+            "starttime": 60,
+            "startretries": 50,
+            "restart_delay": 60,
+            "restart_max_delay": 60,
+        },
+        late={"cmd": "sleep 300", "stdout": logger, "starttime": 60},
+        down=shell("echo kept", logger, autorestart="never"),
+    )
+    daemon.start()
+
+    def shows(name: str, state: str) -> bool:
+        return daemon.state(name) == state and "logger: cannot execute ./no-such-logger" in str(
+            daemon.status()[name]["detail"]
+        )
+
+    wait_until(lambda: shows("fails", "BACKOFF"))
+    wait_until(lambda: shows("late", "STARTING"))
+    wait_until(lambda: shows("down", "EXITED"))
+    wait_until(lambda: daemon.status()["down"]["detail"] == "exit 0 after 0.0s", within_s=20)
+    assert "logger ./no-such-logger has left 5 bytes unread; they are lost" in daemon.events()
+
+
 def test_a_logger_that_does_not_end_is_ended_and_said(daemon: Daemon) -> None:
     written(daemon, web=shell("exec sleep 300", "| sh -c 'trap \"\" TERM; while :; do sleep 1; done'"))
     daemon.start()

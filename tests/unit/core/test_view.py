@@ -7,7 +7,7 @@ import json
 import pytest
 
 from taskmaster_common.config import KIND, DaemonConfig, ProgramConfig
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STOPPED, STOPPING, ProcessState
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.ends import End
 from taskmasterd.core.process.events import Failure
 from taskmasterd.core.process.state import Process
@@ -110,6 +110,26 @@ def test_as_wanted_is_what_nobody_has_to_look_at(state: ProcessState, end: End |
 )
 def test_an_operation_that_failed_says_why(outcome: str, process: Process, text: str) -> None:
     assert reason_text(Table(), Entry(program(""), 0, process), outcome, 1.0, SIGNALS) == text
+
+
+@pytest.mark.parametrize(
+    ("process", "text"),
+    [
+        (Process(state=RUNNING), "logger: exit 1, again in 2s"),
+        (Process(state=STARTING, pid=7), "logger: exit 1, again in 2s"),
+        (Process(state=STOPPING, by="stop", pid=7, deadline=3.0), "stopping for stop, SIGKILL in 2.0s; logger: exit 1, again in 2s"),
+        (Process(state=BACKOFF, end=ended(3 << 8), tries=1, deadline=2.0), "retry 1 of 3 in 1.0s; exit 3 after 1.2s; logger: exit 1, again in 2s"),
+        (Process(state=STOPPED, by="stop"), "stopped by stop; logger: exit 1, again in 2s"),
+        (Process(state=FATAL, end=ended(3 << 8), tries=4), "exit 3 after 1.2s (try 4 of 4); logger: exit 1, again in 2s"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_logger_is_said_in_each_state(process: Process, text: str) -> None:
+    table, entry = Table(), Entry(program(""), 0, process)
+    table.add(entry)
+    entry.lack("exit 1, again in 2s", logger=True)
+    assert process_view(table, entry, 1.0, SIGNALS)["detail"] == text
+    entry.lack("", logger=True)
+    assert "logger" not in process_view(table, entry, 1.0, SIGNALS)["detail"]
 
 
 def test_a_plan_names_each_instance_as_its_user_does() -> None:
