@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.commands.table import Request
     from taskmaster_common.text.calendar.times import At, Offset
+    from taskmasterctl.output import Write
 
     T = TypeVar("T")
 
@@ -26,7 +27,7 @@ USUAL, MOST = 5, 10_000
 MAGIC_BYTES = 4
 
 
-def run_ahead(request: Request, environment: MutableMapping[str, str], *, as_json: bool) -> int:
+def run_ahead(request: Request, environment: MutableMapping[str, str], *, as_json: bool, show: Write = write) -> int:
     """Print the next times, one a line. Raises RequestError "usage" for a cron, zone or moment that is none."""
     times = Times((_checked("--cron", parse_cron, request.text("cron")),))
     since = _checked("--from", parse_at, request.text("from")) if request.has("from") else None
@@ -36,7 +37,7 @@ def run_ahead(request: Request, environment: MutableMapping[str, str], *, as_jso
     most = min(int(request.text("lines", str(USUAL))), MOST)
     lines = in_zone(zone, environment, time, lambda offset: _lines(times, since, most, offset))
     texts = (write_json({"type": "time", "time": line}).decode() if as_json else line for line in lines)
-    write(((OUT, "".join(f"{text}\n" for text in texts)),))
+    show(((OUT, "".join(f"{text}\n" for text in texts)),))
     return 0
 
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from taskmasterctl.conversation import Write
+    from taskmasterctl.output import Write
     from taskmasterctl.reply.astext import Reply
 
 BROKEN_PIPE = 141
@@ -144,7 +144,7 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return 0
         if options.help:
             return _paged_help(options, *words[:1])
-        request = parse(words)
+        request = parse(["help", *words[1:]] if words[:1] == ["?"] else words)
         if request.verb == "help":
             return _paged_help(options, *request.targets)
         if request.has("list"):
@@ -172,6 +172,23 @@ def _paged(options: Options, request: Request, run: Callable[[Write], int]) -> i
 
     command = pager_command(os.environ, own=is_ours())
     return paged(run, command, terminal_size(), os.environ) if command else run(write)
+
+
+def _reported(options: Options, request: Request, run: Callable[[Write], int]) -> int:
+    """Return what `run` returns, whoever leaves the pager; what it reports on a terminal goes there, too, once its work is done."""
+    if not may_page(options, request, os.environ):
+        return run(write)
+    held: list[tuple[int, str]] = []
+    code = run(held.extend)
+    at_terminal = os.isatty(ERR)
+    chunks = [(OUT if at_terminal else stream, text) for stream, text in held]
+
+    def report(show: Write) -> int:
+        show(chunks)
+        return code
+
+    _paged(options, request, report)
+    return code
 
 
 def _paged_help(options: Options, verb: str = "") -> int:
@@ -271,14 +288,17 @@ def _import(options: Options, request: Request) -> int:
     """Raises RequestError."""
     from taskmasterctl.convert.importing import run_import  # noqa: PLC0415 - no other verb converts
 
-    return run_import(request, os.environ, as_json=options.json)
+    return _reported(options, request, lambda show: run_import(request, os.environ, as_json=options.json, show=show))
 
 
 def _export(options: Options, request: Request) -> int:
     """Raises RequestError."""
     from taskmasterctl.convert.export.run import run_export  # noqa: PLC0415 - no other verb converts
 
-    return run_export(request, os.environ, config=options.config or "", as_json=options.json)
+    config = options.config or ""
+    return _reported(
+        options, request, lambda show: run_export(request, os.environ, config=config, as_json=options.json, show=show)
+    )
 
 
 def _reply_for(options: Options, request: Request) -> Reply:
@@ -339,10 +359,13 @@ def _runs(options: Options, request: Request) -> int:
     if request.has("timezone") and not request.has("cron"):
         raise RequestError("usage", "--timezone belongs to --cron: a program has a zone of its own", 2)
     if not request.has("cron"):
-        return Conversation(options, request, wire_line(request), _reply_for(options, request), os.environ).run()
+        line, reply = wire_line(request), _reply_for(options, request)
+        return _paged(
+            options, request, lambda show: Conversation(options, request, line, reply, os.environ, show).run()
+        )
     if request.targets:
         raise RequestError("usage", "--cron is a line of its own: leave out the name", 2)
-    return run_ahead(request, os.environ, as_json=options.json)
+    return _paged(options, request, lambda show: run_ahead(request, os.environ, as_json=options.json, show=show))
 
 
 OWN_WAYS: Mapping[str, Callable[[Options, Request], int]] = {

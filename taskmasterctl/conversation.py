@@ -27,15 +27,14 @@ from taskmasterctl.visible import shell_quoted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     from taskmaster_common.commands.table import Request
     from taskmasterctl.connect.client import DaemonConnection
     from taskmasterctl.options import Options
+    from taskmasterctl.output import Write
     from taskmasterctl.reply.astext import Reply
-
-    Write = Callable[[Iterable[tuple[int, str]]], None]
 
 FAILED, DENIED, CONFIG, TIMED_OUT, INTERRUPTED = 1, 4, 6, 124, 130
 TICK_S = 0.5

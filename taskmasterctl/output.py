@@ -9,7 +9,9 @@ from taskmaster_common.errors import SystemFailure, system_reason
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    Write = Callable[[Iterable[tuple[int, str]]], None]
 
 OUT, ERR = 1, 2
 NON_BLOCKING_PAUSE_S = 0.01

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_SIZE = (80, 24)
 ROUND_A_TABLE = 2
 """Lines of a terminal that a table leaves free: what was typed, and the next prompt."""
-LONG = ("show", "logs", "help", "events", "why", "deps", "simulate")
+LONG = ("show", "logs", "help", "events", "why", "deps", "simulate", "runs", "import", "export")
 """The verbs whose answers may be longer than a terminal, for a pager."""
 LOCAL_MODES, CHARACTERS = 3, 6
 """Places in a list of terminal attributes. Source: the documentation of termios.tcgetattr."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from taskmaster_common.commands.table import Request
+    from taskmasterctl.output import Write
 
 CANNOT_WRITE = 1
 USAGE = 2
@@ -36,8 +37,8 @@ FLAGS_OF_KINDS = {
 """The kinds that have a use for a flag."""
 
 
-def run_import(request: Request, environment: Mapping[str, str], *, as_json: bool) -> int:
-    """Carry out `import`; `--check` looks at the environment. Raises RequestError "usage"."""
+def run_import(request: Request, environment: Mapping[str, str], *, as_json: bool, show: Write = write) -> int:
+    """Carry out `import`; `--check` looks at the environment; `show` gets what is for people. Raises RequestError "usage"."""
     _check(request, as_json=as_json)
     report = LossReport()
     reader = InputReader()
@@ -50,17 +51,17 @@ def run_import(request: Request, environment: Mapping[str, str], *, as_json: boo
         settings = _settings(request, files[0].directory)
         KINDS[kind]()(files, settings, reader, outcome)
     except Unreadable as error:
-        return _said([f"taskmasterctl: {error}"], CANNOT_READ)
+        return _said([f"taskmasterctl: {error}"], CANNOT_READ, show)
     except WrongInput as error:
-        return _said([*report.errors(), *(str(each) for each in error.args)], WRONG)
+        return _said([*report.errors(), *(str(each) for each in error.args)], WRONG, show)
     if report.wrong:
-        return _said(report.errors(), WRONG)
+        return _said(report.errors(), WRONG, show)
     for name in settings.values:
         if isinstance(settings.values, Given) and name not in settings.values.used:
             report.note(f"--set {name}: nothing in the input asks for it")
     if not request.has("output") and settings.base != os.getcwd():
         report.note(f"the outcome is meant for {settings.base}/taskmaster.yaml; -o FILE says another place")
-    return _finish(request, outcome, settings, environment, as_json=as_json)
+    return _finish(request, outcome, settings, environment, as_json=as_json, show=show)
 
 
 def _check(request: Request, *, as_json: bool) -> None:
@@ -103,28 +104,34 @@ def _settings(request: Request, directory: str) -> ImportSettings:
 
 
 def _finish(
-    request: Request, outcome: Draft, settings: ImportSettings, environment: Mapping[str, str], *, as_json: bool
+    request: Request,
+    outcome: Draft,
+    settings: ImportSettings,
+    environment: Mapping[str, str],
+    *,
+    as_json: bool,
+    show: Write,
 ) -> int:
     report = outcome.report
     outcome.finish()
     code = LOSSES if report.losses else 0
     summary = _summary(outcome)
     if request.has("strict") and code:
-        return _said([*report.lines(summary), "nothing is written: --strict"], code)
+        return _said([*report.lines(summary), "nothing is written: --strict"], code, show)
     text = text_of(outcome)
     output = request.text("output")
     if not output:
-        write(((OUT, text),))
+        show(((OUT, text),))
     elif failure := write_outcome(output, text, force=request.has("force"), secret=outcome.secret):
-        return _said([f"taskmasterctl: {failure}"], CANNOT_WRITE)
-    _said(report.lines(summary), 0)
+        return _said([f"taskmasterctl: {failure}"], CANNOT_WRITE, show)
+    _said(report.lines(summary), 0, show)
     if as_json:
-        write(((OUT, json_writer()(report.to_data(outcome.kind, len(outcome.living()))) + "\n"),))
+        show(((OUT, json_writer()(report.to_data(outcome.kind, len(outcome.living()))) + "\n"),))
     if request.has("check"):
         from taskmasterctl.convert.check import check_outcome  # noqa: PLC0415 - reads YAML
 
         faults, doubts = check_outcome(text, output or f"{settings.base}/taskmaster.yaml", environment)
-        _said([line for each in (*faults, *doubts) for line in each.split("\n")], 0)
+        _said([line for each in (*faults, *doubts) for line in each.split("\n")], 0, show)
         code = CANNOT_WRITE if faults else code
     return code
 
@@ -136,6 +143,6 @@ def _summary(outcome: Draft) -> str:
     return f"{outcome.sources[0]}: {things}: {report.counts()}{needs}"
 
 
-def _said(lines: Iterable[str], code: int) -> int:
-    write(((ERR, "".join(f"{clean(line)}\n" for line in lines)),))
+def _said(lines: Iterable[str], code: int, show: Write) -> int:
+    show(((ERR, "".join(f"{clean(line)}\n" for line in lines)),))
     return code

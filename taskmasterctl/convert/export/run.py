@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from taskmasterctl.convert.export.configuration import Read
     from taskmasterctl.convert.export.targets.outcome import ExportFiles, ExportTarget
     from taskmasterctl.convert.export.targets.source import ExportSource
+    from taskmasterctl.output import Write
 
 CANNOT_WRITE = 1
 USAGE = 2
@@ -43,17 +44,19 @@ OF_THE_DAEMON = {
 """Why a key of `taskmasterd:` is lost, "" for those that programs carry. The others are about taskmasterd alone."""
 
 
-def run_export(request: Request, environment: Mapping[str, str], *, config: str, as_json: bool) -> int:
-    """Carry out `export`. `config` is the path of -c, "" for the usual places. Raises RequestError "usage"."""
+def run_export(
+    request: Request, environment: Mapping[str, str], *, config: str, as_json: bool, show: Write = write
+) -> int:
+    """Carry out `export`. `config` is the path of -c, "" for the usual places; `show` gets what is for people. Raises RequestError "usage"."""
     target = _target(request, as_json=as_json)
     settings = _settings(request)
     path = _path(config, environment)
     if not os.path.exists(path):
-        return _said([f"taskmasterctl: cannot read {path}: no such file"], CANNOT_READ)
+        return _said([f"taskmasterctl: cannot read {path}: no such file"], CANNOT_READ, show)
     try:
         read = read_configuration(path, environment)
     except ConfigError as error:
-        return _said((line for each in error.problems for line in each.split("\n")), WRONG)
+        return _said((line for each in error.problems for line in each.split("\n")), WRONG, show)
     context = ExportContext(
         daemon=read.config.daemon,
         sources=_chosen(request.targets[1:], read),
@@ -67,7 +70,7 @@ def run_export(request: Request, environment: Mapping[str, str], *, config: str,
     )
     head = (f"from {path}, by taskmasterctl {__version__} export {target.kind}",)
     made = target.make(context, tuple(map(clean, head)))
-    return _Finish(request, target, read, made, path).run(as_json=as_json)
+    return _Finish(request, target, read, made, path).run(as_json=as_json, show=show)
 
 
 def _target(request: Request, *, as_json: bool) -> ExportTarget:
@@ -117,21 +120,21 @@ class _Finish:
         self._path = path
         self._report = _report(read, made, path)
 
-    def run(self, *, as_json: bool) -> int:
-        """Write, report, check; return the exit code."""
+    def run(self, *, as_json: bool, show: Write) -> int:
+        """Write, report to `show`, check; return the exit code."""
         code = LOSSES if self._report.losses else 0
         if self._request.has("strict") and code:
-            return _said([*self._lines(), "nothing is written: --strict"], code)
+            return _said([*self._lines(), "nothing is written: --strict"], code, show)
         directory = self._request.text("output")
         if not directory:
-            write(((OUT, "\n".join(self._together())),))
+            show(((OUT, "\n".join(self._together())),))
         elif failure := self._write(directory):
-            return _said([f"taskmasterctl: {failure}"], CANNOT_WRITE)
-        _said(self._lines(), 0)
+            return _said([f"taskmasterctl: {failure}"], CANNOT_WRITE, show)
+        _said(self._lines(), 0, show)
         if as_json:
             data = self._report.to_data(self._target.kind, len(self._made.drafts))
-            write(((OUT, json_writer()(data) + "\n"),))
-        return self._checked(code) if self._request.has("check") else code
+            show(((OUT, json_writer()(data) + "\n"),))
+        return self._checked(code, show) if self._request.has("check") else code
 
     def _lines(self) -> Iterable[str]:
         drafts = self._made.drafts
@@ -162,11 +165,11 @@ class _Finish:
                 return failure
         return ""
 
-    def _checked(self, code: int) -> int:
+    def _checked(self, code: int, show: Write) -> int:
         from taskmasterctl.convert.export.check import check_files  # noqa: PLC0415 - runs what checks
 
         faults, notes = check_files(self._target.check, self._made.files)
-        _said([*self._read.warnings, *notes, *faults], 0)
+        _said([*self._read.warnings, *notes, *faults], 0, show)
         return CANNOT_WRITE if faults else code
 
 
@@ -203,6 +206,6 @@ def _of_the_whole(read: Read) -> Iterable[tuple[str, str, str, str]]:
         yield DROPPED, f"alerts.{name}", "there are no alerts there", "let your monitoring watch it"
 
 
-def _said(lines: Iterable[str], code: int) -> int:
-    write(((ERR, "".join(f"{line}\n" for line in lines)),))
+def _said(lines: Iterable[str], code: int, show: Write) -> int:
+    show(((ERR, "".join(f"{line}\n" for line in lines)),))
     return code

@@ -117,12 +117,12 @@ def test_a_mistake_with_json_is_a_document_too(capfd: Capture) -> None:
 
 
 def test_help_and_versions_need_no_daemon(capfd: Capture) -> None:
-    for words in (["help"], ["--help"], ["-h"]):
+    for words in (["help"], ["--help"], ["-h"], ["?"]):
         assert main(words) == 0
         out = capfd.readouterr().out
         assert "Configuration:" in out
         assert "--timeout DUR" in out
-    for words in (["help", "stop"], ["stop", "--help"], ["-h", "stop", "web"], ["help", "stop", "-q"]):
+    for words in (["help", "stop"], ["?", "stop"], ["stop", "--help"], ["-h", "stop", "web"], ["help", "stop", "-q"]):
         assert main(words) == 0
         assert capfd.readouterr().out.startswith("stop: ")
     assert main(["-V"]) == 0

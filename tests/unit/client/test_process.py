@@ -7,6 +7,7 @@ import pty
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -145,13 +146,18 @@ def test_a_full_disk_is_told_and_closed_streams_are_not(path: str) -> None:
     assert daemon.requests == ["status"] * 3
 
 
-def on_terminal(path: str, *words: str, **more: str) -> bytes:
-    """Return what a client with a terminal for stdout writes."""
+def on_terminal(path: str, *words: str, stderr: bool = False, codes: Sequence[int] = (0, 2), **more: str) -> bytes:
+    """Return what a client with a terminal for stdout, and perhaps for stderr, writes."""
     master, slave = pty.openpty()
     client = subprocess.run(
-        command("-s", path, *words), stdout=slave, stdin=slave, env=environment(**more), check=False
+        command("-s", path, *words),
+        stdout=slave,
+        stdin=slave,
+        stderr=slave if stderr else None,
+        env=environment(**more),
+        check=False,
     )
-    assert client.returncode in (0, 2)
+    assert client.returncode in codes
     os.close(slave)
     written = b""
     try:
@@ -168,6 +174,9 @@ def on_terminal(path: str, *words: str, **more: str) -> bytes:
     [
         (["show", "web"], {}, True),
         (["help"], {}, True),
+        (["?"], {}, True),
+        (["runs", "web"], {}, True),
+        (["runs", "--cron", "0 3 * * *", "-n", "50"], {}, True),
         (["--no-pager", "show", "web"], {}, False),
         (["--json", "show", "web"], {}, False),
         (["show", "web"], {"TERM": "dumb"}, False),
@@ -184,11 +193,33 @@ def test_a_long_answer_on_a_terminal_goes_through_the_pager(
     pager.write_text("#!/bin/sh\necho PAGED\nexec cat\n")
     pager.chmod(0o755)
     answer = [{"type": "text", "text": "line\n" * 50}, end()]
-    verbs = dict.fromkeys(("show web", "stop web", "logs web"), answer)
+    verbs = dict.fromkeys(("show web", "stop web", "logs web", "runs web"), answer)
     with FakeDaemon(path, verbs):
         shown = on_terminal(path, *words, **{"TERM": "xterm", "PAGER": str(pager), **more})
     assert (b"PAGED" in shown) is paged
     assert shown
+
+
+@pytest.mark.parametrize("ways", [(), ("-o", "new.yaml")], ids=["shown", "written"])
+def test_import_shows_its_file_and_its_report_in_a_pager_and_keeps_its_exit_code(
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch, ways: tuple[str, ...]
+) -> None:
+    pager = short_dir / "pager"
+    pager.write_text("#!/bin/sh\necho PAGED\nexec head -n 1000\n")
+    pager.chmod(0o755)
+    lost = "".join(f"[program:p{number}]\ncommand=/bin/cat\nserverurl=x\n" for number in range(40))
+    (short_dir / "old.conf").write_text(lost)
+    monkeypatch.chdir(short_dir)
+    words = ("import", "--from", "supervisor", "old.conf", *ways)
+    given = {"TERM": "xterm", "PAGER": str(pager)}
+    shown = on_terminal("none", *words, stderr=True, codes=(3,), **given)
+    assert shown.startswith(b"PAGED")
+    assert shown.count(b"serverurl") >= 40, "the report is in the pager, too"
+    (short_dir / "new.yaml").unlink(missing_ok=True)
+    assert b"PAGED" not in on_terminal("none", "--no-pager", *words, stderr=True, codes=(3,), **given)
+    if not ways:
+        pager.write_text("#!/bin/sh\necho PAGED\n")
+        assert on_terminal("none", *words, stderr=True, codes=(3,), **given).startswith(b"PAGED")
 
 
 def test_a_terminal_gets_colour_unless_somebody_objects(path: str) -> None:
