@@ -32,6 +32,7 @@ from taskmasterctl.terminal import (
     timestamp,
     until_q,
     user_name,
+    with_moments,
 )
 from taskmasterctl.visible import clean
 
@@ -153,7 +154,7 @@ def run_command(options: Options, words: Sequence[str]) -> int:
             return OWN_WAYS[request.verb](options, request)
         _check_form(options, request)
         if request.verb in ("events", "logs"):
-            request = _with_moments(request)
+            request = with_moments(request)
         request = with_reason(request)
         line = wire_line(Request("subscribe", {}, request.targets) if request.has("watch") else request)
     except RequestError as error:
@@ -203,23 +204,6 @@ def _conversation_of(request: Request) -> type[Conversation]:
     from taskmasterctl.following import Following  # noqa: PLC0415 - only `events -f` needs it
 
     return Following
-
-
-def _with_moments(request: Request) -> Request:
-    """Return the request with times in seconds: the clock of this terminal is meant. Raises RequestError "usage"."""
-    from taskmaster_common.text.moments import parse_moment  # noqa: PLC0415 - few verbs need it
-
-    now = time.time()
-    today = time.localtime(now)[:3]
-    flags = dict(request.flags)
-    for key in ("since", "until"):
-        if key in flags:
-            try:
-                found = parse_moment(str(flags[key]), now, today, lambda parts: time.mktime((*parts, 0, 0, -1)))
-            except ValueError as error:
-                raise RequestError("usage", f"--{key}: {error}", 2) from None
-            flags[key] = found if isinstance(found, str) else f"@{found:.6f}"
-    return request.replace(flags=flags)
 
 
 def _check_form(options: Options, request: Request) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from taskmaster_common.errors import RequestError
 from taskmasterctl.output import ERR, OUT
 from taskmasterctl.reply.render import Look
 from taskmasterctl.reply.replies import is_endless
@@ -119,6 +120,23 @@ def timestamp() -> str:
     local = time.localtime(now)
     zone = time.strftime("%z", local)
     return f"{time.strftime('%Y-%m-%dT%H:%M:%S', local)}.{int(now * 1000) % 1000:03d}{zone[:3]}:{zone[3:]}"
+
+
+def with_moments(request: Request) -> Request:
+    """Return the request with times in seconds: the clock of this terminal is meant. Raises RequestError "usage"."""
+    from taskmaster_common.text.moments import parse_moment  # noqa: PLC0415 - few verbs need it
+
+    now = time.time()
+    today = time.localtime(now)[:3]
+    flags = dict(request.flags)
+    for key in ("since", "until"):
+        if key in flags:
+            try:
+                found = parse_moment(str(flags[key]), now, today, lambda parts: time.mktime((*parts, 0, 0, -1)))
+            except ValueError as error:
+                raise RequestError("usage", f"--{key}: {error}", 2) from None
+            flags[key] = found if isinstance(found, str) else f"@{found:.6f}"
+    return request.replace(flags=flags)
 
 
 class LeftError(Exception):
