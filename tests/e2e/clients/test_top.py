@@ -55,16 +55,22 @@ def row_of(terminal: Terminal, name: str) -> str:
     return next((row for row in terminal.rows() if re.match(rf"[> ][* ]\s*{re.escape(name)}( |$)", row)), "")
 
 
+def selected(terminal: Terminal) -> int | None:
+    """Return the number of the selected row; None while the screen is being drawn."""
+    marked = [number for number, row in enumerate(terminal.rows()) if re.match(r">[* ]", row)]
+    return marked[0] if len(marked) == 1 else None
+
+
 def select(terminal: Terminal, name: str) -> None:
-    """Move the selection down to a row."""
+    """Move the selection down to a row. `top` draws by itself, too: only a selection that has moved is a key's answer."""
+    rows = terminal.rows()
+    first = next(number for number, row in enumerate(rows) if " NAME" in row) + 1
     terminal.type("\x1b[H")
-    for _ in range(40):
-        before = terminal.text()
-        if row_of(terminal, name).startswith(">"):
-            return
+    wait_until(lambda: selected(terminal) == first)
+    while not row_of(terminal, name).startswith(">"):
+        before = selected(terminal)
         terminal.type("\x1b[B")
-        wait_until(lambda before=before: terminal.text() != before)  # type: ignore[misc]
-    raise AssertionError(terminal.text())
+        wait_until(lambda before=before: selected(terminal) not in (None, before))  # type: ignore[misc]
 
 
 def left(terminal: Terminal, key: str = "q") -> int | None:

@@ -94,6 +94,7 @@ def detach(terminal: Terminal) -> None:
 
 def test_what_is_typed_runs_and_all_that_is_shown_is_in_the_log(shared: Daemon, attach: Attach) -> None:
     pid = shared.wait_for("sh", "RUNNING")["pid"]
+    wait_until(lambda: shared.log("sh").endswith(b"> "))  # bash reads its keys itself from its first prompt on
     with attach(shared, "sh") as terminal:
         terminal.see("attached to sh (pid")
         terminal.see("you type). Ctrl-] d detaches, Ctrl-] ? helps")
