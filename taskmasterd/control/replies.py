@@ -91,7 +91,7 @@ class ReplySource:
         self._broken = broken
         self._source: Source | None = None
         self._endless = False
-        self._pulling = False
+        self._pulling = self._poked = False
 
     def __bool__(self) -> bool:
         return self._source is not None
@@ -113,7 +113,8 @@ class ReplySource:
         return source is not None
 
     def poke(self) -> None:
-        """Pull the source again: it may have something new."""
+        """Pull the source again: it may have something new, also since a pull under way has looked."""
+        self._poked = True
         if self._source is not None and not self._pulling:
             self._pulling = True
             self._reactor.rounds.begin(self._pull(), self._broken)
@@ -129,13 +130,15 @@ class ReplySource:
                 yield message
 
     def _pull(self) -> Steps[None]:
-        """Send what the source has, an object a step."""
+        """Send what the source has, an object a step, until it pauses and nobody has poked since its last answer."""
+        self._poked = False
         try:
             while self._source is not None and self._has_room():
                 message = next(self._source, None)
-                if message is None:
+                if message is None and not self._poked:
                     return
-                if message is not MORE:
+                self._poked = self._poked and message is not None
+                if message:
                     self._send(message)
                 yield
         finally:

@@ -166,7 +166,6 @@ class Viewing:
                 if block:
                     quiet = False
                     yield from _output(name, stream, block, reader.place)
-        # and no turn for others before the source pauses: news of that turn would not be heard
 
     def follow_instance(self) -> None:
         """Read the logs of the present instance, where they are others than those of the one before."""

@@ -39,3 +39,24 @@ def test_a_client_gets_no_more_than_it_has_room_for() -> None:
     client.source.begin(iter([{"n": each} for each in range(5)]), endless=True)
     client.source.send_ready()
     assert len(client.got) == 2
+
+
+def test_news_of_a_turn_that_others_had_before_the_source_paused_is_sent_without_another_poke() -> None:
+    client = Client()
+    news: list[dict[str, Any]] = []
+
+    def source() -> Any:
+        while True:
+            yield from news
+            news.clear()
+            yield {"its restart": "others have a turn before it pauses"}
+            yield None
+
+    client.source.begin(source(), endless=True)
+    pull = client.pulls[0]
+    next(pull)
+    news.append({"n": 1})
+    client.source.poke()
+    list(pull)
+    assert {"n": 1} in client.got
+    assert len(client.got) == 3, "and then it waits for the next poke"
