@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line of this process and exit with its code."""
+    """Run the command line of this process and exit with its code; nothing that `atexit` has is run."""
     try:
         _open_standard_descriptors()
         from taskmasterctl.cli import main as run  # noqa: PLC0415 - Ctrl-C during the imports is no traceback either
@@ -15,7 +15,8 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130
-    sys.exit(code)
+    # all that was said is written: to take the interpreter apart would be an eighth of a `status`
+    os._exit(code)
 
 
 def _open_standard_descriptors() -> None:
