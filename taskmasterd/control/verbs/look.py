@@ -33,10 +33,11 @@ def _statuses(call: Call, entries: tuple[Entry, ...]) -> Iterator[dict[str, Any]
     for first in range(0, len(entries), PROCESSES_PER_OBJECT):
         views: list[dict[str, Any]] = []
         for entry in entries[first : first + PROCESSES_PER_OBJECT]:
-            well = well and (_is_up(entry) if named else is_as_wanted(entry))
-            views.append((explained if explanations < MOST_EXPLAINED else process_object)(context, entry, sight))
-            explanations += "stderr" in views[-1]
-            views[-1]["counters"] = counts_view(entry.counts, context.reactor.now())
+            view = (explained if explanations < MOST_EXPLAINED else process_object)(context, entry, sight)
+            well = well and (_is_up(entry) if named else view["wanted"])
+            explanations += "stderr" in view
+            view["counters"] = counts_view(entry.counts, context.reactor.now())
+            views.append(view)
         yield {"type": "processes", "processes": views}
     call.connection.end(end(0 if well else 3))
 

@@ -155,9 +155,10 @@ class Process(Record):
 
     def comebacks(self, now: float) -> list[float]:
         """When it was started again within LATELY_S, if it is up but keeps ending unexpectedly, OFTEN at least; else none."""
+        if self.state not in (STARTING, RUNNING) or self.end is None or self.end.expected:
+            return []
         lately = [at for at in self.recent if at > now - LATELY_S]
-        up = self.state in (STARTING, RUNNING) and self.end is not None and not self.end.expected
-        return lately if up and len(lately) >= OFTEN else []
+        return lately if len(lately) >= OFTEN else []
 
     @property
     def unhealthy(self) -> bool:

@@ -30,6 +30,7 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
     """Return the PROCESS object of the wire."""
     process = entry.process
     alive = process.state == RUNNING or (process.state in (STARTING, STOPPING) and process.pid is not None)
+    restarts = process.restarts
     return {
         "name": table.name(entry),
         "program": entry.program,
@@ -38,8 +39,8 @@ def process_view(table: Table, entry: Entry, now: float, signals: Mapping[int, s
         "pid": process.pid,
         "uptime_s": round(now - process.spawned_at, 3) if alive else None,
         "since_s": round(now - process.since, 3),
-        "restarts": process.restarts,
-        "restarted_s": round(now - process.spawned_at, 3) if process.restarts else None,
+        "restarts": restarts,
+        "restarted_s": round(now - process.spawned_at, 3) if restarts else None,
         "tries": process.tries,
         "detail": slot_detail(table, entry, now, signals),
         "type": entry.policy.type,
