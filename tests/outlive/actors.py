@@ -7,8 +7,8 @@ from typing import Any
 
 from tests.outlive.cohort import kind_of
 from tests.outlive.numbers import Numbers
-from tests.soak.clients import exit_of
-from tests.soak.editor import Editor
+from tests.soak.actors.clients import exit_of
+from tests.soak.actors.editor import Editor
 from tests.soak.stage import Actor
 from tests.soak.wire import Gone, processes
 from tests.support.listening import ask_at

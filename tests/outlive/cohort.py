@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.outlive.numbers import JSON, PREFIX, TERMINAL
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,6 +52,9 @@ KINDS = {
         1000,
         {"stdout": "{pipe: 'exec cat >> log/$TASKMASTER_PROGRAM.log', shell: true}", "stderr": "stdout"},
     ),
+    "typed": Kind(2, 0, CODES, 200_000, 500, {"tty": "true"}),
+    "stamped": Kind(1, 0, CODES, 50_000, 100, {**ROTATING, "log_maxbytes": "500kB", "log_format": "prefix"}),
+    "objects": Kind(1, 0, CODES, 50_000, 100, {"log_format": "json", "log_events": "true"}),
     "ticks": Kind(3, 0, CODES, 50_000, 5, {"log_maxbytes": "20kB", "log_backups": "5000"}),
     "ends": Kind(15, 3000, MIXED, 200_000, 1000, ALWAYS),
     "loops": Kind(
@@ -71,7 +76,11 @@ KINDS = {
     "served": Kind(2, 0, CODES, 0, 0, {**ALWAYS, "sockets": "{http: './${TASKMASTER_PROGRAM}.sock'}"}),
     "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
 }
-STEADY = ("gushes", "flows", "rotates", "pair", "checked", "piped", "ticks")
+FORMS = {"typed": TERMINAL, "stamped": PREFIX, "objects": JSON}
+"""Kinds whose logs hold what they write in another form, and in which."""
+TOLD, POSTED = ("ends", "once"), ("asked",)
+"""Kinds of whose ends a command is told, and of whose starts and stops an HTTP server."""
+STEADY = ("gushes", "flows", "rotates", "pair", "checked", "piped", "typed", "stamped", "objects", "ticks")
 """Nobody touches them, and they never end."""
 ALONE = (*STEADY, "ends", "loops", "turns", "once")
 """Nobody touches them, so each end is their own."""
@@ -83,9 +92,10 @@ def kind_of(name: str) -> str:
 
 
 class Cohort:
-    """`writer` are the words that execute a writer, `rows` is where it notes what it does. Changed by one editor."""
+    """`writer` are the words that execute a writer, `rows` is where it notes what it does, `alerts` the rules. Changed by one editor."""
 
-    def __init__(self, count: int, writer: Sequence[str], rows: str, rng: random.Random) -> None:
+    def __init__(self, count: int, writer: Sequence[str], rows: str, rng: random.Random, alerts: str = "") -> None:
+        self._alerts = alerts
         self._writer = writer
         self._rows = rows
         self._rng = rng
@@ -105,7 +115,7 @@ class Cohort:
             if name in self._edits:
                 pairs["env"] = f"{{EDITED: '{self._edits[name]}'}}"
             lines.append(f"  {name}: {{{', '.join(f'{key}: {value}' for key, value in pairs.items())}}}")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + self._alerts
 
     def names(self) -> list[str]:
         """Return the programs that everybody may disturb."""
@@ -114,6 +124,11 @@ class Cohort:
     def served(self) -> list[str]:
         """Return the programs that have clients: each is a UNIX socket of its name."""
         return [name for name in self.programs if kind_of(name) == "served"]
+
+    @property
+    def held(self) -> int:
+        """How many descriptors a keeper has of them: two of each terminal and of each logger's pipe, one of each socket."""
+        return sum({"typed": 2, "piped": 2, "served": 1}.get(kind_of(name), 0) for name in self.programs)
 
     def edit(self) -> str:
         """Change something; returns what, in words."""

@@ -8,7 +8,10 @@ from contextlib import suppress
 
 from taskmasterd.survival.disk.file import DRAFT, file_name
 from tests.outlive.cohort import kind_of
+from tests.soak import kernel
+from tests.soak.actors.breakers import kill_keeper, kill_logger
 from tests.soak.wire import Gone, Silence
+from tests.support.wait import wait_until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,9 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.outlive.cohort import Cohort
     from tests.outlive.keepers import Keeper
     from tests.soak.stage import Stage
 
+KEEPER_OWN_FDS = 5
+"""Three null devices, a channel, a listening socket."""
+KEEPER_WITHIN_S = 20.0
 POLL_S = 0.0002
 """A rename, or a draft of the state, lasts for less than a millisecond: looking has to be quick."""
 
@@ -26,12 +33,13 @@ POLL_S = 0.0002
 class Moments:
     """One of each in turn, in a random order."""
 
-    def __init__(self, stage: Stage, keeper: Keeper, names: list[str], pace: float) -> None:
+    def __init__(self, stage: Stage, keeper: Keeper, cohort: Cohort, pace: float) -> None:
         self.pace = pace  # seconds that a moment is waited for at most, or so
         self.stage = stage
         self.keeper = keeper
         self.dice: random.Random = stage.dice("moments")
-        self._names = names
+        self._names = cohort.programs
+        self._held = cohort.held
         self._left: list[str] = []
         self._draft = str(stage.daemon.home / file_name(str(stage.daemon.socket))) + DRAFT
 
@@ -84,6 +92,14 @@ class Moments:
         before = _inode(log)
         self._watch(lambda: _inode(log) != before, 2 * self.pace)
 
+    def at_keeper(self) -> None:
+        """Its keeper was killed, and another one has just got all that it has to hold: without either, programs would end."""
+        renew_keeper(self.stage, self._held)
+
+    def at_logger(self) -> None:
+        """A logger was killed, and perhaps there is another one."""
+        kill_logger(self.stage, self.dice.choice)
+
     def at_upgrade(self) -> None:
         """It checks the code, executes it, or has just begun anew."""
         self._send("upgrade")
@@ -110,6 +126,23 @@ class Moments:
         limit = time.monotonic() + within_s
         while not condition() and time.monotonic() < limit:
             time.sleep(POLL_S)
+
+
+def renew_keeper(stage: Stage, held: int) -> None:
+    """Kill the keeper, and wait until another one has so many descriptors of programs."""
+    if not kill_keeper(stage):
+        return
+
+    def holds_all() -> bool:
+        keeper = kernel.keeper_of(stage.daemon.socket)
+        return keeper is not None and len(kernel.descriptors(keeper.pid)) >= KEEPER_OWN_FDS + held
+
+    try:
+        wait_until(holds_all, within_s=KEEPER_WITHIN_S)
+    except AssertionError:
+        stage.found(
+            f"the keeper was killed, and another one does not hold {held} descriptors: {kernel.keeper_of(stage.daemon.socket)}"
+        )
 
 
 def _inode(path: Path) -> int:

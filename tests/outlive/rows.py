@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.soak.chronicle import ENDED, LINE, NAMED, STARTED
+from tests.soak.judges.chronicle import ENDED, LINE, NAMED, STARTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import statistics
@@ -12,27 +11,27 @@ from pathlib import Path
 
 from tests.outlive import rows, writer
 from tests.outlive.actors import Caller, CarefulEditor, Follower, Owner, Waiter
-from tests.outlive.cohort import Cohort, kind_of
+from tests.outlive.cohort import POSTED, TOLD, Cohort, kind_of
 from tests.outlive.keepers import Guarded, Keeper
 from tests.outlive.looks import Looks
-from tests.outlive.moments import Moments
+from tests.outlive.moments import Moments, renew_keeper
 from tests.outlive.verdict import Verdict
 from tests.soak import kernel
-from tests.soak.clients import Operator, Sampler, exit_of
-from tests.soak.editor import Editor
+from tests.soak.actors.breakers import kill_logger
+from tests.soak.actors.clients import Operator, Sampler, exit_of
+from tests.soak.actors.editor import Editor
+from tests.soak.actors.receivers import LIMIT, Receivers
+from tests.soak.judges.descriptors import Beside, surplus
+from tests.soak.judges.transitions import Subscriber
 from tests.soak.stage import Actor, Stage
-from tests.soak.transitions import Subscriber
 from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
 
 MODES = ("restart", "guardian", "upgrade")
 STOP_WITHIN_S = 60.0
-IDLE_FDS, IDLE_FDS_OF_GUARDIAN = 29, 12
-"""What daemon and guardian may have open when nothing runs and one client asks; a follower has a connection and a log.
-
-Eleven of the daemon's are reserves: for clients 8, for imports 2, for looks at /proc 1; one is its copy of the code, one its history,
-one the connection to a keeper, which ends when it has held nothing for ten seconds.
-"""
+IDLE_FDS_OF_GUARDIAN = 12
+"""What a guardian may have open when nothing runs; what its daemon may have follows from the configuration, see `descriptors`."""
+RULES = 2
 WAYS = ("TERM", "INT", "shutdown")
 
 
@@ -45,7 +44,10 @@ class Run:
         words = writer.build(home)
         self.rows = home / "rows"
         self.rows.touch()
-        self.cohort = Cohort(programs, words, str(self.rows), random.Random(f"{seed} cohort"))
+        self.receivers = Receivers(home, random.Random(f"{seed} receivers"))
+        self.cohort = Cohort(
+            programs, words, str(self.rows), random.Random(f"{seed} cohort"), rules(self.receivers, TOLD, POSTED)
+        )
         self.daemon = Daemon(home, self.cohort.text())
         self.stage = Stage(self.daemon, self.cohort, seed)
         self.stage.daemon_may_vanish = mode != "upgrade"
@@ -63,6 +65,8 @@ class Run:
 
     def play(self, kills: int) -> None:
         """Kill, or upgrade, so often."""
+        self.receivers.start()
+        self.receivers.moody = True
         self.keeper.start()
         writers = [name for name, _index in self.looks.slots if name not in self.cohort.served()]
         wait_until(lambda: len(rows.lives(self.rows)) >= len(writers), within_s=60)
@@ -95,7 +99,7 @@ class Run:
         return [*operators, self.owner, Editor(stage, "editor"), Waiter(stage, "waiter"), Sampler(stage, "sampler")]
 
     def _kill(self, kills: int) -> None:
-        moments = Moments(self.stage, self.keeper, self.cohort.programs, self.pace)
+        moments = Moments(self.stage, self.keeper, self.cohort, self.pace)
         while self.keeper.kills < kills and not self.stage.findings:
             when = moments.next()
             gap = self.keeper.answer()
@@ -107,6 +111,10 @@ class Run:
         dice = self.stage.dice("upgrades")
         for number in range(times):
             self.stage.pause(dice.uniform(0, self.pace))
+            if number % 4 == 1:
+                renew_keeper(self.stage, self.cohort.held)
+            elif number % 4 == 3:
+                kill_logger(self.stage, dice.choice)
             with self.stage.connect() as wire:
                 reply, took = wire.timed("upgrade")
             if exit_of(reply) != 0:
@@ -132,20 +140,37 @@ class Run:
         for seen, slot in kernel.marked(self.daemon.socket).items():
             if kernel.still_alive(seen):
                 self.stage.found(f"all is stopped, and {seen} of {slot} is alive")
-        idle_fds = IDLE_FDS + 2 * self.watchers
-        for what, pid, most in (
-            ("daemon", self.keeper.pid, idle_fds),
-            ("guardian", self.guardian, IDLE_FDS_OF_GUARDIAN),
-        ):
-            if pid:
-                self._few_descriptors(what, pid, most)
+        self._few_descriptors()
+        self._deliver()
 
-    def _few_descriptors(self, what: str, pid: int, most: int) -> None:
+    def _deliver(self) -> None:
+        """Have all messages delivered that wait."""
+        self.receivers.moody = False
+        with self.stage.connect() as wire:
+            for rule in ("told", "posted"):
+                wire.ask("alert", "flush", rule)
+            rows = [each for each in wire.ask("alert", "list") if each["type"] == "alert"]
+        for row in rows:
+            if row["waiting"]:
+                self.stage.found(f"alert {row['rule']}: {row['waiting']} wait though the receiver is there: {row}")
+
+    def _few_descriptors(self) -> None:
+        """Nothing runs: what is open follows from what is configured, and from who is there."""
+        socket, daemon = self.daemon.socket, self.keeper.pid
+
+        def more() -> dict[str, int]:
+            keepers = int(kernel.keeper_of(socket) is not None) + (self.guardian is not None)
+            beside = Beside(self.watchers, keepers, 0, RULES, max(0, self.watchers - 1))
+            return surplus(kernel.descriptors(daemon), str(self.daemon.home), self.cohort.text(), beside)
+
         try:
-            wait_until(lambda: len(os.listdir(f"/proc/{pid}/fd")) <= most, within_s=10)
+            wait_until(lambda: not more(), within_s=15)
         except AssertionError:
-            links = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-            self.stage.found(f"all is stopped, and the {what} has {len(links)} descriptors: {sorted(links)}")
+            self.stage.found(f"all is stopped, and there are more descriptors: {more()}: {kernel.descriptors(daemon)}")
+        if self.guardian:
+            links = kernel.descriptors(self.guardian)
+            if len(links) > IDLE_FDS_OF_GUARDIAN:
+                self.stage.found(f"all is stopped, and the guardian has {len(links)} descriptors: {links}")
 
     def end(self) -> None:
         """End the daemon as an operator would; it may leave nothing."""
@@ -184,6 +209,17 @@ class Run:
         return "\n".join(lines)
 
 
+def rules(receivers: Receivers, told: tuple[str, ...], posted: tuple[str, ...]) -> str:
+    """Return the alert rules: a command that hears of ends of some kinds, and a server of starts and stops of others."""
+    targets = (", ".join(f"'{kind}*'" for kind in kinds) for kinds in (told, posted))
+    return (
+        "alerts:\n"
+        f"  told: {{cmd: {receivers.command()}, events: [crash, recovered], targets: [{next(targets)}], batch: 1s, {LIMIT}}}\n"
+        f"  posted: {{http: {{url: '{receivers.url}'}}, events: [running, stopped], targets: [{next(targets)}],"
+        f" batch: 5s, {LIMIT}}}\n"
+    )
+
+
 def outlive(mode: str, kills: int, programs: int, seed: int, home: Path, pace: float = 1.0) -> int:
     """Run once; returns the exit code."""
     run = Run(mode, programs, seed, home, pace)
@@ -200,10 +236,13 @@ def outlive(mode: str, kills: int, programs: int, seed: int, home: Path, pace: f
             run.end()
         if not stage.findings:
             verdict.read(stage)
+            for problem in verdict.heard(run.receivers):
+                stage.found(f"alerts: {problem}")
     finally:
         stage.end()
         run.keeper.end_by_force()
         run.daemon.destroy()
+        run.receivers.close()
     print(run.summary(verdict))
     for finding in stage.findings:
         print(f"FINDING {finding}")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tests.outlive import numbers, rows
-from tests.outlive.cohort import ALONE, kind_of
+from tests.outlive.cohort import ALONE, FORMS, POSTED, TOLD, kind_of
+from tests.soak.judges import alerts
 from tests.soak.wire import processes
-from tests.support.history import history_problem
+from tests.support.history import history_problem, records_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.outlive.cohort import Cohort, Slot
     from tests.outlive.keepers import Keeper
+    from tests.soak.actors.receivers import Receivers
     from tests.soak.stage import Stage
     from tests.support.daemon import Daemon
 
@@ -35,6 +37,7 @@ class Verdict:
         )
         self._lives: dict[bytes, rows.Life] = {}
         self.bytes = self.lines_read = self.lost = self.doubled = self.excused = self.rotated = 0
+        self.chunked = self.told = self.posted = self._keepers = 0
 
     def statuses(self, stage: Stage) -> None:
         """Ask how those ended that end once, and how often others were started again."""
@@ -63,8 +66,27 @@ class Verdict:
         unknown = end.get("unknown") and self._mode == "restart" and self._ends.in_gap(life)
         return bool(how == life.how or unknown)
 
+    def heard(self, receivers: Receivers) -> Iterator[str]:
+        """Yield what those did not hear who are told: all that waited was delivered, and everything is stopped."""
+        history, told = records_of(self._daemon.home), receivers.told
+        self.told, self.posted = len(told), len(receivers.posted)
+
+        def ended(record: alerts.Event) -> bool:
+            return alerts.is_crash(record) and kind_of(record["name"].partition(":")[0]) in TOLD
+
+        def moved(record: alerts.Event) -> bool:
+            about = kind_of(record["name"].partition(":")[0]) in POSTED
+            return about and record["event"] in ("running", "stopped")
+
+        yield from alerts.problems(told, history, ended, recoveries=True)
+        still = alerts.still_open(told)
+        if still:
+            yield f"no end of trouble was told of {sorted(still)}"
+        yield from alerts.problems(receivers.posted, history, moved)
+
     def read(self, stage: Stage) -> None:
         """Read all logs; the daemon has ended."""
+        self._keepers = stage.counts["keepers killed"]
         problem = history_problem(self._daemon.home)
         if problem:
             stage.found(f"history: {problem}")
@@ -87,7 +109,9 @@ class Verdict:
     def _log(self, slot: Slot, copies: set[bytes]) -> Iterator[str]:
         name, index = slot
         log = self._daemon.home / "log" / (f"{name}-{index}.log" if index else f"{name}.log")
-        found = numbers.read(log)
+        form = FORMS.get(kind_of(name), numbers.RAW)
+        found = numbers.read(log, form, self._keepers if form == numbers.TERMINAL else 0)
+        self.chunked += found.chunked
         self.rotated += len(list(log.parent.glob(f"{log.name}.*")))
         self.bytes += found.bytes
         self.lost += found.lost
@@ -116,4 +140,5 @@ class Verdict:
         yield f"ends: {ends.right} told as they were, {ends.unknown} statuses lost; {ends.in_gaps} ends in gaps, {ends.young} of programs too young to be known"
         yield f"event log: {ends.untold} starts without a line, {ends.twice} ends told twice"
         yield f"output: {self.bytes / 1e6:.0f} MB in {self.lines_read} lines and {self.rotated} rotated files"
+        yield f"messages: {self.told} told, {self.posted} posted; bytes of terminals that died with keepers: {self.chunked}"
         yield f"bytes lost: {self.lost}, doubled: {self.doubled}; lost with programs that ended while nobody held their pipes: {self.excused}"

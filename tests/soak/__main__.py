@@ -16,13 +16,16 @@ import time
 from pathlib import Path
 
 from tests.soak import kernel
-from tests.soak.calm import Calm
-from tests.soak.clients import Commander, Operator, Owner, Patient, Sampler
-from tests.soak.editor import Editor
+from tests.soak.actors.breakers import Breaker
+from tests.soak.actors.clients import Commander, Operator, Owner, Patient, Sampler
+from tests.soak.actors.editor import Editor
+from tests.soak.actors.receivers import LIMIT, Receivers
+from tests.soak.actors.rude import Killer, Rude
+from tests.soak.actors.viewers import Sender, Viewer
+from tests.soak.judges.calm import Calm
+from tests.soak.judges.transitions import Subscriber
 from tests.soak.population import Population
-from tests.soak.rude import Killer, Rude
 from tests.soak.stage import Actor, Stage
-from tests.soak.transitions import Subscriber
 from tests.support.daemon import Daemon
 
 ROUND_S = 25.0
@@ -34,8 +37,9 @@ def cast(stage: Stage) -> list[Actor]:
     """Return everybody who acts."""
     operators = [Operator(stage, f"operator {number}") for number in range(3)]
     rude = [Rude(stage, f"rude {number}") for number in range(2)]
-    others = (Owner, Commander, Sampler, Patient, Killer, Editor)
-    return [*operators, *rude, *(kind(stage, kind.__name__.lower()) for kind in others)]
+    viewers = [Viewer(stage, f"viewer {number}") for number in range(2)]
+    others = (Owner, Commander, Sampler, Patient, Killer, Editor, Sender, Breaker)
+    return [*viewers, *operators, *rude, *(kind(stage, kind.__name__.lower()) for kind in others)]
 
 
 def play(stage: Stage, minutes: float, calm: Calm) -> None:
@@ -47,12 +51,14 @@ def play(stage: Stage, minutes: float, calm: Calm) -> None:
     for actor in actors:
         actor.start()
     while not stage.findings and time.monotonic() - stage.began < minutes * 60:
+        calm.receivers.moody = True
         stage.raise_curtain()
         stage.pause(min(ROUND_S, max(1.0, minutes * 60 - (time.monotonic() - stage.began))))
         stage.lower_curtain(actors)
         stage.count("rounds")
         if stage.findings:
             break
+        calm.configured = calm.configured + stage.daemon.config.read_text()
         calm.look(configuration)
         print(progress(stage, calm), flush=True)
         with stage.connect() as wire:
@@ -116,21 +122,34 @@ def summary(stage: Stage, calm: Calm) -> str:
     return "\n".join(lines)
 
 
+def rules(receivers: Receivers) -> str:
+    """Return the alert rules: a command that runs each second or so, a server that often refuses, a log daemon."""
+    return (
+        "alerts:\n"
+        f"  told: {{cmd: {receivers.command()}, events: [crash, fatal, recovered], batch: {{batch}}, {LIMIT}}}\n"
+        f"  posted: {{http: {{url: '{receivers.url}'}}, events: [fatal], batch: 10s, {LIMIT}}}\n"
+        f"  logged: {{syslog: {{to: '{receivers.address}'}}, events: [crash]}}\n"
+    )
+
+
 def soak(minutes: float, programs: int, seed: int, home: Path) -> int:
     """Run one soak; returns the exit code."""
-    population = Population(programs, OWNED, random.Random(f"{seed} population"))
+    receivers = Receivers(home, random.Random(f"{seed} receivers"))
+    population = Population(programs, OWNED, random.Random(f"{seed} population"), rules(receivers))
     (home / "soak" / "locks").mkdir(parents=True)
     (home / "soak" / "starts").touch()
     daemon = Daemon(home, population.text())
     daemon.environment["SOAK_DIR"] = str(home / "soak")
     stage = Stage(daemon, population, seed)
-    calm = Calm(stage)
+    calm = Calm(stage, receivers)
+    receivers.start()
     try:
         daemon.start_foreground()
         play(stage, minutes, calm)
         finish(stage, calm)
     finally:
         daemon.destroy()
+        receivers.close()
     print(summary(stage, calm))
     for finding in stage.findings:
         print(f"FINDING {finding}")

@@ -71,7 +71,7 @@ deafkids) # so do grandchildren that ignore TERM
     sleep $((2 + $$ % 4))
     exit 0
     ;;
-writes) # "COPY NUMBER": each copy counts from 1, a line at a time; what sh says about a killed sleep is no such line
+writes | formed | stamped | piped) # "COPY NUMBER": each copy counts from 1, a line at a time; what sh says about a killed sleep is no such line
     exec 2>/dev/null
     copy="$$.$(date +%s%N)"
     number=0

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import sys
+import termios
 from pathlib import Path
 from typing import NamedTuple
 
 Slot = tuple[str, int]
+KEEPER = "taskmasterkeep"
+"""What holds descriptors of programs; it stays for some seconds after the last of them."""
 
 
 class Seen(NamedTuple):
@@ -41,22 +46,57 @@ def still_alive(seen: Seen) -> bool:
     return now is not None and now.started == seen.started and now.alive
 
 
-def slot_of(pid: int, socket: Path) -> Slot | None:
-    """Return whose the process is by the variables it carries; None where they name another daemon or nothing.
+BESIDE = (b"logger", b"alert")
+"""Roles of processes that belong to a slot and are no part of its instances: they outlive them."""
 
-    A logger is beside the copies: it outlives them.
-    """
+
+def variables_of(pid: int) -> dict[bytes, bytes]:
+    """Return the variables that a process was executed with, none where it has gone or may not be looked at."""
     try:
         words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
-        return None
-    variables = dict(word.partition(b"=")[::2] for word in words)
+        return {}
+    return dict(word.partition(b"=")[::2] for word in words)
+
+
+def slot_of(pid: int, socket: Path, role: bytes = b"") -> Slot | None:
+    """Return whose the process is by the variables it carries; None where they name another daemon or nothing.
+
+    With a `role` it is only about processes in that role, else about those that are no `BESIDE`.
+    """
+    variables = variables_of(pid)
     program, index = variables.get(b"TASKMASTER_PROGRAM"), variables.get(b"TASKMASTER_INSTANCE", b"")
-    if variables.get(b"TASKMASTER_ROLE") == b"logger":
+    its = variables.get(b"TASKMASTER_ROLE", b"")
+    if its != role if role else its in BESIDE:
         return None
     if variables.get(b"TASKMASTER_SOCKET") != os.fsencode(str(socket)) or program is None or not index.isdigit():
         return None
     return os.fsdecode(program), int(index)
+
+
+def in_role(socket: Path, role: bytes) -> dict[Seen, Slot]:
+    """Return every live process in a role of `BESIDE`, and for which slot it is there."""
+    found: dict[Seen, Slot] = {}
+    for entry in filter(str.isdecimal, os.listdir("/proc")):
+        slot = slot_of(int(entry), socket, role)
+        seen = look(int(entry)) if slot else None
+        if slot and seen and seen.alive:
+            found[seen] = slot
+    return found
+
+
+def keeper_of(socket: Path) -> Seen | None:
+    """Return the keeper of the daemon at a socket, None where there is none."""
+    seen = map(look, map(int, filter(str.isdecimal, os.listdir("/proc"))))
+    keepers = [each for each in seen if each and each.alive and each.name == KEEPER]
+    ours = os.fsencode(str(socket))
+    return next((each for each in keepers if variables_of(each.pid).get(b"TASKMASTER_SOCKET") == ours), None)
+
+
+def unread(pid: int) -> int:
+    """Return how many bytes wait in the pipe that is the standard input of a process. Source: FIONREAD, pipe(7)."""
+    with open(f"/proc/{pid}/fd/0", "rb", buffering=0) as pipe:
+        return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def marked(socket: Path) -> dict[Seen, Slot]:

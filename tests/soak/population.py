@@ -19,6 +19,14 @@ OWNED = "own"
 WRITER = "writes"
 
 QUICK = {"stoptime": "1", "restart_delay": "0.2", "restart_max_delay": "2"}
+PIPED = {
+    "stdout": "{pipe: 'exec cat >> log/$TASKMASTER_PROGRAM-$TASKMASTER_INSTANCE.piped', shell: true}",
+    "stderr": "stdout",
+}
+FORMS = {"formed": "json", "stamped": "prefix", WRITER: "raw"}
+"""Kinds that count in lines, and the form of their logs."""
+OWN_KEYS: tuple[dict[str, str], ...] = ({}, {}, {"tty": "true"}, {"stdin": "pipe"}, PIPED)
+"""Keys of the owned programs: three of them have something that a keeper or a logger holds, and neither's death may touch them."""
 KINDS: dict[str, tuple[int, dict[str, str]]] = {
     "steady": (8, {}),
     "silent": (2, {}),
@@ -95,6 +103,11 @@ KINDS: dict[str, tuple[int, dict[str, str]]] = {
         },
     ),
     "replaced": (1, {"cmd": "sleep 9", "schedule": "{every: 2, overlap: replace}", "start_timeout": "1"}),
+    "typed": (2, {"cmd": "[cat]", "tty": "true", "starttime": "0.1"}),
+    "fed": (1, {"cmd": "[cat]", "stdin": "pipe", "starttime": "0.1"}),
+    "formed": (1, {"log_format": "json", "log_events": "true", "log_maxbytes": "100kB", "log_backups": "1000"}),
+    "stamped": (1, {"log_format": "prefix", "log_maxbytes": "100kB", "log_backups": "1000"}),
+    "piped": (2, PIPED),
     "nowhere": (1, {"workingdir": "/nonexistent", "startretries": "1"}),
 }
 """kind: how many of each fifty or so, and its keys. `cmd` is adversary.sh with the kind where it is none of them."""
@@ -117,15 +130,20 @@ BROKEN = (
 
 
 class Population:
-    """The wanted programs: name to (kind, keys). Changed by one editor at a time."""
+    """The wanted programs: name to (kind, keys). Changed by one editor at a time.
 
-    def __init__(self, count: int, owned: int, rng: random.Random) -> None:
+    `alerts` are the rules, as YAML; {batch} in them is what an editor changes.
+    """
+
+    def __init__(self, count: int, owned: int, rng: random.Random, alerts: str = "") -> None:
         self._rng = rng
+        self._alerts = alerts
+        self._batch = 1
         self._count = count
         self._made = 0
         self.programs: dict[str, tuple[str, dict[str, str]]] = {}
         for number in range(owned):
-            self.programs[f"{OWNED}{number}"] = ("steady", {"starttime": "0"})
+            self.programs[f"{OWNED}{number}"] = ("steady", {"starttime": "0", **OWN_KEYS[number % len(OWN_KEYS)]})
         every = [kind for kind, (share, _) in KINDS.items() for _ in range(share)]
         while len(self.programs) < count:
             self._add(every[self._made % len(every)])
@@ -137,7 +155,7 @@ class Population:
             command = {"cmd": f"[sh, {ADVERSARY}, {'steady' if kind in STEADY else kind}]"}
             pairs = ", ".join(f"{key}: {value}" for key, value in {**command, **keys}.items())
             lines.append(f"  {name}: {{{pairs}}}")
-        return "\n".join(lines) + "\n"
+        return "\n".join(lines) + "\n" + self._alerts.replace("{batch}", f"{self._batch}s")
 
     def names(self) -> list[str]:
         """Return the programs that everybody may disturb."""
@@ -149,7 +167,7 @@ class Population:
 
     def _edit_once(self) -> str:
         change = self._rng.choice(
-            (self._remove, self._remove, self._grow, self._scale, self._live, self._restart, self._turn)
+            (self._remove, self._remove, self._grow, self._scale, self._live, self._restart, self._turn, self._tell)
         )
         return change()
 
@@ -190,6 +208,11 @@ class Population:
         name = self._rng.choice(self.names())
         self.programs[name][1]["env"] = f"{{EDITED: '{self._rng.randint(0, 999)}'}}"
         return f"{name} restart key"
+
+    def _tell(self) -> str:
+        """Let alerts wait for others for longer, or not as long."""
+        self._batch = self._rng.randint(1, 3)
+        return "batch of alerts"
 
     def _turn(self) -> str:
         """Change nothing but the order."""

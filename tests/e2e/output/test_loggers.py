@@ -29,6 +29,22 @@ while True:
 """
 
 
+COUNT_TO_THE_END = """
+import os, signal
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+number = 0
+while not told:
+    block = memoryview("".join(f"{each}\\n" for each in range(number, number + 500)).encode())
+    while block:
+        block = block[os.write(1, block):]
+    number += 500
+with open("last", "w") as file:
+    file.write(str(number - 1))
+"""
+"""Counts until it gets TERM, and notes the last number that it wrote."""
+
+
 def written(daemon: Daemon, **programs: dict[str, object]) -> None:
     """Write a configuration of programs that are up once they are executed, with the daemon's home as their directory."""
     usual = {"starttime": 0, "stoptime": 2, "workingdir": str(daemon.home)}
@@ -148,15 +164,8 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
             kill_keeper(daemon)
             keeper_of(daemon)
         else:
-            # stopped first, while it waits for input: what it has read it has written then
-            logger = loggers(daemon, "dd")[0]
-            os.kill(pid, signal.SIGSTOP)
-            wait_until(lambda: b") T " in _read(pid, "stat"))
-            wait_until(lambda: _blocks_in_read(logger))  # noqa: B023
-            killed_at = out.stat().st_size
-            os.kill(logger, signal.SIGKILL)
-            wait_until(lambda: not os.path.exists(f"/proc/{logger}"))  # noqa: B023 - what it reads as it dies is lost
-            os.kill(pid, signal.SIGCONT)
+            logger, killed_at = loggers(daemon, "dd")[0], out.stat().st_size
+            _kill_logger(daemon, pid)
             wait_until(lambda: loggers(daemon, "dd") not in ([], [logger]))  # noqa: B023
             daemon.status()  # by now the daemon has noted the new one, and the next daemon adopts it
     assert daemon.status()["web"]["pid"] == pid
@@ -166,6 +175,42 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
     wrong = next((at for at, line in enumerate(whole[:-1]) if line != str(at)), None)  # the last one may be cut
     said = "\n".join(line for line in daemon.events().splitlines() if "logger" in line)
     assert wrong is None, f"{whole[wrong - 2 : wrong + 3]} {killed_at}\n{said}"
+
+
+@pytest.mark.sweep
+def test_ten_deaths_of_the_daemon_and_five_of_the_logger_cost_no_line_and_a_stop_returns_after_the_last(
+    daemon: Daemon,
+) -> None:
+    (daemon.home / "cat.sh").write_text("#!/bin/sh\nexec dd bs=4096 of=out oflag=append conv=notrunc status=none\n")
+    (daemon.home / "cat.sh").chmod(0o700)
+    written(daemon, web={"cmd": ["python3", "-c", COUNT_TO_THE_END], "stdout": "| ./cat.sh", "stoptime": 10})
+    daemon.start()
+    out = daemon.home / "out"
+    pid = daemon.status()["web"]["pid"]
+    for turn in range(15):
+        size = out.stat().st_size if out.exists() else 0
+        wait_until(lambda size=size: out.exists() and out.stat().st_size > size)  # type: ignore[misc]
+        if turn % 3 == 1:
+            _kill_logger(daemon, pid)
+        else:
+            daemon.kill()
+            daemon.start()
+    assert daemon.status()["web"]["pid"] == pid
+    assert daemon.ctl("stop", "web").returncode == 0
+    text, last = out.read_text(), int((daemon.home / "last").read_text())
+    assert text == "".join(f"{number}\n" for number in range(last + 1))
+
+
+def _kill_logger(daemon: Daemon, pid: int) -> None:
+    """Kill the logger while it waits for its program, which is stopped: what it has read it has written then."""
+    wait_until(lambda: len(loggers(daemon, "dd")) == 1)
+    logger = loggers(daemon, "dd")[0]
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(lambda: b") T " in _read(pid, "stat"))
+    wait_until(lambda: _blocks_in_read(logger))
+    os.kill(logger, signal.SIGKILL)
+    wait_until(lambda: not os.path.exists(f"/proc/{logger}"))  # what it reads as it dies is lost
+    os.kill(pid, signal.SIGCONT)
 
 
 def _blocks_in_read(pid: int) -> bool:

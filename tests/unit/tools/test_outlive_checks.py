@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.outlive.cohort import KINDS, Cohort
-from tests.outlive.numbers import Numbers, line, read
+from tests.outlive.numbers import CHUNK, JSON, PREFIX, TERMINAL, Numbers, line, plain, read
 from tests.outlive.rows import Ends, Life, lives, told
 from tests.support.host import load
 
@@ -55,6 +55,48 @@ def test_a_line_that_is_cut_where_another_instance_begins_is_told() -> None:
     assert _judged(_lines("1.1", 1, 2)[:-3], _lines("2.2", 2)).problems
     near = _judged(_lines("17.1", 1, 2), _lines("176.1", 1))
     assert (near.problems, near.cut, near.counts) == ([], [], {b"17.1": 2, b"176.1": 1})
+
+
+def _terminal(text: bytes, chunks: int) -> Numbers:
+    numbers = Numbers(chunks)
+    numbers.take(text)
+    numbers.end()
+    return numbers
+
+
+@pytest.mark.parametrize("at", [0, 3, 40, 59, 60])
+@pytest.mark.parametrize("length", [1, 500, CHUNK - 5])
+def test_a_chunk_that_died_with_a_keeper_is_allowed_once_for_each_keeper(at: int, length: int) -> None:
+    text = _lines("1.1", *range(1, 3000))
+    begin = text.index(b"\n1.1 1500 ") + 1 + at
+    torn = text[:begin] + text[begin + length :]
+    found = _terminal(torn, 1)
+    assert (found.problems, found.lost, found.chunked, found.counts) == ([], 0, length, {b"1.1": 2999})
+    assert _terminal(torn, 0).problems or _terminal(torn, 0).lost
+    assert _terminal(torn + torn.replace(b"1.1 ", b"2.2 "), 1).problems
+
+
+def test_more_than_a_chunk_is_found_and_so_is_a_line_that_was_never_written() -> None:
+    text = _lines("1.1", *range(1, 3000))
+    begin = text.index(b"\n1.1 1500 ") + 5
+    assert _terminal(text[:begin] + text[begin + CHUNK + 100 :], 1).problems
+    assert _terminal(text.replace(b"1.1 1500 ", b"1.1 15x0 "), 1).problems
+    assert _terminal(text + b"1.1 xx\n", 1).problems
+
+
+def test_every_form_of_a_log_is_what_was_written() -> None:
+    stamped = b"2026-11-28T10:02:31.402+01:00 1.1 1 x\n2026-11-28T10:02:31.402+01:00 1.1 2 xx\n"
+    objects = b'{"stream":"stdout","message":"1.1 1 x"}\n{"stream":"event","message":"y"}\n'
+    assert b"".join(plain([stamped[:50], stamped[50:]], PREFIX)) == _lines("1.1", 1, 2)
+    assert b"".join(plain([objects[:50], objects[50:]], JSON)) == _lines("1.1", 1)
+    assert b"".join(plain([b"1.1 1 x\r", b"\n"], TERMINAL)) == _lines("1.1", 1)
+    for form, text in (
+        (PREFIX, b"1.1 1 x\n"),
+        (JSON, b"1.1 1 x\n"),
+        (JSON, b'{"message":"1.1 1 x"}\n'),
+        (TERMINAL, b"1.1 1 x\r\r\n"),
+    ):
+        assert _judged(*plain([text], form)).problems
 
 
 def test_rotated_files_are_read_oldest_first(tmp_path: Path) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from taskmaster_common.errors import ConfigError
-from tests.soak.calm import count_lines
-from tests.soak.chronicle import Chronicle
+from tests.soak.actors.receivers import LINE, messages_in
+from tests.soak.judges import alerts
+from tests.soak.judges.alerts import Message
+from tests.soak.judges.chronicle import Chronicle
+from tests.soak.judges.descriptors import ALWAYS, Beside, surplus
+from tests.soak.judges.transitions import EDGES, Image
+from tests.soak.judges.written import JSON, PREFIX, count_lines, decoded
 from tests.soak.population import BROKEN, KINDS, OWNED, Population
-from tests.soak.transitions import EDGES, Image
 from tests.support.host import load
 
 LIFE = ("web started (pid 7)", "web running (pid 7)", "web exited: exit 1 after 2.0s (unexpected)", "web restarting")
@@ -136,3 +142,121 @@ def test_each_configuration_of_a_soak_is_one_and_the_same_seed_gives_the_same() 
 def test_each_broken_file_of_a_soak_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         load(text)
+
+
+# -- what is open
+
+HOME = "/tmp/x"
+OPEN = [
+    *["/dev/null"] * 13, "socket:[1]", "pipe:[2]", "pipe:[2]", "anon_inode:[eventpoll]", f"{HOME}/history/x.1-2.jsonl",
+    f"{HOME}/log/.taskmasterd.lock", f"{HOME}/log/taskmasterd.log", f"{HOME}/stdout", f"{HOME}/taskmasterd.pid",
+    f"{HOME}/tmp-x-taskmaster.sock.state", "/var/tmp/.taskmasterd.71.0a9f (deleted)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "text", "beside", "kinds"),
+    [
+        ([], "", Beside(), {}),
+        (["socket:[3]"], "", Beside(), {"socket": 1}),
+        (["socket:[3]"], "", Beside(keepers=1), {}),
+        (["socket:[3]", "socket:[4]"], "", Beside(clients=1), {"socket": 1}),
+        (["anon_inode:[pidfd]"], "", Beside(), {"[pidfd]": 1}),
+        (["pipe:[9]"], "", Beside(), {"pipe": 1}),
+        ([f"{HOME}/log/web.log", f"{HOME}/log/web.log"], "", Beside(), {"log": 1}),
+        ([f"{HOME}/runs", f"{HOME}/runs/x"], "", Beside(), {"runs": 2}),
+        ([f"{HOME}/runs", f"{HOME}/runs/x"], "web: {cmd: x, schedule: {every: 1}}", Beside(), {}),
+        ([f"{HOME}/spool", f"{HOME}/spool/71"], "web: {log_format: json}", Beside(), {"spool": 1}),
+        ([f"{HOME}/alerts/x", *[f"{HOME}/alerts/x/r"] * 3], "", Beside(rules=1), {"alerts": 1}),
+        (["/dev/ptmx"], "web: {tty: true}", Beside(), {"/dev/ptmx": 1}),
+    ],
+)
+def test_a_descriptor_that_nothing_needs_is_found(
+    more: list[str], text: str, beside: Beside, kinds: dict[str, int]
+) -> None:
+    assert surplus([*OPEN, *more], HOME, text, beside) == kinds
+
+
+def test_one_too_many_shows_though_another_kind_is_missing() -> None:
+    assert sum(ALWAYS.values()) > len(OPEN) - 1
+    assert surplus([*OPEN[1:], "socket:[3]"], HOME, "", Beside()) == {"socket": 1}
+
+
+# -- formats
+
+
+def test_what_was_written_is_read_from_every_form() -> None:
+    stamped = ["2026-11-28T10:02:31.402+01:00 1.1 1", "2026-11-28T10:02:31.402+01:00 1.1 2"]
+    objects = [json.dumps({"stream": "stdout", "message": "1.1 1"}), json.dumps({"stream": "event", "message": "x"})]
+    assert list(decoded(stamped, PREFIX)) == ["1.1 1", "1.1 2"]
+    assert list(decoded(objects, JSON)) == ["1.1 1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "form"),
+    [
+        ("1.1 1", PREFIX),
+        ("2026-11-28T10:02:31.402+01:00 2026-11-28T10:02:31.402+01:00 1.1 1", PREFIX),
+        ("1.1 1", JSON),
+        ('{"stream":"stdout","message":"1.1 1"', JSON),
+        ('{"stream":"stdout","message":"1.1 1","partial":true}', JSON),
+        ('{"message":"1.1 1"}', JSON),
+    ],
+)
+def test_a_line_that_does_not_have_the_form_of_its_log_is_found(line: str, form: str) -> None:
+    assert list(count_lines(decoded([line], form)))
+
+
+# -- alerts
+
+
+def _record(seq: int, event: str, name: str = "web", **more: Any) -> dict[str, Any]:
+    return {"seq": seq, "name": name, "event": event, **more}
+
+
+CRASH = _record(3, "exited", expected=False)
+OVER = _record(4, "recovered")
+HISTORY = [_record(1, "started"), _record(2, "exited", expected=True), CRASH, _record(4, "running")]
+
+
+def _wrong(*messages: Message, history: list[dict[str, Any]] | None = None) -> list[str]:
+    found = alerts.problems(messages, history or HISTORY, alerts.trouble_in, recoveries=True)
+    return [problem.partition(": {")[0] for problem in found]
+
+
+def test_what_was_told_once_or_again_as_it_was_is_right() -> None:
+    one, two = Message("a.told", [CRASH]), Message("b.told", [OVER])
+    assert _wrong(one, two) == []
+    assert _wrong(one, two, one, two) == []
+    assert alerts.still_open([one, two]) == set()
+    assert alerts.still_open([one]) == {"web"}
+    counted = _record(9, "fatal", more=45)
+    assert _wrong(one, two, history=[*HISTORY, counted]) == []
+
+
+@pytest.mark.parametrize(
+    ("messages", "problem"),
+    [
+        ([], "1 events never arrived, the first is"),
+        ([Message("a.told", [CRASH]), Message("a.told", [])], "message a.told arrives again with other events"),
+        ([Message("b.told", [CRASH]), Message("a.told", [OVER])], "message a.told arrives after one that was begun later"),
+        ([Message("a.told", [CRASH, OVER, OVER])], "web has recovered from no trouble"),
+        ([Message("a.told", [OVER, CRASH])], "web has recovered from no trouble"),
+    ],
+)  # fmt: skip
+def test_what_is_missing_mixed_up_or_told_twice_is_found(messages: list[Message], problem: str) -> None:
+    (found,) = _wrong(*messages)
+    assert found.startswith(problem)
+
+
+def test_a_datagram_is_one_line_with_a_head() -> None:
+    assert LINE.fullmatch(b"<30>Nov 28 10:02:31 taskmaster[71]: web:1 FATAL: exit 1")
+    assert LINE.fullmatch(b"<30>Nov  8 10:02:31 taskmaster[71]: web \xc3\xbc")
+    for wrong in (b"<30>Nov 28 10:02:31 taskmaster[71]: a\nb", b"<30>1 2026-11-28T10:02:31Z h t 1 - - x", b"x"):
+        assert not LINE.fullmatch(wrong)
+
+
+def test_what_a_command_was_killed_before_it_told_is_no_message(tmp_path: Path) -> None:
+    assert messages_in(tmp_path / "told") == []
+    (tmp_path / "told").write_text(f"taskmaster-id: a.told\ntaskmaster-id: a.told\n{json.dumps(CRASH)}\n")
+    assert messages_in(tmp_path / "told") == [Message("a.told", [CRASH])]

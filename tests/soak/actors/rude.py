@@ -103,11 +103,11 @@ class Killer(Actor):
         number = self.dice.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP))
         self.doing = f"{number.name} to {count}"
         for victim in self.dice.sample(victims, count):
-            _send(victim, number)
+            send(victim, number)
             self.stage.count(f"{number.name} sent")
 
 
-def _send(seen: kernel.Seen, number: signal.Signals) -> None:
+def send(seen: kernel.Seen, number: signal.Signals) -> None:
     """Signal that very process, and no later one with its pid."""
     try:
         handle = os.pidfd_open(seen.pid)

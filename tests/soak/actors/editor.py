@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from tests.soak.clients import exit_of
+from tests.soak.actors.clients import exit_of
 from tests.soak.population import BROKEN
 from tests.soak.stage import Actor
 
