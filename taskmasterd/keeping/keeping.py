@@ -53,7 +53,7 @@ class Keeping:
         self._given: dict[str, Item] = {}
         self._asked: dict[str, list[Callable[[tuple[str, ...]], None]]] = {}
         self._keeper = 0
-        self._spoken = self._late = self._ending = False
+        self._spoken = self._late = self._ending = self._refused = False
         self._started = 0.0
         self._quick_deaths = 0
 
@@ -135,10 +135,16 @@ class Keeping:
         """Our end of the channel, which the daemon after an upgrade inherits; None where there is none."""
         return self._link.fd
 
-    @property
-    def idle(self) -> bool:
-        """Whether the keeper was sent everything."""
-        return self._link.idle
+    def at_rest(self) -> bool:
+        """Return whether a keeper has been sent everything; where one has died, start another one now, however long it was to wait.
+
+        An exec is near, and who begins after it knows only what a keeper gives.
+        """
+        while self._link.hear(0.0):
+            pass
+        if not self._refused:
+            self._start_again()
+        return self._link.idle and (self._link.up or not self._kept)
 
     def take_back(self, fd: int | None) -> None:
         """Get all that a keeper holds for an earlier daemon: by the channel that was inherited, or at its socket.
@@ -210,6 +216,7 @@ class Keeping:
         self._means.reactor.call_later(pause_s, self._start_again)
 
     def _start_again(self) -> None:
+        self._refused = False
         if self._link.up or self._ending or not self._kept:
             return
         try:
@@ -218,6 +225,7 @@ class Keeping:
             reason = system_reason(error) if isinstance(error, OSError) else str(error)
             self._means.say("error", f"cannot start a keeper: {reason}; trying again in {RETRY_MOST_S:g}s")
             self._means.reactor.call_later(RETRY_MOST_S, self._start_again)
+            self._refused = True
             return
         for key, item in tuple(self._kept.items()):
             self._means.reactor.attempt(partial(self._keep_again, key, item), None)

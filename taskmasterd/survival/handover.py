@@ -128,7 +128,7 @@ class Handover:
             return f"programs are being started or ended{named and f': {named}'}"
         if self._parts.hooks.made and self._parts.hooks.made.unsettled:
             return self._parts.hooks.made.unsettled
-        if self._parts.keeping.made and not self._parts.keeping.made.idle:
+        if self._parts.keeping.made and not self._parts.keeping.made.at_rest():
             return "the keeper has yet to be told something"
         return "" if guard is None or guard.idle else "the guardian has yet to be told something"
 

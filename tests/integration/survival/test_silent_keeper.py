@@ -25,9 +25,14 @@ class Children:
 
 
 @pytest.fixture
-def silent(tmp_path: Path) -> Iterator[tuple[Keeping, Reactor]]:
+def children() -> Children:
+    return Children()
+
+
+@pytest.fixture
+def silent(tmp_path: Path, children: Children) -> Iterator[tuple[Keeping, Reactor]]:
     """Yield what keeps, with a keeper that never reads, and the loop."""
-    reactor, children = Reactor(lambda error: pytest.fail(repr(error))), Children()
+    reactor = Reactor(lambda error: pytest.fail(repr(error)))
     means = KeeperMeans(
         reactor,
         lambda: children,
@@ -68,13 +73,35 @@ def test_what_it_has_not_got_yet_is_taken_back(silent: tuple[Keeping, Reactor]) 
     kept, _reactor = silent
     null = os.open(os.devnull, os.O_RDONLY)
     number = 0
-    while kept.idle and number < 5000:  # until the channel is full
+    while kept.at_rest() and number < 5000:  # until the channel is full
         kept.keep(f"first/{number}", (null,))
         number += 1
-    assert not kept.idle
+    assert not kept.at_rest()
     before = len(os.listdir("/proc/self/fd"))
     for again in range(100):
         kept.keep(f"again/{again}", (null,))
         kept.drop(f"again/{again}")
     assert len(os.listdir("/proc/self/fd")) == before
+    os.close(null)
+
+
+def test_one_that_has_died_is_replaced_at_once_before_an_exec(
+    silent: tuple[Keeping, Reactor], children: Children
+) -> None:
+    kept, reactor = silent
+    assert kept.at_rest()
+    assert not children.pid, "nothing is kept"
+    null = os.open(os.devnull, os.O_RDONLY)
+    kept.keep("one", (null,))
+    assert kept.at_rest()
+    for unnoticed in (False, True, True):
+        pid = children.pid
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        if not unnoticed:
+            reactor.turn(0)
+        assert kept.at_rest()
+        assert kept.fd is not None
+        assert children.pid != pid
+    kept.drop("one")
     os.close(null)
