@@ -131,7 +131,7 @@ class Daemon:
         os.kill(pid, signal.SIGKILL)
         if self.foreground:
             self.foreground.wait()
-        wait_until(lambda: _state(pid) in ("Z", ""), within_s=10)
+        wait_until(lambda: _state(pid) in ("Z", ""))
 
     @property
     def state_file(self) -> Path:
@@ -170,9 +170,15 @@ class Daemon:
         return str(self.status()[name]["state"])
 
     def wait_for(self, name: str, state: str, within_s: float = 20) -> dict[str, Any]:
-        """Wait until a process is in a state; returns the process."""
-        wait_until(lambda: self.state(name) == state, within_s=within_s)
-        return self.status()[name]
+        """Wait until a process is in a state; returns the process as it was then."""
+        found: dict[str, Any] = {}
+
+        def is_in_state() -> bool:
+            found.update(self.status()[name])  # not asked for again: a moment later it may be in another one
+            return bool(found["state"] == state)
+
+        wait_until(is_in_state, within_s=within_s)
+        return found
 
     def run(
         self, *words: str, within_s: float = 20, text: str = "", errors: str = "strict"
@@ -223,7 +229,7 @@ class Daemon:
                     os.kill(pid, signal.SIGKILL)
             return not found
 
-        wait_until(nothing_found, within_s=10)
+        wait_until(nothing_found, within_s=30)
         if self.foreground:
             self.foreground.wait()
 
