@@ -17,6 +17,8 @@ from tests.support.wait import wait_until
 from tests.support.wire import resident
 
 COUNTER = "i=0; while :; do i=$((i+1)); echo $i; test $((i % 200)) -gt 0 || sleep 0.01; done"
+LOOKS = 20
+"""Looks, of `wait_until`, for which nothing has woken a process that is at rest."""
 SLEEPER = "programs: {p: {cmd: sleep 300, starttime: 0}}"
 
 
@@ -85,6 +87,24 @@ def wait_until_older(pid: int) -> None:
 def state_of(pid: int) -> str:
     """Return the state of a process, as in proc(5)."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def sleeps_of(pid: int) -> int:
+    """Return how often a process has gone to sleep. Source: proc_pid_status(5)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt"))
+
+
+def at_rest(pid: int) -> int:
+    """Wait until a process has slept for a while; return how often it has gone to sleep until then."""
+    seen: list[int] = []
+
+    def rests() -> bool:
+        seen.append(sleeps_of(pid))
+        return len(set(seen[-LOOKS:])) == 1 and len(seen) >= LOOKS and state_of(pid) == "S"
+
+    wait_until(rests)
+    return seen[-1]
 
 
 @contextmanager

@@ -24,7 +24,12 @@ EVERY_S = 0.01
 
 def own_host() -> str:
     """Return an address of the loopback network that no test beside this one uses."""
-    return f"127.{os.getpid() >> 14 & 255}.{os.getpid() >> 7 & 127}.{os.getpid() % 127 + 1}"
+    return f"127.{os.getpid() >> 14 & 255}.{os.getpid() >> 7 & 127}.{(os.getpid() & 127) + 1}"
+
+
+def own_port() -> int:
+    """Return a port that no test beside this one uses, for addresses that are not its own: below those of clients (ip(7))."""
+    return 20_000 + os.getpid() % 12_000
 
 
 def listens(words: str = "", /, **keys: Any) -> dict[str, Any]:
@@ -55,6 +60,11 @@ def is_open(address: str | tuple[str, int]) -> bool:
     """Return whether somebody listens: a client may connect, though nobody answers."""
     with socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET, socket.SOCK_STREAM) as client:
         return client.connect_ex(address) == 0
+
+
+def wait_until_closed(address: str | tuple[str, int]) -> None:
+    """Wait until nobody listens any more: the keeper of the sockets hears of it a moment after whoever asked for a stop."""
+    wait_until(lambda: not is_open(address))
 
 
 @contextmanager

@@ -8,11 +8,21 @@ from typing import Any
 
 import pytest
 
-from taskmasterd.system.procfs import state_of
 from tests.support.daemon import Daemon
-from tests.support.guarded import config, kill_daemon
+from tests.support.guarded import at_rest, config, kill_daemon, sleeps_of, stopped
 from tests.support.keeper import keeper_of, keepers, kill_keeper
-from tests.support.listening import LISTENS, Clients, ask_at, is_open, listens, occupied, own_host, queue_of, said
+from tests.support.listening import (
+    LISTENS,
+    Clients,
+    ask_at,
+    is_open,
+    listens,
+    occupied,
+    own_host,
+    queue_of,
+    said,
+    wait_until_closed,
+)
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -52,7 +62,7 @@ def test_no_client_is_refused_or_reset_through_all_that_can_happen(daemon: Daemo
     assert set(clients.end()) == set(others.end()) == set(more.end()) == {"served"}
     assert daemon.status()["web"]["sockets"][0]["state"] == "listening"
     assert daemon.ctl("shutdown").returncode == 0
-    assert not is_open((host, 8000))
+    wait_until_closed((host, 8000))
     assert not (daemon.home / "web.sock").exists()
 
 
@@ -61,9 +71,9 @@ def test_a_daemon_that_an_operator_starts_goes_on_with_the_sockets_of_a_killed_o
     one = {"one": listens(sockets={"http": f"{host}:8000", "file": "./web.sock"})}
     daemon.write(config(**one, two=listens(sockets={"http": f"{host}:8001"})))
     daemon.start()
-    pid = daemon.status()["one"]["pid"]
+    pid, other = (daemon.wait_for(name, "RUNNING")["pid"] for name in ("one", "two"))
     inode = (daemon.home / "web.sock").stat().st_ino
-    os.kill(daemon.status()["two"]["pid"], signal.SIGSTOP)
+    os.kill(other, signal.SIGSTOP)
     daemon.kill()
     os.kill(pid, signal.SIGKILL)
     assert is_open((host, 8000))  # nobody is there but the keeper
@@ -71,7 +81,7 @@ def test_a_daemon_that_an_operator_starts_goes_on_with_the_sockets_of_a_killed_o
     daemon.start()
     assert ask_at((host, 8000)) == daemon.wait_for("one", "RUNNING")["pid"] != pid
     assert (daemon.home / "web.sock").stat().st_ino == inode
-    wait_until(lambda: not is_open((host, 8001)))  # of a program that the file has no more
+    wait_until_closed((host, 8001))  # of a program that the file has no more
 
 
 @pytest.mark.sweep
@@ -84,9 +94,9 @@ def test_without_a_keeper_a_socket_comes_back_from_the_instance_that_has_it(daem
     assert said(daemon, "web")["sockets"] == [3, 4]
     pid, inode = daemon.status()["web"]["pid"], (daemon.home / "web.sock").stat().st_ino
     keeper_of(daemon)
-    os.kill(daemon.pid, signal.SIGSTOP)
-    kill_keeper(daemon)
-    daemon.kill()
+    with stopped(daemon.pid):
+        kill_keeper(daemon)
+        daemon.kill()
     daemon.start()
     clients = Clients(str(daemon.home / "web.sock"))
     assert {each["state"] for each in daemon.status()["web"]["sockets"]} == {"listening"}
@@ -103,12 +113,12 @@ def test_what_cannot_be_taken_back_is_bound_anew_when_its_holder_has_ended(daemo
     script = f"{LISTENS} & exec sleep 300 3<&-"  # the leader gives it away
     daemon.write(config(web={"cmd": script, "shell": True, "starttime": 0, "sockets": {"http": f"{host}:8000"}}))
     daemon.start()
-    pid = daemon.status()["web"]["pid"]
+    pid = daemon.wait_for("web", "RUNNING")["pid"]
     server = ask_at((host, 8000))
     keeper_of(daemon)
-    os.kill(daemon.pid, signal.SIGSTOP)
-    kill_keeper(daemon)
-    daemon.kill()
+    with stopped(daemon.pid):
+        kill_keeper(daemon)
+        daemon.kill()
     daemon.start()
     assert daemon.status()["web"]["sockets"][0]["state"] == f"held by pid {pid} alone"
     assert f"socket http is held by pid {pid} alone; bound again when that has ended" in daemon.events()
@@ -141,7 +151,7 @@ def test_a_reload_to_another_address_opens_it_first_and_to_a_taken_one_changes_n
     )
     done = daemon.ctl("reload")  # both want the address, with the same options: one socket
     assert (done.returncode, done.stderr) == (0, "")
-    assert not is_open((host, 8000))
+    wait_until_closed((host, 8000))
     assert {ask_at((host, 8001)) for _ in range(20)} <= {daemon.status()[name]["pid"] for name in ("web", "taken")}
     pids = {name: process["pid"] for name, process in daemon.status().items()}
     with occupied((host, 8002)):
@@ -200,7 +210,7 @@ def test_an_address_that_is_taken_stops_nothing_when_the_daemon_is_killed_or_som
         assert daemon.ctl("reload").returncode == 1
     assert daemon.ctl("restart", "--outdated", "web").returncode == 0
     assert ask_at((host, 8002)) == daemon.status()["web"]["pid"]
-    assert not is_open((host, 8000))
+    wait_until_closed((host, 8000))
     assert daemon.status()["web"]["outdated"] is False
 
 
@@ -209,7 +219,7 @@ def test_a_reload_changes_queue_and_mode_at_once(daemon: Daemon) -> None:
     http = {"listen": f"{own_host()}:8000"}
     daemon.write(config(web=listens(sockets={"http": http, "file": "./web.sock"})))
     daemon.start()
-    pid = daemon.status()["web"]["pid"]
+    pid = daemon.wait_for("web", "RUNNING")["pid"]
     daemon.write(
         config(web=listens(sockets={"http": {**http, "backlog": 7}, "file": {"listen": "./web.sock", "mode": "0600"}}))
     )
@@ -222,15 +232,8 @@ def test_a_reload_changes_queue_and_mode_at_once(daemon: Daemon) -> None:
     daemon.write(config(web=listens(sockets={"file": {"listen": "./web.sock", "mode": "0600"}})))
     assert "sockets cannot change while it runs" in daemon.ctl("reload", "--dry-run").stdout
     sleepers = (daemon.pid, keeper_of(daemon))
-    wait_until(lambda: {state_of(each) for each in sleepers} == {"S"})
-    before = [_switches(each) for each in sleepers]
+    before = [at_rest(each) for each in sleepers]
     with pytest.raises(AssertionError):
         wait_until(
-            lambda: [_switches(each) for each in sleepers] != before, within_s=1.0
+            lambda: [sleeps_of(each) for each in sleepers] != before, within_s=1.0
         )  # an open socket wakes nobody
-
-
-def _switches(pid: int) -> int:
-    """Return how often a process has gone to sleep. Source: proc_pid_status(5)."""
-    with open(f"/proc/{pid}/status") as status:
-        return int(next(line for line in status if line.startswith("voluntary_ctxt")).split()[1])

@@ -13,7 +13,17 @@ import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.guarded import config
-from tests.support.listening import Clients, ask_at, is_open, listens, occupied, own_host, said
+from tests.support.listening import (
+    Clients,
+    ask_at,
+    is_open,
+    listens,
+    occupied,
+    own_host,
+    own_port,
+    said,
+    wait_until_closed,
+)
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -21,10 +31,10 @@ ENV = "env | grep -E '^(LISTEN|SOCKET)_'; ls -l /proc/self/fd | grep -c socket:;
 
 
 def test_a_program_gets_its_sockets_in_order_and_others_get_nothing(daemon: Daemon) -> None:
-    host = own_host()
+    host, port = own_host(), own_port()
     sockets = {
         "http": f"{host}:8000",
-        "both": "localhost:48217",
+        "both": f"localhost:{port}",
         "file": {"listen": "./web.sock", "mode": "0640"},
         "name": f"@{daemon.home}",
         "dns": f"udp:{host}:8053",
@@ -58,7 +68,7 @@ def test_a_program_gets_its_sockets_in_order_and_others_get_nothing(daemon: Daem
         daemon.status()["stdin"]["pid"],
     }
     assert stat.S_IMODE((daemon.home / "web.sock").stat().st_mode) == 0o640
-    for each in (("127.0.0.1", 48217), ("::1", 48217)):
+    for each in (("127.0.0.1", port), ("::1", port)):
         with socket.socket(socket.AF_INET6 if ":" in each[0] else socket.AF_INET) as client:
             client.connect(each)
     daemon.wait_for("other", "EXITED")
@@ -84,12 +94,12 @@ def test_sockets_are_open_while_somebody_may_serve_them(daemon: Daemon) -> None:
             late=listens(autostart=False, sockets={"file": "./late.sock"}),
             gate={"cmd": "sleep 300", "ready": {"exec": "test -e open", "interval": 0.1}},
             held=listens(depends_on=["gate"], sockets={"http": f"{host}:8001"}),
-            broken={"cmd": "false", "startretries": 0, "sockets": {"http": f"{host}:8002"}, "starttime": 1},
+            broken={"cmd": "false", "startretries": 0, "sockets": {"http": f"{host}:8002"}, "starttime": 60},
         )
     )
     daemon.start()
     daemon.wait_for("broken", "FATAL")
-    assert not is_open((host, 8002))
+    wait_until_closed((host, 8002))
     assert is_open((host, 8001))  # nobody serves it yet
     assert not (daemon.home / "late.sock").exists()
     assert daemon.status()["late"]["sockets"] == [
@@ -106,11 +116,11 @@ def test_sockets_are_open_while_somebody_may_serve_them(daemon: Daemon) -> None:
     daemon.ctl("stop", "a")
     assert ask_at((host, 8000)) == daemon.status()["b"]["pid"]
     daemon.ctl("stop", "b")
-    assert not is_open((host, 8000))
+    wait_until_closed((host, 8000))
     assert daemon.ctl("start", "b").returncode == 0
     assert ask_at((host, 8000)) == daemon.status()["b"]["pid"]
     assert daemon.ctl("shutdown").returncode == 0
-    assert not is_open((host, 8000))
+    wait_until_closed((host, 8000))
 
 
 def test_a_taken_address_is_a_failed_start_of_that_program_alone_until_it_is_free(daemon: Daemon) -> None:
@@ -136,7 +146,7 @@ def test_a_taken_address_is_a_failed_start_of_that_program_alone_until_it_is_fre
         assert "something that is not a socket is there" in daemon.wait_for("foreign", "BACKOFF")["detail"]
         assert "this host has no such address" in daemon.wait_for("nowhere", "BACKOFF")["detail"]
         assert daemon.ctl("start", "half").returncode == 1
-        assert not is_open((host, 8002))
+        wait_until_closed((host, 8002))
         assert (daemon.home / "web.sock").stat().st_ino == inode
         assert ask_at((host, 8001)) == daemon.status()["fine"]["pid"]
     daemon.wait_for("web", "RUNNING")
@@ -153,7 +163,7 @@ def test_a_start_that_finds_its_address_taken_quotes_nothing_that_an_earlier_ins
     ask_at((host, 8000))
     assert daemon.ctl("stop", "web").returncode == 0
     assert "up" in (daemon.home / "web.err").read_text()
-    wait_until(lambda: not is_open((host, 8000)))  # the keeper hears of it a moment later
+    wait_until_closed((host, 8000))
     with occupied((host, 8000)):
         done = daemon.ctl("start", "web")
     assert done.returncode == 1
@@ -222,7 +232,7 @@ def test_the_launcher_opens_what_the_daemon_s_user_may_not(daemon: Daemon) -> No
     assert daemon.ctl("restart", "web").returncode == 0
     assert ask_at((host, 81)) == daemon.status()["web"]["pid"]
     assert daemon.ctl("stop", "web").returncode == 0
-    assert not is_open((host, 81))  # the guardian holds nothing of it
+    wait_until_closed((host, 81))  # the guardian holds nothing of it
     assert not (home / "web.sock").exists()
     assert daemon.ctl("start", "--no-wait", "web").returncode == 0
     wait_until(lambda: "permission denied: ports below 1024 are root's" in (home / "log").read_text())

@@ -102,6 +102,7 @@ def test_the_servers_of_the_page_serve_on_what_they_are_passed(daemon: Daemon) -
     host = own_host()
     daemon.write(page(daemon, host))
     daemon.start()
+    wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
     pids = {name: process["pid"] for name, process in daemon.status().items()}
     served = {
         "api": fetched(http.client.HTTPConnection(host, 8000, timeout=20)),
@@ -135,10 +136,14 @@ class Requests:
             except (OSError, http.client.HTTPException) as error:
                 self.failed.append(repr(error))
 
-    def more(self) -> None:
+    def by(self) -> bytes:
+        """Return who has answered last."""
+        wait_until(lambda: self.answered, within_s=30)
+        return self.answered[-1]
+
+    def by_another(self, before: bytes) -> None:
         """Wait until another instance than the one before has answered."""
-        before = self.answered[-1] if self.answered else b""
-        wait_until(lambda: self.answered and self.answered[-1] != before, within_s=30)
+        wait_until(lambda: self.by() != before, within_s=30)
 
     def end(self) -> None:
         """Stop asking."""
@@ -155,19 +160,22 @@ def test_gunicorn_answers_every_request_through_crash_restart_reload_upgrade_and
     daemon.write(text)
     daemon.start("--guard")
     requests = Requests(host, 8001)
-    requests.more()
+    before = requests.by()
     os.kill(daemon.status()["web"]["pid"], signal.SIGKILL)
-    requests.more()
+    requests.by_another(before)
     for _ in range(2):
+        before = requests.by()
         assert daemon.ctl("restart", "web").returncode == 0
-        requests.more()
+        requests.by_another(before)
     daemon.write(f"{text}    env: {{A: 1}}\n")
+    before = requests.by()
     assert daemon.ctl("reload").returncode == 0
-    requests.more()
+    requests.by_another(before)
     assert daemon.ctl("upgrade").returncode == 0
     kill_daemon(daemon)
+    before = requests.by()
     assert daemon.ctl("restart", "web").returncode == 0
-    requests.more()
+    requests.by_another(before)
     requests.end()
     assert requests.failed == []
     assert len(set(requests.answered)) >= 6

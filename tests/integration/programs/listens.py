@@ -1,4 +1,4 @@
-"""Writes what it was passed, as a line of JSON, and answers each client of its first socket with its pid; ends between two clients.
+"""Writes what it was passed, as a line of JSON, once it has done its arguments, and answers each client of its first socket with its pid; ends between two clients.
 
 Arguments: `crash=N` ends with 3 after N answers, `unlink` removes the file of its socket first, `stdin` uses descriptor 0,
 `nonblocking` makes it so, as many servers do.
@@ -35,14 +35,12 @@ def main() -> int:
     signal.set_wakeup_fd(woken)
     signal.signal(signal.SIGTERM, lambda *_: None)
     listener = socket.socket(fileno=0 if "stdin" in words else 3)
-    print(
-        json.dumps({**passed(), "name": listener.getsockname(), "blocking": os.get_blocking(listener.fileno())}),
-        flush=True,
-    )
+    said = json.dumps({**passed(), "name": listener.getsockname(), "blocking": os.get_blocking(listener.fileno())})
     if "unlink" in words:
         os.unlink(listener.getsockname())
     if "nonblocking" in words:
         listener.setblocking(False)
+    print(said, flush=True)
     answers = 0
     while answers != int(words.get("crash", -1)):
         ready, _, _ = select.select([listener, wake], [], [])
