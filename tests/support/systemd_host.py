@@ -117,7 +117,7 @@ class Host:
         before, restarts = self.pids(), int(self.show("NRestarts"))
         self.run("systemctl", "kill", "--kill-whom=main", *kill, "taskmasterd")
         wait_until(
-            lambda: int(self.show("NRestarts")) == restarts + 1 and self.show("ActiveState") == "active", within_s=20
+            lambda: int(self.show("NRestarts")) == restarts + 1 and self.show("ActiveState") == "active", within_s=40
         )
         assert self.pids() == before
         written = len(self.counted())

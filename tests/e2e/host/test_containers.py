@@ -56,7 +56,7 @@ class Container:
     def serve(self, *command: str) -> subprocess.Popen[bytes]:
         """Run, and wait until it answers."""
         running = self.run(*command)
-        wait_until(lambda: self.daemon.ctl("pid").returncode == 0, within_s=10)
+        wait_until(lambda: self.daemon.ctl("pid").returncode == 0)
         return running
 
     @property
@@ -99,15 +99,17 @@ def test_as_pid_1_it_stays_in_the_foreground_logs_to_stderr_and_stops_in_order(
 def test_as_pid_1_it_reaps_strangers_and_takes_none_for_a_program(container: Container) -> None:
     container.daemon.write(SLEEPER)
     container.serve()
-    before = container.daemon.status()
+    before = container.daemon.wait_for("p", "RUNNING")
     # as `docker exec` brings them in: a shell that leaves a process behind and ends
     enter = ["nsenter", "--pid", "--target", str(container.init)]
-    subprocess.run([*enter, "sh", "-c", "sleep 0.2 & sleep 300 &"], check=True)
+    ends = container.daemon.home / "ends"
+    subprocess.run([*enter, "sh", "-c", f"(until [ -e {ends} ]; do sleep 0.02; done) & sleep 300 &"], check=True)
     wait_until(lambda: len(_children(container.init)) == 3)
+    ends.touch()
     wait_until(lambda: len(_children(container.init)) == 2)
     assert all(process_exists(pid) for pid in _children(container.init)), "a stranger lives on, and is no zombie"
-    after = container.daemon.status()
-    assert (before["p"]["pid"], before["p"]["state"]) == (after["p"]["pid"], after["p"]["state"])
+    after = container.daemon.status()["p"]
+    assert (before["pid"], before["state"]) == (after["pid"], after["state"])
     assert container.daemon.ctl("shutdown").returncode == 0
 
 
@@ -236,7 +238,7 @@ def test_inherit_reaches_the_daemons_streams_whatever_they_are_and_whoever_write
     wait_until(lambda: written().endswith(f"\n{uid}\n".encode()) or running.poll() is not None)
     if f"cannot use {sys.executable}".encode() in told():
         pytest.skip("the interpreter is out of nobody's reach")
-    wait_until(lambda: b"\nto stderr\n" in told() and b"p running" in told(), within_s=5)
+    wait_until(lambda: b"\nto stderr\n" in told() and b"p running" in told())
     running.terminate()
     assert running.wait(timeout=10) == 0
     assert b"taskmasterd stopped (exit 0)\n" in told(), "the daemon's own lines go there too"
@@ -267,7 +269,7 @@ def test_as_pid_1_any_uid_without_a_home_and_a_writable_place_but_its_socket_s_w
             directory.chmod(0o777)
         words = _as_uid(54321, *words)
     running = container.run(*words)
-    wait_until(lambda: daemon.ctl("-s", str(daemon.socket), "pid", "p").returncode == 0, within_s=10)
+    wait_until(lambda: daemon.ctl("-s", str(daemon.socket), "pid", "p").returncode == 0)
     assert not Path(f"{daemon.socket}.pid").exists(), "PID 1 needs no pid file"
     assert daemon.ctl("-s", str(daemon.socket), "shutdown").returncode == 0
     assert running.wait(timeout=10) == 0

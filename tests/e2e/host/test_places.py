@@ -34,7 +34,7 @@ def _start_by(daemon: Daemon, config: Path | str) -> int:
     daemon.config, daemon.socket, daemon.pidfile = Path(config), directory / "s.sock", directory / "s.sock.pid"
     done = daemon.run("taskmasterd", "-c", str(config))  # as it is written: a Path has no `//` and no `./`
     assert done.returncode == 0, done.stderr
-    pid: int = daemon.status()["web"]["pid"]
+    pid: int = daemon.wait_for("web", "RUNNING")["pid"]
     return pid
 
 
@@ -94,7 +94,7 @@ def test_the_socket_of_another_run_time_directory_belongs_to_the_same_daemon_whe
     daemon: Daemon,
 ) -> None:
     daemon.write(f"taskmasterd: {{pidfile: {daemon.pidfile}}}\nprograms: {{web: {{cmd: sleep 300, starttime: 0}}}}\n")
-    before = daemon.start().status()["web"]["pid"]
+    before = daemon.start().wait_for("web", "RUNNING")["pid"]
     daemon.kill()
     other = daemon.home / "other"
     daemon.environment["RUNTIME_DIRECTORY"] = str(other)

@@ -15,23 +15,26 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon, marked
+from tests.support.listening import own_host
 from tests.support.talk import Talk
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
+HOST = own_host()
 NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
 REDIS = shutil.which("redis-server", path="/usr/bin:/usr/local/bin")
 
 
 def _free_port() -> int:
+    """Return a port of this test's own address, which nobody else takes meanwhile."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def _answers(port: int, path: str = "/") -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://{HOST}:{port}{path}", timeout=2) as answer:
             return str(answer.read().decode())
     except OSError:
         return ""
@@ -60,7 +63,7 @@ def _nginx_config(home: Path, port: int) -> Path:
         "events { worker_connections 64; }\n"
         f"http {{ access_log /dev/stdout; client_body_temp_path {home}/b; proxy_temp_path {home}/p;\n"
         f"fastcgi_temp_path {home}/f; uwsgi_temp_path {home}/u; scgi_temp_path {home}/s;\n"
-        f"server {{ listen 127.0.0.1:{port}; root {home}/www; }} }}\n"
+        f"server {{ listen {HOST}:{port}; root {home}/www; }} }}\n"
     )
     os.chmod(home.parent, 0o755)
     os.chmod(home, 0o755)
@@ -109,7 +112,7 @@ def test_nginx_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> N
     config = _nginx_config(daemon.home, port)
     command = f"{NGINX} -p {daemon.home} -c {config}"
     daemon.write(
-        f"programs:\n  nginx:\n    cmd: {command} -g 'daemon off;'\n    ready: {{tcp: {port}}}\n    stopsignal: QUIT\n"
+        f"programs:\n  nginx:\n    cmd: {command} -g 'daemon off;'\n    ready: {{tcp: '{HOST}:{port}'}}\n    stopsignal: QUIT\n"
         f"    pre_restart: {command} -t\n    stop_cmd: {command} -s quit\n"
     )
     daemon.start()
@@ -137,7 +140,7 @@ def test_nginx_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> N
 def test_nginx_that_daemonizes_is_told_to_stay_in_the_foreground(daemon: Daemon) -> None:
     config = _nginx_config(daemon.home, _free_port())
     daemon.write(
-        f"programs: {{nginx: {{cmd: {NGINX} -p {daemon.home} -c {config}, starttime: 2, startretries: 0, stoptime: 3}}}}"
+        f"programs: {{nginx: {{cmd: {NGINX} -p {daemon.home} -c {config}, starttime: 60, startretries: 0, stoptime: 3}}}}"
     )
     daemon.start()
     detail = daemon.wait_for("nginx", "FATAL")["detail"]
@@ -149,7 +152,7 @@ def test_nginx_that_daemonizes_is_told_to_stay_in_the_foreground(daemon: Daemon)
 def test_redis_is_served_killed_restarted_and_keeps_its_neighbours(daemon: Daemon) -> None:
     ports = [_free_port(), _free_port()]
     programs = "".join(
-        f"  redis{n}: {{cmd: {REDIS} --port {port} --bind 127.0.0.1 --save '' --dir {daemon.home}, starttime: 0.3}}\n"
+        f"  redis{n}: {{cmd: {REDIS} --port {port} --bind {HOST} --save '' --dir {daemon.home}, starttime: 0.3}}\n"
         for n, port in enumerate(ports)
     )
     daemon.write(f"programs:\n{programs}")
@@ -173,7 +176,7 @@ def test_redis_is_served_killed_restarted_and_keeps_its_neighbours(daemon: Daemo
 
 def _ping(port: int) -> bytes:
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=2) as channel:
+        with socket.create_connection((HOST, port), timeout=2) as channel:
             channel.sendall(b"PING\r\n")
             return channel.recv(100)
     except OSError:
@@ -183,7 +186,7 @@ def _ping(port: int) -> bytes:
 def test_a_python_web_server_answers_and_logs_its_requests_unbuffered(daemon: Daemon) -> None:
     port = _free_port()
     (daemon.home / "page").write_text("hello from python\n")
-    daemon.write(f"programs: {{web: {{cmd: {sys.executable} -m http.server --bind 127.0.0.1 {port}}}}}")
+    daemon.write(f"programs: {{web: {{cmd: {sys.executable} -m http.server --bind {HOST} {port}}}}}")
     daemon.start()
     wait_until(lambda: "hello from python" in _answers(port, "/page"))
     wait_until(lambda: b'"GET /page HTTP/1.1" 200' in daemon.log("web"))
@@ -197,9 +200,9 @@ def test_redis_is_ready_when_it_answers_and_what_needs_it_starts_then_and_stops_
     ping = shutil.which("redis-cli") or "redis-cli"
     daemon.write(
         "programs:\n"
-        f"  redis: {{cmd: '{REDIS} --port {port} --bind 127.0.0.1 --save \"\"', ready: {{exec: [sh, -c, '{ping} -p {port} ping | grep -q PONG'],"
+        f"  redis: {{cmd: '{REDIS} --port {port} --bind {HOST} --save \"\"', ready: {{exec: [sh, -c, '{ping} -h {HOST} -p {port} ping | grep -q PONG'],"
         " interval: 0.2}}\n"
-        f'  web: {{cmd: \'{sys.executable} -S -c "import socket, time; socket.create_connection((\\"127.0.0.1\\", {port}));'
+        f'  web: {{cmd: \'{sys.executable} -S -c "import socket, time; socket.create_connection((\\"{HOST}\\", {port}));'
         " time.sleep(300)\"', starttime: 0.5, startretries: 0, depends_on: [redis]}\n"
     )
     daemon.start()
@@ -233,7 +236,7 @@ def _free_tens() -> str:
         digits = str(_free_port())[:-1]
         with contextlib.suppress(OSError), contextlib.ExitStack() as probes:
             for last in "012":
-                probes.enter_context(socket.socket()).bind(("127.0.0.1", int(digits + last)))
+                probes.enter_context(socket.socket()).bind((HOST, int(digits + last)))
             return digits
     raise AssertionError("no three free ports")
 
@@ -248,7 +251,7 @@ def _first_answer(ports: list[int]) -> str:
 def test_gunicorn_is_updated_while_a_client_gets_an_answer_to_every_request(daemon: Daemon) -> None:
     digits = _free_tens()
     (daemon.home / "app.py").write_text(APPLICATION)
-    bind = f"127.0.0.1:{digits}${{TASKMASTER_INSTANCE}}"
+    bind = f"{HOST}:{digits}${{TASKMASTER_INSTANCE}}"
     text = (
         f"programs:\n  web:\n    cmd: {sys.executable} -m gunicorn --bind {bind} --threads 2 app\n    numprocs: 3\n"
         f"    workingdir: {daemon.home}\n    ready: {{http: 'http://{bind}/'}}\n    stopasgroup: leader\n"

@@ -23,7 +23,7 @@ from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
 FOR_THE_DAEMON = {
-    "WATCHDOG_USEC": "400000",
+    "WATCHDOG_USEC": "1000000",
     "LISTEN_FDS": "1",
     "LISTEN_PID": "1",
     "LISTEN_FDNAMES": "x",
@@ -71,7 +71,7 @@ def systemd(daemon: Daemon) -> Iterator[Systemd]:
     """A socket at which the daemon's notifications arrive."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(str(daemon.home / "notify"))
-        channel.settimeout(10)
+        channel.settimeout(20)
         yield Systemd(daemon, channel)
 
 
@@ -85,7 +85,7 @@ def test_systemd_is_told_of_the_start_a_reload_the_stop_and_that_the_loop_lives(
     with systemd.running(**FOR_THE_DAEMON) as running:
         assert systemd.until("READY=1")
         assert daemon.pid == running.pid, "with NOTIFY_SOCKET it stays in the foreground by itself"
-        assert systemd.until("STATUS=") == "STATUS=1/2 running, 1 fatal"
+        assert systemd.until("STATUS=1/2 running, 1 fatal")
         assert systemd.until("WATCHDOG=1")
         running.send_signal(signal.SIGHUP)
         sent = re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", systemd.until("RELOADING=1"))
@@ -164,7 +164,7 @@ def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(daemon: Daemon,
 @pytest.mark.sweep
 def test_a_long_stop_asks_for_more_time_again_and_again(daemon: Daemon, systemd: Systemd) -> None:
     deaf = f"[{sys.executable}, -S, {PROGRAMS}/ignores_term.py]"
-    daemon.write(f"programs: {{p: {{cmd: {deaf}, starttime: 0, stoptime: 2.5}}}}")
+    daemon.write(f"programs: {{p: {{cmd: {deaf}, starttime: 0, stoptime: 300}}}}")
     with systemd.running() as running:
         systemd.until("READY=1")
         wait_until(lambda: daemon.log("p") == b"ready\n")
@@ -173,6 +173,7 @@ def test_a_long_stop_asks_for_more_time_again_and_again(daemon: Daemon, systemd:
         assert int(first.partition("EXTEND_TIMEOUT_USEC=")[2]) >= 60_000_000, "not less than shutdown_timeout"
         for _ in range(2):
             assert systemd.until("EXTEND_TIMEOUT_USEC=") == "EXTEND_TIMEOUT_USEC=10000000"
+        os.kill(daemon.status()["p"]["pid"], signal.SIGKILL)
         assert running.wait(timeout=10) == 0
 
 

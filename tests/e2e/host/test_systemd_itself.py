@@ -52,7 +52,7 @@ def test_the_unit_starts_reloads_and_stops(host: Host) -> None:
 
 
 def test_what_kills_the_daemon_touches_no_program_and_systemd_starts_the_next(host: Host) -> None:
-    host.install("WatchdogSec=1")
+    host.install("WatchdogSec=4")  # a daemon of a busy machine feeds it in time
     host.dies_and_is_replaced("-s", "KILL")
     host.dies_and_is_replaced("-s", "STOP")  # the watchdog is not fed any more
     assert "Watchdog timeout" in host.journal()
@@ -65,7 +65,7 @@ def test_with_a_guardian_the_unit_goes_on_where_the_daemon_dies(host: Host) -> N
     before, daemon = host.pids(), host.ctl("pid")
     assert daemon != host.show("MainPID"), "that is the guardian"
     host.run("kill", "-KILL", daemon)
-    wait_until(lambda: host.ctl("pid", check=False) not in ("", daemon), within_s=10)
+    wait_until(lambda: host.ctl("pid", check=False) not in ("", daemon))
     assert host.pids() == before
     assert host.lines_without_a_gap()
     assert (host.show("ActiveState"), host.show("NRestarts")) == ("active", "0")

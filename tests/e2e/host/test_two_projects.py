@@ -34,7 +34,7 @@ def second(first: Daemon) -> Path:
 
 @pytest.mark.slow
 def test_what_is_asked_of_a_second_project_is_not_done_to_the_first(first: Daemon, second: Path) -> None:
-    pid = first.status()["web"]["pid"]
+    pid = first.wait_for("web", "RUNNING")["pid"]
     for words in ("stop all", "restart web", "start web", "signal TERM web", "reload", "reload --dry-run", "upgrade",
                   "shutdown", "logs --reopen"):  # fmt: skip
         done = first.ctl("-c", str(second), *words.split())
