@@ -56,9 +56,19 @@ def shell(cmd: str, logger: object, **keys: object) -> dict[str, object]:
 
 
 def loggers(daemon: Daemon, word: str) -> list[int]:
-    """Return the processes in the role of a logger whose command line begins with `word`."""
+    """Return the processes in the role of a logger whose command line begins with `word`, without their children."""
     found = [pid for pid in marked(daemon.socket) if b"TASKMASTER_ROLE=logger" in _read(pid, "environ").split(b"\0")]
-    return [pid for pid in found if _read(pid, "cmdline").startswith(word.encode())]
+    parents = {
+        pid: _parent(pid) for pid in found
+    }  # a child has its parent's command line until it executes another one
+    leaders = [pid for pid in found if parents[pid] and parents[pid] not in parents]
+    return [pid for pid in leaders if _read(pid, "cmdline").startswith(word.encode())]
+
+
+def _parent(pid: int) -> int:
+    """Return the pid of a process's parent, 0 if the process has ended."""
+    fields = _read(pid, "stat").rpartition(b")")[2].split()
+    return int(fields[1]) if fields else 0
 
 
 def _read(pid: int, name: str) -> bytes:
@@ -87,7 +97,7 @@ def test_a_logger_that_cannot_be_executed_shows_and_the_next_reload_has_another_
     written(daemon, web=shell("echo kept; exec sleep 300", "| ./no-such-logger"))
     daemon.start()
     wait_until(lambda: "logger: cannot execute ./no-such-logger" in str(daemon.status()["web"]["detail"]))
-    assert daemon.state("web") == "RUNNING"
+    daemon.wait_for("web", "RUNNING")
     (daemon.home / "no-such-logger").write_text("#!/bin/sh\nexec cat >> out\n")
     (daemon.home / "no-such-logger").chmod(0o700)
     wait_until(lambda: (daemon.home / "out").exists() and (daemon.home / "out").read_text() == "kept\n", within_s=30)
@@ -148,7 +158,7 @@ def test_no_line_is_lost_when_logger_daemon_and_keeper_die_under_full_output(dae
     written(daemon, web={"cmd": ["python3", "-c", COUNT], "stdout": "| ./cat.sh"})
     daemon.start(*(["--guard"] if guardian else []))
     out, killed_at = daemon.home / "out", 0
-    pid = daemon.status()["web"]["pid"]
+    pid = daemon.wait_for("web", "RUNNING")["pid"]
     for way in ("daemon", "logger", "daemon", "upgrade", "keeper", "daemon"):
         size = out.stat().st_size if out.exists() else 0
         wait_until(lambda size=size: out.exists() and out.stat().st_size > size)  # type: ignore[misc]
