@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.support.daemon import Daemon, marked, process_exists
-from tests.support.guarded import copy_code, kill_daemon
+from tests.support.guarded import copy_code, kill_daemon, stopped
+from tests.support.talk import Talk
 from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import resident
@@ -26,7 +27,17 @@ def ends(how: str, when: str = "go") -> str:
 
 def slow_stop(seconds: float) -> str:
     """Return a shell program that takes so long to stop; the file `stopping` says that it has begun to."""
-    return f"trap 'touch stopping; sleep {seconds}; touch stopped; exit 9' TERM; touch up; while :; do sleep 0.02; done"
+    return on_stop(f"sleep {seconds}")
+
+
+def held_stop() -> str:
+    """Return one that stops once the file `on` exists."""
+    return on_stop("until [ -e on ]; do sleep 0.02; done")
+
+
+def on_stop(waits: str) -> str:
+    """Return a shell program that does this when it is stopped."""
+    return f"trap 'touch stopping; {waits}; touch stopped; exit 9' TERM; touch up; while :; do sleep 0.02; done"
 
 
 def entry(cmd: str, **keys: object) -> dict[str, object]:
@@ -93,7 +104,7 @@ def test_on_failure_a_good_end_changes_nothing_and_a_bad_one_ends_the_daemon(dae
     write(daemon, {"init": init, "worker": worker})
     daemon.start_foreground()
     daemon.wait_for("init", "EXITED")
-    assert daemon.state("worker") == "RUNNING"
+    daemon.wait_for("worker", "RUNNING")
     go(daemon)
     assert code(daemon) == 6
 
@@ -197,20 +208,23 @@ def test_shutdown_timeout_ends_the_others_and_not_the_code(daemon: Daemon) -> No
 
 @pytest.mark.sweep
 def test_a_client_that_asks_for_the_shutdown_meanwhile_is_told_that_all_is_gone(daemon: Daemon) -> None:
-    write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(slow_stop(1.5))})
+    write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(held_stop(), stoptime=60)})
     daemon.start_foreground()
     wait_until((daemon.home / "up").exists)
     go(daemon)
     wait_until((daemon.home / "stopping").exists)
-    done = daemon.ctl("--json", "shutdown")
-    assert (done.returncode, json.loads(done.stdout)["by"]) == (0, "worker (essential)"), done
+    with Talk(daemon, "shutdown") as client:
+        client.until("ack")
+        go(daemon, "on")
+        answer = client.until("end")
+    assert (answer[-1]["exit"], answer[-2]["type"], answer[-2]["by"]) == (0, "shutdown", "worker (essential)"), answer
     assert code(daemon) == 3
 
 
 def test_essential_is_live(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3")), "other": entry(ends("exit 4", "now"), essential=True)})
     daemon.start_foreground()
-    pids = {name: each["pid"] for name, each in daemon.status().items()}
+    pids = {name: daemon.wait_for(name, "RUNNING")["pid"] for name in ("worker", "other")}
     write(daemon, {"worker": entry(ends("exit 3"), essential=True), "other": entry(ends("exit 4", "now"))})
     done = daemon.ctl("reload")
     assert "essential applied without a restart" in done.stdout
@@ -315,21 +329,12 @@ def test_a_daemon_that_is_killed_during_the_stop_is_followed_by_one_that_exits_w
 def test_with_a_guardian_an_end_that_no_daemon_saw_ends_the_next_one_with_its_code(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3"), essential=True), "other": entry(SLEEPER)})
     daemon.start_foreground("--guard")
-    pid = resident(daemon)
-    os.kill(pid, signal.SIGSTOP)
-    worker = next(each for each in marked(daemon.socket) if b"until" in _command(each))
-    go(daemon)
-    wait_until(lambda: not process_exists(worker))
-    os.kill(pid, signal.SIGKILL)
+    worker, pid = daemon.wait_for("worker", "RUNNING")["pid"], resident(daemon)
+    with stopped(pid):
+        go(daemon)
+        wait_until(lambda: not process_exists(worker))
+        os.kill(pid, signal.SIGKILL)
     assert code(daemon) == 3
-
-
-def _command(pid: int) -> bytes:
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
 
 
 def test_without_a_guardian_an_end_that_nobody_saw_ends_the_next_daemon_with_1(daemon: Daemon) -> None:
@@ -345,12 +350,13 @@ def test_without_a_guardian_an_end_that_nobody_saw_ends_the_next_daemon_with_1(d
 
 @pytest.mark.sweep
 def test_an_operators_new_daemon_after_a_kill_during_the_stop_begins_anew(daemon: Daemon) -> None:
-    write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(slow_stop(1), stoptime=30)})
+    write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(held_stop(), stoptime=60)})
     daemon.start()
     wait_until((daemon.home / "up").exists)
     go(daemon)
     wait_until((daemon.home / "stopping").exists)
     daemon.kill()
+    go(daemon, "on")
     (daemon.home / "go").unlink()
     daemon.start_foreground()
     assert daemon.wait_for("worker", "RUNNING")["pid"]
@@ -360,7 +366,7 @@ def test_an_operators_new_daemon_after_a_kill_during_the_stop_begins_anew(daemon
 
 @pytest.mark.sweep
 def test_an_upgrade_takes_the_keys_along_and_during_the_stop_it_is_refused(daemon: Daemon) -> None:
-    write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(slow_stop(1.5), stoptime=30)})
+    write(daemon, {"worker": entry(ends("exit 3"), essential=True), "slow": entry(held_stop(), stoptime=60)})
     daemon.start_foreground()
     wait_until((daemon.home / "up").exists)
     assert daemon.ctl("upgrade").returncode == 0
@@ -368,6 +374,7 @@ def test_an_upgrade_takes_the_keys_along_and_during_the_stop_it_is_refused(daemo
     wait_until((daemon.home / "stopping").exists)
     refused = daemon.ctl("upgrade")
     assert (refused.returncode, "the daemon is being shut down" in refused.stderr) == (1, True)
+    go(daemon, "on")
     assert code(daemon) == 3
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -156,20 +157,20 @@ def test_what_was_stopped_stays_stopped_over_reload_and_a_new_start_gives_a_new_
 @pytest.mark.sweep
 def test_restarts_within_the_window_are_limited_by_the_burst_and_never_given_up(daemon: Daemon) -> None:
     daemon.write(
-        f"programs: {{flappy: {{cmd: {PY} -S {PROGRAMS}/flaps.py 0.05, starttime: 0, restart_burst: 3, restart_window: 4}}}}"
+        f"programs: {{flappy: {{cmd: {PY} -S {PROGRAMS}/flaps.py 0.05, starttime: 0, restart_burst: 3, restart_window: 10}}}}"
     )
     daemon.start()
     flappy = daemon.wait_for("flappy", "BACKOFF")
     assert flappy["restarts"] == 3
-    assert "3 restarts within 4s" in flappy["detail"]
-    wait_until(lambda: daemon.status()["flappy"]["restarts"] > 3, within_s=8)
+    assert "3 restarts within 10s" in flappy["detail"]
+    wait_until(lambda: daemon.status()["flappy"]["restarts"] > 3, within_s=40)
     assert daemon.state("flappy") != "FATAL"
 
 
 def test_a_process_that_comes_up_after_failed_starts_is_running_and_its_tries_are_told(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{late: {{cmd: {PY} -S {PROGRAMS}/slow_start.py {daemon.home}/tally 3, autostart: false, "
-        "restart_delay: 0.05, starttime: 0.3}}"
+        "restart_delay: 0.05, starttime: 1.5}}"
     )
     daemon.start()
     started = daemon.ctl("start", "late")
@@ -185,8 +186,8 @@ def test_numprocs_are_slots_with_numbers_and_a_lone_one_goes_by_the_programs_nam
     )
     daemon.start()
     assert set(daemon.status()) == {"one", "many:0", "many:1", "many:2"}
-    assert daemon.ctl("pid", "one:0").returncode == 0
     wait_until(lambda: b'"argv": ["stay", "0"]' in daemon.log("one"))
+    assert daemon.ctl("pid", "one:0").returncode == 0
 
 
 def test_signal_reaches_the_leader_and_its_end_is_judged_by_autorestart(daemon: Daemon) -> None:
@@ -204,4 +205,8 @@ def test_signal_reaches_the_leader_and_its_end_is_judged_by_autorestart(daemon: 
 
 def _running(word: str, daemon: Daemon) -> bool:
     """Return whether a process of this daemon has `word` in its command line."""
-    return any(word.encode() in Path(f"/proc/{pid}/cmdline").read_bytes() for pid in marked(daemon.socket))
+    words = b""
+    for pid in marked(daemon.socket):
+        with suppress(OSError):  # it has just ended
+            words += Path(f"/proc/{pid}/cmdline").read_bytes()
+    return word.encode() in words

