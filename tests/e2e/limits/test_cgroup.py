@@ -40,8 +40,10 @@ def root_of(daemon: Daemon) -> Path:
 
 
 def in_group(daemon: Daemon, slot: str) -> list[int]:
-    members = root_of(daemon) / slot / "cgroup.procs"
-    return [int(pid) for pid in members.read_text().split()] if members.exists() else []
+    try:
+        return [int(pid) for pid in (root_of(daemon) / slot / "cgroup.procs").read_text().split()]
+    except OSError:  # there is no such group yet, or it is being removed
+        return []
 
 
 def hides(daemon: Daemon, name: str = "web") -> int:
@@ -173,7 +175,7 @@ def test_limits_that_are_not_in_force_are_said_everywhere_and_keep_nobody_from_r
 def test_the_first_limits_of_what_runs_without_a_group_wait_for_its_next_start(grouped: Daemon) -> None:
     grouped.write("programs: {web: {cmd: sleep 300, starttime: 0}}")
     grouped.start()
-    pid = grouped.status()["web"]["pid"]
+    pid = grouped.wait_for("web", "RUNNING")["pid"]
     grouped.write("programs: {web: {cmd: sleep 300, starttime: 0, limits: {tasks: 50}}}")
     why = "limits used at the next start: it has no control group"
     assert why in grouped.ctl("reload", "--dry-run").stdout

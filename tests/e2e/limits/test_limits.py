@@ -159,6 +159,7 @@ def test_a_reload_changes_all_processes_and_threads_of_what_runs(daemon: Daemon)
     daemon.start()
     wait_until(lambda: daemon.log("crowd").count(b"\n") == 2)
     leader, child = map(int, daemon.log("crowd").split())
+    wait_until(lambda: len(threads(leader)) == 3)
     plan = "rlimits, nice, cpu_affinity, oom_score_adj applied without a restart"
     daemon.write(f"programs: {{crowd: {{cmd: {CROWD}, {wanted}}}, other: {{cmd: sleep 300}}}}")
     assert plan in daemon.ctl("reload", "--dry-run").stdout
@@ -235,7 +236,7 @@ def test_autogroups_get_the_nice_of_their_programs_as_fast_as_the_kernel_takes_i
     start_as_ordinary(daemon)
     wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
     pids = [process["pid"] for process in daemon.status().values()]
-    wait_until(lambda: all(read(pid, "autogroup").endswith(f"nice {nice}\n") for pid in pids), within_s=10)
+    wait_until(lambda: all(read(pid, "autogroup").endswith(f"nice {nice}\n") for pid in pids))
 
 
 @pytest.mark.sweep
@@ -245,7 +246,7 @@ def test_a_nice_program_leaves_the_processor_to_others(daemon: Daemon) -> None:
     keys = f"shell: true, cpu_affinity: {CPUS[0]}, starttime: 0"
     daemon.write(f"programs: {{first: {{cmd: {spin}, {keys}, nice: 0}}, last: {{cmd: {spin}, {keys}, nice: 19}}}}")
     daemon.start()
-    pids = [daemon.status()[name]["pid"] for name in ("first", "last")]
+    pids = [daemon.wait_for(name, "RUNNING")["pid"] for name in ("first", "last")]
 
     def ticks(pid: int) -> int:
         return sum(map(int, read(pid, "stat").rpartition(")")[2].split()[11:13]))

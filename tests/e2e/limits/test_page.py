@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,9 @@ def test_tools_that_execute_a_program_in_their_place_leave_it_its_pid(daemon: Da
     assert checked.returncode == 0, checked.stderr
 
 
-def command(pid: int) -> str:
-    with open(f"/proc/{pid}/comm", encoding="ascii") as name:
-        return name.read().strip()
+def command(pid: int | None) -> str:
+    """Return the name of a process, "" if there is none yet or any more."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
