@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 TYPE_CHECKING = False
@@ -57,12 +58,29 @@ def seconds_of_status(daemon: Daemon) -> float:
     return time.monotonic() - began
 
 
+USUAL_S = 0.007
+"""Processor time of the work of `slowness` on the machine on which the limits of the tests were found, seconds."""
+
+
+@cache
+def slowness() -> float:
+    """Return by how much slower this machine works than the one on which the limits of the tests were found, at least 1."""
+    began, total = time.process_time(), 0
+    for number in range(100_000):
+        total += number
+    return max(1.0, (time.process_time() - began) / USUAL_S)
+
+
 def crowding() -> float:
-    """Return how many processes share a processor, at least 1: the last minute's mean, or the present number if it is higher."""
+    """Return by how much longer work may take than on a machine that is idle, at least 1.
+
+    So many processes share a processor, by the last minute's mean, or the present number if it is higher; and each is as slow
+    as this machine is.
+    """
     mean, now = os.getloadavg()[0], 0
     if os.path.exists("/proc/loadavg"):
         now = int(Path("/proc/loadavg").read_text().split()[3].partition("/")[0]) - 1  # not this one
-    return max(1.0, max(mean, now) / (os.cpu_count() or 1))
+    return max(1.0, max(mean, now) / (os.cpu_count() or 1)) * slowness()
 
 
 def prompt_s() -> float:
