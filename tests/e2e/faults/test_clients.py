@@ -165,9 +165,9 @@ def test_a_stopped_daemon_does_all_that_it_missed_when_it_goes_on(daemon: Daemon
         for client in clients:
             with client.makefile("rb") as replies:
                 assert any(b'"type":"end"' in reply for reply in iter(replies.readline, b""))
+    wait_until(lambda: {process["state"] for process in daemon.status().values()} == {"RUNNING"})
     new = daemon.status()
     assert {name for name, process in new.items() if process["pid"] not in old} == {"p:0", "p:1", "p:2", "p:7"}
-    assert {process["state"] for process in new.values()} == {"RUNNING"}
 
 
 def test_half_a_line_is_given_up_after_thirty_seconds_and_a_quiet_client_is_not(daemon: Daemon) -> None:
@@ -182,7 +182,7 @@ def test_half_a_line_is_given_up_after_thirty_seconds_and_a_quiet_client_is_not(
     with connect(daemon) as half, connect(daemon) as quiet:
         half.sendall(b"sta")
         assert ask(daemon, b"pid")[-1]["exit"] == 0
-        draft.write_text("+29s")
+        draft.write_text("+24s")  # as many seconds more as the test may be held up
         draft.replace(offset)
         assert ask(daemon, b"pid")[-1]["exit"] == 0
         half.sendall(b"tus")
@@ -229,7 +229,7 @@ def test_a_program_may_ask_for_its_own_restart(daemon: Daemon) -> None:
     )
     daemon.start()
     flag = daemon.home / "flag"
-    wait_until(lambda: flag.exists() and "p restarting" in daemon.events() and None not in _pids(daemon), within_s=10)
+    wait_until(lambda: flag.exists() and "p restarting" in daemon.events() and None not in _pids(daemon))
     assert ask(daemon, b"start p")[-1]["exit"] == 0
     assert not (daemon.home / "survived").exists()
     wait_until(lambda: len(marked(daemon.socket)) == 1)

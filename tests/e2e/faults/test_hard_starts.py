@@ -63,7 +63,7 @@ def test_closed_standard_streams_are_dev_null_in_every_life(make_daemon: Callabl
         closing = " ".join(f"{fd}{'<' if fd == 0 else '>'}&-" for fd in closed)
         _shell(daemon, f'exec "$1" -m taskmasterd -c "$2" {options} {closing}')
     for closed, daemon in daemons.items():
-        wait_until(lambda daemon=daemon: _started(daemon), within_s=20)  # type: ignore[misc]
+        wait_until(lambda daemon=daemon: _started(daemon))  # type: ignore[misc]
         found = daemon.wait_for("p", "RUNNING")
         pids = lives(daemon.socket, "" if "guard" in options else "taskmasterd")
         assert len(pids) == (2 if "guard" in options else 1)
@@ -73,7 +73,7 @@ def test_closed_standard_streams_are_dev_null_in_every_life(make_daemon: Callabl
     for daemon in daemons.values():
         assert ask(daemon, b"shutdown")[-1]["exit"] == 0
         assert daemon.foreground
-        assert daemon.foreground.wait(timeout=10) == 0
+        assert daemon.foreground.wait(timeout=20) == 0
 
 
 @needs_proc
@@ -82,17 +82,17 @@ def test_closed_standard_streams_outlive_the_change_to_utf_8(daemon: Daemon, opt
     daemon.write(ONE)
     daemon.environment.update(LC_ALL="en_US.ISO-8859-1", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", LANG="C")
     running = _shell(daemon, f'exec "$1" -m taskmasterd -c "$2" {options} <&- >&- 2>&-')
-    wait_until(lambda: _started(daemon), within_s=10)
+    wait_until(lambda: _started(daemon))
     assert _streams(resident(daemon)) == ["/dev/null"] * 3
     assert ask(daemon, b"shutdown")[-1]["exit"] == 0
-    assert running.wait(timeout=10) == 0
+    assert running.wait(timeout=20) == 0
 
 
 @needs_a_namespace
 def test_closed_standard_streams_are_dev_null_for_process_one(daemon: Daemon) -> None:
     daemon.write(ONE)
     _shell(daemon, 'exec "$1" -m taskmasterd -c "$2" <&- >&- 2>&-', *UNSHARE)
-    wait_until(lambda: _started(daemon), within_s=10)
+    wait_until(lambda: _started(daemon))
     daemon.wait_for("p", "RUNNING")
     pids = lives(daemon.socket)
     found = [_streams(pid) for pid in pids if "python" in os.readlink(f"/proc/{pid}/exe")]
@@ -116,14 +116,14 @@ def test_an_absolute_configuration_needs_no_current_directory(daemon: Daemon, go
     daemon.write(ONE)
     running = _shell(daemon, f'rmdir "$PWD"; exec "$1" -m taskmasterd -c "$2" {options}', cwd=gone)
     if options in ("-t", "-T"):
-        assert running.wait(timeout=10) == 0, (daemon.home / "said").read_text()
+        assert running.wait(timeout=20) == 0, (daemon.home / "said").read_text()
         return
-    wait_until(lambda: _started(daemon), within_s=10)
+    wait_until(lambda: _started(daemon))
     daemon.wait_for("p", "RUNNING")
     assert ask(daemon, b"reload")[-1]["exit"] == 0
     assert ask(daemon, b"upgrade")[-1]["exit"] == 0
     assert ask(daemon, b"shutdown")[-1]["exit"] == 0
-    assert running.wait(timeout=10) == 0
+    assert running.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_what_is_relative_to_a_deleted_directory_names_that(
 ) -> None:
     daemon.write(ONE)
     running = _shell(daemon, f'rmdir "$PWD"; exec "$1" -m taskmasterd {words} {option}', cwd=gone)
-    assert running.wait(timeout=10) == 1
+    assert running.wait(timeout=20) == 1
     why = "the current directory has been deleted; go to another one, or give an absolute path"
     assert (daemon.home / "said").read_text() == f"taskmasterd: cannot use {named}: {why}\n"
 
@@ -174,7 +174,7 @@ def test_a_piped_configuration_can_be_checked(
     daemon: Daemon, piped: tuple[str, Callable[[str], str]], option: str
 ) -> None:
     running = _shell(daemon, piped[1](option))
-    assert running.wait(timeout=10) == 0, (daemon.home / "said").read_text()
+    assert running.wait(timeout=20) == 0, (daemon.home / "said").read_text()
     assert ("ok (1 program, 1 process)" if option == "-t" else "cmd:") in (daemon.home / "said").read_text()
 
 
@@ -182,7 +182,7 @@ def test_a_piped_configuration_is_not_taken_by_a_daemon(
     daemon: Daemon, piped: tuple[str, Callable[[str], str]]
 ) -> None:
     running = _shell(daemon, piped[1](""))
-    assert running.wait(timeout=10) == 2
+    assert running.wait(timeout=20) == 2
     text = f"taskmasterd: cannot use {piped[0]}: a pipe cannot be read again at reload; give a file\n"
     assert (daemon.home / "said").read_text() == text
 
@@ -190,14 +190,14 @@ def test_a_piped_configuration_is_not_taken_by_a_daemon(
 def test_problems_of_a_piped_configuration_have_their_place(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: x, umask: 9}}")
     running = _shell(daemon, PIPES["-"]("-t"))
-    assert running.wait(timeout=10) == 6
+    assert running.wait(timeout=20) == 6
     assert (daemon.home / "said").read_text().startswith("/dev/stdin:1:31: error: programs.p.umask: 9 is not")
 
 
 def test_a_descriptor_that_is_not_open_is_named(daemon: Daemon) -> None:
     daemon.write(ONE)
     running = _shell(daemon, 'exec "$1" -m taskmasterd -t -c /dev/fd/9')
-    assert running.wait(timeout=10) == 6
+    assert running.wait(timeout=20) == 6
     assert "cannot read /dev/fd/9: bad file descriptor" in (daemon.home / "said").read_text()
 
 
@@ -209,10 +209,10 @@ def test_with_few_descriptors_it_runs_or_names_the_limit(daemon: Daemon, options
     daemon.write(ONE)
     for limit in (26, 20, 16, 13, 11, 9, 7, 6, 5):
         running = _shell(daemon, f'ulimit -n {limit}; exec "$1" -m taskmasterd -c "$2" {options}')
-        wait_until(lambda running=running: running.poll() is not None or _started(daemon), within_s=10)  # type: ignore[misc]
+        wait_until(lambda running=running: running.poll() is not None or _started(daemon))  # type: ignore[misc]
         if _started(daemon):
-            wait_until(lambda: ask(daemon, b"shutdown")[-1].get("exit") == 0, within_s=10)
-        code = running.wait(timeout=10)
+            wait_until(lambda: ask(daemon, b"shutdown")[-1].get("exit") == 0)
+        code = running.wait(timeout=20)
         said = (daemon.home / "said").read_text()
         assert "Traceback" not in said, (limit, said)
         named = rf"too many open files \((the limit of open files is {limit}|a limit): ulimit -n\)"
@@ -224,7 +224,7 @@ def test_sixteen_descriptors_are_enough_to_say_so_as_process_one_too(daemon: Dae
     if not _can_unshare():
         pytest.skip("needs a pid namespace of its own")
     running = _shell(daemon, 'ulimit -n 16; exec "$1" -m taskmasterd -c "$2"', *UNSHARE)
-    assert running.wait(timeout=10) == 1
+    assert running.wait(timeout=20) == 1
     said = (daemon.home / "said").read_text()
     assert "Traceback" not in said
     assert "too many open files (the limit of open files is 16: ulimit -n)" in said
@@ -252,14 +252,14 @@ def test_process_one_needs_no_proc(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: 'echo hello; exec sleep 300', shell: true, starttime: 0}}")
     before = ("unshare", "--pid", "--fork", "--kill-child", "--mount")
     _shell(daemon, 'mount -t tmpfs none /proc; exec "$1" -m taskmasterd -c "$2"', *before)
-    wait_until(lambda: _started(daemon), within_s=10)
+    wait_until(lambda: _started(daemon))
     daemon.wait_for("p", "RUNNING")
     assert ask(daemon, b"restart p")[-1]["exit"] == 0
     assert ask(daemon, b"reload")[-1]["exit"] == 0
     assert ask(daemon, b"upgrade")[-1]["exit"] == 0
     assert ask(daemon, b"shutdown")[-1]["exit"] == 0
     assert daemon.foreground
-    assert daemon.foreground.wait(timeout=10) == 0
+    assert daemon.foreground.wait(timeout=20) == 0
     assert "Traceback" not in (daemon.home / "said").read_text()
 
 
@@ -276,13 +276,13 @@ def test_a_users_daemon_works_where_proc_is_hidden(daemon: Daemon, hidden: str) 
     if subprocess.run([*nobody, PY, "-c", itself], capture_output=True, check=False).returncode:
         pytest.skip("the interpreter is out of nobody's reach")
     _shell(daemon, script, "unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
-    wait_until(lambda: _started(daemon), within_s=10)
+    wait_until(lambda: _started(daemon))
     daemon.wait_for("p", "RUNNING")
     assert ask(daemon, b"restart p")[-1]["exit"] == 0
     assert ask(daemon, b"stop p")[-1]["exit"] == 0
     assert ask(daemon, b"shutdown")[-1]["exit"] == 0
     assert daemon.foreground
-    assert daemon.foreground.wait(timeout=10) == 0
+    assert daemon.foreground.wait(timeout=20) == 0
 
 
 # -- words that mean the lives of the daemon
@@ -292,7 +292,7 @@ def test_a_users_daemon_works_where_proc_is_hidden(daemon: Daemon, hidden: str) 
 def test_internal_lives_are_not_reached_by_a_guess(daemon: Daemon, words: str) -> None:
     daemon.write(ONE)
     running = _shell(daemon, f'exec "$1" -m taskmasterd {words} -c "$2"')
-    code = running.wait(timeout=10)
+    code = running.wait(timeout=20)
     said = (daemon.home / "said").read_text()
     assert code == (0 if words == "--check" else 2)
     assert ("taskmaster.yaml: ok (1 program, 1 process)\n" in said) == (words == "--check")

@@ -56,8 +56,8 @@ def test_under_umask_0_nothing_is_ever_writable_by_others_not_even_for_a_moment(
             return False
         return any(path.endswith("p.log.3") for path in seen)
 
-    wait_until(look, within_s=10)
-    assert launcher.wait(timeout=10) == 0
+    wait_until(look, within_s=40)
+    assert launcher.wait(timeout=20) == 0
     assert seen[str(daemon.socket)] <= {0o600}
     assert {mode for modes in seen.values() for mode in modes} <= {0o600, 0o640, 0o644, 0o700, 0o750}, seen
     assert ask(daemon, b"shutdown")[-1]["exit"] == 0
@@ -71,7 +71,7 @@ def test_root_takes_no_configuration_that_everybody_may_write(daemon: Daemon, pl
     other.write_text("programs: {q: {cmd: sleep 300}}")
     daemon.write("{include: [more.yaml], programs: {p: {cmd: sleep 300, starttime: 0}}}")
     daemon.start()
-    before = daemon.status()["p"]["pid"]
+    before = daemon.wait_for("p", "RUNNING")["pid"]
     changed = daemon.config if place == "main" else other
     changed.chmod(0o666)
     done = daemon.ctl("reload")

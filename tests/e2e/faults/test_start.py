@@ -51,7 +51,7 @@ def test_sigterm_at_every_moment_of_the_start_leaves_nothing(daemon: Daemon, mom
         _await(lambda: MOMENTS[moment](daemon))
         starting.terminate()
         starting.terminate()
-        assert starting.wait(timeout=10) == 0
+        assert starting.wait(timeout=20) == 0
     assert marked(daemon.socket) == []
     assert not daemon.pidfile.exists()
     assert not daemon.socket.exists()
@@ -169,7 +169,7 @@ def test_with_too_few_descriptors_even_for_itself_it_says_so_and_leaves_nothing(
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="hides /proc in a mount namespace")
 def test_without_proc_it_starts_stops_groups_and_leaves_nothing(daemon: Daemon) -> None:
-    daemon.write("programs: {p: {cmd: 'sleep 300 & sleep 300', shell: true, starttime: 0, stoptime: 2}}")
+    daemon.write("programs: {p: {cmd: 'sleep 300 & sleep 300 & wait', shell: true, starttime: 0, stoptime: 2}}")
     hidden = f'mount -t tmpfs none /proc && exec "{PY}" -m taskmasterd -n -c "{daemon.config}"'
     with subprocess.Popen(
         ["unshare", "-m", "sh", "-c", hidden],
