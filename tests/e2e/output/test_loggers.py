@@ -131,7 +131,7 @@ def test_a_logger_that_keeps_ending_shows_while_its_program_fails_and_until_it_h
 
     def shows(name: str, state: str) -> bool:
         process = daemon.status()[name]
-        return process["state"] == state and "logger: cannot execute ./no-such-logger" in process["detail"]
+        return bool(process["state"] == state) and "logger: cannot execute ./no-such-logger" in str(process["detail"])
 
     wait_until(lambda: shows("fails", "BACKOFF"))
     wait_until(lambda: shows("late", "STARTING"))
