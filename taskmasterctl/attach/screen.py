@@ -45,11 +45,16 @@ class OwnTerminal:
         """Whether it has to be given back."""
         return self._ours
 
-    def enter(self, modes: Iterable[str]) -> None:
-        """Let the program have it: raw, and in these modes (sequences without their ESC)."""
+    def enter(self, modes: Iterable[str], banner: str = "") -> None:
+        """Let the program have it: raw, then with a banner on it, then in these modes (sequences without their ESC).
+
+        Who reads the banner may type at once: by then each key is the program's, Ctrl-C too.
+        """
         if not self._keeps:
             self._set_raw()
         self._ours = True
+        if banner:
+            _say(f"{banner}\n".replace("\n", "\n" if self._keeps or not os.isatty(ERR) else "\r\n"))
         self.apply(modes)
 
     def _set_raw(self) -> None:
@@ -127,7 +132,11 @@ def terminal_rows_columns() -> tuple[int, int]:
 
 def say(text: str) -> None:
     """Write a line of ours to stderr, while the terminal is not raw."""
-    _write(ERR, f"{text}\n".encode("utf-8", "replace"), lenient=True)
+    _say(f"{text}\n")
+
+
+def _say(text: str) -> None:
+    _write(ERR, text.encode("utf-8", "replace"), lenient=True)
 
 
 def _sequences(modes: Iterable[str]) -> bytes:

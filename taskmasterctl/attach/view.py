@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from taskmasterctl.attach.screen import OwnTerminal, say, terminal_rows_columns
+from taskmasterctl.attach.screen import OwnTerminal, terminal_rows_columns
 from taskmasterctl.output import OUT
 from taskmasterctl.reply.logtext import LogText
 from taskmasterctl.visible import clean
@@ -47,10 +47,11 @@ class View:
         name, pid = clean(message["name"]), clean(message["pid"])
         self.typing = bool(message.get("typing"))
         if self.screen is None or not self.screen.ours:
+            banner = ""
             if self.screen is None:
-                say(self._banner(message))
+                banner = self._banner(message)
                 self.screen = OwnTerminal(keeps=not message.get("tty"))
-            self.screen.enter(map(str, message.get("modes") or ()))
+            self.screen.enter(map(str, message.get("modes") or ()), banner)
         else:
             self.screen.apply(())
             self.screen.notice(f"{name} restarted: {clean(message.get('why') or 'ended')}; pid {pid}")

@@ -37,8 +37,11 @@ if TYPE_CHECKING:
 
 
 MOST_VIEWERS = 32
-REPAINT_S = 0.1
-"""Longest time until a program that has another size for a moment gets its own again, seconds."""
+REPAINT_S = 1.0
+"""Longest time until a program that has another size for a moment gets its own again, seconds.
+
+One that is busy for longer sees only one signal, and the size that it knows: it paints nothing.
+"""
 DOWN = (EXITED, FATAL, STOPPED)
 
 
