@@ -26,9 +26,10 @@ def configured(alerts: dict[str, Any], **programs: Any) -> str:
 
 
 def crash(daemon: Daemon, name: str = "web") -> None:
-    """Kill a process, and wait until the daemon knows."""
-    os.kill(daemon.wait_for(name, "RUNNING")["pid"], signal.SIGKILL)
-    wait_until(lambda: daemon.state(name) != "RUNNING")
+    """Kill a process, and wait until the daemon knows; another one may run by then."""
+    pid = daemon.wait_for(name, "RUNNING")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: daemon.status()[name]["pid"] != pid)
 
 
 def act(daemon: Daemon, line: str) -> None:
@@ -38,9 +39,10 @@ def act(daemon: Daemon, line: str) -> None:
 
 
 def got(daemon: Daemon, file: str = "got") -> list[dict[str, Any]]:
-    """Return the events that the command of `telling` has got."""
+    """Return the events that the command of `telling` has got, but not one whose line is still being written."""
     path = daemon.home / file
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+    return [json.loads(line) for line in lines if line.endswith("\n")]
 
 
 def words(daemon: Daemon, file: str = "got") -> list[str]:

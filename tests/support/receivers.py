@@ -66,9 +66,9 @@ class Mailbox:
             return self.refusal
         parsed = email.message_from_bytes(envelope.content, policy=email.policy.default)
         assert isinstance(parsed, EmailMessage)
-        self.mails.append(parsed)
         self.recipients += envelope.rcpt_tos
         self.secure.append(session.ssl is not None)
+        self.mails.append(parsed)  # last: for this a test waits
         return "250 OK"
 
 
@@ -76,28 +76,31 @@ def _authenticated(_server: Any, _session: Any, _envelope: Any, _mechanism: str,
     return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()), handled=False)
 
 
-def free_port() -> int:
-    """Return a port that nobody listens at just now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextmanager
+def free_port() -> Iterator[int]:
+    """Keep a port at which nobody listens: it is given to no one else, and who asks for it by its number can listen there.
+
+    Source: socket(7), SO_REUSEADDR; the one who listens needs it, too.
+    """
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind((HOST, 0))
+        yield keeper.getsockname()[1]
 
 
 @contextmanager
-def mail_server(
-    certificate: Certificate | None = None, *, auth: bool = False, port: int = 0
-) -> Iterator[tuple[int, Mailbox]]:
+def mail_server(certificate: Certificate | None = None, *, auth: bool = False) -> Iterator[tuple[int, Mailbox]]:
     """Run a mail server; with a certificate it has STARTTLS, with `auth` it wants USER and PASSWORD."""
-    box, port = Mailbox(), port or free_port()
     more: dict[str, Any] = {"tls_context": certificate.context()} if certificate else {}
     more |= {"authenticator": _authenticated, "auth_required": True} if auth else {}
-    controller = Controller(box, hostname=HOST, port=port, **more)
-    controller.start()
-    try:
-        yield port, box
-    finally:
-        controller.stop()
+    with free_port() as port:
+        box = Mailbox()
+        controller = Controller(box, hostname=HOST, port=port, ready_timeout=20, **more)
+        controller.start()
+        try:
+            yield port, box
+        finally:
+            controller.stop()
 
 
 class Request:

@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pyte
 
@@ -96,7 +97,7 @@ class Terminal:
     def __exit__(self, *_error: object) -> None:
         self.child.send_signal(signal.SIGKILL)
         self.child.wait()
-        self._thread.join(10)
+        self._thread.join(20)
         os.close(self._fd)
 
     def _pump(self) -> None:
@@ -154,14 +155,14 @@ class Terminal:
         with self._lock:
             return self._row(self._screen.buffer[self._screen.cursor.y])
 
-    def see(self, text: str, within_s: float = 10.0) -> None:
+    def see(self, text: str, within_s: float = 20.0) -> None:
         """Wait until the text is on the screen; fails with the screen."""
         try:
             wait_until(lambda: text in self.text(), within_s=within_s)
         except AssertionError:
             raise AssertionError(f"{text!r} did not appear on:\n{self.text()}") from None
 
-    def prompt(self, text: str = "taskmaster>", within_s: float = 10.0) -> None:
+    def prompt(self, text: str = "taskmaster>", within_s: float = 20.0) -> None:
         """Wait until the row of the cursor is exactly this."""
         try:
             wait_until(lambda: self.cursor_row() == text, within_s=within_s)
@@ -170,7 +171,7 @@ class Terminal:
 
     # -- the end of the program
 
-    def ended(self, within_s: float = 10.0) -> tuple[int | None, int | None]:
+    def ended(self, within_s: float = 20.0) -> tuple[int | None, int | None]:
         """Wait for the end of the program and its last output; return the exit code and the signal."""
         code = self.child.wait(within_s)
         self._thread.join(within_s)
@@ -179,3 +180,16 @@ class Terminal:
     def modes_now(self) -> list[object]:
         """Return the terminal's modes. Source: both ends of a pty share them, ioctl_tty(2)."""
         return list(termios.tcgetattr(self._fd))
+
+    def local_modes(self) -> int:
+        """Return those of its modes that are in c_lflag (termios(3)): ICANON, ISIG and others."""
+        return int(termios.tcgetattr(self._fd)[3])
+
+
+def in_front(pid: int) -> str:
+    """Return the command line of the process that has the foreground of the terminal of `pid`, "" where none has it."""
+    try:
+        group = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[5]  # tpgid, proc(5)
+        return Path(f"/proc/{group}/cmdline").read_bytes().decode().replace("\0", " ").strip()
+    except OSError:  # it has just ended
+        return ""

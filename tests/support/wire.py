@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
+from tests.support.wait import wait_until
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -86,6 +88,27 @@ def crowding() -> float:
 def prompt_s() -> float:
     """Return how long a status may take, in seconds: half a second, and more if others keep all processors busy."""
     return 0.5 * crowding()
+
+
+def slept(pid: int) -> int:
+    """Return how often a process has gone to sleep: it wakes up as often. Source: proc_pid_status(5)."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+def sleep_for(seconds: float, *pids: int) -> None:
+    """Wait until none of these processes has woken up for so long; what came before may still have its last work."""
+    last: list[int] = []
+    since = time.monotonic()
+
+    def asleep() -> bool:
+        nonlocal last, since
+        now = [slept(pid) for pid in pids]
+        if now != last:
+            last, since = now, time.monotonic()
+        return time.monotonic() - since >= seconds
+
+    wait_until(asleep, within_s=20 + 3 * seconds)
 
 
 def rss_mb(pid: int) -> float:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,8 @@ def rules(home: Path, port: int, ours: Certificate, web: Web, net: int) -> dict[
     wrong = {"user": USER, "password_file": secret(home, "wrong", "WRONG-PASSWORD")}
     found: dict[str, Any] = {
         "plain": telling("plain"),
-        "slow": {**telling("slow"), "for": 1.5},
-        "hung": {"cmd": {"cmd": HUNG, "shell": True}, "timeout": 0.3},
+        "slow": {**telling("slow"), "for": 4},
+        "hung": {"cmd": {"cmd": HUNG, "shell": True}, "timeout": 3},
         "bad": {"cmd": "false", "events": ["*"]},
         "everything": telling("everything", events=["*"], targets=["bad"]),
         "later": {"cmd": {"cmd": "test -e ready || exit 75; cat >> later", "shell": True}},
@@ -100,6 +101,16 @@ def stage(share_daemon: Callable[[str], Daemon], tmp_path_factory: pytest.TempPa
         assert bugs(daemon) == []
 
 
+def contents(directory: Path, *without: str) -> str:
+    """Return what is in all files below a directory, but for those of these names; some may go meanwhile."""
+    found = ""
+    for path in directory.rglob("*"):
+        if path.is_file() and path.name not in without:
+            with suppress(FileNotFoundError):
+                found += path.read_bytes().decode("utf-8", "replace")
+    return found
+
+
 def begun(stage: Stage, name: str) -> Daemon:
     """Start a program; returns the daemon."""
     act(stage.daemon, f"start {name}")
@@ -129,7 +140,7 @@ def test_for_spares_what_is_over_soon_and_tells_the_rest_once(stage: Stage) -> N
     wait_until(lambda: words(daemon, "slow") == ["exited"])
     begun(stage, "slow")
     wait_until(lambda: words(daemon, "slow") == ["exited", "recovered"])
-    assert got(daemon, "slow")[1]["lasted"] >= 1.5
+    assert got(daemon, "slow")[1]["lasted"] >= 4
 
 
 @pytest.mark.sweep
@@ -139,6 +150,7 @@ def test_a_hundred_ends_are_told_in_their_order_or_counted(stage: Stage) -> None
     wait_until(lambda: len(got(daemon, "hundred")) == 100)
     numbers = [event["seq"] for event in got(daemon, "hundred")]
     assert numbers == sorted(numbers)
+    wait_until(lambda: waiting(daemon, "many") == 0)
     assert words(daemon, "many") == ["exited"] * 5
 
 
@@ -147,18 +159,18 @@ def test_a_command_that_hangs_is_ended_and_the_next_one_runs(stage: Stage) -> No
     daemon = begun(stage, "hung")
     crash(daemon, "hung")
     begun(stage, "hung")
-    wait_until(lambda: len((daemon.home / "pids").read_text().split()) == 2, within_s=30)
-    assert not process_exists(int((daemon.home / "pids").read_text().split()[0]))
+    pids = daemon.home / "pids"
+    wait_until(lambda: pids.exists() and pids.read_text().count("\n") == 2, within_s=30)
+    assert not process_exists(int(pids.read_text().split()[0]))
     wait_until(lambda: waiting(daemon, "hung") == 0)
-    assert "alert hung: it took longer than 0.3s" in warnings(daemon)
+    assert "alert hung: it took longer than 3s" in warnings(daemon)
 
 
 def test_a_failed_alert_is_an_event_that_no_rule_gets(stage: Stage) -> None:
     daemon = begun(stage, "bad")
     wait_until(lambda: "alert bad: dropped a message of 1 event: exit 1" in daemon.events())
     wait_until(lambda: "running" in words(daemon, "everything"))
-    history = "".join(path.read_text() for path in (daemon.home / "history").iterdir())
-    assert '"event":"alert-failed","rule":"bad","reason":"exit 1"' in history
+    assert '"event":"alert-failed","rule":"bad","reason":"exit 1"' in contents(daemon.home / "history")
     assert "alert-failed" not in words(daemon, "everything")
     assert "alert bad: exit 1" in warnings(daemon)
     assert daemon.state("bad") == "RUNNING"
@@ -189,14 +201,14 @@ def test_trouble_goes_by_mail_and_a_wrong_password_stops_nobody_else_and_is_nowh
     tried = daemon.ctl("alert", "test", "refused")
     assert (tried.returncode, "C: ***" in tried.stdout, "535 " in tried.stderr) == (1, True, True)
     seen = tried.stdout + tried.stderr + daemon.ctl("alert").stdout + warnings(daemon) + daemon.launch("-T").stdout
-    files = [path for path in daemon.home.rglob("*") if path.is_file() and path.name not in ("good", "wrong")]
-    files += [Path(f"/proc/{daemon.pid}/{name}") for name in ("environ", "cmdline")]
-    seen += "".join(path.read_bytes().decode("utf-8", "replace") for path in files if path != daemon.config)
+    seen += contents(daemon.home, "good", "wrong", daemon.config.name)
+    seen += "".join(Path(f"/proc/{daemon.pid}/{name}").read_text() for name in ("environ", "cmdline"))
     assert [word for word in (PASSWORD, "WRONG-PASSWORD", "SECRET") if word in seen] == []
 
 
 def test_retry_after_is_obeyed_and_a_refusal_drops_the_message(stage: Stage) -> None:
     web, daemon = stage.web, stage.daemon
+    web.requests.clear()  # that of `alert test`, if that test ran before
     web.answers = [(429, {"Retry-After": "1"}), (200, {}), (404, {})]
     begun(stage, "asked")
     wait_until(lambda: len(web.requests) == 2)
@@ -261,4 +273,4 @@ def test_a_command_runs_as_its_user_with_its_variables(daemon: Daemon) -> None:
     daemon.write(configured({"page": page}))
     daemon.start()
     act(daemon, "alert test page")
-    assert "alert page: I am nobody with b in /\n" in daemon.events()
+    wait_until(lambda: "alert page: I am nobody with b in /\n" in daemon.events())

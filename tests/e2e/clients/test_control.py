@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon
 from tests.support.wait import wait_until
+from tests.support.wire import rss_mb
 
 pytestmark = pytest.mark.slow
 CONFIG = "programs: {web: {cmd: sleep 300, starttime: 0, numprocs: 2}, off: {cmd: sleep 300, autostart: false}}"
@@ -22,7 +24,7 @@ CONFIG = "programs: {web: {cmd: sleep 300, starttime: 0, numprocs: 2}, off: {cmd
 @contextmanager
 def _connected(daemon: Daemon) -> Iterator[socket.socket]:
     with socket.socket(socket.AF_UNIX) as channel:
-        channel.settimeout(10)
+        channel.settimeout(20)
         channel.connect(str(daemon.socket))
         yield channel
 
@@ -130,7 +132,7 @@ def test_five_hundred_connections_are_served_and_one_more_too(shared: Daemon) ->
         for channel in channels:
             channel.connect(str(shared.socket))
         for channel in channels[::50]:
-            channel.settimeout(5)
+            channel.settimeout(20)
             assert channel.recv(1000).startswith(b'{"type":"hello"')
         assert shared.ctl("status", "web:0").returncode == 0
     finally:
@@ -147,9 +149,10 @@ def test_a_follower_that_never_reads_costs_no_memory_and_nobody_else(daemon: Dae
     with _connected(daemon) as channel:
         channel.sendall(b"logs -f flood\n")
         daemon.ctl("start", "flood")
-        wait_until(lambda: b"000000600006" in daemon.log("flood"), within_s=20)
+        before = rss_mb(daemon.pid)
+        wait_until(lambda: b"000000600006" in daemon.log("flood"), within_s=60)
         assert daemon.ctl("status").returncode == 0
-        assert _rss_mb(daemon.pid) < 40
+        assert rss_mb(daemon.pid) < before + 20
 
 
 def test_a_slow_follower_is_told_what_it_missed(daemon: Daemon) -> None:
@@ -163,7 +166,7 @@ def test_a_slow_follower_is_told_what_it_missed(daemon: Daemon) -> None:
         assert next(replies)["type"] == "hello"
         assert next(replies)["type"] == "ack"
         daemon.ctl("start", "flood")
-        wait_until(lambda: b"000000300006" in daemon.log("flood"), within_s=20)
+        wait_until(lambda: b"000000300006" in daemon.log("flood"), within_s=60)
         seen = missed = 0
         for message in replies:
             seen += len(message.get("text", ""))
@@ -191,22 +194,14 @@ def test_another_user_is_refused_by_the_kernels_credentials(running: Daemon) -> 
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert "client refused: uid 65534" in running.events()
+    wait_until(lambda: "client refused: uid 65534" in running.events())
 
 
 def test_the_socket_is_private_from_the_first_moment_whatever_the_umask(daemon: Daemon) -> None:
     daemon.write("programs: {}")
-    mask = os.umask(0)
-    try:
-        daemon.start()
-    finally:
-        os.umask(mask)
+    words = [sys.executable, "-m", "taskmasterd", "-c", str(daemon.config)]  # with another umask no fork can run it
+    subprocess.run(words, env=daemon.environment, cwd=daemon.home, umask=0, check=True, capture_output=True, timeout=30)
     assert os.stat(daemon.socket).st_mode & 0o777 == 0o600
     for path in daemon.home.rglob("*"):
         if path.name != "taskmaster.yaml":
             assert path.stat().st_mode & 0o022 == 0, path
-
-
-def _rss_mb(pid: int) -> float:
-    with open(f"/proc/{pid}/statm") as statm:
-        return int(statm.read().split()[1]) * 4096 / 1e6

@@ -12,6 +12,7 @@ import pytest
 
 from taskmasterctl.metrics.text import names
 from tests.support.daemon import ROOT, Daemon
+from tests.support.receivers import free_port
 from tests.support.wait import wait_until
 
 PAGE = (ROOT / "docs" / "operate" / "metrics.md").read_text()
@@ -49,10 +50,13 @@ def test_the_table_has_every_metric_once() -> None:
 
 
 def test_the_programs_of_the_examples_run_under_the_daemon_that_they_watch(daemon: Daemon) -> None:
+    with free_port() as port:
+        watches_itself(daemon, port)
+
+
+def watches_itself(daemon: Daemon, port: int) -> None:
+    """Start the examples, the second one at this port, and look that they tell of the daemon."""
     client = f"{sys.executable} -m taskmasterctl"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     text = "programs:\n" + "".join(example.replace("programs:\n", "") for example in EXAMPLES)
     text = text.replace("  metrics: {", "  sockets: {").replace("/var/lib/node_exporter", str(daemon.home))
     text = text.replace("taskmasterctl", client).replace("9777", str(port)).replace("unix:", f"unix:{daemon.home}/")
@@ -68,7 +72,7 @@ def test_the_programs_of_the_examples_run_under_the_daemon_that_they_watch(daemo
             with socket.create_connection(("127.0.0.1", port), 10) as scraper:
                 scraper.sendall(b"GET /metrics HTTP/1.1\r\n\r\n")
                 return scraper.recv(12) == b"HTTP/1.1 200"
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):
             return False
 
     wait_until(answers, within_s=20)

@@ -24,7 +24,7 @@ programs:
   web: {cmd: sleep 86400, numprocs: 2, starttime: 0}
   off: {cmd: sleep 86400, autostart: false}
   done: {cmd: "true", starttime: 0, autorestart: unexpected}
-  bad: {cmd: "sh -c 'echo address already in use >&2; exit 1'", autostart: false}
+  bad: {cmd: "sh -c 'echo address already in use >&2; exit 1'", autostart: false, starttime: 30}
   nope: {cmd: /nonexistent/run, autostart: false}
   slow: {cmd: sleep 86400, autostart: false, starttime: 60}
   wide: {cmd: sleep 86400, starttime: 0, description: "%s"}
@@ -44,9 +44,11 @@ def shared(share_daemon: Callable[[str], Daemon]) -> Daemon:
 
 
 def _settled(daemon: Daemon) -> Daemon:
-    """Start it, and wait until what ends by itself has ended."""
+    """Start it, and wait until what ends by itself has ended, and the others run."""
     daemon.start()
     daemon.wait_for("done", "EXITED")
+    for name in ("web:0", "web:1", "wide"):
+        daemon.wait_for(name, "RUNNING")
     return daemon
 
 
@@ -176,7 +178,7 @@ def test_a_signal_that_stands_after_the_name_is_told_in_its_order(shared: Daemon
 @pytest.mark.slow
 def test_status_and_the_event_log_tell_the_last_line_of_what_gave_up(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(
-        "defaults: {restart_delay: 0.05, startretries: 0}\n"
+        "defaults: {restart_delay: 0.05, startretries: 0, starttime: 30}\n"
         "programs:\n"
         "  bad: {cmd: [sh, -c, 'echo out; printf \"first\\\\nin \\\\033[31muse\\\\n\" >&2; exit 1']}\n"
         "  good: {cmd: sleep 86400, starttime: 0}\n"
@@ -268,7 +270,7 @@ def test_ctrl_c_ends_the_wait_and_the_start_goes_on(running: Daemon) -> None:
     )
     wait_until(lambda: running.state("slow") == "STARTING")
     client.send_signal(signal.SIGINT)
-    told = client.communicate(timeout=10)[1]
+    told = client.communicate(timeout=20)[1]
     assert client.returncode == 130
     assert "no longer waiting for start of slow" in told
     assert "taskmasterctl status slow" in told

@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from taskmaster_common import __version__
+from taskmasterctl.shell.news import MOST_A_SECOND
 from tests.support.daemon import PROGRAMS, Daemon, command_environment
 from tests.support.forkserver import ForkServer
 from tests.support.terminal import SHELL, Terminal
@@ -70,12 +72,20 @@ def open_shell(shells: ForkServer | None) -> Iterator[OpenShell]:
 @pytest.fixture
 def running(daemon: Daemon) -> Daemon:
     daemon.write(CONFIG)
-    return daemon.start()
+    return up(daemon)
 
 
 @pytest.fixture(scope="module")
 def standing(share_daemon: Callable[[str], Daemon]) -> Daemon:
-    return share_daemon(CONFIG).start()
+    return up(share_daemon(CONFIG))
+
+
+def up(daemon: Daemon) -> Daemon:
+    """Start it, and wait until what starts by itself runs."""
+    daemon.start()
+    for name in ("web:0", "web:1"):
+        daemon.wait_for(name, "RUNNING")
+    return daemon
 
 
 @pytest.fixture
@@ -114,9 +124,13 @@ def test_tab_completes_verbs_with_their_description_and_names_with_their_state(
     shell.see("start   start programs and wait until they run")
     shell.type("rt " + TAB)
     shell.see("cron       stopped: not started")
-    rows = shell.rows()
-    first = next(at for at, row in enumerate(rows) if row.lstrip().startswith("cron       stopped"))
-    assert [row.split()[0] for row in rows[first : first + 6]] == ["cron", "a@b+c.d-1", "web", "web:0", "web:1", "all"]
+
+    def offered() -> list[str]:
+        rows = shell.rows()
+        first = next((at for at, row in enumerate(rows) if row.lstrip().startswith("cron       stopped")), len(rows))
+        return [row.split()[0] for row in rows[first : first + 6] if row]
+
+    wait_until(lambda: offered() == ["cron", "a@b+c.d-1", "web", "web:0", "web:1", "all"])
     shell.type("a@" + TAB)
     shell.prompt("taskmaster> start a@b+c.d-1")
     shell.type("\r")
@@ -225,7 +239,7 @@ def test_ctrl_c_ends_a_follow_of_bytes_that_are_no_text_and_the_shell_goes_on(
 @pytest.mark.sweep
 def test_ctrl_c_ends_the_wait_and_not_the_operation(daemon: Daemon, open_shell: OpenShell) -> None:
     daemon.write(
-        f"programs: {{deaf: {{cmd: {sys.executable} -S {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 1.5}}}}"
+        f"programs: {{deaf: {{cmd: {sys.executable} -S {PROGRAMS}/ignores_term.py, starttime: 0, stoptime: 5}}}}"
     )
     shell = open_shell(daemon.start(), "-q")
     wait_until(lambda: daemon.log("deaf"))
@@ -242,19 +256,20 @@ def test_ctrl_c_ends_the_wait_and_not_the_operation(daemon: Daemon, open_shell: 
 def test_a_storm_of_changes_keeps_the_typed_text_and_is_counted(daemon: Daemon, open_shell: OpenShell) -> None:
     daemon.write(
         "programs: {flap: {cmd: sh -c 'exit 3', numprocs: 40, autostart: false, startretries: 4, restart_delay: 0.01,"
-        " restart_max_delay: 0.01}}"
+        " restart_max_delay: 0.01, starttime: 30}}"
     )
     shell = open_shell(daemon.start(), "-q")
     shell.type("stop fl")
     shell.prompt("taskmaster> stop fl")
+    began = time.monotonic()
     daemon.ctl("start", "flap", "--no-wait")
     wait_until(lambda: all(each["state"] == "FATAL" for each in daemon.status().values()), within_s=20)
     shell.type("ap")
     shell.see("40 fatal")
-    wait_until(lambda: sum(_counted(shell)) == 200, within_s=10)
+    wait_until(lambda: sum(_counted(shell)) == 200)
     counted, told = _counted(shell)
-    assert told <= 40
-    assert counted >= 150
+    assert told <= MOST_A_SECOND * (time.monotonic() - began + 2)
+    assert counted > told
     shell.prompt("taskmaster> stop flap")
 
 
@@ -266,7 +281,9 @@ def _counted(shell: Terminal) -> tuple[int, int]:
 
 
 def test_notify_off_leaves_the_line_alone(daemon: Daemon, open_shell: OpenShell) -> None:
-    daemon.write("programs: {bad: {cmd: sh -c 'exit 3', autostart: false, startretries: 1, restart_delay: 0.01}}")
+    daemon.write(
+        "programs: {bad: {cmd: sh -c 'exit 3', autostart: false, startretries: 1, restart_delay: 0.01, starttime: 30}}"
+    )
     shell = open_shell(daemon.start(), "-q")
     shell.type("notify off\r")
     shell.see("notify is off")
@@ -280,7 +297,9 @@ def test_notify_off_leaves_the_line_alone(daemon: Daemon, open_shell: OpenShell)
 
 
 def test_what_a_command_has_told_is_not_told_again(daemon: Daemon, open_shell: OpenShell) -> None:
-    daemon.write("programs: {bad: {cmd: sh -c 'exit 3', autostart: false, startretries: 1, restart_delay: 0.01}}")
+    daemon.write(
+        "programs: {bad: {cmd: sh -c 'exit 3', autostart: false, startretries: 1, restart_delay: 0.01, starttime: 30}}"
+    )
     shell = open_shell(daemon.start(), "-q")
     shell.type("start bad\r")
     shell.see("now FATAL")
@@ -305,6 +324,7 @@ def test_a_daemon_that_dies_and_comes_back_is_told_once_each_and_nothing_is_repe
     running.start()
     shell.prompt("taskmaster> start cr")
     shell.see("2/4 running")
+    shell.see("connected to taskmasterd again")
     text = shell.text()
     assert text.count("taskmasterd was shut down by ") == 1
     assert "is lost" not in text
@@ -441,7 +461,7 @@ def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same(dae
             stderr=subprocess.PIPE,
         ) as child:
             os.write(ours, b"pid\n")
-            assert child.wait(10) == -signal.SIGHUP
+            assert child.wait(20) == -signal.SIGHUP
             assert child.stderr is not None
             assert b"Exception ignored" in child.stderr.read()
     finally:
@@ -469,7 +489,7 @@ def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(shared: Daemon)
 def test_a_long_answer_goes_through_less_and_the_shell_goes_on_after_it(shared: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(shared, "-q", PAGER="less")
     shell.type("show web; pid web:0\r")
-    wait_until(lambda: shell.rows()[-1] == ":", within_s=10)
+    wait_until(lambda: shell.rows()[-1] == ":")
     assert "log files:" not in shell.text()
     shell.type("G")
     shell.see("log files:")
@@ -487,9 +507,7 @@ def test_a_dumb_terminal_gets_no_escape_sequence(shared: Daemon, open_shell: Ope
     shell = open_shell(shared, TERM="dumb")
     shell.type("pid web:0\r")
     answer = str(shared.status()["web:0"]["pid"])
-    wait_until(
-        lambda: answer in (row.strip() for row in shell.rows()), within_s=10
-    )  # it stands in the table above, too
+    wait_until(lambda: answer in (row.strip() for row in shell.rows()))  # it stands in the table above, too
     shell.prompt()
     shell.type("half")
     shell.prompt("taskmaster> half")

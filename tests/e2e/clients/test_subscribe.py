@@ -16,8 +16,8 @@ import pytest
 from taskmasterctl.reply.mirror import Mirror
 from taskmasterd.control.verbs.subscribe import MOST_PENDING
 from tests.support.daemon import Daemon
-from tests.support.guarded import state_of
 from tests.support.wait import wait_until
+from tests.support.wire import sleep_for
 
 pytestmark = pytest.mark.slow
 
@@ -63,7 +63,7 @@ class Subscriber:
 @contextmanager
 def subscribed(daemon: Daemon, request: str = "subscribe") -> Iterator[Subscriber]:
     with socket.socket(socket.AF_UNIX) as channel:
-        channel.settimeout(10)
+        channel.settimeout(20)
         channel.connect(str(daemon.socket))
         channel.sendall(f"{request}\n".encode())
         subscriber = Subscriber(channel)
@@ -76,7 +76,10 @@ def subscribed(daemon: Daemon, request: str = "subscribe") -> Iterator[Subscribe
 @pytest.fixture
 def running(daemon: Daemon) -> Daemon:
     daemon.write(CONFIG)
-    return daemon.start()
+    daemon.start()
+    for name in ("web:0", "web:1"):
+        daemon.wait_for(name, "RUNNING")
+    return daemon
 
 
 def test_first_comes_how_everything_is_and_then_each_change_with_the_next_number(running: Daemon) -> None:
@@ -164,7 +167,7 @@ def test_a_slow_subscriber_is_told_how_much_it_missed_and_is_right_afterwards(da
     daemon.start()
     with subscribed(daemon) as subscriber:
         subscriber.until("processes")
-        daemon.ctl("start", "flap")
+        daemon.ctl("start", "flap", within_s=100)
         seen = missed = 0
         while not missed or subscriber.mirror.counts() != (0, [("FATAL", count)]):
             message = subscriber.next()
@@ -218,7 +221,7 @@ def test_who_follows_a_log_hears_of_a_shutdown_and_gets_the_last_words(running: 
         running.ctl("shutdown")
         assert client.stdout.read() == "bye\n"
         assert "taskmasterctl: taskmasterd was shut down by " in client.stderr.read()
-        assert client.wait(10) == 4
+        assert client.wait(20) == 4
 
 
 @pytest.mark.parametrize("words", [("subscribe",), ("status", "--watch")])
@@ -236,7 +239,7 @@ def test_into_a_pipe_the_client_writes_lines_as_they_come(running: Daemon, words
         assert client.stdout.readline().split()[1:5] == ["web:1", "RUNNING", "->", "STOPPING"]
         assert client.stdout.readline().split()[1:5] == ["web:1", "STOPPING", "->", "STOPPED"]
         client.send_signal(2)
-        assert client.wait(10) == 130
+        assert client.wait(20) == 130
 
 
 def test_json_is_the_objects_of_the_wire_one_a_line(running: Daemon) -> None:
@@ -253,19 +256,10 @@ def test_json_is_the_objects_of_the_wire_one_a_line(running: Daemon) -> None:
         running.ctl("shutdown")
         *_changes, last = [json.loads(line) for line in client.stdout]
         assert (last["type"], last["error"]["code"]) == ("end", "stopping")
-        assert client.wait(10) == 4
+        assert client.wait(20) == 4
 
 
 def test_an_idle_subscription_costs_no_wake_up(running: Daemon) -> None:
     with subscribed(running) as subscriber:
         subscriber.until("processes")
-        wait_until(lambda: state_of(running.pid) == "S")
-        before = _switches(running.pid)
-        with pytest.raises(AssertionError):
-            wait_until(lambda: _switches(running.pid) > before, within_s=1.0)
-
-
-def _switches(pid: int) -> int:
-    """Return how often the process has gone to sleep: it wakes up as often. Source: proc_pid_status(5)."""
-    with open(f"/proc/{pid}/status") as status:
-        return int(next(line for line in status if line.startswith("voluntary_ctxt")).split()[1])
+        sleep_for(1.0, running.pid)

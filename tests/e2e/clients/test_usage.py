@@ -63,10 +63,13 @@ def usage(daemon: Daemon, *words: str) -> dict[str, dict[str, Any]]:
 
 def test_time_in_children_that_end_counts(shared: Daemon) -> None:
     pid = shared.status()["burns"]["pid"]
-    before = own_s(pid)
-    found = usage(shared, "burns")["burns"]["cpu_percent"]
-    assert own_s(pid) - before < 0.2  # the time is in its children
-    assert 10 < found < 150  # of a machine that has other work
+
+    def in_children() -> bool:
+        before = own_s(pid)
+        found = usage(shared, "burns")["burns"]["cpu_percent"]
+        return 10 < found < 150 and own_s(pid) - before < 0.2
+
+    wait_until(in_children, within_s=60)  # on a machine with other work it gets less for a while
 
 
 def own_s(pid: int) -> float:
@@ -78,7 +81,7 @@ def own_s(pid: int) -> float:
 
 def test_memory_that_workers_share_counts_once(shared: Daemon) -> None:
     found = usage(shared, "shares")["shares"]["memory_bytes"]
-    assert 48 << 20 <= found < 150 << 20
+    assert 48 << 20 <= found < 5 * 48 << 20, "nine processes have it"
 
 
 def test_what_does_not_run_has_no_figures_and_the_table_has_a_dash_for_them(shared: Daemon) -> None:
@@ -100,7 +103,14 @@ def test_what_does_not_run_has_no_figures_and_the_table_has_a_dash_for_them(shar
 
 def test_show_lists_all_processes_of_a_program_as_a_tree(shared: Daemon) -> None:
     pid = shared.status()["tree"]["pid"]
-    (program,) = json.loads(shared.ctl("show", "--json", "tree").stdout)["programs"]
+
+    def tree() -> list[dict[str, Any]]:
+        (program,) = json.loads(shared.ctl("show", "--json", "tree").stdout)["programs"]
+        found: list[dict[str, Any]] = program["tree"]
+        return found
+
+    wait_until(lambda: [row["command"] for row in tree()].count("sleep 86400") == 2)  # all of it has begun
+    program = {"tree": tree()}
     rows = [(row["ppid"], row["command"]) for row in program["tree"]]
     assert program["tree"][0]["pid"] == pid
     inner = next(row["pid"] for row in program["tree"] if row["command"] == "sh -c sleep 86400; true")
@@ -128,6 +138,7 @@ def test_what_the_kernel_hides_is_a_dash_and_not_nothing(make_daemon: Callable[.
     for directory in (daemon.home, daemon.home.parent):
         directory.chmod(0o755)
     daemon.start()
+    daemon.wait_for("web", "RUNNING")
     client = f"{sys.executable} -m taskmasterctl -s {daemon.socket} --json status --usage"
     hidden = "mount -t proc -o hidepid=2 proc /proc && exec setpriv --reuid=65534 --regid=65534 --clear-groups "
     done = subprocess.run(

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 PROGRAMS = """
 programs:
   web: {cmd: sleep 300, starttime: 0, numprocs: 2}
-  bad: {cmd: "sh -c 'echo no port >&2; exit 3'", startretries: 0, autostart: false}
+  bad: {cmd: "sh -c 'echo no port >&2; exit 3'", startretries: 0, starttime: 30, autostart: false}
 """
 
 
@@ -31,6 +31,7 @@ def shared(share_daemon: Callable[..., Daemon]) -> Daemon:
     """A daemon to which a little has happened."""
     daemon = share_daemon(PROGRAMS)
     daemon.start()
+    daemon.wait_for("web:0", "RUNNING")
     daemon.wait_for("web:1", "RUNNING")
     assert daemon.ctl("start", "bad").returncode == 1
     assert daemon.ctl("restart", "web:1").returncode == 0
@@ -57,6 +58,7 @@ def test_recoveries_are_found_in_the_past_and_followed(make_daemon: Callable[...
         pid = daemon.wait_for("web", "RUNNING")["pid"]
         os.kill(pid, 9)
         wait_until(lambda pid=pid: daemon.status()["web"]["pid"] not in (None, pid))  # type: ignore[misc]
+        daemon.wait_for("web", "RUNNING")
     assert [each.split()[1] for each in lines(daemon, "--event", "recovered")] == ["running"] * 2
     assert len(lines(daemon, "--event", "recovered", "-n", "1")) == 1
     assert lines(daemon, "--event", "trouble,recovered", "web")[0].split()[1] == "exited"
@@ -137,6 +139,7 @@ def follower(
 def test_following_begins_with_the_past_and_outlives_kills_and_an_upgrade_without_a_gap(daemon: Daemon) -> None:
     daemon.write(PROGRAMS)
     daemon.start()
+    daemon.wait_for("web:0", "RUNNING")
     daemon.wait_for("web:1", "RUNNING")
     with follower(daemon, "-n", "2") as (client, shown):
         wait_until(lambda: len(shown()) == 2)
@@ -151,7 +154,7 @@ def test_following_begins_with_the_past_and_outlives_kills_and_an_upgrade_withou
         assert numbers == list(range(numbers[0], numbers[-1] + 1))
         assert [event["event"] for event in shown()].count("crashed") == 2
         assert daemon.ctl("shutdown").returncode == 0
-        assert client.wait(10) == 4
+        assert client.wait(20) == 4
     assert b"no daemon since" in (daemon.home / "errors").read_bytes()
 
 
@@ -176,4 +179,4 @@ def test_a_signal_ends_it_like_other_endless_replies(shared: Daemon) -> None:
     with follower(shared, "-n", "1") as (client, shown):
         wait_until(lambda: bool(shown()))
         client.send_signal(signal.SIGINT)
-        assert client.wait(10) == 130
+        assert client.wait(20) == 130

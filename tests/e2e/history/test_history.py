@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.guarded import kill_daemon
-from tests.support.history import history_problem, records_of
+from tests.support.history import files_of, history_problem, records_of
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
@@ -73,7 +73,8 @@ def test_a_guardian_starts_a_daemon_that_goes_on_with_the_numbers(daemon: Daemon
     daemon.start("--guard")
     daemon.wait_for("web", "RUNNING")
     kill_daemon(daemon)
-    wait_until(lambda: "web adopted" in words(daemon))
+    wait_until(lambda: '"event":"adopted"' in "".join(path.read_text() for path in files_of(daemon.home)))
+    assert "web adopted" in words(daemon)
     assert "- crashed" in words(daemon)
     assert history_problem(daemon.home) == ""
 

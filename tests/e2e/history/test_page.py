@@ -20,8 +20,10 @@ COMMANDS = SHORT.splitlines()
 @pytest.fixture(scope="module")
 def shared(share_daemon: Callable[[str], Daemon]) -> Daemon:
     """A daemon with the programs of the page, once they have given up."""
-    daemon = share_daemon(EXAMPLE).start()
+    slow = "startretries: 3\n    starttime: 30"  # on a machine that stops for a second a try would be no failed one
+    daemon = share_daemon(EXAMPLE.replace("startretries: 3", slow)).start()
     daemon.wait_for("web", "FATAL")
+    daemon.wait_for("front", "BACKOFF")
     return daemon
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 PROGRAMS = r"""
 defaults: {starttime: 0, autorestart: never}
 programs:
-  gives-up: {cmd: "sh -c 'echo address already in use >&2; exit 1'", starttime: 1, startretries: 1, restart_delay: 0.1, autorestart: true}
+  gives-up: {cmd: "sh -c 'echo address already in use >&2; exit 1'", starttime: 30, startretries: 1, restart_delay: 0.1, autorestart: true}
   stranger: {cmd: sleep 300}
   stopped: {cmd: sleep 300}
   deaf: {cmd: "sh -c 'trap : TERM; echo ready; while :; do sleep 0.05; done'", stoptime: 0.2}
@@ -59,13 +59,16 @@ def daemon_with_a_past(share_daemon: Callable[..., Daemon]) -> Daemon:
     daemon = share_daemon(PROGRAMS)
     daemon.start()
     os.kill(daemon.wait_for("stranger", "RUNNING")["pid"], signal.SIGKILL)
+    daemon.wait_for("asked", "RUNNING")
     wait_until(lambda: daemon.log("deaf") == b"ready\n")
     assert daemon.ctl("stop", "stopped", "deaf").returncode == 0
     assert daemon.ctl("signal", "USR1", "asked").returncode == 0
     daemon.write(PROGRAMS.replace("edited: {cmd: sleep 300", "edited: {cmd: sleep 301"))
     daemon.ctl("reload")
-    daemon.wait_for("gives-up", "FATAL")
-    daemon.wait_for("sick", "FATAL")
+    for name in ("gives-up", "sick", "no-program"):
+        daemon.wait_for(name, "FATAL")
+    for name in ("stranger", "asked", "faults", "limited", "shells"):
+        daemon.wait_for(name, "EXITED")
     return daemon
 
 
@@ -98,6 +101,7 @@ def test_every_command_that_it_proposes_is_one(daemon_with_a_past: Daemon) -> No
 
 
 def test_without_a_name_it_tells_of_those_that_are_not_as_wanted(daemon_with_a_past: Daemon) -> None:
+    daemon_with_a_past.wait_for("shells", "EXITED")  # the commands of the test before have started it again
     lines = daemon_with_a_past.ctl("why").stdout.splitlines()
     assert "off" not in [line.split()[0] for line in lines]
     assert next(line for line in lines if line.startswith("shells ")).endswith("(autorestart: never).")
@@ -110,6 +114,7 @@ def test_the_story_goes_on_over_a_kill_an_upgrade_and_an_orderly_restart(daemon:
     daemon.start()
     os.kill(daemon.wait_for("web", "RUNNING")["pid"], signal.SIGKILL)
     wait_until(lambda: daemon.status()["web"]["restarts"] == 1)
+    assert daemon.ctl("wait", "all").returncode == 0
     assert daemon.ctl("why").stdout == "all is as wanted\n"
     assert "db is RUNNING" in daemon.ctl("why", "db").stdout
     assert "all 2 instances are as wanted" in daemon.ctl("why", "db").stdout

@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.packaging.test_readme import blocks
+from tests.packaging.test_readme import Block, blocks
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
@@ -20,16 +22,25 @@ RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
 PAGES = [page for page in RECIPES if any(block.language == "sh" for block in blocks(page))]
 
 
-def free_prefix(tens: int = 1) -> str:
-    """Return a prefix of three digits so that the ports from it on, ten or several times ten, are free now."""
-    for prefix in range(801, 1000):
-        try:
-            for last in range(10 * tens):
-                with socket.socket() as one:
-                    one.bind(("127.0.0.1", prefix * 10 + last))
-        except OSError:
-            continue
-        return str(prefix)
+@contextmanager
+def free_prefix(tens: int = 1) -> Iterator[str]:
+    """Yield a prefix of three digits so that the ports from it on, ten or several times ten, are free.
+
+    A name that stands for them keeps others that run these tests from taking them meanwhile.
+    """
+    for prefix in range(801, 1000 - tens):
+        with ExitStack() as stack:
+            try:
+                for more in range(tens):
+                    name = stack.enter_context(socket.socket(socket.AF_UNIX))
+                    name.bind(f"\0taskmaster-recipes-{prefix + more}")
+                for last in range(10 * tens):
+                    with socket.socket() as one:
+                        one.bind(("127.0.0.1", prefix * 10 + last))
+            except OSError:
+                continue
+            yield str(prefix)
+            return
     raise AssertionError("no free ports")
 
 
@@ -64,12 +75,20 @@ def test_every_configuration_of_a_recipe_passes_the_check(page: Path, daemon: Da
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_what_a_recipe_starts_comes_up_and_what_it_says_to_type_works(page: Path, daemon: Daemon) -> None:
     set_up(daemon)
-    prefix, shown = free_prefix(), blocks(page)
+    shown = blocks(page)
+    with free_prefix() as prefix:
+        come_up(daemon, shown, prefix)
+
+
+def come_up(daemon: Daemon, shown: Sequence[Block], prefix: str) -> None:
+    """Start what a page says, with these ports, and type what it says to type."""
     local = [re.sub(r"\b808", prefix, block.text) for block in shown if block.language in ("yaml", "sh")]
     kinds = [block.language for block in shown if block.language in ("yaml", "sh")]
     daemon.write(local[kinds.index("yaml")])
     daemon.start()
-    wait_until(lambda: all(row["state"] not in ("STARTING", "BACKOFF") for row in daemon.status().values()))
+    wait_until(
+        lambda: all(row["state"] not in ("STARTING", "BACKOFF") for row in daemon.status().values()), within_s=60
+    )
     assert {name: row["detail"] for name, row in daemon.status().items() if not row["wanted"]} == {}
     reader = {name: value for name, value in daemon.environment.items() if name != "TASKMASTER_SOCKET"}
     for kind, text in zip(kinds, local):
@@ -91,10 +110,11 @@ def test_what_a_recipe_starts_comes_up_and_what_it_says_to_type_works(page: Path
 def test_more_than_ten_web_servers_have_a_port_each(daemon: Daemon) -> None:
     set_up(daemon)
     _, many = (block.text for block in blocks(ROOT / "docs" / "recipes" / "web-servers.md") if block.language == "yaml")
-    daemon.write(many.replace("8080", free_prefix(2) + "0"))
-    daemon.start()
-    assert daemon.ctl("wait", "web").stdout == "12 up\n"
-    assert daemon.ctl("check", "web").returncode == 0
+    with free_prefix(2) as prefix:
+        daemon.write(many.replace("8080", prefix + "0"))
+        daemon.start()
+        assert daemon.ctl("wait", "web").stdout == "12 up\n"
+        assert daemon.ctl("check", "web").returncode == 0
 
 
 def test_the_table_of_contents_has_every_recipe() -> None:

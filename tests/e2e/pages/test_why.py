@@ -22,7 +22,7 @@ FILES = {
     "windows": b"MZ\x90\0",
     "moved": b"#!/nowhere/python3\n",
 }
-ONCE = {"startretries": 0, "autorestart": "never"}
+ONCE = {"startretries": 0, "autorestart": "never", "starttime": 30}
 
 
 def programs(home: str, port: int) -> dict[str, object]:

@@ -49,7 +49,7 @@ def test_a_program_gets_lines_files_and_the_end_of_its_input(daemon: Daemon) -> 
     assert daemon.ctl("send", "copi", "x").returncode == 5
     assert daemon.ctl("send", "other").returncode == 2
     assert "one two" not in daemon.events()
-    assert daemon.ctl("--timeout", "5", "send", "--file", "-", "other", stdin="from a pipe").returncode == 0
+    assert daemon.ctl("--timeout", "25", "send", "--file", "-", "other", stdin="from a pipe").returncode == 0
     file_has(log_of(daemon, "other"), b"x\nfrom a pipe")
 
 
@@ -57,7 +57,7 @@ def test_what_a_program_does_not_read_is_counted_and_not_sent_later(daemon: Daem
     daemon.write(config(mute=MUTE))
     daemon.start()
     (daemon.home / "file").write_bytes(b"x" * 200_000)
-    done = daemon.ctl("--timeout", "1", "send", "--file", "file", "mute")
+    done = daemon.ctl("--timeout", "3", "send", "--file", "file", "mute")
     assert done.returncode == 124
     assert done.stderr.splitlines()[1] == "  mute has got 65536 bytes; the rest is not sent."
     with subprocess.Popen(
@@ -160,7 +160,7 @@ def test_a_daemon_without_such_a_program_has_no_keeper_and_an_idle_keeper_ends(
     assert daemon.ctl("start", "later").returncode == 0
     keeper_of(daemon)
     assert daemon.ctl("stop", "later").returncode == 0
-    wait_until(lambda: keepers(daemon) == [], within_s=20)
+    wait_until(lambda: keepers(daemon) == [], within_s=40)
     assert "keeper" not in daemon.events()
     assert daemon.ctl("start", "later").returncode == 0
     assert daemon.ctl("send", "later", "x").returncode == 0
