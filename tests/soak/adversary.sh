@@ -74,11 +74,13 @@ deafkids) # so do grandchildren that ignore TERM
 writes | formed | stamped | piped) # "COPY NUMBER": each copy counts from 1, a line at a time; what sh says about a killed sleep is no such line
     exec 2>/dev/null
     copy="$$.$(date +%s%N)"
+    pause=1
+    [ "$1" = writes ] && pause=0.25
     number=0
     while :; do
         number=$((number + 1))
         echo "$copy $number"
-        if [ $((number % 50)) -eq 0 ]; then sleep 0.25; fi
+        if [ $((number % 50)) -eq 0 ]; then sleep $pause; fi
     done
     ;;
 *) exit 64 ;;

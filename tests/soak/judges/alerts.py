@@ -77,13 +77,16 @@ def problems(
 def _recoveries(events: Iterable[Event]) -> Iterator[str]:
     """Yield what is wrong with the ends of troubles: each end follows a trouble, and is told once."""
     open_now: set[str] = set()
+    wrong: list[Event] = []
     for event in events:
         if event["event"] != RECOVERED:
             open_now.add(event["name"])
         elif event["name"] in open_now:
             open_now.remove(event["name"])
         else:
-            yield f"{event['name']} has recovered from no trouble: {event}"
+            wrong.append(event)
+    if wrong:
+        yield f"{len(wrong)} recoveries from no trouble, the first is {wrong[0]}"
 
 
 def still_open(messages: Iterable[Message]) -> set[str]:

@@ -124,8 +124,9 @@ class Calm:
             self.stage.found(f"alert told: all is stopped, and no end of trouble was told of {sorted(still)}")
         for problem in alerts.problems(posted, history, lambda record: record["event"] == alerts.FATAL):
             self.stage.found(f"alert posted: {problem}")
-        for wrong in self.receivers.wrong:
-            self.stage.found(f"alert logged: no line of a log: {wrong!r}")
+        wrong = self.receivers.wrong
+        if wrong:
+            self.stage.found(f"alert logged: {len(wrong)} are no line of a log, the first is {wrong[0]!r}")
         self._logged(sum(map(alerts.is_crash, history)), rows["logged"]["error"] or "")
         self.stage.counts["alerts told, posted, logged"] = len(told) + len(posted) + self.receivers.lines
 

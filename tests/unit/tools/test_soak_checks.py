@@ -240,8 +240,8 @@ def test_what_was_told_once_or_again_as_it_was_is_right() -> None:
         ([], "1 events never arrived, the first is"),
         ([Message("a.told", [CRASH]), Message("a.told", [])], "message a.told arrives again with other events"),
         ([Message("b.told", [CRASH]), Message("a.told", [OVER])], "message a.told arrives after one that was begun later"),
-        ([Message("a.told", [CRASH, OVER, OVER])], "web has recovered from no trouble"),
-        ([Message("a.told", [OVER, CRASH])], "web has recovered from no trouble"),
+        ([Message("a.told", [CRASH, OVER, OVER])], "1 recoveries from no trouble, the first is"),
+        ([Message("a.told", [OVER, CRASH])], "1 recoveries from no trouble, the first is"),
     ],
 )  # fmt: skip
 def test_what_is_missing_mixed_up_or_told_twice_is_found(messages: list[Message], problem: str) -> None:
