@@ -131,6 +131,7 @@ def test_rules_follow_a_reload_and_an_upgrade(daemon: Daemon) -> None:
     assert bugs(daemon) == []
 
 
+@pytest.mark.sweep
 def test_the_examples_of_the_page_are_right_and_the_last_two_run(daemon: Daemon) -> None:
     for text in PAGE.split("```yaml\n")[1:]:
         daemon.write(text.partition("```")[0])

@@ -141,6 +141,7 @@ def test_five_hundred_connections_are_served_and_one_more_too(shared: Daemon) ->
     wait_until(lambda: len(os.listdir(f"/proc/{shared.pid}/fd")) < 50)
 
 
+@pytest.mark.sweep
 def test_a_follower_that_never_reads_costs_no_memory_and_nobody_else(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{flood: {{cmd: {sys.executable} -S {PROGRAMS}/writes_lines.py 600007 linger, log_maxbytes: 1MB, autostart: false}}}}"

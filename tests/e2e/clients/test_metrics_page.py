@@ -49,6 +49,7 @@ def test_the_table_has_every_metric_once() -> None:
     assert re.findall(r"^\| `(taskmaster_\w+)` \|", PAGE, re.MULTILINE) == list(names())
 
 
+@pytest.mark.sweep
 def test_the_programs_of_the_examples_run_under_the_daemon_that_they_watch(daemon: Daemon) -> None:
     with free_port() as port:
         watches_itself(daemon, port)

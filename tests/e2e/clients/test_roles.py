@@ -157,6 +157,7 @@ programs:
 """
 
 
+@pytest.mark.sweep
 def test_whatever_a_hidden_program_does_to_those_that_one_sees_it_is_not_named(daemon: Daemon) -> None:
     opened(daemon).write(VAULT)
     daemon.start()
@@ -180,6 +181,7 @@ def test_whatever_a_hidden_program_does_to_those_that_one_sees_it_is_not_named(d
         assert "vault" not in texts(answers_on(channel))
 
 
+@pytest.mark.sweep
 def test_what_is_needed_by_what_one_may_start_is_started_only_by_who_may_start_it(daemon: Daemon) -> None:
     opened(daemon).write(
         "taskmasterd: {roles: {ci: {users: [60001], level: operate, programs: [web]}, "

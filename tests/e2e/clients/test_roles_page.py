@@ -48,6 +48,7 @@ class TestExamples:
 
     pytestmark = as_root
 
+    @pytest.mark.sweep
     def test_a_deploy_job_restarts_its_own_programs(self, daemon: Daemon) -> None:
         started(daemon, "A deploy job that restarts its own programs")
         answers = ask_as(daemon, ACCOUNTS["deploy"], "restart all", "logs web", "restart worker-mail", "restart db")[1:]
@@ -65,6 +66,7 @@ class TestExamples:
         assert error["message"] == "restart db: needs operate; uid 60007 has read (role duty)"
         assert error["hints"] == ["a line for `roles`: {users: [60007], level: operate, programs: [db]}"]
 
+    @pytest.mark.sweep
     def test_what_is_needed_is_started_by_who_may_start_it(self, daemon: Daemon) -> None:
         started(daemon, "A program that needs another one")
         daemon.ctl("stop", "all")

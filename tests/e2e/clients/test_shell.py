@@ -149,6 +149,7 @@ def test_tab_after_signal_offers_signals_and_then_names(shared: Daemon, open_she
     shell.prompt("taskmaster> signal USR1 web:1")
 
 
+@pytest.mark.sweep
 def test_completion_knows_a_program_that_a_reload_brought(running: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(running)
     running.write(CONFIG + "  zebra: {cmd: sleep 300}\n")
@@ -217,6 +218,7 @@ def test_shutdown_asks_here_and_only_yes_means_yes(running: Daemon, open_shell: 
     wait_until(lambda: not running.pidfile.exists())
 
 
+@pytest.mark.sweep
 def test_ctrl_c_ends_a_follow_of_bytes_that_are_no_text_and_the_shell_goes_on(
     daemon: Daemon, open_shell: OpenShell
 ) -> None:
@@ -280,6 +282,7 @@ def _counted(shell: Terminal) -> tuple[int, int]:
     return counted, sum(" -> " in row for row in rows)
 
 
+@pytest.mark.sweep
 def test_notify_off_leaves_the_line_alone(daemon: Daemon, open_shell: OpenShell) -> None:
     daemon.write(
         "programs: {bad: {cmd: sh -c 'exit 3', autostart: false, startretries: 1, restart_delay: 0.01, starttime: 30}}"
@@ -405,6 +408,7 @@ def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_she
     again.see(f"taskmasterd {__version__} (protocol 2)")
 
 
+@pytest.mark.sweep
 def test_a_history_that_cannot_be_kept_is_one_warning(running: Daemon, open_shell: OpenShell) -> None:
     (running.home / "shell-history").mkdir()
     shell = open_shell(running, "-q")

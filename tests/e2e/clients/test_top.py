@@ -141,6 +141,7 @@ def test_on_any_screen_no_line_is_too_wide_and_nothing_fails(
         assert left(terminal) == 0
 
 
+@pytest.mark.sweep
 def test_the_window_may_change_its_size_at_any_time(shared: Daemon, forks: ForkServer) -> None:
     with screen(shared, forks=forks) as terminal:
         terminal.see("web (4)")
@@ -317,6 +318,7 @@ def test_what_is_asked_for_is_what_is_done_and_leaving_ends_nothing(running: Dae
     assert {name for name in before if before[name] != after[name]} == {"web:3", "off"}
 
 
+@pytest.mark.sweep
 def test_a_process_that_was_removed_meanwhile_is_said_to_be_gone(running: Daemon, forks: ForkServer) -> None:
     with screen(running, forks=forks) as terminal:
         terminal.see("web (4)")
@@ -391,6 +393,7 @@ def test_keys_are_answered_while_many_restart(make_daemon: Callable[..., Daemon]
         assert left(terminal, "\x03") == 130
 
 
+@pytest.mark.sweep
 def test_it_can_be_suspended_and_goes_on(shared: Daemon) -> None:
     if not os.path.exists("/bin/bash"):
         pytest.skip("needs bash")

@@ -184,6 +184,7 @@ def test_status_is_0_while_all_is_on_its_way_and_3_when_somebody_is_needed(daemo
     assert "  waits for:\n    web  db  ready  FATAL; exit 1 after " in shown
 
 
+@pytest.mark.sweep
 def test_start_names_what_it_starts_besides_and_stop_what_goes_on(daemon: Daemon) -> None:
     web = {**WEB, "numprocs": 2, "autostart": False}
     _load(daemon, web=web, db={**DB, "starttime": 0, "autostart": False}).start()

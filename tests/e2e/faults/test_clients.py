@@ -26,6 +26,7 @@ def _pids(daemon: Daemon) -> list[int]:
     return [process["pid"] for message in ask(daemon, b"status") for process in message.get("processes", ())]
 
 
+@pytest.mark.sweep
 def test_garbage_and_half_requests_from_hundreds_of_clients_harm_nobody(daemon: Daemon) -> None:
     daemon.write(SLEEPERS)
     daemon.start()
@@ -114,6 +115,7 @@ def test_whole_logs_that_many_ask_for_and_nobody_reads_cost_no_memory(daemon: Da
         assert whole == 20 * 100_000 * len("a line of the past\n")
 
 
+@pytest.mark.sweep
 def test_clients_that_ask_to_follow_and_go_at_once_leave_no_descriptor(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: echo hello, starttime: 0, autorestart: never}}")
     daemon.start()
@@ -130,6 +132,7 @@ def test_clients_that_ask_to_follow_and_go_at_once_leave_no_descriptor(daemon: D
     assert ask(daemon, b"pid p")[-1]["type"] == "end"
 
 
+@pytest.mark.sweep
 def test_a_stream_that_was_asked_for_after_a_wait_ends_with_its_client_and_what_follows_is_done(daemon: Daemon) -> None:
     daemon.write(
         "programs: {p: {cmd: sleep 300, starttime: 0.3, autostart: false}, q: {cmd: sleep 300, starttime: 0}, "
@@ -148,6 +151,7 @@ def test_a_stream_that_was_asked_for_after_a_wait_ends_with_its_client_and_what_
     wait_until(lambda: descriptors(daemon) <= held)
 
 
+@pytest.mark.sweep
 def test_a_stopped_daemon_does_all_that_it_missed_when_it_goes_on(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0, numprocs: 20}}")
     daemon.start()

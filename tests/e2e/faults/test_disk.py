@@ -77,6 +77,7 @@ def test_a_full_disk_stops_neither_programs_nor_the_daemon_and_logging_goes_on_w
     assert "internal error" not in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_limit_of_file_size_costs_output_and_neither_program_nor_daemon(daemon: Daemon) -> None:
     daemon.write(f"programs: {{p: {{{TICKER}}}}}")
     daemon.start()
@@ -116,6 +117,7 @@ def test_a_deleted_log_directory_comes_back_with_event_log_and_programs_logs(dae
         assert path.stat().st_mode & 0o022 == 0, path
 
 
+@pytest.mark.sweep
 def test_a_renamed_log_directory_is_written_until_the_logs_are_opened_anew_and_no_byte_is_lost(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{p: {{cmd: {PY} {PROGRAMS}/writes_lines.py 300000, stdout: logs/p.log, starttime: 0, autorestart: never}}}}"
@@ -185,6 +187,7 @@ def test_what_takes_the_place_of_a_log_while_it_is_written_is_never_written_thro
     assert victim.read_text() == "precious"
 
 
+@pytest.mark.sweep
 def test_a_link_to_another_programs_log_is_one_programs_failed_start_and_no_error_of_the_configuration(
     daemon: Daemon,
 ) -> None:

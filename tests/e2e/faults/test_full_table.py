@@ -38,7 +38,7 @@ def full(daemon: Daemon) -> Iterator[tuple[Daemon, list[socket.socket]]]:
 
 @pytest.mark.parametrize(
     ("line", "exit_code"),
-    [("status", 0), ("stop p", 0), ("upgrade", 1), *in_the_sweep(("show p", 0), ("reload", 1), ("shutdown", 0))],
+    [("stop p", 0), *in_the_sweep(("status", 0), ("upgrade", 1), ("show p", 0), ("reload", 1), ("shutdown", 0))],
 )
 def test_the_first_request_is_answered_and_says_what_is_missing(
     full: tuple[Daemon, list[socket.socket]], line: str, exit_code: int

@@ -29,6 +29,7 @@ def _connect(daemon: Daemon) -> socket.socket:
     return channel
 
 
+@pytest.mark.sweep
 def test_times_of_years_are_no_trouble(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 3000d, stoptime: 3000d}}")
     daemon.start()
@@ -36,6 +37,7 @@ def test_times_of_years_are_no_trouble(daemon: Daemon) -> None:
     assert daemon.ctl("stop", "p").returncode == 0
 
 
+@pytest.mark.sweep
 def test_with_no_descriptor_left_ends_are_still_seen_and_what_is_left_behind_too(daemon: Daemon) -> None:
     daemon.write(
         "programs: {p: {cmd: 'sleep 0.2; sleep 300 & sleep 300 & wait', shell: true, starttime: 0, autorestart: never}}"
@@ -84,6 +86,7 @@ def test_a_stderr_that_nobody_reads_costs_lines_and_not_the_daemons_time(daemon:
     os.close(read)
 
 
+@pytest.mark.sweep
 def test_closed_standard_streams_are_replaced_before_anything_is_opened(daemon: Daemon) -> None:
     daemon.write(
         "programs: {p: {cmd: 'echo to stdout', stdout: inherit, stderr: inherit, starttime: 0, autorestart: never}}"
@@ -162,6 +165,7 @@ def test_the_last_words_of_what_shutdown_ends_are_in_the_log(daemon: Daemon) -> 
         assert len(daemon.log(name)) == len(b"ready\n") + (1 << 20)
 
 
+@pytest.mark.sweep
 def test_children_that_were_there_before_are_somebody_elses(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     script = f'sleep 300 & echo $!; exec "{PY}" -m taskmasterd -c "{daemon.config}" -n 2>/dev/null'

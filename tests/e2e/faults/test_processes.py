@@ -75,6 +75,7 @@ def test_two_hundred_that_are_killed_at_once_are_all_back_within_three_seconds(d
     wait_until(lambda: descriptors(daemon) == held)
 
 
+@pytest.mark.sweep
 def test_crash_loops_use_exactly_their_tries_and_cost_the_others_nothing(daemon: Daemon) -> None:
     tally = daemon.home / "tally"
     daemon.write(
@@ -171,6 +172,7 @@ def _limit(daemon: Daemon, most: int | None) -> None:
     (group / "pids.max").write_text("max" if most is None else str(1 + most))
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("few_processes")
 def test_a_refused_fork_uses_up_no_try_and_the_program_starts_when_there_is_room(daemon: Daemon) -> None:
     daemon.write(
@@ -220,6 +222,7 @@ def test_with_64_descriptors_and_100_programs_clients_are_answered_and_nothing_i
     assert "internal error" not in daemon.events()
 
 
+@pytest.mark.sweep
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes a pid namespace")
 def test_as_process_one_it_reaps_every_orphan_answers_signals_and_leaves_nothing(daemon: Daemon) -> None:

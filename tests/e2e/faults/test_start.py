@@ -40,7 +40,7 @@ MOMENTS: dict[str, Callable[[Daemon], object]] = {
 
 @pytest.mark.parametrize(
     "moment",
-    ["the first child exists", "the pid file exists", *in_the_sweep("the pid file holds a pid", "the socket exists")],
+    ["the pid file exists", *in_the_sweep("the first child exists", "the pid file holds a pid", "the socket exists")],
 )
 def test_sigterm_at_every_moment_of_the_start_leaves_nothing(daemon: Daemon, moment: str) -> None:
     daemon.write(SLEEPERS)
@@ -57,6 +57,7 @@ def test_sigterm_at_every_moment_of_the_start_leaves_nothing(daemon: Daemon, mom
     assert not daemon.socket.exists()
 
 
+@pytest.mark.sweep
 def test_a_launcher_that_is_killed_while_it_waits_leaves_a_daemon_that_can_be_stopped(daemon: Daemon) -> None:
     daemon.write(SLEEPERS)
     with subprocess.Popen(
@@ -148,6 +149,7 @@ def test_a_link_in_the_event_logs_place_is_refused_with_its_path(daemon: Daemon)
     assert not daemon.socket.exists()
 
 
+@pytest.mark.sweep
 def test_with_too_few_descriptors_even_for_itself_it_says_so_and_leaves_nothing(daemon: Daemon) -> None:
     daemon.write(SLEEPERS)
     reasons = []
@@ -166,6 +168,7 @@ def test_with_too_few_descriptors_even_for_itself_it_says_so_and_leaves_nothing(
     assert any("cannot" in reason for reason in reasons)
 
 
+@pytest.mark.sweep
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="hides /proc in a mount namespace")
 def test_without_proc_it_starts_stops_groups_and_leaves_nothing(daemon: Daemon) -> None:

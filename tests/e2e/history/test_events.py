@@ -175,6 +175,7 @@ def test_a_reader_that_stops_is_told_what_it_missed_and_may_ask_for_it(daemon: D
     assert numbers == list(range(missed["first"], newest + 1))
 
 
+@pytest.mark.sweep
 def test_a_signal_ends_it_like_other_endless_replies(shared: Daemon) -> None:
     with follower(shared, "-n", "1") as (client, shown):
         wait_until(lambda: bool(shown()))

@@ -133,6 +133,7 @@ def test_the_exit_code_of_the_container_is_that_of_its_essential_program(contain
     assert sum("taskmasterd" in line and " started " in line for line in lines) == 1
 
 
+@pytest.mark.sweep
 @needs_a_namespace
 @pytest.mark.parametrize("number", [signal.SIGTERM, *in_the_sweep(signal.SIGINT)])
 def test_a_signal_that_comes_while_pid_1_reads_its_file_is_kept(container: Container, number: signal.Signals) -> None:
@@ -161,6 +162,7 @@ def _example() -> str:
     return PAGE.read_text().partition("```yaml\n")[2].partition("```")[0]
 
 
+@pytest.mark.sweep
 @needs_a_namespace
 def test_the_container_of_the_page_runs_its_programs_and_stops_within_the_time_that_docker_gives(
     container: Container,
@@ -301,6 +303,7 @@ def _without_places(daemon: Daemon, home: str | None) -> None:
         daemon.environment["HOME"] = home
 
 
+@pytest.mark.sweep
 @needs_a_namespace
 @pytest.mark.parametrize(
     "number",
@@ -319,6 +322,7 @@ def test_what_stops_a_container_is_the_orderly_stop(container: Container, number
     assert (container.daemon.home / "saved").read_text() == "saved\n"
 
 
+@pytest.mark.sweep
 @needs_a_namespace
 def test_a_second_quit_ends_a_container_at_once(container: Container) -> None:
     deaf = "trap '' TERM; echo ready > ready; while :; do sleep 0.05; done"

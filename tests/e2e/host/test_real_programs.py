@@ -106,6 +106,7 @@ def test_nginx_is_served_killed_restarted_reloaded_and_leaves_nothing(daemon: Da
     assert _answers(port) == ""
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(NGINX is None, reason="Debian's nginx is not installed")
 def test_nginx_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> None:
     port = _free_port()
@@ -136,6 +137,7 @@ def test_nginx_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -> N
     assert _group(second) == []
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(NGINX is None, reason="Debian's nginx is not installed")
 def test_nginx_that_daemonizes_is_told_to_stay_in_the_foreground(daemon: Daemon) -> None:
     config = _nginx_config(daemon.home, _free_port())
@@ -148,6 +150,7 @@ def test_nginx_that_daemonizes_is_told_to_stay_in_the_foreground(daemon: Daemon)
     assert marked(daemon.socket) == []
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(REDIS is None, reason="Debian's redis-server is not installed")
 def test_redis_is_served_killed_restarted_and_keeps_its_neighbours(daemon: Daemon) -> None:
     ports = [_free_port(), _free_port()]
@@ -183,6 +186,7 @@ def _ping(port: int) -> bytes:
         return b""
 
 
+@pytest.mark.sweep
 def test_a_python_web_server_answers_and_logs_its_requests_unbuffered(daemon: Daemon) -> None:
     port = _free_port()
     (daemon.home / "page").write_text("hello from python\n")
@@ -194,6 +198,7 @@ def test_a_python_web_server_answers_and_logs_its_requests_unbuffered(daemon: Da
     assert _answers(port, "/page") == ""
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(REDIS is None, reason="Debian's redis is not installed")
 def test_redis_is_ready_when_it_answers_and_what_needs_it_starts_then_and_stops_first(daemon: Daemon) -> None:
     port = _free_port()

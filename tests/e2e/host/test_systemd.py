@@ -100,6 +100,7 @@ def test_systemd_is_told_of_the_start_a_reload_the_stop_and_that_the_loop_lives(
         assert running.wait(timeout=10) == 0
 
 
+@pytest.mark.sweep
 def test_a_reload_that_fails_is_over_too(daemon: Daemon, systemd: Systemd) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0}}")
     with systemd.running() as running:
@@ -138,6 +139,7 @@ def test_a_loop_that_is_stuck_feeds_no_watchdog(daemon: Daemon, systemd: Systemd
         systemd.until("WATCHDOG=1")
 
 
+@pytest.mark.sweep
 def test_the_watchdog_is_fed_while_clients_hold_every_descriptor(daemon: Daemon, systemd: Systemd) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0}}")
     with systemd.running(WATCHDOG_USEC="200000") as running, ExitStack() as clients:
@@ -150,6 +152,7 @@ def test_the_watchdog_is_fed_while_clients_hold_every_descriptor(daemon: Daemon,
         systemd.until("WATCHDOG=1")
 
 
+@pytest.mark.sweep
 def test_a_watchdog_that_is_meant_for_another_process_is_not_fed(daemon: Daemon, systemd: Systemd) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 1}}")
     with systemd.running(WATCHDOG_USEC="100000", WATCHDOG_PID="1"):

@@ -63,6 +63,7 @@ def test_what_only_looks_warns(first: Daemon, second: Path) -> None:
     assert first.ctl("-c", str(second), "_complete", "programs").stdout == "", "names that nothing can be done to"
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_the_same_file_by_another_spelling_is_the_same_project(first: Daemon, second: Path) -> None:
     link = first.home / "current"
@@ -111,6 +112,7 @@ def test_a_daemon_that_listens_elsewhere_is_named_with_its_socket(
     assert "Your daemon" not in daemon.ctl("status").stderr
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_two_files_that_name_one_socket_are_two_projects(first: Daemon, second: Path) -> None:
     second.write_text(f"taskmasterd: {{socket: {first.socket}}}\n{CONFIG}")

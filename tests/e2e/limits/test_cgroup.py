@@ -78,6 +78,7 @@ def test_a_fork_bomb_ends_while_the_daemon_answers(grouped: Daemon) -> None:
     assert grouped.state("bomb") == "STOPPED"
 
 
+@pytest.mark.sweep
 @writable
 def test_groups_below_its_own_are_ended_and_removed_too(grouped: Daemon) -> None:
     group = root_of(grouped) / "web-0"
@@ -122,6 +123,7 @@ def test_what_a_leader_left_that_died_with_its_daemon_is_ended_before_the_next_i
     assert hidden not in in_group(grouped, "web-0")
 
 
+@pytest.mark.sweep
 @writable
 def test_groups_that_no_state_tells_of_are_emptied_at_the_start(grouped: Daemon) -> None:
     grouped.write(f"programs: {{web: {{cmd: {HIDES}, cgroup: true, stoptime: 0.3, starttime: 0}}}}")
@@ -171,6 +173,7 @@ def test_limits_that_are_not_in_force_are_said_everywhere_and_keep_nobody_from_r
     assert grouped.status()["web"]["detail"] == web["detail"]
 
 
+@pytest.mark.sweep
 @writable
 def test_the_first_limits_of_what_runs_without_a_group_wait_for_its_next_start(grouped: Daemon) -> None:
     grouped.write("programs: {web: {cmd: sleep 300, starttime: 0}}")

@@ -259,6 +259,7 @@ def test_a_nice_program_leaves_the_processor_to_others(daemon: Daemon) -> None:
 # -- the end
 
 
+@pytest.mark.sweep
 def test_a_program_that_kills_itself_is_not_said_to_have_lacked_memory(daemon: Daemon) -> None:
     daemon.write("programs: {web: {cmd: kill -9 $$, shell: true, autorestart: never, starttime: 0}}")
     daemon.start()

@@ -17,6 +17,7 @@ PAGE = (ROOT / "docs" / "programs" / "limits.md").read_text()
 EXAMPLES = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(0 not in os.sched_getaffinity(0), reason="not allowed to use processor 0")
 def test_the_first_example_shows_what_stands_there(daemon: Daemon) -> None:
     daemon.write(EXAMPLES[0])

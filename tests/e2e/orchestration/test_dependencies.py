@@ -234,6 +234,7 @@ programs:
     assert order == sorted(order)
 
 
+@pytest.mark.sweep
 def test_a_start_takes_back_what_has_not_been_stopped_yet(daemon: Daemon) -> None:
     daemon.write(chain().replace("sleep 0.5", "sleep 2"))
     daemon.start()
@@ -249,6 +250,7 @@ def test_a_start_takes_back_what_has_not_been_stopped_yet(daemon: Daemon) -> Non
     assert {name: pid(daemon, name) for name in "abc"} == {**before, "a": None}
 
 
+@pytest.mark.sweep
 def test_one_reload_that_changes_both_takes_them_down_and_up_in_order_and_touches_no_third(daemon: Daemon) -> None:
     text = WEB_AND_DB.replace("starttime: 1", "starttime: 0.2") + "  other: {cmd: sleep 97, starttime: 0}\n"
     daemon.write(text)
@@ -262,6 +264,7 @@ def test_one_reload_that_changes_both_takes_them_down_and_up_in_order_and_touche
     assert pid(daemon, "other") == other
 
 
+@pytest.mark.sweep
 def test_a_reload_with_a_circle_changes_nothing_and_one_without_the_edge_starts_what_waited(waiting: Daemon) -> None:
     pids = pid(waiting, "db")
     waiting.write(WEB_AND_DB.replace("starttime: 1", "starttime: 1, depends_on: [web]"))
@@ -274,6 +277,7 @@ def test_a_reload_with_a_circle_changes_nothing_and_one_without_the_edge_starts_
     wait_until(lambda: state(waiting, "web") == "RUNNING")
 
 
+@pytest.mark.sweep
 def test_a_group_is_a_target_and_the_missing_instance_of_a_dependency_is_named(daemon: Daemon) -> None:
     daemon.write("""
 groups:

@@ -174,6 +174,7 @@ def test_of_one_program_only_one_at_a_time_is_down_and_none_while_what_it_needs_
     assert most_down(daemon.events(), 4) == 1, daemon.events()
 
 
+@pytest.mark.sweep
 def test_an_essential_program_that_is_stopped_for_its_health_ends_the_daemon(daemon: Daemon) -> None:
     web = {"cmd": "sleep 99", "health": {**WELL, "action": "stop"}, "essential": True, "starttime": 0}
     configure(daemon, web=web, other={"cmd": "sleep 98"})
@@ -254,6 +255,7 @@ def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has
     assert not carrying("test ! -e")
 
 
+@pytest.mark.sweep
 def test_a_reload_of_health_keeps_the_verdict_and_begins_anew(daemon: Daemon) -> None:
     web = {"cmd": "sleep 99", "starttime": 0}
     configure(daemon, web=web).start()

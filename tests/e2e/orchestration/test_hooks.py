@@ -247,6 +247,7 @@ def test_pre_restart_says_whether_a_restart_may_stop_what_runs(daemon: Daemon) -
     assert not carrying("sleep\x0083")
 
 
+@pytest.mark.sweep
 def test_an_unhealthy_program_is_not_restarted_while_pre_restart_refuses(daemon: Daemon) -> None:
     health = {"exec": "false", "interval": 0.1, "retries": 1, "start_period": 0.1}
     web = {"cmd": "sleep 81", **QUICK, "health": health, "pre_restart": script("test -e good")}
@@ -283,6 +284,7 @@ def test_an_upgrade_waits_for_a_pre_restart_and_what_it_has_allowed(daemon: Daem
 # -- a daemon that goes meanwhile
 
 
+@pytest.mark.sweep
 def test_an_upgrade_goes_on_with_hooks_and_knows_how_they_end(daemon: Daemon) -> None:
     configure(
         daemon,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.daemon import ROOT, Daemon
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 
 PAGE = (ROOT / "docs" / "programs" / "orchestration.md").read_text()
@@ -12,6 +13,7 @@ EXAMPLES = {
     section.splitlines()[0]: section.partition("```yaml\n")[2].partition("```")[0]
     for section in PAGE.split("\n## ")[1:]
 }
+FIRST = "A database before a web application"
 CONTAINER = "A container that lives as long as its main program"
 
 
@@ -20,7 +22,7 @@ def test_the_page_has_eight_examples() -> None:
     assert all(EXAMPLES.values())
 
 
-@pytest.mark.parametrize("title", sorted(EXAMPLES.keys() - {CONTAINER}))
+@pytest.mark.parametrize("title", [FIRST, *in_the_sweep(*sorted(EXAMPLES.keys() - {CONTAINER, FIRST}))])
 def test_everything_in_an_example_comes_up(daemon: Daemon, title: str) -> None:
     daemon.write(EXAMPLES[title])
     daemon.start()
@@ -29,6 +31,7 @@ def test_everything_in_an_example_comes_up(daemon: Daemon, title: str) -> None:
     assert daemon.ctl("status").returncode == 0
 
 
+@pytest.mark.sweep
 def test_workers_go_down_with_their_broker_and_come_back_with_it(daemon: Daemon) -> None:
     daemon.write(EXAMPLES["A pool of workers behind a broker"])
     daemon.start()
@@ -55,6 +58,7 @@ def test_a_broken_version_gets_no_further_than_the_first_worker(daemon: Daemon) 
     assert [each["state"] for each in daemon.status().values()] == ["RUNNING"] * 4
 
 
+@pytest.mark.sweep
 def test_a_worker_that_hangs_is_restarted_alone(daemon: Daemon) -> None:
     daemon.write(EXAMPLES["Web workers that are restarted when they hang"])
     daemon.start()
@@ -84,6 +88,7 @@ def test_a_server_with_a_broken_configuration_is_not_restarted(daemon: Daemon) -
     assert daemon.status()["web"]["pid"] != before
 
 
+@pytest.mark.sweep
 def test_a_container_exits_with_the_code_of_its_main_program(daemon: Daemon) -> None:
     daemon.write(EXAMPLES[CONTAINER])
     daemon.start_foreground()

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.daemon import Daemon
+from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import resident
 
@@ -101,6 +102,7 @@ def test_a_newline_on_a_descriptor_makes_it_ready_and_nobody_else_has_that_descr
     assert b"7" not in daemon.log("other")
 
 
+@pytest.mark.sweep
 def test_a_descriptor_that_is_closed_without_a_newline_is_a_failed_start_at_once(daemon: Daemon) -> None:
     closing = {"cmd": "exec 3>&-; exec sleep 99", "shell": True, "ready": {"fd": 3}, "startretries": 0}
     configure(daemon, p=closing).start()
@@ -116,7 +118,7 @@ def test_a_line_of_this_instance_makes_it_ready_also_in_two_halves_and_with_colo
     assert state(daemon, "p") == "STARTING", "the line of the instance before does not count"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", *in_the_sweep("::1")])
 def test_localhost_is_both_loopback_addresses(daemon: Daemon, unused_port: int, host: str) -> None:
     ready = {"http": f"http://localhost:{unused_port}/"}
     configure(daemon, web={"cmd": python(SERVE, str(unused_port), "0.5", host, "204"), "ready": ready}).start()
@@ -197,6 +199,7 @@ time.sleep(99)
 """
 
 
+@pytest.mark.sweep
 def test_after_a_death_of_the_daemon_a_probe_is_asked_again_and_what_may_have_been_announced_is_unsure(
     daemon: Daemon,
 ) -> None:

@@ -33,6 +33,7 @@ def _commands(daemon: Daemon) -> list[str]:
     return [line.replace("\0", " ").strip() for line in lines]
 
 
+@pytest.mark.sweep
 def test_after_a_reload_without_restarts_only_what_is_restarted_by_hand_has_the_new_command(daemon: Daemon) -> None:
     web = {"cmd": "sleep 98", "numprocs": 2, "starttime": 0}
     configure(daemon, web=web).start()
@@ -221,6 +222,7 @@ def test_a_death_of_the_daemon_ends_a_trial_and_the_new_file_holds(daemon: Daemo
     assert commands(daemon) == ["sleep 97"]
 
 
+@pytest.mark.sweep
 def test_a_newer_reload_ends_one_on_trial(daemon: Daemon) -> None:
     configure(daemon, web=OLD).start()
     configure(daemon, web={**OLD, "cmd": "sleep 97"})

@@ -59,6 +59,7 @@ def written(daemon: Daemon) -> int:
     return 0
 
 
+@pytest.mark.sweep
 def test_the_example_of_syslog_sends_what_the_page_says(daemon: Daemon) -> None:
     configuration = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)[2]
     with (
@@ -158,6 +159,7 @@ def test_no_line_is_lost_or_doubled_when_one_daemon_follows_another(daemon: Daem
         assert len(wrote) - len(lines[stream]) <= 1, "the last one may have been killed on its way"
 
 
+@pytest.mark.sweep
 def test_a_reload_from_one_form_to_another_restarts_the_program(daemon: Daemon) -> None:
     program = {"cmd": "echo up; sleep 300", "shell": True, "starttime": 0}
     daemon.write(json.dumps({"programs": {"web": program}}))
@@ -228,6 +230,7 @@ def test_a_failed_start_is_explained_by_the_message_and_not_by_its_object(daemon
     assert "web last line of stderr: no config\n" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_without_a_directory_for_spools_the_start_fails_and_says_why(make_daemon: Callable[..., Daemon]) -> None:
     daemon = make_daemon(
         json.dumps({"programs": {"web": {"cmd": "sleep 300", "log_format": "json", "startretries": 0}}})
@@ -237,6 +240,7 @@ def test_without_a_directory_for_spools_the_start_fails_and_says_why(make_daemon
     assert "spool" in daemon.wait_for("web", "FATAL")["detail"]
 
 
+@pytest.mark.sweep
 def test_a_spool_directory_that_somebody_removes_is_made_again(daemon: Daemon) -> None:
     daemon.write("programs: {web: {cmd: 'echo hello; exec sleep 300', shell: true, starttime: 0, log_format: json}}")
     daemon.start()

@@ -140,6 +140,7 @@ def test_a_logger_that_keeps_ending_shows_while_its_program_fails_and_until_it_h
     assert "logger ./no-such-logger has left 5 bytes unread; they are lost" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_logger_that_does_not_end_is_ended_and_said(daemon: Daemon) -> None:
     written(daemon, web=shell("exec sleep 300", "| sh -c 'trap \"\" TERM; while :; do sleep 1; done'"))
     daemon.start()

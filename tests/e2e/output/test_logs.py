@@ -81,6 +81,7 @@ def test_the_events_of_one_program_are_followed_over_an_upgrade(running: Daemon)
         assert client.wait(10) == 130
 
 
+@pytest.mark.sweep
 def test_logs_of_one_program_are_opened_anew_and_the_others_are_not(running: Daemon) -> None:
     for name in ("web.log", "web-x.log", "taskmasterd.log"):
         os.rename(running.home / "log" / name, running.home / "log" / f"{name}.moved")

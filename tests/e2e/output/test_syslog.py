@@ -171,6 +171,7 @@ def test_lines_arrive_after_the_log_daemon_and_ours_were_replaced(
     assert "log.sock can be written again; " in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_log_daemon_that_reads_nothing_costs_lines_and_nothing_else(
     daemon: Daemon, receivers: Callable[..., Receiver]
 ) -> None:
@@ -250,6 +251,7 @@ def test_the_journal_gets_the_stream_of_the_program_itself(daemon: Daemon) -> No
             assert daemon.status()["web"]["pid"] == pid
 
 
+@pytest.mark.sweep
 def test_without_a_journal_the_start_fails_and_names_it(daemon: Daemon) -> None:
     target = {"journal": {"to": f"unix:{daemon.home}/none"}}
     daemon.write(json.dumps({"programs": {"web": {"cmd": "sleep 300", "startretries": 0, "stdout": target}}}))

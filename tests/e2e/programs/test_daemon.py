@@ -179,6 +179,7 @@ def test_a_stale_socket_and_a_foreign_pid_in_the_pidfile_are_no_obstacle(daemon:
     assert daemon.ctl("pid").stdout.strip() == str(daemon.pid)
 
 
+@pytest.mark.sweep
 def test_shutdown_leaves_room_for_the_next_daemon_at_once(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     daemon.start()

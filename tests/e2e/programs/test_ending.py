@@ -75,8 +75,8 @@ def last_line(daemon: Daemon) -> str:
     ("options", "how", "expected", "text"),
     [
         ((), "exit 3", 3, "exited 3"),
-        (("--guard",), "kill -SEGV $$", 139, "was killed by SIGSEGV"),
         *in_the_sweep(
+            (("--guard",), "kill -SEGV $$", 139, "was killed by SIGSEGV"),
             ((), "exit 0", 0, "exited 0"),
             ((), "kill -SEGV $$", 139, "was killed by SIGSEGV"),
             (("--guard",), "exit 3", 3, "exited 3"),
@@ -112,9 +112,9 @@ def test_on_failure_a_good_end_changes_nothing_and_a_bad_one_ends_the_daemon(dae
 @pytest.mark.parametrize(
     ("cmd", "expected", "reason"),
     [
-        ("no-such-word", 127, "not found in PATH"),
         ("sh -c 'exit 5'", 5, "exit 5"),
         *in_the_sweep(
+            ("no-such-word", 127, "not found in PATH"),
             ("true", 1, "before starttime"),
             ("./not-there", 127, "no such file or directory"),
             ("./plain", 126, "permission denied"),
@@ -137,12 +137,14 @@ def test_a_program_that_gives_up_ends_the_daemon_with_its_code_or_that_of_a_shel
     assert "(try 2 of 2)" in last_line(daemon)
 
 
+@pytest.mark.sweep
 def test_an_unknown_user_at_the_start_is_an_end_like_any_other(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(SLEEPER, user="nobody-of-that-name", essential=True), "other": entry(SLEEPER)})
     assert daemon.launch("-n").returncode == 1
     assert 'exiting 1: worker (essential) gave up: there is no user "nobody-of-that-name"' in last_line(daemon)
 
 
+@pytest.mark.sweep
 def test_a_stop_a_restart_and_a_reload_of_an_essential_program_are_no_end(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3"), essential=True)})
     daemon.start_foreground()
@@ -170,6 +172,7 @@ def test_a_restart_by_itself_is_no_end(daemon: Daemon) -> None:
     assert last_line(daemon) == "exiting 0: worker (essential) exited 0"
 
 
+@pytest.mark.sweep
 def test_of_several_that_end_at_once_one_decides_and_every_other_code_is_forgotten(daemon: Daemon) -> None:
     several = {f"worker{number}": entry(ends(f"exit {number}"), essential=True) for number in (11, 12, 13)}
     several["many"] = entry(ends("exit 14"), essential=True, numprocs=3)
@@ -185,6 +188,7 @@ def test_of_several_that_end_at_once_one_decides_and_every_other_code_is_forgott
     assert daemon.events().count("stopping all programs") == 1
 
 
+@pytest.mark.sweep
 def test_the_end_of_an_essential_program_during_a_stop_by_signal_does_not_count(daemon: Daemon) -> None:
     worker = entry("trap 'exit 3' TERM; touch ready; while :; do sleep 0.02; done", essential=True)
     write(daemon, {"worker": worker, "other": entry(ends("exit 4", "stopping"), essential=True, stopsignal="CONT"),
@@ -196,6 +200,7 @@ def test_the_end_of_an_essential_program_during_a_stop_by_signal_does_not_count(
     assert last_line(daemon) == "taskmasterd stopped (exit 0)"
 
 
+@pytest.mark.sweep
 def test_shutdown_timeout_ends_the_others_and_not_the_code(daemon: Daemon) -> None:
     deaf = entry("trap '' TERM; touch up; while :; do sleep 0.02; done", stoptime=60)
     write(daemon, {"worker": entry(ends("exit 3"), essential=True), "deaf": deaf}, shutdown_timeout=0.5)
@@ -221,6 +226,7 @@ def test_a_client_that_asks_for_the_shutdown_meanwhile_is_told_that_all_is_gone(
     assert code(daemon) == 3
 
 
+@pytest.mark.sweep
 def test_essential_is_live(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3")), "other": entry(ends("exit 4", "now"), essential=True)})
     daemon.start_foreground()
@@ -268,6 +274,7 @@ def test_all_done_exits_with_the_code_of_the_first_that_failed(daemon: Daemon) -
     assert last_line(daemon) == f"exiting 4: {reason}"
 
 
+@pytest.mark.sweep
 def test_jobs_that_are_done_before_anybody_looks_end_the_daemon_all_the_same(daemon: Daemon) -> None:
     write(daemon, {"a": entry("true", numprocs=5), "b": {"cmd": "/not/there", "startretries": 0}}, exit_when="all-done")
     assert daemon.launch("-n").returncode == 127
@@ -337,6 +344,7 @@ def test_with_a_guardian_an_end_that_no_daemon_saw_ends_the_next_one_with_its_co
     assert code(daemon) == 3
 
 
+@pytest.mark.sweep
 def test_without_a_guardian_an_end_that_nobody_saw_ends_the_next_daemon_with_1(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(ends("exit 3"), essential=True), "other": entry(SLEEPER)})
     daemon.start()
@@ -424,6 +432,7 @@ def test_what_is_blocked_by_a_failed_program_is_done_and_the_code_is_that_of_the
     assert "the first that failed: a gave up: exit 4" in last_line(daemon)
 
 
+@pytest.mark.sweep
 def test_what_waits_for_a_program_keeps_the_daemon_and_ends_it_in_its_turn(daemon: Daemon) -> None:
     jobs = {"a": entry(ends("exit 0", "late"), starttime=0.5), "b": entry("touch ran late; exit 5", depends_on=["a"])}
     write(daemon, jobs, exit_when="all-done")

@@ -32,6 +32,7 @@ templates:
 """
 
 
+@pytest.mark.sweep
 def test_keys_that_move_into_a_template_of_another_file_restart_nothing(daemon: Daemon) -> None:
     daemon.write(PLAIN)
     daemon.start()
@@ -201,6 +202,7 @@ def test_a_wrong_file_fails_its_own_program_alone_at_the_start_and_is_an_error_o
     assert SECRET not in refused.stderr + cases.events()
 
 
+@pytest.mark.sweep
 def test_a_file_that_hangs_fails_that_start_in_time_and_nothing_else_waits(cases: Daemon) -> None:
     for name, what in (("hangs", "env_file"), ("hangs-too", "env.A")):
         cases.wait_for(name, "FATAL")
@@ -309,6 +311,7 @@ def test_a_reload_restarts_a_program_for_each_of_these_keys_as_its_dry_run_says(
 PAGE = (ROOT / "docs" / "programs" / "environment.md").read_text()
 
 
+@pytest.mark.sweep
 def test_the_example_of_the_page_does_what_the_page_says(daemon: Daemon) -> None:
     (config,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     for block in re.findall(r"^\$ cat ([a-z.]+)\n(.*?)(?=^\$|```)", PAGE, re.DOTALL | re.MULTILINE):
@@ -353,6 +356,7 @@ def waiting(daemon: Daemon, name: str = "web") -> int:
     return pid
 
 
+@pytest.mark.sweep
 def test_what_was_not_executed_yet_is_killed_at_once_when_it_has_to_go(daemon: Daemon) -> None:
     daemon.write(WAITING)
     os.mkfifo(daemon.home / "web.fifo")

@@ -95,6 +95,7 @@ def test_a_subscription_to_a_group_follows_its_programs_through_a_reload_and_an_
         assert some.until("change")[-1]["name"] == "db"
 
 
+@pytest.mark.sweep
 def test_the_check_and_a_reload_show_a_circle_through_a_group_and_change_nothing(daemon: Daemon) -> None:
     daemon.write(PROGRAMS)
     daemon.start()

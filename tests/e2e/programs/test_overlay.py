@@ -87,6 +87,7 @@ def test_what_is_disabled_stays_down_until_it_is_enabled(daemon: Daemon) -> None
     assert {"disabled", "enabled"} <= set(words)
 
 
+@pytest.mark.sweep
 def test_an_override_outlives_the_entry_of_its_program(daemon: Daemon) -> None:
     daemon.write(FILE)
     daemon.start()

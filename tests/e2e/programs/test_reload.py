@@ -216,6 +216,7 @@ def test_a_bad_file_changes_nothing_and_every_problem_is_told_to_client_and_even
     assert _pids(daemon) == before
 
 
+@pytest.mark.sweep
 def test_the_same_bad_files_are_refused_at_start_as_cleanly(daemon: Daemon) -> None:
     for what, text in BAD.items():
         if what == "unknown user":
@@ -271,6 +272,7 @@ def test_keys_of_the_daemon_that_cannot_change_now_are_listed(daemon: Daemon) ->
     assert "taskmasterd.umask waits for the next start" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_a_storm_of_sighup_changes_no_pid_and_leaks_nothing(daemon: Daemon) -> None:
     _write(daemon, a=BASE, b={**BASE, "numprocs": 5})
     daemon.start()

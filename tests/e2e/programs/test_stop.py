@@ -155,6 +155,7 @@ def test_with_stopasgroup_leader_what_the_leader_leaves_gets_the_stop_signal_whe
     assert "SIGKILL" not in daemon.events()
 
 
+@pytest.mark.sweep
 def test_with_stopasgroup_leader_everything_that_is_left_at_stoptime_is_killed(daemon: Daemon) -> None:
     script = f"trap : TERM; {PY} {PROGRAMS}/prefork.py & while :; do sleep 0.05; done"
     daemon.write(
@@ -235,6 +236,7 @@ def test_a_leader_that_may_not_be_signalled_is_said_so_with_its_owner_and_never_
     os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.sweep
 def test_what_may_not_be_signalled_keeps_it_stopping_until_somebody_else_ends_it(
     daemon: Daemon, powerless: Callable[[dict[str, object]], None]
 ) -> None:
@@ -265,6 +267,7 @@ def test_a_start_during_a_slow_stop_waits_for_the_end_of_the_old_instance(daemon
     assert not process_exists(old)
 
 
+@pytest.mark.sweep
 def test_a_stop_that_overtakes_a_start_fails_the_start_and_says_by_whom(daemon: Daemon) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 20, autostart: false}}")
     daemon.start()
@@ -435,6 +438,7 @@ def test_quit_while_it_stops_ends_everything_at_once(daemon: Daemon, first: sign
     assert marked(daemon.socket) == []
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs /proc")
 @pytest.mark.parametrize("words", [("stop", "p"), *in_the_sweep((("shutdown",),))])
 def test_a_descendant_whose_main_thread_has_ended_is_not_left_behind(daemon: Daemon, words: tuple[str, ...]) -> None:
@@ -446,6 +450,7 @@ def test_a_descendant_whose_main_thread_has_ended_is_not_left_behind(daemon: Dae
     assert look(pid) is None
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="needs /proc")
 def test_a_leader_whose_main_thread_has_ended_runs_on_and_is_taken_over(daemon: Daemon) -> None:
     daemon.write(f"programs: {{p: {{cmd: {PY} {PROGRAMS}/ends_its_main_thread.py, starttime: 0, stoptime: 1}}}}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
@@ -26,6 +28,7 @@ def test_all_examples_come_up_together_and_the_effective_configuration_has_what_
     assert "{memory: 400MB, age: 12h, interval: 15s, samples: 2, jitter: 30m}" in daemon.ctl("show", "worker").stdout
 
 
+@pytest.mark.sweep
 def test_all_examples_of_watching_come_up_together_and_one_of_their_files_restarts_what_it_is_for(
     daemon: Daemon,
 ) -> None:

@@ -155,6 +155,7 @@ def test_a_taken_address_is_a_failed_start_of_that_program_alone_until_it_is_fre
     assert (daemon.home / "data").read_text() == "precious"
 
 
+@pytest.mark.sweep
 def test_a_start_that_finds_its_address_taken_quotes_nothing_that_an_earlier_instance_wrote(daemon: Daemon) -> None:
     host = own_host()
     web = listens(sockets={"http": f"{host}:8000"}, stderr="./web.err", startretries=0)
@@ -173,6 +174,7 @@ def test_a_start_that_finds_its_address_taken_quotes_nothing_that_an_earlier_ins
     assert "last line of stderr" not in daemon.events()
 
 
+@pytest.mark.sweep
 def test_each_instance_finds_its_socket_blocking_whatever_the_one_before_has_set(daemon: Daemon) -> None:
     host = own_host()
     keys: dict[str, Any] = {"sockets": {"http": f"{host}:8000"}, "autorestart": "always"}

@@ -97,6 +97,7 @@ def page(daemon: Daemon, host: str) -> str:
     return text
 
 
+@pytest.mark.sweep
 @needs
 def test_the_servers_of_the_page_serve_on_what_they_are_passed(daemon: Daemon) -> None:
     host = own_host()

@@ -92,6 +92,7 @@ def test_programs_outlive_a_killed_daemon_with_pid_uptime_and_every_byte(daemon:
     assert "took over 3 processes of an earlier daemon, 3 of them alive" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_what_waits_in_a_full_pipe_is_read_by_the_next_daemon(daemon: Daemon) -> None:
     flag = daemon.home / "go"
     writer = f"{PY} -S {PROGRAMS}/writes_lines.py 20000 linger"
@@ -335,6 +336,7 @@ def test_a_daemon_that_is_killed_while_it_is_shut_down_was_shut_down(daemon: Dae
     assert len(marked(daemon.socket)) == 2
 
 
+@pytest.mark.sweep
 def test_a_state_file_that_cannot_be_written_is_told_and_costs_nothing_else(daemon: Daemon) -> None:
     write(daemon, p={"cmd": "exec sleep 300"})
     daemon.state_file.with_name(daemon.state_file.name + ".new").mkdir()
@@ -405,6 +407,7 @@ def test_a_state_file_that_is_not_ours_or_makes_no_sense_is_told_and_set_aside(
     assert marked(daemon.socket) == [pid]
 
 
+@pytest.mark.sweep
 def test_a_state_of_another_boot_is_not_used(daemon: Daemon) -> None:
     write(daemon, p={"cmd": "exec sleep 300"})
     daemon.start()
@@ -487,6 +490,7 @@ def without_state(daemon: Daemon, **programs: dict[str, Any]) -> dict[str, dict[
     return before
 
 
+@pytest.mark.sweep
 def test_without_a_state_the_only_leader_with_the_mark_is_adopted_with_its_output(daemon: Daemon) -> None:
     before = without_state(daemon, p={"cmd": COUNTER, "starttime": 0.2}, off={"cmd": "exec sleep 300"})
     wait_until(lambda: len(numbers(daemon, "p")) > 5)
@@ -499,6 +503,7 @@ def test_without_a_state_the_only_leader_with_the_mark_is_adopted_with_its_outpu
     assert daemon.status()["off"]["pid"] == before["off"]["pid"]
 
 
+@pytest.mark.sweep
 def test_where_it_is_not_certain_which_is_the_instance_the_program_is_not_started(daemon: Daemon) -> None:
     before = without_state(daemon, p={"cmd": "setsid -f sleep 301; exec sleep 302"}, q={"cmd": "exec sleep 303"})
     wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 3)
@@ -516,6 +521,7 @@ def test_where_it_is_not_certain_which_is_the_instance_the_program_is_not_starte
     assert daemon.ctl("start", "p").returncode == 0
 
 
+@pytest.mark.sweep
 def test_orphans_kill_ends_all_of_them_and_then_starts_anew(daemon: Daemon) -> None:
     before = without_state(daemon, p={"cmd": "setsid -f sleep 301; exec sleep 302"}, q={"cmd": "exec sleep 303"})
     wait_until(lambda: names_of_marked(daemon.socket) == ["sleep"] * 3)
@@ -540,6 +546,7 @@ def test_orphans_refuse_does_not_start_the_daemon_and_names_them(daemon: Daemon)
     assert daemon.status()["p"]["pid"] == before["p"]["pid"]
 
 
+@pytest.mark.sweep
 def test_an_orphan_of_a_program_that_is_not_configured_is_named_and_left_alone(daemon: Daemon) -> None:
     before = without_state(daemon, p={"cmd": "exec sleep 302"})
     write(daemon, q={"cmd": "exec sleep 303"})

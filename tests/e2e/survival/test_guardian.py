@@ -137,6 +137,7 @@ def test_a_hundred_crashes_of_programs_leave_the_guardian_no_descriptor_more(dae
     wait_until(lambda: _descriptors(daemon.pid) <= before)
 
 
+@pytest.mark.sweep
 def test_a_stop_goes_on_after_the_daemon_has_died_in_it(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": DEAF, "starttime": 0, "stoptime": 1}))
     daemon.start_foreground("--guard")
@@ -153,6 +154,7 @@ def test_a_stop_goes_on_after_the_daemon_has_died_in_it(daemon: Daemon) -> None:
     assert not daemon.socket.exists()
 
 
+@pytest.mark.sweep
 def test_a_signal_to_stop_is_carried_out_by_the_next_daemon_where_the_first_died_of_something_else(
     daemon: Daemon,
 ) -> None:
@@ -276,6 +278,7 @@ def test_a_guardian_that_was_told_to_stop_gives_up_on_a_daemon_that_cannot(daemo
     assert daemon.status()["p"]["pid"] == child
 
 
+@pytest.mark.sweep
 def test_a_start_that_the_system_refuses_is_tried_again(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     daemon.start_foreground("--guard")
@@ -336,6 +339,7 @@ def test_ctrl_c_reaches_both_and_ends_both_in_order(daemon: Daemon) -> None:
     assert "guardian" not in (daemon.home / "stderr").read_text()
 
 
+@pytest.mark.sweep
 def test_quit_while_it_stops_ends_everything_at_once(daemon: Daemon) -> None:
     daemon.write(config(p={"cmd": DEAF, "starttime": 0, "stoptime": 30}))
     daemon.start_foreground("--guard")

@@ -219,6 +219,7 @@ def test_the_daemon_feeds_the_watchdog_that_is_meant_for_the_guardian_and_so_doe
         assert guardian.wait(10) == 0
 
 
+@pytest.mark.sweep
 def test_under_systemd_a_daemon_without_its_guardian_makes_way_for_the_next_pair(daemon: Daemon) -> None:
     daemon.write(config(count=COUNTER))
     with _notified(daemon) as (guardian, channel):
