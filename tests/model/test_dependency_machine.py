@@ -234,4 +234,4 @@ class Walk(RuleBasedStateMachine):
 
 
 TestDependencies = Walk.TestCase
-TestDependencies.settings = settings(max_examples=50, stateful_step_count=25)
+TestDependencies.settings = settings(stateful_step_count=25)

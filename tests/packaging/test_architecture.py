@@ -73,7 +73,7 @@ def test_the_layers_are_those_that_the_import_contracts_hold() -> None:
     assert told == held
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_the_page_holds_the_drawing_that_the_script_makes_now() -> None:
     page = (ROOT / "ARCHITECTURE.md").read_text()
     assert states.drawing() in page

@@ -110,7 +110,7 @@ def test_bytes_of_the_environment_that_are_no_text_survive(write: Callable[[str 
     assert result.config.programs[0].cmd == ("echo", "\udcff")
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_two_thousand_programs_load_within_the_deadline(write: Callable[[str | bytes], str]) -> None:
     entry = (
         "  p{0}:\n    cmd: /bin/sleep {0}\n    numprocs: 2\n    umask: 022\n    workingdir: /tmp\n    exitcodes: [0, 2]\n"

@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,7 +186,10 @@ def test_a_deep_fork_bomb_is_seen_whole() -> None:
 
 
 @pytest.mark.parametrize("looks", [5, pytest.param(400, marks=pytest.mark.sweep)])
-def test_what_forks_and_ends_all_the_time_is_never_missed(looks: int) -> None:
+def test_what_forks_and_ends_all_the_time_is_never_missed(short_dir: Path, looks: int) -> None:
+    hops = short_dir / "hops"
+    hops.touch()
+
     def reap() -> None:
         with suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
@@ -193,11 +197,14 @@ def test_what_forks_and_ends_all_the_time_is_never_missed(looks: int) -> None:
 
     def body() -> list[int]:
         groups = Groups(PROOFS)
-        group = _dead_leader(groups, f"exec {sys.executable} {PROGRAMS}/hops.py {max(4_000, min(20_000, 200 * looks))}")
+        group = _dead_leader(
+            groups, f"exec {sys.executable} {PROGRAMS}/hops.py {max(4_000, min(20_000, 200 * looks))} {hops}"
+        )
         seen = []
         for _ in range(looks):
             seen.append(group in groups.survivors([group]))
             reap()
+        hops.unlink()  # it need not go on
         while left := groups.survivors([group]):
             group.signal_each(left[group], signal.SIGKILL)
             reap()

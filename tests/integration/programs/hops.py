@@ -1,4 +1,4 @@
-"""Ends, and goes on as its own child in another session, so many times; ignores TERM."""
+"""Ends, and goes on as its own child in another session, so many times, or while a file exists; ignores TERM."""
 
 import os
 import signal
@@ -6,6 +6,8 @@ import sys
 
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 for _ in range(int(sys.argv[1])):
+    if not all(map(os.path.exists, sys.argv[2:])):
+        break
     if os.fork():
         os._exit(0)
     os.setsid()

@@ -19,6 +19,7 @@ from taskmasterd.system.loop.sockets import accept
 from taskmasterd.system.paths.held import inode_of, unlink_own
 from taskmasterd.system.paths.locks import AlreadyRunningError, lock_pidfile, make_directory, unusable
 from taskmasterd.system.users import Account
+from tests.support.variants import in_the_sweep
 
 
 def test_a_locked_pid_file_is_refused_with_the_pid_of_its_owner(short_dir: Path) -> None:
@@ -145,9 +146,10 @@ def test_a_client_that_connects_before_accept_is_not_lost(short_dir: Path) -> No
     listener.close()
 
 
-def test_of_several_that_find_the_same_stale_socket_at_the_same_moment_one_gets_it(short_dir: Path) -> None:
+@pytest.mark.parametrize("races", [5, *in_the_sweep(50)])
+def test_of_several_that_find_the_same_stale_socket_at_the_same_moment_one_gets_it(short_dir: Path, races: int) -> None:
     path = short_dir / "s"
-    for _ in range(20):
+    for _ in range(races):
         with socket.socket(socket.AF_UNIX) as stale:
             stale.bind(str(path))
         assert _race_for(str(path), racers=5) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,7 @@ def test_what_was_written_since_is_never_less_than_it_is(chunks: list[tuple[floa
     assert marks.since(0.0) == sum(amount for _at, amount in written)
 
 
+@pytest.mark.sweep
 def test_a_log_that_never_rests_is_known_to_a_third_of_the_age() -> None:
     marks, now, written = LogMarks(), 0.0, []
     rate = random.Random(1)

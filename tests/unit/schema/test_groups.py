@@ -105,7 +105,7 @@ def test_the_section_of_supervisor_is_led_to_ours(word: str) -> None:
     assert "a group is written groups: {NAME: [PROGRAM, ...]} here" in refused(f"{word}: {{programs: 'web,db'}}")[0]
 
 
-@pytest.mark.slow
+@pytest.mark.sweep
 def test_the_work_and_the_members_are_bounded() -> None:
     programs = "programs:\n" + "".join(f"  p{number}: {{cmd: x}}\n" for number in range(2000))
     patterns = ", ".join(f"'{number}*'" for number in range(MOST_MATCHES // 2000 + 1))

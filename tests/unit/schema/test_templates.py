@@ -7,7 +7,6 @@ import pytest
 from taskmaster_common.errors import ConfigError
 from taskmaster_common.schema.templates import MOST_KEYS
 from tests.support.host import load, problems
-from tests.support.variants import in_the_sweep
 
 BASE = """
 defaults: {cmd: from-defaults, stoptime: 1, starttime: 1, startretries: 1, env: {A: defaults, B: defaults, C: defaults, D: defaults}}
@@ -145,8 +144,8 @@ def test_a_chain_of_eight_templates_is_the_longest() -> None:
     assert len(refused(chain(5000))) == 1
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("who", ["programs", *in_the_sweep("templates")])
+@pytest.mark.sweep
+@pytest.mark.parametrize("who", ["programs", "templates"])
 def test_too_many_keys_from_templates_are_one_error(who: str) -> None:
     names = [f"t{number}" for number in range(2000)]
     bases = "".join(f"  {name}: {{}}\n" for name in names) + f"  every: {{extends: [{', '.join(names)}]}}\n"
