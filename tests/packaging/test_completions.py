@@ -365,6 +365,7 @@ def test_fish_completes_verbs_flags_and_live_names(shared: Daemon) -> None:
     assert by_fish(shared, "taskmasterctl version n") == {}
 
 
+@pytest.mark.sweep
 @needs("fish")
 @pytest.mark.slow
 def test_fish_asks_the_daemon_that_the_line_names(started: Daemon) -> None:

@@ -156,6 +156,7 @@ def test_a_follower_that_never_reads_costs_no_memory_and_nobody_else(daemon: Dae
         assert rss_mb(daemon.pid) < before + 20
 
 
+@pytest.mark.sweep
 def test_a_slow_follower_is_told_what_it_missed(daemon: Daemon) -> None:
     daemon.write(
         f"programs: {{flood: {{cmd: {sys.executable} -S {PROGRAMS}/writes_lines.py 300007 linger, log_maxbytes: 1MB, log_backups: 1, autostart: false}}}}"

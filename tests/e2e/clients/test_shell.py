@@ -299,6 +299,7 @@ def test_notify_off_leaves_the_line_alone(daemon: Daemon, open_shell: OpenShell)
     shell.see("bad STARTING -> FATAL (exit 3 after")
 
 
+@pytest.mark.sweep
 def test_what_a_command_has_told_is_not_told_again(daemon: Daemon, open_shell: OpenShell) -> None:
     daemon.write(
         "programs: {bad: {cmd: sh -c 'exit 3', autostart: false, startretries: 1, restart_delay: 0.01, starttime: 30}}"
@@ -473,6 +474,7 @@ def test_a_signal_whose_exception_is_dropped_on_its_way_ends_it_all_the_same(dae
         os.close(terminal)
 
 
+@pytest.mark.sweep
 def test_ctrl_z_stops_it_with_a_sound_terminal_and_it_comes_back(shared: Daemon) -> None:
     job_control = ("sh", "-c", 'set -m; "$@"; echo it stands still; read go; fg', "sh")
     with Terminal(shared.environment, ["-q"], under=job_control) as shell:

@@ -16,7 +16,6 @@ import pytest
 
 from tests.support.daemon import PROGRAMS, Daemon
 from tests.support.guarded import stopped
-from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import ask, prompt_s, seconds_of_status
 
@@ -134,7 +133,8 @@ def test_a_renamed_log_directory_is_written_until_the_logs_are_opened_anew_and_n
     assert whole.splitlines()[-1].startswith(b"000000299999")
 
 
-@pytest.mark.parametrize("target", ["/dev/full", *in_the_sweep("fifo")])
+@pytest.mark.sweep
+@pytest.mark.parametrize("target", ["/dev/full", "fifo"])
 def test_an_event_log_that_takes_nothing_stops_no_daemon(daemon: Daemon, target: str) -> None:
     path = daemon.home / target if target == "fifo" else Path(target)
     if target == "fifo":

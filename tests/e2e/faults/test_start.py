@@ -73,6 +73,7 @@ def test_a_launcher_that_is_killed_while_it_waits_leaves_a_daemon_that_can_be_st
     assert marked(daemon.socket) == []
 
 
+@pytest.mark.sweep
 def test_two_daemons_with_one_socket_and_two_pid_files_are_one_winner_and_a_loser_that_touches_nothing(
     daemon: Daemon,
 ) -> None:
@@ -100,6 +101,7 @@ def test_two_daemons_with_one_socket_and_two_pid_files_are_one_winner_and_a_lose
     wait_until(lambda: len(marked(daemon.socket)) == 1)
 
 
+@pytest.mark.sweep
 def test_a_daemon_that_is_stopped_is_no_stale_one(daemon: Daemon) -> None:
     daemon.write(SLEEPERS)
     daemon.start()

@@ -24,6 +24,7 @@ def words(daemon: Daemon) -> list[str]:
     return [f"{record['name'] or '-'} {record['event']}" for record in records_of(daemon.home)]
 
 
+@pytest.mark.sweep
 def test_it_tells_what_happened_before_any_client_learns_of_it(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     daemon.start()

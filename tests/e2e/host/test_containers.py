@@ -78,7 +78,7 @@ def container(daemon: Daemon) -> Container:
 
 
 @needs_a_namespace
-@pytest.mark.parametrize("number", [signal.SIGTERM, *in_the_sweep(signal.SIGINT)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_as_pid_1_it_stays_in_the_foreground_logs_to_stderr_and_stops_in_order(
     container: Container, number: signal.Signals
 ) -> None:
@@ -120,6 +120,7 @@ def test_the_exit_code_of_the_container_is_the_daemons(container: Container) -> 
     assert "colour" in container.stderr.read_text()
 
 
+@pytest.mark.sweep
 @needs_a_namespace
 def test_the_exit_code_of_the_container_is_that_of_its_essential_program(container: Container) -> None:
     worker = {"cmd": "until [ -e go ]; do sleep 0.02; done; exit 3", "essential": True, "autorestart": "never"}
@@ -307,10 +308,7 @@ def _without_places(daemon: Daemon, home: str | None) -> None:
 @needs_a_namespace
 @pytest.mark.parametrize(
     "number",
-    [
-        signal.SIGTERM,
-        *in_the_sweep(signal.SIGRTMIN + 3, signal.SIGQUIT, signal.SIGPWR, signal.SIGINT),
-    ],
+    [signal.SIGTERM, signal.SIGRTMIN + 3, signal.SIGQUIT, signal.SIGPWR, signal.SIGINT],
 )
 def test_what_stops_a_container_is_the_orderly_stop(container: Container, number: int) -> None:
     saves = "trap 'sleep 0.3; echo saved > saved; exit 0' TERM; echo ready > ready; while :; do sleep 0.05; done"

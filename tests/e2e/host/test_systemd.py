@@ -126,6 +126,7 @@ def test_the_counts_follow_what_happens_and_what_a_reload_adds_and_removes(daemo
             systemd.until(f"STATUS=0/{count} running")
 
 
+@pytest.mark.sweep
 def test_a_loop_that_is_stuck_feeds_no_watchdog(daemon: Daemon, systemd: Systemd) -> None:
     daemon.write("programs: {p: {cmd: sleep 300, starttime: 0}}")
     with systemd.running(WATCHDOG_USEC="200000") as running:

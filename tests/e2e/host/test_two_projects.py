@@ -48,6 +48,7 @@ def test_what_is_asked_of_a_second_project_is_not_done_to_the_first(first: Daemo
     assert json.loads(done.stdout)["error"]["code"] == "other-config"
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 def test_what_only_looks_warns(first: Daemon, second: Path) -> None:
     for words in ("status", "show web", "logs web", "pid", "version"):

@@ -129,6 +129,7 @@ def test_restarts_that_do_not_help_come_later_and_later(daemon: Daemon) -> None:
     assert gaps[-1] >= 0.8, gaps
 
 
+@pytest.mark.sweep
 def test_a_check_that_hangs_is_ended_with_all_that_it_began_and_there_is_never_a_second_one(daemon: Daemon) -> None:
     health = {"exec": {"cmd": "sleep 98.7654 & wait", "shell": True}, **QUICK, "timeout": 0.2, "action": "none"}
     configure(daemon, web={"cmd": "sleep 99", "health": health, "starttime": 0}).start()

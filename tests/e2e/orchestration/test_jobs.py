@@ -73,6 +73,7 @@ def test_a_job_under_way_is_taken_over_by_the_next_daemon(daemon: Daemon) -> Non
     assert runs(daemon) == 1
 
 
+@pytest.mark.sweep
 def test_a_job_that_takes_too_long_is_ended(daemon: Daemon) -> None:
     daemon.write("programs:\n  slow: {type: oneshot, cmd: sleep 99, start_timeout: 0.5}\n")
     daemon.start()
@@ -81,6 +82,7 @@ def test_a_job_that_takes_too_long_is_ended(daemon: Daemon) -> None:
     assert "slow not done within 0.5s; ending it: TERM to its group" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_the_last_of_several_essential_jobs_ends_the_daemon(daemon: Daemon) -> None:
     daemon.write(
         "programs:\n  job: {type: oneshot, cmd: 'sleep 0.$TASKMASTER_INSTANCE', shell: true, numprocs: 3, essential: true}\n"

@@ -291,6 +291,7 @@ def test_what_an_operator_has_stopped_keeps_the_daemon(daemon: Daemon) -> None:
     assert code(daemon) == 0
 
 
+@pytest.mark.sweep
 def test_exit_when_is_live(daemon: Daemon) -> None:
     write(daemon, {"a": entry("exit 7")})
     daemon.start_foreground()

@@ -118,6 +118,7 @@ def test_an_unknown_name_in_the_check_says_what_was_meant(daemon: Daemon) -> Non
     assert 'api.depends_on: there is no program or group "dbb"; did you mean db?' in checked.stderr
 
 
+@pytest.mark.sweep
 def test_the_effective_file_and_show_have_dependencies_as_one_writes_them(daemon: Daemon) -> None:
     daemon.write(f"{PROGRAMS}  api: {{{SLEEPER}, depends_on: {{back: {{required: false}}, web: started}}}}\n{GROUPS}")
     effective = daemon.launch("-T").stdout

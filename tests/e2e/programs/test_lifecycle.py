@@ -60,6 +60,7 @@ def test_an_exit_before_starttime_is_a_failed_start_even_with_an_expected_code(d
     assert "before starttime" in quick["detail"]
 
 
+@pytest.mark.sweep
 def test_a_program_that_ends_silently_at_once_is_reminded_of_its_stdin_and_one_that_has_spoken_is_not(
     daemon: Daemon,
 ) -> None:
@@ -122,6 +123,7 @@ def test_a_start_that_cannot_work_names_the_step_and_the_reason(daemon: Daemon) 
     assert daemon.state("ok") == "RUNNING"
 
 
+@pytest.mark.sweep
 def test_a_script_whose_interpreter_is_missing_says_so(daemon: Daemon) -> None:
     script = daemon.home / "script"
     script.write_text("#!/no/such/interpreter\n")

@@ -375,18 +375,17 @@ def edited(daemon: Daemon, old: str, new: str) -> None:
     daemon.state_file.write_text(text.replace(old, new))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
         ('{"taskmaster_state":1', '{"taskmaster_state":2', "it has version 2, this is 1"),
-        *in_the_sweep(
-            ('"executed":true', '"executed":1.5,"pids":3', "it makes no sense"),
-            ('"socket":"/', '"socket":"/other/', "its socket is '/other/"),
-            ('"uid":', '"uid":1', "its uid is 1"),
-            ('"slot":', '"slots":', "it was written by a later version, which writes of 'slots', too"),
-            ("\n", "\n}", "it makes no sense"),
-            ('"state":"RUNNING"', '"state":"STOPPED"', "an impossible process"),
-        ),
+        ('"executed":true', '"executed":1.5,"pids":3', "it makes no sense"),
+        ('"socket":"/', '"socket":"/other/', "its socket is '/other/"),
+        ('"uid":', '"uid":1', "its uid is 1"),
+        ('"slot":', '"slots":', "it was written by a later version, which writes of 'slots', too"),
+        ("\n", "\n}", "it makes no sense"),
+        ('"state":"RUNNING"', '"state":"STOPPED"', "an impossible process"),
     ],
 )
 def test_a_state_file_that_is_not_ours_or_makes_no_sense_is_told_and_set_aside(

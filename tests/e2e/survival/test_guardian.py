@@ -28,7 +28,6 @@ from tests.support.guarded import (
     stopped,
 )
 from tests.support.talk import Talk
-from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
 from tests.support.wire import resident
 
@@ -314,7 +313,8 @@ def test_signals_to_the_guardian_reach_the_daemon_and_a_second_stop_does_no_harm
     assert daemon.events().count("stopping all programs, asked by SIGTERM") == 1
 
 
-@pytest.mark.parametrize("options", [("--guard",), *in_the_sweep(((),))])
+@pytest.mark.sweep
+@pytest.mark.parametrize("options", [("--guard",), ()])
 def test_signals_to_stop_until_the_very_end_change_nothing_about_the_exit_code(
     daemon: Daemon, options: tuple[str, ...]
 ) -> None:

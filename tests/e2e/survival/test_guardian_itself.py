@@ -48,6 +48,7 @@ def _sleeps(pid: int) -> int:
 # -- what it costs
 
 
+@pytest.mark.sweep
 def test_it_is_little_more_than_a_bare_interpreter(daemon: Daemon) -> None:
     # compiled before, as an installed one is: compiling costs more than all that it holds
     for file in copy_code(daemon).glob("*.py"):

@@ -287,6 +287,7 @@ def test_what_a_full_device_costs_is_counted_on(daemon: Daemon) -> None:
     assert daemon.events().count("no space left") == 1, "at most once a minute, whoever tells it"
 
 
+@pytest.mark.sweep
 def test_children_of_an_upgraded_daemon_get_three_descriptors_and_all_others_are_close_on_exec(daemon: Daemon) -> None:
     daemon.write(
         config(old=COUNTER, new={"cmd": f"{PY} {PROGRAMS}/dumps_itself.py stay", "autostart": False, "starttime": 0})
