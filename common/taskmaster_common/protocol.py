@@ -49,7 +49,8 @@ that it does not know.
                process: PROCESS reason removed
     about      pid version uid socket config cgroup_root (or null)           show
                cgroup_reason controllers: list of names
-    program    name, settings: {key: value}, processes: list of PROCESS,     show
+    program    name, settings: {key: value}, defaults: list of those keys    show
+               that have their default values, processes: list of PROCESS,
                ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}},
                newer: {process name: texts, of files that it has read before they changed},
@@ -77,7 +78,8 @@ that it does not know.
                daemon_values: {key: {old, new}} of those with plain values,
                groups_changed, changes, dry_run
     problem    text                                                         reload
-    warning    text                                                         stop, restart, wait, reload, shutdown, logs
+    warning    text                                                         stop, restart, wait, reload, shutdown, logs,
+                                                                            simulate
     output     name stream text; at (logs --timestamps: seconds since 1970)  logs, attach
                at (the place of the log behind it)                          attach
     events     events: list of EVENT, at most 100 per object; seq (of the   events
@@ -128,6 +130,7 @@ that it does not know.
                took_s result ok (null: not over, or nobody knows) count (runs that were left out, else 0)
     STORY      name (of a process, or of a program whose instances are all as wanted) state since (UTC, or null) since_s sentence
                events: list of {time, text, more}, said (last lines of stderr), next, do (command lines), pids (of its last end)
+               detail (what DETAIL of `status` says besides, or "")
     EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready healthy done
                ended)
                required restart status (ok waiting blocked) because (why it is not ok, or "")

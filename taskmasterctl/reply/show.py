@@ -41,11 +41,13 @@ def show_text(program: Message, look: Look) -> str:
     lines += _section("waits for", waits)
     logs: Mapping[str, Mapping[str, object]] = program.get("logs") or {}
     shown: Message = program.get("settings") or {}
-    settings = [
-        (clean(key), _default_log(key, logs) if value == "default" else setting_text(key, value) or "-")
-        for key, value in shown.items()
-    ]
-    lines += _section("settings", settings)
+    usual, width = set(program.get("defaults") or ()), max((len(clean(key)) for key in shown), default=0)
+    for title, keys in (
+        ("settings", [key for key in shown if key not in usual]),
+        ("by default", [key for key in shown if key in usual]),
+    ):
+        values = [_default_log(key, logs) if shown[key] == "default" else setting_text(key, shown[key]) for key in keys]
+        lines += _section(title, [(clean(key), value or "-") for key, value in zip(keys, values)], (width,))
     newer: Mapping[str, Sequence[str]] = program.get("newer") or {}
     lines += _section("outdated", [(clean(name), clean(text)) for name, texts in newer.items() for text in texts])
     ended: Message = program.get("ended") or {}
@@ -123,8 +125,8 @@ def _map_text(key: str, value: Mapping[str, Any]) -> str:
     )
 
 
-def _section(title: str, rows: Sequence[Sequence[str]]) -> list[str]:
-    return [f"  {title}:", *(f"    {line}" for line in columns(rows))] if rows else []
+def _section(title: str, rows: Sequence[Sequence[str]], least: Sequence[int] = ()) -> list[str]:
+    return [f"  {title}:", *(f"    {line}" for line in columns(rows, least=least))] if rows else []
 
 
 def _exit_text(end: Message, ago_s: object, look: Look) -> str:

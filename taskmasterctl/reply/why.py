@@ -55,6 +55,8 @@ def _story(story: Message, look: Look) -> str:
         clock = local[DATE:] if today and local.startswith(today) else local
         more = f"      ({clean(event['more'])} more like this)" if event.get("more") else ""
         rows.append(f"{clock}  {with_names(clean(event.get('text', '')), look.user_name)}{more}")
+    if story.get("detail"):
+        rows.append(f"{'detail':<8}  {with_names(clean(story['detail']), look.user_name)}")
     for label in ("said", "kernel"):
         rows += [f"{label:<8}  {clean(line)}" for line in story.get(label) or ()]
     if story.get("next"):

@@ -13,6 +13,7 @@ from taskmasterd.control.replies import ReplyQueue, ReplySource
 from taskmasterd.control.requests import RequestLines
 from taskmasterd.system.loop.cmodules import partial
 from taskmasterd.system.loop.reactor import READ, WRITE
+from taskmasterd.system.peers import has_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,6 +196,8 @@ class Connection:
                 self.close()
         elif not received:
             self._peer_done = True
+            if has_left(self._channel):
+                self._is_deaf()
             self._finish_when_idle()
         else:
             self.last_active = self._reactor.now()
@@ -248,15 +251,19 @@ class Connection:
             self._queue.write(self._channel)
         except BlockingIOError:
             pass
-        except OSError:  # the client reads no more: go on reading what it still asks for
-            self.deaf = True
-            self._queue.clear()
-            if not self._closing:
-                self._tell_gone()
+        except OSError:
+            self._is_deaf()
         if self._closing and not self._queue:
             self.close()
         else:
             self._listen()
+
+    def _is_deaf(self) -> None:
+        """Take that the client reads no more; what it still asks for is done."""
+        self.deaf = True
+        self._queue.clear()
+        if not self._closing:
+            self._tell_gone()
 
     def _listen(self) -> None:
         """Watch for what can be used now; while many requests wait, nothing is read."""

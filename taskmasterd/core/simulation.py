@@ -86,6 +86,13 @@ def ending_of(word: str, numbers: Mapping[str, int]) -> SaidEnd:
     return SaidEnd(int(how) << 8, after_s)
 
 
+def left_out(program: ProgramConfig) -> str:
+    """Return which rule of a program is not simulated, and why, "" where all are."""
+    if "memory" not in program.recycle:
+        return ""
+    return f"nobody knows how much memory {program.name} would take: recycle.memory restarts nothing here"
+
+
 def asked_for(ends: str, lasts: str, seed: str, numbers: Mapping[str, int]) -> tuple[tuple[SaidEnd, ...], float, int]:
     """Return endings, seconds and seed from the words of a request: endings have commas or NUL between them. Raises ValueError."""
     for_s = parse_seconds(lasts) if lasts else USUAL_FOR_S

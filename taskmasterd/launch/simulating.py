@@ -9,7 +9,7 @@ import time
 
 from taskmaster_common.text.formats import after_text
 from taskmaster_common.text.nearest import hint
-from taskmasterd.core.simulation import asked_for, simulate
+from taskmasterd.core.simulation import asked_for, left_out, simulate
 from taskmasterd.core.timed import WallClock
 from taskmasterd.launch.options import USAGE
 from taskmasterd.system.loop.signals import signal_numbers
@@ -38,6 +38,8 @@ def run_simulation(config: Config, options: Namespace) -> int:
     signals = {number: each for each, number in numbers.items()}
     clock = WallClock(time.time(), within, os.uname().nodename)
     lines = [line for line in simulate(program, endings, for_s, seed, signals, clock) if line]
+    if text := left_out(program):
+        print(f"taskmasterd: warning: {text}", file=sys.stderr)
     if options.json:
         print(json.dumps({"schema": 1, "verb": "simulate", "events": [line.to_data() for line in lines], "exit": 0}))
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 
 from taskmaster_common.records import Record
@@ -39,6 +40,18 @@ def peer_of(channel: socket.socket) -> Peer:
     raw = raw.ljust(76, b"\0")
     uid, count, groups = _numbers(raw[4:8])[0], int.from_bytes(raw[8:10], sys.byteorder), _numbers(raw[12:])
     return Peer(uid, groups[0], 0, groups[:count])
+
+
+def has_left(channel: socket.socket) -> bool:
+    """Return whether the process at the other end has closed its end, and does not only send no more. False where nobody can tell.
+
+    Source: unix_poll of Linux: POLLHUP where both directions are shut; elsewhere one is enough.
+    """
+    if not hasattr(select, "epoll"):
+        return False
+    poll = select.poll()
+    poll.register(channel, 0)
+    return any(events & select.POLLHUP for _fd, events in poll.poll(0))
 
 
 def groups_are_told() -> bool:

@@ -144,7 +144,7 @@ LOOKING = {
         details=(
             "HOW is CODE@SECONDS or SIGNAL@SECONDS after a start; of several the first start gets the first one, and the last one "
             "is repeated. Without one it runs on. The rules and the settings are the real ones; starts, hooks and probes succeed at once, "
-            "and nothing that it depends on is in the way. Its schedule, and recycle by age and cron, begin now. It changes nothing. It says at most what 10000 events lead to."
+            "and nothing that it depends on is in the way. Its schedule, and recycle by age and cron, begin now; recycle by memory is left out. It changes nothing. It says at most what 10000 events lead to."
         ),
         examples=(
             "simulate web --end 1@0.2",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+
 from taskmaster_common.config import LIKE_THE_DAEMON
 from taskmaster_common.config.words import is_elsewhere, value_files
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.replies import MORE
 from taskmasterd.control.verbs.views import explained
-from taskmasterd.core.words.settings import settings_view
+from taskmasterd.core.words.settings import default_keys, settings_view
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -87,6 +89,7 @@ def _program(call: Call, name: str, entries: list[Entry], newer: Newer, *, value
         "type": "program",
         "name": name,
         "settings": sight.settings(settings_view(entries[0].wanted, context.identity.signals, values=values)),
+        "defaults": default_keys(entries[0].wanted, os.path.dirname(context.configuration.config.path)),
         "processes": processes,
         "ended": ended,
         "logs": logs,

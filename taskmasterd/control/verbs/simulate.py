@@ -8,7 +8,7 @@ import time
 from taskmaster_common.errors import RequestError
 from taskmaster_common.protocol import end
 from taskmasterd.control.call import UNKNOWN_WHEN_LOOKING
-from taskmasterd.core.simulation import asked_for
+from taskmasterd.core.simulation import asked_for, left_out
 from taskmasterd.core.simulation import simulate as simulated
 from taskmasterd.core.timed import WallClock
 from taskmasterd.system.loop import zones
@@ -37,6 +37,8 @@ def simulate(call: Call) -> Steps[None]:
     (program,) = programs.values()
     if not program.enabled:
         text = f"{program.name} is disabled: only `start {program.name}` starts it"
+        call.connection.send({"type": "warning", "text": text})
+    if text := left_out(program):
         call.connection.send({"type": "warning", "text": text})
     lines: list[dict[str, Any]] = []
     clock = WallClock(time.time(), zones.within, os.uname().nodename)

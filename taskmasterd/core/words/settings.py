@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskmaster_common.config import INSTANCE, KIND
+from taskmaster_common.config import INSTANCE, KIND, ProgramConfig
 from taskmaster_common.config.hooks import written_hook
 from taskmaster_common.config.limits import cpus_text, written_limits, written_rlimits
 from taskmaster_common.config.words import FROM_SOCKET, is_elsewhere
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from taskmaster_common.config import ProgramConfig, elsewhere, sockets
+    from taskmaster_common.config import elsewhere, sockets
 else:
     elsewhere = on_demand("taskmaster_common.config.elsewhere")
     sockets = on_demand("taskmaster_common.config.sockets")
@@ -26,6 +26,13 @@ def settings_view(program: ProgramConfig, signals: Mapping[int, str], *, values:
     `env` is a list of names; with `values` an object. null means that the value is the daemon's own.
     """
     return {key: setting(program, key, signals, values=values) for key in KIND}
+
+
+def default_keys(program: ProgramConfig, directory: str) -> list[str]:
+    """Return the keys that have their default values. `directory` is that of the main file, the usual `workingdir`."""
+    usual = ProgramConfig(program.name, ())
+    found = [key for key in KIND if program.value(key) == usual.value(key)]
+    return found if program.workingdir != directory or "workingdir" in found else [*found, "workingdir"]
 
 
 def setting(program: ProgramConfig, key: str, signals: Mapping[int, str], *, values: bool) -> Any:

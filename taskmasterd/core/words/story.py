@@ -16,6 +16,7 @@ from taskmasterd.core.words.causes import ENDS, cause_of, restarts_text, stop_te
 from taskmasterd.core.words.describe import cause_text, detail, end_text, seconds_text
 from taskmasterd.core.words.gates import needs_text, waiting_text
 from taskmasterd.core.words.told import by_text, record_text
+from taskmasterd.core.words.view import logger_text, slot_detail
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -46,7 +47,10 @@ class Moment(Record):
 
 
 class Story(Record):
-    """One process: `since_s` seconds ago it came into its state. `events` are (time, text, others like it); `do` are command lines."""
+    """One process: `since_s` seconds ago it came into its state. `events` are (time, text, others like it); `do` are command lines.
+
+    `detail` is what DETAIL of `status` says besides, which a narrow terminal cuts.
+    """
 
     name: str
     state: str
@@ -57,23 +61,33 @@ class Story(Record):
     following: str = ""
     do: tuple[str, ...] = ()
     pids: tuple[int, ...] = ()
+    detail: str = ""
 
 
 def tell(table: Table, entry: Entry, records: Sequence[Fields], moment: Moment, most: int) -> Story:
     """Return the story of a process: `records` are those about it, the oldest first; at most so many events are in it."""
     process, name = entry.process, table.name(entry)
-    ended = _last_end(process, records)
+    ended, said = _last_end(process, records), sentence(table, entry, records, moment)
     return Story(
         name,
         process.state,
         round(max(0.0, moment.now - process.since), 3) if process.since else 0.0,
-        sentence(table, entry, records, moment),
+        said,
         tuple(lines(records, moment)[-most:] if most else ()),
         tuple(ended.get("words") or ()) if ended and not is_well(entry, moment.now) else (),
         following(table, entry, moment),
         tuple(f"taskmasterctl {words}" for words in commands(table, entry, moment)),
         tuple(each["pid"] for each in records[-20:] if each["event"] in ENDS and each.get("pid"))[-1:],
+        _besides(table, entry, said, moment),
     )
+
+
+def _besides(table: Table, entry: Entry, said: str, moment: Moment) -> str:
+    """Return what DETAIL says and the sentence does not: of what is up, all that holds beside its state; else what its loggers lack."""
+    if entry.process.state != RUNNING:
+        return logger_text(entry)
+    text = slot_detail(table, entry, moment.now, moment.signals)
+    return "" if text in said else text
 
 
 def is_well(entry: Entry, now: float) -> bool:

@@ -71,7 +71,7 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
     text = _process_detail(table, entry, now, signals)
     text = schedules.schedule_detail(entry, text, now) if entry.planned else text
     if entry.logging and entry.process.state != RUNNING:  # there it stands before what may last for ever
-        text = f"{text}; {_reading(entry)}" if text else _reading(entry)
+        text = f"{text}; {logger_text(entry)}" if text else logger_text(entry)
     return text if entry.newest.enabled else overlays.disabled_detail(table, entry, text)
 
 
@@ -87,7 +87,7 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
         watching = f"watch {entry.watching}" if entry.watching else ""
         often = often_text(process, now, signals)
         limits = (entry.lacks, entry.losses)
-        said = (_outdated_text(entry), asking, _running_text(entry), often, _reading(entry), *limits, watching)
+        said = (_outdated_text(entry), asking, _running_text(entry), often, logger_text(entry), *limits, watching)
         return "; ".join(filter(None, said))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
@@ -95,7 +95,7 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
     return detail(process, entry.policy, now, signals)
 
 
-def _reading(entry: Entry) -> str:
+def logger_text(entry: Entry) -> str:
     """Return what is wrong with what reads its output, or ""."""
     return f"logger: {entry.logging}" if entry.logging else ""
 

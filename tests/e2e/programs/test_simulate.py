@@ -16,6 +16,7 @@ CONFIG = """\
 programs:
   web: {cmd: "sh -c 'sleep 0.1; exit 3'", restart_delay: 0.2, startretries: 2, autostart: false}
   off: {cmd: sleep 300, enabled: false}
+  leaks: {cmd: sleep 300, autostart: false, recycle: {memory: 400MB, age: 12h}}
 groups: {both: [web, off]}
 """
 
@@ -56,6 +57,10 @@ def test_a_real_run_keeps_to_what_is_simulated(daemon: Daemon) -> None:
     assert json.loads(as_json.stdout)["events"] == simulated
 
     assert "off is disabled" in daemon.ctl("simulate", "off").stderr
+    text = "nobody knows how much memory leaks would take: recycle.memory restarts nothing here"
+    assert text in daemon.ctl("simulate", "leaks").stderr
+    assert text in daemon.run("taskmasterd", "-c", str(daemon.config), "--simulate", "leaks").stderr
+    assert "recycle" not in daemon.ctl("simulate", "web").stderr
     wrong = ((("both",), 2), (("web", "--end", "3"), 2), (("web", "--for", "soon"), 2), (("wob",), 4))
     assert [daemon.ctl("simulate", *words).returncode for words, _ in wrong] == [code for _, code in wrong]
     for words, code in ((("wob",), 4), (("web", "--end", "3"), 2)):

@@ -111,6 +111,50 @@ def test_a_peer_who_is_not_permitted_is_told_so_and_let_go(door: Door) -> None:
     assert b"hello" not in heard
 
 
+# -- a client that goes away
+
+
+def test_a_client_that_goes_away_while_it_waits_is_noticed_at_once_and_what_it_has_asked_for_is_done(
+    door: Door,
+) -> None:
+    asked: list[bytes] = []
+    gone: list[bytes] = []
+
+    def wait(connection: Connection, line: bytes) -> None:
+        asked.append(line)
+        connection.when_gone(lambda: gone.append(line))
+
+    door.asked = wait
+    client = door.client()
+    client.send(b"check web\nstop web\n")
+    door.turn_until(lambda: asked)
+    assert not gone
+    client.close()
+    door.turn_until(lambda: gone == [b"check web", b"stop web"])
+    door.turn_until(lambda: not door.server._connections)
+    assert not door.errors
+
+
+def test_a_client_that_only_sends_no_more_still_gets_its_answer(door: Door) -> None:
+    waiting: list[Connection] = []
+    gone: list[bool] = []
+
+    def wait(connection: Connection, _line: bytes) -> None:
+        connection.when_gone(lambda: gone.append(True))
+        waiting.append(connection)
+
+    door.asked = wait
+    with door.client() as client:
+        client.send(b"check web\n")
+        client.shutdown(socket.SHUT_WR)
+        door.turn_until(lambda: waiting)
+        door.turn_until(lambda: waiting[0]._peer_done)
+        assert not gone
+        waiting[0].end({"type": "end", "said": "well"})
+        door.turn_until(lambda: b'"said":"well"' in heard(client))
+    assert not gone
+
+
 # -- another life
 
 

@@ -16,7 +16,7 @@ from taskmasterd.core.programs.selection import select
 from taskmasterd.core.programs.table import Entry, Table
 from taskmasterd.core.steps import run
 from taskmasterd.core.words.plans import plan_view
-from taskmasterd.core.words.settings import settings_view
+from taskmasterd.core.words.settings import default_keys, settings_view
 from taskmasterd.core.words.view import end_view, process_view, reason_text
 from tests.support.host import program
 from tests.support.model import config
@@ -43,6 +43,13 @@ def test_settings_are_typed() -> None:
 def test_values_of_env_are_there_where_they_may_be_seen() -> None:
     view = settings_view(program("env: {B: 'x${TASKMASTER_INSTANCE}', A: null}"), SIGNALS, values=True)
     assert view["env"] == {"A": None, "B": "x${TASKMASTER_INSTANCE}"}
+
+
+def test_the_keys_are_known_that_have_their_default_values() -> None:
+    found = default_keys(program("numprocs: 2\nautostart: true\nworkingdir: /srv\nstoptime: 3\nenv: {A: b}"), "/srv")
+    assert {"cmd", "numprocs", "stoptime", "env"} == set(KIND) - set(found)
+    assert "workingdir" in default_keys(program("workingdir: /"), "/srv"), "where its user may not enter the usual one"
+    assert "workingdir" not in default_keys(program("workingdir: /opt"), "/srv")
 
 
 def test_the_text_of_a_shell_is_one_text() -> None:

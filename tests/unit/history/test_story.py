@@ -237,3 +237,25 @@ def test_where_stderr_has_a_log_of_its_own_that_is_the_one_to_read() -> None:
     tale = Tale(startretries=0, stderr="/own.log").started()
     tale.meets(Exited(EXIT_1), 0.2)
     assert tale.told().do[0] == "taskmasterctl logs --stderr web"
+
+
+def test_what_status_says_and_the_sentence_does_not_is_told_whole() -> None:
+    tale = Tale().started()
+    tale.meets(DeadlineReached(), 5)
+    assert tale.told().detail == ""
+    tale.entry.lack("limits.memory not in force: " + "no cgroup " * 20, losses="lost 1 process to limits.memory")
+    tale.entry.lack("exit 1, again in 2s", logger=True)
+    assert tale.told().detail.startswith("logger: exit 1, again in 2s; limits.memory not in force: no cgroup")
+    assert tale.told().detail.endswith("; lost 1 process to limits.memory")
+    tale.meets(Stop("uid 0"))
+    assert tale.told().detail == "logger: exit 1, again in 2s"
+
+
+def test_what_the_sentence_says_already_is_not_told_twice() -> None:
+    tale = Tale(startretries=0).started()
+    tale.meets(Exited(EXIT_1), 0.2)
+    assert tale.told().detail == ""
+    tale = Tale(health={"tcp": "1"}, starttime=0.0).started()
+    tale.meets(Judged(7, "unhealthy", "tcp refused (3 of 3)"))
+    assert tale.told().sentence == "unhealthy: tcp refused (3 of 3)"
+    assert tale.told().detail == ""

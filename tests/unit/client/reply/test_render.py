@@ -328,6 +328,28 @@ def test_show_tells_settings_last_exits_and_log_files() -> None:
     )
 
 
+def test_show_tells_what_is_written_apart_from_what_is_so_by_default() -> None:
+    settings = {"cmd": ["sleep", "1"], "numprocs": 1, "stdout": "default", "stoptime": 2}
+    program = {
+        "name": "web",
+        "settings": settings,
+        "defaults": ["numprocs", "stdout"],
+        "logs": {"web": {"stdout": "/l/web.log"}},
+    }
+    assert show_text(program, PLAIN) == (
+        "web\n"
+        "  NAME  STATE     PID  UPTIME  RESTARTS  DETAIL\n"
+        "  settings:\n"
+        "    cmd       sleep 1\n"
+        "    stoptime  2s\n"
+        "  by default:\n"
+        "    numprocs  1\n"
+        "    stdout    default: /l/web.log\n"
+        "  log files:\n"
+        "    web  stdout  /l/web.log\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("words", "shown"),
     [
