@@ -10,9 +10,8 @@ import shutil
 import stat
 
 from taskmaster_common.errors import ConfigError
-from taskmaster_common.paths import default_places
-from taskmaster_common.schema import File, Surroundings, User, decode
-from taskmasterctl.convert.machine import Machine, signal_numbers
+from taskmaster_common.schema import File, User, decode
+from taskmasterctl.convert.machine import Machine, surroundings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,7 +85,8 @@ def check_outcome(text: str, path: str, environment: Mapping[str, str]) -> tuple
     host = _Host(path, text)
     variables = _Environment(environment)
     try:
-        loaded = decode(path, _surroundings(host, variables))
+        here = surroundings_of(host, host.read, variables, variables)
+        loaded = decode(path, here.replace(may_enter=host.may_enter, find_command=host.find_command))
     except ConfigError as error:
         unknown = [
             problem for problem in error.problems if any(f"${{{name}}}" in problem for name in variables.missing)
@@ -96,38 +96,3 @@ def check_outcome(text: str, path: str, environment: Mapping[str, str]) -> tuple
     for name in variables.missing:
         host.lacks(f"variable {name}")
     return [], [*host.doubts, *loaded.warnings]
-
-
-def _surroundings(host: _Host, variables: _Environment) -> Surroundings:
-    uid = os.geteuid()
-    return Surroundings(
-        environment=variables,
-        signals=signal_numbers(),
-        uid=uid,
-        gid=os.getegid(),
-        cwd=os.getcwd(),
-        places=default_places(uid, variables),
-        read=host.read,
-        read_variables=host.read,
-        expand=lambda _: (),
-        listed=lambda _: (),
-        user=host.user,
-        group=host.group,
-        members=lambda _: (),
-        may_enter=host.may_enter,
-        find_command=host.find_command,
-        identity=host.identity,
-        shareable=lambda _: True,
-        on_disk=lambda _: True,
-        probe_problem=lambda _value, _count: "",
-        alert_doubts=lambda _, __: (),
-        watched_directories=lambda _, __: 0,
-        writable_command=lambda _, __, ___: (),
-        limit_refusals=lambda _, __, ___: (),
-        cgroup_problem=lambda _, __: "",
-        own_score=lambda: 0,
-        zone_problem=lambda _: "",
-        upcoming=lambda _, __: (),
-        trusted=(0, uid),
-        lenient_users=True,  # root may start the outcome, whoever makes it
-    )

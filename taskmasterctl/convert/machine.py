@@ -7,8 +7,13 @@ import os
 import pwd
 import signal
 
-from taskmaster_common.schema import User
+from taskmaster_common.paths import default_places
+from taskmaster_common.schema import File, Surroundings, User
 from taskmaster_common.text.formats import with_real_time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 class Machine:
@@ -50,3 +55,61 @@ class Machine:
 def signal_numbers() -> dict[str, int]:
     """Return the signals of this machine by name."""
     return with_real_time({each.name.removeprefix("SIG"): each.value for each in signal.Signals})
+
+
+def surroundings_of(
+    machine: Machine, read: Callable[[str], File], variables: Mapping[str, str], environment: Mapping[str, str]
+) -> Surroundings:
+    """Return a machine in the form that the decoder takes. `variables` are those of values, `environment` that of the places.
+
+    What the decoder asks besides is about a daemon that would run here, and has no answer: nothing is doubtful, unless whoever
+    asks replaces an answer.
+    """
+    uid = os.geteuid()
+    return Surroundings(
+        environment=variables,
+        signals=signal_numbers(),
+        uid=uid,
+        gid=os.getegid(),
+        cwd=os.getcwd(),
+        places=default_places(uid, environment),
+        read=read,
+        read_variables=read,
+        expand=_no_doubts,
+        listed=_no_doubts,
+        user=machine.user,
+        group=machine.group,
+        members=_no_doubts,
+        may_enter=_yes,
+        find_command=_nothing,
+        identity=machine.identity,
+        shareable=_yes,
+        on_disk=_yes,
+        probe_problem=_nothing,
+        alert_doubts=_no_doubts,
+        watched_directories=_none,
+        writable_command=_no_doubts,
+        limit_refusals=_no_doubts,
+        cgroup_problem=_nothing,
+        own_score=_none,
+        zone_problem=_nothing,
+        upcoming=_no_doubts,
+        trusted=(0, uid),
+        lenient_users=True,  # root may start what comes of it, whoever converts
+    )
+
+
+def _yes(*_: object) -> bool:
+    return True
+
+
+def _nothing(*_: object) -> str:
+    return ""
+
+
+def _none(*_: object) -> int:
+    return 0
+
+
+def _no_doubts(*_: object) -> tuple[()]:
+    return ()

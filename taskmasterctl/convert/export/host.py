@@ -7,9 +7,8 @@ import glob
 import os
 import stat
 
-from taskmaster_common.paths import default_places
 from taskmaster_common.schema import MAX_FILE, File, Surroundings
-from taskmasterctl.convert.machine import Machine, signal_numbers
+from taskmasterctl.convert.machine import Machine, surroundings_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,55 +49,5 @@ def _content(path: str) -> bytes:
 
 
 def surroundings(host: ExportHost, variables: Mapping[str, str], environment: Mapping[str, str]) -> Surroundings:
-    """Return this machine in the form that the decoder takes. `variables` are those of values, `environment` that of the places.
-
-    What the decoder asks besides is about a daemon that would run here, and has no answer: nothing is doubtful.
-    """
-    uid = os.geteuid()
-    return Surroundings(
-        environment=variables,
-        signals=signal_numbers(),
-        uid=uid,
-        gid=os.getegid(),
-        cwd=os.getcwd(),
-        places=default_places(uid, environment),
-        read=host.read,
-        read_variables=host.read,
-        expand=host.expand,
-        listed=_no_doubts,
-        user=host.user,
-        group=host.group,
-        members=_no_doubts,
-        may_enter=_yes,
-        find_command=_nothing,
-        identity=host.identity,
-        shareable=_yes,
-        on_disk=_yes,
-        probe_problem=_nothing,
-        alert_doubts=_no_doubts,
-        watched_directories=_none,
-        writable_command=_no_doubts,
-        limit_refusals=_no_doubts,
-        cgroup_problem=_nothing,
-        own_score=_none,
-        zone_problem=_nothing,
-        upcoming=_no_doubts,
-        trusted=(0, uid),
-        lenient_users=True,
-    )
-
-
-def _yes(*_: object) -> bool:
-    return True
-
-
-def _nothing(*_: object) -> str:
-    return ""
-
-
-def _none(*_: object) -> int:
-    return 0
-
-
-def _no_doubts(*_: object) -> tuple[()]:
-    return ()
+    """Return this machine in the form that the decoder takes, see `surroundings_of`."""
+    return surroundings_of(host, host.read, variables, environment).replace(expand=host.expand)
