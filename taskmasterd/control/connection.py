@@ -166,7 +166,13 @@ class Connection:
         self.last_active = self._reactor.now()
         self._reactor.call_soon(self._next_request, self.broken)
 
-    def _tell_gone(self) -> None:
+    def _tell_gone(self, *, deaf: bool = False) -> None:
+        """Call what `when_gone` was given. `deaf`: the client reads no more; what it still asks for is done."""
+        if deaf:
+            self.deaf = True
+            self._queue.clear()
+            if self._closing:
+                return
         callback, self._on_gone = self._on_gone, None
         had_source = self._source.drop()
         if callback:
@@ -197,7 +203,7 @@ class Connection:
         elif not received:
             self._peer_done = True
             if has_left(self._channel):
-                self._is_deaf()
+                self._tell_gone(deaf=True)
             self._finish_when_idle()
         else:
             self.last_active = self._reactor.now()
@@ -252,18 +258,11 @@ class Connection:
         except BlockingIOError:
             pass
         except OSError:
-            self._is_deaf()
+            self._tell_gone(deaf=True)
         if self._closing and not self._queue:
             self.close()
         else:
             self._listen()
-
-    def _is_deaf(self) -> None:
-        """Take that the client reads no more; what it still asks for is done."""
-        self.deaf = True
-        self._queue.clear()
-        if not self._closing:
-            self._tell_gone()
 
     def _listen(self) -> None:
         """Watch for what can be used now; while many requests wait, nothing is read."""

@@ -275,13 +275,16 @@ class Logger:
         }
 
     def resume(self, row: Mapping[str, Any]) -> None:
-        """Go on with the child of an earlier daemon, from the data of `to_data`."""
-        if row["pid"] <= 0:
+        """Go on with the child of an earlier daemon, from the data of `to_data`, or with a later one that it could not note any more."""
+        mark, started = Mark(row["pid"], row["tag"], LOGGER, self.entry.program, self.entry.index), row["started"]
+        if mark.pid <= 0 or started_at(mark.pid) != started:
+            found = self._means.children().reader_of(self.pipe.read, LOGGER, self.entry.program, self.entry.index)
+            mark, started = found or (mark, started)
+        if mark.pid <= 0:
             self._again = self._means.reactor.call_later(0.0, self._start_again)
             return
-        mark = Mark(row["pid"], row["tag"], LOGGER, self.entry.program, self.entry.index)
-        self._started, self._began = row["started"], self._means.reactor.now()
-        self._child = self._means.children().resume(mark, row["started"], self)
+        self._started, self._began = started, self._means.reactor.now()
+        self._child = self._means.children().resume(mark, started, self)
 
 
 def kept_pipe(means: LoggerMeans, key: str, owner: tuple[int, int] | None) -> tuple[int, int]:

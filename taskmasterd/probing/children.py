@@ -11,7 +11,7 @@ import os
 from taskmaster_common.config import LIKE_THE_DAEMON
 from taskmaster_common.records import Record
 from taskmasterd.output.targets import account_of
-from taskmasterd.probing.leftovers import Leftovers, Mark
+from taskmasterd.probing.leftovers import Leftovers, Mark, reader_of
 from taskmasterd.processes.members.proofs import PROBE
 from taskmasterd.processes.preparation import child_spec
 from taskmasterd.system.loop.cmodules import partial, signal
@@ -142,6 +142,13 @@ class Children:
         else:
             child.lose(_handle(mark.pid, started))
         return child
+
+    def reader_of(self, fd: int, role: str, program: str, index: int) -> tuple[Mark, int] | None:
+        """Return a child of an earlier daemon that reads a pipe, and when it was started; None without one, or where nobody can look."""
+        try:
+            return reader_of(self._inherited.proofs, os.fstat(fd).st_ino, role, program, index)
+        except OSError:
+            return None
 
     def settle(self, pid: int) -> None:
         """Read the report of a child that has ended."""

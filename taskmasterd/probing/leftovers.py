@@ -79,6 +79,27 @@ class Leftovers:
         return {pid for pid, text in said.items() if text == f"{mark.role} {mark.index} {mark.program}"}
 
 
+def reader_of(proofs: Proofs, inode: int, role: str, program: str, index: int) -> tuple[Mark, int] | None:
+    """Return the child in a role for a slot whose standard input is this pipe, and when it was started (clock ticks), if there is one.
+
+    It leads a session and proves its role, as an instance that no state knows proves its slot: the daemon that started it has died
+    before it could write down its pid. Raises OSError without a descriptor to look with.
+    """
+    found = {one.pid: one for one in each() if one.pid == one.session and _reads(one.pid, inode)}
+    said = ask_in_child([*found], proofs.judged) if found else {}
+    for pid, text in said.items():
+        if text == f"{role} {index} {program}":
+            return Mark(pid, proofs.lineage.of(pid), role, program, index), found[pid].started
+    return None
+
+
+def _reads(pid: int, inode: int) -> bool:
+    try:
+        return os.stat(f"/proc/{pid}/fd/0").st_ino == inode
+    except OSError:
+        return False
+
+
 def end_orphans(proofs: Proofs, keep: Sequence[Mark] = ()) -> list[str]:
     """Kill the probes and hooks of a daemon that died, less those that go on (`keep`); return their names.
 

@@ -16,7 +16,7 @@ from taskmasterd.core.words.causes import ENDS, cause_of, restarts_text, stop_te
 from taskmasterd.core.words.describe import cause_text, detail, end_text, seconds_text
 from taskmasterd.core.words.gates import needs_text, waiting_text
 from taskmasterd.core.words.told import by_text, record_text
-from taskmasterd.core.words.view import logger_text, slot_detail
+from taskmasterd.core.words.view import besides
 from taskmasterd.ondemand import on_demand
 
 TYPE_CHECKING = False
@@ -78,16 +78,8 @@ def tell(table: Table, entry: Entry, records: Sequence[Fields], moment: Moment, 
         following(table, entry, moment),
         tuple(f"taskmasterctl {words}" for words in commands(table, entry, moment)),
         tuple(each["pid"] for each in records[-20:] if each["event"] in ENDS and each.get("pid"))[-1:],
-        _besides(table, entry, said, moment),
+        besides(table, entry, said, moment.now, moment.signals),
     )
-
-
-def _besides(table: Table, entry: Entry, said: str, moment: Moment) -> str:
-    """Return what DETAIL says and the sentence does not: of what is up, all that holds beside its state; else what its loggers lack."""
-    if entry.process.state != RUNNING:
-        return logger_text(entry)
-    text = slot_detail(table, entry, moment.now, moment.signals)
-    return "" if text in said else text
 
 
 def is_well(entry: Entry, now: float) -> bool:

@@ -75,6 +75,14 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
     return text if entry.newest.enabled else overlays.disabled_detail(table, entry, text)
 
 
+def besides(table: Table, entry: Entry, said: str, now: float, signals: Mapping[int, str]) -> str:
+    """Return what DETAIL says and `why` has not `said`: of what is up, all that holds beside its state; else what its loggers lack."""
+    if entry.process.state != RUNNING:
+        return logger_text(entry)
+    text = slot_detail(table, entry, now, signals)
+    return "" if text in said else text
+
+
 def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, str]) -> str:
     """Return what a process waits for, or `describe.detail`."""
     process = entry.process

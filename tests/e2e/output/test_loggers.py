@@ -110,6 +110,7 @@ def test_a_logger_that_cannot_be_executed_shows_and_the_next_reload_has_another_
     assert daemon.ctl("shutdown").returncode == 0
 
 
+@pytest.mark.sweep
 def test_a_logger_that_keeps_ending_shows_while_its_program_fails_and_until_it_has_read_what_was_left(
     daemon: Daemon,
 ) -> None:
@@ -222,6 +223,36 @@ def _kill_logger(daemon: Daemon, pid: int) -> None:
     os.kill(logger, signal.SIGKILL)
     wait_until(lambda: not os.path.exists(f"/proc/{logger}"))  # what it reads as it dies is lost
     os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.sweep
+def test_a_logger_that_the_daemon_could_not_note_before_its_death_is_found_and_stays_the_only_one(
+    daemon: Daemon,
+) -> None:
+    write = "i=0; while :; do echo $i; i=$((i+1)); sleep 0.01; done"
+    written(daemon, web=shell(write, "| cat -u /dev/stdin"), zoo=shell(write, "| tee other"))
+    daemon.start()
+
+    def of(word: str) -> int:
+        found = loggers(daemon, word)
+        return found[0] if len(found) == 1 else 0
+
+    wait_until(lambda: of("cat") and of("tee"))
+    first, other = of("cat"), of("tee")
+    wait_until(lambda: {str(first), str(other)} <= set(re.findall("[0-9]+", daemon.state_file.read_text())))
+    state = daemon.state_file.read_bytes()
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: of("cat") not in (0, first))
+    second = of("cat")
+    daemon.kill()
+    os.kill(other, signal.SIGKILL)
+    daemon.state_file.write_bytes(state)  # as it is between the start of a logger and the line about it
+    daemon.start()
+    # it was looked for after the one of web, and had to be started again
+    wait_until(lambda: of("tee") not in (0, other))
+    assert loggers(daemon, "cat") == [second]
+    assert daemon.ctl("stop", "all").returncode == 0
+    assert loggers(daemon, "") == []
 
 
 def _blocks_in_read(pid: int) -> bool:
