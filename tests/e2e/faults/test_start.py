@@ -160,7 +160,7 @@ def test_with_too_few_descriptors_even_for_itself_it_says_so_and_leaves_nothing(
             ["sh", "-c", f'ulimit -n {most}; exec "{PY}" -m taskmasterd -c "{daemon.config}"'],
             env=daemon.environment, cwd=daemon.home, check=False, timeout=20, capture_output=True, text=True,
         )  # fmt: skip
-        reasons.append(done.stderr.splitlines()[-1])
+        reasons.append((done.stderr.splitlines() or [""])[-1])
         if done.returncode == 0:
             assert daemon.ctl("shutdown").returncode == 0
         else:

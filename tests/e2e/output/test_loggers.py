@@ -130,13 +130,15 @@ def test_a_logger_that_keeps_ending_shows_while_its_program_fails_and_until_it_h
     )
     daemon.start()
 
-    def shows(name: str, state: str) -> bool:
-        process = daemon.status()[name]
-        return bool(process["state"] == state) and "logger: cannot execute ./no-such-logger" in str(process["detail"])
+    missing = {("fails", "BACKOFF"), ("late", "STARTING"), ("down", "EXITED")}
 
-    wait_until(lambda: shows("fails", "BACKOFF"))
-    wait_until(lambda: shows("late", "STARTING"))
-    wait_until(lambda: shows("down", "EXITED"))
+    def all_seen() -> bool:
+        for name, process in daemon.status().items():
+            if "logger: cannot execute ./no-such-logger" in process["detail"]:
+                missing.discard((name, process["state"]))
+        return not missing
+
+    wait_until(all_seen)
     wait_until(lambda: re.fullmatch("exit 0 after [0-9.]+s", daemon.status()["down"]["detail"]), within_s=40)
     assert "logger ./no-such-logger has left 5 bytes unread; they are lost" in daemon.events()
 
@@ -198,7 +200,7 @@ def test_ten_deaths_of_the_daemon_and_five_of_the_logger_cost_no_line_and_a_stop
     written(daemon, web={"cmd": ["python3", "-c", COUNT_TO_THE_END], "stdout": "| ./cat.sh", "stoptime": 10})
     daemon.start()
     out = daemon.home / "out"
-    pid = daemon.status()["web"]["pid"]
+    pid = daemon.wait_for("web", "RUNNING")["pid"]
     for turn in range(15):
         size = out.stat().st_size if out.exists() else 0
         wait_until(lambda size=size: out.exists() and out.stat().st_size > size)  # type: ignore[misc]

@@ -129,7 +129,9 @@ def test_each_run_that_is_due_ends_the_one_before_where_the_file_says_so(shared:
 def test_a_run_that_waits_begins_at_the_end_of_the_one_before(shared: Daemon) -> None:
     wait_until(lambda: len(past(shared, "queues")) >= 2, within_s=20)
     first, second, *_ = past(shared, "queues")
-    assert (first["how"], second["how"]) == ("schedule", "late")
+    began, nominal = (datetime.fromisoformat(first[key]).timestamp() for key in ("began", "nominal"))
+    assert first["how"] == "schedule" or began - nominal >= 1, "a busy machine is late, and says so"
+    assert second["how"] == "late"
 
 
 @pytest.mark.sweep
