@@ -131,7 +131,7 @@ def test_hooks_get_the_same_and_probes_do_not(mixed: Daemon) -> None:
 
 
 def test_show_says_what_the_kernel_has_and_marks_what_somebody_has_changed(mixed: Daemon) -> None:
-    pid = mixed.status()["probed"]["pid"]
+    pid = mixed.wait_for("probed", "RUNNING")["pid"]
     shown = mixed.ctl("show", "probed").stdout
     assert re.search(r"^ +probed +rlimits nofile +333/333 +in force$", shown, re.MULTILINE)
     assert re.search(r"^ +rlimits +\{nofile: 333\}$", shown, re.MULTILINE)
