@@ -38,10 +38,16 @@ with open("/proc/self/environ", "rb") as file:
     environ = dict(each.split("=", 1) for each in file.read().decode("utf-8", "surrogateescape").split("\\0") if "=" in each)
 about = dict(argv=sys.argv[1:], pid=os.getpid(), env=environ, cwd=os.getcwd(), umask=mask, uid=os.getuid(), gid=os.getgid(),
              leads=os.getpgid(0) == os.getpid())
-if "--child" in sys.argv and os.fork() == 0:
-    role = "child"
-    while True:
-        time.sleep(1)
+if "--child" in sys.argv:
+    here, there = os.pipe()
+    if os.fork() == 0:
+        role = "child"
+        os.close(there)
+        while True:
+            time.sleep(1)
+    os.close(there)
+    os.read(here, 1)  # the child has closed its end: it knows who it is
+    os.close(here)
 sys.stdout.write("out of %s\\n" % " ".join(sys.argv[1:]))
 sys.stdout.flush()
 sys.stderr.write("err of %s\\n" % " ".join(sys.argv[1:]))

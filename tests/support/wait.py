@@ -15,10 +15,13 @@ SHARE = 0.2
 
 
 def wait_until(condition: Callable[[], object], within_s: float = 20.0) -> None:
-    """Return as soon as `condition()` is true. Raises AssertionError after the time limit."""
-    began = time.monotonic()
+    """Return as soon as `condition()` is true. Raises AssertionError where a look that began after the time limit finds it false.
+
+    So there is a last look though the machine has stopped this process for the whole time.
+    """
+    began = now = time.monotonic()
     while not condition():
-        now = time.monotonic()
         if now > began + within_s:
             raise AssertionError(f"{condition} was not true within {within_s:g} s")
         time.sleep(min(max(SHORTEST_S, (now - began) * SHARE), LONGEST_S))
+        now = time.monotonic()

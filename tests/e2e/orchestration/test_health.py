@@ -13,7 +13,8 @@ from itertools import pairwise
 import pytest
 
 from tests.e2e.orchestration.test_readiness import configure, detail, python, state
-from tests.support.daemon import Daemon
+from tests.support.daemon import Daemon, marked
+from tests.support.keeper import file_has
 from tests.support.probing import carrying
 from tests.support.wait import wait_until
 from tests.support.wire import connect, resident
@@ -25,7 +26,7 @@ WATCHED = """
 import os, socket, sys, time
 channel, path = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), os.environ['NOTIFY_SOCKET']
 channel.connect(path)
-assert os.environ['WATCHDOG_USEC'] == '400000'
+assert os.environ['WATCHDOG_USEC'] == '4000000'
 while not os.path.exists('silent'):
     try:
         if sys.argv[1:]:
@@ -37,6 +38,8 @@ while not os.path.exists('silent'):
 time.sleep(99)
 """
 """Says that it is well until there is a file `silent`; with an argument also to a socket that was made again."""
+WATCHDOG = {"watchdog": 4, "start_period": 0}
+"""The health of WATCHED, with time enough for a program that gets no processor for a while."""
 
 
 def verdict(daemon: Daemon, name: str) -> str:
@@ -78,9 +81,9 @@ def test_some_failures_are_not_enough_and_so_many_in_a_row_restart_it(daemon: Da
     assert (verdict(daemon, "web"), daemon.status()["web"]["restarts"]) == ("healthy", 0)
     first = pid(daemon, "web")
     (daemon.home / "sick").touch()
-    wait_until(lambda: daemon.status()["web"]["restarts"] == 1)
+    wait_until(lambda: daemon.status()["web"]["restarts"] >= 1)
     (daemon.home / "sick").unlink()
-    assert pid(daemon, "web") != first
+    wait_until(lambda: daemon.status()["web"]["pid"] not in (None, first))
     assert "web unhealthy: exec: exit 1 (3 of 3)" in daemon.events()
     assert "web restarting: unhealthy (1st in a row; patience 0.3s)" in daemon.events()
     assert ", expected: unhealthy: exec: exit 1 (" in daemon.ctl("show", "web").stdout
@@ -89,11 +92,12 @@ def test_some_failures_are_not_enough_and_so_many_in_a_row_restart_it(daemon: Da
 
 def test_an_unhealthy_program_is_said_to_be_and_recovers(daemon: Daemon) -> None:
     web = {"cmd": "sleep 99", "health": {**WELL, "action": "none"}, "starttime": 0}
-    told = {**web, "cmd": "trap 'echo told >> told' USR1; while :; do sleep 0.1; done", "shell": True}
+    told = {**web, "cmd": "trap 'echo told >> told' USR1; echo up; while :; do sleep 0.1; done", "shell": True}
     told["health"] = {**WELL, "action": "signal USR1"}
     last = {**web, "depends_on": {"web": "healthy"}}
     configure(daemon, web=web, told=told, last=last).start()
-    assert daemon.ctl("wait", "--for", "healthy", "web", "told").returncode == 0
+    assert daemon.ctl("wait", "--for", "healthy", "web", "told", "last").returncode == 0
+    wait_until(lambda: daemon.log("told") == b"up\n")
     assert daemon.ctl("status").returncode == 0
     first = pid(daemon, "web")
     with connect(daemon) as channel, channel.makefile("rb") as lines:
@@ -107,6 +111,7 @@ def test_an_unhealthy_program_is_said_to_be_and_recovers(daemon: Daemon) -> None
     assert daemon.ctl("status").returncode == daemon.ctl("status", "web").returncode == 3
     assert detail(daemon, "web") == "unhealthy: exec: exit 1 (2 of 2)"
     wait_until(lambda: verdict(daemon, "last") == "unhealthy")
+    file_has(daemon.home / "told", b"told\n")
     wait_until(lambda: daemon.status()["told"]["health"]["failures"] > 5)
     assert (daemon.home / "told").read_text() == "told\n", "a signal goes out once a verdict"
     daemon.ctl("restart", "--no-wait", "last")
@@ -122,11 +127,14 @@ def test_an_unhealthy_program_is_said_to_be_and_recovers(daemon: Daemon) -> None
 def test_restarts_that_do_not_help_come_later_and_later(daemon: Daemon) -> None:
     health = {"exec": "false", "interval": 0.1, "start_period": 0.1, "retries": 1}
     configure(daemon, web={"cmd": "sleep 99", "health": health, "starttime": 0}).start()
-    wait_until(lambda: daemon.status()["web"]["restarts"] == 5)
-    at = moments(daemon.events(), "web restarting: unhealthy")
+    wait_until(lambda: daemon.status()["web"]["restarts"] >= 5)
+    events = daemon.events()
+    at = moments(events, "web restarting: unhealthy")
     gaps = [later - earlier for earlier, later in pairwise(at)]
-    assert gaps[1:] == sorted(gaps[1:]), gaps
-    assert gaps[-1] >= 0.8, gaps
+    patience = [float(each) for each in re.findall(r"in a row; patience ([\d.]+)s\)", events)]
+    assert patience[:5] == sorted(set(patience[:5])), patience
+    assert all(gap >= least - 0.01 for gap, least in zip(gaps, patience)), (gaps, patience)
+    assert gaps[3] >= 0.8, gaps
 
 
 @pytest.mark.sweep
@@ -138,7 +146,7 @@ def test_a_check_that_hangs_is_ended_with_all_that_it_began_and_there_is_never_a
     def failed() -> bool:
         nonlocal most
         most = max(most, sum(b"wait" not in each for each in _commands("98.7654")))
-        return verdict(daemon, "web") == "unhealthy"
+        return bool(most) and verdict(daemon, "web") == "unhealthy"
 
     wait_until(failed)
     assert most == 1
@@ -171,7 +179,7 @@ def test_of_one_program_only_one_at_a_time_is_down_and_none_while_what_it_needs_
     wait_until(lambda: detail(daemon, "web:0").endswith("; not restarted: db is down"))
     assert {each["pid"] for each in daemon.status().values()} == pids
     daemon.ctl("start", "db")
-    wait_until(lambda: all(daemon.status()[name]["restarts"] for name in names), 4)
+    wait_until(lambda: all(daemon.status()[name]["restarts"] for name in names))
     assert most_down(daemon.events(), 4) == 1, daemon.events()
 
 
@@ -190,21 +198,21 @@ def test_an_essential_program_that_is_stopped_for_its_health_ends_the_daemon(dae
 
 @pytest.mark.sweep
 def test_a_watchdog_is_heard_and_its_silence_restarts_the_program(daemon: Daemon) -> None:
-    web = {"cmd": python(WATCHED), "health": {"watchdog": 0.4, "start_period": 0}, "starttime": 0}
+    web = {"cmd": python(WATCHED), "health": WATCHDOG, "starttime": 0}
     configure(daemon, web=web).start()
     assert daemon.ctl("wait", "--for", "healthy", "web").returncode == 0
     first = pid(daemon, "web")
     assert daemon.ctl("upgrade").returncode == 0
     (daemon.home / "silent").touch()
-    wait_until(lambda: daemon.status()["web"]["restarts"])
-    (daemon.home / "silent").unlink()
-    assert pid(daemon, "web") != first
-    assert re.search(r"web unhealthy: no WATCHDOG=1 for 0\.[45]", daemon.events()), daemon.events()
+    wait_until(lambda: daemon.status()["web"]["pid"] not in (None, first))
+    silence = re.search(r"web unhealthy: no WATCHDOG=1 for ([\d.]+)s", daemon.events())
+    assert silence, daemon.events()
+    assert float(silence[1]) >= 4
 
 
 @pytest.mark.sweep
 def test_silence_counts_only_where_a_daemon_hears_the_program(daemon: Daemon) -> None:
-    watched = {"health": {"watchdog": 0.4, "start_period": 0}, "starttime": 0}
+    watched = {"health": WATCHDOG, "starttime": 0}
     again = {"cmd": [*python(WATCHED), "again"], **watched}
     configure(daemon, again=again, never={"cmd": python(WATCHED), **watched}).start()
     assert daemon.ctl("wait", "again", "never").returncode == 0
@@ -212,7 +220,7 @@ def test_silence_counts_only_where_a_daemon_hears_the_program(daemon: Daemon) ->
     daemon.kill()
     daemon.start()
     began = time.monotonic()
-    wait_until(lambda: time.monotonic() - began > 1.2)  # three periods
+    wait_until(lambda: time.monotonic() - began > 6)  # a period and a half
     after = daemon.status()
     assert [after[name]["pid"] for name in after] == [before[name]["pid"] for name in after]
     assert {each["health"]["verdict"] for each in after.values()} == {"healthy"}
@@ -227,7 +235,8 @@ def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has
     daemon: Daemon, way: str
 ) -> None:
     health = {"exec": "test ! -e sick", "interval": 0.3, "start_period": 0.1, "retries": 3}
-    calm = {"cmd": "sleep 98", "health": {**health, "action": "none"}, "starttime": 0}
+    asked = {"cmd": "echo >> asked; test ! -e sick", "shell": True}
+    calm = {"cmd": "sleep 98", "health": {**health, "exec": asked, "action": "none"}, "starttime": 0}
     web = {"cmd": "sleep 99", "health": {**health, "exec": "test ! -e worse"}, "starttime": 0}
     late = {"cmd": "sleep 97", "depends_on": {"web": "healthy"}, "autostart": False, "starttime": 0}
     configure(daemon, web=web, calm=calm, late=late).start(*(["--guard"] if way == "guardian" else []))
@@ -235,6 +244,7 @@ def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has
     (daemon.home / "sick").touch()
     wait_until(lambda: verdict(daemon, "calm") == "unhealthy")
     before = daemon.status()
+    asked_before = _lines(daemon, "asked")
     if way == "kill":
         daemon.kill()
         daemon.start()
@@ -247,13 +257,22 @@ def test_the_next_daemon_goes_on_with_the_verdict_and_does_nothing_before_it_has
     after = daemon.status()
     assert [after[name]["health"]["verdict"] for name in ("web", "calm")] == ["healthy", "unhealthy"]
     assert after["calm"]["detail"] == before["calm"]["detail"]
-    assert (after["calm"]["health"]["failures"] > 2) == (way == "upgrade")
+    failures = after["calm"]["health"]["failures"]
+    if way == "upgrade":
+        assert failures >= before["calm"]["health"]["failures"] > 2
+    else:
+        assert failures <= _lines(daemon, "asked") - asked_before, "nobody knows how many there were before"
     wait_until(lambda: state(daemon, "late") == "RUNNING")
     began = time.monotonic()
     (daemon.home / "worse").touch()
-    wait_until(lambda: daemon.status()["web"]["restarts"] == 1)
+    wait_until(lambda: daemon.status()["web"]["restarts"] >= 1)
     assert time.monotonic() - began > 0.4
-    assert not carrying("test ! -e")
+    assert daemon.ctl("stop", "all").returncode == 0
+    wait_until(lambda: not marked(daemon.socket))
+
+
+def _lines(daemon: Daemon, name: str) -> int:
+    return (daemon.home / name).read_bytes().count(b"\n")
 
 
 @pytest.mark.sweep
@@ -282,8 +301,8 @@ def test_ready_health_means_that_the_first_check_succeeds(daemon: Daemon) -> Non
     configure(daemon, web=web).start()
     wait_until(lambda: "not ready: exec: exit 1" in detail(daemon, "web"))
     (daemon.home / "go").touch()
-    wait_until(lambda: state(daemon, "web") == "RUNNING", within_s=3)
-    wait_until(lambda: verdict(daemon, "web") == "healthy", within_s=3)
+    wait_until(lambda: state(daemon, "web") == "RUNNING")
+    wait_until(lambda: verdict(daemon, "web") == "healthy")
     daemon.signal(signal.SIGTERM)
 
 
@@ -331,7 +350,7 @@ def test_a_check_goes_on_after_an_upgrade_and_ends_with_its_client(daemon: Daemo
     health = {
         "exec": {"cmd": "echo >> asked; test -e go || sleep 98.7655", "shell": True},
         "interval": 60,
-        "timeout": 9,
+        "timeout": 50,
     }
     go, asked = daemon.home / "go", daemon.home / "asked"
     go.touch()
@@ -347,4 +366,4 @@ def test_a_check_goes_on_after_an_upgrade_and_ends_with_its_client(daemon: Daemo
     wait_until(lambda: asked.read_text().count("\n") == 4)  # the daemon's own and the client's, before and after
     go.unlink()
     assert daemon.ctl("--timeout", "0.2", "check", "web").returncode == 124
-    wait_until(lambda: not carrying("98.7655"), within_s=5)
+    wait_until(lambda: not carrying("98.7655"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -105,7 +106,7 @@ def test_a_failed_pre_start_is_a_failed_start_and_nothing_of_it_is_left(daemon: 
         leaves={**bad, "pre_start": script(f"setsid {left} & {left} & exit 0")},
         hangs={**bad, "pre_start": script(f"trap '' TERM; {hung} & {hung}; wait; {hung}", timeout=0.3)},
         lacks={**bad, "pre_start": "no-such-command"},
-        waits={**bad, "pre_start": script(f"trap 'exit 1' TERM; {hung} & wait")},
+        waits={**bad, "pre_start": script(f"trap 'exit 1' TERM; {hung} & wait", timeout=60), "stoptime": 60},
     ).start()
     answer = daemon.ctl("start", "fails")
     assert (answer.returncode, "pre_start: exit 3: no table (try 2 of 2)" in answer.stdout + answer.stderr) == (1, True)
@@ -121,10 +122,10 @@ def test_a_failed_pre_start_is_a_failed_start_and_nothing_of_it_is_left(daemon: 
     wait_until(lambda: carrying(hung.replace(" ", "\0")))
     assert "pre_start: running" in of(daemon, "waits")["detail"]
     assert (of(daemon, "waits")["phase"], of(daemon, "waits")["pid"]) == ("pre_start", None)
-    began = time.monotonic()
     assert daemon.ctl("stop", "waits").returncode == 0
-    assert time.monotonic() - began < 1
     assert of(daemon, "waits")["state"] == "STOPPED"
+    assert "waits pre_start timed out" not in daemon.events()
+    assert "waits SIGKILL" not in daemon.events()
     assert carrying(hung.replace(" ", "\0")) == []
 
 
@@ -157,33 +158,39 @@ def test_a_pre_stop_that_hangs_delays_the_stop_by_its_time_and_one_whose_leader_
         ends={
             "cmd": "sleep 95",
             **QUICK,
-            "pre_stop": script(f"kill $TASKMASTER_PID; trap 'exit 1' TERM; {hook} & wait"),
+            "pre_stop": script(f"trap 'exit 1' TERM; kill $TASKMASTER_PID; {hook} & wait", timeout=60),
         },
         fails={"cmd": "sleep 94", **QUICK, "pre_stop": "false"},
     ).start()
     for name in ("deaf", "ends", "fails"):
         in_state(daemon, "RUNNING", name)
-    began = time.monotonic()
+    wait_until(lambda: carrying(deaf.replace(" ", "\0")))
     assert daemon.ctl("stop", "ends").returncode == 0
-    assert time.monotonic() - began < 1
+    assert "ends pre_stop timed out" not in daemon.events()
     assert daemon.ctl("stop", "fails").returncode == 0
     assert "fails pre_stop failed: exit 1" in daemon.events()
     began = time.monotonic()
     assert daemon.ctl("stop", "deaf").returncode == 0
-    assert 2 <= time.monotonic() - began < 3
+    assert time.monotonic() - began >= 2
     assert "deaf pre_stop timed out after 1s; ending it" in daemon.events()
+    assert daemon.events().count("deaf SIGKILL sent") == 1
     assert carrying(deaf.replace(" ", "\0")) == carrying(hook.replace(" ", "\0")) == []
 
 
 def test_stop_cmd_stops_a_program_and_the_signal_comes_only_where_it_fails(daemon: Daemon) -> None:
-    traps = "trap 'echo TERM >> {0}; exit 0' TERM; trap 'echo USR1 >> {0}; exit 0' USR1; while :; do sleep 0.05; done"
-    keys = {"shell": True, **QUICK, "stoptime": 2}
+    traps = "trap 'echo TERM >> {0}; exit 0' TERM; trap 'echo USR1 >> {0}; exit 0' USR1; touch {0}.up; while :; do sleep 0.05; done"
+    keys = {"shell": True, **QUICK, "stoptime": 15}
     configure(
         daemon,
         good={"cmd": traps.format("good"), **keys, "stop_cmd": script("kill -USR1 $TASKMASTER_PID")},
         bad={"cmd": traps.format("bad"), **keys, "stop_cmd": script("exit 1")},
         late={"cmd": traps.format("late"), **keys, "stop_cmd": script("sleep 94", timeout=0.2)},
-        lazy={"cmd": "trap '' TERM; while :; do sleep 0.05; done", **keys, "stoptime": 0.5, "stop_cmd": "true"},
+        lazy={
+            "cmd": "trap '' TERM; touch lazy.up; while :; do sleep 0.05; done",
+            **keys,
+            "stoptime": 0.5,
+            "stop_cmd": "true",
+        },
         leads={
             "cmd": f"{sleep(5131)} & {traps.format('leads')}",
             **keys,
@@ -195,10 +202,11 @@ def test_stop_cmd_stops_a_program_and_the_signal_comes_only_where_it_fails(daemo
     ).start()
     for name in ("good", "bad", "late", "lazy", "leads"):
         in_state(daemon, "RUNNING", name)
+        wait_until((daemon.home / f"{name}.up").exists)
     assert daemon.ctl("stop", "all").returncode == 0
     said = {name: (daemon.home / name).read_text().split() for name in ("good", "bad", "late", "leads")}
     assert said == {"good": ["USR1"], "bad": ["TERM"], "late": ["TERM"], "leads": ["pre_stop", "USR1", "post_stop"]}
-    assert "lazy SIGKILL sent, 0." in daemon.events()
+    assert re.findall(r" (\w+) SIGKILL sent", daemon.events()) == ["lazy"]
     assert "bad stop_cmd failed: exit 1" in daemon.events()
     assert carrying(sleep(5131).replace(" ", "\0")) == [], "what the leader left is ended before post_stop"
 
@@ -221,7 +229,8 @@ def test_a_shutdown_that_has_to_be_quick_skips_hooks_and_says_so(daemon: Daemon)
 def test_pre_restart_says_whether_a_restart_may_stop_what_runs(daemon: Daemon) -> None:
     check = "test $TASKMASTER_PID && echo $TASKMASTER_REASON >> trace; test ! -e broken || { echo bad line; exit 1; }"
     web = {"cmd": "sleep 85", **QUICK, "pre_restart": script(check)}
-    slow = {"cmd": "sleep 84", **QUICK, "pre_restart": script("trap '' TERM; sleep 83; sleep 83", timeout=0.3)}
+    deaf = sleep(5154)
+    slow = {"cmd": "sleep 84", **QUICK, "pre_restart": script(f"trap '' TERM; {deaf}; {deaf}", timeout=0.3)}
     configure(daemon, web=web, slow=slow, other={"cmd": "sleep 82", **QUICK}).start()
     for name in ("web", "slow", "other"):
         in_state(daemon, "RUNNING", name)
@@ -244,7 +253,7 @@ def test_pre_restart_says_whether_a_restart_may_stop_what_runs(daemon: Daemon) -
     assert daemon.ctl("restart", "web").returncode == 0
     assert of(daemon)["pid"] != first["web"]
     assert trace(daemon) == ["restart", "reload", "restart"]
-    assert not carrying("sleep\x0083")
+    assert not carrying(deaf.replace(" ", "\0"))
 
 
 @pytest.mark.sweep
@@ -309,7 +318,8 @@ def test_an_upgrade_goes_on_with_hooks_and_knows_how_they_end(daemon: Daemon) ->
 @pytest.mark.sweep
 def test_a_hook_of_a_daemon_that_died_goes_on_and_where_its_end_is_unknown_that_is_no_failure(daemon: Daemon) -> None:
     once = f"echo $TASKMASTER_HOOK >> trace; {UNTIL_GO}"
-    hooked = {"cmd": "sleep 88", **QUICK}
+    copy = sleep(5155)
+    hooked = {"cmd": copy, **QUICK}
     configure(
         daemon,
         pre={**hooked, "pre_start": script(once)},
@@ -322,6 +332,7 @@ def test_a_hook_of_a_daemon_that_died_goes_on_and_where_its_end_is_unknown_that_
         daemon.ctl("stop", "--no-wait", name)
     wait_until(lambda: all(each["phase"] for each in daemon.status().values()))
     pids = {name: each["pid"] for name, each in daemon.status().items()}
+    wait_until((daemon.home / "trace").exists)
     wait_until(lambda: len((daemon.home / "trace").read_text().split()) == 4)
     daemon.kill()
     daemon.start()
@@ -335,7 +346,8 @@ def test_a_hook_of_a_daemon_that_died_goes_on_and_where_its_end_is_unknown_that_
     assert of(daemon, "post")["pid"] == pids["post"]
     assert set(trace(daemon)) <= {"pre_start"}, "only a start is prepared once more, where nobody knows how that ended"
     assert {each["restarts"] for each in daemon.status().values()} == {0}
-    assert len(carrying("sleep\x0088")) == 2, "a hook was never taken for a copy"
+    wait_until(lambda: all(carrying(copy.replace(" ", "\0"))))  # an exec is not over at once
+    assert len(carrying(copy.replace(" ", "\0"))) == 2, "a hook was never taken for a copy"
 
 
 @pytest.mark.sweep
@@ -345,6 +357,7 @@ def test_a_guardian_and_a_hook_that_kills_its_supervisor_lead_to_one_copy(daemon
     wait_until(lambda: daemon.events().count("info taskmasterd ") == 2)
     in_state(daemon, "RUNNING")
     assert resident(daemon)
+    wait_until(lambda: carrying(sleep(5152).replace(" ", "\0")))  # its exec is not over at once
     assert len(carrying(sleep(5152).replace(" ", "\0"))) == 1
     assert carrying(sleep(5151).replace(" ", "\0")) == []
 
@@ -354,27 +367,27 @@ def test_a_hook_that_floods_its_log_and_forks_holds_up_nobody_and_leaves_nothing
     flood = sleep(5161)
     text = f"for each in 1 2 3 4 5 6 7 8 9; do setsid {flood} & done; exec yes $(head -c 2000 /dev/zero | tr '\\0' a)"
     limits = {"log_maxbytes": "1MB", "log_backups": 1, "startretries": 0}
-    configure(daemon, web={"cmd": "sleep 86", **QUICK, **limits, "pre_start": script(text, timeout=1.5)}).start()
-    longest_s, state = 0.0, ""
+    configure(daemon, web={"cmd": "sleep 86", **QUICK, **limits, "pre_start": script(text, timeout=4)}).start()
+    answers, state = 0, ""
     while state != "FATAL":
-        asked_at = time.monotonic()
-        state = of(daemon)["state"]
-        longest_s = max(longest_s, time.monotonic() - asked_at)
-    assert longest_s < 1, "its time is 1.5 s, and nobody waits for it"
-    assert "pre_start: timed out after 1.5s" in of(daemon)["detail"]
+        process = of(daemon)
+        state = process["state"]
+        answers += process["phase"] == "pre_start"
+    assert answers > 5, "its time is 4 s, and nobody waits for it"
+    assert "pre_start: timed out after 4s" in of(daemon)["detail"]
     assert carrying(flood.replace(" ", "\0")) == []
     assert sum(file.stat().st_size for file in (daemon.home / "log").glob("web*")) < 4_000_000
 
 
 @pytest.mark.sweep
 def test_a_pre_restart_of_a_daemon_that_died_is_ended_and_nothing_is_restarted(daemon: Daemon) -> None:
-    configure(daemon, web={"cmd": "sleep 87", **QUICK, "pre_restart": "sleep 5153"}).start()
+    configure(daemon, web={"cmd": "sleep 87", **QUICK, "pre_restart": sleep(5153)}).start()
     in_state(daemon, "RUNNING")
     first = of(daemon)["pid"]
     assert daemon.ctl("restart", "--no-wait", "web").returncode == 0
-    wait_until(lambda: carrying("sleep\x005153"))
+    wait_until(lambda: carrying(sleep(5153).replace(" ", "\0")))
     assert of(daemon)["detail"] == "pre_restart: running"
     daemon.kill()
     daemon.start()
-    wait_until(lambda: not carrying("sleep\x005153"))
+    wait_until(lambda: not carrying(sleep(5153).replace(" ", "\0")))
     assert (of(daemon)["pid"], of(daemon)["detail"]) == (first, "")

@@ -63,12 +63,13 @@ def test_a_job_runs_once_over_restarts_of_what_needs_it_and_deaths_of_the_daemon
 
 @pytest.mark.sweep
 def test_a_job_under_way_is_taken_over_by_the_next_daemon(daemon: Daemon) -> None:
-    daemon.write(MIGRATION.format(cmd="sleep 4"))
+    daemon.write(MIGRATION.format(cmd="until test -e go; do sleep 0.05; done"))
     daemon.start()
     wait_until(lambda: state(daemon, "migrate") == "RUNNING")
     pid = daemon.status()["migrate"]["pid"]
     assert daemon.ctl("upgrade").returncode == 0
     assert (daemon.status()["migrate"]["pid"], state(daemon, "web")) == (pid, "STARTING held")
+    (daemon.home / "go").touch()
     wait_until(lambda: state(daemon, "web") == "RUNNING")
     assert runs(daemon) == 1
 
@@ -85,9 +86,11 @@ def test_a_job_that_takes_too_long_is_ended(daemon: Daemon) -> None:
 @pytest.mark.sweep
 def test_the_last_of_several_essential_jobs_ends_the_daemon(daemon: Daemon) -> None:
     daemon.write(
-        "programs:\n  job: {type: oneshot, cmd: 'sleep 0.$TASKMASTER_INSTANCE', shell: true, numprocs: 3, essential: true}\n"
+        "programs:\n  job: {type: oneshot, cmd: 'until test -e go; do sleep 0.05; done; sleep 0.$TASKMASTER_INSTANCE', shell: true, "
+        "numprocs: 3, essential: true}\n"
     )
     daemon.start_foreground()
+    (daemon.home / "go").touch()
     assert daemon.foreground
     assert daemon.foreground.wait(30) == 0
     assert daemon.events().count("exited: exit 0") == 3

@@ -64,7 +64,8 @@ def settings(daemon: Daemon, name: str) -> dict[str, object]:
 QUICK = {"monitor": 0.1}
 WEB = {"cmd": "sleep 98", "numprocs": 4, "starttime": 0.1, "startretries": 0, "update": QUICK}
 NEW = {**WEB, "cmd": "sleep 99"}
-BROKEN = {**WEB, "cmd": "false"}
+BROKEN = {**WEB, "cmd": "false", "starttime": 9}
+"""It fails to start, however late its end is seen."""
 
 
 def running(daemon: Daemon, **web: object) -> Daemon:
@@ -81,10 +82,15 @@ def pids(daemon: Daemon) -> list[int]:
 
 def test_a_rolling_restart_never_has_more_than_one_instance_away(daemon: Daemon) -> None:
     before = pids(running(daemon, **{**WEB, "update": {"monitor": 0}}))
-    with Talk(daemon, "restart --rolling web") as waiting:
-        least = 4
-        while not waiting.ended:
-            least = min(least, sum(each["state"] == "RUNNING" for each in daemon.status().values()))
+    with Talk(daemon, "subscribe web") as news, Talk(daemon, "restart --rolling web") as waiting:
+        states = {each["name"]: each["state"] for each in news.until("processes")[-1]["processes"]}
+        assert [*states.values()] == ["RUNNING"] * 4
+        least, last = 4, ("", "")
+        while last != ("web:3", "RUNNING"):
+            change = news.next()
+            last = change["name"], change["state"]
+            states[last[0]] = last[1]
+            least = min(least, [*states.values()].count("RUNNING"))
         said = waiting.until("end")
     assert least == 3
     assert said[-1]["exit"] == 0
@@ -157,7 +163,7 @@ def test_an_update_goes_on_after_an_upgrade_and_begins_anew_after_a_kill(daemon:
 
 
 def test_a_stop_ends_an_update_and_who_waits_for_it_gets_1(daemon: Daemon) -> None:
-    running(daemon, **WEB)
+    running(daemon, **{**WEB, "update": {"monitor": 60}})
     with Talk(daemon, "restart --rolling web") as waiting:
         waiting.until("progress")
         assert daemon.ctl("stop", "web:3").returncode == 0
@@ -169,13 +175,15 @@ def test_a_stop_ends_an_update_and_who_waits_for_it_gets_1(daemon: Daemon) -> No
 OLD = {"cmd": "sleep 98", "starttime": 0, "startretries": 0, "stoptime": 5}
 GONE = {"cmd": "sleep 96", "starttime": 0}
 ADDED = {"cmd": "sleep 95", "starttime": 0}
+TRIED = {**OLD, "cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
+"""It is on trial until there is a file `go`, and some time afterwards."""
 
 
 def test_a_reload_on_trial_is_taken_back_as_a_whole_if_something_fails(daemon: Daemon) -> None:
     configure(daemon, web=OLD, gone=GONE).start()
     wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])
     gone = daemon.status()["gone"]["pid"]
-    broken = {**OLD, "cmd": "sleep 0.2; exit 7", "shell": True, "starttime": 1, "stoptime": 6}
+    broken = {**OLD, "cmd": "sleep 0.2; exit 7", "shell": True, "starttime": 15, "stoptime": 6}
     configure(daemon, web=broken, added=ADDED)
     done = daemon.ctl("reload", "--rollback")
     assert done.returncode == 1
@@ -197,12 +205,13 @@ def test_a_reload_on_trial_is_taken_back_as_a_whole_if_something_fails(daemon: D
 def test_a_reload_on_trial_whose_programs_stay_up_removes_others_at_its_end(daemon: Daemon) -> None:
     configure(daemon, web=OLD, gone=GONE).start()
     wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])
-    configure(daemon, web={**OLD, "cmd": "sleep 97"}, added=ADDED)
+    configure(daemon, web=TRIED, added=ADDED)
     with Talk(daemon, "reload --rollback") as waiting:
         wait_until(lambda: [*daemon.status()] == ["web", "added", "gone"])
         wait_until(lambda: commands(daemon) == ["sleep 97", "sleep 95", "sleep 96"])
         assert daemon.ctl("upgrade").returncode == 0
         assert [*daemon.status()] == ["web", "added", "gone"], "nothing is final yet"
+        (daemon.home / "go").touch()
         said = waiting.until("end")
     assert said[-1]["exit"] == 0
     assert [each["name"] for each in said if each["type"] == "result"] == ["web", "added"]
@@ -213,7 +222,7 @@ def test_a_reload_on_trial_whose_programs_stay_up_removes_others_at_its_end(daem
 def test_a_death_of_the_daemon_ends_a_trial_and_the_new_file_holds(daemon: Daemon) -> None:
     configure(daemon, web=OLD, gone=GONE).start("--guard")
     wait_until(lambda: [each["state"] for each in daemon.status().values()] == ["RUNNING", "RUNNING"])
-    configure(daemon, web={**OLD, "cmd": "sleep 97"})
+    configure(daemon, web=TRIED)
     with Talk(daemon, "reload --rollback"):
         wait_until(lambda: commands(daemon) == ["sleep 97", "sleep 96"])
         os.kill(resident(daemon), signal.SIGKILL)
@@ -225,7 +234,7 @@ def test_a_death_of_the_daemon_ends_a_trial_and_the_new_file_holds(daemon: Daemo
 @pytest.mark.sweep
 def test_a_newer_reload_ends_one_on_trial(daemon: Daemon) -> None:
     configure(daemon, web=OLD).start()
-    configure(daemon, web={**OLD, "cmd": "sleep 97"})
+    configure(daemon, web=TRIED)
     with Talk(daemon, "reload --rollback") as waiting:
         waiting.until("plan")
         wait_until(lambda: commands(daemon) == ["sleep 97"])
@@ -264,6 +273,7 @@ def test_an_instance_that_stays_unhealthy_ends_the_update_instead_of_holding_it_
     before = pids(running(daemon, **web))
     wait_until(lambda: all(each["health"]["verdict"] == "healthy" for each in daemon.status().values()))
     (daemon.home / "ill.0").touch()
+    wait_until(lambda: daemon.status()["web:0"]["health"]["verdict"] == "unhealthy")
     with Talk(daemon, "restart --rolling web:1 web:2 web:3") as waiting:
         said = waiting.until("end")
     assert said[-1]["exit"] == 1

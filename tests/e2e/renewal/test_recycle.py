@@ -40,10 +40,10 @@ def takes(at_first: int, in_child: int) -> list[str]:
 
 PROGRAMS: dict[str, dict[str, object]] = {
     "leaks": {"cmd": takes(1, 40), "starttime": 0, "recycle": LIMIT},
-    "peak": {"cmd": takes(40, 0), "starttime": 0, "recycle": LIMIT},
+    "peak": {"cmd": takes(40, 0), "starttime": 0, "recycle": {**LIMIT, "interval": 3}},
     "old": {"cmd": "sleep 98", "numprocs": 4, "starttime": 0.2, "recycle": {"age": 2}},
     "held": {"cmd": "sleep 97", "starttime": 0, "recycle": {"age": 1}, "pre_restart": "false"},
-    "slow": {"cmd": "sleep 96", "numprocs": 3, "starttime": 0, "recycle": {"age": 1}, "update": {"monitor": 60}},
+    "slow": {"cmd": "sleep 96", "numprocs": 3, "starttime": 0, "recycle": {"age": 1}, "update": {"monitor": 600}},
     "stopped": {"cmd": "sleep 95", "starttime": 0, "autostart": False, "recycle": {"age": 1}},
     "done": {"cmd": "true", "starttime": 0, "recycle": {"age": 1}},
 }
@@ -63,7 +63,7 @@ def shared(share_daemon: Callable[..., Daemon]) -> Daemon:
         away.append(sum(found[f"old:{index}"]["state"] != "RUNNING" for index in range(4)))
         return all(found[f"old:{index}"]["restarts"] >= 1 for index in range(4))
 
-    wait_until(lambda: daemon.status()["old:3"]["state"] == "RUNNING")
+    wait_until(lambda: all(daemon.status()[f"old:{index}"]["state"] == "RUNNING" for index in range(4)))
     wait_until(restarted)
     assert max(away) <= 1, "one instance at a time"
     wait_until(lambda: daemon.status()["leaks"]["restarts"] >= 1 and daemon.status()["leaks"]["state"] == "RUNNING")

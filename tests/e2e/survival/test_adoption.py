@@ -19,7 +19,7 @@ from tests.support.guarded import wait_until_older
 from tests.support.talk import upgrade
 from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
-from tests.support.wire import prompt_s
+from tests.support.wire import crowding
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="a take-over needs /proc")]
 PY = sys.executable
@@ -152,9 +152,7 @@ def test_the_end_of_a_process_that_was_taken_over_is_seen_at_once_and_with_its_s
     flag.touch()
     os.kill(before["killed"]["pid"], signal.SIGSEGV)
     os.kill(before["back"]["pid"], signal.SIGKILL)
-    began = time.monotonic()
-    wait_until(lambda: daemon.status()["back"]["restarts"] == 1)
-    assert time.monotonic() - began < 4 * prompt_s()
+    wait_until(lambda: daemon.status()["back"]["restarts"] == 1, within_s=5 * crowding())
     assert daemon.wait_for("code", "EXITED")["exit"]["code"] == 7
     assert daemon.wait_for("killed", "EXITED")["exit"]["signal"] == "SEGV"
     assert daemon.wait_for("back", "RUNNING")["exit"]["signal"] == "KILL"
@@ -194,17 +192,18 @@ def test_an_end_that_the_daemon_noted_before_it_died_is_known_to_the_next_one(da
 @pytest.mark.sweep
 def test_a_stop_that_was_under_way_goes_on_and_kills_at_its_own_moment(daemon: Daemon) -> None:
     daemon.write(
-        f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 3}}, q: {{cmd: sleep 300, starttime: 0}}}}"
+        f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 8}}, q: {{cmd: sleep 300, starttime: 0}}}}"
     )
     daemon.start()
     wait_until(lambda: daemon.log("p") == b"ready\n")
     pid = daemon.status()["p"]["pid"]
     assert daemon.ctl("stop", "--no-wait", "p").returncode == 0
     began = time.monotonic()
+    wait_until(lambda: time.monotonic() - began > 4)  # half of its time
     assert again(daemon)["p"]["state"] == "STOPPING"
     assert process_exists(pid)
     wait_until(lambda: not process_exists(pid))
-    assert 2 < time.monotonic() - began < 3 + 2 * prompt_s()
+    assert 7 < time.monotonic() - began < 11.5, "it would be 12 s where the next daemon began to count again"
     assert daemon.wait_for("p", "STOPPED")["detail"] == "stopped by uid " + str(os.geteuid())
     assert again(daemon)["p"]["state"] == "STOPPED"
 
@@ -255,6 +254,7 @@ def test_a_file_that_was_edited_meanwhile_is_applied_as_by_a_reload(daemon: Daem
     )
     daemon.start()
     assert daemon.ctl("stop", "stopped").returncode == 0
+    wait_until(lambda: all(each["pid"] or name in ("stopped", "off") for name, each in daemon.status().items()))
     before = daemon.status()
     daemon.kill()
     write(
@@ -266,13 +266,13 @@ def test_a_file_that_was_edited_meanwhile_is_applied_as_by_a_reload(daemon: Daem
     daemon.start()
     wait_until(lambda: "removed" not in daemon.status() and "scaled:2" not in daemon.status())
     daemon.wait_for("changed", "RUNNING")
+    daemon.wait_for("added", "RUNNING")
     after = daemon.status()
     same = ("kept", "live", "scaled:0", "scaled:1", "wordy")
     assert {name: after[name]["pid"] for name in same} == {name: before[name]["pid"] for name in same}
     assert after["changed"]["pid"] != before["changed"]["pid"]
     assert after["stopped"]["state"] == "STOPPED"
     assert after["off"]["state"] == "STOPPED", "autostart counts when a program is added"
-    assert after["added"]["state"] == "RUNNING"
     assert not process_exists(before["removed"]["pid"])
     assert len(marked(daemon.socket)) == 7
     assert "since the earlier daemon: changed restarted: umask cannot change while it runs" in daemon.events()
@@ -287,7 +287,7 @@ def test_an_orderly_stop_clears_the_state_and_autostart_decides_again(daemon: Da
     assert daemon.ctl("shutdown").returncode == 0
     assert not daemon.state_file.exists()
     daemon.start()
-    assert {process["state"] for process in daemon.status().values()} == {"RUNNING"}
+    wait_until(lambda: {process["state"] for process in daemon.status().values()} == {"RUNNING"})
 
 
 @pytest.mark.sweep
@@ -309,6 +309,7 @@ def test_what_an_orderly_stop_leaves_alone_is_no_instance_for_any_later_daemon(d
         write(daemon, p={"cmd": "exec sleep 1000"}, q={"cmd": "exec sleep 1000"})
         daemon.start("--orphans", "refuse")
         wait_until(lambda alone=alone: len(marked(daemon.socket)) == len(alone) + 2)  # type: ignore[misc]
+        wait_until(lambda: {process["state"] for process in daemon.status().values()} == {"RUNNING"})
         after = again(daemon)
         assert {process["state"] for process in after.values()} == {"RUNNING"}
         assert not {process["pid"] for process in after.values()} & alone
@@ -323,7 +324,7 @@ def test_what_an_orderly_stop_leaves_alone_is_no_instance_for_any_later_daemon(d
 @pytest.mark.sweep
 def test_a_daemon_that_is_killed_while_it_is_shut_down_was_shut_down(daemon: Daemon) -> None:
     daemon.write(
-        f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 1}}, q: {{cmd: sleep 300, starttime: 0}}}}"
+        f"programs: {{p: {{cmd: [{PY}, -S, {PROGRAMS}/ignores_term.py], starttime: 0, stoptime: 8}}, q: {{cmd: sleep 300, starttime: 0}}}}"
     )
     daemon.start()
     wait_until(lambda: daemon.log("p") == b"ready\n")
@@ -477,12 +478,13 @@ def test_a_state_file_that_somebody_may_have_planted_is_not_read(daemon: Daemon,
 # -- orphans: what carries the mark, and no state knows
 
 
-def without_state(daemon: Daemon, **programs: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Start programs and kill the daemon, with its state lost; returns how everything was."""
+def without_state(daemon: Daemon, *, lines_of_p: int = 0, **programs: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Start programs and kill the daemon, with its state lost; returns how everything was. p has written so many lines by then."""
     write(daemon, **programs)
     daemon.start()
     for name in programs:
         daemon.wait_for(name, "RUNNING")
+    wait_until(lambda: not lines_of_p or len(numbers(daemon, "p")) > lines_of_p)
     before = daemon.status()
     daemon.kill()
     daemon.state_file.unlink()
@@ -491,8 +493,8 @@ def without_state(daemon: Daemon, **programs: dict[str, Any]) -> dict[str, dict[
 
 @pytest.mark.sweep
 def test_without_a_state_the_only_leader_with_the_mark_is_adopted_with_its_output(daemon: Daemon) -> None:
-    before = without_state(daemon, p={"cmd": COUNTER, "starttime": 0.2}, off={"cmd": "exec sleep 300"})
-    wait_until(lambda: len(numbers(daemon, "p")) > 5)
+    programs = {"p": {"cmd": COUNTER, "starttime": 0.2}, "off": {"cmd": "exec sleep 300"}}
+    before = without_state(daemon, lines_of_p=5, **programs)
     daemon.start()
     assert daemon.wait_for("p", "RUNNING")["pid"] == before["p"]["pid"]
     held = len(numbers(daemon, "p"))
@@ -563,6 +565,7 @@ def test_what_says_it_is_an_instance_and_cannot_prove_it_is_named_and_left_alone
     del variables["TASKMASTER_MARK"]
     older = os.posix_spawnp("sleep", ["sleep", "302"], variables, setsid=True)
     try:
+        wait_until(lambda: {forged, older} <= set(marked(daemon.socket)))  # their execs are over
         daemon.start("--orphans", "kill")
         assert daemon.wait_for("p", "RUNNING")["pid"] not in (forged, older)
         assert f"left alone, since nothing proves what they say: sleep ({older}) of p:0" in daemon.events()

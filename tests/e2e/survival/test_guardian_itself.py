@@ -35,8 +35,25 @@ from tests.support.wire import resident
 pytestmark = pytest.mark.slow
 
 
+OWN_PIPE_ENDS = 2
+"""Ends of the pipe by which signals wake a guardian."""
+
+
 def _descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _has_pipes(guardian: int, count: int) -> None:
+    """Wait until the guardian has got so many pipes of programs: the daemon does not wait for it."""
+
+    def arrived() -> bool:
+        found = []
+        for fd in os.listdir(f"/proc/{guardian}/fd"):
+            with suppress(FileNotFoundError):  # closed since
+                found.append(os.readlink(f"/proc/{guardian}/fd/{fd}"))
+        return sum(name.startswith("pipe:") for name in found) == OWN_PIPE_ENDS + count
+
+    wait_until(arrived)
 
 
 def _sleeps(pid: int) -> int:
@@ -72,6 +89,7 @@ def test_it_is_little_more_than_a_bare_interpreter(daemon: Daemon) -> None:
 def test_it_sleeps_while_programs_write_and_clients_ask(daemon: Daemon) -> None:
     daemon.write(config(p=COUNTER))
     daemon.start("--guard")
+    _has_pipes(daemon.pid, 1)
     wait_until(lambda: state_of(daemon.pid) == "S")
     with Talk(daemon) as talk:
         talk.ask("pid")
@@ -80,7 +98,7 @@ def test_it_sleeps_while_programs_write_and_clients_ask(daemon: Daemon) -> None:
         for _ in range(50):
             talk.ask("status")
         wait_until(lambda: len(daemon.log("p")) > wrote + 100_000)
-        assert _sleeps(daemon.pid) == before
+        assert _sleeps(daemon.pid) < before + 5, "a page that is not there may cost one, too"
 
 
 # -- a guardian that does not listen
@@ -93,6 +111,7 @@ def test_a_guardian_that_is_stopped_holds_nobody_up_and_knows_all_in_the_end(dae
     guardian = daemon.pid
     with Talk(daemon) as talk:
         wait_until(lambda: None not in pids_of(talk))
+        _has_pipes(guardian, 60)  # two of each instance
         before = _descriptors(guardian)
         with stopped(guardian):
             for _ in range(12):  # more packets than the channel holds
@@ -111,7 +130,7 @@ def test_a_guardian_that_is_stopped_holds_nobody_up_and_knows_all_in_the_end(dae
             assert stop.until("end")[-1]["exit"] == 0
         wait_until(lambda: state_of(pid) == "Z")
     assert daemon.foreground
-    assert daemon.foreground.wait(10) == 0, "it does not start again what has ended as it was told to"
+    assert daemon.foreground.wait(30) == 0, "it does not start again what has ended as it was told to"
 
 
 @pytest.mark.sweep
@@ -126,7 +145,7 @@ def test_a_guardian_whose_last_words_nobody_reads_starts_the_next_daemon_all_the
     command = [sys.executable, "-m", "taskmasterd", "-c", str(daemon.config), "-n", "--guard"]
     with subprocess.Popen(command, env=daemon.environment, cwd=daemon.home, stderr=write) as guardian:
         os.close(write)
-        wait_until(lambda: daemon.ctl("pid").returncode == 0, within_s=20)
+        wait_until(lambda: daemon.ctl("pid").returncode == 0)
         pid = kill_daemon(daemon)
         try:
             wait_until(lambda: resident(daemon) != pid)
@@ -141,7 +160,7 @@ def test_a_guardian_whose_last_words_nobody_reads_starts_the_next_daemon_all_the
 
 def test_a_daemon_whose_guardian_was_killed_says_so_and_goes_on(daemon: Daemon) -> None:
     # their parents end at once, so the guardian inherits them, and init after it
-    leaves = "(sleep 300 & sleep 301 &); echo ready; trap 'exit 3' USR1; while :; do sleep 0.01; done"
+    leaves = "(sleep 300 & sleep 301 &); trap 'exit 3' USR1; echo ready; while :; do sleep 0.01; done"
     daemon.write(config(count=COUNTER, leaves={"cmd": leaves, "shell": True, "starttime": 0, "stoptime": 1}))
     daemon.start("--guard")
     wait_until(lambda: daemon.log("leaves") == b"ready\n")
@@ -187,7 +206,7 @@ def _notified(daemon: Daemon, **environment: str) -> Iterator[tuple[subprocess.P
     words = [sys.executable, "-m", "taskmasterd", "--guard", "-c", str(daemon.config)]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
         channel.bind(str(daemon.home / "notify"))
-        channel.settimeout(10)
+        channel.settimeout(30)
         with subprocess.Popen(
             ["sh", "-c", 'WATCHDOG_PID=$$ exec "$@"', "sh", *words],
             env=daemon.environment, cwd=daemon.home, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -217,7 +236,7 @@ def test_the_daemon_feeds_the_watchdog_that_is_meant_for_the_guardian_and_so_doe
             _until(channel, "WATCHDOG=1")
         guardian.send_signal(signal.SIGTERM)
         _until(channel, "STOPPING=1")
-        assert guardian.wait(10) == 0
+        assert guardian.wait(30) == 0
 
 
 @pytest.mark.sweep
@@ -227,7 +246,7 @@ def test_under_systemd_a_daemon_without_its_guardian_makes_way_for_the_next_pair
         _until(channel, "READY=1")
         pid, child = resident(daemon), daemon.status()["count"]["pid"]
         guardian.kill()
-        guardian.wait(10)
+        guardian.wait(30)
         wait_until(lambda: not process_exists(pid))
         assert process_exists(child)
     # destroyed with the unit
@@ -247,7 +266,7 @@ def test_pid_1_has_a_guardian_by_itself_and_the_container_outlives_its_daemon(da
             [*unshare, sys.executable, "-m", "taskmasterd", "-c", str(daemon.config)],
             env=daemon.environment, cwd="/", stdin=subprocess.DEVNULL, stdout=stderr, stderr=stderr,
         )  # fmt: skip
-    wait_until(lambda: daemon.ctl("pid").returncode == 0, within_s=10)
+    wait_until(lambda: daemon.ctl("pid").returncode == 0)
     before, inside = daemon.status()["p"], resident(daemon)
     assert inside != 1
     (init,) = _children(running.pid)
@@ -260,7 +279,7 @@ def test_pid_1_has_a_guardian_by_itself_and_the_container_outlives_its_daemon(da
     wait_until(lambda: len(_children(init)) == 2)
     assert all(process_exists(each) for each in _children(init)), "orphans of others are waited for"
     os.kill(init, signal.SIGTERM)
-    assert running.wait(10) == 0
+    assert running.wait(30) == 0
     assert "has died: killed by signal 9; starting it again" in (daemon.home / "stderr").read_text()
 
 

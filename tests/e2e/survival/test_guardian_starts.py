@@ -61,7 +61,7 @@ def test_an_instance_that_ended_before_anybody_had_noted_its_pid_has_its_status_
         wait_until(lambda: note.read_text() and state_of(int(note.read_text())) == "Z")
     told = daemon.status()["p"]
     assert (told["state"], told["exit"]["code"]) == ("EXITED", 5)
-    assert daemon.log("p") == b"last words\n"
+    wait_until(lambda: daemon.log("p") == b"last words\n")
     assert f"p started (pid {note.read_text()})" in daemon.events()
     assert daemon.events().count("p exited: exit 5") == 1
     assert daemon.status()["other"]["state"] == "RUNNING"
@@ -98,7 +98,7 @@ def test_an_instance_that_ends_just_as_it_would_be_adopted_has_its_status(daemon
     start_p(daemon)
     daemon.wait_for("p", "EXITED")
     assert daemon.status()["p"]["exit"]["code"] == 5
-    assert daemon.log("p") == b"last words\n"
+    wait_until(lambda: daemon.log("p") == b"last words\n")
     assert "not started" not in daemon.events()
 
 

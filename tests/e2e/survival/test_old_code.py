@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ def old_daemon(daemon: Daemon) -> Daemon:
     tree, code = daemon.home / "old", daemon.home / "code"
     tree.mkdir()
     subprocess.run(["tar", "-x", "-C", tree], input=archive.stdout, check=True)
+    for package in PACKAGES:  # once, and not by each command
+        compileall.compile_dir(tree / package, quiet=2)
     install(daemon, tree)
     daemon.environment["PYTHONPATH"] = str(code)
     return daemon

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
 from taskmaster_common import __version__
-from taskmaster_common.protocol import PROGRESS_EVERY_S
 from tests.support.daemon import PROGRAMS, Daemon, resident_kb
 from tests.support.guarded import COUNTER, SLEEPER, ageless, config, is_counted
 from tests.support.talk import Talk, upgrade
 from tests.support.wait import wait_until
-from tests.support.wire import ask, crowding, descriptors, prompt_s
+from tests.support.wire import ask, descriptors
 
 pytestmark = pytest.mark.slow
 PY = f"{sys.executable} -S"
@@ -30,14 +30,16 @@ def test_programs_keep_pids_uptimes_counters_and_what_they_write(daemon: Daemon)
         config(count={"cmd": COUNTER, "shell": True, "starttime": 0, "log_maxbytes": "1MB"}, crashes="sleep 300")
     )
     daemon.start()
-    os.kill(daemon.status()["crashes"]["pid"], signal.SIGKILL)
+    os.kill(daemon.wait_for("crashes", "RUNNING")["pid"], signal.SIGKILL)
     wait_until(lambda: daemon.status()["crashes"]["restarts"] == 1)
+    daemon.wait_for("crashes", "RUNNING")
     before, pid = daemon.status(), daemon.pid
     with Talk(daemon) as talk:
         up = talk.ask("version")[1]["uptime_s"]
+        began = time.monotonic()
         told = upgrade(daemon)
         assert (told["pid"], told["before"], told["version"]) == (pid, __version__, __version__)
-        assert 0 < told["seconds"] < 4 * prompt_s()
+        assert 0 < told["seconds"] < time.monotonic() - began
         assert talk.ask("version")[1]["uptime_s"] > up, "the daemon is as old as before"
     after = daemon.status()
     for name in before:
@@ -53,16 +55,18 @@ def test_programs_keep_pids_uptimes_counters_and_what_they_write(daemon: Daemon)
 
 @pytest.mark.sweep
 def test_deadlines_keep_their_moment_and_waits_are_answered_by_the_next_life(daemon: Daemon) -> None:
-    # what is to happen 1.5 s after its cause happens then, however often the daemon has executed itself meanwhile
-    fails = {"cmd": "exit 3", "shell": True, "restart_delay": 1.5, "startretries": 1}
-    slow = {"cmd": "sleep 300", "starttime": 1.5, "autostart": False}
-    deaf = {"cmd": f"{PY} {PROGRAMS}/ignores_term.py", "starttime": 0, "stoptime": 1.5}
+    # what is to happen 7 s after its cause happens then, however often the daemon has executed itself meanwhile: where one of the
+    # upgrades began to count anew, half of the time later, it would be 10.5 s
+    fails = {"cmd": "exit 3", "shell": True, "restart_delay": 7, "startretries": 1}
+    slow = {"cmd": "sleep 300", "starttime": 7, "autostart": False}
+    deaf = {"cmd": f"{PY} {PROGRAMS}/ignores_term.py", "starttime": 0, "stoptime": 7}
     daemon.write(config(fails=fails, slow=slow, deaf=deaf))
     daemon.start()
     wait_until(lambda: daemon.log("deaf") == b"ready\n")
     with ExitStack() as stack:
         talks = {line: stack.enter_context(Talk(daemon, line)) for line in ("stop deaf", "start fails", "start slow")}
         began = time.monotonic()
+        wait_until(lambda: time.monotonic() - began > 3.5)
         for _ in range(3):
             upgrade(daemon)
         for line, (outcome, ok) in {
@@ -72,9 +76,8 @@ def test_deadlines_keep_their_moment_and_waits_are_answered_by_the_next_life(dae
             result = next(message for message in answer if message["type"] == "result")
             assert (result["outcome"], result["ok"]) == (outcome, ok), answer
             assert answer[-1]["exit"] == (0 if ok else 1)
-            assert 1.3 < result["seconds"] < 1.2 + 2 * prompt_s() or line == "start fails", (line, result)
+            assert 6.8 < result["seconds"] < 10 or line == "start fails", (line, result)
             assert result["killed"] == (line == "stop deaf")
-        assert time.monotonic() - began < 4 * crowding()
         assert any(message["type"] == "progress" for message in talks["start fails"].heard)
 
 
@@ -85,7 +88,10 @@ def test_who_waits_is_shown_a_sign_of_life_as_soon_as_the_next_life_begins(daemo
     with Talk(daemon, "start p") as waiting:
         waiting.until("ack")
         upgrade(daemon)
-        waiting.channel.settimeout(PROGRESS_EVERY_S * 0.75)
+        ask(daemon, b"pid")
+        assert not waiting.silent, (
+            "what is said at the beginning of a life is there before an answer of the first turns"
+        )
         assert waiting.until("progress")[-1]["heartbeat"] is True
 
 
@@ -111,7 +117,7 @@ def test_a_reload_and_a_restart_that_were_under_way_are_answered(daemon: Daemon)
 
 @pytest.mark.sweep
 def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon) -> None:
-    slow = {"cmd": "sleep 300", "starttime": 1.5 * crowding(), "autostart": False}
+    slow = {"cmd": "sleep 300", "ready": {"exec": "test -e go", "interval": 0.1}, "autostart": False}
     daemon.write(config(slow=slow, other=slow))
     daemon.start()
     with Talk(daemon) as talk, Talk(daemon) as idle, Talk(daemon) as half_closed:
@@ -120,6 +126,7 @@ def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon
         half_closed.channel.shutdown(1)
         assert upgrade(daemon)
         talk.channel.sendall(b"tus\n")
+        (daemon.home / "go").touch()
         kinds = [answer[0]["verb"] for answer in (talk.until("end") for _ in range(5))]
         assert kinds == ["start", "pid", "upgrade", "version", "status"]
         assert all(message["exit"] == 0 for message in talk.heard if message["type"] == "end")
@@ -132,7 +139,7 @@ def test_requests_that_wait_on_a_connection_and_half_of_one_go_on(daemon: Daemon
 def test_followers_read_on_exactly_where_they_were(daemon: Daemon) -> None:
     daemon.write(
         config(
-            a={"cmd": COUNTER, "shell": True, "starttime": 0, "log_maxbytes": "200KB"},
+            a={"cmd": COUNTER, "shell": True, "starttime": 0, "log_maxbytes": "200KB", "log_backups": 1000},
             b="i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done",
         )
     )
@@ -178,6 +185,8 @@ def test_a_large_past_that_is_read_slowly_is_told_to_its_end(daemon: Daemon) -> 
 def test_subscribers_miss_nothing_and_hear_nothing_twice(daemon: Daemon) -> None:
     daemon.write(config(p="sleep 300", q="sleep 300"))
     daemon.start()
+    for name in ("p", "q"):
+        daemon.wait_for(name, "RUNNING")
     with Talk(daemon, "subscribe") as all_of_it, Talk(daemon, "subscribe q") as some, Talk(daemon) as operator:
         first = all_of_it.until("processes")[2]["sequence"]
         some.until("processes")
@@ -252,8 +261,10 @@ def test_the_reader_of_a_fifo_sees_no_end_and_a_renamed_log_is_written_on_until_
             wait_until(lambda told=told: (daemon.home / "stdout").stat().st_size > told + 100)  # type: ignore[misc]
             told = (daemon.home / "stdout").stat().st_size
             got += _all_of(reader)
+        while len(got) <= 20:
+            select.select([reader], [], [], 20)
+            got += _all_of(reader)
         assert is_counted(got)
-        assert len(got) > 20
         assert not log.exists()
         assert daemon.ctl("logs", "--reopen").returncode == 0
         wait_until(lambda: log.exists() and log.stat().st_size)
@@ -308,11 +319,11 @@ def left_open(pid: int) -> list[str]:
     """Return what a process would hand down to whatever it executes, besides 0, 1 and 2."""
     found = []
     for fd in sorted(map(int, os.listdir(f"/proc/{pid}/fd")))[3:]:
-        flags = next(
-            line for line in Path(f"/proc/{pid}/fdinfo/{fd}").read_text().splitlines() if line.startswith("flags")
-        )
-        if not int(flags.split()[1], 8) & os.O_CLOEXEC:
-            found.append(f"{fd} -> {os.readlink(f'/proc/{pid}/fd/{fd}')}")
+        with suppress(FileNotFoundError):  # closed since
+            lines = Path(f"/proc/{pid}/fdinfo/{fd}").read_text().splitlines()
+            flags = next(line for line in lines if line.startswith("flags"))
+            if not int(flags.split()[1], 8) & os.O_CLOEXEC:
+                found.append(f"{fd} -> {os.readlink(f'/proc/{pid}/fd/{fd}')}")
     return found
 
 
@@ -329,7 +340,7 @@ def test_many_upgrades_in_a_row_grow_nothing(daemon: Daemon) -> None:
         for _ in range(27):
             upgrade(daemon)
         wait_until(lambda: descriptors(daemon) <= fds)
-        assert resident_kb(daemon.pid) < kb + 500
+        wait_until(lambda: resident_kb(daemon.pid) < kb + 500)
     assert len(set(daemon.status())) == 21
 
 
