@@ -27,7 +27,8 @@ LONGEST_PAUSE_S = 0.5
 class Keeper:
     """Starts the daemon again by hand. `pid` is the daemon's, `gaps` are (killed, answered) in monotonic seconds.
 
-    `killed` are the moments of all kills: one that begins is killed again in some gaps.
+    `killed` are the moments of all kills: one that begins is killed again in some gaps. `deaf_s`: how long before each gap somebody
+    came to whom the daemon has said something. It may have got no processor since.
     """
 
     options: tuple[str, ...] = ()
@@ -36,9 +37,10 @@ class Keeper:
         self.stage = stage
         self.dice = stage.dice("keeper")
         self.gaps: list[tuple[float, float]] = []
+        self.deaf_s: list[float] = []
         self.killed: list[float] = []
         self.pid = 0
-        self._killed = 0.0
+        self._killed = self._deaf_s = 0.0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -60,7 +62,8 @@ class Keeper:
     def kill(self) -> None:
         """Kill the daemon with -9."""
         self.killed.append(time.monotonic())
-        self._killed = self._killed or self.killed[-1]
+        if not self._killed:
+            self._killed, self._deaf_s = self.killed[-1], self.killed[-1] - self.stage.answered_at
         os.kill(self.pid, signal.SIGKILL)
         self._gone()
 
@@ -84,6 +87,7 @@ class Keeper:
         if not self._killed:
             return 0.0
         self.gaps.append((self._killed, time.monotonic()))
+        self.deaf_s.append(self._deaf_s)
         self._killed = 0.0
         return self.gaps[-1][1] - self.gaps[-1][0]
 
@@ -149,4 +153,4 @@ class Guarded(Keeper):
 
     def _gone(self) -> None:
         pid = self.pid
-        wait_until(lambda: (seen := kernel.look(pid)) is None or not seen.alive, within_s=10)
+        wait_until(lambda: (seen := kernel.look(pid)) is None or not seen.alive, within_s=30)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from tests.support.daemon import Daemon
 
 MARGIN_S = 1.0
-"""A copy that ended so long before a kill may not have been noticed by then: the daemon shares two cores with hundreds."""
+"""A copy that ended so long before a kill may not have been noticed by then: the daemon shares two cores with hundreds.
+
+Where nobody has heard the daemon for longer than that, it is that long.
+"""
 AGAIN = ("ends", "turns", "loops")
 
 
@@ -32,8 +35,15 @@ class Verdict:
         self._path = path
         self._daemon = daemon
         self._mode = mode
+        gaps = [
+            (began - max(0.0, deaf_s - MARGIN_S), ended)
+            for (began, ended), deaf_s in zip(keeper.gaps, keeper.deaf_s, strict=True)
+        ]
         self._ends = rows.Ends(
-            keeper.gaps, keeper.killed, MARGIN_S if mode == "restart" else 0.0, excused=mode == "restart"
+            gaps if mode == "restart" else keeper.gaps,
+            keeper.killed,
+            MARGIN_S if mode == "restart" else 0.0,
+            excused=mode == "restart",
         )
         self._lives: dict[bytes, rows.Life] = {}
         self.bytes = self.lines_read = self.lost = self.doubled = self.excused = self.rotated = 0

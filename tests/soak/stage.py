@@ -57,7 +57,7 @@ class Stage:
         self.counts: Counter[str] = Counter()
         self.findings: list[str] = []
         self.worst_status_s = 0.0
-        self.began = time.monotonic()
+        self.began = self.answered_at = time.monotonic()
         self.file = threading.Lock()
         self._lock = threading.Lock()
         self._open = threading.Event()
@@ -73,8 +73,11 @@ class Stage:
         return random.Random(f"{self.seed} {name}")
 
     def connect(self) -> Wire:
-        """Return a new connection."""
-        return Wire(self.daemon.socket)
+        """Return a new connection, on which the daemon has said something: it had a look at everything after `answered_at`."""
+        began = time.monotonic()
+        wire = Wire(self.daemon.socket)
+        self.answered_at = max(self.answered_at, began)
+        return wire
 
     def found(self, text: str) -> None:
         """Note a finding."""

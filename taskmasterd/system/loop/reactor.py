@@ -46,7 +46,7 @@ class Reactor:
         self._sequence = 0
         self._soon: deque[tuple[Callable[[], None], Callable[[], None] | None]] = deque()
         self._on_error = on_error
-        self._running = False
+        self._stopped = False
         self.turns = 0
         self.rounds = Rounds(self)
 
@@ -107,15 +107,18 @@ class Reactor:
     # -- the loop
 
     def run(self, turns: int | None = None) -> None:
-        """Run until `stop`, or for this number of turns without sleeping."""
-        self._running = True
-        while self._running and turns != 0:
+        """Run until `stop`, or for this number of turns without sleeping; not at all if `stop` was called before.
+
+        A daemon that goes on with a stop may find that nothing is left to be stopped, before its first turn.
+        """
+        while not self._stopped and turns != 0:
             self.turn(self._sleep_s() if turns is None else 0)
             turns = None if turns is None else turns - 1
+        self._stopped = False
 
     def stop(self) -> None:
-        """Leave `run` at the end of this turn."""
-        self._running = False
+        """Leave `run` at the end of this turn, or as soon as it is called."""
+        self._stopped = True
 
     def turn(self, timeout_s: float | None) -> None:
         """Sleep for at most `timeout_s` (None: until a descriptor is ready), then run all callbacks that are ready or due."""

@@ -370,10 +370,29 @@ def test_a_daemon_that_dies_during_the_stop_that_quit_has_asked_for_is_followed_
     daemon.signal(signal.SIGQUIT)
     wait_until(lambda: "asked by SIGQUIT" in daemon.events())
     os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: "asked by a request to an earlier daemon" in daemon.events())
     (daemon.home / "go").touch()
     assert daemon.foreground.wait(30) == 0
     assert daemon.log("p").endswith(b"saved\n")
     assert not marked(daemon.socket)
+
+
+def test_a_stop_whose_daemon_has_died_is_over_where_its_last_program_has_ended_meanwhile(daemon: Daemon) -> None:
+    saves = "trap 'until test -e go; do sleep 0.05; done; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
+    daemon.write(config(p={"cmd": saves, "shell": True, "starttime": 0, "stoptime": 60}))
+    daemon.start_foreground("--guard")
+    assert daemon.foreground
+    wait_until(lambda: daemon.log("p") == b"ready\n")
+    child = daemon.status()["p"]["pid"]
+    with Talk(daemon, "shutdown") as talk:
+        talk.until("ack")
+        wait_until(lambda: "p stopping" in daemon.events())
+        with stopped(daemon.pid):
+            kill_daemon(daemon)
+            (daemon.home / "go").touch()
+            wait_until(lambda: not process_exists(child))
+    assert daemon.foreground.wait(30) == 0
+    assert "could not be ended" not in daemon.events()
 
 
 def test_abort_ends_guardian_and_daemon_and_leaves_the_programs_to_the_next(daemon: Daemon) -> None:

@@ -328,6 +328,7 @@ def left_open(pid: int) -> list[str]:
 
 
 @pytest.mark.sweep
+@pytest.mark.timeout(400)  # thirty starts of a daemon
 def test_many_upgrades_in_a_row_grow_nothing(daemon: Daemon) -> None:
     daemon.write(config(p=COUNTER, q={"cmd": "sleep 300", "starttime": 0, "numprocs": 20}))
     daemon.start()

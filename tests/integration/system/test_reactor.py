@@ -141,3 +141,14 @@ def test_removing_an_unknown_descriptor_is_no_error(loop: Loop, pipe: tuple[int,
     os.write(pipe[1], b"x")
     loop.turn(0)
     assert called == []
+
+
+def test_a_loop_that_was_stopped_before_it_runs_does_not_begin_and_the_next_run_does(loop: Loop) -> None:
+    ran: list[str] = []
+    loop.stop()
+    loop.call_soon(lambda: ran.append("soon"))
+    loop.run()
+    assert ran == []
+    loop.call_soon(loop.stop)
+    loop.run()
+    assert ran == ["soon"]

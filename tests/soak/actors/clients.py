@@ -22,6 +22,8 @@ COMMANDS = (
 )  # fmt: skip
 DISAGREE_S = 2.0
 """A daemon that has not noticed the end of a process by then does not know what it says."""
+ZOMBIE_S = 5.0
+"""By then a daemon has collected a child that has ended, though it got no processor for a while."""
 COMMAND_EXITS = frozenset({0, 1, 2, 3, 4, 5, 6, 124, 130})
 """6: the editor's file may be a broken one at that moment."""
 NO_DAEMON = 7
@@ -188,8 +190,16 @@ class Sampler(Actor):
 
     def _look_for_zombies(self) -> None:
         zombies = {(seen.pid, seen.started) for seen in kernel.children(self.stage.daemon.pid) if not seen.alive}
-        for pid, _ in zombies & self._zombies:
-            self.stage.found(f"{pid} has been a zombie for a second: {kernel.look(pid)}")
+        for pid, started in zombies & self._zombies:
+
+            def reaped(pid: int = pid, started: int = started) -> bool:
+                seen = kernel.look(pid)
+                return seen is None or seen.alive or seen.started != started
+
+            try:
+                wait_until(reaped, within_s=ZOMBIE_S)
+            except AssertionError:
+                self.stage.found(f"{pid} has been a zombie for {ZOMBIE_S:g} s: {kernel.look(pid)}")
         self._zombies = zombies
 
 

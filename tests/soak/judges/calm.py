@@ -37,6 +37,8 @@ GROWTH_KB = 3072
 SETTLE_S = 2.0
 ENDS_WITHIN_S = 15.0
 """An alert's command, or who sends it, may be at work when the calm begins."""
+COLLECTED_WITHIN_S = 5.0
+"""A daemon that has got no processor for a while has collected its children by then."""
 CLIENTS = 1
 """Who subscribes stays over the calms."""
 RULES = 3
@@ -90,8 +92,10 @@ class Calm:
                 self._ends(child)
 
     def _ends(self, child: kernel.Seen) -> None:
-        """Find a child that does not end: only what delivers an alert has something to do yet."""
-        limit = ENDS_WITHIN_S if kernel.variables_of(child.pid).get(b"TASKMASTER_ROLE") == b"alert" else 0.1
+        """Find a child that does not end: only what delivers an alert has something to do yet, and who has ended is collected later."""
+        limit = (
+            ENDS_WITHIN_S if kernel.variables_of(child.pid).get(b"TASKMASTER_ROLE") == b"alert" else COLLECTED_WITHIN_S
+        )
         try:
             wait_until(lambda: kernel.look(child.pid) != child, within_s=limit)
         except AssertionError:
