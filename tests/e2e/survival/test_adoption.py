@@ -493,7 +493,7 @@ def without_state(daemon: Daemon, *, lines_of_p: int = 0, **programs: dict[str, 
 
 @pytest.mark.sweep
 def test_without_a_state_the_only_leader_with_the_mark_is_adopted_with_its_output(daemon: Daemon) -> None:
-    programs = {"p": {"cmd": COUNTER, "starttime": 0.2}, "off": {"cmd": "exec sleep 300"}}
+    programs: dict[str, dict[str, Any]] = {"p": {"cmd": COUNTER, "starttime": 0.2}, "off": {"cmd": "exec sleep 300"}}
     before = without_state(daemon, lines_of_p=5, **programs)
     daemon.start()
     assert daemon.wait_for("p", "RUNNING")["pid"] == before["p"]["pid"]
