@@ -28,7 +28,7 @@ class ErrandLoop:
         self.reactor.turn(0)
         self.strangers.extend(self.errands.others(reap()))
 
-    def turn_until(self, condition: Callable[[], object], within_s: float = 10) -> None:
+    def turn_until(self, condition: Callable[[], object], within_s: float = 30) -> None:
         """Run turns until `condition()` is true. Raises AssertionError after the time limit."""
 
         def turned() -> object:

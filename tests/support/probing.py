@@ -64,7 +64,7 @@ class ProbingStage:
         """Return an exec probe that runs a script."""
         return Order(PROBE, self.program, 0, ChildCommand((script,), shell=True), variables)
 
-    def turn_until(self, condition: Callable[[], object], within_s: float = 10) -> None:
+    def turn_until(self, condition: Callable[[], object], within_s: float = 30) -> None:
         """Run turns until `condition()` is true."""
         self.loop.turn_until(condition, within_s)
 

@@ -317,4 +317,5 @@ def test_a_later_daemon_finds_the_pipe_by_the_process_that_holds_it(waiting: Wai
     assert waiting.line.inode == inode
     (tmp_path / "go").write_text("")
     assert waiting.result().ok is True
+    waiting.loop.turn_until(lambda: waiting.loop.strangers)  # until its end it holds its own side
     assert find_line(pid, 3, ()) is None

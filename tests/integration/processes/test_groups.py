@@ -17,7 +17,7 @@ import pytest
 from taskmasterd.processes.members.group import Group
 from taskmasterd.processes.members.groups import Groups
 from taskmasterd.processes.members.proofs import Proofs
-from taskmasterd.system.procfs import ticks_now
+from taskmasterd.system.procfs import Survivor, ticks_now
 from tests.support.daemon import PROGRAMS
 from tests.support.wait import wait_until
 
@@ -62,21 +62,32 @@ def _dead_leader(groups: Groups, script: str, *, stop_group: bool = True, pipes:
     return group
 
 
+def _found(groups: Groups, group: Group, *names: str) -> list[Survivor]:
+    """Return the survivors once they are these: each shows what it was forked from until it has executed its program."""
+    left: list[Survivor] = []
+
+    def are_these() -> bool:
+        left[:] = groups.survivors([group]).get(group, [])
+        return sorted(f"{survivor.name} {survivor.session == group.pid}" for survivor in left) == sorted(names)
+
+    wait_until(are_these)
+    return left
+
+
 def test_members_of_the_group_and_escaped_descendants_are_survivors_and_nobody_else_is() -> None:
-    def body() -> list[bool]:
+    def body() -> list[Any]:
         groups = Groups(PROOFS)
         other = _spawn("sleep", "60", environment={**MARK, **PROOFS.variables("q", 0)})
         groups.add(Group(other, ("q", 0), stop_group=True))
-        group = _dead_leader(groups, "sleep 60 & setsid -f sleep 61; sleep 0.3")
-        left = groups.survivors([group]).get(group, [])
-        names = sorted(f"{survivor.name} {survivor.session == group.pid}" for survivor in left)
+        group = _dead_leader(groups, "sleep 60 & setsid -f sleep 61")
+        left = _found(groups, group, "sleep False", "sleep True")
         group.signal_each(left, signal.SIGKILL)
         wait_until(lambda: _drained(groups, {other}))
         empty = groups.survivors([group]) == {}
         os.kill(other, signal.SIGKILL)
-        return [names == ["sleep False", "sleep True"], empty]
+        return [len(left), empty]
 
-    assert in_subreaper(body) == [True, True]
+    assert in_subreaper(body) == [2, True]
 
 
 def _drained(groups: Groups, keep: set[int]) -> bool:
@@ -93,7 +104,8 @@ def _drained(groups: Groups, keep: set[int]) -> bool:
 def test_an_orphan_of_another_daemon_or_without_a_mark_is_not_attributed_but_is_a_stray() -> None:
     def body() -> list[Any]:
         groups = Groups(PROOFS)
-        group = _dead_leader(groups, "env -i setsid -f sleep 60; TASKMASTER_MARK=0 setsid -f sleep 61; sleep 0.3")
+        group = _dead_leader(groups, "env -i setsid -f sleep 60; TASKMASTER_MARK=0 setsid -f sleep 61")
+        _found(groups, group)  # before its setsid(2) each is in the leader's session
         left = groups.survivors([group])
         strays = groups.strays([])
         groups.signal_all(strays, signal.SIGKILL)
@@ -177,8 +189,8 @@ def test_searches_at_the_same_time_that_have_seen_the_same_do_not_disturb_each_o
 def test_a_deep_fork_bomb_is_seen_whole() -> None:
     def body() -> int:
         groups = Groups(PROOFS)
-        group = _dead_leader(groups, "(sleep 60 & (sleep 60 & (sleep 60 & sleep 60) ) ) & sleep 0.3")
-        left = groups.survivors([group])[group]
+        group = _dead_leader(groups, "(sleep 60 & (sleep 60 & (sleep 60 & exec sleep 60) & wait) & wait) & exit 0")
+        left = _found(groups, group, *["sh True"] * 2, *["sleep True"] * 4)
         group.signal_each(left, signal.SIGKILL)
         return sum(survivor.name == "sleep" for survivor in left)
 

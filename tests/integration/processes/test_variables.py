@@ -45,7 +45,20 @@ def test_a_failed_read_names_the_file_or_the_variable(tmp_path: Path) -> None:
         assert (failed.value.step, str(failed.value)) == ("env_file", said)
 
 
-def test_a_child_that_hangs_holds_nothing_of_the_daemons_and_ends_without_it(tmp_path: Path) -> None:
+def test_a_child_that_hangs_ends_by_itself(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            reading_step((f"{tmp_path}/fifo",), {}, (), -2).run(
+                Setup(SPEC, (0, 1, 2), 2, ())
+            )  # an alarm after one second
+        finally:
+            os._exit(1)
+    assert os.WTERMSIG(os.waitpid(pid, 0)[1]) == signal.SIGALRM
+
+
+def test_a_child_that_hangs_holds_nothing_of_the_daemons(tmp_path: Path) -> None:
     fifo = str(tmp_path / "fifo")
     os.mkfifo(fifo)
     report, of_child = os.pipe()
@@ -54,7 +67,7 @@ def test_a_child_that_hangs_holds_nothing_of_the_daemons_and_ends_without_it(tmp
         if pid == 0:
             try:
                 setup = Setup(SPEC, (0, 1, 2), of_child, ((extra.fileno(), extra.fileno()),))
-                reading_step((fifo,), {}, (), -2).run(setup)  # with an alarm after one second
+                reading_step((fifo,), {}, (), 300).run(setup)
             finally:
                 os._exit(1)
         try:
@@ -62,10 +75,10 @@ def test_a_child_that_hangs_holds_nothing_of_the_daemons_and_ends_without_it(tmp
             wait_until(lambda: lock.name not in held(pid))
             assert extra.name in held(pid)
         finally:
-            status = os.waitpid(pid, 0)[1]
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
             os.close(report)
             os.close(of_child)
-    assert os.WTERMSIG(status) == signal.SIGALRM
 
 
 def held(pid: int) -> set[str]:

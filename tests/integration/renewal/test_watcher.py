@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from taskmasterd.survival.execute import command
+from taskmasterd.system.procfs import state_of
 from tests.support.daemon import ROOT
 from tests.support.wait import wait_until
 
@@ -57,6 +60,16 @@ class Watcher:
     def changes(self, name: str) -> list[dict[str, Any]]:
         """Return the changes that it has told of, without their times."""
         return [{"changed": each["changed"], "more": each["more"]} for each in self.heard(name) if "changed" in each]
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Let it see what is done within only afterwards: one burst, however long this process waits between two steps."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            wait_until(lambda: state_of(self.process.pid) == "T")
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def end(self) -> int:
         """Close the channel, and wait for its end."""
@@ -140,16 +153,18 @@ def test_each_way_to_save_is_one_message_and_what_is_as_before_is_none(watcher: 
     )
     assert watcher.heard("vim") == [{"on": 1, "poll": 0}]
     assert watcher.heard("ignored") == [{"on": 1, "poll": 0}], "an ignored directory is not watched"
-    for name, (save, _path, _more) in SAVES.items():
-        save(roots[name] / "app.py")
-    (roots["back"] / "app.py").rename(roots["back"] / "b.py")
-    (roots["back"] / "b.py").rename(roots["back"] / "app.py")
-    os.utime(roots["time"] / "app.py", (1, 1))
-    (roots["ignored"] / "node_modules" / "a").write_text("x")
-    for log in ("web.log", "web.log.1"):
-        (roots["ours"] / log).write_text("x")
+    with watcher.stopped():
+        for name, (save, _path, _more) in SAVES.items():
+            save(roots[name] / "app.py")
+        (roots["back"] / "app.py").rename(roots["back"] / "b.py")
+        (roots["back"] / "b.py").rename(roots["back"] / "app.py")
+        os.utime(roots["time"] / "app.py", (1, 1))
+        (roots["ignored"] / "node_modules" / "a").write_text("x")
+        for log in ("web.log", "web.log.1"):
+            (roots["ours"] / log).write_text("x")
     wait_until(lambda: all(watcher.changes(name) for name in SAVES))
-    (roots["vim"] / "last").write_text("x")  # what comes after it has been told by then, too
+    with watcher.stopped():
+        (roots["vim"] / "last").write_text("x")  # what comes after it has been told by then, too
     wait_until(lambda: len(watcher.changes("vim")) == 2)
     assert watcher.changes("vim").pop(0) == {"changed": "src/app.py", "more": 0}
     for name, (_save, path, more) in list(SAVES.items())[1:]:
@@ -172,11 +187,12 @@ def test_a_link_that_leads_elsewhere_a_place_that_comes_late_and_a_file_are_seen
         "file": tmp_path / "one.yaml",
     }
     watcher.order({name: {**ORDER, "paths": [[str(path), name]]} for name, path in paths.items()})
-    (tmp_path / "next").symlink_to("release2")
-    (tmp_path / "next").replace(tmp_path / "current")
-    (tmp_path / "late" / "src").mkdir(parents=True)
-    (tmp_path / "late" / "src" / "a").write_text("x")
-    (tmp_path / "one.yaml").write_text("y")
+    with watcher.stopped():
+        (tmp_path / "next").symlink_to("release2")
+        (tmp_path / "next").replace(tmp_path / "current")
+        (tmp_path / "late" / "src").mkdir(parents=True)
+        (tmp_path / "late" / "src" / "a").write_text("x")
+        (tmp_path / "one.yaml").write_text("y")
     wait_until(lambda: all(watcher.changes(name) for name in paths))
     assert [watcher.changes(name) for name in paths] == [
         [{"changed": "link/app.py", "more": 0}],
@@ -184,8 +200,9 @@ def test_a_link_that_leads_elsewhere_a_place_that_comes_late_and_a_file_are_seen
         [{"changed": "late/a", "more": 0}],
         [{"changed": "file", "more": 0}],
     ]
-    (tmp_path / "release2" / "app.py").write_text("newer")
-    (tmp_path / "late" / "src" / "a").write_text("newer")
+    with watcher.stopped():
+        (tmp_path / "release2" / "app.py").write_text("newer")
+        (tmp_path / "late" / "src" / "a").write_text("newer")
     wait_until(lambda: all(len(watcher.changes(name)) == 2 for name in ("link", "below", "late")))
 
 
@@ -193,8 +210,9 @@ def test_with_poll_the_times_of_files_are_compared(watcher: Watcher, tmp_path: P
     roots = {name: place(tmp_path, name) for name in SAVES}
     watcher.order({name: {**ORDER, "poll": 0.1, "paths": [[str(root), "src"]]} for name, root in roots.items()})
     assert watcher.heard("vim") == [{"on": 1, "poll": 0.1}]
-    for name, (save, _path, _more) in SAVES.items():
-        save(roots[name] / "app.py")
+    with watcher.stopped():
+        for name, (save, _path, _more) in SAVES.items():
+            save(roots[name] / "app.py")
     wait_until(lambda: all(watcher.changes(name) for name in SAVES))
     for name, (_save, path, more) in SAVES.items():
         told = watcher.changes(name)
@@ -217,12 +235,13 @@ def test_another_order_changes_only_what_is_another_one(watcher: Watcher, tmp_pa
     roots = {name: place(tmp_path, name) for name in ("stays", "goes")}
     orders = {name: {**ORDER, "paths": [[str(root), "src"]]} for name, root in roots.items()}
     watcher.order(orders)
-    watcher.channel.sendall(
-        json.dumps({"watch": {"stays": orders["stays"]}, "never": {"files": [], "below": []}, "since": {}}).encode()
-        + b"\n"
-    )
-    (roots["goes"] / "app.py").write_text("new")
-    (roots["stays"] / "app.py").write_text("new")
+    with watcher.stopped():
+        watcher.channel.sendall(
+            json.dumps({"watch": {"stays": orders["stays"]}, "never": {"files": [], "below": []}, "since": {}}).encode()
+            + b"\n"
+        )
+        (roots["goes"] / "app.py").write_text("new")
+        (roots["stays"] / "app.py").write_text("new")
     wait_until(lambda: watcher.changes("stays"))
     assert len(watcher.heard("stays")) == 2, "on, and the change: it was not begun again"
     assert watcher.changes("goes") == []

@@ -20,6 +20,7 @@ from taskmasterd.sockets.parked import park, unpark
 from taskmasterd.system.users import account
 from tests.support.listening import is_open, occupied, own_host
 from tests.support.model import program
+from tests.support.wait import wait_until
 
 LONGEST = 107
 Open = Callable[..., NewListener]
@@ -74,6 +75,7 @@ def test_a_stale_file_is_replaced_in_one_step_and_a_client_never_finds_nothing(
     looking = threading.Thread(target=look)
     looking.start()
     try:
+        wait_until(lambda: seen)
         made = listen(str(path))
     finally:
         over.set()

@@ -19,6 +19,8 @@ from taskmaster_common.records import Record
 from taskmasterd.processes.members.proofs import Proofs
 from taskmasterd.survival.disk.directory import MOST_TO_READ, Known, StateDirectory
 from taskmasterd.survival.disk.file import file_name, pid_namespace
+from taskmasterd.system.procfs import variables_of
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 KEY = bytes(range(16))
@@ -85,6 +87,7 @@ def alive() -> Iterator[Callable[..., int]]:
     def start(*, session: bool = True, **variables: str) -> int:
         sleep = str(shutil.which("sleep"))
         made.append(subprocess.Popen([sleep, "60"], start_new_session=session, env=variables or None))
+        wait_until(lambda: variables_of(made[-1].pid) != b"")  # during an exec there are none
         return made[-1].pid
 
     yield start

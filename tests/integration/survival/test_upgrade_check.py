@@ -10,6 +10,7 @@ import pytest
 from taskmasterd.processes.errand import OUTPUT_KEPT, Ending, Errand
 from taskmasterd.survival.upgrade import begin_check, problem_of
 from tests.support.errands import ErrandLoop
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -20,17 +21,18 @@ class Checks:
     def __init__(self, home: Path) -> None:
         self.loop = ErrandLoop()
         self.endings: list[Ending] = []
+        self.home = home
         self._package = home / "taskmasterd"
         self._package.mkdir()
         (self._package / "__init__.py").touch()
 
-    def begin(self, code: str, within_s: float = 10) -> Errand:
+    def begin(self, code: str, within_s: float = 60) -> Errand:
         """Begin the check of a module `resident` with this text."""
         (self._package / "resident.py").write_text(code)
         state = {"path": [str(self._package.parent)]}
         return begin_check(self.loop.errands, state, self.endings.append, within_s)
 
-    def run(self, code: str, within_s: float = 10) -> str:
+    def run(self, code: str, within_s: float = 60) -> str:
         """Return the problem, "" for none."""
         self.begin(code, within_s)
         self.loop.wait(self.endings)
@@ -64,7 +66,10 @@ def test_a_child_that_hangs_is_ended(checks: Checks) -> None:
 
 
 def test_a_child_that_never_stops_talking_has_no_more_time_and_memory_than_others(checks: Checks) -> None:
-    checks.begin("def check(fd):\n  while True: print('x' * 999)", within_s=1)
+    said = checks.home / "said"
+    talks = f"os.write(1, b'x' * {OUTPUT_KEPT}); open({str(said)!r}, 'x').close()"  # as much as a pipe holds
+    checks.begin(f"import os\ndef check(fd):\n  {talks}\n  while True: print('x' * 999)", within_s=1)
+    wait_until(said.exists)  # the loop stands still meanwhile, and reads before it looks at the time
     ending = checks.loop.wait(checks.endings)
     assert len(ending.output) == OUTPUT_KEPT
     assert problem_of(ending, 1) == "it did not answer within 1s"

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,11 @@ class Grandchild:
         os.close(self._read)
 
 
+def ending(go: Path, script: str) -> str:
+    """Return a script that ends in this way once there is a file: it lives until a test has looked at it."""
+    return f"while ! test -e {go}; do sleep 0.02; done; {script}"
+
+
 @pytest.fixture
 def grandchild() -> Iterator[Callable[[str], Grandchild]]:
     made: list[Grandchild] = []
@@ -83,12 +89,13 @@ def test_a_process_is_believed_only_with_its_start_time(grandchild: Callable[[st
 
 @pytest.mark.parametrize(("script", "status"), [("exit 7", 7 << 8), ("kill -9 $$", 9), ("exit 0", 0)])
 def test_its_status_is_known_as_a_zombie_and_once_it_was_reaped(
-    grandchild: Callable[[str], Grandchild], script: str, status: int
+    grandchild: Callable[[str], Grandchild], tmp_path: Path, script: str, status: int
 ) -> None:
-    child = grandchild(f"sleep 0.1; {script}")
+    child = grandchild(ending(tmp_path / "go", script))
     handle = open_leader(child.pid, child.birth)
     assert handle is not None
     assert status_of(handle, child.pid) is None, "it lives"
+    (tmp_path / "go").touch()
     wait_until(lambda: status_of(handle, child.pid) == status)
     child.reap()
     later = status_of(handle, child.pid)
@@ -98,8 +105,8 @@ def test_its_status_is_known_as_a_zombie_and_once_it_was_reaped(
         assert later == status
 
 
-def test_an_end_wakes_the_loop_once(grandchild: Callable[[str], Grandchild]) -> None:
-    child = grandchild("sleep 0.1; exit 5")
+def test_an_end_wakes_the_loop_once(grandchild: Callable[[str], Grandchild], tmp_path: Path) -> None:
+    child = grandchild(ending(tmp_path / "go", "exit 5"))
     errors: list[BaseException] = []
     reactor = Reactor(errors.append)
     ends: list[tuple[int, int | None]] = []
@@ -112,6 +119,7 @@ def test_an_end_wakes_the_loop_once(grandchild: Callable[[str], Grandchild]) -> 
     handle = open_leader(child.pid, child.birth)
     assert handle is not None
     adopted.watch(child.pid, handle)
+    (tmp_path / "go").touch()
     reactor.run()
     os.close(handle)
     reactor.close()

@@ -70,6 +70,13 @@ def test_a_descriptor_that_was_closed_first_can_still_be_removed(poller: Poller)
     os.close(read)
     os.close(write)
     poller.remove(read)
+    one, other = os.pipe()
+    poller.add(one, READ)  # most likely under the same number
+    os.write(other, b"x")
+    assert poller.wait(1, 5) == [(one, READ)], "nothing is left of the first"
+    poller.remove(one)
+    os.close(one)
+    os.close(other)
 
 
 def test_epoll_is_taken_where_there_is_one() -> None:
