@@ -17,7 +17,18 @@ from typing import Any
 from tests.support.daemon import PROGRAMS, Daemon
 from tests.support.wait import wait_until
 
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
 LISTENS = f"{sys.executable} {PROGRAMS / 'listens.py'}"
+IPV6 = _has_ipv6()
 EVERY_S = 0.01
 """Pause between two clients, seconds."""
 

@@ -25,6 +25,7 @@ from tests.support.receivers import (
     Certificate,
     Mailbox,
     Web,
+    free_port,
     mail_server,
     server_that,
     web_server,
@@ -187,9 +188,7 @@ def test_no_line_of_a_mail_is_longer_than_smtp_allows(clear: tuple[int, Mailbox]
 
 
 def test_nobody_who_listens_is_a_reason_to_try_again() -> None:
-    with server_that(lambda _connection: None) as port:
-        pass
-    with pytest.raises(OSError, match="refused"):
+    with free_port() as port, pytest.raises(OSError, match="refused"):
         by_mail.deliver(message(), order(mail(port)), Secrets())
 
 

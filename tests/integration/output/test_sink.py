@@ -183,11 +183,14 @@ def test_a_mover_that_is_killed_at_any_moment_loses_and_doubles_no_byte(tmp_path
     lines = b"".join(b"%07d\n" % number for number in range(300_000))
     read, write = os.pipe()
     spare = os.dup(write)
+    gate, opened = os.pipe()
     writer = os.fork()
     if writer == 0:
         os.close(spare)
         view = memoryview(lines)
         while view:
+            if len(view) < len(lines) // 2:
+                os.read(gate, 1)  # the second half comes after two kills
             view = view[os.write(write, view[:5000]) :]
         os._exit(0)
     os.close(write)
@@ -200,8 +203,11 @@ def test_a_mover_that_is_killed_at_any_moment_loses_and_doubles_no_byte(tmp_path
         os.kill(mover, signal.SIGKILL)
         os.waitpid(mover, 0)
         kills += 1
+        if kills == 2:
+            os.write(opened, bytes(len(lines) // 5000))
         ended, _ = os.waitpid(writer, os.WNOHANG)
-    os.close(spare)
+    for fd in (spare, gate, opened):
+        os.close(fd)
     assert os.waitpid(_fork_mover(read, tmp_path / "log"), 0)[1] == 0
     os.close(read)
     assert kills > 1
@@ -325,7 +331,8 @@ def test_the_stream_of_another_process_that_is_ours_too_is_written_though_it_can
         "if pid == 0: lone_sink(f'/proc/{os.getppid()}/fd/1', 0, 0, None, print).append(b'said')\n"
         "else: os.waitpid(pid, 0)"
     )
-    subprocess.run([sys.executable, "-c", script], stdout=theirs.fileno(), cwd=ROOT, check=True, timeout=60)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'common'}"}
+    subprocess.run([sys.executable, "-c", script], stdout=theirs.fileno(), env=environment, check=True, timeout=60)
     theirs.close()
     assert ours.recv(100) == b"said"
     ours.close()

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from taskmasterd.probing.text.result import Result
 from taskmasterd.probing.tries.connect import ConnectTry
 from taskmasterd.probing.tries.queue import Queue
 from tests.support.errands import ErrandLoop
+from tests.support.listening import IPV6
 
-PROMPT_S = 2.0
+PROMPT_S = 20.0
 
 
 class Probing:
@@ -70,11 +72,10 @@ Serve = Callable[[socket.socket], object]
 class Server:
     """A server that does `serve` with each connection; `requests` are what was sent to it."""
 
-    def __init__(self, serve: Serve, address: Any, family: int) -> None:
+    def __init__(self, serve: Serve, listener: socket.socket) -> None:
         self.requests: list[bytes] = []
         self._serve = serve
-        self._listener = socket.socket(family)
-        self._listener.bind(address)
+        self._listener = listener
         self._listener.listen(8)
         self.address = self._listener.getsockname()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -109,8 +110,12 @@ def serve() -> Iterator[Callable[..., Server]]:
     """Start servers, which end with the test."""
     servers: list[Server] = []
 
-    def start(serve: Serve, address: Any = ("127.0.0.1", 0), family: int = socket.AF_INET) -> Server:
-        servers.append(Server(serve, address, family))
+    def start(serve: Serve, at: Any = ("127.0.0.1", 0), family: int = socket.AF_INET) -> Server:
+        """Serve at an address, or by a socket that has one."""
+        listener = at if isinstance(at, socket.socket) else socket.socket(family)
+        if listener is not at:
+            listener.bind(at)
+        servers.append(Server(serve, listener))
         return servers[-1]
 
     yield start
@@ -126,11 +131,23 @@ def answering(text: bytes) -> Serve:
     return serve
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def of_both_loopbacks(stack: ExitStack) -> tuple[socket.socket, socket.socket]:
+    while True:
+        four = stack.enter_context(socket.socket())
+        four.bind(("127.0.0.1", 0))
+        if not IPV6:
+            return four, four
+        six = stack.enter_context(socket.socket(socket.AF_INET6))
+        with suppress(OSError):  # somebody has it there
+            six.bind(("::1", four.getsockname()[1]))
+            return four, six
+
+
+@pytest.fixture
+def loopbacks() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Sockets that have the same port of 127.0.0.1 and ::1, and do not listen: nobody else can take it meanwhile."""
+    with ExitStack() as stack:
+        yield of_both_loopbacks(stack)
 
 
 def until_closed(channel: socket.socket) -> None:
@@ -140,7 +157,7 @@ def until_closed(channel: socket.socket) -> None:
 
 
 OK = answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-has_ipv6 = pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="needs IPv6")
+has_ipv6 = pytest.mark.skipif(not IPV6, reason="needs IPv6")
 
 
 def test_a_connection_is_success_for_tcp(probing: Probing, serve: Callable[..., Server]) -> None:
@@ -149,36 +166,39 @@ def test_a_connection_is_success_for_tcp(probing: Probing, serve: Callable[..., 
     assert 0 < result.took_s < PROMPT_S
 
 
-def test_a_port_where_nobody_listens_is_a_failure(probing: Probing) -> None:
-    result = probing.tcp(str(free_port()))
+def test_a_port_where_nobody_listens_is_a_failure(
+    probing: Probing, loopbacks: tuple[socket.socket, socket.socket]
+) -> None:
+    port = loopbacks[0].getsockname()[1]
+    result = probing.tcp(str(port))
     assert (result.ok, result.text) == (False, "connection refused")
-    assert probing.tcp(f"localhost:{free_port()}").text == "connection refused"
+    assert probing.tcp(f"localhost:{port}").text == "connection refused"
 
 
 @has_ipv6
-@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
+@pytest.mark.parametrize("number", [0, 1], ids=["127.0.0.1", "::1"])
 def test_localhost_is_reached_on_either_of_its_addresses(
-    probing: Probing, serve: Callable[..., Server], host: str, family: int
+    probing: Probing, loopbacks: tuple[socket.socket, socket.socket], serve: Callable[..., Server], number: int
 ) -> None:
-    server = serve(OK, (host, 0), family)
+    server = serve(OK, loopbacks[number])
     assert probing.tcp(f"localhost:{server.port}").ok is True
     assert probing.http(f"http://localhost:{server.port}/").text == "http 200"
 
 
 @has_ipv6
 def test_a_silent_server_on_one_address_of_localhost_does_not_hide_a_good_one_on_the_other(
-    probing: Probing, serve: Callable[..., Server]
+    probing: Probing, loopbacks: tuple[socket.socket, socket.socket], serve: Callable[..., Server]
 ) -> None:
-    silent = serve(until_closed)
-    serve(OK, ("::1", silent.port), socket.AF_INET6)
+    silent = serve(until_closed, loopbacks[0])
+    serve(OK, loopbacks[1])
     assert probing.http(f"http://localhost:{silent.port}/").text == "http 200"
 
 
 @has_ipv6
 def test_of_two_failures_the_one_of_a_server_that_is_there_is_told(
-    probing: Probing, serve: Callable[..., Server]
+    probing: Probing, loopbacks: tuple[socket.socket, socket.socket], serve: Callable[..., Server]
 ) -> None:
-    server = serve(answering(b"HTTP/1.1 503 Busy\r\n\r\n"), ("::1", 0), socket.AF_INET6)
+    server = serve(answering(b"HTTP/1.1 503 Busy\r\n\r\n"), loopbacks[1])
     assert probing.http(f"http://localhost:{server.port}/").replace(took_s=0.0) == Result(False, "http 503")
 
 

@@ -88,9 +88,10 @@ def test_it_runs_as_the_programs_user_or_as_another_that_is_written(tmp_path: Pa
 def test_of_the_output_the_last_lines_are_kept_and_a_flood_ends_with_the_time(stage: ProbingStage) -> None:
     probe(stage, "seq 100 >&2; exit 1")
     assert stage.result().output == ("96", "97", "98", "99", "100")
-    probe(stage, "yes oops", timeout_s=0.3)
-    result = stage.result()
-    assert (result.ok, result.text) == (False, "timed out after 0.3s")
+    probe(stage, "yes oops | tee begun", timeout_s=0.5)
+    wait_until(lambda: (stage.home / "begun").exists() and (stage.home / "begun").stat().st_size > 20_000)
+    result = stage.result()  # the loop has stood still until now, and reads before it looks at the time
+    assert (result.ok, result.text) == (False, "timed out after 0.5s")
     assert len(result.output) == MOST_LINES
     assert len("\n".join(result.output)) <= MOST_OUTPUT
 
@@ -170,11 +171,13 @@ def test_the_result_waits_for_the_last_of_what_was_left(stage: ProbingStage, mon
 
 
 def test_two_probes_at_once_do_not_end_each_others_processes(stage: ProbingStage) -> None:
-    probe(stage, "setsid sh -c 'sleep 0.4; echo done > long' & wait")
-    stage.turn_until(lambda: carrying("echo done > long"))
+    probe(stage, f"setsid sh -c 'until test -e go; do sleep 0.02; done; echo done > long.{OURS}' & wait", timeout_s=60)
+    stage.turn_until(lambda: carrying(f"echo done > long.{OURS}"))
     probe(stage, "setsid sleep 300 & exit 0")
+    stage.turn_until(lambda: stage.results)
+    (stage.home / "go").touch()
     stage.turn_until(lambda: len(stage.results) == 2)
-    assert (stage.home / "long").read_text() == "done\n"
+    assert (stage.home / f"long.{OURS}").read_text() == "done\n"
 
 
 def test_without_tags_the_variables_tell_what_a_probe_has_left(

@@ -18,7 +18,7 @@ from taskmasterd.sockets import listeners
 from taskmasterd.sockets.listeners import ASIDE, FileRights, NewListener
 from taskmasterd.sockets.parked import park, unpark
 from taskmasterd.system.users import account
-from tests.support.listening import is_open, occupied, own_host
+from tests.support.listening import IPV6, is_open, occupied, own_host
 from tests.support.model import program
 from tests.support.wait import wait_until
 
@@ -115,11 +115,12 @@ def test_what_somebody_else_has_is_left_alone(listen: Open, tmp_path: Path) -> N
 def test_an_address_without_a_host_takes_clients_of_both_families_and_udp_is_not_shared(listen: Open) -> None:
     host = own_host()
     with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as who listens has it, who may so have it, too
         free.bind(("", 0))
         port = free.getsockname()[1]
-    listen(f":{port}")
-    for address in (("127.0.0.1", port), ("::1", port)):
-        socket.create_connection(address, 5).close()
+        listen(f":{port}")
+    for host_of_it in ("127.0.0.1", *(["::1"] if IPV6 else [])):
+        socket.create_connection((host_of_it, port), 30).close()
     listen(f"udp:{host}:8000")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as thief:
         thief.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
