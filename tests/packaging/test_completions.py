@@ -17,6 +17,7 @@ import pytest
 from scripts import completions
 from taskmaster_common.commands.table import COMMANDS
 from taskmasterctl.options import GLOBALS
+from taskmasterd.system.procfs import state_of
 from tests.support.daemon import ROOT, Daemon
 from tests.support.wait import wait_until
 
@@ -175,17 +176,27 @@ def test_without_a_daemon_the_hidden_verb_is_silent(daemon: Daemon) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def seconds_of_silence(daemon: Daemon) -> float:
+    """Return how long the hidden verb has taken to say nothing."""
+    began = time.monotonic()
+    done = daemon.ctl("_complete", "programs")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return time.monotonic() - began
+
+
 @pytest.mark.slow
 def test_a_frozen_daemon_costs_the_hidden_verb_about_a_second_and_no_word(shared: Daemon) -> None:
     shared.signal(signal.SIGSTOP)
     try:
-        began = time.monotonic()
-        done = shared.ctl("_complete", "programs")
-        took = time.monotonic() - began
+        wait_until(lambda: state_of(shared.pid) == "T")
+        took = [seconds_of_silence(shared)]
+        while (
+            took[-1] > 2.5 and len(took) < 5
+        ):  # this machine may have stood still; a client that waits too long always does
+            took.append(seconds_of_silence(shared))
     finally:
         shared.signal(signal.SIGCONT)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert 0.9 < took < 2.5
+    assert 0.9 < took[-1] < 2.5, took
 
 
 def test_the_hidden_verb_loads_nothing_heavy(shared: Daemon) -> None:

@@ -357,6 +357,7 @@ def test_a_daemon_that_is_killed_under_a_running_wait_leaves_the_shell_usable(
 def test_without_a_daemon_it_opens_and_says_why(daemon: Daemon, open_shell: OpenShell) -> None:
     shell = open_shell(daemon, until="taskmaster (disconnected)>")
     shell.see("cannot reach taskmasterd at")
+    assert "no such file" in shell.text().replace("\n", "")
     daemon.write("programs: {}")
     daemon.start()
     shell.prompt("taskmaster>")
@@ -385,6 +386,7 @@ def test_forty_columns_and_ten_lines_are_enough(shared: Daemon, open_shell: Open
     shell.see("  2/4 running")  # the head of a frame; the toolbar has one blank
     shell.type(CTRL_C)
     shell.prompt()
+    assert "too small" not in " ".join(shell.everything()), "as prompt_toolkit says where it has no room"
 
 
 def test_the_history_is_private_and_offers_itself_again(shared: Daemon, open_shell: OpenShell) -> None:

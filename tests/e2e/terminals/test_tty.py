@@ -14,7 +14,7 @@ from tests.support.guarded import config, kill_daemon
 from tests.support.keeper import file_has, keeper_of, kill_keeper
 from tests.support.terminal import in_front
 from tests.support.wait import wait_until
-from tests.support.wire import sleep_for
+from tests.support.wire import descriptors, sleep_for
 
 pytestmark = pytest.mark.slow
 ONCE = {"autorestart": "never", "starttime": 0, "shell": True}
@@ -143,17 +143,23 @@ def test_a_program_whose_daemon_and_keeper_die_together_gets_a_hang_up_and_is_st
 
 
 def test_what_a_leader_leaves_on_its_terminal_goes_on_writing_and_the_pipe_ends_with_it(daemon: Daemon) -> None:
-    left = "trap '' HUP; (sleep 0.3; echo late) & exit 0"
+    left = "trap '' HUP; (until test -e go; do sleep 0.02; done; echo late) & exit 0"
     daemon.write(config(leaves={"cmd": left, "tty": True, "stopasgroup": False, **ONCE}))
     daemon.start()
     daemon.wait_for("leaves", "EXITED")
+    before = descriptors(daemon)
+    (daemon.home / "go").touch()
     file_has(daemon.home / "log" / "leaves.log", b"late\r\n")
+    wait_until(lambda: descriptors(daemon) < before)
+    assert daemon.status()["leaves"]["state"] == "EXITED"
 
 
 def test_a_terminal_whose_output_is_discarded_never_holds_its_program_up(daemon: Daemon) -> None:
     daemon.write(config(much={"cmd": "head -c 1000000 /dev/zero | tr '\\0' x", "tty": True, "stdout": "null", **ONCE}))
     daemon.start()
     daemon.wait_for("much", "EXITED")
+    assert daemon.status()["much"]["detail"].startswith("exit 0"), "it has written all, and was not killed"
+    assert not (daemon.home / "log" / "much.log").exists()
 
 
 @pytest.mark.sweep

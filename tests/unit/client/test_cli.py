@@ -255,9 +255,9 @@ def test_a_daemon_that_freezes_during_a_wait_is_given_up(path: str, capfd: Captu
 
 def test_the_time_out_ends_the_wait_with_124_and_the_operation_goes_on(path: str, capfd: Capture) -> None:
     with FakeDaemon(path, {"stop web": [HOLD]}):
-        assert main(["-s", path, "stop", "web", "--timeout", "50ms"]) == 124
+        assert main(["-s", path, "stop", "web", "--timeout", "1.5s"]) == 124  # in which the request is sent
     assert capfd.readouterr().err == (
-        "taskmasterctl: stop of web is not finished after 0.1s\n"
+        "taskmasterctl: stop of web is not finished after 1.5s\n"
         f"  It goes on in the daemon. Look at it:  taskmasterctl -s {path} status web\n"
     )
 

@@ -196,10 +196,10 @@ def test_the_shell_s_mirror_takes_no_such_name(place: Path) -> None:
     path = f"{place}/s"
     replies: list[Any] = [{"type": "snapshot", "sequence": 0, "count": 1},
                {"type": "processes", "processes": [{**process("web"), "program": "`id`"}]}, HOLD]  # fmt: skip
-    with FakeDaemon(path, {"subscribe": replies}):
+    with FakeDaemon(path, {"subscribe": replies}) as daemon:
         feed = Feed(Sockets((path,)), Mirror())
         assert feed.step(0.0) == []
-        assert feed.fd >= 0
         wait_until(lambda: feed.step(0.0) == [] and feed.fd == -1)
+        assert daemon.requests == ["subscribe"]
         assert not feed.connected
         assert len(feed.mirror) == 0

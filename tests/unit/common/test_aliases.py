@@ -66,4 +66,5 @@ def test_what_does_not_exist_here_is_answered_with_what_does(typed: str, says: s
 def test_every_advice_names_a_verb_or_an_option_that_exists(verb: str) -> None:
     for words in (quoted.split() for quoted in INSTEAD[verb].split("`")[1::2]):
         if not words[0].endswith(":"):
-            parse([word for word in words if word != "-q"] if words[0] != "numprocs" else ["status"])
+            advised = [word for word in words if word != "-q"] if words[0] != "numprocs" else ["status"]
+            assert parse(advised).verb == advised[0]

@@ -154,7 +154,7 @@ def test_an_alias_has_the_help_of_its_verb(alias: str) -> None:
 @pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: str(entry.name))
 def test_every_example_of_the_help_can_be_parsed(entry: Command) -> None:
     for example in HELP[entry.name].examples:
-        parse(example.replace("'", "").split())
+        assert parse(example.replace("'", "").split()).verb == entry.name
 
 
 def test_every_verb_and_flag_has_a_text_and_every_text_a_verb_or_flag() -> None:

@@ -32,6 +32,7 @@ from taskmasterd.control.verbs.show import show
 from taskmasterd.core.access import Roles, allowed
 from taskmasterd.core.programs.table import Table
 from taskmasterd.system.peers import Peer
+from tests.support.daemon import ROOT
 
 OWNER, GROUP = 1000, 50
 VERBS = {
@@ -195,5 +196,6 @@ def test_without_roles_none_of_their_code_is_loaded() -> None:
         "import sys, taskmasterd.control.handlers, taskmasterd.control.access, taskmasterd.control.verbs.act\n"
         "print([name for name in sys.modules if name.endswith(('core.access', 'veil', 'audit'))])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'common'}"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "[]\n"

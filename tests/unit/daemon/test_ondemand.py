@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from taskmasterd.ondemand import Made
+from tests.support.daemon import ROOT
 
 
 def after(code: str, directory: Path) -> str:
     """Return what a fresh interpreter prints after this code; `directory` has modules to import."""
     start = f"import sys; sys.path.append({str(directory)!r}); from taskmasterd.ondemand import load_all, on_demand; "
-    done = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=False)
+    environment = {"PYTHONPATH": f"{ROOT}:{ROOT / 'common'}"}
+    done = subprocess.run(
+        [sys.executable, "-c", start + code], capture_output=True, text=True, check=False, env=environment
+    )
     return done.stdout + done.stderr.strip().rpartition("\n")[2]
 
 

@@ -15,6 +15,7 @@ from taskmaster_common.errors import ConfigError
 from taskmaster_common.schema import Loaded, daemon_section, decode, nodes
 from taskmaster_common.schema.nodes import MAX_DEPTH, MAX_NODES
 from tests.support.host import MAIN, host, load, problems
+from tests.support.work import here
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def cheap(seconds: float, megabytes: float) -> Iterator[None]:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert time.process_time() - started < seconds
+    assert time.process_time() - started < here(seconds)
     assert peak < megabytes * 1e6
 
 
@@ -60,7 +61,7 @@ def test_a_chain_of_merges_is_bounded_too() -> None:
     lines += [f"x-{level}: &a{level} {{<<: *a{level - 1}, k{level}: 1}}" for level in range(1, 3000)]
     started = time.process_time()
     assert "the aliases of the configuration stand for more" in problems("\n".join(lines))[0]
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < here(2)
 
 
 def test_an_alias_inside_its_own_anchor_is_an_error() -> None:
@@ -111,7 +112,7 @@ def test_twenty_thousand_instances_of_many_programs_are_compared_in_time() -> No
     text = "programs:\n" + "".join(f"  p{number}: {{cmd: x, numprocs: 100}}\n" for number in range(200))
     started = time.process_time()
     assert len(load(text).config.programs) == 200
-    assert time.process_time() - started < 2
+    assert time.process_time() - started < here(2)
 
 
 def test_more_processes_than_a_daemon_supervises_are_an_error_at_the_program_with_which_they_are_too_many() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -86,7 +87,8 @@ def test_standard_input_needs_its_kind(importer: Importer) -> None:
     assert main(["import", "-"]) == 2
     assert "--from" in importer.errors()
     command = [sys.executable, "-m", "taskmasterctl", "import", "--from", "supervisor", "-"]
-    done = subprocess.run(command, input=EXACT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'common'}"}
+    done = subprocess.run(command, input=EXACT, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0
     assert done.stdout.startswith("# from stdin (supervisor)")
 

@@ -13,6 +13,7 @@ from taskmaster_common.text.names import MAX_NAME, name_problem
 from taskmaster_common.text.nearest import hint, nearest
 from taskmaster_common.text.patterns import Pattern, is_pattern
 from taskmasterd.core.programs.table import process_name
+from tests.support.work import here
 
 
 @pytest.mark.parametrize("name", ["web", "1", "yes", "a_b-c.d@e+f", "x" * MAX_NAME, "_", "+", "ALL", "@"])
@@ -103,7 +104,7 @@ def test_no_pattern_of_a_requests_length_holds_a_thousand_long_names_up(pattern:
     began = time.process_time()
     compiled = Pattern(pattern)
     assert not any(compiled.matches("a" * 96 + f"{number:04}") for number in range(1000))
-    assert time.process_time() - began < 0.5
+    assert time.process_time() - began < here(0.5)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +126,7 @@ def test_a_typo_among_ten_thousand_long_names_takes_no_time() -> None:
     for word in ("b" * 60_000, "a" * 90 + "x0000", "a" * 150):
         began = time.process_time()
         assert nearest(word, names) in ("", *names[:100])
-        assert time.process_time() - began < 0.5
+        assert time.process_time() - began < here(0.5)
 
 
 @pytest.mark.parametrize(
