@@ -23,10 +23,15 @@ from tests.support.daemon import ROOT, Daemon, command_environment
 from tests.support.forkserver import ForkServer
 from tests.support.wait import wait_until
 
+UNHEALTHY = [
+    hypothesis.HealthCheck.too_slow,
+    hypothesis.HealthCheck.filter_too_much,
+    hypothesis.HealthCheck.data_too_large,
+]
 for profile, examples in (("suite", 20), ("search", 200)):
     hypothesis.settings.register_profile(
-        profile, max_examples=examples, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-    )  # how long an example takes is the machine's affair
+        profile, max_examples=examples, deadline=None, suppress_health_check=UNHEALTHY
+    )  # how long an example takes is the machine's affair, and how many are thrown away or are too long that of chance
 hypothesis.settings.load_profile("suite")
 
 SLOW_S = 2.0

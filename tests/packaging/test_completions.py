@@ -68,7 +68,7 @@ def with_command(daemon: Daemon) -> Daemon:
 def run(daemon: Daemon, *words: str) -> str:
     """Run a command that has nothing to complain of; return what it prints."""
     done = subprocess.run(
-        words, env=daemon.environment, cwd=daemon.home, capture_output=True, text=True, check=False, timeout=20
+        words, env=daemon.environment, cwd=daemon.home, capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, ""), done
     return done.stdout

@@ -33,7 +33,7 @@ def lives(home: Path, *what: str) -> tuple[int, list[dict[str, Any]], str]:
     words = [sys.executable, "-c", BE_GUARDIAN, str(PROGRAMS / "plays_daemon.py"), "KEPT", str(notes), *what]
     environment = dict(os.environ, PYTHONPATH=f"{ROOT}:{ROOT / 'common'}")
     done = subprocess.run(
-        words, env=environment, capture_output=True, text=True, timeout=20, check=False, start_new_session=True
+        words, env=environment, capture_output=True, text=True, timeout=60, check=False, start_new_session=True
     )
     handed = [json.loads(line) for line in notes.read_text().splitlines()]
     assert len(handed) == len(what), done.stderr

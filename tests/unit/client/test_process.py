@@ -101,7 +101,7 @@ def test_ctrl_c_ends_the_wait_with_130_and_says_that_it_goes_on(path: str) -> No
         client = subprocess.Popen(command("-s", path, "start", "web"), stderr=subprocess.PIPE, env=environment())
         wait_until(lambda: daemon.requests)
         client.send_signal(signal.SIGINT)
-        _, err = client.communicate(timeout=10)
+        _, err = client.communicate(timeout=60)
     assert client.returncode == 130
     assert err.decode() == (
         "taskmasterctl: no longer waiting for start of web\n"
@@ -114,7 +114,7 @@ def test_ctrl_c_while_following_a_log_is_quiet(path: str) -> None:
         client = subprocess.Popen(command("-s", path, "logs", "-f", "web"), stderr=subprocess.PIPE, env=environment())
         wait_until(lambda: daemon.requests)
         client.send_signal(signal.SIGINT)
-        _, err = client.communicate(timeout=10)
+        _, err = client.communicate(timeout=60)
     assert (client.returncode, err) == (130, b"")
 
 
