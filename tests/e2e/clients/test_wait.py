@@ -14,14 +14,20 @@ import pytest
 
 from tests.support.daemon import Daemon
 from tests.support.forkserver import ForkServer
+from tests.support.talk import Talk
 from tests.support.terminal import Terminal
 from tests.support.variants import in_the_sweep
 from tests.support.wait import wait_until
-from tests.support.wire import ask
 
 pytestmark = pytest.mark.slow
 DB = {"cmd": "sleep 300", "starttime": 1}
 WEB = {"cmd": "sleep 300", "starttime": 0, "depends_on": ["db"]}
+GATED = {
+    "cmd": "while ! test -e go; do sleep 0.05; done; echo up; exec sleep 300",
+    "shell": True,
+    "ready": {"log": "up"},
+}
+"""It comes up when a test wants it to, and not after a time."""
 BROKEN = {"cmd": "false", "startretries": 0, "starttime": 30}
 
 
@@ -73,8 +79,10 @@ def _ended(client: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def test_wait_ends_when_what_is_on_its_way_has_come_up_and_starts_nothing(daemon: Daemon) -> None:
-    _load(daemon, web=WEB, db={**DB, "starttime": 3}, job={"cmd": "sleep 300", "autostart": False}).start()
-    assert daemon.status()["web"]["detail"] == "waiting for db: ready (STARTING)"
+    db = {**GATED, "workingdir": str(daemon.home)}
+    _load(daemon, web=WEB, db=db, job={"cmd": "sleep 300", "autostart": False}).start()
+    assert daemon.status()["web"]["detail"].startswith("waiting for db: ready (STARTING; not ready, ")
+    (daemon.home / "go").touch()
     done = daemon.ctl("wait", "all")
     assert (done.returncode, done.stderr) == (0, "")
     assert [line.partition(" (")[0] for line in done.stdout.splitlines()] == ["web up", "db up", "job skipped"]
@@ -127,25 +135,23 @@ def test_a_wait_ends_with_1_when_its_target_or_the_daemon_goes(daemon: Daemon, f
 
 @pytest.mark.sweep
 def test_a_wait_sends_signs_of_life_that_name_what_it_waits_for(daemon: Daemon) -> None:
-    _load(daemon, web=WEB, db={**DB, "starttime": 6}).start()
-    messages = ask(daemon, b"wait web")
-    beats = [each for each in messages if each["type"] == "progress"]
-    assert beats[0] == {
-        "type": "progress",
-        "name": "web",
-        "text": "STARTING; waiting for db: ready (STARTING)",
-        "heartbeat": True,
-    }
-    assert messages[-1] == {"type": "end", "exit": 0}
+    _load(daemon, web=WEB, db={**GATED, "workingdir": str(daemon.home)}).start()
+    with Talk(daemon, "wait web") as talk:
+        beat = talk.until("progress")[-1]
+        assert (beat["name"], beat["heartbeat"]) == ("web", True)
+        assert beat["text"].startswith("STARTING; waiting for db: ready (STARTING; not ready, ")
+        (daemon.home / "go").touch()
+        assert talk.until("end")[-1] == {"type": "end", "exit": 0}
 
 
 @pytest.mark.sweep
 def test_a_wait_goes_on_over_an_upgrade(daemon: Daemon) -> None:
-    _load(daemon, web=WEB, db={**DB, "starttime": 8}).start()
+    _load(daemon, web=WEB, db={**GATED, "workingdir": str(daemon.home)}).start()
     client = _waiting(daemon, "wait", "web")
     assert daemon.ctl("upgrade").returncode == 0
     assert daemon.status()["web"]["phase"] == "held"
     assert client.poll() is None
+    (daemon.home / "go").touch()
     code, out, _ = _ended(client)
     assert (code, out.partition(" (")[0]) == (0, "web up")
 
