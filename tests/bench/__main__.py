@@ -3,8 +3,8 @@
     python -m tests.bench [NAME...]
 
 Without a name all of GROUPS, in 20 minutes. Measure on a machine that does nothing else, in a venv made for it: an interpreter
-behind a shim, a .pth file that imports much, or a command that older pips have installed, which imports re, distorts starts by
-up to 6 ms. With many programs, `ulimit -n 65536`.
+behind a shim, a .pth file that imports much, or a command's script that imports re, as pip 23 and 24 write it, distorts starts by
+several ms. With many programs, `ulimit -n 65536`.
 supervisor is measured where it is installed next to the interpreter (the extra `bench`).
 """
 
