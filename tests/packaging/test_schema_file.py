@@ -226,6 +226,8 @@ def test_what_the_daemon_accepts_the_schema_accepts(key: str) -> None:
         text = of_program(key, value)
         if value.startswith("#") or not decoder_accepts(text):
             continue
+        if reader is Yaml12 and repr(read(value, reader)) == repr(read(value, yaml.SafeLoader)):
+            continue  # it has just been tried
         if key in STRICTER and isinstance(read(value, reader), bool | int | float):
             continue
         assert problems_of(key, value, reader) == [], (value, reader)

@@ -243,6 +243,7 @@ def test_one_user_by_a_role_has_so_many_connections_and_root_has_more(shared: Da
         assert all(b'"hello"' in channel.recv(1000) for channel in channels)
 
 
+@pytest.mark.sweep
 def test_each_request_that_acts_and_the_first_refusals_are_in_the_event_log(daemon: Daemon) -> None:
     opened(daemon).write(CONFIG)
     daemon.start()

@@ -103,6 +103,7 @@ def _writes_of_a_crash(daemon: Daemon, history: str) -> list[str]:
     return [line for line in trace.read_text().splitlines() if "write" in line]
 
 
+@pytest.mark.sweep
 def test_a_daemon_whose_history_cannot_be_written_warns_and_works(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     (daemon.home / "history").write_text("in the way")

@@ -95,6 +95,7 @@ def test_as_pid_1_it_stays_in_the_foreground_logs_to_stderr_and_stops_in_order(
     assert not container.daemon.socket.exists()
 
 
+@pytest.mark.sweep
 @needs_a_namespace
 def test_as_pid_1_it_reaps_strangers_and_takes_none_for_a_program(container: Container) -> None:
     container.daemon.write(SLEEPER)

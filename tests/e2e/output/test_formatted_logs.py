@@ -114,6 +114,7 @@ def test_instances_in_one_file_have_whole_lines_that_name_them(daemon: Daemon) -
     assert both.read_text()[23:29] == "+00:00"
 
 
+@pytest.mark.sweep
 def test_the_daemons_own_output_has_whole_lines_of_each_program(make_daemon: Callable[..., Daemon]) -> None:
     program = {"cmd": "echo up; echo bad >&2; sleep 300", "shell": True, "stdout": "inherit", "stderr": "inherit"}
     daemon = make_daemon(

@@ -103,6 +103,7 @@ def test_stderr_says_where_both_streams_share_a_file(running: Daemon) -> None:
     assert running.ctl("logs", "web").stderr == ""
 
 
+@pytest.mark.sweep
 def test_timestamps_say_about_when_lines_of_a_raw_log_were_written(running: Daemon) -> None:
     (running.home / "log" / "old.log").write_bytes(b"before\n")
     program = "cmd: sh -c 'echo one; printf t; sleep 1.2; echo wo; exec sleep 300', starttime: 0"

@@ -183,6 +183,7 @@ def test_a_log_daemon_that_reads_nothing_costs_lines_and_nothing_else(
     assert daemon.state("web") == "RUNNING"
 
 
+@pytest.mark.sweep
 @pytest.mark.skipif(RSYSLOGD is None, reason="rsyslogd is not installed")
 def test_rsyslogd_understands_both_forms(daemon: Daemon) -> None:
     home, out = daemon.home, daemon.home / "out"
@@ -281,6 +282,7 @@ def test_the_event_log_goes_to_syslog(daemon: Daemon, receivers: Callable[..., R
     wait_until(lambda: any(b"took over 2 processes" in each for each in log.texts()))
 
 
+@pytest.mark.sweep
 def test_the_event_log_goes_to_the_journal_with_its_fields(daemon: Daemon, receivers: Callable[..., Receiver]) -> None:
     log = receivers(daemon.home / "native.sock")
     web = {"cmd": "exit 3", "shell": True, "startretries": 0, "autorestart": "never", "numprocs": 2}

@@ -242,6 +242,7 @@ def test_essential_is_live(daemon: Daemon) -> None:
     assert code(daemon) == 3
 
 
+@pytest.mark.sweep
 def test_show_says_what_the_daemon_does_at_the_end(daemon: Daemon) -> None:
     write(daemon, {"worker": entry(SLEEPER, essential="on-failure")})
     daemon.start()

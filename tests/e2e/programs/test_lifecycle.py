@@ -133,6 +133,7 @@ def test_a_script_whose_interpreter_is_missing_says_so(daemon: Daemon) -> None:
     assert f"interpreter of {script} not found (#!/no/such/interpreter)" in daemon.wait_for("p", "FATAL")["detail"]
 
 
+@pytest.mark.sweep
 def test_a_program_that_puts_itself_in_the_background_is_told_so_by_name(daemon: Daemon) -> None:
     daemon.write(f"programs: {{d: {{cmd: {PY} {PROGRAMS}/daemonizes.py, startretries: 0, stoptime: 1}}}}")
     daemon.start()

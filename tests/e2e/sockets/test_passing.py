@@ -189,6 +189,7 @@ def test_each_instance_finds_its_socket_blocking_whatever_the_one_before_has_set
     assert said(daemon, "two")["blocking"] is False  # `one` uses it
 
 
+@pytest.mark.sweep
 def test_a_file_of_a_socket_that_somebody_removes_is_there_again_before_the_next_instance(daemon: Daemon) -> None:
     web = listens("unlink", sockets={"file": "./web.sock"}, starttime=60, restart_max_delay=60)
     daemon.write(config(web={**web, "restart_delay": 60}))

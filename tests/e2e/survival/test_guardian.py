@@ -329,6 +329,7 @@ def test_signals_to_stop_until_the_very_end_change_nothing_about_the_exit_code(
     assert daemon.foreground.returncode == 0, (daemon.home / "stderr").read_text()
 
 
+@pytest.mark.sweep
 def test_ctrl_c_reaches_both_and_ends_both_in_order(daemon: Daemon) -> None:
     daemon.write(SLEEPER)
     with (daemon.home / "stderr").open("w") as stderr, subprocess.Popen(

@@ -390,6 +390,7 @@ def test_without_a_terminal_lines_go_at_enter_and_ctrl_c_leaves(shared: Daemon, 
         assert terminal.ended() == (0, None)
 
 
+@pytest.mark.sweep
 def test_inside_the_shell_it_is_the_same_and_comes_back_to_the_prompt(shared: Daemon) -> None:
     with Terminal(shared.environment) as terminal:
         terminal.prompt()

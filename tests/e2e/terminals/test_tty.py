@@ -142,6 +142,7 @@ def test_a_program_whose_daemon_and_keeper_die_together_gets_a_hang_up_and_is_st
     assert "what it reads cannot be reached any more: the keeper has died with the daemon" in daemon.events()
 
 
+@pytest.mark.sweep
 def test_what_a_leader_leaves_on_its_terminal_goes_on_writing_and_the_pipe_ends_with_it(daemon: Daemon) -> None:
     left = "trap '' HUP; (until test -e go; do sleep 0.02; done; echo late) & exit 0"
     daemon.write(config(leaves={"cmd": left, "tty": True, "stopasgroup": False, **ONCE}))
@@ -154,6 +155,7 @@ def test_what_a_leader_leaves_on_its_terminal_goes_on_writing_and_the_pipe_ends_
     assert daemon.status()["leaves"]["state"] == "EXITED"
 
 
+@pytest.mark.sweep
 def test_a_terminal_whose_output_is_discarded_never_holds_its_program_up(daemon: Daemon) -> None:
     daemon.write(config(much={"cmd": "head -c 1000000 /dev/zero | tr '\\0' x", "tty": True, "stdout": "null", **ONCE}))
     daemon.start()

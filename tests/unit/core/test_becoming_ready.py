@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import pytest
 
 from taskmaster_common.states import BACKOFF, FATAL, RUNNING, STARTING, STOPPED, STOPPING
@@ -187,7 +185,12 @@ def edges() -> list[Edge]:
     events = {**EVENTS, **NEWS, "Spawned": Spawned(7, awaits=True)}
     worlds = [
         Walk(policy(startretries=retries, starttime=starttime, start_timeout=limit, restart_burst=0), events)
-        for retries, starttime, limit in itertools.product((0, 1), (0.0, 1.0), (0.0, 1.0))
+        for retries, starttime, limit in (
+            (0, 0.0, 0.0),
+            (0, 1.0, 1.0),
+            (1, 0.0, 1.0),
+            (1, 1.0, 0.0),
+        )  # each pair of values
     ]
     return [edge for world in worlds for leaving in world.edges.values() for edge in leaving]
 
