@@ -97,7 +97,7 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
         Made(lambda: audit.Audit(base.reactor, base.log, os.geteuid())),
         programs.reading.inputs,
         programs.reading.sockets,
-        _alerts(origin, base, programs, bus, (installed, read_again)),
+        _alerts(origin, base, programs, bus, (installed, read_again, current.learn)),
         programs.errands,
         Made(lambda: overlays.Overlays(programs.supervisor.table, place, bus.applied)),
         Made(lambda: scheduling.make_schedules(origin, base.reactor, base.log, programs.supervisor, bus)),
@@ -105,10 +105,14 @@ def build_context(origin: Origin, base: Foundation, programs: Programs, bus: Bus
 
 
 def _alerts(
-    origin: Origin, base: Foundation, programs: Programs, bus: Bus, code: tuple[Installed, Callable[..., Loading]]
+    origin: Origin,
+    base: Foundation,
+    programs: Programs,
+    bus: Bus,
+    code: tuple[Installed, Callable[..., Loading], Callable[..., None]],
 ) -> Made[Alerts]:
     """Return the alert rules, which hear the history from when they are made; they are made with the first rule."""
-    installed, read_again = code
+    installed, read_again, learned = code
     log, signals = base.log, {number: name for name, number in signal_numbers().items()}
 
     def make() -> Alerts:
@@ -127,6 +131,7 @@ def _alerts(
             wall=time.time,
             name=programs.supervisor.table.name,
             read=read_again,
+            learned=learned,
             socket=origin.handed.places["socket"],
             log=lambda entry: programs.performer.outputs.log_path(entry, "stderr"),
         )

@@ -7,6 +7,7 @@ from taskmaster_common.records import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from taskmaster_common.config import Config
     from taskmaster_common.config.alerts.rule import AlertRule
@@ -23,6 +24,7 @@ class AlertContext(Record):
     `say(level, text)` writes to the event log; `failed(rule, text)` notes an `alert-failed`.
     `outdated()` returns why no helper can be started, or "". `name(entry)` is the shown name of a slot, `log(entry)` where
     its stderr goes. `socket` is the path of the daemon's socket. `read(done)` reads the configuration again, for `done(config)`; None: that was impossible.
+    `learned(name, rule)` notes what is followed of a rule, with what the state did not have of it.
     """
 
     reactor: Reactor
@@ -40,6 +42,7 @@ class AlertContext(Record):
     name: Callable[[Entry], str]
     log: Callable[[Entry], str]
     read: Callable[[Callable[[Config | None], None]], object]
+    learned: Callable[[str, Mapping[str, Any]], None]
     socket: str = ""
 
 

@@ -71,6 +71,7 @@ class Alerts:
             found = self._rules.get(name)
             if config and found and found.rule == AlertRule.from_data(data):
                 found.change(AlertRule.from_data(known[name]), config.groups)
+                self._context.learned(name, known[name])
         for rule in self._rules.values():
             rule.hold(False)
 

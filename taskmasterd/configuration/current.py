@@ -6,7 +6,8 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+    from typing import Any
 
     from taskmaster_common.config import Config, DaemonConfig
 
@@ -35,6 +36,10 @@ class Current:
         self.config = config
         self.reloaded_at = now
         self.running = self.running.replace(**{key: getattr(config.daemon, key) for key in live_keys})
+
+    def learn(self, name: str, rule: Mapping[str, Any]) -> None:
+        """Know an alert rule with its URL, which the state of an earlier daemon did not have."""
+        self.config = self.config.replace(alerts={**self.config.alerts, name: rule})
 
     def resume(self, reloaded_at: float) -> None:
         """Know when an earlier daemon has reloaded."""

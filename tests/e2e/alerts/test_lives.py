@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.alerts import SLEEPER, act, bugs, configured, crash, error, telling, waiting, words
 from tests.support.daemon import ROOT, Daemon, process_exists
+from tests.support.guarded import kill_daemon
 from tests.support.receivers import HOST, free_port, server_that, web_server
 from tests.support.wait import wait_until
 
@@ -48,6 +49,18 @@ def test_what_waits_outlives_daemons_and_arrives_in_order_with_the_same_ids(daem
         ids = [body["id"] for body in bodies]
         assert ids == sorted(set(ids))
         wait_until(lambda: not list((daemon.home / "alerts").rglob("page")))
+
+
+@pytest.mark.sweep
+def test_a_guardian_s_next_daemon_learns_a_url_and_a_reload_of_the_same_file_changes_nothing(daemon: Daemon) -> None:
+    daemon.write(configured({"page": {"http": {"url": f"http://{HOST}:1/SECRET"}}}))
+    daemon.start("--guard")
+    kill_daemon(daemon)
+    wait_until(lambda: daemon.ctl("pid").returncode == 0)
+    wait_until(lambda: daemon.ctl("reload", "--dry-run", "--exit-code").returncode == 0)
+    daemon.write(configured({"page": {"http": {"url": f"http://{HOST}:2/SECRET"}}}))
+    done = daemon.ctl("reload", "--dry-run", "--exit-code")
+    assert (done.returncode != 0, "alert page: http" in done.stdout) == (True, True), done.stdout
 
 
 @pytest.mark.sweep

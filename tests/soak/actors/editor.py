@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 from tests.soak.actors.clients import exit_of
@@ -10,6 +11,8 @@ from tests.soak.population import BROKEN
 from tests.soak.stage import Actor
 
 REFUSED = 6
+LEARNS_WITHIN_S = 10.0
+"""A daemon that takes over reads the URLs of alerts from the file: no state has them."""
 FLAGS = ((), (), ("--no-wait",), ("--no-wait",), ("--no-restart",), ("--no-wait", "--rollback"))
 
 
@@ -47,6 +50,10 @@ class Editor(Actor):
         self._write()
         self._reload("--no-wait")
         reply = self._ask("--dry-run", "--exit-code")
+        until = time.monotonic() + (LEARNS_WITHIN_S if self.stage.daemon_may_vanish else 0.0)
+        while exit_of(reply) != 0 and time.monotonic() < until:
+            self.stage.pause(0.2)
+            reply = self._ask("--dry-run", "--exit-code")
         if exit_of(reply) != 0:
             plan = [each for message in reply for each in message.get("programs", ()) if each["change"] != "kept"]
             if plan and all(each["rolls"] for each in plan):
