@@ -70,6 +70,7 @@ def test_time_in_children_that_end_counts(shared: Daemon) -> None:
         return 10 < found < 150 and own_s(pid) - before < 0.2
 
     wait_until(in_children, within_s=60)  # on a machine with other work it gets less for a while
+    assert shared.ctl("stop", "burns").returncode == 0, "it takes a processor from all other tests"
 
 
 def own_s(pid: int) -> float:
