@@ -502,13 +502,18 @@ def test_a_link_that_may_not_be_read_is_no_error_of_the_configuration(
 ) -> None:
     path = write(f"programs:\n  a: {{cmd: /proc/1/exe, {key}}}\n")
     file = hostfacts.read(path)
+
+    def check() -> None:
+        host = hostfacts.surroundings({}, daemonized=False, pid1=False, lenient_users=False)
+        decode(path, host.replace(read=lambda _path: file))
+
+    check()  # all modules are loaded then: another user may not be able to read those of root's interpreter
     pid = os.fork()
     if pid == 0:
         if os.geteuid() == 0:
             os.setresuid(NOBODY, NOBODY, NOBODY)
         with contextlib.suppress(BaseException):
-            host = hostfacts.surroundings({}, daemonized=False, pid1=False, lenient_users=False)
-            decode(path, host.replace(read=lambda _path: file))
+            check()
             os._exit(0)
         os._exit(1)
     assert os.waitpid(pid, 0)[1] == 0
