@@ -27,7 +27,7 @@ def unsettled(
     slow_log: Any = SimpleNamespace(busy=True)
     guard: Any = SimpleNamespace(idle=noted)
     hooks: Any = SimpleNamespace(made=SimpleNamespace(unsettled=hook))
-    keeping: Any = SimpleNamespace(made=SimpleNamespace(idle=kept))
+    keeping: Any = SimpleNamespace(made=SimpleNamespace(at_rest=lambda: kept))
     parts = ProcessParts(nothing, slow_log, nothing, guard, nothing, nothing, hooks, keeping, nothing, tuple)
     return Handover(nothing, nothing, context, nothing, parts, lambda: False).unsettled()
 
