@@ -196,11 +196,14 @@ class Keeping:
     # -- the keeper's life
 
     def _start(self) -> None:
-        """Start a keeper, unless there is one. Raises OSError, SystemFailure."""
-        if not self._link.up:
-            self._link.start()
-            self._spoken = self._late = False
-            self._started = self._means.reactor.now()
+        """Start a keeper, unless there is one, and give it what is kept by now. Raises OSError, SystemFailure."""
+        if self._link.up:
+            return
+        self._link.start()
+        self._spoken = self._late = False
+        self._started = self._means.reactor.now()
+        for key, item in tuple(self._kept.items()):
+            self._means.reactor.attempt(partial(self._keep_again, key, item), None)
 
     def _lost(self, pid: int) -> None:
         """Handle the end of the channel: an idle keeper has ended, or one that is needed has died."""
@@ -226,9 +229,6 @@ class Keeping:
             self._means.say("error", f"cannot start a keeper: {reason}; trying again in {RETRY_MOST_S:g}s")
             self._means.reactor.call_later(RETRY_MOST_S, self._start_again)
             self._refused = True
-            return
-        for key, item in tuple(self._kept.items()):
-            self._means.reactor.attempt(partial(self._keep_again, key, item), None)
 
     def _keep_again(self, key: str, item: Item) -> None:
         if item.renew:

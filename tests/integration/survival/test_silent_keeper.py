@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,18 @@ import pytest
 from taskmasterd.keeping.keeping import Keeping
 from taskmasterd.keeping.link import KeeperMeans, Link
 from taskmasterd.system.loop.reactor import Reactor
+from tests.support.wait import wait_until
+
+KEEPER = """
+import os, sys, time
+channel, path = int(sys.argv[1]), sys.argv[2]
+while os.path.exists(path):
+    packet = os.read(channel, 100)
+    with open(path, "ab") as file:
+        file.write(packet)
+time.sleep(300)
+"""
+"""Reads nothing, unless there is a file in which to note what it reads."""
 
 
 class Children:
@@ -36,7 +49,7 @@ def silent(tmp_path: Path, children: Children) -> Iterator[tuple[Keeping, Reacto
     means = KeeperMeans(
         reactor,
         lambda: children,
-        lambda _words: ["/bin/sleep", "300"],
+        lambda words: [sys.executable, "-I", "-S", "-c", KEEPER, words[0], str(tmp_path / "reads")],
         dict(os.environ),
         str(tmp_path / "keeper"),
         lambda _pid: None,
@@ -104,4 +117,21 @@ def test_one_that_has_died_is_replaced_at_once_before_an_exec(
         assert kept.fd is not None
         assert children.pid != pid
     kept.drop("one")
+    os.close(null)
+
+
+def test_one_that_another_key_has_started_gets_all_that_is_kept(
+    silent: tuple[Keeping, Reactor], children: Children, tmp_path: Path
+) -> None:
+    kept, reactor = silent
+    null = os.open(os.devnull, os.O_RDONLY)
+    kept.keep("one", (null,))
+    os.kill(children.pid, signal.SIGKILL)
+    os.waitpid(children.pid, 0)
+    reactor.turn(0)  # another one is due after a pause
+    (tmp_path / "reads").touch()
+    kept.keep("two", (null,))
+    wait_until(lambda: (tmp_path / "reads").read_text() == "keep onekeep two")
+    kept.drop("one")
+    kept.drop("two")
     os.close(null)
