@@ -44,7 +44,7 @@ KINDS = {
     "checked": Kind(
         2, 0, CODES, 200_000, 1000, {"health": "{exec: 'true', interval: 0.3, retries: 1, start_period: 0}"}
     ),
-    "piped": Kind(
+    "logged": Kind(
         2,
         0,
         CODES,
@@ -52,8 +52,8 @@ KINDS = {
         1000,
         {"stdout": "{pipe: 'exec cat >> log/$TASKMASTER_PROGRAM.log', shell: true}", "stderr": "stdout"},
     ),
-    "typed": Kind(2, 0, CODES, 200_000, 500, {"tty": "true"}),
-    "stamped": Kind(1, 0, CODES, 50_000, 100, {**ROTATING, "log_maxbytes": "500kB", "log_format": "prefix"}),
+    "shown": Kind(2, 0, CODES, 200_000, 500, {"tty": "true"}),
+    "dated": Kind(1, 0, CODES, 50_000, 100, {**ROTATING, "log_maxbytes": "500kB", "log_format": "prefix"}),
     "objects": Kind(1, 0, CODES, 50_000, 100, {"log_format": "json", "log_events": "true"}),
     "ticks": Kind(3, 0, CODES, 50_000, 5, {"log_maxbytes": "20kB", "log_backups": "5000"}),
     "ends": Kind(15, 3000, MIXED, 200_000, 1000, ALWAYS),
@@ -76,11 +76,11 @@ KINDS = {
     "served": Kind(2, 0, CODES, 0, 0, {**ALWAYS, "sockets": "{http: './${TASKMASTER_PROGRAM}.sock'}"}),
     "own": Kind(3, 0, CODES, 200_000, 1000, {"starttime": "0"}),
 }
-FORMS = {"typed": TERMINAL, "stamped": PREFIX, "objects": JSON}
+FORMS = {"shown": TERMINAL, "dated": PREFIX, "objects": JSON}
 """Kinds whose logs hold what they write in another form, and in which."""
 TOLD, POSTED = ("ends", "once"), ("asked",)
 """Kinds of whose ends a command is told, and of whose starts and stops an HTTP server."""
-STEADY = ("gushes", "flows", "rotates", "pair", "checked", "piped", "typed", "stamped", "objects", "ticks")
+STEADY = ("gushes", "flows", "rotates", "pair", "checked", "logged", "shown", "dated", "objects", "ticks")
 """Nobody touches them, and they never end."""
 ALONE = (*STEADY, "ends", "loops", "turns", "once")
 """Nobody touches them, so each end is their own."""
@@ -128,7 +128,7 @@ class Cohort:
     @property
     def held(self) -> int:
         """How many descriptors a keeper has of them: two of each terminal and of each logger's pipe, one of each socket."""
-        return sum({"typed": 2, "piped": 2, "served": 1}.get(kind_of(name), 0) for name in self.programs)
+        return sum({"shown": 2, "logged": 2, "served": 1}.get(kind_of(name), 0) for name in self.programs)
 
     def edit(self) -> str:
         """Change something; returns what, in words."""

@@ -25,7 +25,7 @@ FDS_OVER = 60
 GUARDIAN_FDS = 14
 FDS_PER_SLOT = 3
 """A pipe, a log, a pidfd."""
-FDS_MORE = {"typed": 1, "stamped": 3, "objects": 3, "piped": 1, "served": 1}
+FDS_MORE = {"shown": 1, "dated": 3, "objects": 3, "logged": 1, "served": 1}
 """Besides: a terminal, the second stream's pipe and two spools, a logger's pidfd, a socket."""
 ALIVE = ("STARTING", "RUNNING", "STOPPING")
 

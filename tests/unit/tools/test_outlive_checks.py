@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.outlive.cohort import KINDS, Cohort
+from tests.outlive.cohort import ALONE, KINDS, STEADY, Cohort
 from tests.outlive.numbers import CHUNK, JSON, PREFIX, TERMINAL, Numbers, line, plain, read
 from tests.outlive.rows import Ends, Life, lives, told
+from tests.soak.population import KINDS as POPULATION
 from tests.support.host import load
 
 
@@ -165,3 +166,7 @@ def test_each_kind_is_in_a_configuration_that_can_be_loaded() -> None:
     assert {name.rstrip("0123456789") for name in cohort.programs} == set(KINDS)
     assert cohort.edit()
     assert load(cohort.text()).config != before
+
+
+def test_no_operator_of_the_soak_knows_a_kind_that_nobody_touches() -> None:
+    assert not {*STEADY, *ALONE}.intersection(POPULATION)
