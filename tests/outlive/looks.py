@@ -71,6 +71,8 @@ class Looks:
     def _leaders(self, when: str) -> dict[Slot, int]:
         found: dict[Slot, kernel.Seen] = {}
         for seen, slot in kernel.marked(self.stage.daemon.socket).items():
+            if kernel.variables_of(seen.pid).get(b"TASKMASTER_ROLE"):
+                continue  # a probe or a hook, which leads a session of its own
             if not _leads_its_session(seen.pid):
                 if kernel.still_alive(seen):
                     self.stage.found(f"{when}: {seen} of {slot} leads no session")
