@@ -99,6 +99,7 @@ def test_no_other_code_is_taken_in_and_what_runs_already_goes_on(
     wait_until(lambda: daemon.status()["p"]["restarts"] == 1)
     wait_until(lambda: daemon.log("p") == b"hello\n" * 2)
     assert [each["type"] for each in ask(daemon, b"restart p")][-2:] == ["result", "end"]
+    wait_until(lambda: daemon.log("p") == b"hello\n" * 3)
     assert (
         ask(daemon, b"pid p")[-1]["exit"]
         == ask(daemon, b"stop p")[-1]["exit"]
