@@ -22,9 +22,10 @@ NOTHING: Final = "nothing"
 """What was stopped stays down, and what has not begun yet will see the change."""
 
 MOST_IN_A_ROW = 5
-"""Changes in a row, each right after a start, before a watch is paused."""
-RIGHT_AFTER_S = 1.0
-"""Time from a start within which a change may be the program's own, seconds."""
+"""Changes in a row, each with a start, before a watch is paused."""
+NEAR_S = 1.0
+"""Time around a start within which a change may be the program's own, seconds: a program on another processor may write before
+the daemon, which waits for one, has noted the start."""
 
 
 def answer(process: Process) -> str:
@@ -44,7 +45,7 @@ def after_mark(process: Process) -> str:
 
 
 class OwnChanges(Record):
-    """Changes of one program's files in a row that came right after a start; `paused` names the file, once these were too many."""
+    """Changes of one program's files in a row that came with a start; `paused` names the file, once these were too many."""
 
     count: int = 0
     paused: str = ""
@@ -54,6 +55,6 @@ def counted(row: OwnChanges, path: str, changed_at: float, started_at: float | N
     """Return the row after a change at `changed_at`, of a program that was last started at `started_at`."""
     if row.paused:
         return row
-    own = started_at is not None and 0 <= changed_at - started_at <= RIGHT_AFTER_S
+    own = started_at is not None and abs(changed_at - started_at) <= NEAR_S
     count = row.count + 1 if own else 0
     return OwnChanges(count, path if count >= MOST_IN_A_ROW else "")
