@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command line of this process and exit with its code; nothing that `atexit` has is run."""
+    """Run the command line of this process and exit with its code, without running `atexit` handlers."""
     try:
         _open_standard_descriptors()
         from taskmasterctl.cli import main as run  # noqa: PLC0415 - Ctrl-C during the imports is no traceback either
@@ -15,7 +15,7 @@ def main() -> None:
         code = run(sys.argv[1:])
     except KeyboardInterrupt:
         code = 130
-    # all that was said is written: to take the interpreter apart would be an eighth of a `status`
+    # all output is written; tearing down the interpreter would take an eighth of the time of a `status`
     os._exit(code)
 
 

@@ -176,7 +176,7 @@ def _paged(options: Options, request: Request, run: Callable[[Write], int]) -> i
 
 
 def _reported(options: Options, request: Request, run: Callable[[Write], int]) -> int:
-    """Return what `run` returns, whoever leaves the pager; what it reports on a terminal goes there, too, once its work is done."""
+    """Return what `run` returns, even if somebody leaves the pager early. On a terminal its report goes through the pager, after its work."""
     if not may_page(options, request, os.environ):
         return run(write)
     held: list[tuple[int, str]] = []

@@ -123,7 +123,7 @@ def timestamp() -> str:
 
 
 def with_moments(request: Request) -> Request:
-    """Return the request with times in seconds: the clock of this terminal is meant. Raises RequestError "usage"."""
+    """Return the request with its times in seconds, read by the clock and zone of this terminal. Raises RequestError "usage"."""
     from taskmaster_common.text.moments import parse_moment  # noqa: PLC0415 - few verbs need it
 
     now = time.time()

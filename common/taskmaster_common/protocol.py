@@ -49,7 +49,7 @@ that it does not know.
                process: PROCESS reason removed
     about      pid version uid socket config cgroup_root (or null)           show
                cgroup_reason controllers: list of names
-    program    name, settings: {key: value}, defaults: list of those keys    show
+    program    name, settings: {key: value}, defaults: list of the keys      show
                that have their default values, processes: list of PROCESS,
                ended: {process name: seconds since its end},
                logs: {process name: {stdout, stderr}},
@@ -130,7 +130,7 @@ that it does not know.
                took_s result ok (null: not over, or nobody knows) count (runs that were left out, else 0)
     STORY      name (of a process, or of a program whose instances are all as wanted) state since (UTC, or null) since_s sentence
                events: list of {time, text, more}, said (last lines of stderr), next, do (command lines), pids (of its last end)
-               detail (what DETAIL of `status` says besides, or "")
+               detail (what DETAIL of `status` adds, or "")
     EDGE       name (the program that depends) program (on which) instance (null: on all of it) condition (started ready healthy done
                ended)
                required restart status (ok waiting blocked) because (why it is not ok, or "")

@@ -27,7 +27,7 @@ def takes_path(flag: Flag) -> bool:
 
 
 def offered(flag: Flag) -> tuple[str, ...]:
-    """Return the words that a value of the flag may be, and the likely ones where any text may be one."""
+    """Return the words to offer as a value of the flag: all of them, or the likely ones if it takes any text."""
     return flag.choices or ((*EVENTS, *GROUPS) if flag.value == EVENT else ())
 
 

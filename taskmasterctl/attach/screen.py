@@ -46,9 +46,9 @@ class OwnTerminal:
         return self._ours
 
     def enter(self, modes: Iterable[str], banner: str = "") -> None:
-        """Let the program have it: raw, then with a banner on it, then in these modes (sequences without their ESC).
+        """Hand the terminal to the program: raw mode, then the banner, then these modes (sequences without their ESC).
 
-        Who reads the banner may type at once: by then each key is the program's, Ctrl-C too.
+        Once the banner is there every key goes to the program, Ctrl-C too, so people may type at once.
         """
         if not self._keeps:
             self._set_raw()

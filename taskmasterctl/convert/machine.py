@@ -60,10 +60,10 @@ def signal_numbers() -> dict[str, int]:
 def surroundings_of(
     machine: Machine, read: Callable[[str], File], variables: Mapping[str, str], environment: Mapping[str, str]
 ) -> Surroundings:
-    """Return a machine in the form that the decoder takes. `variables` are those of values, `environment` that of the places.
+    """Return a machine in the form that the decoder takes. Values are expanded with `variables`; `environment` gives the places.
 
-    What the decoder asks besides is about a daemon that would run here, and has no answer: nothing is doubtful, unless whoever
-    asks replaces an answer.
+    The decoder's other questions are about a daemon on this machine: the answer is always that all is well. A caller that knows
+    better replaces it.
     """
     uid = os.geteuid()
     return Surroundings(
@@ -95,7 +95,7 @@ def surroundings_of(
         zone_problem=_nothing,
         upcoming=_no_doubts,
         trusted=(0, uid),
-        lenient_users=True,  # root may start what comes of it, whoever converts
+        lenient_users=True,  # root may start the outcome, though somebody else converts
     )
 
 

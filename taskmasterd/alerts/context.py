@@ -24,7 +24,7 @@ class AlertContext(Record):
     `say(level, text)` writes to the event log; `failed(rule, text)` notes an `alert-failed`.
     `outdated()` returns why no helper can be started, or "". `name(entry)` is the shown name of a slot, `log(entry)` where
     its stderr goes. `socket` is the path of the daemon's socket. `read(done)` reads the configuration again, for `done(config)`; None: that was impossible.
-    `learned(name, rule)` notes what is followed of a rule, with what the state did not have of it.
+    `learned(name, rule)` puts a rule, with the URL that the state did not have, into the current configuration.
     """
 
     reactor: Reactor

@@ -38,7 +38,7 @@ class Current:
         self.running = self.running.replace(**{key: getattr(config.daemon, key) for key in live_keys})
 
     def learn(self, name: str, rule: Mapping[str, Any]) -> None:
-        """Know an alert rule with its URL, which the state of an earlier daemon did not have."""
+        """Replace an alert rule by one with its URL, which the state of an earlier daemon did not have."""
         self.config = self.config.replace(alerts={**self.config.alerts, name: rule})
 
     def resume(self, reloaded_at: float) -> None:

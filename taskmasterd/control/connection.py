@@ -167,7 +167,7 @@ class Connection:
         self._reactor.call_soon(self._next_request, self.broken)
 
     def _tell_gone(self, *, deaf: bool = False) -> None:
-        """Call what `when_gone` was given. `deaf`: the client reads no more; what it still asks for is done."""
+        """Call the callback of `when_gone`. `deaf`: the client reads no more, but its queued requests are still served."""
         if deaf:
             self.deaf = True
             self._queue.clear()

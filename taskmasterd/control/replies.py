@@ -113,7 +113,7 @@ class ReplySource:
         return source is not None
 
     def poke(self) -> None:
-        """Pull the source again: it may have something new, also since a pull under way has looked."""
+        """Pull the source again: it may have news, even since the last look of a pull under way."""
         self._poked = True
         if self._source is not None and not self._pulling:
             self._pulling = True
@@ -130,7 +130,7 @@ class ReplySource:
                 yield message
 
     def _pull(self) -> Steps[None]:
-        """Send what the source has, an object a step, until it pauses and nobody has poked since its last answer."""
+        """Send the source's objects, one a step, until it has none and there was no `poke` since it was asked."""
         self._poked = False
         try:
             while self._source is not None and self._has_room():

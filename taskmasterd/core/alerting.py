@@ -38,7 +38,7 @@ ENDED_BY: Mapping[str, frozenset[str]] = {
 CRASHED = "crashed"
 """Trouble of the daemon that is over when it is told."""
 AT_ONCE = (CRASHED, LOST)
-"""Events that are trouble, and over when they are told: no `for` holds them up, and no recovery follows."""
+"""Troubles that are over as soon as they happen: `for` does not delay them, and no recovery follows."""
 STATES = {"healthy": "RUNNING", "started": "STARTING", "reload": "reloaded", "log-trouble": "can write its log again"}
 """The state to which an event leads, where it is not called like it."""
 

@@ -87,10 +87,10 @@ def ending_of(word: str, numbers: Mapping[str, int]) -> SaidEnd:
 
 
 def left_out(program: ProgramConfig) -> str:
-    """Return which rule of a program is not simulated, and why, "" where all are."""
+    """Return which rule of a program is not simulated, and why; "" if all of them are."""
     if "memory" not in program.recycle:
         return ""
-    return f"nobody knows how much memory {program.name} would take: recycle.memory restarts nothing here"
+    return f"recycle.memory is left out: how much memory {program.name} would use is not known"
 
 
 def asked_for(ends: str, lasts: str, seed: str, numbers: Mapping[str, int]) -> tuple[tuple[SaidEnd, ...], float, int]:

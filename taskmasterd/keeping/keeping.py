@@ -136,9 +136,9 @@ class Keeping:
         return self._link.fd
 
     def at_rest(self) -> bool:
-        """Return whether a keeper has been sent everything; where one has died, start another one now, however long it was to wait.
+        """Return whether the keeper has been sent everything. Replace a dead one now, without the usual pause.
 
-        An exec is near, and who begins after it knows only what a keeper gives.
+        Called before an upgrade: the new code has only what a keeper hands over.
         """
         while self._link.hear(0.0):
             pass
@@ -196,7 +196,7 @@ class Keeping:
     # -- the keeper's life
 
     def _start(self) -> None:
-        """Start a keeper, unless there is one, and give it what is kept by now. Raises OSError, SystemFailure."""
+        """Start a keeper unless there is one, and send it everything that is kept. Raises OSError, SystemFailure."""
         if self._link.up:
             return
         self._link.start()

@@ -275,7 +275,7 @@ class Logger:
         }
 
     def resume(self, row: Mapping[str, Any]) -> None:
-        """Go on with the child of an earlier daemon, from the data of `to_data`, or with a later one that it could not note any more."""
+        """Go on with the child of an earlier daemon, from the data of `to_data`, or with a newer one that it died too soon to record."""
         mark, started = Mark(row["pid"], row["tag"], LOGGER, self.entry.program, self.entry.index), row["started"]
         if mark.pid <= 0 or started_at(mark.pid) != started:
             found = self._means.children().reader_of(self.pipe.read, LOGGER, self.entry.program, self.entry.index)

@@ -111,7 +111,7 @@ class Loggers:
     # -- for people
 
     def of(self, entry: Entry) -> list[Logger]:
-        """Return the loggers of a slot, also those that only read what is left of it."""
+        """Return the loggers of a slot, including those that only read the rest of its output."""
         return [logger for logger in (*self._loggers.values(), *self._ending) if logger.entry is entry]
 
     # -- a later daemon

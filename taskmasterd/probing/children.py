@@ -144,7 +144,7 @@ class Children:
         return child
 
     def reader_of(self, fd: int, role: str, program: str, index: int) -> tuple[Mark, int] | None:
-        """Return a child of an earlier daemon that reads a pipe, and when it was started; None without one, or where nobody can look."""
+        """Return the child of an earlier daemon that reads a pipe, and its start time; None if there is none or /proc cannot be read."""
         try:
             return reader_of(self._inherited.proofs, os.fstat(fd).st_ino, role, program, index)
         except OSError:

@@ -80,10 +80,10 @@ class Leftovers:
 
 
 def reader_of(proofs: Proofs, inode: int, role: str, program: str, index: int) -> tuple[Mark, int] | None:
-    """Return the child in a role for a slot whose standard input is this pipe, and when it was started (clock ticks), if there is one.
+    """Return the child that has this role for a slot and reads this pipe as its standard input, with its start time (clock ticks).
 
-    It leads a session and proves its role, as an instance that no state knows proves its slot: the daemon that started it has died
-    before it could write down its pid. Raises OSError without a descriptor to look with.
+    For a child whose daemon died before it wrote down the pid. The child leads a session and proves its role, as an instance that is
+    in no state file proves its slot. Raises OSError if no descriptor is free.
     """
     found = {one.pid: one for one in each() if one.pid == one.session and _reads(one.pid, inode)}
     said = ask_in_child([*found], proofs.judged) if found else {}

@@ -43,7 +43,7 @@ def peer_of(channel: socket.socket) -> Peer:
 
 
 def has_left(channel: socket.socket) -> bool:
-    """Return whether the process at the other end has closed its end, and does not only send no more. False where nobody can tell.
+    """Return whether the peer has closed its end; shutting down its sending side alone does not count. False where that is unknown.
 
     Source: unix_poll of Linux: POLLHUP where both directions are shut; elsewhere one is enough.
     """

@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 MOST_VIEWERS = 32
 REPAINT_S = 1.0
-"""Longest time until a program that has another size for a moment gets its own again, seconds.
+"""Longest time for which `repaint` gives a program another size, seconds.
 
-One that is busy for longer sees only one signal, and the size that it knows: it paints nothing.
+A program that is busy for longer sees one signal and the size that it knows, and paints nothing.
 """
 DOWN = (EXITED, FATAL, STOPPED)
 

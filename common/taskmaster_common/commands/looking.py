@@ -110,8 +110,8 @@ LOOKING = {
         details=(
             "The history goes back over restarts of the daemon and of the host, as far as `history` of taskmasterd: keeps it. A "
             "TIME is 2026-11-28T10:00, 10:00 (the last one), 2h (ago), boot or start (of the daemon). EVENT is a word as it is "
-            "shown, a pattern, several with commas between them, or crash (an unexpected end), oom (a kill for want of memory), trouble, or "
-            "recovered (what ended the trouble of a process). With -f it also goes on "
+            "shown, a pattern, or several with commas between them; crash (an unexpected end), oom (memory was short, and the "
+            "kernel killed), trouble and recovered (what ended the trouble of a process) stand for several. With -f it also goes on "
             "after the death of the daemon, once another one is there within a minute. Names that only the history knows are known. "
             "`history` is the same verb."
         ),
@@ -144,7 +144,8 @@ LOOKING = {
         details=(
             "HOW is CODE@SECONDS or SIGNAL@SECONDS after a start; of several the first start gets the first one, and the last one "
             "is repeated. Without one it runs on. The rules and the settings are the real ones; starts, hooks and probes succeed at once, "
-            "and nothing that it depends on is in the way. Its schedule, and recycle by age and cron, begin now; recycle by memory is left out. It changes nothing. It says at most what 10000 events lead to."
+            "and nothing that it depends on is in the way. Its schedule, and recycle by age and cron, begin "
+            "now; recycle by memory is left out. It changes nothing, and stops after 10000 events."
         ),
         examples=(
             "simulate web --end 1@0.2",

@@ -74,7 +74,7 @@ NOW = Flag("--now")
 DEPENDENTS = Flag("--dependents")
 FOLLOW = Flag("--follow", short="-f")
 EVENT = "EVENT"
-"""The placeholder of a word for what happens."""
+"""Placeholder of an event's word in usage lines."""
 OF_EVENTS = tuple(
     Flag(f"--{name}", value=value)
     for name, value in {"since": "TIME", "until": "TIME", "event": EVENT, "by": "UID", "after": "SEQ"}.items()

@@ -16,7 +16,7 @@ NAMES = {SYSLOG: ("to", "facility", "tag", "severity"), JOURNAL: ("to", "tag", "
 """What each of them may say."""
 USUAL = {SYSLOG: "unix:/dev/log", JOURNAL: "unix:/run/systemd/journal/stdout"}
 SCHEMES = ("unix", "udp", "tcp")
-"""How the address of a log daemon may begin."""
+"""Schemes of a log daemon's address."""
 MOST_PATH = 107
 BETWEEN_WORDS = "\x1f"
 """Between the words of a command."""
@@ -106,12 +106,12 @@ def address_problem(kind: str, to: str) -> str:
     if scheme in ("udp", "tcp") and udp_address(rest):
         return ""
     if scheme in ("udp", "tcp") and (instead := _instead_of_name(rest)):
-        return f"no name is looked up, since that could hold up the daemon; write {scheme}:{instead}"
+        return f"the daemon looks up no names, which could block it; write {scheme}:{instead}"
     return "write unix:/PATH, or udp:ADDRESS:PORT or tcp:ADDRESS:PORT with a numeric address"
 
 
 def _instead_of_name(text: str) -> str:
-    """Return what to write instead of `loghost:514`, "" for what is no name with a port."""
+    """Return what to write instead of `loghost:514`; "" unless the text is a host name and a port."""
     host, _, port = text.rpartition(":")
     if (
         not udp_address(f"127.0.0.1:{port}")
@@ -123,7 +123,7 @@ def _instead_of_name(text: str) -> str:
         return ""
     if host.lower() == "localhost":
         return f"127.0.0.1:{port}"
-    return f" and the address that `getent hosts {host}` shows, with :{port} behind it"
+    return f"ADDRESS:{port} with what `getent hosts {host}` prints"
 
 
 def udp_address(text: str) -> tuple[str, int] | None:

@@ -34,7 +34,7 @@ LOST = "lost"
 """The kernel has killed some processes of an instance at `limits.memory`; the instance goes on."""
 CRASH, OOM, TROUBLE, RECOVERED = "crash", "oom", "trouble", "recovered"
 GROUPS = (CRASH, OOM, TROUBLE, RECOVERED)
-"""Words for several events: `crash` is an unexpected `exited`, `oom` what the kernel has killed for want of memory, `recovered` what
+"""Words for several events: `crash` is an unexpected `exited`; `oom` means that the kernel killed because memory was short; `recovered`
 ends the last trouble of a process."""
 TROUBLES = frozenset({"fatal", "unhealthy", "stuck", "blocked", "log-trouble", "reload-failed", "crashed"})
 """Events that are trouble, unless they say that one is `over`."""
@@ -51,6 +51,6 @@ def groups_of(record: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def is_oom(record: Mapping[str, Any]) -> bool:
-    """Return whether a record says that the kernel has killed for want of memory: a leader, or others of an instance."""
+    """Return whether a record says that the kernel killed because memory was short: a leader, or other processes of an instance."""
     word = record["event"]
     return word == LOST or (word in ("exited", "failed") and bool(record.get("memory")) and not record.get("expected"))

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
 LOOK_FOR_S = 2.0
 """Longest time of a look at all files, seconds."""
-NEWER = "newer than this copy"
+NEWER = "newer than what runs"
 
 
 def newer_files(context: Context, entries: Iterable[Entry]) -> Steps[dict[Entry, tuple[str, ...]]]:
-    """Return, for each slot whose instance knows an older content, texts such as "env_file /x/web.env: newer than this copy"."""
+    """Return, for each slot whose instance knows an older content, texts such as "env_file /x/web.env: newer than what runs"."""
     files = {entry: found for entry in entries if (found := _files(entry))}
     if not files:
         return {}

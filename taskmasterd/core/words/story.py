@@ -49,7 +49,7 @@ class Moment(Record):
 class Story(Record):
     """One process: `since_s` seconds ago it came into its state. `events` are (time, text, others like it); `do` are command lines.
 
-    `detail` is what DETAIL of `status` says besides, which a narrow terminal cuts.
+    `detail` is what DETAIL of `status` adds to the sentence; a narrow terminal cuts it there.
     """
 
     name: str

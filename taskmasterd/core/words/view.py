@@ -70,13 +70,13 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
     """Return the DETAIL column of a slot: what its process is about, what its schedule says, and that it is disabled."""
     text = _process_detail(table, entry, now, signals)
     text = schedules.schedule_detail(entry, text, now) if entry.planned else text
-    if entry.logging and entry.process.state != RUNNING:  # there it stands before what may last for ever
+    if entry.logging and entry.process.state != RUNNING:  # RUNNING has it further up, before what may last for ever
         text = f"{text}; {logger_text(entry)}" if text else logger_text(entry)
     return text if entry.newest.enabled else overlays.disabled_detail(table, entry, text)
 
 
 def besides(table: Table, entry: Entry, said: str, now: float, signals: Mapping[int, str]) -> str:
-    """Return what DETAIL says and `why` has not `said`: of what is up, all that holds beside its state; else what its loggers lack."""
+    """Return what DETAIL says and the sentence of `why` does not: everything for a RUNNING process, else its loggers' trouble; or ""."""
     if entry.process.state != RUNNING:
         return logger_text(entry)
     text = slot_detail(table, entry, now, signals)
@@ -104,7 +104,7 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
 
 
 def logger_text(entry: Entry) -> str:
-    """Return what is wrong with what reads its output, or ""."""
+    """Return what is wrong with the loggers of a slot, or ""."""
     return f"logger: {entry.logging}" if entry.logging else ""
 
 

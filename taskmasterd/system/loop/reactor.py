@@ -107,9 +107,9 @@ class Reactor:
     # -- the loop
 
     def run(self, turns: int | None = None) -> None:
-        """Run until `stop`, or for this number of turns without sleeping; not at all if `stop` was called before.
+        """Run until `stop`, or for this number of turns without sleeping. Return at once if `stop` was called before.
 
-        A daemon that goes on with a stop may find that nothing is left to be stopped, before its first turn.
+        A daemon that resumes an orderly stop may call `stop` before the first turn, since nothing is left to stop.
         """
         while not self._stopped and turns != 0:
             self.turn(self._sleep_s() if turns is None else 0)
@@ -117,7 +117,7 @@ class Reactor:
         self._stopped = False
 
     def stop(self) -> None:
-        """Leave `run` at the end of this turn, or as soon as it is called."""
+        """Leave `run` at the end of this turn, or as soon as it is entered."""
         self._stopped = True
 
     def turn(self, timeout_s: float | None) -> None:

@@ -265,7 +265,7 @@ def test_a_secret_is_read_anew_at_each_start_and_known_to_the_program_alone(daem
     assert daemon.ctl("reload").returncode == 0
     assert daemon.status()["web"]["pid"] == pid
     shown = daemon.ctl("show", "web").stdout
-    assert f"env_file {daemon.home}/web.env: newer than this copy" in shown
+    assert f"env_file {daemon.home}/web.env: newer than what runs" in shown
     assert "other: newer" not in shown
     assert daemon.ctl("restart", "--outdated", "all").returncode == 0
     wait_until(lambda: seen.read_text() == f"{second} and")

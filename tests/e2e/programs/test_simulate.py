@@ -57,7 +57,7 @@ def test_a_real_run_keeps_to_what_is_simulated(daemon: Daemon) -> None:
     assert json.loads(as_json.stdout)["events"] == simulated
 
     assert "off is disabled" in daemon.ctl("simulate", "off").stderr
-    text = "nobody knows how much memory leaks would take: recycle.memory restarts nothing here"
+    text = "recycle.memory is left out: how much memory leaks would use is not known"
     assert text in daemon.ctl("simulate", "leaks").stderr
     assert text in daemon.run("taskmasterd", "-c", str(daemon.config), "--simulate", "leaks").stderr
     assert "recycle" not in daemon.ctl("simulate", "web").stderr

@@ -100,7 +100,7 @@ def test_the_list_of_all_keys_is_said_once_and_is_short() -> None:
 def test_another_tools_word_for_a_target_makes_no_file(key: str, word: str) -> None:
     (found,) = program_problems(f"{key}: '{word}'")
     assert f'"{word}" is another tool\'s word; ' in found
-    assert found.endswith(f"a file of that name is written ./{word}")
+    assert found.endswith(f"for a file of that name, write ./{word}")
     assert program(f"{key}: './{word}'").output.stdout.endswith(f"/{word}") or key == "stderr"
 
 
@@ -303,7 +303,7 @@ def test_variables_in_another_form_are_shown_as_a_mapping_without_their_values(v
 def test_a_word_in_capitals_makes_no_file(key: str, word: str) -> None:
     (found,) = program_problems(f"{key}: {word}")
     bare = word.strip("'")
-    assert f"did you mean {bare.lower()}? A file of that name is written ./{bare}" in found
+    assert f"did you mean {bare.lower()}? For a file of that name, write ./{bare}" in found
 
 
 @pytest.mark.parametrize("key", ["name", "program", "program_name", "title", "id"])

@@ -15,7 +15,7 @@ FAILED_ALERT = "alert-failed"
 """The event that no rule can match: an alert about it could fail, too."""
 
 WORDS = (TROUBLE, RECOVERED, CRASH, OOM, *(event for event in EVENTS if event != FAILED_ALERT))
-"""All words that a rule may name: `crash` is an unexpected end, `oom` a kill for want of memory."""
+"""All words that a rule may name."""
 
 CMD, MAIL, HTTP, SYSLOG = DESTINATIONS = ("cmd", "mail", "http", "syslog")
 """The keys of which a rule has exactly one."""

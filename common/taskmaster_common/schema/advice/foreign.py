@@ -287,7 +287,7 @@ STREAM_WORDS = {
     "pipe": "output goes to a file; `taskmasterctl logs -f` follows it",
     "socket": "output goes to a file; `taskmasterctl logs -f` follows it",
 }
-"""Values of stdout and stderr; a file of such a name is written ./NAME."""
+"""Values of stdout and stderr; a file of such a name needs a slash: ./NAME."""
 
 STREAM_PREFIXES = ("file:", "append:", "truncate:", "fd:")
 """Prefixes of systemd's targets. Source: systemd.exec(5), StandardOutput."""

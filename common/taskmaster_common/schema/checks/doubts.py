@@ -106,7 +106,7 @@ def _check_streams(program: Program, surroundings: Surroundings, report: Report)
 
 
 def _check_logger(program: Program, key: str, surroundings: Surroundings, report: Report) -> None:
-    """Warn of a command that would read a stream and cannot be executed, as `cmd` is warned of."""
+    """Warn of a logger that cannot be executed, as of a `cmd`."""
     logger = elsewhere_of(program.config.value(key))
     missing = "" if logger.shell or program.config.refusal else not_executable(program, logger.words[0], surroundings)
     if missing:

@@ -44,7 +44,7 @@ OTHER_LEVELS = {"emergency": 0, "critical": 2, "error": 3, "warn": 4, "informati
 
 
 def stream_of(node: Node, context: Decoding, key: Key) -> str:
-    """Return a path, one of the key's words, or the text of a target; a file named like a word is written ./null."""
+    """Return a path, one of the key's words, or the text of a target; a file named like a word needs a slash: ./null."""
     if node.kind == MAPPING:
         return _elsewhere(node, context, key)
     expect(node, SCALAR)
@@ -58,27 +58,29 @@ def stream_of(node: Node, context: Decoding, key: Key) -> str:
     if text in ("stdout", "stderr"):
         raise ValueError(f'{quoted(text)} cannot be used here; "stderr: stdout" sends both to one place')
     if text.lower() in key.words:
-        raise ValueError(f"did you mean {text.lower()}? A file of that name is written ./{text}")
+        raise ValueError(f"did you mean {text.lower()}? For a file of that name, write ./{text}")
     if text.startswith(LOGGER):
         return _logger_of_text(node, context)
     if instead := _instead_of(text):
-        raise ValueError(f"{quoted(text)} is {instead}; a file of that name is written ./{text}")
+        raise ValueError(f"{quoted(text)} is {instead}; for a file of that name, write ./{text}")
     if not text:
         raise ValueError("a path has at least one character")
     return absolute(context.directory, text)
 
 
 def _instead_of(text: str) -> str:
-    """Return what a text is that looks like a path and is the address of a log daemon or a foreign word, and what to write, or ""."""
+    """Return what a text that is not meant as a path is, and what to write: the address of a log daemon, a foreign word; or ""."""
     scheme, colon, rest = text.partition(":")
-    scheme = {SYSLOG: "udp"}.get(scheme.lower(), scheme.lower())
+    rest = rest.removeprefix("//")
+    scheme = {SYSLOG: "unix" if rest.startswith("/") else "udp"}.get(scheme.lower(), scheme.lower())
     if not colon or scheme not in SCHEMES:
         foreign = foreign_stream(text)
         return f"another tool's word; {foreign}" if foreign else ""
-    to = f"{scheme}:{rest.removeprefix('//')}"
-    if not address_problem(SYSLOG, to):
-        return f"no path; write {{syslog: {{to: '{to}'}}}}"
-    return f"no path; write {{syslog: {{to: '{scheme}:ADDRESS:PORT'}}}}, with a numeric address"
+    if not address_problem(SYSLOG, f"{scheme}:{rest}"):
+        return f"not a path; write {{syslog: {{to: '{scheme}:{rest}'}}}}"
+    if scheme == "unix":
+        return "not a path; write {syslog: {to: 'unix:/PATH'}}"
+    return f"not a path; write {{syslog: {{to: '{scheme}:ADDRESS:PORT'}}}}, with a numeric address"
 
 
 def event_log_of(node: Node, context: Decoding, key: Key) -> str:

@@ -75,7 +75,7 @@ def _text(node: Node, context: Decoding, key: Key) -> str:
 
 def _paths(node: Node, context: Decoding, key: Key) -> list[str]:
     if node.kind == SCALAR and not node.is_null() and node.text.lower() in TRUE_WORDS + FALSE_WORDS:
-        raise ValueError(f"{quoted(node.text)} is no path; write watch: . for the directory it runs in")
+        raise ValueError(f"{quoted(node.text)} is not a path; write watch: . for the directory it runs in")
     return _texts(node, context, key)
 
 

@@ -138,10 +138,10 @@ class ProgramSection:
         report = self._outcome.report
         if self.names.numprocs != 1:
             report.note(
-                "whose processes are called web:0, web:1 here, and web:web_00 or as process_name says there", self.name
+                "its processes are called NAME:0, NAME:1 here; there NAME:NAME_00, or as process_name says", self.name
             )
         elif option.value != "%(program_name)s":
-            report.note("whose one process has the program's name here, and that of process_name there", self.name)
+            report.note("its one process has the name of the program here, and that of process_name there", self.name)
 
     # -- options
 

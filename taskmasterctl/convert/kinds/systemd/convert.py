@@ -22,7 +22,7 @@ INSTANCES = "instances"
 USAGE = 2
 OF_ALL = (
     "programs inherit the environment of taskmasterd; systemd gives its services little more than PATH and LANG",
-    "limits of restarts make a program wait, and never give it up",
+    "a program that reaches its restart limit waits, and is never given up",
 )
 
 

@@ -83,7 +83,7 @@ class Environment:
         if paths:
             self.files = True
             if self.known:
-                text = "with env_file beside env: a name that is in both has the value of env here, and that of the file there"
+                text = "it has env_file and env: for a name in both, env wins here, and the file there"
                 self._outcome.report.note(text, self._block.name)
             for name in [*self.known]:  # the file wins over Environment= there, and env over the file here
                 del self.known[name]

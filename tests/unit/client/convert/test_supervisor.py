@@ -139,7 +139,7 @@ def test_instances_are_counted_and_their_limits_are_in_mebibytes(importer: Impor
     assert (tick.umask, tick.stopsignal, tick.output.log_maxbytes) == (0o027, 2, 5 * 1024**2)
     assert done.line("changed", "stderr_logfile_maxbytes=5MB")
     assert done.line("there is no [supervisord] here")
-    assert done.line("called web:0, web:1")
+    assert done.line("called NAME:0, NAME:1")
     assert "  shutdown_timeout: 3605" in done.text, "supervisor's own stop has no limit"
 
 
