@@ -76,14 +76,19 @@ def search_lines(path: str, count: int, most_bytes: int, files: int = MOST_FILES
 
     What follows the last newline counts as a line. The stretch begins at the start of a line, unless not even one line fits.
     Holds one block at a time: a client may ask for all logs at once, and read slowly. Yields after a bounded amount of work.
-    Looks at `files` files at most. Raises SystemFailure for what cannot be read back (FIFO, device) or may not be read.
+    Looks at `files` files at most; for no lines it returns the end. Raises SystemFailure for what cannot be read back (FIFO, device)
+    or may not be read.
     """
     depth = seen = 0
     wanted = count
     line = None
     past = Past(path, path, 0, 0)
     if count <= 0:
-        return past
+        try:
+            with _spot(path) as spot:
+                return past.replace(position=_size(spot, ""))
+        except FileNotFoundError:
+            return past
     for found in _backwards(path, files):
         if found is None:
             yield

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster_common.errors import SystemFailure
-from taskmasterd.output.read import Follower, Past, last_lines, tail_since
+from taskmasterd.output.read import Follower, Past, find_lines, last_lines, tail_since
 from taskmasterd.output.sink import LogSink
 from taskmasterd.output.sinks import Sinks
 
@@ -195,6 +195,22 @@ def test_a_follower_may_begin_at_a_position(log: Path) -> None:
     log.write_bytes(b"0123456789")
     follower = Follower(str(log), Past(str(log), str(log), 7, 3))
     assert follower.read(10) == (b"789", 0)
+    follower.close()
+
+
+def test_a_follower_that_asked_for_no_earlier_lines_gets_none(log: Path) -> None:
+    for earlier in (b"", b"earlier\n"):
+        log.write_bytes(earlier)
+        follower = Follower(str(log), find_lines(str(log), 0, 0))
+        assert follower.read(100) == (b"", 0)
+        with log.open("ab") as file:
+            file.write(b"later\n")
+        assert follower.read(100) == (b"later\n", 0)
+        follower.close()
+    log.unlink()
+    follower = Follower(str(log), find_lines(str(log), 0, 0))
+    log.write_bytes(b"first\n")
+    assert follower.read(100) == (b"first\n", 0)
     follower.close()
 
 
