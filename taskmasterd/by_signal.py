@@ -33,7 +33,7 @@ class SignalRequests:
 
     def reopen(self) -> None:
         """Open all log files again."""
-        self._context.log.write("info", "opening all log files anew")
+        self._context.log.write("info", "reopening all log files")
         self._sinks.reopen_all()
         self._mend_access()
 

@@ -1,4 +1,4 @@
-"""The guardian: a tiny parent of the daemon that outlives it and starts it anew, so that nothing is lost in between.
+"""The guardian: a tiny parent of the daemon that outlives it and starts it again, so that nothing is lost in between.
 
 It inherits what a dead daemon leaves. It reaps orphans, and keeps their wait statuses until the daemon acknowledges them. It
 holds a second descriptor of each output pipe, so that no output is lost if a child ends while there is no daemon. It holds the

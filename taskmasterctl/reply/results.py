@@ -31,7 +31,8 @@ def success_text(result: Message, verb: str) -> str:
     elif seconds is not None and outcome == "stopped":
         notes.append(f"{'killed after' if result.get('killed') else 'in'} {short_seconds(seconds)}")
     if outcome == "sent":
-        notes.append(f"{clean(result.get('bytes', 0))} bytes")
+        amount = result.get("bytes", 0)
+        notes.append(f"{clean(amount)} {'byte' if amount == 1 else 'bytes'}")
     if result.get("reason"):
         notes.append(clean(result["reason"]))
     details = f" ({', '.join(notes)})" if notes else ""

@@ -1,7 +1,7 @@
 """Sends to a log daemon by a UNIX socket, or by UDP to a numeric address: from the daemon itself, and without ever blocking.
 
 A full socket is tried again after 10 ms, 50 times; then its first message is dropped and counted. A refusal drops the message, and
-each message connects anew: a log daemon that was restarted has another socket.
+each message makes a new connection: a log daemon that was restarted has another socket.
 """
 
 from __future__ import annotations

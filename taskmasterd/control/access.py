@@ -137,7 +137,7 @@ class Access:
         self._on_listener(made.fileno())
         server.replace_listener(made)
         self.inode = inode_of(self.path)
-        self._log.write("warning", f"the control socket {self.path} had been removed; created anew")
+        self._log.write("warning", f"the control socket {self.path} had been removed; created again")
 
     def close(self) -> None:
         """Accept no more clients and remove the file; connections go on."""

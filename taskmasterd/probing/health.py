@@ -88,7 +88,7 @@ class HealthChecks:
             self._look_soon()
 
     def added(self, entry: Entry) -> None:
-        """Go on with an instance of an earlier daemon: its verdict stays, the counters begin anew."""
+        """Go on with an instance of an earlier daemon: its verdict stays, the counters restart."""
         if entry.process.state == RUNNING and entry not in self._checks:
             self._begin(entry, listening=False)
 
@@ -101,7 +101,7 @@ class HealthChecks:
         self._forget_due(entry)
 
     def applied(self, plan: ReloadPlan) -> Steps[None]:
-        """Follow a reload: where `health` is another one, the verdict stays and the counters begin anew."""
+        """Follow a reload: where `health` is another one, the verdict stays and the counters restart."""
         for program in plan.programs:
             if "health" in program.keys:
                 for entry in self._means.table.slots(program.name):

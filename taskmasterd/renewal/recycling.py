@@ -115,7 +115,7 @@ class Recycling:
                 slot.looks = recycled(slot.looks)
 
     def added(self, entry: Entry) -> None:
-        """Go on with an instance of an earlier daemon: its age is its own, the looks begin anew."""
+        """Go on with an instance of an earlier daemon: its age is its own, the looks restart."""
         if entry.process.state == RUNNING:
             self._begin(entry)
 

@@ -117,7 +117,7 @@ class ProgramSockets:
                 self._mend(self.open.by_address[address])
 
     def _mend(self, one: OpenSocket) -> None:
-        """Bind a socket anew whose file an instance has removed; if that fails, the next start says so."""
+        """Bind a socket again whose file an instance has removed; if that fails, the next start says so."""
         if not one.has_file:
             try:
                 self.open.open_again(one, one.claim)

@@ -135,7 +135,7 @@ class Origin(Record):
 
     @property
     def stop_goes_on(self) -> bool:
-        """Whether the orderly stop of the earlier daemon goes on; a daemon that an operator has started begins anew."""
+        """Whether the orderly stop of the earlier daemon goes on; a daemon that an operator has started begins afresh."""
         facts = None if self.saved is None or self.launched else self.saved.facts
         return facts is not None and (facts.stopping or facts.cause is not None)
 

@@ -169,7 +169,7 @@ class Takeover:
             run(_start_as_after_a_stop(supervisor))
 
     def _settle(self, origin: Origin, row: Mapping[str, Any]) -> None:
-        """Let the newer configuration hold of a reload on trial. Who starts the daemon anew has read it already."""
+        """Let the newer configuration hold of a reload on trial. A daemon that an operator starts has read it already."""
         log, reloading = self._context.log, self._context.reloading
         log.write("warning", "reload with --rollback interrupted: the earlier daemon died; the new file holds")
         if not origin.launched:

@@ -1,4 +1,4 @@
-"""What all tests have in which the daemon's code looks at real processes."""
+"""Fixtures for tests in which the daemon's code looks at real processes."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from taskmasterd.system import child_reads
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a child that reads of others wait long for a processor: a daemon gives it up after a second, and knows less."""
+    """Give a child that reads /proc of others plenty of time: a daemon gives up after a second, and then knows less."""
     monkeypatch.setattr(child_reads, "STARVED_S", 60.0)

@@ -79,7 +79,7 @@ KINDS = {
 FORMS = {"shown": TERMINAL, "dated": PREFIX, "objects": JSON}
 """Kinds whose logs hold what they write in another form, and in which."""
 TOLD, POSTED = ("ends", "once"), ("asked",)
-"""Kinds of whose ends a command is told, and of whose starts and stops an HTTP server."""
+"""Kinds whose ends a command hears of, and kinds whose starts and stops an HTTP server hears of."""
 STEADY = ("gushes", "flows", "rotates", "pair", "checked", "logged", "shown", "dated", "objects", "ticks")
 """Nobody touches them, and they never end."""
 ALONE = (*STEADY, "ends", "loops", "turns", "once")
@@ -127,7 +127,7 @@ class Cohort:
 
     @property
     def held(self) -> int:
-        """How many descriptors a keeper has of them: two of each terminal and of each logger's pipe, one of each socket."""
+        """How many of their descriptors a keeper holds: two for each terminal and each logger's pipe, one for each socket."""
         return sum({"shown": 2, "logged": 2, "served": 1}.get(kind_of(name), 0) for name in self.programs)
 
     def edit(self) -> str:

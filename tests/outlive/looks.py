@@ -85,7 +85,7 @@ class Looks:
     def _problem(
         self, slot: Slot, before: int | None, told: dict[str, Any] | None, after: int | None, named: int | None
     ) -> str:
-        """Return what is wrong about a slot. `named`: the process that was told of, if it was there then; a look takes long."""
+        """Return what is wrong with a slot. `named`: the process that the daemon named, if it was there then; a look takes long."""
         if told is None:
             return "not in status"
         if slot in self.steady:

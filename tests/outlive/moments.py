@@ -129,7 +129,7 @@ class Moments:
 
 
 def renew_keeper(stage: Stage, held: int) -> None:
-    """Kill the keeper, and wait until another one has so many descriptors of programs."""
+    """Kill the keeper, and wait until its successor holds this many descriptors of programs."""
     if not kill_keeper(stage):
         return
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.support.daemon import Daemon
 
 MARGIN_S = 1.0
-"""A copy that ended so long before a kill may not have been noticed by then: the daemon shares two cores with hundreds.
+"""An instance that ended this long before a kill may have gone unnoticed: the daemon shares two cores with hundreds.
 
 Where nobody has heard the daemon for longer than that, it is that long.
 """
@@ -77,7 +77,7 @@ class Verdict:
         return bool(how == life.how or unknown)
 
     def heard(self, receivers: Receivers) -> Iterator[str]:
-        """Yield what those did not hear who are told: all that waited was delivered, and everything is stopped."""
+        """Yield what receivers of alerts have not heard. Call it when the queues are empty and everything is stopped."""
         history, told = records_of(self._daemon.home), receivers.told
         self.told, self.posted = len(told), len(receivers.posted)
 

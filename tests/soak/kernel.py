@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 Slot = tuple[str, int]
 KEEPER = "taskmasterkeep"
-"""What holds descriptors of programs; it stays for some seconds after the last of them."""
+"""Role of the process that holds descriptors of programs; it stays some seconds after the last of them."""
 
 
 class Seen(NamedTuple):
@@ -86,7 +86,7 @@ def in_role(socket: Path, role: bytes) -> dict[Seen, Slot]:
 
 
 def keeper_of(socket: Path) -> Seen | None:
-    """Return the keeper of the daemon at a socket, None where there is none."""
+    """Return the keeper of the daemon at a socket, or None."""
     seen = map(look, map(int, filter(str.isdecimal, os.listdir("/proc"))))
     keepers = [each for each in seen if each and each.alive and each.name == KEEPER]
     ours = os.fsencode(str(socket))

@@ -210,7 +210,7 @@ class Population:
         return f"{name} restart key"
 
     def _tell(self) -> str:
-        """Let alerts wait for others for longer, or not as long."""
+        """Change how long alerts wait for others (`batch`)."""
         self._batch = self._rng.randint(1, 3)
         return "batch of alerts"
 

@@ -26,7 +26,7 @@ def configured(alerts: dict[str, Any], **programs: Any) -> str:
 
 
 def crash(daemon: Daemon, name: str = "web") -> None:
-    """Kill a process, and wait until the daemon knows; another one may run by then."""
+    """Kill a process and wait until the daemon has noticed; its successor may run already."""
     pid = daemon.wait_for(name, "RUNNING")["pid"]
     os.kill(pid, signal.SIGKILL)
     wait_until(lambda: daemon.status()[name]["pid"] != pid)

@@ -74,7 +74,7 @@ def is_open(address: str | tuple[str, int]) -> bool:
 
 
 def wait_until_closed(address: str | tuple[str, int]) -> None:
-    """Wait until nobody listens any more: the keeper of the sockets hears of it a moment after whoever asked for a stop."""
+    """Wait until nobody listens there: the keeper of the sockets hears of a stop a moment after the client."""
     wait_until(lambda: not is_open(address))
 
 

@@ -78,7 +78,7 @@ def _authenticated(_server: Any, _session: Any, _envelope: Any, _mechanism: str,
 
 @contextmanager
 def free_port() -> Iterator[int]:
-    """Keep a port at which nobody listens: it is given to no one else, and who asks for it by its number can listen there.
+    """Reserve a port on which nobody listens: the kernel gives it to no one else, and who asks for it by number can listen there.
 
     Source: socket(7), SO_REUSEADDR; the one who listens needs it, too.
     """

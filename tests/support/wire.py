@@ -97,7 +97,7 @@ def slept(pid: int) -> int:
 
 
 def sleep_for(seconds: float, *pids: int) -> None:
-    """Wait until none of these processes has woken up for so long; what came before may still have its last work."""
+    """Wait until none of these processes has woken up for this long: work from before may still be going on."""
     last: list[int] = []
     since = time.monotonic()
 

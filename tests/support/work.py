@@ -17,7 +17,7 @@ SAMPLE, SAMPLE_S = 100_000, 0.003
 
 
 def here(seconds: float) -> float:
-    """Return the processor time that may be taken here, now, for what has this bound: a slow or a crowded machine takes more."""
+    """Return a bound of processor time, scaled to this machine at this moment: a slow or crowded one takes longer."""
     began, total = time.process_time(), 0
     for number in range(SAMPLE):
         total += number & 7

@@ -140,7 +140,7 @@ LOOKING = {
     "simulate": Help(
         "Look",
         "what Taskmaster would do if a program ended as you say; nothing is started",
-        exits="0; 2 an end or a time that is none; 4 unknown name or no daemon",
+        exits="0; 2 a wrong end or time; 4 unknown name or no daemon",
         details=(
             "HOW is CODE@SECONDS or SIGNAL@SECONDS after a start; of several the first start gets the first one, and the last one "
             "is repeated. Without one it runs on. The rules and the settings are the real ones; starts, hooks and probes succeed at once, "

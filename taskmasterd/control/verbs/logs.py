@@ -62,7 +62,7 @@ def _reopen(call: Call, entries: Sequence[Entry]) -> None:
     if not targets:
         call.daemon.reopen()
         return
-    call.context.log.write("info", f"opening the log files of {' '.join(targets)} anew")
+    call.context.log.write("info", f"reopening the log files of {' '.join(targets)}")
     call.context.performer.outputs.reopen(entries)
 
 

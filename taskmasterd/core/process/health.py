@@ -1,7 +1,7 @@
 """Health of one instance: from the answers of its checks to a verdict, and to the moment at which something is to be done. Pure.
 
 The verdict itself is a field of the process (`Judged`): others depend on it, and a later daemon goes on with it. What is here are
-the counters behind it, which are the instance's own and begin anew with each, with each other `health` and with each daemon.
+the counters behind it, which are the instance's own and restart with each instance, each change of `health` and each daemon.
 """
 
 from __future__ import annotations

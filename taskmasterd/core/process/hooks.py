@@ -84,7 +84,7 @@ def preparing(policy: Policy, process: Process, event: Event, now: float) -> Ste
 
 
 def _again(process: Process, now: float) -> Step:
-    """End pre_start; the gate is looked at again, and then it runs anew."""
+    """End pre_start; the gate is looked at again, and then it runs again."""
     return last(process, now).replace(by=process.by, then=STARTING), NONE
 
 

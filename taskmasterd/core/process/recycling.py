@@ -1,6 +1,6 @@
 """When an instance is to be recycled: from its age, and from looks at its memory. Pure.
 
-The counters of `MemoryLooks` are a slot's own: an upgrade keeps them, every other daemon begins anew. `streak` makes the pauses before the
+The counters of `MemoryLooks` are a slot's own: an upgrade keeps them, any other new daemon starts from none. `streak` makes the pauses before the
 first look longer and longer, so that an instance which needs more memory than it may have is not restarted all the time.
 """
 

@@ -32,7 +32,7 @@ PATIENCE_S = 0.5
 FULL = (errno.EAGAIN, errno.ENOBUFS)
 TCP = "tcp:"
 GONE = (errno.ECONNREFUSED, errno.ENOTCONN, errno.EPIPE, errno.ECONNRESET)
-"""Errors after which a connection is made anew: the log daemon was restarted."""
+"""Errors after which a new connection is made: the log daemon was restarted."""
 
 
 class Sender(Record):

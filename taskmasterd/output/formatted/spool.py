@@ -25,7 +25,7 @@ DONE, DEVICE, INODE, LENGTH, BEGUN, PID, START = range(NUMBERS)
 begun; the pid of the program; where the bytes begin. An inode of 0: nothing was ever written to a file from here."""
 PAGE = 4096
 RENEWED_AT = 1024 * 1024
-"""Bytes at which a spool of which something is always left is made anew."""
+"""Bytes at which a spool that is never empty is replaced by a new one."""
 CUT_AT = 256 * 1024
 """Bytes at which a spool of a busy stream is cut when nothing is left of it; that of a quiet one is always cut."""
 QUIET = 32_768
@@ -176,7 +176,7 @@ class Spool:
             self._remove(draft)
             fd = os.open(draft, FLAGS | os.O_CREAT | os.O_EXCL, MODE, dir_fd=self._directory)
         except OSError:
-            return  # a shortage: it is made anew later
+            return  # a shortage: it is replaced later
         try:
             start = os.pread(self._fd, head[START] - HEAD, HEAD)
             whole = b"".join((fresh.tobytes(), start, rest))

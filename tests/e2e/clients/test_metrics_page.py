@@ -56,7 +56,7 @@ def test_the_programs_of_the_examples_run_under_the_daemon_that_they_watch(daemo
 
 
 def watches_itself(daemon: Daemon, port: int) -> None:
-    """Start the examples, the second one at this port, and look that they tell of the daemon."""
+    """Start the examples, the second one at this port, and check that they report the daemon."""
     client = f"{sys.executable} -m taskmasterctl"
     text = "programs:\n" + "".join(example.replace("programs:\n", "") for example in EXAMPLES)
     text = text.replace("  metrics: {", "  sockets: {").replace("/var/lib/node_exporter", str(daemon.home))

@@ -40,7 +40,7 @@ def shared(share_daemon: Callable[[str], Daemon]) -> Daemon:
 
 
 def up(daemon: Daemon) -> Daemon:
-    """Start it, and wait until its processes are as they stay."""
+    """Start it, and wait until its processes have settled."""
     daemon.start()
     daemon.wait_for("mailer", "FATAL")
     for name in ("web:0", "web:1", "web:2", "web:3", "db"):

@@ -27,7 +27,7 @@ GATED = {
     "shell": True,
     "ready": {"log": "up"},
 }
-"""It comes up when a test wants it to, and not after a time."""
+"""A program that comes up when a test wants it to, and not after a time."""
 BROKEN = {"cmd": "false", "startretries": 0, "starttime": 30}
 
 

@@ -165,6 +165,6 @@ def test_a_signal_to_the_daemons_whole_group_reaches_none_of_its_programs(daemon
     wait_until(lambda: all(process["pid"] for process in daemon.status().values()))
     before = {name: process["pid"] for name, process in daemon.status().items()}
     os.killpg(os.getpgid(daemon.pid), signal.SIGUSR1)  # it would end a sleep
-    wait_until(lambda: "opening all log files anew" in daemon.events())
+    wait_until(lambda: "reopening all log files" in daemon.events())
     assert {name: process["pid"] for name, process in daemon.status().items()} == before
     assert {os.getsid(pid) for pid in before.values()} == set(before.values())

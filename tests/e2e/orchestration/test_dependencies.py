@@ -36,7 +36,7 @@ def chain(**more: str) -> str:
 
 UNTIL_GO = "until test -e go; do sleep 0.05; done"
 LONG = ", stoptime: 60"
-"""Key of what may take its time to stop."""
+"""Key of a program that may take its time to stop."""
 
 
 def stops_when_told(configuration: str) -> str:

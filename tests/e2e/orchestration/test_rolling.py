@@ -65,7 +65,7 @@ QUICK = {"monitor": 0.1}
 WEB = {"cmd": "sleep 98", "numprocs": 4, "starttime": 0.1, "startretries": 0, "update": QUICK}
 NEW = {**WEB, "cmd": "sleep 99"}
 BROKEN = {**WEB, "cmd": "false", "starttime": 9}
-"""It fails to start, however late its end is seen."""
+"""A program that fails to start, however late its end is seen."""
 
 
 def running(daemon: Daemon, **web: object) -> Daemon:
@@ -176,7 +176,7 @@ OLD = {"cmd": "sleep 98", "starttime": 0, "startretries": 0, "stoptime": 5}
 GONE = {"cmd": "sleep 96", "starttime": 0}
 ADDED = {"cmd": "sleep 95", "starttime": 0}
 TRIED = {**OLD, "cmd": "sleep 97", "ready": {"exec": "test -e go", "interval": 0.1}}
-"""It is on trial until there is a file `go`, and some time afterwards."""
+"""A program that is on trial until the file `go` exists, and some time after that."""
 
 
 def test_a_reload_on_trial_is_taken_back_as_a_whole_if_something_fails(daemon: Daemon) -> None:

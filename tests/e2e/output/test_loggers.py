@@ -216,7 +216,7 @@ def test_ten_deaths_of_the_daemon_and_five_of_the_logger_cost_no_line_and_a_stop
 
 
 def _kill_logger(daemon: Daemon, pid: int) -> None:
-    """Kill the logger while it waits for its program, which is stopped: what it has read it has written then."""
+    """Kill the logger while it waits for its stopped program: by then it has written all that it has read."""
     wait_until(lambda: len(loggers(daemon, "dd")) == 1)
     logger = loggers(daemon, "dd")[0]
     os.kill(pid, signal.SIGSTOP)

@@ -75,4 +75,4 @@ def test_no_line_is_lost_or_doubled_when_logrotate_rotates_what_is_being_written
     lines = b"".join(pieces).split()
     assert lines == [b"%d" % number for number in range(1, len(lines) + 1)]
     events = daemon.home / "log" / "taskmasterd.log"
-    assert b"opening all log files anew" in _content(Path(f"{events}.1")) + events.read_bytes()
+    assert b"reopening all log files" in _content(Path(f"{events}.1")) + events.read_bytes()

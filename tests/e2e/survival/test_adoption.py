@@ -479,7 +479,7 @@ def test_a_state_file_that_somebody_may_have_planted_is_not_read(daemon: Daemon,
 
 
 def without_state(daemon: Daemon, *, lines_of_p: int = 0, **programs: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Start programs and kill the daemon, with its state lost; returns how everything was. p has written so many lines by then."""
+    """Start programs, wait until p has written this many lines, kill the daemon and lose its state; return how everything was."""
     write(daemon, **programs)
     daemon.start()
     for name in programs:

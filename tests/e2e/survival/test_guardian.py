@@ -305,7 +305,7 @@ def test_signals_to_the_guardian_reach_the_daemon_and_a_second_stop_does_no_harm
     assert daemon.foreground
     wait_until(lambda: daemon.log("p") == b"ready\n")
     daemon.signal(signal.SIGUSR1)
-    wait_until(lambda: "opening all log files anew" in daemon.events())
+    wait_until(lambda: "reopening all log files" in daemon.events())
     daemon.write(config(p=polite, q="sleep 300"))
     daemon.signal(signal.SIGHUP)
     wait_until(lambda: "q started" in daemon.events())

@@ -44,7 +44,7 @@ def _descriptors(pid: int) -> int:
 
 
 def _has_pipes(guardian: int, count: int) -> None:
-    """Wait until the guardian has got so many pipes of programs: the daemon does not wait for it."""
+    """Wait until the guardian holds this many pipes of programs: the daemon does not wait for it."""
 
     def arrived() -> bool:
         found = []

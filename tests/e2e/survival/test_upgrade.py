@@ -55,8 +55,8 @@ def test_programs_keep_pids_uptimes_counters_and_what_they_write(daemon: Daemon)
 
 @pytest.mark.sweep
 def test_deadlines_keep_their_moment_and_waits_are_answered_by_the_next_life(daemon: Daemon) -> None:
-    # what is to happen 7 s after its cause happens then, however often the daemon has executed itself meanwhile: where one of the
-    # upgrades began to count anew, half of the time later, it would be 10.5 s
+    # what is due after 7 s happens after 7 s, however often the daemon executes itself meanwhile; if an upgrade half-way restarted
+    # the count, it would be 10.5 s
     fails = {"cmd": "exit 3", "shell": True, "restart_delay": 7, "startretries": 1}
     slow = {"cmd": "sleep 300", "starttime": 7, "autostart": False}
     deaf = {"cmd": f"{PY} {PROGRAMS}/ignores_term.py", "starttime": 0, "stoptime": 7}

@@ -33,7 +33,7 @@ def executing(daemon: Daemon, count: int = 1) -> Callable[[], bool]:
 
 @pytest.fixture
 def checked_until_go(daemon: Daemon) -> Path:
-    """Have the check of an upgrade take until there is this file."""
+    """Make the check of an upgrade last until this file exists."""
     go = daemon.home / "go"
     waits = f"    while trial and not __import__('os').path.exists({str(go)!r}): __import__('time').sleep(0.02)\n"
     replaced(copy_code(daemon) / "resident.py", "    return daemon.run(", f"{waits}    return daemon.run(")

@@ -40,7 +40,7 @@ SMALL = "programs: {web: {cmd: sleep 5, numprocs: 2, env: {A: null, B: b}}}"
 
 @pytest.fixture
 def _hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the child never come to a result, however long this process waits for a processor."""
+    """Keep the child from finishing, however long this process waits for a processor."""
     monkeypatch.setattr(loading, "_result", lambda *_arguments: signal.pause())
 
 

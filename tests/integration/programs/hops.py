@@ -1,4 +1,4 @@
-"""Ends, and goes on as its own child in another session, so many times, or while a file exists; ignores TERM."""
+"""Exits and goes on as its own child in another session, a number of times or while a file exists; ignores TERM."""
 
 import os
 import signal

@@ -63,7 +63,7 @@ class Watcher:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Let it see what is done within only afterwards: one burst, however long this process waits between two steps."""
+        """Stop the watcher for the length of the block: it sees all changes as one burst, however slow this process is."""
         self.process.send_signal(signal.SIGSTOP)
         try:
             wait_until(lambda: state_of(self.process.pid) == "T")

@@ -115,7 +115,8 @@ def test_what_somebody_else_has_is_left_alone(listen: Open, tmp_path: Path) -> N
 def test_an_address_without_a_host_takes_clients_of_both_families_and_udp_is_not_shared(listen: Open) -> None:
     host = own_host()
     with socket.socket() as free:
-        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as who listens has it, who may so have it, too
+        # with this option on both sides the listener may bind the same port
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         free.bind(("", 0))
         port = free.getsockname()[1]
         listen(f":{port}")

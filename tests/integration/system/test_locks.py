@@ -153,7 +153,7 @@ def test_a_client_that_connects_before_accept_is_not_lost(short_dir: Path) -> No
 def test_of_several_that_find_the_same_stale_socket_at_the_same_moment_one_gets_it(
     short_dir: Path, monkeypatch: pytest.MonkeyPatch, races: int
 ) -> None:
-    monkeypatch.setattr(socket_file, "TURN_WITHIN_S", 60.0)  # whoever has the lock may wait long for a processor
+    monkeypatch.setattr(socket_file, "TURN_WITHIN_S", 60.0)  # the holder of the lock may wait long for a processor
     path = short_dir / "s"
     for _ in range(races):
         with socket.socket(socket.AF_UNIX) as stale:

@@ -24,7 +24,7 @@ COMMANDS = (
 DISAGREE_S = 2.0
 """A daemon that has not noticed the end of a process by then does not know what it says."""
 ZOMBIE_S = 5.0
-"""By then a daemon has collected a child that has ended, though it got no processor for a while."""
+"""Time within which a daemon that got no processor for a while collects a child that has ended."""
 COMMAND_EXITS = frozenset({0, 1, 2, 3, 4, 5, 6, 124, 130})
 """6: the editor's file may be a broken one at that moment."""
 NO_DAEMON = 7

@@ -42,13 +42,13 @@ class Receivers:
         self._server.daemon_threads = True
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._socket.bind(str(self._path))
         threading.Thread(target=self._server.serve_forever, args=(0.2,), name="web", daemon=True).start()
         threading.Thread(target=self._read, name="log daemon", daemon=True).start()
 
     def close(self) -> None:
-        """Let nobody listen any more."""
+        """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
         self._socket.shutdown(socket.SHUT_RD)
@@ -91,7 +91,7 @@ class Receivers:
 
 
 def messages_in(path: Path) -> list[Message]:
-    """Return the messages in the file of the command. One that was killed after its first line has told nothing."""
+    """Return the messages in the file of the command. A run that was killed after its first line counts for nothing."""
     messages: list[tuple[str, list[dict[str, Any]]]] = []
     for line in path.read_text().splitlines() if path.exists() else ():
         if line.startswith(ID):

@@ -1,4 +1,4 @@
-"""Whether those whom alert rules tell have heard all that they wanted to hear, in order, and of each trouble's end. Pure.
+"""Whether the receivers of alert rules have heard all that they asked for, in order, and the end of each trouble. Pure.
 
 A message is what arrived under one id: it may arrive again, as it was. Messages begin to arrive in the order of their ids.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Event = Mapping[str, Any]
 
 COUNTED = "more"
-"""Is in a record that the history got late, as the last of many in a minute: a rule heard of it, and of the others, at once."""
+"""Key of a record that the history got late, as the last of many in a minute; a rule heard of all of them at once."""
 CRASH, FATAL, RECOVERED = "crash", "fatal", "recovered"
 
 
@@ -75,7 +75,7 @@ def problems(
 
 
 def _recoveries(events: Iterable[Event]) -> Iterator[str]:
-    """Yield what is wrong with the ends of troubles: each end follows a trouble, and is told once."""
+    """Yield what is wrong with the ends of troubles: each end follows a trouble, and is reported once."""
     open_now: set[str] = set()
     wrong: list[Event] = []
     for event in events:
@@ -90,7 +90,7 @@ def _recoveries(events: Iterable[Event]) -> Iterator[str]:
 
 
 def still_open(messages: Iterable[Message]) -> set[str]:
-    """Return the names of whom trouble was told, and no recovery since."""
+    """Return the names with a reported trouble and no recovery since."""
     found: set[str] = set()
     for message in messages:
         for event in message.events:

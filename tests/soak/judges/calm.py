@@ -36,11 +36,11 @@ WARM_UP_GROWTH_KB = 4096
 GROWTH_KB = 3072
 SETTLE_S = 2.0
 ENDS_WITHIN_S = 15.0
-"""An alert's command, or who sends it, may be at work when the calm begins."""
+"""The command or the helper of an alert may be at work when the calm begins."""
 COLLECTED_WITHIN_S = 5.0
-"""A daemon that has got no processor for a while has collected its children by then."""
+"""Time within which a daemon that got no processor for a while collects its children."""
 CLIENTS = 1
-"""Who subscribes stays over the calms."""
+"""Connections of subscribers, which stay during calms."""
 RULES = 3
 KEEPER_FDS = 6
 """What a keeper that holds nothing has: three null devices, its channel, its listener, and a channel that has just ended."""
@@ -92,7 +92,7 @@ class Calm:
                 self._ends(child)
 
     def _ends(self, child: kernel.Seen) -> None:
-        """Find a child that does not end: only what delivers an alert has something to do yet, and who has ended is collected later."""
+        """Find a child that does not end: only a helper of an alert still has work, and ended children are collected a little later."""
         limit = (
             ENDS_WITHIN_S if kernel.variables_of(child.pid).get(b"TASKMASTER_ROLE") == b"alert" else COLLECTED_WITHIN_S
         )
@@ -110,7 +110,7 @@ class Calm:
                 self.stage.found(f"calm: all is stopped, and the keeper holds {_open_in(keeper.pid)}")
 
     def _alerts(self, names: set[str]) -> None:
-        """Have all that waits delivered; then all that was to be told has arrived, and of every trouble the end."""
+        """Have the queues delivered; after that every event has arrived, and the end of every trouble."""
         with self.stage.connect() as wire:
             for rule in ("told", "posted"):
                 reply = wire.ask("alert", "flush", rule)
@@ -229,7 +229,7 @@ class Calm:
 
 
 def _open_in(pid: int) -> list[str]:
-    """Return what a process has open, nothing where it has ended meanwhile."""
+    """Return what a process has open; nothing if it has ended."""
     try:
         return kernel.descriptors(pid)
     except OSError:

@@ -51,7 +51,7 @@ def kind_of(link: str, home: str) -> str:
 
 
 def surplus(links: Iterable[str], home: str, configured: str, beside: Beside) -> dict[str, int]:
-    """Return of which kinds there are more descriptors than may be, and how many more.
+    """Return the kinds of which there are too many descriptors, and how many too many.
 
     `configured` is every configuration that the daemon has had, in one text.
     """

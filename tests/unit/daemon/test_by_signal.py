@@ -52,11 +52,11 @@ def test_a_hang_up_mends_the_socket_and_reloads_with_systemds_knowledge() -> Non
 def test_logs_are_opened_anew_and_the_socket_is_mended() -> None:
     house = House()
     house.requests().reopen()
-    assert house.happened == ["opening all log files anew", "logs opened", *MENDED]
+    assert house.happened == ["reopening all log files", "logs opened", *MENDED]
 
 
 def test_a_daemon_that_is_being_stopped_reloads_nothing_and_makes_no_new_socket() -> None:
     house = House(stopping=True)
     house.requests().hang_up()
     house.requests().reopen()
-    assert house.happened == ["opening all log files anew", "logs opened"]
+    assert house.happened == ["reopening all log files", "logs opened"]

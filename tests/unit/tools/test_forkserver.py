@@ -124,7 +124,7 @@ def test_a_fork_inherits_what_an_executed_command_does(both: Both) -> None:
 
 
 def pid_of_what_is_late(both: Both) -> int:
-    """Run what has no end until its time is over, and it has begun by then; return its pid."""
+    """Run something endless until its time limit ends it, after it has begun; return its pid."""
     file, within_s = both.home / "pid", 0.5
     while not file.exists() or not file.read_text():
         with pytest.raises(subprocess.TimeoutExpired):
