@@ -62,6 +62,69 @@ def test_a_file_with_the_name_of_somebodys_rotated_file_is_refused(text: str) ->
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "programs: {a: {cmd: x, env_file: /v, stdout: /v}}",
+        "programs: {a: {cmd: x, stdout: /x/../v}, b: {cmd: x, env_file: '?/v'}}",
+        "programs: {a: {cmd: x, env_file: '/v-${TASKMASTER_INSTANCE}', numprocs: 2}, b: {cmd: x, stderr: /v-1}}",
+        "programs: {a: {cmd: x, env: {T: {file: /v}}, stdout: /v}}",
+        "taskmasterd: {logfile: /v}\nprograms: {a: {cmd: x, env_file: /v}}",
+        "programs: {a: {cmd: x}, b: {cmd: x, env_file: /var/log/taskmaster/a.log}}",
+    ],
+)
+def test_no_log_is_written_into_a_file_of_variables(text: str) -> None:
+    (found,) = problems(text, lenient_users=True)
+    assert "what is read needs a file of its own" in found
+
+
+def test_no_rotated_log_takes_the_place_of_a_file_of_variables() -> None:
+    (found,) = problems("programs: {a: {cmd: x, env_file: '?/v.2', stdout: /v}}")
+    assert "/v.2 is the name of the log of programs.a after 2 rotations" in found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "programs: {a: {cmd: x, env_file: /v}, b: {cmd: x, env_file: /v, env: {T: {file: /v}}}}",
+        "taskmasterd: {pidfile: /run/p}\nprograms: {a: {cmd: x, env: {DAEMON: {file: /run/p}}}}",
+        "programs: {a: {cmd: x, sockets: {s: /h.sock}}, b: {cmd: x, sockets: {s: /h.sock}}}",
+    ],
+)
+def test_several_may_read_one_file_or_listen_on_one_socket(text: str) -> None:
+    assert load(text, lenient_users=True).config.programs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "programs: {a: {cmd: x, sockets: {s: /l}, stdout: /l}}",
+        "programs: {a: {cmd: x, sockets: {s: '/l-${TASKMASTER_INSTANCE}'}, numprocs: 3}, b: {cmd: x, stdout: /l-2}}",
+        "taskmasterd: {logfile: /l}\nprograms: {a: {cmd: x, sockets: {s: /l}}}",
+        "taskmasterd: {pidfile: /l}\nprograms: {a: {cmd: x, sockets: {s: /l}}}",
+        "programs: {a: {cmd: x, sockets: {s: /l.1}, stdout: /l}}",
+        "programs: {a: {cmd: x, sockets: {s: /var/lib/taskmaster/web.state}}}",
+    ],
+)
+def test_no_socket_of_a_program_has_the_place_of_another_file(text: str) -> None:
+    (found,) = problems(text)
+    assert " too" in found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/var/lib/taskmaster/history/x.jsonl",
+        "/var/lib/taskmaster/overrides/x",
+        "/var/lib/taskmaster/alerts/deep/x",
+        "/run/taskmaster/taskmaster.sock.d/logs/x",
+    ],
+)
+def test_no_log_is_in_a_directory_of_the_daemon_s_own(path: str) -> None:
+    (found,) = problems(f"programs: {{a: {{cmd: x, stdout: {path}}}}}")
+    assert "which is the daemon's own" in found
+
+
+@pytest.mark.parametrize(
     ("text", "lines"),
     [
         ("programs:\n  a: {cmd: x, stdout: /l}\n  b: {cmd: x, stdout: /l}", [2, 3]),

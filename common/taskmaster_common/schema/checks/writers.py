@@ -6,7 +6,7 @@ that links currently lead to one file are a warning.
 
 from __future__ import annotations
 
-from itertools import islice
+from itertools import chain, islice
 
 from taskmaster_common.config import (
     DEFAULT_LOG,
@@ -17,11 +17,13 @@ from taskmaster_common.config import (
     SAME_AS_STDOUT,
     for_instance,
 )
-from taskmaster_common.config.words import is_elsewhere
+from taskmaster_common.config.sockets import sockets_of
+from taskmaster_common.config.words import is_elsewhere, value_files
 from taskmaster_common.devices import is_system_name, normalised
 from taskmaster_common.paths import LOG_DIR_LOCK, log_lock
 from taskmaster_common.records import Record
 from taskmaster_common.schema.report import quoted
+from taskmaster_common.schema.values.env_files import each_path
 from taskmaster_common.text.patterns import Pattern
 
 TYPE_CHECKING = False
@@ -38,6 +40,10 @@ MAX_LOOKED_AT = 100_000
 """Most files of all instances that are compared; more would take seconds, and no host runs so many processes."""
 STATE_ENDS = (".state", ".state.new", ".state.key", ".state.unusable")
 """Endings of the daemon's file names in state_dir."""
+STATE_DIRECTORIES = ("history", "overrides", "alerts")
+"""Names of the daemon's directories in state_dir."""
+RUN_END = ".d"
+"""What follows the control socket in the name of the directory in which a running daemon keeps files."""
 
 
 class Sources(Record):
@@ -77,10 +83,14 @@ def check_writers(
     checker = _Checker(surroundings, report)
     checker.take(Use(normalised(path), "the configuration") for path in sources.files)
     checker.take(_daemon_files(daemon, daemon_nodes, surroundings))
+    socket = normalised(daemon.socket or surroundings.places.socket)
     checker.take(islice(_program_files(programs, log_dir), MAX_LOOKED_AT))
+    checker.take(islice(_program_sockets(programs, socket), MAX_LOOKED_AT))
+    checker.take_read(islice(_read_files(programs), MAX_LOOKED_AT))
     checker.check_rotated()
     checker.check_included(sources.patterns)
     checker.check_state(normalised(daemon.state_dir or surroundings.places.state_dir))
+    checker.check_inside(f"{socket}{RUN_END}", "taskmasterd.socket")
     checker.check_links()
 
 
@@ -89,6 +99,7 @@ class _Checker:
         self._surroundings = surroundings
         self._report = report
         self._uses: dict[str, Use] = {}
+        self._read: list[Use] = []
         self._reported: set[tuple[str, str]] = set()
 
     def take(self, uses: Iterable[Use]) -> None:
@@ -103,9 +114,17 @@ class _Checker:
             elif not self._surroundings.shareable(use.path):
                 self._tell(use, first, f"{use.path} is {_written(first)} too; each needs a file of its own")
 
+    def take_read(self, uses: Iterable[Use]) -> None:
+        """Remember files that are only read, which may have several readers, and report those that somebody writes."""
+        for use in uses:
+            self._read.append(use)
+            first = self._uses.get(use.path)
+            if first and first.who != "taskmasterd.pidfile" and not self._surroundings.shareable(use.path):
+                self._tell(use, first, f"{use.path} is {_written(first)} too; what is read needs a file of its own")
+
     def check_rotated(self) -> None:
         """Report files with the name of a rotated file."""
-        for use in self._uses.values():
+        for use in chain(self._uses.values(), self._read):
             stem, number = use.numbered
             first = self._uses.get(stem) if number else None
             if first and number <= first.backups:
@@ -130,6 +149,15 @@ class _Checker:
             if use.at is not None and (head or "/") == directory and name.endswith(STATE_ENDS):
                 reason = f"{use.path} is the name of a state file of the daemon, too; choose another"
                 self._tell(use, Use(directory, "taskmasterd.state_dir"), reason)
+        for name in STATE_DIRECTORIES:
+            self.check_inside(f"{directory}/{name}", "taskmasterd.state_dir")
+
+    def check_inside(self, directory: str, who: str) -> None:
+        """Report files in a directory that only the daemon fills."""
+        for use in self._uses.values():
+            if use.at is not None and use.path.startswith(f"{directory}/"):
+                reason = f"{use.path} is in {directory}, which is the daemon's own, too; choose another directory"
+                self._tell(use, Use(directory, who), reason)
 
     def check_links(self) -> None:
         """Warn of different paths that currently lead to one file."""
@@ -162,9 +190,7 @@ class _Checker:
 
 def _written(use: Use) -> str:
     """Return the user of the file, as part of a sentence."""
-    if use.who == "the configuration":
-        return use.who
-    return use.who if use.who.startswith("taskmasterd.") else f"written by {use.who}"
+    return use.who if use.who.startswith(("taskmasterd.", "the configuration", "the socket ")) else f"written by {use.who}"
 
 
 def _matches(parts: Sequence[Pattern], path: str, backups: int) -> bool:
@@ -206,6 +232,35 @@ def _program_files(programs: Sequence[Program], log_dir: str) -> Iterator[Use]:
             at, place = program.at(key), program.place(key)
             for path in _stream_files(program.config, key, log_dir):
                 yield Use(normalised(path), f"programs.{program.config.name}", place, at, backups)
+
+
+def _program_sockets(programs: Sequence[Program], control: str) -> Iterator[Use]:
+    """Return the files of sockets once each, as programs may share one; not `control`, which `checks.sockets` reports."""
+    found: set[str] = {control}
+    for program in programs:
+        config = program.config
+        for each in sockets_of(config.sockets) if config.sockets else ():
+            if not each.is_file:
+                continue
+            for index in range(config.numprocs if each.varies else 1):
+                path = normalised(each.addresses(index)[0])
+                if path not in found:
+                    found.add(path)
+                    who = f"the socket {each.name} of programs.{config.name}"
+                    yield Use(path, who, f"{program.place('sockets')}.{each.name}", program.at("sockets"))
+
+
+def _read_files(programs: Sequence[Program]) -> Iterator[Use]:
+    """Return what starts read for variables: a log of that name would write into it, and `logs` would show it."""
+    for program in programs:
+        config = program.config
+        named = [(written, "env_file") for written in config.env_file]
+        named += [(written, "env") for written in value_files(config.env).values()]
+        for written, key in named:
+            for path in each_path(written, config.numprocs):
+                yield Use(
+                    normalised(path), f"the {key} of programs.{config.name}", program.place(key), program.at(key)
+                )
 
 
 def _stream_files(config: ProgramConfig, key: str, log_dir: str) -> Iterator[str]:
