@@ -84,6 +84,7 @@ def surroundings_of(
         find_command=_nothing,
         identity=machine.identity,
         shareable=_yes,
+        decided_by_others=_yes,
         on_disk=_yes,
         probe_problem=_nothing,
         alert_doubts=_no_doubts,

@@ -75,6 +75,7 @@ def surroundings(environment: Mapping[str, str], *, daemonized: bool, pid1: bool
         find_command=host.find_command,
         identity=host.identity,
         shareable=shareable,
+        decided_by_others=decided_by_others,
         on_disk=on_disk,
         probe_problem=lambda value, count: ways.problem(value, count),  # noqa: PLW0108 - on demand
         alert_doubts=lambda destination, user: alerting.doubts(destination, user),  # noqa: PLW0108 - on demand
@@ -306,6 +307,26 @@ def shareable(path: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def decided_by_others(path: str) -> bool:
+    """Return whether a user other than root and ours owns what is at `path`, or can put something else there."""
+    ours = {0, os.geteuid()}
+    ways = {path, _real(path)}  # as it is written, and where links lead
+    return any(_lets_others(way[:end] or "/", ours) for way in ways for end in _ends_of_names(way))
+
+
+def _ends_of_names(path: str) -> list[int]:
+    return [0, *(number for number, letter in enumerate(path) if letter == "/" and number), len(path)]
+
+
+def _lets_others(path: str, ours: set[int]) -> bool:
+    try:
+        facts = os.lstat(path)
+    except OSError:
+        return False
+    public = stat.S_ISDIR(facts.st_mode) and facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX
+    return facts.st_uid not in ours or bool(public)
 
 
 def on_disk(path: str) -> bool:

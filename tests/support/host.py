@@ -55,6 +55,7 @@ def host(files: Mapping[str, str | bytes | File], **changes: Any) -> Surrounding
         "find_command": lambda _word, _path, _workingdir, _user: "",
         "identity": lambda path: path,
         "shareable": lambda _path: False,
+        "decided_by_others": lambda _path: False,
         "on_disk": lambda _path: False,
         "probe_problem": problem,
         "alert_doubts": lambda _destination, _user: (),

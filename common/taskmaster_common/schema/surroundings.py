@@ -71,7 +71,7 @@ class Surroundings(Record):
     workingdir, user)` answer for that user, None being the daemon itself; the latter returns why the command cannot be
     executed, or "". `identity(path)` returns a text that is equal for equal files, existing or not, and "" for anything
     but a regular file. `shareable(path)` says whether the path is a device or FIFO that only root and the daemon's user
-    can replace. `on_disk(path)` says whether what is there outlives a boot, as far as that can be seen. `probe_problem(value, count)` says why an address in a value of `ready` or `health` is
+    can replace. `decided_by_others(path)` says whether another user owns what is there, or can replace it. `on_disk(path)` says whether what is there outlives a boot, as far as that can be seen. `probe_problem(value, count)` says why an address in a value of `ready` or `health` is
     none for one of so many instances, or "".
     `watched_directories(workingdir, value)` counts, up to some bound, the directories that a value of `watch` means.
     `alert_doubts(destination, user)` yields what is wrong with the files that an alert's destination names, and with its mail
@@ -101,6 +101,7 @@ class Surroundings(Record):
     find_command: Callable[[str, str, str, User | None], str]
     identity: Callable[[str], str]
     shareable: Callable[[str], bool]
+    decided_by_others: Callable[[str], bool]
     on_disk: Callable[[str], bool]
     probe_problem: Callable[[Mapping[str, Any], int], str]
     alert_doubts: Callable[[Mapping[str, Any], User | None], Sequence[tuple[str, bool]]]

@@ -452,6 +452,20 @@ def test_a_command_is_looked_for_as_exec_does(tmp_path: Path) -> None:
     assert host.find_command("./nope", "", str(tmp_path), None) == f"{tmp_path}/./nope does not exist"
 
 
+def test_what_is_in_a_directory_of_others_or_behind_a_link_into_one_is_decided_by_them(tmp_path: Path) -> None:
+    host = hostfacts.surroundings({}, daemonized=False, pid1=False, lenient_users=False)
+    ours, public = tmp_path / "ours", tmp_path / "public"
+    for directory, mode in ((ours, 0o755), (public, 0o777)):
+        directory.mkdir()
+        directory.chmod(mode)
+    (ours / "link").symlink_to(public)
+    (ours / "file").touch()
+    assert not host.decided_by_others(f"{ours}/file")
+    assert not host.decided_by_others(f"{ours}/missing")
+    assert host.decided_by_others(f"{public}/missing")
+    assert host.decided_by_others(f"{ours}/link/x/missing")
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_permissions_are_those_of_the_programs_user(tmp_path: Path) -> None:

@@ -157,6 +157,16 @@ def test_a_wrong_file_is_an_error_that_shows_nothing_of_it(written: str, said: s
     assert SECRET not in found[0]
 
 
+def test_a_file_that_another_user_can_make_wrong_never_makes_the_configuration_wrong() -> None:
+    others = {"decided_by_others": lambda path: path.startswith("/home/")}
+    assert warnings("env_file: /home/u/none.env", **others) == [
+        "programs.web.env_file: /home/u/none.env: no such file or directory"
+    ]
+    assert warnings("env: {A: {file: /home/u/none}}", **others) == [
+        "programs.web.env.A: /home/u/none: no such file or directory"
+    ]
+
+
 def test_at_the_start_of_a_daemon_a_wrong_file_is_its_programs_matter() -> None:
     assert warnings("env_file: none.env", lenient_users=True) == [
         "programs.web.env_file: /etc/tm/none.env: no such file or directory"

@@ -163,6 +163,9 @@ def test_a_path_has_to_be_in_a_directory_and_none_itself() -> None:
     }
     (problem,) = program_problems(text, identity=lambda _path: "")
     assert 'programs.web.sockets.a: "/tmp/x" is a directory' in problem
+    for lenient in ({"lenient_users": True}, {"decided_by_others": lambda path: path == "/tmp/x"}):
+        loaded = load(f"programs: {{web: {{cmd: run, {text}}}}}", identity=lambda _path: "", **lenient)
+        assert any('"/tmp/x" is a directory' in warning for warning in loaded.warnings)
     warnings = load(f"programs: {{web: {{cmd: run, {text}}}}}", **nothing).warnings
     said = 'programs.web.sockets.a: there is no directory "/tmp" that the daemon can enter'
     assert any(said in warning for warning in warnings), warnings

@@ -21,14 +21,17 @@ SHOWN_SECRETS = 3
 
 
 class EnvironmentCheck:
-    """Looks at the programs one after the other. At the start of a daemon a wrong file is the matter of its program alone."""
+    """Looks at the programs one after the other.
+
+    At the start of a daemon a wrong file is the matter of its program alone. So is, always, one that another user can make wrong.
+    """
 
     def __init__(self, daemon: DaemonConfig, surroundings: Surroundings, report: Report) -> None:
         self._report = report
         becomes = surroundings.user(daemon.user) if daemon.user and surroundings.uid == 0 else None
         self._reader = becomes.name if becomes else ""
         self._files = EnvFiles(surroundings, becomes)
-        self._tell = report.warn if surroundings.lenient_users else report.error
+        self._host = surroundings
 
     def check(self, program: Program) -> None:
         """Report wrong files, and doubts about secrets."""
@@ -65,7 +68,8 @@ class EnvironmentCheck:
     def _told(self, path: str, file: EnvFile, at: Node, place: str, *, optional: bool = False) -> bool:
         """Report what is wrong with a file; return whether nothing more is known of it."""
         if file.problem and not (file.missing and optional):
-            (self._report.warn if file.unknown else self._tell)(at, place, file.problem)
+            lenient = file.unknown or self._host.lenient_users or self._host.decided_by_others(path)
+            (self._report.warn if lenient else self._report.error)(at, place, file.problem)
         if file.hidden:
             self._report.warn(at, place, f"{self._reader}, as whom taskmasterd runs, cannot read {path}")
         return bool(file.problem)

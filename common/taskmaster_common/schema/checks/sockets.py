@@ -36,11 +36,16 @@ def check_sockets(programs: Sequence[Program], daemon: DaemonConfig, host: Surro
         for each in sockets:
             problem = _owner_problem(each, host, daemon) or _address_problem(program, each, taken)
             problem = problem or _place_problem(each, host, daemon)
+            place = f"{program.place(KEY)}.{each.name}"
             if problem:
-                report.error(program.at(KEY), f"{program.place(KEY)}.{each.name}", problem)
+                report.error(program.at(KEY), place, problem)
+            elif each.is_file and (taken_by := _directory_at(each, host)):
+                path = each.addresses(0)[0]
+                lenient = host.lenient_users or host.decided_by_others(path)
+                (report.warn if lenient else report.error)(program.at(KEY), place, taken_by)
             elif each.is_file and not host.may_enter(_directory_of(each), None):
                 reason = f"there is no directory {quoted(_directory_of(each))} that the daemon can enter"
-                report.warn(program.at(KEY), f"{program.place(KEY)}.{each.name}", reason)
+                report.warn(program.at(KEY), place, reason)
         if sockets:
             _check_program(program, sockets, daemon, report)
     _check_overlaps(taken, report)
@@ -110,6 +115,12 @@ def _place_problem(socket: Socket, host: Surroundings, daemon: DaemonConfig) -> 
         return ""
     if path == (daemon.socket or host.places.socket):
         return f"{quoted(path)} is the control socket of taskmasterd"
+    return ""
+
+
+def _directory_at(socket: Socket, host: Surroundings) -> str:
+    """Return that a directory has the place of the file of a socket, which fails that program's start, or ""."""
+    path = socket.addresses(0)[0]
     return f"{quoted(path)} is a directory" if not host.identity(path) and host.may_enter(path, None) else ""
 
 

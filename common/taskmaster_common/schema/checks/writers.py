@@ -190,7 +190,9 @@ class _Checker:
 
 def _written(use: Use) -> str:
     """Return the user of the file, as part of a sentence."""
-    return use.who if use.who.startswith(("taskmasterd.", "the configuration", "the socket ")) else f"written by {use.who}"
+    return (
+        use.who if use.who.startswith(("taskmasterd.", "the configuration", "the socket ")) else f"written by {use.who}"
+    )
 
 
 def _matches(parts: Sequence[Pattern], path: str, backups: int) -> bool:
@@ -258,9 +260,7 @@ def _read_files(programs: Sequence[Program]) -> Iterator[Use]:
         named += [(written, "env") for written in value_files(config.env).values()]
         for written, key in named:
             for path in each_path(written, config.numprocs):
-                yield Use(
-                    normalised(path), f"the {key} of programs.{config.name}", program.place(key), program.at(key)
-                )
+                yield Use(normalised(path), f"the {key} of programs.{config.name}", program.place(key), program.at(key))
 
 
 def _stream_files(config: ProgramConfig, key: str, log_dir: str) -> Iterator[str]:
