@@ -1,7 +1,8 @@
 """The files below one place: what they are now, and which of them are other ones than before.
 
 A file is its inode, its modification time and its size: what is back with the same ones has not changed. Symbolic links are files; only
-the place itself, and the way to it, may lead through some. A place that is missing, or is a file, is waited for in the directory where
+the place itself, and the way to it, may lead through some; root follows no link there by which another user leads it to what is not his
+own. A place that is missing, or is a file, is waited for in the directory where
 the way to it ends.
 """
 
@@ -11,6 +12,7 @@ import os
 import stat
 
 from taskmasterd.renewal.watcher.patterns import Patterns
+from taskmasterd.system.paths.walk import PlantedError, enter_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class WatchedPlace:
         while waiting:
             relative = waiting.pop()
             path = self.path(relative)
-            if not relative and not os.path.isdir(path):
+            if not relative and not _may_enter(path):
                 if self.counts("") and os.path.lexists(path):
                     yield ""
                 continue
@@ -139,6 +141,17 @@ class WatchedPlace:
                 yield directory, name
             if missing:
                 return
+
+
+def _may_enter(path: str) -> bool:
+    """Return whether there is a directory at a path, to which no other user leads root by a link."""
+    if os.geteuid() != 0:
+        return os.path.isdir(path)
+    try:
+        os.close(enter_directory(path))
+    except (OSError, PlantedError):
+        return False
+    return True
 
 
 def _listed(path: str) -> list[tuple[str, bool]]:

@@ -206,6 +206,28 @@ def test_a_link_that_leads_elsewhere_a_place_that_comes_late_and_a_file_are_seen
     wait_until(lambda: all(len(watcher.changes(name)) == 2 for name in ("link", "below", "late")))
 
 
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_no_user_leads_root_by_a_link_to_what_is_not_his(watcher: Watcher, tmp_path: Path) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    for directory in (ours, theirs):
+        directory.mkdir()
+    os.chown(theirs, 65534, 65534)
+    planted, made_by_us = tmp_path / "planted", tmp_path / "made-by-us"
+    for link, target in ((planted, ours), (made_by_us, theirs)):
+        link.symlink_to(target)
+    os.chown(planted, 65534, 65534, follow_symlinks=False)
+    watcher.order({
+        "planted": {**ORDER, "paths": [(str(planted), "planted")]},
+        "ours": {**ORDER, "paths": [(str(made_by_us), "ours")]},
+    })  # fmt: skip
+    (ours / "secret").touch()
+    (theirs / "file").touch()
+    wait_until(lambda: watcher.changes("ours"))
+    assert watcher.heard("planted") == [{"on": 0, "poll": 0}]
+    assert watcher.changes("ours") == [{"changed": "ours/file", "more": 0}]
+
+
 def test_with_poll_the_times_of_files_are_compared(watcher: Watcher, tmp_path: Path) -> None:
     roots = {name: place(tmp_path, name) for name in SAVES}
     watcher.order({name: {**ORDER, "poll": 0.1, "paths": [[str(root), "src"]]} for name, root in roots.items()})
