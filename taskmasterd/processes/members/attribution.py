@@ -45,11 +45,12 @@ class Attribution:
 def hides(one: Survivor, leaders: Mapping[int, Group], lineage: Lineage) -> bool:
     """Return whether an unattributed process may hide that it belongs to a program: its tag is changed, or it is unreadable.
 
-    A process that is in a leader's session, or holds its pipe, belongs to that leader.
+    A process that is in a leader's session, or holds its pipe, belongs to that leader. One without a tag may have been forked in
+    the moment before its leader got one.
     """
     if one.session in leaders or one.group in leaders:
         return False
-    if lineage.of(one.pid) != BROKEN and (lineage.usable or may_be_read(one.pid)):
+    if lineage.of(one.pid) != BROKEN and may_be_read(one.pid):
         return False
     return pipe_among(one.pid, {inode for group in leaders.values() for inode in group.pipes}) is None
 

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
+from taskmasterd.processes.members import attribution
 from taskmasterd.system.lineage import BROKEN, FLOOR, LARGEST, LIMITS, Lineage, family_of, put_tag, tag_of
-from taskmasterd.system.procfs import listing
+from taskmasterd.system.procfs import Survivor, listing
 
 LINEAGE = Lineage(bytes(16))
 pytestmark = pytest.mark.skipif(
@@ -86,3 +87,12 @@ def test_nobody_but_root_can_take_another_tag() -> None:
         "print(refused)"
     )
     assert shown_by(script, mine) == (BROKEN, "1")
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_what_was_forked_before_its_leader_got_a_tag_hides_whose_it_is_if_nobody_may_read_it(
+    monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    monkeypatch.setattr(attribution, "may_be_read", lambda _pid: readable)
+    untagged = Survivor(os.getpid(), 1, "agent", 5, 5, 1)
+    assert attribution.hides(untagged, {}, LINEAGE) is not readable
