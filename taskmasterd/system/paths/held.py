@@ -71,8 +71,12 @@ class Held:
 
     @property
     def address(self) -> str:
-        """A path of the file for bind(2) and connect(2): it goes by the directory that is held, and is short, as theirs must be."""
-        return self.path if self._fd is None else f"/proc/self/fd/{self._fd}/{self._name}"
+        """A path of the file for bind(2) and connect(2): it goes by the directory that is held, and is short, as theirs must be.
+
+        Without /proc it is the path itself.
+        """
+        by_descriptor = self._fd is not None and os.path.isdir("/proc/self/fd")
+        return f"/proc/self/fd/{self._fd}/{self._name}" if by_descriptor else self.path
 
     def close(self) -> None:
         """Close the directory, if it is held."""

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import stat
+import sys
 import time
 from pathlib import Path
 from typing import NoReturn
@@ -18,7 +19,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmasterd.control import socket_file
 from taskmasterd.control.socket_file import TURN_WITHIN_S, listen_on
 from taskmasterd.system.loop.sockets import accept
-from taskmasterd.system.paths.held import inode_of, unlink_own
+from taskmasterd.system.paths.held import Held, inode_of, unlink_own
 from taskmasterd.system.paths.locks import AlreadyRunningError, lock_pidfile, make_directory, unusable
 from taskmasterd.system.users import Account
 from tests.support.listening import is_open
@@ -342,3 +343,11 @@ def test_a_socket_gets_its_group_where_the_directory_gives_another_one(short_dir
     found = (short_dir / "s").stat()
     assert (found.st_gid, found.st_mode & 0o777) == (groups[0], 0o660)
     listener.close()
+
+
+def test_without_proc_a_socket_is_found_by_its_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "s.sock")
+    with Held(path) as held:
+        assert held.address.startswith("/proc/self/fd/") or sys.platform != "linux"
+        monkeypatch.setattr(os.path, "isdir", lambda _path: False)
+        assert held.address == path

@@ -101,3 +101,45 @@ def test_only_root_may_run_a_hook_as_another_user() -> None:
     (problem,) = problems(text, uid=1000)
     assert 'only root can run a hook as another user, "www"' in problem
     assert load(text).config.programs
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("pre_start: cd /tmp", 'pre_start: "cd" is the shell\'s own; set workingdir, or shell: true'),
+        (
+            "post_stop: {cmd: rm *.pid}",
+            "post_stop: without a shell a pattern of file names is ordinary text; set shell: true",
+        ),
+        ("pre_stop: 'kill $PID'", "pre_stop: without a shell $PID is ordinary text; write ${PID}, or set shell: true"),
+        ("health: {exec: 'curl x || exit 1'}", 'health: without a shell "||" is an ordinary word; set shell: true'),
+        ("ready: {exec: {cmd: test -f ~/ok}}", "ready: without a shell ~ is an ordinary character; write ${HOME}"),
+        ("watch: ~/src", "watch: ~ is not expanded here; write ${HOME}"),
+        ("env_file: $HOME/x", "env_file: /etc/tm/$HOME/x: no such file or directory; $HOME is not expanded here"),
+        ("stdout: '| tee x | cat'", 'stdout: without a shell "|" is an ordinary word; set shell: true'),
+    ],
+)
+def test_every_command_and_path_that_is_meant_for_a_shell_is_doubted(keys: str, said: str) -> None:
+    warnings = load(f"programs: {{web: {{cmd: run, {keys}}}}}", lenient_users=True).warnings
+    assert any(f"programs.web.{said}" in warning for warning in warnings), warnings
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "pre_start: {cmd: cd /tmp && x, shell: true}",
+        "pre_start: [rm, '*.pid']",
+        "health: {exec: {cmd: 'curl x || exit 1', shell: true}}",
+        "ready: {exec: sh -c 'x | y'}",
+        "stdout: {pipe: 'tee x | cat', shell: true}",
+        "stdout: '| tee -a x'",
+    ],
+)
+def test_what_a_shell_runs_or_no_shell_is_needed_for_is_not_doubted(keys: str) -> None:
+    warnings = load(f"programs: {{web: {{cmd: run, {keys}}}}}").warnings
+    assert not any("shell" in warning for warning in warnings), warnings
+
+
+def test_the_command_of_an_alert_that_is_meant_for_a_shell_is_doubted() -> None:
+    warnings = load("alerts: {x: {events: [crash], cmd: echo x | mail root}}\nprograms: {web: {cmd: run}}").warnings
+    assert any('alerts.x.cmd: without a shell "|" is an ordinary word' in warning for warning in warnings), warnings

@@ -268,6 +268,11 @@ def unexpanded(text: str) -> str:
     return f"${found[1]} is not expanded here; write ${{{found[1]}}}" if found else ""
 
 
+def unexpanded_name(path: str) -> str:
+    """Return the same for a path that was made absolute since it was written: one of its names begins so."""
+    return next((doubt for name in path.split("/") if (doubt := unexpanded(f"{name}/"))), "")
+
+
 def unexpanded_variable(text: str, names: Container[str]) -> str:
     """Return the same for a value of env, where a `$` is often intended: only existing variables are reported."""
     reason = unexpanded(text)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from taskmaster_common.config import DEFAULT_PATH
 from taskmaster_common.config.alerts.places import authority_of, host_and_port, is_loopback
 from taskmaster_common.config.alerts.words import CMD, HTTP, MAIL, batch_of, kind_of
+from taskmaster_common.schema.advice.shelltext import command_doubt
+from taskmaster_common.schema.checks.doubts import text_of_command
 from taskmaster_common.schema.report import quoted
 
 TYPE_CHECKING = False
@@ -68,9 +70,10 @@ def _check_command(rule: Rule, daemons: User | None, surroundings: Surroundings,
     path = value.env.get("PATH", surroundings.environment.get("PATH", DEFAULT_PATH)) or DEFAULT_PATH
     word = value.cmd["cmd"][0]
     missing = surroundings.find_command(word, path, value.workingdir, account)
-    if missing:
-        report.warn(rule.at(CMD), rule.place(CMD), missing)
-    elif surroundings.uid == ROOT and (account is None or account.uid == ROOT):
+    doubt = command_doubt(text_of_command(rule.at(CMD)), surroundings.environment, value.env) or missing
+    if doubt:
+        report.warn(rule.at(CMD), rule.place(CMD), doubt)
+    if not missing and surroundings.uid == ROOT and (account is None or account.uid == ROOT):
         for text, refused in surroundings.writable_command(word, path, value.workingdir):
             (report.error if refused else report.warn)(rule.at(CMD), rule.place(CMD), text)
 

@@ -17,7 +17,7 @@ from taskmaster_common.schema.advice.shelltext import (
     unexpanded,
     words_doubt,
 )
-from taskmaster_common.schema.nodes import SCALAR
+from taskmaster_common.schema.nodes import MAPPING, SCALAR
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,9 +108,15 @@ def _check_streams(program: Program, surroundings: Surroundings, report: Report)
 def _check_logger(program: Program, key: str, surroundings: Surroundings, report: Report) -> None:
     """Warn of a logger that cannot be executed, as of a `cmd`."""
     logger = elsewhere_of(program.config.value(key))
-    missing = "" if logger.shell or program.config.refusal else not_executable(program, logger.words[0], surroundings)
-    if missing:
-        report.warn(program.at(key), program.place(key), missing)
+    if logger.shell:
+        return
+    node = program.nodes.get(key)
+    text = node.text.lstrip().removeprefix("|") if node is not None and node.kind == SCALAR else ""
+    doubt = written_doubt(node, program, surroundings, text)
+    if not (doubt or program.config.refusal):
+        doubt = not_executable(program, logger.words[0], surroundings)
+    if doubt:
+        report.warn(program.at(key), program.place(key), doubt)
 
 
 def _check_workingdir(program: Program, surroundings: Surroundings, report: Report) -> None:
@@ -140,6 +146,25 @@ def _check_command(program: Program, surroundings: Surroundings, report: Report)
         found = not_executable(program, program.config.cmd[0], surroundings)
         if found:
             report.warn(at, place, builtin_doubt(program.config.cmd[0]) or found)
+
+
+def written_doubt(node: Node | None, program: Program, surroundings: Surroundings, text: str = "") -> str:
+    """Return why another command of a program seems meant for a shell: `text`, or what `node` is, or has as `cmd` or `pipe`."""
+    text = text or text_of_command(node)
+    return command_doubt(text, surroundings.environment, program.config.env) if text else ""
+
+
+def text_of_command(node: Node | None) -> str:
+    """Return a command as it is written, alone or in a map, "" for a list of words."""
+    if node is not None and node.kind == MAPPING:
+        node = next((node.entries[name][1] for name in ("cmd", "pipe") if name in node.entries), None)
+    return node.text if node is not None and node.kind == SCALAR else ""
+
+
+def probe_doubt(program: Program, key: str, surroundings: Surroundings) -> str:
+    """Return why the command of a probe, `exec` of `ready` or `health`, seems meant for a shell."""
+    probe = program.nodes.get(key)
+    return written_doubt(probe.entries["exec"][1] if probe and "exec" in probe.entries else None, program, surroundings)
 
 
 def _script(config: ProgramConfig) -> str:

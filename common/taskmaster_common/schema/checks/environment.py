@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config.words import OPTIONAL, value_files
+from taskmaster_common.schema.advice.shelltext import unexpanded_name
 from taskmaster_common.schema.nodes import SEQUENCE
 from taskmaster_common.schema.values.env_files import EnvFiles, each_path, like_a_secret
 from taskmaster_common.schema.values.kinds import NEVER_IN_ENV
@@ -69,7 +70,9 @@ class EnvironmentCheck:
         """Report what is wrong with a file; return whether nothing more is known of it."""
         if file.problem and not (file.missing and optional):
             lenient = file.unknown or self._host.lenient_users or self._host.decided_by_others(path)
-            (self._report.warn if lenient else self._report.error)(at, place, file.problem)
+            doubt = unexpanded_name(path) if file.missing else ""
+            problem = f"{file.problem}; {doubt}" if doubt else file.problem
+            (self._report.warn if lenient else self._report.error)(at, place, problem)
         if file.hidden:
             self._report.warn(at, place, f"{self._reader}, as whom taskmasterd runs, cannot read {path}")
         return bool(file.problem)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config.graph import edge_of
 from taskmaster_common.config.health import WATCHDOG, rules_of
-from taskmaster_common.schema.checks.doubts import not_executable
+from taskmaster_common.schema.checks.doubts import not_executable, probe_doubt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def _doubts(program: Program, surroundings: Surroundings) -> Iterator[str]:
     if "exec" in health and rules.interval < SHORTEST_EXEC_S:
         yield f"a process every {rules.interval:g}s costs much; {SHORTEST_EXEC_S:g}s or more, or another way, costs less"
     if "exec" in health and not health.get("shell") and not program.config.refusal:
-        missing = not_executable(program, health["exec"][0], surroundings)
+        missing = probe_doubt(program, "health", surroundings) or not_executable(
+            program, health["exec"][0], surroundings
+        )
         if missing:
             yield missing
     host = _host(health)

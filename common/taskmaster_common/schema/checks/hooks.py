@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from taskmaster_common.config import for_instance
 from taskmaster_common.config.hooks import HOOK_KEYS, hook_of
-from taskmaster_common.schema.checks.doubts import search_path
+from taskmaster_common.schema.checks.doubts import search_path, written_doubt
 from taskmaster_common.schema.report import quoted
 
 TYPE_CHECKING = False
@@ -51,6 +51,10 @@ def _check_hook(program: Program, key: str, hook: HookCommand, surroundings: Sur
             (report.warn if surroundings.lenient_users else report.error)(at, place, problem)
             return
     if not hook.shell:
+        doubt = written_doubt(program.nodes.get(key), program, surroundings)
+        if doubt:
+            report.warn(at, place, doubt)
+            return
         path = search_path(program.config, surroundings.environment)
         word, directory = for_instance(hook.words[0], 0), for_instance(program.config.workingdir, 0)
         missing = surroundings.find_command(word, for_instance(path, 0), directory, account)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import DISCARD, INHERIT, SAME_AS_STDOUT
 from taskmaster_common.config.health import WATCHDOG
 from taskmaster_common.config.words import is_elsewhere
-from taskmaster_common.schema.checks.doubts import not_executable
+from taskmaster_common.schema.checks.doubts import not_executable, probe_doubt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ def check_ready(program: Program, surroundings: Surroundings, report: Report) ->
         reason = "the shell has to hand the descriptor on; write exec before the command, or leave shell: true out"
         report.warn(node, place, reason)
     if "exec" in config.ready and not (config.ready.get("shell") or config.refusal):
-        missing = not_executable(program, config.ready["exec"][0], surroundings)
+        missing = probe_doubt(program, "ready", surroundings) or not_executable(
+            program, config.ready["exec"][0], surroundings
+        )
         if missing:
             report.warn(node, place, missing)
     limit, timeout = config.policy.start_timeout, config.ready.get("timeout", USUAL_TIMEOUT_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskmaster_common.config import said_of_instance
 from taskmaster_common.config.sockets import FIRST_FD, UDP, Socket, socket_on_stdin, sockets_of
 from taskmaster_common.paths import MAX_SOCKET_PATH
+from taskmaster_common.schema.advice.shelltext import unexpanded_name
 from taskmaster_common.schema.report import quoted
 from taskmaster_common.schema.values.sockets import inet_of
 
@@ -45,7 +46,7 @@ def check_sockets(programs: Sequence[Program], daemon: DaemonConfig, host: Surro
                 (report.warn if lenient else report.error)(program.at(KEY), place, taken_by)
             elif each.is_file and not host.may_enter(_directory_of(each), None):
                 reason = f"there is no directory {quoted(_directory_of(each))} that the daemon can enter"
-                report.warn(program.at(KEY), place, reason)
+                report.warn(program.at(KEY), place, unexpanded_name(each.addresses(0)[0]) or reason)
         if sockets:
             _check_program(program, sockets, daemon, report)
     _check_overlaps(taken, report)

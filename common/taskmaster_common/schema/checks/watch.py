@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskmaster_common.config import INSTANCE
+from taskmaster_common.schema.advice.shelltext import unexpanded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def _doubts(program: Program, daemon: DaemonConfig, surroundings: Surroundings) 
     value, directory = program.config.watch, program.config.workingdir
     state_dir = daemon.state_dir or surroundings.places.state_dir or ""
     for path in value["paths"]:
+        if doubt := unexpanded(path):
+            yield doubt
         whole = path if path.startswith("/") else f"{directory.rstrip('/')}/{path}"
         root = whole.rstrip("/").removesuffix("/.")
         if state_dir and f"{state_dir}/".startswith(f"{root}/"):
