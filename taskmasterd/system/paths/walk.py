@@ -80,7 +80,11 @@ class _Way:
         end = os.fstat(self.held)
         if not stat.S_ISDIR(end.st_mode):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        planters = self._makers - {0, os.geteuid(), end.st_uid}
+        self._refuse_to_be_led(end)
+
+    def _refuse_to_be_led(self, to: os.stat_result) -> None:
+        """Raise PlantedError if a link that another user made has led to a directory that is not his."""
+        planters = self._makers - {0, os.geteuid(), to.st_uid}
         if planters:
             raise PlantedError(f"a link on its way was made by uid {min(planters)}, who does not own where it leads")
 
@@ -91,6 +95,7 @@ class _Way:
         except FileNotFoundError:
             if not self._make:
                 raise
+        self._refuse_to_be_led(os.fstat(self.held))  # what is made there would be the maker's own
         _make_directory(self.held, name, self._owner)
         return os.open(name, HOLD, dir_fd=self.held)
 

@@ -18,7 +18,7 @@ from taskmaster_common.errors import SystemFailure
 from taskmasterd.output.log.rotation import SLACK
 from taskmasterd.output.read import Follower, check_readable, find_lines, last_lines, tail_since
 from taskmasterd.output.sinks import Sinks
-from taskmasterd.system.paths.walk import enter_directory
+from taskmasterd.system.paths.walk import PlantedError, enter_directory
 from tests.support.sinks import lone_sink
 from tests.support.wait import wait_until
 
@@ -230,6 +230,15 @@ def test_new_directories_belong_to_the_user_wherever_they_are_made(home: Path) -
     for path in (home / "a", home / "a" / "b", home.parent / "c", home.parent / "c" / "d"):
         assert (path.stat().st_uid, stat.S_IMODE(path.stat().st_mode)) == (USER, 0o750)
     assert sorted(path.name for path in home.iterdir()) == ["a"], "nothing is left of how it was made"
+
+
+def test_no_directory_is_made_where_a_planted_link_leads(home: Path, theirs: Path) -> None:
+    (home / "log").symlink_to(theirs)
+    os.chown(home / "log", USER, USER, follow_symlinks=False)
+    for missing in ("sub", "sub/deeper"):
+        with pytest.raises(PlantedError, match="does not own where it leads"):
+            enter_directory(str(home / "log" / missing), make=True, owner=(USER, USER))
+    assert not (theirs / "sub").exists()
 
 
 def test_a_log_is_not_read_back_through_a_planted_link_nor_from_a_hard_link(home: Path, theirs: Path) -> None:
