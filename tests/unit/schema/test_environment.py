@@ -158,11 +158,14 @@ def test_a_wrong_file_is_an_error_that_shows_nothing_of_it(written: str, said: s
 
 
 def test_a_file_that_another_user_can_make_wrong_never_makes_the_configuration_wrong() -> None:
-    others = {"decided_by_others": lambda path: path.startswith("/home/")}
-    assert warnings("env_file: /home/u/none.env", **others) == [
+
+    def others(path: str) -> bool:
+        return path.startswith("/home/")
+
+    assert warnings("env_file: /home/u/none.env", decided_by_others=others) == [
         "programs.web.env_file: /home/u/none.env: no such file or directory"
     ]
-    assert warnings("env: {A: {file: /home/u/none}}", **others) == [
+    assert warnings("env: {A: {file: /home/u/none}}", decided_by_others=others) == [
         "programs.web.env.A: /home/u/none: no such file or directory"
     ]
 
