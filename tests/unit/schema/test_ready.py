@@ -102,6 +102,8 @@ def test_the_address_of_the_lowest_and_of_the_highest_instance_has_to_be_one(key
     ("keys", "said"),
     [
         ("ready: {log: up}, stdout: null, stderr: stdout", "no log is written"),
+        ("ready: {log: up}, stdout: null", "stdout: null is in no log"),
+        ("ready: {log: up}, stdout: inherit", "stdout: inherit is in no log"),
         ("ready: {tcp: 80}, type: oneshot", "a oneshot is never ready but done"),
         ("ready: {tcp: 80}, start_timeout: 0.05", "is less than 0.1 s; write that or more, or 0"),
     ],
@@ -110,6 +112,11 @@ def test_keys_that_do_not_go_together_are_refused(keys: str, said: str) -> None:
     with pytest.raises(ConfigError) as error:
         load(f"programs: {{web: {{cmd: run, {keys}}}}}")
     assert said in "\n".join(error.value.problems)
+
+
+def test_a_line_on_stderr_is_enough_where_its_log_is_written_down() -> None:
+    assert load("{programs: {web: {cmd: run, ready: {log: up}, stdout: null, stderr: /web.err}}}")
+    assert load("{defaults: {stderr: '/${TASKMASTER_PROGRAM}.err'}, programs: {web: {cmd: run, ready: {log: up}, stdout: null}}}")
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,8 @@ def check_ready(program: Program, surroundings: Surroundings, report: Report) ->
         report.error(node, place, "there is no health to be ready by; write how it is asked below health")
     elif "health" in config.ready and WATCHDOG in config.health:
         report.error(node, place, "nobody asks a program with a watchdog; write ready: notify")
-    unread = (DISCARD, INHERIT)
-    streams = (config.output.stdout, config.output.stderr)
-    if "log" in config.ready and all(each in (*unread, SAME_AS_STDOUT) or is_elsewhere(each) for each in streams):
-        report.error(node, place, "no log is written that could be searched: stdout and stderr have no file")
+    if "log" in config.ready and (problem := _unsearchable(program)):
+        report.error(node, place, problem)
     if "fd" in config.ready and config.shell:
         reason = "the shell has to hand the descriptor on; write exec before the command, or leave shell: true out"
         report.warn(node, place, reason)
@@ -48,3 +46,17 @@ def check_ready(program: Program, surroundings: Surroundings, report: Report) ->
         report.warn(
             node, place, f"one try may take {timeout:g}s, as long as the whole start (start_timeout: {limit:g})"
         )
+
+
+def _unsearchable(program: Program) -> str:
+    """Return why no line that says "ready" can be found, "" where one can.
+
+    A program whose stdout is thrown away says it on stderr only if the file gives stderr a log: the default one is no word of that.
+    """
+    output, unread = program.config.output, (DISCARD, INHERIT)
+    if all(each in (*unread, SAME_AS_STDOUT) or is_elsewhere(each) for each in (output.stdout, output.stderr)):
+        return "no log is written that could be searched: stdout and stderr have no file"
+    if output.stdout in unread and "stderr" not in program.nodes:
+        word = "null" if output.stdout == DISCARD else "inherit"
+        return f"stdout: {word} is in no log that could be searched; write a path, or one for stderr if the line comes there"
+    return ""
