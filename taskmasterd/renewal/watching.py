@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 ALL = 0
 """A change is for all instances at once, where the program has no `update`."""
 RESTARTING = "off, restarting"
+TICK_S = 0.01
+"""The clock of file times lags behind the wall clock by at most one tick of the kernel, seconds (CONFIG_HZ=100)."""
 
 
 class WatchMeans(Record):
@@ -65,7 +67,7 @@ class Watching:
         self._texts: dict[str, str] = {}
         self._marked: dict[Entry, str] = {}
         self._since: dict[str, float] = {}
-        self._sent: object = None
+        self._sent: Mapping[str, Any] = {}
         self._due = False
         for entry in means.table:
             self.added(entry)
@@ -81,10 +83,15 @@ class Watching:
             self._means.reactor.call_soon(partial(self._unmark, entry))
 
     def added(self, entry: Entry) -> None:
-        """Watch for a slot that is new; what has changed while no daemon was there has changed since its instance was started."""
+        """Watch for a slot that is new.
+
+        The helper looks for the first time when programs run already. What has changed since an instance was started, and what has since
+        now where none was, is a change: a daemon was not there, or the helper not yet.
+        """
         if entry.wanted.watch:
-            if entry.process.pid is not None:
-                began = self._more.wall() - (self._means.reactor.now() - entry.process.spawned_at)
+            if entry.program not in self._sent.get("watch", ()):
+                pid, now = entry.process.pid, self._more.wall()
+                began = now - (TICK_S if pid is None else self._means.reactor.now() - entry.process.spawned_at)
                 self._since[entry.program] = min(began, self._since.get(entry.program, began))
             self._order_soon()
 
