@@ -54,8 +54,8 @@ def _override(call: Call, *, enabled: bool) -> Steps[None]:
         require_others(call, entries, starts=enabled)
     names = dict.fromkeys(entry.program for entry in entries)
     in_file = {each.name: each.enabled for each in configuration.config.programs if each.name in names}
-    found = dict.fromkeys(stale)
     made = new_override(call.by, context.wall(), reason_in(request), enabled=enabled)
+    found = dict.fromkeys(stale, None if enabled else made)
     found.update({name: None if enabled and in_file.get(name, True) else made for name in names})
     overlays = context.overlays()
     try:
