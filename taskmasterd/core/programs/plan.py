@@ -227,7 +227,7 @@ def _changed(wanted: ProgramConfig, slots: list[Entry], *, again: bool) -> Progr
     staying = [entry for entry in slots if entry.index < wanted.numprocs]
     outdated = _outdated(staying, wanted, again=again)
     waits = bool(wanted.schedule)  # what runs is not touched, and the next run is as the file says
-    restart = tuple(entry.index for entry in outdated if _goes_on(entry) and not (waits and _is_job(entry)))
+    restart = tuple(entry.index for entry in outdated if _goes_on(entry) and not waits)
     revived = tuple(entry.index for entry in outdated if entry.process.state == FATAL and not waits)
     up = any(_is_used(entry, wanted) for entry in slots)
     present = {id(entry.wanted): entry.wanted for entry in slots}.values()  # thousands share one
@@ -272,10 +272,6 @@ def _is_used(entry: Entry, wanted: ProgramConfig) -> bool:
     process = entry.process
     over = process.state == EXITED if wanted.schedule else process.done
     return process.goal_is_up or process.state == FATAL or (wanted.policy.type == ONESHOT and over)
-
-
-def _is_job(entry: Entry) -> bool:
-    return entry.present.policy.type == ONESHOT
 
 
 def _outdated(entries: list[Entry], wanted: ProgramConfig, *, again: bool) -> dict[Entry, tuple[str, ...]]:

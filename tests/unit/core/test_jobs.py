@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from taskmaster_common.config import ONESHOT
-from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING
+from taskmaster_common.states import BACKOFF, EXITED, FATAL, RUNNING, STARTING, STOPPED, STOPPING, ProcessState
 from taskmasterd.core.process.events import SPAWN, TERMINATE, Arm, Due, Restart, Start, Stop
 from taskmasterd.core.process.state import BLOCKED, HELD, Process
 from taskmasterd.core.programs.exitrule import essential_code, last_keeper
@@ -280,6 +280,22 @@ def test_a_reload_touches_no_job_with_a_schedule_that_runs_and_starts_none() -> 
     assert backup.process.state == FATAL
     world.reload(SCHEDULED.with_keys(cmd=("third",)))
     assert (world.actions, backup.process.state) == ([], FATAL), "its next run will tell"
+
+
+@pytest.mark.parametrize("state", [RUNNING, BACKOFF, FATAL])
+def test_a_service_that_gets_a_schedule_runs_at_its_times_and_not_because_of_the_reload(state: ProcessState) -> None:
+    service = program("backup", starttime=0.0 if state == RUNNING else 1.0, startretries=0 if state == FATAL else 3)
+    world = World().load(service)
+    backup = world.entry("backup")
+    world.settle().spawn(backup)
+    world.execute(backup)
+    if state != RUNNING:
+        world.end(backup, code(1))
+    world.actions.clear()
+    assert backup.process.state == state
+    plan = world.reload(SCHEDULED)
+    assert plan.programs[0].why.startswith("type used at the next start")
+    assert (world.actions, backup.process.state) == ([], state)
 
 
 def test_a_stopped_run_is_not_done_and_what_is_armed_meanwhile_waits_for_its_time() -> None:
