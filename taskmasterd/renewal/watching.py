@@ -191,7 +191,7 @@ class Watching:
     def _changed(self, program: str, message: Mapping[str, Any]) -> None:
         """Take a burst of changes."""
         slots, row = self._means.table.slots(program), self._row(program)
-        started = max((each.process.spawned_at for each in slots if each.process.pid is not None), default=None)
+        started = max((each.process.spawned_at for each in slots), default=0.0) or None  # it may have ended by now
         path = str(message["changed"])
         self._rows[program] = now = counted(row, path, self._means.reactor.now() - float(message["ago"]), started)
         if now.paused:

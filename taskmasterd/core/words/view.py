@@ -70,15 +70,15 @@ def slot_detail(table: Table, entry: Entry, now: float, signals: Mapping[int, st
     """Return the DETAIL column of a slot: what its process is about, what its schedule says, and that it is disabled."""
     text = _process_detail(table, entry, now, signals)
     text = schedules.schedule_detail(entry, text, now) if entry.planned else text
-    if entry.logging and entry.process.state != RUNNING:  # RUNNING has it further up, before what may last for ever
-        text = f"{text}; {logger_text(entry)}" if text else logger_text(entry)
+    if entry.process.state != RUNNING:  # RUNNING has it further up, before what may last for ever
+        text = "; ".join(filter(None, (text, _lacking_text(entry))))
     return text if entry.newest.enabled else overlays.disabled_detail(table, entry, text)
 
 
 def besides(table: Table, entry: Entry, said: str, now: float, signals: Mapping[int, str]) -> str:
-    """Return what DETAIL says and the sentence of `why` does not: everything for a RUNNING process, else its loggers' trouble; or ""."""
+    """Return what DETAIL says and the sentence of `why` does not: everything for a RUNNING process, else what it lacks; or ""."""
     if entry.process.state != RUNNING:
-        return logger_text(entry)
+        return _lacking_text(entry)
     text = slot_detail(table, entry, now, signals)
     return "" if text in said else text
 
@@ -92,15 +92,33 @@ def _process_detail(table: Table, entry: Entry, now: float, signals: Mapping[int
         return gates.leaving_text(table, entry)
     if process.state == RUNNING:
         asking = f"{entry.asking}: running" if entry.asking else ""
-        watching = f"watch {entry.watching}" if entry.watching else ""
         often = often_text(process, now, signals)
         limits = (entry.lacks, entry.losses)
-        said = (_outdated_text(entry), asking, _running_text(entry), often, logger_text(entry), *limits, watching)
+        said = (
+            _outdated_text(entry),
+            asking,
+            _running_text(entry),
+            often,
+            logger_text(entry),
+            *limits,
+            _watching_text(entry),
+        )
         return "; ".join(filter(None, said))
     if entry.said and process.state == STARTING and process.readiness == AWAITED:
         left = f", {seconds_text(process.deadline - now)} left" if process.deadline is not None else ""
         return f"not ready: {entry.said}{left}"
     return detail(process, entry.policy, now, signals)
+
+
+def _lacking_text(entry: Entry) -> str:
+    """Return what is wrong with the loggers of what is not RUNNING, and, unless nothing would start it, with the watching of its files."""
+    watching = _watching_text(entry) if entry.process.state != STOPPED else ""
+    return "; ".join(filter(None, (logger_text(entry), watching)))
+
+
+def _watching_text(entry: Entry) -> str:
+    """Return why its files are not watched, or ""."""
+    return f"watch {entry.watching}" if entry.watching else ""
 
 
 def logger_text(entry: Entry) -> str:

@@ -16,7 +16,9 @@ from tests.support.wait import wait_until
 
 QUICK = 0.1
 """Debounce of the tests, seconds."""
-FILES = ("web", "fixed", "stopped", "told", "slow", "noisy", "job", "rolled", "checked")
+FILES = ("web", "fixed", "stopped", "told", "slow", "noisy", "job", "rolled", "checked", "maker")
+OF_OWN = ("noisy", "maker")
+"""Programs that change their own files."""
 
 
 def watching(name: str, **more: object) -> dict[str, object]:
@@ -48,6 +50,7 @@ PROGRAMS: dict[str, dict[str, object]] = {
         "stdout": "noisy/own.log",
     },
     "job": {"cmd": "true", "type": "oneshot"},
+    "maker": {"cmd": "sh -c 'echo $$ > maker/result'", "type": "oneshot"},
     "rolled": {"cmd": "sleep 96", "numprocs": 2, "starttime": 0, "update": {"monitor": 600}},
     "checked": {"cmd": "sleep 97", "starttime": 0, "pre_restart": "false"},
 }
@@ -69,7 +72,7 @@ def shared(share_daemon: Callable[..., Daemon]) -> Daemon:
     (daemon.home / "noise").touch()
     daemon.write(configuration(daemon.home))
     daemon.start()
-    wait_until(lambda: all(each["watch"] == "on" for name, each in daemon.status().items() if name != "noisy"))
+    wait_until(lambda: all(each["watch"] == "on" for name, each in daemon.status().items() if name not in OF_OWN))
     daemon.wait_for("fixed", "FATAL")
     daemon.wait_for("job", "EXITED")
     wait_until(lambda: daemon.log("told") == daemon.log("slow") == b"begun\n")
@@ -175,7 +178,9 @@ def test_pre_restart_may_refuse(shared: Daemon) -> None:
     assert restarts(shared, "checked") == 0
 
 
-def test_a_program_that_changes_its_own_files_at_each_start_is_paused_and_its_log_does_not_count(shared: Daemon) -> None:
+def test_a_program_that_changes_its_own_files_at_each_start_is_paused_and_its_log_does_not_count(
+    shared: Daemon,
+) -> None:
     wait_until(
         lambda: (
             "watch paused: noisy/cache.db changes whenever noisy starts; ignore it"
@@ -189,6 +194,11 @@ def test_a_program_that_changes_its_own_files_at_each_start_is_paused_and_its_lo
     (shared.home / "noise").unlink()
     assert shared.ctl("restart", "noisy").returncode == 0
     assert shared.status()["noisy"]["watch"] == "on"
+
+
+def test_a_job_that_changes_its_own_files_is_paused_too_though_it_has_ended_by_then(shared: Daemon) -> None:
+    wait_until(lambda: "watch paused: maker/result changes" in str(shared.status()["maker"]["detail"]))
+    assert shared.status()["maker"]["state"] == "EXITED"
 
 
 def test_a_watcher_that_dies_is_started_again_and_nothing_is_missed(shared: Daemon) -> None:

@@ -139,6 +139,14 @@ def test_what_is_wrong_with_a_logger_is_said_in_each_state(process: Process, tex
     assert "logger" not in process_view(table, entry, 1.0, SIGNALS)["detail"]
 
 
+@pytest.mark.parametrize(("state", "said"), [(RUNNING, True), (EXITED, True), (FATAL, True), (STOPPED, False)])
+def test_that_a_change_would_start_nothing_is_said_where_it_would(state: ProcessState, *, said: bool) -> None:
+    table, entry = Table(), Entry(program(""), 0, Process(state=state, end=ended(0)))
+    table.add(entry)
+    entry.lack("paused: cache changes", watch=True)
+    assert process_view(table, entry, 1.0, SIGNALS)["detail"].endswith("watch paused: cache changes") == said
+
+
 def test_a_plan_names_each_instance_as_its_user_does() -> None:
     table = Table()
     table.add(Entry(ProgramConfig("one", ("x",)), 0, Process(state=RUNNING)))

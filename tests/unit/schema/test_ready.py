@@ -116,7 +116,9 @@ def test_keys_that_do_not_go_together_are_refused(keys: str, said: str) -> None:
 
 def test_a_line_on_stderr_is_enough_where_its_log_is_written_down() -> None:
     assert load("{programs: {web: {cmd: run, ready: {log: up}, stdout: null, stderr: /web.err}}}")
-    assert load("{defaults: {stderr: '/${TASKMASTER_PROGRAM}.err'}, programs: {web: {cmd: run, ready: {log: up}, stdout: null}}}")
+    assert load(
+        "{defaults: {stderr: '/${TASKMASTER_PROGRAM}.err'}, programs: {web: {cmd: run, ready: {log: up}, stdout: null}}}"
+    )
 
 
 @pytest.mark.parametrize(
