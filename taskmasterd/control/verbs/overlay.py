@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from taskmaster_common.config import ProgramConfig
     from taskmasterd.control.call import Call
+    from taskmasterd.core.programs.overlay import Override
     from taskmasterd.core.programs.plan import ReloadPlan
     from taskmasterd.core.programs.table import Entry
     from taskmasterd.core.steps import Steps
@@ -55,7 +56,7 @@ def _override(call: Call, *, enabled: bool) -> Steps[None]:
     names = dict.fromkeys(entry.program for entry in entries)
     in_file = {each.name: each.enabled for each in configuration.config.programs if each.name in names}
     made = new_override(call.by, context.wall(), reason_in(request), enabled=enabled)
-    found = dict.fromkeys(stale, None if enabled else made)
+    found: dict[str, Override | None] = dict.fromkeys(stale, None if enabled else made)
     found.update({name: None if enabled and in_file.get(name, True) else made for name in names})
     overlays = context.overlays()
     try:
