@@ -20,7 +20,7 @@ from taskmaster_common.commands.table import parse, refuse_client_flags
 from taskmaster_common.errors import ConfigError, ProtocolError, RequestError, TaskmasterError
 from taskmaster_common.records import Record
 from taskmasterctl.connect import client as connections
-from taskmasterctl.connect.client import FrozenError, LostError, TimedOutError, UnreachableError, wire_line
+from taskmasterctl.connect.client import FrozenError, LostError, TimedOutError, UnreachableError, ends_daemon, wire_line
 from taskmasterctl.connect.same_config import needs_same_config, other_config_text, runs_other_config
 from taskmasterctl.connect.sockets import Sockets, find_sockets
 from taskmasterctl.options import Options
@@ -189,7 +189,7 @@ class Taskmaster:
         connection = self._open(request)
         try:
             messages = [*connection.ask(wire_line(request))]
-            if request.verb == "shutdown" and not request.has("no_wait"):
+            if ends_daemon(request, messages[-1]):
                 connection.wait_closed()
         finally:
             connection.close()

@@ -17,6 +17,7 @@ from taskmasterctl.connect.client import (
     TimedOutError,
     UnreachableError,
     connect,
+    ends_daemon,
 )
 from taskmasterctl.connect.sockets import Sockets, find_sockets
 from taskmasterctl.options import unreachable_exit
@@ -118,7 +119,7 @@ class Conversation:
                 last.append(message)
             else:
                 self._show(message)
-        if waits:
+        if last and ends_daemon(request, last[-1]):
             connection.wait_closed()  # only then has the daemon really ended
         for message in last:
             self._show(message)

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     Message = dict[str, Any]
 
 CHUNK = 65_536
+UNENDED = "failed"
+"""Error of an `end` of `shutdown` after which the daemon ends all the same: something could not be ended."""
 BACKLOG_PAUSE_S = 0.02
 """Pause between two tries while the queue of connections is full, seconds."""
 STRANGER_PATIENCE_S = 0.5
@@ -297,6 +299,13 @@ class DaemonConnection:
             raise FrozenError(self.path, listener_of(self._channel)[0])
         ends = [end for end in (limit, self._deadline) if end is not None]
         return min(ends) - now if ends else None
+
+
+def ends_daemon(request: Request, last: Mapping[str, Any]) -> bool:
+    """Return whether the daemon ends after this `end`: it was to be shut down, and has not refused."""
+    error = last.get("error")
+    refused = isinstance(error, dict) and error.get("code") != UNENDED
+    return request.verb == "shutdown" and not request.has("no_wait") and not refused
 
 
 def wire_line(request: Request) -> bytes:

@@ -290,6 +290,16 @@ def test_shutdown_returns_only_when_the_daemon_has_closed(path: str) -> None:
         assert main(["-s", path, "shutdown", "--timeout", "5"]) == 0
 
 
+def test_a_shutdown_that_is_refused_does_not_wait_for_the_end_of_the_daemon(path: str, capfd: Capture) -> None:
+    refusal = end(4, "permission", "shutdown: needs admin; uid 60001 has look (role mon)", ("a line for `roles`",))
+    with FakeDaemon(path, {"shutdown": [refusal, HOLD]}):
+        assert main(["-s", path, "shutdown", "--timeout", "0.5"]) == 4
+    assert capfd.readouterr().err.startswith("taskmasterctl: shutdown: needs admin; uid 60001 has look (role mon)\n")
+    os.unlink(path)
+    with FakeDaemon(path, {"shutdown": [end(1, "failed", "could not be ended: web"), HOLD]}):
+        assert main(["-s", path, "shutdown", "--timeout", "0.1"]) == 124
+
+
 # -- which socket
 
 

@@ -71,6 +71,11 @@ def test_a_refusal_is_an_exception_with_its_word_and_the_next_steps(path: str) -
     assert refused.value.hints == ("x.yaml:1:1: error: no", "ask ada")
 
 
+def test_a_shutdown_that_is_refused_does_not_wait_for_the_end_of_the_daemon(path: str) -> None:
+    with FakeDaemon(path, {"shutdown": [DENIED, HOLD]}), pytest.raises(RequestError, match="not you"):
+        connect(path).within(0.5).call("shutdown")
+
+
 @pytest.mark.parametrize(
     ("call", "line"),
     [
