@@ -169,16 +169,28 @@ class Connection:
     def _tell_gone(self, *, deaf: bool = False) -> None:
         """Call the callback of `when_gone`. `deaf`: the client reads no more, but its queued requests are still served."""
         if deaf:
-            self.deaf = True
+            heard, self.deaf = not self.deaf, True
             self._queue.clear()
             if self._closing:
                 return
+            if heard and self.intake:
+                self._take_rest(self.intake)
         callback, self._on_gone = self._on_gone, None
         had_source = self._source.drop()
         if callback:
             callback()
         if callback or had_source:
             self._request_is_over()
+
+    def _take_rest(self, intake: Intake) -> None:
+        """Give an operation the input that the client has sent before it left, as far as it takes that now."""
+        try:
+            while not self._requests.crowded and (received := self._channel.recv(READ_AT_ONCE)):
+                if not self._requests.feed(received):
+                    return
+                self._requests.give(intake)
+        except (OSError, RequestError):  # nobody would hear of it
+            return
 
     # -- in
 
